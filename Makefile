@@ -1,0 +1,50 @@
+# make demo   set up, grow a village, let it live eight steps, and ask what happened
+# make test   set up and run every test
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+DEMO   := out/village.duckdb
+
+define NEED_PYTHON
+Populace needs Python 3.12 or newer; '$(PYTHON)' is missing or older. Install one and name it: make $@ PYTHON=python3.13
+endef
+define NEED_VENV
+'$(PYTHON)' cannot make a virtual environment (on Debian: apt-get install python3-venv), then: make $@
+endef
+
+.PHONY: help setup demo test check lock clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null || { echo "$(NEED_PYTHON)" >&2; exit 2; }
+	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || { echo "$(NEED_VENV)" >&2; exit 2; }
+	@echo "Setting up $(VENV) from requirements.lock ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(VENV)/.ready
+
+demo: setup
+	@mkdir -p out && rm -f $(DEMO)
+	@$(BIN)/populace run village --out $(DEMO) --seed 7
+	@$(BIN)/populace report $(DEMO)
+
+test: setup
+	@$(BIN)/python -m pytest
+
+check: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+# The lock names exact versions and hashes, and no index: any index that serves these files will do.
+lock: setup
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command "make lock" --python-version 3.12 --group dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) out dist

@@ -1,0 +1,101 @@
+"""What an agent sees before it acts, capped in neighbours and in length, and as the prompt tells it."""
+
+from dataclasses import dataclass, replace
+
+from ..personas.prompt import fence
+from .actions import PLAYER
+
+__all__ = ["Heard", "Observation", "Seen", "estimated_tokens"]
+
+#: Longest share of one neighbour, line, note or piece of news, in characters.
+_ITEM = 400
+
+
+def estimated_tokens(text: str) -> int:
+    """About how many tokens a text has: one for four bytes of UTF-8, without any model's vocabulary."""
+    return -(-len(text.encode()) // 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A neighbour, under the key by which this turn's answer can speak to them."""
+
+    key: str
+    agent: str
+    relation: str
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A line spoken to the agent: who said it (a key of this turn), and the message it was."""
+
+    key: str
+    text: str
+    message: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One agent's view of one step; everything in it comes from the snapshot taken when the step began."""
+
+    agent: str
+    persona: str
+    task: str
+    neighbours: tuple[Seen, ...] = ()
+    heard: tuple[Heard, ...] = ()
+    news: tuple[str, ...] = ()
+    memories: tuple[str, ...] = ()
+
+    @property
+    def addressees(self) -> tuple[str, ...]:
+        """The keys that can be spoken to: every neighbour seen, and the player when there is one."""
+        visitors = (PLAYER,) if any(h.key == PLAYER for h in self.heard) else ()
+        return (*(n.key for n in self.neighbours), *visitors)
+
+    def agent_behind(self, key: str) -> str:
+        """The agent (or the player) that `key` stands for. Raises `KeyError` for a key nobody has."""
+        if key == PLAYER:
+            return PLAYER
+        return next((n.agent for n in self.neighbours if n.key == key), None) or _nobody(key)
+
+    @property
+    def text(self) -> str:
+        """The observation as it stands in the prompt, every part of it fenced as data."""
+        parts = (
+            fence(
+                "neighbours",
+                "\n".join(f"{n.key} ({n.relation}, {n.kind}): {_short(n.text)}" for n in self.neighbours),
+            ),
+            fence("news", "\n".join(f"- {_short(item)}" for item in self.news)),
+            fence("memory", "\n".join(f"- {_short(note)}" for note in self.memories)),
+            fence("heard", "\n".join(f"{h.key}: {_short(h.text)}" for h in self.heard)),
+        )
+        return "\n\n".join(part for part in parts if part)
+
+    def capped(self, tokens: int) -> "Observation":
+        """The same view within about `tokens`: notes go first, then silent neighbours, then the oldest lines and news."""
+        view = self
+        while estimated_tokens(view.text) > tokens:
+            speaking = {h.key for h in view.heard}
+            if view.memories:
+                view = replace(view, memories=view.memories[1:])
+            elif view.neighbours and view.neighbours[-1].key not in speaking:
+                view = replace(view, neighbours=view.neighbours[:-1])
+            elif len(view.heard) > 1:
+                view = replace(view, heard=view.heard[1:])
+            elif len(view.news) > 1:
+                view = replace(view, news=view.news[1:])
+            else:
+                break
+        return view
+
+
+def _nobody(key: str) -> str:
+    raise KeyError(key)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _ITEM else line[: _ITEM - 1] + "…"

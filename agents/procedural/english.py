@@ -1,0 +1,72 @@
+"""The little English grammar that filling frames needs: articles, verbs in the third person, sentences."""
+
+import re
+
+__all__ = ["article", "base_form", "capital", "polished", "snake", "third_person"]
+
+_VOWEL_SOUND = re.compile(
+    r"(?:[aeio]|u(?!ni[^nm]|s[aeiu]|r[aeiu]|t[ei])|h(?:our|onest|eir))(?!ne-|uro|uph)", re.IGNORECASE
+)
+_UNCHANGED = frozenset({"would", "grew", "gave", "lost", "wanted", "has", "is"})
+_ADVERBS = frozenset({"never", "once", "still", "often"})
+_IRREGULAR = {"be": "is", "have": "has", "do": "does", "go": "goes"}
+_IRREGULAR_BASE = {third: base for base, third in _IRREGULAR.items()}
+_SENTENCE = re.compile(r"(?<=[.?!] )[a-z]")
+
+
+def article(noun: str) -> str:
+    """`noun` behind "a" or "an"; as it is when it has an article or is plural on its face."""
+    return f"an {noun}" if _VOWEL_SOUND.match(noun) else f"a {noun}"
+
+
+def capital(text: str) -> str:
+    """The text with its first letter in upper case."""
+    return text[:1].upper() + text[1:]
+
+
+def polished(text: str) -> str:
+    """The text with every sentence begun in upper case."""
+    return capital(_SENTENCE.sub(lambda m: m[0].upper(), text))
+
+
+def _verb(word: str) -> str:
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if word in _UNCHANGED:
+        return word
+    if word.endswith(("s", "x", "z", "sh", "ch", "o")):
+        return f"{word}es"
+    if word.endswith("y") and word[-2:-1] not in "aeiou":
+        return f"{word[:-1]}ies"
+    return f"{word}s"
+
+
+def third_person(phrase: str) -> str:
+    """A verb phrase in the base form, as it follows "she": the first verb changes, and each behind `~`."""
+    first, space, rest = phrase.partition(" ")
+    if first in _ADVERBS:
+        verb, gap, rest = rest.partition(" ")
+        return f"{first} {_verb(verb)}{gap}{_marked(rest)}"
+    return f"{_verb(first)}{space}{_marked(rest)}"
+
+
+def _marked(rest: str) -> str:
+    return re.sub(r"~(\w+)", lambda m: _verb(m[1]), rest)
+
+
+def base_form(verb: str) -> str | None:
+    """The base form of a verb in the third person ("coaxes": "coax"), or None for a word that is none."""
+    if verb in _IRREGULAR_BASE:
+        return _IRREGULAR_BASE[verb]
+    if len(verb) < 4 or not verb.endswith("s") or verb.endswith(("ss", "us")):
+        return None
+    if verb.endswith("ies"):
+        return f"{verb[:-3]}y"
+    if verb.endswith(("shes", "ches", "xes", "sses", "zzes", "oes")):
+        return verb[:-2]
+    return verb[:-1]
+
+
+def snake(text: str) -> str:
+    """The words of a text joined by underscores, lower case, letters and digits only."""
+    return "_".join(re.findall(r"[a-z0-9]+", text.lower().replace("'", "")))

@@ -1,0 +1,141 @@
+"""One schema that says what several say together."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["both", "types_of"]
+
+_HIGHEST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains")
+_LOWEST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains")
+_PARTS = frozenset({"properties", "additionalProperties", "patternProperties", "prefixItems", "items"})
+ALL_TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
+
+
+def types_of(schema: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The types a schema names, or None when it names none."""
+    named = schema.get("type")
+    if named is None:
+        return None
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
+def both(one: Mapping[str, Any] | bool, other: Mapping[str, Any] | bool) -> dict[str, Any] | bool:
+    """A schema that allows what both allow; `oneOf` and `not` in it are to be checked afterwards."""
+    if one is False or other is False:
+        return False
+    if one is True or other is True:
+        kept = other if one is True else one
+        return kept if isinstance(kept, bool) else dict(kept)
+    merged: dict[str, Any] = {**one, **{k: v for k, v in other.items() if k not in one}}
+    for key in one.keys() & other.keys() - _PARTS:
+        value = _joined(key, one[key], other[key])
+        if value is _NEVER:
+            return False
+        merged[key] = value
+    _join_patterns(merged, one, other)
+    _join_objects(merged, one, other)
+    _join_arrays(merged, one, other)
+    return merged
+
+
+class _Never:
+    """Nothing satisfies both."""
+
+
+_NEVER = _Never()
+
+
+def _joined(key: str, a: Any, b: Any) -> Any:
+    if a == b and isinstance(a, bool) == isinstance(b, bool):
+        return a
+    # Of keywords that are not named here, descriptions above all, the first says it.
+    join = _JOINING.get(key)
+    return a if join is None else join(a, b)
+
+
+def _joined_types(a: Any, b: Any) -> Any:
+    one, other = types_of({"type": a}) or (), types_of({"type": b}) or ()
+    common = [t for t in one if t in other]
+    if "integer" not in common and {"integer", "number"} <= {*one, *other}:
+        common.append("integer")
+    return common or _NEVER
+
+
+def _least_common(a: Any, b: Any) -> Any:
+    return math.lcm(a, b) if isinstance(a, int) and isinstance(b, int) else a * b
+
+
+def _product(a: Any, b: Any) -> Any:
+    return [{"allOf": [x, y]} for x in a for y in b]
+
+
+def _together(a: Any, b: Any) -> Any:
+    return {**a, **b}
+
+
+_JOINING: Mapping[str, Callable[[Any, Any], Any]] = {
+    **dict.fromkeys(_HIGHEST, max),
+    **dict.fromkeys(_LOWEST, min),
+    **dict.fromkeys(("anyOf", "oneOf"), _product),
+    **dict.fromkeys(("$defs", "definitions", "dependentRequired", "dependentSchemas"), _together),
+    "type": _joined_types,
+    "enum": lambda a, b: [v for v in a if v in b] or _NEVER,
+    "const": lambda a, b: _NEVER,
+    "required": lambda a, b: list(dict.fromkeys([*a, *b])),
+    "multipleOf": _least_common,
+    "uniqueItems": lambda a, b: a or b,
+    "not": lambda a, b: {"anyOf": [a, b]},
+    "allOf": lambda a, b: [*a, *b],
+}
+
+
+def _join_patterns(merged: dict[str, Any], one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    # A second pattern has no keyword of its own: the string filler checks for these.
+    also = [*one.get("x-patterns", ()), *other.get("x-patterns", ())]
+    if "pattern" in one and "pattern" in other and one["pattern"] != other["pattern"]:
+        also.append(other["pattern"])
+    if also:
+        merged["x-patterns"] = also
+
+
+def _join_objects(merged: dict[str, Any], one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    names = list(dict.fromkeys([*one.get("properties", ()), *other.get("properties", ())]))
+    if names:
+        merged["properties"] = {name: _all_of(_about(name, one), _about(name, other)) for name in names}
+    if "patternProperties" in one and "patternProperties" in other:
+        mine, theirs = one["patternProperties"], other["patternProperties"]
+        merged["patternProperties"] = {
+            p: _all_of(mine.get(p, True), theirs.get(p, True)) for p in dict.fromkeys([*mine, *theirs])
+        }
+    if "additionalProperties" in one and "additionalProperties" in other:
+        merged["additionalProperties"] = _all_of(one["additionalProperties"], other["additionalProperties"])
+
+
+def _about(name: str, schema: Mapping[str, Any]) -> Any:
+    if name in schema.get("properties", ()):
+        return schema["properties"][name]
+    return True if "patternProperties" in schema else schema.get("additionalProperties", True)
+
+
+def _join_arrays(merged: dict[str, Any], one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    first, second = one.get("prefixItems", []), other.get("prefixItems", [])
+    if first or second:
+        length = max(len(first), len(second))
+        merged["prefixItems"] = [
+            _all_of(_item(one, first, i), _item(other, second, i)) for i in range(length)
+        ]
+    if "items" in one and "items" in other:
+        merged["items"] = _all_of(one["items"], other["items"])
+
+
+def _item(schema: Mapping[str, Any], prefix: list[Any], index: int) -> Any:
+    return prefix[index] if index < len(prefix) else schema.get("items", True)
+
+
+def _all_of(a: Any, b: Any) -> Any:
+    if a is True or a == b:
+        return b
+    if b is True:
+        return a
+    return False if a is False or b is False else {"allOf": [a, b]}

@@ -1,0 +1,169 @@
+"""The report of a run: everything gathered, rendered into one HTML file that loads nothing."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import orjson
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from ...personas.errors import SetupError
+from ..queryable import Queryable
+from ..questions import QUESTIONS, ask
+from ..summary import Summary, summarise
+from . import limits
+from .cost import read_failures, read_hops, read_purposes
+from .duplicates import read_duplicates
+from .graph import Society, chart_society, read_society
+from .honesty import read_honesty
+from .said import read_steps
+from .series import chart_emissions, chart_measures, chart_novelty, kind_order
+from .wording import clip, short_label
+
+__all__ = ["render_report", "write_report"]
+
+_TEMPLATES = files(__package__).joinpath("templates")
+
+
+def write_report(run: Queryable, path: Path, *, run_file: str = "RUN.duckdb") -> Path:
+    """Write the report of a run, in whatever state it is, to `path`, which is also what comes back.
+
+    `run_file` is the run file's name as it stands in the commands that the report suggests.
+    Raises `SetupError` when the file cannot be written; one that was there before is then left as it was.
+    """
+    page = render_report(run, run_file=run_file)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(page, encoding="utf-8", newline="\n")
+        beside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise SetupError(
+            f"The report cannot be written to {path}: {error.strerror}; name a folder that takes it."
+        ) from error
+    return path
+
+
+def render_report(run: Queryable, *, run_file: str = "RUN.duckdb") -> str:
+    """The report as HTML: opens offline, loads nothing, and runs no script but its own two."""
+    summary = summarise(run)
+    society = read_society(run)
+    kinds = kind_order(run)
+    scripts = [Markup(_plotly()), Markup(_template("report.js"))]  # noqa: S704 - our own files, no text of the run
+    return _environment().get_template("report.html.j2").render(
+        summary=summary,
+        header=_header(run),
+        notice=_notice(summary, run_file),
+        honesty=read_honesty(run, summary),
+        society=society,
+        society_note=_society_note(society),
+        charts={
+            "society": chart_society(society),
+            "emissions": chart_emissions(run, kinds),
+            "novelty": chart_novelty(run, kinds),
+        },
+        measures=chart_measures(run),
+        steps=read_steps(run),
+        duplicates=read_duplicates(run),
+        failures=read_failures(run),
+        purposes=read_purposes(run),
+        hops=read_hops(run),
+        questions=[(question, ask(run, question)) for question in QUESTIONS],
+        run_file=run_file,
+        limits=limits,
+        style=Markup(_template("style.css")),  # noqa: S704 - our own file, no text of the run
+        scripts=scripts,
+        script_hashes=[_csp_hash(script) for script in scripts],
+    )  # fmt: skip
+
+
+def _header(run: Queryable) -> dict[str, Any]:
+    row = run.query("SELECT run, world, started_at, ended_at, base_url FROM runs").rows[0]
+    return dict(zip(("run", "world", "started_at", "ended_at", "base_url"), row, strict=True))
+
+
+def _notice(summary: Summary, run_file: str) -> str:
+    """What is to be said of a run that is not whole; empty for one that is."""
+    done = f"{summary.steps} of {summary.steps_wanted} steps are complete"
+    if summary.status == "running":
+        return f"This run is still going: {done}. Sections were read one by one and may be a step apart."
+    if summary.status == "interrupted":
+        return f"This run was interrupted: {done}. To go on: populace resume {run_file}"
+    if summary.status == "failed":
+        reason = (summary.reason or "no reason was recorded").rstrip(".")
+        return (
+            f"This run failed ({reason}): {done}. What was done stays; to go on: populace resume {run_file}"
+        )
+    return "" if summary.steps else "No step is complete in this run, so nothing was said."
+
+
+def _society_note(society: Society) -> str:
+    if not society.is_sample:
+        return ""
+    return (
+        f"Drawn: {len(society.residents):,} of {society.people:,} people and {len(society.ties):,} of "
+        f"{society.relations:,} relations, breadth first around the best connected."
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        clip=clip,
+        count=_count,
+        figure=_figure,
+        latency=_latency,
+        share=_share,
+        short=short_label,
+    )
+    return environment
+
+
+def _template(name: str) -> str:
+    return _TEMPLATES.joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _csp_hash(script: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _figure(data: Sequence[Any], layout: dict[str, Any]) -> Markup:
+    """A chart as JSON inside a script element, which `<` and `&` could end or comment out."""
+    text = orjson.dumps({"data": data, "layout": layout}).decode()
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - no character is left that could end the element
+
+
+def _count(number: object) -> str:
+    return "\u2013" if number is None else f"{number:,}"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "\u2013"
+
+
+def _latency(seconds: float) -> str:
+    return f"{seconds:,.2f} s" if seconds >= 1 else f"{1000 * seconds:,.1f} ms"

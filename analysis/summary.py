@@ -1,0 +1,160 @@
+"""What a run came to, in one page of numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .queryable import Queryable
+from .table import visible
+
+__all__ = ["Summary", "Tokens", "summarise"]
+
+_RUN = """
+SELECT scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted FROM runs
+"""
+
+_SIZES = """
+SELECT (SELECT count(*) FROM personas), (SELECT count(*) FROM agents),
+       (SELECT count(DISTINCT (source, target, kind)) FROM living_relations),
+       (SELECT coalesce(max(hop), 0) FROM growth), (SELECT count(*) FROM steps)
+"""
+
+_EMISSIONS = "SELECT kind, count(*) FROM emissions GROUP BY kind ORDER BY count(*) DESC, kind"
+_DUPLICATES = (
+    "SELECT kind, count(*) FROM duplicates WHERE NOT undone GROUP BY kind ORDER BY count(*) DESC, kind"
+)
+_FAILURES = "SELECT outcome, count(*) FROM failures GROUP BY outcome ORDER BY count(*) DESC, outcome"
+_CALLS = "SELECT outcome, count(*) FROM calls GROUP BY outcome ORDER BY count(*) DESC, outcome"
+_TOKENS = "SELECT sum(input_tokens), sum(output_tokens), count(input_tokens), count(*) FROM calls"
+
+# From marker to marker: the time between two sessions of a resumed run is not work.
+_SECONDS = """
+SELECT coalesce(sum(epoch(ended_at - started_at)), 0.0)
+FROM (SELECT started_at, ended_at FROM growth UNION ALL SELECT started_at, ended_at FROM steps)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens as the endpoint counted them."""
+
+    input: int
+    output: int
+    #: Calls that came with a count, of all calls.
+    counted_calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One run in numbers; counts by kind are in falling order."""
+
+    scenario: str
+    model: str
+    is_language_model: bool
+    seed: int
+    #: running, interrupted (found running by nobody), finished or failed; and why it failed.
+    status: str
+    reason: str | None
+    #: Everybody who was grown or read, and those of them who live in the society.
+    personas: int
+    agents: int
+    #: Between those who are nobody's near-duplicate; a pair may hold several of different kinds.
+    relations: int
+    hops: int
+    steps: int
+    steps_wanted: int
+    emissions: Mapping[str, int]
+    #: Verdicts that stand (not undone), by "persona" or the kind of the emission.
+    near_duplicates: Mapping[str, int]
+    #: Lost turns and growth requests, by the outcome of their last attempt.
+    failures: Mapping[str, int]
+    calls: int
+    calls_by_outcome: Mapping[str, int]
+    #: None when no call came with a count.
+    tokens: Tokens | None
+    #: Time spent in completed hops and steps.
+    seconds: float
+    event_hash: str | None
+
+    def as_rows(self) -> list[tuple[str, str]]:
+        """Label and value of each line, safe to be shown on a terminal."""
+        rows = [
+            ("scenario", f"{self.scenario}, seed {self.seed}"),
+            ("model", self.model if self.is_language_model else f"{self.model} (no language model)"),
+            ("status", self.status if self.reason is None else f"{self.status}: {self.reason}"),
+            ("agents", f"{self.agents:,} of {_n(self.personas, 'persona')}"),
+            ("relations", f"{self.relations:,} over {_n(self.hops, 'hop')}"),
+            ("steps", _steps(self.steps, self.steps_wanted)),
+            ("emissions", _counted(self.emissions)),
+            ("near-duplicates", _counted(self.near_duplicates)),
+            ("failures", _counted(self.failures)),
+            ("calls", _counted(self.calls_by_outcome)),
+        ]
+        if self.tokens is not None:
+            rows.append(("tokens", _tokens(self.tokens, self.calls)))
+        rows.append(("time", f"{self.seconds:,.1f} s"))
+        rows.append(("event hash", self.event_hash or "none yet"))
+        return [(label, visible(value)) for label, value in rows]
+
+
+def summarise(run: Queryable) -> Summary:
+    """The summary of a run, whatever its state."""
+    scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted = run.query(_RUN).rows[
+        0
+    ]
+    personas, agents, relations, hops, steps = run.query(_SIZES).rows[0]
+    calls = _counts(run, _CALLS)
+    return Summary(
+        scenario=scenario,
+        model=model,
+        is_language_model=is_language_model,
+        seed=seed,
+        status="interrupted" if status == "running" and not run.is_live else status,
+        reason=reason,
+        personas=personas,
+        agents=agents,
+        relations=relations,
+        hops=hops,
+        steps=steps,
+        steps_wanted=steps_wanted,
+        emissions=_counts(run, _EMISSIONS),
+        near_duplicates=_counts(run, _DUPLICATES),
+        failures=_counts(run, _FAILURES),
+        calls=sum(calls.values()),
+        calls_by_outcome=calls,
+        tokens=_count_tokens(run),
+        seconds=run.query(_SECONDS).rows[0][0],
+        event_hash=event_hash,
+    )
+
+
+def _counts(run: Queryable, sql: str) -> dict[str, int]:
+    return {str(name): int(count) for name, count in run.query(sql).rows}
+
+
+def _count_tokens(run: Queryable) -> Tokens | None:
+    sent, received, counted, _ = run.query(_TOKENS).rows[0]
+    return Tokens(int(sent), int(received or 0), int(counted)) if counted else None
+
+
+def _n(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _steps(done: int, wanted: int) -> str:
+    return f"{done:,}" if done == wanted else f"{done:,} of {wanted:,}"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    if not counts:
+        return "0"
+    parts = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return f"{sum(counts.values()):,} ({parts})"
+
+
+def _tokens(tokens: Tokens, calls: int) -> str:
+    told = f"{tokens.input:,} in, {tokens.output:,} out"
+    return (
+        told
+        if tokens.counted_calls == calls
+        else f"{told} (counted for {tokens.counted_calls:,} of {calls:,} calls)"
+    )

@@ -1,0 +1,50 @@
+"""What can go wrong, in two families. A command exits with 2 for the first and 1 for the second.
+
+    PopulaceError
+    ├── SetupError          what was asked for cannot be done as asked: a wrong name, file or value
+    │   ├── SourceError     a text, seed or hub file that cannot be read
+    │   └── RunFileError    a file that is not a run file, or not one this version can use
+    └── RunError            the run began and failed; what was done stays done
+        ├── EndpointError   the model's endpoint refuses every call: unreachable, wrong key, no such model
+        └── StorageError    the run file cannot be written: disk full, file gone
+
+Every message is a full sentence that names the thing, shows the value and says the way out.
+"""
+
+__all__ = [
+    "EndpointError",
+    "PopulaceError",
+    "RunError",
+    "RunFileError",
+    "SetupError",
+    "SourceError",
+    "StorageError",
+]
+
+
+class PopulaceError(Exception):
+    """The root of all errors that Populace raises on purpose."""
+
+
+class SetupError(PopulaceError):
+    """What was asked for cannot be done as asked; nothing was begun."""
+
+
+class SourceError(SetupError):
+    """A text, seed or hub file cannot be read; the message names the file and, where there is one, the line."""
+
+
+class RunFileError(SetupError):
+    """A file is not a run file, or not one that this version can use."""
+
+
+class RunError(PopulaceError):
+    """The run began and failed; everything committed before stays, and the run can be resumed."""
+
+
+class EndpointError(RunError):
+    """The model's endpoint refuses every call: it cannot be reached, the key is wrong, or it has no such model."""
+
+
+class StorageError(RunError):
+    """The run file cannot be written."""

@@ -1,0 +1,170 @@
+"""Hubs: collections of personas that somebody has already made, read from a file."""
+
+import csv
+import glob
+import io
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import duckdb
+
+from .directory import Directory, Located
+from .errors import SourceError
+from .persona import Persona, Relation, RelationKind
+from .source import iter_objects, parse_language, parse_text, read_head, read_text, resolve_file, shown
+
+__all__ = ["Hub", "read_hub"]
+
+type _Config = dict[str, str | bool | int | float | list[str]]
+
+_DATABASE = (".duckdb", ".db")
+_JSONL = (".jsonl", ".ndjson")
+_CSV = (".csv", ".tsv")
+_PARQUET = (".parquet",)
+_TEXT_KEYS = ("persona", "text", "input persona")
+_BATCH = 10_000
+#: What is read from a database. The names are ours, so they may stand in a query.
+_TABLES = ("personas", "relations", "duplicates")
+_OFFLINE: _Config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+#: No view in somebody else's database may read other files, the network or this process's variables.
+_CLOSED: _Config = {**_OFFLINE, "enable_external_access": "false", "python_enable_replacements": "false"}
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Personas, each once, and the relations between them."""
+
+    personas: tuple[Persona, ...]
+    relations: tuple[Relation, ...] = ()
+
+
+def read_hub(path: Path) -> Hub:
+    """The people of a hub file, in its order, equal texts once.
+
+    A DuckDB file has a table `personas` and perhaps `relations` and `duplicates`: a run file is one. JSONL,
+    CSV, TSV and Parquet have one persona a row, under `persona`, `text` or `input persona`. Raises
+    `SourceError` for whatever cannot be read, naming file and row.
+    """
+    suffix = resolve_file(path).suffix.lower()
+    if suffix in _JSONL:
+        return _imported(path, _jsonl_rows(path))
+    if suffix in _CSV:
+        return _imported(path, _csv_rows(path))
+    if suffix in _PARQUET:
+        return _imported(path, _parquet_rows(path))
+    if read_head(path, 12).endswith(b"DUCK"):
+        return _read_database(path)
+    if suffix in _DATABASE:
+        raise SourceError(f"{path} ends in {suffix} but is not a DuckDB file; give a hub or a run file.")
+    known = ", ".join(_DATABASE + _JSONL + _CSV + _PARQUET)
+    raise SourceError(f"{path} ends in {shown(path.suffix)}, which no hub is read from; give one of {known}.")
+
+
+def _imported(path: Path, rows: Iterable[Located]) -> Hub:
+    folded = ((where, {key.strip().lower(): value for key, value in row.items()}) for where, row in rows)
+    personas = [
+        Persona(parse_text(where, row, *_TEXT_KEYS), language=parse_language(where, row), source=path.name)
+        for where, row in folded
+    ]
+    return Hub(_distinct(path, personas))
+
+
+def _distinct(path: Path, personas: Iterable[Persona]) -> tuple[Persona, ...]:
+    first: dict[str, Persona] = {}
+    for persona in personas:
+        first.setdefault(persona.id, persona)
+    if not first:
+        raise SourceError(f"{path} holds no personas; give a hub with somebody in it.")
+    return tuple(first.values())
+
+
+def _jsonl_rows(path: Path) -> Iterator[Located]:
+    for line, row in iter_objects(path, read_text(path)):
+        yield f"{path}, line {line}", row
+
+
+def _csv_rows(path: Path) -> Iterator[Located]:
+    text = read_text(path)
+    header = text.lstrip("\n").partition("\n")[0]
+    delimiter = next((mark for mark in ",;\t" if mark in header), ",")
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        columns = next(filter(any, rows))
+        for values in filter(any, rows):
+            if len(values) != len(columns):
+                raise SourceError(
+                    f"{path}, line {rows.line_num}: the header has {len(columns)} columns and this row "
+                    f"{len(values)}; put texts that contain {delimiter!r} between double quotes."
+                )
+            yield f"{path}, line {rows.line_num}", dict(zip(columns, values, strict=True))
+    except csv.Error as error:
+        raise SourceError(
+            f"{path}, line {rows.line_num}: this is not CSV ({error}); "
+            "put texts between double quotes, and double the quotes in them."
+        ) from error
+
+
+def _parquet_rows(path: Path) -> Iterator[Located]:
+    with _explained(path), duckdb.connect(config=_OFFLINE) as connection:
+        # Unescaped, a `[1]` in a file's name would be read as a pattern.
+        result = connection.execute("FROM read_parquet(?)", [glob.escape(str(path))])
+        yield from _numbered(result, f"{path}, row")
+
+
+def _numbered(result: duckdb.DuckDBPyConnection, what: str) -> Iterator[Located]:
+    columns = [column[0].lower() for column in result.description]
+    number = count(1)
+    while batch := result.fetchmany(_BATCH):
+        yield from ((f"{what} {next(number)}", dict(zip(columns, row, strict=True))) for row in batch)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Puts what DuckDB says of a file into one sentence."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise SourceError(_sentence(path, str(error).partition("\n")[0].rstrip(".!"))) from error
+
+
+def _sentence(path: Path, said: str) -> str:
+    if "Could not set lock" in said or "being used by another process" in said:
+        return f"{path} is being written by another process; wait for its end, or give a copy."
+    if "different configuration" in said:
+        return f"{path} is open in this process already; close that connection first."
+    return f"{path} cannot be read as a hub ({said}); give a whole, readable file."
+
+
+def _read_database(path: Path) -> Hub:
+    with _explained(path), duckdb.connect(str(path.absolute()), read_only=True, config=_CLOSED) as connection:
+        rows = _read_tables(connection, path)
+    directory = Directory(path.name, rows["personas"], rows["duplicates"])
+    relations = [directory.relation(where, row) for where, row in rows["relations"]]
+    return Hub(_distinct(path, directory.personas()), _ties(relations))
+
+
+def _read_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, list[Located]]:
+    query = "SELECT lower(table_name) AS name FROM information_schema.tables ORDER BY name"
+    there = [str(name) for (name,) in connection.execute(query).fetchall()]
+    if "personas" not in there:
+        tables = f"its tables are {', '.join(there)}" if there else "it has no tables at all"
+        raise SourceError(f"{path} has no table personas; {tables}; give a hub or a run file.")
+    return {name: _read_table(connection, name, path) if name in there else [] for name in _TABLES}
+
+
+def _read_table(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> list[Located]:
+    columns = [column[0].lower() for column in connection.execute(f"FROM {name} LIMIT 0").description]
+    order = "ORDER BY ordinal" if "ordinal" in columns else ""
+    return list(_numbered(connection.execute(f"FROM {name} {order}"), f"{path}, {name} row"))
+
+
+def _ties(relations: Iterable[Relation]) -> tuple[Relation, ...]:
+    """Each tie once; one that led to a near-duplicate of its own source has become a loop, and goes."""
+    first: dict[tuple[str, str, RelationKind, str], Relation] = {}
+    for tie in relations:
+        if tie.source != tie.target:
+            first.setdefault((tie.source, tie.target, tie.kind, tie.label), tie)
+    return tuple(first.values())

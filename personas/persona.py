@@ -1,0 +1,78 @@
+"""Personas and the relations between them: the two nouns on which everything else stands."""
+
+import hashlib
+import unicodedata
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+__all__ = ["Persona", "Relation", "RelationKind", "canonical_text", "content_id"]
+
+type PersonaOrigin = Literal["text", "persona", "import"]
+
+
+class RelationKind(StrEnum):
+    """The closed set into which the free label of a relation is normalised."""
+
+    KINSHIP = "kinship"
+    FRIENDSHIP = "friendship"
+    NEIGHBOURHOOD = "neighbourhood"
+    WORK = "work"
+    TRADE = "trade"
+    CARE = "care"
+    TEACHING = "teaching"
+    SERVICE = "service"
+    RIVALRY = "rivalry"
+    OTHER = "other"
+
+
+def canonical_text(text: str) -> str:
+    """The text in Unicode NFC with every run of white space folded to one space."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def content_id(text: str) -> str:
+    """A 128-bit hash of the canonical text as 32 hexadecimal digits: equal texts have equal ids."""
+    return hashlib.blake2b(canonical_text(text).encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """One person, described in a sentence or two.
+
+    The description is the identity: two personas with the same canonical text have the same `id`.
+    """
+
+    text: str
+    origin: PersonaOrigin = "import"
+    #: 0 for a persona inferred from a text, n for one reached by n relations (paper, section 2.2).
+    hop: int = 0
+    #: The id of the persona it was grown from.
+    parent: str | None = None
+    #: BCP 47 tag of the language the description is written in.
+    language: str = "en"
+    #: The document it was inferred or imported from, and that document's licence.
+    source: str | None = None
+    licence: str | None = None
+    #: The model and the prompt (`name@version`) that wrote it.
+    model: str | None = None
+    prompt: str | None = None
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", canonical_text(self.text))
+        object.__setattr__(self, "id", content_id(self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A directed, typed tie: `target` is `source`'s `label` (`source` a nurse, `target` her patient)."""
+
+    #: Ids of the two personas.
+    source: str
+    target: str
+    kind: RelationKind
+    #: The relation in the model's own words.
+    label: str
+    #: The hop of Persona-to-Persona that found it.
+    hop: int = 1

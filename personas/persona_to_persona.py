@@ -1,0 +1,165 @@
+"""Persona-to-Persona: who is in close relationship with a persona? (paper, section 2.2)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from .description import Description, language_phrase
+from .errors import SetupError
+from .model import Answer, AnswerSchema, Occasion, PersonaModel
+from .persona import Persona, Relation, RelationKind, canonical_text
+from .prompt import Prompt, fence, load_prompt
+from .strict import strict_schema
+from .words import words
+
+__all__ = ["Relative", "persona_to_persona"]
+
+#: The value of `who` for somebody who is not among the known.
+_NEW = "new"
+_LONGEST_LABEL = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """Somebody in close relationship with a persona, and the relation that leads there."""
+
+    relation: Relation
+    persona: Persona
+
+
+def _parse_label(label: str) -> str:
+    label = canonical_text(label)
+    if not words(label) or len(label) > _LONGEST_LABEL or not label.isprintable():
+        raise ValueError("a label is one to four words that say what the other is to the given person")
+    return label
+
+
+_Label = Annotated[
+    str,
+    AfterValidator(_parse_label),
+    Field(description="What the other is to the given person, in 1 to 4 words."),
+]
+
+
+class _Tie(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: _Label
+    kind: RelationKind
+    persona: Description
+
+    @property
+    def who(self) -> str:
+        return _NEW
+
+
+class _OfferedTie(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: _Label
+    kind: RelationKind
+    who: Annotated[str, Field(description="The key of a known person, or new.")]
+    persona: Description
+
+
+class _Ties(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    relations: list[_Tie]
+
+
+class _OfferedTies(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    relations: list[_OfferedTie]
+
+
+async def persona_to_persona(
+    model: PersonaModel,
+    persona: Persona,
+    *,
+    count: int = 3,
+    known: Sequence[Persona] = (),
+    language: str = "en",
+    occasion: Occasion,
+) -> Answer[tuple[Relative, ...]]:
+    """`count` people in close relationship with `persona`, described in `language` (a BCP 47 tag).
+
+    People who are `known` are offered, and an answer may name them instead of describing somebody new: so
+    circles close. An answer that describes `persona` itself is a schema mismatch. Raises `SetupError` for a
+    count below 1.
+    """
+    if count < 1:
+        raise SetupError(f"The number of relations per persona must be 1 or more, but {count} was given.")
+    prompt = load_prompt(__package__, "persona_to_persona")
+    offered = {f"k{n}": other for n, other in enumerate((k for k in known if k.id != persona.id), start=1)}
+    request = prompt.render(
+        count=str(count),
+        language=language_phrase(prompt, language),
+        persona=fence("persona", persona.text),
+        known=fence("known", "\n".join(f"{key}: {other.text}" for key, other in offered.items())),
+        known_rule=prompt.phrase("known_rule", "offered" if offered else "none"),
+    )
+    kin = _Newcomers(persona, model.name, prompt, language, occasion.number)
+    return await model.ask(request, kin.schema(count, offered), occasion)
+
+
+@dataclass(frozen=True, slots=True)
+class _Newcomers:
+    """How an answer about `parent` becomes people and relations."""
+
+    parent: Persona
+    model: str
+    prompt: Prompt
+    language: str
+    hop: int
+
+    def schema(self, count: int, offered: Mapping[str, Persona]) -> AnswerSchema[tuple[Relative, ...]]:
+        def relatives(answer: object) -> tuple[Relative, ...]:
+            ties = _parse(answer, with_keys=bool(offered))
+            if len(ties) != count:
+                raise ValueError(f"relations: give exactly {count}, not {len(ties)}")
+            return tuple(self._relative(tie, offered, f"relations.{n}") for n, tie in enumerate(ties))
+
+        return AnswerSchema("Relations", _json_schema(count, tuple(offered)), relatives)
+
+    def _relative(self, tie: _Tie | _OfferedTie, offered: Mapping[str, Persona], place: str) -> Relative:
+        if tie.who != _NEW and tie.who not in offered:
+            raise ValueError(
+                f"{place}.who: {tie.who!r} is nobody's key; use one of {', '.join(offered)} or new"
+            )
+        other = offered.get(tie.who) or self._newcomer(tie.persona)
+        if other.id == self.parent.id:
+            raise ValueError(f"{place}.persona: this describes the given person; describe somebody else")
+        return Relative(Relation(self.parent.id, other.id, tie.kind, tie.label, self.hop), other)
+
+    def _newcomer(self, text: str) -> Persona:
+        return Persona(
+            text,
+            origin="persona",
+            hop=self.parent.hop + 1,
+            parent=self.parent.id,
+            language=self.language,
+            source=self.parent.source,
+            licence=self.parent.licence,
+            model=self.model,
+            prompt=f"{self.prompt.name}@{self.prompt.version}",
+        )
+
+
+def _parse(answer: object, *, with_keys: bool) -> Sequence[_Tie | _OfferedTie]:
+    if with_keys:
+        return _OfferedTies.model_validate(answer).relations
+    return _Ties.model_validate(answer).relations
+
+
+@lru_cache(maxsize=256)
+def _json_schema(count: int, keys: tuple[str, ...]) -> dict[str, Any]:
+    schema = strict_schema((_OfferedTies if keys else _Ties).model_json_schema())
+    schema["properties"]["relations"] |= {"minItems": count, "maxItems": count}
+    if keys:
+        schema["$defs"]["_OfferedTie"]["properties"]["who"]["enum"] = [_NEW, *keys]
+    return schema

@@ -1,0 +1,104 @@
+"""Prompts are data: one TOML file each, with a name and a version, rendered here and nowhere else.
+
+Text that comes from outside (a passage, a persona, what somebody said) stands between delimiters and is never
+read as an instruction: `fence` writes it there, and escapes whatever in it would close the delimiter.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.resources import files
+from string import Template
+from typing import Literal
+
+from .errors import SetupError
+
+__all__ = ["Message", "Prompt", "RenderedPrompt", "fence", "iter_prompts", "load_prompt"]
+
+type Role = Literal["system", "user", "assistant"]
+type Message = tuple[Role, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPrompt:
+    """The messages of one request, and the prompt they were made from."""
+
+    name: str
+    version: int
+    messages: tuple[Message, ...]
+
+    def followed_by(self, answer: str, reply: str) -> "RenderedPrompt":
+        """The same conversation after the model's `answer` and our `reply` to it."""
+        return replace(self, messages=(*self.messages, ("assistant", answer), ("user", reply)))
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A named, versioned template: `$name` marks a slot."""
+
+    name: str
+    version: int
+    #: What it is for and where it comes from, for readers of `populace prompts`.
+    about: str
+    user: str
+    system: str = ""
+    #: Ready phrases for a slot, by slot and by the word a caller chooses them with.
+    choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def render(self, **slots: str) -> RenderedPrompt:
+        """Fill the slots. Raises `KeyError` for a slot that was not given; values are never read for slots."""
+        parts: tuple[Message, ...] = (("system", self.system), ("user", self.user))
+        messages = tuple((role, _filled(text, slots)) for role, text in parts if text)
+        return RenderedPrompt(self.name, self.version, messages)
+
+    def phrase(self, slot: str, word: str) -> str:
+        """The ready phrase for `word` in `slot`. Raises `SetupError` naming the words there are."""
+        phrases = self.choices[slot]
+        if word not in phrases:
+            raise SetupError(
+                f"{slot.capitalize()} {word!r} is unknown to prompt {self.name}; choose one of {', '.join(phrases)}."
+            )
+        return phrases[word]
+
+
+def _filled(template: str, slots: Mapping[str, str]) -> str:
+    # An empty slot on a line of its own leaves no gap behind.
+    return re.sub(r"\n{3,}", "\n\n", Template(template).substitute(slots)).strip()
+
+
+def fence(tag: str, text: str, **attributes: str) -> str:
+    """`text` between `<tag>` and `</tag>` on lines of their own; empty text gives the empty string.
+
+    Anything in `text` that opens or closes the same tag is escaped, so no text can leave its fence.
+    """
+    if not text.strip():
+        return ""
+    inside = re.sub(rf"<(?=\s*/?\s*{re.escape(tag)}\b)", "&lt;", text.strip(), flags=re.IGNORECASE)
+    written = "".join(f' {name}="{value}"' for name, value in attributes.items())
+    return f"<{tag}{written}>\n{inside}\n</{tag}>"
+
+
+def load_prompt(package: str, name: str) -> Prompt:
+    """The newest version of prompt `name` among the `prompts/` of `package` (as `populace.agents`).
+
+    Raises `KeyError` when there is none.
+    """
+    return _load(package)[name]
+
+
+def iter_prompts(package: str) -> Iterator[Prompt]:
+    """Every prompt of a package, by name."""
+    yield from _load(package).values()
+
+
+@cache
+def _load(package: str) -> Mapping[str, Prompt]:
+    found: dict[str, Prompt] = {}
+    for entry in sorted(files(package).joinpath("prompts").iterdir(), key=lambda e: e.name):
+        if entry.name.endswith(".toml"):
+            prompt = Prompt(**tomllib.loads(entry.read_text(encoding="utf-8")))
+            if prompt.name not in found or found[prompt.name].version < prompt.version:
+                found[prompt.name] = prompt
+    return found

@@ -1,0 +1,1 @@
+"""What happens: one runnable script each, written as a user would write it."""

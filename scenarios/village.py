@@ -1,0 +1,134 @@
+"""A village by a river: talk with neighbours and a visitor, requests to an assistant, and tools people wish for.
+
+Run it as `populace run village`, or as this script: `python scenarios/village.py --steps 4`.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+
+from pydantic import Field
+
+from populace.agents.actions import Action, DialogueLine, Instruction, ToolSpec
+from populace.agents.observation import Observation
+from populace.personas.persona import RelationKind
+from populace.sim.resident import Resident
+from populace.sim.scenario import Intervention, Scenario, Settings, Visit
+from populace.sim.society import Society
+from populace.sim.world import World
+
+__all__ = ["Village", "VillageSettings"]
+
+WORLD = """
+Lindenford is a village on both banks of the Aller, where the hills come down to the water meadows. A wooden bridge
+joins the banks. On the near side stand the church, the school with its two rooms, the clinic that opens three days a
+week, and the square, where there is a market on Tuesdays and somebody to talk to on every day. On the far side are the
+mill, the sawmill, the boatyard, the allotments and the road to town; the bus goes twice a day and once on Sundays.
+
+People have come to live here from everywhere, with the trades and the languages they had before. Nobody is rich. Most
+depend on somebody across the water: for bread, for lessons, for medicine, for a lift, for work by the day.
+
+Two things set Lindenford apart. In the reading room beside the school stands a machine at which anybody may put a
+request to an assistant, in writing, for whatever they cannot do alone. And the workshop above the boatyard builds
+small software tools for neighbours who can say precisely what a tool should take and what it should give back.
+
+Strangers come through on foot, ask their way, ask for work, and ask about everybody. They are called players here,
+and it is the custom to answer them.
+"""
+
+#: What a visiting player says; which line is said to whom is drawn by chance.
+LINES = (
+    "Good day. I am new on this road. What do people here do for a living?",
+    "They told me at the inn to ask you. What is the one thing in this village that needs mending?",
+    "Could you teach me something you know that takes a stranger an hour to learn?",
+    "I can carry, dig and read. Is there work for me with you, or with somebody you know?",
+    "What is it that you worry about, these days?",
+    "Who in this village should I not leave without meeting, and why?",
+    "I have some bread and a story to trade. What would you give for them?",
+    "Is it true what they say about the river?",
+    "What do you need that nobody here can make?",
+    "How did you come to live in this place?",
+    "Somebody sent you a greeting, but would not tell me the name. Who might it have been?",
+    "Which way would you send me, if I wanted to see how people really live here?",
+)
+
+
+class VillageSettings(Settings):
+    """What can be changed about the village."""
+
+    flood_at: int = Field(4, ge=0, description="Step at whose start the flood takes the bridge; 0 for never")
+    ferry_after: int = Field(
+        3, ge=1, description="Steps until a rope ferry brings trade across the water again"
+    )
+    reply: float = Field(0.75, ge=0, le=1, description="Chance that somebody who was spoken to answers")
+    talk: float = Field(0.5, ge=0, description="Weight of speaking to somebody, when not answering")
+    ask: float = Field(0.3, ge=0, description="Weight of a request to the assistant")
+    build: float = Field(0.2, ge=0, description="Weight of wishing for a tool")
+    visited: float = Field(
+        0.12, ge=0, le=1, description="Share of the people to whom the player speaks in a step"
+    )
+
+
+class Village(Scenario):
+    """A village by a river: neighbours and a visitor talk, ask an assistant and wish for tools; a flood comes."""
+
+    name = "village"
+    world = WORLD.strip()
+    actions = (Instruction, DialogueLine, ToolSpec)
+    settings_type = VillageSettings
+    settings: VillageSettings
+
+    @property
+    def interventions(self) -> Sequence[Intervention]:  # type: ignore[override]  # a property serves as the attribute
+        """The flood, and the ferry some steps later."""
+        flood = self.settings.flood_at
+        return (
+            Intervention(
+                at=flood,
+                name="flood",
+                news="The river rose in the night and took the bridge. Nothing can be carried across, so all trade "
+                "between the banks has stopped.",
+                effect=lambda world: world.suspend(RelationKind.TRADE),
+            ),
+            Intervention(
+                at=flood + self.settings.ferry_after if flood else 0,
+                name="ferry",
+                news="The boatyard has strung a rope ferry across the river. Goods can be carried over again, slowly.",
+                effect=lambda world: world.restore(RelationKind.TRADE),
+            ),
+        )
+
+    def visits(self, society: Society, rng: random.Random) -> Sequence[Visit]:
+        """The player speaks to a share of the people."""
+        agents = [resident.id for resident in society.residents]
+        met = rng.sample(agents, round(self.settings.visited * len(agents)))
+        return [Visit(agent, rng.choice(LINES)) for agent in met]
+
+    def offer(
+        self, resident: Resident, observation: Observation, rng: random.Random
+    ) -> tuple[type[Action], ...]:
+        """Whoever was spoken to mostly answers; the others do one of the three things, by weight."""
+        if observation.heard and rng.random() < self.settings.reply:
+            return (DialogueLine,)
+        kinds: list[type[Action]] = [Instruction, ToolSpec]
+        weights = [self.settings.ask, self.settings.build]
+        if observation.addressees:
+            kinds.append(DialogueLine)
+            weights.append(self.settings.talk)
+        if not any(weights):
+            return ()
+        return (rng.choices(kinds, weights)[0],)
+
+    def task(self, resident: Resident, world: World) -> str:
+        """What time it is."""
+        return f"It is step {world.step} in Lindenford. What do you do now?"
+
+    def measures(self, society: Society) -> Mapping[str, float]:
+        """How many people were spoken to in this step."""
+        spoken_to = sum(bool(resident.inbox) for resident in society.residents)
+        return {"share_spoken_to": spoken_to / len(society.residents)}
+
+
+if __name__ == "__main__":
+    from populace.cli import run_script
+
+    run_script(Village, __file__)

@@ -1,0 +1,12 @@
+"""Nearest names, for messages about a name that does not exist."""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["nearest"]
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """ " (did you mean 'x' or 'y'?)" when something known is near, else the empty string."""
+    close = difflib.get_close_matches(given, list(known), n=2, cutoff=0.5)
+    return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""

@@ -1,0 +1,162 @@
+"""What the decisions of a step do to the world, gathered as rows in the fixed order of agents."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+from ..agents.actions import PLAYER, Action
+from ..agents.mind import Decision
+from ..agents.observation import Observation
+from ..personas.model import Occasion
+from .runfile import rows
+
+if TYPE_CHECKING:
+    from .resident import Resident
+    from .scenario import Visit
+    from .society import Society
+
+__all__ = ["Effects", "Turn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One agent's turn: what it sees and what it may do."""
+
+    resident: "Resident"
+    observation: Observation
+    offered: tuple[type[Action], ...]
+    occasion: Occasion
+
+
+class Effects:
+    """Applies visits and decisions one by one, and holds the rows they leave."""
+
+    def __init__(self, society: "Society") -> None:
+        self._society = society
+        self._step = society.world.step
+        self.interventions: list[rows.InterventionRow] = []
+        self.observations: list[rows.ObservationRow] = []
+        self.emissions: list[rows.EmissionRow] = []
+        self.messages: list[rows.MessageRow] = []
+        self.duplicates: list[rows.DuplicateRow] = []
+        self.memories: list[rows.MemoryRow] = []
+        self.failures: list[rows.FailureRow] = []
+        self.measures: list[rows.MeasureRow] = []
+
+    def intervene(self) -> None:
+        """Apply the interventions that are due, before anybody looks."""
+        world = self._society.world
+        for due in self._society.scenario.interventions:
+            if due.at == self._step:
+                world.announce(due.news)
+                if due.effect is not None:
+                    due.effect(world)
+                self.interventions.append(rows.InterventionRow(self._step, due.name, due.news))
+
+    def visit(self, visit: "Visit") -> None:
+        """A player's line, heard in this very step."""
+        message = self._message(PLAYER, visit.agent, visit.text)
+        self._society.resident(visit.agent).inbox.append(message)
+
+    def take_turn(self, turn: Turn, decision: Decision) -> None:
+        """What an agent saw, heard and did, or why its turn was lost."""
+        seen = turn.observation
+        self.observations.append(
+            rows.ObservationRow(self._step, seen.agent, len(seen.neighbours), len(seen.heard), seen.text)
+        )
+        notes = [f"{self._called(seen, h.key)} told you: {h.text}" for h in seen.heard]
+        turn.resident.inbox.clear()
+        if decision.action is None:
+            self._lose(turn, decision)
+        else:
+            notes.append(self._act(seen, decision.action, decision))
+        for place, note in enumerate(notes, start=1):
+            turn.resident.memory.note(note)
+            self.memories.append(rows.MemoryRow(self._step, seen.agent, place, note))
+
+    def deliver(self) -> None:
+        """Put what was said where it will be heard in the next step."""
+        for message in self.messages:
+            if PLAYER not in (message.sender, message.recipient):
+                self._society.resident(message.recipient).inbox.append(message)
+
+    def measure(self) -> None:
+        """Take the scenario's measures of the society as it is now."""
+        for name, value in self._society.scenario.measures(self._society).items():
+            self.measures.append(rows.MeasureRow(self._step, name, float(value)))
+
+    @property
+    def all_rows(self) -> list[rows.Row]:
+        """All rows, ready for the run file."""
+        return [
+            *self.interventions,
+            *self.observations,
+            *self.emissions,
+            *self.messages,
+            *self.duplicates,
+            *self.memories,
+            *self.failures,
+            *self.measures,
+        ]
+
+    @property
+    def events(self) -> list[object]:
+        """What the event hash is taken over: what happened, not how long it took or how often it was tried."""
+        lost = [(f.agent, f.outcome) for f in self.failures]
+        return [self.interventions, self.emissions, self.messages, self.duplicates, lost, self.measures]
+
+    def _act(self, seen: Observation, action: Action, decision: Decision) -> str:
+        emission = rows.EmissionRow(
+            emission=self._society.next_emission(),
+            step=self._step,
+            agent=seen.agent,
+            kind=action.name,
+            text=action.emitted_text,
+            payload=orjson.dumps(action.payload).decode(),
+            revised=decision.revised,
+            model=self._society.engine.model.name,
+            prompt=decision.prompt,
+        )
+        self.emissions.append(emission)
+        verdict = self._society.emitted.add(emission)
+        if verdict is not None:
+            self.duplicates.append(verdict)
+        if not action.addressed:
+            return action.note()
+        return self._speak(seen, action, emission)
+
+    def _speak(self, seen: Observation, action: Action, emission: rows.EmissionRow) -> str:
+        key = action.addressee
+        answered = next((h.message for h in reversed(seen.heard) if h.key == key), None)
+        self._message(seen.agent, seen.agent_behind(key), emission.text, emission.emission, answered)
+        return action.note(to=self._called(seen, key))
+
+    def _message(
+        self, sender: str, recipient: str, text: str, emission: int | None = None, reply_to: int | None = None
+    ) -> rows.MessageRow:
+        message = rows.MessageRow(
+            self._society.next_message(), self._step, sender, recipient, text, emission, reply_to
+        )
+        self.messages.append(message)
+        return message
+
+    def _lose(self, turn: Turn, decision: Decision) -> None:
+        self.failures.append(
+            rows.FailureRow(
+                phase="step",
+                number=self._step,
+                step=self._step,
+                agent=turn.resident.id,
+                owner=turn.resident.id,
+                purpose=decision.prompt.partition("@")[0],
+                outcome=decision.outcome,
+                reason=decision.reason,
+                attempts=decision.attempts,
+            )
+        )
+
+    @staticmethod
+    def _called(seen: Observation, key: str) -> str:
+        # Keys change from step to step, so notes name people by what they are to the agent.
+        return next((n.relation for n in seen.neighbours if n.key == key), "a visitor")

@@ -1,0 +1,238 @@
+"""Growing the people of a society as a job: hop after hop, each one transaction, so that it can be resumed.
+
+What a hop is (prompts, frontier, verdicts) lives in `personas`; here it is run with a ledger and markers.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..personas.errors import RunError, SetupError
+from ..personas.growth import HopResult, Population, absorb, offer_known, plan_hop
+from ..personas.hub import Hub, read_hub
+from ..personas.model import Answer, Occasion, PersonaModel
+from ..personas.passage import Passage, read_passages, shipped_passages
+from ..personas.persona import Persona
+from ..personas.persona_to_persona import Relative, persona_to_persona
+from ..personas.text_to_persona import text_to_persona
+from .bounded import bounded_map
+from .engine import Engine
+from .persona_rows import persona_rows, stored_population
+from .runfile import rows
+from .seeds import derive_seed, rng_for
+from .times import now
+
+__all__ = ["Growth", "GrowthJob"]
+
+type Found = Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ...]]
+
+
+class Growth(BaseModel):
+    """How the people of a society are grown or read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: Seed texts; None for the corpus that ships with Populace.
+    seeds: Path | None = None
+    #: People and relations that exist already, instead of seed texts.
+    hub: Path | None = None
+    #: How many people there are to be, at most; None for as many as the hops give.
+    agents: int | None = Field(240, ge=1)
+    #: Iterations of Persona-to-Persona (the paper grows six).
+    hops: int = Field(3, ge=0, le=6)
+    #: Relations asked for at each person; None for as many as it takes to reach `agents`.
+    fan_out: int | None = Field(None, ge=1, le=20)
+    #: People inferred from each passage.
+    per_passage: int = Field(1, ge=1, le=20)
+    #: Who is likely to `verb` the passage?
+    verb: str = "read"
+    granularity: str = "specific"
+    #: People who already live here, shown to Persona-to-Persona so that circles can close; 0 as in the paper.
+    acquaintances: int = Field(3, ge=0, le=9)
+
+    @classmethod
+    def given(cls, **options: Any) -> "Growth":
+        """Growth from options of which some are None, that is, not given. Raises `SetupError` in one sentence.
+
+        People from a hub are not grown any further unless hops are asked for.
+        """
+        said = {name: value for name, value in options.items() if value is not None}
+        if "seeds" in said and "hub" in said:
+            raise SetupError(
+                "Both --seeds and --hub were given; people come from texts or from a hub, so leave one out."
+            )
+        if "hub" in said:
+            said = {"agents": None, "hops": 0} | said
+        try:
+            return cls.model_validate(said)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name, reason = first["loc"][0], first["msg"].removeprefix("Input ").lower()
+            range_ = " (the paper grows six)" if name == "hops" else ""
+            raise SetupError(
+                f"The number of {name} {reason}{range_}, but {first['input']!r} was given."
+            ) from error
+
+
+class GrowthJob:
+    """Grows a population into a run file, from wherever that file's growth stopped."""
+
+    def __init__(self, engine: Engine, growth: Growth, *, seed: int) -> None:
+        self._engine = engine
+        self._model: PersonaModel = engine.gateway
+        self._growth = growth
+        self._seed = seed
+        self._population = stored_population(engine.log)
+
+    async def run(self) -> Population:
+        """Everybody, grown to the last hop. Raises `RunError` when nobody at all could be grown."""
+        last = self._engine.log.last_hop()
+        if last is None:
+            await self._begin()
+            last = 0
+        for hop in range(last + 1, self._growth.hops + 1):
+            await self._expand(hop)
+        return self._population
+
+    async def _begin(self) -> None:
+        started = now()
+        if self._growth.hub is not None:
+            hub = self._sampled(read_hub(self._growth.hub))
+            result = absorb(self._population, [hub.personas])
+            related = tuple(r for r in hub.relations if self._population.relate(r))
+            await self._commit(0, started, 0, HopResult(result.personas, result.verdicts, related), [], [])
+            return
+        passages = self._passages()
+        answers = await self._ask("Text-to-Persona", passages, self._infer)
+        result = absorb(self._population, [a.value or () for a in answers], self._growth.agents)
+        failures = self._failures(0, [p.id for p in passages], answers)
+        await self._commit(0, started, len(passages), result, failures, _passage_rows(passages))
+        if not self._population.alive:
+            reasons = " ".join(dict.fromkeys(f.reason for f in failures))
+            raise RunError(f"Nobody could be grown from {len(passages)} passages: {reasons}")
+
+    async def _expand(self, hop: int) -> None:
+        started, growth, population = now(), self._growth, self._population
+        asked = plan_hop(
+            population,
+            hop=hop,
+            hops=growth.hops,
+            limit=growth.agents,
+            fan_out=self._fan_out(),
+            rng=rng_for(self._seed, "frontier", hop),
+        )
+        known = {
+            p.id: offer_known(
+                population, p, count=growth.acquaintances, rng=rng_for(self._seed, "known", hop, p.id)
+            )
+            for p in asked
+        }
+
+        async def relatives(persona: Persona) -> Answer[tuple[Relative, ...]]:
+            return await persona_to_persona(
+                self._model,
+                persona,
+                count=self._fan_out(),
+                known=known[persona.id],
+                occasion=self._occasion(hop, persona.id),
+            )
+
+        answers = await self._ask(f"Hop {hop}", asked, relatives)
+        result = absorb(population, [a.value or () for a in answers], growth.agents)
+        failures = self._failures(hop, [p.id for p in asked], answers)
+        await self._commit(hop, started, len(asked), result, failures, [])
+
+    async def _infer(self, passage: Passage) -> Answer[tuple[Persona, ...]]:
+        return await text_to_persona(
+            self._model,
+            passage,
+            verb=self._growth.verb,
+            granularity=self._growth.granularity,
+            count=self._growth.per_passage,
+            occasion=self._occasion(0, passage.id),
+        )
+
+    async def _ask[T, R](self, title: str, items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
+        progress = self._engine.progress
+        progress.began(title, len(items))
+        return await bounded_map(work, items, workers=self._engine.workers, done=progress.advanced)
+
+    def _occasion(self, hop: int, owner: str) -> Occasion:
+        return Occasion("growth", hop, owner, derive_seed(self._seed, "growth", hop, owner) >> 32)
+
+    def _fan_out(self) -> int:
+        """As many relations as bring the people of hop 0 to the number wanted, with a third to spare."""
+        if self._growth.fan_out is not None:
+            return self._growth.fan_out
+        first = sum(p.hop == 0 for p in self._population.alive) or 1
+        wanted = 4 / 3 * ((self._growth.agents or 0) - first)
+        enough = (
+            f for f in range(2, 20) if first * sum(f**h for h in range(1, self._growth.hops + 1)) >= wanted
+        )
+        return next(enough, 20) if self._growth.agents is not None else 3
+
+    def _passages(self) -> Sequence[Passage]:
+        passages = read_passages(self._growth.seeds) if self._growth.seeds else shipped_passages()
+        if self._growth.agents is None:
+            return passages
+        # Every hop is to have its share of the people, the first one too.
+        people = max(1, self._growth.agents // (self._growth.hops + 1))
+        return self._sample(passages, -(-people // self._growth.per_passage))
+
+    def _sampled(self, hub: Hub) -> Hub:
+        if self._growth.agents is None:
+            return hub
+        personas = tuple(self._sample(hub.personas, self._growth.agents))
+        chosen = {p.id for p in personas}
+        return Hub(personas, tuple(r for r in hub.relations if {r.source, r.target} <= chosen))
+
+    def _sample[T](self, items: Sequence[T], most: int) -> Sequence[T]:
+        # By chance and in order: the first so many of a file are a sample of nothing.
+        if len(items) <= most:
+            return items
+        chosen = rng_for(self._seed, "sources").sample(range(len(items)), most)
+        return [items[position] for position in sorted(chosen)]
+
+    def _failures(self, hop: int, owners: Sequence[str], answers: Sequence[Found]) -> list[rows.FailureRow]:
+        purpose = "persona_to_persona" if hop else "text_to_persona"
+        return [
+            rows.FailureRow(
+                "growth", hop, None, None, owner, purpose, answer.outcome, answer.reason, answer.attempts
+            )
+            for owner, answer in zip(owners, answers, strict=True)
+            if answer.value is None
+        ]
+
+    async def _commit(
+        self,
+        hop: int,
+        started: datetime,
+        asked: int,
+        result: HopResult,
+        failures: list[rows.FailureRow],
+        passages: list[rows.PassageRow],
+    ) -> None:
+        written = persona_rows(result, self._population)
+        lost = [(f.owner, f.outcome) for f in failures]
+        marker = rows.GrowthRow(
+            hop=hop,
+            asked=asked,
+            failed=len(failures),
+            born=result.born,
+            duplicates=result.duplicates,
+            relations=len(result.relations),
+            started_at=started,
+            ended_at=now(),
+            event_hash=self._engine.events.extend([hop, passages, *written, lost]),
+        )
+        await self._engine.commit(*passages, *written, *failures, marker, finished=("growth", hop))
+
+
+def _passage_rows(passages: Sequence[Passage]) -> list[rows.PassageRow]:
+    return [
+        rows.PassageRow(p.id, place, p.text, p.language, p.source, p.licence)
+        for place, p in enumerate(passages, start=1)
+    ]

@@ -1,0 +1,57 @@
+"""What one resident sees of the snapshot that a step begins with."""
+
+from typing import TYPE_CHECKING
+
+from ..agents.actions import PLAYER
+from ..agents.observation import Heard, Observation, Seen
+from .seeds import rng_for
+
+if TYPE_CHECKING:
+    from ..personas.graph import Neighbour
+    from .resident import Resident
+    from .society import Society
+
+__all__ = ["observe"]
+
+
+def observe(society: "Society", resident: "Resident") -> Observation:
+    """The resident's observation: who spoke, who is near, what is news, what comes to mind; capped by the settings."""
+    settings = society.scenario.settings
+    inbox = resident.inbox[-settings.heard :]
+    speakers = list(dict.fromkeys(m.sender for m in inbox if m.sender != PLAYER))
+    seen = tuple(
+        Seen(f"n{place}", agent, relation, kind, society.resident(agent).persona.text)
+        for place, (agent, relation, kind) in enumerate(_company(society, resident, speakers), start=1)
+    )
+    keys = {PLAYER: PLAYER} | {n.agent: n.key for n in seen}
+    heard = tuple(Heard(keys[m.sender], m.text, m.message) for m in inbox)
+    news = society.world.told
+    cue = " ".join([*(h.text for h in heard), *news])
+    return Observation(
+        agent=resident.id,
+        persona=resident.persona.text,
+        task=society.scenario.task(resident, society.world),
+        neighbours=seen,
+        heard=heard,
+        news=news,
+        memories=resident.memory.recall(cue, settings.recalled),
+    ).capped(settings.observation_tokens)
+
+
+def _company(society: "Society", resident: "Resident", speakers: list[str]) -> list[tuple[str, str, str]]:
+    # Whoever spoke comes first, so that they can be answered; chance picks among the rest when there are too many.
+    ties: dict[str, Neighbour] = {}
+    for tie in society.graph.neighbours(resident.id):
+        if tie.kind not in society.world.suspended:
+            ties.setdefault(tie.id, tie)
+    others = [agent for agent in ties if agent not in speakers]
+    room = max(0, society.scenario.settings.neighbours - len(speakers))
+    if len(others) > room:
+        rng = rng_for(society.seed, "observe", society.world.step, resident.id)
+        others = rng.sample(others, room)
+    return [
+        (agent, ties[agent].described, str(ties[agent].kind))
+        if agent in ties
+        else (agent, "somebody who spoke to you", "other")
+        for agent in [*speakers, *others]
+    ]

@@ -1,0 +1,75 @@
+"""People and relations as rows of the run file, and back again."""
+
+from ..personas.dedup import Verdict
+from ..personas.growth import HopResult, Population
+from ..personas.persona import Persona, Relation, RelationKind
+from .runfile import rows
+from .runfile.runlog import RunLog
+
+__all__ = ["persona_rows", "stored_population"]
+
+
+def persona_rows(
+    result: HopResult, population: Population
+) -> list[rows.PersonaRow | rows.RelationRow | rows.DuplicateRow]:
+    """The rows of what a hop added to `population`, numbered behind what was there before it."""
+    personas = len(population.personas) - len(result.personas)
+    relations = len(population.relations) - len(result.relations)
+    return [
+        *(_persona_row(p, place) for place, p in enumerate(result.personas, start=personas + 1)),
+        *(
+            rows.RelationRow(place, r.source, r.target, r.kind, r.label, r.hop)
+            for place, r in enumerate(result.relations, start=relations + 1)
+        ),
+        *(
+            rows.DuplicateRow(
+                "persona", None, v.persona, v.of, None, None, v.stage, v.similarity, undone=False
+            )
+            for v in result.verdicts
+        ),
+    ]
+
+
+def stored_population(log: RunLog) -> Population:
+    """Everybody in the run file, near-duplicates and their verdicts included."""
+    return Population(
+        (_persona(row) for row in log.rows(rows.PersonaRow, "ORDER BY ordinal")),
+        (
+            Relation(row.source, row.target, RelationKind(row.kind), row.label, row.hop)
+            for row in log.rows(rows.RelationRow, "ORDER BY ordinal")
+        ),
+        (
+            Verdict(row.persona, row.of, row.stage, row.similarity)
+            for row in log.rows(rows.DuplicateRow, "WHERE kind = 'persona' AND NOT undone ORDER BY rowid")
+        ),
+    )
+
+
+def _persona_row(persona: Persona, ordinal: int) -> rows.PersonaRow:
+    return rows.PersonaRow(
+        id=persona.id,
+        ordinal=ordinal,
+        text=persona.text,
+        origin=persona.origin,
+        hop=persona.hop,
+        parent=persona.parent,
+        language=persona.language,
+        source=persona.source,
+        licence=persona.licence,
+        model=persona.model,
+        prompt=persona.prompt,
+    )
+
+
+def _persona(row: rows.PersonaRow) -> Persona:
+    return Persona(
+        row.text,
+        origin=row.origin,  # type: ignore[arg-type]  # written from a persona, so it is one of the three
+        hop=row.hop,
+        parent=row.parent,
+        language=row.language,
+        source=row.source,
+        licence=row.licence,
+        model=row.model,
+        prompt=row.prompt,
+    )

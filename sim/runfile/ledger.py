@@ -1,0 +1,43 @@
+"""The ledger of a run: calls go into the run file, and paid answers to unfinished work come back."""
+
+from ...agents.call import Call, CallKey, RecordedReply
+from .runlog import RunLog
+
+__all__ = ["RunLedger"]
+
+_PAID = """
+SELECT phase, number, owner, request_hash, raw, finish_reason
+FROM calls
+WHERE raw IS NOT NULL
+  AND number > CASE phase WHEN 'growth' THEN coalesce((SELECT max(hop) FROM growth), -1)
+                          ELSE coalesce((SELECT max(step) FROM steps), 0) END
+ORDER BY rowid
+"""
+
+
+class RunLedger:
+    """Keeps calls in a run file; gives back what was answered after its last complete hop or step."""
+
+    def __init__(self, log: RunLog) -> None:
+        self._log = log
+        # A request that was answered twice was not content with the first: the later answer stands.
+        self._paid = {
+            CallKey(*key): RecordedReply(raw, finish_reason) for *key, raw, finish_reason in log.query(_PAID)
+        }
+
+    def __len__(self) -> int:
+        """Answers that can still be recalled."""
+        return len(self._paid)
+
+    def record(self, call: Call) -> None:
+        """Hand the call over to the run file's writer. Raises `StorageError` when that cannot write."""
+        self._log.submit((call,))
+
+    def recall(self, key: CallKey) -> RecordedReply | None:
+        """The answer that an earlier session paid for, if this very request was made then."""
+        return self._paid.get(key)
+
+    def forget(self, phase: str, number: int) -> None:
+        """Let go of the answers of a hop or step that is complete now."""
+        if self._paid:
+            self._paid = {k: r for k, r in self._paid.items() if (k.phase, k.number) != (phase, number)}

@@ -1,0 +1,123 @@
+"""One question in SQL to a run file, and its answer; nothing but reading is let through."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ...personas.errors import SetupError
+from .database import said
+
+__all__ = ["Params", "Query", "QueryError", "Result", "ask"]
+
+type Params = Sequence[object] | Mapping[str, object]
+
+#: PIVOT is several statements to DuckDB.
+_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI}
+
+_WHOLE = ("HUGEINT", "UHUGEINT")
+#: Types that lose their meaning on the way out of the database.
+_UNSPEAKABLE = ("BIGNUM", "BIT", "TIME WITH TIME ZONE")
+
+
+class QueryError(SetupError):
+    """A query cannot be answered: it is wrong, or asks for more than reading. The database's own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The answer to a query."""
+
+    #: Names of the columns, and DuckDB's names of their types.
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query under way: the columns of its answer, and the batches as they come."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    batches: pa.RecordBatchReader
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """The answer, batch by batch. Raises `QueryError` when the query fails on the way."""
+        try:
+            yield from self.batches
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise QueryError(_sentence(error)) from error
+
+    def result(self) -> Result:
+        """The whole answer. Raises `QueryError` when the query fails on the way."""
+        table = pa.Table.from_batches(self, schema=self.batches.schema)
+        columns = [
+            _values(column, name, type_)
+            for column, name, type_ in zip(table.columns, self.columns, self.types, strict=True)
+        ]
+        return Result(self.columns, self.types, list(zip(*columns, strict=True)))
+
+
+def ask(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params = ()) -> Query:
+    """Begin to answer one statement that only reads. Raises `QueryError` for others, and for what fails.
+
+    The answer comes in batches, so that a large one needs no memory of its size.
+    """
+    try:
+        _check(cursor.extract_statements(sql))
+        relation = cursor.sql(sql, params=params or None)
+        columns, types = tuple(relation.columns), tuple(map(str, relation.types))
+        _check_types(columns, types)
+        return Query(columns, types, relation.to_arrow_reader(10_000))
+    except duckdb.Error as error:
+        raise QueryError(_sentence(error)) from error
+
+
+def _sentence(error: Exception) -> str:
+    words = said(error)
+    return words if words.endswith(("!", "?")) else f"{words}."
+
+
+def _check(statements: Sequence[duckdb.Statement]) -> None:
+    if len(statements) != 1:
+        raise QueryError(f"One statement at a time can be answered, but {len(statements)} were given.")
+    (statement,) = statements
+    if statement.type not in _READING:
+        raise QueryError(
+            f"{statement.type.name} is refused: a run file answers SELECT and its kin (FROM, WITH, VALUES, "
+            f"PIVOT, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN)."
+        )
+
+
+def _check_types(columns: Sequence[str], types: Sequence[str]) -> None:
+    for name, type_ in zip(columns, types, strict=True):
+        if type_ in _UNSPEAKABLE:
+            raise QueryError(
+                f"Column {name!r} is of type {type_}, which cannot be handed out; cast it to VARCHAR."
+            )
+
+
+def _values(column: pa.ChunkedArray, name: str, type_: str) -> list[Any]:
+    # Python's datetime ends at microseconds.
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    try:
+        values = column.to_pylist()
+    except (OverflowError, ValueError) as error:
+        raise QueryError(
+            f"Column {name!r} holds a {type_} out of Python's range; cast it to VARCHAR."
+        ) from error
+    if type_ in _WHOLE:
+        return [None if value is None else int(value) for value in values]
+    if type_ == "INTERVAL":
+        return [None if value is None else _timedelta(value) for value in values]
+    return list(values)
+
+
+def _timedelta(interval: pa.MonthDayNano) -> timedelta:
+    # A month counts 30 days, as DuckDB itself has it when it hands out an interval.
+    return timedelta(days=30 * interval.months + interval.days, microseconds=interval.nanoseconds // 1000)

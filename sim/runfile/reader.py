@@ -1,0 +1,156 @@
+"""Asking a run file in SQL, whoever has it open: nobody, this process, or another one that is running it."""
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import duckdb
+
+from .cursors import ClosedError, Cursors, cursors_of
+from .database import BusyError, connect
+from .describe import Column, SchemaEntry, describe
+from .live_client import LiveClient
+from .migrations import check_schema
+from .query import Params, QueryError, Result, ask
+from .sidecar import Sidecar
+
+__all__ = ["Column", "QueryError", "Result", "RunReader", "SchemaEntry", "describe", "open_run"]
+
+#: A run that is just beginning or ending holds its file for a moment without answering.
+_TRIES = 20
+_PAUSE_SECONDS = 0.05
+
+
+def open_run(path: Path | str) -> "RunReader":
+    """A reader of a run file, also of one that is being written.
+
+    A file of an older schema is read as it is: nothing is migrated, and its views are those of its time.
+    Raises `RunFileError` when it is no run file, is of a newer schema, or is held by a process that answers
+    no SQL.
+    """
+    return RunReader(Path(path))
+
+
+class RunReader:
+    """Answers SQL about one run, read-only. While it is open no other process can resume the run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._source = _source_of(path)
+
+    def __enter__(self) -> Self:
+        """The reader itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the reader."""
+        self.close()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a process is writing the run, as far as the last query showed."""
+        return not isinstance(self._source, _File)
+
+    def query(self, sql: str, params: Params = ()) -> Result:
+        """The answer to one statement that only reads, with `?` or `$name` for each of `params`.
+
+        Raises `QueryError`, with the database's own words, when it cannot be answered.
+        """
+        try:
+            return self._source.query(sql, params)
+        except ClosedError:
+            # The run has ended since: its file can be opened now, or is being resumed by another process.
+            self._source = _source_of(self.path)
+        try:
+            return self._source.query(sql, params)
+        except ClosedError as error:
+            raise QueryError(f"{str(self.path)!r} was closed while it answered; ask again.") from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._source.close()
+
+
+class _Source(Protocol):
+    def query(self, sql: str, params: Params) -> Result: ...
+
+    def close(self) -> None: ...
+
+
+class _File:
+    """A run file that nobody writes."""
+
+    def __init__(self, path: Path) -> None:
+        self._con = connect(path, read_only=True)
+        try:
+            check_schema(self._con, str(path))
+        except BaseException:
+            self._con.close()
+            raise
+
+    def query(self, sql: str, params: Params) -> Result:
+        try:
+            cursor = self._con.cursor()
+        except duckdb.ConnectionException as error:
+            raise QueryError("The reader is closed; open the run again.") from error
+        with cursor:
+            return ask(cursor, sql, params).result()
+
+    def close(self) -> None:
+        self._con.close()
+
+
+class _Shared:
+    """A run file that this process is writing."""
+
+    def __init__(self, cursors: Cursors) -> None:
+        self._cursors = cursors
+
+    def query(self, sql: str, params: Params) -> Result:
+        with self._cursors.reading() as cursor:
+            return ask(cursor, sql, params).result()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _Live:
+    """A run file that another process is writing."""
+
+    def __init__(self, client: LiveClient) -> None:
+        self._client = client
+
+    def query(self, sql: str, params: Params) -> Result:
+        return self._client.query(sql, params)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _source_of(path: Path, tries: int = _TRIES) -> _Source:
+    if cursors := cursors_of(path):
+        return _Shared(cursors)
+    try:
+        return _File(path)
+    except BusyError:
+        if live := _live(path):
+            return live
+        if tries == 1:
+            raise
+    time.sleep(_PAUSE_SECONDS)
+    return _source_of(path, tries - 1)
+
+
+def _live(path: Path) -> _Live | None:
+    sidecar = Sidecar.read(path)
+    if sidecar is None:
+        return None
+    client = LiveClient(sidecar)
+    try:
+        client.query("SELECT 1")
+    except ClosedError:  # left behind by a run that was killed
+        return None
+    return _Live(client)

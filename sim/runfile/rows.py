@@ -1,0 +1,287 @@
+"""The rows of the run file: one class a table, its fields in the order of the columns.
+
+What a column means is said once, in the comments of the run file itself (`populace schema`). Times are UTC;
+JSON is text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from types import MappingProxyType
+
+from ...agents.call import Call
+
+__all__ = [
+    "AgentRow",
+    "Call",
+    "DuplicateRow",
+    "EmissionRow",
+    "FailureRow",
+    "GrowthRow",
+    "InterventionRow",
+    "MeasureRow",
+    "MemoryRow",
+    "MessageRow",
+    "ObservationRow",
+    "PassageRow",
+    "PersonaRow",
+    "RelationRow",
+    "Row",
+    "RunRow",
+    "StepRow",
+    "column_names",
+    "table_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """The run itself, in `runs`."""
+
+    run: str
+    scenario: str
+    scenario_file: str | None
+    settings: str
+    growth_settings: str
+    world: str
+    seed: int
+    model: str
+    is_language_model: bool
+    base_url: str | None
+    max_in_flight: int
+    steps_wanted: int
+    versions: str
+    status: str
+    reason: str | None
+    event_hash: str | None
+    started_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PassageRow:
+    """A seed text, in `passages`."""
+
+    passage: str
+    ordinal: int
+    text: str
+    language: str
+    source: str | None
+    licence: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaRow:
+    """Somebody who was grown or read, in `personas`."""
+
+    id: str
+    ordinal: int
+    text: str
+    origin: str
+    hop: int
+    parent: str | None
+    language: str
+    source: str | None
+    licence: str | None
+    model: str | None
+    prompt: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RelationRow:
+    """A directed tie, in `relations`."""
+
+    ordinal: int
+    source: str
+    target: str
+    kind: str
+    label: str
+    hop: int
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthRow:
+    """The marker of a complete hop, in `growth`."""
+
+    hop: int
+    asked: int
+    failed: int
+    born: int
+    duplicates: int
+    relations: int
+    started_at: datetime
+    ended_at: datetime
+    event_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRow:
+    """A persona who lives in the society, in `agents`."""
+
+    agent: str
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """The marker of a complete step, in `steps`."""
+
+    step: int
+    active: int
+    acted: int
+    failed: int
+    world_state: str
+    started_at: datetime
+    ended_at: datetime
+    event_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class InterventionRow:
+    """What the scenario did to the world, in `interventions`."""
+
+    step: int
+    name: str
+    news: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationRow:
+    """What an agent saw before it acted, in `observations`."""
+
+    step: int
+    agent: str
+    neighbours: int
+    heard: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmissionRow:
+    """Something an agent made, in `emissions`."""
+
+    emission: int
+    step: int
+    agent: str
+    kind: str
+    text: str
+    payload: str
+    revised: bool
+    model: str
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A spoken line, in `messages`."""
+
+    message: int
+    step: int
+    sender: str
+    recipient: str
+    text: str
+    emission: int | None
+    reply_to: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateRow:
+    """A verdict of near-duplicate detection, in `duplicates`."""
+
+    kind: str
+    step: int | None
+    persona: str
+    of: str
+    emission: int | None
+    of_emission: int | None
+    stage: str
+    similarity: float
+    undone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRow:
+    """What an agent took note of, in `memories`."""
+
+    step: int
+    agent: str
+    ordinal: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureRow:
+    """A number taken of the society after a step, in `measures`."""
+
+    step: int
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRow:
+    """An agent-turn or growth request that was lost, in `failures`."""
+
+    phase: str
+    number: int
+    step: int | None
+    agent: str | None
+    owner: str
+    purpose: str
+    outcome: str
+    reason: str
+    attempts: int
+
+
+type Row = (
+    RunRow
+    | PassageRow
+    | PersonaRow
+    | RelationRow
+    | GrowthRow
+    | AgentRow
+    | StepRow
+    | InterventionRow
+    | ObservationRow
+    | EmissionRow
+    | MessageRow
+    | DuplicateRow
+    | MemoryRow
+    | MeasureRow
+    | Call
+    | FailureRow
+)
+
+_TABLES: Mapping[type[object], str] = MappingProxyType(
+    {
+        RunRow: "runs",
+        PassageRow: "passages",
+        PersonaRow: "personas",
+        RelationRow: "relations",
+        GrowthRow: "growth",
+        AgentRow: "agents",
+        StepRow: "steps",
+        InterventionRow: "interventions",
+        ObservationRow: "observations",
+        EmissionRow: "emissions",
+        MessageRow: "messages",
+        DuplicateRow: "duplicates",
+        MemoryRow: "memories",
+        MeasureRow: "measures",
+        Call: "calls",
+        FailureRow: "failures",
+    }
+)
+
+
+def table_of(row_type: type[object]) -> str:
+    """The table that rows of this class are kept in. Raises `TypeError` for any other class."""
+    try:
+        return _TABLES[row_type]
+    except KeyError:
+        raise TypeError(f"{row_type.__name__} is not a row of the run file.") from None
+
+
+def column_names[R: Row](row_type: type[R]) -> tuple[str, ...]:
+    """The columns of the class's table, which are its fields."""
+    return tuple(field.name for field in fields(row_type))

@@ -1,0 +1,45 @@
+"""The note beside a run file that says where its run answers SQL."""
+
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+__all__ = ["Sidecar"]
+
+
+class Sidecar(BaseModel):
+    """Where a running run answers SQL, and the token that it asks for. Readable by the file's owner alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: A port of this machine's loopback interface.
+    port: int = Field(ge=1, le=65535)
+    #: The process that runs.
+    pid: int
+    token: str
+
+    @staticmethod
+    def path_of(run_file: Path) -> Path:
+        """`RUN.duckdb.live` beside `RUN.duckdb`."""
+        return run_file.with_name(run_file.name + ".live")
+
+    @classmethod
+    def read(cls, run_file: Path) -> "Sidecar | None":
+        """The sidecar of a run file, or None when there is none that can be read."""
+        try:
+            return cls.model_validate_json(cls.path_of(run_file).read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def write(self, run_file: Path) -> None:
+        """Put it beside the run file, in place of one that a killed run left there."""
+        # The temporary file has mode 0600 from the start, and a reader never finds half of it.
+        with NamedTemporaryFile("w", dir=run_file.parent, prefix=run_file.name, delete=False) as file:
+            file.write(self.model_dump_json())
+        Path(file.name).replace(self.path_of(run_file))
+
+    def remove(self, run_file: Path) -> None:
+        """Take it away, unless another run has put its own there."""
+        if Sidecar.read(run_file) == self:
+            self.path_of(run_file).unlink(missing_ok=True)

@@ -1,0 +1,193 @@
+CREATE OR REPLACE VIEW said AS
+SELECT e.emission, e.step, e.agent, p.text AS persona_text, p.parent, p.hop, e.kind, e.text, e.payload, e.revised,
+       d.emission IS NOT NULL AS near_duplicate, d.of_emission, e.model, e.prompt
+FROM emissions AS e
+LEFT JOIN personas AS p ON p.id = e.agent
+LEFT JOIN (
+    SELECT emission, min(of_emission) AS of_emission
+    FROM duplicates
+    WHERE NOT undone AND emission IS NOT NULL
+    GROUP BY emission
+) AS d ON d.emission = e.emission;
+COMMENT ON VIEW said IS 'Everything agents made, beside who they are and whether it was new';
+COMMENT ON COLUMN said.emission IS 'Number of the emission';
+COMMENT ON COLUMN said.step IS 'Step';
+COMMENT ON COLUMN said.agent IS 'Agent that made it';
+COMMENT ON COLUMN said.persona_text IS 'Description of that agent';
+COMMENT ON COLUMN said.parent IS 'Persona the agent was grown from';
+COMMENT ON COLUMN said.hop IS 'Hop at which the agent was grown; 0 when inferred from a text';
+COMMENT ON COLUMN said.kind IS 'Kind of the emission';
+COMMENT ON COLUMN said.text IS 'The text that is compared with others';
+COMMENT ON COLUMN said.payload IS 'The whole of it as JSON';
+COMMENT ON COLUMN said.revised IS 'True when a first version was too close to something said before';
+COMMENT ON COLUMN said.near_duplicate IS 'True when it nearly repeats an earlier emission and nobody has undone that verdict';
+COMMENT ON COLUMN said.of_emission IS 'The earlier emission it nearly repeats';
+COMMENT ON COLUMN said.model IS 'Model that wrote it';
+COMMENT ON COLUMN said.prompt IS 'Prompt that it answers, as name@version';
+
+CREATE OR REPLACE VIEW threads AS
+WITH RECURSIVE below AS (
+    SELECT message AS thread, 0 AS depth, message FROM messages WHERE reply_to IS NULL
+    UNION ALL
+    SELECT b.thread, b.depth + 1, m.message FROM below AS b JOIN messages AS m ON m.reply_to = b.message
+)
+SELECT b.thread, b.depth, m.message, m.step, m.sender, m.recipient, m.text, m.emission, m.reply_to
+FROM below AS b
+JOIN messages AS m ON m.message = b.message;
+COMMENT ON VIEW threads IS 'Dialogue: every spoken line with the thread it belongs to';
+COMMENT ON COLUMN threads.thread IS 'The message that the thread began with';
+COMMENT ON COLUMN threads.depth IS 'Lines between this one and the first, which has 0';
+COMMENT ON COLUMN threads.message IS 'Number of the message';
+COMMENT ON COLUMN threads.step IS 'Step in which it was spoken';
+COMMENT ON COLUMN threads.sender IS 'Agent, or ''player''';
+COMMENT ON COLUMN threads.recipient IS 'Agent, or ''player''';
+COMMENT ON COLUMN threads.text IS 'The line';
+COMMENT ON COLUMN threads.emission IS 'The emission that is this line; null for a visitor''s';
+COMMENT ON COLUMN threads.reply_to IS 'The message that it answers; null at the start of a thread';
+
+CREATE OR REPLACE VIEW survivors AS
+WITH RECURSIVE verdicts AS (
+    SELECT persona, arg_max("of", similarity) AS earlier
+    FROM duplicates
+    WHERE kind = 'persona' AND NOT undone
+    GROUP BY persona
+), chains AS (
+    SELECT persona, earlier FROM verdicts
+    UNION
+    SELECT c.persona, v.earlier FROM chains AS c JOIN verdicts AS v ON v.persona = c.earlier
+), ends AS (
+    SELECT c.persona, c.earlier FROM chains AS c ANTI JOIN verdicts AS v ON v.persona = c.earlier
+)
+SELECT p.id AS persona, coalesce(e.earlier, p.id) AS survivor
+FROM personas AS p
+LEFT JOIN ends AS e ON e.persona = p.id;
+COMMENT ON VIEW survivors IS 'Every persona and the one who stands for it: itself, or whom it nearly repeats, followed to the end';
+COMMENT ON COLUMN survivors.persona IS 'Persona';
+COMMENT ON COLUMN survivors.survivor IS 'The persona who stands for it; the same one when it is nobody''s near-duplicate';
+
+CREATE OR REPLACE VIEW living_relations AS
+SELECT r.ordinal, s.survivor AS source, t.survivor AS target, r.kind, r.label, r.hop
+FROM relations AS r
+JOIN survivors AS s ON s.persona = r.source
+JOIN survivors AS t ON t.persona = r.target
+WHERE s.survivor <> t.survivor;
+COMMENT ON VIEW living_relations IS 'Relations between those who survive near-duplicate detection: target is source''s label';
+COMMENT ON COLUMN living_relations.ordinal IS 'Order of arrival, from 1';
+COMMENT ON COLUMN living_relations.source IS 'Surviving persona';
+COMMENT ON COLUMN living_relations.target IS 'Surviving persona';
+COMMENT ON COLUMN living_relations.kind IS 'Normalised kind';
+COMMENT ON COLUMN living_relations.label IS 'The relation in the model''s own words';
+COMMENT ON COLUMN living_relations.hop IS 'Hop of Persona-to-Persona that found it';
+
+CREATE OR REPLACE VIEW spoke_to AS
+WITH ties AS (
+    SELECT source AS sender, target AS recipient, kind, label, true AS outgoing, ordinal FROM living_relations
+    UNION ALL
+    SELECT target, source, kind, label, false, ordinal FROM living_relations
+), nearest AS (
+    SELECT DISTINCT ON (sender, recipient) sender, recipient, kind, label, outgoing
+    FROM ties
+    ORDER BY sender, recipient, outgoing DESC, ordinal
+), talks AS (
+    SELECT sender, recipient, count(*) AS lines, min(step) AS first_step, max(step) AS last_step
+    FROM messages
+    GROUP BY sender, recipient
+)
+SELECT t.sender, t.recipient, n.kind, n.label, n.outgoing, t.lines, t.first_step, t.last_step
+FROM talks AS t
+LEFT JOIN nearest AS n ON n.sender = t.sender AND n.recipient = t.recipient;
+COMMENT ON VIEW spoke_to IS 'Who spoke to whom, how often, and how they are related: one row for each sender and recipient';
+COMMENT ON COLUMN spoke_to.sender IS 'Agent, or ''player''';
+COMMENT ON COLUMN spoke_to.recipient IS 'Agent, or ''player''';
+COMMENT ON COLUMN spoke_to.kind IS 'Kind of their relation: the earliest in this direction, else the earliest in the other; null when unrelated';
+COMMENT ON COLUMN spoke_to.label IS 'That relation in the model''s own words';
+COMMENT ON COLUMN spoke_to.outgoing IS 'True when the recipient is the sender''s label, false when the sender is the recipient''s';
+COMMENT ON COLUMN spoke_to.lines IS 'Lines spoken';
+COMMENT ON COLUMN spoke_to.first_step IS 'Step of the first line';
+COMMENT ON COLUMN spoke_to.last_step IS 'Step of the last line';
+
+CREATE OR REPLACE VIEW people AS
+SELECT a.agent, p.text, p.hop, p.parent, p.language,
+       coalesce(r.relations, 0) AS relations, coalesce(e.emissions, 0) AS emissions,
+       coalesce(s.lines, 0) AS lines_spoken, coalesce(h.lines, 0) AS lines_heard
+FROM agents AS a
+LEFT JOIN personas AS p ON p.id = a.agent
+LEFT JOIN (
+    SELECT agent, count(*) AS relations
+    FROM (SELECT source AS agent FROM living_relations UNION ALL SELECT target FROM living_relations)
+    GROUP BY agent
+) AS r ON r.agent = a.agent
+LEFT JOIN (SELECT agent, count(*) AS emissions FROM emissions GROUP BY agent) AS e ON e.agent = a.agent
+LEFT JOIN (SELECT sender, count(*) AS lines FROM messages GROUP BY sender) AS s ON s.sender = a.agent
+LEFT JOIN (SELECT recipient, count(*) AS lines FROM messages GROUP BY recipient) AS h ON h.recipient = a.agent;
+COMMENT ON VIEW people IS 'Everybody who lives in the society, and how much they did';
+COMMENT ON COLUMN people.agent IS 'Persona id';
+COMMENT ON COLUMN people.text IS 'The description';
+COMMENT ON COLUMN people.hop IS 'Hop at which the persona was grown; 0 when inferred from a text';
+COMMENT ON COLUMN people.parent IS 'Persona it was grown from';
+COMMENT ON COLUMN people.language IS 'BCP 47 tag of the language of the description';
+COMMENT ON COLUMN people.relations IS 'Relations in either direction';
+COMMENT ON COLUMN people.emissions IS 'Things made';
+COMMENT ON COLUMN people.lines_spoken IS 'Lines spoken';
+COMMENT ON COLUMN people.lines_heard IS 'Lines addressed to this agent';
+
+CREATE OR REPLACE VIEW novelty AS
+SELECT step, kind, count(*) AS emitted, count_if(near_duplicate) AS near_duplicates,
+       1 - count_if(near_duplicate) / count(*) AS share_new
+FROM said
+GROUP BY step, kind;
+COMMENT ON VIEW novelty IS 'How much of what was made in a step was new, by kind';
+COMMENT ON COLUMN novelty.step IS 'Step';
+COMMENT ON COLUMN novelty.kind IS 'Kind of the emissions';
+COMMENT ON COLUMN novelty.emitted IS 'Emissions';
+COMMENT ON COLUMN novelty.near_duplicates IS 'Of those, near-duplicates of earlier ones';
+COMMENT ON COLUMN novelty.share_new IS 'Share that is no near-duplicate, 0 to 1';
+
+CREATE OR REPLACE VIEW mix AS
+SELECT kind, count(*) AS emissions, count(DISTINCT agent) AS agents, count_if(revised) AS revised,
+       count_if(near_duplicate) AS near_duplicates, avg(length(text)) AS mean_characters
+FROM said
+GROUP BY kind;
+COMMENT ON VIEW mix IS 'What the society made, by kind';
+COMMENT ON COLUMN mix.kind IS 'Kind of the emissions';
+COMMENT ON COLUMN mix.emissions IS 'Emissions';
+COMMENT ON COLUMN mix.agents IS 'Different agents that made them';
+COMMENT ON COLUMN mix.revised IS 'Of the emissions, those that were revised once';
+COMMENT ON COLUMN mix.near_duplicates IS 'Of the emissions, near-duplicates of earlier ones';
+COMMENT ON COLUMN mix.mean_characters IS 'Mean length of the text in characters';
+
+CREATE OR REPLACE VIEW failure_reasons AS
+SELECT phase, purpose, outcome, reason, count(*) AS failures, sum(attempts)::BIGINT AS attempts,
+       min(number) AS first_number, max(number) AS last_number
+FROM failures
+GROUP BY phase, purpose, outcome, reason;
+COMMENT ON VIEW failure_reasons IS 'Why agent-turns and growth requests were lost';
+COMMENT ON COLUMN failure_reasons.phase IS 'growth or step';
+COMMENT ON COLUMN failure_reasons.purpose IS 'Name of the prompt';
+COMMENT ON COLUMN failure_reasons.outcome IS 'Outcome of the last attempt, as in calls';
+COMMENT ON COLUMN failure_reasons.reason IS 'Why, in one sentence';
+COMMENT ON COLUMN failure_reasons.failures IS 'Turns or requests lost';
+COMMENT ON COLUMN failure_reasons.attempts IS 'Attempts made at them';
+COMMENT ON COLUMN failure_reasons.first_number IS 'Hop or step of the first';
+COMMENT ON COLUMN failure_reasons.last_number IS 'Hop or step of the last';
+
+CREATE OR REPLACE VIEW cost AS
+SELECT purpose, outcome, count(*) AS calls, count(output_tokens) AS counted,
+       sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens,
+       sum(reasoning_tokens)::BIGINT AS reasoning_tokens, sum(cached_tokens)::BIGINT AS cached_tokens,
+       sum(epoch(ended_at - started_at)) AS seconds, avg(epoch(ended_at - started_at)) AS mean_seconds,
+       avg(waited) AS mean_waited
+FROM calls
+GROUP BY purpose, outcome;
+COMMENT ON VIEW cost IS 'What the model was asked and what it took, by purpose and outcome';
+COMMENT ON COLUMN cost.purpose IS 'Name of the prompt';
+COMMENT ON COLUMN cost.outcome IS 'How the attempts ended, as in calls';
+COMMENT ON COLUMN cost.calls IS 'Attempts';
+COMMENT ON COLUMN cost.counted IS 'Of the attempts, those whose tokens the endpoint counted';
+COMMENT ON COLUMN cost.input_tokens IS 'Tokens of the requests; null when none were counted';
+COMMENT ON COLUMN cost.output_tokens IS 'Tokens of the answers; null when none were counted';
+COMMENT ON COLUMN cost.reasoning_tokens IS 'Of the output tokens, those spent on reasoning; null when none were counted';
+COMMENT ON COLUMN cost.cached_tokens IS 'Of the input tokens, those the endpoint had cached; null when none were counted';
+COMMENT ON COLUMN cost.seconds IS 'Seconds that the attempts took, added up; many run side by side';
+COMMENT ON COLUMN cost.mean_seconds IS 'Mean seconds of an attempt';
+COMMENT ON COLUMN cost.mean_waited IS 'Mean seconds an attempt waited for a free slot';

@@ -1,0 +1,169 @@
+"""The one thread that writes a run file: rows come in from any thread and are committed in groups."""
+
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from ...personas.errors import StorageError
+from .database import said
+from .inserts import Inserts
+from .rows import Row, table_of
+
+__all__ = ["GROUP_SECONDS", "Statement", "Writer"]
+
+#: Rows wait at most this long for others to share their commit, which costs the same whatever it holds.
+GROUP_SECONDS = 0.05
+
+_FULL = ("No space left", "File too large", "Disk quota exceeded")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL to run in the transaction of the rows it comes with."""
+
+    sql: str
+    params: Sequence[object] = ()
+
+
+@dataclass(slots=True)
+class _Batch:
+    rows: list[Row] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    futures: list[Future[None]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.statements or self.futures)
+
+
+class Writer:
+    """Owns a connection to a run file and writes to it, in the order in which things came.
+
+    A batch is one transaction, so whatever is handed in together is kept or lost together. After a failed
+    write nothing more is written: every later call raises `StorageError`.
+    """
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, path: Path) -> None:
+        self._con = con
+        self._path = path
+        self._inserts = Inserts(con)
+        #: Transactions committed so far.
+        self.commits = 0
+        self._lock = threading.Lock()
+        self._batch = _Batch()
+        self._failure: Exception | None = None
+        self._reported = False
+        self._closing = False
+        self._work = threading.Event()
+        self._urgent = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="populace-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, rows: Iterable[Row], statements: Sequence[Statement] = ()) -> None:
+        """Hand rows over and return at once; they are durable soon after."""
+        self._hand_over(tuple(rows), statements, None)
+
+    def commit(self, rows: Iterable[Row] = (), statements: Sequence[Statement] = ()) -> Future[None]:
+        """Hand rows over and do not wait for others: the future is done when they and all before are durable.
+
+        The statements run in the same transaction, after the rows. The future fails with `StorageError`.
+        """
+        future: Future[None] = Future()
+        # From here on it cannot be cancelled: the rows are written whether anybody waits or not.
+        future.set_running_or_notify_cancel()
+        self._hand_over(tuple(rows), statements, future)
+        return future
+
+    def close(self) -> None:
+        """Write what is left, fold the log into the file and end the thread.
+
+        Raises `StorageError` when something could not be written and nobody has been told so.
+        """
+        with self._lock:
+            self._closing = True
+            self._work.set()
+            self._urgent.set()
+        self._thread.join()
+        if self._failure is not None and not self._reported:
+            raise self._storage_error()
+
+    def _hand_over(
+        self, rows: tuple[Row, ...], statements: Sequence[Statement], future: Future[None] | None
+    ) -> None:
+        for row_type in {type(row) for row in rows}:
+            table_of(row_type)
+        with self._lock:
+            if self._failure is not None:
+                raise self._storage_error()
+            if self._closing:
+                raise StorageError(f"The run file {str(self._path)!r} is closed; resume it to write on.")
+            self._batch.rows.extend(rows)
+            self._batch.statements.extend(statements)
+            if future is not None:
+                self._batch.futures.append(future)
+                self._urgent.set()
+            self._work.set()
+
+    def _run(self) -> None:
+        while True:
+            self._work.wait()
+            self._urgent.wait(GROUP_SECONDS)
+            batch = self._take()
+            if batch:
+                try:
+                    self._write(batch)
+                except Exception as error:  # noqa: BLE001 - a thread that died silently would hang every commit
+                    self._fail(batch, error)
+                    break
+            elif self._closing:
+                break
+        self._shut()
+
+    def _take(self) -> _Batch:
+        with self._lock:
+            batch, self._batch = self._batch, _Batch()
+            if not self._closing:
+                self._work.clear()
+                self._urgent.clear()
+            return batch
+
+    def _write(self, batch: _Batch) -> None:
+        self._con.execute("BEGIN TRANSACTION")
+        self._inserts.write(batch.rows)
+        for statement in batch.statements:
+            self._con.execute(statement.sql, list(statement.params))
+        self._con.execute("COMMIT")
+        self.commits += 1
+        for future in batch.futures:
+            future.set_result(None)
+
+    def _fail(self, batch: _Batch, error: Exception) -> None:
+        with self._lock:
+            self._failure = error
+            waiting = [*batch.futures, *self._batch.futures]
+            self._batch = _Batch()
+        for future in waiting:
+            future.set_exception(self._storage_error())
+
+    def _storage_error(self) -> StorageError:
+        self._reported = True
+        what, file = said(self._failure or Exception("it is closed")), str(self._path)
+        first = "free some space, then go on" if any(sign in what for sign in _FULL) else "go on"
+        error = StorageError(
+            f"The run file {file!r} cannot be written ({what}); everything committed before is kept: "
+            f"{first} with `populace resume {file}`."
+        )
+        error.__cause__ = self._failure
+        return error
+
+    def _shut(self) -> None:
+        # Nothing is lost when this fails: what is committed stands in the write-ahead log beside the file.
+        with suppress(duckdb.Error):
+            if self._failure is None:
+                self._con.execute("CHECKPOINT")
+        with suppress(duckdb.Error):
+            self._con.close()

@@ -1,0 +1,140 @@
+"""What a scenario declares: a world, who acts when, what they may do, and what happens to them.
+
+Everything has a default. This is a whole scenario::
+
+    class Errands(Scenario):
+        \"\"\"What would the people of a small town ask an assistant for?\"\"\"
+
+        name = "errands"
+        world = "It is market day in a small town by a river."
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..agents.actions import Action, Instruction
+from ..agents.mind import Mind, build_mind
+from ..agents.observation import Observation
+from ..personas.errors import SetupError
+from .choices import nearest
+from .world import World
+
+if TYPE_CHECKING:
+    from .resident import Resident
+    from .society import Society
+
+__all__ = ["Intervention", "Scenario", "Settings", "Visit"]
+
+
+class Settings(BaseModel):
+    """The settings every scenario has; subclasses add their own, each settable by `--set name=value`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    neighbours: int = Field(6, ge=0, le=50, description="Neighbours an agent sees in a step, at most")
+    heard: int = Field(
+        4, ge=1, le=50, description="Lines an agent hears in a step, at most; the newest count"
+    )
+    recalled: int = Field(4, ge=0, le=50, description="Notes that come to an agent's mind in a step, at most")
+    memory: int = Field(32, ge=1, description="Notes an agent keeps; the newest count")
+    observation_tokens: int = Field(
+        1200, ge=100, description="Length of an observation in tokens, at most (estimated)"
+    )
+    answer_tokens: int = Field(1024, ge=16, description="Length of an answer in tokens, at most")
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """A change to the world, declared beforehand and applied at the start of step `at`."""
+
+    at: int
+    name: str
+    #: What everybody hears of it, for two steps.
+    news: str
+    #: What else it changes. It is given the world and changes nothing but the world.
+    effect: Callable[[World], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A line that a visiting player says to an agent, who hears it in the same step."""
+
+    agent: str
+    text: str
+
+
+class Scenario:
+    """What happens: subclass it, name it, and override what should differ from the defaults.
+
+    The first line of a subclass's docstring is what `populace scenarios` says of it.
+    """
+
+    #: Name on the command line and in `runs.scenario`.
+    name: ClassVar[str] = ""
+    #: First in every prompt, verbatim.
+    world: str = ""
+    #: What agents may emit.
+    actions: tuple[type[Action], ...] = (Instruction,)
+    interventions: Sequence[Intervention] = ()
+    settings_type: ClassVar[type[Settings]] = Settings
+
+    def __init__(self, settings: Settings | Mapping[str, Any] | None = None) -> None:
+        """Settings may be given as a mapping; an unknown name or a wrong value raises `SetupError`."""
+        given = settings.model_dump() if isinstance(settings, Settings) else dict(settings or {})
+        self.settings = self._parsed(given)
+
+    @classmethod
+    def summary(cls) -> str:
+        """What the scenario is, in one line."""
+        return (cls.__doc__ or "").strip().partition("\n")[0]
+
+    def active(self, society: "Society", rng: random.Random) -> Sequence["Resident"]:
+        """Whose turn it is in this step: by default everybody's."""
+        return society.residents
+
+    def visits(self, society: "Society", rng: random.Random) -> Sequence[Visit]:
+        """What a visiting player says in this step: by default nothing."""
+        return ()
+
+    def offer(
+        self, resident: "Resident", observation: Observation, rng: random.Random
+    ) -> tuple[type[Action], ...]:
+        """What the agent may do in this turn: by default any of `actions`, and the model chooses."""
+        return self.actions
+
+    def task(self, resident: "Resident", world: World) -> str:
+        """The sentence that ends the prompt."""
+        return f"It is step {world.step}. What do you do now?"
+
+    def measures(self, society: "Society") -> Mapping[str, float]:
+        """Numbers to log after each step: by default none."""
+        return {}
+
+    def ended(self, society: "Society") -> bool:
+        """Whether the run ends before its last step: by default never."""
+        return False
+
+    def mind(self) -> Mind:
+        """The compiled graph all agents think with: by default deliberate, then accept or revise."""
+        return build_mind()
+
+    @classmethod
+    def _parsed(cls, given: Mapping[str, Any]) -> Settings:
+        known = list(cls.settings_type.model_fields)
+        for name in given:
+            if name not in known:
+                raise SetupError(
+                    f"Scenario {cls.name!r} has no setting {name!r}{nearest(name, known)}. It has: {', '.join(known)}."
+                )
+        try:
+            return cls.settings_type.model_validate(given)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = str(first["loc"][0]) if first["loc"] else "?"
+            raise SetupError(
+                f"Setting {name!r} of scenario {cls.name!r} cannot be {first['input']!r}: {first['msg'].lower()}."
+            ) from error

@@ -1,0 +1,243 @@
+"""The society: a Mesa model whose agents are personas, placed on the graph that Persona-to-Persona grew."""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+import mesa
+import networkx as nx
+import orjson
+from mesa.discrete_space import Network
+
+from ..agents.models import ModelHandle, open_model
+from ..personas.errors import RunFileError, SetupError, StorageError
+from ..personas.graph import PersonaGraph
+from .emitted import Emitted
+from .engine import Engine
+from .event_hash import EventHash
+from .finished import FinishedRun
+from .growth import Growth, GrowthJob
+from .progress import Progress, SilentProgress
+from .resident import Resident
+from .restore import restore
+from .runfile import rows
+from .runfile.runlog import RunLog
+from .scenario import Scenario
+from .step import take_step
+from .times import now
+from .versions import versions
+from .world import World
+
+__all__ = ["Society"]
+
+
+class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
+    """Personas who live together, step by step, in one run file.
+
+    `run` does everything: it grows the people, takes the steps and closes the file. For step-by-step work use the
+    society in a `with` statement, as any Mesa model: `step()`, `run_for(n)`, `agents`, `time`.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        growth: Growth | None = None,
+        seed: int = 0,
+        model: str | ModelHandle = "procedural",
+        base_url: str | None = None,
+        max_in_flight: int = 64,
+        out: Path | str = "run.duckdb",
+        steps: int = 8,
+        scenario_file: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Nothing is opened or asked yet. Raises `SetupError` for a model or a number that cannot be."""
+        _at_least_one("max_in_flight", max_in_flight)
+        _at_least_one("steps", steps)
+        super().__init__(rng=seed)
+        self.scenario = scenario
+        self.seed = seed
+        self.growth = growth or Growth()
+        self.path = Path(out)
+        self.steps_wanted = steps
+        self.world = World()
+        self.emitted = Emitted()
+        self.graph: PersonaGraph
+        self.engine: Engine
+        self._model = open_model(model, base_url=base_url) if isinstance(model, str) else model
+        self._max_in_flight = max_in_flight
+        self._scenario_file = scenario_file
+        self._progress = progress or SilentProgress()
+        self._log: RunLog | None = None
+        self._residents: dict[str, Resident] = {}
+        self._error: Exception | None = None
+        self._restoring = False
+        self.count_from(emissions=0, messages=0)
+
+    @classmethod
+    def resume(
+        cls,
+        path: Path | str,
+        scenario: type[Scenario],
+        *,
+        base_url: str | None = None,
+        max_in_flight: int | None = None,
+        steps: int | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """The society of an unfinished run file, ready to `run` on from its last complete step.
+
+        Answers that were paid for in the unfinished step are taken from the file. Raises `RunFileError` when the
+        file is none, or when the scenario's world is not the one the run began with.
+        """
+        log = RunLog.open(Path(path))
+        try:
+            row = log.run
+            society = cls(
+                scenario(orjson.loads(row.settings)),
+                growth=Growth.model_validate_json(row.growth_settings),
+                seed=row.seed,
+                model=row.model,
+                base_url=base_url or row.base_url,
+                max_in_flight=max_in_flight or row.max_in_flight,
+                out=path,
+                steps=steps or row.steps_wanted,
+                progress=progress,
+            )
+            if society.scenario.world != row.world:
+                raise RunFileError(
+                    f"The world text of scenario {row.scenario!r} is not the one that {path} began with, so its answers "
+                    f"would not fit; resume it with the script as it was, or run anew into another file."
+                )
+        except BaseException:
+            log.close()
+            raise
+        society._log = log
+        return society
+
+    def run(self) -> FinishedRun:
+        """Grow the people, take the steps that are wanted, and close the file.
+
+        Works where an event loop runs already (a notebook). Raises `RunError` when the run fails; what was
+        committed stays and can be resumed.
+        """
+        with self:
+            while self.world.step < self.steps_wanted and not self.scenario.ended(self):
+                self.run_for(1)
+                self._raise_error()
+            event_hash = self.engine.events.hex
+        return FinishedRun(self.path, event_hash)
+
+    def step(self) -> None:
+        """One step of the society. Mesa calls it; an error is kept and raised at the end of `run` or `with`."""
+        if self._restoring or self._error is not None:
+            return
+        try:
+            self.engine.call(partial(take_step, self, self._mind))
+        except Exception as error:  # noqa: BLE001 - Mesa goes dead silently when anything leaves step
+            self._error = error
+            self.running = False
+
+    @property
+    def residents(self) -> Sequence[Resident]:
+        """All agents, in the fixed order in which effects are applied."""
+        return tuple(self._residents.values())
+
+    def resident(self, agent: str) -> Resident:
+        """The agent with this id. Raises `KeyError` when nobody has it."""
+        return self._residents[agent]
+
+    def count_from(self, *, emissions: int, messages: int) -> None:
+        """Number emissions and messages from behind these."""
+        self.next_emission = count(emissions + 1).__next__
+        self.next_message = count(messages + 1).__next__
+
+    def __enter__(self) -> Self:
+        """Open the run file and the model, grow or restore the people, and stand where the last step ended."""
+        log = self._log or RunLog.create(self.path, self._run_row())
+        self._mind = self.scenario.mind()
+        self.engine = Engine(
+            log,
+            self._model,
+            max_in_flight=self._max_in_flight,
+            answer_tokens=self.scenario.settings.answer_tokens,
+            events=EventHash(log.last_event_hash()),
+            progress=self._progress,
+        )
+        self.engine.__enter__()
+        try:
+            self._populate(log)
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Mark the run finished or failed and close everything. An interrupted run stays open for `resume`."""
+        failure = error or self._error
+        try:
+            if failure is None:
+                self.engine.log.finish("finished", None, self.engine.events.hex)
+            elif isinstance(failure, Exception) and not isinstance(failure, StorageError):
+                self.engine.log.finish("failed", str(failure), self.engine.events.hex)
+        finally:
+            self.engine.__exit__(kind, error, trace)
+        if error is None:
+            self._raise_error()
+
+    def _populate(self, log: RunLog) -> None:
+        job = GrowthJob(self.engine, self.growth, seed=self.seed)
+        self.graph = self.engine.call(job.run).graph()
+        space = Network(nx.Graph(self.graph.nx), layout=None, random=self.random)
+        self._residents = {p.id: Resident(self, p, space[p.id]) for p in self.graph.personas}
+        if not log.query("SELECT 1 FROM agents LIMIT 1"):
+            log.commit(
+                [rows.AgentRow(agent, place) for place, agent in enumerate(self._residents, start=1)]
+            ).result()
+        restore(self, log)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        # Mesa's clock is to show the step at which a resumed society stands.
+        if self.world.step:
+            self._restoring = True
+            self.run_for(self.world.step)
+            self._restoring = False
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _run_row(self) -> rows.RunRow:
+        return rows.RunRow(
+            run=uuid4().hex,
+            scenario=self.scenario.name,
+            scenario_file=str(self._scenario_file) if self._scenario_file else None,
+            settings=self.scenario.settings.model_dump_json(),
+            growth_settings=self.growth.model_dump_json(),
+            world=self.scenario.world,
+            seed=self.seed,
+            model=self._model.name,
+            is_language_model=self._model.is_language_model,
+            base_url=self._model.endpoint,
+            max_in_flight=self._max_in_flight,
+            steps_wanted=self.steps_wanted,
+            versions=orjson.dumps(versions()).decode(),
+            status="running",
+            reason=None,
+            event_hash=None,
+            started_at=now(),
+            ended_at=None,
+        )
+
+
+def _at_least_one(name: str, value: int) -> None:
+    if value < 1:
+        raise SetupError(f"{name} must be at least 1, but {value} was given.")

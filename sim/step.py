@@ -1,0 +1,103 @@
+"""The step: intervene, observe, decide, apply, commit. The result depends on the seed and the answers alone."""
+
+from typing import TYPE_CHECKING
+
+from ..agents.actions import possible_actions
+from ..agents.mind import Decision, Mind, MindContext, MindState
+from ..personas.errors import RunError
+from ..personas.model import Occasion, Outcome
+from .bounded import bounded_map
+from .effects import Effects, Turn
+from .observe import observe
+from .runfile import rows
+from .seeds import derive_seed, rng_for
+from .times import now
+
+if TYPE_CHECKING:
+    from .society import Society
+
+__all__ = ["take_step"]
+
+#: Outcomes that say something of the endpoint, not of the answer.
+_ENDPOINT = frozenset(
+    {Outcome.RATE_LIMITED, Outcome.SERVER_ERROR, Outcome.DROPPED, Outcome.UNREACHABLE, Outcome.TIMEOUT}
+)
+
+
+async def take_step(society: "Society", mind: Mind) -> None:
+    """Take the society one step further and commit it.
+
+    Raises `RunError` without committing when the endpoint gave nobody an answer: a resumed run tries the step again.
+    """
+    started = now()
+    world, scenario = society.world, society.scenario
+    world.begin(world.step + 1)
+    effects = Effects(society)
+    effects.intervene()
+    for visit in scenario.visits(society, rng_for(society.seed, "visits", world.step)):
+        effects.visit(visit)
+    turns = _turns(society)
+    decisions = await _decide(society, mind, turns)
+    _check_endpoint(world.step, decisions)
+    for turn, decision in zip(turns, decisions, strict=True):
+        effects.take_turn(turn, decision)
+    effects.deliver()
+    effects.measure()
+    await society.engine.commit(
+        *effects.all_rows,
+        rows.StepRow(
+            step=world.step,
+            active=len(turns),
+            acted=len(effects.emissions),
+            failed=len(effects.failures),
+            world_state=world.model_dump_json(),
+            started_at=started,
+            ended_at=now(),
+            event_hash=society.engine.events.extend([world.model_dump(mode="json"), *effects.events]),
+        ),
+        finished=("step", world.step),
+    )
+
+
+def _turns(society: "Society") -> list[Turn]:
+    world, scenario, seed = society.world, society.scenario, society.seed
+    turns = []
+    for resident in scenario.active(society, rng_for(seed, "active", world.step)):
+        observation = observe(society, resident)
+        rng = rng_for(seed, "offer", world.step, resident.id)
+        offered = possible_actions(scenario.offer(resident, observation, rng), observation.addressees)
+        if offered:
+            drawn = derive_seed(seed, "step", world.step, resident.id) >> 32  # endpoints take 31 bits
+            turns.append(
+                Turn(resident, observation, offered, Occasion("step", world.step, resident.id, drawn))
+            )
+    return turns
+
+
+async def _decide(society: "Society", mind: Mind, turns: list[Turn]) -> list[Decision]:
+    engine = society.engine
+    context = MindContext(engine.gateway, society.scenario.world, society.emitted.earlier)
+
+    async def decide(turn: Turn) -> Decision:
+        state = MindState(observation=turn.observation, offered=turn.offered, occasion=turn.occasion)
+        try:
+            decided = await mind.ainvoke(state, context=context)
+        except RunError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a mind can be a scenario's own; its fault is this agent's alone
+            return Decision(
+                None, Outcome.MODEL_ERROR, f"The mind failed with {type(error).__name__}: {error}."
+            )
+        decision: Decision = decided["decision"]
+        return decision
+
+    engine.progress.began(f"Step {society.world.step}", len(turns))
+    return await bounded_map(decide, turns, workers=engine.workers, done=engine.progress.advanced)
+
+
+def _check_endpoint(step: int, decisions: list[Decision]) -> None:
+    if len(decisions) > 1 and all(d.outcome in _ENDPOINT for d in decisions):
+        raise RunError(
+            f"In step {step} the endpoint gave none of {len(decisions)} agents an answer; the last it said was: "
+            f"{decisions[-1].reason} The step was not committed: resume the run when the endpoint is well."
+        )

@@ -1,0 +1,59 @@
+"""The state of the world: what is news, which ties are cut, and whatever values a scenario keeps."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..personas.persona import RelationKind
+
+__all__ = ["News", "World"]
+
+
+class News(BaseModel):
+    """Something everybody hears, until a step."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str
+    #: The last step in which it is told.
+    until: int
+
+
+class World(BaseModel):
+    """What a step's marker keeps of the world, so that a resumed run finds it again.
+
+    Interventions change it; nothing else of the society should be changed by them.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    step: int = 0
+    news: list[News] = Field(default_factory=list)
+    #: Relation kinds along which nobody meets for the time being.
+    suspended: list[RelationKind] = Field(default_factory=list)
+    #: A scenario's own values; anything JSON can hold.
+    values: dict[str, Any] = Field(default_factory=dict)
+
+    def announce(self, text: str, *, steps: int = 2) -> None:
+        """Make `text` news for this step and the `steps - 1` after it."""
+        self.news.append(News(text=text, until=self.step + steps - 1))
+
+    def suspend(self, kind: RelationKind) -> None:
+        """Nobody sees or hears those they are tied to by `kind` until it is restored."""
+        if kind not in self.suspended:
+            self.suspended.append(kind)
+
+    def restore(self, kind: RelationKind) -> None:
+        """Undo `suspend`."""
+        if kind in self.suspended:
+            self.suspended.remove(kind)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The news of the present step."""
+        return tuple(item.text for item in self.news if item.until >= self.step)
+
+    def begin(self, step: int) -> None:
+        """Enter `step`, and forget the news that is over."""
+        self.step = step
+        self.news = [item for item in self.news if item.until >= step]

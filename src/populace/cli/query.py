@@ -1,0 +1,52 @@
+"""`populace sql` and `populace schema`: asking a run file, and what there is to ask."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+__all__ = ["schema", "sql"]
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("statement")
+@click.option("--csv", "form", flag_value="csv", help="Comma-separated values.")
+@click.option("--json", "form", flag_value="json", help="A JSON array of objects.")
+def sql(file: Path, statement: str, form: str | None) -> None:
+    """Ask a run file in SQL, read-only; works on a run that is still going."""
+    from populace.analysis.table import render_csv, render_json, render_table
+    from populace.sim.runfile.reader import open_run
+
+    with open_run(file) as run:
+        result = run.query(statement)
+    if form == "csv":
+        click.echo(render_csv(result, for_terminal=sys.stdout.isatty()), nl=False)
+    elif form == "json":
+        click.echo(render_json(result), nl=False)
+    else:
+        click.echo(render_table(result, width=_width()), nl=False)
+
+
+@click.command()
+@click.argument("table", required=False)
+def schema(table: str | None) -> None:
+    """Every table, view and column of a run file with its meaning, or those of TABLE."""
+    from populace.personas.errors import SetupError
+    from populace.sim.choices import nearest
+    from populace.sim.runfile.reader import describe
+
+    relations = {relation.name: relation for relation in describe()}
+    if table is not None and table not in relations:
+        raise SetupError(
+            f"There is no table or view {table!r}{nearest(table, relations)}. There are: {', '.join(relations)}."
+        )
+    for relation in relations.values() if table is None else (relations[table],):
+        click.echo(f"{relation.kind} {relation.name}: {relation.comment}")
+        for column in relation.columns:
+            click.echo(f"    {column.name} {column.type}: {column.comment}")
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((120, 40)).columns

@@ -1,0 +1,26 @@
+"""`populace report`: one page that opens offline."""
+
+from pathlib import Path
+
+import click
+
+__all__ = ["report"]
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="The page.  [default: report.html beside FILE]",
+)
+def report(file: Path, out: Path | None) -> None:
+    """Write what happened in a run as one page that opens offline."""
+    from populace.analysis.report import write_report
+    from populace.sim.runfile.reader import open_run
+
+    page = out or file.with_name("report.html")
+    with open_run(file) as run:
+        write_report(run, page, run_file=file.name)
+    click.echo(f"Wrote {page}")

@@ -1,0 +1,163 @@
+"""`populace run` and `populace resume`, and the same from a scenario's own script."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from populace.sim.scenario import Scenario
+    from populace.sim.society import Society
+
+__all__ = ["resume", "run", "run_script"]
+
+
+def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(
+        (
+            click.option(
+                "--seeds",
+                type=click.Path(path_type=Path),
+                help="Seed texts (JSONL, text or Markdown); default: the corpus that ships.",
+            ),
+            click.option(
+                "--hub",
+                type=click.Path(path_type=Path),
+                help="People who exist already: a run file, or personas as JSONL, CSV or Parquet.",
+            ),
+            click.option(
+                "--agents",
+                type=int,
+                default=None,
+                help="How many people there are to be, at most.  [default: 240]",
+            ),
+            click.option(
+                "--hops",
+                type=int,
+                default=None,
+                help="Hops of Persona-to-Persona, 0 to 6.  [default: 3; 0 with --hub]",
+            ),
+            click.option("--steps", type=int, default=8, show_default=True, help="Steps to live."),
+            click.option(
+                "--seed", type=int, default=0, show_default=True, help="Seed of every random choice."
+            ),
+            click.option(
+                "--model",
+                default="procedural",
+                show_default=True,
+                help="procedural, or openai:NAME for any OpenAI-compatible endpoint.",
+            ),
+            click.option("--base-url", default=None, help="Endpoint of the model; default: OPENAI_BASE_URL."),
+            click.option(
+                "--max-in-flight",
+                type=int,
+                default=64,
+                show_default=True,
+                help="Model calls under way at once, at most.",
+            ),
+            click.option(
+                "--set",
+                "settings",
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="A setting of the scenario; may be given again.",
+            ),
+            click.option(
+                "--out",
+                type=click.Path(path_type=Path),
+                default=None,
+                help="The run file.  [default: SCENARIO.duckdb]",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("scenario")
+@_options
+def run(scenario: str, **options: Any) -> None:
+    """Grow a society and let it live: SCENARIO is a name (see `populace scenarios`) or the path of a script."""
+    from populace.scenarios.catalog import find_scenario
+
+    found, script = find_scenario(scenario)
+    _run(found, script, **options)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--base-url", default=None, help="Endpoint of the model, when it has moved.")
+@click.option("--max-in-flight", type=int, default=None, help="Model calls under way at once, at most.")
+@click.option(
+    "--steps", type=int, default=None, help="Steps to live in all, when more are wanted than before."
+)
+def resume(file: Path, base_url: str | None, max_in_flight: int | None, steps: int | None) -> None:
+    """Go on with a run that was stopped; answers it has paid for are not paid again."""
+    from populace.scenarios.catalog import find_scenario, load_scenario
+    from populace.sim.runfile.reader import open_run
+    from populace.sim.society import Society
+
+    from .show import RichProgress
+
+    with open_run(file) as stored:
+        ((name, script),) = stored.query("SELECT scenario, scenario_file FROM runs").rows
+    found = load_scenario(Path(script)) if script else find_scenario(name)[0]
+    society = Society.resume(
+        file, found, base_url=base_url, max_in_flight=max_in_flight, steps=steps, progress=RichProgress()
+    )
+    _live(society)
+
+
+def run_script(scenario: "type[Scenario]", script: str) -> None:
+    """Run a scenario from its own script, with the options of `populace run`."""
+    from .app import guarded
+
+    @click.command(name=Path(script).name, help=scenario.summary())
+    @_options
+    def command(**options: Any) -> None:
+        _run(scenario, Path(script), **options)
+
+    guarded(command)
+
+
+def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> None:
+    from populace.sim.growth import Growth
+    from populace.sim.society import Society
+
+    from .show import RichProgress
+
+    growth = Growth.given(
+        seeds=options["seeds"], hub=options["hub"], agents=options["agents"], hops=options["hops"]
+    )
+    society = Society(
+        scenario(_settings(options["settings"])),
+        growth=growth,
+        seed=options["seed"],
+        model=options["model"],
+        base_url=options["base_url"],
+        max_in_flight=options["max_in_flight"],
+        out=options["out"] or Path(f"{scenario.name}.duckdb"),
+        steps=options["steps"],
+        scenario_file=script,
+        progress=RichProgress(),
+    )
+    _live(society)
+
+
+def _live(society: "Society") -> None:
+    from .show import show_run
+
+    finished = society.run()
+    show_run(finished.path)
+
+
+def _settings(given: tuple[str, ...]) -> dict[str, str]:
+    settings = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--set takes name=value, but {item!r} was given.")
+        settings[name.strip()] = value.strip()
+    return settings

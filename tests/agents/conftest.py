@@ -1,0 +1,24 @@
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from asking import QUICK, Open
+from memory_ledger import MemoryLedger
+from openai_server import OpenAIServer
+
+from populace.agents.gateway import Gateway
+from populace.agents.models import open_model
+
+
+@pytest.fixture
+async def opened(openai_server: OpenAIServer, memory_ledger: MemoryLedger) -> AsyncIterator[Open]:
+    gateways: list[Gateway] = []
+
+    def open_gateway(**options: Any) -> Gateway:
+        handle = open_model("openai:m", base_url=options.pop("base_url", openai_server.base_url))
+        gateways.append(Gateway(handle, **{"ledger": memory_ledger, "backoff": QUICK, **options}))
+        return gateways[-1]
+
+    yield open_gateway
+    for gateway in gateways:
+        await gateway.aclose()

@@ -1,0 +1,219 @@
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from asking import LINE, VALID, Line, Open, ask, ask_all, prompt_of, scripted
+from memory_ledger import MemoryLedger
+from openai_faults import FaultKind, Latency
+from openai_server import OpenAIServer
+
+from populace.personas.errors import SetupError
+from populace.personas.model import Occasion, Outcome
+
+
+async def test_an_answer_is_typed_and_its_call_recorded(opened: Open, memory_ledger: MemoryLedger) -> None:
+    answer = await ask(opened())
+    assert answer.outcome is Outcome.OK
+    assert isinstance(answer.value, Line)
+    (call,) = memory_ledger.calls
+    assert (call.phase, call.number, call.owner, call.purpose, call.prompt_version) == (
+        "step",
+        1,
+        "person-1",
+        "turn",
+        3,
+    )
+    assert (call.attempt, call.outcome, call.reason, call.raw) == (1, Outcome.OK, "", answer.raw)
+    assert (call.model, call.finish_reason) == ("openai:m", "stop")
+    assert call.input_tokens is not None
+    assert call.cached_tokens == call.input_tokens // 2
+    assert call.started_at <= call.ended_at
+
+
+async def test_what_is_sent_carries_schema_seed_and_limit(opened: Open, openai_server: OpenAIServer) -> None:
+    await ask(opened(max_tokens=50), 2)
+    (body,) = openai_server.bodies
+    assert (body["seed"], body["max_tokens"]) == (2000, 50)
+    assert body["response_format"]["json_schema"]["schema"] == LINE.json_schema
+
+
+async def test_no_limit_of_tokens_leaves_it_to_the_endpoint(
+    opened: Open, openai_server: OpenAIServer
+) -> None:
+    await ask(opened(max_tokens=0))
+    assert "max_tokens" not in openai_server.bodies[0]
+
+
+@pytest.mark.parametrize(
+    "kind", ["rate_limit", "server_error", "drop", "drop_midway", "html", "cut_body", "no_choices"]
+)
+async def test_weather_is_waited_out_with_the_same_request(
+    opened: Open, openai_server: OpenAIServer, memory_ledger: MemoryLedger, kind: FaultKind
+) -> None:
+    openai_server.fault(kind, attempts=2)
+    answer = await ask(opened())
+    assert (answer.outcome, answer.attempts) == (Outcome.OK, 3)
+    assert [call.attempt for call in memory_ledger.calls] == [1, 2, 3]
+    assert [call.raw is None for call in memory_ledger.calls] == [True, True, False]
+    assert len({call.request_hash for call in memory_ledger.calls}) == len(openai_server.by_body) == 1
+
+
+async def test_the_wait_before_a_retry_is_at_least_what_is_asked_for(
+    opened: Open, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("populace.agents.gateway.asyncio", SimpleNamespace(sleep=sleep))
+    openai_server.fault("rate_limit", attempts=2, retry_after=7)
+    await ask(opened())
+    assert [7.0 <= wait <= 7.01 for wait in waits] == [True, True]
+
+
+async def test_weather_that_does_not_end_is_a_counted_failure(
+    opened: Open, openai_server: OpenAIServer
+) -> None:
+    openai_server.fail_forever("person <1>")
+    answer = await ask(gateway := opened(attempts=4))
+    assert (answer.outcome, answer.value, answer.attempts) == (Outcome.SERVER_ERROR, None, 4)
+    assert "500" in answer.reason
+    assert gateway.outcomes[Outcome.SERVER_ERROR] == gateway.calls == 4
+
+
+async def test_one_who_waits_out_weather_holds_no_slot(opened: Open, openai_server: OpenAIServer) -> None:
+    openai_server.fault("rate_limit", containing="person <0>", attempts=1, retry_after=60)
+    gateway = opened(max_in_flight=1)
+    stuck = asyncio.create_task(ask(gateway, 0))
+    assert (await ask(gateway, 1)).outcome is Outcome.OK
+    stuck.cancel()
+    await asyncio.gather(stuck, return_exceptions=True)
+    assert gateway.in_flight == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [
+        ("cut_json", Outcome.CUT_JSON),
+        ("empty", Outcome.EMPTY),
+        ("length", Outcome.LENGTH),
+        ("mismatch", Outcome.SCHEMA_MISMATCH),
+        ("prose", Outcome.NOT_JSON),
+    ],
+)
+async def test_an_unusable_answer_is_asked_for_again_at_most_twice(
+    opened: Open, openai_server: OpenAIServer, memory_ledger: MemoryLedger, kind: FaultKind, outcome: Outcome
+) -> None:
+    openai_server.fault(kind)
+    answer = await ask(opened())
+    assert (answer.outcome, answer.value, answer.attempts) == (outcome, None, 3)
+    assert [body["seed"] for body in openai_server.bodies] == [1000, 1001, 1002]
+    assert [(call.attempt, call.outcome) for call in memory_ledger.calls] == [(1, outcome)] * 3
+
+
+async def test_a_mismatch_is_shown_to_the_model_with_the_complaint(memory_ledger: MemoryLedger) -> None:
+    wrong = '{"text":"hello","loud":"very"}'
+    gateway, chat = scripted([wrong, VALID], memory_ledger)
+    assert (await ask(gateway)).attempts == 2
+    asked = chat.seen[1]["messages"]
+    assert [m.type for m in asked] == ["system", "human", "ai", "human"]
+    assert asked[2].content == wrong
+    assert "loud: Input should be a valid boolean" in asked[3].content
+
+
+async def test_a_second_complaint_replaces_the_first(memory_ledger: MemoryLedger) -> None:
+    gateway, chat = scripted(["no", "never " * 2000, VALID], memory_ledger)
+    assert (await ask(gateway)).value == Line(text="hello", loud=False)
+    last = chat.seen[2]["messages"]
+    assert len(last) == 4
+    assert len(last[2].content) < 2100
+
+
+async def test_prose_is_answered_with_the_form_that_was_asked_for(memory_ledger: MemoryLedger) -> None:
+    gateway, chat = scripted(["I would rather not.", VALID], memory_ledger)
+    await ask(gateway)
+    assert '"loud"' in chat.seen[1]["messages"][3].content
+
+
+async def test_a_refusal_is_final(
+    opened: Open, openai_server: OpenAIServer, memory_ledger: MemoryLedger
+) -> None:
+    openai_server.fault("refusal")
+    answer = await ask(opened())
+    assert (answer.outcome, answer.attempts) == (Outcome.REFUSAL, 1)
+    assert "I cannot help with that." in answer.reason
+    assert memory_ledger.calls[0].raw == "I cannot help with that."
+
+
+async def test_a_wait_beyond_patience_is_a_failure_at_once(opened: Open, openai_server: OpenAIServer) -> None:
+    openai_server.fault("rate_limit", retry_after=86_400)
+    assert (await ask(opened())).attempts == 1
+
+
+async def test_nothing_is_lost_in_bad_weather(opened: Open, openai_server: OpenAIServer) -> None:
+    for kind, share in (
+        ("rate_limit", 0.05),
+        ("cut_json", 0.01),
+        ("html", 0.01),
+        ("empty", 0.01),
+        ("drop", 0.01),
+    ):
+        openai_server.fault(kind, share)  # type: ignore[arg-type]
+    answers = await ask_all(opened(), 1000)
+    assert [a for a in answers if a.value is None] == []
+    assert min(openai_server.by_fault[k] for k in ("rate_limit", "cut_json", "html", "empty", "drop")) > 0
+
+
+async def test_answers_do_not_depend_on_how_many_calls_are_in_flight(
+    opened: Open, openai_server: OpenAIServer
+) -> None:
+    runs = []
+    for width in (1, 64):
+        openai_server.reset()
+        openai_server.fault("cut_json", 0.2).fault("rate_limit", 0.2).latency = Latency(0.002, 1.0)
+        answers = await ask_all(opened(max_in_flight=width, ledger=MemoryLedger()), 60)
+        runs.append([(a.outcome, a.value, a.attempts) for a in answers])
+    assert runs[0] == runs[1]
+
+
+async def test_as_many_calls_are_in_flight_as_are_allowed(opened: Open, openai_server: OpenAIServer) -> None:
+    openai_server.hold(64)
+    gateway = opened(max_in_flight=64)
+    await ask_all(gateway, 150)
+    assert openai_server.peak_in_flight == gateway.peak_in_flight == 64
+    assert gateway.in_flight == 0
+
+
+@pytest.mark.parametrize("kind", [None, "cut_json", "mismatch", "refusal", "empty", "length", "prose"])
+async def test_a_paid_answer_is_judged_anew_and_never_paid_again(
+    opened: Open, openai_server: OpenAIServer, memory_ledger: MemoryLedger, kind: FaultKind | None
+) -> None:
+    if kind is not None:
+        openai_server.fault(kind, 0.5)
+    first = await ask_all(opened(), 12)
+    paid, later = openai_server.calls, MemoryLedger(memory_ledger)
+    gateway = opened(ledger=later)
+    assert await ask_all(gateway, 12) == first
+    assert (openai_server.calls, later.calls, gateway.calls) == (paid, [], 0)
+
+
+async def test_a_failed_attempt_is_no_paid_answer(
+    opened: Open, openai_server: OpenAIServer, memory_ledger: MemoryLedger
+) -> None:
+    openai_server.fault("server_error", attempts=2)
+    assert (await ask(opened(attempts=1))).outcome is Outcome.SERVER_ERROR
+    assert (await ask(opened(ledger=MemoryLedger(memory_ledger)))).outcome is Outcome.OK
+
+
+async def test_another_occasion_or_seed_is_another_request(opened: Open, memory_ledger: MemoryLedger) -> None:
+    gateway = opened()
+    for seed in (1, 2):
+        await gateway.ask(prompt_of(1), LINE, Occasion("step", 1, "a", seed))
+    assert len({call.request_hash for call in memory_ledger.calls}) == 2
+
+
+@pytest.mark.parametrize("option", ["max_in_flight", "attempts", "timeout"])
+def test_numbers_that_leave_nothing_to_do_are_refused(memory_ledger: MemoryLedger, option: str) -> None:
+    with pytest.raises(SetupError, match=option):
+        scripted([], memory_ledger, **{option: 0})

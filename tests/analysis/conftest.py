@@ -1,0 +1,268 @@
+"""A small run, made by a seeded generator: what analysis is tested against."""
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import pytest
+from hypothesis import settings
+
+from populace.personas.persona import RelationKind, content_id
+from populace.sim.runfile.database import CONFIG
+from populace.sim.runfile.migrations import migrate
+
+# No test measures time: a busy machine must not fail a law.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).replace(tzinfo=None)
+TRADES = [
+    "baker",
+    "nurse",
+    "welder",
+    "teacher",
+    "ferryman",
+    "beekeeper",
+    "midwife",
+    "carpenter",
+    "clerk",
+    "shepherd",
+]
+CARES = ["mends what others throw away", "counts the days", "sings in two languages", "keeps a ledger"]
+PLACES = [
+    "by the old mill",
+    "on the north shore",
+    "behind the station",
+    "above the tannery",
+    "near the salt pans",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    columns: list[str]
+    types: list[str]
+    rows: list[tuple[Any, ...]]
+
+
+@dataclass(slots=True)
+class SmallRun:
+    """A run in a plain DuckDB connection: what analysis asks of one, and a way to write."""
+
+    connection: duckdb.DuckDBPyConnection
+    is_live: bool = False
+
+    def query(self, sql: str, params: Sequence[object] = ()) -> Answered:
+        answer = self.connection.execute(sql, list(params))
+        described = answer.description or []
+        return Answered([d[0] for d in described], [str(d[1]) for d in described], answer.fetchall())
+
+    def fill(self, table: str, rows: Sequence[Sequence[object]]) -> None:
+        for row in rows:
+            marks = ", ".join("?" * len(row))
+            self.connection.execute(f"INSERT INTO {table} VALUES ({marks})", list(row))
+
+
+@dataclass
+class Village:
+    """Writes the rows of a run of `people` over `steps`; every text says whom and when it is from."""
+
+    run: SmallRun
+    people: int = 60
+    steps: int = 5
+    seed: int = 7
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)
+        self.ids: list[str] = []
+        self.emission = 0
+        self.message = 0
+        self.heard: dict[str, tuple[int, str]] = {}
+
+    def header(self, model: str, status: str) -> None:
+        versions = json.dumps({"populace": "0.1.0", "python": "3.13.0", "duckdb": "2.0.0"})
+        ended = NOON + timedelta(minutes=5) if status != "running" else None
+        # The columns' order is the table's.
+        self.run.fill("runs", [[
+            "r1", "village", None, "{}", '{"agents": 60, "hops": 3}', "A village by the water.", self.seed,
+            model, model != "procedural", None, 8, self.steps, versions, status, None, "c0ffee" * 5, NOON,
+            ended,
+        ]])  # fmt: skip
+
+    def grow(self, odd_texts: Sequence[str] = ()) -> None:
+        texts = list(odd_texts)
+        for n in range(self.people - len(texts)):
+            trade, care, place = TRADES[n % 10], CARES[n // 10 % 4], PLACES[n % 5]
+            texts.append(f"A {trade} who {care} {place}, number {n}.")
+        self.ids = [content_id(text) for text in texts]
+        for n, (persona, text) in enumerate(zip(self.ids, texts, strict=True)):
+            parent, hop = (None, 0) if n < 10 else (self.ids[n // 3], 1 if n < 30 else 2)
+            self.run.fill("personas", [[
+                persona, n + 1, text, "persona" if hop else "text", hop, parent, "en", None, None,
+                "procedural", "persona_to_persona@1" if hop else "text_to_persona@1",
+            ]])  # fmt: skip
+            if parent is not None:
+                kind = list(RelationKind)[n % len(RelationKind)]
+                self.run.fill("relations", [[n, parent, persona, kind.value, f"{kind.value} partner", hop]])
+        twin = "A baker who mends what others throw away by the old mill number 0."
+        again = content_id(twin)
+        born = [again, 99, twin, "persona", 1, self.ids[0], "en", None, None, "procedural", None]
+        self.run.fill("personas", [born])
+        first = self.ids[len(odd_texts)]
+        self.run.fill("duplicates", [["persona", None, again, first, None, None, "minhash", 0.96, False]])
+        self.run.fill("relations", [[99, self.ids[-1], again, "teaching", "apprentice", 2]])
+        self.run.fill("agents", [[persona, n + 1] for n, persona in enumerate(self.ids)])
+        for hop in range(3):
+            later = NOON + timedelta(seconds=hop)
+            self.run.fill(
+                "growth", [[hop, 10, 0, 20, hop, 20, later, later + timedelta(seconds=1), f"g{hop}"]]
+            )
+
+    def live(self) -> None:
+        for step in range(1, self.steps + 1):
+            if step == 3:
+                self.run.fill("interventions", [[3, "ferry_stops", "The ferry stops running."]])
+            said: dict[str, tuple[int, str]] = {}
+            for persona in self.ids[:-1]:
+                self.act(step, persona, said)
+            self.heard = said
+            self.lose(step, self.ids[-1])
+            at = NOON + timedelta(seconds=10 * step)
+            state = json.dumps({"news": []})
+            acted = len(self.ids) - 1
+            self.run.fill(
+                "steps", [[step, acted + 1, acted, 1, state, at, at + timedelta(seconds=2), f"s{step}"]]
+            )
+            self.run.fill("measures", [[step, "lines_spoken", float(len(said))]])
+
+    def act(self, step: int, persona: str, said: dict[str, tuple[int, str]]) -> None:
+        self.call("step", step, persona, "turn", "ok")
+        kind = "dialogue" if persona in self.heard else self.rng.choice(["dialogue", "instruction", "tool"])
+        n = self.ids.index(persona)
+        if kind == "dialogue":
+            self.speak(step, persona, said)
+        elif kind == "instruction":
+            self.emit(step, persona, kind, f"How do I mend a net of size {n} by day {step}?", {"text": "..."})
+        else:
+            self.emit(step, persona, kind, f"tide_table_{n % 6}: tells the tide", _tool(n % 6))
+
+    def speak(self, step: int, persona: str, said: dict[str, tuple[int, str]]) -> None:
+        reply_to, other = self.heard.get(persona, (None, self.ids[self.ids.index(persona) // 3]))
+        text = f"In step {step} I tell you that the nets need mending, {self.ids.index(persona)}."
+        self.emit(step, persona, "dialogue", text, {"to": other, "text": text})
+        self.message += 1
+        self.run.fill("messages", [[self.message, step, persona, other, text, self.emission, reply_to]])
+        said[other] = (self.message, persona)
+
+    def emit(self, step: int, persona: str, kind: str, text: str, payload: dict[str, Any]) -> None:
+        earlier = self.run.query("SELECT emission, agent FROM emissions WHERE text = ? LIMIT 1", [text]).rows
+        self.emission += 1
+        self.run.fill("emissions", [[
+            self.emission, step, persona, kind, text, json.dumps(payload), False, "procedural", "turn@1"
+        ]])  # fmt: skip
+        for of_emission, of in earlier:
+            verdict = [kind, step, persona, of, self.emission, of_emission, "minhash", 1.0, False]
+            self.run.fill("duplicates", [verdict])
+
+    def call(self, phase: str, number: int, owner: str, purpose: str, outcome: str) -> None:
+        started = NOON + timedelta(seconds=10 * number)
+        ended = started + timedelta(milliseconds=self.rng.randint(20, 90))
+        reason = "" if outcome == "ok" else "The answer was cut off."
+        tokens = [210, 40, None, 128] if outcome == "ok" else [None] * 4
+        self.run.fill("calls", [[
+            phase, number, owner, purpose, 1, content_id(f"{phase}{number}{owner}{self.rng.random()}"), 1,
+            outcome, reason, "{}", "stop", "procedural", None, *tokens, started, ended, 0.0,
+        ]])  # fmt: skip
+
+    def lose(self, step: int, persona: str) -> None:
+        for _ in range(3):
+            self.call("step", step, persona, "turn", "cut_json")
+        reason = "The answer was cut off."
+        self.run.fill("failures", [["step", step, step, persona, persona, "turn", "cut_json", reason, 3]])
+
+
+def _tool(n: int) -> dict[str, Any]:
+    properties = {
+        "harbour": {"type": "string", "description": "Where."},
+        "day": {"type": "integer", "description": "When."},
+    }
+    parameters = {
+        "type": "object",
+        "properties": properties,
+        "required": ["harbour"],
+        "additionalProperties": False,
+    }
+    returns = {"type": "array", "description": "Times of high water."}
+    return {
+        "name": f"tide_table_{n}",
+        "purpose": "Tells the tide.",
+        "parameters": parameters,
+        "returns": returns,
+    }
+
+
+class MakeRun(Protocol):
+    """Makes a run and fills it up to a point."""
+
+    def __call__(
+        self,
+        *,
+        people: int = 60,
+        steps: int = 5,
+        upto: str = "life",
+        odd_texts: Sequence[str] = (),
+        model: str = "procedural",
+        status: str = "finished",
+        is_live: bool = False,
+        path: Path | None = None,
+    ) -> SmallRun: ...
+
+
+@pytest.fixture(scope="session")
+def make_run() -> Iterator[MakeRun]:
+    """Makes runs with only their row in `runs` (upto="header"), with people ("growth") or all ("life")."""
+    made: list[SmallRun] = []
+
+    def make(
+        *,
+        people: int = 60,
+        steps: int = 5,
+        upto: str = "life",
+        odd_texts: Sequence[str] = (),
+        model: str = "procedural",
+        status: str = "finished",
+        is_live: bool = False,
+        path: Path | None = None,
+    ) -> SmallRun:
+        run = SmallRun(_new_file(path), is_live)
+        made.append(run)
+        village = Village(run, people, steps)
+        run.connection.begin()
+        village.header(model, status)
+        if upto != "header":
+            village.grow(odd_texts)
+        if upto == "life":
+            village.live()
+        run.connection.commit()
+        return run
+
+    yield make
+    for run in made:
+        run.connection.close()
+
+
+def _new_file(path: Path | None) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(path or ":memory:", config=dict(CONFIG))
+    migrate(connection)
+    return connection
+
+
+@pytest.fixture(scope="session")
+def lived(make_run: MakeRun) -> SmallRun:
+    """A finished run of 60 people over 5 steps, for reading only."""
+    return make_run()

@@ -1,0 +1,61 @@
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+
+from populace.analysis.queryable import Queryable
+from populace.analysis.report import graph as graph_module
+from populace.analysis.report.graph import chart_society, read_society
+from populace.analysis.report.layout import lay_out
+
+
+def test_the_same_graph_gives_the_same_picture() -> None:
+    graph = nx.disjoint_union(nx.balanced_tree(3, 3), nx.cycle_graph(5))
+    named = nx.relabel_nodes(graph, str)
+    assert lay_out(named) == lay_out(named)
+    assert set(lay_out(named)) == set(named)
+
+
+def test_nobody_is_drawn_on_top_of_somebody_else() -> None:
+    named = nx.relabel_nodes(nx.disjoint_union_all([nx.path_graph(n) for n in (1, 1, 1, 2, 2, 5, 9)]), str)
+    points = np.array(list(lay_out(named).values()))
+    apart = np.hypot(*(points[:, None] - points[None]).transpose(2, 0, 1))
+    assert apart[~np.eye(len(points), dtype=bool)].min() > 0.3
+
+
+def test_a_graph_without_anybody_has_no_positions() -> None:
+    assert lay_out(nx.Graph()) == {}
+
+
+def test_everybody_is_drawn_and_near_duplicates_are_followed(lived: Queryable) -> None:
+    society = read_society(lived)
+    assert (len(society.residents), society.people, society.is_sample) == (60, 60, False)
+    taught = {(tie.source, tie.target) for tie in society.ties if tie.kind == "teaching"}
+    first, last = (lived.query(f"SELECT agent FROM agents WHERE ordinal = {n}").rows[0][0] for n in (1, 60))
+    assert (last, first) in taught
+
+
+def test_a_big_society_is_cut_around_the_best_connected(
+    lived: Queryable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph_module, "GRAPH_PEOPLE", 59)
+    monkeypatch.setattr(graph_module, "GRAPH_SAMPLE", 20)
+    society = read_society(lived)
+    drawn = {person.id for person in society.residents}
+    assert len(drawn) == 20
+    assert society.is_sample
+    assert society.hubs[0].id in drawn
+    assert all(tie.source in drawn and tie.target in drawn for tie in society.ties)
+
+
+def test_a_person_is_one_point_with_description_and_emissions(lived: Queryable) -> None:
+    chart = chart_society(read_society(lived))
+    assert chart is not None
+    hovers = [hover for trace in chart.data if trace["mode"] == "markers" for hover in trace["hovertext"]]
+    assert len(hovers) == 60
+    assert sum("\u00d7" in hover for hover in hovers) == 59
+
+
+def test_a_society_of_nobody_has_no_chart(make_run: Any) -> None:
+    assert chart_society(read_society(make_run(upto="header"))) is None

@@ -1,0 +1,235 @@
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from populace.personas.errors import SetupError
+from populace.personas.growth import Arrival, Population, absorb, check_growth, offer_known, plan_hop
+from populace.personas.persona import Persona, Relation, RelationKind
+from populace.personas.persona_to_persona import Relative
+
+TEN = "a b c d e f g h i j"
+BAKER, TWIN, MILLER = Persona(TEN, hop=0), Persona(f"{TEN} k", hop=1), Persona("A miller.", hop=1)
+#: What the answers say: of which seed, and about whom; some texts are near each other or the same.
+ANSWERS = st.lists(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.sampled_from([TEN, f"{TEN} k", f"{TEN} k l", "m", "n", "o"])),
+        max_size=3,
+    ),
+    max_size=12,
+)
+
+
+def relation(source: Persona, target: Persona, label: str = "supplier") -> Relation:
+    return Relation(source.id, target.id, RelationKind.TRADE, label)
+
+
+def relative(source: Persona, target: Persona) -> Relative:
+    return Relative(relation(source, target), target)
+
+
+def seeds(count: int, *, hop: int = 0) -> list[Persona]:
+    return [Persona(f"seed{n} of{n} hop{hop} people{n}", hop=hop) for n in range(count)]
+
+
+def grown(answers: list[list[tuple[int, str]]], limit: int | None = None) -> Population:
+    start = seeds(6)
+    population = Population(start)
+    absorb(
+        population, [[relative(start[by], Persona(text)) for by, text in found] for found in answers], limit
+    )
+    return population
+
+
+def rows(population: Population) -> tuple[object, ...]:
+    return population.personas, population.relations, population.verdicts, population.alive
+
+
+def test_a_newcomer_is_born_known_or_a_duplicate() -> None:
+    population = Population()
+    arrivals = [population.admit(p) for p in (BAKER, Persona(f" {TEN} "), TWIN)]
+    assert arrivals == [Arrival.BORN, Arrival.KNOWN, Arrival.DUPLICATE]
+    assert population.personas == (BAKER, TWIN)
+    assert population.alive == (BAKER,)
+
+
+def test_a_duplicate_is_a_row_with_a_verdict() -> None:
+    population = Population([BAKER])
+    population.admit(TWIN)
+    verdict = population.verdict(TWIN.id)
+    assert verdict is not None
+    assert (verdict.of, verdict.stage, verdict.similarity) == (BAKER.id, "minhash", 10 / 11)
+    assert population.verdict(BAKER.id) is None
+
+
+def test_the_same_relation_counts_once_and_none_leads_to_oneself() -> None:
+    population = Population([BAKER, MILLER])
+    said = [
+        relation(BAKER, MILLER),
+        relation(BAKER, MILLER),
+        relation(BAKER, MILLER, "cousin"),
+        relation(BAKER, BAKER),
+    ]
+    assert [population.relate(r) for r in said] == [True, False, True, False]
+    assert len(population.relations) == 2
+
+
+def test_equal_text_from_two_parents_closes_a_circle() -> None:
+    population = Population([BAKER, MILLER])
+    result = absorb(
+        population, [[relative(BAKER, Persona("A carter."))], [relative(MILLER, Persona("A carter."))]]
+    )
+    assert (result.born, len(result.relations)) == (1, 2)
+    assert len(population.graph().neighbours(result.personas[0].id)) == 2
+
+
+def test_a_duplicate_gives_its_relations_to_the_original() -> None:
+    population = Population([BAKER, MILLER])
+    result = absorb(population, [[relative(MILLER, TWIN)]])
+    assert (result.born, result.duplicates, result.personas) == (0, 1, (TWIN,))
+    assert [n.id for n in population.graph().neighbours(MILLER.id)] == [BAKER.id]
+
+
+def test_nobody_new_is_admitted_beyond_the_limit_but_relations_still_count() -> None:
+    population = Population([BAKER])
+    result = absorb(population, [[relative(BAKER, MILLER), relative(BAKER, Persona("A carter."))]], limit=2)
+    assert population.alive == (BAKER, MILLER)
+    assert len(result.relations) == 1
+    assert absorb(population, [[relative(MILLER, BAKER)]], limit=2).relations == (relation(MILLER, BAKER),)
+
+
+def test_an_answer_of_text_to_persona_is_absorbed_too() -> None:
+    result = absorb(Population(), [[BAKER], [MILLER, TWIN]])
+    assert (result.born, result.duplicates, result.relations) == (2, 1, ())
+
+
+@settings(deadline=None)
+@given(ANSWERS, st.integers(6, 9))
+def test_a_population_made_anew_from_its_rows_goes_on_as_if_never_stopped(
+    answers: list[list[tuple[int, str]]], limit: int
+) -> None:
+    whole, first = grown(answers, limit), grown(answers[:5], limit)
+    anew = Population(first.personas, first.relations, first.verdicts)
+    assert rows(anew) == rows(first)
+    start = seeds(6)
+    absorb(anew, [[relative(start[by], Persona(text)) for by, text in found] for found in answers[5:]], limit)
+    assert rows(anew) == rows(whole)
+
+
+@settings(deadline=None)
+@given(ANSWERS)
+def test_everybody_is_alive_or_a_duplicate_of_somebody_alive(answers: list[list[tuple[int, str]]]) -> None:
+    population = grown(answers)
+    alive = {p.id for p in population.alive}
+    assert len(population) == len(alive) == len(population.personas) - len(population.verdicts)
+    assert all(v.of in alive and v.persona not in alive for v in population.verdicts)
+    assert population.graph().personas == population.alive
+
+
+def test_a_limit_is_spread_evenly_over_the_hops() -> None:
+    population, rng, born = Population(seeds(48)), random.Random(3), []
+    for hop in (1, 2, 3):
+        asked = plan_hop(population, hop=hop, hops=3, limit=240, fan_out=2, rng=rng)
+        found = [[relative(p, Persona(f"{p.id} child{n}", hop=hop)) for n in range(2)] for p in asked]
+        born.append((len(asked), absorb(population, found, 240).born))
+    assert born == [(32, 64), (32, 64), (32, 64)]
+    assert Counter(p.hop for p in population.alive) == {0: 48, 1: 64, 2: 64, 3: 64}
+
+
+def test_relations_that_lead_to_nobody_new_are_made_up_for() -> None:
+    start = seeds(20)
+    population = Population(start)
+    absorb(
+        population, [[relative(p, Persona(f"{p.id} child", hop=1)), relative(p, start[0])] for p in start[1:]]
+    )
+    assert len(population) == 39
+    assert len(plan_hop(population, hop=2, hops=3, limit=47, fan_out=2, rng=random.Random(1))) == 4
+
+
+def test_a_frontier_too_small_is_filled_up_with_those_passed_over() -> None:
+    start = seeds(20)
+    population = Population(start)
+    absorb(population, [[relative(p, Persona(f"{p.id} child", hop=1))] for p in start[:5]])
+    asked = plan_hop(population, hop=2, hops=2, limit=33, fan_out=1, rng=random.Random(1))
+    assert Counter(p.hop for p in asked) == {0: 3, 1: 5}
+    assert not {p.id for p in asked} & {p.id for p in start[:5]}
+
+
+@pytest.mark.parametrize("hops", [1, 3, 6])
+@pytest.mark.parametrize("limit", [12, 60, 240])
+def test_a_society_comes_within_two_of_its_limit_where_a_third_of_the_relations_lead_to_the_known(
+    limit: int, hops: int
+) -> None:
+    rng = random.Random(limit + hops)
+    population = Population(seeds(limit // (hops + 1)))
+    for hop in range(1, hops + 1):
+        asked = plan_hop(population, hop=hop, hops=hops, limit=limit, fan_out=4, rng=rng)
+        news = [[(p, Persona(f"{p.id} child{n}", hop=hop)) for n in range(4)] for p in asked]
+        met = [
+            [relative(p, new if rng.random() < 2 / 3 else rng.choice(asked)) for p, new in some]
+            for some in news
+        ]
+        absorb(population, met, limit)
+    assert limit - 2 <= len(population) <= limit
+
+
+def test_without_a_limit_the_whole_frontier_is_asked_about() -> None:
+    frontier = seeds(5, hop=1)
+    population = Population([*seeds(3), *frontier])
+    assert plan_hop(population, hop=2, hops=3, limit=None, fan_out=2, rng=random.Random(1)) == tuple(frontier)
+
+
+def test_people_are_chosen_by_the_seed_and_asked_about_in_order_of_arrival() -> None:
+    population = Population(seeds(50))
+    options = {"hop": 1, "hops": 2, "limit": 70, "fan_out": 1}
+    first, again, other = (plan_hop(population, rng=random.Random(s), **options) for s in (1, 1, 2))
+    assert first == again != other
+    assert len(first) == 10
+    assert first == tuple(p for p in population.alive if p in first)
+
+
+def test_an_empty_frontier_falls_back_to_those_before_it() -> None:
+    population = Population([*seeds(3), *seeds(2, hop=4)])
+    assert plan_hop(population, hop=3, hops=3, limit=None, fan_out=1, rng=random.Random(1)) == tuple(seeds(3))
+
+
+def test_nobody_is_asked_about_once_the_limit_is_reached() -> None:
+    assert plan_hop(Population(seeds(9)), hop=1, hops=3, limit=9, fan_out=2, rng=random.Random(1)) == ()
+
+
+def test_known_people_are_alive_unrelated_and_somebody_else() -> None:
+    crowd = seeds(12)
+    population = Population(crowd)
+    for other in crowd[1:5]:
+        population.relate(relation(crowd[0], other))
+    offered = offer_known(population, crowd[0], count=4, rng=random.Random(1))
+    assert len(offered) == 4
+    assert not {p.id for p in offered} & {p.id for p in crowd[:5]}
+    assert offered == tuple(p for p in crowd if p in offered)
+
+
+def test_a_small_society_offers_whom_it_has() -> None:
+    assert offer_known(Population([BAKER]), BAKER, count=3, rng=random.Random(1)) == ()
+    assert offer_known(Population([BAKER, MILLER]), BAKER, count=3, rng=random.Random(1)) == (MILLER,)
+
+
+@pytest.mark.parametrize(
+    ("hops", "fan_out", "limit", "sentence"),
+    [
+        (7, 2, None, r"Hops must be 0 to 6 \(the paper grows six\), but 7 was given."),
+        (-1, 2, None, "but -1 was given"),
+        (3, 0, None, "Fan-out .* must be 1 or more, but 0 was given"),
+        (3, 2, 0, "number of people must be 1 or more, but 0 was given"),
+    ],
+)
+def test_growth_that_cannot_be_is_refused(hops: int, fan_out: int, limit: int | None, sentence: str) -> None:
+    with pytest.raises(SetupError, match=sentence):
+        check_growth(hops=hops, fan_out=fan_out, limit=limit)
+
+
+@pytest.mark.parametrize("hop", [0, 4])
+def test_a_hop_outside_the_growth_is_refused(hop: int) -> None:
+    with pytest.raises(SetupError, match=f"Hop {hop} is not one of the hops 1 to 3"):
+        plan_hop(Population(), hop=hop, hops=3, limit=None, fan_out=1, rng=random.Random(1))

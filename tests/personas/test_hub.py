@@ -1,0 +1,269 @@
+"""Hubs: who is read from DuckDB, JSONL, CSV and Parquet files, and what is refused."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from populace.personas.errors import SourceError
+from populace.personas.hub import read_hub
+from populace.personas.persona import Persona, Relation, RelationKind, content_id
+
+type MakeDatabase = Callable[..., Path]
+
+HOLD = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> MakeDatabase:
+    def make(*statements: str) -> Path:
+        path = tmp_path / "hub.duckdb"
+        with duckdb.connect(path) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        return path
+
+    return make
+
+
+def people(*rows: tuple[object, str]) -> str:
+    values = ", ".join(f"({identity!r}, {text!r})" for identity, text in rows)
+    return f"CREATE TABLE personas AS SELECT * FROM (VALUES {values}) AS t(id, text)"
+
+
+def ties(*rows: tuple[object, object, str, str]) -> str:
+    values = ", ".join(map(repr, rows))
+    return f"CREATE TABLE relations AS SELECT * FROM (VALUES {values}) AS t(source, target, kind, label)"
+
+
+def verdicts(*rows: tuple[object, object, bool]) -> str:
+    values = ", ".join(map(repr, rows))
+    return f'CREATE TABLE duplicates AS SELECT * FROM (VALUES {values}) AS t(persona, "of", undone)'
+
+
+def written(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def texts(path: Path) -> list[str]:
+    return [persona.text for persona in read_hub(path).personas]
+
+
+def complaint(path: Path) -> str:
+    with pytest.raises(SourceError) as caught:
+        read_hub(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.endswith((".", "?"))
+    return message
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("hub.jsonl", '{"persona": "A nurse, on nights"}\n{"persona": "A cook"}\n'),
+        ("hub.jsonl", '{"input persona": "A nurse, on nights", "synthesized text": "?"}\n{"Text": "A cook"}'),
+        ("hub.csv", '\ufeffId,Persona\r\n1,"A nurse, on nights"\r\n\r\n2,A cook\r\n'),
+        ("hub.csv", "text;id\nA nurse, on nights;1\nA cook;2\n"),
+        ("hub.tsv", "id\ttext\n1\tA nurse, on nights\n2\tA cook\n"),
+    ],
+)
+def test_texts_of_files_of_rows_are_imports(tmp_path: Path, name: str, content: str) -> None:
+    hub = read_hub(written(tmp_path, name, content))
+    nurse, cook = hub.personas
+    assert nurse == Persona("A nurse, on nights", origin="import", language="und", source=name)
+    assert cook.text == "A cook"
+    assert hub.relations == ()
+
+
+def test_the_language_of_a_row_is_kept(tmp_path: Path) -> None:
+    path = written(tmp_path, "hub.jsonl", '{"persona": "夜班护士", "language": "zh"}')
+    assert read_hub(path).personas[0].language == "zh"
+
+
+def test_equal_texts_are_one_persona(tmp_path: Path) -> None:
+    assert texts(written(tmp_path, "hub.csv", "persona\nB\nA\nB\n")) == ["B", "A"]
+
+
+@pytest.mark.parametrize("name", ["hub.parquet", "hub[1].parquet", "it's.parquet"])
+def test_parquet_is_read_whatever_its_name(tmp_path: Path, name: str) -> None:
+    with duckdb.connect() as connection:
+        connection.sql("SELECT 'A nurse' AS \"Persona\"").write_parquet(str(tmp_path / "plain.parquet"))
+        connection.sql("SELECT 'Somebody else' AS persona").write_parquet(str(tmp_path / "hub1.parquet"))
+    (tmp_path / "plain.parquet").rename(tmp_path / name)
+    assert texts(tmp_path / name) == ["A nurse"]
+
+
+def test_a_database_keeps_what_it_knows_of_its_people(database: MakeDatabase) -> None:
+    path = database(
+        """CREATE TABLE personas AS SELECT 'A cook' AS text, 'persona' AS origin, 2 AS hop, 'sv' AS language,
+        'diary' AS source, 'CC0-1.0' AS licence, 'a-model' AS model, 'grow@1' AS prompt, 'gone' AS parent"""
+    )
+    assert read_hub(path).personas == (
+        Persona("A cook", "persona", 2, "gone", "sv", "diary", "CC0-1.0", "a-model", "grow@1"),
+    )
+
+
+def test_a_database_of_texts_alone_is_a_hub(database: MakeDatabase) -> None:
+    path = database("CREATE TABLE Personas AS SELECT 'A cook' AS TEXT")
+    assert read_hub(path).personas == (Persona("A cook", language="und", source="hub.duckdb"),)
+
+
+def test_relations_follow_their_people_to_new_ids(database: MakeDatabase) -> None:
+    path = database(people((7, "A nurse"), (8, "A cook")), ties((7, 8, "care", "patient")))
+    relation = Relation(content_id("A nurse"), content_id("A cook"), RelationKind.CARE, "patient")
+    assert read_hub(path).relations == (relation,)
+
+
+def test_an_unknown_kind_is_other_and_keeps_its_label(database: MakeDatabase) -> None:
+    path = database(
+        people((7, "A nurse"), (8, "A cook")), ties((7, 8, "feud", "sworn foe"), (8, 7, "feud", ""))
+    )
+    assert [(tie.kind, tie.label) for tie in read_hub(path).relations] == [
+        ("other", "sworn foe"),
+        ("other", "feud"),
+    ]
+
+
+def test_a_run_file_is_a_hub_in_order_of_arrival(database: MakeDatabase) -> None:
+    schema = files("populace.sim.runfile").joinpath("sql", "001_initial.sql").read_text(encoding="utf-8")
+    nurse, cook = content_id("A nurse"), content_id("A cook")
+    person = "INSERT INTO personas VALUES (?, {}, ?, 'text', 0, NULL, 'en', NULL, NULL, 'procedural', 'p@1')"
+    path = database(
+        schema,
+        person.format(2).replace("?", f"'{cook}'", 1).replace("?", "'A cook'"),
+        person.format(1).replace("?", f"'{nurse}'", 1).replace("?", "'A nurse'"),
+        f"INSERT INTO relations VALUES (1, '{nurse}', '{cook}', 'work', 'colleague', 3)",
+        f"""INSERT INTO duplicates (kind, persona, "of", stage, similarity, undone)
+        VALUES ('dialogue', '{cook}', '{nurse}', 'minhash', 1.0, false)""",
+    )
+    hub = read_hub(path)
+    assert [(persona.text, persona.source) for persona in hub.personas] == [
+        ("A nurse", None),
+        ("A cook", None),
+    ]
+    assert [(tie.label, tie.hop) for tie in hub.relations] == [("colleague", 3)]
+
+
+def test_near_duplicates_are_left_out_and_their_ties_move(database: MakeDatabase) -> None:
+    path = database(
+        people(("n", "A nurse"), ("m", "A nurse."), ("l", "A nurse!"), ("c", "A cook")),
+        ties(("c", "l", "work", "friend"), ("c", "n", "work", "friend"), ("n", "m", "work", "double")),
+        verdicts(("m", "n", False), ("l", "m", False), ("c", "n", True)),
+    )
+    hub = read_hub(path)
+    assert [persona.text for persona in hub.personas] == ["A nurse", "A cook"]
+    assert [(tie.source, tie.target) for tie in hub.relations] == [
+        (content_id("A cook"), content_id("A nurse"))
+    ]
+
+
+def test_the_parent_of_a_child_moves_with_the_parent(database: MakeDatabase) -> None:
+    path = database(
+        """CREATE TABLE personas AS SELECT * FROM (VALUES ('n', 'A nurse', NULL), ('m', 'A nurse.', NULL),
+        ('c', 'A cook', 'm')) AS t(id, text, parent)""",
+        verdicts(("m", "n", False)),
+    )
+    assert read_hub(path).personas[1].parent == content_id("A nurse")
+
+
+@pytest.mark.parametrize(
+    ("statements", "said"),
+    [
+        ((), "it has no tables at all"),
+        (
+            ("CREATE TABLE people (text VARCHAR)", "CREATE VIEW folk AS FROM people"),
+            "its tables are folk, people",
+        ),
+        (("CREATE TABLE personas (id VARCHAR, body VARCHAR)",), "holds no personas"),
+        (
+            ("CREATE TABLE personas AS SELECT 1 AS id, 'x' AS body",),
+            "row 1 has no 'text' or 'persona' but 'id', 'body'",
+        ),
+        (("CREATE TABLE personas AS SELECT 5 AS text",), "row 1: 'text' is 5, which is no text"),
+        (("CREATE TABLE personas AS SELECT 'a' AS text, 'b' AS origin",), "row 1: origin 'b' is unknown"),
+        (("CREATE TABLE personas AS SELECT 'a' AS text, -1 AS hop",), "row 1: 'hop' is -1"),
+        ((people(("n", "N")), ties(("n", "z", "work", ""))), "relations row 1, target: 'z' is nobody"),
+        ((people(("n", "N")), verdicts(("n", "z", False))), "personas row 1: 'z' is nobody"),
+        (
+            (people(("n", "N"), ("m", "M")), verdicts(("n", "m", False), ("m", "n", False))),
+            "leads into a circle",
+        ),
+        ((people(("n", "N")), "CREATE TABLE relations AS SELECT 'n' AS a"), "names nobody under 'source'"),
+    ],
+)
+def test_a_database_that_is_no_hub_is_refused(
+    database: MakeDatabase, statements: tuple[str, ...], said: str
+) -> None:
+    assert said in complaint(database(*statements))
+
+
+def test_a_view_cannot_reach_other_files(database: MakeDatabase, tmp_path: Path) -> None:
+    secret = written(tmp_path, "secret.csv", "text\nA spy\n")
+    path = database(f"CREATE VIEW personas AS SELECT text FROM read_csv('{secret}')")
+    assert "cannot be read as a hub (Permission Error" in complaint(path)
+
+
+def test_a_file_that_another_process_writes_is_refused(database: MakeDatabase) -> None:
+    path = database(people(("n", "N")))
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        message = complaint(path)
+        holder.communicate(timeout=30)
+    assert "is being written by another process" in message
+
+
+def test_a_file_that_this_process_writes_is_refused(database: MakeDatabase) -> None:
+    path = database(people(("n", "N")))
+    with duckdb.connect(path):
+        assert "is open in this process already" in complaint(path)
+
+
+def test_a_database_cut_short_is_refused(database: MakeDatabase) -> None:
+    path = database(people(("n", "N")))
+    path.write_bytes(path.read_bytes()[:2_000])
+    assert "cannot be read as a hub (" in complaint(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.duckdb", "text", "ends in .duckdb but is not a DuckDB file"),
+        ("a.duckdb", "", "ends in .duckdb but is not a DuckDB file"),
+        ("a.xlsx", "x", "ends in '.xlsx'"),
+        ("a.parquet", "x", "cannot be read as a hub ("),
+        (
+            "a.csv",
+            "name,age\nAda,3\n",
+            "line 2 has no 'persona' or 'text' or 'input persona' but 'name', 'age'",
+        ),
+        ("a.csv", "persona\nA nurse, on nights\n", "line 2: the header has 1 columns and this row 2"),
+        ("a.csv", 'persona\n"A nurse\n', "is not CSV (unexpected end of data)"),
+        ("a.csv", "persona\n", "holds no personas"),
+        ("a.csv", b"persona\n\xe9\n", "byte 8, on line 2, is 0xE9"),
+        ("a.csv", "", "is empty"),
+        ("a.jsonl", '{"persona": "A"}\n{"name": "B"}\n', "line 2 has no 'persona'"),
+        ("a.jsonl", '{"persona": [1]}\n', "line 1: 'persona' is [1], which is no text"),
+    ],
+)
+def test_a_file_that_is_no_hub_is_refused(tmp_path: Path, name: str, content: str | bytes, said: str) -> None:
+    assert said in complaint(written(tmp_path, name, content))
+
+
+def test_a_missing_hub_is_answered_with_its_neighbours(tmp_path: Path) -> None:
+    written(tmp_path, "people.csv", "persona\nA\n")
+    assert "did you mean people.csv?" in complaint(tmp_path / "poeple.csv")

@@ -1,0 +1,112 @@
+from typing import Any
+
+import jsonschema
+import pytest
+from scripted_model import ScriptedModel
+
+from populace.personas.errors import SetupError
+from populace.personas.model import Occasion, Outcome
+from populace.personas.persona import Persona, Relation, RelationKind
+from populace.personas.persona_to_persona import Relative, persona_to_persona
+
+NURSE = Persona("A nurse on a children's ward.", origin="text", hop=1, source="ward.txt:1", licence="CC0-1.0")
+PORTER, COOK = Persona("A hospital porter."), Persona("A hospital cook.")
+OCCASION = Occasion("growth", 2, NURSE.id, 5)
+
+
+def tie(persona: str, label: str = "patient", kind: str = "care", **who: str) -> dict[str, str]:
+    return {"label": label, "kind": kind, **who, "persona": persona}
+
+
+def ties(*given: dict[str, str]) -> dict[str, Any]:
+    return {"relations": list(given)}
+
+
+async def ask(given: object, **options: Any) -> Any:
+    count = options.pop("count", len(given["relations"]) if isinstance(given, dict) else 1)
+    return await persona_to_persona(ScriptedModel([given]), NURSE, count=count, **options, occasion=OCCASION)
+
+
+async def test_a_relative_is_a_new_persona_and_the_relation_that_leads_there() -> None:
+    answer = await ask(ties(tie("A boy  who draws.", "young patient")))
+    boy = Persona(
+        "A boy who draws.",
+        origin="persona",
+        hop=2,
+        parent=NURSE.id,
+        source="ward.txt:1",
+        licence="CC0-1.0",
+        model="scripted",
+        prompt="persona_to_persona@1",
+    )
+    relation = Relation(NURSE.id, boy.id, RelationKind.CARE, "young patient", hop=2)
+    assert answer.value == (Relative(relation, boy),)
+
+
+async def test_a_known_key_is_that_very_person_and_nobody_new() -> None:
+    answer = await ask(
+        ties(tie("A cook.", "lunch companion", "friendship", who="k2"), tie("A boy.", who="new")),
+        known=[PORTER, COOK],
+    )
+    assert answer.value[0].persona is COOK
+    assert answer.value[0].relation == Relation(
+        NURSE.id, COOK.id, RelationKind.FRIENDSHIP, "lunch companion", 2
+    )
+    assert answer.value[1].persona.parent == NURSE.id
+
+
+async def test_the_prompt_shows_the_known_behind_keys() -> None:
+    model = ScriptedModel([ties(tie("A boy.", who="new"))])
+    await persona_to_persona(model, NURSE, count=1, known=[PORTER, NURSE, COOK], occasion=OCCASION)
+    assert "<known>\nk1: A hospital porter.\nk2: A hospital cook.\n</known>" in model.said
+    assert "set `who` to that key" in model.said
+
+
+async def test_nobody_is_shown_as_known_by_default() -> None:
+    model = ScriptedModel([ties(tie("A boy."))])
+    await persona_to_persona(model, NURSE, count=1, occasion=OCCASION)
+    assert "known" not in model.said
+    assert "<persona>\nA nurse on a children's ward.\n</persona>" in model.said
+    assert "Number of relations to give: 1. Write in English." in model.said
+
+
+async def test_the_schema_offers_the_keys_and_the_kinds() -> None:
+    model = ScriptedModel([ties(tie("A boy.", who="new"))])
+    await persona_to_persona(model, NURSE, count=1, known=[PORTER], occasion=OCCASION)
+    schema = dict(model.schemas[0].json_schema)
+    jsonschema.validate(ties(tie("A porter.", who="k1")), schema)
+    for wrong in (tie("A boy."), tie("A boy.", who="k2"), tie("A boy.", kind="love", who="new")):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(ties(wrong), schema)
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (tie(NURSE.text), "relations.0.persona: this describes the given person"),
+        (tie("A boy.", label=" "), "a label is one to four words"),
+        (tie("A boy.", label="friend " * 20), "a label is one to four words"),
+        (tie("A boy.", kind="love"), "relations.0.kind: Input should be 'kinship'"),
+        (tie(""), "needs words"),
+        (tie("A boy.", who="new"), "relations.0.who: Extra inputs are not permitted"),
+    ],
+)
+async def test_a_wrong_answer_says_what_is_wrong_with_it(given: dict[str, str], complaint: str) -> None:
+    answer = await ask(ties(given))
+    assert answer.outcome is Outcome.SCHEMA_MISMATCH
+    assert complaint in answer.reason
+
+
+async def test_a_key_that_nobody_has_is_a_mismatch() -> None:
+    answer = await ask(ties(tie("A boy.", who="k9")), known=[PORTER])
+    assert answer.reason == "relations.0.who: 'k9' is nobody's key; use one of k1 or new"
+
+
+async def test_too_few_relations_are_a_mismatch() -> None:
+    answer = await ask(ties(tie("A boy.")), count=3)
+    assert answer.reason == "relations: give exactly 3, not 1"
+
+
+async def test_no_relations_cannot_be_asked_for() -> None:
+    with pytest.raises(SetupError, match="must be 1 or more, but 0 was given"):
+        await ask(ties(), count=0)

@@ -1,0 +1,89 @@
+"""Asking a gateway in a test: a small schema, prompts and occasions by number, and a scripted chat model."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from memory_ledger import MemoryLedger
+from pydantic import BaseModel
+
+from populace.agents.backoff import Backoff
+from populace.agents.gateway import Gateway
+from populace.agents.models import ModelHandle
+from populace.personas.model import Answer, AnswerSchema, Occasion
+from populace.personas.prompt import RenderedPrompt
+
+__all__ = [
+    "LINE",
+    "QUICK",
+    "VALID",
+    "Line",
+    "Open",
+    "Scripted",
+    "ask",
+    "ask_all",
+    "occasion_of",
+    "prompt_of",
+    "scripted",
+]
+
+QUICK = Backoff(base=0.001, cap=0.01)
+
+
+class Line(BaseModel):
+    text: str
+    loud: bool
+
+
+LINE = AnswerSchema.of(Line)
+VALID = '{"text":"hello","loud":false}'
+
+type Open = Callable[..., Gateway]
+
+
+def prompt_of(number: int) -> RenderedPrompt:
+    return RenderedPrompt("turn", 3, (("system", "A village."), ("user", f"I am person <{number}>.")))
+
+
+def occasion_of(number: int) -> Occasion:
+    return Occasion("step", 1, f"person-{number}", 1000 * number)
+
+
+async def ask(gateway: Gateway, number: int = 1) -> Answer[Line]:
+    return await gateway.ask(prompt_of(number), LINE, occasion_of(number))
+
+
+async def ask_all(gateway: Gateway, count: int) -> list[Answer[Line]]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(ask(gateway, number)) for number in range(count)]
+    return [task.result() for task in tasks]
+
+
+class Scripted(BaseChatModel):
+    """Answers in turn, or raises what stands in the answer's place."""
+
+    script: list[Any]
+    seen: list[dict[str, Any]]
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        raise NotImplementedError
+
+    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        self.seen.append({"messages": messages, **kwargs})
+        answer = self.script.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        message = answer if isinstance(answer, AIMessage) else AIMessage(answer)
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def scripted(script: Sequence[Any], ledger: MemoryLedger, **options: Any) -> tuple[Gateway, Scripted]:
+    chat = Scripted(script=list(script), seen=[])
+    return Gateway(ModelHandle("scripted", chat), ledger=ledger, backoff=QUICK, **options), chat

@@ -1,0 +1,23 @@
+"""A ledger in memory, for tests of what is recorded and what is recalled."""
+
+from populace.agents.call import Call, CallKey, RecordedReply
+
+__all__ = ["MemoryLedger"]
+
+
+class MemoryLedger:
+    """Keeps every call; recalls those of earlier sessions."""
+
+    def __init__(self, earlier: "MemoryLedger | None" = None) -> None:
+        self.calls: list[Call] = []
+        self._paid = {
+            call.key: RecordedReply(call.raw, call.finish_reason)
+            for call in (earlier.calls if earlier else [])
+            if call.raw is not None
+        }
+
+    def record(self, call: Call) -> None:
+        self.calls.append(call)
+
+    def recall(self, key: CallKey) -> RecordedReply | None:
+        return self._paid.get(key)

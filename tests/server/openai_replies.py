@@ -1,0 +1,94 @@
+"""What the tests' server sends: chat completions, and everything that may come in their place."""
+
+import asyncio
+import json
+from typing import Any
+
+import orjson
+from aiohttp import web
+from openai_faults import Fault
+
+__all__ = ["broken", "error", "reply", "schema_in", "wire_fault"]
+
+_ERRORS = {
+    "rate_limit": (429, "Rate limit reached."),
+    "server_error": (500, "The server had an error."),
+    "auth": (401, "Incorrect API key provided."),
+    "no_model": (404, "The model `{model}` does not exist."),
+    "bad_request": (400, "This model's maximum context length is 8 tokens."),
+    "no_json_schema": (400, "response_format of type json_schema is not supported."),
+    "no_json_object": (400, "response_format of type json_object is not supported."),
+}
+_BODIES = {
+    "html": ("text/html", b"<!DOCTYPE html><html><body><h1>Bad gateway</h1></body></html>"),
+    "cut_body": ("application/json", b'{"id":"chatcmpl-test","choices":[{"ind'),
+    "no_choices": ("application/json", b'{"id":"chatcmpl-test","choices":[]}'),
+}
+
+
+def schema_in(messages: list[dict[str, Any]]) -> dict[str, Any] | None:
+    # Where the schema is told in the system message, it stands at its end.
+    head = messages[0]["content"] if messages else ""
+    start = head.find("{\n")
+    if start < 0:
+        return None
+    schema, _ = json.JSONDecoder().raw_decode(head[start:])
+    return schema if isinstance(schema, dict) else None
+
+
+def broken(kind: str, text: str) -> str:
+    return {
+        "cut_json": text[: max(1, len(text) * 2 // 3)],
+        "empty": "",
+        "mismatch": '{"unasked": true}',
+        "prose": "I would rather tell you about the weather.",
+    }[kind]
+
+
+def reply(asked: dict[str, Any], message: dict[str, Any], finish: str) -> web.Response:
+    prompt = sum(len(m["content"] or "") for m in asked["messages"]) // 4
+    written = len(message["content"] or "") // 4
+    reply = {
+        "id": "chatcmpl-test",
+        "object": "chat.completion",
+        "created": 0,
+        "model": asked.get("model", "test"),
+        "choices": [{"index": 0, "finish_reason": finish, "message": message}],
+        "usage": {
+            "prompt_tokens": prompt,
+            "completion_tokens": written,
+            "total_tokens": prompt + written,
+            "prompt_tokens_details": {"cached_tokens": prompt // 2},
+            "completion_tokens_details": {"reasoning_tokens": 0},
+        },
+    }
+    return web.Response(body=orjson.dumps(reply), content_type="application/json")
+
+
+def error(status: int, message: str, **headers: str) -> web.Response:
+    body = orjson.dumps({"error": {"message": message, "type": "test", "code": None}})
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+
+
+async def wire_fault(request: web.Request, fault: Fault, asked: dict[str, Any]) -> web.StreamResponse:
+    """What the endpoint sends instead of an answer."""
+    if fault.kind in _ERRORS:
+        status, words = _ERRORS[fault.kind]
+        headers = {"Retry-After": f"{fault.retry_after:g}"} if status == 429 else {}
+        return error(status, words.format(model=asked.get("model")), **headers)
+    if fault.kind in _BODIES:
+        kind, body = _BODIES[fault.kind]
+        return web.Response(body=body, content_type=kind)
+    if fault.kind == "hang":
+        await asyncio.sleep(3600)
+    return await _dropped(request, midway=fault.kind == "drop_midway")
+
+
+async def _dropped(request: web.Request, *, midway: bool) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Length": "1000", "Content-Type": "application/json"})
+    if midway:
+        await response.prepare(request)
+        await response.write(b'{"id":"chatcmpl-test",')
+    if request.transport is not None:
+        request.transport.close()
+    return response

@@ -1,0 +1,39 @@
+"""A model that gives prepared answers, judged by the schema as the gateway judges them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from populace.personas.model import Answer, AnswerSchema, Occasion, Outcome
+from populace.personas.prompt import RenderedPrompt
+
+__all__ = ["ScriptedModel"]
+
+
+class ScriptedModel:
+    """A `PersonaModel` that keeps what it was asked."""
+
+    def __init__(self, answers: Iterable[object]) -> None:
+        self._answers = iter(answers)
+        self.prompts: list[RenderedPrompt] = []
+        self.schemas: list[AnswerSchema[Any]] = []
+        self.occasions: list[Occasion] = []
+
+    @property
+    def name(self) -> str:
+        """The name it writes into rows."""
+        return "scripted"
+
+    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], occasion: Occasion) -> Answer[T]:
+        """Take the next prepared answer, and judge it."""
+        self.prompts.append(prompt)
+        self.schemas.append(schema)
+        self.occasions.append(occasion)
+        try:
+            return Answer(Outcome.OK, schema.validate(next(self._answers)))
+        except ValueError as error:
+            return Answer(Outcome.SCHEMA_MISMATCH, reason=schema.complaint(error))
+
+    @property
+    def said(self) -> str:
+        """Everything that was sent, as one text."""
+        return "\n".join(text for prompt in self.prompts for _, text in prompt.messages)

@@ -1,0 +1,54 @@
+"""Runs villages in processes that can be killed, without paying for the imports each time.
+
+Reads one JSON job a line, forks a child that does it, and says the child's id and then how it ended.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from populace.agents.gateway import Gateway  # noqa: F401 - imported before the fork, for the children
+from populace.agents.models import open_model
+from populace.scenarios.village import Village
+from populace.sim.growth import Growth
+from populace.sim.society import Society
+
+
+def live(job: dict[str, Any]) -> None:
+    """Run or resume a village, and leave its hash beside it."""
+    out = Path(job["out"])
+    if job["resume"]:
+        society = Society.resume(out, Village)
+    else:
+        society = Society(
+            Village(),
+            growth=Growth(agents=job["agents"], hops=2),
+            model=job["model"],
+            base_url=job.get("base_url"),
+            max_in_flight=job["max_in_flight"],
+            out=out,
+            steps=job["steps"],
+        )
+    out.with_suffix(".hash").write_text(society.run().event_hash)
+
+
+def main() -> None:
+    """Do jobs until there are no more."""
+    open_model("procedural")
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            try:
+                live(json.loads(line))
+            except BaseException as error:  # the parent must hear of whatever it was
+                print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+                os._exit(1)
+            os._exit(0)
+        print(child, flush=True)  # noqa: T201
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

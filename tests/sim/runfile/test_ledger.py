@@ -1,0 +1,82 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from populace.agents.call import Call, RecordedReply
+from populace.sim.runfile.ledger import RunLedger
+from populace.sim.runfile.rows import GrowthRow, StepRow
+from populace.sim.runfile.runlog import RunLog
+
+type MakeCall = Callable[..., Call]
+
+
+def reopened(log: RunLog) -> RunLog:
+    log.close()
+    return RunLog.open(log.path)
+
+
+def test_a_call_is_kept_whatever_became_of_it(log: RunLog, call: MakeCall) -> None:
+    ledger = RunLedger(log)
+    made = [call("ada"), call("ben", raw=None)]
+    for one in made:
+        ledger.record(one)
+    log.commit().result()
+    assert log.rows(Call, "ORDER BY owner") == made
+
+
+def test_answers_of_the_unfinished_step_are_recalled(
+    log: RunLog, call: MakeCall, step: Callable[[int], StepRow]
+) -> None:
+    log.submit([call(number=1), step(1), call(number=2, raw="paid")])
+    with reopened(log) as again:
+        ledger = RunLedger(again)
+        assert ledger.recall(call(number=2).key) == RecordedReply("paid", "stop")
+        assert ledger.recall(call(number=1).key) is None
+
+
+def test_answers_of_the_unfinished_hop_are_recalled(log: RunLog, call: MakeCall) -> None:
+    now = log.run.started_at
+    paid = [call(phase="growth", number=hop, raw=f"hop {hop}") for hop in (0, 1)]
+    log.submit([*paid, GrowthRow(0, 1, 0, 1, 0, 0, now, now, "a")])
+    with reopened(log) as again:
+        ledger = RunLedger(again)
+        assert ledger.recall(paid[1].key) == RecordedReply("hop 1", "stop")
+        assert len(ledger) == 1
+
+
+def test_hop_zero_is_unfinished_without_a_marker(log: RunLog, call: MakeCall) -> None:
+    log.submit([call(phase="growth", number=0, raw="a person")])
+    with reopened(log) as again:
+        assert RunLedger(again).recall(call(phase="growth", number=0).key) == RecordedReply(
+            "a person", "stop"
+        )
+
+
+def test_what_was_not_answered_is_not_recalled(log: RunLog, call: MakeCall) -> None:
+    log.submit([call(raw=None)])
+    with reopened(log) as again:
+        assert RunLedger(again).recall(call().key) is None
+
+
+def test_of_two_answers_to_one_request_the_later_stands(log: RunLog, call: MakeCall) -> None:
+    log.submit([call(raw="{"), replace(call(raw="{}"), attempt=2)])
+    with reopened(log) as again:
+        assert RunLedger(again).recall(call().key) == RecordedReply("{}", "stop")
+
+
+def test_another_request_is_not_answered(log: RunLog, call: MakeCall) -> None:
+    log.submit([call()])
+    with reopened(log) as again:
+        assert RunLedger(again).recall(replace(call(), request_hash="0" * 32).key) is None
+
+
+def test_a_finished_step_is_forgotten(log: RunLog, call: MakeCall) -> None:
+    log.submit([call(number=1), call(number=2)])
+    with reopened(log) as again:
+        ledger = RunLedger(again)
+        ledger.forget("step", 1)
+        assert (ledger.recall(call(number=1).key), len(ledger)) == (None, 1)
+
+
+def test_paths_are_kept_for_the_reader(path: Path, log: RunLog) -> None:
+    assert log.path == path

@@ -1,0 +1,54 @@
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from populace.sim.runfile.describe import describe
+from populace.sim.runfile.inserts import Inserts
+from populace.sim.runfile.rows import EmissionRow, MessageRow, Row, RunRow, column_names, table_of
+from populace.sim.runfile.runlog import RunLog
+
+TABLES = {entry.name: entry for entry in describe() if entry.kind == "table" and entry.name != "migrations"}
+ROW_TYPES: tuple[type[Row], ...] = Row.__value__.__args__
+
+MESSAGE = ", ".join(f"{column.name} {column.type}" for column in TABLES["messages"].columns)
+
+
+def test_every_table_has_a_class_of_rows() -> None:
+    assert {table_of(row_type) for row_type in ROW_TYPES} == set(TABLES)
+
+
+@pytest.mark.parametrize("row_type", ROW_TYPES, ids=lambda row_type: row_type.__name__)
+def test_fields_are_the_columns_in_order(row_type: type[Row]) -> None:
+    columns = TABLES[table_of(row_type)].columns
+    assert column_names(row_type) == tuple(column.name for column in columns)
+
+
+def test_another_class_is_refused_at_once(log: RunLog) -> None:
+    with pytest.raises(TypeError, match="str is not a row of the run file"):
+        log.submit(["no row"])  # type: ignore[list-item]
+
+
+def test_what_is_written_is_read_back(log: RunLog, run_row: RunRow) -> None:
+    emission = EmissionRow(1, 1, "ada", "tool", "weigh: 秤 <script>", '{"a":[1,"é"]}', True, "m", "turn@1")
+    message = MessageRow(1, 1, "ada", "player", "Good\nmorning \N{BEAR FACE}", None, None)
+    log.commit([emission, message]).result()
+    assert log.run == run_row
+    assert log.rows(EmissionRow) == [emission]
+    assert log.rows(MessageRow, "WHERE sender = ?", ["ada"]) == [message]
+
+
+def test_rows_keep_their_order_and_clause(log: RunLog) -> None:
+    log.commit([MessageRow(n, n % 3, "ada", "ben", "x", None, n) for n in (3, 1, 2)]).result()
+    assert [row.message for row in log.rows(MessageRow, "ORDER BY message")] == [1, 2, 3]
+
+
+@settings(deadline=None)
+@given(text=st.text(st.characters(exclude_categories=["Cs"])), number=st.integers(-(2**63), 2**63 - 1))
+def test_any_text_and_number_survives_arrow(text: str, number: int) -> None:
+    row = MessageRow(number, 1, "", text, text, None, number)
+    with duckdb.connect() as con:
+        con.execute(f"CREATE TABLE messages ({MESSAGE})")
+        Inserts(con).write([row])
+        found = con.execute("FROM messages").fetchall()
+    assert found == [(number, 1, "", text, text, None, number)]

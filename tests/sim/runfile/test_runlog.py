@@ -1,0 +1,93 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from populace.personas.errors import RunFileError
+from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.rows import GrowthRow, RunRow, StepRow
+from populace.sim.runfile.runlog import RunLog
+
+
+def test_a_new_file_holds_its_run(log: RunLog, run_row: RunRow) -> None:
+    assert log.run == run_row
+    assert (log.last_hop(), log.last_step(), log.last_event_hash()) == (None, None, None)
+
+
+def test_an_existing_file_is_refused(path: Path, run_row: RunRow) -> None:
+    path.write_text("mine")
+    with pytest.raises(RunFileError, match=r"exists; give another --out, or go on with `populace resume"):
+        RunLog.create(path, run_row)
+    assert path.read_text() == "mine"
+
+
+def test_a_missing_folder_is_named(tmp_path: Path, run_row: RunRow) -> None:
+    with pytest.raises(RunFileError, match=r"There is no folder '.*nowhere' to write 'a.duckdb' to"):
+        RunLog.create(tmp_path / "nowhere" / "a.duckdb", run_row)
+
+
+def test_a_run_that_cannot_be_written_leaves_no_file(path: Path, run_row: RunRow) -> None:
+    with pytest.raises(RunFileError, match="cannot be written"):
+        RunLog.create(path, replace(run_row, settings="no JSON"))
+    assert list(path.parent.iterdir()) == []
+
+
+def test_markers_are_found_after_reopening(
+    path: Path, log: RunLog, run_row: RunRow, step: Callable[[int], StepRow]
+) -> None:
+    now = run_row.started_at
+    log.commit([GrowthRow(0, 1, 0, 1, 0, 0, now, now, "a"), GrowthRow(1, 1, 0, 1, 0, 1, now, now, "b")])
+    log.commit([step(1)])
+    log.commit([step(2)])
+    log.close()
+    with RunLog.open(path) as again:
+        assert (again.last_hop(), again.last_step(), again.last_event_hash()) == (1, 2, f"{2:064x}")
+
+
+def test_a_marker_brings_the_runs_hash_up_to_date(log: RunLog, step: Callable[[int], StepRow]) -> None:
+    log.commit([step(3)]).result()
+    assert log.run.event_hash == f"{3:064x}"
+
+
+def test_finish_says_how_it_ended(log: RunLog) -> None:
+    log.finish("failed", "Nobody could be grown.", "c0ffee")
+    run = log.run
+    assert (run.status, run.reason, run.event_hash) == ("failed", "Nobody could be grown.", "c0ffee")
+    assert run.ended_at is not None
+    assert run.ended_at.tzinfo is None
+
+
+def test_opening_an_ended_run_changes_nothing_and_writing_makes_it_run(
+    path: Path, log: RunLog, step: Callable[[int], StepRow]
+) -> None:
+    log.finish("failed", "The endpoint was unreachable.", "c0ffee")
+    log.close()
+    with RunLog.open(path) as again:
+        assert again.run.status == "failed"
+        again.commit([step(1)]).result()
+        assert (again.run.status, again.run.reason, again.run.ended_at) == ("running", None, None)
+
+
+def test_a_file_is_written_once_in_a_process(path: Path, log: RunLog) -> None:
+    with pytest.raises(RunFileError, match="in this process already"):
+        RunLog.open(path)
+
+
+def test_a_file_that_is_read_in_this_process_is_not_resumed(path: Path, log: RunLog) -> None:
+    log.close()
+    with open_run(path), pytest.raises(RunFileError, match="open in this process for reading; close"):
+        RunLog.open(path)
+    RunLog.open(path).close()
+
+
+def test_queries_of_the_log_cannot_write(log: RunLog) -> None:
+    with pytest.raises(Exception, match="read-only"):
+        log.query("DELETE FROM runs")
+    assert len(log.query("FROM runs")) == 1
+
+
+def test_closing_twice_does_nothing_and_leaves_one_file(path: Path, log: RunLog) -> None:
+    log.close()
+    log.close()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]

@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from populace.personas.errors import RunFileError
+from populace.sim.runfile.describe import SchemaEntry, describe
+from populace.sim.runfile.migrations import SCHEMA_VERSION, migrate
+from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.rows import RunRow
+from populace.sim.runfile.runlog import RunLog
+
+PROMISED = {
+    "runs",
+    "personas",
+    "relations",
+    "steps",
+    "emissions",
+    "messages",
+    "duplicates",
+    "calls",
+    "failures",
+}
+
+
+@pytest.mark.parametrize("entry", describe(), ids=lambda entry: entry.name)
+def test_every_table_view_and_column_says_what_it_means(entry: SchemaEntry) -> None:
+    assert entry.comment
+    assert [column.name for column in entry.columns if not column.comment] == []
+
+
+def test_promised_tables_and_views_are_there() -> None:
+    kinds = {entry.name: entry.kind for entry in describe()}
+    assert kinds.keys() >= PROMISED
+    assert {
+        kinds[view] for view in ("said", "threads", "spoke_to", "living_relations", "novelty", "cost")
+    } == {"view"}
+
+
+def test_migrating_twice_changes_nothing() -> None:
+    with duckdb.connect() as con:
+        migrate(con)
+        migrate(con)
+        assert con.execute("SELECT version, name FROM migrations").fetchall() == [(1, "initial")]
+
+
+@pytest.fixture
+def newer(path: Path, run_row: RunRow) -> Path:
+    RunLog.create(path, run_row).close()
+    with duckdb.connect(path) as con:
+        con.execute("INSERT INTO migrations VALUES (99, 'of the future', now()::TIMESTAMP)")
+    return path
+
+
+def test_a_newer_schema_names_both_versions_and_the_way_out(newer: Path) -> None:
+    with pytest.raises(RunFileError, match=rf"version 99 .* up to {SCHEMA_VERSION}; upgrade Populace"):
+        open_run(newer)
+    with pytest.raises(RunFileError, match="upgrade Populace"):
+        RunLog.open(newer)
+
+
+def test_an_unfinished_migration_leaves_nothing(
+    path: Path, run_row: RunRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(con: duckdb.DuckDBPyConnection) -> None:
+        con.execute("ALTER TABLE runs ADD COLUMN colour VARCHAR")
+        raise RuntimeError
+
+    RunLog.create(path, run_row).close()
+    monkeypatch.setattr(
+        "populace.sim.runfile.migrations._MIGRATIONS", [("initial", broken), ("colour", broken)]
+    )
+    with pytest.raises(RuntimeError):
+        RunLog.open(path)
+    with open_run(path) as run:
+        assert run.query("SELECT max(version) FROM migrations").rows == [(1,)]
+        assert "colour" not in run.query("FROM runs").columns
+
+
+class TestWhatIsNoRunFile:
+    @staticmethod
+    def sentence(path: Path) -> str:
+        with pytest.raises(RunFileError) as reading:
+            open_run(path)
+        with pytest.raises(RunFileError) as writing:
+            RunLog.open(path)
+        assert str(reading.value) == str(writing.value)
+        return str(reading.value)
+
+    def test_a_missing_file(self, path: Path) -> None:
+        assert "There is no run file" in self.sentence(path)
+
+    def test_a_folder(self, tmp_path: Path) -> None:
+        assert "is a folder" in self.sentence(tmp_path)
+
+    @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\x00" * 20_000])
+    def test_another_kind_of_file(self, path: Path, content: bytes) -> None:
+        path.write_bytes(content)
+        assert "is no run file, nor any DuckDB database" in self.sentence(path)
+
+    @pytest.mark.parametrize("table", ["runs", "migrations", "personas"])
+    def test_another_database(self, path: Path, table: str) -> None:
+        with duckdb.connect(path) as con:
+            con.execute(f"CREATE TABLE {table} (version VARCHAR)")
+        assert "is a DuckDB database but no run file" in self.sentence(path)
+
+    def test_half_a_run_file(self, path: Path, run_row: RunRow) -> None:
+        RunLog.create(path, run_row).close()
+        path.write_bytes(path.read_bytes()[:100_000])
+        assert "run.duckdb" in self.sentence(path)

@@ -1,0 +1,81 @@
+"""Societies over real HTTP, against the tests' own server."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from openai_faults import Latency
+from openai_server import OpenAIServer
+
+from populace.agents.backoff import Backoff
+from populace.personas.errors import EndpointError, RunError
+from populace.scenarios.village import Village
+from populace.sim.finished import FinishedRun
+from populace.sim.society import Society
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry at once: what is tested is that, not when."""
+    monkeypatch.setattr("populace.agents.gateway.Backoff", partial(Backoff, base=0.001))
+
+
+type Live = Callable[..., FinishedRun]
+
+
+def test_the_server_sees_as_many_calls_at_once_as_are_allowed(
+    live: Live, openai_server: OpenAIServer
+) -> None:
+    openai_server.latency = Latency(0.05)  # long enough for all slots to fill
+    live(agents=150, hops=1, steps=1, model="openai:test", base_url=openai_server.base_url, max_in_flight=64)
+    assert openai_server.peak_in_flight == 64
+
+
+def test_the_number_in_flight_does_not_change_what_happens(live: Live, openai_server: OpenAIServer) -> None:
+    hashes = {
+        live(str(n), model="openai:test", base_url=openai_server.base_url, max_in_flight=n).event_hash
+        for n in (1, 8, 64)
+    }
+    assert len(hashes) == 1
+
+
+def test_nothing_is_lost_over_a_thousand_turns_with_rate_limits_and_cut_replies(
+    live: Live, openai_server: OpenAIServer
+) -> None:
+    openai_server.fault("rate_limit", 0.05).fault("cut_json", 0.01)
+    run = live(agents=125, hops=1, steps=8, model="openai:test", base_url=openai_server.base_url)
+    ((acted, failed),) = run.sql("SELECT sum(acted), sum(failed) FROM steps").rows
+    outcomes = dict(run.sql("SELECT outcome, count(*) FROM calls GROUP BY outcome").rows)
+    assert (acted, failed) == (1_000, 0)
+    assert outcomes["rate_limited"] > 20
+    assert outcomes["cut_json"] > 2
+
+
+def test_one_agent_whose_calls_fail_for_ever_loses_its_own_turns_alone(
+    live: Live, openai_server: OpenAIServer
+) -> None:
+    grown = live("grown", agents=50, hops=1, steps=1, model="openai:test", base_url=openai_server.base_url)
+    ((unlucky, text),) = grown.sql(
+        "SELECT id, text FROM personas JOIN agents ON agent = id WHERE agents.ordinal = 7"
+    ).rows
+    openai_server.fail_forever(f"<persona>\\n{text}\\n</persona>", "bad_request")
+    resumed = Society.resume(grown.path, Village, steps=4).run()
+    assert resumed.sql("SELECT active, acted, failed FROM steps WHERE step > 1").rows == [(50, 49, 1)] * 3
+    failures = resumed.sql("SELECT DISTINCT agent, outcome, reason <> '' FROM failures").rows
+    assert failures == [(unlucky, "bad_request", True)]
+    assert resumed.sql("SELECT status FROM runs").rows == [("finished",)]
+
+
+def test_a_wrong_key_stops_the_run_with_one_sentence(live: Live) -> None:
+    with OpenAIServer(key="right") as server, pytest.raises(EndpointError, match="key"):
+        live(model="openai:test", base_url=server.base_url)
+
+
+def test_a_step_in_which_nobody_is_answered_is_not_committed(live: Live, openai_server: OpenAIServer) -> None:
+    run = live(steps=1, model="openai:test", base_url=openai_server.base_url)
+    openai_server.fail_forever("Lindenford", "server_error")
+    with pytest.raises(RunError, match="In step 2 the endpoint gave none of 24 agents an answer"):
+        Society.resume(run.path, Village, steps=2).run()
+    assert run.sql("SELECT count(*) FROM steps").rows == [(1,)]
+    openai_server.reset()
+    assert Society.resume(run.path, Village, steps=2).run().sql("SELECT count(*) FROM steps").rows == [(2,)]

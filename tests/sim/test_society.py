@@ -1,0 +1,165 @@
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from populace.personas.errors import RunFileError, SetupError
+from populace.scenarios.village import Village
+from populace.sim.finished import FinishedRun
+from populace.sim.growth import Growth
+from populace.sim.resident import Resident
+from populace.sim.scenario import Scenario
+from populace.sim.society import Society
+
+type Live = Callable[..., FinishedRun]
+
+
+class Errands(Scenario):
+    """What would people ask an assistant for?"""
+
+    name = "errands"
+
+
+def test_equal_seeds_give_equal_event_hashes_and_other_seeds_others(live: Live) -> None:
+    first, second, other = live("a", seed=1), live("b", seed=1), live("c", seed=2)
+    assert first.event_hash == second.event_hash
+    assert first.event_hash != other.event_hash
+
+
+def test_the_number_in_flight_does_not_change_what_happens(live: Live) -> None:
+    hashes = {live(str(n), max_in_flight=n).event_hash for n in (1, 8, 64)}
+    assert len(hashes) == 1
+
+
+def test_a_run_leaves_everything_that_happened_in_its_file(live: Live) -> None:
+    run = live()
+    ((status, stored, steps, wanted),) = run.sql(
+        "SELECT status, event_hash, (SELECT count(*) FROM steps), steps_wanted FROM runs"
+    ).rows
+    assert (status, stored, steps, wanted) == ("finished", run.event_hash, 3, 3)
+    counts = {
+        table: run.sql(f"SELECT count(*) FROM {table}").rows[0][0]
+        for table in (
+            "personas",
+            "relations",
+            "agents",
+            "observations",
+            "emissions",
+            "messages",
+            "memories",
+            "calls",
+        )
+    }
+    assert counts["agents"] == 24
+    assert counts["observations"] == 72
+    assert all(counts.values())
+
+
+def test_the_village_emits_all_three_products(live: Live) -> None:
+    kinds = {kind for (kind,) in live().sql("SELECT DISTINCT kind FROM emissions").rows}
+    assert kinds == {"instruction", "dialogue", "tool"}
+
+
+def test_lines_are_heard_and_answered_in_the_next_step(live: Live) -> None:
+    replies = (
+        live()
+        .sql(
+            "SELECT count(*), bool_and(earlier.step <= m.step AND earlier.recipient = m.sender) "
+            "FROM messages AS m JOIN messages AS earlier ON m.reply_to = earlier.message"
+        )
+        .rows
+    )
+    ((count, fits),) = replies
+    assert count > 0
+    assert fits
+
+
+def test_the_flood_is_a_row_and_news_and_cuts_trade(live: Live) -> None:
+    run = live(settings={"flood_at": 2})
+    assert run.sql("SELECT step, name FROM interventions").rows == [(2, "flood")]
+    ((told,),) = run.sql("SELECT count(*) FROM observations WHERE step = 2 AND text LIKE '%river rose%'").rows
+    ((trading,),) = run.sql(
+        "SELECT count(*) FROM observations WHERE step = 2 AND text LIKE '%, trade):%'"
+    ).rows
+    assert told == 24
+    assert trading == 0
+
+
+def test_a_scenario_of_a_few_lines_runs(live: Live) -> None:
+    run = live(scenario=Errands(), steps=1)
+    assert run.sql("SELECT DISTINCT kind FROM emissions").rows == [("instruction",)]
+
+
+async def test_a_society_runs_where_an_event_loop_runs_already(live: Live) -> None:
+    assert asyncio.get_running_loop().is_running()
+    assert live(steps=1).event_hash
+
+
+def test_a_society_is_a_mesa_model_that_can_be_stepped(tmp_path: Path) -> None:
+    with Society(Village(), growth=Growth(agents=12, hops=1), out=tmp_path / "run.duckdb") as society:
+        society.step()
+        society.run_for(2)
+        assert society.time == 3
+        assert society.world.step == 3
+        assert len(society.agents) == 12
+        assert all(
+            isinstance(agent, Resident) and agent.cell.coordinate == agent.id for agent in society.agents
+        )
+
+
+def test_a_society_can_end_before_its_last_step(live: Live) -> None:
+    class Short(Errands):
+        def ended(self, society: Society) -> bool:
+            return society.world.step == 1
+
+    assert live(scenario=Short(), steps=5).sql("SELECT count(*) FROM steps").rows == [(1,)]
+
+
+def test_what_fails_in_a_scenario_is_raised_and_the_step_before_stays(live: Live, tmp_path: Path) -> None:
+    class Failing(Errands):
+        def measures(self, society: Society) -> Mapping[str, float]:
+            return {"inverse": 1 / (2 - society.world.step)}
+
+    with pytest.raises(ZeroDivisionError):
+        live(scenario=Failing())
+    again = Society.resume(tmp_path / "run.duckdb", Errands)
+    with again:
+        assert again.world.step == 1
+        (row,) = again.engine.log.query("SELECT name, value FROM measures")
+        assert row == ("inverse", 1.0)
+
+
+def test_only_those_who_are_active_act(live: Live) -> None:
+    class OneByOne(Errands):
+        def active(self, society: Society, rng: random.Random) -> Sequence[Resident]:
+            return society.residents[:1]
+
+    assert live(scenario=OneByOne()).sql("SELECT active, acted FROM steps").rows == [(1, 1)] * 3
+
+
+def test_a_run_file_is_never_written_over(live: Live) -> None:
+    live(steps=1)
+    with pytest.raises(RunFileError, match="exists; give another --out"):
+        live(steps=1)
+
+
+@pytest.mark.parametrize(("option", "value"), [("steps", 0), ("max_in_flight", 0)])
+def test_numbers_below_one_are_refused(live: Live, option: str, value: int) -> None:
+    with pytest.raises(SetupError, match=f"{option} must be at least 1, but 0 was given"):
+        live(**{option: value})
+
+
+def test_a_finished_run_can_be_resumed_for_more_steps(live: Live, tmp_path: Path) -> None:
+    short, long = live("short", steps=2), live("long", steps=5)
+    resumed = Society.resume(short.path, Village, steps=5).run()
+    assert resumed.event_hash == long.event_hash
+
+
+def test_a_changed_world_is_not_resumed(live: Live) -> None:
+    class Elsewhere(Village):
+        world = "Another place."
+
+    with pytest.raises(RunFileError, match="world text of scenario 'village' is not the one"):
+        Society.resume(live(steps=1).path, Elsewhere)

@@ -1,0 +1,115 @@
+import ast
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("personas", "agents", "sim", "scenarios", "analysis")
+OUTSIDE = {"src", "tests", "benchmarks"}
+
+
+def python_folders() -> set[str]:
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    return {Path(name).parts[0] for name in tracked if len(Path(name).parts) > 1}
+
+
+def test_every_folder_with_python_is_in_the_wheel_map_and_has_its_link() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    for folder in python_folders() - OUTSIDE:
+        assert folder in wheel["only-include"]
+        assert wheel["sources"][folder] == f"populace/{folder}"
+        assert (ROOT / "src" / "populace" / folder).resolve() == ROOT / folder
+
+
+@pytest.fixture(scope="session")
+def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    out = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (built,) = out.glob("*.whl")
+    with zipfile.ZipFile(built) as archive:
+        return set(archive.namelist())
+
+
+def test_the_built_wheel_holds_every_module_and_every_data_file_under_one_name(wheel_names: set[str]) -> None:
+    expected = {
+        f"populace/{path.relative_to(ROOT)}"
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    missing = expected - wheel_names
+    assert not missing
+    assert {name.split("/")[0] for name in wheel_names if not name.startswith("populace-")} == {"populace"}
+    assert "populace/cli/app.py" in wheel_names
+
+
+def test_help_loads_no_heavy_library() -> None:
+    heavy = "duckdb langgraph langchain_core langchain_openai mesa networkx datasketch numpy pyarrow plotly rich pydantic aiohttp"
+    code = (
+        "import sys; sys.argv = ['populace', '--help']\n"
+        "from populace.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        f"print('LOADED', *[m for m in {heavy!r}.split() if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "Grow a society" in shown
+    assert shown.splitlines()[-1] == "LOADED"
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for folder in (*ROOMS, "src/populace/cli", "tests", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
+    }
+    assert not long
+
+
+#: What each room may import of the others; a trailing dot means the named part of a room alone.
+MAY_IMPORT = {
+    "personas": (),
+    "agents": ("personas",),
+    "sim": ("agents", "personas"),
+    "analysis": ("sim.runfile", "personas"),
+    "scenarios": ROOMS,
+}
+
+
+def imported_places(path: Path, room: str) -> set[str]:
+    """Dotted places of Populace that a file imports, as `sim.runfile.rows`."""
+    package = (room, *path.relative_to(ROOT / room).parts[:-1])
+    places = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = ("populace", *package)[: len(package) + 2 - node.level]
+            places.add(".".join([*base, *(node.module or "").split(".")]).removeprefix("populace."))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("populace."):
+            places.add((node.module or "").removeprefix("populace."))
+        elif isinstance(node, ast.Import):
+            places |= {a.name.removeprefix("populace.") for a in node.names if a.name.startswith("populace.")}
+    return places
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_between_rooms_only_point_down(room: str) -> None:
+    allowed = (room, *MAY_IMPORT[room])
+    for path in (ROOT / room).rglob("*.py"):
+        for place in imported_places(path, room):
+            ok = any(place == a or place.startswith(f"{a}.") for a in allowed)
+            assert ok, f"{path.relative_to(ROOT)} imports {place}, which is not below it"
