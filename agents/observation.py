@@ -25,6 +25,8 @@ class Seen:
     relation: str
     kind: str
     text: str
+    #: The neighbour as a part of a sentence, for what is remembered.
+    called: str = "a neighbour"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,10 @@ class Observation:
         if key == PLAYER:
             return PLAYER
         return next((n.agent for n in self.neighbours if n.key == key), None) or _nobody(key)
+
+    def called(self, key: str) -> str:
+        """How the agent thinks of whoever `key` stands for; keys change from step to step, this does not."""
+        return next((n.called for n in self.neighbours if n.key == key), "a visitor")
 
     @property
     def text(self) -> str:

@@ -30,6 +30,11 @@ class Neighbour:
         """The relation in words for the one who looks: "patient", or "you are their patient"."""
         return self.label if self.outgoing else f"you are their {self.label}"
 
+    @property
+    def called(self) -> str:
+        """The other as a part of a sentence: "your patient", or "the one whose patient you are"."""
+        return f"your {self.label}" if self.outgoing else f"the one whose {self.label} you are"
+
 
 class PersonaGraph:
     """A directed graph of persona ids in which a pair may hold several relations.

@@ -65,7 +65,7 @@ class Effects:
         self.observations.append(
             rows.ObservationRow(self._step, seen.agent, len(seen.neighbours), len(seen.heard), seen.text)
         )
-        notes = [f"{self._called(seen, h.key)} told you: {h.text}" for h in seen.heard]
+        notes = [_heard(seen.called(h.key), h.text) for h in seen.heard]
         turn.resident.inbox.clear()
         if decision.action is None:
             self._lose(turn, decision)
@@ -130,7 +130,7 @@ class Effects:
         key = action.addressee
         answered = next((h.message for h in reversed(seen.heard) if h.key == key), None)
         self._message(seen.agent, seen.agent_behind(key), emission.text, emission.emission, answered)
-        return action.note(to=self._called(seen, key))
+        return action.note(to=seen.called(key))
 
     def _message(
         self, sender: str, recipient: str, text: str, emission: int | None = None, reply_to: int | None = None
@@ -156,7 +156,6 @@ class Effects:
             )
         )
 
-    @staticmethod
-    def _called(seen: Observation, key: str) -> str:
-        # Keys change from step to step, so notes name people by what they are to the agent.
-        return next((n.relation for n in seen.neighbours if n.key == key), "a visitor")
+
+def _heard(speaker: str, text: str) -> str:
+    return f"{speaker[0].upper()}{speaker[1:]} told you: {text}"

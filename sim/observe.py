@@ -20,8 +20,8 @@ def observe(society: "Society", resident: "Resident") -> Observation:
     inbox = resident.inbox[-settings.heard :]
     speakers = list(dict.fromkeys(m.sender for m in inbox if m.sender != PLAYER))
     seen = tuple(
-        Seen(f"n{place}", agent, relation, kind, society.resident(agent).persona.text)
-        for place, (agent, relation, kind) in enumerate(_company(society, resident, speakers), start=1)
+        _seen(f"n{place}", society.resident(agent), tie)
+        for place, (agent, tie) in enumerate(_company(society, resident, speakers), start=1)
     )
     keys = {PLAYER: PLAYER} | {n.agent: n.key for n in seen}
     heard = tuple(Heard(keys[m.sender], m.text, m.message) for m in inbox)
@@ -38,7 +38,15 @@ def observe(society: "Society", resident: "Resident") -> Observation:
     ).capped(settings.observation_tokens)
 
 
-def _company(society: "Society", resident: "Resident", speakers: list[str]) -> list[tuple[str, str, str]]:
+def _seen(key: str, other: "Resident", tie: "Neighbour | None") -> Seen:
+    if tie is None:
+        return Seen(key, other.id, "somebody who spoke to you", "other", other.persona.text, "somebody")
+    return Seen(key, other.id, tie.described, tie.kind, other.persona.text, tie.called)
+
+
+def _company(
+    society: "Society", resident: "Resident", speakers: list[str]
+) -> list[tuple[str, "Neighbour | None"]]:
     # Whoever spoke comes first, so that they can be answered; chance picks among the rest when there are too many.
     ties: dict[str, Neighbour] = {}
     for tie in society.graph.neighbours(resident.id):
@@ -49,9 +57,4 @@ def _company(society: "Society", resident: "Resident", speakers: list[str]) -> l
     if len(others) > room:
         rng = rng_for(society.seed, "observe", society.world.step, resident.id)
         others = rng.sample(others, room)
-    return [
-        (agent, ties[agent].described, str(ties[agent].kind))
-        if agent in ties
-        else (agent, "somebody who spoke to you", "other")
-        for agent in [*speakers, *others]
-    ]
+    return [(agent, ties.get(agent)) for agent in [*speakers, *others]]

@@ -97,24 +97,13 @@ class Scene:
     def _surroundings(self, name: str) -> str | None:
         match name:
             case "theirs":
-                return (
-                    self.pick(portrait_of(self.listener.text).role.things)
-                    if self.listener and self.listener.text
-                    else None
-                )
+                return self._theirs()
             case "echo":
                 return self._echo()
             case "news":
                 return self._news()
             case "matter":
-                return self.pick(
-                    tuple(
-                        s
-                        for item in self.situation.news[-2:]
-                        for s in subjects(item)[:2]
-                        if s.startswith("the ")
-                    )
-                )
+                return self._matter()
             case "memory":
                 return self._memory()
             case "third":
@@ -126,6 +115,14 @@ class Scene:
             case "spot_noun":
                 return (self("spot") or "").split(" ", 1)[-1] or None
         return self._pooled(name)
+
+    def _theirs(self) -> str | None:
+        known = self.listener is not None and self.listener.text
+        return self.pick(portrait_of(known).role.things) if known else None
+
+    def _matter(self) -> str | None:
+        found = (s for item in self.situation.news[-2:] for s in subjects(item)[:2])
+        return self.pick(tuple(s for s in found if s.startswith("the ")))
 
     def _pooled(self, name: str) -> str | None:
         for file in ("talk", "errands"):

@@ -120,8 +120,7 @@ class RunLog:
 
     def submit(self, rows: Iterable[Row]) -> None:
         """Hand rows over and return at once; they are durable within about 50 ms. Raises `StorageError`."""
-        ahead, self._ahead = self._ahead, []
-        self._writer.submit(rows, ahead)
+        self._writer.submit(rows, self._take_ahead())
 
     def commit(self, rows: Iterable[Row] = (), statements: Sequence[Statement] = ()) -> Future[None]:
         """Hand over rows that belong together; the future is done once they and all before are durable.
@@ -129,9 +128,8 @@ class RunLog:
         The statements run after the rows, in the same transaction. Raises `StorageError`, as does the future.
         """
         rows = tuple(rows)
-        ahead, self._ahead = self._ahead, []
         hashes = [_hash_so_far(row) for row in rows if isinstance(row, GrowthRow | StepRow)]
-        return self._writer.commit(rows, [*ahead, *hashes, *statements])
+        return self._writer.commit(rows, [*self._take_ahead(), *hashes, *statements])
 
     def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """The answer to a query, on a cursor of its own: what is committed, and nothing can be written."""
@@ -171,6 +169,10 @@ class RunLog:
         """
         atexit.unregister(self.close)
         self._stack.close()
+
+    def _take_ahead(self) -> list[Statement]:
+        ahead, self._ahead = self._ahead, []
+        return ahead
 
     def _last[T: (int, str)](self, kind: type[T], sql: str) -> T | None:
         ((value,),) = self.query(sql)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator
 
 from populace.agents.procedural import UnsatisfiableSchemaError
 from populace.agents.procedural.author import Author
@@ -216,7 +216,7 @@ def test_a_schema_that_holds_itself_comes_to_an_end() -> None:
 
 
 def test_texts_fit_the_names_of_their_properties() -> None:
-    properties = {
+    properties: dict[str, dict[str, Any]] = {
         "title": {},
         "city": {},
         "age": {"type": "integer"},

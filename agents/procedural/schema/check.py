@@ -31,7 +31,7 @@ def satisfies(value: object, schema: Mapping[str, Any]) -> bool:
 
 def _validity(schema: object) -> Callable[[object], bool]:
     # Imported here, because the schemas of a turn never need it.
-    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+    from jsonschema import Draft202012Validator
 
     validator = Draft202012Validator(schema)
     return lambda value: bool(validator.is_valid(value))

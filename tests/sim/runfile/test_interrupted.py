@@ -103,7 +103,8 @@ with RunLog.open(Path(sys.argv[1])) as log:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     for step in range(1, 5_000):
         try:
-            lines = [MessageRow(10 * step + n, step, "ada", "ben", f"{step * n}" * 50, None, None) for n in range(10)]
+            numbers = range(10 * step, 10 * step + 10)
+            lines = [MessageRow(n, step, "ada", "ben", f"{n * n}" * 50, None, None) for n in numbers]
             log.commit([*lines, StepRow(step, 1, 1, 0, "{}", noon, noon, "0")]).result()
         except StorageError as error:
             print(step, error)

@@ -60,8 +60,8 @@ def test_without_a_sidecar_the_holder_is_named(path: Path, log: RunLog) -> None:
 def test_the_answer_is_the_same_live_and_from_the_file(path: Path, log: RunLog, client: LiveClient) -> None:
     sql = """
         SELECT 170141183460469231731687303715884105727 // 1000 AS big, sum(1) AS n, 1.50::DECIMAL(5, 2) AS d,
-               [1, NULL] AS l, {'a': 'é'} AS s, INTERVAL 40 DAY AS i, DATE '2030-01-01' AS day, now() IS NULL AS now,
-               TIMESTAMP '2030-01-01 00:00:00.000001' AS t, '{"a": 1}'::JSON AS j, 'x'::BLOB AS b, NULL AS nothing,
+               [1, NULL] AS l, {'a': 'é'} AS s, INTERVAL 40 DAY AS i, DATE '2030-01-01' AS day, 1 IS NULL AS no,
+               TIMESTAMP '2030-01-01 00:00:00.000001' AS t, '{}'::JSON AS j, 'x'::BLOB AS b, NULL AS nil,
                1 AS twice, 2 AS twice, 'b'::ENUM ('a', 'b') AS e, uuid() IS NULL AS u
     """
     live = client.query(sql)
