@@ -29,7 +29,9 @@ _NOT_MINE = (
     "young person",
     "elderly",
 )
-_TOLD = re.compile(r"^(?:You (?:told|said to|answered|asked)?\s*\w*|[\w ]{1,40}?)(?: said| told you)?: ")
+_TOLD = re.compile(r"^(?:You (?:said to|asked|thought|did)\b[^:]*|[^:]{1,120} told you): ")
+#: How an observation says that the listener's relation leads the other way.
+_THEIRS = "you are their "
 _FOREIGN = re.compile(r"[^\x00-ɏ‐-…]")
 _CLAUSE = 16
 
@@ -157,7 +159,11 @@ class Scene:
         return self.pick(tuple(s for note in notes for s in subjects(note)[:1]))
 
     def _third(self) -> str | None:
-        others = [n for n in self.situation.neighbours if self.listener is None or n.key != self.listener.key]
+        others = [
+            n
+            for n in self.situation.neighbours
+            if (self.listener is None or n.key != self.listener.key) and not n.label.startswith(_THEIRS)
+        ]
         told = tuple(n.label if n.label.startswith(("the ", "a ", "my ")) else _mine(n.label) for n in others)
         return self.pick(told) or self.pick(entries("talk", "pools", "third"))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from .fault import UnsatisfiableSchemaError
 from .merge import both
 from .pattern import matches, string_like
+from .resolve import flattened
 
 if TYPE_CHECKING:
     from .filler import Filler
@@ -25,7 +26,7 @@ def fill_object(
     """
     properties: Mapping[str, Any] = schema.get("properties", {})
     most = schema.get("maxProperties", 10_000)
-    wished = {**filler.hints.for_object(properties), **wish} if properties else wish
+    wished = {**filler.hints.for_object(_followed(filler, properties, path)), **wish} if properties else wish
     required = _required(schema)
     if len(required) > most:
         raise UnsatisfiableSchemaError(path, f"it requires {len(required)} properties and allows {most}")
@@ -53,6 +54,14 @@ def _schema_of(schema: Mapping[str, Any], name: str) -> Any:
         if matches(pattern, name):
             part = also if part is None else both(part, also)
     return schema.get("additionalProperties", True) if part is None else part
+
+
+def _followed(filler: "Filler", properties: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    # Hints look at enums and descriptions, which may stand behind a reference.
+    return {
+        name: flattened(part, filler.root, path) if isinstance(part, Mapping) and "$ref" in part else part
+        for name, part in properties.items()
+    }
 
 
 def _value(

@@ -14,7 +14,7 @@ from populace.sim.runfile.runlog import RunLog
 NOON = datetime(2030, 6, 1, 12, 0, 0, 250_000)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_row() -> RunRow:
     return RunRow(
         run="r1",

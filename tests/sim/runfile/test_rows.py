@@ -43,7 +43,7 @@ def test_rows_keep_their_order_and_clause(log: RunLog) -> None:
     assert [row.message for row in log.rows(MessageRow, "ORDER BY message")] == [1, 2, 3]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(text=st.text(st.characters(exclude_categories=["Cs"])), number=st.integers(-(2**63), 2**63 - 1))
 def test_any_text_and_number_survives_arrow(text: str, number: int) -> None:
     row = MessageRow(number, 1, "", text, text, None, number)
