@@ -90,7 +90,9 @@ class Summary:
             ("calls", _counted(self.calls_by_outcome)),
         ]
         if self.tokens is not None:
-            rows.append(("tokens", _tokens(self.tokens, self.calls)))
+            # The stand-in has no tokens: what it counts are words.
+            unit = "tokens" if self.is_language_model else "words"
+            rows.append((unit, _tokens(self.tokens, self.calls)))
         rows.append(("time", f"{self.seconds:,.1f} s"))
         rows.append(("event hash", self.event_hash or "none yet"))
         return [(label, visible(value)) for label, value in rows]

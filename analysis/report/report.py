@@ -60,6 +60,7 @@ def render_report(run: Queryable, *, run_file: str = "RUN.duckdb") -> str:
     scripts = [Markup(_plotly()), Markup(_template("report.js"))]  # noqa: S704 - our own files, no text of the run
     return _environment().get_template("report.html.j2").render(
         summary=summary,
+        unit="tokens" if summary.is_language_model else "words",
         header=_header(run),
         notice=_notice(summary, run_file),
         honesty=read_honesty(run, summary),

@@ -1,0 +1,74 @@
+"""Every command and code block of the README is run, in order and in one folder, and shows what is written there."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from openai_server import OpenAIServer
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for kind, text in BLOCK.findall(README) if kind == language]
+
+
+def commands(console: str) -> Iterator[tuple[str, str]]:
+    """The commands of a console block, each with the output that is shown for it."""
+    for part in re.split(r"^\$ ", console, flags=re.MULTILINE)[1:]:
+        command, _, shown = part.partition("\n")
+        yield command, shown
+
+
+def pattern(shown: str) -> re.Pattern[str]:
+    """A line `...` stands for any lines, and … for anything within one."""
+    lines = [re.escape(line.rstrip()).replace("…", ".+") for line in shown.splitlines()]
+    return re.compile("".join(r"(?:.*\n)*?" if line == re.escape("...") else f"{line} *\n" for line in lines))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme")
+
+
+def run(command: list[str], folder: Path) -> str:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "110"}
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_every_block_shows_what_it_says(folder: Path, openai_server: OpenAIServer) -> None:
+    for language, text in BLOCK.findall(README):
+        if language == "python":
+            name = re.match(r"# (\w+\.py)\n", text)
+            script = folder / (name[1] if name else "snippet.py")
+            script.write_text(text, encoding="utf-8")
+            if not name:
+                assert "2 flood The river rose in the night" in run([sys.executable, script.name], folder)
+        elif language == "console":
+            for command, shown in commands(text):
+                local = command.replace("http://127.0.0.1:8000/v1", openai_server.base_url)
+                output = run(shlex.split(local), folder)
+                assert pattern(shown).fullmatch(output), f"$ {command}\n{output}"
+    assert openai_server.calls > 24
+
+
+def test_the_two_commands_are_there(folder: Path) -> None:
+    (setup,) = blocks("sh")
+    for line in setup.splitlines():
+        target = line.partition("#")[0].split()
+        assert run([*target, "-n", "-C", str(ROOT)], folder)
+
+
+def test_every_command_is_in_the_readme_and_nothing_else_is() -> None:
+    from populace.cli.app import cli
+
+    assert set(re.findall(r"`populace (\w+)", README)) == set(cli.commands)
