@@ -176,7 +176,8 @@ def possible_actions(
 def answer_schema(offered: tuple[type[Action], ...], addressees: tuple[str, ...]) -> AnswerSchema[Action]:
     """The schema of a turn: one of the `offered` actions, spoken (if it is spoken) to one of the `addressees`.
 
-    A single action is asked for as it is; several as `{"action": <one of them>}`. Raises `ValueError` when none is possible.
+    A single action is asked for as it is; several as `{"action": <one of them>}`. Raises `ValueError` when none is
+    possible.
     """
     possible = possible_actions(offered, addressees)
     if not possible:

@@ -60,9 +60,7 @@ def _read(result: ChatResult) -> Delivery:
     generation = result.generations[0]
     message = generation.message
     text = message.content if isinstance(message.content, str) else str(message.text)
-    finish = (generation.generation_info or {}).get("finish_reason") or message.response_metadata.get(
-        "finish_reason"
-    )
+    finish = (generation.generation_info or {}).get("finish_reason") or message.response_metadata.get("finish_reason")
     refusal = message.additional_kwargs.get("refusal")
     usage: Mapping[str, Any] = (message.usage_metadata if isinstance(message, AIMessage) else None) or {}
     return Delivery(

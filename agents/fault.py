@@ -62,9 +62,7 @@ class WireError(Exception):
         self.body = body
 
 
-def fault_of_status(
-    status: int, words: str, *, headers: Mapping[str, str] | None = None, key: str = ""
-) -> WireError:
+def fault_of_status(status: int, words: str, *, headers: Mapping[str, str] | None = None, key: str = "") -> WireError:
     """The fault that an HTTP status other than success means, with the endpoint's own words in it."""
     words = _without_keys(words, key)
     outcome = _outcome_of(status, words)

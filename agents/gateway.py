@@ -43,9 +43,7 @@ _WEATHER = frozenset(
     }
 )
 #: Answers after which another answer is asked for.
-_UNUSABLE = frozenset(
-    {Outcome.CUT_JSON, Outcome.NOT_JSON, Outcome.EMPTY, Outcome.LENGTH, Outcome.SCHEMA_MISMATCH}
-)
+_UNUSABLE = frozenset({Outcome.CUT_JSON, Outcome.NOT_JSON, Outcome.EMPTY, Outcome.LENGTH, Outcome.SCHEMA_MISMATCH})
 
 
 class Gateway:
@@ -150,9 +148,7 @@ class Gateway:
             else:
                 return verdict, raw, sent
 
-    async def _sent[T](
-        self, request: Request[T], key: CallKey, kind: FormKind, number: int
-    ) -> tuple[Verdict[T], str]:
+    async def _sent[T](self, request: Request[T], key: CallKey, kind: FormKind, number: int) -> tuple[Verdict[T], str]:
         messages, kwargs = self.form.told(kind, request.prompt, request.schema)
         kwargs["seed"] = request.seed
         if request.max_tokens:
@@ -167,9 +163,7 @@ class Gateway:
             delivery = await deliver(self.model.chat, messages, kwargs, within=self._timeout)
         except WireError as fault:
             self.outcomes[fault.outcome] += 1
-            self._ledger.record(
-                attempt.call(request, fault.outcome, fault.detail, endpoint=self.model.endpoint)
-            )
+            self._ledger.record(attempt.call(request, fault.outcome, fault.detail, endpoint=self.model.endpoint))
             raise
         finally:
             self._slots.give()
@@ -179,9 +173,7 @@ class Gateway:
         verdict = judge(delivery.raw, request.schema, finish_reason=delivery.finish_reason)
         self.outcomes[verdict.outcome] += 1
         self._ledger.record(
-            attempt.call(
-                request, verdict.outcome, verdict.reason, endpoint=self.model.endpoint, delivery=delivery
-            )
+            attempt.call(request, verdict.outcome, verdict.reason, endpoint=self.model.endpoint, delivery=delivery)
         )
         return verdict, delivery.raw
 

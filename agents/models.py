@@ -49,9 +49,7 @@ class ModelHandle:
             await close()
 
 
-def open_model(
-    model: str | BaseChatModel, *, base_url: str | None = None, timeout: float = 120.0
-) -> ModelHandle:
+def open_model(model: str | BaseChatModel, *, base_url: str | None = None, timeout: float = 120.0) -> ModelHandle:
     """The model of that name, ready to be asked; or a handle on a chat model of the caller's own.
 
     `timeout` is in seconds a call. Raises `SetupError` for an unknown name, a missing key or a wrong address.
@@ -117,9 +115,7 @@ def _key(given: str) -> SecretStr:
             "give the --base-url of a server that needs none."
         )
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise SetupError(
-            "OPENAI_API_KEY holds characters that no key has (spaces, line breaks); set it anew."
-        )
+        raise SetupError("OPENAI_API_KEY holds characters that no key has (spaces, line breaks); set it anew.")
     return SecretStr(key or _NO_KEY)
 
 

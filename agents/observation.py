@@ -81,7 +81,7 @@ class Observation:
         return "\n\n".join(part for part in parts if part)
 
     def capped(self, tokens: int) -> "Observation":
-        """The same view within about `tokens`: notes go first, then silent neighbours, then the oldest lines and news."""
+        """The same view within about `tokens`: notes go first, then silent neighbours, then old lines and news."""
         view = self
         while estimated_tokens(view.text) > tokens:
             speaking = {h.key for h in view.heard}

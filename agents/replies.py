@@ -97,13 +97,9 @@ def _one_object(text: str) -> object:
     if len(found) == 1:
         return found[0]
     if found:
-        raise _UnreadableError(
-            Outcome.NOT_JSON, f"The answer holds {len(found)} JSON objects where one is asked for."
-        )
+        raise _UnreadableError(Outcome.NOT_JSON, f"The answer holds {len(found)} JSON objects where one is asked for.")
     if _is_open(text):
-        raise _UnreadableError(
-            Outcome.CUT_JSON, f"The answer's JSON ends early, after {len(text)} characters."
-        )
+        raise _UnreadableError(Outcome.CUT_JSON, f"The answer's JSON ends early, after {len(text)} characters.")
     raise _UnreadableError(Outcome.NOT_JSON, f"The answer is not JSON: {_quoted(text)}.")
 
 

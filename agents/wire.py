@@ -116,9 +116,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
         return reply
     start = body[:200].decode(errors="replace").strip()
     what = "an HTML page" if is_html(start) else "cut JSON" if start.startswith("{") else "something else"
-    raise WireError(
-        Outcome.NOT_JSON, f"The endpoint sent {what} instead of a JSON reply.", status=200, body=start
-    )
+    raise WireError(Outcome.NOT_JSON, f"The endpoint sent {what} instead of a JSON reply.", status=200, body=start)
 
 
 def _mended(body: bytes) -> object:

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -46,8 +47,15 @@ def load_scenario(path: Path) -> type[Scenario]:
     if spec is None or spec.loader is None:
         raise SetupError(f"{str(path)!r} is not a Python script; a scenario is a file ending in .py.")
     module = importlib.util.module_from_spec(spec)
+    # As for any import: pydantic and dataclasses look up a class's annotations in its module, by name.
+    sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
+    except SystemExit as error:
+        raise SetupError(
+            f"The scenario script {str(path)!r} ends the program when it is read; put what it runs under "
+            f'`if __name__ == "__main__":`.'
+        ) from error
     except Exception as error:  # a user's script can fail in any way
         raise SetupError(
             f"The scenario script {str(path)!r} fails with {type(error).__name__}: {error}."

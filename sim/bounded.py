@@ -25,7 +25,7 @@ async def bounded_map[T, R](
         async with asyncio.TaskGroup() as group:
             for _ in range(min(workers, len(items))):
                 group.create_task(worker())
-    except* Exception as errors:
+    except* Exception as errors:  # noqa: BLE001 - raised again, without its company
         # One cause is enough: the others are its echo in the other workers.
         raise errors.exceptions[0] from None
     return [results[position] for position in range(len(items))]

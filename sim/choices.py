@@ -7,6 +7,6 @@ __all__ = ["nearest"]
 
 
 def nearest(given: str, known: Iterable[str]) -> str:
-    """ " (did you mean 'x' or 'y'?)" when something known is near, else the empty string."""
+    """What is near to `given`, as a hint in brackets behind a space; nothing when nothing is near."""
     close = difflib.get_close_matches(given, list(known), n=2, cutoff=0.5)
     return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..personas.errors import RunError, SetupError
-from ..personas.growth import HopResult, Population, absorb, offer_known, plan_hop
+from ..personas.growth import MOST_HOPS, HopResult, Population, absorb, offer_known, plan_hop
 from ..personas.hub import Hub, read_hub
 from ..personas.model import Answer, Occasion, PersonaModel
 from ..personas.passage import Passage, read_passages, shipped_passages
@@ -28,6 +28,9 @@ from .times import now
 __all__ = ["Growth", "GrowthJob"]
 
 type Found = Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ...]]
+
+#: What people come from.
+type Source = Hub | Sequence[Passage]
 
 
 class Growth(BaseModel):
@@ -76,12 +79,31 @@ class Growth(BaseModel):
                 f"The number of {name} {reason}{range_}, but {first['input']!r} was given."
             ) from error
 
+    def source(self) -> Source:
+        """The hub or the passages that people come from. Raises `SourceError` for what cannot be read."""
+        if self.hub is not None:
+            return read_hub(self.hub)
+        return read_passages(self.seeds) if self.seeds is not None else shipped_passages()
+
+    def shortfall(self, people: int) -> str:
+        """One sentence when `people` are fewer than were asked for, with what would give more; else nothing."""
+        if self.agents is None or people >= self.agents:
+            return ""
+        source = "the hub" if self.hub is not None else "the texts"
+        hops = "1 hop" if self.hops == 1 else f"{self.hops} hops"
+        given = f"{source} and {hops}" if self.hops else source
+        more = f"a larger {source[4:]}" if self.hub is not None else f"more {source[4:]}"
+        more += " or more hops" if self.hops < MOST_HOPS else ""
+        return f"{people:,} of the {self.agents:,} people asked for came from {given}; {more} would give more."
+
 
 class GrowthJob:
     """Grows a population into a run file, from wherever that file's growth stopped."""
 
-    def __init__(self, engine: Engine, growth: Growth, *, seed: int) -> None:
+    def __init__(self, engine: Engine, growth: Growth, *, seed: int, source: Source | None = None) -> None:
+        """`source` spares reading what people come from again, where it has been read already."""
         self._engine = engine
+        self._source = source
         self._model: PersonaModel = engine.gateway
         self._growth = growth
         self._seed = seed
@@ -99,20 +121,21 @@ class GrowthJob:
 
     async def _begin(self) -> None:
         started = now()
-        if self._growth.hub is not None:
-            hub = self._sampled(read_hub(self._growth.hub))
+        source = self._growth.source() if self._source is None else self._source
+        self._source = None
+        if isinstance(source, Hub):
+            hub = self._sampled(source)
             result = absorb(self._population, [hub.personas])
             related = tuple(r for r in hub.relations if self._population.relate(r))
             await self._commit(0, started, 0, HopResult(result.personas, result.verdicts, related), [], [])
             return
-        passages = self._passages()
+        passages = self._passages(source)
         answers = await self._ask("Text-to-Persona", passages, self._infer)
         result = absorb(self._population, [a.value or () for a in answers], self._growth.agents)
         failures = self._failures(0, [p.id for p in passages], answers)
-        await self._commit(0, started, len(passages), result, failures, _passage_rows(passages))
         if not self._population.alive:
-            reasons = " ".join(dict.fromkeys(f.reason for f in failures))
-            raise RunError(f"Nobody could be grown from {len(passages)} passages: {reasons}")
+            raise RunError(_nobody(len(passages), failures))
+        await self._commit(0, started, len(passages), result, failures, _passage_rows(passages))
 
     async def _expand(self, hop: int) -> None:
         started, growth, population = now(), self._growth, self._population
@@ -174,8 +197,7 @@ class GrowthJob:
         )
         return next(enough, 20) if self._growth.agents is not None else 3
 
-    def _passages(self) -> Sequence[Passage]:
-        passages = read_passages(self._growth.seeds) if self._growth.seeds else shipped_passages()
+    def _passages(self, passages: Sequence[Passage]) -> Sequence[Passage]:
         if self._growth.agents is None:
             return passages
         # Every hop is to have its share of the people, the first one too.
@@ -229,6 +251,12 @@ class GrowthJob:
             event_hash=self._engine.events.extend([hop, passages, *written, lost]),
         )
         await self._engine.commit(*passages, *written, *failures, marker, finished=("growth", hop))
+
+
+def _nobody(passages: int, failures: Sequence[rows.FailureRow]) -> str:
+    texts = "1 text" if passages == 1 else f"{passages} texts"
+    reasons = " ".join(dict.fromkeys(f.reason for f in failures[:3])) or "No answer held a persona."
+    return f"Nobody could be grown from {texts}. {reasons} Try another model or other texts."
 
 
 def _passage_rows(passages: Sequence[Passage]) -> list[rows.PassageRow]:

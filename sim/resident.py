@@ -6,9 +6,9 @@ from mesa.discrete_space import FixedAgent
 
 from ..agents.memory import Memory
 from ..personas.persona import Persona
-from .runfile.rows import MessageRow
 
 if TYPE_CHECKING:
+    from .runfile.rows import MessageRow
     from .society import Society
 
 __all__ = ["Resident"]

@@ -5,7 +5,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 import mesa
@@ -15,22 +15,25 @@ from mesa.discrete_space import Network
 
 from ..agents.models import ModelHandle, open_model
 from ..personas.errors import RunFileError, SetupError, StorageError
-from ..personas.graph import PersonaGraph
 from .emitted import Emitted
 from .engine import Engine
 from .event_hash import EventHash
 from .finished import FinishedRun
-from .growth import Growth, GrowthJob
+from .growth import Growth, GrowthJob, Source
 from .progress import Progress, SilentProgress
 from .resident import Resident
 from .restore import restore
 from .runfile import rows
 from .runfile.runlog import RunLog
+from .runfile.writer import Statement
 from .scenario import Scenario
 from .step import take_step
 from .times import now
 from .versions import versions
 from .world import World
+
+if TYPE_CHECKING:
+    from ..personas.graph import PersonaGraph
 
 __all__ = ["Society"]
 
@@ -57,6 +60,8 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         progress: Progress | None = None,
     ) -> None:
         """Nothing is opened or asked yet. Raises `SetupError` for a model or a number that cannot be."""
+        if not 0 <= seed < 2**63:
+            raise SetupError(f"The seed must be from 0 to {2**63 - 1}, but {seed} was given.")
         _at_least_one("max_in_flight", max_in_flight)
         _at_least_one("steps", steps)
         super().__init__(rng=seed)
@@ -98,21 +103,26 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         log = RunLog.open(Path(path))
         try:
             row = log.run
+            if steps is not None and 0 < steps < (lived := log.last_step() or 0):
+                raise SetupError(
+                    f"{str(path)!r} has lived {lived} steps, and steps counts those too; give {lived} or more, "
+                    f"but {steps} was given."
+                )
             society = cls(
                 scenario(orjson.loads(row.settings)),
                 growth=Growth.model_validate_json(row.growth_settings),
                 seed=row.seed,
                 model=row.model,
                 base_url=base_url or row.base_url,
-                max_in_flight=max_in_flight or row.max_in_flight,
+                max_in_flight=row.max_in_flight if max_in_flight is None else max_in_flight,
                 out=path,
-                steps=steps or row.steps_wanted,
+                steps=row.steps_wanted if steps is None else steps,
                 progress=progress,
             )
             if society.scenario.world != row.world:
                 raise RunFileError(
-                    f"The world text of scenario {row.scenario!r} is not the one that {path} began with, so its answers "
-                    f"would not fit; resume it with the script as it was, or run anew into another file."
+                    f"The world text of scenario {row.scenario!r} is not the one that {path} began with, so its "
+                    f"answers would not fit; resume it with the script as it was, or run anew into another file."
                 )
         except BaseException:
             log.close()
@@ -159,8 +169,10 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
 
     def __enter__(self) -> Self:
         """Open the run file and the model, grow or restore the people, and stand where the last step ended."""
-        log = self._log or RunLog.create(self.path, self._run_row())
         self._mind = self.scenario.mind()
+        # What cannot be read is found before there is a file that would stand in the way of the next try.
+        source = self.growth.source() if self._log is None else None
+        log = self._log or RunLog.create(self.path, self._run_row())
         self.engine = Engine(
             log,
             self._model,
@@ -169,9 +181,10 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             events=EventHash(log.last_event_hash()),
             progress=self._progress,
         )
-        self.engine.__enter__()
         try:
-            self._populate(log)
+            self.engine.__enter__()
+            self._want_steps(log)
+            self._populate(log, source)
         except BaseException as error:
             self.__exit__(type(error), error, error.__traceback__)
             raise
@@ -192,8 +205,13 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         if error is None:
             self._raise_error()
 
-    def _populate(self, log: RunLog) -> None:
-        job = GrowthJob(self.engine, self.growth, seed=self.seed)
+    def _want_steps(self, log: RunLog) -> None:
+        if log.run.steps_wanted != self.steps_wanted:
+            wanted = Statement("UPDATE runs SET steps_wanted = ?", [self.steps_wanted])
+            log.commit(statements=[wanted]).result()
+
+    def _populate(self, log: RunLog, source: Source | None) -> None:
+        job = GrowthJob(self.engine, self.growth, seed=self.seed, source=source)
         self.graph = self.engine.call(job.run).graph()
         space = Network(nx.Graph(self.graph.nx), layout=None, random=self.random)
         self._residents = {p.id: Resident(self, p, space[p.id]) for p in self.graph.personas}

@@ -38,7 +38,8 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     if path.is_dir():
         raise RunFileError(f"{str(path)!r} is a folder; give the path of a run file in it.")
     try:
-        return duckdb.connect(path, read_only=read_only, config=dict(CONFIG))
+        # Absolute, because DuckDB has its own idea of names such as ':memory:' and 'md:x'.
+        return duckdb.connect(path.absolute(), read_only=read_only, config=dict(CONFIG))
     except duckdb.Error as error:
         raise _explained(path, error) from error
 
@@ -57,7 +58,8 @@ def _explained(path: Path, error: duckdb.Error) -> RunFileError:
         return BusyError(f"{str(path)!r} is in use {who}; wait until that is done, or end it.")
     if "different configuration" in message:
         return BusyError(f"{str(path)!r} is open in this process for reading; close what reads it first.")
-    if "not a valid DuckDB" in message:
+    # By its ending DuckDB takes a table of text for a database, and then for one in memory.
+    if "not a valid DuckDB" in message or "in-memory database" in message:
         return RunFileError(
             f"{str(path)!r} is no run file, nor any DuckDB database; give the path that a run was written to."
         )

@@ -21,9 +21,7 @@ class RunLedger:
     def __init__(self, log: RunLog) -> None:
         self._log = log
         # A request that was answered twice was not content with the first: the later answer stands.
-        self._paid = {
-            CallKey(*key): RecordedReply(raw, finish_reason) for *key, raw, finish_reason in log.query(_PAID)
-        }
+        self._paid = {CallKey(*key): RecordedReply(raw, finish_reason) for *key, raw, finish_reason in log.query(_PAID)}
 
     def __len__(self) -> int:
         """Answers that can still be recalled."""

@@ -125,9 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path != "/sql":
             self._refuse(HTTPStatus.NOT_FOUND, f"There is nothing at {self.path!r}; post to /sql.")
         elif not length.isdecimal() or int(length) > _LARGEST_QUESTION:
-            self._refuse(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A question may have {_LARGEST_QUESTION} bytes at most."
-            )
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A question may have {_LARGEST_QUESTION} bytes at most.")
         else:
             return self._parsed(self.rfile.read(int(length)))
         return None
@@ -136,9 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             return _Question.model_validate_json(body)
         except ValidationError:
-            self._refuse(
-                HTTPStatus.BAD_REQUEST, 'A question is JSON: {"sql": "SELECT ...", "params": [...]}.'
-            )
+            self._refuse(HTTPStatus.BAD_REQUEST, 'A question is JSON: {"sql": "SELECT ...", "params": [...]}.')
             return None
 
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:

@@ -31,9 +31,7 @@ class LiveClient:
         try:
             body = orjson.dumps({"sql": sql, "params": params})
         except TypeError as error:
-            raise QueryError(
-                f"A parameter cannot be sent to a running run: {error}; give it as text."
-            ) from error
+            raise QueryError(f"A parameter cannot be sent to a running run: {error}; give it as text.") from error
         connection = HTTPConnection("127.0.0.1", self._sidecar.port, timeout=_PATIENCE_SECONDS)
         try:
             connection.request("POST", "/sql", body, {"Authorization": f"Bearer {self._sidecar.token}"})

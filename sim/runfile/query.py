@@ -96,9 +96,7 @@ def _check(statements: Sequence[duckdb.Statement]) -> None:
 def _check_types(columns: Sequence[str], types: Sequence[str]) -> None:
     for name, type_ in zip(columns, types, strict=True):
         if type_ in _UNSPEAKABLE:
-            raise QueryError(
-                f"Column {name!r} is of type {type_}, which cannot be handed out; cast it to VARCHAR."
-            )
+            raise QueryError(f"Column {name!r} is of type {type_}, which cannot be handed out; cast it to VARCHAR.")
 
 
 def _values(column: pa.ChunkedArray, name: str, type_: str) -> list[Any]:
@@ -108,9 +106,7 @@ def _values(column: pa.ChunkedArray, name: str, type_: str) -> list[Any]:
     try:
         values = column.to_pylist()
     except (OverflowError, ValueError) as error:
-        raise QueryError(
-            f"Column {name!r} holds a {type_} out of Python's range; cast it to VARCHAR."
-        ) from error
+        raise QueryError(f"Column {name!r} holds a {type_} out of Python's range; cast it to VARCHAR.") from error
     if type_ in _WHOLE:
         return [None if value is None else int(value) for value in values]
     if type_ == "INTERVAL":

@@ -58,22 +58,19 @@ class RunLog:
 
         Raises `RunFileError` when the path is taken or cannot be written.
         """
+        if path.is_dir():
+            raise RunFileError(f"{str(path)!r} is a folder; give --out a file in it, as {str(path / 'run.duckdb')!r}.")
         if path.exists():
-            raise RunFileError(
-                f"{str(path)!r} exists; give another --out, or go on with `populace resume {path}`."
-            )
+            raise RunFileError(f"{str(path)!r} exists; give another --out, or go on with `populace resume {path}`.")
         if not path.parent.is_dir():
             raise RunFileError(
-                f"There is no folder {str(path.parent)!r} to write {path.name!r} to; "
-                "make it, or give another --out."
+                f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it, or give another --out."
             )
         try:
-            con = duckdb.connect(path, config=dict(CONFIG))
+            con = duckdb.connect(path.absolute(), config=dict(CONFIG))
             _begin(con, path, run)
         except duckdb.Error as error:
-            raise RunFileError(
-                f"{str(path)!r} cannot be written: {said(error)}; give another --out."
-            ) from error
+            raise RunFileError(f"{str(path)!r} cannot be written: {said(error)}; give another --out.") from error
         return cls(path, con, going_on=True)
 
     @classmethod
@@ -83,9 +80,7 @@ class RunLog:
         Raises `RunFileError` when it is no run file, is of a newer schema, or is open already.
         """
         if cursors_of(path):
-            raise RunFileError(
-                f"{str(path)!r} is being written in this process already; close that run first."
-            )
+            raise RunFileError(f"{str(path)!r} is being written in this process already; close that run first.")
         con = connect(path, read_only=False)
         try:
             check_schema(con, str(path))

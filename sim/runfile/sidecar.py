@@ -5,6 +5,8 @@ from tempfile import NamedTemporaryFile
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ...personas.errors import StorageError
+
 __all__ = ["Sidecar"]
 
 
@@ -35,9 +37,15 @@ class Sidecar(BaseModel):
     def write(self, run_file: Path) -> None:
         """Put it beside the run file, in place of one that a killed run left there."""
         # The temporary file has mode 0600 from the start, and a reader never finds half of it.
-        with NamedTemporaryFile("w", dir=run_file.parent, prefix=run_file.name, delete=False) as file:
-            file.write(self.model_dump_json())
-        Path(file.name).replace(self.path_of(run_file))
+        try:
+            with NamedTemporaryFile("w", dir=run_file.parent, prefix=run_file.name, delete=False) as file:
+                file.write(self.model_dump_json())
+            Path(file.name).replace(self.path_of(run_file))
+        except OSError as error:
+            raise StorageError(
+                f"Nothing can be written beside {str(run_file)!r} ({error.strerror}); make room or check rights, then "
+                f"go on with `populace resume {run_file}`."
+            ) from error
 
     def remove(self, run_file: Path) -> None:
         """Take it away, unless another run has put its own there."""

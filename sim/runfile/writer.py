@@ -91,9 +91,7 @@ class Writer:
         if self._failure is not None and not self._reported:
             raise self._storage_error()
 
-    def _hand_over(
-        self, rows: tuple[Row, ...], statements: Sequence[Statement], future: Future[None] | None
-    ) -> None:
+    def _hand_over(self, rows: tuple[Row, ...], statements: Sequence[Statement], future: Future[None] | None) -> None:
         for row_type in {type(row) for row in rows}:
             table_of(row_type)
         with self._lock:
@@ -132,11 +130,15 @@ class Writer:
             return batch
 
     def _write(self, batch: _Batch) -> None:
-        self._con.execute("BEGIN TRANSACTION")
+        # One insert is a transaction in itself, and most batches are calls alone.
+        alone = not batch.statements and len(set(map(type, batch.rows))) == 1
+        if not alone:
+            self._con.execute("BEGIN TRANSACTION")
         self._inserts.write(batch.rows)
         for statement in batch.statements:
             self._con.execute(statement.sql, list(statement.params))
-        self._con.execute("COMMIT")
+        if not alone:
+            self._con.execute("COMMIT")
         self.commits += 1
         for future in batch.futures:
             future.set_result(None)

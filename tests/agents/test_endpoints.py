@@ -30,9 +30,7 @@ async def test_the_form_falls_to_what_the_endpoint_takes(
     assert (await ask(gateway, 2)).attempts == gateway.calls - before == 1
 
 
-async def test_calls_under_way_when_the_form_falls_are_not_lost(
-    opened: Open, openai_server: OpenAIServer
-) -> None:
+async def test_calls_under_way_when_the_form_falls_are_not_lost(opened: Open, openai_server: OpenAIServer) -> None:
     openai_server.fault("no_json_schema").fault("no_json_object").latency = Latency(0.01, 1.0)
     answers = await ask_all(opened(), 64)
     assert {answer.outcome for answer in answers} == {Outcome.OK}
@@ -79,9 +77,7 @@ async def test_an_endpoint_where_nobody_answers_stops_the_run(opened: Open) -> N
     assert gateway.calls == 3
 
 
-async def test_nothing_more_is_sent_once_the_run_is_stopped(
-    opened: Open, openai_server: OpenAIServer
-) -> None:
+async def test_nothing_more_is_sent_once_the_run_is_stopped(opened: Open, openai_server: OpenAIServer) -> None:
     openai_server.fault("auth")
     gateway = opened()
     for _ in range(3):
@@ -103,12 +99,8 @@ async def test_an_endpoint_that_goes_away_later_costs_only_what_was_asked_then(
     assert answer.outcome in (Outcome.UNREACHABLE, Outcome.DROPPED)
 
 
-@pytest.mark.parametrize(
-    "error", [RuntimeError("out of memory"), TypeError("no 'seed'"), KeyError("choices")]
-)
-async def test_whatever_a_chat_model_raises_is_a_counted_failure(
-    memory_ledger: MemoryLedger, error: Exception
-) -> None:
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), TypeError("no 'seed'"), KeyError("choices")])
+async def test_whatever_a_chat_model_raises_is_a_counted_failure(memory_ledger: MemoryLedger, error: Exception) -> None:
     gateway, _ = scripted([VALID, error], memory_ledger)
     await ask(gateway, 1)
     answer = await ask(gateway, 2)

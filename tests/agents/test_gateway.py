@@ -37,9 +37,7 @@ async def test_what_is_sent_carries_schema_seed_and_limit(opened: Open, openai_s
     assert body["response_format"]["json_schema"]["schema"] == LINE.json_schema
 
 
-async def test_no_limit_of_tokens_leaves_it_to_the_endpoint(
-    opened: Open, openai_server: OpenAIServer
-) -> None:
+async def test_no_limit_of_tokens_leaves_it_to_the_endpoint(opened: Open, openai_server: OpenAIServer) -> None:
     await ask(opened(max_tokens=0))
     assert "max_tokens" not in openai_server.bodies[0]
 
@@ -72,9 +70,7 @@ async def test_the_wait_before_a_retry_is_at_least_what_is_asked_for(
     assert [7.0 <= wait <= 7.01 for wait in waits] == [True, True]
 
 
-async def test_weather_that_does_not_end_is_a_counted_failure(
-    opened: Open, openai_server: OpenAIServer
-) -> None:
+async def test_weather_that_does_not_end_is_a_counted_failure(opened: Open, openai_server: OpenAIServer) -> None:
     openai_server.fail_forever("person <1>")
     answer = await ask(gateway := opened(attempts=4))
     assert (answer.outcome, answer.value, answer.attempts) == (Outcome.SERVER_ERROR, None, 4)
@@ -136,9 +132,7 @@ async def test_prose_is_answered_with_the_form_that_was_asked_for(memory_ledger:
     assert '"loud"' in chat.seen[1]["messages"][3].content
 
 
-async def test_a_refusal_is_final(
-    opened: Open, openai_server: OpenAIServer, memory_ledger: MemoryLedger
-) -> None:
+async def test_a_refusal_is_final(opened: Open, openai_server: OpenAIServer, memory_ledger: MemoryLedger) -> None:
     openai_server.fault("refusal")
     answer = await ask(opened())
     assert (answer.outcome, answer.attempts) == (Outcome.REFUSAL, 1)
@@ -165,9 +159,7 @@ async def test_nothing_is_lost_in_bad_weather(opened: Open, openai_server: OpenA
     assert min(openai_server.by_fault[k] for k in ("rate_limit", "cut_json", "html", "empty", "drop")) > 0
 
 
-async def test_answers_do_not_depend_on_how_many_calls_are_in_flight(
-    opened: Open, openai_server: OpenAIServer
-) -> None:
+async def test_answers_do_not_depend_on_how_many_calls_are_in_flight(opened: Open, openai_server: OpenAIServer) -> None:
     runs = []
     for width in (1, 64):
         openai_server.reset()

@@ -76,18 +76,14 @@ def test_a_provider_without_a_model_is_told_apart(name: str) -> None:
         open_model(name)
 
 
-@pytest.mark.parametrize(
-    "url", ["127.0.0.1:9/v1", "ftp://x/v1", "http://", "http://[::1", "http://h:port/v1"]
-)
+@pytest.mark.parametrize("url", ["127.0.0.1:9/v1", "ftp://x/v1", "http://", "http://[::1", "http://h:port/v1"])
 def test_a_base_url_that_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(SetupError, match="is no address"):
         open_model("openai:m", base_url=url)
 
 
 @pytest.mark.parametrize("url", [None, "https://models.example/v1", "http://127.0.0.1.example/v1"])
-def test_the_switch_forbids_every_address_but_this_machine(
-    url: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_switch_forbids_every_address_but_this_machine(url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-verysecret")
     with pytest.raises(SetupError, match="POPULACE_FORBID_MODELS is set"):
         open_model("openai:m", base_url=url)
@@ -95,9 +91,7 @@ def test_the_switch_forbids_every_address_but_this_machine(
 
 def test_without_the_switch_any_address_can_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("POPULACE_FORBID_MODELS")
-    assert (
-        open_model("openai:m", base_url="https://models.example/v1").endpoint == "https://models.example/v1"
-    )
+    assert open_model("openai:m", base_url="https://models.example/v1").endpoint == "https://models.example/v1"
 
 
 def test_a_chat_model_of_the_callers_own_is_taken_as_it_is() -> None:
@@ -141,7 +135,7 @@ def test_a_public_address_keeps_host_port_and_path() -> None:
 def test_importing_the_gateway_loads_no_client() -> None:
     code = (
         "import sys, populace.agents.gateway;"
-        "print([m for m in ('langchain_openai', 'openai', 'aiohttp', 'httpx') if m in sys.modules])"
+        "print([m for m in ('langchain_openai', 'openai', 'aiohttp') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

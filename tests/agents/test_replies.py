@@ -106,9 +106,7 @@ def test_an_object_of_another_form_names_every_mistake() -> None:
     assert "\n" not in verdict.reason
 
 
-@pytest.mark.parametrize(
-    "error", [KeyError("x"), ZeroDivisionError(), RecursionError("deep"), ValueError("")]
-)
+@pytest.mark.parametrize("error", [KeyError("x"), ZeroDivisionError(), RecursionError("deep"), ValueError("")])
 def test_whatever_a_check_raises_is_a_mismatch(error: Exception) -> None:
     def check(answer: object) -> None:
         raise error

@@ -44,9 +44,7 @@ async def fault_of(chat: LeanChatOpenAI) -> WireError:
     return caught.value
 
 
-async def test_what_is_sent_is_a_plain_chat_completion(
-    chat: LeanChatOpenAI, openai_server: OpenAIServer
-) -> None:
+async def test_what_is_sent_is_a_plain_chat_completion(chat: LeanChatOpenAI, openai_server: OpenAIServer) -> None:
     form = {"type": "json_schema", "json_schema": {"name": "A", "schema": {"type": "object"}, "strict": True}}
     await message_of(chat, response_format=form, seed=7, max_tokens=9)
     assert openai_server.bodies == [
@@ -64,9 +62,7 @@ async def test_what_is_sent_is_a_plain_chat_completion(
     ]
 
 
-async def test_the_key_is_sent_as_a_bearer(
-    openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_key_is_sent_as_a_bearer(openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> None:
     openai_server.key = "sk-right-one"
     monkeypatch.setenv("OPENAI_API_KEY", "sk-right-one")
     handle = open_model("openai:m", base_url=openai_server.base_url)
@@ -111,9 +107,7 @@ async def test_a_refusal_is_marked(chat: LeanChatOpenAI, openai_server: OpenAISe
     assert (await message_of(chat)).additional_kwargs["refusal"] == "I cannot help with that."
 
 
-async def test_a_reply_without_role_is_the_assistants(
-    chat: LeanChatOpenAI, openai_server: OpenAIServer
-) -> None:
+async def test_a_reply_without_role_is_the_assistants(chat: LeanChatOpenAI, openai_server: OpenAIServer) -> None:
     openai_server.script(reply({"content": "Hm."}))
     assert (await message_of(chat)).content == "Hm."
 

@@ -30,9 +30,7 @@ class _Scripted:
     headers: dict[str, str]
 
     def response(self) -> web.Response:
-        return web.Response(
-            status=self.status, body=self.body, headers=self.headers, content_type="application/json"
-        )
+        return web.Response(status=self.status, body=self.body, headers=self.headers, content_type="application/json")
 
 
 class OpenAIServer:
@@ -173,9 +171,7 @@ class OpenAIServer:
             if delay := self.latency.of(body):
                 await asyncio.sleep(delay)
             if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
-                return error(
-                    401, f"Incorrect API key provided: {request.headers.get('Authorization', '')[7:]}."
-                )
+                return error(401, f"Incorrect API key provided: {request.headers.get('Authorization', '')[7:]}.")
             return await self._answer(request, body, fault)
         finally:
             self.in_flight -= 1
@@ -237,13 +233,9 @@ def main() -> None:
     options.add_argument("--latency", type=float, default=0.0, help="median, in seconds")
     options.add_argument("--sigma", type=float, default=0.0, help="of the lognormal; 0 is fixed")
     options.add_argument("--fault", type=_fault_option, action="append", default=[], metavar="KIND[:SHARE]")
-    options.add_argument(
-        "--filler", action="store_true", help="plain filler text instead of the procedural model"
-    )
+    options.add_argument("--filler", action="store_true", help="plain filler text instead of the procedural model")
     given = options.parse_args()
-    server = OpenAIServer(
-        latency=Latency(given.latency, given.sigma), procedural=not given.filler, keep_bodies=False
-    )
+    server = OpenAIServer(latency=Latency(given.latency, given.sigma), procedural=not given.filler, keep_bodies=False)
     for kind, share in given.fault:
         server.fault(kind, share)
     asyncio.run(server.serve(given.port, announce=True))

@@ -42,7 +42,7 @@ def main() -> None:
         if child == 0:
             try:
                 live(json.loads(line))
-            except BaseException as error:  # the parent must hear of whatever it was
+            except BaseException as error:  # noqa: BLE001 - the parent must hear of whatever it was
                 print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
                 os._exit(1)
             os._exit(0)

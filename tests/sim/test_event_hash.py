@@ -5,10 +5,7 @@ from hypothesis import strategies as st
 from populace.sim.event_hash import EventHash
 
 json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**63 - 1)
-    | st.text(st.characters(exclude_categories=["Cs"])),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc"), inner, max_size=3),
     max_leaves=8,
 )
@@ -16,9 +13,7 @@ events = st.lists(json_values, max_size=6)
 
 
 @given(events, events)
-def test_the_hash_depends_on_the_events_and_not_on_how_they_come(
-    first: list[object], then: list[object]
-) -> None:
+def test_the_hash_depends_on_the_events_and_not_on_how_they_come(first: list[object], then: list[object]) -> None:
     whole, parts = EventHash(), EventHash()
     parts.extend(first)
     assert whole.extend([*first, *then]) == parts.extend(then)
@@ -43,8 +38,7 @@ def test_the_order_and_the_bounds_of_events_are_a_difference() -> None:
 def test_the_hash_of_a_known_log_stays_the_same() -> None:
     assert EventHash().extend([]) == EventHash(None).hex
     assert (
-        EventHash().extend(["born", {"step": 1}])
-        == "0dfccaa76bcec647a0701e1bbe875b512fdb340910bc83e4a62a28e11b6fec04"
+        EventHash().extend(["born", {"step": 1}]) == "0dfccaa76bcec647a0701e1bbe875b512fdb340910bc83e4a62a28e11b6fec04"
     )
 
 

@@ -1,7 +1,12 @@
-"""The command `populace`, and what it does with errors: one sentence, no traceback, exit code 1 or 2."""
+"""The command `populace`, and what it does with errors: one sentence, no traceback, and an exit code.
 
+The code is 0 when all is done, 2 for wrong usage, 1 for a run that failed, and 130 after Ctrl-C.
+"""
+
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
@@ -9,7 +14,7 @@ from populace import __version__
 
 from . import catalog, query, report, run
 
-__all__ = ["guarded", "main"]
+__all__ = ["cli", "guarded", "main"]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -30,20 +35,50 @@ for command in (
     cli.add_command(command)
 
 
-def main() -> None:
-    """Run the command line, and exit with 2 for wrong usage and 1 for a failed run."""
-    guarded(cli)
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line on these arguments, or the process's own, and exit."""
+    sys.exit(guarded(cli, argv, name="populace"))
 
 
-def guarded(command: Callable[[], object]) -> None:
-    """Run a command; a foreseen error becomes one sentence on standard error."""
+def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: str | None = None) -> int:
+    """The exit code of a command; what is foreseen to go wrong becomes one sentence on standard error."""
     try:
-        command()
+        code = command.main(_readable(argv), prog_name=name, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        return _complain(_sentence(error), error.exit_code)
+    except click.Abort:
+        return _complain("Stopped.", 130)
     except Exception as error:
         # Imported here, because the rooms take seconds to load and help should not wait for them.
         from populace.personas.errors import PopulaceError, SetupError
 
         if not isinstance(error, PopulaceError):
             raise
-        click.echo(f"populace: {error}", err=True)
-        sys.exit(2 if isinstance(error, SetupError) else 1)
+        return _complain(str(error), 2 if isinstance(error, SetupError) else 1)
+    return code if isinstance(code, int) else 0
+
+
+def _readable(argv: Sequence[str] | None) -> list[str]:
+    """The arguments, once it is known that whatever quotes them can be written."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    for argument in arguments:
+        if not argument.isascii() and argument.encode(errors="replace").decode() != argument:
+            raise click.UsageError(f"The argument {argument!a} is not UTF-8; write it, or rename the file, so.")
+    return arguments
+
+
+def _sentence(error: click.ClickException) -> str:
+    said = error.format_message()
+    context = getattr(error, "ctx", None)
+    return said if context is None else f"{said} For help: `{context.command_path} --help`."
+
+
+def _complain(sentence: str, code: int) -> int:
+    # What is quoted can hold line breaks and whatever else steers a terminal.
+    from populace.analysis.table import visible
+
+    click.echo(f"populace: {visible(re.sub(r'\s*\n\s*', ' ', sentence))}", err=True)
+    return code

@@ -22,13 +22,14 @@ def prompts(name: str | None) -> None:
     """Every prompt with its version, or the whole of the one called NAME."""
     from populace.personas.errors import SetupError
     from populace.personas.prompt import iter_prompts
+    from populace.sim.choices import nearest
 
     known = {p.name: p for room in ("personas", "agents") for p in iter_prompts(f"populace.{room}")}
     if name is None:
         for prompt in known.values():
             click.echo(f"{prompt.name}@{prompt.version}: {' '.join(prompt.about.split())}")
     elif name not in known:
-        raise SetupError(f"There is no prompt {name!r}. There are: {', '.join(known)}.")
+        raise SetupError(f"There is no prompt {name!r}{nearest(name, known)}. There are: {', '.join(known)}.")
     else:
         prompt = known[name]
         click.echo(f"# {prompt.name}@{prompt.version}\n# {' '.join(prompt.about.split())}")

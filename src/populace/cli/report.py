@@ -6,6 +6,8 @@ import click
 
 __all__ = ["report"]
 
+_PAGES = (".html", ".htm")
+
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
@@ -18,9 +20,15 @@ __all__ = ["report"]
 def report(file: Path, out: Path | None) -> None:
     """Write what happened in a run as one page that opens offline."""
     from populace.analysis.report import write_report
+    from populace.personas.errors import SetupError
     from populace.sim.runfile.reader import open_run
 
     page = out or file.with_name("report.html")
+    if page.is_file() and page.suffix.lower() not in _PAGES:
+        raise SetupError(
+            f"{str(page)!r} exists and is no page, so no report is written over it; "
+            f"give an --out that ends in {_PAGES[0]}."
+        )
     with open_run(file) as run:
         write_report(run, page, run_file=file.name)
     click.echo(f"Wrote {page}")

@@ -1,7 +1,9 @@
 """`populace run` and `populace resume`, and the same from a scenario's own script."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +13,12 @@ if TYPE_CHECKING:
     from populace.sim.society import Society
 
 __all__ = ["resume", "run", "run_script"]
+
+_STANDING = "SELECT scenario, scenario_file, status, (SELECT coalesce(max(step), 0) FROM steps) FROM runs"
+
+
+class _Stopped(click.ClickException):
+    exit_code = 130
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,9 +47,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
                 help="Hops of Persona-to-Persona, 0 to 6.  [default: 3; 0 with --hub]",
             ),
             click.option("--steps", type=int, default=8, show_default=True, help="Steps to live."),
-            click.option(
-                "--seed", type=int, default=0, show_default=True, help="Seed of every random choice."
-            ),
+            click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice."),
             click.option(
                 "--model",
                 default="procedural",
@@ -88,26 +94,42 @@ def run(scenario: str, **options: Any) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved.")
 @click.option("--base-url", default=None, help="Endpoint of the model, when it has moved.")
 @click.option("--max-in-flight", type=int, default=None, help="Model calls under way at once, at most.")
-@click.option(
-    "--steps", type=int, default=None, help="Steps to live in all, when more are wanted than before."
-)
-def resume(file: Path, base_url: str | None, max_in_flight: int | None, steps: int | None) -> None:
+@click.option("--steps", type=int, default=None, help="Steps to live in all, when more are wanted than before.")
+def resume(file: Path, script: Path | None, steps: int | None, **options: Any) -> None:
     """Go on with a run that was stopped; answers it has paid for are not paid again."""
-    from populace.scenarios.catalog import find_scenario, load_scenario
     from populace.sim.runfile.reader import open_run
     from populace.sim.society import Society
 
-    from .show import RichProgress
+    from .show import RichProgress, show_run
 
     with open_run(file) as stored:
-        ((name, script),) = stored.query("SELECT scenario, scenario_file FROM runs").rows
-    found = load_scenario(Path(script)) if script else find_scenario(name)[0]
-    society = Society.resume(
-        file, found, base_url=base_url, max_in_flight=max_in_flight, steps=steps, progress=RichProgress()
-    )
-    _live(society)
+        ((name, made_by, status, lived),) = stored.query(_STANDING).rows
+    if status == "finished" and steps in (None, lived):
+        show_run(file)
+        click.echo(
+            f"\nThere was nothing to do: the run is finished. For more steps: "
+            f"`populace resume {quote(str(file))} --steps {lived + 1}`."
+        )
+        return
+    found = _scenario_of(file, name, script or (Path(made_by) if made_by else None))
+    _live(Society.resume(file, found, steps=steps, progress=RichProgress(), **options))
+
+
+def _scenario_of(file: Path, name: str, script: Path | None) -> "type[Scenario]":
+    from populace.personas.errors import SetupError
+    from populace.scenarios.catalog import find_scenario, load_scenario
+
+    if script is None:
+        return find_scenario(name)[0]
+    if not script.is_file():
+        raise SetupError(
+            f"The run in {str(file)!r} was made by the script {str(script)!r}, which is not there; "
+            f"say where it is now with --script."
+        )
+    return load_scenario(script)
 
 
 def run_script(scenario: "type[Scenario]", script: str) -> None:
@@ -119,7 +141,7 @@ def run_script(scenario: "type[Scenario]", script: str) -> None:
     def command(**options: Any) -> None:
         _run(scenario, Path(script), **options)
 
-    guarded(command)
+    sys.exit(guarded(command))
 
 
 def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> None:
@@ -128,9 +150,7 @@ def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> Non
 
     from .show import RichProgress
 
-    growth = Growth.given(
-        seeds=options["seeds"], hub=options["hub"], agents=options["agents"], hops=options["hops"]
-    )
+    growth = Growth.given(seeds=options["seeds"], hub=options["hub"], agents=options["agents"], hops=options["hops"])
     society = Society(
         scenario(_settings(options["settings"])),
         growth=growth,
@@ -147,17 +167,32 @@ def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> Non
 
 
 def _live(society: "Society") -> None:
+    from populace.personas.errors import EndpointError
+
     from .show import show_run
 
-    finished = society.run()
+    try:
+        finished = society.run()
+    except KeyboardInterrupt:
+        raise _Stopped(f"Stopped. {_way_on(society.path)}") from None
+    except EndpointError as error:
+        raise EndpointError(f"{error} {_way_on(society.path)[:-1]}, or begin anew with another --out.") from error
     show_run(finished.path)
 
 
+def _way_on(path: Path) -> str:
+    if not path.exists():
+        return "Nothing was begun."
+    return f"What was done is kept: go on with `populace resume {quote(str(path))}`."
+
+
 def _settings(given: tuple[str, ...]) -> dict[str, str]:
+    from populace.personas.errors import SetupError
+
     settings = {}
     for item in given:
         name, equals, value = item.partition("=")
         if not equals or not name:
-            raise click.UsageError(f"--set takes name=value, but {item!r} was given.")
+            raise SetupError(f"--set takes name=value, as --set {name.strip() or 'memory'}=3, but {item!r} was given.")
         settings[name.strip()] = value.strip()
     return settings

@@ -11,7 +11,8 @@ from populace.agents.procedural import PROCEDURAL_NOTICE
 from populace.analysis.questions import QUESTIONS, ask
 from populace.analysis.summary import summarise
 from populace.analysis.table import render_table, visible
-from populace.sim.runfile.reader import open_run
+from populace.sim.growth import Growth
+from populace.sim.runfile.reader import RunReader, open_run
 
 __all__ = ["RichProgress", "show_run"]
 
@@ -50,7 +51,8 @@ class RichProgress:
     def ended(self) -> None:
         """Leave the bars as they are."""
         self._finish()
-        self._bars.stop()
+        if self._task is not None:
+            self._bars.stop()
 
     def _finish(self) -> None:
         if self._title and not self._console.is_terminal:
@@ -67,6 +69,8 @@ def show_run(path: Path) -> None:
         console.print(f"\n{visible(str(path))}", style="bold", markup=False)
         for name, value in summary.as_rows():
             console.print(f"  {name:<18} {value}", markup=False, soft_wrap=True)
+        if shortfall := _shortfall(run):
+            console.print(f"\n{shortfall}", markup=False, soft_wrap=True)
         if not summary.is_language_model:
             console.print(f"\n{PROCEDURAL_NOTICE}", style="italic", markup=False)
         for question in QUESTIONS[:3]:
@@ -75,3 +79,9 @@ def show_run(path: Path) -> None:
             answer = ask(run, question)
             shown = render_table(answer, width=console.width) if answer.rows else f"{question.no_rows}\n"
             console.out(shown, highlight=False, end="")
+
+
+def _shortfall(run: RunReader) -> str:
+    """What is to be said when there are fewer people than were asked for."""
+    ((growth, people),) = run.query("SELECT growth_settings, (SELECT count(*) FROM agents) FROM runs").rows
+    return Growth.model_validate_json(growth).shortfall(people) if people else ""

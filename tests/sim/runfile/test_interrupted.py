@@ -38,9 +38,7 @@ with LiveSql(log):
 
 
 @pytest.mark.parametrize("steps", [3, 12, 60])
-def test_a_killed_run_holds_whole_steps_and_every_call_up_to_one(
-    path: Path, run_row: RunRow, steps: int
-) -> None:
+def test_a_killed_run_holds_whole_steps_and_every_call_up_to_one(path: Path, run_row: RunRow, steps: int) -> None:
     RunLog.create(path, run_row).close()
     with subprocess.Popen([sys.executable, "-c", WRITE, path], stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None

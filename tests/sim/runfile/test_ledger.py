@@ -47,9 +47,7 @@ def test_answers_of_the_unfinished_hop_are_recalled(log: RunLog, call: MakeCall)
 def test_hop_zero_is_unfinished_without_a_marker(log: RunLog, call: MakeCall) -> None:
     log.submit([call(phase="growth", number=0, raw="a person")])
     with reopened(log) as again:
-        assert RunLedger(again).recall(call(phase="growth", number=0).key) == RecordedReply(
-            "a person", "stop"
-        )
+        assert RunLedger(again).recall(call(phase="growth", number=0).key) == RecordedReply("a person", "stop")
 
 
 def test_what_was_not_answered_is_not_recalled(log: RunLog, call: MakeCall) -> None:

@@ -118,9 +118,7 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def doors(
-    tmp_path_factory: pytest.TempPathFactory, run_row: RunRow
-) -> Iterator[tuple[LiveClient, RunReader]]:
+def doors(tmp_path_factory: pytest.TempPathFactory, run_row: RunRow) -> Iterator[tuple[LiveClient, RunReader]]:
     """A run that is going on and one that has ended."""
     folder = tmp_path_factory.mktemp("doors")
     RunLog.create(folder / "ended.duckdb", run_row).close()
@@ -133,9 +131,7 @@ def doors(
 
 
 @pytest.mark.parametrize(("sql", "reason"), REFUSED.items(), ids=REFUSED)
-def test_whatever_does_more_than_read_is_refused(
-    doors: tuple[LiveClient, RunReader], sql: str, reason: str
-) -> None:
+def test_whatever_does_more_than_read_is_refused(doors: tuple[LiveClient, RunReader], sql: str, reason: str) -> None:
     for door in doors:
         with pytest.raises(QueryError) as refused:
             door.query(sql)
@@ -219,9 +215,7 @@ def test_a_stale_sidecar_beside_a_held_file_is_not_believed(path: Path, log: Run
 SLOW = "SELECT count(*) FROM range(100_000_000) a, range(100_000_000) b"
 
 
-def test_a_slow_query_does_not_stop_the_run(
-    log: RunLog, client: LiveClient, step: Callable[[int], StepRow]
-) -> None:
+def test_a_slow_query_does_not_stop_the_run(log: RunLog, client: LiveClient, step: Callable[[int], StepRow]) -> None:
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(client.query, SLOW)
         while not log.cursors.active and not asked.done():
@@ -267,9 +261,7 @@ def test_a_reader_goes_on_when_the_run_ends(path: Path, log: RunLog) -> None:
 
 def test_a_notebook_may_ask_a_run_that_it_is_running(path: Path, log: RunLog, run_row: RunRow) -> None:
     with open_run(path) as run:
-        assert run.query("SELECT seed FROM runs WHERE run = ?", [run_row.run]) == Result(
-            ("seed",), ("BIGINT",), [(7,)]
-        )
+        assert run.query("SELECT seed FROM runs WHERE run = ?", [run_row.run]) == Result(("seed",), ("BIGINT",), [(7,)])
         with pytest.raises(QueryError, match="DELETE is refused"):
             run.query("DELETE FROM runs")
 

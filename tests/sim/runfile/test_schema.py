@@ -32,9 +32,7 @@ def test_every_table_view_and_column_says_what_it_means(entry: SchemaEntry) -> N
 def test_promised_tables_and_views_are_there() -> None:
     kinds = {entry.name: entry.kind for entry in describe()}
     assert kinds.keys() >= PROMISED
-    assert {
-        kinds[view] for view in ("said", "threads", "spoke_to", "living_relations", "novelty", "cost")
-    } == {"view"}
+    assert {kinds[view] for view in ("said", "threads", "spoke_to", "living_relations", "novelty", "cost")} == {"view"}
 
 
 def test_migrating_twice_changes_nothing() -> None:
@@ -59,17 +57,13 @@ def test_a_newer_schema_names_both_versions_and_the_way_out(newer: Path) -> None
         RunLog.open(newer)
 
 
-def test_an_unfinished_migration_leaves_nothing(
-    path: Path, run_row: RunRow, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unfinished_migration_leaves_nothing(path: Path, run_row: RunRow, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(con: duckdb.DuckDBPyConnection) -> None:
         con.execute("ALTER TABLE runs ADD COLUMN colour VARCHAR")
         raise RuntimeError
 
     RunLog.create(path, run_row).close()
-    monkeypatch.setattr(
-        "populace.sim.runfile.migrations._MIGRATIONS", [("initial", broken), ("colour", broken)]
-    )
+    monkeypatch.setattr("populace.sim.runfile.migrations._MIGRATIONS", [("initial", broken), ("colour", broken)])
     with pytest.raises(RuntimeError):
         RunLog.open(path)
     with open_run(path) as run:

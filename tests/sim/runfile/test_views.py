@@ -24,9 +24,7 @@ PEOPLE = ("ada", "ben", "ben2", "ben3", "eve")
 
 
 def persona(name: str, place: int) -> PersonaRow:
-    return PersonaRow(
-        name, place, f"{name} of the village", "persona", 1, "ada", "en", None, None, "m", "p@1"
-    )
+    return PersonaRow(name, place, f"{name} of the village", "persona", 1, "ada", "en", None, None, "m", "p@1")
 
 
 def same(later: str, earlier: str, *, undone: bool = False) -> DuplicateRow:
@@ -58,9 +56,7 @@ def test_a_chain_of_duplicates_ends_with_the_one_who_survives(con: duckdb.DuckDB
 def test_relations_follow_duplicates_and_lose_loops(con: duckdb.DuckDBPyConnection) -> None:
     ties = [("ada", "ben3"), ("ben2", "eve"), ("ben", "ben3")]
     Inserts(con).write([same("ben3", "ben2"), same("ben2", "ben")])
-    Inserts(con).write(
-        [RelationRow(n, a, b, "work", "colleague", 1) for n, (a, b) in enumerate(ties, start=1)]
-    )
+    Inserts(con).write([RelationRow(n, a, b, "work", "colleague", 1) for n, (a, b) in enumerate(ties, start=1)])
     assert rows(con, "SELECT ordinal, source, target FROM living_relations ORDER BY ordinal") == [
         (1, "ada", "ben"),
         (2, "ben", "eve"),
@@ -68,9 +64,7 @@ def test_relations_follow_duplicates_and_lose_loops(con: duckdb.DuckDBPyConnecti
 
 
 def test_an_undone_verdict_is_not_followed(con: duckdb.DuckDBPyConnection) -> None:
-    Inserts(con).write(
-        [same("ben2", "ben", undone=True), RelationRow(1, "ada", "ben2", "work", "colleague", 1)]
-    )
+    Inserts(con).write([same("ben2", "ben", undone=True), RelationRow(1, "ada", "ben2", "work", "colleague", 1)])
     assert rows(con, "SELECT target FROM living_relations") == [("ben2",)]
 
 
@@ -117,9 +111,7 @@ def test_said_marks_near_duplicates_unless_undone(con: duckdb.DuckDBPyConnection
     verdict = DuplicateRow("tool", 2, "ben", "ada", 2, 1, "minhash", 0.93, False)
     Inserts(con).write([emission(n, n, who) for n, who in enumerate(("ada", "ben", "eve"), start=1)])
     Inserts(con).write([verdict, replace(verdict, emission=3, undone=True)])
-    assert rows(
-        con, "SELECT emission, persona_text, parent, near_duplicate, of_emission FROM said ORDER BY 1"
-    ) == [
+    assert rows(con, "SELECT emission, persona_text, parent, near_duplicate, of_emission FROM said ORDER BY 1") == [
         (1, "ada of the village", "ada", False, None),
         (2, "ben of the village", "ada", True, 1),
         (3, "eve of the village", "ada", False, None),
@@ -185,7 +177,5 @@ def test_cost_adds_up_only_what_was_counted(con: duckdb.DuckDBPyConnection, run_
         0.5,
     )
     Inserts(con).write([call, replace(call, input_tokens=None, output_tokens=None)])
-    found = (
-        "SELECT calls, counted, input_tokens, output_tokens, reasoning_tokens, seconds, mean_waited FROM cost"
-    )
+    found = "SELECT calls, counted, input_tokens, output_tokens, reasoning_tokens, seconds, mean_waited FROM cost"
     assert rows(con, found) == [(2, 1, 10, 4, None, 3.0, 0.5)]

@@ -74,9 +74,7 @@ def test_after_a_failure_every_call_says_so(log: RunLog, step: Callable[[int], S
         log.commit()
 
 
-def test_a_failure_that_nobody_was_told_of_is_raised_on_closing(
-    log: RunLog, step: Callable[[int], StepRow]
-) -> None:
+def test_a_failure_that_nobody_was_told_of_is_raised_on_closing(log: RunLog, step: Callable[[int], StepRow]) -> None:
     log.submit([step(1), step(1)])
     with pytest.raises(StorageError):
         log.close()

@@ -1,0 +1,30 @@
+"""What a room promises to its users: names may be added here on purpose, and are not taken away."""
+
+import importlib
+
+import pytest
+
+PROMISED = {
+    "personas": """
+        Answer AnswerSchema EndpointError Hub Match NearDuplicates Neighbour Occasion Outcome Passage Persona PersonaGraph
+        PersonaModel Population PopulaceError Prompt Relation RelationKind Relative RenderedPrompt RunError RunFileError
+        SetupError SourceError StorageError Verdict fence iter_prompts load_prompt persona_to_persona read_hub
+        read_passages shipped_passages text_to_persona
+    """,
+    "agents": """
+        PLAYER Action Argument Decision DialogueLine Gateway Heard Instruction Memory Mind MindContext MindState ModelHandle
+        Observation ReturnValue Seen ToolSpec build_mind open_model
+    """,
+    "sim": """
+        FinishedRun Growth Intervention News Progress QueryError Resident RunReader Scenario Settings Society Visit World
+        open_run
+    """,
+    "analysis": "QUESTIONS Question Summary ask render_csv render_json render_table summarise write_report",
+}
+
+
+@pytest.mark.parametrize("room", PROMISED)
+def test_a_room_gives_what_it_promises_and_nothing_else(room: str) -> None:
+    module = importlib.import_module(f"populace.{room}")
+    assert set(module.__all__) == set(PROMISED[room].split())
+    assert all(getattr(module, name).__doc__ or name.isupper() for name in module.__all__)
