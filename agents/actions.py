@@ -25,7 +25,8 @@ __all__ = [
 #: The addressee that stands for the visiting player of a game.
 PLAYER = "player"
 
-Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1200)]
+Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 JsonType = Literal["string", "integer", "number", "boolean", "array", "object"]
 
 
@@ -88,7 +89,7 @@ class DialogueLine(Action):
     to: Annotated[
         Prose, Field(description="The key of the person you speak to, as given in the observation.")
     ]
-    text: Annotated[Prose, Field(description="The spoken line, without quotation marks or stage directions.")]
+    text: Annotated[Phrase, Field(description="The spoken line, without quotation marks or stage directions.")]
 
     @property
     def emitted_text(self) -> str:
@@ -115,7 +116,7 @@ class Argument(BaseModel):
 
     name: Annotated[Identifier, Field(description="In snake_case.")]
     type: JsonType
-    description: Prose
+    description: Phrase
     required: bool
 
 
@@ -125,7 +126,7 @@ class ReturnValue(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: JsonType
-    description: Prose
+    description: Phrase
 
 
 class ToolSpec(Action):
@@ -137,7 +138,7 @@ class ToolSpec(Action):
     tool_name: Annotated[
         Identifier, Field(description="The tool's name in snake_case, specific to what it does.")
     ]
-    purpose: Annotated[Prose, Field(description="What it does for you, in one or two sentences.")]
+    purpose: Annotated[Phrase, Field(description="What it does for you, in one or two sentences.")]
     arguments: Annotated[list[Argument], AfterValidator(_no_repeats), Field(min_length=1, max_length=8)]
     returns: ReturnValue
 

@@ -35,6 +35,9 @@ _BY_STATUS = {
     429: Outcome.RATE_LIMITED,
 }
 
+#: llama.cpp's words when what its model wrote under a schema does not parse, mostly because it was cut.
+_SPOILED = re.compile(r"model produced output that does not match", re.IGNORECASE)
+
 _CREDENTIAL = re.compile(r"\b(?:sk|pk|key|api[-_]key)-[\w*-]{4,}|(?<=bearer )\S{4,}", re.IGNORECASE)
 
 
@@ -49,6 +52,7 @@ class WireError(Exception):
         status: int | None = None,
         retry_after: float | None = None,
         body: str = "",
+        spoiled: bool = False,
     ) -> None:
         super().__init__(detail)
         self.outcome = outcome
@@ -60,12 +64,15 @@ class WireError(Exception):
         self.retry_after = retry_after
         #: The first part of what the endpoint sent instead of an answer, without any key.
         self.body = body
+        #: The model did write, and the endpoint could not read it: the same request would end the same way.
+        self.spoiled = spoiled
 
 
 def fault_of_status(status: int, words: str, *, headers: Mapping[str, str] | None = None, key: str = "") -> WireError:
     """The fault that an HTTP status other than success means, with the endpoint's own words in it."""
     words = _without_keys(words, key)
-    outcome = _outcome_of(status, words)
+    spoiled = status >= 500 and _SPOILED.search(words) is not None
+    outcome = Outcome.CUT_JSON if spoiled else _outcome_of(status, words)
     said = f": {words}" if words else ""
     return WireError(
         outcome,
@@ -73,6 +80,7 @@ def fault_of_status(status: int, words: str, *, headers: Mapping[str, str] | Non
         status=status,
         retry_after=retry_after(headers or {}),
         body=words,
+        spoiled=spoiled,
     )
 
 

@@ -1,6 +1,6 @@
 """How an endpoint is told which form an answer must have, learnt from what it answers.
 
-    json_schema ──► json_object ──► prompt
+    json_schema ──► json_schema without bounds ──► json_object ──► prompt
 
 A request whose form is refused goes down this road by itself; the endpoint's form is settled only when an
 answer came that way, so a request that would be refused in any form teaches nothing.
@@ -21,6 +21,9 @@ __all__ = ["Form", "FormKind", "form_text"]
 
 _ROOM = __package__ or "populace.agents"
 
+#: Keywords that endpoints with structured output take or refuse, each its own way.
+_BOUNDS = frozenset({"minLength", "maxLength", "pattern", "minItems", "maxItems", "minimum", "maximum", "uniqueItems"})
+
 #: Words by which a refusal shows that it is about the form.
 _ABOUT_FORM = ("response_format", "json_schema", "json_object", "schema", "structured", "grammar")
 
@@ -32,11 +35,13 @@ class FormKind(StrEnum):
     """The ways to ask for a form, best first."""
 
     STRICT = "json_schema"
+    #: The schema without bounds and patterns, which not every endpoint takes; answers are still checked by all of it.
+    PLAIN = "json_schema_plain"
     JSON = "json_object"
     PROMPT = "prompt"
 
 
-_BELOW = {FormKind.STRICT: FormKind.JSON, FormKind.JSON: FormKind.PROMPT}
+_BELOW = {FormKind.STRICT: FormKind.PLAIN, FormKind.PLAIN: FormKind.JSON, FormKind.JSON: FormKind.PROMPT}
 _RANK = {kind: rank for rank, kind in enumerate(FormKind)}
 
 
@@ -58,9 +63,10 @@ class Form:
         self, kind: FormKind, prompt: RenderedPrompt, schema: AnswerSchema[Any]
     ) -> tuple[list[BaseMessage], dict[str, Any]]:
         """The messages and the keyword arguments that ask for `schema` in a form of this kind."""
-        if kind is FormKind.STRICT:
-            form = {"name": _wire_name(schema.name), "schema": schema.json_schema, "strict": True}
-            return _messages(prompt.messages), {"response_format": {"type": kind.value, "json_schema": form}}
+        if kind in (FormKind.STRICT, FormKind.PLAIN):
+            shape = schema.json_schema if kind is FormKind.STRICT else _unbounded(schema.json_schema)
+            form = {"name": _wire_name(schema.name), "schema": shape, "strict": True}
+            return _messages(prompt.messages), {"response_format": {"type": "json_schema", "json_schema": form}}
         messages = _messages(_with_form(prompt.messages, self._text(schema)))
         return messages, {"response_format": {"type": kind.value}} if kind is FormKind.JSON else {}
 
@@ -100,6 +106,13 @@ def form_text(schema: Mapping[str, Any]) -> str:
     """The prompt that asks for one JSON object valid under `schema`."""
     written = orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode()
     return load_prompt(_ROOM, "json_form").render(schema=written).messages[-1][1]
+
+
+def _unbounded(schema: Any) -> Any:
+    if isinstance(schema, Mapping):
+        # A property may be called like a bound; then what stands behind it is a schema and no number or pattern.
+        return {k: _unbounded(v) for k, v in schema.items() if k not in _BOUNDS or isinstance(v, Mapping)}
+    return [_unbounded(item) for item in schema] if isinstance(schema, list) else schema
 
 
 def _wire_name(name: str) -> str:

@@ -144,7 +144,8 @@ class Gateway:
                 failed += 1
                 if not await self._may_repeat(fault, failed, request.occasion):
                     await self._liveness.judge(fault)
-                    return Verdict(fault.outcome, reason=fault.detail), None, sent
+                    # What the endpoint spoiled was an answer, though nobody has seen it: another one is asked for.
+                    return Verdict(fault.outcome, reason=fault.detail), "" if fault.spoiled else None, sent
             else:
                 return verdict, raw, sent
 
@@ -164,6 +165,7 @@ class Gateway:
         except WireError as fault:
             self.outcomes[fault.outcome] += 1
             self._ledger.record(attempt.call(request, fault.outcome, fault.detail, endpoint=self.model.endpoint))
+            self._liveness.was_answered |= fault.spoiled
             raise
         finally:
             self._slots.give()

@@ -4,7 +4,7 @@ import sys
 import sysconfig
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
@@ -31,8 +31,8 @@ _GROUPS = {
 class Sampler:
     """Looks at a thread's stack every millisecond and books the CPU it used since the last look.
 
-    cProfile cannot tell threads apart since Python 3.12, and its cost falls on small functions. C code and the
-    standard library (but for asyncio) are booked on whoever called them.
+    cProfile cannot tell threads apart since Python 3.12, and its cost falls on small functions. What C code and the
+    standard library (but for asyncio) use is booked on whoever called them.
     """
 
     def __init__(self, thread: threading.Thread, *, every: float = 0.001) -> None:
@@ -42,8 +42,8 @@ class Sampler:
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
         self._interval = sys.getswitchinterval()
         #: Seconds of CPU by room or library, and by function.
-        self.packages: Counter[str] = Counter()
-        self.functions: Counter[str] = Counter()
+        self.packages: defaultdict[str, float] = defaultdict(float)
+        self.functions: defaultdict[str, float] = defaultdict(float)
 
     def __enter__(self) -> Self:
         # A thread gives way only this long after it was asked to: by then it would be somewhere else.
@@ -79,6 +79,8 @@ def _owner(frame: FrameType | None) -> tuple[str, str]:
 
 @cache
 def _package(code: CodeType) -> str | None:
+    if code.co_filename.startswith("<"):  # made by dataclasses, or frozen into the interpreter
+        return None
     path = Path(code.co_filename).resolve()
     if path.is_relative_to(_SITE):
         name = path.relative_to(_SITE).parts[0].removesuffix(".py")

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-
 from benchmarks.sampler import Sampler
+
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.society import Society
@@ -103,9 +103,7 @@ def main() -> None:
     options.add_argument("--in-flight", type=int, default=64)
     options.add_argument("--profile", action="store_true")
     given = options.parse_args()
-    growth = (
-        Growth(hub=given.hub, hops=0, agents=None) if given.hub else Growth(agents=given.agents, hops=6)
-    )
+    growth = Growth(hub=given.hub, hops=0, agents=None) if given.hub else Growth(agents=given.agents, hops=6)
     society = Society(
         Village(),
         growth=growth,

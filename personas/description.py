@@ -33,7 +33,7 @@ def parse_description(text: str) -> str:
 Description = Annotated[
     str,
     AfterValidator(parse_description),
-    Field(description="One person, in the third person, starting with what that person is."),
+    Field(description="One person, in the third person, starting with what that person is.", max_length=LONGEST),
 ]
 
 

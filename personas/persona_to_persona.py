@@ -40,7 +40,7 @@ def _parse_label(label: str) -> str:
 _Label = Annotated[
     str,
     AfterValidator(_parse_label),
-    Field(description="What the other is to the given person, in 1 to 4 words."),
+    Field(description="What the other is to the given person, in 1 to 4 words.", max_length=_LONGEST_LABEL),
 ]
 
 

@@ -11,21 +11,27 @@ async def bounded_map[T, R](
 ) -> list[R]:
     """The results of `work`, in the order of `items`, with at most `workers` of them under way.
 
-    `done` is called after each. The first error stops the rest and is raised as it is.
+    `done` is called after each. After an error nothing new is begun; what is under way ends, so that nothing paid for is
+    lost, and the error is raised as it is.
     """
     results: dict[int, R] = {}
+    errors: list[Exception] = []
     waiting = iter(enumerate(items))
 
     async def worker() -> None:
         for position, item in waiting:
-            results[position] = await work(item)
+            if errors:
+                return
+            try:
+                results[position] = await work(item)
+            except Exception as error:  # noqa: BLE001 - raised below, once what is under way has ended
+                errors.append(error)
+                return
             done()
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(workers, len(items))):
-                group.create_task(worker())
-    except* Exception as errors:  # noqa: BLE001 - raised again, without its company
-        # One cause is enough: the others are its echo in the other workers.
-        raise errors.exceptions[0] from None
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(workers, len(items))):
+            group.create_task(worker())
+    if errors:
+        raise errors[0]
     return [results[position] for position in range(len(items))]

@@ -16,7 +16,10 @@ from populace.personas.model import AnswerSchema, Outcome
 
 @pytest.mark.parametrize(
     ("refused", "learnt"),
-    [(["no_json_schema"], FormKind.JSON), (["no_json_schema", "no_json_object"], FormKind.PROMPT)],
+    [
+        (["no_bounds"], FormKind.PLAIN),
+        (["no_json_schema"], FormKind.JSON), (["no_json_schema", "no_json_object"], FormKind.PROMPT),
+    ],
 )
 async def test_the_form_falls_to_what_the_endpoint_takes(
     opened: Open, openai_server: OpenAIServer, refused: list[FaultKind], learnt: FormKind
@@ -28,6 +31,19 @@ async def test_the_form_falls_to_what_the_endpoint_takes(
     assert gateway.form.kind is learnt
     before = gateway.calls
     assert (await ask(gateway, 2)).attempts == gateway.calls - before == 1
+
+
+async def test_an_answer_that_the_endpoint_itself_could_not_read_is_asked_for_with_another_seed(
+    opened: Open, openai_server: OpenAIServer
+) -> None:
+    words = "The model produced output that does not match the expected peg-native format"
+    openai_server.script({"error": {"code": 500, "message": words}}, status=500)
+    gateway = opened()
+    answer = await ask(gateway, 1)
+    assert (answer.outcome, answer.attempts) == (Outcome.OK, 2)
+    assert gateway.outcomes == {Outcome.CUT_JSON: 1, Outcome.OK: 1}
+    first, second = (body["seed"] for body in openai_server.bodies[-2:])
+    assert second == first + 1
 
 
 async def test_calls_under_way_when_the_form_falls_are_not_lost(opened: Open, openai_server: OpenAIServer) -> None:
@@ -113,7 +129,7 @@ async def test_a_chat_model_that_knows_no_response_format_is_told_in_the_prompt(
     memory_ledger: MemoryLedger,
 ) -> None:
     unknown = TypeError("unexpected keyword argument 'response_format'")
-    gateway, chat = scripted([unknown, unknown, VALID], memory_ledger)
+    gateway, chat = scripted([unknown, unknown, unknown, VALID], memory_ledger)
     assert (await ask(gateway)).outcome is Outcome.OK
     assert gateway.form.kind is FormKind.PROMPT
     assert '"loud"' in chat.seen[-1]["messages"][0].content

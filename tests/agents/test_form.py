@@ -39,7 +39,8 @@ def test_a_prompt_without_a_system_message_gets_one_in_lower_forms() -> None:
 
 def test_a_refused_form_is_followed_by_the_next_down_to_the_prompt() -> None:
     form = Form()
-    assert form.below(FormKind.STRICT, TOO_LONG, LINE) is FormKind.JSON
+    assert form.below(FormKind.STRICT, TOO_LONG, LINE) is FormKind.PLAIN
+    assert form.below(FormKind.PLAIN, TOO_LONG, LINE) is FormKind.JSON
     assert form.below(FormKind.JSON, TOO_LONG, LINE) is FormKind.PROMPT
     assert form.below(FormKind.PROMPT, ABOUT_FORM, LINE) is None
 
@@ -62,7 +63,7 @@ def test_a_form_that_was_answered_before_is_not_blamed_for_another_refusal() -> 
 def test_a_schema_that_alone_is_refused_goes_down_alone() -> None:
     form = Form()
     form.learn(FormKind.STRICT, LINE)
-    assert form.below(FormKind.STRICT, ABOUT_FORM, OTHER) is FormKind.JSON
+    assert form.below(FormKind.STRICT, ABOUT_FORM, OTHER) is FormKind.PLAIN
     form.learn(FormKind.JSON, OTHER)
     assert (form.kind_for(LINE), form.kind_for(OTHER)) == (FormKind.STRICT, FormKind.JSON)
 
@@ -83,3 +84,16 @@ def test_an_endpoint_that_takes_the_strict_form_after_all_is_asked_in_it() -> No
 @pytest.mark.parametrize("outcome", [Outcome.RATE_LIMITED, Outcome.DROPPED, Outcome.AUTH])
 def test_weather_says_nothing_about_the_form(outcome: Outcome) -> None:
     assert Form().below(FormKind.STRICT, WireError(outcome, "schema"), LINE) is None
+
+
+def test_the_plain_form_leaves_bounds_out_and_keeps_properties_that_are_called_like_one() -> None:
+    text = {"type": "string", "minLength": 1, "pattern": "^a"}
+    schema: AnswerSchema[object] = AnswerSchema(
+        "Bounds",
+        {"type": "object", "properties": {"pattern": text, "all": {"type": "array", "items": text, "maxItems": 2}}},
+        lambda answer: answer,
+    )
+    _, kwargs = Form().told(FormKind.PLAIN, PROMPT, schema)
+    sent = kwargs["response_format"]["json_schema"]["schema"]
+    bare = {"type": "string"}
+    assert sent == {"type": "object", "properties": {"pattern": bare, "all": {"type": "array", "items": bare}}}

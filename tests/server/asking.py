@@ -8,7 +8,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from memory_ledger import MemoryLedger
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from populace.agents.backoff import Backoff
 from populace.agents.gateway import Gateway
@@ -34,7 +34,7 @@ QUICK = Backoff(base=0.001, cap=0.01)
 
 
 class Line(BaseModel):
-    text: str
+    text: str = Field(min_length=1)
     loud: bool
 
 

@@ -19,6 +19,7 @@ type WireFault = Literal[
     "auth",
     "no_model",
     "bad_request",
+    "no_bounds",
     "no_json_schema",
     "no_json_object",
     "hang",
@@ -56,6 +57,8 @@ class Fault:
             return False
         if self.containing and self.containing.encode() not in body:
             return False
+        if self.kind == "no_bounds":
+            return b'"minLength":' in body
         if self.kind in ("no_json_schema", "no_json_object"):
             return f'"type":"{self.kind[3:]}"'.encode() in body
         return self.share >= 1.0 or chance(body, self.kind) < self.share

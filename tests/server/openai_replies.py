@@ -16,6 +16,7 @@ _ERRORS = {
     "auth": (401, "Incorrect API key provided."),
     "no_model": (404, "The model `{model}` does not exist."),
     "bad_request": (400, "This model's maximum context length is 8 tokens."),
+    "no_bounds": (400, "Invalid schema for response_format: 'minLength' is not permitted."),
     "no_json_schema": (400, "response_format of type json_schema is not supported."),
     "no_json_object": (400, "response_format of type json_object is not supported."),
 }

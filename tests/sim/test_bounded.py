@@ -26,6 +26,22 @@ async def test_results_come_in_the_order_of_the_items_and_never_too_many_at_once
     assert done == 40
 
 
+async def test_what_is_under_way_when_an_error_comes_is_ended_and_not_lost() -> None:
+    ended = []
+
+    async def work(item: int) -> int:
+        if item == 0:
+            await asyncio.sleep(0.001)
+            raise EndpointError("The key is wrong.")
+        await asyncio.sleep(0.02)
+        ended.append(item)
+        return item
+
+    with pytest.raises(EndpointError):
+        await bounded_map(work, list(range(100)), workers=4, done=lambda: None)
+    assert ended == [1, 2, 3]
+
+
 async def test_the_first_error_is_raised_as_it_is_and_stops_the_rest() -> None:
     worked = []
 

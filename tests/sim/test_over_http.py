@@ -43,10 +43,11 @@ def test_nothing_is_lost_over_a_thousand_turns_with_rate_limits_and_cut_replies(
     live: Live, openai_server: OpenAIServer
 ) -> None:
     openai_server.fault("rate_limit", 0.05).fault("cut_json", 0.01)
-    run = live(agents=125, hops=1, steps=8, model="openai:test", base_url=openai_server.base_url)
-    ((acted, failed),) = run.sql("SELECT sum(acted), sum(failed) FROM steps").rows
+    run = live(agents=140, hops=1, steps=8, model="openai:test", base_url=openai_server.base_url)
+    ((turns, acted, failed),) = run.sql("SELECT sum(active), sum(acted), sum(failed) FROM steps").rows
     outcomes = dict(run.sql("SELECT outcome, count(*) FROM calls GROUP BY outcome").rows)
-    assert (acted, failed) == (1_000, 0)
+    assert turns >= 1_000
+    assert (acted, failed) == (turns, 0)
     assert outcomes["rate_limited"] > 20
     assert outcomes["cut_json"] > 2
 
