@@ -1,30 +1,6 @@
 """How an agent thinks: what it sees and remembers, what it can do, and the models it asks."""
 
-from .actions import PLAYER, Action, Argument, DialogueLine, Instruction, ReturnValue, ToolSpec
-from .gateway import Gateway
-from .memory import Memory
-from .mind import Decision, Mind, MindContext, MindState, build_mind
-from .models import ModelHandle, open_model
-from .observation import Heard, Observation, Seen
+import lazy_loader
 
-__all__ = [
-    "PLAYER",
-    "Action",
-    "Argument",
-    "Decision",
-    "DialogueLine",
-    "Gateway",
-    "Heard",
-    "Instruction",
-    "Memory",
-    "Mind",
-    "MindContext",
-    "MindState",
-    "ModelHandle",
-    "Observation",
-    "ReturnValue",
-    "Seen",
-    "ToolSpec",
-    "build_mind",
-    "open_model",
-]
+# What __init__.pyi promises is imported when it is first used: asking a run file should not wait for langgraph.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,18 +1,6 @@
 """What it meant: summary, questions, tables and the report of a run."""
 
-from .questions import QUESTIONS, Question, ask
-from .report import write_report
-from .summary import Summary, summarise
-from .table import render_csv, render_json, render_table
+import lazy_loader
 
-__all__ = [
-    "QUESTIONS",
-    "Question",
-    "Summary",
-    "ask",
-    "render_csv",
-    "render_json",
-    "render_table",
-    "summarise",
-    "write_report",
-]
+# What __init__.pyi promises is imported when it is first used: asking a run file should not wait for langgraph.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

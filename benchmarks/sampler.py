@@ -1,5 +1,6 @@
 """Where one thread's CPU goes, by room and library."""
 
+import gc
 import sys
 import sysconfig
 import threading
@@ -15,6 +16,8 @@ __all__ = ["Sampler"]
 _ROOMS = Path(__file__).resolve().parents[1]
 _STANDARD = Path(sysconfig.get_path("stdlib"))
 _SITE = Path(sysconfig.get_path("purelib"))
+
+_GARBAGE = "garbage collection"
 
 #: Libraries that are one thing to the reader.
 _GROUPS = {
@@ -41,6 +44,7 @@ class Sampler:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
         self._interval = sys.getswitchinterval()
+        self._began = 0.0
         #: Seconds of CPU by room or library, and by function.
         self.packages: defaultdict[str, float] = defaultdict(float)
         self.functions: defaultdict[str, float] = defaultdict(float)
@@ -48,24 +52,36 @@ class Sampler:
     def __enter__(self) -> Self:
         # A thread gives way only this long after it was asked to: by then it would be somewhere else.
         sys.setswitchinterval(1e-5)
+        gc.callbacks.append(self._collecting)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
+        gc.callbacks.remove(self._collecting)
         sys.setswitchinterval(self._interval)
 
     def _run(self) -> None:
         clock = time.pthread_getcpuclockid(self._watched)
-        last = time.clock_gettime(clock)
+        last, collected = time.clock_gettime(clock), 0.0
         while not self._ended.wait(self._every):
             frame = sys._current_frames().get(self._watched)
-            used = time.clock_gettime(clock)
+            now, garbage = time.clock_gettime(clock), self.packages[_GARBAGE]
+            used = now - last - (garbage - collected)
             package, function = _owner(frame)
-            self.packages[package] += used - last
-            self.functions[function] += used - last
-            last = used
+            self.packages[package] += used
+            self.functions[function] += used
+            last, collected = now, garbage
+
+    def _collecting(self, phase: str, info: dict[str, int]) -> None:
+        # Garbage is collected in the midst of whoever happens to allocate, and is not theirs.
+        if threading.get_ident() != self._watched:
+            return
+        if phase == "start":
+            self._began = time.thread_time()
+        else:
+            self.packages[_GARBAGE] += time.thread_time() - self._began
 
 
 def _owner(frame: FrameType | None) -> tuple[str, str]:

@@ -1,27 +1,6 @@
 """How the world moves: societies, scenarios, steps and the run file."""
 
-from .finished import FinishedRun
-from .growth import Growth
-from .progress import Progress
-from .resident import Resident
-from .runfile.reader import QueryError, RunReader, open_run
-from .scenario import Intervention, Scenario, Settings, Visit
-from .society import Society
-from .world import News, World
+import lazy_loader
 
-__all__ = [
-    "FinishedRun",
-    "Growth",
-    "Intervention",
-    "News",
-    "Progress",
-    "QueryError",
-    "Resident",
-    "RunReader",
-    "Scenario",
-    "Settings",
-    "Society",
-    "Visit",
-    "World",
-    "open_run",
-]
+# What __init__.pyi promises is imported when it is first used: asking a run file should not wait for langgraph.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

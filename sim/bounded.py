@@ -11,8 +11,8 @@ async def bounded_map[T, R](
 ) -> list[R]:
     """The results of `work`, in the order of `items`, with at most `workers` of them under way.
 
-    `done` is called after each. After an error nothing new is begun; what is under way ends, so that nothing paid for is
-    lost, and the error is raised as it is.
+    `done` is called after each. After an error nothing new is begun; what is under way ends, so that nothing paid for
+    is lost, and the error is raised as it is.
     """
     results: dict[int, R] = {}
     errors: list[Exception] = []

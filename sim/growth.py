@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from ..personas.errors import RunError, SetupError
 from ..personas.growth import MOST_HOPS, HopResult, Population, absorb, offer_known, plan_hop
@@ -72,12 +73,7 @@ class Growth(BaseModel):
         try:
             return cls.model_validate(said)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            name, reason = first["loc"][0], first["msg"].removeprefix("Input ").lower()
-            range_ = " (the paper grows six)" if name == "hops" else ""
-            raise SetupError(
-                f"The number of {name} {reason}{range_}, but {first['input']!r} was given."
-            ) from error
+            raise SetupError(_out_of_range(error.errors(include_url=False)[0])) from error
 
     def source(self) -> Source:
         """The hub or the passages that people come from. Raises `SourceError` for what cannot be read."""
@@ -251,6 +247,18 @@ class GrowthJob:
             event_hash=self._engine.events.extend([hop, passages, *written, lost]),
         )
         await self._engine.commit(*passages, *written, *failures, marker, finished=("growth", hop))
+
+
+def _out_of_range(error: ErrorDetails) -> str:
+    name, bound = str(error["loc"][0]), error.get("ctx", {})
+    if "ge" in bound:
+        reason = f"be at least {bound['ge']}"
+    elif "le" in bound:
+        reason = f"be at most {bound['le']}"
+    else:
+        reason = error["msg"].removeprefix("Input should ").lower()
+    why = " (the paper grows six)" if name == "hops" else ""
+    return f"The number of {name} should {reason}{why}, but {error['input']!r} was given."
 
 
 def _nobody(passages: int, failures: Sequence[rows.FailureRow]) -> str:

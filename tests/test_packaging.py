@@ -87,7 +87,7 @@ MAY_IMPORT = {
     "agents": ("personas",),
     "sim": ("agents", "personas"),
     "analysis": ("sim.runfile", "personas"),
-    "scenarios": ROOMS,
+    "scenarios": (*ROOMS, "cli"),
 }
 
 

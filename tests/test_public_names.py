@@ -6,18 +6,18 @@ import pytest
 
 PROMISED = {
     "personas": """
-        Answer AnswerSchema EndpointError Hub Match NearDuplicates Neighbour Occasion Outcome Passage Persona PersonaGraph
-        PersonaModel Population PopulaceError Prompt Relation RelationKind Relative RenderedPrompt RunError RunFileError
-        SetupError SourceError StorageError Verdict fence iter_prompts load_prompt persona_to_persona read_hub
-        read_passages shipped_passages text_to_persona
+        Answer AnswerSchema EndpointError Hub Match NearDuplicates Neighbour Occasion Outcome Passage Persona
+        PersonaGraph PersonaModel Population PopulaceError Prompt Relation RelationKind Relative RenderedPrompt
+        RunError RunFileError SetupError SourceError StorageError Verdict fence iter_prompts load_prompt
+        persona_to_persona read_hub read_passages shipped_passages text_to_persona
     """,
     "agents": """
-        PLAYER Action Argument Decision DialogueLine Gateway Heard Instruction Memory Mind MindContext MindState ModelHandle
-        Observation ReturnValue Seen ToolSpec build_mind open_model
+        PLAYER Action Argument Decision DialogueLine Gateway Heard Instruction Memory Mind MindContext MindState
+        ModelHandle Observation ReturnValue Seen ToolSpec build_mind open_model
     """,
     "sim": """
-        FinishedRun Growth Intervention News Progress QueryError Resident RunReader Scenario Settings Society Visit World
-        open_run
+        FinishedRun Growth Intervention News Progress QueryError Resident RunReader Scenario Settings Society Visit
+        World open_run
     """,
     "analysis": "QUESTIONS Question Summary ask render_csv render_json render_table summarise write_report",
 }

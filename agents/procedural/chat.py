@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -21,11 +21,8 @@ from .schema import fill_schema
 from .schema.encoding import to_json
 from .situation import Situation, read_situation
 
-__all__ = ["PROCEDURAL_NOTICE", "ProceduralModel"]
+__all__ = ["ProceduralModel"]
 
-PROCEDURAL_NOTICE: Final = (
-    "Text by the procedural stand-in: no language model wrote it, and it says nothing about people."
-)
 
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 _FREE_OBJECT: Mapping[str, Any] = {

@@ -157,6 +157,27 @@ def test_a_finished_run_can_be_resumed_for_more_steps(live: Live, tmp_path: Path
     assert resumed.event_hash == long.event_hash
 
 
+class HalfAwake(Village):
+    """Only some act in a step; what was said to the others waits for them."""
+
+    name = "half awake"
+
+    def active(self, society: Society, rng: random.Random) -> Sequence[Resident]:
+        """A third of the people, in the order in which they live there."""
+        chosen = {resident.id for resident in rng.sample(list(society.residents), 8)}
+        return [resident for resident in society.residents if resident.id in chosen]
+
+
+def test_lines_that_wait_for_somebody_inactive_survive_an_interruption(live: Live) -> None:
+    short, long = live("short", scenario=HalfAwake(), steps=3), live("long", scenario=HalfAwake(), steps=7)
+    ((waited,),) = long.sql(
+        "SELECT count(*) FROM messages AS m JOIN messages AS reply ON reply.reply_to = m.message "
+        "WHERE reply.step > m.step + 1"
+    ).rows
+    assert waited > 0
+    assert Society.resume(short.path, HalfAwake, steps=7).run().event_hash == long.event_hash
+
+
 def test_a_changed_world_is_not_resumed(live: Live) -> None:
     class Elsewhere(Village):
         world = "Another place."

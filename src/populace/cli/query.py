@@ -16,17 +16,22 @@ __all__ = ["schema", "sql"]
 @click.option("--json", "form", flag_value="json", help="A JSON array of objects.")
 def sql(file: Path, statement: str, form: str | None) -> None:
     """Ask a run file in SQL, read-only; works on a run that is still going."""
+    from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.table import render_csv, render_json, render_table
     from populace.sim.runfile.reader import open_run
 
     with open_run(file) as run:
         result = run.query(statement)
+        ((is_language_model,),) = run.query("SELECT is_language_model FROM runs").rows
     if form == "csv":
         click.echo(render_csv(result, for_terminal=sys.stdout.isatty()), nl=False)
     elif form == "json":
         click.echo(render_json(result), nl=False)
     else:
         click.echo(render_table(result, width=_width()), nl=False)
+    if not is_language_model:
+        # On standard error, so that it goes wherever the text goes and into no file that is read by machines.
+        click.echo(PROCEDURAL_NOTICE, err=True)
 
 
 @click.command()

@@ -23,7 +23,9 @@ def report(file: Path, out: Path | None) -> None:
     from populace.personas.errors import SetupError
     from populace.sim.runfile.reader import open_run
 
-    page = out or file.with_name("report.html")
+    page = out or file.parent / "report.html"
+    if page.is_dir():
+        raise SetupError(f"{str(page)!r} is a folder; give --out a file in it, as {str(page / 'report.html')!r}.")
     if page.is_file() and page.suffix.lower() not in _PAGES:
         raise SetupError(
             f"{str(page)!r} exists and is no page, so no report is written over it; "

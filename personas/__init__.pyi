@@ -1,0 +1,56 @@
+from .dedup import Match, NearDuplicates, Verdict
+from .errors import (
+    EndpointError,
+    PopulaceError,
+    RunError,
+    RunFileError,
+    SetupError,
+    SourceError,
+    StorageError,
+)
+from .graph import Neighbour, PersonaGraph
+from .growth import Population
+from .hub import Hub, read_hub
+from .model import Answer, AnswerSchema, Occasion, Outcome, PersonaModel
+from .passage import Passage, read_passages, shipped_passages
+from .persona import Persona, Relation, RelationKind
+from .persona_to_persona import Relative, persona_to_persona
+from .prompt import Prompt, RenderedPrompt, fence, iter_prompts, load_prompt
+from .text_to_persona import text_to_persona
+
+__all__ = [
+    "Answer",
+    "AnswerSchema",
+    "EndpointError",
+    "Hub",
+    "Match",
+    "NearDuplicates",
+    "Neighbour",
+    "Occasion",
+    "Outcome",
+    "Passage",
+    "Persona",
+    "PersonaGraph",
+    "PersonaModel",
+    "PopulaceError",
+    "Population",
+    "Prompt",
+    "Relation",
+    "RelationKind",
+    "Relative",
+    "RenderedPrompt",
+    "RunError",
+    "RunFileError",
+    "SetupError",
+    "SourceError",
+    "StorageError",
+    "Verdict",
+    "fence",
+    "iter_prompts",
+    "load_prompt",
+    "persona_to_persona",
+    "read_hub",
+    "read_passages",
+    "shipped_passages",
+    "text_to_persona",
+]

@@ -1,0 +1,134 @@
+"""`populace sql`, `report` and `resume` on run files, and on files that are none."""
+
+import csv
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from .conftest import Ask
+
+TALK = "SELECT kind, count(*) AS n FROM emissions GROUP BY kind ORDER BY kind"
+
+
+@pytest.mark.parametrize("command", ["sql", "report", "resume"])
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("no.duckdb", ("no run file 'no.duckdb'", "give the path")),
+        ("folder", ("'folder' is a folder", "a run file in it")),
+        ("text.duckdb", ("'text.duckdb' is no run file", "give the path")),
+        ("table.csv", ("'table.csv' is no run file", "give the path")),
+        ("empty.duckdb", ("'empty.duckdb' is no run file", "give the path")),
+        ("other.duckdb", ("'other.duckdb' is a DuckDB database but no run file",)),
+        ("newer.duckdb", ("'newer.duckdb' has version 99", "upgrade Populace")),
+        (":memory:", ("no run file ':memory:'",)),
+        (".", ("'.' is a folder",)),
+    ],
+)
+def test_a_file_that_is_no_run_file_of_ours(
+    ask: Ask, folder: Path, run_file: Path, command: str, file: str, words: tuple[str, ...]
+) -> None:
+    (folder / "folder").mkdir()
+    (folder / "text.duckdb").write_text("Nothing but text.")
+    (folder / "table.csv").write_text("name\nAda\n")
+    (folder / "empty.duckdb").touch()
+    with duckdb.connect(folder / "other.duckdb") as con:
+        con.execute("CREATE TABLE fruit (name VARCHAR)")
+    run_file.rename("newer.duckdb")
+    with duckdb.connect("newer.duckdb") as con:
+        con.execute("INSERT INTO migrations VALUES (99, 'what is to come', TIMESTAMP '2099-01-01')")
+    before = sorted(folder.iterdir())
+    ask(command, file, *["FROM runs"][: command == "sql"]).complains(2, *words)
+    assert sorted(folder.iterdir()) == before
+    assert not (folder / "empty.duckdb").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("SELEC 1", ('syntax error at or near "SELEC"',)),
+        ("SELECT mood FROM runs", ('column "mood" not found',)),
+        ("FROM emision", ("emision does not exist", "emissions")),
+        ("SELECT 'three'::INTEGER", ("'three'",)),
+        ("", ("0 were given",)),
+        ("SELECT 1; SELECT 2", ("One statement", "2 were given")),
+        ("DELETE FROM runs", ("DELETE is refused", "SELECT")),
+        ("UPDATE runs SET seed = 1", ("UPDATE is refused",)),
+        ("CREATE TABLE more (n INTEGER)", ("CREATE is refused",)),
+        ("COPY runs TO 'runs.csv'", ("COPY is refused",)),
+        ("ATTACH 'other.duckdb'", ("ATTACH is refused",)),
+        ("SET threads = 1", ("SET is refused",)),
+        ("FROM read_text('notes.txt')", ("notes.txt", "disabled by configuration")),
+    ],
+)
+def test_a_question_that_cannot_be_answered(
+    ask: Ask, folder: Path, run_file: Path, sql: str, words: tuple[str, ...]
+) -> None:
+    ask("sql", run_file, sql).complains(2, *words)
+    assert [path.name for path in folder.iterdir()] == ["run.duckdb"]
+
+
+def test_an_answer_comes_as_a_table_as_csv_and_as_json(ask: Ask, run_file: Path) -> None:
+    table, lines, objects = (ask("sql", run_file, TALK, *form).out for form in ([], ["--csv"], ["--json"]))
+    rows = list(csv.DictReader(lines.splitlines()))
+    assert [{"kind": row["kind"], "n": int(row["n"])} for row in rows] == json.loads(objects)
+    assert sum(int(row["n"]) for row in rows) == 16
+    assert all(f" {row['kind']} " in table for row in rows)
+
+
+def test_no_rows_are_said_to_be_none(ask: Ask, run_file: Path) -> None:
+    assert ask("sql", run_file, f"FROM ({TALK}) WHERE n < 0").out == "No rows (kind, n).\n"
+    assert json.loads(ask("sql", run_file, f"FROM ({TALK}) WHERE n < 0", "--json").out) == []
+
+
+def test_a_report_is_written_beside_the_run(ask: Ask, folder: Path, run_file: Path) -> None:
+    assert ask("report", run_file).out == "Wrote report.html\n"
+    assert "</html>" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        ("run.duckdb", ("'run.duckdb' exists and is no page", ".html")),
+        ("no/page.html", ("no/page.html", "No such file or directory")),
+        (".", ("'.' is a folder", "'report.html'")),
+    ],
+)
+def test_a_report_is_written_over_nothing_else(
+    ask: Ask, run_file: Path, out: str, words: tuple[str, ...]
+) -> None:
+    ask("report", run_file, "--out", out).complains(2, *words)
+    assert ask("sql", run_file, "FROM runs").code == 0
+
+
+def test_a_finished_run_is_shown_again_and_how_to_go_on(ask: Ask, run_file: Path) -> None:
+    before = run_file.read_bytes()
+    said = ask("resume", run_file)
+    assert (said.code, said.complaint) == (0, "")
+    assert "status             finished" in said.out
+    assert "nothing to do" in said.out
+    assert "`populace resume run.duckdb --steps 3`" in said.out
+    assert run_file.read_bytes() == before
+
+
+def test_a_finished_run_goes_on_when_more_steps_are_asked_for(ask: Ask, run_file: Path) -> None:
+    assert "steps              3\n" in ask("resume", run_file, "--steps", 3).out
+    assert ask("sql", run_file, "SELECT count(*) AS n FROM steps", "--csv").out == "n\n3\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--steps", 1), ("has lived 2 steps", "give 2 or more, but 1 was given")),
+        (("--steps", 0), ("steps must be at least 1, but 0 was given",)),
+        (("--steps", 3, "--max-in-flight", 0), ("max_in_flight must be at least 1",)),
+        (("--steps", 3, "--script", "no.py"), ("the script 'no.py', which is not there",)),
+    ],
+)
+def test_a_run_is_not_resumed_with_wrong_options(
+    ask: Ask, run_file: Path, options: tuple[object, ...], words: tuple[str, ...]
+) -> None:
+    ask("resume", run_file, *options).complains(2, *words)
+    assert "finished" in ask("sql", run_file, "SELECT status FROM runs").out

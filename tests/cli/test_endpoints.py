@@ -1,0 +1,79 @@
+"""What the command line says of endpoints that refuse every call; what was done stays, and can be gone on with."""
+
+import socket
+from functools import partial
+from pathlib import Path
+
+import pytest
+from openai_server import OpenAIServer
+
+from populace.agents.backoff import Backoff
+
+from .conftest import Ask, Said
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry at once."""
+    monkeypatch.setattr("populace.agents.gateway.Backoff", partial(Backoff, base=0.001))
+
+
+def run(ask: Ask, base_url: str) -> Said:
+    options = ("--agents", 6, "--hops", 1, "--steps", 2, "--out", "run.duckdb")
+    return ask("run", "village", *options, "--model", "openai:test", "--base-url", base_url)
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+WAY_ON = "go on with `populace resume run.duckdb`"
+
+
+def test_an_endpoint_where_nothing_listens(ask: Ask) -> None:
+    url = f"http://127.0.0.1:{unused_port()}/v1"
+    run(ask, url).complains(1, f"Nothing answers at {url}", "--base-url", WAY_ON)
+
+
+def test_a_wrong_key(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "quite-wrong-and-secret")
+    with OpenAIServer(key="right") as server:
+        said = run(ask, server.base_url)
+    said.complains(1, "401", "OPENAI_API_KEY", WAY_ON)
+    assert "secret" not in said.complaint
+
+
+def test_a_model_that_the_endpoint_has_not(ask: Ask, openai_server: OpenAIServer) -> None:
+    openai_server.fault("no_model")
+    run(ask, openai_server.base_url).complains(1, "openai:test", "404", "Check the model's name", "another --out")
+
+
+def test_a_base_url_at_which_there_is_no_api(ask: Ask, openai_server: OpenAIServer) -> None:
+    run(ask, openai_server.base_url.removesuffix("/v1")).complains(1, "404", "--base-url", "/v1")
+
+
+def test_a_failed_run_says_why_and_is_not_written_over(ask: Ask, openai_server: OpenAIServer) -> None:
+    openai_server.fault("auth")
+    run(ask, openai_server.base_url)
+    assert "failed,True\n" in ask("sql", "run.duckdb", "SELECT status, reason LIKE '%401%' FROM runs", "--csv").out.replace(
+        "true", "True"
+    )
+    run(ask, openai_server.base_url).complains(2, "'run.duckdb' exists", "`populace resume run.duckdb`")
+
+
+def test_a_failed_run_is_resumed_when_the_endpoint_is_well(ask: Ask, openai_server: OpenAIServer) -> None:
+    dead = f"http://127.0.0.1:{unused_port()}/v1"
+    run(ask, dead).complains(1, WAY_ON)
+    said = ask("resume", "run.duckdb", "--base-url", openai_server.base_url)
+    assert (said.code, said.complaint) == (0, "")
+    assert "finished" in said.out
+
+
+def test_a_model_of_which_nobody_comes_leaves_a_run_that_can_go_on(ask: Ask, openai_server: OpenAIServer) -> None:
+    openai_server.fault("refusal")
+    run(ask, openai_server.base_url).complains(1, "Nobody could be grown from 3 texts", "I cannot help")
+    openai_server.reset()
+    ask("resume", "run.duckdb").complains(1, "Nobody could be grown")
+    assert Path("run.duckdb").is_file()

@@ -1,0 +1,120 @@
+"""The command as a process: exit codes, runs that are still going, Ctrl-C, a full disk, a pipe that closes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from openai_server import OpenAIServer
+
+from .conftest import Ask, told
+
+POPULACE = (sys.executable, "-m", "populace")
+GOING = "SELECT (SELECT status FROM runs) AS status, (SELECT count(*) FROM growth) AS hops"
+
+
+def process(*command: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def village(server: OpenAIServer) -> subprocess.Popen[str]:
+    """A village whose model takes its time: 8 people, 2 steps, 24 calls, two at once."""
+    options = "--agents 8 --hops 1 --steps 2 --max-in-flight 2 --out run.duckdb --model openai:test --base-url"
+    return process(*POPULACE, "run", "village", *options.split(), server.base_url)
+
+
+def wait_for(happened: Callable[[], bool], run: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert run.poll() is None, run.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def slow() -> Iterator[OpenAIServer]:
+    with OpenAIServer(latency=0.3) as server:
+        yield server
+
+
+def test_a_run_that_is_still_going_answers_and_is_not_disturbed(ask: Ask, slow: OpenAIServer) -> None:
+    with village(slow) as run:
+        wait_for(lambda: slow.calls >= 6, run)
+        assert ask("sql", "run.duckdb", GOING, "--csv").out.startswith("status,hops\nrunning,")
+        ask("sql", "run.duckdb", "DELETE FROM runs").complains(2, "DELETE is refused")
+        ask("resume", "run.duckdb").complains(2, "'run.duckdb' is in use", str(run.pid), "wait")
+        assert ask("report", "run.duckdb").code == 0
+        assert run.poll() is None
+        _, err = run.communicate(timeout=60)
+    assert (run.returncode, told(err)) == (0, "")
+    assert ask("sql", "run.duckdb", GOING, "--csv").out == "status,hops\nfinished,2\n"
+
+
+def test_a_run_that_is_stopped_says_how_to_go_on_and_does(ask: Ask, slow: OpenAIServer) -> None:
+    with village(slow) as run:
+        wait_for(lambda: slow.calls >= 10, run)
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert told(err) == "populace: Stopped. What was done is kept: go on with `populace resume run.duckdb`.\n"
+    slow.latency = type(slow.latency)()
+    assert ask("resume", "run.duckdb").code == 0
+    assert "finished,2" in ask("sql", "run.duckdb", GOING, "--csv").out
+
+
+FULL = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+from populace.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(ask: Ask) -> None:
+    options = "run village --agents 24 --hops 1 --steps 9 --out run.duckdb".split()
+    ended = subprocess.run([sys.executable, "-c", FULL, *options], capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, told(ended.stderr).count("\n")) == (1, 1)
+    assert "File too large" in ended.stderr
+    assert "free some space, then go on with `populace resume run.duckdb`" in ended.stderr
+    ((steps,),) = (ask("sql", "run.duckdb", "SELECT count(*) FROM steps", "--csv").out.split()[1:],)
+    assert 0 < int(steps) < 9
+    assert "steps              9\n" in ask("resume", "run.duckdb").out
+
+
+def test_a_pipe_that_closes_is_no_traceback(run_file: Path) -> None:
+    many = "SELECT repeat('x', 1000) FROM range(2000)"
+    asking = process(*POPULACE, "sql", run_file, many, "--csv")
+    with asking, subprocess.Popen(["head", "-n", "1"], stdin=asking.stdout, stdout=subprocess.DEVNULL) as head:
+        assert asking.stdout is not None
+        assert asking.stderr is not None
+        asking.stdout.close()
+        assert head.wait(60) == 0
+        assert "Traceback" not in asking.stderr.read()
+        assert asking.wait(60) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--version",), 0, "populace, version "),
+        (("run", "vilage"), 2, "did you mean 'village'?"),
+        (("sql", "no.duckdb", "FROM runs"), 2, "no run file 'no.duckdb'"),
+    ],
+)
+def test_exit_codes_are_those_of_the_process(arguments: tuple[str, ...], code: int, words: str) -> None:
+    ended = subprocess.run([*POPULACE, *arguments], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == code
+    assert words in (ended.stdout if code == 0 else ended.stderr)
+    assert ended.stderr.count("\n") == (code > 0)
+
+
+def test_output_that_a_terminal_cannot_show_is_written_out(run_file: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    asking = [*POPULACE, "sql", str(run_file), "SELECT 'café 水' AS said"]
+    shown = subprocess.run(asking, capture_output=True, text=True, timeout=60, env=environment)
+    assert shown.returncode == 0
+    assert r"caf\xe9 \u6c34" in shown.stdout

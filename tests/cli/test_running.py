@@ -1,0 +1,108 @@
+"""`populace run` from its options to what it shows, and by a script's path."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import ERRANDS, Ask, told
+
+ROOT = Path(__file__).parents[2]
+SMALL = ("--agents", "12", "--hops", "1", "--steps", "1")
+
+
+def test_a_run_shows_its_summary_and_three_answers(ask: Ask, folder: Path) -> None:
+    said = ask("run", "village", *SMALL, "--set", "flood_at=1", "--seed", 3)
+    assert (said.code, said.complaint) == (0, "")
+    for words in ("village, seed 3", "finished", "emissions          12 (", "event hash", "no language model"):
+        assert words in said.out
+    assert said.out.count("SELECT") >= 3
+    assert "asked for" not in said.out
+    assert (folder / "village.duckdb").is_file()
+
+
+def test_people_who_could_not_be_had_are_spoken_of_in_one_line(ask: Ask) -> None:
+    Path("one.txt").write_text("A baker gets up at three in the morning and lights the oven.")
+    said = ask("run", "village", "--seeds", "one.txt", "--agents", 90, "--hops", 1, "--steps", 1)
+    (line,) = [line for line in said.out.splitlines() if "of the 90 people asked for" in line]
+    assert "came from the texts and 1 hop; more texts or more hops would give more." in line
+
+
+def test_a_hub_that_is_too_small_is_spoken_of(ask: Ask, run_file: Path) -> None:
+    said = ask("run", "village", "--hub", run_file, "--agents", 9, "--steps", 1)
+    assert "8 of the 9 people asked for came from the hub; a larger hub or more hops would give more." in said.out
+
+
+def test_a_script_is_run_and_resumed_by_its_path(ask: Ask) -> None:
+    Path("errands.py").write_text(ERRANDS)
+    assert ask("run", "errands.py", "--agents", 4, "--hops", 0, "--steps", 1).code == 0
+    assert "steps              2\n" in ask("resume", "errands.duckdb", "--steps", 2).out
+
+
+def test_a_script_that_has_moved_can_be_named_again(ask: Ask) -> None:
+    Path("errands.py").write_text(ERRANDS)
+    ask("run", "errands.py", "--agents", 4, "--hops", 0, "--steps", 1)
+    Path("errands.py").rename("chores.py")
+    ask("resume", "errands.duckdb", "--steps", 2).complains(2, "the script 'errands.py'", "--script")
+    assert ask("resume", "errands.duckdb", "--steps", 2, "--script", "chores.py").code == 0
+
+
+def test_a_script_may_put_off_its_annotations(ask: Ask) -> None:
+    settings = "\n\nclass Mine(Settings):\n    share: Share = 0.5\n\n\nErrands.settings_type = Mine\n"
+    script = ERRANDS.replace("import Scenario", "import Scenario, Settings\n\nShare = float")
+    Path("later.py").write_text(f"from __future__ import annotations\n\n{script}{settings}")
+    assert ask("run", "later.py", *SMALL, "--set", "share=0.1").code == 0
+
+
+def test_a_run_that_was_made_by_a_script_says_so(ask: Ask) -> None:
+    Path("errands.py").write_text(ERRANDS)
+    ask("run", "./errands.py", "--agents", 4, "--hops", 0, "--steps", 1, "--out", "a.duckdb")
+    assert ask("sql", "a.duckdb", "SELECT scenario_file AS f FROM runs", "--csv").out == "f\nerrands.py\n"
+
+
+def as_script(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *options: str) -> tuple[int, str]:
+    script = str(ROOT / "scenarios" / "village.py")
+    monkeypatch.setattr(sys, "argv", [script, *options])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(script, run_name="__main__")
+    shown = capsys.readouterr()
+    return int(ended.value.code or 0), shown.out + told(shown.err)
+
+
+def test_a_scenario_is_a_command_of_its_own(
+    ask: Ask, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, shown = as_script(capsys, monkeypatch, "--help")
+    assert code == 0
+    assert "A village by a river" in shown
+    code, shown = as_script(capsys, monkeypatch, *SMALL, "--out", "mine.duckdb")
+    assert (code, "village, seed 0" in shown) == (0, True)
+    assert "steps              2\n" in ask("resume", "mine.duckdb", "--steps", "2").out
+
+
+def test_a_script_complains_as_the_command_does(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, shown = as_script(capsys, monkeypatch, "--steps", "0")
+    assert (code, shown) == (2, "populace: steps must be at least 1, but 0 was given.\n")
+
+
+def test_what_can_be_run_is_told_with_its_settings(ask: Ask) -> None:
+    shown = ask("scenarios").out
+    assert "village: A village by a river" in shown
+    assert "--set flood_at=4  Step at whose start the flood takes the bridge" in shown
+
+
+def test_prompts_are_shown_with_their_versions_and_whole(ask: Ask) -> None:
+    assert "turn@1: " in ask("prompts").out
+    whole = ask("prompts", "turn").out
+    assert whole.startswith("# turn@1\n")
+    assert "[user]" in whole
+
+
+def test_the_schema_tells_what_every_column_means(ask: Ask) -> None:
+    everything, one = ask("schema").out, ask("schema", "emissions").out
+    assert one in everything
+    assert one.startswith("table emissions: ")
+    assert all(": " in line and not line.endswith(": ") for line in everything.splitlines())

@@ -1,0 +1,133 @@
+"""What is asked for wrongly is answered in one sentence, with exit code 2, and leaves no run file in the way."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from .conftest import ERRANDS, Ask
+
+VILLAGE = ("run", "village", "--agents", "6", "--hops", "1", "--steps", "1", "--out", "out.duckdb")
+
+FILES: dict[str, str | bytes] = {
+    "empty.jsonl": "",
+    "broken.jsonl": '{"text": "A baker lights the oven."}\n{"text": \n',
+    "latin.txt": "Un café au lait.".encode("latin-1"),
+    "one.txt": "A baker gets up at three in the morning and lights the oven.",
+    "names.csv": "name\nAda\n",
+    "nobody.csv": "persona\n",
+    "text.duckdb": "Nothing but text.\n",
+    "import.py": "import nothing_like_it\n",
+    "syntax.py": "def :\n",
+    "lines.py": "raise ValueError('first\\n  second')\n",
+    "none.py": "x = 1\n",
+    "two.py": ERRANDS + "\n\nclass More(Errands):\n    name = 'more'\n",
+    "exits.py": "import sys\n\nsys.exit()\n",
+}
+
+
+@pytest.fixture(autouse=True)
+def files(folder: Path) -> None:
+    """One file for everything that can be wrong with one."""
+    (folder / "texts").mkdir()
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    with duckdb.connect(folder / "other.duckdb") as con:
+        con.execute("CREATE TABLE fruit (name VARCHAR)")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--seeds no.jsonl", ("no file no.jsonl",)),
+        ("--seeds one.tx", ("no file one.tx", "did you mean one.txt")),
+        ("--seeds no/one.txt", ("no folder no",)),
+        ("--seeds empty.jsonl", ("empty.jsonl is empty", "give a file")),
+        ("--seeds broken.jsonl", ("broken.jsonl, line 2", "not JSON", "one object a line")),
+        ("--seeds latin.txt", ("latin.txt is not UTF-8", "0xE9", "save it as UTF-8")),
+        ("--seeds texts", ("texts is a folder", "name one file")),
+        ("--seeds names.csv", ("'.csv'", ".jsonl")),
+        ("--seeds one.txt --hub other.duckdb", ("--seeds and --hub", "leave one out")),
+        ("--hub no.duckdb", ("no file no.duckdb",)),
+        ("--hub other.duckdb", ("no table personas", "fruit", "give a hub")),
+        ("--hub text.duckdb", ("text.duckdb", "not a DuckDB file", "give a hub")),
+        ("--hub names.csv", ("names.csv, line 2", "'persona'", "'name'")),
+        ("--hub nobody.csv", ("nobody.csv holds no personas",)),
+        ("--hub texts", ("texts is a folder",)),
+        ("--set flod_at=3", ("'flod_at'", "did you mean 'flood_at'?")),
+        ("--set flood_at", ("--set takes name=value", "'flood_at' was given")),
+        ("--set =3", ("--set takes name=value", "'=3' was given")),
+        ("--set flood_at=soon", ("'flood_at'", "'soon'", "integer")),
+        ("--set reply=7", ("'reply'", "'7'", "less than or equal to 1")),
+        ("--agents 0", ("agents", "at least 1", "0 was given")),
+        ("--agents -3", ("agents", "at least 1", "-3 was given")),
+        ("--hops 7", ("hops", "at most 6", "7 was given")),
+        ("--hops -1", ("hops", "at least 0", "-1 was given")),
+        ("--steps 0", ("steps must be at least 1", "0 was given")),
+        ("--max-in-flight 0", ("max_in_flight must be at least 1", "0 was given")),
+        ("--seed x", ("'--seed'", "'x' is not a valid integer", "`populace run --help`")),
+        ("--seed -1", ("seed must be from 0", "-1 was given")),
+        ("--seed 9223372036854775808", ("seed must be from 0 to 9223372036854775807",)),
+        ("--model procedual", ("'procedual'", "Did you mean procedural?")),
+        ("--model gpt-9", ("'gpt-9'", "openai:gpt-9")),
+        ("--model openai:", ("names no model", "openai:MODEL")),
+        ("--model openai:gpt-9", ("OPENAI_API_KEY is not set", "--base-url")),
+        ("--model openai:gpt-9 --base-url nowhere", ("'nowhere' is no address", "http://")),
+        ("--model openai:gpt-9 --base-url http://127.0.0.1:port/v1", ("is no address",)),
+        ("--out text.duckdb", ("'text.duckdb' exists", "another --out", "populace resume")),
+        ("--out texts", ("'texts' is a folder", "'texts/run.duckdb'")),
+        ("--out no/run.duckdb", ("no folder 'no'", "another --out")),
+        ("--step 3", ("'--step'", "--steps")),
+    ],
+)
+def test_a_wrong_option_of_run(ask: Ask, folder: Path, arguments: str, words: tuple[str, ...]) -> None:
+    before = sorted(folder.iterdir())
+    ask(*VILLAGE, *arguments.split()).complains(2, *words)
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("scenario", "words"),
+    [
+        ("vilage", ("no scenario 'vilage'", "did you mean 'village'?", "path of a script")),
+        ("chess", ("no scenario 'chess'", "There are: village")),
+        ("./no.py", ("no scenario script 'no.py'", "path of a Python file")),
+        ("./texts", ("no scenario script 'texts'",)),
+        ("./one.txt", ("'one.txt' is not a Python script",)),
+        ("import.py", ("'import.py' fails with ModuleNotFoundError", "nothing_like_it")),
+        ("syntax.py", ("'syntax.py' fails with SyntaxError", "line 1")),
+        ("lines.py", ("'lines.py' fails with ValueError: first second",)),
+        ("none.py", ("'none.py' must define one subclass of Scenario", "it has: none")),
+        ("two.py", ("it has: Errands, More",)),
+        ("exits.py", ("'exits.py' ends the program", "__main__")),
+    ],
+)
+def test_a_scenario_that_cannot_be_had(ask: Ask, folder: Path, scenario: str, words: tuple[str, ...]) -> None:
+    ask("run", scenario).complains(2, *words)
+    assert not list(folder.glob("*.duckdb.*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("walk",), ("No such command 'walk'", "`populace --help`")),
+        (("run",), ("'SCENARIO'", "`populace run --help`")),
+        (("sql", "run.duckdb"), ("'STATEMENT'",)),
+        (("schema", "emision"), ("no table or view 'emision'", "did you mean 'emissions'")),
+        (("schema", "x"), ("no table or view 'x'", "There are: agents, ")),
+        (("prompts", "tun"), ("no prompt 'tun'", "did you mean 'turn'?")),
+        (("sql", "caf\udce9.duckdb", "FROM runs"), (r"'caf\udce9.duckdb' is not UTF-8",)),
+    ],
+)
+def test_a_wrong_command(ask: Ask, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    ask(*arguments).complains(2, *words)
+
+
+def test_what_would_steer_a_terminal_is_written_out(ask: Ask) -> None:
+    ask("sql", "\x1b[31mred.duckdb", "FROM runs").complains(2, r"\x1b[31mred.duckdb")
+
+
+def test_without_a_command_the_help_is_shown(ask: Ask) -> None:
+    said = ask()
+    assert said.code == 2
+    assert "Commands:" in said.complaint
