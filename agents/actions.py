@@ -86,9 +86,7 @@ class DialogueLine(Action):
     addressed: ClassVar[bool] = True
     remembered: ClassVar[str] = "You said to $to: $text"
     kind: Literal["dialogue"]
-    to: Annotated[
-        Prose, Field(description="The key of the person you speak to, as given in the observation.")
-    ]
+    to: Annotated[Prose, Field(description="The key of the person you speak to, as given in the observation.")]
     text: Annotated[Phrase, Field(description="The spoken line, without quotation marks or stage directions.")]
 
     @property
@@ -135,9 +133,7 @@ class ToolSpec(Action):
     name: ClassVar[str] = "tool"
     remembered: ClassVar[str] = "You thought of a tool, $text"
     kind: Literal["tool"]
-    tool_name: Annotated[
-        Identifier, Field(description="The tool's name in snake_case, specific to what it does.")
-    ]
+    tool_name: Annotated[Identifier, Field(description="The tool's name in snake_case, specific to what it does.")]
     purpose: Annotated[Phrase, Field(description="What it does for you, in one or two sentences.")]
     arguments: Annotated[list[Argument], AfterValidator(_no_repeats), Field(min_length=1, max_length=8)]
     returns: ReturnValue
@@ -156,9 +152,7 @@ class ToolSpec(Action):
             "purpose": self.purpose,
             "parameters": {
                 "type": "object",
-                "properties": {
-                    a.name: {"type": a.type, "description": a.description} for a in self.arguments
-                },
+                "properties": {a.name: {"type": a.type, "description": a.description} for a in self.arguments},
                 "required": [a.name for a in self.arguments if a.required],
                 "additionalProperties": False,
             },
@@ -166,9 +160,7 @@ class ToolSpec(Action):
         }
 
 
-def possible_actions(
-    offered: tuple[type[Action], ...], addressees: tuple[str, ...]
-) -> tuple[type[Action], ...]:
+def possible_actions(offered: tuple[type[Action], ...], addressees: tuple[str, ...]) -> tuple[type[Action], ...]:
     """Those of the `offered` actions that can be done: nothing can be said where nobody is there."""
     return tuple(a for a in offered if addressees or not a.addressed)
 

@@ -81,9 +81,7 @@ class Ledger(Protocol):
         ...
 
 
-def request_hash(
-    model: str, prompt: RenderedPrompt, schema: AnswerSchema[object], seed: int, max_tokens: int
-) -> str:
+def request_hash(model: str, prompt: RenderedPrompt, schema: AnswerSchema[object], seed: int, max_tokens: int) -> str:
     """A 128-bit hash over the whole request as it is meant.
 
     How an endpoint is told the schema (strict, JSON mode, in the prompt) is learnt while running and is left out.

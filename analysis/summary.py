@@ -19,9 +19,7 @@ SELECT (SELECT count(*) FROM personas), (SELECT count(*) FROM agents),
 """
 
 _EMISSIONS = "SELECT kind, count(*) FROM emissions GROUP BY kind ORDER BY count(*) DESC, kind"
-_DUPLICATES = (
-    "SELECT kind, count(*) FROM duplicates WHERE NOT undone GROUP BY kind ORDER BY count(*) DESC, kind"
-)
+_DUPLICATES = "SELECT kind, count(*) FROM duplicates WHERE NOT undone GROUP BY kind ORDER BY count(*) DESC, kind"
 _FAILURES = "SELECT outcome, count(*) FROM failures GROUP BY outcome ORDER BY count(*) DESC, outcome"
 _CALLS = "SELECT outcome, count(*) FROM calls GROUP BY outcome ORDER BY count(*) DESC, outcome"
 _TOKENS = "SELECT sum(input_tokens), sum(output_tokens), count(input_tokens), count(*) FROM calls"
@@ -100,9 +98,7 @@ class Summary:
 
 def summarise(run: Queryable) -> Summary:
     """The summary of a run, whatever its state."""
-    scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted = run.query(_RUN).rows[
-        0
-    ]
+    scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted = run.query(_RUN).rows[0]
     personas, agents, relations, hops, steps = run.query(_SIZES).rows[0]
     calls = _counts(run, _CALLS)
     return Summary(
@@ -156,7 +152,5 @@ def _counted(counts: Mapping[str, int]) -> str:
 def _tokens(tokens: Tokens, calls: int) -> str:
     told = f"{tokens.input:,} in, {tokens.output:,} out"
     return (
-        told
-        if tokens.counted_calls == calls
-        else f"{told} (counted for {tokens.counted_calls:,} of {calls:,} calls)"
+        told if tokens.counted_calls == calls else f"{told} (counted for {tokens.counted_calls:,} of {calls:,} calls)"
     )

@@ -48,15 +48,11 @@ def render_table(rows: Rows, width: int = 100) -> str:
         return f"No rows ({', '.join(map(visible, rows.columns))}).\n"
     table = Table(box=box.ROUNDED, header_style="", show_lines=False)
     for name, kind in zip(rows.columns, rows.types, strict=True):
-        table.add_column(
-            Text(visible(name)), justify="right" if _is_number(kind) else "left", overflow="fold"
-        )
+        table.add_column(Text(visible(name)), justify="right" if _is_number(kind) else "left", overflow="fold")
     for row in rows.rows:
         table.add_row(*(Text(visible(_shown(value))) for value in row))
     page = io.StringIO()
-    Console(file=page, width=width, color_system=None, force_terminal=False, legacy_windows=False).print(
-        table
-    )
+    Console(file=page, width=width, color_system=None, force_terminal=False, legacy_windows=False).print(table)
     return page.getvalue()
 
 
@@ -113,8 +109,7 @@ def render_json(rows: Rows) -> str:
     names = _distinct(rows.columns)
     is_json = [str(kind) == "JSON" for kind in rows.types]
     lines = [
-        _json({n: _embedded(v, j) for n, v, j in zip(names, row, is_json, strict=True)}).decode()
-        for row in rows.rows
+        _json({n: _embedded(v, j) for n, v, j in zip(names, row, is_json, strict=True)}).decode() for row in rows.rows
     ]
     if not lines:
         return "[]\n"

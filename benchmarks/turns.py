@@ -111,8 +111,10 @@ class Bench:
         with subprocess.Popen(
             command, cwd=ROOT, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as process:
-            base_url = process.stdout.readline().strip() if process.stdout else ""
             try:
+                base_url = process.stdout.readline().strip() if process.stdout else ""
+                if not base_url:
+                    raise SystemExit("The tests' server did not start; what it said of it stands above.")
                 yield base_url
             finally:
                 process.communicate()  # its input ends, and with it the server

@@ -151,11 +151,7 @@ class NearDuplicates[K: (str, int)]:
             better = shared * best_union - best_shared * union
             if better > 0 or (better == 0 and best is None):
                 best, best_shared, best_union = number, shared, union
-        return (
-            None
-            if best is None
-            else Match(self._keys[best], jaccard(sketch.words, frozenset(self._words[best])))
-        )
+        return None if best is None else Match(self._keys[best], jaccard(sketch.words, frozenset(self._words[best])))
 
     def _candidates(self, sketch: _Sketch) -> list[int]:
         """The originals that share a band, earliest first; of crowded bands only those that may be near."""

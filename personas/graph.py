@@ -100,18 +100,14 @@ def _survivors(personas: Mapping[str, Persona], verdicts: Iterable[Verdict]) -> 
     repeats = {verdict.persona: verdict.of for verdict in verdicts}
     for persona_id in (*repeats, *repeats.values()):
         if persona_id not in personas:
-            raise SetupError(
-                f"A near-duplicate verdict names persona {persona_id}, who is not among the personas."
-            )
+            raise SetupError(f"A near-duplicate verdict names persona {persona_id}, who is not among the personas.")
     survivors: dict[str, str] = {}
     for persona_id in personas:
         path = [persona_id]
         while path[-1] in repeats and path[-1] not in survivors:
             path.append(repeats[path[-1]])
             if len(path) > len(repeats) + 1:
-                raise SetupError(
-                    f"Near-duplicate verdicts lead in a circle from {persona_id}; undo one of them."
-                )
+                raise SetupError(f"Near-duplicate verdicts lead in a circle from {persona_id}; undo one of them.")
         end = survivors.get(path[-1], path[-1])
         survivors.update(dict.fromkeys(path, end))
     return survivors
@@ -122,9 +118,7 @@ def _between_survivors(relations: Iterable[Relation], survivors: Mapping[str, st
     for relation in relations:
         for end in (relation.source, relation.target):
             if end not in survivors:
-                raise SetupError(
-                    f"Relation {relation.label!r} names persona {end}, who is not among the personas."
-                )
+                raise SetupError(f"Relation {relation.label!r} names persona {end}, who is not among the personas.")
         source, target = survivors[relation.source], survivors[relation.target]
         tie = (source, target, relation.kind, relation.label)
         if source != target and tie not in said:

@@ -161,9 +161,7 @@ def check_growth(*, hops: int, fan_out: int, limit: int | None) -> None:
     if not 0 <= hops <= MOST_HOPS:
         raise SetupError(f"Hops must be 0 to {MOST_HOPS} (the paper grows six), but {hops} was given.")
     if fan_out < 1:
-        raise SetupError(
-            f"Fan-out (relations asked for per persona) must be 1 or more, but {fan_out} was given."
-        )
+        raise SetupError(f"Fan-out (relations asked for per persona) must be 1 or more, but {fan_out} was given.")
     if limit is not None and limit < 1:
         raise SetupError(f"The number of people must be 1 or more, but {limit} was given.")
 
@@ -209,9 +207,7 @@ def _relations_for(newcomers: float, population: Population, *, last: bool) -> f
     return relations + 2 * math.sqrt(relations * (1 - share) / share) if last else relations
 
 
-def offer_known(
-    population: Population, persona: Persona, *, count: int, rng: random.Random
-) -> tuple[Persona, ...]:
+def offer_known(population: Population, persona: Persona, *, count: int, rng: random.Random) -> tuple[Persona, ...]:
     """Up to `count` of the living whom `persona` is not related to yet: `known` of Persona-to-Persona.
 
     A random sample, in order of arrival. Call it for a whole hop before any of its answers is absorbed.

@@ -70,8 +70,7 @@ class AnswerSchema[T]:
         if not isinstance(error, ValidationError):
             return str(error)
         return "\n".join(
-            f"{'.'.join(map(str, e['loc'])) or self.name}: {e['msg']}"
-            for e in error.errors(include_url=False)
+            f"{'.'.join(map(str, e['loc'])) or self.name}: {e['msg']}" for e in error.errors(include_url=False)
         )
 
 

@@ -57,9 +57,7 @@ def read_passages(path: Path) -> list[Passage]:
     if suffix in _PROSE:
         return _distinct(_parse_prose(path, read_text(path)))
     known = ", ".join(_JSONL + _PROSE)
-    raise SourceError(
-        f"{path} ends in {shown(path.suffix)}, which passages are not read from; give one of {known}."
-    )
+    raise SourceError(f"{path} ends in {shown(path.suffix)}, which passages are not read from; give one of {known}.")
 
 
 def shipped_passages() -> list[Passage]:

@@ -128,9 +128,7 @@ class _Newcomers:
 
     def _relative(self, tie: _Tie | _OfferedTie, offered: Mapping[str, Persona], place: str) -> Relative:
         if tie.who != _NEW and tie.who not in offered:
-            raise ValueError(
-                f"{place}.who: {tie.who!r} is nobody's key; use one of {', '.join(offered)} or new"
-            )
+            raise ValueError(f"{place}.who: {tie.who!r} is nobody's key; use one of {', '.join(offered)} or new")
         other = offered.get(tie.who) or self._newcomer(tie.persona)
         if other.id == self.parent.id:
             raise ValueError(f"{place}.persona: this describes the given person; describe somebody else")

@@ -112,13 +112,9 @@ def _parse_object(where: str, line: str) -> dict[str, object]:
         value = json.loads(line)
     except json.JSONDecodeError as error:
         reason = f"{error.msg}, column {error.colno}"
-        raise SourceError(
-            f"{where}: {shown(line)} is not JSON ({reason}); write one object a line."
-        ) from error
+        raise SourceError(f"{where}: {shown(line)} is not JSON ({reason}); write one object a line.") from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets nested as deep
-        raise SourceError(
-            f"{where}: {shown(line)} is more than JSON can hold; write a plain object."
-        ) from error
+        raise SourceError(f"{where}: {shown(line)} is more than JSON can hold; write a plain object.") from error
     if not isinstance(value, dict):
         raise SourceError(f'{where}: {shown(value)} is not an object; write one such as {{"text": "..."}}.')
     return value
@@ -134,9 +130,7 @@ def parse_text(where: str, row: Mapping[str, object], *keys: str) -> str:
     if not isinstance(value, str):
         raise SourceError(f"{where}: {key!r} is {shown(value)}, which is no text; write one, in quotes.")
     if not value.strip():
-        raise SourceError(
-            f"{where}: {key!r} is {shown(value)}, which is blank; write a text or remove the line."
-        )
+        raise SourceError(f"{where}: {key!r} is {shown(value)}, which is blank; write a text or remove the line.")
     if _SURROGATE.search(value):
         raise SourceError(f"{where}: {key!r} is {shown(value)}, with half a character in it; write it whole.")
     return value
@@ -151,7 +145,5 @@ def parse_language(where: str, row: Mapping[str, object]) -> str:
     if value is None or value == "":
         return UNKNOWN_LANGUAGE
     if not isinstance(value, str) or not _LANGUAGE_TAG.fullmatch(value):
-        raise SourceError(
-            f"{where}: language {shown(value)} is no BCP 47 tag; write one such as 'en' or 'pt-BR'."
-        )
+        raise SourceError(f"{where}: language {shown(value)} is no BCP 47 tag; write one such as 'en' or 'pt-BR'.")
     return value

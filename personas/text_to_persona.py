@@ -59,9 +59,7 @@ async def text_to_persona(
 
 def _check(verb: str, count: int) -> None:
     if not verb.strip():
-        raise SetupError(
-            f"The verb of Text-to-Persona is {verb!r}; give a word such as read, write, like or dislike."
-        )
+        raise SetupError(f"The verb of Text-to-Persona is {verb!r}; give a word such as read, write, like or dislike.")
     if count < 1:
         raise SetupError(f"The number of people per passage must be 1 or more, but {count} was given.")
 

@@ -42,7 +42,5 @@ def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
 @cache
 def _any_script() -> re.Pattern[str]:
     # `\w` knows no combining marks, and would cut every Hindi word at its vowel signs.
-    marks = "".join(
-        re.escape(c) for c in map(chr, range(0x300, 0x1F000)) if unicodedata.category(c)[0] == "M"
-    )
+    marks = "".join(re.escape(c) for c in map(chr, range(0x300, 0x1F000)) if unicodedata.category(c)[0] == "M")
     return re.compile(rf"(?!\W)[{_UNSPACED}][{marks}]*|[^\W{_UNSPACED}](?:[^\W{_UNSPACED}]|[{marks}])*")

@@ -57,15 +57,11 @@ def load_scenario(path: Path) -> type[Scenario]:
             f'`if __name__ == "__main__":`.'
         ) from error
     except Exception as error:  # a user's script can fail in any way
-        raise SetupError(
-            f"The scenario script {str(path)!r} fails with {type(error).__name__}: {error}."
-        ) from error
+        raise SetupError(f"The scenario script {str(path)!r} fails with {type(error).__name__}: {error}.") from error
     found = list(_scenarios_of(module))
     if len(found) != 1:
         names = ", ".join(scenario.__name__ for scenario in found) or "none"
-        raise SetupError(
-            f"The script {str(path)!r} must define one subclass of Scenario with a name; it has: {names}."
-        )
+        raise SetupError(f"The script {str(path)!r} must define one subclass of Scenario with a name; it has: {names}.")
     return found[0]
 
 

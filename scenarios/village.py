@@ -56,16 +56,12 @@ class VillageSettings(Settings):
     """What can be changed about the village."""
 
     flood_at: int = Field(4, ge=0, description="Step at whose start the flood takes the bridge; 0 for never")
-    ferry_after: int = Field(
-        3, ge=1, description="Steps until a rope ferry brings trade across the water again"
-    )
+    ferry_after: int = Field(3, ge=1, description="Steps until a rope ferry brings trade across the water again")
     reply: float = Field(0.75, ge=0, le=1, description="Chance that somebody who was spoken to answers")
     talk: float = Field(0.5, ge=0, description="Weight of speaking to somebody, when not answering")
     ask: float = Field(0.3, ge=0, description="Weight of a request to the assistant")
     build: float = Field(0.2, ge=0, description="Weight of wishing for a tool")
-    visited: float = Field(
-        0.12, ge=0, le=1, description="Share of the people to whom the player speaks in a step"
-    )
+    visited: float = Field(0.12, ge=0, le=1, description="Share of the people to whom the player speaks in a step")
 
 
 class Village(Scenario):
@@ -103,9 +99,7 @@ class Village(Scenario):
         met = rng.sample(agents, round(self.settings.visited * len(agents)))
         return [Visit(agent, rng.choice(LINES)) for agent in met]
 
-    def offer(
-        self, resident: Resident, observation: Observation, rng: random.Random
-    ) -> tuple[type[Action], ...]:
+    def offer(self, resident: Resident, observation: Observation, rng: random.Random) -> tuple[type[Action], ...]:
         """Whoever was spoken to mostly answers; the others do one of the three things, by weight."""
         if observation.heard and rng.random() < self.settings.reply:
             return (DialogueLine,)

@@ -135,9 +135,7 @@ class Effects:
     def _message(
         self, sender: str, recipient: str, text: str, emission: int | None = None, reply_to: int | None = None
     ) -> rows.MessageRow:
-        message = rows.MessageRow(
-            self._society.next_message(), self._step, sender, recipient, text, emission, reply_to
-        )
+        message = rows.MessageRow(self._society.next_message(), self._step, sender, recipient, text, emission, reply_to)
         self.messages.append(message)
         return message
 

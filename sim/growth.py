@@ -144,9 +144,7 @@ class GrowthJob:
             rng=rng_for(self._seed, "frontier", hop),
         )
         known = {
-            p.id: offer_known(
-                population, p, count=growth.acquaintances, rng=rng_for(self._seed, "known", hop, p.id)
-            )
+            p.id: offer_known(population, p, count=growth.acquaintances, rng=rng_for(self._seed, "known", hop, p.id))
             for p in asked
         }
 
@@ -188,9 +186,7 @@ class GrowthJob:
             return self._growth.fan_out
         first = sum(p.hop == 0 for p in self._population.alive) or 1
         wanted = 4 / 3 * ((self._growth.agents or 0) - first)
-        enough = (
-            f for f in range(2, 20) if first * sum(f**h for h in range(1, self._growth.hops + 1)) >= wanted
-        )
+        enough = (f for f in range(2, 20) if first * sum(f**h for h in range(1, self._growth.hops + 1)) >= wanted)
         return next(enough, 20) if self._growth.agents is not None else 3
 
     def _passages(self, passages: Sequence[Passage]) -> Sequence[Passage]:
@@ -217,9 +213,7 @@ class GrowthJob:
     def _failures(self, hop: int, owners: Sequence[str], answers: Sequence[Found]) -> list[rows.FailureRow]:
         purpose = "persona_to_persona" if hop else "text_to_persona"
         return [
-            rows.FailureRow(
-                "growth", hop, None, None, owner, purpose, answer.outcome, answer.reason, answer.attempts
-            )
+            rows.FailureRow("growth", hop, None, None, owner, purpose, answer.outcome, answer.reason, answer.attempts)
             for owner, answer in zip(owners, answers, strict=True)
             if answer.value is None
         ]

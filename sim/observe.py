@@ -44,9 +44,7 @@ def _seen(key: str, other: "Resident", tie: "Neighbour | None") -> Seen:
     return Seen(key, other.id, tie.described, tie.kind, other.persona.text, tie.called)
 
 
-def _company(
-    society: "Society", resident: "Resident", speakers: list[str]
-) -> list[tuple[str, "Neighbour | None"]]:
+def _company(society: "Society", resident: "Resident", speakers: list[str]) -> list[tuple[str, "Neighbour | None"]]:
     # Whoever spoke comes first, so that they can be answered; chance picks among the rest when there are too many.
     ties: dict[str, Neighbour] = {}
     for tie in society.graph.neighbours(resident.id):

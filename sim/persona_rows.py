@@ -22,9 +22,7 @@ def persona_rows(
             for place, r in enumerate(result.relations, start=relations + 1)
         ),
         *(
-            rows.DuplicateRow(
-                "persona", None, v.persona, v.of, None, None, v.stage, v.similarity, undone=False
-            )
+            rows.DuplicateRow("persona", None, v.persona, v.of, None, None, v.stage, v.similarity, undone=False)
             for v in result.verdicts
         ),
     ]

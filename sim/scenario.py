@@ -36,14 +36,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     neighbours: int = Field(6, ge=0, le=50, description="Neighbours an agent sees in a step, at most")
-    heard: int = Field(
-        4, ge=1, le=50, description="Lines an agent hears in a step, at most; the newest count"
-    )
+    heard: int = Field(4, ge=1, le=50, description="Lines an agent hears in a step, at most; the newest count")
     recalled: int = Field(4, ge=0, le=50, description="Notes that come to an agent's mind in a step, at most")
     memory: int = Field(32, ge=1, description="Notes an agent keeps; the newest count")
-    observation_tokens: int = Field(
-        1200, ge=100, description="Length of an observation in tokens, at most (estimated)"
-    )
+    observation_tokens: int = Field(1200, ge=100, description="Length of an observation in tokens, at most (estimated)")
     answer_tokens: int = Field(1024, ge=16, description="Length of an answer in tokens, at most")
 
 
@@ -100,9 +96,7 @@ class Scenario:
         """What a visiting player says in this step: by default nothing."""
         return ()
 
-    def offer(
-        self, resident: "Resident", observation: Observation, rng: random.Random
-    ) -> tuple[type[Action], ...]:
+    def offer(self, resident: "Resident", observation: Observation, rng: random.Random) -> tuple[type[Action], ...]:
         """What the agent may do in this turn: by default any of `actions`, and the model chooses."""
         return self.actions
 

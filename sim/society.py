@@ -216,9 +216,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         space = Network(nx.Graph(self.graph.nx), layout=None, random=self.random)
         self._residents = {p.id: Resident(self, p, space[p.id]) for p in self.graph.personas}
         if not log.query("SELECT 1 FROM agents LIMIT 1"):
-            log.commit(
-                [rows.AgentRow(agent, place) for place, agent in enumerate(self._residents, start=1)]
-            ).result()
+            log.commit([rows.AgentRow(agent, place) for place, agent in enumerate(self._residents, start=1)]).result()
         restore(self, log)
         self._catch_up()
 

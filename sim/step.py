@@ -68,9 +68,7 @@ def _turns(society: "Society") -> list[Turn]:
         offered = possible_actions(scenario.offer(resident, observation, rng), observation.addressees)
         if offered:
             drawn = derive_seed(seed, "step", world.step, resident.id) >> 32  # endpoints take 31 bits
-            turns.append(
-                Turn(resident, observation, offered, Occasion("step", world.step, resident.id, drawn))
-            )
+            turns.append(Turn(resident, observation, offered, Occasion("step", world.step, resident.id, drawn)))
     return turns
 
 
@@ -85,9 +83,7 @@ async def _decide(society: "Society", mind: Mind, turns: list[Turn]) -> list[Dec
         except RunError:
             raise
         except Exception as error:  # noqa: BLE001 - a mind can be a scenario's own; its fault is this agent's alone
-            return Decision(
-                None, Outcome.MODEL_ERROR, f"The mind failed with {type(error).__name__}: {error}."
-            )
+            return Decision(None, Outcome.MODEL_ERROR, f"The mind failed with {type(error).__name__}: {error}.")
         decision: Decision = decided["decision"]
         return decision
 

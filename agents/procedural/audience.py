@@ -25,10 +25,7 @@ def tongue_of(text: str) -> str:
         if len(re.findall(f"[{span}]", text)) * 3 >= len(re.findall(r"\w", text)) > 0:
             return str(tongue)
     words = [w.lower() for w in tokens(text)]
-    scores = {
-        tongue: sum(w in common.split() for w in words)
-        for tongue, common in data("tongues")["common"].items()
-    }
+    scores = {tongue: sum(w in common.split() for w in words) for tongue, common in data("tongues")["common"].items()}
     best = max(scores, key=lambda tongue: scores[tongue])
     return best if scores[best] else "English"
 
@@ -91,9 +88,7 @@ class Audience:
         rng = self.rng
         quotes = quotable(self.passage) if self.tongue != "English" else ()
         themes = pool("lives", "themes", "foreign" if quotes else self.verb)
-        topic = (
-            rng.choice(self.topics[:12]) if self.topics else rng.choice(lexicon().domains[role.domain].topics)
-        )
+        topic = rng.choice(self.topics[:12]) if self.topics else rng.choice(lexicon().domains[role.domain].topics)
         values = {
             "topic": _OWNER.sub("the ", topic),
             "tongue": self.tongue,

@@ -22,8 +22,7 @@ _COUNT = re.compile(
     re.IGNORECASE,
 )
 _NUMBERS = {
-    w: n
-    for n, w in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)
+    w: n for n, w in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)
 }
 _AGES = {"child": (7, 13), "young": (16, 27), "adult": (30, 60), "old": (64, 88)}
 _SPOKEN = ("text", "message", "line", "content", "utterance", "body", "reply")

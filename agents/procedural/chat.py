@@ -82,23 +82,16 @@ class ProceduralModel(BaseChatModel):
         return _answer(messages, stop, kwargs)
 
 
-def _answer(
-    messages: Sequence[BaseMessage], stop: list[str] | None, options: Mapping[str, Any]
-) -> ChatResult:
+def _answer(messages: Sequence[BaseMessage], stop: list[str] | None, options: Mapping[str, Any]) -> ChatResult:
 
-    told = [
-        (_ROLES.get(m.type, m.type), m.content if isinstance(m.content, str) else str(m.text))
-        for m in messages
-    ]
+    told = [(_ROLES.get(m.type, m.type), m.content if isinstance(m.content, str) else str(m.text)) for m in messages]
     tools = [t["function"] for t in options.get("tools") or () if "function" in t]
     rng = _dice(told, options)
     author = Author(rng, read_situation(told))
     chosen = _tool(rng, tools, options.get("tool_choice"), messages)
     if chosen is not None:
         arguments = fill_schema(chosen.get("parameters") or {"type": "object", "properties": {}}, rng, author)
-        call = ToolCall(
-            name=chosen["name"], args=arguments, id=f"call_{rng.getrandbits(96):024x}", type="tool_call"
-        )
+        call = ToolCall(name=chosen["name"], args=arguments, id=f"call_{rng.getrandbits(96):024x}", type="tool_call")
         return _result(told, to_json(arguments), "", [call])
     text = _written(rng, author, options.get("response_format"))
     for mark in stop or ():

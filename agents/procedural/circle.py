@@ -86,11 +86,7 @@ class Circle:
             for kind in usable
             for tie in lexicon().ties.get(kind, ())
             if (tie.who == ("any",) and tie.label not in self.labels and other.stage in self._stages(tie))
-            or (
-                kind == "work"
-                and tie.label in ("colleague", "shift partner")
-                and tie.label not in self.labels
-            )
+            or (kind == "work" and tie.label in ("colleague", "shift partner") and tie.label not in self.labels)
         ]
         if not options:
             return None

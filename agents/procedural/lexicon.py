@@ -17,9 +17,7 @@ _WORD = re.compile(r"[a-z][a-z'-]+")
 
 def split(text: str) -> tuple[str, ...]:
     """The entries of a list written with bars or line by line."""
-    return tuple(
-        entry.strip() for entry in re.split(r"[|\n]", text) if entry.strip() and not entry.startswith("#")
-    )
+    return tuple(entry.strip() for entry in re.split(r"[|\n]", text) if entry.strip() and not entry.startswith("#"))
 
 
 @dataclass(frozen=True, slots=True)

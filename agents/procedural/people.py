@@ -43,8 +43,7 @@ def draw_role(rng: random.Random, stage: str, gender: str = "any", domain: str |
     roles = [
         role
         for role in lexicon().roles.values()
-        if (stage in role.ages and gender in (role.gender, "any"))
-        or (stage in role.ages and role.gender == "any")
+        if (stage in role.ages and gender in (role.gender, "any")) or (stage in role.ages and role.gender == "any")
     ]
     near = [role for role in roles if role.domain == domain]
     return rng.choice(near or roles)

@@ -141,10 +141,7 @@ class Scene:
 
     def _news(self) -> str | None:
         clauses = [
-            s.rstrip(".!?")
-            for item in self.situation.news[-2:]
-            for s in sentences(item)[:2]
-            if not s.endswith("?")
+            s.rstrip(".!?") for item in self.situation.news[-2:] for s in sentences(item)[:2] if not s.endswith("?")
         ]
         fitting = tuple(c for c in clauses if 2 < len(c.split()) <= _CLAUSE)
         clause = self.pick(fitting)
@@ -169,11 +166,7 @@ class Scene:
 
     def _spot(self) -> str | None:
         places = places_of(self.situation.world)
-        return (
-            self.pick(places)
-            if places and self.rng.random() < 0.75
-            else self.pick(entries("talk", "pools", "spot"))
-        )
+        return self.pick(places) if places and self.rng.random() < 0.75 else self.pick(entries("talk", "pools", "spot"))
 
 
 def _mine(label: str) -> str:

@@ -55,9 +55,7 @@ def _known(lowered: list[str]) -> list[str]:
     while at < len(lowered):
         for phrase in lexicon().phrases.get(lowered[at], ()):
             if tuple(lowered[at : at + len(phrase)]) == phrase and " ".join(phrase) not in lexicon().stop:
-                owner = (
-                    _TURNED.get(lowered[at - 1]) if at and lowered[at - 1] in ("my", "your", "our") else None
-                )
+                owner = _TURNED.get(lowered[at - 1]) if at and lowered[at - 1] in ("my", "your", "our") else None
                 found.append(f"{owner} {' '.join(phrase)}" if owner else " ".join(phrase))
                 at += len(phrase) - 1
                 break

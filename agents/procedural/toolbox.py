@@ -55,11 +55,7 @@ def wished_tool(rng: random.Random, situation: Situation) -> dict[str, Any]:
     scene = Scene(rng, situation)
     frames = _frames()
     first = stable_number(situation.persona) % len(frames)
-    at = (
-        rng.randrange(len(frames))
-        if situation.step is None
-        else first + situation.step + 7 * situation.revisions
-    )
+    at = rng.randrange(len(frames)) if situation.step is None else first + situation.step + 7 * situation.revisions
     frame = frames[at % len(frames)]
     verb, tail = rng.choice(frame.verbs), rng.choice(frame.tails)
     purpose = polished(_said(rng.choice(frame.purposes), scene))

@@ -61,11 +61,7 @@ class Voice:
         scene = Scene(self.rng, self.situation)
         for name in ("news", "matter", "memory"):
             scene(name)
-        return (
-            among.say(self.rng, scene)
-            or pool("voice", "any", "phrase").say(self.rng, scene)
-            or "Nothing to add."
-        )
+        return among.say(self.rng, scene) or pool("voice", "any", "phrase").say(self.rng, scene) or "Nothing to add."
 
     def _pool(self, name: str, description: str, longest: int | None) -> Pool:
         for words in (_words_of(name)[::-1], _words_of(description)):

@@ -177,9 +177,7 @@ def _edges(kind: str, ties: Sequence[Tie], positions: Mapping[str, Position]) ->
     }
 
 
-def _nodes(
-    hop: int, people: Sequence[Resident], at: Mapping[str, Position], society: Society
-) -> dict[str, Any]:
+def _nodes(hop: int, people: Sequence[Resident], at: Mapping[str, Position], society: Society) -> dict[str, Any]:
     shrunk = min(1.0, max(0.4, (300 / len(society.residents)) ** 0.5))
     return {
         "type": "scatter",

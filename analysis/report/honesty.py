@@ -84,8 +84,7 @@ def read_honesty(run: Queryable, summary: Summary) -> Honesty:
 def _made_by(summary: Summary) -> tuple[str, str]:
     if not summary.is_language_model:
         return (
-            "No language model wrote this: "
-            f"the text is by the procedural stand-in, \u201c{summary.model}\u201d.",
+            f"No language model wrote this: the text is by the procedural stand-in, \u201c{summary.model}\u201d.",
             "It fills forms from word lists, by rule and seed. Nothing here says anything about people, "
             "about society, or about what a language model would have written.",
         )

@@ -37,9 +37,7 @@ def _draw(part: Any, nodes: list[str], seed: int) -> Points:
     if len(nodes) <= STRESS_AT_MOST:
         placed = nx.kamada_kawai_layout(ordered)
     else:
-        placed = nx.spring_layout(
-            ordered, seed=seed, iterations=40, method="force", k=1.6 / len(nodes) ** 0.5
-        )
+        placed = nx.spring_layout(ordered, seed=seed, iterations=40, method="force", k=1.6 / len(nodes) ** 0.5)
     points = np.array([placed[node] for node in nodes], dtype=np.float64)
     points -= points.mean(axis=0)
     reach = np.hypot(*points.T).max()

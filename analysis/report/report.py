@@ -100,9 +100,7 @@ def _notice(summary: Summary, run_file: str) -> str:
         return f"This run was interrupted: {done}. To go on: populace resume {run_file}"
     if summary.status == "failed":
         reason = (summary.reason or "no reason was recorded").rstrip(".")
-        return (
-            f"This run failed ({reason}): {done}. What was done stays; to go on: populace resume {run_file}"
-        )
+        return f"This run failed ({reason}): {done}. What was done stays; to go on: populace resume {run_file}"
     return "" if summary.steps else "No step is complete in this run, so nothing was said."
 
 

@@ -70,9 +70,7 @@ def chart_emissions(run: Queryable, kinds: Sequence[str]) -> Chart | None:
             yaxis=axis("emissions (number)", rangemode="tozero"),
             **_marked(_interventions(run)),
         ),
-        legend=[
-            LegendEntry(k, f"var(--c{n % 10})", _FILLS[n % 8] or "solid", (n,)) for n, k in enumerate(kinds)
-        ],
+        legend=[LegendEntry(k, f"var(--c{n % 10})", _FILLS[n % 8] or "solid", (n,)) for n, k in enumerate(kinds)],
         legend_title="Kind",
         headings=("step", *kinds),
         rows=[(step, *(counts.get((step, kind), 0) for kind in kinds)) for step in steps],
@@ -95,9 +93,7 @@ def _bars(n: int, kind: str, steps: Sequence[int], counts: dict[tuple[int, str],
 
 def chart_novelty(run: Queryable, kinds: Sequence[str]) -> Chart | None:
     """Lines of the share of emissions that repeat nothing, by kind over steps; None before the first step."""
-    rows = run.query(
-        "SELECT step, kind, emitted, near_duplicates, share_new FROM novelty ORDER BY step, kind"
-    ).rows
+    rows = run.query("SELECT step, kind, emitted, near_duplicates, share_new FROM novelty ORDER BY step, kind").rows
     if not rows:
         return None
     return Chart(
@@ -111,9 +107,7 @@ def chart_novelty(run: Queryable, kinds: Sequence[str]) -> Chart | None:
             yaxis=axis("new (% of emissions)", tickformat=".0%", range=[-0.02, 1.04]),
             **_marked(_interventions(run)),
         ),
-        legend=[
-            LegendEntry(k, f"var(--c{n % 10})", _SYMBOLS[n % 8], (n,), "symbol") for n, k in enumerate(kinds)
-        ],
+        legend=[LegendEntry(k, f"var(--c{n % 10})", _SYMBOLS[n % 8], (n,), "symbol") for n, k in enumerate(kinds)],
         legend_title="Kind",
         headings=("step", "kind", "emitted", "near-duplicates", "new"),
         rows=[(s, kind, emitted, near, f"{new:.1%}") for s, kind, emitted, near, new in rows],
@@ -140,9 +134,7 @@ def _line(n: int, kind: str, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
 
 def chart_measures(run: Queryable) -> list[Chart]:
     """One line over steps for each of the first few measures of the scenario, by name."""
-    names = [
-        n for (n,) in run.query("SELECT DISTINCT name FROM measures ORDER BY name LIMIT ?", [MEASURES]).rows
-    ]
+    names = [n for (n,) in run.query("SELECT DISTINCT name FROM measures ORDER BY name LIMIT ?", [MEASURES]).rows]
     marks = _interventions(run)
     return [_measure(place, name, run, marks) for place, name in enumerate(names)]
 

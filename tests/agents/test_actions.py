@@ -21,10 +21,7 @@ TOOL = {
 
 
 def test_one_action_is_asked_for_as_it_is_and_several_in_an_envelope() -> None:
-    assert (
-        answer_schema((Instruction,), ()).validate({"kind": "instruction", "text": "Help."}).name
-        == "instruction"
-    )
+    assert answer_schema((Instruction,), ()).validate({"kind": "instruction", "text": "Help."}).name == "instruction"
     several = answer_schema((Instruction, ToolSpec), ())
     assert several.validate({"action": TOOL}).name == "tool"
     with pytest.raises(ValueError, match='the one key "action"'):

@@ -18,7 +18,8 @@ from populace.personas.model import AnswerSchema, Outcome
     ("refused", "learnt"),
     [
         (["no_bounds"], FormKind.PLAIN),
-        (["no_json_schema"], FormKind.JSON), (["no_json_schema", "no_json_object"], FormKind.PROMPT),
+        (["no_json_schema"], FormKind.JSON),
+        (["no_json_schema", "no_json_object"], FormKind.PROMPT),
     ],
 )
 async def test_the_form_falls_to_what_the_endpoint_takes(

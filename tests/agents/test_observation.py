@@ -6,9 +6,7 @@ def crowded() -> Observation:
         agent="a",
         persona="A baker.",
         task="It is step 1.",
-        neighbours=tuple(
-            Seen(f"n{i}", f"id{i}", "daughter", "kinship", "A nurse. " * 40) for i in range(1, 7)
-        ),
+        neighbours=tuple(Seen(f"n{i}", f"id{i}", "daughter", "kinship", "A nurse. " * 40) for i in range(1, 7)),
         heard=(Heard("n1", "Is there bread?", 1),),
         news=("The bridge is out.",),
         memories=tuple(f"note {i} " * 20 for i in range(8)),
@@ -49,7 +47,5 @@ def test_the_player_can_be_spoken_to_only_when_the_player_spoke() -> None:
 
 
 def test_a_long_text_of_one_neighbour_is_shortened() -> None:
-    long = Observation(
-        "a", "A baker.", "", neighbours=(Seen("n1", "b", "friend", "friendship", "x" * 5_000),)
-    )
+    long = Observation("a", "A baker.", "", neighbours=(Seen("n1", "b", "friend", "friendship", "x" * 5_000),))
     assert len(long.text) < 600

@@ -139,9 +139,9 @@ def test_tools_are_called_with_arguments_of_their_schema() -> None:
     ids=["name", "object"],
 )
 def test_a_tool_chosen_by_the_caller_is_the_one_that_is_called(choice: Any) -> None:
-    assert {
-        ask(ASKED, tools=[WEATHER, CALL], tool_choice=choice, seed=s).tool_calls[0]["name"] for s in range(5)
-    } == {"call_doctor"}
+    assert {ask(ASKED, tools=[WEATHER, CALL], tool_choice=choice, seed=s).tool_calls[0]["name"] for s in range(5)} == {
+        "call_doctor"
+    }
 
 
 def test_no_tool_is_called_when_none_may_be_or_when_its_result_is_there() -> None:

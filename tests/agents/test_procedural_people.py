@@ -19,9 +19,7 @@ from populace.personas.persona import RelationKind
 from populace.personas.prompt import RenderedPrompt, fence, load_prompt
 
 KINDS = [str(kind) for kind in RelationKind]
-FERRY = (
-    "The ferry crosses twice a day. When the engine fails, the island waits, and the mechanic is sent for."
-)
+FERRY = "The ferry crosses twice a day. When the engine fails, the island waits, and the mechanic is sent for."
 BAKER = "A night-shift baker in her fifties who worries about an oven that loses heat."
 GIRL = "A nine-year-old schoolgirl who walks an hour to school along the dyke."
 
@@ -44,15 +42,11 @@ def ask(prompt: RenderedPrompt, schema: dict[str, Any], seed: int) -> Any:
     asked: list[BaseMessage] = [kinds[role](text) for role, text in prompt.messages]
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": True}}
     return json.loads(
-        str(
-            ProceduralModel()._generate(asked, response_format=form, seed=seed).generations[0].message.content
-        )
+        str(ProceduralModel()._generate(asked, response_format=form, seed=seed).generations[0].message.content)
     )
 
 
-def readers(
-    passage: str, verb: str = "read", count: int = 2, grain: str = "specific", seed: int = 0
-) -> list[str]:
+def readers(passage: str, verb: str = "read", count: int = 2, grain: str = "specific", seed: int = 0) -> list[str]:
     prompt = load_prompt("populace.personas", "text_to_persona")
     rendered = prompt.render(
         passage=fence("passage", passage),
@@ -80,9 +74,7 @@ def circle(persona: str, count: int = 3, seed: int = 0, known: Sequence[str] = (
         count=str(count),
         language="English",
     )
-    relations: list[dict[str, str]] = ask(rendered, several("relations", closed(**entry), count), seed)[
-        "relations"
-    ]
+    relations: list[dict[str, str]] = ask(rendered, several("relations", closed(**entry), count), seed)["relations"]
     return relations
 
 
@@ -138,9 +130,7 @@ def test_a_passage_calls_to_mind_people_of_its_own_trade() -> None:
     assert len({portrait_of(text).role.name for text in people}) > 5
 
 
-@pytest.mark.parametrize(
-    ("verb", "told"), [("write", "notebook"), ("like", "love"), ("dislike", "enough of")]
-)
+@pytest.mark.parametrize(("verb", "told"), [("write", "notebook"), ("like", "love"), ("dislike", "enough of")])
 def test_the_verb_of_the_question_is_heeded(verb: str, told: str) -> None:
     assert told in " ".join(text for seed in range(25) for text in readers(FERRY, verb, seed=seed))
 
@@ -231,14 +221,11 @@ def test_people_who_already_live_there_are_taken_up_at_times() -> None:
 def test_every_role_is_complete_and_every_tie_leads_to_roles_there_are() -> None:
     known = lexicon()
     generic = {"any", "same", "apprentice"}
-    ties = [t for d in known.domains.values() for t in d.ties] + [
-        t for group in known.ties.values() for t in group
-    ]
+    ties = [t for d in known.domains.values() for t in d.ties] + [t for group in known.ties.values() for t in group]
     assert len(known.roles) >= 150
     assert {role.domain for role in known.roles.values()} == known.domains.keys()
     assert all(
-        r.places and len(r.things) >= 3 and len(r.does) >= 3 and r.worries and r.knows
-        for r in known.roles.values()
+        r.places and len(r.things) >= 3 and len(r.does) >= 3 and r.worries and r.knows for r in known.roles.values()
     )
     assert {name for tie in ties for name in tie.who} <= generic | known.roles.keys()
     assert {tie.kind for tie in ties} == set(KINDS)

@@ -18,9 +18,7 @@ from populace.agents.procedural.portrait import portrait_of
 from populace.agents.procedural.situation import read_situation
 from populace.personas.prompt import fence, load_prompt
 
-WORLD = (
-    "A village of boats. The square lies by the harbour, near the chapel, and everybody meets on the quay."
-)
+WORLD = "A village of boats. The square lies by the harbour, near the chapel, and everybody meets on the quay."
 BAKER = "A night-shift baker who bakes three hundred loaves before dawn and worries about a cold oven."
 DAUGHTER = Seen("n1", "a1", "daughter", "kinship", "A nursing student who practises injections on oranges.")
 MILLER = Seen("n2", "a2", "supplier", "trade", "A miller who grinds heritage wheat for bakers nearby.")
@@ -46,9 +44,7 @@ def turn(view: Observation, *offered: type[Action], seed: int = 0, step: int = 3
     schema = answer_schema(offered, view.addressees)
     form = {"name": schema.name, "schema": dict(schema.json_schema), "strict": True}
     asked = messages(view, step)
-    answer = ProceduralModel()._generate(
-        asked, response_format={"type": "json_schema", "json_schema": form}, seed=seed
-    )
+    answer = ProceduralModel()._generate(asked, response_format={"type": "json_schema", "json_schema": form}, seed=seed)
     return schema.validate(json.loads(str(answer.generations[0].message.content)))
 
 
@@ -127,8 +123,7 @@ def test_a_conversation_keeps_to_its_speakers_own_trades() -> None:
     said = " ".join(turn(view_of(), DialogueLine, seed=seed).text for seed in range(25)).lower()
     assert any(thing in said for thing in lexicon().roles["night-shift baker"].things)
     assert any(
-        thing in said
-        for thing in (*lexicon().roles["miller"].things, *lexicon().roles["nursing student"].things)
+        thing in said for thing in (*lexicon().roles["miller"].things, *lexicon().roles["nursing student"].things)
     )
 
 
@@ -156,10 +151,7 @@ def test_requests_come_from_the_persons_trade() -> None:
 
 
 def test_tools_of_a_thousand_people_have_names_of_their_own() -> None:
-    names = [
-        turn(view_of(who, neighbours=()), ToolSpec, seed=seed).tool_name
-        for seed, who in enumerate(people(1000))
-    ]
+    names = [turn(view_of(who, neighbours=()), ToolSpec, seed=seed).tool_name for seed, who in enumerate(people(1000))]
     assert len(set(names)) >= 950
 
 

@@ -119,9 +119,7 @@ class Village:
         self.run.fill("agents", [[persona, n + 1] for n, persona in enumerate(self.ids)])
         for hop in range(3):
             later = NOON + timedelta(seconds=hop)
-            self.run.fill(
-                "growth", [[hop, 10, 0, 20, hop, 20, later, later + timedelta(seconds=1), f"g{hop}"]]
-            )
+            self.run.fill("growth", [[hop, 10, 0, 20, hop, 20, later, later + timedelta(seconds=1), f"g{hop}"]])
 
     def live(self) -> None:
         for step in range(1, self.steps + 1):
@@ -135,9 +133,7 @@ class Village:
             at = NOON + timedelta(seconds=10 * step)
             state = json.dumps({"news": []})
             acted = len(self.ids) - 1
-            self.run.fill(
-                "steps", [[step, acted + 1, acted, 1, state, at, at + timedelta(seconds=2), f"s{step}"]]
-            )
+            self.run.fill("steps", [[step, acted + 1, acted, 1, state, at, at + timedelta(seconds=2), f"s{step}"]])
             self.run.fill("measures", [[step, "lines_spoken", float(len(said))]])
 
     def act(self, step: int, persona: str, said: dict[str, tuple[int, str]]) -> None:

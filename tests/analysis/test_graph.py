@@ -36,9 +36,7 @@ def test_everybody_is_drawn_and_near_duplicates_are_followed(lived: Queryable) -
     assert (last, first) in taught
 
 
-def test_a_big_society_is_cut_around_the_best_connected(
-    lived: Queryable, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_big_society_is_cut_around_the_best_connected(lived: Queryable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph_module, "GRAPH_PEOPLE", 59)
     monkeypatch.setattr(graph_module, "GRAPH_SAMPLE", 20)
     society = read_society(lived)

@@ -16,9 +16,7 @@ def test_every_question_has_at_most_five_rows_of_short_text(question: Question, 
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: q.name)
-def test_an_empty_run_answers_without_rows_and_says_what_that_means(
-    question: Question, make_run: Any
-) -> None:
+def test_an_empty_run_answers_without_rows_and_says_what_that_means(question: Question, make_run: Any) -> None:
     assert ask(make_run(upto="header"), question).rows == []
     assert question.no_rows.endswith(".")
 
@@ -36,9 +34,7 @@ def test_dialogue_by_kind_adds_up_to_all_lines(lived: Queryable) -> None:
 
 def test_lines_to_a_visitor_have_no_relation(make_run: Any) -> None:
     run = make_run(people=12, upto="growth")
-    run.fill(
-        "messages", [[1, 1, "player", run.query("SELECT agent FROM agents").rows[0][0], "Hello?", None, None]]
-    )
+    run.fill("messages", [[1, 1, "player", run.query("SELECT agent FROM agents").rows[0][0], "Hello?", None, None]])
     assert ask(run, BY_NAME["kinds"]).rows == [("visitor or stranger", 1, 100.0, 1, 1.0)]
 
 

@@ -102,8 +102,7 @@ def test_a_browser_loads_nothing(odd: Page, odd_html: str) -> None:
     loading = [
         (tag, attrs)
         for tag, attrs in odd.tags
-        if tag in ("link", "img", "iframe", "object", "embed", "base", "audio", "video", "source")
-        or "src" in attrs
+        if tag in ("link", "img", "iframe", "object", "embed", "base", "audio", "video", "source") or "src" in attrs
     ]
     assert loading == []
     assert all(str(attrs["href"]).startswith("#") for _, attrs in odd.tags if "href" in attrs)
@@ -117,9 +116,7 @@ def test_charts_use_no_trace_that_fetches_maps(odd: Page) -> None:
 
 
 def test_the_policy_lets_only_the_two_own_scripts_run(odd: Page) -> None:
-    (policy,) = [
-        attrs["content"] for _, attrs in odd.tags if attrs.get("http-equiv") == "Content-Security-Policy"
-    ]
+    (policy,) = [attrs["content"] for _, attrs in odd.tags if attrs.get("http-equiv") == "Content-Security-Policy"]
     hashes = [b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in odd.runnable()]
     assert re.findall(r"'sha256-([^']+)'", str(policy)) == hashes
     assert str(policy).startswith("default-src 'none'; script-src 'sha256-")

@@ -18,11 +18,7 @@ def test_each_step_shows_a_few_and_says_of_how_many(lived: Queryable) -> None:
 
 
 def test_no_conversation_is_shown_twice(lived: Queryable) -> None:
-    first = [
-        (line.step, line.text)
-        for page in read_steps(lived)
-        for line in (t.lines[0] for t in page.conversations)
-    ]
+    first = [(line.step, line.text) for page in read_steps(lived) for line in (t.lines[0] for t in page.conversations)]
     assert first
     assert len(first) == len(set(first))
 
@@ -45,9 +41,7 @@ def test_a_tool_is_taken_apart_into_its_parameters(lived: Queryable) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "payload", ["[1]", '"text"', "null", '{"name": "x", "parameters": {"properties": 3}}']
-)
+@pytest.mark.parametrize("payload", ["[1]", '"text"', "null", '{"name": "x", "parameters": {"properties": 3}}'])
 def test_a_kind_of_the_scenarios_own_may_hold_anything(payload: str, make_run: Any) -> None:
     run = make_run(people=12, steps=1)
     agent = run.query("SELECT agent FROM agents").rows[0][0]

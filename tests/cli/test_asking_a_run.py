@@ -96,9 +96,7 @@ def test_a_report_is_written_beside_the_run(ask: Ask, folder: Path, run_file: Pa
         (".", ("'.' is a folder", "'report.html'")),
     ],
 )
-def test_a_report_is_written_over_nothing_else(
-    ask: Ask, run_file: Path, out: str, words: tuple[str, ...]
-) -> None:
+def test_a_report_is_written_over_nothing_else(ask: Ask, run_file: Path, out: str, words: tuple[str, ...]) -> None:
     ask("report", run_file, "--out", out).complains(2, *words)
     assert ask("sql", run_file, "FROM runs").code == 0
 

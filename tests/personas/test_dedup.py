@@ -12,9 +12,7 @@ from populace.personas.dedup import THRESHOLD, Match, NearDuplicates, _Sketch
 from populace.personas.minhash import PERMUTATIONS, signature
 from populace.personas.words import jaccard, words
 
-BAKER = (
-    "a night shift baker who kneads dough for three hospitals before the city wakes up every single morning"
-)
+BAKER = "a night shift baker who kneads dough for three hospitals before the city wakes up every single morning"
 TEXTS = [
     "",
     "...",
@@ -135,9 +133,7 @@ def test_finding_adds_nothing() -> None:
 
 def test_every_later_copy_is_reported_against_the_original() -> None:
     index = NearDuplicates[str]()
-    matches = [
-        index.add(key, text) for key, text in [("1", BAKER), ("2", f"{BAKER} too"), ("3", f"{BAKER} too")]
-    ]
+    matches = [index.add(key, text) for key, text in [("1", BAKER), ("2", f"{BAKER} too"), ("3", f"{BAKER} too")]]
     assert [m and m.key for m in matches] == [None, "1", "1"]
     assert len(index) == 1
 

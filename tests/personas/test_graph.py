@@ -7,9 +7,7 @@ from populace.personas.errors import SetupError
 from populace.personas.graph import Neighbour, PersonaGraph
 from populace.personas.persona import Persona, Relation, RelationKind
 
-NURSE, PATIENT, TWIN, PORTER = (
-    Persona(f"A {who}.", hop=n) for n, who in enumerate(["nurse", "boy", "lad", "porter"])
-)
+NURSE, PATIENT, TWIN, PORTER = (Persona(f"A {who}.", hop=n) for n, who in enumerate(["nurse", "boy", "lad", "porter"]))
 EVERYBODY = (NURSE, PATIENT, TWIN, PORTER)
 CARE = RelationKind.CARE
 
@@ -30,9 +28,7 @@ def test_both_ends_of_a_relation_see_it_in_words_of_their_own() -> None:
 
 
 def test_neighbours_come_in_the_order_of_their_relations() -> None:
-    graph = PersonaGraph.build(
-        EVERYBODY, [relation(PORTER, NURSE), relation(NURSE, PATIENT), relation(TWIN, NURSE)]
-    )
+    graph = PersonaGraph.build(EVERYBODY, [relation(PORTER, NURSE), relation(NURSE, PATIENT), relation(TWIN, NURSE)])
     assert [n.id for n in graph.neighbours(NURSE.id)] == [PORTER.id, PATIENT.id, TWIN.id]
 
 
@@ -44,9 +40,7 @@ def test_a_near_duplicate_gives_way_to_the_one_it_repeats() -> None:
 
 
 def test_a_chain_of_near_duplicates_leads_to_its_end() -> None:
-    graph = PersonaGraph.build(
-        EVERYBODY, [relation(NURSE, PORTER)], [verdict(PORTER, TWIN), verdict(TWIN, PATIENT)]
-    )
+    graph = PersonaGraph.build(EVERYBODY, [relation(NURSE, PORTER)], [verdict(PORTER, TWIN), verdict(TWIN, PATIENT)])
     assert [n.id for n in graph.neighbours(NURSE.id)] == [PATIENT.id]
     assert len(graph) == 2
 
@@ -71,9 +65,7 @@ def test_a_pair_may_hold_several_relations_but_none_twice() -> None:
 def test_the_networkx_graph_carries_the_attributes() -> None:
     graph = PersonaGraph.build(EVERYBODY, [relation(NURSE, PATIENT)])
     assert graph.nx.nodes[PATIENT.id] == {"text": "A boy.", "hop": 1}
-    assert list(graph.nx.edges(data=True)) == [
-        (NURSE.id, PATIENT.id, {"kind": CARE, "label": "patient", "hop": 1})
-    ]
+    assert list(graph.nx.edges(data=True)) == [(NURSE.id, PATIENT.id, {"kind": CARE, "label": "patient", "hop": 1})]
 
 
 def test_a_persona_is_found_by_its_id() -> None:
@@ -103,9 +95,7 @@ def test_verdicts_in_a_circle_are_refused() -> None:
 )
 def test_every_relation_is_seen_from_both_ends(pairs: list[tuple[int, int]], repeats: dict[int, int]) -> None:
     people = [Persona(f"Person {n}.") for n in range(20)]
-    verdicts = [
-        verdict(people[later], people[earlier]) for later, earlier in repeats.items() if earlier < later
-    ]
+    verdicts = [verdict(people[later], people[earlier]) for later, earlier in repeats.items() if earlier < later]
     graph = PersonaGraph.build(people, [relation(people[a], people[b]) for a, b in pairs], verdicts)
     seen = {(p.id, n.id, n.outgoing) for p in graph.personas for n in graph.neighbours(p.id)}
     assert seen == {(b, a, not outgoing) for a, b, outgoing in seen}

@@ -37,9 +37,7 @@ def seeds(count: int, *, hop: int = 0) -> list[Persona]:
 def grown(answers: list[list[tuple[int, str]]], limit: int | None = None) -> Population:
     start = seeds(6)
     population = Population(start)
-    absorb(
-        population, [[relative(start[by], Persona(text)) for by, text in found] for found in answers], limit
-    )
+    absorb(population, [[relative(start[by], Persona(text)) for by, text in found] for found in answers], limit)
     return population
 
 
@@ -78,9 +76,7 @@ def test_the_same_relation_counts_once_and_none_leads_to_oneself() -> None:
 
 def test_equal_text_from_two_parents_closes_a_circle() -> None:
     population = Population([BAKER, MILLER])
-    result = absorb(
-        population, [[relative(BAKER, Persona("A carter."))], [relative(MILLER, Persona("A carter."))]]
-    )
+    result = absorb(population, [[relative(BAKER, Persona("A carter."))], [relative(MILLER, Persona("A carter."))]])
     assert (result.born, len(result.relations)) == (1, 2)
     assert len(population.graph().neighbours(result.personas[0].id)) == 2
 
@@ -141,9 +137,7 @@ def test_a_limit_is_spread_evenly_over_the_hops() -> None:
 def test_relations_that_lead_to_nobody_new_are_made_up_for() -> None:
     start = seeds(20)
     population = Population(start)
-    absorb(
-        population, [[relative(p, Persona(f"{p.id} child", hop=1)), relative(p, start[0])] for p in start[1:]]
-    )
+    absorb(population, [[relative(p, Persona(f"{p.id} child", hop=1)), relative(p, start[0])] for p in start[1:]])
     assert len(population) == 39
     assert len(plan_hop(population, hop=2, hops=3, limit=47, fan_out=2, rng=random.Random(1))) == 4
 
@@ -167,10 +161,7 @@ def test_a_society_comes_within_two_of_its_limit_where_a_third_of_the_relations_
     for hop in range(1, hops + 1):
         asked = plan_hop(population, hop=hop, hops=hops, limit=limit, fan_out=4, rng=rng)
         news = [[(p, Persona(f"{p.id} child{n}", hop=hop)) for n in range(4)] for p in asked]
-        met = [
-            [relative(p, new if rng.random() < 2 / 3 else rng.choice(asked)) for p, new in some]
-            for some in news
-        ]
+        met = [[relative(p, new if rng.random() < 2 / 3 else rng.choice(asked)) for p, new in some] for some in news]
         absorb(population, met, limit)
     assert limit - 2 <= len(population) <= limit
 

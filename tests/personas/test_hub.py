@@ -127,9 +127,7 @@ def test_relations_follow_their_people_to_new_ids(database: MakeDatabase) -> Non
 
 
 def test_an_unknown_kind_is_other_and_keeps_its_label(database: MakeDatabase) -> None:
-    path = database(
-        people((7, "A nurse"), (8, "A cook")), ties((7, 8, "feud", "sworn foe"), (8, 7, "feud", ""))
-    )
+    path = database(people((7, "A nurse"), (8, "A cook")), ties((7, 8, "feud", "sworn foe"), (8, 7, "feud", "")))
     assert [(tie.kind, tie.label) for tie in read_hub(path).relations] == [
         ("other", "sworn foe"),
         ("other", "feud"),
@@ -164,9 +162,7 @@ def test_near_duplicates_are_left_out_and_their_ties_move(database: MakeDatabase
     )
     hub = read_hub(path)
     assert [persona.text for persona in hub.personas] == ["A nurse", "A cook"]
-    assert [(tie.source, tie.target) for tie in hub.relations] == [
-        (content_id("A cook"), content_id("A nurse"))
-    ]
+    assert [(tie.source, tie.target) for tie in hub.relations] == [(content_id("A cook"), content_id("A nurse"))]
 
 
 def test_the_parent_of_a_child_moves_with_the_parent(database: MakeDatabase) -> None:
@@ -203,9 +199,7 @@ def test_the_parent_of_a_child_moves_with_the_parent(database: MakeDatabase) -> 
         ((people(("n", "N")), "CREATE TABLE relations AS SELECT 'n' AS a"), "names nobody under 'source'"),
     ],
 )
-def test_a_database_that_is_no_hub_is_refused(
-    database: MakeDatabase, statements: tuple[str, ...], said: str
-) -> None:
+def test_a_database_that_is_no_hub_is_refused(database: MakeDatabase, statements: tuple[str, ...], said: str) -> None:
     assert said in complaint(database(*statements))
 
 

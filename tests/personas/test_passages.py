@@ -121,9 +121,7 @@ def test_a_long_text_without_spaces_is_cut_behind_a_sentence(tmp_path: Path) -> 
 
 
 def test_a_piece_of_a_long_paragraph_is_placed_by_its_own_line(tmp_path: Path) -> None:
-    path = written(
-        tmp_path, "notes.txt", "\n".join(f"line-{number:04}-{'x' * 60}" for number in range(1, 101))
-    )
+    path = written(tmp_path, "notes.txt", "\n".join(f"line-{number:04}-{'x' * 60}" for number in range(1, 101)))
     for passage in read_passages(path):
         assert passage.source == f"notes.txt:{int(passage.text[5:9])}"
 
@@ -196,8 +194,6 @@ def test_a_wrong_encoding_is_answered_with_the_byte(tmp_path: Path) -> None:
     assert "byte 6, on line 2, is 0xE9; save it as UTF-8." in message
 
 
-@pytest.mark.parametrize(
-    ("content", "said"), [("café".encode("utf-16"), "UTF-16"), (b"PK\0\3", "byte 2 is NUL")]
-)
+@pytest.mark.parametrize(("content", "said"), [("café".encode("utf-16"), "UTF-16"), (b"PK\0\3", "byte 2 is NUL")])
 def test_what_is_not_text_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
     assert said in complaint(written(tmp_path, "a.txt", content))

@@ -49,9 +49,7 @@ async def test_a_known_key_is_that_very_person_and_nobody_new() -> None:
         known=[PORTER, COOK],
     )
     assert answer.value[0].persona is COOK
-    assert answer.value[0].relation == Relation(
-        NURSE.id, COOK.id, RelationKind.FRIENDSHIP, "lunch companion", 2
-    )
+    assert answer.value[0].relation == Relation(NURSE.id, COOK.id, RelationKind.FRIENDSHIP, "lunch companion", 2)
     assert answer.value[1].persona.parent == NURSE.id
 
 

@@ -56,9 +56,7 @@ def test_the_fast_path_for_latin_agrees_with_the_pattern(text: str) -> None:
 @settings(deadline=None)
 @given(TEXTS)
 def test_the_normal_form_of_a_text_does_not_matter(text: str) -> None:
-    assert (
-        words(text) == words(unicodedata.normalize("NFD", text)) == words(unicodedata.normalize("NFC", text))
-    )
+    assert words(text) == words(unicodedata.normalize("NFD", text)) == words(unicodedata.normalize("NFC", text))
 
 
 @settings(deadline=None)

@@ -23,9 +23,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 type Live = Callable[..., FinishedRun]
 
 
-def test_the_server_sees_as_many_calls_at_once_as_are_allowed(
-    live: Live, openai_server: OpenAIServer
-) -> None:
+def test_the_server_sees_as_many_calls_at_once_as_are_allowed(live: Live, openai_server: OpenAIServer) -> None:
     openai_server.latency = Latency(0.05)  # long enough for all slots to fill
     live(agents=150, hops=1, steps=1, model="openai:test", base_url=openai_server.base_url, max_in_flight=64)
     assert openai_server.peak_in_flight == 64
@@ -52,9 +50,7 @@ def test_nothing_is_lost_over_a_thousand_turns_with_rate_limits_and_cut_replies(
     assert outcomes["cut_json"] > 2
 
 
-def test_one_agent_whose_calls_fail_for_ever_loses_its_own_turns_alone(
-    live: Live, openai_server: OpenAIServer
-) -> None:
+def test_one_agent_whose_calls_fail_for_ever_loses_its_own_turns_alone(live: Live, openai_server: OpenAIServer) -> None:
     grown = live("grown", agents=50, hops=1, steps=1, model="openai:test", base_url=openai_server.base_url)
     ((unlucky, text),) = grown.sql(
         "SELECT id, text FROM personas JOIN agents ON agent = id WHERE agents.ordinal = 7"

@@ -7,12 +7,6 @@ def test_seeds_depend_on_run_and_purpose_and_on_nothing_else() -> None:
 
 
 def test_every_part_of_a_purpose_counts() -> None:
-    seeds = {
-        derive_seed(s, p, n, a)
-        for s in (1, 2)
-        for p in ("step", "visit")
-        for n in (1, 11)
-        for a in ("1", "a")
-    }
+    seeds = {derive_seed(s, p, n, a) for s in (1, 2) for p in ("step", "visit") for n in (1, 11) for a in ("1", "a")}
     assert len(seeds) == 16
     assert derive_seed(1, "a", "b") != derive_seed(1, "ab")

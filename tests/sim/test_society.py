@@ -80,9 +80,7 @@ def test_the_flood_is_a_row_and_news_and_cuts_trade(live: Live) -> None:
     run = live(settings={"flood_at": 2})
     assert run.sql("SELECT step, name FROM interventions").rows == [(2, "flood")]
     ((told,),) = run.sql("SELECT count(*) FROM observations WHERE step = 2 AND text LIKE '%river rose%'").rows
-    ((trading,),) = run.sql(
-        "SELECT count(*) FROM observations WHERE step = 2 AND text LIKE '%, trade):%'"
-    ).rows
+    ((trading,),) = run.sql("SELECT count(*) FROM observations WHERE step = 2 AND text LIKE '%, trade):%'").rows
     assert told == 24
     assert trading == 0
 
@@ -104,9 +102,7 @@ def test_a_society_is_a_mesa_model_that_can_be_stepped(tmp_path: Path) -> None:
         assert society.time == 3
         assert society.world.step == 3
         assert len(society.agents) == 12
-        assert all(
-            isinstance(agent, Resident) and agent.cell.coordinate == agent.id for agent in society.agents
-        )
+        assert all(isinstance(agent, Resident) and agent.cell.coordinate == agent.id for agent in society.agents)
 
 
 def test_a_society_can_end_before_its_last_step(live: Live) -> None:

@@ -15,9 +15,7 @@ __all__ = ["fill_array"]
 _TRIES = 60
 
 
-def fill_array(
-    filler: "Filler", schema: Mapping[str, Any], wish: list[Any], name: str, path: str
-) -> list[Any]:
+def fill_array(filler: "Filler", schema: Mapping[str, Any], wish: list[Any], name: str, path: str) -> list[Any]:
     """A list valid under `schema`, of the wished-for entries if they may be.
 
     Raises `UnsatisfiableSchemaError`.

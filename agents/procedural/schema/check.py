@@ -44,8 +44,4 @@ def _is_hard(schema: object) -> bool:
         return False
     if schema.keys() & _HARD:
         return True
-    return any(
-        _is_hard(value)
-        for key, value in schema.items()
-        if key not in ("enum", "const", "examples", "default")
-    )
+    return any(_is_hard(value) for key, value in schema.items() if key not in ("enum", "const", "examples", "default"))

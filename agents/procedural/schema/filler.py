@@ -69,17 +69,11 @@ class Filler:
         self.left = _BUDGET
         self.depth = 0
 
-    def fill(
-        self, schema: Mapping[str, Any] | bool, wish: Any = ABSENT, name: str = "", path: str = "#"
-    ) -> Any:
+    def fill(self, schema: Mapping[str, Any] | bool, wish: Any = ABSENT, name: str = "", path: str = "#") -> Any:
         """A value for one part of the schema. Raises `UnsatisfiableSchemaError`."""
         self.left -= 1
         if self.left < 0 or self.depth > _DEEPEST:
-            why = (
-                f"it nests deeper than {_DEEPEST} levels"
-                if self.left >= 0
-                else f"{_BUDGET} values did not suffice"
-            )
+            why = f"it nests deeper than {_DEEPEST} levels" if self.left >= 0 else f"{_BUDGET} values did not suffice"
             raise UnsatisfiableSchemaError(path, why)
         self.depth += 1
         try:
@@ -106,9 +100,7 @@ class Filler:
         options = schema["anyOf"]
         base = {key: value for key, value in schema.items() if key != "anyOf"}
         described = [o if isinstance(o, Mapping) else {} for o in options]
-        order = list(
-            self.hints.order([flattened(o, self.root, path) if "$ref" in o else o for o in described])
-        )
+        order = list(self.hints.order([flattened(o, self.root, path) if "$ref" in o else o for o in described]))
         if self.is_deep:
             written = [to_json(option) for option in options]
             order.sort(key=lambda i: (written[i].count("$ref"), len(written[i])))

@@ -122,9 +122,7 @@ def _join_arrays(merged: dict[str, Any], one: Mapping[str, Any], other: Mapping[
     first, second = one.get("prefixItems", []), other.get("prefixItems", [])
     if first or second:
         length = max(len(first), len(second))
-        merged["prefixItems"] = [
-            _all_of(_item(one, first, i), _item(other, second, i)) for i in range(length)
-        ]
+        merged["prefixItems"] = [_all_of(_item(one, first, i), _item(other, second, i)) for i in range(length)]
     if "items" in one and "items" in other:
         merged["items"] = _all_of(one["items"], other["items"])
 

@@ -54,9 +54,7 @@ def fill_number(rng: random.Random, schema: Mapping[str, Any], wish: float | Non
     raise UnsatisfiableSchemaError(path, f"no number satisfies {_told(schema)}")
 
 
-def _candidates(
-    rng: random.Random, low: float, high: float, step: float | None, attempt: int
-) -> tuple[float, ...]:
+def _candidates(rng: random.Random, low: float, high: float, step: float | None, attempt: int) -> tuple[float, ...]:
     if step is not None:
         first, last = math.ceil(low / step), math.floor(high / step)
         if first > last:

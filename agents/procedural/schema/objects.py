@@ -17,9 +17,7 @@ _SPARE = ("note", "remark", "place", "reason", "name", "count", "topic", "summar
 _TRIES = 60
 
 
-def fill_object(
-    filler: "Filler", schema: Mapping[str, Any], wish: Mapping[str, Any], path: str
-) -> dict[str, Any]:
+def fill_object(filler: "Filler", schema: Mapping[str, Any], wish: Mapping[str, Any], path: str) -> dict[str, Any]:
     """An object valid under `schema`, with the wished-for values if they may be.
 
     Raises `UnsatisfiableSchemaError`.
@@ -64,18 +62,12 @@ def _followed(filler: "Filler", properties: Mapping[str, Any], path: str) -> Map
     }
 
 
-def _value(
-    filler: "Filler", schema: Mapping[str, Any], name: str, wished: Mapping[str, Any], path: str
-) -> Any:
+def _value(filler: "Filler", schema: Mapping[str, Any], name: str, wished: Mapping[str, Any], path: str) -> Any:
     part = _schema_of(schema, name)
     if part is False:
         raise UnsatisfiableSchemaError(path, f"the property {name!r} is required and forbidden")
     where = f"{path}/properties/{name}"
-    return (
-        filler.fill(part, wished[name], name, where)
-        if name in wished
-        else filler.fill(part, name=name, path=where)
-    )
+    return filler.fill(part, wished[name], name, where) if name in wished else filler.fill(part, name=name, path=where)
 
 
 def _add_optional(
@@ -119,16 +111,12 @@ def _add_spare(filler: "Filler", schema: Mapping[str, Any], values: dict[str, An
 
 def _spare_name(filler: "Filler", schema: Mapping[str, Any], attempt: int, path: str) -> str:
     if "propertyNames" in schema:
-        name = filler.fill(
-            both({"type": "string"}, schema["propertyNames"]), name="name", path=f"{path}/propertyNames"
-        )
+        name = filler.fill(both({"type": "string"}, schema["propertyNames"]), name="name", path=f"{path}/propertyNames")
         return str(name)
     patterns = list(schema.get("patternProperties", ()))
     if patterns and schema.get("additionalProperties") is False:
         pattern = patterns[attempt % len(patterns)]
         # Ever longer, because many patterns leave the end of a name open.
-        text = string_like(filler.rng, pattern, 3 + attempt // 2, None) or string_like(
-            filler.rng, pattern, 0, None
-        )
+        text = string_like(filler.rng, pattern, 3 + attempt // 2, None) or string_like(filler.rng, pattern, 0, None)
         return text or pattern
     return _SPARE[attempt] if attempt < len(_SPARE) else f"note_{attempt}"

@@ -44,9 +44,7 @@ def fill_string(rng: random.Random, schema: Mapping[str, Any], hints: Hints, nam
     return _fitted(rng, said, shortest, longest)
 
 
-def _by_pattern(
-    rng: random.Random, schema: Mapping[str, Any], shortest: int, longest: int | None, path: str
-) -> str:
+def _by_pattern(rng: random.Random, schema: Mapping[str, Any], shortest: int, longest: int | None, path: str) -> str:
     pattern = schema["pattern"]
     try:
         # Where several patterns must be found, each of them is drawn from in turn.

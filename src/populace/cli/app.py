@@ -3,9 +3,12 @@
 The code is 0 when all is done, 2 for wrong usage, 1 for a run that failed, and 130 after Ctrl-C.
 """
 
+import errno
+import os
 import re
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import NoReturn
 
 import click
@@ -15,6 +18,8 @@ from populace import __version__
 from . import catalog, query, report, run
 
 __all__ = ["cli", "guarded", "main"]
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -42,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: str | None = None) -> int:
     """The exit code of a command; what is foreseen to go wrong becomes one sentence on standard error."""
+    _write_whatever_comes()
     try:
         code = command.main(_readable(argv), prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -51,6 +57,11 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
         return _complain(_sentence(error), error.exit_code)
     except click.Abort:
         return _complain("Stopped.", 130)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        _let_go_of_output()
+        return _complain(f"The output cannot be written: {error.strerror}; make room, or send it elsewhere.", 1)
     except Exception as error:
         # Imported here, because the rooms take seconds to load and help should not wait for them.
         from populace.personas.errors import PopulaceError, SetupError
@@ -59,6 +70,18 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
             raise
         return _complain(str(error), 2 if isinstance(error, SetupError) else 1)
     return code if isinstance(code, int) else 0
+
+
+def _write_whatever_comes() -> None:
+    # People have names and lines in every script, and not every terminal or locale can show them.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _let_go_of_output() -> None:
+    # What could not be written waits in a buffer, and would fail again when Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _readable(argv: Sequence[str] | None) -> list[str]:
