@@ -1,6 +1,8 @@
 """Where one thread's CPU goes, by room and library."""
 
+import faulthandler
 import gc
+import re
 import sys
 import sysconfig
 import threading
@@ -8,8 +10,8 @@ import time
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
-from types import CodeType, FrameType
-from typing import Self
+from tempfile import TemporaryFile
+from typing import IO, Self
 
 __all__ = ["Sampler"]
 
@@ -18,6 +20,7 @@ _STANDARD = Path(sysconfig.get_path("stdlib"))
 _SITE = Path(sysconfig.get_path("purelib"))
 
 _GARBAGE = "garbage collection"
+_FRAME = re.compile(r'File "(.*)", line \d+ in (.*)')
 
 #: Libraries that are one thing to the reader.
 _GROUPS = {
@@ -44,7 +47,6 @@ class Sampler:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
         self._interval = sys.getswitchinterval()
-        self._began = 0.0
         #: Seconds of CPU by room or library, and by function.
         self.packages: defaultdict[str, float] = defaultdict(float)
         self.functions: defaultdict[str, float] = defaultdict(float)
@@ -52,56 +54,58 @@ class Sampler:
     def __enter__(self) -> Self:
         # A thread gives way only this long after it was asked to: by then it would be somewhere else.
         sys.setswitchinterval(1e-5)
-        gc.callbacks.append(self._collecting)
+        gc.callbacks.append(_collected)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        gc.callbacks.remove(self._collecting)
+        gc.callbacks.remove(_collected)
         sys.setswitchinterval(self._interval)
 
     def _run(self) -> None:
         clock = time.pthread_getcpuclockid(self._watched)
-        last, collected = time.clock_gettime(clock), 0.0
-        while not self._ended.wait(self._every):
-            frame = sys._current_frames().get(self._watched)
-            now, garbage = time.clock_gettime(clock), self.packages[_GARBAGE]
-            used = now - last - (garbage - collected)
-            package, function = _owner(frame)
-            self.packages[package] += used
-            self.functions[function] += used
-            last, collected = now, garbage
+        last = time.clock_gettime(clock)
+        with TemporaryFile() as file:
+            while not self._ended.wait(self._every):
+                # A frame that is held here keeps alive what its function let go of; this holds none.
+                faulthandler.dump_traceback(file)
+                now = time.clock_gettime(clock)
+                package, function = _owner(self._stack(file))
+                self.packages[package] += now - last
+                self.functions[f"{package} {function}"] += now - last
+                last = now
 
-    def _collecting(self, phase: str, info: dict[str, int]) -> None:
-        # Garbage is collected in the midst of whoever happens to allocate, and is not theirs.
-        if threading.get_ident() != self._watched:
-            return
-        if phase == "start":
-            self._began = time.thread_time()
-        else:
-            self.packages[_GARBAGE] += time.thread_time() - self._began
+    def _stack(self, file: IO[bytes]) -> list[tuple[str, str]]:
+        """Files and functions on the watched thread's stack, innermost first, out of all threads'."""
+        file.seek(0)
+        written = file.read().decode()
+        file.seek(0)
+        file.truncate()
+        theirs = written.partition(f"0x{self._watched:016x}")[2].partition("\n\n")[0]
+        return _FRAME.findall(theirs)
 
 
-def _owner(frame: FrameType | None) -> tuple[str, str]:
-    while frame is not None:
-        package = _package(frame.f_code)
-        if package is not None:
-            return package, f"{package} {frame.f_code.co_qualname}"
-        frame = frame.f_back
-    return "other", "other"
+def _collected(phase: str, info: dict[str, int]) -> None:
+    """Where a look is taken that was due while garbage was collected, in the midst of whoever allocated."""
+
+
+def _owner(stack: list[tuple[str, str]]) -> tuple[str, str]:
+    found = ((_package(file), function) for file, function in stack)
+    return next(((package, function) for package, function in found if package), ("other", ""))
 
 
 @cache
-def _package(code: CodeType) -> str | None:
-    if code.co_filename.startswith("<"):  # made by dataclasses, or frozen into the interpreter
-        return None
-    path = Path(code.co_filename).resolve()
+def _package(file: str) -> str:
+    if file.startswith("<"):  # made by dataclasses, or frozen into the interpreter
+        return ""
+    path = Path(file).resolve()
+    if path == Path(__file__).resolve():
+        return _GARBAGE
     if path.is_relative_to(_SITE):
         name = path.relative_to(_SITE).parts[0].removesuffix(".py")
         return _GROUPS.get(name, name)
     if path.is_relative_to(_STANDARD):
-        inside = path.relative_to(_STANDARD).parts[0]
-        return "asyncio" if inside in ("asyncio", "selectors.py") else None
-    return f"populace.{path.relative_to(_ROOMS).parts[0]}" if path.is_relative_to(_ROOMS) else None
+        return "asyncio" if path.relative_to(_STANDARD).parts[0] in ("asyncio", "selectors.py") else ""
+    return f"populace.{path.relative_to(_ROOMS).parts[0]}" if path.is_relative_to(_ROOMS) else ""

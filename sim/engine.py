@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from threading import Event
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +19,9 @@ from .runfile.rows import Row
 from .runfile.runlog import RunLog
 
 __all__ = ["Engine"]
+
+#: How long an interrupted run waits for what is under way to take notice.
+_PATIENCE_SECONDS = 5.0
 
 
 class Engine:
@@ -63,10 +67,28 @@ class Engine:
         self._stack.__exit__(kind, error, trace)
 
     def call[T](self, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of an async function, run in the engine's loop and waited for here."""
+        """The result of an async function, run in the engine's loop and waited for here.
+
+        Whoever is interrupted while waiting (Ctrl-C) leaves nothing running behind.
+        """
         if self._portal is None:
             raise RuntimeError("the engine is not open: use it in a with statement")
-        return self._portal.call(work)
+        ended = Event()
+
+        async def watched() -> T:
+            try:
+                return await work()
+            finally:
+                ended.set()
+
+        future = self._portal.start_task_soon(watched)
+        try:
+            return future.result()
+        except BaseException:
+            # What is closed next must not be opened again by a call that was about to begin.
+            if future.cancel():
+                ended.wait(_PATIENCE_SECONDS)
+            raise
 
     async def commit(self, *rows: Row, finished: tuple[str, int]) -> None:
         """Write the rows and everything before them in one transaction; return when they are durable."""

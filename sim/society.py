@@ -11,6 +11,7 @@ from uuid import uuid4
 import mesa
 import networkx as nx
 import orjson
+from langchain_core.language_models.chat_models import BaseChatModel
 from mesa.discrete_space import Network
 
 from ..agents.models import ModelHandle, open_model
@@ -51,7 +52,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         *,
         growth: Growth | None = None,
         seed: int = 0,
-        model: str | ModelHandle = "procedural",
+        model: str | BaseChatModel | ModelHandle = "procedural",
         base_url: str | None = None,
         max_in_flight: int = 64,
         out: Path | str = "run.duckdb",
@@ -59,7 +60,10 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         scenario_file: Path | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Nothing is opened or asked yet. Raises `SetupError` for a model or a number that cannot be."""
+        """Nothing is opened or asked yet.
+
+        `model` is a name, or any LangChain chat model. Raises `SetupError` for a model or a number that cannot be.
+        """
         if not 0 <= seed < 2**63:
             raise SetupError(f"The seed must be from 0 to {2**63 - 1}, but {seed} was given.")
         _at_least_one("max_in_flight", max_in_flight)
@@ -74,7 +78,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self.emitted = Emitted()
         self.graph: PersonaGraph
         self.engine: Engine
-        self._model = open_model(model, base_url=base_url) if isinstance(model, str) else model
+        self._model = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
         self._max_in_flight = max_in_flight
         self._scenario_file = scenario_file
         self._progress = progress or SilentProgress()
@@ -90,6 +94,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         path: Path | str,
         scenario: type[Scenario],
         *,
+        model: str | BaseChatModel | ModelHandle | None = None,
         base_url: str | None = None,
         max_in_flight: int | None = None,
         steps: int | None = None,
@@ -97,7 +102,8 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
     ) -> Self:
         """The society of an unfinished run file, ready to `run` on from its last complete step.
 
-        Answers that were paid for in the unfinished step are taken from the file. Raises `RunFileError` when the
+        Answers that were paid for in the unfinished step are taken from the file. `model` is needed only where the run
+        was begun with a chat model of the caller's own. Raises `RunFileError` when the
         file is none, or when the scenario's world is not the one the run began with.
         """
         log = RunLog.open(Path(path))
@@ -112,7 +118,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
                 scenario(orjson.loads(row.settings)),
                 growth=Growth.model_validate_json(row.growth_settings),
                 seed=row.seed,
-                model=row.model,
+                model=model or row.model,
                 base_url=base_url or row.base_url,
                 max_in_flight=row.max_in_flight if max_in_flight is None else max_in_flight,
                 out=path,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from populace.agents.procedural import ProceduralModel
 from populace.personas.errors import RunFileError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
@@ -151,6 +152,15 @@ def test_a_finished_run_can_be_resumed_for_more_steps(live: Live, tmp_path: Path
     short, long = live("short", steps=2), live("long", steps=5)
     resumed = Society.resume(short.path, Village, steps=5).run()
     assert resumed.event_hash == long.event_hash
+
+
+def test_a_chat_model_of_ones_own_will_do_and_is_given_again_to_resume(live: Live) -> None:
+    run = live(steps=1, model=ProceduralModel())
+    ((name, is_language_model),) = run.sql("SELECT model, is_language_model FROM runs").rows
+    assert (name, is_language_model) == ("ProceduralModel:procedural", False)
+    with pytest.raises(SetupError, match="no model named"):
+        Society.resume(run.path, Village, steps=2)
+    assert Society.resume(run.path, Village, steps=2, model=ProceduralModel()).run().sql("FROM steps").rows
 
 
 class HalfAwake(Village):
