@@ -47,6 +47,8 @@ class Sampler:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
         self._interval = sys.getswitchinterval()
+        #: When the collection that is under way began, on the thread's own clock.
+        self._collecting: float | None = None
         #: Seconds of CPU by room or library, and by function.
         self.packages: defaultdict[str, float] = defaultdict(float)
         self.functions: defaultdict[str, float] = defaultdict(float)
@@ -54,28 +56,38 @@ class Sampler:
     def __enter__(self) -> Self:
         # A thread gives way only this long after it was asked to: by then it would be somewhere else.
         sys.setswitchinterval(1e-5)
-        gc.callbacks.append(_collected)
+        gc.callbacks.append(self._collect)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        gc.callbacks.remove(_collected)
+        gc.callbacks.remove(self._collect)
         sys.setswitchinterval(self._interval)
 
     def _run(self) -> None:
         clock = time.pthread_getcpuclockid(self._watched)
-        last = time.clock_gettime(clock)
+        last, collected = time.clock_gettime(clock), 0.0
         with TemporaryFile() as file:
             while not self._ended.wait(self._every):
                 # A frame that is held here keeps alive what its function let go of; this holds none.
                 faulthandler.dump_traceback(file)
-                now = time.clock_gettime(clock)
+                now, garbage, collecting = time.clock_gettime(clock), self.packages[_GARBAGE], self._collecting
                 package, function = _owner(self._stack(file))
-                self.packages[package] += now - last
-                self.functions[f"{package} {function}"] += now - last
-                last = now
+                if collecting is None:
+                    used = now - last - (garbage - collected)
+                    self.packages[package] += used
+                    self.functions[f"{package} {function}"] += used
+                    last, collected = now, garbage
+
+    def _collect(self, phase: str, info: dict[str, int]) -> None:
+        # Garbage is collected in the midst of whoever happens to allocate, and is not theirs.
+        if threading.get_ident() != self._watched:
+            return
+        if self._collecting is not None:
+            self.packages[_GARBAGE] += time.thread_time() - self._collecting
+        self._collecting = time.thread_time() if phase == "start" else None
 
     def _stack(self, file: IO[bytes]) -> list[tuple[str, str]]:
         """Files and functions on the watched thread's stack, innermost first, out of all threads'."""
@@ -85,10 +97,6 @@ class Sampler:
         file.truncate()
         theirs = written.partition(f"0x{self._watched:016x}")[2].partition("\n\n")[0]
         return _FRAME.findall(theirs)
-
-
-def _collected(phase: str, info: dict[str, int]) -> None:
-    """Where a look is taken that was due while garbage was collected, in the midst of whoever allocated."""
 
 
 def _owner(stack: list[tuple[str, str]]) -> tuple[str, str]:
@@ -101,8 +109,6 @@ def _package(file: str) -> str:
     if file.startswith("<"):  # made by dataclasses, or frozen into the interpreter
         return ""
     path = Path(file).resolve()
-    if path == Path(__file__).resolve():
-        return _GARBAGE
     if path.is_relative_to(_SITE):
         name = path.relative_to(_SITE).parts[0].removesuffix(".py")
         return _GROUPS.get(name, name)

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -145,6 +145,12 @@ class HopResult:
     verdicts: tuple[Verdict, ...]
     relations: tuple[Relation, ...]
 
+    def __add__(self, later: "HopResult") -> "HopResult":
+        """The rows of both, these first."""
+        return HopResult(
+            self.personas + later.personas, self.verdicts + later.verdicts, self.relations + later.relations
+        )
+
     @property
     def duplicates(self) -> int:
         """How many of the new are near-duplicates."""
@@ -167,19 +173,27 @@ def check_growth(*, hops: int, fan_out: int, limit: int | None) -> None:
 
 
 def plan_hop(
-    population: Population, *, hop: int, hops: int, limit: int | None, fan_out: int, rng: random.Random
+    population: Population,
+    *,
+    hop: int,
+    hops: int,
+    limit: int | None,
+    fan_out: int,
+    rng: random.Random,
+    asked: Container[str] = (),
 ) -> tuple[Persona, ...]:
     """The personas to ask about in `hop` of `hops`, in order of arrival.
 
     They are the people of the hop before; when it left nobody, all before it. With a `limit` on people, those
     still to come are spread evenly over the hops still to come, so that every hop gets some: a sample of the
     people of the hop before is asked about and, where they are too few, of those whom no hop asked about yet.
+    Who was `asked` about in this hop already is left out.
     """
     check_growth(hops=hops, fan_out=fan_out, limit=limit)
     if not 1 <= hop <= hops:
         raise SetupError(f"Hop {hop} is not one of the hops 1 to {hops}.")
-    frontier = [p for p in population.alive if p.hop == hop - 1]
-    earlier = [p for p in population.alive if p.hop < hop - 1]
+    frontier = [p for p in population.alive if p.hop == hop - 1 and p.id not in asked]
+    earlier = [p for p in population.alive if p.hop < hop - 1 and p.id not in asked]
     if limit is None:
         return tuple(frontier or earlier)
     share = max(0, limit - len(population)) / (hops - hop + 1)
@@ -187,8 +201,8 @@ def plan_hop(
     passed_over = [p for p in earlier if not population.is_source(p.id)]
     chosen = _sample(frontier, needed, rng)
     chosen += _sample(passed_over, needed - len(chosen), rng)
-    asked = {p.id for p in chosen or _sample(earlier, needed, rng)}
-    return tuple(p for p in population.alive if p.id in asked)
+    chosen_ids = {p.id for p in chosen or _sample(earlier, needed, rng)}
+    return tuple(p for p in population.alive if p.id in chosen_ids)
 
 
 def _sample(people: list[Persona], most: int, rng: random.Random) -> list[Persona]:

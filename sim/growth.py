@@ -3,7 +3,7 @@
 What a hop is (prompts, frontier, verdicts) lives in `personas`; here it is run with a ledger and markers.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from ..personas.passage import Passage, read_passages, shipped_passages
 from ..personas.persona import Persona
 from ..personas.persona_to_persona import Relative, persona_to_persona
 from ..personas.text_to_persona import text_to_persona
+from .answered import check_answered
 from .bounded import bounded_map
 from .engine import Engine
 from .persona_rows import persona_rows, stored_population
@@ -27,6 +28,9 @@ from .seeds import derive_seed, rng_for
 from .times import now
 
 __all__ = ["Growth", "GrowthJob"]
+
+#: How often the last hop asks, at most, to reach the number of people that is wanted.
+_ROUNDS = 4
 
 type Found = Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ...]]
 
@@ -127,6 +131,7 @@ class GrowthJob:
             return
         passages = self._passages(source)
         answers = await self._ask("Text-to-Persona", passages, self._infer)
+        check_answered("Text-to-Persona", [(a.outcome, a.reason) for a in answers])
         result = absorb(self._population, [a.value or () for a in answers], self._growth.agents)
         failures = self._failures(0, [p.id for p in passages], answers)
         if not self._population.alive:
@@ -134,19 +139,34 @@ class GrowthJob:
         await self._commit(0, started, len(passages), result, failures, _passage_rows(passages))
 
     async def _expand(self, hop: int) -> None:
-        started, growth, population = now(), self._growth, self._population
-        asked = plan_hop(
-            population,
+        started, result = now(), HopResult((), (), ())
+        failures: list[rows.FailureRow] = []
+        asked: set[str] = set()
+        # Some relations lead to nobody new, so the last hop asks on while there are fewer people than were wanted.
+        for round_ in range(_ROUNDS if hop == self._growth.hops else 1):
+            people = self._frontier(hop, round_, asked)
+            if not people:
+                break
+            answers = await self._relatives(hop, people)
+            check_answered(f"hop {hop}", [(a.outcome, a.reason) for a in answers])
+            asked.update(p.id for p in people)
+            failures += self._failures(hop, [p.id for p in people], answers)
+            result += absorb(self._population, [a.value or () for a in answers], self._growth.agents)
+        await self._commit(hop, started, len(asked), result, failures, [])
+
+    def _frontier(self, hop: int, round_: int, asked: Container[str]) -> tuple[Persona, ...]:
+        return plan_hop(
+            self._population,
             hop=hop,
-            hops=growth.hops,
-            limit=growth.agents,
+            hops=self._growth.hops,
+            limit=self._growth.agents,
             fan_out=self._fan_out(),
-            rng=rng_for(self._seed, "frontier", hop),
+            rng=rng_for(self._seed, "frontier", hop, round_),
+            asked=asked,
         )
-        known = {
-            p.id: offer_known(population, p, count=growth.acquaintances, rng=rng_for(self._seed, "known", hop, p.id))
-            for p in asked
-        }
+
+    async def _relatives(self, hop: int, people: Sequence[Persona]) -> list[Answer[tuple[Relative, ...]]]:
+        known = {p.id: self._offered(hop, p) for p in people}  # before any answer changes who is there
 
         async def relatives(persona: Persona) -> Answer[tuple[Relative, ...]]:
             return await persona_to_persona(
@@ -157,10 +177,11 @@ class GrowthJob:
                 occasion=self._occasion(hop, persona.id),
             )
 
-        answers = await self._ask(f"Hop {hop}", asked, relatives)
-        result = absorb(population, [a.value or () for a in answers], growth.agents)
-        failures = self._failures(hop, [p.id for p in asked], answers)
-        await self._commit(hop, started, len(asked), result, failures, [])
+        return await self._ask(f"Hop {hop}", people, relatives)
+
+    def _offered(self, hop: int, persona: Persona) -> tuple[Persona, ...]:
+        rng = rng_for(self._seed, "known", hop, persona.id)
+        return offer_known(self._population, persona, count=self._growth.acquaintances, rng=rng)
 
     async def _infer(self, passage: Passage) -> Answer[tuple[Persona, ...]]:
         return await text_to_persona(
@@ -181,11 +202,11 @@ class GrowthJob:
         return Occasion("growth", hop, owner, derive_seed(self._seed, "growth", hop, owner) >> 32)
 
     def _fan_out(self) -> int:
-        """As many relations as bring the people of hop 0 to the number wanted, with a third to spare."""
+        """As many relations as bring hop 0 to the number wanted, and half of them to spare: some lead to the known."""
         if self._growth.fan_out is not None:
             return self._growth.fan_out
         first = sum(p.hop == 0 for p in self._population.alive) or 1
-        wanted = 4 / 3 * ((self._growth.agents or 0) - first)
+        wanted = 3 / 2 * ((self._growth.agents or 0) - first)
         enough = (f for f in range(2, 20) if first * sum(f**h for h in range(1, self._growth.hops + 1)) >= wanted)
         return next(enough, 20) if self._growth.agents is not None else 3
 

@@ -6,6 +6,7 @@ from ..agents.actions import possible_actions
 from ..agents.mind import Decision, Mind, MindContext, MindState
 from ..personas.errors import RunError
 from ..personas.model import Occasion, Outcome
+from .answered import check_answered
 from .bounded import bounded_map
 from .effects import Effects, Turn
 from .observe import observe
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
     from .society import Society
 
 __all__ = ["take_step"]
-
-#: Outcomes that say something of the endpoint, not of the answer.
-_ENDPOINT = frozenset(
-    {Outcome.RATE_LIMITED, Outcome.SERVER_ERROR, Outcome.DROPPED, Outcome.UNREACHABLE, Outcome.TIMEOUT}
-)
 
 
 async def take_step(society: "Society", mind: Mind) -> None:
@@ -38,7 +34,7 @@ async def take_step(society: "Society", mind: Mind) -> None:
         effects.visit(visit)
     turns = _turns(society)
     decisions = await _decide(society, mind, turns)
-    _check_endpoint(world.step, decisions)
+    check_answered(f"step {world.step}", [(d.outcome, d.reason) for d in decisions])
     for turn, decision in zip(turns, decisions, strict=True):
         effects.take_turn(turn, decision)
     effects.deliver()
@@ -89,11 +85,3 @@ async def _decide(society: "Society", mind: Mind, turns: list[Turn]) -> list[Dec
 
     engine.progress.began(f"Step {society.world.step}", len(turns))
     return await bounded_map(decide, turns, workers=engine.workers, done=engine.progress.advanced)
-
-
-def _check_endpoint(step: int, decisions: list[Decision]) -> None:
-    if len(decisions) > 1 and all(d.outcome in _ENDPOINT for d in decisions):
-        raise RunError(
-            f"In step {step} the endpoint gave none of {len(decisions)} agents an answer; the last it said was: "
-            f"{decisions[-1].reason} The step was not committed: resume the run when the endpoint is well."
-        )

@@ -174,10 +174,18 @@ def test_without_a_limit_the_whole_frontier_is_asked_about() -> None:
 
 def test_people_are_chosen_by_the_seed_and_asked_about_in_order_of_arrival() -> None:
     population = Population(seeds(50))
-    options = {"hop": 1, "hops": 2, "limit": 70, "fan_out": 1}
-    first, again, other = (plan_hop(population, rng=random.Random(s), **options) for s in (1, 1, 2))
+    first, again, other = (
+        plan_hop(population, hop=1, hops=2, limit=70, fan_out=1, rng=random.Random(seed)) for seed in (1, 1, 2)
+    )
     assert first == again != other
     assert len(first) == 10
+
+
+def test_who_was_asked_about_already_is_not_asked_about_again() -> None:
+    population = Population(seeds(5))
+    asked = {p.id for p in population.alive[:3]}
+    left = plan_hop(population, hop=1, hops=1, limit=50, fan_out=1, rng=random.Random(1), asked=asked)
+    assert left == tuple(population.alive[3:])
     assert first == tuple(p for p in population.alive if p in first)
 
 
