@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .guard import guarded
+
 if TYPE_CHECKING:
     from populace.sim.scenario import Scenario
     from populace.sim.society import Society
@@ -134,8 +136,6 @@ def _scenario_of(file: Path, name: str, script: Path | None) -> "type[Scenario]"
 
 def run_script(scenario: "type[Scenario]", script: str) -> None:
     """Run a scenario from its own script, with the options of `populace run`."""
-    from .app import guarded
-
     @click.command(name=Path(script).name, help=scenario.summary())
     @_options
     def command(**options: Any) -> None:
