@@ -136,6 +136,7 @@ def _scenario_of(file: Path, name: str, script: Path | None) -> "type[Scenario]"
 
 def run_script(scenario: "type[Scenario]", script: str) -> None:
     """Run a scenario from its own script, with the options of `populace run`."""
+
     @click.command(name=Path(script).name, help=scenario.summary())
     @_options
     def command(**options: Any) -> None:
