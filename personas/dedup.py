@@ -164,7 +164,8 @@ class NearDuplicates[K: (str, int)]:
             elif others is not None and len(others) < _CROWD:
                 found.update(others)
             elif others is not None:
-                crowds.append(np.frombuffer(others, dtype=np.uint32))
+                # A copy: a view that a debugger or a traceback keeps would forbid the band to grow.
+                crowds.append(np.array(others, dtype=np.uint32))
         if crowds:
             crowd = np.concatenate(crowds)
             parities = np.frombuffer(self._parities, dtype=np.uint64)[crowd]

@@ -1,6 +1,8 @@
 import itertools
 import random
+import sys
 from collections.abc import Iterator
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -159,3 +161,20 @@ def test_characters_are_compared_where_no_spaces_are_written() -> None:
     index.add("baker", "在上海夜班烤面包给三家医院送货的老师傅")
     assert index.find("在上海夜班烤面包给三家医院送货的老师傅。") == Match("baker", 1.0)
     assert index.find("在上海夜班烤面包给三家医院送货的师傅") == Match("baker", 18 / 19)
+
+
+def test_bands_can_grow_while_somebody_looks_at_the_frames_of_a_search() -> None:
+    index = NearDuplicates[int]()
+    kept: list[FrameType] = []
+
+    def keep(frame: FrameType, event: str, arg: object) -> None:
+        kept.append(frame)
+
+    sys.setprofile(keep)
+    try:
+        for number in range(60):  # nearly alike, so that bands are crowded, and no near-duplicates
+            index.add(number, " ".join(f"w{i}" for i in range(40)) + " " + " ".join(f"{number}x{i}" for i in range(8)))
+    finally:
+        sys.setprofile(None)
+    assert len(index) == 60
+    assert kept
