@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass
+from sys import intern
 
 from ..personas.words import words
 
@@ -11,7 +12,8 @@ __all__ = ["Memory"]
 @dataclass(frozen=True, slots=True)
 class _Note:
     text: str
-    words: frozenset[str]
+    #: Interned, and no set: words recur all over a society, and a set of fresh strings takes ten times the memory.
+    words: tuple[str, ...]
 
 
 class Memory:
@@ -30,7 +32,7 @@ class Memory:
 
     def note(self, text: str) -> None:
         """Remember `text`, and forget the oldest note when there is no room."""
-        self._notes.append(_Note(text, words(text)))
+        self._notes.append(_Note(text, tuple(map(intern, words(text)))))
 
     def recall(self, cue: str, count: int) -> tuple[str, ...]:
         """At most `count` notes, oldest first: the newest one, and those that share most words with `cue`."""
@@ -38,6 +40,6 @@ class Memory:
             return ()
         wanted = words(cue)
         newest = len(self._notes) - 1
-        ranked = sorted(range(newest), key=lambda i: (len(self._notes[i].words & wanted), i), reverse=True)
+        ranked = sorted(range(newest), key=lambda i: (len(wanted.intersection(self._notes[i].words)), i), reverse=True)
         chosen = sorted([*ranked[: count - 1], newest])
         return tuple(self._notes[i].text for i in chosen)

@@ -35,13 +35,13 @@ _GROUPS = {
 
 
 class Sampler:
-    """Looks at a thread's stack every millisecond and books the CPU it used since the last look.
+    """Looks at a thread's stack every few milliseconds and books the CPU it used since the last look.
 
     cProfile cannot tell threads apart since Python 3.12, and its cost falls on small functions. What C code and the
     standard library (but for asyncio) use is booked on whoever called them.
     """
 
-    def __init__(self, thread: threading.Thread, *, every: float = 0.001) -> None:
+    def __init__(self, thread: threading.Thread, *, every: float = 0.004) -> None:
         self._watched = thread.ident or 0
         self._every = every
         self._ended = threading.Event()
@@ -109,6 +109,8 @@ def _package(file: str) -> str:
     if file.startswith("<"):  # made by dataclasses, or frozen into the interpreter
         return ""
     path = Path(file).resolve()
+    if path == Path(__file__).resolve():  # a look taken as a collection begins or ends: its caller's
+        return ""
     if path.is_relative_to(_SITE):
         name = path.relative_to(_SITE).parts[0].removesuffix(".py")
         return _GROUPS.get(name, name)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -84,7 +84,7 @@ class Bench:
         return costs
 
     def profile(self, seed: int) -> Result:
-        """Way b, with the event loop's thread looked at every millisecond."""
+        """Way b, with the event loop's thread looked at every few milliseconds."""
         with self._endpoint() as base_url:
             return self.village(self.size.agents, seed, steps=self.size.steps, base_url=base_url, profiled=True)
 
@@ -177,20 +177,23 @@ def made_of(runs: Sequence[Ways]) -> Iterator[str]:
         yield f"{way} by thread: {', '.join(f'{name} {median(each):.1%}' for name, each in names.items())}"
 
 
-def size_lines(costs: Sequence[tuple[Result, Result]]) -> Iterator[str]:
-    """Memory and log by number of agents, each after its steps and before the first."""
+def size_lines(bench: Bench) -> Iterator[str]:
+    """Cost, memory and log by number of agents; few agents before and after many, as machines have their moods."""
+    size = bench.size
+    many = (size.many, size.agents) if size.many else ()
     yield "procedural    turns  ms per turn  + close  peak MiB  before steps  log bytes per turn"
-    for lived, newborn in costs:
-        log = (lived["file"] - newborn["file"]) / lived["turns"]
-        memory, before = (cost["peak_memory"] / 2**20 for cost in (lived, newborn))
+    lived = [bench.village(agents, 0, steps=size.steps) for agents in (size.agents, *many)]
+    for cost in lived:
+        newborn = bench.village(cost["agents"], 0, steps=0)
+        log = (cost["file"] - newborn["file"]) / cost["turns"]
+        memory, before = (each["peak_memory"] / 2**20 for each in (cost, newborn))
         yield (
-            f"{lived['agents']:>10,}{lived['turns']:>9,}{per_turn(lived):>13.3f}{per_turn(lived, 'cpu_closed'):>9.3f}"
+            f"{cost['agents']:>10,}{cost['turns']:>9,}{per_turn(cost):>13.3f}{per_turn(cost, 'cpu_closed'):>9.3f}"
             f"{memory:>10.0f}{before:>14.0f}{log:>20,.0f}"
         )
-    if len(costs) > 1:
-        (few, _), (many, _) = costs
-        ratio = per_turn(many) / per_turn(few)
-        yield f"a turn at {many['agents']:,} agents over one at {few['agents']:,}: {ratio:.2f}"
+    if many:
+        few = fmean((per_turn(lived[0]), per_turn(lived[2])))
+        yield f"a turn at {size.many:,} agents over one at {size.agents:,}: {per_turn(lived[1]) / few:.2f}"
 
 
 def profile_lines(cost: Result) -> Iterator[str]:
@@ -211,15 +214,11 @@ def profile_lines(cost: Result) -> Iterator[str]:
 
 def lines(bench: Bench, size_name: str, *, repeat: int, filler: bool, profiled: bool) -> Iterator[str]:
     """The table, line by line, as it is measured."""
-    size, seeds = SIZES[size_name], range(repeat)
+    seeds = range(repeat)
     yield from heading(size_name, seeds, filler=filler)
     runs = [bench.ways(seed) for seed in seeds]
     yield from ("", *way_lines(runs), "", *made_of(runs))
-    middle = sorted((run["a"] for run in runs), key=per_turn)[len(runs) // 2]
-    sizes = [(middle, bench.village(size.agents, 0, steps=0))]
-    if size.many is not None:
-        sizes.append((bench.village(size.many, 0, steps=size.steps), bench.village(size.many, 0, steps=0)))
-    yield from ("", *size_lines(sizes))
+    yield from ("", *size_lines(bench))
     if profiled:
         yield from ("", *profile_lines(bench.profile(0)))
 

@@ -202,13 +202,16 @@ class GrowthJob:
         return Occasion("growth", hop, owner, derive_seed(self._seed, "growth", hop, owner) >> 32)
 
     def _fan_out(self) -> int:
-        """As many relations as bring hop 0 to the number wanted, and half of them to spare: some lead to the known."""
+        """As many relations as bring hop 0 to the number wanted, reckoning that some lead to people who are known."""
         if self._growth.fan_out is not None:
             return self._growth.fan_out
+        if self._growth.agents is None:
+            return 3
         first = sum(p.hop == 0 for p in self._population.alive) or 1
-        wanted = 3 / 2 * ((self._growth.agents or 0) - first)
-        enough = (f for f in range(2, 20) if first * sum(f**h for h in range(1, self._growth.hops + 1)) >= wanted)
-        return next(enough, 20) if self._growth.agents is not None else 3
+        new = 2 / 3 if self._growth.acquaintances else 0.95
+        hops = range(1, self._growth.hops + 1)
+        enough = (f for f in range(2, 20) if first * sum((new * f) ** h for h in hops) >= self._growth.agents - first)
+        return next(enough, 20)
 
     def _passages(self, passages: Sequence[Passage]) -> Sequence[Passage]:
         if self._growth.agents is None:
