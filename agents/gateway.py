@@ -1,8 +1,8 @@
 """The one door to a model: how many calls are under way, what is sent or asked again, and what is recorded.
 
 ask ──► recalled from the ledger? ──► judged
-         └──► slot ──► sent ──► judged and recorded ──► answer
-               ▲         ├─ weather (rate limit, dropped, ...): the same again, after a wait without a slot
+         └──► turn ──► sent ──► judged and recorded ──► answer
+               ▲         ├─ weather (rate limit, dropped, ...): the same again, after a wait without a turn
                └─────────┴─ an answer that cannot be used: asked again, with the complaint and another seed
 """
 
@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from ..personas.errors import SetupError
 from ..personas.model import Answer, AnswerSchema, Occasion, Outcome
 from ..personas.prompt import RenderedPrompt
+from .allowance import Allowance
 from .backoff import Backoff
 from .call import CallKey, Ledger
 from .delivery import deliver
@@ -22,9 +23,9 @@ from .fault import WireError
 from .form import Form, FormKind
 from .liveness import Liveness
 from .models import ModelHandle
+from .pace import Pace
 from .replies import Verdict, judge
 from .request import Attempt, Request
-from .slots import Slots
 
 __all__ = ["Gateway"]
 
@@ -59,6 +60,8 @@ class Gateway:
         *,
         ledger: Ledger,
         max_in_flight: int = 64,
+        rpm: int | None = None,
+        tpm: int | None = None,
         timeout: float = 120.0,
         attempts: int = 6,
         reasks: int = 2,
@@ -67,11 +70,13 @@ class Gateway:
     ) -> None:
         """`attempts` bounds how often one request is sent, `reasks` how often another answer is asked for.
 
-        `timeout` is in seconds; `max_tokens` 0 leaves the length to the endpoint. Raises `SetupError` for a
-        number with which nothing could be done.
+        `max_in_flight` is where the number of calls under way begins and what it never passes; `rpm` and `tpm`
+        cap the requests and tokens of any minute. `timeout` is in seconds; `max_tokens` 0 leaves the length to
+        the endpoint. Raises `SetupError` for a number with which nothing could be done.
         """
-        for name, number in (("max_in_flight", max_in_flight), ("attempts", attempts), ("timeout", timeout)):
-            if number <= 0:
+        numbers = {"max_in_flight": max_in_flight, "attempts": attempts, "timeout": timeout, "rpm": rpm, "tpm": tpm}
+        for name, number in numbers.items():
+            if number is not None and number <= 0:
                 raise SetupError(f"The gateway's {name} is {number}; give a number above 0.")
         #: The model that is asked, and how its endpoint is told the schema, as learnt so far.
         self.model = model
@@ -81,13 +86,14 @@ class Gateway:
         self.recalled = 0
         self.outcomes: Counter[Outcome] = Counter()
         self._ledger = ledger
-        self._slots = Slots(max_in_flight)
         self._liveness = Liveness(model.name, model.endpoint)
         self._timeout = timeout
         self._attempts = attempts
         self._reasks = reasks
         self._max_tokens = max_tokens
         self._backoff = backoff or Backoff()
+        self._allowance = Allowance(rpm=rpm, tpm=tpm)
+        self._pace = Pace(max_in_flight, allowance=self._allowance, patience=self._backoff.patience)
 
     @property
     def name(self) -> str:
@@ -97,12 +103,17 @@ class Gateway:
     @property
     def in_flight(self) -> int:
         """Calls under way now."""
-        return self._slots.in_flight
+        return self._pace.in_flight
+
+    @property
+    def limit(self) -> int:
+        """Calls that may be under way at once, as learnt so far."""
+        return self._pace.limit
 
     @property
     def peak_in_flight(self) -> int:
         """The most calls that were ever under way at once."""
-        return self._slots.peak
+        return self._pace.peak
 
     async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], occasion: Occasion) -> Answer[T]:
         """A typed answer, or the outcome and reason why there is none.
@@ -155,20 +166,22 @@ class Gateway:
         if request.max_tokens:
             kwargs["max_tokens"] = request.max_tokens
         queued = time.perf_counter()
-        await self._slots.take()
+        turn = await self._pace.take(self._allowance.weigh(request))
         flight = self._liveness.take_off()
         try:
             self._liveness.check()
             attempt = Attempt(key, number, time.perf_counter() - queued, datetime.now(UTC))
             self.calls += 1
             delivery = await deliver(self.model.chat, messages, kwargs, within=self._timeout)
+            self._pace.answered(turn, delivery)
         except WireError as fault:
+            self._pace.failed(turn, fault)
             self.outcomes[fault.outcome] += 1
             self._ledger.record(attempt.call(request, fault.outcome, fault.detail, endpoint=self.model.endpoint))
             self._liveness.was_answered |= fault.spoiled
             raise
         finally:
-            self._slots.give()
+            self._pace.give(turn)
             self._liveness.land(flight)
         self._liveness.was_answered = True
         self.form.learn(kind, request.schema)

@@ -36,6 +36,8 @@ class Engine:
         model: ModelHandle,
         *,
         max_in_flight: int,
+        rpm: int | None = None,
+        tpm: int | None = None,
         answer_tokens: int,
         events: EventHash,
         progress: Progress,
@@ -47,7 +49,9 @@ class Engine:
         #: Turns under way at once: more than calls, so that a free slot finds a prompt that is ready.
         self.workers = 2 * max_in_flight
         self._ledger = RunLedger(log)
-        self.gateway = Gateway(model, ledger=self._ledger, max_in_flight=max_in_flight, max_tokens=answer_tokens)
+        self.gateway = Gateway(
+            model, ledger=self._ledger, max_in_flight=max_in_flight, rpm=rpm, tpm=tpm, max_tokens=answer_tokens
+        )
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
 

@@ -2,11 +2,14 @@
 
 from ..personas.dedup import Verdict
 from ..personas.growth import HopResult, Population
+from ..personas.hub import Hub
+from ..personas.passage import Passage
 from ..personas.persona import Persona, Relation, RelationKind
 from .runfile import rows
+from .runfile.recording import Recording
 from .runfile.runlog import RunLog
 
-__all__ = ["persona_rows", "stored_population"]
+__all__ = ["persona_rows", "recorded_source", "stored_population"]
 
 
 def persona_rows(
@@ -32,15 +35,26 @@ def stored_population(log: RunLog) -> Population:
     """Everybody in the run file, near-duplicates and their verdicts included."""
     return Population(
         (_persona(row) for row in log.rows(rows.PersonaRow, "ORDER BY ordinal")),
-        (
-            Relation(row.source, row.target, RelationKind(row.kind), row.label, row.hop)
-            for row in log.rows(rows.RelationRow, "ORDER BY ordinal")
-        ),
+        (_relation(row) for row in log.rows(rows.RelationRow, "ORDER BY ordinal")),
         (
             Verdict(row.persona, row.of, row.stage, row.similarity)
             for row in log.rows(rows.DuplicateRow, "WHERE kind = 'persona' AND NOT undone ORDER BY rowid")
         ),
     )
+
+
+def recorded_source(recording: Recording) -> Hub | list[Passage]:
+    """What the people of a run came from, out of the run file itself: its passages, or the hub that was read."""
+    passages = recording.rows(rows.PassageRow, "ORDER BY ordinal")
+    if passages:
+        return [Passage(p.text, p.language, p.source, p.licence) for p in passages]
+    # Personas of a hub keep the hop at which they were grown there: it is their place that says who was read.
+    (read,) = recording.rows(rows.GrowthRow, "WHERE hop = 0")
+    personas = recording.rows(
+        rows.PersonaRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": read.born + read.duplicates}
+    )
+    relations = recording.rows(rows.RelationRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": read.relations})
+    return Hub(tuple(map(_persona, personas)), tuple(map(_relation, relations)))
 
 
 def _persona_row(persona: Persona, ordinal: int) -> rows.PersonaRow:
@@ -71,3 +85,7 @@ def _persona(row: rows.PersonaRow) -> Persona:
         model=row.model,
         prompt=row.prompt,
     )
+
+
+def _relation(row: rows.RelationRow) -> Relation:
+    return Relation(row.source, row.target, RelationKind(row.kind), row.label, row.hop)

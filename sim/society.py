@@ -16,6 +16,7 @@ from mesa.discrete_space import Network
 
 from ..agents.models import ModelHandle, open_model
 from ..personas.errors import RunFileError, SetupError, StorageError
+from .collector import rare_collections
 from .emitted import Emitted
 from .engine import Engine
 from .event_hash import EventHash
@@ -55,6 +56,8 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         model: str | BaseChatModel | ModelHandle = "procedural",
         base_url: str | None = None,
         max_in_flight: int = 64,
+        rpm: int | None = None,
+        tpm: int | None = None,
         out: Path | str = "run.duckdb",
         steps: int = 8,
         scenario_file: Path | None = None,
@@ -62,12 +65,14 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
     ) -> None:
         """Nothing is opened or asked yet.
 
-        `model` is a name, or any LangChain chat model. Raises `SetupError` for a model or a number that cannot be.
+        `model` is a name, or any LangChain chat model. `rpm` and `tpm` cap the requests and tokens of any minute; no
+        result depends on them, and a resumed run is to be given them again. Raises `SetupError` for a model or a
+        number that cannot be.
         """
         if not 0 <= seed < 2**63:
             raise SetupError(f"The seed must be from 0 to {2**63 - 1}, but {seed} was given.")
-        _at_least_one("max_in_flight", max_in_flight)
-        _at_least_one("steps", steps)
+        for name, number in (("max_in_flight", max_in_flight), ("rpm", rpm), ("tpm", tpm), ("steps", steps)):
+            _at_least_one(name, number)
         super().__init__(rng=seed)
         self.scenario = scenario
         self.seed = seed
@@ -80,6 +85,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self.engine: Engine
         self._model = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
         self._max_in_flight = max_in_flight
+        self._rpm, self._tpm = rpm, tpm
         self._scenario_file = scenario_file
         self._progress = progress or SilentProgress()
         self._log: RunLog | None = None
@@ -97,6 +103,8 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         model: str | BaseChatModel | ModelHandle | None = None,
         base_url: str | None = None,
         max_in_flight: int | None = None,
+        rpm: int | None = None,
+        tpm: int | None = None,
         steps: int | None = None,
         progress: Progress | None = None,
     ) -> Self:
@@ -121,6 +129,8 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
                 model=model or row.model,
                 base_url=base_url or row.base_url,
                 max_in_flight=row.max_in_flight if max_in_flight is None else max_in_flight,
+                rpm=rpm,
+                tpm=tpm,
                 out=path,
                 steps=row.steps_wanted if steps is None else steps,
                 progress=progress,
@@ -142,7 +152,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         Works where an event loop runs already (a notebook). Raises `RunError` when the run fails; what was
         committed stays and can be resumed.
         """
-        with self:
+        with self, rare_collections():
             while self.world.step < self.steps_wanted and not self.scenario.ended(self):
                 self.run_for(1)
                 self._raise_error()
@@ -177,16 +187,9 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         """Open the run file and the model, grow or restore the people, and stand where the last step ended."""
         self._mind = self.scenario.mind()
         # What cannot be read is found before there is a file that would stand in the way of the next try.
-        source = self.growth.source() if self._log is None else None
+        source = self._source() if self._log is None else None
         log = self._log or RunLog.create(self.path, self._run_row())
-        self.engine = Engine(
-            log,
-            self._model,
-            max_in_flight=self._max_in_flight,
-            answer_tokens=self.scenario.settings.answer_tokens,
-            events=EventHash(log.last_event_hash()),
-            progress=self._progress,
-        )
+        self.engine = self._engine(log)
         try:
             self.engine.__enter__()
             self._want_steps(log)
@@ -210,6 +213,21 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             self.engine.__exit__(kind, error, trace)
         if error is None:
             self._raise_error()
+
+    def _source(self) -> Source:
+        return self.growth.source()
+
+    def _engine(self, log: RunLog) -> Engine:
+        return Engine(
+            log,
+            self._model,
+            max_in_flight=self._max_in_flight,
+            rpm=self._rpm,
+            tpm=self._tpm,
+            answer_tokens=self.scenario.settings.answer_tokens,
+            events=EventHash(log.last_event_hash()),
+            progress=self._progress,
+        )
 
     def _want_steps(self, log: RunLog) -> None:
         if log.run.steps_wanted != self.steps_wanted:
@@ -260,6 +278,6 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         )
 
 
-def _at_least_one(name: str, value: int) -> None:
-    if value < 1:
+def _at_least_one(name: str, value: int | None) -> None:
+    if value is not None and value < 1:
         raise SetupError(f"{name} must be at least 1, but {value} was given.")

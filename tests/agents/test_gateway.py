@@ -1,14 +1,20 @@
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 from asking import LINE, VALID, Line, Open, ask, ask_all, prompt_of, scripted
 from memory_ledger import MemoryLedger
 from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
+from quick_time import in_no_time
 
+from populace.agents.backoff import Backoff
+from populace.agents.fault import WireError
 from populace.personas.errors import SetupError
 from populace.personas.model import Occasion, Outcome
+
+
+def too_many(seconds: float | None = None) -> WireError:
+    return WireError(Outcome.RATE_LIMITED, "Too many.", status=429, retry_after=seconds)
 
 
 async def test_an_answer_is_typed_and_its_call_recorded(opened: Open, memory_ledger: MemoryLedger) -> None:
@@ -56,18 +62,17 @@ async def test_weather_is_waited_out_with_the_same_request(
     assert len({call.request_hash for call in memory_ledger.calls}) == len(openai_server.by_body) == 1
 
 
-async def test_the_wait_before_a_retry_is_at_least_what_is_asked_for(
-    opened: Open, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits: list[float] = []
+def test_the_wait_before_a_retry_is_at_least_what_is_asked_for(memory_ledger: MemoryLedger) -> None:
+    gateway, chat = scripted([too_many(7), too_many(7), VALID], memory_ledger)
+    in_no_time(ask(gateway))
+    assert [call["at"] for call in chat.seen] == pytest.approx([0, 7, 14], abs=0.03)
+    assert chat.seen[1]["at"] >= 7
 
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
 
-    monkeypatch.setattr("populace.agents.gateway.asyncio", SimpleNamespace(sleep=sleep))
-    openai_server.fault("rate_limit", attempts=2, retry_after=7)
-    await ask(opened())
-    assert [7.0 <= wait <= 7.01 for wait in waits] == [True, True]
+def test_a_wait_that_is_asked_for_holds_for_all_that_have_not_begun(memory_ledger: MemoryLedger) -> None:
+    gateway, chat = scripted([too_many(60), VALID, VALID, VALID], memory_ledger, max_in_flight=1)
+    in_no_time(ask_all(gateway, 3))
+    assert [call["at"] >= 60 for call in chat.seen] == [False, True, True, True]
 
 
 async def test_weather_that_does_not_end_is_a_counted_failure(opened: Open, openai_server: OpenAIServer) -> None:
@@ -78,9 +83,9 @@ async def test_weather_that_does_not_end_is_a_counted_failure(opened: Open, open
     assert gateway.outcomes[Outcome.SERVER_ERROR] == gateway.calls == 4
 
 
-async def test_one_who_waits_out_weather_holds_no_slot(opened: Open, openai_server: OpenAIServer) -> None:
-    openai_server.fault("rate_limit", containing="person <0>", attempts=1, retry_after=60)
-    gateway = opened(max_in_flight=1)
+async def test_one_who_waits_out_weather_holds_no_turn(opened: Open, openai_server: OpenAIServer) -> None:
+    openai_server.fault("rate_limit", containing="person <0>", attempts=1)
+    gateway = opened(max_in_flight=1, backoff=Backoff(base=3600, cap=3600))
     stuck = asyncio.create_task(ask(gateway, 0))
     assert (await ask(gateway, 1)).outcome is Outcome.OK
     stuck.cancel()
@@ -205,7 +210,20 @@ async def test_another_occasion_or_seed_is_another_request(opened: Open, memory_
     assert len({call.request_hash for call in memory_ledger.calls}) == 2
 
 
-@pytest.mark.parametrize("option", ["max_in_flight", "attempts", "timeout"])
+@pytest.mark.parametrize("option", ["max_in_flight", "attempts", "timeout", "rpm", "tpm"])
 def test_numbers_that_leave_nothing_to_do_are_refused(memory_ledger: MemoryLedger, option: str) -> None:
     with pytest.raises(SetupError, match=option):
         scripted([], memory_ledger, **{option: 0})
+
+
+async def test_an_endpoint_that_takes_fewer_calls_at_once_loses_none_and_refuses_few(
+    opened: Open, openai_server: OpenAIServer
+) -> None:
+    openai_server.allow, openai_server.latency = 20, Latency(0.1)
+    gateway = opened(max_in_flight=128)
+    warming = await ask_all(gateway, 200)
+    openai_server.reset()
+    answers = await ask_all(gateway, 400)
+    assert [a for a in warming + answers if a.value is None] == []
+    assert openai_server.by_fault["too_many"] <= 4
+    assert gateway.limit < gateway.peak_in_flight == 128

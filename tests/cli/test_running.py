@@ -3,8 +3,11 @@
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from populace.agents.gateway import Gateway
 
 from .conftest import ERRANDS, Ask, told
 
@@ -20,6 +23,19 @@ def test_a_run_shows_its_summary_and_three_answers(ask: Ask, folder: Path) -> No
     assert said.out.count("SELECT") >= 3
     assert "asked for" not in said.out
     assert (folder / "village.duckdb").is_file()
+
+
+def test_caps_reach_the_gateway_of_a_run_and_of_its_resumption(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    def opened(*args: Any, **options: Any) -> Gateway:
+        given.append((options["rpm"], options["tpm"]))
+        return Gateway(*args, **options)
+
+    monkeypatch.setattr("populace.sim.engine.Gateway", opened)
+    ask("run", "village", *SMALL, "--rpm", 100_000, "--tpm", 10**9)
+    ask("resume", "village.duckdb", "--steps", 2, "--rpm", 200_000, "--tpm", 10**8)
+    assert given == [(100_000, 10**9), (200_000, 10**8)]
 
 
 def test_people_who_could_not_be_had_are_spoken_of_in_one_line(ask: Ask) -> None:

@@ -65,6 +65,8 @@ def files(folder: Path) -> None:
         ("--hops -1", ("hops", "at least 0", "-1 was given")),
         ("--steps 0", ("steps must be at least 1", "0 was given")),
         ("--max-in-flight 0", ("max_in_flight must be at least 1", "0 was given")),
+        ("--rpm 0", ("rpm must be at least 1", "0 was given")),
+        ("--tpm -5", ("tpm must be at least 1", "-5 was given")),
         ("--seed x", ("'--seed'", "'x' is not a valid integer", "`populace run --help`")),
         ("--seed -1", ("seed must be from 0", "-1 was given")),
         ("--seed 9223372036854775808", ("seed must be from 0 to 9223372036854775807",)),

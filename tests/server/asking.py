@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from memory_ledger import MemoryLedger
 from pydantic import BaseModel, Field
+from quick_time import seconds
 
 from populace.agents.backoff import Backoff
 from populace.agents.gateway import Gateway
@@ -67,6 +68,8 @@ class Scripted(BaseChatModel):
 
     script: list[Any]
     seen: list[dict[str, Any]]
+    #: Seconds until each answer.
+    latency: float = 0.0
 
     @property
     def _llm_type(self) -> str:
@@ -76,8 +79,9 @@ class Scripted(BaseChatModel):
         raise NotImplementedError
 
     async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
-        self.seen.append({"messages": messages, **kwargs})
+        self.seen.append({"messages": messages, "at": seconds(), **kwargs})
         answer = self.script.pop(0)
+        await asyncio.sleep(self.latency)
         if isinstance(answer, Exception):
             raise answer
         message = answer if isinstance(answer, AIMessage) else AIMessage(answer)

@@ -43,6 +43,7 @@ class OpenAIServer:
         procedural: bool = True,
         key: str = "",
         keep_bodies: bool = True,
+        allow: int | None = None,
     ) -> None:
         self.latency = latency if isinstance(latency, Latency) else Latency(latency)
         self.faults: list[Fault] = []
@@ -58,6 +59,8 @@ class OpenAIServer:
         #: The bodies, oldest first, as long as `keep_bodies` is set.
         self.keep_bodies = keep_bodies
         self.bodies: list[dict[str, Any]] = []
+        #: Calls that may be under way at once; one more is refused with 429. None is no limit.
+        self.allow = allow
         self._held = 0
         self._released = asyncio.Event()
         self._script: deque[_Scripted] = deque()
@@ -162,6 +165,9 @@ class OpenAIServer:
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         try:
             body = await request.read()
+            if self.allow is not None and self.in_flight > self.allow:
+                self.by_fault["too_many"] += 1
+                return error(429, "Too many calls at once.")
             digest = hashlib.blake2b(body, digest_size=16).hexdigest()
             self.by_body[digest] += 1
             fault = next((f for f in self.faults if f.meets(body, self.by_body[digest])), None)
@@ -233,9 +239,15 @@ def main() -> None:
     options.add_argument("--latency", type=float, default=0.0, help="median, in seconds")
     options.add_argument("--sigma", type=float, default=0.0, help="of the lognormal; 0 is fixed")
     options.add_argument("--fault", type=_fault_option, action="append", default=[], metavar="KIND[:SHARE]")
+    options.add_argument("--allow", type=int, metavar="CALLS", help="answer 429 above so many at once")
     options.add_argument("--filler", action="store_true", help="plain filler text instead of the procedural model")
     given = options.parse_args()
-    server = OpenAIServer(latency=Latency(given.latency, given.sigma), procedural=not given.filler, keep_bodies=False)
+    server = OpenAIServer(
+        latency=Latency(given.latency, given.sigma),
+        procedural=not given.filler,
+        keep_bodies=False,
+        allow=given.allow,
+    )
     for kind, share in given.fault:
         server.fault(kind, share)
     asyncio.run(server.serve(given.port, announce=True))

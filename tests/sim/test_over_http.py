@@ -37,6 +37,14 @@ def test_the_number_in_flight_does_not_change_what_happens(live: Live, openai_se
     assert len(hashes) == 1
 
 
+def test_the_pace_does_not_change_what_happens(live: Live, openai_server: OpenAIServer) -> None:
+    free = live("free", model="openai:test", base_url=openai_server.base_url)
+    openai_server.allow, openai_server.latency = 3, Latency(0.01)
+    paced = live("paced", model="openai:test", base_url=openai_server.base_url, rpm=100_000, tpm=10**9)
+    assert paced.event_hash == free.event_hash
+    assert openai_server.by_fault["too_many"] > 0
+
+
 def test_nothing_is_lost_over_a_thousand_turns_with_rate_limits_and_cut_replies(
     live: Live, openai_server: OpenAIServer
 ) -> None:

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from populace.sim.scenario import Scenario
     from populace.sim.society import Society
 
-__all__ = ["resume", "run", "run_script"]
+__all__ = ["resume", "run", "run_script", "scenario_of"]
 
 _STANDING = "SELECT scenario, scenario_file, status, (SELECT coalesce(max(step), 0) FROM steps) FROM runs"
+
+_RPM = "Model calls begun within any minute, at most."
+_TPM = "Tokens used within any minute, at most, asked and answered."
 
 
 class _Stopped(click.ClickException):
@@ -64,6 +67,8 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
                 show_default=True,
                 help="Model calls under way at once, at most.",
             ),
+            click.option("--rpm", type=int, default=None, help=_RPM),
+            click.option("--tpm", type=int, default=None, help=_TPM),
             click.option(
                 "--set",
                 "settings",
@@ -99,6 +104,8 @@ def run(scenario: str, **options: Any) -> None:
 @click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved.")
 @click.option("--base-url", default=None, help="Endpoint of the model, when it has moved.")
 @click.option("--max-in-flight", type=int, default=None, help="Model calls under way at once, at most.")
+@click.option("--rpm", type=int, default=None, help=f"{_RPM} Not kept from the run.")
+@click.option("--tpm", type=int, default=None, help=f"{_TPM} Not kept from the run.")
 @click.option("--steps", type=int, default=None, help="Steps to live in all, when more are wanted than before.")
 def resume(file: Path, script: Path | None, steps: int | None, **options: Any) -> None:
     """Go on with a run that was stopped; answers it has paid for are not paid again."""
@@ -116,11 +123,12 @@ def resume(file: Path, script: Path | None, steps: int | None, **options: Any) -
             f"`populace resume {quote(str(file))} --steps {lived + 1}`."
         )
         return
-    found = _scenario_of(file, name, script or (Path(made_by) if made_by else None))
+    found = scenario_of(file, name, script or (Path(made_by) if made_by else None))
     _live(Society.resume(file, found, steps=steps, progress=RichProgress(), **options))
 
 
-def _scenario_of(file: Path, name: str, script: Path | None) -> "type[Scenario]":
+def scenario_of(file: Path, name: str, script: Path | None) -> "type[Scenario]":
+    """The scenario that made a run file, by its name or from its script. Raises `SetupError` when it is not there."""
     from populace.personas.errors import SetupError
     from populace.scenarios.catalog import find_scenario, load_scenario
 
@@ -159,6 +167,8 @@ def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> Non
         model=options["model"],
         base_url=options["base_url"],
         max_in_flight=options["max_in_flight"],
+        rpm=options["rpm"],
+        tpm=options["tpm"],
         out=options["out"] or Path(f"{scenario.name}.duckdb"),
         steps=options["steps"],
         scenario_file=script,

@@ -1,0 +1,143 @@
+"""Living a run again from its own answers, to see that it was as its file says."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import orjson
+
+from ..personas.errors import RunError, SetupError
+from .engine import Engine
+from .growth import Growth, Source
+from .persona_rows import recorded_source
+from .progress import Progress
+from .recorded_gateway import RecordedGateway, RecordEndedError, since_then
+from .runfile.reader import open_run
+from .runfile.recording import Marker, Recording, markers
+from .runfile.runlog import RunLog
+from .scenario import Scenario
+from .society import Society
+from .unasked import unasked_model
+
+__all__ = ["Replayed", "replay"]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of a replay."""
+
+    #: The hash of everything that happened in the replay, and that of the run up to its last complete step.
+    event_hash: str
+    expected: str
+    #: Steps that were lived again, and answers and failures that were taken from the run.
+    steps: int
+    recalled: int
+    #: Requests that were sent to a model: none.
+    calls: int
+    #: One sentence on where the replay first differs from the run; empty when it does not.
+    difference: str = ""
+
+
+def replay(
+    path: Path | str, scenario: type[Scenario], *, out: Path | str | None = None, progress: Progress | None = None
+) -> Replayed:
+    """Grow the people and live the steps of a run once more, with no call to any model, and compare the hashes.
+
+    A run that was stopped is replayed as far as its last complete step. The replay is kept in `out`, if given.
+    Raises `RunError` when it asks something that the run never asked, `RunFileError` for a file without a run.
+    """
+    with Recording.open(Path(path)) as recording:
+        if out is not None:
+            return _replayed(recording, scenario, Path(out), progress)
+        with _folder_beside(recording.path) as folder:
+            return _replayed(recording, scenario, folder / recording.path.name, progress)
+
+
+class _Replaying(Society):
+    """A society whose people come from the recording's texts, and whose gateway answers from it."""
+
+    recording: Recording
+
+    def _source(self) -> Source:
+        return recorded_source(self.recording)
+
+    def _engine(self, log: RunLog) -> Engine:
+        engine = super()._engine(log)
+        tokens = self.scenario.settings.answer_tokens
+        engine.gateway = RecordedGateway(engine.model, self.recording, max_tokens=tokens)
+        return engine
+
+
+def _society(recording: Recording, scenario: type[Scenario], out: Path, progress: Progress | None) -> _Replaying:
+    run = recording.run
+    society = _Replaying(
+        scenario(orjson.loads(run.settings)),
+        growth=Growth.model_validate_json(run.growth_settings),
+        seed=run.seed,
+        model=unasked_model(run),
+        max_in_flight=run.max_in_flight,
+        out=out,
+        scenario_file=Path(run.scenario_file) if run.scenario_file else None,
+        progress=progress,
+    )
+    society.recording = recording
+    society.steps_wanted = recording.steps
+    return society
+
+
+def _replayed(recording: Recording, scenario: type[Scenario], out: Path, progress: Progress | None) -> Replayed:
+    society = _society(recording, scenario, out, progress)
+    failure: RunError | None = None
+    try:
+        society.run()
+    except RecordEndedError:
+        pass  # growth was not complete
+    except RunError as error:
+        failure = error
+    with open_run(out) as lived:
+        found = markers(lived)
+    difference = _difference(recording, found, ended=failure is None)
+    # What differs already leads to questions that nobody has asked before: the first difference is the reason.
+    if failure is not None and not difference:
+        raise failure
+    gateway, last = society.engine.gateway, recording.markers[-1]
+    hashes = [m.event_hash for m in found if (m.phase, m.number) <= (last.phase, last.number)]
+    return Replayed(
+        event_hash=hashes[-1] if hashes else "",
+        expected=last.event_hash,
+        steps=sum(m.phase == "step" for m in found),
+        recalled=gateway.recalled,
+        calls=gateway.calls,
+        difference=difference,
+    )
+
+
+def _difference(recording: Recording, found: Sequence[Marker], *, ended: bool) -> str:
+    """Where the markers of a replay, as far as it came, first differ from the recorded ones."""
+    hashes = {(m.phase, m.number): m.event_hash for m in found}
+    for marker in recording.markers:
+        now = hashes.get((marker.phase, marker.number))
+        if now == marker.event_hash or (now is None and not ended):
+            continue
+        then = f"its event hash was {marker.event_hash} then and is {now} now"
+        if now is None:
+            then = f"its event hash was {marker.event_hash} then, and the replay ended before it"
+        return (
+            f"The replay of {str(recording.path)!r} first differs in {marker.where}: {then} "
+            f"({since_then(orjson.loads(recording.run.versions))})."
+        )
+    return ""
+
+
+@contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    try:
+        folder = TemporaryDirectory(prefix=f".{path.name}.replay-", dir=path.parent, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise SetupError(
+            f"Nothing can be written beside {str(path)!r} ({error.strerror}); give --out a file somewhere else."
+        ) from error
+    with folder as name:
+        yield Path(name)

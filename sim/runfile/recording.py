@@ -1,0 +1,164 @@
+"""A run as it was recorded: what it was asked to be, where it came from, and how each of its requests ended."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ...agents.call import CallKey
+from ...personas.errors import RunFileError
+from ...personas.model import Outcome
+from .query import Params
+from .reader import RunReader, open_run
+from .rows import Row, RunRow, column_names, table_of
+
+__all__ = ["Marker", "RecordedEnd", "Recording", "markers"]
+
+_MARKERS = """
+SELECT 'growth' AS phase, hop AS number, event_hash FROM growth
+UNION ALL SELECT 'step', step, event_hash FROM steps
+ORDER BY phase, number
+"""
+
+_ATTEMPTS = """
+SELECT owner, request_hash, outcome, reason, raw, finish_reason
+FROM calls
+WHERE phase = $phase AND number = $number
+ORDER BY rowid
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A complete hop or step, and the hash of all events up to there."""
+
+    phase: str
+    number: int
+    event_hash: str
+
+    @property
+    def where(self) -> str:
+        """The hop or step in words: `hop 0`, `step 3`."""
+        return f"{'hop' if self.phase == 'growth' else 'step'} {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEnd:
+    """How a request ended: with a paid answer, or with the outcome of its last attempt."""
+
+    outcome: Outcome
+    reason: str
+    #: None when no answer came.
+    raw: str | None
+    finish_reason: str | None
+    attempts: int
+
+
+class Recording:
+    """A run file, read to be lived again. The answers of one hop or step are in memory at a time."""
+
+    def __init__(self, reader: RunReader) -> None:
+        self.path = reader.path
+        self._reader = reader
+        self._loaded = ("", -1)
+        self._ends: dict[CallKey, list[RecordedEnd]] = {}
+        self._check()
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The recording in a run file, finished or not.
+
+        Raises `RunFileError` when it is no run file, or when there is nothing in it that could be lived again.
+        """
+        reader = open_run(path)
+        try:
+            return cls(reader)
+        except BaseException:
+            reader.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """The recording itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the file."""
+        self._reader.close()
+
+    @cached_property
+    def run(self) -> RunRow:
+        """What the run was asked to be."""
+        (run,) = self.rows(RunRow)
+        return run
+
+    @cached_property
+    def markers(self) -> tuple[Marker, ...]:
+        """Every complete hop and step, in order."""
+        return markers(self._reader)
+
+    @property
+    def steps(self) -> int:
+        """Steps that were lived to their end."""
+        return max((m.number for m in self.markers if m.phase == "step"), default=0)
+
+    def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
+        """The rows of one table, narrowed or ordered by a clause that begins with WHERE or ORDER BY."""
+        columns = ", ".join(f'"{name}"' for name in column_names(row_type))
+        found = self._reader.query(f"SELECT {columns} FROM {table_of(row_type)} {clause}", params)  # noqa: S608 - ours
+        return [row_type(*values) for values in found.rows]
+
+    def covers(self, phase: str, number: int) -> bool:
+        """Whether this hop or step is one that was completed."""
+        return number <= max((m.number for m in self.markers if m.phase == phase), default=-1)
+
+    def knows(self, key: CallKey) -> bool:
+        """Whether the run ever made this request."""
+        return key in self._ends_of(key.phase, key.number)
+
+    def end(self, key: CallKey) -> RecordedEnd:
+        """How the request ended; asked again, how it ended the next time. Raises `KeyError` when it was not made."""
+        ends = self._ends_of(key.phase, key.number)[key]
+        return ends.pop(0) if len(ends) > 1 else ends[0]
+
+    def _ends_of(self, phase: str, number: int) -> dict[CallKey, list[RecordedEnd]]:
+        if self._loaded != (phase, number):
+            attempts = self._reader.query(_ATTEMPTS, {"phase": phase, "number": number}).rows
+            self._ends = _gathered((CallKey(phase, number, a[0], a[1]), a[2:]) for a in attempts)
+            self._loaded = (phase, number)
+        return self._ends
+
+    def _check(self) -> None:
+        if not self.markers:
+            raise RunFileError(
+                f"The run in {str(self.path)!r} was stopped before its first hop was complete, so there is nothing to "
+                f"replay; go on with it first: `populace resume {self.path}`."
+            )
+        asked = "SELECT (SELECT sum(asked) FROM growth) + (SELECT coalesce(sum(active), 0) FROM steps)"
+        ((turns,),) = self._reader.query(asked).rows
+        ((calls,),) = self._reader.query("SELECT count(*) FROM calls").rows
+        if turns and not calls:
+            raise RunFileError(
+                f"{str(self.path)!r} holds no answers, as the file that a replay leaves; replay the run that it was "
+                f"made from."
+            )
+
+
+def markers(reader: RunReader) -> tuple[Marker, ...]:
+    """The complete hops and steps of a run, in order."""
+    return tuple(Marker(*row) for row in reader.query(_MARKERS).rows)
+
+
+def _gathered(
+    attempts: Iterable[tuple[CallKey, tuple[str, str, str | None, str | None]]],
+) -> dict[CallKey, list[RecordedEnd]]:
+    found: dict[CallKey, list[RecordedEnd]] = {}
+    for key, (outcome, reason, raw, finish_reason) in attempts:
+        ends = found.setdefault(key, [])
+        # A fault behind which the same request was sent again is not how it ended.
+        earlier = ends.pop().attempts if ends and ends[-1].raw is None else 0
+        ends.append(RecordedEnd(Outcome(outcome), reason, raw, finish_reason, earlier + 1))
+    return found

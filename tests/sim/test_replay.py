@@ -1,0 +1,231 @@
+"""A run lives again from its own answers: the same hash, and nobody is asked."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from openai_server import OpenAIServer
+
+from populace.agents.backoff import Backoff
+from populace.agents.call import CallKey
+from populace.personas.errors import RunError, RunFileError
+from populace.scenarios.village import Village
+from populace.sim.finished import FinishedRun
+from populace.sim.growth import Growth
+from populace.sim.replay import Replayed, replay
+from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.recording import Recording
+from populace.sim.society import Society
+from populace.sim.unasked import unasked_model
+
+ZYGOTE = Path(__file__).parents[1] / "server" / "zygote.py"
+
+type Live = Callable[..., FinishedRun]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry at once: what is tested is that, not when."""
+    monkeypatch.setattr("populace.agents.gateway.Backoff", partial(Backoff, base=0.001))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A procedural village that has lived three steps; never to be written to."""
+    out = tmp_path_factory.mktemp("whole") / "run.duckdb"
+    Society(Village(), growth=Growth(agents=24, hops=2), out=out, steps=3).run()
+    return out
+
+
+@pytest.fixture
+def run_file(whole: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copy(whole, tmp_path))
+
+
+def changed(path: Path, sql: str) -> Path:
+    with duckdb.connect(path) as con:
+        con.execute(sql)
+    return path
+
+
+def hash_in(path: Path) -> str:
+    with open_run(path) as run:
+        ((event_hash,),) = run.query("SELECT event_hash FROM runs").rows
+    return str(event_hash)
+
+
+def check_same(replayed: Replayed, expected: str) -> None:
+    assert (replayed.event_hash, replayed.expected, replayed.difference) == (expected, expected, "")
+    assert replayed.calls == 0
+    assert replayed.recalled > 0
+
+
+def test_a_procedural_run_is_the_same_again_and_leaves_nothing_behind(run_file: Path) -> None:
+    replayed = replay(run_file, Village)
+    check_same(replayed, hash_in(run_file))
+    assert replayed.steps == 3
+    assert list(run_file.parent.iterdir()) == [run_file]
+
+
+def test_a_replay_that_is_kept_holds_the_same_run_and_no_calls(run_file: Path, tmp_path: Path) -> None:
+    replay(run_file, Village, out=tmp_path / "again.duckdb")
+    tables = ("passages", "personas", "relations", "agents", "observations", "emissions", "messages", "memories")
+    with open_run(run_file) as then, open_run(tmp_path / "again.duckdb") as now:
+        for table in tables:
+            assert then.query(f"FROM {table}").rows == now.query(f"FROM {table}").rows
+        assert now.query("SELECT status, (SELECT count(*) FROM calls) FROM runs").rows == [("finished", 0)]
+    with pytest.raises(RunFileError, match=r"holds no answers, .* replay the run that it was made from"):
+        replay(tmp_path / "again.duckdb", Village)
+
+
+def test_people_of_a_hub_that_is_gone_are_had_again(whole: Path, tmp_path: Path) -> None:
+    hub = Path(shutil.copy(whole, tmp_path / "hub.duckdb"))
+    society = Society(Village(), growth=Growth(hub=hub, agents=16, hops=1), out=tmp_path / "run.duckdb", steps=1)
+    lived = society.run()
+    hub.unlink()
+    check_same(replay(lived.path, Village), lived.event_hash)
+
+
+def test_a_run_with_faults_and_lost_turns_is_the_same_again_without_its_server(live: Live) -> None:
+    with OpenAIServer() as server:
+        server.fault("rate_limit", 0.05).fault("cut_json", 0.05).fault("refusal", 0.02).fault("html", 0.02)
+        run = live(model="openai:test", base_url=server.base_url, steps=1)
+        ((unlucky,),) = run.sql("SELECT text FROM people ORDER BY agent LIMIT 1").rows
+        server.fail_forever(f"<persona>\\n{unlucky}\\n</persona>", "server_error")
+        run = Society.resume(run.path, Village, steps=3).run()
+        calls = server.calls
+        check_same(replay(run.path, Village), run.event_hash)
+        assert server.calls == calls
+    lost = dict(run.sql("SELECT outcome, count(*) FROM failures GROUP BY outcome").rows)
+    assert lost["server_error"] >= 2
+    assert run.sql("SELECT count(*) > 0 FROM calls WHERE outcome = 'cut_json'").rows == [(True,)]
+    check_same(replay(run.path, Village), run.event_hash)
+
+
+def test_an_answer_that_the_endpoint_spoiled_is_asked_for_again_in_the_replay_too(live: Live) -> None:
+    with OpenAIServer() as server:
+        server.script({"error": {"message": "The model produced output that does not match the grammar"}}, status=500)
+        run = live(model="openai:test", base_url=server.base_url, steps=1)
+    assert run.sql("SELECT outcome FROM calls WHERE raw IS NULL").rows == [("cut_json",)]
+    check_same(replay(run.path, Village), run.event_hash)
+
+
+def test_a_run_whose_growth_failed_is_replayed_to_its_last_complete_hop(tmp_path: Path) -> None:
+    out = tmp_path / "run.duckdb"
+    with OpenAIServer() as server:
+        server.fail_forever('"name":"Relations"')
+        with pytest.raises(RunError, match="hop 1"):
+            Society(Village(), model="openai:test", base_url=server.base_url, out=out).run()
+    replayed = replay(out, Village)
+    check_same(replayed, hash_in(out))
+    assert replayed.steps == 0
+
+
+def test_a_run_without_a_complete_hop_has_nothing_to_replay(tmp_path: Path) -> None:
+    out = tmp_path / "run.duckdb"
+    with OpenAIServer(key="right") as server, pytest.raises(RunError):
+        Society(Village(), model="openai:test", base_url=server.base_url, out=out).run()
+    with pytest.raises(RunFileError, match="before its first hop was complete, so there is nothing to replay"):
+        replay(out, Village)
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Iterator[tuple[Path, OpenAIServer]]:
+    """A run that was killed with -9 in its third step, and its server."""
+    out = tmp_path / "run.duckdb"
+    with OpenAIServer(latency=0.03) as server:
+        job: dict[str, Any] = {"model": "openai:test", "base_url": server.base_url, "agents": 16, "steps": 4}
+        with subprocess.Popen([sys.executable, ZYGOTE], stdin=-1, stdout=-1, text=True) as zygote:
+            assert zygote.stdin
+            assert zygote.stdout
+            zygote.stdin.write(json.dumps({"out": str(out), "resume": False, "max_in_flight": 8, **job}) + "\n")
+            zygote.stdin.flush()
+            child = int(zygote.stdout.readline())
+            deadline = time.monotonic() + 60
+            while "step 3" not in str(server.bodies[-1:]) and time.monotonic() < deadline:
+                time.sleep(0.005)
+            os.kill(child, signal.SIGKILL)
+            zygote.communicate(timeout=60)
+        yield out, server
+
+
+def test_a_run_that_was_killed_is_replayed_as_far_as_it_came_and_wholly_once_resumed(
+    killed: tuple[Path, OpenAIServer],
+) -> None:
+    path, server = killed
+    replayed = replay(path, Village)
+    check_same(replayed, hash_in(path))
+    assert 1 <= replayed.steps < 4
+    resumed = Society.resume(path, Village).run()
+    calls = server.calls
+    check_same(replay(path, Village), resumed.event_hash)
+    assert server.calls == calls
+
+
+class Elsewhere(Village):
+    """The same people in another world."""
+
+    world = "This is a harbour town where nobody fishes any more."
+
+
+def test_a_changed_scenario_is_told_by_what_it_asks(run_file: Path) -> None:
+    with pytest.raises(
+        RunError, match=r"In step 1 the replay asks for \w{32} \(prompt turn@\d+\) something that"
+    ) as said:
+        replay(run_file, Elsewhere)
+    assert "never asked: the prompt, the scenario or Populace has changed since (populace" in str(said.value)
+    assert len(list(run_file.parent.iterdir())) == 1
+
+
+def test_versions_that_differ_are_named_then_and_now(run_file: Path) -> None:
+    changed(run_file, """UPDATE runs SET versions = replace(versions, '"mesa":"', '"mesa":"0.')""")
+    with pytest.raises(RunError, match=r"\(mesa 0\.[\d.]+ then and [\d.]+ now\)"):
+        replay(run_file, Elsewhere)
+
+
+@pytest.mark.parametrize(("phase", "number", "where"), [("growth", 0, "hop 0"), ("step", 2, "step 2")])
+def test_an_answer_that_was_tampered_with_is_found_where_it_is(
+    run_file: Path, phase: str, number: int, where: str
+) -> None:
+    first = f"(SELECT min(rowid) FROM calls WHERE phase = '{phase}' AND number = {number})"
+    replayed = replay(changed(run_file, f"UPDATE calls SET raw = '{{}}' WHERE rowid = {first}"), Village)
+    assert f"first differs in {where}: its event hash was " in replayed.difference
+    assert replayed.expected == hash_in(run_file)
+    assert replayed.event_hash != replayed.expected
+
+
+def test_a_society_that_ends_earlier_than_it_did_differs_there(run_file: Path) -> None:
+    class Short(Village):
+        def ended(self, society: Society) -> bool:
+            return society.world.step == 1
+
+    assert "first differs in step 2" in (said := replay(run_file, Short).difference)
+    assert "the replay ended before it" in said
+
+
+def test_a_request_made_twice_ends_as_it_ended_each_time(run_file: Path) -> None:
+    changed(run_file, "INSERT INTO calls SELECT * REPLACE ('second' AS raw) FROM calls ORDER BY rowid LIMIT 1")
+    with Recording.open(run_file) as recording, open_run(run_file) as run:
+        (made,) = run.query("SELECT phase, number, owner, request_hash FROM calls WHERE raw = 'second'").rows
+        ends = [recording.end(CallKey(*made)).raw for _ in range(3)]
+    assert ends[0] != "second"
+    assert ends[1:] == ["second", "second"]
+
+
+async def test_the_model_of_a_replay_is_named_as_the_run_s_own_and_cannot_be_asked(run_file: Path) -> None:
+    with Recording.open(run_file) as recording:
+        handle = unasked_model(recording.run)
+    assert (handle.name, handle.is_language_model) == ("procedural", False)
+    with pytest.raises(RunError, match="A replay asks no model"):
+        await handle.chat.ainvoke("Who are you?")
