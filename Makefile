@@ -7,10 +7,10 @@ BIN    := $(VENV)/bin
 DEMO   := out/village.duckdb
 
 define NEED_PYTHON
-Populace needs Python 3.12 or newer; '$(PYTHON)' is missing or older. Install one and name it: make $@ PYTHON=python3.13
+Populace needs Python 3.12 or newer; '$(PYTHON)' is missing or older. Install one and name it: make $(or $(MAKECMDGOALS),demo) PYTHON=python3.13
 endef
 define NEED_VENV
-'$(PYTHON)' cannot make a virtual environment (on Debian: apt-get install python3-venv), then: make $@
+'$(PYTHON)' cannot make a virtual environment (on Debian: apt-get install python3-venv), then: make $(or $(MAKECMDGOALS),demo)
 endef
 
 .PHONY: help setup demo test check lock clean
