@@ -76,7 +76,7 @@ class Scripted(BaseChatModel):
         return "scripted"
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
-        raise NotImplementedError
+        raise AssertionError("the gateway took the blocking way to a model; it has an async one")
 
     async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         self.seen.append({"messages": messages, "at": seconds(), **kwargs})

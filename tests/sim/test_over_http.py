@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from openai_faults import Latency
+from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
 
 from populace.agents.backoff import Backoff
@@ -58,16 +58,19 @@ def test_nothing_is_lost_over_a_thousand_turns_with_rate_limits_and_cut_replies(
     assert outcomes["cut_json"] > 2
 
 
-def test_one_agent_whose_calls_fail_for_ever_loses_its_own_turns_alone(live: Live, openai_server: OpenAIServer) -> None:
+@pytest.mark.parametrize("fault", ["bad_request", "server_error"])
+def test_one_agent_whose_calls_fail_for_ever_loses_its_own_turns_alone(
+    live: Live, openai_server: OpenAIServer, fault: FaultKind
+) -> None:
     grown = live("grown", agents=50, hops=1, steps=1, model="openai:test", base_url=openai_server.base_url)
     ((unlucky, text),) = grown.sql(
         "SELECT id, text FROM personas JOIN agents ON agent = id WHERE agents.ordinal = 7"
     ).rows
-    openai_server.fail_forever(f"<persona>\\n{text}\\n</persona>", "bad_request")
+    openai_server.fail_forever(f"<persona>\\n{text}\\n</persona>", fault)
     resumed = Society.resume(grown.path, Village, steps=4).run()
     assert resumed.sql("SELECT active, acted, failed FROM steps WHERE step > 1").rows == [(50, 49, 1)] * 3
     failures = resumed.sql("SELECT DISTINCT agent, outcome, reason <> '' FROM failures").rows
-    assert failures == [(unlucky, "bad_request", True)]
+    assert failures == [(unlucky, fault, True)]
     assert resumed.sql("SELECT status FROM runs").rows == [("finished",)]
 
 
