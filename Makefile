@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   := out/village.duckdb
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCK    = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command "make lock" --python-version 3.12
 
 define NEED_PYTHON
 Populace needs Python 3.12 or newer; '$(PYTHON)' is missing or older. Install one and name it: make $(or $(MAKECMDGOALS),demo) PYTHON=python3.13
@@ -22,13 +25,18 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null || { echo "$(NEED_PYTHON)" >&2; exit 2; }
 	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || { echo "$(NEED_VENV)" >&2; exit 2; }
 	@echo "Setting up $(VENV) from requirements.lock ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(INSTALL) --require-hashes --requirement requirements.lock
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-setup: $(VENV)/.ready
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
+	@echo "Adding what tests need from requirements-dev.lock ..."
+	@$(INSTALL) --require-hashes --requirement requirements-dev.lock
+	@touch $@
 
-demo: setup
+setup: $(VENV)/.ready-dev
+
+demo: $(VENV)/.ready
 	@mkdir -p out && rm -f $(DEMO)
 	@$(BIN)/populace run village --out $(DEMO) --seed 7
 	@$(BIN)/populace report $(DEMO)
@@ -41,10 +49,10 @@ check: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-# The lock names exact versions and hashes, and no index: any index that serves these files will do.
-lock: setup
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
-	    --custom-compile-command "make lock" --python-version 3.12 --group dev pyproject.toml -o requirements.lock
+# The locks name exact versions and hashes, and no index: any index that serves these files will do.
+lock:
+	@$(LOCK) --group build pyproject.toml -o requirements.lock
+	@$(LOCK) --group dev --constraint requirements.lock -o requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) out dist

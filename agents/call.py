@@ -10,7 +10,7 @@ import orjson
 from ..personas.model import AnswerSchema, Outcome
 from ..personas.prompt import RenderedPrompt
 
-__all__ = ["Call", "CallKey", "Ledger", "RecordedReply", "request_hash"]
+__all__ = ["AnswerStore", "Call", "CallKey", "Ledger", "RecordedReply", "request_hash"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class CallKey:
     number: int
     owner: str
     request_hash: str
+    replicate: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,17 @@ class Call:
     ended_at: datetime
     #: Seconds waited for a slot before it started.
     waited: float
+    #: Which of several answers to the same request this is.
+    replicate: int = 0
+    #: Where the answer came from: "endpoint", "batch", or a store of answers paid for elsewhere ("cache", "fork").
+    source: str = "endpoint"
+    #: US dollars by the run's prices; None when there are none, or when the tokens are not known.
+    cost: float | None = None
 
     @property
     def key(self) -> CallKey:
         """The key under which a resumed run finds this call."""
-        return CallKey(self.phase, self.number, self.owner, self.request_hash)
+        return CallKey(self.phase, self.number, self.owner, self.request_hash, self.replicate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,11 @@ class RecordedReply:
 
     raw: str
     finish_reason: str | None
+    #: Tokens that were paid for it then, as the endpoint counted them.
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
 
 
 class Ledger(Protocol):
@@ -78,6 +90,24 @@ class Ledger(Protocol):
 
     def recall(self, key: CallKey) -> RecordedReply | None:
         """The paid answer of an earlier session to this very request, if there is one."""
+        ...
+
+
+class AnswerStore(Protocol):
+    """Answers that were paid for elsewhere: asked after the run's own ledger, and before anything is sent.
+
+    `scope` is the endpoint's address, or "" for a model in the process: two servers may call two models by one name.
+    """
+
+    #: What is written in the rows of the answers it gives.
+    source: str
+
+    def recall(self, key: CallKey, scope: str) -> RecordedReply | None:
+        """The answer to this very request and replicate, if it is there."""
+        ...
+
+    def keep(self, call: Call, scope: str) -> None:
+        """Take note of an attempt that brought an answer. Must be cheap, as `Ledger.record`."""
         ...
 
 

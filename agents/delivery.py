@@ -1,7 +1,7 @@
 """One request through a chat model: what came back, or a `WireError`, whichever chat model it was."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +9,12 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatResult
 
+from ..personas.errors import EndpointError
 from ..personas.model import Outcome
 from .fault import WireError, fault_of_status
+from .headroom import Headroom
 
-__all__ = ["Delivery", "deliver"]
+__all__ = ["Delivery", "deliver", "delivery_of", "faults_typed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +29,35 @@ class Delivery:
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
+    #: What the endpoint says of its rate limits, if it does.
+    headroom: Headroom | None = None
 
 
 async def deliver(
     chat: BaseChatModel, messages: list[BaseMessage], kwargs: Mapping[str, Any], *, within: float
 ) -> Delivery:
-    """The answer of `chat` within so many seconds. Raises `WireError`, and nothing else, when none came."""
+    """The answer of `chat` within so many seconds.
+
+    Raises `WireError` when none came, `EndpointError` when a model says itself that it can never answer.
+    """
+
+    async def answer() -> Delivery:
+        # The model's own method: a Runnable's ainvoke merges callbacks and config for 0.8 ms a call.
+        return delivery_of(await chat._agenerate(messages, **kwargs))
+
+    return await faults_typed(answer(), within=within)
+
+
+async def faults_typed[T](answer: Awaitable[T], *, within: float) -> T:
+    """The answer of a model of any make, within so many seconds; raises what `deliver` raises."""
     try:
         async with asyncio.timeout(within):
-            # The model's own method: a Runnable's ainvoke merges callbacks and config for 0.8 ms a call.
-            result = await chat._agenerate(messages, **kwargs)
-        return _read(result)
-    except WireError:
+            return await answer
+    except (WireError, EndpointError):
         raise
     except TimeoutError as error:
         raise WireError(Outcome.TIMEOUT, f"No answer came within {within:g} seconds.") from error
-    except Exception as error:  # a chat model of any make may raise anything, and one call is not the run
+    except Exception as error:  # a model of any make may raise anything, and one call is not the run
         raise _foreign(error) from error
 
 
@@ -56,7 +71,8 @@ def _foreign(error: Exception) -> WireError:
     return WireError(Outcome.MODEL_ERROR, f"The model failed with {type(error).__name__}: {words}")
 
 
-def _read(result: ChatResult) -> Delivery:
+def delivery_of(result: ChatResult) -> Delivery:
+    """The answer in a chat model's result."""
     generation = result.generations[0]
     message = generation.message
     text = message.content if isinstance(message.content, str) else str(message.text)
@@ -71,6 +87,7 @@ def _read(result: ChatResult) -> Delivery:
         output_tokens=_count(usage.get("output_tokens")),
         reasoning_tokens=_detail(usage.get("output_token_details"), "reasoning"),
         cached_tokens=_detail(usage.get("input_token_details"), "cache_read"),
+        headroom=(result.llm_output or {}).get("headroom"),
     )
 
 

@@ -66,6 +66,8 @@ class WireError(Exception):
         self.body = body
         #: The model did write, and the endpoint could not read it: the same request would end the same way.
         self.spoiled = spoiled
+        #: The endpoint's address, once it is known which one it was.
+        self.endpoint: str | None = None
 
 
 def fault_of_status(status: int, words: str, *, headers: Mapping[str, str] | None = None, key: str = "") -> WireError:
@@ -124,10 +126,16 @@ def _message_in(said: Any) -> str:
             if said.get(name):
                 code = said.get("code")
                 known = f" ({code})" if isinstance(code, str) and name == "message" else ""
-                return _message_in(said[name]) + known
+                return _place(said) + _message_in(said[name]) + known
     if isinstance(said, list):
         return "; ".join(_message_in(part) for part in said[:3])
     return said if isinstance(said, str) else orjson.dumps(said).decode()
+
+
+def _place(said: Mapping[Any, Any]) -> str:
+    # FastAPI says what it refuses in a list of its own: ["body", "seed"].
+    place = said.get("loc")
+    return f"{'.'.join(map(str, place))}: " if isinstance(place, list) and place else ""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

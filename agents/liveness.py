@@ -51,5 +51,5 @@ class Liveness:
             await asyncio.wait(set(self._flights))
         self.check()
         if fault.outcome in _STOPPING or (fault.outcome in _DOUBTFUL and not self.was_answered):
-            self._stopped = str(endpoint_error(fault, model=self._model, endpoint=self._endpoint))
+            self._stopped = str(endpoint_error(fault, model=self._model, endpoint=fault.endpoint or self._endpoint))
             self.check()

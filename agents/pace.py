@@ -1,72 +1,52 @@
 """How many calls are under way and when the next may start: the one place where concurrency is bounded.
 
-take ──► in the order asked for: below the limit? no pause asked for? within the allowance? ──► Turn ──► give
-answered ──► the limit grows, by one after about as many answers as it allows
-failed   ──► refused for being too many: the limit shrinks, once for all that were under way together
+take ──► in the order asked for: below the limit of an endpoint? no pause asked for? within the allowance? ──► Turn
+answered ──► that endpoint's limit grows, by one after about as many answers as it allows
+failed   ──► refused for being too many: its limit shrinks, once for all that were under way together
+give     ──► whoever has waited longest is next, at the endpoint with the most room
 """
 
 import asyncio
 import math
 from collections import deque
-from dataclasses import dataclass
 
 from ..personas.model import Outcome
 from .allowance import Allowance, Weight
 from .delivery import Delivery
 from .fault import WireError
+from .track import Track, Turn
 
 __all__ = ["Pace", "Turn"]
-
-#: The statuses that say: too many.
-_TOO_MANY = frozenset({429, 503, 529})
 
 #: Faults whose request used no tokens; of the others it cannot be known.
 _UNUSED = frozenset({Outcome.RATE_LIMITED, Outcome.UNREACHABLE})
 
-#: How far the limit goes below what the endpoint took, and how far it falls in one burst at most.
-_BELOW = 0.95
-_AT_MOST = 0.5
-
-#: At the width that the endpoint last took, so many times more answers are awaited before one more is tried.
-_PATIENCE = 10
-
-
-@dataclass(slots=True)
-class Turn:
-    """One call's leave to be under way, until it is given back."""
-
-    #: How many bursts of refusals there had been when it began.
-    bursts: int
-    weight: Weight
-    #: Tokens held for it, and those it used as far as is known.
-    held: int
-    used: int
-
 
 class Pace:
-    """Turns for calls, first come first served, as many at once as the endpoint is seen to take."""
+    """Turns for calls, first come first served, as many at once as the endpoints are seen to take."""
 
-    def __init__(self, most: int, *, allowance: Allowance | None = None, patience: float = math.inf) -> None:
-        """Begins with `most` at once. A pause of more than `patience` seconds is not waited for."""
+    def __init__(
+        self, most: int, *, allowance: Allowance | None = None, patience: float = math.inf, endpoints: int = 1
+    ) -> None:
+        """Begins with `most` at once, over all `endpoints`; a pause of more than `patience` seconds is not awaited."""
         self.most = most
         #: Calls under way now, and the most that ever were at once.
         self.in_flight = 0
         self.peak = 0
+        self._tracks = [Track(number, most, patience=patience, alone=endpoints == 1) for number in range(endpoints)]
         self._allowance = allowance or Allowance()
-        self._patience = patience
-        self._level = float(most)
-        self._bursts = 0
-        #: Of the last burst: the calls under way when it began, those refused, and how many the endpoint took.
-        self._width = self._refused = 0
-        self._took = most
-        self._paused_until = -math.inf
         self._queue: deque[tuple[asyncio.Future[Turn], Weight]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def limit(self) -> int:
         """The calls that may be under way at once, as learnt so far: from 1 to `most`."""
-        return int(self._level)
+        return min(self.most, sum(track.limit for track in self._tracks))
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a turn."""
+        return len(self._queue)
 
     async def take(self, weight: Weight) -> Turn:
         """Wait for a turn; it is the caller's until `give`."""
@@ -85,56 +65,51 @@ class Pace:
     def answered(self, turn: Turn, delivery: Delivery) -> None:
         """Learn from an answer. To be called before `give`."""
         turn.used = self._allowance.used_by(turn.weight, delivery)
-        # An answer from before the last burst, or while turns were to spare, says nothing of what more would do.
-        if self.limit < self.most and turn.bursts == self._bursts and self.in_flight >= self.limit:
-            slowly = _PATIENCE if self._took <= self._level < self._took + 1 else 1
-            self._level = min(self.most, self._level + 1 / (slowly * self._level))
+        turn.track.answered(turn, asyncio.get_running_loop().time(), delivery.headroom)
 
     def failed(self, turn: Turn, fault: WireError) -> None:
         """Learn from a fault. To be called before `give`."""
         if fault.outcome in _UNUSED:
             turn.used = 0
-        if fault.status in _TOO_MANY:
-            self._shrink(turn)
-        asked = fault.retry_after or 0.0
-        # A longer pause ends the requests that meet it: those that are waiting may as well be told at once.
-        if 0.0 < asked <= self._patience:
-            self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + asked)
+        turn.track.failed(turn, asyncio.get_running_loop().time(), fault)
 
     def give(self, turn: Turn) -> None:
         """Give a turn back: to whoever has waited longest, if anybody waits and may start."""
         self.in_flight -= 1
+        turn.track.in_flight -= 1
         self._allowance.settle(asyncio.get_running_loop().time(), turn.held, turn.used)
         self._admit()
 
-    def _shrink(self, turn: Turn) -> None:
-        if turn.bursts == self._bursts:
-            self._bursts += 1
-            self._width, self._refused = self.in_flight, 0
-        elif turn.bursts != self._bursts - 1:
-            return
-        # One burst, one shrink: its later refusals only tell how many of its calls the endpoint took.
-        self._refused += 1
-        self._took = self._width - self._refused
-        self._level = max(1.0, min(self._level, max(_AT_MOST * self._width, _BELOW * self._took)))
-
     def _admit(self) -> None:
-        while self._queue and self.in_flight < self.limit:
+        while self._queue and self.in_flight < self.most:
             future, weight = self._queue[0]
             if not future.done():
                 now = asyncio.get_running_loop().time()
-                opens = max(self._paused_until, self._allowance.opens(now, weight))
+                track, opens = self._roomiest(now)
+                if track is None:
+                    self._wake(opens)
+                    return
+                opens = self._allowance.opens(now, weight)
                 if opens > now:
                     self._wake(opens)
                     return
-                future.set_result(self._started(now, weight))
+                future.set_result(self._started(track, now, weight))
             self._queue.popleft()
 
-    def _started(self, now: float, weight: Weight) -> Turn:
+    def _roomiest(self, now: float) -> tuple[Track | None, float]:
+        """The endpoint with the most room; or None, and when to look again (infinity: when a turn is given back)."""
+        # Where all are gone, each is as good as the other: what is sent then fails for what it is.
+        there = [track for track in self._tracks if not track.is_out(now)] or self._tracks
+        free = [track for track in there if track.in_flight < track.limit]
+        ready = [track for track in free if track.paused_until <= now]
+        if ready:
+            return min(ready, key=lambda track: track.in_flight / track.limit), now
+        return None, min((track.paused_until for track in free), default=math.inf)
+
+    def _started(self, track: Track, now: float, weight: Weight) -> Turn:
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
-        held = self._allowance.start(now, weight)
-        return Turn(self._bursts, weight, held, held)
+        return track.start(weight, self._allowance.start(now, weight))
 
     def _wake(self, when: float) -> None:
         if self._timer is not None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from ..personas.model import AnswerSchema, Occasion, Outcome
 from ..personas.prompt import RenderedPrompt, load_prompt
-from .call import Call, CallKey, request_hash
+from .call import Call, CallKey, RecordedReply, request_hash
 from .delivery import Delivery
 from .form import form_text
 from .replies import Verdict
@@ -37,7 +37,8 @@ class Request[T]:
     def key(self) -> CallKey:
         """What a paid answer to this very request is found by."""
         digest = request_hash(self.model, self.prompt, self.schema, self.seed, self.max_tokens)
-        return CallKey(self.occasion.phase, self.occasion.number, self.occasion.owner, digest)
+        occasion = self.occasion
+        return CallKey(occasion.phase, occasion.number, occasion.owner, digest, occasion.replicate)
 
     def again(self, first: RenderedPrompt, verdict: Verdict[T], raw: str) -> "Request[T]":
         """The request for another answer than `raw`: another seed, and the complaint where one helps.
@@ -66,13 +67,14 @@ class Attempt:
     def call[T](
         self,
         request: Request[T],
-        outcome: Outcome,
-        reason: str,
+        verdict: Verdict[T],
+        answer: Delivery | RecordedReply | None,
         *,
-        endpoint: str | None,
-        delivery: Delivery | None = None,
+        endpoint: str | None = None,
+        source: str = "endpoint",
+        cost: float | None = None,
     ) -> Call:
-        """The row of this attempt."""
+        """The row of this attempt; `answer` is None when none came."""
         return Call(
             phase=self.key.phase,
             number=self.key.number,
@@ -81,17 +83,20 @@ class Attempt:
             prompt_version=request.prompt.version,
             request_hash=self.key.request_hash,
             attempt=self.number,
-            outcome=outcome,
-            reason=reason,
-            raw=delivery.raw if delivery else None,
-            finish_reason=delivery.finish_reason if delivery else None,
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            raw=answer.raw if answer else None,
+            finish_reason=answer.finish_reason if answer else None,
             model=request.model,
             endpoint=endpoint,
-            input_tokens=delivery.input_tokens if delivery else None,
-            output_tokens=delivery.output_tokens if delivery else None,
-            reasoning_tokens=delivery.reasoning_tokens if delivery else None,
-            cached_tokens=delivery.cached_tokens if delivery else None,
+            input_tokens=answer.input_tokens if answer else None,
+            output_tokens=answer.output_tokens if answer else None,
+            reasoning_tokens=answer.reasoning_tokens if answer else None,
+            cached_tokens=answer.cached_tokens if answer else None,
             started_at=self.started,
             ended_at=datetime.now(UTC),
             waited=self.waited,
+            replicate=self.key.replicate,
+            source=source,
+            cost=cost,
         )

@@ -1,15 +1,20 @@
 """What a run came to, in one page of numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .queryable import Queryable
 from .table import visible
 
-__all__ = ["Summary", "Tokens", "summarise"]
+__all__ = ["Cost", "Summary", "Tokens", "summarise"]
 
 _RUN = """
 SELECT scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted FROM runs
+"""
+
+_MODELS = """
+SELECT DISTINCT model FROM (SELECT model FROM personas UNION ALL SELECT model FROM emissions)
+WHERE model NOT IN (SELECT model FROM runs) ORDER BY model
 """
 
 _SIZES = """
@@ -20,9 +25,25 @@ SELECT (SELECT count(*) FROM personas), (SELECT count(*) FROM agents),
 
 _EMISSIONS = "SELECT kind, count(*) FROM emissions GROUP BY kind ORDER BY count(*) DESC, kind"
 _DUPLICATES = "SELECT kind, count(*) FROM duplicates WHERE NOT undone GROUP BY kind ORDER BY count(*) DESC, kind"
-_FAILURES = "SELECT outcome, count(*) FROM failures GROUP BY outcome ORDER BY count(*) DESC, outcome"
-_CALLS = "SELECT outcome, count(*) FROM calls GROUP BY outcome ORDER BY count(*) DESC, outcome"
-_TOKENS = "SELECT sum(input_tokens), sum(output_tokens), count(input_tokens), count(*) FROM calls"
+_FAILURES = """
+SELECT outcome, count(*) FROM failures WHERE purpose <> 'embedding' GROUP BY outcome ORDER BY count(*) DESC, outcome
+"""
+_MEMORY = "SELECT embedding_model, (SELECT count(*) FROM failures WHERE purpose = 'embedding') FROM runs"
+_CALLS = """
+SELECT outcome, count(*) FROM calls WHERE source IN ('endpoint', 'batch')
+GROUP BY outcome ORDER BY count(*) DESC, outcome
+"""
+_RECALLED = """
+SELECT source, count(*) FROM calls WHERE source IN ('cache', 'fork') GROUP BY source ORDER BY count(*) DESC, source
+"""
+_TOKENS = """
+SELECT sum(input_tokens), sum(output_tokens), count(input_tokens), count(*)
+FROM calls WHERE source IN ('endpoint', 'batch')
+"""
+_COST = """
+SELECT any_value(prices ->> 'source'), sum(cost), count(raw) - count(cost)
+FROM runs LEFT JOIN calls ON source IN ('endpoint', 'batch')
+"""
 
 # From marker to marker: the time between two sessions of a resumed run is not work.
 _SECONDS = """
@@ -42,14 +63,34 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What the calls cost, as far as it is known."""
+
+    #: Where the prices are from; None when they are not known.
+    prices: str | None
+    #: US dollars; and the answers that could not be priced, because nobody counted their tokens.
+    dollars: float
+    unpriced: int
+
+    def __str__(self) -> str:
+        """The cost in words."""
+        if self.prices is None:
+            return "price not known"
+        rest = f", {self.unpriced:,} answers not counted" if self.unpriced else ""
+        return f"{self.dollars:,.4f} dollars (prices: {self.prices}{rest})"
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """One run in numbers; counts by kind are in falling order."""
 
     scenario: str
     model: str
     is_language_model: bool
+    #: Models whose text is in the run besides: a fork may go on with another one.
+    other_models: Sequence[str]
     seed: int
-    #: running, interrupted (found running by nobody), finished or failed; and why it failed.
+    #: running, interrupted (found running by nobody), finished, failed or paused; and why.
     status: str
     reason: str | None
     #: Everybody who was grown or read, and those of them who live in the society.
@@ -65,10 +106,16 @@ class Summary:
     near_duplicates: Mapping[str, int]
     #: Lost turns and growth requests, by the outcome of their last attempt.
     failures: Mapping[str, int]
+    #: The model whose vectors agents are reminded by; None when words do. And turns in which words had to.
+    embedding_model: str | None
+    turns_without_vectors: int
+    #: Calls that were sent, and answers that were paid for elsewhere, by where ("cache", "fork").
     calls: int
     calls_by_outcome: Mapping[str, int]
+    recalled: Mapping[str, int]
     #: None when no call came with a count.
     tokens: Tokens | None
+    cost: Cost
     #: Time spent in completed hops and steps.
     seconds: float
     event_hash: str | None
@@ -77,23 +124,47 @@ class Summary:
         """Label and value of each line, safe to be shown on a terminal."""
         rows = [
             ("scenario", f"{self.scenario}, seed {self.seed}"),
-            ("model", self.model if self.is_language_model else f"{self.model} (no language model)"),
+            ("model", self._written_by),
             ("status", self.status if self.reason is None else f"{self.status}: {self.reason}"),
             ("agents", f"{self.agents:,} of {_n(self.personas, 'persona')}"),
             ("relations", f"{self.relations:,} over {_n(self.hops, 'hop')}"),
             ("steps", _steps(self.steps, self.steps_wanted)),
             ("emissions", _counted(self.emissions)),
-            ("near-duplicates", _counted(self.near_duplicates)),
+            ("near-duplicates", f"{_counted(self.near_duplicates)}, {self._by_words}"),
+            ("memory", self._memory),
             ("failures", _counted(self.failures)),
             ("calls", _counted(self.calls_by_outcome)),
         ]
+        if self.recalled:
+            rows.append(("recalled answers", _counted(self.recalled)))
         if self.tokens is not None:
             # The stand-in has no tokens: what it counts are words.
             unit = "tokens" if self.is_language_model else "words"
             rows.append((unit, _tokens(self.tokens, self.calls)))
+        if self.is_language_model and self.calls:
+            rows.append(("cost", str(self.cost)))
         rows.append(("time", f"{self.seconds:,.1f} s"))
         rows.append(("event hash", self.event_hash or "none yet"))
         return [(label, visible(value)) for label, value in rows]
+
+    @property
+    def _written_by(self) -> str:
+        if not self.other_models:
+            return self.model if self.is_language_model else f"{self.model} (no language model)"
+        mixed = f"{self.model}, with text by {', '.join(self.other_models)}"
+        return mixed if self.is_language_model else f"{mixed} (not all of it by a language model)"
+
+    @property
+    def _by_words(self) -> str:
+        # Near-duplicates are compared by their words alone, whether vectors were there or not.
+        return "by words" if self.embedding_model else "by words only (no embedding model)"
+
+    @property
+    def _memory(self) -> str:
+        if self.embedding_model is None:
+            return "by words only (no embedding model)"
+        exceptions = f", by words in {_n(self.turns_without_vectors, 'turn')}" if self.turns_without_vectors else ""
+        return f"by meaning ({self.embedding_model}){exceptions}"
 
 
 def summarise(run: Queryable) -> Summary:
@@ -101,10 +172,12 @@ def summarise(run: Queryable) -> Summary:
     scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted = run.query(_RUN).rows[0]
     personas, agents, relations, hops, steps = run.query(_SIZES).rows[0]
     calls = _counts(run, _CALLS)
+    embedding_model, without = run.query(_MEMORY).rows[0]
     return Summary(
         scenario=scenario,
         model=model,
         is_language_model=is_language_model,
+        other_models=[name for (name,) in run.query(_MODELS).rows],
         seed=seed,
         status="interrupted" if status == "running" and not run.is_live else status,
         reason=reason,
@@ -117,9 +190,13 @@ def summarise(run: Queryable) -> Summary:
         emissions=_counts(run, _EMISSIONS),
         near_duplicates=_counts(run, _DUPLICATES),
         failures=_counts(run, _FAILURES),
+        embedding_model=embedding_model,
+        turns_without_vectors=without,
         calls=sum(calls.values()),
         calls_by_outcome=calls,
+        recalled=_counts(run, _RECALLED),
         tokens=_count_tokens(run),
+        cost=_cost(run),
         seconds=run.query(_SECONDS).rows[0][0],
         event_hash=event_hash,
     )
@@ -132,6 +209,11 @@ def _counts(run: Queryable, sql: str) -> dict[str, int]:
 def _count_tokens(run: Queryable) -> Tokens | None:
     sent, received, counted, _ = run.query(_TOKENS).rows[0]
     return Tokens(int(sent), int(received or 0), int(counted)) if counted else None
+
+
+def _cost(run: Queryable) -> Cost:
+    ((prices, dollars, unpriced),) = run.query(_COST).rows
+    return Cost(prices, dollars or 0.0, unpriced)
 
 
 def _n(count: int, noun: str) -> str:

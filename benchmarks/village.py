@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 from benchmarks.sampler import Sampler
 
+from populace.agents.limits import Limits
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.society import Society
@@ -110,7 +111,7 @@ def main() -> None:
         seed=given.seed,
         model="openai:test" if given.base_url else "procedural",
         base_url=given.base_url,
-        max_in_flight=given.in_flight,
+        limits=Limits(max_in_flight=given.in_flight),
         out=given.out,
         steps=max(1, given.steps),
     )

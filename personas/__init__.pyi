@@ -1,6 +1,8 @@
 from .dedup import Match, NearDuplicates, Verdict
 from .errors import (
+    CacheError,
     EndpointError,
+    PausedError,
     PopulaceError,
     RunError,
     RunFileError,
@@ -21,6 +23,7 @@ from .text_to_persona import text_to_persona
 __all__ = [
     "Answer",
     "AnswerSchema",
+    "CacheError",
     "EndpointError",
     "Hub",
     "Match",
@@ -29,6 +32,7 @@ __all__ = [
     "Occasion",
     "Outcome",
     "Passage",
+    "PausedError",
     "Persona",
     "PersonaGraph",
     "PersonaModel",

@@ -1,4 +1,4 @@
-"""What can go wrong, in two families. A command exits with 2 for the first and 1 for the second.
+"""What can go wrong, in two families. A command exits with 2 for the first and 1 for the second; 3 says paused.
 
     PopulaceError
     ├── SetupError          what was asked for cannot be done as asked: a wrong name, file or value
@@ -6,13 +6,17 @@
     │   └── RunFileError    a file that is not a run file, or not one this version can use
     └── RunError            the run began and failed; what was done stays done
         ├── EndpointError   the model's endpoint refuses every call: unreachable, wrong key, no such model
+        ├── PausedError     the run stands still on purpose: its budget is spent, or too many calls fail
+        │   └── CacheError  the file of answers that runs share cannot be read or written
         └── StorageError    the run file cannot be written: disk full, file gone
 
 Every message is a full sentence that names the thing, shows the value and says the way out.
 """
 
 __all__ = [
+    "CacheError",
     "EndpointError",
+    "PausedError",
     "PopulaceError",
     "RunError",
     "RunFileError",
@@ -44,6 +48,14 @@ class RunError(PopulaceError):
 
 class EndpointError(RunError):
     """The model's endpoint refuses every call: it cannot be reached, the key is wrong, or it has no such model."""
+
+
+class PausedError(RunError):
+    """The run stands still on purpose: its budget is spent, or too many calls fail. Resuming goes on."""
+
+
+class CacheError(PausedError):
+    """The file of answers that runs share cannot be read or written; the run file is as it should be."""
 
 
 class StorageError(RunError):

@@ -36,6 +36,8 @@ class Outcome(StrEnum):
     NOT_FOUND = "not_found"
     BAD_REQUEST = "bad_request"
     MODEL_ERROR = "model_error"
+    #: Not sent, because the budget was spent.
+    BUDGET = "budget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Occasion:
     owner: str
     #: Sent as the request's sampling seed: drawn from run seed, phase, number and owner.
     seed: int
+    #: Which of several answers to one and the same request this is: a cache gives each its own.
+    replicate: int = 0
 
 
 @dataclass(frozen=True, slots=True)

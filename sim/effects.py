@@ -42,6 +42,8 @@ class Effects:
         self.duplicates: list[rows.DuplicateRow] = []
         self.memories: list[rows.MemoryRow] = []
         self.failures: list[rows.FailureRow] = []
+        #: Of those who had their turn, and remembered by words what should have been remembered by meaning.
+        self.unembedded: list[rows.FailureRow] = []
         self.measures: list[rows.MeasureRow] = []
 
     def intervene(self) -> None:
@@ -96,6 +98,7 @@ class Effects:
             *self.messages,
             *self.duplicates,
             *self.memories,
+            *self.unembedded,
             *self.failures,
             *self.measures,
         ]
@@ -103,7 +106,7 @@ class Effects:
     @property
     def events(self) -> list[object]:
         """What the event hash is taken over: what happened, not how long it took or how often it was tried."""
-        lost = [(f.agent, f.outcome) for f in self.failures]
+        lost = [(f.agent, f.outcome) for f in [*self.unembedded, *self.failures]]
         return [self.interventions, self.emissions, self.messages, self.duplicates, lost, self.measures]
 
     def _act(self, seen: Observation, action: Action, decision: Decision) -> str:

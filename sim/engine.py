@@ -3,25 +3,43 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from functools import partial
 from threading import Event
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from ..agents.batch import MOST_IN_A_BATCH, ChatDesk, open_desk
+from ..agents.cache import AnswerCache
+from ..agents.embedding_models import EmbeddingHandle
+from ..agents.embeddings import Embedder
 from ..agents.gateway import Gateway
+from ..agents.limits import Limits
+from ..agents.meter import Meter
 from ..agents.models import ModelHandle
+from ..agents.prices import Prices
 from .event_hash import EventHash
 from .progress import Progress
-from .runfile.ledger import RunLedger
+from .runfile.batches import RunBatches
+from .runfile.known import KnownAnswers
+from .runfile.ledger import RunLedger, spent_before
 from .runfile.live import LiveSql
 from .runfile.rows import Row
 from .runfile.runlog import RunLog
+from .runfile.vectors import RunVectors
+
+if TYPE_CHECKING:
+    from ..agents.call import AnswerStore
 
 __all__ = ["Engine"]
 
 #: How long an interrupted run waits for what is under way to take notice.
 _PATIENCE_SECONDS = 5.0
+
+#: How often one request is sent at most; a batch may take a day, and its undone requests are sent again in it.
+_ATTEMPTS = 6
+_BATCH_ATTEMPTS = 3
 
 
 class Engine:
@@ -35,32 +53,71 @@ class Engine:
         log: RunLog,
         model: ModelHandle,
         *,
-        max_in_flight: int,
-        rpm: int | None = None,
-        tpm: int | None = None,
+        limits: Limits,
+        prices: Prices | None = None,
+        cache: AnswerCache | None = None,
+        embeddings: EmbeddingHandle | None = None,
+        embeddings_prices: Prices | None = None,
+        batched: frozenset[str] = frozenset(),
         answer_tokens: int,
         events: EventHash,
         progress: Progress,
     ) -> None:
+        """`batched` are the phases whose requests go by batch. Raises `SetupError` for what the model cannot do."""
         self.log = log
         self.model = model
         self.events = events
         self.progress = progress
-        #: Turns under way at once: more than calls, so that a free slot finds a prompt that is ready.
-        self.workers = 2 * max_in_flight
-        self._ledger = RunLedger(log)
-        self.gateway = Gateway(
-            model, ledger=self._ledger, max_in_flight=max_in_flight, rpm=rpm, tpm=tpm, max_tokens=answer_tokens
+        self._max_in_flight = limits.max_in_flight
+        self._batched = batched
+        self._desk = (
+            ChatDesk(open_desk(model, journal=RunBatches(log)), takes=lambda occasion: occasion.phase in batched)
+            if batched
+            else None
         )
+        self._ledger = RunLedger(log)
+        self._cache = cache
+        stores: list[AnswerStore] = [KnownAnswers(log)] if log.run.forked_from else []
+        self.gateway = Gateway(
+            model,
+            ledger=self._ledger,
+            limits=limits,
+            stores=[*stores, cache] if cache else stores,
+            prices=prices,
+            meter=Meter(spent_before(log)),
+            desk=self._desk,
+            attempts=_BATCH_ATTEMPTS if batched else _ATTEMPTS,
+            answer_tokens=answer_tokens,
+        )
+        #: The door to the embedding model, where there is one: under the same budget, with a pace of its own.
+        self.embedder = self._embedder(embeddings, embeddings_prices, limits) if embeddings else None
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
+
+    def _embedder(self, model: EmbeddingHandle, prices: Prices | None, limits: Limits) -> Embedder:
+        return Embedder(
+            model,
+            ledger=self._ledger,
+            store=RunVectors(self.log),
+            shared=[self._cache] if self._cache else (),
+            limits=limits,
+            prices=prices,
+            meter=self.gateway.meter,
+        )
 
     def __enter__(self) -> Self:
         """Open the loop, and the door for SQL from other processes."""
         self._stack.callback(self.log.close)
+        if self._cache is not None:
+            self._stack.callback(self._cache.close)
         self._stack.enter_context(LiveSql(self.log))
         self._portal = self._stack.enter_context(start_blocking_portal())
         self._stack.callback(lambda: self.call(self.gateway.aclose))
+        if self._desk is not None:
+            self._stack.callback(partial(self.call, self._desk.aclose))
+        if self.embedder is not None:
+            self._stack.callback(partial(self.call, self.embedder.aclose))
+        self.progress.opened(self.gateway)
         return self
 
     def __exit__(
@@ -69,6 +126,13 @@ class Engine:
         """Close all of it, in the opposite order."""
         self.progress.ended()
         self._stack.__exit__(kind, error, trace)
+
+    def workers(self, phase: str) -> int:
+        """Pieces of work of this phase under way at once: more than calls, so that a free slot finds a prompt ready.
+
+        What goes by batch is under way all at once, since what is not cannot be in the batch.
+        """
+        return MOST_IN_A_BATCH if phase in self._batched else 2 * self._max_in_flight
 
     def call[T](self, work: Callable[[], Awaitable[T]]) -> T:
         """The result of an async function, run in the engine's loop and waited for here.

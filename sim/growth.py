@@ -196,7 +196,7 @@ class GrowthJob:
     async def _ask[T, R](self, title: str, items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
         progress = self._engine.progress
         progress.began(title, len(items))
-        return await bounded_map(work, items, workers=self._engine.workers, done=progress.advanced)
+        return await bounded_map(work, items, workers=self._engine.workers("growth"), done=progress.advanced)
 
     def _occasion(self, hop: int, owner: str) -> Occasion:
         return Occasion("growth", hop, owner, derive_seed(self._seed, "growth", hop, owner) >> 32)

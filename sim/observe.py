@@ -9,15 +9,16 @@ from .seeds import rng_for
 if TYPE_CHECKING:
     from ..personas.graph import Neighbour
     from .resident import Resident
+    from .runfile.rows import MessageRow
     from .society import Society
 
-__all__ = ["observe"]
+__all__ = ["cue_of", "observe"]
 
 
 def observe(society: "Society", resident: "Resident") -> Observation:
     """The resident's observation: who spoke, who is near, what is news, what comes to mind; capped by the settings."""
     settings = society.scenario.settings
-    inbox = resident.inbox[-settings.heard :]
+    inbox = _heard(society, resident)
     speakers = list(dict.fromkeys(m.sender for m in inbox if m.sender != PLAYER))
     seen = tuple(
         _seen(f"n{place}", society.resident(agent), tie)
@@ -26,7 +27,6 @@ def observe(society: "Society", resident: "Resident") -> Observation:
     keys = {PLAYER: PLAYER} | {n.agent: n.key for n in seen}
     heard = tuple(Heard(keys[m.sender], m.text, m.message) for m in inbox)
     news = society.world.told
-    cue = " ".join([*(h.text for h in heard), *news])
     return Observation(
         agent=resident.id,
         persona=resident.persona.text,
@@ -34,8 +34,21 @@ def observe(society: "Society", resident: "Resident") -> Observation:
         neighbours=seen,
         heard=heard,
         news=news,
-        memories=resident.memory.recall(cue, settings.recalled),
+        memories=resident.memory.recall(
+            cue_of(society, resident),
+            settings.recalled,
+            vector=society.vectors.cue_of(resident) if society.vectors else None,
+        ),
     ).capped(settings.observation_tokens)
+
+
+def cue_of(society: "Society", resident: "Resident") -> str:
+    """What the resident is reminded by in this step: what it hears, and the news."""
+    return " ".join([*(m.text for m in _heard(society, resident)), *society.world.told])
+
+
+def _heard(society: "Society", resident: "Resident") -> "list[MessageRow]":
+    return resident.inbox[-society.scenario.settings.heard :]
 
 
 def _seen(key: str, other: "Resident", tie: "Neighbour | None") -> Seen:

@@ -2,11 +2,17 @@
 
 from typing import Protocol
 
+from ..agents.gateway import Gateway
+
 __all__ = ["Progress", "SilentProgress"]
 
 
 class Progress(Protocol):
     """Somebody who shows progress; called from the run's own thread, so every method must be quick."""
+
+    def opened(self, gateway: Gateway) -> None:
+        """The run stands: from now on calls go through `gateway`, whose meter may be read at any time."""
+        ...
 
     def began(self, title: str, total: int) -> None:
         """A phase of `total` pieces begins; the one before it has ended."""
@@ -23,6 +29,9 @@ class Progress(Protocol):
 
 class SilentProgress:
     """Shows nothing."""
+
+    def opened(self, gateway: Gateway) -> None:
+        """Nothing."""
 
     def began(self, title: str, total: int) -> None:
         """Nothing."""

@@ -26,10 +26,10 @@ class RecordEndedError(RunError):
 class RecordedGateway(Gateway):
     """Answers from a recording. Answers are judged anew, and what was never answered fails as it failed then."""
 
-    def __init__(self, model: ModelHandle, recording: Recording, *, max_tokens: int) -> None:
-        super().__init__(model, ledger=_Nothing(), max_in_flight=1, max_tokens=max_tokens)
+    def __init__(self, model: ModelHandle, recording: Recording, *, answer_tokens: int) -> None:
+        super().__init__(model, ledger=_Nothing(), answer_tokens=answer_tokens)
         self._recording = recording
-        self._longest = max_tokens
+        self._longest = answer_tokens
 
     async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], occasion: Occasion) -> Answer[T]:
         """The answer, or the outcome and reason, that the run had.
@@ -53,7 +53,7 @@ class RecordedGateway(Gateway):
 
     def _ended[T](self, request: Request[T]) -> tuple[Verdict[T], str | None, int]:
         end = self._recording.end(request.key)
-        self.recalled += 1
+        self.meter.recalled["ledger"] += 1
         if end.raw is not None:
             return judge(end.raw, request.schema, finish_reason=end.finish_reason), end.raw, end.attempts
         # Without an answer that is an answer the endpoint itself could not read: another one was asked for.

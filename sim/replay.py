@@ -1,25 +1,30 @@
 """Living a run again from its own answers, to see that it was as its file says."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import orjson
 
-from ..personas.errors import RunError, SetupError
+from ..agents.limits import Limits
+from ..personas.errors import RunError
 from .engine import Engine
 from .growth import Growth, Source
 from .persona_rows import recorded_source
 from .progress import Progress
 from .recorded_gateway import RecordedGateway, RecordEndedError, since_then
+from .recorded_vectors import recorded_vectors
+from .runfile.beside import folder_beside
+from .runfile.copying import copy_run
 from .runfile.reader import open_run
 from .runfile.recording import Marker, Recording, markers
 from .runfile.runlog import RunLog
 from .scenario import Scenario
 from .society import Society
-from .unasked import unasked_model
+from .times import now
+from .unasked import unasked_embeddings, unasked_model
+from .vectors import SocietyVectors
 
 __all__ = ["Replayed", "replay"]
 
@@ -34,6 +39,8 @@ class Replayed:
     #: Steps that were lived again, and answers and failures that were taken from the run.
     steps: int
     recalled: int
+    #: The step of a fork, whose state the replay began with; None for a run that grew its own people.
+    begun: int | None
     #: Requests that were sent to a model: none.
     calls: int
     #: One sentence on where the replay first differs from the run; empty when it does not.
@@ -45,13 +52,14 @@ def replay(
 ) -> Replayed:
     """Grow the people and live the steps of a run once more, with no call to any model, and compare the hashes.
 
-    A run that was stopped is replayed as far as its last complete step. The replay is kept in `out`, if given.
+    A run that was stopped is replayed as far as its last complete step; a fork from the state that it began with.
+    The replay is kept in `out`, if given.
     Raises `RunError` when it asks something that the run never asked, `RunFileError` for a file without a run.
     """
     with Recording.open(Path(path)) as recording:
         if out is not None:
             return _replayed(recording, scenario, Path(out), progress)
-        with _folder_beside(recording.path) as folder:
+        with folder_beside(recording.path, "replay") as folder:
             return _replayed(recording, scenario, folder / recording.path.name, progress)
 
 
@@ -60,13 +68,20 @@ class _Replaying(Society):
 
     recording: Recording
 
+    def stand_on(self, log: RunLog) -> None:
+        """Begin with the state in a run file."""
+        self._log = log
+
+    def _vectors(self) -> SocietyVectors | None:
+        return recorded_vectors(self.recording)
+
     def _source(self) -> Source:
         return recorded_source(self.recording)
 
     def _engine(self, log: RunLog) -> Engine:
         engine = super()._engine(log)
         tokens = self.scenario.settings.answer_tokens
-        engine.gateway = RecordedGateway(engine.model, self.recording, max_tokens=tokens)
+        engine.gateway = RecordedGateway(engine.model, self.recording, answer_tokens=tokens)
         return engine
 
 
@@ -77,14 +92,24 @@ def _society(recording: Recording, scenario: type[Scenario], out: Path, progress
         growth=Growth.model_validate_json(run.growth_settings),
         seed=run.seed,
         model=unasked_model(run),
-        max_in_flight=run.max_in_flight,
+        embeddings=unasked_embeddings(run),
+        limits=Limits(max_in_flight=run.max_in_flight),
         out=out,
         scenario_file=Path(run.scenario_file) if run.scenario_file else None,
         progress=progress,
     )
     society.recording = recording
     society.steps_wanted = recording.steps
+    if recording.begun is not None:
+        society.stand_on(_state(recording, recording.begun, out))
     return society
+
+
+def _state(recording: Recording, at: int, out: Path) -> RunLog:
+    """A run file with what the fork began with: its growth and first steps were another run's to live."""
+    run = replace(recording.run, run=uuid4().hex, status="running", event_hash=None, started_at=now(), ended_at=None)
+    copy_run(recording.path, out, run, at=at, with_calls=False)
+    return RunLog.open(out)
 
 
 def _replayed(recording: Recording, scenario: type[Scenario], out: Path, progress: Progress | None) -> Replayed:
@@ -107,8 +132,9 @@ def _replayed(recording: Recording, scenario: type[Scenario], out: Path, progres
     return Replayed(
         event_hash=hashes[-1] if hashes else "",
         expected=last.event_hash,
-        steps=sum(m.phase == "step" for m in found),
+        steps=sum(m.phase == "step" for m in found) - (recording.begun or 0),
         recalled=gateway.recalled,
+        begun=recording.begun,
         calls=gateway.calls,
         difference=difference,
     )
@@ -129,15 +155,3 @@ def _difference(recording: Recording, found: Sequence[Marker], *, ended: bool) -
             f"({since_then(orjson.loads(recording.run.versions))})."
         )
     return ""
-
-
-@contextmanager
-def _folder_beside(path: Path) -> Iterator[Path]:
-    try:
-        folder = TemporaryDirectory(prefix=f".{path.name}.replay-", dir=path.parent, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise SetupError(
-            f"Nothing can be written beside {str(path)!r} ({error.strerror}); give --out a file somewhere else."
-        ) from error
-    with folder as name:
-        yield Path(name)

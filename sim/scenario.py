@@ -76,6 +76,8 @@ class Scenario:
     #: What agents may emit.
     actions: tuple[type[Action], ...] = (Instruction,)
     interventions: Sequence[Intervention] = ()
+    #: True where no turn of a step needs anything from another turn, so that with --batch steps go by batch too.
+    independent: ClassVar[bool] = False
     settings_type: ClassVar[type[Settings]] = Settings
 
     def __init__(self, settings: Settings | Mapping[str, Any] | None = None) -> None:

@@ -1,21 +1,29 @@
 """The society: a Mesa model whose agents are personas, placed on the graph that Persona-to-Persona grew."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 from uuid import uuid4
 
 import mesa
 import networkx as nx
 import orjson
+from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
 from mesa.discrete_space import Network
 
+from ..agents.batch import check_batchable
+from ..agents.budget import check_priced
+from ..agents.cache import AnswerCache
+from ..agents.embedding_models import EmbeddingHandle, check_embeddings_priced, open_embedder
+from ..agents.limits import Limits
 from ..agents.models import ModelHandle, open_model
-from ..personas.errors import RunFileError, SetupError, StorageError
+from ..agents.price_library import known_prices
+from ..agents.prices import Prices
+from ..personas.errors import PausedError, RunFileError, SetupError, StorageError
 from .collector import rare_collections
 from .emitted import Emitted
 from .engine import Engine
@@ -31,6 +39,7 @@ from .runfile.writer import Statement
 from .scenario import Scenario
 from .step import take_step
 from .times import now
+from .vectors import SocietyVectors
 from .versions import versions
 from .world import World
 
@@ -38,6 +47,9 @@ if TYPE_CHECKING:
     from ..personas.graph import PersonaGraph
 
 __all__ = ["Society"]
+
+#: What a resumed run may be given anew.
+_CHANGEABLE = ("steps_wanted", "base_url", "max_in_flight", "limits", "prices", "cache", "embedding_url")
 
 
 class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
@@ -54,10 +66,14 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         growth: Growth | None = None,
         seed: int = 0,
         model: str | BaseChatModel | ModelHandle = "procedural",
-        base_url: str | None = None,
-        max_in_flight: int = 64,
-        rpm: int | None = None,
-        tpm: int | None = None,
+        base_url: str | Sequence[str] | None = None,
+        limits: Limits | None = None,
+        prices: Prices | None = None,
+        cache: Path | None = None,
+        batch: bool = False,
+        embeddings: str | Embeddings | EmbeddingHandle | None = None,
+        embeddings_url: str | None = None,
+        embeddings_prices: Prices | None = None,
         out: Path | str = "run.duckdb",
         steps: int = 8,
         scenario_file: Path | None = None,
@@ -65,14 +81,17 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
     ) -> None:
         """Nothing is opened or asked yet.
 
-        `model` is a name, or any LangChain chat model. `rpm` and `tpm` cap the requests and tokens of any minute; no
-        result depends on them, and a resumed run is to be given them again. Raises `SetupError` for a model or a
-        number that cannot be.
+        `model` is a name, or any LangChain chat model; several base URLs share its load. `limits` bound what is sent
+        and spent. `prices` are looked up where they are not given. `cache` is a file shared with other runs. With
+        `batch`, growth goes through the endpoint's batch interface, and so do the steps of an independent scenario.
+        With `embeddings`, an embedding model by name or any of LangChain's, at the model's own address unless
+        `embeddings_url` is another, agents are reminded by meaning; without, by words.
+        Raises `SetupError` for a model or a number that cannot be.
         """
         if not 0 <= seed < 2**63:
             raise SetupError(f"The seed must be from 0 to {2**63 - 1}, but {seed} was given.")
-        for name, number in (("max_in_flight", max_in_flight), ("rpm", rpm), ("tpm", tpm), ("steps", steps)):
-            _at_least_one(name, number)
+        if steps < 1:
+            raise SetupError(f"steps must be at least 1, but {steps} was given.")
         super().__init__(rng=seed)
         self.scenario = scenario
         self.seed = seed
@@ -84,8 +103,21 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self.graph: PersonaGraph
         self.engine: Engine
         self._model = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
-        self._max_in_flight = max_in_flight
-        self._rpm, self._tpm = rpm, tpm
+        self._embeddings = _embedder(embeddings, embeddings_url, base_url)
+        #: What reminds the residents by meaning; None where words do.
+        self.vectors: SocietyVectors | None = None
+        self._limits = limits or Limits()
+        self._prices = prices or known_prices(self._model)
+        check_priced(self._limits, self._prices)
+        if batch:
+            check_batchable(self._model)
+        self._embeddings_prices = embeddings_prices or (
+            known_prices(self._embeddings, writes=False) if self._embeddings else None
+        )
+        if self._embeddings is not None:
+            check_embeddings_priced(self._limits, self._embeddings_prices, self._embeddings)
+        self._cache = cache
+        self._batch = batch
         self._scenario_file = scenario_file
         self._progress = progress or SilentProgress()
         self._log: RunLog | None = None
@@ -101,18 +133,22 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         scenario: type[Scenario],
         *,
         model: str | BaseChatModel | ModelHandle | None = None,
-        base_url: str | None = None,
-        max_in_flight: int | None = None,
-        rpm: int | None = None,
-        tpm: int | None = None,
+        base_url: str | Sequence[str] | None = None,
+        limits: Mapping[str, Any] | None = None,
+        prices: Prices | None = None,
+        cache: Path | Literal[False] | None = None,
+        embeddings: str | Embeddings | EmbeddingHandle | None = None,
+        embeddings_url: str | None = None,
+        embeddings_prices: Prices | None = None,
         steps: int | None = None,
         progress: Progress | None = None,
     ) -> Self:
         """The society of an unfinished run file, ready to `run` on from its last complete step.
 
         Answers that were paid for in the unfinished step are taken from the file. `model` is needed only where the run
-        was begun with a chat model of the caller's own. Raises `RunFileError` when the
-        file is none, or when the scenario's world is not the one the run began with.
+        was begun with a chat model of the caller's own. `limits` holds those that are to change, by name; the others,
+        prices and cache (False for none) are the run's own. Raises `RunFileError` when the file is none, or when the
+        scenario's world or the embedding model is not the one the run began with.
         """
         log = RunLog.open(Path(path))
         try:
@@ -127,14 +163,23 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
                 growth=Growth.model_validate_json(row.growth_settings),
                 seed=row.seed,
                 model=model or row.model,
-                base_url=base_url or row.base_url,
-                max_in_flight=row.max_in_flight if max_in_flight is None else max_in_flight,
-                rpm=rpm,
-                tpm=tpm,
+                base_url=base_url or (row.base_url.split() if row.base_url else None),
+                limits=_limits_of(row).changed(**(limits or {})),
+                prices=prices or (Prices(**orjson.loads(row.prices)) if row.prices else None),
+                batch=row.batch,
+                cache=(Path(row.cache) if row.cache and cache is None else None) or cache or None,
+                embeddings=embeddings or row.embedding_model,
+                embeddings_url=embeddings_url or row.embedding_url,
+                embeddings_prices=embeddings_prices,
                 out=path,
                 steps=row.steps_wanted if steps is None else steps,
                 progress=progress,
             )
+            if society._embeddings is not None and society._embeddings.name != row.embedding_model:
+                raise RunFileError(
+                    f"The run in {str(path)!r} was begun with the embedding model {row.embedding_model} and would "
+                    f"remember otherwise with {society._embeddings.name}; resume it as it was, or begin another."
+                )
             if society.scenario.world != row.world:
                 raise RunFileError(
                     f"The world text of scenario {row.scenario!r} is not the one that {path} began with, so its "
@@ -188,11 +233,18 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self._mind = self.scenario.mind()
         # What cannot be read is found before there is a file that would stand in the way of the next try.
         source = self._source() if self._log is None else None
-        log = self._log or RunLog.create(self.path, self._run_row())
+        self._answers = AnswerCache(self._cache) if self._cache else None
+        try:
+            log = self._log or RunLog.create(self.path, self._run_row())
+        except BaseException:
+            if self._answers is not None:
+                self._answers.close()
+            raise
         self.engine = self._engine(log)
+        self.vectors = self._vectors()
         try:
             self.engine.__enter__()
-            self._want_steps(log)
+            self._note_changes(log)
             self._populate(log, source)
         except BaseException as error:
             self.__exit__(type(error), error, error.__traceback__)
@@ -208,7 +260,8 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             if failure is None:
                 self.engine.log.finish("finished", None, self.engine.events.hex)
             elif isinstance(failure, Exception) and not isinstance(failure, StorageError):
-                self.engine.log.finish("failed", str(failure), self.engine.events.hex)
+                is_paused = isinstance(failure, PausedError)
+                self.engine.log.finish("paused" if is_paused else "failed", str(failure), self.engine.events.hex)
         finally:
             self.engine.__exit__(kind, error, trace)
         if error is None:
@@ -217,22 +270,35 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
     def _source(self) -> Source:
         return self.growth.source()
 
+    def _vectors(self) -> SocietyVectors | None:
+        return SocietyVectors(self.engine.embedder) if self.engine.embedder else None
+
     def _engine(self, log: RunLog) -> Engine:
         return Engine(
             log,
             self._model,
-            max_in_flight=self._max_in_flight,
-            rpm=self._rpm,
-            tpm=self._tpm,
+            limits=self._limits,
+            prices=self._prices,
+            cache=self._answers,
+            batched=self._batched(),
+            embeddings=self._embeddings,
+            embeddings_prices=self._embeddings_prices,
             answer_tokens=self.scenario.settings.answer_tokens,
             events=EventHash(log.last_event_hash()),
             progress=self._progress,
         )
 
-    def _want_steps(self, log: RunLog) -> None:
-        if log.run.steps_wanted != self.steps_wanted:
-            wanted = Statement("UPDATE runs SET steps_wanted = ?", [self.steps_wanted])
-            log.commit(statements=[wanted]).result()
+    def _batched(self) -> frozenset[str]:
+        if not self._batch:
+            return frozenset()
+        return frozenset({"growth", "step"} if self.scenario.independent else {"growth"})
+
+    def _note_changes(self, log: RunLog) -> None:
+        # A resumed run may be given other numbers than it began with, and goes on with those when it is resumed again.
+        now_is = {name: getattr(self._run_row(), name) for name in _CHANGEABLE}
+        if any(getattr(log.run, name) != value for name, value in now_is.items()):
+            changes = ", ".join(f"{name} = ?" for name in now_is)
+            log.commit(statements=[Statement(f"UPDATE runs SET {changes}", list(now_is.values()))]).result()  # noqa: S608
 
     def _populate(self, log: RunLog, source: Source | None) -> None:
         job = GrowthJob(self.engine, self.growth, seed=self.seed, source=source)
@@ -266,8 +332,8 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             seed=self.seed,
             model=self._model.name,
             is_language_model=self._model.is_language_model,
-            base_url=self._model.endpoint,
-            max_in_flight=self._max_in_flight,
+            base_url=self._model.endpoints,
+            max_in_flight=self._limits.max_in_flight,
             steps_wanted=self.steps_wanted,
             versions=orjson.dumps(versions()).decode(),
             status="running",
@@ -275,9 +341,23 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             event_hash=None,
             started_at=now(),
             ended_at=None,
+            limits=self._limits.model_dump_json(),
+            prices=orjson.dumps(self._prices).decode() if self._prices else None,
+            cache=str(self._cache) if self._cache else None,
+            batch=self._batch,
+            embedding_model=self._embeddings.name if self._embeddings else None,
+            embedding_url=self._embeddings.endpoint if self._embeddings else None,
         )
 
 
-def _at_least_one(name: str, value: int | None) -> None:
-    if value is not None and value < 1:
-        raise SetupError(f"{name} must be at least 1, but {value} was given.")
+def _limits_of(row: rows.RunRow) -> Limits:
+    return Limits.model_validate_json(row.limits) if row.limits else Limits(max_in_flight=row.max_in_flight)
+
+
+def _embedder(
+    embeddings: str | Embeddings | EmbeddingHandle | None, url: str | None, base_url: str | Sequence[str] | None
+) -> EmbeddingHandle | None:
+    if embeddings is None or isinstance(embeddings, EmbeddingHandle):
+        return embeddings
+    addresses = base_url.split() if isinstance(base_url, str) else base_url
+    return open_embedder(embeddings, base_url=url or (addresses[0] if addresses else None))

@@ -1,5 +1,6 @@
 """The step: intervene, observe, decide, apply, commit. The result depends on the seed and the answers alone."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..agents.actions import possible_actions
@@ -9,12 +10,13 @@ from ..personas.model import Occasion, Outcome
 from .answered import check_answered
 from .bounded import bounded_map
 from .effects import Effects, Turn
-from .observe import observe
+from .observe import cue_of, observe
 from .runfile import rows
 from .seeds import derive_seed, rng_for
 from .times import now
 
 if TYPE_CHECKING:
+    from .resident import Resident
     from .society import Society
 
 __all__ = ["take_step"]
@@ -32,7 +34,9 @@ async def take_step(society: "Society", mind: Mind) -> None:
     effects.intervene()
     for visit in scenario.visits(society, rng_for(society.seed, "visits", world.step)):
         effects.visit(visit)
-    turns = _turns(society)
+    residents = list(scenario.active(society, rng_for(society.seed, "active", world.step)))
+    effects.unembedded += await _remind(society, residents)
+    turns = _turns(society, residents)
     decisions = await _decide(society, mind, turns)
     check_answered(f"step {world.step}", [(d.outcome, d.reason) for d in decisions])
     for turn, decision in zip(turns, decisions, strict=True):
@@ -55,10 +59,22 @@ async def take_step(society: "Society", mind: Mind) -> None:
     )
 
 
-def _turns(society: "Society") -> list[Turn]:
+async def _remind(society: "Society", residents: Sequence["Resident"]) -> list[rows.FailureRow]:
+    """Have vectors fetched for those who are to be reminded by meaning; the rows of those for whom that failed."""
+    if society.vectors is None:
+        return []
+    return await society.vectors.prepare(
+        [(resident, cue_of(society, resident)) for resident in residents],
+        recalled=society.scenario.settings.recalled,
+        step=society.world.step,
+        seed=derive_seed(society.seed, "embedding", society.world.step) >> 32,
+    )
+
+
+def _turns(society: "Society", residents: Sequence["Resident"]) -> list[Turn]:
     world, scenario, seed = society.world, society.scenario, society.seed
     turns = []
-    for resident in scenario.active(society, rng_for(seed, "active", world.step)):
+    for resident in residents:
         observation = observe(society, resident)
         rng = rng_for(seed, "offer", world.step, resident.id)
         offered = possible_actions(scenario.offer(resident, observation, rng), observation.addressees)
@@ -84,4 +100,4 @@ async def _decide(society: "Society", mind: Mind, turns: list[Turn]) -> list[Dec
         return decision
 
     engine.progress.began(f"Step {society.world.step}", len(turns))
-    return await bounded_map(decide, turns, workers=engine.workers, done=engine.progress.advanced)
+    return await bounded_map(decide, turns, workers=engine.workers("step"), done=engine.progress.advanced)

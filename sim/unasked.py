@@ -1,14 +1,17 @@
-"""The model of a replay: it has the name of the one that answered, and is never asked."""
+"""The models of a replay: they have the names of those that answered, and are never asked."""
 
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from langchain_core.language_models.chat_models import BaseChatModel
 
+from ..agents.embedding_models import EmbeddingHandle
+from ..agents.fault import WireError
 from ..agents.models import ModelHandle
 from ..personas.errors import RunError
 from .runfile.rows import RunRow
 
-__all__ = ["UnaskedModel", "unasked_model"]
+__all__ = ["UnaskedModel", "unasked_embeddings", "unasked_model"]
 
 
 class UnaskedModel(BaseChatModel):
@@ -28,3 +31,21 @@ class UnaskedModel(BaseChatModel):
 def unasked_model(run: RunRow) -> ModelHandle:
     """A handle that says it is the run's model, so that requests and rows are the same, and needs no key."""
     return ModelHandle(run.model, UnaskedModel(), run.base_url, run.is_language_model)
+
+
+class _UnaskedSource:
+    async def vectors(self, texts: Sequence[str]) -> NoReturn:
+        raise RunError("A replay asks no embedding model, and something asked one.")
+
+    def lower(self, fault: WireError) -> bool:
+        return False
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+def unasked_embeddings(run: RunRow) -> EmbeddingHandle | None:
+    """The same for the run's embedding model, if it had one."""
+    if run.embedding_model is None:
+        return None
+    return EmbeddingHandle(run.embedding_model, _UnaskedSource(), run.embedding_url)

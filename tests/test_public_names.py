@@ -6,14 +6,15 @@ import pytest
 
 PROMISED = {
     "personas": """
-        Answer AnswerSchema EndpointError Hub Match NearDuplicates Neighbour Occasion Outcome Passage Persona
-        PersonaGraph PersonaModel Population PopulaceError Prompt Relation RelationKind Relative RenderedPrompt
+        Answer AnswerSchema CacheError EndpointError Hub Match NearDuplicates Neighbour Occasion Outcome Passage
+        PausedError Persona PersonaGraph PersonaModel Population PopulaceError Prompt Relation RelationKind Relative RenderedPrompt
         RunError RunFileError SetupError SourceError StorageError Verdict fence iter_prompts load_prompt
         persona_to_persona read_hub read_passages shipped_passages text_to_persona
     """,
     "agents": """
-        PLAYER Action Argument Decision DialogueLine Gateway Heard Instruction Memory Mind MindContext MindState
-        ModelHandle Observation ReturnValue Seen ToolSpec build_mind open_model
+        PLAYER Action Argument Decision DialogueLine Embedded Embedder EmbeddingHandle Gateway Heard Instruction
+        Limits Memory Mind MindContext MindState ModelHandle Observation Prices ReturnValue Seen ToolSpec build_mind
+        open_embedder open_model
     """,
     "sim": """
         FinishedRun Growth Intervention News Progress QueryError Resident RunReader Scenario Settings Society Visit

@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
+EXITS = re.compile(r"# exits with (\d+)")
+
 
 def blocks(language: str) -> list[str]:
     return [text for kind, text in BLOCK.findall(README) if kind == language]
@@ -38,10 +40,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("readme")
 
 
-def run(command: list[str], folder: Path) -> str:
+def run(command: list[str], folder: Path, *, code: int = 0) -> str:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "110"}
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
-    assert ran.returncode == 0, ran.stderr
+    assert ran.returncode == code, ran.stderr
     return ran.stdout
 
 
@@ -56,7 +58,8 @@ def test_every_block_shows_what_it_says(folder: Path, openai_server: OpenAIServe
         elif language == "console":
             for command, shown in commands(text):
                 local = command.replace("http://127.0.0.1:8000/v1", openai_server.base_url)
-                output = run(shlex.split(local), folder)
+                code = EXITS.search(command)
+                output = run(shlex.split(local, comments=True), folder, code=int(code[1]) if code else 0)
                 assert pattern(shown).fullmatch(output), f"$ {command}\n{output}"
     assert openai_server.calls > 24
 

@@ -10,13 +10,18 @@ from .wording import clip
 __all__ = ["FailureReason", "Hop", "Purpose", "read_failures", "read_hops", "read_purposes"]
 
 _PURPOSES = """
-SELECT purpose, count(*), count(*) FILTER (outcome = 'ok'), sum(input_tokens), sum(output_tokens),
-       median(epoch(ended_at - started_at)), quantile_cont(epoch(ended_at - started_at), 0.95)
-FROM calls GROUP BY purpose ORDER BY count(*) DESC, purpose
+WITH all_calls AS (
+    SELECT *, source IN ('endpoint', 'batch') AS is_sent, epoch(ended_at - started_at) AS seconds FROM calls
+)
+SELECT purpose, count(*), count(*) FILTER (NOT is_sent), count(*) FILTER (outcome = 'ok'),
+       sum(input_tokens) FILTER (is_sent), sum(output_tokens) FILTER (is_sent), sum(cost),
+       median(seconds) FILTER (is_sent), quantile_cont(seconds, 0.95) FILTER (is_sent)
+FROM all_calls GROUP BY purpose ORDER BY count(*) DESC, purpose
 """
 
 _OTHERWISE = """
-SELECT purpose, outcome, calls FROM cost WHERE outcome <> 'ok' ORDER BY calls DESC, outcome
+SELECT purpose, outcome, sum(calls)::BIGINT AS calls
+FROM cost WHERE outcome <> 'ok' GROUP BY purpose, outcome ORDER BY calls DESC, outcome
 """
 
 _FAILURES = """
@@ -29,17 +34,21 @@ _HOPS = "SELECT hop, asked, failed, born, duplicates, relations FROM growth ORDE
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """The calls made for one purpose; times in seconds, tokens None where no endpoint counted them."""
+    """The calls made for one purpose; times in seconds, None where none was sent, tokens where none were counted."""
 
     name: str
     calls: int
+    #: Of the calls, those whose answers were paid for elsewhere.
+    recalled: int
     ok: int
     #: Outcomes other than ok, with their number.
     otherwise: Sequence[tuple[str, int]]
     input_tokens: int | None
     output_tokens: int | None
-    median_latency: float
-    slow_latency: float
+    #: US dollars; None where the price is not known.
+    dollars: float | None
+    median_latency: float | None
+    slow_latency: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +84,8 @@ def read_purposes(run: Queryable) -> list[Purpose]:
     for purpose, outcome, count in run.query(_OTHERWISE).rows:
         otherwise.setdefault(purpose, []).append((outcome, count))
     return [
-        Purpose(name, calls, ok, otherwise.get(name, ()), sent, received, median, slow)
-        for name, calls, ok, sent, received, median, slow in run.query(_PURPOSES).rows
+        Purpose(name, calls, recalled, ok, otherwise.get(name, ()), *rest)
+        for name, calls, recalled, ok, *rest in run.query(_PURPOSES).rows
     ]
 
 

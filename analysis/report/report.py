@@ -126,6 +126,7 @@ def _environment() -> Environment:
         clip=clip,
         count=_count,
         figure=_figure,
+        dollars=_dollars,
         latency=_latency,
         share=_share,
         short=short_label,
@@ -164,5 +165,11 @@ def _share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else "\u2013"
 
 
-def _latency(seconds: float) -> str:
+def _dollars(amount: float | None) -> str:
+    return "\u2013" if amount is None else f"{amount:,.4f}"
+
+
+def _latency(seconds: float | None) -> str:
+    if seconds is None:
+        return "\u2013"
     return f"{seconds:,.2f} s" if seconds >= 1 else f"{1000 * seconds:,.1f} ms"

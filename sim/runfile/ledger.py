@@ -1,18 +1,34 @@
 """The ledger of a run: calls go into the run file, and paid answers to unfinished work come back."""
 
 from ...agents.call import Call, CallKey, RecordedReply
+from ...agents.meter import Spent
 from .runlog import RunLog
 
-__all__ = ["RunLedger"]
+__all__ = ["RunLedger", "spent_before"]
 
 _PAID = """
-SELECT phase, number, owner, request_hash, raw, finish_reason
+SELECT phase, number, owner, request_hash, replicate, raw, finish_reason
 FROM calls
 WHERE raw IS NOT NULL
   AND number > CASE phase WHEN 'growth' THEN coalesce((SELECT max(hop) FROM growth), -1)
                           ELSE coalesce((SELECT max(step) FROM steps), 0) END
 ORDER BY rowid
 """
+
+_SPENT = """
+SELECT count(*), count(raw),
+       coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
+       coalesce(sum(reasoning_tokens), 0), coalesce(sum(cached_tokens), 0),
+       coalesce(sum(cost), 0.0), count(raw) - count(cost), count(raw) - count(output_tokens)
+FROM calls
+WHERE source IN ('endpoint', 'batch')
+"""
+
+
+def spent_before(log: RunLog) -> Spent:
+    """What the calls of all earlier sessions of a run came to."""
+    (sums,) = log.query(_SPENT)
+    return Spent(*sums)
 
 
 class RunLedger:

@@ -10,8 +10,9 @@ from importlib.resources import files
 import duckdb
 
 from ...personas.errors import RunFileError
+from ...personas.hub.schema import people_schema
 
-__all__ = ["SCHEMA_VERSION", "check_schema", "migrate"]
+__all__ = ["SCHEMA_VERSION", "check_schema", "is_current", "migrate"]
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (
@@ -31,10 +32,18 @@ def _script(name: str) -> str:
 
 
 def _initial(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(people_schema())
     con.execute(_script("001_initial.sql"))
 
 
-_MIGRATIONS: tuple[tuple[str, Callable[[duckdb.DuckDBPyConnection], None]], ...] = (("initial", _initial),)
+def _gateway(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(_script("002_gateway.sql"))
+
+
+_MIGRATIONS: tuple[tuple[str, Callable[[duckdb.DuckDBPyConnection], None]], ...] = (
+    ("initial", _initial),
+    ("gateway", _gateway),
+)
 
 #: The version that this Populace writes and reads.
 SCHEMA_VERSION = len(_MIGRATIONS)
@@ -70,6 +79,11 @@ def check_schema(con: duckdb.DuckDBPyConnection, path: str) -> None:
             f"{path!r} has version {version} of the run file's schema and this Populace knows versions up to "
             f"{SCHEMA_VERSION}; upgrade Populace (pip install --upgrade populace)."
         )
+
+
+def is_current(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the schema is the one that this Populace writes and reads."""
+    return _version(con) == SCHEMA_VERSION
 
 
 def _version(con: duckdb.DuckDBPyConnection) -> int:

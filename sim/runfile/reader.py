@@ -7,11 +7,12 @@ from typing import Protocol, Self
 
 import duckdb
 
+from ...personas.errors import RunFileError
 from .cursors import ClosedError, Cursors, cursors_of
-from .database import BusyError, connect
+from .database import BusyError, connect, said
 from .describe import Column, SchemaEntry, describe
 from .live_client import LiveClient
-from .migrations import check_schema
+from .migrations import check_schema, is_current, migrate
 from .query import Params, QueryError, Result, ask
 from .sidecar import Sidecar
 
@@ -25,7 +26,7 @@ _PAUSE_SECONDS = 0.05
 def open_run(path: Path | str) -> "RunReader":
     """A reader of a run file, also of one that is being written.
 
-    A file of an older schema is read as it is: nothing is migrated, and its views are those of its time.
+    A file of an older schema is brought up to date first; nothing that it holds is changed.
     Raises `RunFileError` when it is no run file, is of a newer schema, or is held by a process that answers
     no SQL.
     """
@@ -84,12 +85,11 @@ class _File:
     """A run file that nobody writes."""
 
     def __init__(self, path: Path) -> None:
-        self._con = connect(path, read_only=True)
-        try:
-            check_schema(self._con, str(path))
-        except BaseException:
+        self._con = _checked(path)
+        if not is_current(self._con):
             self._con.close()
-            raise
+            _upgrade(path)
+            self._con = _checked(path)
 
     def query(self, sql: str, params: Params) -> Result:
         try:
@@ -101,6 +101,29 @@ class _File:
 
     def close(self) -> None:
         self._con.close()
+
+
+def _checked(path: Path) -> duckdb.DuckDBPyConnection:
+    con = connect(path, read_only=True)
+    try:
+        check_schema(con, str(path))
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def _upgrade(path: Path) -> None:
+    try:
+        with connect(path, read_only=False) as con:
+            con.execute("BEGIN TRANSACTION")
+            migrate(con)
+            con.execute("COMMIT")
+    except duckdb.Error as error:
+        raise RunFileError(
+            f"{str(path)!r} was written by an earlier Populace and cannot be brought up to date ({said(error)}); copy "
+            f"it to where it can be written."
+        ) from error
 
 
 class _Shared:

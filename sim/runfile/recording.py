@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ...agents.call import CallKey
 from ...personas.errors import RunFileError
@@ -14,7 +14,7 @@ from .query import Params
 from .reader import RunReader, open_run
 from .rows import Row, RunRow, column_names, table_of
 
-__all__ = ["Marker", "RecordedEnd", "Recording", "markers"]
+__all__ = ["Marker", "RecordedEnd", "Recording", "markers", "run_of"]
 
 _MARKERS = """
 SELECT 'growth' AS phase, hop AS number, event_hash FROM growth
@@ -23,7 +23,7 @@ ORDER BY phase, number
 """
 
 _ATTEMPTS = """
-SELECT owner, request_hash, outcome, reason, raw, finish_reason
+SELECT owner, request_hash, replicate, outcome, reason, raw, finish_reason
 FROM calls
 WHERE phase = $phase AND number = $number
 ORDER BY rowid
@@ -92,8 +92,12 @@ class Recording:
     @cached_property
     def run(self) -> RunRow:
         """What the run was asked to be."""
-        (run,) = self.rows(RunRow)
-        return run
+        return run_of(self._reader)
+
+    @property
+    def begun(self) -> int | None:
+        """The step whose state the run began with, when it is a fork."""
+        return self.run.forked_at
 
     @cached_property
     def markers(self) -> tuple[Marker, ...]:
@@ -111,6 +115,10 @@ class Recording:
         found = self._reader.query(f"SELECT {columns} FROM {table_of(row_type)} {clause}", params)  # noqa: S608 - ours
         return [row_type(*values) for values in found.rows]
 
+    def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
+        """The answer of the file to a query."""
+        return self._reader.query(sql, params).rows
+
     def covers(self, phase: str, number: int) -> bool:
         """Whether this hop or step is one that was completed."""
         return number <= max((m.number for m in self.markers if m.phase == phase), default=-1)
@@ -127,7 +135,7 @@ class Recording:
     def _ends_of(self, phase: str, number: int) -> dict[CallKey, list[RecordedEnd]]:
         if self._loaded != (phase, number):
             attempts = self._reader.query(_ATTEMPTS, {"phase": phase, "number": number}).rows
-            self._ends = _gathered((CallKey(phase, number, a[0], a[1]), a[2:]) for a in attempts)
+            self._ends = _gathered((CallKey(phase, number, *a[:3]), a[3:]) for a in attempts)
             self._loaded = (phase, number)
         return self._ends
 
@@ -136,6 +144,11 @@ class Recording:
             raise RunFileError(
                 f"The run in {str(self.path)!r} was stopped before its first hop was complete, so there is nothing to "
                 f"replay; go on with it first: `populace resume {self.path}`."
+            )
+        if self.steps == self.begun:
+            raise RunFileError(
+                f"The run in {str(self.path)!r} has lived no step since it was forked at step {self.begun}, so there "
+                f"is nothing to replay; go on with it first: `populace resume {self.path}`."
             )
         asked = "SELECT (SELECT sum(asked) FROM growth) + (SELECT coalesce(sum(active), 0) FROM steps)"
         ((turns,),) = self._reader.query(asked).rows
@@ -150,6 +163,12 @@ class Recording:
 def markers(reader: RunReader) -> tuple[Marker, ...]:
     """The complete hops and steps of a run, in order."""
     return tuple(Marker(*row) for row in reader.query(_MARKERS).rows)
+
+
+def run_of(reader: RunReader) -> RunRow:
+    """What a run was asked to be."""
+    found = reader.query("FROM runs")
+    return RunRow(**dict(zip(found.columns, found.rows[0], strict=True)))
 
 
 def _gathered(

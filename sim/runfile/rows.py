@@ -10,15 +10,18 @@ from datetime import datetime
 from types import MappingProxyType
 
 from ...agents.call import Call
+from ...agents.vectors import Vector
 
 __all__ = [
     "AgentRow",
+    "BatchRow",
     "Call",
     "DuplicateRow",
     "EmissionRow",
     "FailureRow",
     "GrowthRow",
     "InterventionRow",
+    "KnownAnswerRow",
     "MeasureRow",
     "MemoryRow",
     "MessageRow",
@@ -29,6 +32,7 @@ __all__ = [
     "Row",
     "RunRow",
     "StepRow",
+    "VectorRow",
     "column_names",
     "table_of",
 ]
@@ -56,6 +60,14 @@ class RunRow:
     event_hash: str | None
     started_at: datetime
     ended_at: datetime | None
+    limits: str | None = None
+    prices: str | None = None
+    cache: str | None = None
+    batch: bool = False
+    embedding_model: str | None = None
+    embedding_url: str | None = None
+    forked_from: str | None = None
+    forked_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +245,47 @@ class FailureRow:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True)
+class KnownAnswerRow:
+    """An answer of the run that this one was forked from, in `known_answers`."""
+
+    phase: str
+    number: int
+    owner: str
+    request_hash: str
+    replicate: int
+    raw: str
+    finish_reason: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    reasoning_tokens: int | None
+    cached_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """Requests that were handed to an endpoint together, in `batches`."""
+
+    nonce: str
+    batch: str | None
+    endpoint: str
+    input_file: str | None
+    requests: str
+    status: str
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class VectorRow:
+    """What an embedding model made of a text, in `vectors`."""
+
+    text_hash: str
+    model: str
+    vector: Vector
+    request_hash: str
+
+
 type Row = (
     RunRow
     | PassageRow
@@ -250,6 +303,9 @@ type Row = (
     | MeasureRow
     | Call
     | FailureRow
+    | KnownAnswerRow
+    | BatchRow
+    | VectorRow
 )
 
 _TABLES: Mapping[type[object], str] = MappingProxyType(
@@ -270,6 +326,9 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         MeasureRow: "measures",
         Call: "calls",
         FailureRow: "failures",
+        KnownAnswerRow: "known_answers",
+        BatchRow: "batches",
+        VectorRow: "vectors",
     }
 )
 

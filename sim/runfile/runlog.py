@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 import duckdb
 
 from ...personas.errors import RunFileError
+from .beside import check_free
 from .cursors import Cursors, cursors_of, opened
 from .database import CONFIG, connect, said
 from .inserts import Inserts
@@ -58,14 +59,7 @@ class RunLog:
 
         Raises `RunFileError` when the path is taken or cannot be written.
         """
-        if path.is_dir():
-            raise RunFileError(f"{str(path)!r} is a folder; give --out a file in it, as {str(path / 'run.duckdb')!r}.")
-        if path.exists():
-            raise RunFileError(f"{str(path)!r} exists; give another --out, or go on with `populace resume {path}`.")
-        if not path.parent.is_dir():
-            raise RunFileError(
-                f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it, or give another --out."
-            )
+        check_free(path)
         try:
             con = duckdb.connect(path.absolute(), config=dict(CONFIG))
             _begin(con, path, run)
@@ -149,7 +143,7 @@ class RunLog:
         """The hash over all events up to the last complete step or hop, or None when there is none."""
         return self._last(str, _LAST_HASH)
 
-    def finish(self, status: Literal["finished", "failed"], reason: str | None, event_hash: str) -> None:
+    def finish(self, status: Literal["finished", "failed", "paused"], reason: str | None, event_hash: str) -> None:
         """Mark the run as ended and wait until that is durable. Raises `StorageError`."""
         ended = Statement(
             "UPDATE runs SET status = ?, reason = ?, event_hash = ?, ended_at = ?",

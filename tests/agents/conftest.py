@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from asking import QUICK, Open
+from asking import Open, gateway_over
 from memory_ledger import MemoryLedger
 from openai_server import OpenAIServer
 
@@ -16,7 +16,7 @@ async def opened(openai_server: OpenAIServer, memory_ledger: MemoryLedger) -> As
 
     def open_gateway(**options: Any) -> Gateway:
         handle = open_model("openai:m", base_url=options.pop("base_url", openai_server.base_url))
-        gateways.append(Gateway(handle, **{"ledger": memory_ledger, "backoff": QUICK, **options}))
+        gateways.append(gateway_over(handle, **{"ledger": memory_ledger, **options}))
         return gateways[-1]
 
     yield open_gateway

@@ -82,7 +82,7 @@ def test_a_cap_of_requests_is_used_in_full(memory_ledger: MemoryLedger) -> None:
 def test_a_cap_of_tokens_holds_whatever_a_token_is_to_the_endpoint(
     memory_ledger: MemoryLedger, per_call: tuple[int, int], max_tokens: int, latency: float
 ) -> None:
-    gateway, chat = scripted([said(*per_call)] * 200, memory_ledger, tpm=5_000, max_tokens=max_tokens)
+    gateway, chat = scripted([said(*per_call)] * 200, memory_ledger, tpm=5_000, answer_tokens=max_tokens)
     chat.latency = latency
     in_no_time(ask_all(gateway, 200))
     uses = [(call["at"], sum(per_call)) for call in chat.seen]
@@ -91,7 +91,7 @@ def test_a_cap_of_tokens_holds_whatever_a_token_is_to_the_endpoint(
 
 
 def test_answers_without_a_limit_are_held_at_the_longest_seen(memory_ledger: MemoryLedger) -> None:
-    gateway, chat = scripted([said(30, 3_000)] * 20, memory_ledger, tpm=11_000, max_tokens=0)
+    gateway, chat = scripted([said(30, 3_000)] * 20, memory_ledger, tpm=11_000, answer_tokens=0)
     in_no_time(ask_all(gateway, 20))
     assert most_in_a_minute((call["at"], 3_030) for call in chat.seen) == 9_090
 

@@ -42,7 +42,7 @@ async def test_an_answer_that_the_endpoint_itself_could_not_read_is_asked_for_wi
     gateway = opened()
     answer = await ask(gateway, 1)
     assert (answer.outcome, answer.attempts) == (Outcome.OK, 2)
-    assert gateway.outcomes == {Outcome.CUT_JSON: 1, Outcome.OK: 1}
+    assert gateway.meter.outcomes == {Outcome.CUT_JSON: 1, Outcome.OK: 1}
     first, second = (body["seed"] for body in openai_server.bodies[-2:])
     assert second == first + 1
 
@@ -163,3 +163,16 @@ async def test_a_check_that_breaks_loses_no_paid_answer(memory_ledger: MemoryLed
     answer = await gateway.ask(prompt_of(1), schema, occasion_of(1))
     assert answer.outcome is Outcome.SCHEMA_MISMATCH
     assert [call.raw for call in memory_ledger.calls] == [VALID] * 3
+
+
+async def test_an_endpoint_that_takes_no_seed_is_asked_without_one_from_then_on(
+    opened: Open, openai_server: OpenAIServer
+) -> None:
+    openai_server.fault("no_seed")
+    gateway = opened()
+    assert (await ask(gateway, 1)).outcome is Outcome.OK
+    assert openai_server.calls == 2
+    assert (await ask(gateway, 2)).outcome is Outcome.OK
+    assert openai_server.calls == 3
+    assert ["seed" in body for body in openai_server.bodies] == [True, False, False]
+    assert gateway.form.kind is FormKind.STRICT

@@ -37,14 +37,14 @@ async def test_an_answer_is_typed_and_its_call_recorded(opened: Open, memory_led
 
 
 async def test_what_is_sent_carries_schema_seed_and_limit(opened: Open, openai_server: OpenAIServer) -> None:
-    await ask(opened(max_tokens=50), 2)
+    await ask(opened(answer_tokens=50), 2)
     (body,) = openai_server.bodies
     assert (body["seed"], body["max_tokens"]) == (2000, 50)
     assert body["response_format"]["json_schema"]["schema"] == LINE.json_schema
 
 
 async def test_no_limit_of_tokens_leaves_it_to_the_endpoint(opened: Open, openai_server: OpenAIServer) -> None:
-    await ask(opened(max_tokens=0))
+    await ask(opened(answer_tokens=0))
     assert "max_tokens" not in openai_server.bodies[0]
 
 
@@ -80,7 +80,7 @@ async def test_weather_that_does_not_end_is_a_counted_failure(opened: Open, open
     answer = await ask(gateway := opened(attempts=4))
     assert (answer.outcome, answer.value, answer.attempts) == (Outcome.SERVER_ERROR, None, 4)
     assert "500" in answer.reason
-    assert gateway.outcomes[Outcome.SERVER_ERROR] == gateway.calls == 4
+    assert gateway.meter.outcomes[Outcome.SERVER_ERROR] == gateway.calls == 4
 
 
 async def test_one_who_waits_out_weather_holds_no_turn(opened: Open, openai_server: OpenAIServer) -> None:

@@ -165,7 +165,7 @@ async def test_a_call_ends_at_its_timeout(openai_server: OpenAIServer) -> None:
     openai_server.fault("hang")
     wire = Wire(openai_server.base_url, timeout=0.05)
     with pytest.raises(WireError, match=r"within 0\.05 seconds") as caught:
-        await wire.post({"messages": []})
+        await wire.post("chat/completions", {"messages": []})
     await wire.aclose()
     assert caught.value.outcome is Outcome.TIMEOUT
 
@@ -176,13 +176,13 @@ async def test_nobody_at_the_address_is_unreachable() -> None:
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
     wire = Wire(url)
     with pytest.raises(WireError) as caught:
-        await wire.post({"messages": []})
+        await wire.post("chat/completions", {"messages": []})
     await wire.aclose()
     assert caught.value.outcome is Outcome.UNREACHABLE
 
 
 async def test_a_redirect_is_not_followed(chat: LeanChatOpenAI, openai_server: OpenAIServer) -> None:
-    openai_server.script(b"", status=307, Location="https://elsewhere.example/v1?key=secret")
+    openai_server.script(b"", status=307, headers={"Location": "https://elsewhere.example/v1?key=secret"})
     fault = await fault_of(chat)
     assert fault.outcome is Outcome.NOT_FOUND
     assert "elsewhere.example" in fault.detail
@@ -205,7 +205,7 @@ def test_a_session_is_opened_anew_after_it_was_closed(openai_server: OpenAIServe
     wire = Wire(openai_server.base_url)
 
     async def once() -> None:
-        await wire.post({"messages": [{"role": "user", "content": "Hm?"}]})
+        await wire.post("chat/completions", {"messages": [{"role": "user", "content": "Hm?"}]})
         await wire.aclose()
 
     asyncio.run(once())
@@ -241,7 +241,7 @@ def test_a_date_in_retry_after_is_a_wait_until_then() -> None:
     [
         (b'{"error":{"message":"No such\\nmodel."}}', "No such model."),
         (b'{"error":{"message":"No money","code":"insufficient_quota"}}', "No money (insufficient_quota)"),
-        (b'{"detail":[{"loc":["seed"],"msg":"extra field"}]}', "extra field"),
+        (b'{"detail":[{"loc":["seed"],"msg":"extra field"}]}', "seed: extra field"),
         (b"<html><body><h1>Bad gateway</h1></body></html>", "an HTML page, Bad gateway"),
         (b"\xff no text", "\ufffd no text"),
         (b"", ""),

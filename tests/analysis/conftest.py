@@ -63,9 +63,11 @@ class SmallRun:
         return Answered([d[0] for d in described], [str(d[1]) for d in described], answer.fetchall())
 
     def fill(self, table: str, rows: Sequence[Sequence[object]]) -> None:
+        columns = self.query(f"FROM {table} LIMIT 0").columns
         for row in rows:
-            marks = ", ".join("?" * len(row))
-            self.connection.execute(f"INSERT INTO {table} VALUES ({marks})", list(row))
+            # What later versions of the schema brought has a default, and stands behind the rest.
+            names, marks = ", ".join(f'"{name}"' for name in columns[: len(row)]), ", ".join("?" * len(row))
+            self.connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(row))
 
 
 @dataclass

@@ -87,4 +87,6 @@ def test_failures_and_calls_are_grouped(lived: Queryable) -> None:
     assert (failure.count, failure.attempts, failure.all_failures, failure.all_reasons) == (5, 15, 5, 1)
     (purpose,) = read_purposes(lived)
     assert (purpose.calls, purpose.ok, purpose.otherwise) == (310, 295, [("cut_json", 15)])
+    assert purpose.median_latency is not None
+    assert purpose.slow_latency is not None
     assert 0.02 <= purpose.median_latency <= purpose.slow_latency <= 0.09

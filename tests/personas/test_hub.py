@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 import duckdb
@@ -11,6 +10,7 @@ import pytest
 
 from populace.personas.errors import SourceError
 from populace.personas.hub import read_hub
+from populace.personas.hub.schema import people_schema
 from populace.personas.persona import Persona, Relation, RelationKind, content_id
 
 type MakeDatabase = Callable[..., Path]
@@ -135,7 +135,7 @@ def test_an_unknown_kind_is_other_and_keeps_its_label(database: MakeDatabase) ->
 
 
 def test_a_run_file_is_a_hub_in_order_of_arrival(database: MakeDatabase) -> None:
-    schema = files("populace.sim.runfile").joinpath("sql", "001_initial.sql").read_text(encoding="utf-8")
+    schema = people_schema()
     nurse, cook = content_id("A nurse"), content_id("A cook")
     person = "INSERT INTO personas VALUES (?, {}, ?, 'text', 0, NULL, 'en', NULL, NULL, 'procedural', 'p@1')"
     path = database(

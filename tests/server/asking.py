@@ -13,6 +13,7 @@ from quick_time import seconds
 
 from populace.agents.backoff import Backoff
 from populace.agents.gateway import Gateway
+from populace.agents.limits import Limits
 from populace.agents.models import ModelHandle
 from populace.personas.model import Answer, AnswerSchema, Occasion
 from populace.personas.prompt import RenderedPrompt
@@ -26,6 +27,7 @@ __all__ = [
     "Scripted",
     "ask",
     "ask_all",
+    "gateway_over",
     "occasion_of",
     "prompt_of",
     "scripted",
@@ -90,4 +92,10 @@ class Scripted(BaseChatModel):
 
 def scripted(script: Sequence[Any], ledger: MemoryLedger, **options: Any) -> tuple[Gateway, Scripted]:
     chat = Scripted(script=list(script), seen=[])
-    return Gateway(ModelHandle("scripted", chat), ledger=ledger, backoff=QUICK, **options), chat
+    return gateway_over(ModelHandle("scripted", chat), **{"ledger": ledger, **options}), chat
+
+
+def gateway_over(handle: ModelHandle, **options: Any) -> Gateway:
+    """A gateway that waits for nothing, with the options of `Limits` among those of its own."""
+    limits = Limits.given(**{name: options.pop(name) for name in Limits.model_fields if name in options})
+    return Gateway(handle, **{"limits": limits, "backoff": QUICK, **options})

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal, get_args
 
+import orjson
+
 __all__ = ["Fault", "FaultKind", "Latency", "chance"]
 
 type WireFault = Literal[
@@ -22,13 +24,17 @@ type WireFault = Literal[
     "no_bounds",
     "no_json_schema",
     "no_json_object",
+    "no_seed",
+    "no_base64",
+    "too_many_texts",
     "hang",
 ]
 type ModelFault = Literal["cut_json", "empty", "refusal", "length", "mismatch", "prose"]
-type FaultKind = Literal[WireFault, ModelFault]
+type VectorFault = Literal["one_short", "nan", "other_dims"]
+type FaultKind = Literal[WireFault, ModelFault, VectorFault]
 
 #: Faults of what the model writes: the same request always meets them again, as with a seeded model.
-MODEL_FAULTS = frozenset(get_args(ModelFault.__value__))
+MODEL_FAULTS = frozenset(get_args(ModelFault.__value__)) | frozenset(get_args(VectorFault.__value__))
 KINDS = frozenset(get_args(WireFault.__value__)) | MODEL_FAULTS
 
 
@@ -59,6 +65,12 @@ class Fault:
             return False
         if self.kind == "no_bounds":
             return b'"minLength":' in body
+        if self.kind == "no_base64":
+            return b'"encoding_format":"base64"' in body
+        if self.kind == "too_many_texts":
+            return len(orjson.loads(body)["input"]) > 2
+        if self.kind == "no_seed":
+            return b'"seed":' in body
         if self.kind in ("no_json_schema", "no_json_object"):
             return f'"type":"{self.kind[3:]}"'.encode() in body
         return self.share >= 1.0 or chance(body, self.kind) < self.share

@@ -11,6 +11,7 @@ import hashlib
 import random
 import threading
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -19,6 +20,7 @@ from aiohttp import web
 from openai_answers import fill, procedural_model, written_by
 from openai_faults import KINDS, MODEL_FAULTS, Fault, FaultKind, Latency
 from openai_replies import broken, error, reply, schema_in, wire_fault
+from openai_vectors import vectors_reply
 
 __all__ = ["OpenAIServer"]
 
@@ -59,6 +61,8 @@ class OpenAIServer:
         #: The bodies, oldest first, as long as `keep_bodies` is set.
         self.keep_bodies = keep_bodies
         self.bodies: list[dict[str, Any]] = []
+        #: How often a vector was sent for each text.
+        self.embedded: Counter[str] = Counter()
         #: Calls that may be under way at once; one more is refused with 429. None is no limit.
         self.allow = allow
         self._held = 0
@@ -94,10 +98,12 @@ class OpenAIServer:
         self._held = count
         return self
 
-    def script(self, body: dict[str, Any] | bytes, *, status: int = 200, **headers: str) -> Self:
+    def script(
+        self, body: dict[str, Any] | bytes, *, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> Self:
         """Let the next call that has no script yet be answered with exactly this."""
         written = body if isinstance(body, bytes) else orjson.dumps(body)
-        self._script.append(_Scripted(status, written, headers))
+        self._script.append(_Scripted(status, written, dict(headers or {})))
         return self
 
     def fail_forever(self, containing: str, kind: FaultKind = "server_error") -> Self:
@@ -110,6 +116,7 @@ class OpenAIServer:
         self.bodies.clear()
         self.by_body.clear()
         self.by_fault.clear()
+        self.embedded.clear()
         self.calls = self.peak_in_flight = 0
 
     def counts(self) -> dict[str, Any]:
@@ -140,8 +147,10 @@ class OpenAIServer:
         """Serve until told to stop, on `port` (0: a free one)."""
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_post("/v1/embeddings", self._complete)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/counts", self._counts)
+        self.add_routes(app)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", port, backlog=1024)
@@ -152,6 +161,9 @@ class OpenAIServer:
         self._ready.set()
         await self._stop.wait()
         await runner.cleanup()
+
+    def add_routes(self, app: web.Application) -> None:
+        """What a server of this kind speaks besides chat completions."""
 
     async def _models(self, request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": "test", "object": "model"}]})
@@ -197,6 +209,9 @@ class OpenAIServer:
         kind = fault.kind if fault else None
         if fault is not None and kind not in MODEL_FAULTS:
             return await wire_fault(request, fault, asked)
+        if "input" in asked:
+            self.embedded.update(asked["input"])
+            return vectors_reply(asked, kind)
         text = await self._text(asked)
         message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
         finish = "stop"

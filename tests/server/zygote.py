@@ -6,12 +6,16 @@ Reads one JSON job a line, forks a child that does it, and says the child's id a
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from populace.agents.batch import Interval, open_desk
 from populace.agents.gateway import Gateway  # noqa: F401 - imported before the fork, for the children
+from populace.agents.limits import Limits
 from populace.agents.models import open_model
 from populace.scenarios.village import Village
+from populace.sim import engine
 from populace.sim.growth import Growth
 from populace.sim.society import Society
 
@@ -19,6 +23,8 @@ from populace.sim.society import Society
 def live(job: dict[str, Any]) -> None:
     """Run or resume a village, and leave its hash beside it."""
     out = Path(job["out"])
+    # Only where requests go by batch does it matter how often a server is looked at.
+    engine.open_desk = partial(open_desk, quiet=0.05, interval=Interval(0.01, 0.02))  # type: ignore[attr-defined]
     if job["resume"]:
         society = Society.resume(out, Village)
     else:
@@ -27,7 +33,8 @@ def live(job: dict[str, Any]) -> None:
             growth=Growth(agents=job["agents"], hops=2),
             model=job["model"],
             base_url=job.get("base_url"),
-            max_in_flight=job["max_in_flight"],
+            limits=Limits(max_in_flight=job["max_in_flight"]),
+            batch=job.get("batch", False),
             out=out,
             steps=job["steps"],
         )

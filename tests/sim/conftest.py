@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from populace.agents.limits import Limits
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
@@ -26,10 +27,12 @@ def live(tmp_path: Path) -> Live:
         settings: dict[str, Any] | None = None,
         **options: Any,
     ) -> FinishedRun:
+        limits = {limit: options.pop(limit) for limit in Limits.model_fields if limit in options}
         return Society(
             options.pop("scenario", None) or Village(settings),
             growth=Growth(agents=agents, hops=hops),
             out=tmp_path / f"{name}.duckdb",
+            limits=Limits.given(**limits),
             **{"steps": 3, **options},
         ).run()
 

@@ -172,15 +172,16 @@ COMMENT ON COLUMN failure_reasons.first_number IS 'Hop or step of the first';
 COMMENT ON COLUMN failure_reasons.last_number IS 'Hop or step of the last';
 
 CREATE OR REPLACE VIEW cost AS
-SELECT purpose, outcome, count(*) AS calls, count(output_tokens) AS counted,
+SELECT purpose, source, outcome, count(*) AS calls, count(output_tokens) AS counted,
        sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens,
        sum(reasoning_tokens)::BIGINT AS reasoning_tokens, sum(cached_tokens)::BIGINT AS cached_tokens,
        sum(epoch(ended_at - started_at)) AS seconds, avg(epoch(ended_at - started_at)) AS mean_seconds,
-       avg(waited) AS mean_waited
+       avg(waited) AS mean_waited, sum(cost) AS dollars
 FROM calls
-GROUP BY purpose, outcome;
-COMMENT ON VIEW cost IS 'What the model was asked and what it took, by purpose and outcome';
+GROUP BY purpose, source, outcome;
+COMMENT ON VIEW cost IS 'What the model was asked and what it took, by purpose, source and outcome';
 COMMENT ON COLUMN cost.purpose IS 'Name of the prompt';
+COMMENT ON COLUMN cost.source IS 'endpoint or batch when they were sent; cache or fork when the answers were paid for elsewhere';
 COMMENT ON COLUMN cost.outcome IS 'How the attempts ended, as in calls';
 COMMENT ON COLUMN cost.calls IS 'Attempts';
 COMMENT ON COLUMN cost.counted IS 'Of the attempts, those whose tokens the endpoint counted';
@@ -191,3 +192,4 @@ COMMENT ON COLUMN cost.cached_tokens IS 'Of the input tokens, those the endpoint
 COMMENT ON COLUMN cost.seconds IS 'Seconds that the attempts took, added up; many run side by side';
 COMMENT ON COLUMN cost.mean_seconds IS 'Mean seconds of an attempt';
 COMMENT ON COLUMN cost.mean_waited IS 'Mean seconds an attempt waited for a free slot';
+COMMENT ON COLUMN cost.dollars IS 'US dollars by the prices of the run; null when they are not known';

@@ -8,7 +8,7 @@ import click
 
 from populace import __version__
 
-from . import catalog, query, replay, report, run
+from . import catalog, doctor, estimate, fork, query, replay, report, run
 from .guard import guarded
 
 __all__ = ["cli", "main"]
@@ -23,6 +23,9 @@ def cli() -> None:
 for command in (
     run.run,
     run.resume,
+    estimate.estimate,
+    doctor.doctor,
+    fork.fork,
     replay.replay,
     query.sql,
     report.report,

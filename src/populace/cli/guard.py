@@ -1,6 +1,6 @@
 """What the command line does with errors: one sentence, no traceback, and an exit code.
 
-The code is 0 when all is done, 2 for wrong usage, 1 for a run that failed, and 130 after Ctrl-C.
+The code is 0 when all is done, 2 for wrong usage, 1 for a run that failed, 3 for one that paused, and 130 after Ctrl-C.
 """
 
 import errno
@@ -21,7 +21,7 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
     """The exit code of a command; what is foreseen to go wrong becomes one sentence on standard error."""
     _write_whatever_comes()
     try:
-        code = command.main(_readable(argv), prog_name=name, standalone_mode=False)
+        ended = command.main(_readable(argv), prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
@@ -36,12 +36,13 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
         return _complain(f"The output cannot be written: {error.strerror}; make room, or send it elsewhere.", 1)
     except Exception as error:
         # Imported here, because the rooms take seconds to load and help should not wait for them.
-        from populace.personas.errors import PopulaceError, SetupError
+        from populace.personas.errors import PausedError, PopulaceError, SetupError
 
         if not isinstance(error, PopulaceError):
             raise
-        return _complain(str(error), 2 if isinstance(error, SetupError) else 1)
-    return code if isinstance(code, int) else 0
+        code = 2 if isinstance(error, SetupError) else 3 if isinstance(error, PausedError) else 1
+        return _complain(str(error), code)
+    return ended if isinstance(ended, int) else 0
 
 
 def _write_whatever_comes() -> None:

@@ -21,16 +21,18 @@ def replay(file: Path, out: Path | None, script: Path | None) -> None:
     from populace.sim.replay import replay as replayed_from
     from populace.sim.runfile.reader import open_run
 
-    from .show import RichProgress
+    from .panel import Panel
 
     with open_run(file) as stored:
         ((name, made_by),) = stored.query(_MADE_BY).rows
     found = scenario_of(file, name, script or (Path(made_by) if made_by else None))
-    replayed = replayed_from(file, found, out=out, progress=RichProgress())
+    replayed = replayed_from(file, found, out=out, progress=Panel())
     if replayed.difference:
         raise RunError(replayed.difference)
     kept = "" if out is None else f" The replay is in {str(out)!r}."
     steps = "1 step" if replayed.steps == 1 else f"{replayed.steps} steps"
+    if replayed.begun is not None:
+        steps += f" behind step {replayed.begun}, where it was forked,"
     click.echo(
         f"The same again: {steps} from {replayed.recalled:,} recorded requests with no call to a model, "
         f"event hash {replayed.event_hash}.{kept}"

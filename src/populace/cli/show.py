@@ -1,11 +1,9 @@
-"""What the terminal shows of a run: progress while it goes, summary and questions when it has ended."""
+"""What the terminal shows of a run that has ended: summary and questions."""
 
 import shutil
-import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from populace.agents.procedural import PROCEDURAL_NOTICE
 from populace.analysis.questions import QUESTIONS, ask
@@ -14,51 +12,7 @@ from populace.analysis.table import render_table, visible
 from populace.sim.growth import Growth
 from populace.sim.runfile.reader import RunReader, open_run
 
-__all__ = ["RichProgress", "show_run"]
-
-
-class RichProgress:
-    """A bar for the phase that is under way; plain lines where there is no terminal."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._bars = Progress(
-            TextColumn("{task.description:<22}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=self._console,
-        )
-        self._task: TaskID | None = None
-        self._title = ""
-        self._done = 0
-        self._since = 0.0
-
-    def began(self, title: str, total: int) -> None:
-        """Show a new bar."""
-        self._finish()
-        self._title, self._done, self._since = title, 0, time.monotonic()
-        if self._console.is_terminal:
-            self._bars.start()
-            self._task = self._bars.add_task(title, total=total)
-
-    def advanced(self) -> None:
-        """Fill the bar by one."""
-        self._done += 1
-        if self._task is not None:
-            self._bars.advance(self._task)
-
-    def ended(self) -> None:
-        """Leave the bars as they are."""
-        self._finish()
-        if self._task is not None:
-            self._bars.stop()
-
-    def _finish(self) -> None:
-        if self._title and not self._console.is_terminal:
-            seconds = time.monotonic() - self._since
-            self._console.print(f"{self._title}: {self._done} in {seconds:.1f} s", highlight=False)
-        self._title = ""
+__all__ = ["show_run"]
 
 
 def show_run(path: Path) -> None:

@@ -4,11 +4,18 @@ import duckdb
 import pytest
 
 from populace.personas.errors import RunFileError
+from populace.sim.runfile import migrations
 from populace.sim.runfile.describe import SchemaEntry, describe
 from populace.sim.runfile.migrations import SCHEMA_VERSION, migrate
 from populace.sim.runfile.reader import open_run
 from populace.sim.runfile.rows import RunRow
 from populace.sim.runfile.runlog import RunLog
+
+EARLIER_CALL = """
+INSERT INTO calls (phase, number, owner, purpose, prompt_version, request_hash, attempt, outcome, reason, model,
+                   started_at, ended_at, waited)
+VALUES ('step', 1, 'a', 'turn', 1, 'f', 1, 'ok', '', 'm', now()::TIMESTAMP, now()::TIMESTAMP, 0)
+"""
 
 PROMISED = {
     "runs",
@@ -39,7 +46,20 @@ def test_migrating_twice_changes_nothing() -> None:
     with duckdb.connect() as con:
         migrate(con)
         migrate(con)
-        assert con.execute("SELECT version, name FROM migrations").fetchall() == [(1, "initial")]
+        assert con.execute("SELECT version, name FROM migrations").fetchall() == [(1, "initial"), (2, "gateway")]
+
+
+def test_a_file_of_an_earlier_version_is_brought_up_to_date_when_it_is_read(path: Path) -> None:
+    with duckdb.connect(path) as con, pytest.MonkeyPatch.context() as patch:
+        script = migrations._script
+        patch.setattr(migrations, "_MIGRATIONS", migrations._MIGRATIONS[:1])
+        patch.setattr(migrations, "_script", lambda name: "" if name == "views.sql" else script(name))
+        migrate(con)
+        con.execute(EARLIER_CALL)
+    with open_run(path) as run:
+        assert run.query("SELECT replicate, source, cost FROM calls").rows == [(0, "endpoint", None)]
+        assert run.query("SELECT max(version) FROM migrations").rows == [(SCHEMA_VERSION,)]
+        assert run.query("SELECT count(*) FROM cost").rows == [(1,)]
 
 
 @pytest.fixture
@@ -63,11 +83,13 @@ def test_an_unfinished_migration_leaves_nothing(path: Path, run_row: RunRow, mon
         raise RuntimeError
 
     RunLog.create(path, run_row).close()
-    monkeypatch.setattr("populace.sim.runfile.migrations._MIGRATIONS", [("initial", broken), ("colour", broken)])
+    monkeypatch.setattr(
+        "populace.sim.runfile.migrations._MIGRATIONS", [("initial", broken), ("gateway", broken), ("colour", broken)]
+    )
     with pytest.raises(RuntimeError):
         RunLog.open(path)
     with open_run(path) as run:
-        assert run.query("SELECT max(version) FROM migrations").rows == [(1,)]
+        assert run.query("SELECT max(version) FROM migrations").rows == [(2,)]
         assert "colour" not in run.query("FROM runs").columns
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import duckdb
 
-from .directory import Directory, Located
-from .errors import SourceError
-from .persona import Persona, Relation, RelationKind
-from .source import iter_objects, parse_language, parse_text, read_head, read_text, resolve_file, shown
+from ..directory import Directory, Located
+from ..errors import SourceError
+from ..persona import Persona, Relation, RelationKind
+from ..source import iter_objects, parse_language, parse_text, read_head, read_text, resolve_file, shown
 
 __all__ = ["Hub", "read_hub"]
 

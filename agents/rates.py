@@ -1,0 +1,104 @@
+"""How fast a run goes: calls and tokens a second, and the time that a phase will yet take."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .meter import Meter
+
+__all__ = ["Look", "Phase", "Rate", "Rates"]
+
+#: Seconds that calls and tokens, and the pieces of a phase, are looked back over.
+_LATELY, _OF_A_PHASE = 10.0, 60.0
+
+#: Seconds before which nothing is said: the first answers come all at once.
+_EARLY = 1.0
+
+
+class Rate:
+    """How fast a count has grown over the latest seconds."""
+
+    def __init__(self, span: float) -> None:
+        self._span = span
+        self._seen: deque[tuple[float, float]] = deque()
+
+    def note(self, now: float, count: float) -> float | None:
+        """What `count` grew by in a second, as it stands `now`; None while that is too early to say."""
+        self._seen.append((now, count))
+        # The oldest that is kept lies at the edge of the span or before it, however seldom it is noted.
+        while len(self._seen) > 1 and self._seen[1][0] <= now - self._span:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        return (count - before) / (now - since) if now - since >= _EARLY else None
+
+
+@dataclass(slots=True)
+class Phase:
+    """A part of a run that has a number of pieces; `since` is when it began."""
+
+    title: str
+    total: int
+    since: float
+    done: int = 0
+    pieces: Rate = field(default_factory=lambda: Rate(_OF_A_PHASE))
+
+    def left(self, now: float) -> float | None:
+        """Seconds that it will yet take at the pace of the latest minute, or else of all of it; None if unknown."""
+        pace = self.pieces.note(now, self.done) or self.done / max(_EARLY, now - self.since)
+        return max(0, self.total - self.done) / pace if pace > 0 and now - self.since >= _EARLY else None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How fast a run goes at one moment; None is what cannot be said yet. Times are in seconds."""
+
+    calls: float | None
+    tokens: float | None
+    phase: Phase | None
+    #: Of the phase: how long it has taken, and how long it will yet take.
+    elapsed: float
+    left: float | None
+
+
+class Rates:
+    """Watches a meter and the phases of a run. One thread may look while others call and work."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._meter = Meter()
+        self._calls, self._tokens = Rate(_LATELY), Rate(_LATELY)
+        #: The phase that is under way.
+        self.phase: Phase | None = None
+
+    def watch(self, meter: Meter) -> None:
+        """From now on look at this meter."""
+        self._meter = meter
+        self._calls, self._tokens = Rate(_LATELY), Rate(_LATELY)
+        self.look()  # what earlier sessions spent is where the count begins, and no speed
+
+    def begin(self, title: str, total: int) -> None:
+        """A phase of `total` pieces begins."""
+        self.phase = Phase(title, total, self._clock())
+        self.phase.pieces.note(self.phase.since, 0)
+
+    def advance(self) -> None:
+        """One more piece of the phase is done."""
+        if self.phase is not None:
+            self.phase.done += 1
+
+    def end(self) -> tuple[Phase, float] | None:
+        """The phase that ends now and the seconds it took; None when there was none."""
+        phase, self.phase = self.phase, None
+        return (phase, self._clock() - phase.since) if phase is not None else None
+
+    def look(self) -> Look:
+        """How fast it goes now."""
+        now, phase, total = self._clock(), self.phase, self._meter.total
+        return Look(
+            calls=self._calls.note(now, total.calls),
+            tokens=self._tokens.note(now, total.tokens),
+            phase=phase,
+            elapsed=now - phase.since if phase is not None else 0.0,
+            left=phase.left(now) if phase is not None else None,
+        )

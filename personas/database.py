@@ -1,0 +1,54 @@
+"""Opening DuckDB files: one configuration for all of them, and one sentence for everything that can be wrong."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import duckdb
+
+from .errors import SetupError
+
+__all__ = ["CONFIG", "is_busy", "open_error", "said"]
+
+#: No query on such a file reaches another file, the network or Python's variables. DuckDB opens a file
+#: only once in a process, with one configuration: readers and writers must agree on it.
+CONFIG: Mapping[str, str | bool | int | float | list[str]] = MappingProxyType(
+    {
+        "enable_external_access": "false",
+        "python_enable_replacements": "false",
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "lock_configuration": "true",
+    }
+)
+
+_CLASS = re.compile(r"^([A-Z]\w*( [A-Z]\w*)* Error: )+")
+_HOLDER = re.compile(r"\(PID (\d+)\)")
+
+
+def said(error: BaseException) -> str:
+    """What a database says is wrong, on one line: without its class, picture of the query and full stop."""
+    words = str(error).strip().partition("\n\n")[0].partition("\nLINE ")[0]
+    return " ".join(_CLASS.sub("", words).split()).rstrip(". ")
+
+
+def is_busy(error: duckdb.Error) -> bool:
+    """Whether a file cannot be opened because it is open elsewhere: in another process, or in this one otherwise."""
+    return "Could not set lock" in str(error) or "different configuration" in str(error)
+
+
+def open_error[E: SetupError](path: Path, error: duckdb.Error, *, what: str, raised: type[E]) -> E:
+    """The error that says in one sentence why `path` cannot be opened; `what` is what it should have been."""
+    message = str(error)
+    if "Could not set lock" in message:
+        holder = _HOLDER.search(message)
+        who = f"by another process (PID {holder[1]})" if holder else "by another process"
+        return raised(f"{str(path)!r} is in use {who}; wait until that is done, or end it.")
+    if "different configuration" in message:
+        return raised(f"{str(path)!r} is open in this process for reading; close what reads it first.")
+    # By its ending DuckDB takes a table of text for a database, and then for one in memory.
+    if "not a valid DuckDB" in message or "in-memory database" in message:
+        made = "that a run was written to" if what == "run file" else "of one"
+        return raised(f"{str(path)!r} is no {what}, nor any DuckDB database; give the path {made}.")
+    return raised(f"{str(path)!r} cannot be opened: {said(error)}; restore it from a copy, or write to another file.")

@@ -1,0 +1,105 @@
+"""Opening a hub: one file, one writer at a time, and one sentence for everything that can be wrong."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from ..database import CONFIG, open_error
+from ..errors import SourceError, StorageError
+from .schema import check_hub, migrate_hub
+
+__all__ = ["HubFile", "create_hub", "open_hub"]
+
+
+class HubFile:
+    """A hub that is open: `con` is its connection, which reaches no other file and no network.
+
+    Any DuckDB file with a table `personas` is a hub, a run file too. While it is open for writing, no other process can
+    open it.
+    """
+
+    def __init__(self, path: Path, con: duckdb.DuckDBPyConnection) -> None:
+        self.path = path
+        self.con = con
+
+    def __enter__(self) -> Self:
+        """The hub itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the hub."""
+        self.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One transaction: all of what is done in it is kept, or none. Raises `StorageError` for a full disk."""
+        self.con.execute("BEGIN TRANSACTION")
+        try:
+            yield self.con
+            self.con.execute("COMMIT")
+        except BaseException as error:
+            # DuckDB has rolled back already after some errors, and says so when it is asked again.
+            with suppress(duckdb.Error):
+                self.con.execute("ROLLBACK")
+            if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
+                said = str(error).partition("\n")[0]
+                raise StorageError(
+                    f"The hub {str(self.path)!r} cannot be written ({said}); make room, then go on."
+                ) from error
+            raise
+
+    def close(self) -> None:
+        """Let go of the file; closing twice does nothing."""
+        self.con.close()
+
+
+def open_hub(path: Path | str, *, write: bool = False) -> HubFile:
+    """A hub or run file that exists; to write, its tables are brought up to date first.
+
+    Raises `SourceError` when it is none, is of a newer version, or is in use by another process.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise SourceError(f"There is no hub {str(path)!r}; make one with `populace hub import` or `populace grow`.")
+    if path.is_dir():
+        raise SourceError(f"{str(path)!r} is a folder; give the path of a hub in it.")
+    try:
+        con = duckdb.connect(path.absolute(), read_only=not write, config=dict(CONFIG))
+    except duckdb.Error as error:
+        raise open_error(path, error, what="hub", raised=SourceError) from error
+    return _checked(HubFile(path, con), write=write)
+
+
+def create_hub(path: Path | str) -> HubFile:
+    """A new, empty hub, open for writing. Raises `SourceError` when the path is taken or cannot be written."""
+    path = Path(path)
+    if path.exists():
+        raise SourceError(f"{str(path)!r} exists already; give another path for the new hub.")
+    if not path.parent.is_dir():
+        raise SourceError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
+    try:
+        con = duckdb.connect(path.absolute(), config=dict(CONFIG))
+    except duckdb.Error as error:
+        raise open_error(path, error, what="hub", raised=SourceError) from error
+    hub = HubFile(path, con)
+    with hub.writing():
+        migrate_hub(con)
+    return hub
+
+
+def _checked(hub: HubFile, *, write: bool) -> HubFile:
+    try:
+        check_hub(hub.con, str(hub.path))
+        if write:
+            with hub.writing():
+                migrate_hub(hub.con)
+    except BaseException:
+        hub.close()
+        raise
+    return hub

@@ -1,0 +1,193 @@
+"""Forking a run: it lives on from one of its steps with something changed, and pays for what differs alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from langchain_core.language_models.chat_models import BaseChatModel
+
+from ..agents.models import ModelHandle, open_model
+from ..agents.prices import Prices
+from ..personas.errors import RunFileError, SetupError
+from .growth import Growth
+from .progress import Progress
+from .runfile.beside import check_free
+from .runfile.copying import copy_run
+from .runfile.database import BusyError
+from .runfile.reader import open_run
+from .runfile.recording import run_of
+from .runfile.rows import RunRow
+from .scenario import Scenario
+from .society import Society
+from .times import now
+from .versions import versions
+
+__all__ = ["AskedSince", "asked_anew", "asked_since", "fork"]
+
+_STOOD = """
+SELECT (SELECT max(hop) FROM growth), (SELECT coalesce(max(step), 0) FROM steps),
+       coalesce((SELECT event_hash FROM steps WHERE step = $at),
+                (SELECT event_hash FROM growth ORDER BY hop DESC LIMIT 1))
+"""
+
+_ASKED = """
+SELECT count(*), count_if(source = 'fork'), count_if(source = 'cache'), count_if(source IN ('endpoint', 'batch'))
+FROM (
+    SELECT arg_max(source, rowid) AS source
+    FROM calls
+    WHERE phase = 'step' AND number > (SELECT forked_at FROM runs)
+    GROUP BY phase, number, owner, request_hash, replicate
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedSince:
+    """The different requests that a fork has made since its step, by where their answers came from."""
+
+    requests: int
+    #: Answered as in the run that it was forked from; found in the cache; and sent, answered or not.
+    known: int
+    cached: int
+    sent: int
+
+    def sentence(self, parent: Path | str) -> str:
+        """The numbers in one sentence; `parent` is what to call the run that it was forked from."""
+        asked = "1 request" if self.requests == 1 else f"{self.requests:,} requests"
+        cached = f", {self.cached:,} from the cache" if self.cached else ""
+        were = "was" if self.sent == 1 else "were"
+        return f"Of {asked}, {self.known:,} were answered as in {str(parent)!r}{cached} and {self.sent:,} {were} sent."
+
+
+def fork(
+    path: Path | str,
+    scenario: type[Scenario],
+    *,
+    at: int,
+    out: Path | str,
+    settings: Mapping[str, Any] | None = None,
+    model: str | BaseChatModel | ModelHandle | None = None,
+    base_url: str | Sequence[str] | None = None,
+    limits: Mapping[str, Any] | None = None,
+    prices: Prices | None = None,
+    cache: Path | None = None,
+    steps: int | None = None,
+    scenario_file: Path | None = None,
+    progress: Progress | None = None,
+) -> Society:
+    """The society of the run in `path` as it stood after step `at` (0: after growth), ready to `run` on in `out`.
+
+    What is not given is as it was in that run; `steps` counts the steps before too. Answers that the run has to the
+    same requests are taken over, and what it has paid counts nothing here. Raises `RunFileError` when there is no such
+    state or no place for `out`, `SetupError` for what cannot be as asked.
+    """
+    path, out = Path(path), Path(out)
+    check_free(out)
+    parent, event_hash = _state(path, at)
+    wanted = parent.steps_wanted if steps is None else steps
+    if wanted <= at:
+        raise SetupError(
+            f"A fork at step {at} that is to live {wanted} in all has no step to live; give --steps {at + 1} or more, "
+            f"or an earlier step."
+        )
+    changed = scenario(orjson.loads(parent.settings) | dict(settings or {}))
+    handle = _model(parent, model, base_url)
+    run = _begun(parent, changed, handle, scenario_file)
+    run = replace(run, forked_from=parent.run, forked_at=at, event_hash=event_hash, steps_wanted=wanted)
+    copy_run(path, out, run, at=at)
+    try:
+        return Society.resume(
+            out, scenario, model=handle, limits=limits, prices=prices, cache=cache, steps=wanted, progress=progress
+        )
+    except BaseException:
+        out.unlink(missing_ok=True)
+        raise
+
+
+def asked_anew(path: Path | str, out: Path | str) -> str:
+    """One sentence when no request of the fork in `out` can be one that the run in `path` made; else nothing."""
+    with open_run(path) as then, open_run(out) as now_is:
+        parent, run = run_of(then), run_of(now_is)
+    length = [orjson.loads(r.settings).get("answer_tokens") for r in (parent, run)]
+    if parent.model != run.model:
+        why = f"The model is {run.model} and was {parent.model}"
+    elif parent.world != run.world:
+        why = "The world text, which every prompt begins with, has changed"
+    elif length[0] != length[1]:
+        why = f"The length of an answer is limited to {length[1]} tokens and was to {length[0]}"
+    else:
+        return ""
+    return f"{why}, so no request is the same as in {str(path)!r} and everything is asked anew."
+
+
+def asked_since(path: Path | str) -> AskedSince:
+    """How much the fork in a run file has asked since its step, in all its sessions together.
+
+    Raises `RunFileError` for a run that is no fork.
+    """
+    with open_run(path) as run:
+        if run_of(run).forked_from is None:
+            raise RunFileError(f"The run in {str(path)!r} was not forked from another; give the file of a fork.")
+        return AskedSince(*run.query(_ASKED).rows[0])
+
+
+def _state(path: Path, at: int) -> tuple[RunRow, str]:
+    """The run, and its event hash after step `at`."""
+    with open_run(path) as reader:
+        if reader.is_live:
+            raise BusyError(
+                f"The run in {str(path)!r} is going on; wait until it has ended, or stop it, and fork it then."
+            )
+        run = run_of(reader)
+        ((hop, lived, event_hash),) = reader.query(_STOOD, {"at": at}).rows
+    _check_state(path, run, hop, lived, at)
+    return run, event_hash
+
+
+def _check_state(path: Path, run: RunRow, hop: int | None, lived: int, at: int) -> None:
+    hops = Growth.model_validate_json(run.growth_settings).hops
+    if hop is None or hop < hops:
+        stood = "before its first hop was complete" if hop is None else f"after hop {hop} of {hops}"
+        raise RunFileError(
+            f"The run in {str(path)!r} was stopped in its growth, {stood}, so there is no society to fork; go on with "
+            f"it first: `populace resume {path}`."
+        )
+    if not 0 <= at <= lived:
+        there = f"0 (after growth) to {lived}" if lived else "0 (after growth), for no step was lived yet"
+        raise RunFileError(f"The run in {str(path)!r} can be forked at step {there}, but {at} was given.")
+
+
+def _begun(parent: RunRow, changed: Scenario, handle: ModelHandle, scenario_file: Path | None) -> RunRow:
+    """The run that goes on from another with this scenario and model."""
+    return replace(
+        parent,
+        run=uuid4().hex,
+        scenario=changed.name,
+        scenario_file=str(scenario_file) if scenario_file else parent.scenario_file,
+        settings=changed.settings.model_dump_json(),
+        world=changed.world,
+        model=handle.name,
+        # Text of the stand-in stays what it is, whoever writes on.
+        is_language_model=parent.is_language_model and handle.is_language_model,
+        base_url=handle.endpoints,
+        versions=orjson.dumps(versions()).decode(),
+        status="running",
+        reason=None,
+        started_at=now(),
+        ended_at=None,
+        prices=parent.prices if handle.name == parent.model else None,
+    )
+
+
+def _model(
+    parent: RunRow, model: str | BaseChatModel | ModelHandle | None, base_url: str | Sequence[str] | None
+) -> ModelHandle:
+    if isinstance(model, ModelHandle):
+        return model
+    if model is None or model == parent.model:
+        before = parent.base_url.split() if parent.base_url else None
+        return open_model(parent.model, base_url=base_url or before)
+    return open_model(model, base_url=base_url)

@@ -1,0 +1,38 @@
+"""Making a file where there is none: whether its place is free, and a folder beside it for what is not done yet."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ...personas.errors import RunFileError
+
+__all__ = ["check_free", "folder_beside"]
+
+
+def check_free(path: Path) -> None:
+    """Raise `RunFileError`, in one sentence, when no new run file can be at this path."""
+    if path.is_dir():
+        raise RunFileError(f"{str(path)!r} is a folder; give --out a file in it, as {str(path / 'run.duckdb')!r}.")
+    if path.exists():
+        raise RunFileError(f"{str(path)!r} exists; give another --out, or go on with `populace resume {path}`.")
+    if not path.parent.is_dir():
+        raise RunFileError(
+            f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it, or give another --out."
+        )
+
+
+@contextmanager
+def folder_beside(path: Path, purpose: str) -> Iterator[Path]:
+    """A hidden folder on the same disk as the file, gone with all that is in it when this is left.
+
+    Raises `RunFileError` when nothing can be written there.
+    """
+    try:
+        folder = TemporaryDirectory(prefix=f".{path.name}.{purpose}-", dir=path.parent, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise RunFileError(
+            f"Nothing can be written beside {str(path)!r} ({error.strerror}); give --out a file somewhere else."
+        ) from error
+    with folder as name:
+        yield Path(name)

@@ -1,0 +1,118 @@
+"""A new run file that begins with another's state after a step, and knows the answers that came later there."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import duckdb
+
+from ...personas.errors import RunFileError
+from .beside import check_free, folder_beside
+from .cursors import cursors_of
+from .database import CONFIG, BusyError, connect, said
+from .inserts import Inserts
+from .migrations import migrate
+from .rows import RunRow
+
+__all__ = ["COPIED", "LEFT", "copy_run"]
+
+#: The tables that are copied, each with the condition for those of its rows that step $at had already.
+COPIED: Mapping[str, str] = MappingProxyType(
+    {
+        "passages": "true",
+        "personas": "true",
+        "relations": "true",
+        "growth": "true",
+        "agents": "true",
+        "vectors": "true",
+        "steps": "step <= $at",
+        "interventions": "step <= $at",
+        "observations": "step <= $at",
+        "emissions": "step <= $at",
+        "messages": "step <= $at",
+        "duplicates": "step IS NULL OR step <= $at",
+        "memories": "step <= $at",
+        "measures": "step <= $at",
+        "failures": "phase <> 'step' OR number <= $at",
+        "calls": "phase <> 'step' OR number <= $at",
+    }
+)
+
+#: The tables whose rows are not copied, and what a copy has instead.
+LEFT: Mapping[str, str] = MappingProxyType(
+    {
+        "runs": "a row of its own",
+        "migrations": "those that made it",
+        "known_answers": "what the other run was answered after the step",
+        "batches": "none: what was under way for the other run is that run's",
+    }
+)
+
+#: Calls up to the step were paid for by the other run: they count nothing in the budget of this one.
+_PAID_ELSEWHERE = "* REPLACE ('fork' AS source, 0.0 AS cost)"
+
+_LATER = "phase = 'step' AND number > $at"
+#: The other run may be a fork itself, and know answers that it has not asked for.
+_UNASKED = f"""
+SELECT known_answers.* FROM known_answers
+ANTI JOIN (FROM calls WHERE raw IS NOT NULL) AS asked USING (phase, number, owner, request_hash, replicate)
+WHERE {_LATER}
+"""  # noqa: S608 - our own names
+
+#: Rows that are in memory at a time.
+_BATCH = 10_000
+
+
+def copy_run(source: Path, target: Path, run: RunRow, *, at: int, with_calls: bool = True) -> None:
+    """Make the run file `target`: the state of `source` after step `at`, as the run that `run` says.
+
+    With its calls come, as known answers, those that `source` was given later. The file is there when it is whole,
+    and never before. The schema of `source` must be up to date, as a reader leaves it. Raises `RunFileError` when it
+    cannot be made, `BusyError` when `source` is being written.
+    """
+    check_free(target)
+    if cursors_of(source):
+        raise BusyError(f"{str(source)!r} is being written in this process; wait until that run has ended.")
+    # Over a reader's connection: to attach the file would open it a second time, and closing that ends all locks on it.
+    with connect(source, read_only=True) as old, folder_beside(target, "making") as folder:
+        made = folder / target.name
+        try:
+            with duckdb.connect(made.absolute(), config=dict(CONFIG)) as new:
+                _fill(new, old, run, at, with_calls=with_calls)
+        except duckdb.Error as error:
+            raise RunFileError(
+                f"{str(source)!r} cannot be copied to {str(target)!r}: {said(error)}; make room or restore the file "
+                f"from a copy, then try again."
+            ) from error
+        check_free(target)
+        made.rename(target)
+
+
+def _fill(
+    new: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, run: RunRow, at: int, *, with_calls: bool
+) -> None:
+    new.execute("BEGIN TRANSACTION")
+    migrate(new)
+    Inserts(new).write([run])
+    for table, had in COPIED.items():
+        if table != "calls":
+            _insert(new, table, old, f"SELECT * FROM {table} WHERE {had}", at)  # noqa: S608 - our own names
+    if with_calls:
+        _insert(new, "calls", old, f"SELECT {_PAID_ELSEWHERE} FROM calls WHERE {COPIED['calls']}", at)  # noqa: S608
+        _keep_answers(new, old, at)
+    new.execute("COMMIT")
+    new.execute("CHECKPOINT")
+
+
+def _keep_answers(new: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, at: int) -> None:
+    columns = ", ".join(new.sql("FROM known_answers LIMIT 0").columns)
+    _insert(new, "known_answers", old, _UNASKED, at)
+    asked = f"SELECT {columns} FROM calls WHERE raw IS NOT NULL AND {_LATER}"  # noqa: S608 - our own names
+    _insert(new, "known_answers", old, asked, at)
+
+
+def _insert(new: duckdb.DuckDBPyConnection, table: str, old: duckdb.DuckDBPyConnection, sql: str, at: int) -> None:
+    params = {"at": at} if "$at" in sql else None
+    new.register("found", old.sql(sql, params=params).to_arrow_reader(_BATCH))
+    new.execute(f"INSERT INTO {table} BY NAME FROM found")
+    new.unregister("found")

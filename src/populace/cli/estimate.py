@@ -1,0 +1,47 @@
+"""`populace estimate`: what a run will ask of its model and cost, before it begins."""
+
+from typing import Any
+
+import click
+
+from .options import growth_of, limits_of, prices_of, run_options, settings_of
+
+__all__ = ["estimate"]
+
+
+@click.command()
+@click.argument("scenario")
+@run_options
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    metavar="CALLS",
+    help="Ask the model so many times, at most, to narrow the ranges; that is paid for.",
+)
+def estimate(scenario: str, sample: int | None, **options: Any) -> None:
+    """What `populace run` would take with the same options: calls, tokens and money by purpose, as ranges."""
+    from populace.analysis.table import render_table
+    from populace.scenarios.catalog import find_scenario
+    from populace.sim.estimate import estimate as estimated
+    from populace.sim.estimating.wording import sentences, table
+
+    from .panel import Panel
+
+    found, _ = find_scenario(scenario)
+    result = estimated(
+        found(settings_of(options)),
+        growth=growth_of(options),
+        seed=options["seed"],
+        model=options["model"],
+        base_url=options["base_url"],
+        limits=limits_of(options),
+        prices=prices_of(options),
+        cache=options["cache"],
+        batch=options["batch"],
+        steps=options["steps"],
+        sample=sample or 0,
+        progress=Panel(),
+    )
+    click.echo(render_table(table(result), width=110), nl=False)
+    for sentence in sentences(result):
+        click.echo(sentence)

@@ -1,0 +1,175 @@
+"""The options that several commands share, and what is made of them."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from populace.agents.limits import Limits
+    from populace.agents.prices import Prices
+    from populace.sim.growth import Growth
+
+__all__ = [
+    "changed_limits",
+    "embedding_options",
+    "embeddings_of",
+    "growth_of",
+    "limit_options",
+    "limits_of",
+    "prices_of",
+    "run_options",
+    "settings_of",
+    "society_options",
+]
+
+type Command = Callable[..., Any]
+
+_LIMITS = ("max_in_flight", "rpm", "tpm", "max_calls", "max_tokens", "max_cost", "max_error_rate", "timeout")
+
+_SOCIETY = (
+    click.option(
+        "--seeds",
+        type=click.Path(path_type=Path),
+        help="Seed texts (JSONL, text or Markdown); default: the corpus that ships.",
+    ),
+    click.option(
+        "--hub",
+        type=click.Path(path_type=Path),
+        help="People who exist already: a run file, or personas as JSONL, CSV or Parquet.",
+    ),
+    click.option("--agents", type=int, help="How many people there are to be, at most.  [default: 240]"),
+    click.option("--hops", type=int, help="Hops of Persona-to-Persona, 0 to 6.  [default: 3; 0 with --hub]"),
+    click.option("--steps", type=int, default=8, show_default=True, help="Steps to live."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice."),
+    click.option(
+        "--model",
+        default="procedural",
+        show_default=True,
+        help="procedural, openai:NAME for any OpenAI-compatible endpoint, or gguf:PATH.",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A setting of the scenario; may be given again.",
+    ),
+)
+
+_PLACES = (
+    click.option(
+        "--base-url",
+        multiple=True,
+        help="Endpoint of the model; given again, further ones share the load.  [default: OPENAI_BASE_URL]",
+    ),
+    click.option(
+        "--cache",
+        type=click.Path(path_type=Path),
+        help="File that shares paid answers with other runs.",
+    ),
+    click.option("--price", metavar="IN/OUT[/CACHED]", help="Dollars for a million tokens."),
+)
+
+_EMBEDDINGS = (
+    click.option("--embeddings", metavar="MODEL", help="Embedding model to remind agents by meaning, as openai:NAME."),
+    click.option("--embeddings-url", metavar="URL", help="Its endpoint, when it is not the model's."),
+    click.option("--embeddings-price", metavar="IN", type=float, help="Dollars for a million of its tokens."),
+)
+
+_BOUNDS = (
+    click.option("--max-in-flight", type=int, help="Model calls under way at once, at most.  [default: 64]"),
+    click.option("--rpm", type=int, help="Model calls begun within any minute, at most."),
+    click.option("--tpm", type=int, help="Tokens used within any minute, at most, asked and answered."),
+    click.option("--max-calls", type=int, help="Budget of the whole run in calls; when it is spent, the run pauses."),
+    click.option("--max-tokens", type=int, help="The same in tokens, asked and answered."),
+    click.option("--max-cost", type=float, help="The same in dollars."),
+    click.option(
+        "--max-error-rate",
+        type=float,
+        help="Share of the latest calls that may fail before the run pauses; 1 for never.  [default: 0.8]",
+    ),
+    click.option("--timeout", type=float, help="Seconds a call may take.  [default: 120]"),
+)
+
+
+def limit_options(command: Command) -> Command:
+    """The command with the options that bound calls and costs, and say where the model is."""
+    return _with(command, _PLACES + _BOUNDS)
+
+
+def embedding_options(command: Command) -> Command:
+    """The command with the options that name an embedding model."""
+    return _with(command, _EMBEDDINGS)
+
+
+def society_options(command: Command) -> Command:
+    """The command with the options that say which society there is to be."""
+    return _with(command, _SOCIETY)
+
+
+def run_options(command: Command) -> Command:
+    """The command with all options of `populace run`."""
+    batch = click.option("--batch", is_flag=True, help="Send work without a next step through the endpoint's batches.")
+    out = click.option(
+        "--out", type=click.Path(path_type=Path), default=None, help="The run file.  [default: SCENARIO.duckdb]"
+    )
+    return society_options(limit_options(embedding_options(batch(out(command)))))
+
+
+def growth_of(options: Mapping[str, Any]) -> "Growth":
+    """How the people come about, by the options of a society. Raises `SetupError`."""
+    from populace.sim.growth import Growth
+
+    return Growth.given(seeds=options["seeds"], hub=options["hub"], agents=options["agents"], hops=options["hops"])
+
+
+def settings_of(options: Mapping[str, Any]) -> dict[str, str]:
+    """The scenario's settings by name, as they were written. Raises `SetupError`."""
+    from populace.personas.errors import SetupError
+
+    settings = {}
+    for item in options["settings"]:
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise SetupError(f"--set takes name=value, as --set {name.strip() or 'memory'}=3, but {item!r} was given.")
+        settings[name.strip()] = value.strip()
+    return settings
+
+
+def limits_of(options: Mapping[str, Any]) -> "Limits":
+    """The bounds of a run. Raises `SetupError`."""
+    from populace.agents.limits import Limits
+
+    return Limits.given(**changed_limits(options))
+
+
+def changed_limits(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those bounds that were given."""
+    return {name: options[name] for name in _LIMITS if options[name] is not None}
+
+
+def prices_of(options: Mapping[str, Any]) -> "Prices | None":
+    """The prices that were given, if any. Raises `SetupError`."""
+    from populace.agents.price_library import given_prices
+
+    return given_prices(options["price"]) if options["price"] is not None else None
+
+
+def embeddings_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What is to be known of the embedding model: its name, endpoint and price. Raises `SetupError`."""
+    from populace.agents.price_library import given_prices
+
+    price = options["embeddings_price"]
+    return {
+        "embeddings": options["embeddings"],
+        "embeddings_url": options["embeddings_url"],
+        "embeddings_prices": None if price is None else given_prices(f"{price}/0"),
+    }
+
+
+def _with(command: Command, options: tuple[Command, ...]) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -1,0 +1,40 @@
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from asking import QUICK
+from batch_asking import FAST, Customer, OpenDesk
+from batch_server import BatchServer
+from memory_journal import MemoryJournal
+
+from populace.agents.batch import open_desk
+from populace.agents.models import open_model
+
+if TYPE_CHECKING:
+    from populace.agents.chat_openai import LeanChatOpenAI
+
+
+@pytest.fixture
+def server() -> Iterator[BatchServer]:
+    with BatchServer(procedural=False) as server:
+        yield server
+
+
+@pytest.fixture
+def journal() -> MemoryJournal:
+    return MemoryJournal()
+
+
+@pytest.fixture
+async def opened(server: BatchServer, journal: MemoryJournal) -> AsyncIterator[OpenDesk]:
+    customers: list[Customer] = []
+
+    def open_customer(**options: Any) -> Customer:
+        handle = open_model("openai:m", base_url=options.pop("base_url", server.base_url), timeout=10.0)
+        given = {"journal": journal, "quiet": 0.02, "interval": FAST, "backoff": QUICK, **options}
+        customers.append(Customer(open_desk(handle, **given), cast("LeanChatOpenAI", handle.chat)))
+        return customers[-1]
+
+    yield open_customer
+    for customer in customers:
+        await customer.desk.aclose()

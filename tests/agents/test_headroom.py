@@ -1,0 +1,61 @@
+import asyncio
+
+import pytest
+from asking import Open, ask
+from openai_server import OpenAIServer
+from quick_time import in_no_time, seconds
+
+from populace.agents.allowance import Weight
+from populace.agents.delivery import Delivery
+from populace.agents.headroom import Headroom, headroom
+from populace.agents.pace import Pace
+
+
+@pytest.mark.parametrize(
+    ("span", "wait"), [("1s", 1.0), ("6m0s", 360.0), ("120ms", 0.12), ("1h2m3.5s", 3723.5), ("7.5", 7.5), ("soon", 0.0)]
+)
+def test_the_wait_is_read_however_it_is_written(span: str, wait: float) -> None:
+    headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": span}
+    assert headroom(headers) == Headroom(is_spent=True, wait=wait)
+
+
+def test_the_longer_of_two_waits_counts() -> None:
+    headers = {
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "2s",
+        "x-ratelimit-remaining-tokens": "0",
+        "x-ratelimit-reset-tokens": "5s",
+    }
+    assert headroom(headers) == Headroom(is_spent=True, wait=5.0)
+
+
+def test_what_is_left_asks_for_no_wait() -> None:
+    assert headroom({"x-ratelimit-remaining-tokens": "17", "x-ratelimit-reset-tokens": "5s"}) == Headroom(False, 0.0)
+
+
+def test_no_headers_say_nothing() -> None:
+    assert headroom({"Content-Type": "application/json"}) is None
+
+
+def test_a_rate_limit_that_is_used_up_is_waited_for() -> None:
+    async def second_start() -> float:
+        pace = Pace(8)
+        turn = await pace.take(Weight())
+        pace.answered(turn, Delivery("{}", "stop", headroom=Headroom(is_spent=True, wait=7.0)))
+        pace.give(turn)
+        await pace.take(Weight())
+        return seconds()
+
+    assert in_no_time(second_start()) == pytest.approx(7.0)
+
+
+async def test_the_headers_of_an_answer_reach_the_pace(opened: Open, openai_server: OpenAIServer) -> None:
+    reply = {"choices": [{"message": {"content": '{"text":"hello","loud":false}'}, "finish_reason": "stop"}]}
+    spent = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "5m0s"}
+    openai_server.script(reply, headers=spent)
+    gateway = opened()
+    assert (await ask(gateway, 1)).value is not None
+    waiting = asyncio.create_task(ask(gateway, 2))
+    await asyncio.sleep(0.05)
+    assert (gateway.waiting, openai_server.calls) == (1, 1)
+    waiting.cancel()

@@ -1,0 +1,60 @@
+"""`populace doctor`: what it shows of an endpoint, and its exit code."""
+
+import pytest
+from openai_server import OpenAIServer
+
+from .conftest import Ask
+
+
+def test_the_stand_in_has_nothing_to_check(ask: Ask) -> None:
+    said = ask("doctor")
+    assert (said.code, said.complaint) == (0, "")
+    assert "no endpoint" in said.out
+    assert "no language model" in said.out
+
+
+def test_a_good_endpoint_is_shown_check_by_check(ask: Ask, openai_server: OpenAIServer) -> None:
+    said = ask("doctor", "--model", "openai:test", "--base-url", openai_server.base_url, "--price", "1/2")
+    assert (said.code, said.complaint) == (0, "")
+    for check in ("reachable", "key", "model", "answer", "json_schema", "json_object", "seed", "usage", "price"):
+        assert any(line.split()[:2] == [check, "ok"] for line in said.out.splitlines()), check
+    assert "A run could work. For this" in said.out
+
+
+def test_each_endpoint_has_a_block_of_its_own_and_all_must_work(ask: Ask, openai_server: OpenAIServer) -> None:
+    with OpenAIServer(key="another") as locked:
+        urls = ("--base-url", openai_server.base_url, "--base-url", locked.base_url)
+        said = ask("doctor", "--model", "openai:test", *urls)
+    first, _, second = said.out.partition(locked.base_url)
+    assert said.code == 1
+    assert "A run could work" in first
+    assert "A run would not work" in second
+
+
+def test_what_a_run_does_instead_is_said(ask: Ask, openai_server: OpenAIServer) -> None:
+    openai_server.fault("no_json_schema").fault("no_seed")
+    said = ask("doctor", "--model", "openai:test", "--base-url", openai_server.base_url)
+    assert said.code == 0
+    assert "in JSON mode" in said.out
+    assert "No seed is sent" in said.out
+
+
+def test_the_key_is_shown_nowhere(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "quite-wrong-and-secret")
+    with OpenAIServer(key="right") as server:
+        said = ask("doctor", "--model", "openai:test", "--base-url", server.base_url)
+    assert (said.code, "secret" in said.out + said.complaint) == (1, False)
+    assert "Check OPENAI_API_KEY" in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--model", "opnai:x"), ("no model named", "Did you mean openai:x?")),
+        (("--model", "openai:x", "--base-url", "nowhere"), ("'nowhere' is no address",)),
+        (("--model", "openai:x", "--base-url", "http://127.0.0.1:9/v1", "--price", "cheap"), ("IN", "'cheap'")),
+        (("--timeout", "0"), ("--timeout", "0")),
+    ],
+)
+def test_wrong_usage_is_one_sentence(ask: Ask, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    ask("doctor", *arguments).complains(2, *words)

@@ -1,0 +1,42 @@
+"""`populace estimate`, as it is asked."""
+
+from pathlib import Path
+
+import pytest
+from openai_server import OpenAIServer
+
+from .conftest import Ask
+
+SMALL = ("estimate", "village", "--agents", 8, "--hops", 1, "--steps", 2)
+
+
+def test_the_stand_in_is_said_to_be_free(ask: Ask, folder: Path) -> None:
+    said = ask(*SMALL)
+    assert said.code == 0, said
+    assert "it is free" in said.out
+    assert not list(folder.iterdir())
+
+
+def test_every_purpose_has_a_line_and_all_have_one(ask: Ask, openai_server: OpenAIServer) -> None:
+    said = ask(*SMALL, "--model", "openai:test", "--base-url", openai_server.base_url, "--price", "1/2")
+    assert all(f"│ {name} " in said.out for name in ("text_to_persona", "turn", "revise", "in all"))
+    assert "Dollars: 1 for a million tokens in, 2 for a million out (given)." in said.out
+    assert openai_server.calls == 0
+
+
+def test_a_sample_is_paid_for_and_said_so(ask: Ask, openai_server: OpenAIServer) -> None:
+    where = ("--model", "openai:test", "--base-url", openai_server.base_url)
+    said = ask(*SMALL, *where, "--sample", 9, "--cache", "answers.sqlite")
+    assert said.code == 0, said
+    assert openai_server.calls == 9
+    assert "The sample: 9 calls, 9 answered" in said.out
+    assert "need not be paid again with this --cache" in said.out
+    assert "The run would take" in said.out
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [(("--price", "free"), "--price 2.5/10"), (("--steps", 0), "at least 1"), (("--sample", 5), "nothing to sample")],
+)
+def test_what_cannot_be_is_one_sentence(ask: Ask, option: tuple[str, object], words: str) -> None:
+    ask(*SMALL, *option).complains(2, words)

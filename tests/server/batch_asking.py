@@ -1,0 +1,69 @@
+"""Asking a batch desk in a test: customers, and what they are told."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from batch_server import BatchServer
+from langchain_core.messages import HumanMessage
+
+from populace.agents.batch import BatchDesk, Interval
+from populace.agents.call import CallKey
+from populace.agents.chat_openai import LeanChatOpenAI
+from populace.agents.fault import WireError
+from populace.personas.model import Outcome
+
+if TYPE_CHECKING:
+    from populace.agents.delivery import Delivery
+
+FAST = Interval(first=0.001, most=0.004)
+
+type OpenDesk = Callable[..., "Customer"]
+
+
+class Customer:
+    """A desk with those who ask at it: what they are told is kept, as a ledger would."""
+
+    def __init__(self, desk: BatchDesk, chat: LeanChatOpenAI) -> None:
+        self.desk = desk
+        self._chat = chat
+        self.answers: dict[int, Delivery] = {}
+        self.faults: dict[int, WireError] = {}
+
+    async def ask(self, number: int) -> None:
+        try:
+            delivery = await self.desk.deliver(key_of(number), payload_of(self._chat, number))
+        except WireError as fault:
+            self.faults[number] = fault
+        else:
+            self.answers[number] = delivery
+
+    async def ask_all(self, *numbers: int) -> None:
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            for number in numbers:
+                group.create_task(self.ask(number))
+
+    async def outcome(self) -> Outcome:
+        await self.ask_all(0)
+        return self.faults[0].outcome
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for something that happens in the server's thread or in a task of the desk's own."""
+    for _ in range(5000):
+        if holds():
+            return
+        await asyncio.sleep(0.002)
+    raise AssertionError("it never happened")
+
+
+def key_of(number: int) -> CallKey:
+    return CallKey("growth", 1, f"person-{number}", f"{number:032x}")
+
+
+def payload_of(chat: LeanChatOpenAI, number: int) -> dict[str, Any]:
+    return chat.payload([HumanMessage(f"I am person <{number}>.")], seed=number)
+
+
+def overpaid(server: BatchServer) -> list[str]:
+    return [name for name, count in server.paid.items() if count > 1]

@@ -1,0 +1,107 @@
+"""Growth by batch: the same people, nothing paid twice, and a killed run finds its batch again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from batch_server import BatchServer, Plan
+
+from populace.agents.batch import Interval, open_desk
+from populace.personas.errors import SetupError
+from populace.scenarios.village import Village
+from populace.sim.finished import FinishedRun
+from populace.sim.replay import replay
+from populace.sim.society import Society
+
+type Live = Callable[..., FinishedRun]
+
+QUICK: dict[str, Any] = {"quiet": 0.05, "interval": Interval(0.01, 0.02)}
+
+
+class Errands(Village):
+    """Everybody for themselves."""
+
+    independent = True
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("populace.sim.engine.open_desk", partial(open_desk, **QUICK))
+
+
+@pytest.fixture
+def server() -> Iterator[BatchServer]:
+    with BatchServer() as server:
+        yield server
+
+
+def test_growth_by_batch_gives_the_same_people_and_steps_go_one_by_one(live: Live, server: BatchServer) -> None:
+    place = {"model": "openai:test", "base_url": server.base_url}
+    single, batched = live("single", **place), live("batched", **place, batch=True)
+    assert batched.event_hash == single.event_hash
+    sources = dict(batched.sql("SELECT phase, any_value(DISTINCT source) FROM calls GROUP BY phase").rows)
+    assert sources == {"growth": "batch", "step": "endpoint"}
+    assert batched.sql("SELECT count(*) FROM batches WHERE status = 'completed'").rows == [(3,)]
+    assert replay(batched.path, Village).event_hash == single.event_hash
+
+
+def test_steps_of_an_independent_scenario_go_by_batch_too(live: Live, server: BatchServer) -> None:
+    run = live(scenario=Errands(), model="openai:test", base_url=server.base_url, batch=True, steps=1)
+    assert run.sql("SELECT DISTINCT source FROM calls").rows == [("batch",)]
+
+
+def test_a_batch_that_expires_half_done_costs_nothing_twice(live: Live, server: BatchServer) -> None:
+    server.plans = [Plan(status="expired", share=0.5)]
+    live(model="openai:test", base_url=server.base_url, batch=True, steps=1)
+    assert set(server.paid.values()) == {1}
+
+
+def test_a_budget_caps_what_a_batch_holds(live: Live, server: BatchServer, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="budget of 5 calls"):
+        live(model="openai:test", base_url=server.base_url, batch=True, max_calls=5)
+    assert server.lines == 5
+
+
+def test_the_stand_in_has_no_batches(live: Live, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="takes no batches"):
+        live(batch=True)
+    assert not (tmp_path / "run.duckdb").exists()
+
+
+def test_a_killed_run_finds_its_batch_again(server: BatchServer, tmp_path: Path) -> None:
+    server.plan = Plan(looks=10**9)
+    job = {"model": "openai:test", "base_url": server.base_url, "agents": 16, "steps": 1, "max_in_flight": 8}
+    out = tmp_path / "run.duckdb"
+    zygote = Path(__file__).parents[1] / "server" / "zygote.py"
+    with subprocess.Popen([sys.executable, zygote], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(orjson.dumps({"out": str(out), "resume": False, "batch": True, **job}) + b"\n")
+        process.stdin.flush()
+        child = int(process.stdout.readline())
+        wait_for(lambda: any(batch.looks > 3 for batch in server.batches.values()))
+        os.kill(child, signal.SIGKILL)
+        assert int(process.stdout.readline()) == -signal.SIGKILL
+    (sent,) = [server.lines]
+    for batch in server.batches.values():
+        batch.plan = Plan(looks=0)
+    server.plan = Plan(looks=0)
+    Society.resume(out, Village).run()
+    assert sent > 0
+    assert set(server.paid.values()) == {1}
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if happened():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never happened")

@@ -1,0 +1,74 @@
+"""A run with a budget pauses, and comes to the same end in as many sessions as it takes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from openai_faults import Latency
+from openai_server import OpenAIServer
+
+from populace.agents.prices import Prices
+from populace.personas.errors import PausedError
+from populace.scenarios.village import Village
+from populace.sim.finished import FinishedRun
+from populace.sim.runfile.reader import open_run
+from populace.sim.society import Society
+
+type Live = Callable[..., FinishedRun]
+
+IN_FLIGHT = 8
+
+
+def status_of(path: Path) -> tuple[str, str]:
+    with open_run(path) as run:
+        return tuple(run.query("SELECT status, reason FROM runs").rows[0])
+
+
+def paid(path: Path) -> int:
+    with open_run(path) as run:
+        return int(run.query("SELECT count(*) FROM calls WHERE source = 'endpoint'").rows[0][0])
+
+
+def test_a_budget_of_calls_in_three_sessions_ends_as_a_run_without(
+    live: Live, openai_server: OpenAIServer, tmp_path: Path
+) -> None:
+    openai_server.latency = Latency(0.005)
+    whole = live("whole", model="openai:test", base_url=openai_server.base_url, max_in_flight=IN_FLIGHT)
+    calls, openai_server.calls = openai_server.calls, 0
+    third, path = calls // 3, tmp_path / "run.duckdb"
+    with pytest.raises(PausedError, match=f"budget of {third} calls is spent"):
+        live(model="openai:test", base_url=openai_server.base_url, max_in_flight=IN_FLIGHT, max_calls=third)
+    assert openai_server.calls == paid(path) == third
+    assert status_of(path) == ("paused", f"The budget of {third} calls is spent; a higher --max-calls goes on.")
+    with pytest.raises(PausedError):
+        Society.resume(path, Village, limits={"max_calls": 2 * third}).run()
+    assert openai_server.calls == 2 * third
+    finished = Society.resume(path, Village, limits={"max_calls": calls + IN_FLIGHT}).run()
+    assert finished.event_hash == whole.event_hash
+    assert openai_server.calls == paid(path) == calls
+
+
+def test_a_paused_run_stays_paused_until_it_is_given_more(
+    live: Live, openai_server: OpenAIServer, tmp_path: Path
+) -> None:
+    with pytest.raises(PausedError):
+        live(model="openai:test", base_url=openai_server.base_url, max_calls=30)
+    with pytest.raises(PausedError, match="30 calls"):
+        Society.resume(tmp_path / "run.duckdb", Village).run()
+    assert openai_server.calls == 30
+
+
+def test_a_budget_of_money_overshoots_by_what_was_in_flight_at_most(
+    live: Live, openai_server: OpenAIServer, tmp_path: Path
+) -> None:
+    openai_server.latency = Latency(0.005)
+    prices = Prices(1.0, 5.0)
+    options = {"model": "openai:test", "base_url": openai_server.base_url, "max_in_flight": IN_FLIGHT}
+    with pytest.raises(PausedError, match=r"0\.005 dollars is spent"):
+        live(**options, prices=prices, max_cost=0.005)
+    with open_run(tmp_path / "run.duckdb") as run:
+        ((cost, dearest, told),) = run.query(
+            "SELECT sum(cost), max(cost), any_value(prices ->> 'source') FROM calls, runs"
+        ).rows
+    assert 0.005 <= cost <= 0.005 + IN_FLIGHT * dearest
+    assert told == "given"

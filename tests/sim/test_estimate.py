@@ -1,0 +1,225 @@
+"""What a run will take is known before it begins: calls, tokens and money lie in the ranges that were told."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai_server import OpenAIServer
+
+from populace.agents.limits import Limits
+from populace.agents.mind import Mind, build_mind
+from populace.agents.prices import Prices
+from populace.personas.errors import SetupError
+from populace.scenarios.village import Village
+from populace.sim.estimate import Estimate, estimate
+from populace.sim.estimating.scale import Scale
+from populace.sim.estimating.span import Span, mean_span, share_span
+from populace.sim.estimating.wording import sentences, table
+from populace.sim.finished import FinishedRun
+from populace.sim.growth import Growth
+from populace.sim.scenario import Scenario
+from populace.sim.society import Society
+
+type Live = Callable[..., FinishedRun]
+
+PRICES = Prices(2.0, 8.0, 0.5)
+SMALL = Growth(agents=20, hops=1)
+_USED = "SELECT purpose, count(raw), sum(input_tokens), sum(output_tokens), sum(cost) FROM calls GROUP BY purpose"
+
+
+class Errands(Scenario):
+    """What would people ask an assistant for?"""
+
+    name = "errands"
+    world = "It is market day."
+
+
+class Wordy(OpenAIServer):
+    """A server whose model writes twice as much."""
+
+    async def _text(self, asked: dict[str, Any]) -> str:
+        return orjson.dumps(twice(orjson.loads(await super()._text(asked)))).decode()
+
+
+def twice(value: Any) -> Any:
+    """The value with every longer text in it told twice."""
+    if isinstance(value, dict):
+        return {key: twice(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [twice(item) for item in value]
+    return f"{value} And again: {value}" if isinstance(value, str) and len(value) > 60 else value
+
+
+def of_village(server: OpenAIServer, *, sample: int = 0, growth: Growth = SMALL, **options: Any) -> Estimate:
+    return estimate(
+        Village(), growth=growth, steps=3, model="openai:test", base_url=server.base_url, sample=sample, **options
+    )
+
+
+def lived(server: OpenAIServer, out: Path, growth: Growth = SMALL) -> FinishedRun:
+    where = {"model": "openai:test", "base_url": server.base_url, "prices": PRICES}
+    return Society(Village(), growth=growth, steps=3, out=out, **where).run()  # type: ignore[arg-type]
+
+
+def check_holds(told: Estimate, run: FinishedRun) -> None:
+    """Every number of the run lies in its range, purpose by purpose and in all."""
+    rows = run.sql(_USED).rows
+    used = {name: numbers for name, *numbers in rows}
+    spans = {p.name: (p.calls, p.input, p.output, told.cost_of(p)) for p in told.purposes}
+    assert used.keys() <= spans.keys()
+    for name, numbers in used.items():
+        for number, span in zip(numbers, spans[name], strict=True):
+            assert span is not None
+            assert number in span, (name, numbers, spans[name])
+    totals = [sum(column) for column in list(zip(*rows, strict=True))[1:]]
+    assert told.cost is not None
+    assert all(n in s for n, s in zip(totals, (told.calls, told.input, told.output, told.cost), strict=True))
+
+
+def test_a_run_takes_what_was_estimated_and_the_estimate_asks_nobody(
+    openai_server: OpenAIServer, tmp_path: Path
+) -> None:
+    told = of_village(openai_server, prices=PRICES)
+    assert openai_server.calls == 0
+    check_holds(told, lived(openai_server, tmp_path / "run.duckdb"))
+
+
+def test_a_sample_narrows_every_range_and_the_run_still_lies_in_it(tmp_path: Path) -> None:
+    growth = Growth(agents=24, hops=2)
+    with Wordy() as server:
+        server.fault("cut_json", 0.1)
+        plain, sampled = (of_village(server, growth=growth, sample=n, prices=PRICES) for n in (0, 40))
+        assert sampled.cost is not None
+        assert plain.cost is not None
+        assert sampled.cost.high < plain.cost.high / 3
+        assert sampled.cost.low > plain.cost.low
+        check_holds(sampled, lived(server, tmp_path / "run.duckdb", growth))
+
+
+def test_people_of_a_hub_are_not_grown(openai_server: OpenAIServer, live: Live, tmp_path: Path) -> None:
+    growth = Growth.given(hub=live("hub", agents=30).path)
+    told = of_village(openai_server, growth=growth, prices=PRICES)
+    assert [p.name for p in told.purposes] == ["turn", "revise"]
+    check_holds(told, lived(openai_server, tmp_path / "run.duckdb", growth))
+
+
+def test_a_sample_asks_no_more_than_it_may(openai_server: OpenAIServer) -> None:
+    told = of_village(openai_server, sample=7, prices=PRICES, limits=Limits.given(max_calls=1_000))
+    assert told.sample is not None
+    assert told.sample.sent == openai_server.calls == 7
+    assert told.sample.cost == pytest.approx(PRICES.of(told.sample.input_tokens, told.sample.output_tokens), rel=0.5)
+
+
+def test_a_sample_knows_how_often_answers_are_asked_for_again(openai_server: OpenAIServer) -> None:
+    openai_server.fault("cut_json", 0.5)
+    sound, broken = of_village(openai_server), of_village(openai_server, sample=60)
+    turns = {told: next(p for p in told.purposes if p.name == "turn").calls for told in (sound, broken)}
+    assert turns[broken].low > turns[sound].low
+
+
+def test_no_answer_of_a_sample_is_paid_twice_with_a_cache(openai_server: OpenAIServer, tmp_path: Path) -> None:
+    for _ in range(2):
+        told = of_village(openai_server, sample=12, cache=tmp_path / "answers.sqlite")
+        assert told.sample is not None
+        assert told.sample.sent == 12
+    assert openai_server.calls == len(openai_server.by_body) == 24
+
+
+def test_only_a_cache_keeps_answers_for_the_run(openai_server: OpenAIServer) -> None:
+    told = of_village(openai_server, sample=6)
+    assert told.sample is not None
+    assert told.sample.reused is None
+
+
+def test_tokens_out_are_bounded_by_the_limit_of_answers_alone(openai_server: OpenAIServer) -> None:
+    told = estimate(Village({"answer_tokens": 200}), growth=SMALL, model="openai:test", base_url=openai_server.base_url)
+    assert {p.each_output for p in told.purposes} == {Span(1.0, 200.0)}
+    assert any("from 1 to the limit of 200 an answer" in s for s in sentences(told))
+
+
+def test_an_unknown_price_is_said_to_be_unknown(openai_server: OpenAIServer) -> None:
+    told = of_village(openai_server)
+    assert told.cost is None
+    assert {row[-1] for row in table(told).rows} == {"unknown"}
+    assert any("is unknown; give it as --price" in s for s in sentences(told))
+
+
+def test_the_stand_in_costs_nothing_and_has_no_tokens() -> None:
+    told = estimate(Village(), growth=SMALL, steps=2)
+    assert [row[2:] for row in table(told).rows] == [("-", "-", "-", "0")] * (len(told.purposes) + 1)
+    assert any("is no language model: it is free" in s for s in sentences(told))
+
+
+def test_the_stand_ins_own_calls_are_counted_exactly(live: Live) -> None:
+    ((calls,),) = live(agents=24, hops=2).sql("SELECT count(*) FROM calls").rows
+    assert estimate(Village(), growth=Growth(agents=24, hops=2), steps=3).calls == Span.exactly(calls)
+
+
+def test_a_large_society_is_reckoned_from_a_smaller_one() -> None:
+    told = estimate(Errands(), growth=Growth(agents=2_500, hops=1), steps=80)
+    turns = next(p for p in told.purposes if p.name == "turn").calls
+    assert told.lived[0] < 100
+    assert 200_000 in turns
+    assert turns.high < 1.1 * turns.low
+
+
+def test_a_mind_of_the_scenarios_own_is_not_expected_to_revise(openai_server: OpenAIServer) -> None:
+    class Blunt(Errands):
+        """People who say what they say."""
+
+        def mind(self) -> Mind:
+            return build_mind.__wrapped__()
+
+    told = estimate(Blunt(), growth=SMALL, steps=2, model="openai:test", base_url=openai_server.base_url)
+    assert [p.name for p in told.purposes] == ["text_to_persona", "persona_to_persona", "turn"]
+
+
+def test_a_minute_cap_makes_the_run_longer(openai_server: OpenAIServer) -> None:
+    free, capped = (of_village(openai_server, sample=30, limits=Limits.given(rpm=rpm)) for rpm in (None, 60))
+    assert free.seconds is not None
+    assert capped.seconds is not None
+    assert capped.seconds.high >= capped.calls.high > free.seconds.high
+
+
+def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    estimate(Errands(), growth=SMALL, steps=1)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("options", "words"), [({"steps": 0}, "at least 1"), ({"sample": 3}, "nothing to sample")])
+def test_what_cannot_be_estimated_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(SetupError, match=words):
+        estimate(Errands(), **options)
+
+
+def test_of_a_hub_circles_are_taken_whole(live: Live) -> None:
+    growth = Growth.given(hub=live("hub", agents=60).path)
+    scale = Scale(growth, growth.source(), 0)
+    small = scale.smaller(20)
+    degrees = [len(s.source.relations) / len(s.source.personas) for s in (scale, small)]  # type: ignore[union-attr]
+    assert small.people == 20
+    assert degrees[1] > degrees[0] / 2
+
+
+@given(st.integers(1, 10_000), st.data())
+def test_a_share_lies_in_its_own_range(trials: int, data: st.DataObject) -> None:
+    hits = data.draw(st.integers(0, trials))
+    span = share_span(hits, trials)
+    assert 0 <= span.low <= hits / trials + 1e-9
+    assert hits / trials - 1e-9 <= span.high <= 1
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=3, max_size=50), st.integers(1, 10**6))
+def test_a_mean_lies_in_its_own_range_and_more_numbers_narrow_it(values: list[float], of: int) -> None:
+    span, more = mean_span(values, of), mean_span(values * 4, of)
+    mean = math.fsum(values) / len(values)
+    assert span.low <= mean * (1 + 1e-9)
+    assert span.high >= mean * (1 - 1e-9)
+    assert more.high <= span.high * (1 + 1e-9)

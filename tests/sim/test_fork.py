@@ -1,0 +1,368 @@
+"""A run lives on from one of its steps with something changed, and only what differs is asked."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from openai_server import OpenAIServer
+
+from populace.agents.backoff import Backoff
+from populace.personas.errors import PausedError, RunError, RunFileError, SetupError
+from populace.scenarios.village import Village
+from populace.sim.finished import FinishedRun
+from populace.sim.fork import AskedSince, asked_anew, asked_since, fork
+from populace.sim.growth import Growth
+from populace.sim.replay import replay
+from populace.sim.runfile.copying import COPIED, LEFT
+from populace.sim.runfile.describe import describe
+from populace.sim.runfile.reader import open_run
+from populace.sim.scenario import Intervention
+from populace.sim.society import Society
+
+STEPS = 4
+ZYGOTE = Path(__file__).parents[1] / "server" / "zygote.py"
+
+type Live = Callable[..., FinishedRun]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry at once: what is tested is that, not when."""
+    monkeypatch.setattr("populace.agents.gateway.Backoff", partial(Backoff, base=0.001))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A procedural village that has lived four steps; never to be written to."""
+    out = tmp_path_factory.mktemp("whole") / "run.duckdb"
+    return Society(Village(), growth=Growth(agents=16, hops=1), out=out, steps=STEPS).run()
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    """Where there is to be a fork."""
+    return tmp_path / "fork.duckdb"
+
+
+def asked(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    with open_run(path) as run:
+        return run.query(sql).rows
+
+
+def test_every_table_is_copied_or_said_not_to_be() -> None:
+    tables = {entry.name for entry in describe() if entry.kind == "table"}
+    assert COPIED.keys() | LEFT.keys() == tables
+    assert not COPIED.keys() & LEFT.keys()
+
+
+@pytest.mark.parametrize("at", range(STEPS))
+def test_a_fork_with_nothing_changed_ends_as_the_run_and_asks_nobody(whole: FinishedRun, new: Path, at: int) -> None:
+    society = fork(whole.path, Village, at=at, out=new)
+    assert society.run().event_hash == whole.event_hash
+    assert society.engine.gateway.calls == 0
+    since = asked_since(new)
+    assert since == AskedSince(since.requests, since.requests, 0, 0)
+    assert since.requests == 16 * (STEPS - at)
+
+
+def test_a_fork_holds_the_same_rows_as_the_run(whole: FinishedRun, new: Path) -> None:
+    fork(whole.path, Village, at=2, out=new).run()
+    times = {"started_at", "ended_at", "waited", "source", "cost"}
+    tables = {e.name: [f'"{c.name}"' for c in e.columns if c.name not in times] for e in describe()}
+    for table in COPIED:
+        sql = f"SELECT {', '.join(tables[table])} FROM {table} ORDER BY ALL"
+        assert asked(whole.path, sql) == asked(new, sql), table
+
+
+def test_a_fork_begins_with_the_hash_that_the_run_had_then(whole: FinishedRun, new: Path) -> None:
+    society = fork(whole.path, Village, at=2, out=new)
+    assert asked(new, "SELECT event_hash FROM runs") == asked(whole.path, "SELECT event_hash FROM steps WHERE step = 2")
+    assert asked(new, "SELECT max(step) FROM steps") == [(2,)]
+    society.run()
+
+
+def test_after_growth_begins_with_the_hash_of_growth(whole: FinishedRun, new: Path) -> None:
+    fork(whole.path, Village, at=0, out=new).run()
+    first = "SELECT event_hash FROM steps WHERE step = 1"
+    assert asked(new, first) == asked(whole.path, first)
+
+
+def test_it_says_whose_state_it_began_with_and_what_was_changed(whole: FinishedRun, new: Path) -> None:
+    fork(whole.path, Village, at=1, out=new, settings={"memory": "3"}).run()
+    ((parent,),) = asked(whole.path, "SELECT run FROM runs")
+    sql = "SELECT forked_from, forked_at, status, seed, (settings->>'memory')::INTEGER, run <> forked_from FROM runs"
+    assert asked(new, sql) == [(parent, 1, "finished", 0, 3, True)]
+
+
+class News(Village):
+    """The village, with news in its third step."""
+
+    interventions = (Intervention(3, "strike", "The bakers are on strike."),)
+
+
+def test_what_changes_later_is_asked_from_there_on_alone(whole: FinishedRun, new: Path) -> None:
+    society = fork(whole.path, News, at=1, out=new)
+    assert society.run().event_hash != whole.event_hash
+    assert asked_since(new) == AskedSince(48, 16, 0, 32)
+    assert society.engine.gateway.calls == 32
+
+
+class Harbour(Village):
+    """The same people in another world."""
+
+    world = "This is a harbour town where nobody fishes any more."
+
+
+def test_another_world_is_a_change_like_any_other_and_leaves_no_request_the_same(whole: FinishedRun, new: Path) -> None:
+    society = fork(whole.path, Harbour, at=3, out=new)
+    assert "world text" in asked_anew(whole.path, new)
+    society.run()
+    assert asked_since(new) == AskedSince(16, 0, 0, 16)
+    assert asked(new, "SELECT world FROM runs") == [(Harbour.world,)]
+
+
+def test_more_steps_than_the_run_lived_are_asked(whole: FinishedRun, new: Path) -> None:
+    fork(whole.path, Village, at=STEPS, out=new, steps=STEPS + 1).run()
+    assert asked_since(new) == AskedSince(16, 0, 0, 16)
+
+
+def test_the_server_hears_of_what_differs_alone(live: Live, new: Path, openai_server: OpenAIServer) -> None:
+    run = live(model="openai:test", base_url=openai_server.base_url)
+    openai_server.reset()
+    fork(run.path, News, at=1, out=new).run()
+    since = asked_since(new)
+    assert 24 <= openai_server.calls == since.sent
+    assert [(since.known,)] == asked(run.path, "SELECT count(*) FROM calls WHERE phase = 'step' AND number = 2")
+
+
+def test_with_another_model_everything_is_asked_anew(live: Live, new: Path, openai_server: OpenAIServer) -> None:
+    run = live(model="openai:test", base_url=openai_server.base_url)
+    openai_server.reset()
+    society = fork(run.path, Village, at=1, out=new, model="openai:other", base_url=openai_server.base_url)
+    assert "The model is openai:other and was openai:test, so" in asked_anew(run.path, new)
+    society.run()
+    assert openai_server.calls == 48
+    assert asked(new, "SELECT model, is_language_model FROM runs") == [("openai:other", True)]
+
+
+def test_text_of_the_stand_in_makes_no_run_of_a_language_model(
+    whole: FinishedRun, new: Path, openai_server: OpenAIServer
+) -> None:
+    fork(whole.path, Village, at=3, out=new, model="openai:test", base_url=openai_server.base_url).run()
+    assert asked(new, "SELECT model, is_language_model FROM runs") == [("openai:test", False)]
+
+
+def test_what_the_run_paid_counts_nothing_in_the_fork_s_budget(
+    live: Live, new: Path, openai_server: OpenAIServer
+) -> None:
+    run = live(model="openai:test", base_url=openai_server.base_url)
+    with pytest.raises(PausedError, match="budget of 10 calls"):
+        fork(run.path, News, at=1, out=new, limits={"max_calls": 10, "max_in_flight": 4}).run()
+    assert asked(new, "SELECT count(*) FROM calls WHERE source = 'endpoint'") == [(10,)]
+    assert asked(new, "SELECT DISTINCT cost, input_tokens > 0 FROM calls WHERE source = 'fork'") == [(0.0, True)]
+    paid = openai_server.calls
+    Society.resume(new, News, limits={"max_calls": 100}).run()
+    assert openai_server.calls - paid == asked_since(new).sent - 10
+
+
+def test_it_stands_alone(whole: FinishedRun, new: Path, tmp_path: Path) -> None:
+    parent = Path(shutil.copy(whole.path, tmp_path))
+    society = fork(parent, Village, at=1, out=new)
+    parent.unlink()
+    assert society.run().event_hash == whole.event_hash
+    assert [p.name for p in tmp_path.iterdir()] == [new.name]
+
+
+def test_answers_to_a_step_that_was_never_completed_are_taken_over(
+    live: Live, new: Path, openai_server: OpenAIServer
+) -> None:
+    with pytest.raises(PausedError):
+        live(model="openai:test", base_url=openai_server.base_url, hops=0, agents=4, max_calls=7, steps=2)
+    paid, parent = openai_server.calls, new.with_name("run.duckdb")
+    fork(parent, Village, at=0, out=new, limits={"max_calls": 100}).run()
+    ((growth,),) = asked(parent, "SELECT count(*) FROM calls WHERE phase = 'growth'")
+    assert openai_server.calls - paid == asked_since(new).sent
+    assert asked_since(new).known == paid - growth
+
+
+def test_a_fork_is_forked_again_and_still_knows_the_first_run_s_answers(
+    whole: FinishedRun, new: Path, tmp_path: Path
+) -> None:
+    fork(whole.path, News, at=1, out=new, steps=3).run()
+    society = fork(new, Village, at=2, out=tmp_path / "back.duckdb", steps=STEPS)
+    assert society.run().event_hash == whole.event_hash
+    assert society.engine.gateway.calls == 0
+
+
+def test_a_fork_is_replayed_from_its_step(whole: FinishedRun, new: Path, tmp_path: Path) -> None:
+    forked = fork(whole.path, News, at=1, out=new, settings={"memory": 2}).run()
+    again = replay(new, News, out=tmp_path / "again.duckdb")
+    assert (again.event_hash, again.difference, again.calls) == (forked.event_hash, "", 0)
+    assert (again.begun, again.steps, again.recalled) == (1, 3, 48)
+    assert asked(tmp_path / "again.duckdb", "SELECT status, event_hash FROM runs") == [("finished", again.event_hash)]
+    with pytest.raises(RunFileError, match="holds no answers"):
+        replay(tmp_path / "again.duckdb", News)
+
+
+def test_a_replay_of_a_fork_finds_what_was_tampered_with(whole: FinishedRun, new: Path) -> None:
+    fork(whole.path, News, at=1, out=new).run()
+    with duckdb.connect(new) as con:
+        con.execute("UPDATE calls SET raw = '{}' WHERE phase = 'step' AND number = 2")
+    assert "first differs in step 2" in replay(new, News).difference
+
+
+def test_a_fork_that_has_lived_nothing_has_nothing_to_replay(whole: FinishedRun, new: Path) -> None:
+    with fork(whole.path, Village, at=2, out=new):
+        pass
+    with pytest.raises(RunFileError, match=r"no step since it was forked at step 2, so there is nothing to replay"):
+        replay(new, Village)
+
+
+@pytest.mark.parametrize("at", [-1, STEPS + 1])
+def test_a_step_that_was_not_lived_names_those_that_were(whole: FinishedRun, new: Path, at: int) -> None:
+    with pytest.raises(RunFileError, match=rf"at step 0 \(after growth\) to {STEPS}, but {at} was given"):
+        fork(whole.path, Village, at=at, out=new)
+    assert not new.exists()
+
+
+def test_a_run_without_a_step_is_forked_after_growth_alone(live: Live, new: Path, openai_server: OpenAIServer) -> None:
+    openai_server.fail_forever("Lindenford", "server_error")
+    with pytest.raises(RunError):
+        live(model="openai:test", base_url=openai_server.base_url)
+    with pytest.raises(RunFileError, match=r"at step 0 \(after growth\), for no step was lived yet, but 1 was given"):
+        fork(new.with_name("run.duckdb"), Village, at=1, out=new)
+    openai_server.reset()
+    fork(new.with_name("run.duckdb"), Village, at=0, out=new, steps=1).run()
+    assert asked(new, "SELECT count(*) FROM steps") == [(1,)]
+
+
+def test_a_run_that_was_stopped_in_its_growth_says_how_far_it_came(tmp_path: Path, new: Path) -> None:
+    out = tmp_path / "run.duckdb"
+    with OpenAIServer() as server:
+        server.fail_forever('"name":"Relations"')
+        with pytest.raises(RunError):
+            Society(Village(), model="openai:test", base_url=server.base_url, out=out).run()
+    with pytest.raises(RunFileError, match=r"was stopped in its growth, after hop 0 of 3, .* `populace resume"):
+        fork(out, Village, at=0, out=new)
+
+
+def test_no_step_to_live_is_said(whole: FinishedRun, new: Path) -> None:
+    with pytest.raises(SetupError, match=r"has no step to live; give --steps 5 or more, or an earlier step"):
+        fork(whole.path, Village, at=STEPS, out=new)
+
+
+def test_a_wrong_setting_or_limit_leaves_nothing_behind(whole: FinishedRun, new: Path) -> None:
+    with pytest.raises(SetupError, match="no setting 'memry'"):
+        fork(whole.path, Village, at=1, out=new, settings={"memry": 1})
+    with pytest.raises(SetupError, match="max_calls"):
+        fork(whole.path, Village, at=1, out=new, limits={"max_calls": 0})
+    assert list(new.parent.iterdir()) == []
+
+
+def test_a_place_that_is_taken_is_left_as_it_is(whole: FinishedRun, new: Path) -> None:
+    new.write_text("mine")
+    with pytest.raises(RunFileError, match=r"fork.duckdb' exists; give another --out"):
+        fork(whole.path, Village, at=1, out=new)
+    assert new.read_text() == "mine"
+
+
+def test_a_run_that_goes_on_in_this_process_is_not_forked(live: Live, new: Path) -> None:
+    run = live(steps=1)
+    with Society.resume(run.path, Village, steps=3) as society:
+        society.run_for(1)
+        with pytest.raises(RunFileError, match="is going on; wait until it has ended, or stop it"):
+            fork(run.path, Village, at=1, out=new)
+
+
+def test_what_is_read_meanwhile_keeps_its_file(whole: FinishedRun, new: Path) -> None:
+    with open_run(whole.path) as reader:
+        fork(whole.path, Village, at=1, out=new).run()
+        writing = f"import duckdb; duckdb.connect({str(whole.path)!r})"
+        ended = subprocess.run([sys.executable, "-c", writing], check=False, capture_output=True, text=True)
+        assert "Could not set lock" in ended.stderr
+        assert reader.query("SELECT count(*) FROM steps").rows == [(STEPS,)]
+
+
+def test_a_run_file_of_the_first_schema_is_forked(whole: FinishedRun, new: Path, tmp_path: Path) -> None:
+    old = Path(shutil.copy(whole.path, tmp_path / "old.duckdb"))
+    with duckdb.connect(old) as con:
+        for (view,) in con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
+            con.execute(f"DROP VIEW {view}")
+        for table in ("known_answers", "batches", "vectors"):
+            con.execute(f"DROP TABLE {table}")
+        for column in ("replicate", "source", "cost"):
+            con.execute(f"ALTER TABLE calls DROP COLUMN {column}")
+        for column in (
+            "limits",
+            "prices",
+            "cache",
+            "batch",
+            "embedding_model",
+            "embedding_url",
+            "forked_from",
+            "forked_at",
+        ):
+            con.execute(f"ALTER TABLE runs DROP COLUMN {column}")
+        con.execute("DELETE FROM migrations WHERE version > 1")
+    assert fork(old, Village, at=2, out=new).run().event_hash == whole.event_hash
+    assert asked_since(new).sent == 0
+
+
+def killed_when(server: OpenAIServer, calls: int, out: Path) -> None:
+    """Let a process of its own resume the run, and kill it with -9 when so many calls have come in."""
+    with subprocess.Popen([sys.executable, ZYGOTE], stdin=-1, stdout=-1, text=True) as zygote:
+        assert zygote.stdin
+        assert zygote.stdout
+        zygote.stdin.write(json.dumps({"out": str(out), "resume": True}) + "\n")
+        zygote.stdin.flush()
+        child, deadline = int(zygote.stdout.readline()), time.monotonic() + 60
+        while server.calls < calls and time.monotonic() < deadline:
+            time.sleep(0.002)
+        os.kill(child, signal.SIGKILL)
+        zygote.communicate(timeout=60)
+
+
+def test_a_fork_that_was_killed_goes_on_to_the_same_end_and_pays_once(live: Live, new: Path) -> None:
+    with OpenAIServer(latency=0.03) as server:
+        run = live(model="openai:test", base_url=server.base_url, agents=16, hops=1, max_in_flight=8)
+        change: dict[str, Any] = {"at": 1, "settings": {"answer_tokens": 512}}
+        whole = fork(run.path, Village, out=new.with_name("whole.duckdb"), **change).run()
+        with fork(run.path, Village, out=new, **change):
+            pass
+        server.reset()
+        killed_when(server, 20, new)
+        killed = fork(new, Village, at=1, out=new.with_name("killed.duckdb")).run()
+        assert asked_since(killed.path).known >= 20 - 8
+        server.reset()
+        ((before,),) = asked(new, "SELECT count(*) FROM calls WHERE source = 'endpoint'")
+        assert Society.resume(new, Village).run().event_hash == killed.event_hash == whole.event_hash
+    assert before + server.calls == asked_since(new).sent
+    assert asked(new, "SELECT count(*) = count(DISTINCT (owner, request_hash)) FROM calls") == [(True,)]
+
+
+KILLED = """
+import os, signal, sys
+from populace.scenarios.village import Village
+from populace.sim.fork import fork
+from populace.sim.runfile import copying
+
+copying._keep_answers = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+fork(sys.argv[1], Village, at=1, out=sys.argv[2])
+"""
+
+
+def test_a_copy_that_is_killed_on_the_way_looks_like_no_run(whole: FinishedRun, new: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", KILLED, whole.path, new], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert not new.exists()
+    assert fork(whole.path, Village, at=1, out=new).run().event_hash == whole.event_hash

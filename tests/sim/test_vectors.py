@@ -1,0 +1,161 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai_server import OpenAIServer
+from openai_vectors import DIMS, vector_of
+
+from populace.agents.limits import Limits
+from populace.agents.prices import Prices
+from populace.agents.vectors import text_hash
+from populace.analysis.summary import summarise
+from populace.personas.errors import PausedError, RunError, RunFileError, SetupError
+from populace.scenarios.village import Village
+from populace.sim.finished import FinishedRun
+from populace.sim.fork import fork
+from populace.sim.growth import Growth
+from populace.sim.replay import replay
+from populace.sim.runfile.reader import open_run
+from populace.sim.society import Society
+
+#: So few notes are recalled that there is a choice from the second step on.
+SETTINGS = {"recalled": 2}
+
+
+@pytest.fixture
+def village(tmp_path: Path, openai_server: OpenAIServer) -> Any:
+    """A village whose people are reminded by meaning, not run yet; what is given replaces the usual."""
+
+    def build(name: str = "run", **options: Any) -> Society:
+        usual = {"embeddings": "openai:m", "embeddings_url": openai_server.base_url, "steps": 5}
+        growth = Growth(agents=16, hops=1)
+        return Society(Village(SETTINGS), growth=growth, out=tmp_path / f"{name}.duckdb", **{**usual, **options})
+
+    return build
+
+
+def embedding_calls(run: FinishedRun) -> int:
+    return int(run.sql("SELECT count(*) FROM calls WHERE purpose = 'embedding'").rows[0][0])
+
+
+def rows_of(path: Path) -> dict[str, str]:
+    with open_run(path) as run:
+        return dict(summarise(run).as_rows())
+
+
+def test_the_result_does_not_depend_on_how_many_are_in_flight(village: Any, openai_server: OpenAIServer) -> None:
+    runs = [village(f"{n}", limits=Limits(max_in_flight=n)).run() for n in (1, 64)]
+    assert len({run.event_hash for run in runs}) == 1
+    assert set(openai_server.embedded.values()) == {2}  # once in each run
+
+
+def test_who_is_reminded_by_meaning_remembers_otherwise_than_by_words(village: Any) -> None:
+    by_meaning, by_words = village("meaning").run(), village("words", embeddings=None).run()
+    sql = "SELECT text FROM observations ORDER BY step, agent"
+    assert by_meaning.sql(sql).rows != by_words.sql(sql).rows
+    assert embedding_calls(by_words) == 0
+
+
+def test_a_step_asks_for_all_its_texts_in_one_request(village: Any, openai_server: OpenAIServer) -> None:
+    run = village().run()
+    steps = run.sql("SELECT number, owner, outcome FROM calls WHERE purpose = 'embedding' ORDER BY number").rows
+    assert steps == [(step, "society", "ok") for step in range(steps[0][0], 6)]
+    assert len(openai_server.bodies) == len(steps)
+
+
+def test_the_run_file_holds_each_vector_once_and_as_it_came(village: Any, openai_server: OpenAIServer) -> None:
+    run = village().run()
+    kept = run.sql("SELECT text_hash, vector, model FROM vectors JOIN calls USING (request_hash, model)").rows
+    assert len(kept) == len(openai_server.embedded)
+    assert {key: vector for key, vector, _ in kept} == {
+        text_hash(text): vector_of(text).tolist() for text in openai_server.embedded
+    }
+    assert {len(vector) for _, vector, _ in kept} == {DIMS}
+
+
+def test_a_replay_has_the_same_hash_and_no_calls(village: Any, openai_server: OpenAIServer) -> None:
+    run = village().run()
+    asked = openai_server.calls
+    replayed = replay(run.path, Village)
+    assert (replayed.event_hash, replayed.difference) == (run.event_hash, "")
+    assert (replayed.calls, openai_server.calls) == (0, asked)
+
+
+def test_a_paused_run_sends_no_text_twice_and_ends_the_same(village: Any, openai_server: OpenAIServer) -> None:
+    whole = village("whole").run()
+    openai_server.reset()
+    with pytest.raises(PausedError):
+        # Enough to grow, for two steps, and for half of the third.
+        village("paused", limits=Limits(max_calls=_calls_before_step_3(whole) + 8)).run()
+    assert openai_server.embedded
+    path = whole.path.with_name("paused.duckdb")
+    resumed = Society.resume(path, Village, limits={"max_calls": 100_000}).run()
+    assert resumed.event_hash == whole.event_hash
+    assert set(openai_server.embedded.values()) == {1}
+
+
+def _calls_before_step_3(run: FinishedRun) -> int:
+    sql = "SELECT count(*) FROM calls WHERE phase = 'growth' OR number < 3 OR purpose = 'embedding' AND number = 3"
+    return int(run.sql(sql).rows[0][0])
+
+
+def test_who_has_no_vectors_is_reminded_by_words_and_a_row_says_so(village: Any, openai_server: OpenAIServer) -> None:
+    run = village("right").run()
+    text = next(iter(openai_server.embedded))
+    openai_server.fault("nan", containing=text[:40])
+    run = village("some").run()
+    ((agents, reason),) = run.sql(
+        "SELECT count(DISTINCT agent), any_value(reason) FROM failures WHERE purpose = 'embedding'"
+    ).rows
+    assert agents >= 1
+    assert reason.endswith("chosen by words.")
+    assert run.sql("SELECT sum(failed) FROM steps").rows == [(0,)]
+    assert replay(run.path, Village).event_hash == run.event_hash
+
+
+def test_a_note_that_gets_its_vector_later_is_replayed_as_it_was(village: Any, openai_server: OpenAIServer) -> None:
+    usual = village("usual").run()
+    ((note,),) = usual.sql("SELECT text FROM memories WHERE step = 1 ORDER BY agent LIMIT 1").rows
+    # The attempts at the note alone in the first step that needs it; the next one succeeds.
+    openai_server.fault("nan", containing=note, attempts=3)
+    run = village("later").run()
+    lost = run.sql("SELECT DISTINCT step FROM failures WHERE purpose = 'embedding'").rows
+    assert len(lost) == 1
+    assert run.sql("SELECT count(*) FROM vectors WHERE text_hash = ?", (text_hash(note),)).rows == [(1,)]
+    replayed = replay(run.path, Village)
+    assert (replayed.event_hash, replayed.difference) == (run.event_hash, "")
+
+
+def test_an_endpoint_that_gives_nobody_a_vector_commits_nothing(village: Any, openai_server: OpenAIServer) -> None:
+    openai_server.fault("one_short")
+    with pytest.raises(RunError, match=r"none of \d+ texts in step 3 a vector"):
+        village().run()
+    with open_run(village().path) as run:
+        assert run.query("SELECT max(step), (SELECT status FROM runs) FROM steps").rows == [(2, "failed")]
+
+
+def test_a_fork_takes_the_vectors_over_and_is_replayed(village: Any, openai_server: OpenAIServer) -> None:
+    run = village().run()
+    openai_server.reset()
+    forked = fork(run.path, Village, at=3, out=run.path.with_name("fork.duckdb")).run()
+    assert (forked.event_hash, openai_server.calls) == (run.event_hash, 0)
+    assert replay(forked.path, Village).difference == ""
+
+
+def test_the_summary_says_what_was_by_words(village: Any) -> None:
+    by_meaning, by_words = village("meaning").run(), village("words", embeddings=None).run()
+    assert rows_of(by_meaning.path)["memory"] == "by meaning (openai:m)"
+    assert rows_of(by_meaning.path)["near-duplicates"].endswith(", by words")
+    assert rows_of(by_words.path)["memory"] == "by words only (no embedding model)"
+    assert rows_of(by_words.path)["near-duplicates"].endswith(", by words only (no embedding model)")
+
+
+def test_another_embedding_model_cannot_go_on_with_a_run(village: Any) -> None:
+    run = village().run()
+    with pytest.raises(RunFileError, match="begun with the embedding model openai:m"):
+        Society.resume(run.path, Village, embeddings="openai:other")
+
+
+def test_a_cap_on_money_needs_the_price_of_embeddings_too(village: Any) -> None:
+    with pytest.raises(SetupError, match="--embeddings-price"):
+        village(limits=Limits(max_cost=3.0), prices=Prices(1.0, 1.0))
