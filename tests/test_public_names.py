@@ -7,8 +7,8 @@ import pytest
 PROMISED = {
     "personas": """
         Answer AnswerSchema CacheError EndpointError Hub Match NearDuplicates Neighbour Occasion Outcome Passage
-        PausedError Persona PersonaGraph PersonaModel Population PopulaceError Prompt Relation RelationKind Relative RenderedPrompt
-        RunError RunFileError SetupError SourceError StorageError Verdict fence iter_prompts load_prompt
+        PausedError Persona PersonaGraph PersonaModel Population PopulaceError Prompt Relation RelationKind Relative
+        RenderedPrompt RunError RunFileError SetupError SourceError StorageError Verdict fence iter_prompts load_prompt
         persona_to_persona read_hub read_passages shipped_passages text_to_persona
     """,
     "agents": """
