@@ -1,6 +1,7 @@
 """What an agent sees before it acts, capped in neighbours and in length, and as the prompt tells it."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from ..personas.prompt import fence
 from .actions import PLAYER
@@ -38,7 +39,8 @@ class Heard:
     message: int
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots, so that its text is made once: it is capped, asked and kept.
+@dataclass(frozen=True)
 class Observation:
     """One agent's view of one step; everything in it comes from the snapshot taken when the step began."""
 
@@ -66,7 +68,7 @@ class Observation:
         """How the agent thinks of whoever `key` stands for; keys change from step to step, this does not."""
         return next((n.called for n in self.neighbours if n.key == key), "a visitor")
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The observation as it stands in the prompt, every part of it fenced as data."""
         parts = (

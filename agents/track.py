@@ -21,10 +21,10 @@ _AT_MOST = 0.5
 #: At the width that the endpoint last took, so many times more answers are awaited before one more is tried.
 _PATIENCE = 10
 
-#: How many ends are remembered, how many answers among them speak for a width, and what share must be answers.
+#: How many ends are remembered; and of those at a width or more, how many refusals may be chance, and what share.
 _REMEMBERED = 100
-_SPEAKING = 20
-_SHARE = 0.8
+_BY_CHANCE = 2
+_SHARE = 0.2
 
 #: Faults that may mean that an endpoint is gone, and how many of them in a row do; one is enough when nobody is there.
 _MISSING = frozenset({Outcome.SERVER_ERROR, Outcome.DROPPED, Outcome.TIMEOUT, Outcome.NOT_JSON})
@@ -70,7 +70,7 @@ class Track:
         self._took = most
         self._recent: deque[tuple[int, bool]] = deque(maxlen=_REMEMBERED)
         self._out_until = -math.inf
-        self._missed = self._times_out = 0
+        self._missed = self._times_out = self._spared = 0
 
     @property
     def limit(self) -> int:
@@ -88,7 +88,7 @@ class Track:
 
     def answered(self, turn: Turn, now: float, headroom: Headroom | None) -> None:
         """Learn from an answer. To be called before the turn is given back."""
-        self._missed = self._times_out = 0
+        self._missed = self._times_out = self._spared = 0
         self._recent.append((turn.width, True))
         if headroom is not None and headroom.is_spent:
             self._pause(now, headroom.wait)
@@ -100,21 +100,26 @@ class Track:
     def failed(self, turn: Turn, now: float, fault: WireError) -> None:
         """Learn from a fault. To be called before the turn is given back."""
         if fault.status in _TOO_MANY:
-            if not self._takes(turn.width):
-                self._shrink(turn)
             self._recent.append((turn.width, False))
+            if turn.bursts == self._bursts and self._takes(turn.width):
+                self._spared += 1
+            else:
+                self._shrink(turn)
         self._pause(now, fault.retry_after or 0.0)
         self._miss(now, fault)
 
     def _takes(self, width: int) -> bool:
         # An endpoint that refuses by chance refuses as often with fewer calls under way: that is no reason for fewer.
         ends = [ok for w, ok in self._recent if w >= width]
-        return sum(ends) >= _SPEAKING and sum(ends) >= _SHARE * len(ends)
+        refused = len(ends) - sum(ends)
+        return refused <= _SHARE * len(ends) or (refused <= _BY_CHANCE and self._spared < _BY_CHANCE)
 
     def _shrink(self, turn: Turn) -> None:
         if turn.bursts == self._bursts:
             self._bursts += 1
-            self._width, self._refused = self.in_flight, 0
+            # Refusals that were put down to chance a moment ago, with no answer since, were the first of this burst.
+            self._width, self._refused = self.in_flight + self._spared, self._spared
+            self._spared = 0
         elif turn.bursts != self._bursts - 1:
             return
         # One burst, one shrink: its later refusals only tell how many of its calls the endpoint took.

@@ -36,10 +36,9 @@ async def take_step(society: "Society", mind: Mind) -> None:
         effects.visit(visit)
     residents = list(scenario.active(society, rng_for(society.seed, "active", world.step)))
     effects.unembedded += await _remind(society, residents)
-    turns = _turns(society, residents)
-    decisions = await _decide(society, mind, turns)
-    check_answered(f"step {world.step}", [(d.outcome, d.reason) for d in decisions])
-    for turn, decision in zip(turns, decisions, strict=True):
+    decided = await _decide(society, mind, residents)
+    check_answered(f"step {world.step}", [(decision.outcome, decision.reason) for _, decision in decided])
+    for turn, decision in decided:
         effects.take_turn(turn, decision)
     effects.deliver()
     effects.measure()
@@ -47,7 +46,7 @@ async def take_step(society: "Society", mind: Mind) -> None:
         *effects.all_rows,
         rows.StepRow(
             step=world.step,
-            active=len(turns),
+            active=len(decided),
             acted=len(effects.emissions),
             failed=len(effects.failures),
             world_state=world.model_dump_json(),
@@ -71,33 +70,41 @@ async def _remind(society: "Society", residents: Sequence["Resident"]) -> list[r
     )
 
 
-def _turns(society: "Society", residents: Sequence["Resident"]) -> list[Turn]:
-    world, scenario, seed = society.world, society.scenario, society.seed
-    turns = []
-    for resident in residents:
-        observation = observe(society, resident)
-        rng = rng_for(seed, "offer", world.step, resident.id)
-        offered = possible_actions(scenario.offer(resident, observation, rng), observation.addressees)
-        if offered:
-            drawn = derive_seed(seed, "step", world.step, resident.id) >> 32  # endpoints take 31 bits
-            turns.append(Turn(resident, observation, offered, Occasion("step", world.step, resident.id, drawn)))
-    return turns
+def _turn(society: "Society", resident: "Resident") -> Turn | None:
+    """The resident's turn; None when there is nothing that it could do."""
+    step, seed = society.world.step, society.seed
+    observation = observe(society, resident)
+    rng = rng_for(seed, "offer", step, resident.id)
+    offered = possible_actions(society.scenario.offer(resident, observation, rng), observation.addressees)
+    if not offered:
+        return None
+    drawn = derive_seed(seed, "step", step, resident.id) >> 32  # endpoints take 31 bits
+    return Turn(resident, observation, offered, Occasion("step", step, resident.id, drawn))
 
 
-async def _decide(society: "Society", mind: Mind, turns: list[Turn]) -> list[Decision]:
+async def _decide(society: "Society", mind: Mind, residents: Sequence["Resident"]) -> list[tuple[Turn, Decision]]:
+    """The turns of all who can do something, in their order, and what each decides."""
     engine = society.engine
     context = MindContext(engine.gateway, society.scenario.world, society.emitted.earlier)
 
-    async def decide(turn: Turn) -> Decision:
-        state = MindState(observation=turn.observation, offered=turn.offered, occasion=turn.occasion)
-        try:
-            decided = await mind.ainvoke(state, context=context)
-        except RunError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a mind can be a scenario's own; its fault is this agent's alone
-            return Decision(None, Outcome.MODEL_ERROR, f"The mind failed with {type(error).__name__}: {error}.")
-        decision: Decision = decided["decision"]
-        return decision
+    async def decide(resident: "Resident") -> tuple[Turn, Decision] | None:
+        # Everybody looks at the same snapshot, so the first may be asked before the last look.
+        turn = _turn(society, resident)
+        return None if turn is None else (turn, await _decided(mind, context, turn))
 
-    engine.progress.began(f"Step {society.world.step}", len(turns))
-    return await bounded_map(decide, turns, workers=engine.workers("step"), done=engine.progress.advanced)
+    engine.progress.began(f"Step {society.world.step}", len(residents))
+    workers = engine.workers("step")
+    taken = await bounded_map(decide, residents, workers=workers, done=engine.progress.advanced)
+    return [turn for turn in taken if turn is not None]
+
+
+async def _decided(mind: Mind, context: MindContext, turn: Turn) -> Decision:
+    state = MindState(observation=turn.observation, offered=turn.offered, occasion=turn.occasion)
+    try:
+        decided = await mind.ainvoke(state, context=context)
+    except RunError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a mind can be a scenario's own; its fault is this agent's alone
+        return Decision(None, Outcome.MODEL_ERROR, f"The mind failed with {type(error).__name__}: {error}.")
+    decision: Decision = decided["decision"]
+    return decision
