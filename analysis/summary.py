@@ -48,7 +48,9 @@ FROM runs LEFT JOIN calls ON source IN ('endpoint', 'batch')
 # From marker to marker: the time between two sessions of a resumed run is not work.
 _SECONDS = """
 SELECT coalesce(sum(epoch(ended_at - started_at)), 0.0)
-FROM (SELECT started_at, ended_at FROM growth UNION ALL SELECT started_at, ended_at FROM steps)
+FROM (SELECT started_at, ended_at FROM growth_chunks
+      UNION ALL SELECT started_at, ended_at FROM growth WHERE hop NOT IN (SELECT hop FROM growth_chunks)
+      UNION ALL SELECT started_at, ended_at FROM steps)
 """
 
 

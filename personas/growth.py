@@ -2,19 +2,22 @@
 
 import math
 import random
-from collections.abc import Container, Iterable
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from .dedup import NearDuplicates, Verdict
+from .dedup import Verdict
 from .errors import SetupError
-from .graph import PersonaGraph
+from .judging import Judge, Ruling, judged
+from .novelty import most_novel
 from .persona import Persona, Relation
 from .persona_to_persona import Relative
+from .population import Arrival, Population
 
 __all__ = [
     "MOST_HOPS",
     "Arrival",
+    "Choice",
     "HopResult",
     "Population",
     "absorb",
@@ -29,111 +32,8 @@ MOST_HOPS = 6
 _GUESSED_YIELD = 0.75
 _LEAST_YIELD = 0.5
 
-
-class Arrival(StrEnum):
-    """What became of a persona that arrived."""
-
-    #: Somebody new.
-    BORN = "born"
-    #: Somebody who nearly repeats an earlier persona: kept as a row with a verdict, not alive.
-    DUPLICATE = "duplicate"
-    #: The same text as an earlier persona, and so the same person.
-    KNOWN = "known"
-
-
-class Population:
-    """Everybody who has arrived so far, what relates them, and who is a near-duplicate of whom.
-
-    What it is given is taken as decided: personas without a verdict are alive. So it can be made anew from
-    the rows of a run that was killed. `len()` is the number of those alive.
-    """
-
-    def __init__(
-        self,
-        personas: Iterable[Persona] = (),
-        relations: Iterable[Relation] = (),
-        verdicts: Iterable[Verdict] = (),
-    ) -> None:
-        self._personas = {persona.id: persona for persona in personas}
-        self._verdicts = {verdict.persona: verdict for verdict in verdicts}
-        self._relations: dict[tuple[str, str, str, str], Relation] = {}
-        self._related: dict[str, set[str]] = {}
-        self._sources: set[str] = set()
-        self._index = NearDuplicates[str]()
-        self._alive = tuple(p for p in self._personas.values() if p.id not in self._verdicts)
-        self._newborn: list[Persona] = []
-        for persona in self._alive:
-            self._index.keep(persona.id, persona.text)
-        for relation in relations:
-            self.relate(relation)
-
-    def __len__(self) -> int:
-        return len(self._alive) + len(self._newborn)
-
-    def __contains__(self, persona_id: object) -> bool:
-        return persona_id in self._personas
-
-    @property
-    def personas(self) -> tuple[Persona, ...]:
-        """Everybody in order of arrival, near-duplicates included."""
-        return tuple(self._personas.values())
-
-    @property
-    def relations(self) -> tuple[Relation, ...]:
-        """Every relation in order of arrival."""
-        return tuple(self._relations.values())
-
-    @property
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """Every verdict in order of arrival."""
-        return tuple(self._verdicts.values())
-
-    @property
-    def alive(self) -> tuple[Persona, ...]:
-        """Those who are nobody's near-duplicate, in order of arrival."""
-        if self._newborn:
-            self._alive += tuple(self._newborn)
-            self._newborn.clear()
-        return self._alive
-
-    def verdict(self, persona_id: str) -> Verdict | None:
-        """The verdict on a persona; None for one who is alive."""
-        return self._verdicts.get(persona_id)
-
-    def admit(self, persona: Persona) -> Arrival:
-        """Take a persona in, and say what became of it. The first of equals stays, with its lineage."""
-        if persona.id in self._personas:
-            return Arrival.KNOWN
-        self._personas[persona.id] = persona
-        match = self._index.add(persona.id, persona.text)
-        if match is None:
-            self._newborn.append(persona)
-            return Arrival.BORN
-        self._verdicts[persona.id] = Verdict(persona.id, match.key, match.stage, match.similarity)
-        return Arrival.DUPLICATE
-
-    def relate(self, relation: Relation) -> bool:
-        """Take a relation in; False when it is there already, or leads from somebody to themselves."""
-        tie = (relation.source, relation.target, relation.kind, relation.label)
-        if relation.source == relation.target or tie in self._relations:
-            return False
-        self._relations[tie] = relation
-        self._sources.add(relation.source)
-        self._related.setdefault(relation.source, set()).add(relation.target)
-        self._related.setdefault(relation.target, set()).add(relation.source)
-        return True
-
-    def is_source(self, persona_id: str) -> bool:
-        """Whether any relation leads from this persona: then somebody has asked who is related to it."""
-        return persona_id in self._sources
-
-    def is_related(self, one: str, other: str) -> bool:
-        """Whether two ids are one persona or joined by a relation, whichever way it leads."""
-        return one == other or other in self._related.get(one, ())
-
-    def graph(self) -> PersonaGraph:
-        """The graph of those alive. Raises `SetupError` for a relation to somebody who never arrived."""
-        return PersonaGraph.build(self._personas.values(), self._relations.values(), self._verdicts.values())
+#: How those who are asked about are chosen, where not everybody is.
+type Choice = Literal["chance", "novelty"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +41,22 @@ class HopResult:
     """The rows that one hop added, each kind in order of arrival."""
 
     #: Everybody new, near-duplicates included.
-    personas: tuple[Persona, ...]
-    verdicts: tuple[Verdict, ...]
-    relations: tuple[Relation, ...]
+    personas: tuple[Persona, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    #: Of each newcomer, whether it was somebody new: not the same text as, nor a near-duplicate of, anybody earlier.
+    newcomers: tuple[bool, ...] = ()
+    #: What judges said of newcomers, each with the id of the description that they said it of.
+    rulings: tuple[tuple[str, Ruling], ...] = ()
 
     def __add__(self, later: "HopResult") -> "HopResult":
         """The rows of both, these first."""
         return HopResult(
-            self.personas + later.personas, self.verdicts + later.verdicts, self.relations + later.relations
+            self.personas + later.personas,
+            self.verdicts + later.verdicts,
+            self.relations + later.relations,
+            self.newcomers + later.newcomers,
+            self.rulings + later.rulings,
         )
 
     @property
@@ -160,6 +68,16 @@ class HopResult:
     def born(self) -> int:
         """How many of the new are alive."""
         return len(self.personas) - len(self.verdicts)
+
+    @property
+    def repeats(self) -> int:
+        """How many newcomers had the very text of somebody who was there already."""
+        return max(0, len(self.newcomers) - len(self.personas))
+
+    @property
+    def dropped(self) -> int:
+        """How many newcomers judges did not let in."""
+        return sum(not ruling.is_kept for _, ruling in self.rulings)
 
 
 def check_growth(*, hops: int, fan_out: int, limit: int | None) -> None:
@@ -181,13 +99,15 @@ def plan_hop(
     fan_out: int,
     rng: random.Random,
     asked: Container[str] = (),
+    choice: Choice = "chance",
 ) -> tuple[Persona, ...]:
     """The personas to ask about in `hop` of `hops`, in order of arrival.
 
     They are the people of the hop before; when it left nobody, all before it. With a `limit` on people, those
-    still to come are spread evenly over the hops still to come, so that every hop gets some: a sample of the
+    still to come are spread evenly over the hops still to come, so that every hop gets some: a part of the
     people of the hop before is asked about and, where they are too few, of those whom no hop asked about yet.
-    Who was `asked` about in this hop already is left out.
+    That part is a sample by `chance`, or those whose `novelty` is greatest: the share of words in their
+    descriptions that are rare among all who are alive. Who was `asked` about in this hop already is left out.
     """
     check_growth(hops=hops, fan_out=fan_out, limit=limit)
     if not 1 <= hop <= hops:
@@ -196,17 +116,19 @@ def plan_hop(
     earlier = [p for p in population.alive if p.hop < hop - 1 and p.id not in asked]
     if limit is None:
         return tuple(frontier or earlier)
+
+    def part(people: list[Persona], most: int) -> list[Persona]:
+        if choice == "novelty":
+            return most_novel(people, most, known=population.alive, rng=rng)
+        return rng.sample(people, min(len(people), most))
+
     share = max(0, limit - len(population)) / (hops - hop + 1)
     needed = math.ceil(_relations_for(share, population, last=hop == hops) / fan_out)
     passed_over = [p for p in earlier if not population.is_source(p.id)]
-    chosen = _sample(frontier, needed, rng)
-    chosen += _sample(passed_over, needed - len(chosen), rng)
-    chosen_ids = {p.id for p in chosen or _sample(earlier, needed, rng)}
+    chosen = part(frontier, needed)
+    chosen += part(passed_over, needed - len(chosen))
+    chosen_ids = {p.id for p in chosen or part(earlier, needed)}
     return tuple(p for p in population.alive if p.id in chosen_ids)
-
-
-def _sample(people: list[Persona], most: int, rng: random.Random) -> list[Persona]:
-    return rng.sample(people, min(len(people), most))
 
 
 def _relations_for(newcomers: float, population: Population, *, last: bool) -> float:
@@ -214,7 +136,7 @@ def _relations_for(newcomers: float, population: Population, *, last: bool) -> f
 
     In the last hop what is missing stays missing, so two standard deviations are added there.
     """
-    found, led = len(population.relations), sum(p.hop > 0 for p in population.alive)
+    found, led = population.ties, sum(p.hop > 0 for p in population.alive)
     unknown = _GUESSED_YIELD if last else 1.0
     share = min(1.0, max(_LEAST_YIELD, led / found)) if found else unknown
     relations = newcomers / share
@@ -234,23 +156,75 @@ def offer_known(population: Population, persona: Persona, *, count: int, rng: ra
 
 
 def absorb(
-    population: Population, answers: Iterable[Iterable[Persona | Relative]], limit: int | None = None
+    population: Population,
+    answers: Iterable[Iterable[Persona | Relative]],
+    limit: int | None = None,
+    *,
+    judges: Sequence[Judge] = (),
 ) -> HopResult:
     """Apply the answers of a hop strictly in the order given, and return the rows that they added.
 
     An answer of Text-to-Persona holds personas, one of Persona-to-Persona relatives. Once `limit` people are
-    alive nobody new is admitted; relations to people who are there already still count.
+    alive nobody new is admitted; relations to people who are there already still count. Each newcomer is shown
+    to the `judges` first, who may change the description or keep it out.
     """
-    personas: list[Persona] = []
-    relations: list[Relation] = []
+    taken = _Taken(population, limit, judges)
     for found in (found for answer in answers for found in answer):
-        persona, relation = (found, None) if isinstance(found, Persona) else (found.persona, found.relation)
-        if persona.id not in population:
-            if limit is not None and len(population) >= limit:
-                continue
-            population.admit(persona)
-            personas.append(persona)
-        if relation is not None and population.relate(relation):
-            relations.append(relation)
-    verdicts = tuple(v for v in (population.verdict(p.id) for p in personas) if v is not None)
-    return HopResult(tuple(personas), verdicts, tuple(relations))
+        taken.take(found)
+    return taken.result
+
+
+class _Taken:
+    """What is taken into a population from some answers."""
+
+    def __init__(self, population: Population, limit: int | None, judges: Sequence[Judge]) -> None:
+        self._population = population
+        self._limit = limit
+        self._judges = judges
+        self._personas: list[Persona] = []
+        self._relations: list[Relation] = []
+        self._newcomers: list[bool] = []
+        self._rulings: list[tuple[str, Ruling]] = []
+
+    @property
+    def result(self) -> HopResult:
+        """The rows so far."""
+        verdicts = (self._population.verdict(p.id) for p in self._personas)
+        return HopResult(
+            tuple(self._personas),
+            tuple(v for v in verdicts if v is not None),
+            tuple(self._relations),
+            tuple(self._newcomers),
+            tuple(self._rulings),
+        )
+
+    def take(self, found: Persona | Relative) -> None:
+        """Take one newcomer, or one relation, in."""
+        if isinstance(found, Persona):
+            self._admitted(found)
+            return
+        persona = self._admitted(found.persona, is_offered=found.is_offered)
+        if persona is not None:
+            relation = found.relation
+            if relation.target != persona.id:
+                relation = replace(relation, target=persona.id)
+            if self._population.relate(relation):
+                self._relations.append(relation)
+
+    def _admitted(self, persona: Persona, *, is_offered: bool = False) -> Persona | None:
+        """The persona as it stands in the population now; None when it was not let in."""
+        if is_offered:
+            return persona
+        known = persona.id in self._population
+        ruled, rulings = (persona, ()) if known else judged(persona, self._judges)
+        self._rulings += ((persona.id, ruling) for ruling in rulings)
+        if ruled is None:
+            return None
+        if ruled.id in self._population:
+            self._newcomers.append(False)
+            return ruled
+        if self._limit is not None and len(self._population) >= self._limit:
+            return None
+        self._newcomers.append(self._population.admit(ruled) is Arrival.BORN)
+        self._personas.append(ruled)
+        return ruled

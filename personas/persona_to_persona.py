@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from string import Template
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -28,6 +29,8 @@ class Relative:
 
     relation: Relation
     persona: Persona
+    #: Whether it is one of those who were offered, and nobody new.
+    is_offered: bool = False
 
 
 def _parse_label(label: str) -> str:
@@ -84,13 +87,17 @@ async def persona_to_persona(
     count: int = 3,
     known: Sequence[Persona] = (),
     language: str = "en",
+    kinds: Sequence[RelationKind] = (),
+    low_visibility: bool = True,
     occasion: Occasion,
 ) -> Answer[tuple[Relative, ...]]:
     """`count` people in close relationship with `persona`, described in `language` (a BCP 47 tag).
 
     People who are `known` are offered, and an answer may name them instead of describing somebody new: so
-    circles close. An answer that describes `persona` itself is a schema mismatch. Raises `SetupError` for a
-    count below 1.
+    circles close. `kinds` are those of relations that are wanted, all of them when there are none. With
+    `low_visibility` the model is reminded of people of whom little is written: they are what this step is for
+    (paper, section 2.2). An answer that describes `persona` itself, or a relation of another kind, is a schema
+    mismatch. Raises `SetupError` for a count below 1.
     """
     if count < 1:
         raise SetupError(f"The number of relations per persona must be 1 or more, but {count} was given.")
@@ -102,8 +109,10 @@ async def persona_to_persona(
         persona=fence("persona", persona.text),
         known=fence("known", "\n".join(f"{key}: {other.text}" for key, other in offered.items())),
         known_rule=prompt.phrase("known_rule", "offered" if offered else "none"),
+        visibility=prompt.phrase("visibility", "low" if low_visibility else "any"),
+        kinds=Template(prompt.phrase("kinds", "steered" if kinds else "free")).substitute(kinds=", ".join(kinds)),
     )
-    kin = _Newcomers(persona, model.name, prompt, language, occasion.number)
+    kin = _Newcomers(persona, model.name, prompt, language, occasion.number, tuple(kinds))
     return await model.ask(request, kin.schema(count, offered), occasion)
 
 
@@ -116,6 +125,7 @@ class _Newcomers:
     prompt: Prompt
     language: str
     hop: int
+    kinds: tuple[RelationKind, ...] = ()
 
     def schema(self, count: int, offered: Mapping[str, Persona]) -> AnswerSchema[tuple[Relative, ...]]:
         def relatives(answer: object) -> tuple[Relative, ...]:
@@ -124,15 +134,17 @@ class _Newcomers:
                 raise ValueError(f"relations: give exactly {count}, not {len(ties)}")
             return tuple(self._relative(tie, offered, f"relations.{n}") for n, tie in enumerate(ties))
 
-        return AnswerSchema("Relations", _json_schema(count, tuple(offered)), relatives)
+        return AnswerSchema("Relations", _json_schema(count, tuple(offered), self.kinds), relatives)
 
     def _relative(self, tie: _Tie | _OfferedTie, offered: Mapping[str, Persona], place: str) -> Relative:
         if tie.who != _NEW and tie.who not in offered:
             raise ValueError(f"{place}.who: {tie.who!r} is nobody's key; use one of {', '.join(offered)} or new")
+        if self.kinds and tie.kind not in self.kinds:
+            raise ValueError(f"{place}.kind: {tie.kind} is not asked for; give one of {', '.join(self.kinds)}")
         other = offered.get(tie.who) or self._newcomer(tie.persona)
         if other.id == self.parent.id:
             raise ValueError(f"{place}.persona: this describes the given person; describe somebody else")
-        return Relative(Relation(self.parent.id, other.id, tie.kind, tie.label, self.hop), other)
+        return Relative(Relation(self.parent.id, other.id, tie.kind, tie.label, self.hop), other, tie.who in offered)
 
     def _newcomer(self, text: str) -> Persona:
         return Persona(
@@ -155,9 +167,11 @@ def _parse(answer: object, *, with_keys: bool) -> Sequence[_Tie | _OfferedTie]:
 
 
 @lru_cache(maxsize=256)
-def _json_schema(count: int, keys: tuple[str, ...]) -> dict[str, Any]:
+def _json_schema(count: int, keys: tuple[str, ...], kinds: tuple[RelationKind, ...]) -> dict[str, Any]:
     schema = strict_schema((_OfferedTies if keys else _Ties).model_json_schema())
     schema["properties"]["relations"] |= {"minItems": count, "maxItems": count}
     if keys:
         schema["$defs"]["_OfferedTie"]["properties"]["who"]["enum"] = [_NEW, *keys]
+    if kinds:
+        schema["$defs"]["RelationKind"]["enum"] = [str(kind) for kind in kinds]
     return schema

@@ -71,11 +71,12 @@ def _filled(template: str, slots: Mapping[str, str]) -> str:
 def fence(tag: str, text: str, **attributes: str) -> str:
     """`text` between `<tag>` and `</tag>` on lines of their own; empty text gives the empty string.
 
-    Anything in `text` that opens or closes the same tag is escaped, so no text can leave its fence.
+    Anything in `text` that opens the same tag or closes any is escaped, so no text can leave its fence,
+    nor seem to leave the one of another part.
     """
     if not text.strip():
         return ""
-    inside = re.sub(rf"<(?=\s*/?\s*{re.escape(tag)}\b)", "&lt;", text.strip(), flags=re.IGNORECASE)
+    inside = re.sub(rf"<(?=\s*/|\s*{re.escape(tag)}\b)", "&lt;", text.strip(), flags=re.IGNORECASE)
     written = "".join(f' {name}="{value}"' for name, value in attributes.items())
     return f"<{tag}{written}>\n{inside}\n</{tag}>"
 

@@ -16,6 +16,7 @@ __all__ = [
     "UNKNOWN_LANGUAGE",
     "iter_objects",
     "parse_language",
+    "parse_object",
     "parse_text",
     "read_head",
     "read_text",
@@ -104,10 +105,11 @@ def iter_objects(path: PurePath, text: str) -> Iterator[tuple[int, dict[str, obj
     """The objects of a JSONL text, each with the number of its line; blank lines are passed over."""
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            yield number, _parse_object(f"{path}, line {number}", line)
+            yield number, parse_object(f"{path}, line {number}", line)
 
 
-def _parse_object(where: str, line: str) -> dict[str, object]:
+def parse_object(where: str, line: str) -> dict[str, object]:
+    """The JSON object on a line."""
     try:
         value = json.loads(line)
     except json.JSONDecodeError as error:

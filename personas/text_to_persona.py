@@ -1,11 +1,12 @@
 """Text-to-Persona: who is likely to read, write, like or dislike a text? (paper, section 2.1)."""
 
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from .description import Description, language_phrase
+from .description import LONGEST, Description, language_phrase, parse_description
 from .errors import SetupError
 from .model import Answer, AnswerSchema, Occasion, PersonaModel
 from .persona import Persona
@@ -15,7 +16,16 @@ from .strict import strict_schema
 if TYPE_CHECKING:
     from .passage import Passage
 
-__all__ = ["text_to_persona"]
+__all__ = ["Form", "check_text_to_persona", "text_to_persona"]
+
+#: How a description is written: as prose, or as parts that are named (section 2.1 has both).
+type Form = Literal["plain", "structured"]
+
+#: Stands for all the verbs of the paper at once.
+_ANY = "any"
+_ALL_VERBS = "read, write, like or dislike"
+_LONGEST_VERB = 60
+_LONGEST_PART = LONGEST // 6
 
 
 class _Person(BaseModel):
@@ -23,11 +33,45 @@ class _Person(BaseModel):
 
     persona: Description
 
+    @property
+    def text(self) -> str:
+        return self.persona
+
 
 class _People(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     personas: list[_Person]
+
+
+def _part(what: str) -> Any:
+    return Field(description=what, max_length=_LONGEST_PART)
+
+
+_Part = Annotated[str, AfterValidator(parse_description)]
+
+
+class _Sheet(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    role: _Part = _part("What the person is, with the field.")
+    age: _Part = _part("The person's age or stage of life, in words.")
+    circumstances: _Part = _part("Where and how the person lives or works.")
+    knowledge: _Part = _part("What the person knows or can do.")
+    concern: _Part = _part("What ties the person to the passage.")
+
+    @property
+    def text(self) -> str:
+        return "; ".join(f"{name}: {str(value).rstrip(' .;')}" for name, value in self)
+
+
+class _Sheets(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    personas: list[_Sheet]
+
+
+_FORMS: dict[Form, type[_People] | type[_Sheets]] = {"plain": _People, "structured": _Sheets}
 
 
 async def text_to_persona(
@@ -38,35 +82,39 @@ async def text_to_persona(
     granularity: str = "specific",
     count: int = 1,
     language: str = "en",
+    form: Form = "plain",
     occasion: Occasion,
 ) -> Answer[tuple[Persona, ...]]:
     """`count` people who are likely to `verb` the passage, described in `language` (a BCP 47 tag).
 
-    `granularity` is `broad`, `specific` or `detailed`. Raises `SetupError` for a granularity that the prompt
-    does not know, an empty verb or a count below 1.
+    Any verb will do, and `any` stands for those of the paper together. `granularity` is `broad`, `general`,
+    `specific`, `very specific` or `detailed`. A `structured` description is written in named parts. Raises
+    `SetupError` for a granularity that the prompt does not know, an empty verb or a count below 1.
     """
-    _check(verb, count)
+    check_text_to_persona(verb=verb, granularity=granularity, count=count)
     prompt = load_prompt(__package__, "text_to_persona")
     request = prompt.render(
-        verb=verb,
+        verb=_ALL_VERBS if verb.strip() == _ANY else verb,
         granularity=prompt.phrase("granularity", granularity),
+        form=prompt.phrase("form", form),
         count=str(count),
         language=language_phrase(prompt, language),
         passage=fence("passage", passage.text),
     )
-    return await model.ask(request, _schema(passage, prompt, model.name, count, language), occasion)
+    person = _writer(passage, prompt, model.name, language)
+    return await model.ask(request, _schema(person, count, form), occasion)
 
 
-def _check(verb: str, count: int) -> None:
-    if not verb.strip():
+def check_text_to_persona(*, verb: str, granularity: str, count: int) -> None:
+    """Raise `SetupError` when people cannot be inferred like this."""
+    if not verb.strip() or len(verb) > _LONGEST_VERB or not verb.isprintable():
         raise SetupError(f"The verb of Text-to-Persona is {verb!r}; give a word such as read, write, like or dislike.")
     if count < 1:
         raise SetupError(f"The number of people per passage must be 1 or more, but {count} was given.")
+    load_prompt(__package__, "text_to_persona").phrase("granularity", granularity)
 
 
-def _schema(
-    passage: "Passage", prompt: Prompt, model: str, count: int, language: str
-) -> AnswerSchema[tuple[Persona, ...]]:
+def _writer(passage: "Passage", prompt: Prompt, model: str, language: str) -> Callable[[str], Persona]:
     def person(text: str) -> Persona:
         return Persona(
             text,
@@ -78,19 +126,23 @@ def _schema(
             prompt=f"{prompt.name}@{prompt.version}",
         )
 
+    return person
+
+
+def _schema(person: Callable[[str], Persona], count: int, form: Form) -> AnswerSchema[tuple[Persona, ...]]:
     def people(answer: object) -> tuple[Persona, ...]:
-        given = tuple(person(p.persona) for p in _People.model_validate(answer).personas)
+        given = tuple(person(p.text) for p in _FORMS[form].model_validate(answer).personas)
         if len(given) != count:
             raise ValueError(f"personas: give exactly {count}, not {len(given)}")
         if len({p.id for p in given}) < count:
             raise ValueError("personas: two descriptions are the same; describe different people")
         return given
 
-    return AnswerSchema("Personas", _json_schema(count), people)
+    return AnswerSchema("Personas", _json_schema(count, form), people)
 
 
 @cache
-def _json_schema(count: int) -> dict[str, Any]:
-    schema = strict_schema(_People.model_json_schema())
+def _json_schema(count: int, form: Form) -> dict[str, Any]:
+    schema = strict_schema(_FORMS[form].model_json_schema())
     schema["properties"]["personas"] |= {"minItems": count, "maxItems": count}
     return schema

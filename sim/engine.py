@@ -158,7 +158,11 @@ class Engine:
                 ended.wait(_PATIENCE_SECONDS)
             raise
 
-    async def commit(self, *rows: Row, finished: tuple[str, int]) -> None:
-        """Write the rows and everything before them in one transaction; return when they are durable."""
+    async def commit(self, *rows: Row, finished: tuple[str, int] | None) -> None:
+        """Write the rows and everything before them in one transaction; return when they are durable.
+
+        `finished` is the hop or step that is complete with them, if any.
+        """
         await asyncio.wrap_future(self.log.commit(rows))
-        self._ledger.forget(*finished)
+        if finished is not None:
+            self._ledger.forget(*finished)

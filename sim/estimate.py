@@ -16,6 +16,7 @@ from ..agents.models import ModelHandle, open_model
 from ..agents.price_library import known_prices
 from ..agents.prices import Prices
 from ..personas.errors import SetupError
+from ..personas.sources import Sources
 from .estimating.duration import duration
 from .estimating.life import Life, live
 from .estimating.purposes import Asked, Counted, Purpose, counted_purposes, purposes
@@ -128,7 +129,8 @@ def estimate(
     handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
     _check(handle, steps, sample)
     growth, limits, prices = growth or Growth(), limits or Limits.given(), prices or known_prices(handle)
-    scale = Scale(growth, growth.source(), seed)
+    source = growth.source()
+    scale = Scale(growth, list(source) if isinstance(source, Sources) else source, seed)
     counted, drawn, ruler = _counted(scenario, scale, handle.name, steps), None, None
     if sample:
         small, budget = scale.smaller(_sampled_people(growth, sample)), limits.changed(max_calls=sample)
@@ -141,7 +143,7 @@ def estimate(
     return Estimate(
         tuple(found),
         people=scale.people,
-        steps=steps,
+        steps=steps if scenario.lives else 0,
         lived=(counted.life.people, counted.life.steps),
         model=handle.name,
         is_language_model=handle.is_language_model,

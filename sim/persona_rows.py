@@ -16,8 +16,8 @@ def persona_rows(
     result: HopResult, population: Population
 ) -> list[rows.PersonaRow | rows.RelationRow | rows.DuplicateRow]:
     """The rows of what a hop added to `population`, numbered behind what was there before it."""
-    personas = len(population.personas) - len(result.personas)
-    relations = len(population.relations) - len(result.relations)
+    personas = population.arrived - len(result.personas)
+    relations = population.ties - len(result.relations)
     return [
         *(_persona_row(p, place) for place, p in enumerate(result.personas, start=personas + 1)),
         *(

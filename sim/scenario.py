@@ -78,6 +78,8 @@ class Scenario:
     interventions: Sequence[Intervention] = ()
     #: True where no turn of a step needs anything from another turn, so that with --batch steps go by batch too.
     independent: ClassVar[bool] = False
+    #: False where people are grown and none of them acts: nobody is placed in the society, and it takes no step.
+    lives: ClassVar[bool] = True
     settings_type: ClassVar[type[Settings]] = Settings
 
     def __init__(self, settings: Settings | Mapping[str, Any] | None = None) -> None:

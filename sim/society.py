@@ -29,7 +29,8 @@ from .emitted import Emitted
 from .engine import Engine
 from .event_hash import EventHash
 from .finished import FinishedRun
-from .growth import Growth, GrowthJob, Source
+from .growing.job import GrowthJob
+from .growth import Growth, Source
 from .progress import Progress, SilentProgress
 from .resident import Resident
 from .restore import restore
@@ -90,7 +91,9 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         """
         if not 0 <= seed < 2**63:
             raise SetupError(f"The seed must be from 0 to {2**63 - 1}, but {seed} was given.")
-        if steps < 1:
+        if not scenario.lives:
+            steps = 0
+        elif steps < 1:
             raise SetupError(f"steps must be at least 1, but {steps} was given.")
         super().__init__(rng=seed)
         self.scenario = scenario
@@ -106,6 +109,8 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self._embeddings = _embedder(embeddings, embeddings_url, base_url)
         #: What reminds the residents by meaning; None where words do.
         self.vectors: SocietyVectors | None = None
+        #: What the sources of texts passed over, in words; empty where nothing.
+        self.passed_over = ""
         self._limits = limits or Limits()
         self._prices = prices or known_prices(self._model)
         check_priced(self._limits, self._prices)
@@ -268,6 +273,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             self._raise_error()
 
     def _source(self) -> Source:
+        self.growth.check_readable()
         return self.growth.source()
 
     def _vectors(self) -> SocietyVectors | None:
@@ -302,7 +308,11 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
 
     def _populate(self, log: RunLog, source: Source | None) -> None:
         job = GrowthJob(self.engine, self.growth, seed=self.seed, source=source)
-        self.graph = self.engine.call(job.run).graph()
+        population = self.engine.call(job.run)
+        self.passed_over = job.passed_over
+        if not self.scenario.lives:
+            return
+        self.graph = population.graph()
         space = Network(nx.Graph(self.graph.nx), layout=None, random=self.random)
         self._residents = {p.id: Resident(self, p, space[p.id]) for p in self.graph.personas}
         if not log.query("SELECT 1 FROM agents LIMIT 1"):

@@ -6,7 +6,7 @@ from collections import Counter
 
 from .frames import Frame
 from .lexicon import Role, data, lexicon, pool
-from .people import LENGTHS, Sketch, describe, draw_role
+from .people import LENGTHS, Sketch, describe, describe_parts, draw_role
 from .situation import Situation
 from .subjects import quotable, subjects, tokens
 
@@ -46,6 +46,13 @@ class Audience:
 
     def draw(self) -> str:
         """One more person's description."""
+        return describe(self.rng, self._sketch())
+
+    def draw_parts(self) -> dict[str, str]:
+        """One more person's description, in named parts."""
+        return describe_parts(self.rng, self._sketch())
+
+    def _sketch(self) -> Sketch:
         rng = self.rng
         role = self._role()
         self.used.add(role.name)
@@ -53,7 +60,7 @@ class Audience:
         gender = role.gender if role.gender != "any" else rng.choice("fm")
         rank = "retired" if stage == "old" and len(role.ages) > 1 and rng.random() < 0.6 else ""
         theme = self._theme(role)
-        return describe(rng, Sketch(role, stage, gender, rank=rank, theme=theme, length=self.length))
+        return Sketch(role, stage, gender, rank=rank, theme=theme, length=self.length)
 
     def _near(self) -> list[Role]:
         known = lexicon()

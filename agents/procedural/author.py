@@ -9,6 +9,7 @@ from .audience import Audience
 from .circle import Circle
 from .errands import errand
 from .portrait import portrait_of
+from .profile import biography_of, profile_of, raised_of
 from .situation import Situation
 from .talk import Talk
 from .toolbox import wished_tool
@@ -44,8 +45,16 @@ class Author:
         """What to write into an object that has these properties."""
         if "tool_name" in properties:
             return wished_tool(self.rng, self.situation)
+        if "age_band" in properties and self.situation.persona:
+            return profile_of(self.situation.persona)
+        if {"text", "mentions", "age"} == properties.keys():
+            return biography_of(self.situation, self.rng)
+        if self.situation.skill and {"persona", "changes"} <= properties.keys():
+            return raised_of(self.situation, self.rng)
         if {"persona", "label"} <= properties.keys():
             return self._relation(properties)
+        if {"role", "age", "circumstances", "concern"} <= properties.keys() and self.situation.passage:
+            return self._people().draw_parts()
         if "persona" in properties and self.situation.passage:
             return {"persona": self._people().draw()}
         if "persona" in properties and not self.situation.persona:

@@ -9,7 +9,7 @@ from .english import article, polished, third_person
 from .frames import Pool
 from .lexicon import Role, entries, lexicon, pool
 
-__all__ = ["LENGTHS", "Sketch", "describe", "draw_role"]
+__all__ = ["LENGTHS", "Sketch", "describe", "describe_parts", "draw_role"]
 
 #: What the prompts say about length, and the forms that keep to it.
 LENGTHS = {"one short sentence": "short", "forty to sixty words": "long"}
@@ -62,6 +62,19 @@ def describe(rng: random.Random, sketch: Sketch) -> str:
             break
         text = _Person(rng, sketch).say(_form(rng, sketch))
     return text
+
+
+def describe_parts(rng: random.Random, sketch: Sketch) -> dict[str, str]:
+    """The description in parts: `role`, `age`, `circumstances`, `knowledge` and `concern`."""
+    person = _Person(rng, sketch)
+    told = {
+        "circumstances": "{circumstance}",
+        "knowledge": "{knows}",
+        "concern": "{theme}" if sketch.theme else "{worry}",
+    }
+    parts = {name: person.say(Pool((frame,))).rstrip(".") for name, frame in told.items()}
+    age = person.say(Pool((person.draw(entries("lives", "age_phrases", sketch.stage)),))).rstrip(".")
+    return {"role": f"{sketch.rank} {sketch.role.name}".strip(), "age": age, **parts}
 
 
 def _form(rng: random.Random, sketch: Sketch) -> Pool:

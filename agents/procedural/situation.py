@@ -38,6 +38,8 @@ class Situation:
     #: People who already live there, by key.
     known: tuple[tuple[str, str], ...] = ()
     passage: str = ""
+    #: In which somebody is to be among the best.
+    skill: str = ""
     #: What stands outside all sections: the question itself.
     plain: str = ""
     #: The rules given with it.
@@ -109,6 +111,7 @@ def _situation(sections: Mapping[str, str], world: str, plain: str, rules: str, 
         heard=tuple((m[1], m[2]) for m in map(_SPOKEN.fullmatch, _lines(sections, "heard")) if m),
         known=tuple((m[1], m[2]) for m in map(_SPOKEN.fullmatch, _lines(sections, "known")) if m),
         passage=sections.get("passage", ""),
+        skill=" ".join(sections.get("skill", "").split()),
         plain=plain,
         rules=rules,
         step=int(step[1]) if step else None,

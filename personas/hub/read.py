@@ -28,6 +28,13 @@ _TEXT_KEYS = ("persona", "text", "input persona")
 _BATCH = 10_000
 #: What is read from a database. The names are ours, so they may stand in a query.
 _TABLES = ("personas", "relations", "duplicates")
+_AWAY = "(SELECT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone)"
+#: Whom a rule has turned away is not read, nor what ties others to them.
+_KEPT = {
+    "personas": f"id NOT IN {_AWAY}",
+    "relations": f"source NOT IN {_AWAY} AND target NOT IN {_AWAY}",
+    "duplicates": f"persona NOT IN {_AWAY} AND \"of\" NOT IN {_AWAY}",
+}
 _OFFLINE: _Config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 #: No view in somebody else's database may read other files, the network or this process's variables.
 _CLOSED: _Config = {**_OFFLINE, "enable_external_access": "false", "python_enable_replacements": "false"}
@@ -41,14 +48,16 @@ class Hub:
     relations: tuple[Relation, ...] = ()
 
 
-def read_hub(path: Path) -> Hub:
-    """The people of a hub file, in its order, equal texts once.
+def read_hub(path: Path, *, select: str | None = None) -> Hub:
+    """The people of a hub file, in its order, equal texts once; with `select` those of a selection that it keeps.
 
     A DuckDB file has a table `personas` and perhaps `relations` and `duplicates`: a run file is one. JSONL,
     CSV, TSV and Parquet have one persona a row, under `persona`, `text` or `input persona`. Raises
     `SourceError` for whatever cannot be read, naming file and row.
     """
     suffix = resolve_file(path).suffix.lower()
+    if select is not None and not read_head(path, 12).endswith(b"DUCK"):
+        raise SourceError(f"{path} keeps no selections, as a DuckDB file does; import it into a hub first.")
     if suffix in _JSONL:
         return _imported(path, _jsonl_rows(path))
     if suffix in _CSV:
@@ -56,7 +65,7 @@ def read_hub(path: Path) -> Hub:
     if suffix in _PARQUET:
         return _imported(path, _parquet_rows(path))
     if read_head(path, 12).endswith(b"DUCK"):
-        return _read_database(path)
+        return _read_database(path, select)
     if suffix in _DATABASE:
         raise SourceError(f"{path} ends in {suffix} but is not a DuckDB file; give a hub or a run file.")
     known = ", ".join(_DATABASE + _JSONL + _CSV + _PARQUET)
@@ -138,8 +147,12 @@ def _sentence(path: Path, said: str) -> str:
     return f"{path} cannot be read as a hub ({said}); give a whole, readable file."
 
 
-def _read_database(path: Path) -> Hub:
+def _read_database(path: Path, select: str | None) -> Hub:
     with _explained(path), duckdb.connect(str(path.absolute()), read_only=True, config=_CLOSED) as connection:
+        if select is not None:
+            from .select.narrowing import narrow  # what chooses people loads Arrow, for which reading has no use
+
+            narrow(connection, path, select)
         rows = _read_tables(connection, path)
     directory = Directory(path.name, rows["personas"], rows["duplicates"])
     relations = [directory.relation(where, row) for where, row in rows["relations"]]
@@ -152,13 +165,17 @@ def _read_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str,
     if "personas" not in there:
         tables = f"its tables are {', '.join(there)}" if there else "it has no tables at all"
         raise SourceError(f"{path} has no table personas; {tables}; give a hub or a run file.")
-    return {name: _read_table(connection, name, path) if name in there else [] for name in _TABLES}
+    has_rulings = "rulings" in there
+    return {name: _read_table(connection, name, path, has_rulings) if name in there else [] for name in _TABLES}
 
 
-def _read_table(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> list[Located]:
+def _read_table(
+    connection: duckdb.DuckDBPyConnection, name: str, path: Path, has_rulings: bool = False
+) -> list[Located]:
     columns = [column[0].lower() for column in connection.execute(f"FROM {name} LIMIT 0").description]
     order = "ORDER BY ordinal" if "ordinal" in columns else ""
-    return list(_numbered(connection.execute(f"FROM {name} {order}"), f"{path}, {name} row"))
+    kept = f"WHERE {_KEPT[name]}" if has_rulings else ""
+    return list(_numbered(connection.execute(f"FROM {name} {kept} {order}"), f"{path}, {name} row"))
 
 
 def _ties(relations: Iterable[Relation]) -> tuple[Relation, ...]:

@@ -22,7 +22,7 @@ COMMENT ON COLUMN hub_migrations.script IS 'What it brought';
 """
 
 _PEOPLE = "001_people.sql"
-_SCRIPTS = (_PEOPLE,)
+_SCRIPTS = (_PEOPLE, "002_imports.sql", "003_profiles.sql", "004_verdicts.sql", "005_selections.sql", "006_vectors.sql")
 
 #: The version that this Populace writes and reads.
 HUB_VERSION = len(_SCRIPTS)
@@ -50,7 +50,9 @@ def migrate_hub(con: duckdb.DuckDBPyConnection) -> None:
 def check_hub(con: duckdb.DuckDBPyConnection, path: str) -> None:
     """Raise `SourceError` when a database holds no people, or is of a newer schema than is known."""
     if not _has(con, "personas"):
-        raise SourceError(f"{path!r} is a DuckDB database without a table personas; give a hub or a run file.")
+        raise SourceError(
+            f"{path!r} is a DuckDB database but no hub, for it has no table personas; give a hub or a run file."
+        )
     version = _version(con) if _has(con, "hub_migrations") else 0
     if version > HUB_VERSION:
         raise SourceError(

@@ -26,7 +26,11 @@ FROM calls WHERE raw IS NOT NULL ORDER BY rowid
 _SENT = """
 SELECT count(*), count(raw) - count(cost), coalesce(sum(cost), 0.0) FROM calls WHERE source IN ('endpoint', 'batch')
 """
-_PEOPLE = "SELECT (SELECT count(*) FROM agents), (SELECT coalesce(max(step), 0) FROM steps)"
+#: Where people are only grown, nobody of them is an agent.
+_PEOPLE = """
+SELECT coalesce(nullif((SELECT count(*) FROM agents), 0), (SELECT count(*) FROM personas)),
+       (SELECT coalesce(max(step), 0) FROM steps)
+"""
 _FOUND = "SELECT (SELECT count(*) FROM relations), (SELECT count(*) FROM personas WHERE hop > 0)"
 _SEEN = "SELECT step, avg(strlen(text)) FROM observations GROUP BY step"
 

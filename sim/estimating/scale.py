@@ -5,8 +5,9 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from ...personas.hub import Hub
+from ...personas.passage import Passage
 from ...personas.persona import Persona, Relation
-from ..growth import Growth, Source
+from ..growth import Growth
 from ..seeds import rng_for
 
 __all__ = ["Scale"]
@@ -21,7 +22,7 @@ class Scale:
     """A society as it is asked for: how its people come about, and from whom or what."""
 
     growth: Growth
-    source: Source
+    source: Hub | Sequence[Passage]
     seed: int
 
     @property
@@ -31,8 +32,11 @@ class Scale:
         first = len(self.source.personas) if isinstance(self.source, Hub) else len(self.source) * growth.per_passage
         if growth.agents is not None:
             return growth.agents if growth.hops else min(growth.agents, first)
-        new = _NEW * (growth.fan_out or _FAN_OUT)
-        return round(first * sum(new**hop for hop in range(growth.hops + 1)))
+        people, newest = float(first), float(first)
+        for hop in range(1, growth.hops + 1):
+            newest *= _NEW * (growth.fan_out_at(hop) or _FAN_OUT)
+            people += newest
+        return round(people)
 
     def smaller(self, people: int) -> "Scale":
         """A society of about so many people in which everything keeps its proportion; this one, if it is no larger.
@@ -43,7 +47,7 @@ class Scale:
         if share >= 1:
             return self
         rng = rng_for(self.seed, "smaller")
-        source: Source
+        source: Hub | Sequence[Passage]
         if isinstance(self.source, Hub):
             hub = _drawn(self.source, self.growth.agents, self.seed)
             source = _circles(hub, max(1, round(share * len(hub.personas))), rng)

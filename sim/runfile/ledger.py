@@ -12,6 +12,12 @@ FROM calls
 WHERE raw IS NOT NULL
   AND number > CASE phase WHEN 'growth' THEN coalesce((SELECT max(hop) FROM growth), -1)
                           ELSE coalesce((SELECT max(step) FROM steps), 0) END
+  AND (phase <> 'growth' OR (number, owner) NOT IN (
+      SELECT 0, passage FROM passages
+      UNION ALL
+      SELECT hop, persona
+      FROM frontier JOIN (SELECT hop, sum(asked) AS asked FROM growth_chunks GROUP BY hop) USING (hop)
+      WHERE ordinal <= asked))
 ORDER BY rowid
 """
 
@@ -32,7 +38,7 @@ def spent_before(log: RunLog) -> Spent:
 
 
 class RunLedger:
-    """Keeps calls in a run file; gives back what was answered after its last complete hop or step."""
+    """Keeps calls in a run file; gives back what was answered after its last complete hop, chunk of a hop, or step."""
 
     def __init__(self, log: RunLog) -> None:
         self._log = log

@@ -12,7 +12,7 @@ import duckdb
 from ...personas.errors import RunFileError
 from ...personas.hub.schema import people_schema
 
-__all__ = ["SCHEMA_VERSION", "check_schema", "is_current", "migrate"]
+__all__ = ["SCHEMA_VERSION", "check_schema", "has_run", "is_current", "migrate"]
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (
@@ -40,9 +40,14 @@ def _gateway(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(_script("002_gateway.sql"))
 
 
+def _growth(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(_script("003_growth.sql"))
+
+
 _MIGRATIONS: tuple[tuple[str, Callable[[duckdb.DuckDBPyConnection], None]], ...] = (
     ("initial", _initial),
     ("gateway", _gateway),
+    ("growth", _growth),
 )
 
 #: The version that this Populace writes and reads.
@@ -79,6 +84,11 @@ def check_schema(con: duckdb.DuckDBPyConnection, path: str) -> None:
             f"{path!r} has version {version} of the run file's schema and this Populace knows versions up to "
             f"{SCHEMA_VERSION}; upgrade Populace (pip install --upgrade populace)."
         )
+
+
+def has_run(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the database holds a run, and not people alone."""
+    return con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'runs'").fetchone() is not None
 
 
 def is_current(con: duckdb.DuckDBPyConnection) -> bool:

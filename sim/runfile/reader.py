@@ -8,19 +8,25 @@ from typing import Protocol, Self
 import duckdb
 
 from ...personas.errors import RunFileError
+from ...personas.hub.schema import check_hub
 from .cursors import ClosedError, Cursors, cursors_of
 from .database import BusyError, connect, said
 from .describe import Column, SchemaEntry, describe
 from .live_client import LiveClient
-from .migrations import check_schema, is_current, migrate
+from .migrations import check_schema, has_run, is_current, migrate
 from .query import Params, QueryError, Result, ask
 from .sidecar import Sidecar
 
-__all__ = ["Column", "QueryError", "Result", "RunReader", "SchemaEntry", "describe", "open_run"]
+__all__ = ["Column", "QueryError", "Result", "RunReader", "SchemaEntry", "describe", "open_hub_or_run", "open_run"]
 
 #: A run that is just beginning or ending holds its file for a moment without answering.
 _TRIES = 20
 _PAUSE_SECONDS = 0.05
+
+
+def open_hub_or_run(path: Path | str) -> "RunReader":
+    """A reader of a run file, or of a hub that no run has made; otherwise as `open_run`."""
+    return RunReader(Path(path), hubs=True)
 
 
 def open_run(path: Path | str) -> "RunReader":
@@ -36,9 +42,10 @@ def open_run(path: Path | str) -> "RunReader":
 class RunReader:
     """Answers SQL about one run, read-only. While it is open no other process can resume the run."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, hubs: bool = False) -> None:
         self.path = path
-        self._source = _source_of(path)
+        self._hubs = hubs
+        self._source = _source_of(path, hubs=hubs)
 
     def __enter__(self) -> Self:
         """The reader itself."""
@@ -64,7 +71,7 @@ class RunReader:
             return self._source.query(sql, params)
         except ClosedError:
             # The run has ended since: its file can be opened now, or is being resumed by another process.
-            self._source = _source_of(self.path)
+            self._source = _source_of(self.path, hubs=self._hubs)
         try:
             return self._source.query(sql, params)
         except ClosedError as error:
@@ -84,12 +91,12 @@ class _Source(Protocol):
 class _File:
     """A run file that nobody writes."""
 
-    def __init__(self, path: Path) -> None:
-        self._con = _checked(path)
-        if not is_current(self._con):
+    def __init__(self, path: Path, *, hubs: bool) -> None:
+        self._con = _checked(path, hubs=hubs)
+        if has_run(self._con) and not is_current(self._con):
             self._con.close()
             _upgrade(path)
-            self._con = _checked(path)
+            self._con = _checked(path, hubs=hubs)
 
     def query(self, sql: str, params: Params) -> Result:
         try:
@@ -103,10 +110,13 @@ class _File:
         self._con.close()
 
 
-def _checked(path: Path) -> duckdb.DuckDBPyConnection:
+def _checked(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
     con = connect(path, read_only=True)
     try:
-        check_schema(con, str(path))
+        if hubs and not has_run(con):
+            check_hub(con, str(path))
+        else:
+            check_schema(con, str(path))
     except BaseException:
         con.close()
         raise
@@ -153,18 +163,18 @@ class _Live:
         """Nothing is held."""
 
 
-def _source_of(path: Path, tries: int = _TRIES) -> _Source:
+def _source_of(path: Path, *, hubs: bool, tries: int = _TRIES) -> _Source:
     if cursors := cursors_of(path):
         return _Shared(cursors)
     try:
-        return _File(path)
+        return _File(path, hubs=hubs)
     except BusyError:
         if live := _live(path):
             return live
         if tries == 1:
             raise
     time.sleep(_PAUSE_SECONDS)
-    return _source_of(path, tries - 1)
+    return _source_of(path, hubs=hubs, tries=tries - 1)
 
 
 def _live(path: Path) -> _Live | None:

@@ -4,7 +4,7 @@ What a column means is said once, in the comments of the run file itself (`popul
 JSON is text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from types import MappingProxyType
@@ -19,6 +19,8 @@ __all__ = [
     "DuplicateRow",
     "EmissionRow",
     "FailureRow",
+    "FrontierRow",
+    "GrowthChunkRow",
     "GrowthRow",
     "InterventionRow",
     "KnownAnswerRow",
@@ -26,6 +28,7 @@ __all__ = [
     "MemoryRow",
     "MessageRow",
     "ObservationRow",
+    "PassagePlaceRow",
     "PassageRow",
     "PersonaRow",
     "RelationRow",
@@ -124,6 +127,48 @@ class GrowthRow:
     started_at: datetime
     ended_at: datetime
     event_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthChunkRow:
+    """The marker of a complete chunk of a hop, in `growth_chunks`."""
+
+    hop: int
+    chunk: int
+    asked: int
+    failed: int
+    born: int
+    duplicates: int
+    repeats: int
+    dropped: int
+    relations: int
+    latest: str
+    position: str | None
+    started_at: datetime
+    ended_at: datetime
+    event_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrontierRow:
+    """Somebody whom a hop asks about, in `frontier`."""
+
+    hop: int
+    ordinal: int
+    round: int
+    persona: str
+    known: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PassagePlaceRow:
+    """Where a passage stands in its document, in `passage_places`."""
+
+    passage: str
+    document: str
+    offset: int
+    length: int
+    title: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +337,9 @@ type Row = (
     | PersonaRow
     | RelationRow
     | GrowthRow
+    | GrowthChunkRow
+    | FrontierRow
+    | PassagePlaceRow
     | AgentRow
     | StepRow
     | InterventionRow
@@ -315,6 +363,9 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         PersonaRow: "personas",
         RelationRow: "relations",
         GrowthRow: "growth",
+        GrowthChunkRow: "growth_chunks",
+        FrontierRow: "frontier",
+        PassagePlaceRow: "passage_places",
         AgentRow: "agents",
         StepRow: "steps",
         InterventionRow: "interventions",

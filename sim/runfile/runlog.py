@@ -18,7 +18,7 @@ from .database import CONFIG, connect, said
 from .inserts import Inserts
 from .migrations import check_schema, migrate
 from .query import Params
-from .rows import GrowthRow, Row, RunRow, StepRow, column_names, table_of
+from .rows import GrowthChunkRow, GrowthRow, Row, RunRow, StepRow, column_names, table_of
 from .writer import Statement, Writer
 
 __all__ = ["RunLog"]
@@ -27,7 +27,10 @@ _GOES_ON = Statement("UPDATE runs SET status = 'running', reason = NULL, ended_a
 _LAST_HASH = """
 SELECT coalesce(
     (SELECT event_hash FROM steps ORDER BY step DESC LIMIT 1),
-    (SELECT event_hash FROM growth ORDER BY hop DESC LIMIT 1)
+    (SELECT event_hash
+     FROM (SELECT hop, NULL AS chunk, event_hash FROM growth
+           UNION ALL SELECT hop, chunk, event_hash FROM growth_chunks)
+     ORDER BY hop DESC, chunk DESC NULLS FIRST LIMIT 1)
 )
 """
 
@@ -36,8 +39,9 @@ class RunLog:
     """Everything that happens in a run, as it happens.
 
     One process has a run file open for writing, and only once. Rows are handed over from any thread with
-    `submit` or `commit`; `query` and `rows` see what is committed. A marker (`GrowthRow`, `StepRow`) must be
-    committed together with the rows of its hop or step: then a file cut off at any moment holds all or none.
+    `submit` or `commit`; `query` and `rows` see what is committed. A marker (`GrowthRow`, `GrowthChunkRow`,
+    `StepRow`) must be committed together with the rows of its hop, chunk or step: then a file cut off at any
+    moment holds all or none.
     """
 
     def __init__(self, path: Path, con: duckdb.DuckDBPyConnection, *, going_on: bool) -> None:
@@ -117,7 +121,7 @@ class RunLog:
         The statements run after the rows, in the same transaction. Raises `StorageError`, as does the future.
         """
         rows = tuple(rows)
-        hashes = [_hash_so_far(row) for row in rows if isinstance(row, GrowthRow | StepRow)]
+        hashes = [_hash_so_far(row) for row in rows if isinstance(row, GrowthChunkRow | GrowthRow | StepRow)]
         return self._writer.commit(rows, [*self._take_ahead(), *hashes, *statements])
 
     def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
@@ -140,7 +144,7 @@ class RunLog:
         return self._last(int, "SELECT max(step) FROM steps")
 
     def last_event_hash(self) -> str | None:
-        """The hash over all events up to the last complete step or hop, or None when there is none."""
+        """The hash over all events up to the last complete step, hop or chunk of one, or None when there is none."""
         return self._last(str, _LAST_HASH)
 
     def finish(self, status: Literal["finished", "failed", "paused"], reason: str | None, event_hash: str) -> None:
@@ -182,5 +186,5 @@ def _begin(con: duckdb.DuckDBPyConnection, path: Path, run: RunRow) -> None:
         raise
 
 
-def _hash_so_far(marker: GrowthRow | StepRow) -> Statement:
+def _hash_so_far(marker: GrowthChunkRow | GrowthRow | StepRow) -> Statement:
     return Statement("UPDATE runs SET event_hash = ?", [marker.event_hash])

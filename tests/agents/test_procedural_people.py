@@ -53,6 +53,7 @@ def readers(passage: str, verb: str = "read", count: int = 2, grain: str = "spec
         verb=verb,
         count=str(count),
         granularity=prompt.phrase("granularity", grain),
+        form="",
         language="English",
     )
     answer = ask(rendered, several("personas", closed(persona={"type": "string"}), count), seed)
@@ -67,10 +68,13 @@ def circle(persona: str, count: int = 3, seed: int = 0, known: Sequence[str] = (
     }
     if known:
         entry["who"] = {"type": "string", "enum": ["new", *(f"k{i}" for i in range(1, len(known) + 1))]}
-    rendered = load_prompt("populace.personas", "persona_to_persona").render(
+    prompt = load_prompt("populace.personas", "persona_to_persona")
+    rendered = prompt.render(
         persona=fence("persona", persona),
         known=fence("known", "\n".join(f"k{i}: {text}" for i, text in enumerate(known, 1))),
         known_rule="",
+        visibility=prompt.phrase("visibility", "low"),
+        kinds="",
         count=str(count),
         language="English",
     )

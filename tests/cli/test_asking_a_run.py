@@ -21,7 +21,7 @@ TALK = "SELECT kind, count(*) AS n FROM emissions GROUP BY kind ORDER BY kind"
         ("text.duckdb", ("'text.duckdb' is no run file", "give the path")),
         ("table.csv", ("'table.csv' is no run file", "give the path")),
         ("empty.duckdb", ("'empty.duckdb' is no run file", "give the path")),
-        ("other.duckdb", ("'other.duckdb' is a DuckDB database but no run file",)),
+        ("other.duckdb", ("'other.duckdb' is a DuckDB database but no",)),
         ("newer.duckdb", ("'newer.duckdb' has version 99", "upgrade Populace")),
         (":memory:", ("no run file ':memory:'",)),
         (".", ("'.' is a folder",)),

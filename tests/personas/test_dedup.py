@@ -1,96 +1,18 @@
-import itertools
 import random
 import sys
-from collections.abc import Iterator
 from types import FrameType
 
-import numpy as np
 import pytest
-from datasketch import MinHash, MinHashLSH
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from populace.personas.dedup import THRESHOLD, Match, NearDuplicates, _Sketch
-from populace.personas.minhash import PERMUTATIONS, signature
+from populace.personas.dedup import THRESHOLD, Match, NearDuplicates
+from populace.personas.errors import SetupError
 from populace.personas.words import jaccard, words
 
 BAKER = "a night shift baker who kneads dough for three hospitals before the city wakes up every single morning"
-TEXTS = [
-    "",
-    "...",
-    "A nurse.",
-    BAKER,
-    "夜班面包师在医院工作",
-    "हिन्दी में लिखा हुआ",
-    "Straße ﬁsh",
-    "ночная смена",
-]
 SHORT = st.lists(st.sampled_from("abcdefghijklm"), max_size=14).map(" ".join)
-
-
-def sketch_of(text: str) -> MinHash:
-    sketch = MinHash(num_perm=PERMUTATIONS)
-    sketch.update_batch([word.encode() for word in words(text)])
-    return sketch
-
-
-def random_texts(count: int, *, size: int, vocabulary: int, seed: int = 7) -> list[str]:
-    rng = random.Random(seed)
-    return [" ".join(f"w{n}" for n in rng.sample(range(vocabulary), size)) for _ in range(count)]
-
-
-def planted_pairs(count: int) -> Iterator[tuple[str, str]]:
-    """Pairs of texts at a Jaccard similarity from 0.9 to just below 1."""
-    rng = random.Random(11)
-    for number in range(count):
-        size = rng.randint(12, 80)
-        text = [f"p{number}w{n}" for n in range(size)]
-        lost = rng.randint(1, max(1, size // 20))
-        gained = rng.randint(0, lost) if size >= 40 else 0
-        near = text[lost:] + [f"p{number}x{n}" for n in range(gained)]
-        if len(set(text) & set(near)) * 10 >= len(set(text) | set(near)) * 9:
-            yield " ".join(text), " ".join(near)
-
-
-@pytest.mark.parametrize("text", TEXTS + random_texts(50, size=25, vocabulary=9000))
-def test_a_signature_is_bit_for_bit_that_of_datasketch(text: str) -> None:
-    np.testing.assert_array_equal(signature(words(text)), sketch_of(text).hashvalues)
-
-
-@settings(deadline=None)
-@given(st.sets(st.text(alphabet=st.characters(exclude_categories=["Cs"]))))
-def test_any_set_of_words_has_the_signature_of_datasketch(some: set[str]) -> None:
-    sketch = MinHash(num_perm=PERMUTATIONS)
-    sketch.update_batch([word.encode() for word in some])
-    np.testing.assert_array_equal(signature(some), sketch.hashvalues)
-
-
-def test_a_signature_can_be_handed_to_datasketch() -> None:
-    ours = MinHash(num_perm=PERMUTATIONS, seed=1, hashvalues=signature(words(BAKER)), scheme="affine32")
-    assert ours.jaccard(sketch_of(BAKER)) == 1.0
-
-
-def test_the_candidates_are_those_of_datasketch() -> None:
-    texts = random_texts(400, size=12, vocabulary=30)
-    index, theirs = NearDuplicates[int](), MinHashLSH(num_perm=PERMUTATIONS, params=(16, 8))
-    for number, text in enumerate(texts):
-        index.keep(number, text)
-        theirs.insert(number, sketch_of(text))
-    found = [index._candidates(_Sketch(text)) for text in texts]
-    assert found == [sorted(theirs.query(sketch_of(text))) for text in texts]
-    assert sum(map(len, found)) > 2 * len(texts)
-
-
-def test_sifting_crowded_bands_loses_no_near_duplicate() -> None:
-    form = " ".join(f"f{n}" for n in range(36))
-    free = [" ".join(some) for some in itertools.combinations("abcdefghi", 4)]
-    texts, asked = [f"{form} {some}" for some in free[::2]], [f"{form} {some}" for some in free[1::2]]
-    index = NearDuplicates[int]()
-    for number, text in enumerate(texts):
-        index.keep(number, text)
-    for text in asked:
-        likeness = [jaccard(words(text), words(other)) for other in texts]
-        assert index.find(text) == Match(likeness.index(max(likeness)), max(likeness))
+TEN = "a b c d e f g h i j"
 
 
 @settings(deadline=None)
@@ -109,21 +31,26 @@ def test_a_match_is_real_and_equal_sets_are_always_found(texts: list[str]) -> No
     assert len(index) == len(originals)
 
 
-def test_nearly_all_planted_pairs_are_found() -> None:
-    pairs = list(planted_pairs(800))
-    index = NearDuplicates[int]()
-    for number, (text, _) in enumerate(pairs):
-        assert index.add(number, text) is None
-    found = sum((m := index.find(near)) is not None and m.key == n for n, (_, near) in enumerate(pairs))
-    assert found >= 0.99 * len(pairs) > 500
-
-
 def test_nine_words_of_ten_are_near_and_one_less_is_not() -> None:
     index = NearDuplicates[str]()
-    index.add("ten", "a b c d e f g h i j")
+    index.add("ten", TEN)
     assert index.find("a b c d e f g h i") == Match("ten", 0.9)
     assert index.find("a b c d e f g h") is None
     assert index.find("a b c d e f g h i x") is None
+
+
+@pytest.mark.parametrize(("threshold", "shared"), [(0.5, 5), (0.6, 6), (0.7, 7), (0.8, 8), (1.0, 10)])
+def test_a_threshold_is_reached_when_it_is_met_exactly(threshold: float, shared: int) -> None:
+    index = NearDuplicates[str](threshold)
+    index.add("ten", TEN)
+    assert index.find(" ".join(TEN.split()[:shared])) == Match("ten", threshold)
+    assert index.find(" ".join(TEN.split()[: shared - 1])) is None
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.49, 1.01, -1.0, float("nan")])
+def test_a_threshold_that_would_join_everybody_is_refused(threshold: float) -> None:
+    with pytest.raises(SetupError, match=r"from 0\.5 to 1"):
+        NearDuplicates[str](threshold)
 
 
 def test_finding_adds_nothing() -> None:
@@ -142,17 +69,16 @@ def test_every_later_copy_is_reported_against_the_original() -> None:
 
 def test_the_most_similar_original_wins_and_the_earliest_of_equals() -> None:
     index = NearDuplicates[str]()
-    ten = "a b c d e f g h i j"
-    for key, text in [("k", f"{ten} k"), ("l", f"{ten} l"), ("exact", ten)]:
+    for key, text in [("k", f"{TEN} k"), ("l", f"{TEN} l"), ("exact", TEN)]:
         index.keep(key, text)
-    assert index.find(ten) == Match("exact", 1.0)
-    assert index.find(f"{ten} k l") == Match("k", 11 / 12)
+    assert index.find(TEN) == Match("exact", 1.0)
+    assert index.find(f"{TEN} k l") == Match("k", 11 / 12)
 
 
 def test_texts_without_words_are_near_each_other_only() -> None:
     index = NearDuplicates[str]()
     index.add("dots", "...")
-    assert index.add("empty", "") == Match("dots", 1.0)
+    assert [index.add("empty", text) for text in ("", " ", "?!\n")] == [Match("dots", 1.0)] * 3
     assert index.add("word", "a") is None
 
 
@@ -163,7 +89,17 @@ def test_characters_are_compared_where_no_spaces_are_written() -> None:
     assert index.find("在上海夜班烤面包给三家医院送货的师傅") == Match("baker", 18 / 19)
 
 
-def test_bands_can_grow_while_somebody_looks_at_the_frames_of_a_search() -> None:
+def test_originals_are_found_while_their_number_grows_past_what_is_held_unsorted() -> None:
+    rng = random.Random(3)
+    texts = [" ".join(f"w{n}" for n in rng.sample(range(400), 12)) for _ in range(20_000)]
+    index = NearDuplicates[int]()
+    for number, text in enumerate(texts):
+        index.keep(number, text)
+    for number in range(0, len(texts), 97):
+        assert index.find(texts[number]) == Match(number, 1.0)
+
+
+def test_texts_can_come_while_somebody_looks_at_the_frames_of_a_search() -> None:
     index = NearDuplicates[int]()
     kept: list[FrameType] = []
 
@@ -172,7 +108,7 @@ def test_bands_can_grow_while_somebody_looks_at_the_frames_of_a_search() -> None
 
     sys.setprofile(keep)
     try:
-        for number in range(60):  # nearly alike, so that bands are crowded, and no near-duplicates
+        for number in range(60):  # nearly alike, so that keys are shared, and no near-duplicates
             index.add(number, " ".join(f"w{i}" for i in range(40)) + " " + " ".join(f"{number}x{i}" for i in range(8)))
     finally:
         sys.setprofile(None)

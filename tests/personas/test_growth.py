@@ -58,7 +58,7 @@ def test_a_duplicate_is_a_row_with_a_verdict() -> None:
     population.admit(TWIN)
     verdict = population.verdict(TWIN.id)
     assert verdict is not None
-    assert (verdict.of, verdict.stage, verdict.similarity) == (BAKER.id, "minhash", 10 / 11)
+    assert (verdict.of, verdict.stage, verdict.similarity) == (BAKER.id, "exact", 10 / 11)
     assert population.verdict(BAKER.id) is None
 
 
@@ -232,3 +232,20 @@ def test_growth_that_cannot_be_is_refused(hops: int, fan_out: int, limit: int | 
 def test_a_hop_outside_the_growth_is_refused(hop: int) -> None:
     with pytest.raises(SetupError, match=f"Hop {hop} is not one of the hops 1 to 3"):
         plan_hop(Population(), hop=hop, hops=3, limit=None, fan_out=1, rng=random.Random(1))
+
+
+def test_where_there_is_a_choice_the_most_novel_can_be_asked_about() -> None:
+    people = [Persona(f"A baker of bread number{n}", hop=0) for n in range(20)]
+    diver = Persona("Somebody who mends harpoons under polar ice", hop=0)
+    population = Population([*people, diver])
+    asked = plan_hop(population, hop=1, hops=1, limit=22, fan_out=2, rng=random.Random(1), choice="novelty")
+    assert diver in asked
+    assert len(asked) < len(population)
+
+
+def test_an_offered_acquaintance_is_no_newcomer() -> None:
+    population = Population([BAKER, MILLER])
+    known = Relative(relation(BAKER, MILLER), MILLER, is_offered=True)
+    result = absorb(population, [[known, relative(MILLER, BAKER)]])
+    assert result.newcomers == (False,)
+    assert len(result.relations) == 2

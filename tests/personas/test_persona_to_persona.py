@@ -108,3 +108,25 @@ async def test_too_few_relations_are_a_mismatch() -> None:
 async def test_no_relations_cannot_be_asked_for() -> None:
     with pytest.raises(SetupError, match="must be 1 or more, but 0 was given"):
         await ask(ties(), count=0)
+
+
+async def test_only_kinds_that_are_asked_for_may_be_given() -> None:
+    kinds = (RelationKind.CARE, RelationKind.WORK)
+    model = ScriptedModel([ties(tie("A boy.")), ties(tie("A boy.", kind="rivalry"))])
+    answers = [await persona_to_persona(model, NURSE, count=1, kinds=kinds, occasion=OCCASION) for _ in range(2)]
+    assert [answer.outcome for answer in answers] == [Outcome.OK, Outcome.SCHEMA_MISMATCH]
+    assert "rivalry is not asked for; give one of care, work" in answers[1].reason
+    assert model.schemas[0].json_schema["$defs"]["RelationKind"]["enum"] == ["care", "work"]
+    assert "Only relations of these kinds are wanted: care, work." in model.said
+
+
+@pytest.mark.parametrize("low", [True, False])
+async def test_people_of_whom_little_is_written_come_to_mind_unless_unwanted(*, low: bool) -> None:
+    model = ScriptedModel([ties(tie("A boy."))])
+    await persona_to_persona(model, NURSE, count=1, low_visibility=low, occasion=OCCASION)
+    assert ("few traces in\n  writing" in model.said) is low
+
+
+async def test_an_answer_that_was_offered_is_marked_so() -> None:
+    answer = await ask(ties(tie("A porter.", who="k1"), tie("A boy.", who="new")), known=[PORTER])
+    assert [relative.is_offered for relative in answer.value] == [True, False]

@@ -104,7 +104,7 @@ async def test_a_wrong_answer_says_what_is_wrong_with_it(given: object, complain
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"granularity": "huge"}, "'huge' is unknown .* broad, specific, detailed"),
+        ({"granularity": "huge"}, "'huge' is unknown .* broad, general, specific"),
         ({"verb": " "}, "verb of Text-to-Persona is ' '"),
         ({"count": 0}, "must be 1 or more, but 0 was given"),
     ],
@@ -112,3 +112,34 @@ async def test_a_wrong_answer_says_what_is_wrong_with_it(given: object, complain
 async def test_what_cannot_be_asked_is_refused(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SetupError, match=sentence):
         await text_to_persona(ScriptedModel([]), NOTICE, **options, occasion=OCCASION)
+
+
+PARTS = {
+    "role": "A lift mechanic.", "age": "in her fifties", "circumstances": "on call at night",
+    "knowledge": "old relays", "concern": "the stairs of the tenants",
+}  # fmt: skip
+
+
+async def test_a_structured_description_has_its_parts_by_name() -> None:
+    model = ScriptedModel([{"personas": [PARTS]}])
+    answer = await text_to_persona(model, NOTICE, form="structured", occasion=OCCASION)
+    assert answer.value is not None
+    assert answer.value[0].text == (
+        "role: A lift mechanic; age: in her fifties; circumstances: on call at night; knowledge: old relays; "
+        "concern: the stairs of the tenants"
+    )
+    assert "given in parts" in model.said
+    assert list(model.schemas[0].json_schema["$defs"]["_Sheet"]["properties"]) == list(PARTS)
+
+
+async def test_a_missing_part_is_a_schema_mismatch() -> None:
+    answer = await text_to_persona(
+        ScriptedModel([{"personas": [PARTS | {"age": " "}]}]), NOTICE, form="structured", occasion=OCCASION
+    )
+    assert (answer.outcome, answer.value) == (Outcome.SCHEMA_MISMATCH, None)
+
+
+async def test_any_stands_for_all_the_verbs() -> None:
+    model = ScriptedModel([people("A tenant.")])
+    await text_to_persona(model, NOTICE, verb="any", occasion=OCCASION)
+    assert "Who is likely to read, write, like or dislike this passage?" in model.said

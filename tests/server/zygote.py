@@ -16,6 +16,7 @@ from populace.agents.limits import Limits
 from populace.agents.models import open_model
 from populace.scenarios.village import Village
 from populace.sim import engine
+from populace.sim.growing.scenario import Growing
 from populace.sim.growth import Growth
 from populace.sim.society import Society
 
@@ -25,18 +26,19 @@ def live(job: dict[str, Any]) -> None:
     out = Path(job["out"])
     # Only where requests go by batch does it matter how often a server is looked at.
     engine.open_desk = partial(open_desk, quiet=0.05, interval=Interval(0.01, 0.02))  # type: ignore[attr-defined]
+    grows = "growth" in job
     if job["resume"]:
-        society = Society.resume(out, Village)
+        society = Society.resume(out, Growing if grows else Village)
     else:
         society = Society(
-            Village(),
-            growth=Growth(agents=job["agents"], hops=2),
+            Growing() if grows else Village(),
+            growth=Growth(**job["growth"]) if grows else Growth(agents=job["agents"], hops=2),
             model=job["model"],
             base_url=job.get("base_url"),
             limits=Limits(max_in_flight=job["max_in_flight"]),
             batch=job.get("batch", False),
             out=out,
-            steps=job["steps"],
+            steps=job.get("steps", 8),
         )
     out.with_suffix(".hash").write_text(society.run().event_hash)
 

@@ -15,6 +15,7 @@ from populace.agents.limits import Limits
 from populace.agents.mind import Mind, build_mind
 from populace.agents.prices import Prices
 from populace.personas.errors import SetupError
+from populace.personas.hub import read_hub
 from populace.scenarios.village import Village
 from populace.sim.estimate import Estimate, estimate
 from populace.sim.estimating.scale import Scale
@@ -201,7 +202,7 @@ def test_what_cannot_be_estimated_is_refused(options: dict[str, Any], words: str
 
 def test_of_a_hub_circles_are_taken_whole(live: Live) -> None:
     growth = Growth.given(hub=live("hub", agents=60).path)
-    scale = Scale(growth, growth.source(), 0)
+    scale = Scale(growth, read_hub(growth.hub), 0)  # type: ignore[arg-type]
     small = scale.smaller(20)
     degrees = [len(s.source.relations) / len(s.source.personas) for s in (scale, small)]  # type: ignore[union-attr]
     assert small.people == 20

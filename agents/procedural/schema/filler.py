@@ -87,6 +87,8 @@ class Filler:
         return self.depth > SHALLOW
 
     def _filled(self, schema: dict[str, Any], wish: Any, name: str, path: str) -> Any:
+        if wish is None and _may_be_null(schema):
+            return None
         if "anyOf" in schema:
             return self._any_of(schema, wish, name, path)
         if "const" in schema:
@@ -168,6 +170,11 @@ class Filler:
             case "object":
                 return fill_object(self, schema, wish if isinstance(wish, Mapping) else {}, path)
         raise UnsatisfiableSchemaError(path, f"{kind!r} is no type of JSON Schema")
+
+
+def _may_be_null(schema: Mapping[str, Any]) -> bool:
+    # A wish for nothing is heard where nothing is one of the plain options; the whole is checked at its end.
+    return any(isinstance(part, Mapping) and part.get("type") == "null" for part in (schema, *schema.get("anyOf", ())))
 
 
 def _is_allowed(value: object, schema: Mapping[str, Any]) -> bool:

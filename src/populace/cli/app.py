@@ -8,7 +8,7 @@ import click
 
 from populace import __version__
 
-from . import catalog, doctor, estimate, fork, query, replay, report, run
+from . import catalog, doctor, estimate, fork, grow, hub, query, replay, report, run
 from .guard import guarded
 
 __all__ = ["cli", "main"]
@@ -23,12 +23,14 @@ def cli() -> None:
 for command in (
     run.run,
     run.resume,
+    grow.grow,
     estimate.estimate,
     doctor.doctor,
     fork.fork,
     replay.replay,
     query.sql,
     report.report,
+    hub.hub,
     catalog.scenarios,
     query.schema,
     catalog.prompts,

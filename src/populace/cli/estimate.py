@@ -1,12 +1,15 @@
 """`populace estimate`: what a run will ask of its model and cost, before it begins."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .options import growth_of, limits_of, prices_of, run_options, settings_of
 
-__all__ = ["estimate"]
+if TYPE_CHECKING:
+    from populace.sim.estimate import Estimate
+
+__all__ = ["estimate", "show_estimate"]
 
 
 @click.command()
@@ -20,10 +23,8 @@ __all__ = ["estimate"]
 )
 def estimate(scenario: str, sample: int | None, **options: Any) -> None:
     """What `populace run` would take with the same options: calls, tokens and money by purpose, as ranges."""
-    from populace.analysis.table import render_table
     from populace.scenarios.catalog import find_scenario
     from populace.sim.estimate import estimate as estimated
-    from populace.sim.estimating.wording import sentences, table
 
     from .panel import Panel
 
@@ -42,6 +43,14 @@ def estimate(scenario: str, sample: int | None, **options: Any) -> None:
         sample=sample or 0,
         progress=Panel(),
     )
+    show_estimate(result)
+
+
+def show_estimate(result: "Estimate") -> None:
+    """Print an estimate, and what it rests on."""
+    from populace.analysis.table import render_table
+    from populace.sim.estimating.wording import sentences, table
+
     click.echo(render_table(table(result), width=110), nl=False)
     for sentence in sentences(result):
         click.echo(sentence)

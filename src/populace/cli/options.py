@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from populace.sim.growth import Growth
 
 __all__ = [
+    "LIMITS",
+    "bound_options",
     "changed_limits",
     "embedding_options",
     "embeddings_of",
@@ -26,7 +28,8 @@ __all__ = [
 
 type Command = Callable[..., Any]
 
-_LIMITS = ("max_in_flight", "rpm", "tpm", "max_calls", "max_tokens", "max_cost", "max_error_rate", "timeout")
+#: Options that bound a run, by the names that its limits have.
+LIMITS = ("max_in_flight", "rpm", "tpm", "max_calls", "max_tokens", "max_cost", "max_error_rate", "timeout")
 
 _SOCIETY = (
     click.option(
@@ -94,6 +97,11 @@ _BOUNDS = (
 )
 
 
+def bound_options(command: Command) -> Command:
+    """The command with the options that bound calls and costs."""
+    return _with(command, _BOUNDS)
+
+
 def limit_options(command: Command) -> Command:
     """The command with the options that bound calls and costs, and say where the model is."""
     return _with(command, _PLACES + _BOUNDS)
@@ -147,7 +155,7 @@ def limits_of(options: Mapping[str, Any]) -> "Limits":
 
 def changed_limits(options: Mapping[str, Any]) -> dict[str, Any]:
     """Those bounds that were given."""
-    return {name: options[name] for name in _LIMITS if options[name] is not None}
+    return {name: options[name] for name in LIMITS if options[name] is not None}
 
 
 def prices_of(options: Mapping[str, Any]) -> "Prices | None":

@@ -8,6 +8,10 @@ import click
 
 __all__ = ["schema", "sql"]
 
+#: The stand-in gives its name to whatever it writes.
+_BY_STAND_IN = "SELECT 1 FROM personas WHERE model = 'procedural' LIMIT 1"
+_HAS_RUN = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'runs'"
+
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
@@ -15,21 +19,23 @@ __all__ = ["schema", "sql"]
 @click.option("--csv", "form", flag_value="csv", help="Comma-separated values.")
 @click.option("--json", "form", flag_value="json", help="A JSON array of objects.")
 def sql(file: Path, statement: str, form: str | None) -> None:
-    """Ask a run file in SQL, read-only; works on a run that is still going."""
+    """Ask a run file or a hub in SQL, read-only; works on a run that is still going."""
     from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.table import render_csv, render_json, render_table
-    from populace.sim.runfile.reader import open_run
+    from populace.sim.runfile.reader import open_hub_or_run
 
-    with open_run(file) as run:
+    with open_hub_or_run(file) as run:
         result = run.query(statement)
-        ((is_language_model,),) = run.query("SELECT is_language_model FROM runs").rows
+        made = run.query(_BY_STAND_IN).rows or (
+            run.query(_HAS_RUN).rows and run.query("SELECT 1 FROM runs WHERE NOT is_language_model").rows
+        )
     if form == "csv":
         click.echo(render_csv(result, for_terminal=sys.stdout.isatty()), nl=False)
     elif form == "json":
         click.echo(render_json(result), nl=False)
     else:
         click.echo(render_table(result, width=_width()), nl=False)
-    if not is_language_model:
+    if made:
         # On standard error, so that it goes wherever the text goes and into no file that is read by machines.
         click.echo(PROCEDURAL_NOTICE, err=True)
 

@@ -60,12 +60,14 @@ def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, *
     from populace.sim.society import Society
 
     from .panel import Panel
-    from .show import show_run
 
     with open_run(file) as stored:
         ((name, made_by, status, lived),) = stored.query(_STANDING).rows
     if status == "finished" and steps in (None, lived):
-        show_run(file)
+        _show(file, name)
+        if _is_growth(name):
+            click.echo("There was nothing to do: growth is finished.")
+            return
         click.echo(
             f"\nThere was nothing to do: the run is finished. For more steps: "
             f"`populace resume {quote(str(file))} --steps {lived + 1}`."
@@ -91,7 +93,10 @@ def scenario_of(file: Path, name: str, script: Path | None) -> "type[Scenario]":
     """The scenario that made a run file, by its name or from its script. Raises `SetupError` when it is not there."""
     from populace.personas.errors import SetupError
     from populace.scenarios.catalog import find_scenario, load_scenario
+    from populace.sim.growing.scenario import Growing
 
+    if script is None and name == Growing.name:
+        return Growing
     if script is None:
         return find_scenario(name)[0]
     if not script.is_file():
@@ -117,8 +122,6 @@ def live(society: "Society") -> None:
     """Run a society and show what came of it; when it stops before its end, say how to go on."""
     from populace.personas.errors import EndpointError, PausedError
 
-    from .show import show_run
-
     try:
         finished = society.run()
     except KeyboardInterrupt:
@@ -127,7 +130,20 @@ def live(society: "Society") -> None:
         raise PausedError(f"Paused. {error} {_way_on(society.path)}") from error
     except EndpointError as error:
         raise EndpointError(f"{error} {_way_on(society.path)[:-1]}, or begin anew with another --out.") from error
-    show_run(finished.path)
+    _show(finished.path, society.scenario.name)
+
+
+def _is_growth(name: str) -> bool:
+    from populace.sim.growing.scenario import Growing
+
+    return name == Growing.name
+
+
+def _show(path: Path, scenario: str) -> None:
+    from .grow import show_growth
+    from .show import show_run
+
+    (show_growth if _is_growth(scenario) else show_run)(path)
 
 
 def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> None:

@@ -46,7 +46,11 @@ def test_migrating_twice_changes_nothing() -> None:
     with duckdb.connect() as con:
         migrate(con)
         migrate(con)
-        assert con.execute("SELECT version, name FROM migrations").fetchall() == [(1, "initial"), (2, "gateway")]
+        assert con.execute("SELECT version, name FROM migrations").fetchall() == [
+            (1, "initial"),
+            (2, "gateway"),
+            (3, "growth"),
+        ]
 
 
 def test_a_file_of_an_earlier_version_is_brought_up_to_date_when_it_is_read(path: Path) -> None:
@@ -84,12 +88,13 @@ def test_an_unfinished_migration_leaves_nothing(path: Path, run_row: RunRow, mon
 
     RunLog.create(path, run_row).close()
     monkeypatch.setattr(
-        "populace.sim.runfile.migrations._MIGRATIONS", [("initial", broken), ("gateway", broken), ("colour", broken)]
+        "populace.sim.runfile.migrations._MIGRATIONS",
+        [("initial", broken), ("gateway", broken), ("growth", broken), ("colour", broken)],
     )
     with pytest.raises(RuntimeError):
         RunLog.open(path)
     with open_run(path) as run:
-        assert run.query("SELECT max(version) FROM migrations").rows == [(2,)]
+        assert run.query("SELECT max(version) FROM migrations").rows == [(3,)]
         assert "colour" not in run.query("FROM runs").columns
 
 

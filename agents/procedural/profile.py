@@ -1,0 +1,194 @@
+"""Profiles, biographies and raised personas by the stand-in: what it finds in a description's words, and says it found.
+
+It reads signs from lists and knows nothing of people: what it assumes is drawn by chance from the description's hash.
+"""
+
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from .audience import tongue_of
+from .english import capital
+from .frames import Frame
+from .lexicon import data, entries, pool
+from .portrait import Portrait, portrait_of, stable_number
+from .situation import Situation
+
+__all__ = ["biography_of", "profile_of", "raised_of"]
+
+type Attribute = dict[str, Any]
+
+_UNITS = (
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_PLURALS = "teens twenties thirties forties fifties sixties seventies eighties nineties"
+_NUMBER = r"(?P<number>\d{1,3}|[a-z]+(?:-(?:one|two|three|four|five|six|seven|eight|nine))?)"
+#: Signs of an age, whether they state it, and by how many years it differs from the number that they hold.
+_AGES = (
+    (re.compile(rf"\b{_NUMBER}[- ]years?[- ]old\b", re.IGNORECASE), "stated", 0),
+    (re.compile(rf"\b(?:aged|just turned|turned|past|over|barely) {_NUMBER}\b", re.IGNORECASE), "stated", 0),
+    (re.compile(rf"\b(?:not yet|close to|nearly|almost|under) {_NUMBER}\b", re.IGNORECASE), "implied", -1),
+)
+_DECADE = re.compile(rf"\bin (?:her|his|their) (?:early |mid-?|late )?({_PLURALS.replace(' ', '|')})\b", re.IGNORECASE)
+_PLACE = re.compile(
+    r"\bin ((?:an?|the) (?:[\w'-]+ ){0,4}?(?:town|city|village|quarter|valley|suburb|port|island|district|capital)\b"
+    r"(?: of [A-Z][\w'-]+)?)"
+)
+_EVENT = re.compile(
+    r"\bhas ((?:left|lost|come back|moved|outlived|buried|raised|survived)\b.{3,80}?)(?= and |[.,;:]|$)"
+)
+_TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
+_UNKNOWN: Attribute = {"words": "", "evidence": "unknown", "value": None}
+_SHORTEST = 1_200
+
+
+def profile_of(text: str) -> Mapping[str, Attribute]:
+    """What the description says of each attribute, with its words; some assumed, the rest unknown."""
+    portrait, rng = portrait_of(text), random.Random(stable_number("profile", text))  # noqa: S311 - not secrecy
+    topics = [words for topic in portrait.topics if (words := _within(topic, text))]
+    found = {
+        "age_band": _age(text),
+        "occupation": _quoted("stated", _within(portrait.noun, text)),
+        **_work(portrait, text),
+        "household": _household(text),
+        "region": _quoted("stated", next(_groups(_PLACE, text), None)),
+        "interests": _listed("implied", topics),
+        "family_background": _UNKNOWN,
+        "life_events": _listed("stated", list(_groups(_EVENT, text))),
+    }
+    return found | _assumptions(text, rng)
+
+
+def biography_of(situation: Situation, rng: random.Random) -> Mapping[str, Any]:
+    """A biography out of frames, with the people it speaks of."""
+    portrait = portrait_of(situation.persona)
+    role, known = portrait.role, list(situation.known)[:3]
+    people = _listing([_tie_of(told) for _, told in known]) or "the neighbours"
+    values = {
+        "text": situation.persona.rstrip(".") + ".",
+        "thing": rng.choice(role.things),
+        "at": rng.choice(role.places),
+        "worry": rng.choice(role.worries),
+        "knows": rng.choice(role.knows),
+        "people": people,
+    }
+    parts = [pool("profiles", "biography", part).word(rng) for part in data("profiles")["biography"]]
+    paragraphs = [Frame(part).fill(values.get) or "" for part in parts]
+    while len("\n\n".join(paragraphs).encode()) < _SHORTEST:
+        paragraphs.insert(-1, Frame(pool("profiles", "biography", "turn").word(rng)).fill(values.get) or "")
+    return {"text": "\n\n".join(paragraphs), "mentions": [key for key, _ in known], "age": None}
+
+
+def raised_of(situation: Situation, rng: random.Random) -> Mapping[str, Any]:
+    """The person's description with a clause more, which says that they are among the best."""
+    skill = situation.skill
+    deed = Frame(pool("profiles", "raised", "deed").word(rng)).fill({"skill": skill}.get) or ""
+    years = Frame(pool("profiles", "raised", "years").word(rng)).fill({"years": str(rng.randint(9, 31))}.get) or ""
+    after = f"It is somebody {deed}, {years}."
+    return {
+        "general_domain": capital(skill)[:80],
+        "specific_domain": capital(skill)[:80],
+        "persona": f"{situation.persona.rstrip('.')}. {after}",
+        "changes": [{"before": "", "after": after, "why": f"The standing in {skill} shows in what others owe to it."}],
+    }
+
+
+def _age(text: str) -> Attribute:
+    for pattern, evidence, shift in _AGES:
+        for found in pattern.finditer(text):
+            number = _number(found["number"].lower())
+            if number is not None:
+                return {"words": found[0], "evidence": evidence, "value": _band(max(0, number + shift))}
+    if decade := _DECADE.search(text):
+        tens = 1 + _PLURALS.split().index(decade[1].lower())
+        return {"words": decade[0], "evidence": "stated", "value": _band(10 * tens)}
+    for sign, band in data("profiles")["decades"].items():
+        if words := _within(sign, text):
+            return {"words": words, "evidence": "implied", "value": band}
+    return _UNKNOWN
+
+
+def _work(portrait: Portrait, text: str) -> dict[str, Attribute]:
+    words = _within(portrait.noun, text)
+    group = data("profiles")["groups"].get(portrait.role.domain) if words else None
+    if group is None:
+        return {"occupation_group": _UNKNOWN, "education": _UNKNOWN}
+    return {
+        "occupation_group": {"words": words, "evidence": "implied", "value": group},
+        "education": _assumed(data("profiles")["levels"][str(group)]),
+    }
+
+
+def _household(text: str) -> Attribute:
+    for sign, told in data("profiles")["households"].items():
+        if words := _within(sign, text):
+            evidence, value = told.split(" | ")
+            return {"words": words, "evidence": evidence, "value": value}
+    return _UNKNOWN
+
+
+def _assumptions(text: str, rng: random.Random) -> dict[str, Attribute]:
+    tag = data("profiles")["tags"].get(tongue_of(text))
+    traits = {trait: _assumed(min(5, max(1, round(rng.gauss(3, 1))))) for trait in _TRAITS}
+    return {
+        "languages": _assumed([tag]) if tag else _UNKNOWN,
+        "values": _assumed(rng.sample(entries("profiles", "assumed", "values"), 2)),
+        **traits,
+        "favourite_colour": _assumed(rng.choice(entries("profiles", "assumed", "colours"))),
+        "favourite_number": _assumed(rng.randint(1, 99)),
+    }
+
+
+def _assumed(value: Any) -> Attribute:
+    return {"words": "", "evidence": "assumed", "value": value}
+
+
+def _quoted(evidence: str, words: str | None) -> Attribute:
+    return {"words": words, "evidence": evidence, "value": words[:80]} if words else _UNKNOWN
+
+
+def _listed(evidence: str, values: Sequence[str]) -> Attribute:
+    return {"words": values[0], "evidence": evidence, "value": list(values)} if values else _UNKNOWN
+
+
+def _within(words: str, text: str) -> str | None:
+    """The words as they stand in the text, as whole words; None when they do not."""
+    found = re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text, re.IGNORECASE) if words else None
+    return found[0] if found else None
+
+
+def _groups(pattern: re.Pattern[str], text: str) -> Iterator[str]:
+    return (found[1] for found in pattern.finditer(text))
+
+
+def _band(age: int) -> str:
+    return "90+" if age >= 90 else f"{age // 10 * 10}-{age // 10 * 10 + 9}"
+
+
+@cache
+def _numbers() -> Mapping[str, int]:
+    named = {word: number for number, word in enumerate(_UNITS.split(), start=1)}
+    for place, ten in enumerate(_TENS.split(), start=2):
+        named[ten] = 10 * place
+        named |= {f"{ten}-{unit}": 10 * place + number for number, unit in enumerate(_UNITS.split()[:9], start=1)}
+    return named
+
+
+def _number(word: str) -> int | None:
+    number = int(word) if word.isdigit() else _numbers().get(word)
+    return number if number is not None and number <= 120 else None
+
+
+def _tie_of(told: str) -> str:
+    tie = told.partition(": ")[0]
+    mine = tie.removeprefix("this person is their ")
+    return f"somebody whose {mine} this is" if mine != tie else f"the {tie.removeprefix("this person's ")}"
+
+
+def _listing(names: Iterable[str]) -> str:
+    *most, last = [*names] or [""]
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,148 @@
+"""A hub's graph in tables: each figure beside those of random graphs, and whoever is around one person."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..personas.hub.graph.ties import KINDS
+from .report.wording import clip, short_label
+
+if TYPE_CHECKING:
+    # Telling of one person's surroundings should not wait for the libraries of the figures.
+    from ..personas.hub.graph import Excerpt, Found, GraphFigures, Neighbourhood, Shape
+    from ..personas.hub.graph.estimate import Estimate
+
+__all__ = ["Section", "tell_excerpt", "tell_figures", "tell_found", "tell_neighbourhood"]
+
+_TEXT = 60
+_ID = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table under a heading, for `render_table`."""
+
+    title: str
+    columns: Sequence[str]
+    types: Sequence[str]
+    rows: Sequence[tuple[object, ...]]
+
+
+def tell_figures(figures: "GraphFigures") -> Iterator[Section]:
+    """The figures of a whole graph, section by section."""
+    yield _section("Who is there", ("", "number"), _counts(figures), numbers=1)
+    beside = ("", "this hub", "random, G(n, m)", "preferential attachment")
+    yield _section("The hub beside random graphs of its size", beside, _beside(figures), numbers=3)
+    yield _section("How ties are directed, and like tied to like", ("", "value"), _mixing(figures), numbers=1)
+    degrees = ("", "mean", "median", "90 %", "99 %", "most")
+    yield _section("Neighbours of a person", degrees, _degrees(figures), numbers=5)
+    spread = [(f"{s.least}" if s.least == s.most else f"{s.least}-{s.most}", s.people) for s in figures.histogram]
+    yield _section("People by number of neighbours", ("neighbours", "people"), spread, numbers=1)
+    best = [(c.id[:_ID], c.neighbours, c.outgoing, c.incoming, c.hop, clip(c.text, _TEXT)) for c in figures.central]
+    yield _section("The best connected", ("", "neighbours", "out", "in", "hop", "who"), best, numbers=4)
+    groups = [(n, g.people, g.ties, g.id[:_ID], clip(g.text, _TEXT)) for n, g in enumerate(figures.communities, 1)]
+    if groups:
+        headings = ("", "people", "ties within", "best connected", "who")
+        yield _section("The largest communities", headings, groups, numbers=2)
+    yield _kinds(figures)
+
+
+def tell_neighbourhood(near: "Neighbourhood") -> Iterator[Section]:
+    """Who is around one person: how many at each distance, who, and how they are related."""
+    rings = [(distance, people) for distance, people in enumerate(near.rings)]
+    yield _section(f"Around {short_label(near.centre.text)}", ("ties away", "people"), rings, numbers=1)
+    yield from tell_excerpt(near.excerpt)
+
+
+def tell_excerpt(excerpt: "Excerpt", most: int = 20) -> Iterator[Section]:
+    """The first people of an excerpt and the first relations between them."""
+    people = [(p.id[:_ID], p.distance, p.hop, clip(p.text, _TEXT)) for p in excerpt.people[:most]]
+    shown = f"People ({len(people):,} of {excerpt.people_in_all:,})"
+    yield _section(shown, ("", "ties away", "hop", "who"), people, numbers=2)
+    names = {person.id: short_label(person.text) for person in excerpt.people}
+    links = [(names[k.source], k.label, names[k.target], k.kind) for k in excerpt.links[:most]]
+    shown = f"Relations between those of them who are nearest ({len(links):,} of {excerpt.links_in_all:,})"
+    yield _section(shown, ("of", "the", "is", "kind"), links, numbers=0)
+
+
+def tell_found(found: "Found") -> Section:
+    """The people who match what was looked for."""
+    rows = [(p.id, p.hop, clip(p.text, _TEXT)) for p in found.people]
+    return _section(f"People who match ({len(rows):,} of {found.total:,})", ("id", "hop", "who"), rows, numbers=1)
+
+
+def _section(title: str, columns: Sequence[str], rows: Iterable[tuple[object, ...]], *, numbers: int) -> Section:
+    types = ["VARCHAR"] + ["DOUBLE"] * numbers + ["VARCHAR"] * (len(columns) - 1 - numbers)
+    return Section(title, columns, types, list(rows))
+
+
+def _counts(figures: "GraphFigures") -> Iterator[tuple[str, str]]:
+    yield "people", f"{figures.people:,}"
+    yield "near-duplicates folded into them", f"{figures.folded:,}"
+    yield "relations", f"{figures.relations:,}"
+    yield "relations that folding made loops", f"{figures.loops:,}"
+    yield "relations that say again what another said", f"{figures.repeated:,}"
+    yield "relations with somebody who is not in the hub", f"{figures.unplaced:,}"
+    yield "strong components", f"{figures.directed.strong.count:,}"
+    yield "largest strong component", f"{max(figures.directed.strong.sizes, default=0):,}"
+    yield "weak components of more than one person", f"{figures.weak.count - figures.weak.single:,}"
+    yield "largest weak components", ", ".join(f"{size:,}" for size in figures.weak.sizes[:5])
+
+
+def _beside(figures: "GraphFigures") -> Iterator[tuple[str, ...]]:
+    columns = [list(_shape(shape)) for shape in (figures.shape, figures.random, figures.preferential)]
+    for (name, first), (_, second), (_, third) in zip(*columns, strict=True):
+        yield name, first, second, third
+    yield "sigma (small world when well above 1)", _figure(figures.sigma), "", ""
+
+
+def _shape(shape: "Shape") -> Iterator[tuple[str, str]]:
+    yield "pairs that are tied", f"{shape.ties:,}"
+    yield "neighbours, mean", _figure(shape.mean_degree)
+    yield "neighbours, most", f"{shape.most_degree:,}"
+    yield "people without a tie", f"{shape.isolated:,}"
+    yield "connected parts", f"{shape.parts:,}"
+    yield "people in the largest part", f"{shape.largest:,}"
+    yield "clustering, mean", _estimate(shape.clustering.average)
+    yield "transitivity", _estimate(shape.clustering.transitivity)
+    yield "mean path in the largest part", _estimate(shape.paths.mean)
+    yield "longest path met", _figure(shape.paths.longest)
+    yield "assortativity by neighbours", _figure(shape.assortativity)
+    sought = shape.communities is not None
+    yield "communities", f"{shape.communities:,}" if sought else "not looked for"
+    yield "modularity", _figure(shape.modularity) if sought else "not looked for"
+
+
+def _mixing(figures: "GraphFigures") -> Iterator[tuple[str, str]]:
+    yield "pairs related in this direction", f"{figures.directed.ties:,}"
+    yield "reciprocity", _figure(figures.directed.reciprocity)
+    yield "reciprocity if as many ran at random", _figure(figures.directed.reciprocity_at_random)
+    yield "assortativity by hop", _figure(figures.by_hop)
+    yield "assortativity by language", _figure(figures.by_language)
+    yield "assortativity of the kinds of one person's relations", _figure(figures.by_kind)
+
+
+def _degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, int, int, int]]:
+    named = {
+        "either way": figures.neighbours,
+        "outgoing": figures.directed.outgoing,
+        "incoming": figures.directed.incoming,
+    }
+    for name, d in named.items():
+        yield name, round(d.mean, 3), d.median, d.p90, d.p99, d.most
+
+
+def _kinds(figures: "GraphFigures") -> Section:
+    kinds = [kind for kind in KINDS if any(kind in row.kinds for row in figures.kinds_by_hop)]
+    rows = [(str(row.hop), row.relations, *(row.kinds.get(kind, 0) for kind in kinds)) for row in figures.kinds_by_hop]
+    return _section("Kinds of relations by hop", ("hop", "all", *kinds), rows, numbers=1 + len(kinds))
+
+
+def _figure(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.4g}"
+
+
+def _estimate(estimate: "Estimate") -> str:
+    if estimate.error is None:
+        return _figure(estimate.value)
+    return f"{_figure(estimate.value)} \u00b1 {estimate.error:.2g}"

@@ -1,0 +1,174 @@
+"""Judging texts in their order of arrival, one at a time or by the hundred thousand, to the same verdicts."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .comparison import Sets
+from .decision import Decision, decide
+from .newcomers import Gathering, Newcomers
+from .originals import Originals
+from .pairs import Compared, count_pairs, near_across, near_within
+from .parts import Parts
+from .prefix import Prefixes
+from .threshold import Threshold
+from .wordset import WordSet
+from .wordsets import word_sets
+
+if TYPE_CHECKING:
+    from .scheme import Scheme
+
+__all__ = ["Judge"]
+
+type Numbers = NDArray[np.uint64]
+type Counts = NDArray[np.int64]
+type Flags = NDArray[np.bool_]
+type Blocks = Iterable[tuple[list[str], NDArray[np.bool_]]]
+
+#: Below, parts get so small that many sets share one, and rare words tell sets apart better.
+_PARTS_FROM = (4, 5)
+#: Pairs with a key in common beyond which newcomers are judged in smaller groups, down to the least: among those that
+#: nearly repeat one text, pairs are many, and all but the first are settled by the groups before.
+_MOST_PAIRS, _LEAST_GROUP = 1 << 23, 1 << 10
+#: Words after which frequencies are taken, and how much there must be more to take them again.
+_SAMPLE, _AGAIN = 1 << 22, 4
+
+
+class Judge:
+    """Tells of sets of words which earlier original each repeats; originals are numbered from 0.
+
+    First come is kept: a newcomer is compared with the originals before it alone, and becomes one when it
+    repeats none. Otherwise it repeats the most similar, the earliest of equals.
+    """
+
+    def __init__(self, threshold: Threshold, scratch: Path | None = None) -> None:
+        self.threshold = threshold
+        self.originals = Originals(scratch)
+        high = threshold.least * _PARTS_FROM[1] >= threshold.whole * _PARTS_FROM[0]
+        self._parts = Parts(threshold) if high else None
+        self._scheme: Scheme = self._parts or Prefixes(threshold, np.empty(0, dtype=np.uint64))
+        self._ordered = 0
+
+    def find(self, one: WordSet) -> tuple[int, float] | None:
+        """The number of the original that a single set repeats, and the similarity; nothing is added."""
+        return self._best(one, self._scheme.keys_of(one))
+
+    def add(self, one: WordSet, *, fixed: bool = False) -> tuple[int, float] | None:
+        """What `find` gives; when that is None, or it is `fixed`, the set is an original from now on."""
+        keys = self._scheme.keys_of(one)
+        match = None if fixed else self._best(one, keys)
+        if match is None:
+            self.originals.add(one, keys)
+            self._reorder()
+        return match
+
+    def judge(self, blocks: Blocks) -> Iterator[Decision]:
+        """The decisions on texts, some hundred thousand at a time; those marked in a block are originals anyway."""
+        for gathered in self._gathered(blocks):
+            yield from self._judged(gathered)
+
+    def hold(self, blocks: Blocks) -> None:
+        """Make all texts originals without comparing them."""
+        for gathered in self._gathered(blocks):
+            newcomers = gathered.newcomers()
+            everybody = np.ones(len(newcomers), dtype=np.bool_)
+            self.originals.hold(newcomers.sets, newcomers.keys_of(everybody))
+
+    def _gathered(self, blocks: Blocks) -> Iterator[Gathering]:
+        """The texts in groups that fit into memory, with their keys."""
+        gathered = Gathering()
+        for texts, fixed in blocks:
+            gathered.add(word_sets(texts), fixed, self._parts)
+            if gathered.is_full:
+                yield self._published(gathered)
+                gathered = Gathering()
+        yield self._published(gathered)
+
+    def _published(self, gathered: Gathering) -> Gathering:
+        if self._parts is None:
+            self._reorder(gathered.words)
+            gathered.publish(self._scheme)
+        return gathered
+
+    def _judged(self, gathered: Gathering) -> Iterator[Decision]:
+        newcomers = gathered.newcomers()
+        first, group = 0, len(newcomers)
+        while first < len(newcomers):
+            part = newcomers.part(first, first + group)
+            if group > _LEAST_GROUP and _is_crowded(part):
+                group = max(group // 4, _LEAST_GROUP)
+                continue
+            yield self._decided(part)
+            first += group
+
+    def _decided(self, newcomers: Newcomers) -> Decision:
+        """Judge a group, and hold its originals."""
+        held, sets, alike = len(self.originals), newcomers.sets, newcomers.first_alike()
+        own = alike == np.arange(len(alike))
+        keys = newcomers.keys_of(own)
+        across = self.originals.near(keys, sets, self.threshold)
+        within = self._within(newcomers, own, across)
+        decision = decide(held, alike, newcomers.fixed, across, within)
+        kept = decision.of < 0
+        self.originals.extend(sets, keys, kept)
+        number = np.cumsum(kept) - 1 + held
+        newer = decision.of >= held
+        decision.of[newer] = number[decision.of[newer] - held]
+        return decision
+
+    def _within(self, newcomers: Newcomers, own: Flags, across: Compared) -> Compared:
+        """The near pairs of newcomers of which one may be an original: most repeat one that is held already."""
+        settled = np.zeros(len(newcomers), dtype=np.bool_)
+        settled[across.right] = True
+        settled &= ~newcomers.fixed
+        sets, keys = newcomers.sets, newcomers.keys_of(own & ~settled)
+        open_pairs = near_within(keys, sets, self.threshold)
+        if not settled.any():
+            return open_pairs
+        mixed = near_across([keys], sets, newcomers.keys_of(own & settled), sets, self.threshold)
+        return Compared(
+            np.concatenate([open_pairs.left, np.minimum(mixed.left, mixed.right)]),
+            np.concatenate([open_pairs.right, np.maximum(mixed.left, mixed.right)]),
+            np.concatenate([open_pairs.similarity, mixed.similarity]),
+        )
+
+    def _best(self, one: WordSet, keys: list[int]) -> tuple[int, float] | None:
+        """The most similar original, the earliest of equals."""
+        numbers = self.originals.candidates(keys)
+        if not len(numbers):
+            return None
+        held, size, mine = self.originals.sets, len(one), set(one.hashes)
+        best, best_shared, best_union = None, self.threshold.least, self.threshold.whole
+        for number in self._sifted(one, held, numbers):
+            start, others = held.starts[number], int(held.sizes[number])
+            shared = len(mine.intersection(held.words[start : start + others].tolist()))
+            # Two texts without words are equal.
+            union = size + others - shared or 1
+            better = (shared if size or others else 1) * best_union - best_shared * union
+            if better > 0 or (better == 0 and best is None):
+                best, best_shared, best_union = number, shared if size or others else 1, union
+        return None if best is None else (best, best_shared / best_union)
+
+    def _sifted(self, one: WordSet, held: Sets, numbers: Counts) -> list[int]:
+        """Those that may be near, by the bits in which they differ."""
+        bits = np.bitwise_count(held.parities[numbers] ^ np.uint64(one.parity))
+        near = numbers[bits <= self.threshold.apart(held.sizes[numbers] + np.int64(len(one)))]
+        return sorted(set(near.tolist()))
+
+    def _reorder(self, more: Numbers | None = None) -> None:
+        """Take the frequencies of words anew when there are many times as many texts as last time."""
+        if self._parts is not None or (more is None and len(self.originals) < _AGAIN * max(self._ordered, 64)):
+            return
+        if more is not None and self._ordered:
+            return
+        sample = self.originals.sets.words[-_SAMPLE:] if more is None else more[:_SAMPLE]
+        self._scheme, self._ordered = Prefixes(self.threshold, sample), max(len(self.originals), 1)
+        self.originals.publish(self._scheme)
+
+
+def _is_crowded(newcomers: Newcomers) -> bool:
+    alike = newcomers.first_alike()
+    return count_pairs(newcomers.keys_of(alike == np.arange(len(alike)))) > _MOST_PAIRS

@@ -1,0 +1,153 @@
+"""Groups that are tied within more than chance would tie them: Louvain's method on whole arrays."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
+
+from .network import Network
+from .ties import Ints
+
+__all__ = ["detect_communities", "modularity"]
+
+type Floats = NDArray[np.float64]
+
+_LEVELS = 30
+_SWEEPS = 60
+#: A smaller gain of modularity ends a level.
+_LEAST = 1e-4
+
+
+def modularity(network: Network, labels: Ints) -> float | None:
+    """Newman and Girvan's Q: the share of ties within communities, less that expected with the same degrees.
+
+    Sum over communities of L/m - (K / 2m)^2, where L counts the ties within, K adds up the degrees and m is the number
+    of ties (networkx's `modularity` at resolution 1). None without any tie.
+    """
+    if not len(network):
+        return None
+    within = float((labels[network.first] == labels[network.second]).mean())
+    degrees = np.bincount(labels, network.degrees) / (2 * len(network))
+    return within - float((degrees**2).sum())
+
+
+def detect_communities(network: Network, rng: np.random.Generator) -> Ints:
+    """The number of the community of each person, 0 for the biggest; each community is connected.
+
+    Louvain's method (Blondel and others 2008) with moves made many at once: in a sweep a random share of all
+    people choose the neighbouring community that gains most modularity, and a sweep that loses any is undone.
+    Communities are then merged in the same way, single people may move once more, and what fell apart is split.
+    """
+    labels = np.arange(network.people)
+    if not len(network):
+        return labels
+    graph = _Level(network.matrix)
+    for _ in range(_LEVELS):
+        moved = graph.settle(np.arange(graph.size), rng)
+        dense = _renumbered(moved)
+        labels = dense[labels]
+        if int(dense.max()) + 1 == graph.size:
+            break
+        graph = graph.merged(dense)
+    labels = _Level(network.matrix).settle(labels, rng)
+    return _by_size(_connected(network, labels))
+
+
+class _Level:
+    """One graph of Louvain's hierarchy: weights of ties between groups, and within them on the diagonal (twice)."""
+
+    def __init__(self, weights: csr_array) -> None:
+        self._weights = weights
+        self.size = weights.shape[0]
+        self._own = weights.diagonal()
+        self._strength = np.asarray(weights.sum(axis=1)).reshape(-1)
+        self._total = float(self._strength.sum())
+        self._node = np.repeat(np.arange(self.size, dtype=np.int32), np.diff(weights.indptr))
+
+    def settle(self, labels: Ints, rng: np.random.Generator) -> Ints:
+        """Labels (below the size) after sweeps of moves that each raised modularity."""
+        quality, share = self._quality(labels), 0.5
+        looked_at = np.arange(self.size)
+        for _ in range(_SWEEPS):
+            wanted = self._best(labels, looked_at)
+            is_willing = wanted != labels[looked_at]
+            moves = is_willing & (rng.random(len(wanted)) < share)
+            willing, movers = looked_at[is_willing], looked_at[moves]
+            moved = labels.copy()
+            moved[movers] = wanted[moves]
+            gain = self._quality(moved) - quality
+            if gain > 0:
+                quality, labels = quality + gain, moved
+                looked_at = np.flatnonzero(self._beside(movers) | _mask(willing, self.size))
+            if not len(willing) or (gain < _LEAST and share < 0.1):
+                break
+            # People who move at once may undo each other's gain, so fewer do when little is gained.
+            share = share if gain >= _LEAST else share / 2
+        return labels
+
+    def merged(self, labels: Ints) -> "_Level":
+        """The graph whose nodes are the communities, numbered without gaps."""
+        groups = self._members(labels, int(labels.max()) + 1)
+        return _Level((groups.T @ self._weights @ groups).tocsr())
+
+    def _members(self, labels: Ints, many: int) -> csr_array:
+        return csr_array((np.ones(self.size), labels, np.arange(self.size + 1)), shape=(self.size, many))
+
+    def _beside(self, movers: Ints) -> NDArray[np.bool_]:
+        is_mover = _mask(movers, self.size)
+        return _mask(self._node[is_mover[self._weights.indices]], self.size)
+
+    def _quality(self, labels: Ints) -> float:
+        is_within = labels[self._node] == labels[self._weights.indices]
+        within = float(self._weights.data[is_within].sum()) / self._total
+        return within - float(((np.bincount(labels, self._strength) / self._total) ** 2).sum())
+
+    def _best(self, labels: Ints, nodes: Ints) -> Ints:
+        """For each of the nodes the neighbouring community that gains most, or its own when none gains more."""
+        reach = self._weights[nodes] @ self._members(labels, self.size)
+        place = np.repeat(np.arange(len(nodes)), np.diff(reach.indptr))
+        own, strength = labels[nodes], self._strength[nodes]
+        is_own = reach.indices == own[place]
+        sums = np.bincount(labels, self._strength, minlength=self.size)
+        rest = sums[reach.indices] - np.where(is_own, strength[place], 0)
+        gain = reach.data - np.where(is_own, self._own[nodes][place], 0) - strength[place] * rest / self._total
+        stay = -strength * (sums[own] - strength) / self._total
+        stay[place[is_own]] = gain[is_own]
+        best = _row_maxima(gain, reach.indptr)
+        hits = np.flatnonzero((gain == best[place]) & (gain > stay[place] + 1e-9))[::-1]
+        wanted = own.copy()
+        wanted[place[hits]] = reach.indices[hits]
+        return wanted
+
+
+def _renumbered(labels: Ints) -> Ints:
+    is_used = np.bincount(labels) > 0
+    return (np.cumsum(is_used) - 1)[labels]
+
+
+def _mask(places: NDArray[np.integer], size: int) -> NDArray[np.bool_]:
+    mask = np.zeros(size, np.bool_)
+    mask[places] = True
+    return mask
+
+
+def _row_maxima(values: Floats, starts: Ints) -> Floats:
+    maxima = np.full(len(starts) - 1, -np.inf)
+    filled = np.flatnonzero(np.diff(starts))
+    if len(filled):
+        maxima[filled] = np.maximum.reduceat(values, starts[filled])
+    return maxima
+
+
+def _connected(network: Network, labels: Ints) -> Ints:
+    """The labels with every community that is not connected split into its parts, which only raises modularity."""
+    within = labels[network.first] == labels[network.second]
+    ends = (network.first[within], network.second[within])
+    ties = coo_array((np.ones(len(ends[0]), np.int8), ends), shape=(network.people, network.people))
+    return np.asarray(connected_components(ties.tocsr(), directed=False)[1], np.int64)
+
+
+def _by_size(labels: Ints) -> Ints:
+    place = np.empty(int(labels.max()) + 1, np.int64)
+    place[np.argsort(-np.bincount(labels), kind="stable")] = np.arange(len(place))
+    return place[labels]

@@ -1,0 +1,93 @@
+"""What a hub knows of a file that was imported: how far it got, what it brought, and what was left out."""
+
+import json
+from datetime import UTC, datetime
+from typing import Self
+
+from .batch import Prepared
+from .file import HubFile
+from .formats import Columns
+from .tally import Skipped, Tally
+from .wish import ImportWish
+
+__all__ = ["ImportedFile"]
+
+_FIND = """
+SELECT file, read_to, rows, new, complete FROM imported_files
+WHERE sha256 = ? AND settings = ? ORDER BY file DESC LIMIT 1
+"""
+_PEOPLE = """
+INSERT INTO personas (id, ordinal, text, origin, hop, language, source, licence)
+SELECT id, $before + place, text, 'import', 0, language, coalesce(source, $source), licence FROM imported_batch
+ON CONFLICT DO NOTHING
+"""
+_ROWS = """
+INSERT INTO imports (persona, file, row, source, licence, revision, attributes, imported_at)
+SELECT id, $file, row, coalesce(source, $source), licence, $revision, attributes, $now FROM imported_batch
+"""
+_SAVE = "INSERT OR REPLACE INTO imported_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_LAST_ORDINAL = "SELECT coalesce(max(ordinal), 0) FROM personas"
+_LAST_FILE = "SELECT coalesce(max(file), 0) FROM imported_files"
+
+
+class ImportedFile:
+    """One file in the process of being imported; each part is the caller's transaction."""
+
+    def __init__(self, hub: HubFile, name: str, sha256: str, size: int, columns: Columns, wish: ImportWish) -> None:
+        self._con = hub.con
+        self._named = (name, sha256, size, str(columns.shape))
+        self._settings = _settings(columns, wish)
+        self._source = wish.source or name
+        self._revision = wish.revision
+        self._number, self.read_to, self.rows, self.new, self.complete = 0, 0, 0, 0, False
+        self.skipped = Tally(name)
+        self._ordinal = _number(hub, _LAST_ORDINAL)
+
+    @classmethod
+    def find(cls, hub: HubFile, name: str, sha256: str, size: int, columns: Columns, wish: ImportWish) -> Self:
+        """The file with these bytes as far as it was imported in this way before, or from its beginning."""
+        file = cls(hub, name, sha256, size, columns, wish)
+        if row := hub.con.execute(_FIND, [sha256, file._settings]).fetchone():
+            file._number, file.read_to, file.rows, file.new, file.complete = row
+            said = hub.con.execute("SELECT reason, rows, first FROM skipped_rows WHERE file = ?", [row[0]]).fetchall()
+            file.skipped.add(Skipped(*skip) for skip in said)
+        else:
+            file._number = _number(hub, _LAST_FILE) + 1
+        return file
+
+    def add(self, part: Prepared) -> None:
+        """Write the rows of a batch; whoever is in the hub already stays as they were."""
+        self._con.register("imported_batch", part.rows)
+        try:
+            given = {"before": self._ordinal, "source": self._source}
+            ((new,),) = self._con.execute(_PEOPLE, given).fetchall()
+            given = {"file": self._number, "source": self._source, "revision": self._revision, "now": _now()}
+            self._con.execute(_ROWS, given)
+        finally:
+            self._con.unregister("imported_batch")
+        self.read_to, self.rows, self.new = part.read_to, self.rows + part.rows.num_rows, self.new + new
+        self._ordinal += part.rows.num_rows
+        self.skipped.add(part.skipped)
+
+    def save(self, *, complete: bool) -> None:
+        """Write how far the file got."""
+        self.complete = complete
+        state = (self._settings, self.read_to, self.rows, self.new, len(self.skipped), complete, _now())
+        self._con.execute(_SAVE, [self._number, *self._named, *state])
+        self._con.execute("DELETE FROM skipped_rows WHERE file = ?", [self._number])
+        for skip in self.skipped:
+            row = [self._number, skip.reason, skip.rows, skip.first]
+            self._con.execute("INSERT INTO skipped_rows VALUES (?, ?, ?, ?)", row)
+
+
+def _settings(columns: Columns, wish: ImportWish) -> str:
+    return json.dumps(wish.settings() | {"mapping": columns.meanings, "format": columns.shape}, sort_keys=True)
+
+
+def _number(hub: HubFile, query: str) -> int:
+    ((number,),) = hub.con.execute(query).fetchall()
+    return int(number)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

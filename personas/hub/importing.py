@@ -1,0 +1,120 @@
+"""Importing people from files into a hub: in bounded memory, in parts that are there whole or not at all."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import SetupError, SourceError
+from .batch import Prepared, prepared
+from .file import HubFile
+from .formats import Columns, resolve_columns
+from .imported import ImportedFile
+from .stream import fingerprint
+from .tables import open_table
+from .tally import Skipped
+from .wish import ImportWish
+
+__all__ = ["FileReport", "import_files"]
+
+#: Rows of a file that are committed together, with how far they go.
+PART = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What one file brought."""
+
+    path: Path
+    columns: Columns
+    #: Rows that are in the hub now, and the people among them that it did not have.
+    rows: int
+    new: int
+    #: Rows that were left out, by reason.
+    skipped: tuple[Skipped, ...]
+    #: The line or row behind which this import went on; 0 for one that began at the beginning.
+    resumed_at: int
+    #: True when the file was in the hub before, whole and in the same way: nothing was done.
+    already: bool
+
+    @property
+    def equal(self) -> int:
+        """Rows whose text the hub had already: they are the same persona."""
+        return self.rows - self.new
+
+
+def import_files(
+    hub: HubFile,
+    paths: Sequence[Path],
+    wish: ImportWish,
+    *,
+    progress: Callable[[Path, int], None] | None = None,
+    part: int = PART,
+) -> Iterator[FileReport]:
+    """Import each file in turn and tell what it brought, once it is in the hub.
+
+    A file is committed in parts of about `part` rows, each together with how far it got: an import that is cut off,
+    by whatever, goes on there when it is asked for again, and a file that is in the hub already, imported in the same
+    way, is passed over. `progress` hears how many rows of a file are done. Raises `SourceError` for a file that is
+    missing, corrupt, empty or has not the columns, and for one of whose rows none can be imported; `SetupError` when
+    the hub is a run whose people have lived.
+    """
+    _check_unlived(hub)
+    for path in paths:
+        yield _import_file(hub, path, wish, part=part, progress=progress or (lambda path, rows: None))
+
+
+def _check_unlived(hub: HubFile) -> None:
+    known = hub.con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'steps'").fetchall()
+    if known and hub.con.execute("SELECT 1 FROM steps LIMIT 1").fetchall():
+        raise SetupError(
+            f"{str(hub.path)!r} is a run whose people have lived; a newcomer would not have. "
+            "Import into a hub of its own, and unite the two with `populace hub merge`."
+        )
+
+
+def _import_file(
+    hub: HubFile, path: Path, wish: ImportWish, *, part: int, progress: Callable[[Path, int], None]
+) -> FileReport:
+    sha256, size = fingerprint(path)
+    table = open_table(path)
+    columns = resolve_columns(
+        path, table.columns(), mapping={str(k): v for k, v in wish.mapping.items()}, shape=wish.format
+    )
+    file = ImportedFile.find(hub, path.name, sha256, size, columns, wish)
+    already, began = file.complete, file.read_to
+    ahead = iter(()) if already else _ahead(prepared(table, columns, wish, after=began))
+    while not file.complete:
+        with hub.writing():
+            more = _write_part(file, ahead, until=file.rows + part, said=lambda: progress(path, file.rows))
+            if not file.rows and not more:
+                raise _nothing(path, file)
+            file.save(complete=not more)
+    skipped = tuple(file.skipped)
+    return FileReport(path, columns, file.rows, file.new, skipped, 0 if already else began, already)
+
+
+def _write_part(file: ImportedFile, batches: Iterator[Prepared], *, until: int, said: Callable[[], None]) -> bool:
+    """Write batches until the file has so many rows; says whether there may be more."""
+    for batch in batches:
+        file.add(batch)
+        said()
+        if file.rows >= until:
+            return True
+    return False
+
+
+def _ahead[T](items: Iterator[T]) -> Iterator[T]:
+    """The same items, the next one being made while one is used: DuckDB writes without Python's lock."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+
+
+def _nothing(path: Path, file: ImportedFile) -> SourceError:
+    if not len(file.skipped):
+        return SourceError(f"{path} has columns and no rows; give a file with people in it.")
+    said = "; ".join(map(str, list(file.skipped)[:3]))
+    return SourceError(f"None of the rows of {path} could be imported: {said}; nothing was changed.")

@@ -1,0 +1,108 @@
+"""`select`: people chosen from a hub by a wish."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from ...database import said
+from ...errors import SetupError
+from ..file import HubFile
+from .candidates import Numbers, read_candidates
+from .choosing import Choice, choose
+from .condition import parse_condition
+from .people import People, quote_text
+from .registered import registered
+from .report import Report
+from .store import check_name, chosen_columns, keep_selection
+from .wish import Wish
+
+__all__ = ["Selection", "check_output", "select", "write_selection"]
+
+_FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "json", ".ndjson": "json"}
+_OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """Who was chosen, and how well that meets the wish."""
+
+    wish: Wish
+    #: One row a person: persona (id), ordinal (place, from 1) and weight (null where it is no sample).
+    people: pa.Table
+    report: Report
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the personas, in order."""
+        ids: list[str] = self.people.column("persona").to_pylist()
+        return ids
+
+
+def select(hub: HubFile, wish: Wish) -> Selection:
+    """The people that the wish asks for; with a name, the hub keeps them, in a view of that name.
+
+    The same wish gives the same people of the same hub. Raises `SetupError` when it cannot be met.
+    """
+    if wish.name is not None:
+        check_name(hub, wish.name)
+    people = People(hub.con)
+    condition = parse_condition(hub.con, wish.where, people)
+    columns = [people.column(name, asked_by=f"--{wish.rule}") for name in wish.columns]
+    candidates = read_candidates(hub.con, people, condition, columns, with_duplicates=wish.with_duplicates)
+    choice = choose(candidates, wish, lambda rows: _texts(hub.con, rows))
+    selection = Selection(wish, _people(hub.con, choice), choice.report)
+    if wish.name is not None:
+        keep_selection(hub, wish, selection.people, choice.report)
+    return selection
+
+
+def check_output(path: Path) -> str:
+    """The form of the file that people can be written to under this path. Raises `SetupError` when they cannot."""
+    form = _FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise SetupError(f"People cannot be written to {str(path)!r}; give a path that ends in {', '.join(_FORMATS)}.")
+    if path.exists():
+        raise SetupError(f"{str(path)!r} exists already; give another path.")
+    return form
+
+
+def write_selection(hub: HubFile, selection: Selection, path: Path) -> None:
+    """Write everything known of those chosen to a new file: .parquet, .csv or .jsonl. Raises `SetupError`."""
+    form = check_output(path)
+    with registered(hub.con, selection.people) as chosen:
+        rows = hub.con.sql(f"{chosen_columns(People(hub.con), chosen)} ORDER BY place").to_arrow_table()
+    # The hub's own connection reaches no other file.
+    with duckdb.connect(config=dict(_OFFLINE)) as con, registered(con, rows) as everything:
+        try:
+            con.execute(f"COPY {everything} TO {quote_text(str(path))} (FORMAT {form})")
+        except duckdb.Error as error:
+            raise SetupError(f"{str(path)!r} cannot be written: {said(error)}.") from error
+
+
+def _people(con: duckdb.DuckDBPyConnection, choice: Choice) -> pa.Table:
+    places = np.arange(1, len(choice.rows) + 1)
+    weights = pa.nulls(len(places), pa.float64()) if choice.weights is None else pa.array(choice.weights)
+    rows = pa.table({"row": choice.rows, "ordinal": places, "weight": weights})
+    with registered(con, rows) as chosen:
+        return con.sql(
+            f'SELECT p.id AS persona, c.ordinal, c.weight FROM {chosen} AS c JOIN personas AS p ON p.rowid = c."row" '  # noqa: S608
+            "ORDER BY c.ordinal"
+        ).to_arrow_table()
+
+
+def _texts(con: duckdb.DuckDBPyConnection, rows: Numbers) -> Iterable[str]:
+    with registered(con, pa.table({"row": rows, "place": np.arange(len(rows))})) as wanted:
+        table = con.sql(
+            f'SELECT p.text FROM {wanted} AS c JOIN personas AS p ON p.rowid = c."row" ORDER BY c.place'  # noqa: S608
+        ).to_arrow_table()
+    return _each(table.column(0))
+
+
+def _each(column: pa.ChunkedArray) -> Iterator[str]:
+    # A chunk at a time: a million texts as Python's would stand beside the arrays made of them.
+    for chunk in column.chunks:
+        yield from chunk.to_pylist()

@@ -1,0 +1,257 @@
+"""Tables in files, JSONL, CSV, Parquet or Arrow, as batches of rows that are numbered as the file numbers them."""
+
+import csv
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from itertools import batched
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ..errors import SourceError
+from ..source import resolve_file, shown
+from .stream import Lines, RowError, plain_suffix, reading
+from .tally import Tally
+
+__all__ = ["Batch", "Table", "open_table"]
+
+#: Rows with the line or row at which each begins.
+type Batch = Sequence[tuple[int, dict[str, Any]]]
+
+_ROWS = 10_000
+
+
+class Table(ABC):
+    """One file of rows. Its rows are read anew each time they are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @abstractmethod
+    def columns(self) -> Sequence[str]:
+        """The names of the columns; of JSONL those of the first object. Raises `SourceError` when there is no row."""
+
+    @abstractmethod
+    def batches(self, tally: Tally) -> Iterator[Batch]:
+        """All rows that can be read, some thousands at a time; those that cannot are told to `tally`."""
+
+
+def open_table(path: Path) -> Table:
+    """The table in a file, by what it begins with and by its name.
+
+    Raises `SourceError` for a folder, an empty file, a hub, and whatever else is no table.
+    """
+    with reading(resolve_file(path)) as file:
+        head = _head(path, file)
+    suffix = plain_suffix(path)
+    if head.startswith((b"PAR1", b"ARROW1")) or suffix in (".parquet", ".arrow", ".feather", ".ipc"):
+        return _Columnar(path, head)
+    if head[8:12] == b"DUCK":
+        raise SourceError(f"{path} is a DuckDB file; if it is a hub, unite the two with `populace hub merge`.")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise SourceError(f"{path} is UTF-16, as its bytes 0 and 1 say; save it as UTF-8.")
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not text:
+        raise SourceError(f"{path} is empty; give a file with people in it.")
+    if text.startswith(b"{") or suffix in (".jsonl", ".ndjson"):
+        return _JsonLines(path)
+    if text.startswith(b"["):
+        raise SourceError(f"{path} is one JSON array; write one object a line (JSONL), as `jq -c '.[]'` does.")
+    if suffix in (".csv", ".tsv"):
+        return _Csv(path)
+    known = ".jsonl, .ndjson, .csv, .tsv, .parquet, .arrow, .feather"
+    raise SourceError(f"{path} is no table that is known by its name or by how it begins; give one of {known}.")
+
+
+def _head(path: Path, file: Any) -> bytes:
+    try:
+        head: bytes = file.read(4096)
+    except (OSError, EOFError, ValueError) as error:
+        raise SourceError(f"{path} is corrupt: not even its beginning can be read ({error}).") from error
+    return head
+
+
+class _JsonLines(Table):
+    def columns(self) -> Sequence[str]:
+        for _, row in self._rows(Tally(str(self.path))):
+            return list(row)
+        raise SourceError(f"{self.path} holds no object; write one a line, such as {{'persona': '...'}}.")
+
+    def batches(self, tally: Tally) -> Iterator[Batch]:
+        return batched(self._rows(tally), _ROWS)
+
+    def _rows(self, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
+        with reading(self.path) as file:
+            lines = Lines(self.path, file)
+            while True:
+                try:
+                    for line in lines:
+                        if not line.isspace():
+                            yield lines.number, _object(line)
+                    return
+                except RowError as error:
+                    tally.count(error.reason, lines.number)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        row = _leniently(line)
+    if not isinstance(row, dict):
+        raise RowError("the line is JSON and no object")
+    return row
+
+
+def _leniently(line: bytes) -> Any:
+    # Python writes NaN and Infinity, which are no JSON and no reason to lose a row.
+    try:
+        return json.loads(line)
+    except UnicodeDecodeError as error:
+        raise RowError("the line is not UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise RowError("the line is not JSON") from error
+
+
+class _Csv(Table):
+    def columns(self) -> Sequence[str]:
+        with reading(self.path) as file:
+            return self._header(self._open(file)[1])
+
+    def batches(self, tally: Tally) -> Iterator[Batch]:
+        return batched(self._rows(tally), _ROWS)
+
+    def _open(self, file: Any) -> tuple["_Decoded", Any]:
+        with reading(self.path) as beginning:
+            head = beginning.read(65_536).decode(errors="replace").lstrip("\ufeff\r\n").partition("\n")[0]
+        marks = "\t" if plain_suffix(self.path) == ".tsv" else max(",;\t", key=head.count)
+        lines = _Decoded(Lines(self.path, file))
+        return lines, csv.reader(lines, delimiter=marks, strict=True)
+
+    def _header(self, rows: Any) -> list[str]:
+        try:
+            names: list[str] = next(filter(any, rows), [])
+        except (csv.Error, RowError) as error:
+            raise SourceError(
+                f"{self.path} has no header that can be read: {error}; save it as CSV in UTF-8."
+            ) from error
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise SourceError(f"{self.path} has two columns {shown(twice)}; give each a name of its own.")
+        return names
+
+    def _rows(self, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
+        with reading(self.path) as file:
+            lines, rows = self._open(file)
+            names = self._header(rows)
+            while True:
+                began = lines.number + 1
+                try:
+                    values = next(rows)
+                    if len(values) == len(names):
+                        yield began, dict(zip(names, values, strict=True))
+                    elif values:
+                        raise RowError("the row has other columns than the header")
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    tally.count(f"the row is not CSV: {error}", began)
+                except RowError as error:
+                    tally.count(error.reason, began)
+
+
+class _Decoded:
+    """Lines as text. Whoever reads them goes on behind a line that cannot be decoded."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    @property
+    def number(self) -> int:
+        return self._lines.number
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        try:
+            return line.decode()
+        except UnicodeDecodeError as error:
+            raise RowError("the line is not UTF-8") from error
+
+
+class _Columnar(Table):
+    """Parquet and Arrow: their rows are numbered from 1."""
+
+    def __init__(self, path: Path, head: bytes) -> None:
+        super().__init__(path)
+        if plain_suffix(path) != path.suffix.lower():
+            raise SourceError(f"{path} is packed twice: Parquet and Arrow pack what they hold; unpack it first.")
+        self._is_parquet = head.startswith(b"PAR1") or path.suffix.lower() == ".parquet"
+
+    def columns(self) -> Sequence[str]:
+        import pyarrow as pa
+
+        try:
+            with self._open() as file:
+                return list((file.schema_arrow if self._is_parquet else file.schema).names)
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"{self.path} is no whole {self._kind} file: {_first_line(error)}.") from error
+
+    def batches(self, tally: Tally) -> Iterator[Batch]:
+        import pyarrow as pa
+
+        done = 0
+        try:
+            for batch in self._arrow_batches():
+                yield _numbered(batch, done + 1, tally)
+                done += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(
+                f"{self.path} is corrupt: it can be read to row {done:,} and no further ({_first_line(error)}); "
+                "get the file again."
+            ) from error
+
+    @property
+    def _kind(self) -> str:
+        return "Parquet" if self._is_parquet else "Arrow"
+
+    def _open(self) -> Any:
+        if self._is_parquet:
+            import pyarrow.parquet as pq
+
+            return pq.ParquetFile(self.path)
+        import pyarrow as pa
+
+        return pa.ipc.open_file(pa.memory_map(str(self.path)))
+
+    def _arrow_batches(self) -> Iterator[Any]:
+        with self._open() as file:
+            if self._is_parquet:
+                yield from file.iter_batches(batch_size=_ROWS)
+                return
+            for index in range(file.num_record_batches):
+                batch = file.get_batch(index)
+                yield from (batch.slice(start, _ROWS) for start in range(0, batch.num_rows, _ROWS))
+
+
+def _numbered(batch: Any, first: int, tally: Tally) -> Batch:
+    try:
+        return list(enumerate(batch.to_pylist(), first))
+    except UnicodeDecodeError:
+        return list(_one_by_one(batch, first, tally))
+
+
+def _one_by_one(batch: Any, first: int, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
+    for index in range(batch.num_rows):
+        try:
+            yield first + index, batch.slice(index, 1).to_pylist()[0]
+        except UnicodeDecodeError:
+            tally.count("the row is not UTF-8", first + index)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0].rstrip(". ")

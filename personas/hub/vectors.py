@@ -1,0 +1,150 @@
+"""The vectors of a hub's people: kept by the hash of the text, which is the persona's id, and the model's name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..errors import SetupError
+from .dedup import COMPARED, ORDER
+from .file import HubFile
+
+__all__ = [
+    "Embed",
+    "Fetched",
+    "People",
+    "Vectors",
+    "compared",
+    "keep_vectors",
+    "read_people",
+    "read_vectors",
+    "without_vector",
+]
+
+#: One vector of each text, should there be several: the latest.
+_LATEST = "SELECT max(rowid) AS row, text_hash FROM vectors WHERE model = $model GROUP BY text_hash"
+_WITHOUT = f"""
+SELECT p.rowid AS row {COMPARED}
+AND NOT EXISTS (SELECT 1 FROM vectors AS v WHERE v.model = $model AND v.text_hash = p.id) {ORDER}
+"""  # noqa: S608 - our own words
+_WITH = f"""
+SELECT c.person, v.row AS vector, c.undone
+FROM (SELECT p.rowid AS person, p.id, p.ordinal, coalesce(d.undone, false) AS undone {COMPARED}) AS c
+JOIN ({_LATEST}) AS v ON v.text_hash = c.id
+ORDER BY c.ordinal, c.person
+"""  # noqa: S608 - our own words
+_DIMS = "SELECT DISTINCT len(vector) AS dims FROM vectors WHERE model = ? ORDER BY dims"
+_SCAN = "SELECT rowid AS row, vector FROM vectors WHERE model = $model"
+_BATCH = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The vectors of some texts; one that has none has no place here."""
+
+    #: Places of the texts, from 0, in any order; and their vectors, one a row.
+    places: NDArray[np.int64]
+    matrix: NDArray[np.float32]
+    #: The call that brought each vector.
+    calls: Sequence[str]
+
+
+class Embed(Protocol):
+    """An embedding model that is asked for vectors."""
+
+    async def __call__(self, texts: Sequence[str]) -> Fetched:
+        """The vectors of those texts that get one. What it returns is paid for, and durable with whoever keeps it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Everybody who is compared and has a vector, in order of arrival."""
+
+    #: Numbers of the rows in `personas`.
+    persons: NDArray[np.int64]
+    #: Whose verdict was undone, and who is an original therefore.
+    undone: NDArray[np.bool_]
+    matrix: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Some people by id, with their texts."""
+
+    ids: Sequence[str]
+    texts: Sequence[str]
+
+
+def without_vector(hub: HubFile, model: str) -> NDArray[np.int64]:
+    """The rows of those in `personas` who are compared and have no vector of this model, in order of arrival."""
+    rows: NDArray[np.int64] = hub.con.execute(_WITHOUT, {"model": model}).fetchnumpy()["row"]
+    return rows
+
+
+def compared(hub: HubFile) -> int:
+    """How many people no verdict marks, so that they are compared."""
+    ((number,),) = hub.con.execute(f"SELECT count(*) {COMPARED}").fetchall()
+    return int(number)
+
+
+def read_people(hub: HubFile, rows: NDArray[np.int64]) -> People:
+    """The people of these rows, in their order."""
+    with hub.con.cursor() as cursor:
+        cursor.register("wanted_people", pa.table({"place": np.arange(len(rows)), "row": rows}))
+        query = "SELECT p.id, p.text FROM wanted_people AS w JOIN personas AS p ON p.rowid = w.row ORDER BY w.place"
+        found = cursor.sql(query).to_arrow_table()
+    return People(found["id"].to_pylist(), found["text"].to_pylist())
+
+
+def keep_vectors(hub: HubFile, ids: Sequence[str], fetched: Fetched, model: str) -> None:
+    """Keep the vectors of the people with these ids, in one transaction."""
+    number, dims = fetched.matrix.shape
+    flat = pa.array(np.ascontiguousarray(fetched.matrix, dtype=np.float32).ravel())
+    starts = pa.array(np.arange(number + 1, dtype=np.int32) * dims, type=pa.int32())
+    table = pa.table(
+        {
+            "text_hash": [ids[place] for place in fetched.places.tolist()],
+            "model": pa.array([model] * number, type=pa.string()),
+            "vector": pa.ListArray.from_arrays(starts, flat),
+            "request_hash": pa.array(fetched.calls, type=pa.string()),
+        }
+    )
+    with hub.writing() as con:
+        con.register("fetched_vectors", table)
+        try:
+            con.execute("INSERT INTO vectors BY NAME FROM fetched_vectors")
+        finally:
+            con.unregister("fetched_vectors")
+
+
+def read_vectors(hub: HubFile, model: str) -> Vectors:
+    """The vectors of everybody who is compared and has one of this model, with nothing else in memory.
+
+    Raises `SetupError` when they are not of one length, so that another model must have been served by the name.
+    """
+    sizes = [int(size) for (size,) in hub.con.execute(_DIMS, [model]).fetchall()]
+    if len(sizes) > 1:
+        raise SetupError(
+            f"The vectors that {str(hub.path)!r} has of model {model} have {' and '.join(map(str, sizes))} numbers, so "
+            f"more than one model was served by that name; delete those of one from the table vectors."
+        )
+    found = hub.con.execute(_WITH, {"model": model}).fetchnumpy()
+    matrix = np.empty((len(found["person"]), sizes[0] if sizes else 1), dtype=np.float32)
+    _fill(hub, model, matrix, np.asarray(found["vector"], dtype=np.int64))
+    return Vectors(np.asarray(found["person"], dtype=np.int64), np.asarray(found["undone"], dtype=np.bool_), matrix)
+
+
+def _fill(hub: HubFile, model: str, matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
+    """Write the vectors that stand in these rows into a matrix, as they come: to sort them would take them twice."""
+    order = np.argsort(rows)
+    ordered = rows[order]
+    with hub.con.cursor() as cursor:
+        for batch in cursor.sql(_SCAN, params={"model": model}).to_arrow_reader(_BATCH):
+            row = batch.column("row").to_numpy()
+            wanted = np.isin(row, ordered)
+            flat = batch.column("vector").flatten().to_numpy().reshape(len(row), -1)
+            matrix[order[np.searchsorted(ordered, row[wanted])]] = flat[wanted]

@@ -1,0 +1,124 @@
+"""Elite personas: a person raised to the top 1 % or 0.1 % of those who have a skill, and what that changes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..description import Description, language_phrase
+from ..errors import SetupError
+from ..model import Answer, AnswerSchema, Occasion, PersonaModel
+from ..persona import Persona, canonical_text
+from ..prompt import Prompt, fence, load_prompt
+from ..strict import strict_schema
+from .attributes import Name, Sentence
+
+__all__ = ["Change", "Elite", "Tier", "raise_persona"]
+
+_ROOM = "populace.personas"
+_LONGEST_SKILL = 80
+
+
+class Tier(StrEnum):
+    """The share of all people with a skill to which somebody belongs."""
+
+    ONE_PERCENT = "1%"
+    ONE_PER_MILLE = "0.1%"
+
+
+class Change(BaseModel):
+    """One thing in which a raised persona differs from the original."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: Words of the original description; empty for what is new.
+    before: Annotated[str, Field(max_length=300)]
+    #: Words of the new description.
+    after: Annotated[str, Field(max_length=300)]
+    why: Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Elite:
+    """A persona who is among the best at a skill, made from another."""
+
+    persona: Persona
+    original: str
+    skill: str
+    tier: Tier
+    general_domain: str
+    specific_domain: str
+    changes: tuple[Change, ...]
+
+
+class _Answered(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    general_domain: Name
+    specific_domain: Name
+    persona: Description
+    changes: Annotated[list[Change], Field(min_length=1, max_length=8)]
+
+
+async def raise_persona(
+    model: PersonaModel, persona: Persona, *, skill: str, tier: Tier, occasion: Occasion
+) -> Answer[Elite]:
+    """`persona` rewritten as one of the best at `skill`, with the changes listed; the original stays as it is.
+
+    A change whose words are not in the descriptions is a schema mismatch, and asked for again. Raises `SetupError`
+    for an empty skill, or one that is too long.
+    """
+    skill = canonical_text(skill)
+    if not skill or len(skill) > _LONGEST_SKILL:
+        raise SetupError(f"A skill is named in 1 to {_LONGEST_SKILL} characters, but {skill[:100]!r} was given.")
+    prompt = load_prompt(_ROOM, "raise")
+    request = prompt.render(
+        persona=fence("persona", persona.text),
+        skill=fence("skill", skill),
+        tier=prompt.phrase("tier", tier),
+        language=language_phrase(prompt, persona.language),
+    )
+    return await model.ask(request, _schema(persona, skill, tier, prompt, model.name), occasion)
+
+
+def _schema(persona: Persona, skill: str, tier: Tier, prompt: Prompt, model: str) -> AnswerSchema[Elite]:
+    def elite(answer: object) -> Elite:
+        answered = _Answered.model_validate(answer)
+        if mistakes := "\n".join(_mistakes(answered, persona)):
+            raise ValueError(mistakes)
+        raised = _raised(persona, answered.persona, model, f"{prompt.name}@{prompt.version}")
+        changes = tuple(answered.changes)
+        return Elite(raised, persona.id, skill, tier, answered.general_domain, answered.specific_domain, changes)
+
+    return AnswerSchema("Elite", strict_schema(_Answered.model_json_schema()), elite)
+
+
+def _raised(original: Persona, text: str, model: str, prompt: str) -> Persona:
+    # Nobody new is met, so the hop is the original's.
+    return Persona(
+        text,
+        origin="persona",
+        hop=original.hop,
+        parent=original.id,
+        language=original.language,
+        source=original.source,
+        licence=original.licence,
+        model=model,
+        prompt=prompt,
+    )
+
+
+def _mistakes(answered: _Answered, original: Persona) -> Iterator[str]:
+    old, new = original.text.casefold(), canonical_text(answered.persona).casefold()
+    if old == new:
+        yield "persona: the description is the old one; rewrite it as somebody among the very best"
+    for number, change in enumerate(answered.changes):
+        before, after = (canonical_text(side).casefold() for side in (change.before, change.after))
+        if before not in old:
+            yield f"changes.{number}.before: {change.before!r} is not in the given description; copy its words exactly"
+        if after not in new:
+            yield f"changes.{number}.after: {change.after!r} is not in the new description; copy its words exactly"
+        if before == after:
+            yield f"changes.{number}: before and after are the same; list what differs"

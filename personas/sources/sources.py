@@ -1,0 +1,180 @@
+"""Sources: passages from files, folders, patterns and pipes, one at a time, however much there is."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..errors import SetupError, SourceError
+from ..passage import Passage
+from ..source import parse_language
+from .cutting import Cutter, LongWordError, Piece
+from .decoding import check_encoding
+from .document import Document, Format
+from .finding import Finder
+from .position import Position
+from .reading import read_document
+from .skips import DocumentError, Skip, Skips
+from .text import Text, Wishes, licence_name
+
+__all__ = ["DEFAULT_LENGTH", "Sources", "open_sources"]
+
+#: Words of a passage, at most. The paper does not say how long its texts were; the passages that ship with
+#: Populace have about a hundred words, and two or three paragraphs seldom have more than this.
+DEFAULT_LENGTH = 200
+
+_SHORTEST, _LONGEST = 20, 5_000
+_LICENCE = re.compile(r"[\w.+():/ -]{1,200}")
+
+
+def open_sources(
+    paths: Sequence[str],
+    *,
+    column: str | None = None,
+    licence: str | None = None,
+    language: str | None = None,
+    length: int = DEFAULT_LENGTH,
+    encoding: str | None = None,
+    format: str | None = None,  # noqa: A002  (the option is called so)
+    after: Position | None = None,
+    strict: bool = False,
+) -> "Sources":
+    """The passages behind `paths`: files, folders with all that is in them, patterns, and `-` for standard input.
+
+    Read are text, Markdown, HTML (extra `html`) and PDF (extra `pdf`) as prose, and JSONL, CSV, TSV, Parquet and
+    Arrow with a text a row under `column` (text, content, body or passage where none is named); all but PDF,
+    Parquet and Arrow also compressed. Texts of more than `length` words (20 to 5,000) are cut at natural borders.
+    `licence` (SPDX), `language` (BCP 47) and `encoding` are for documents that do not state their own; `format`
+    is for everything that is named itself. `after` is where an earlier reading of the same paths came to.
+
+    What is wrong with a document that was named itself is raised, as is everything when `strict`; what is wrong with
+    one that was found in a folder or by a pattern, or with a single row, is counted in `Sources.skips`.
+    Raises `SetupError` for an option, and `SourceError` for a path, before anything is read.
+    """
+    skips = Skips(strict=strict)
+    check_encoding(encoding)
+    terms = _Terms(_licence(licence), parse_language("The option --language", {"language": language}))
+    finder = Finder(tuple(paths), _format(format), skips)
+    finder.check()
+    return Sources(finder, Wishes(column, encoding, skips), terms, _cutter(length), after)
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What holds for documents that say nothing themselves."""
+
+    licence: str | None
+    language: str
+
+
+class Sources:
+    """Passages in an order that is always the same, each read when it is asked for; can be read once.
+
+    Two passages may have the same text, and then the same `id`: whoever keeps them keeps one.
+    """
+
+    def __init__(
+        self, finder: Finder, wishes: Wishes, terms: _Terms, cutter: Cutter, after: Position | None = None
+    ) -> None:
+        self._finder, self._wishes, self._terms, self._cutter = finder, wishes, terms, cutter
+        self._after = after
+        #: What was passed over, by kind.
+        self.skips = wishes.skips
+        #: Behind the last passage that was given; None before the first.
+        self.position = after
+        #: Documents begun, and passages given.
+        self.documents = 0
+        self.passages = 0
+
+    def __iter__(self) -> Iterator[Passage]:
+        """Raises `SourceError` for what cannot be read, and when there is nothing at all to read."""
+        for document, start in self._from(self._after):
+            try:
+                yield from self._read(document, start)
+            except DocumentError as fault:
+                if document.is_named:
+                    raise
+                self.skips.add(fault)
+        if not self.passages and self._after is None:
+            raise SourceError(self._nothing())
+
+    def _from(self, after: Position | None) -> Iterator[tuple[Document, Position | None]]:
+        """The documents that are still to be read, the first of them perhaps from its middle on."""
+        if after is None:
+            yield from ((document, None) for document in self._finder.documents())
+            return
+        documents = self._finder.documents(first=after.argument)
+        for document in documents:
+            if (document.argument, document.name) == (after.argument, after.document):
+                # A document that was changed in the meantime is read anew: offsets in it mean nothing any more.
+                yield document, after if document.stamp() == after.stamp else None
+                yield from ((later, None) for later in documents)
+                return
+        raise SourceError(
+            f"{after.document!r}, where reading stopped, is not among the sources any more; "
+            "give the sources of that time, in their order."
+        )
+
+    def _read(self, document: Document, start: Position | None) -> Iterator[Passage]:
+        stamp, before = document.stamp(), self.passages + self.skips.total
+        self.documents += 1
+        row, offset = (start.row, start.offset) if start else (0, 0)
+        for text in read_document(document, self._wishes, first=row):
+            for piece in self._pieces(text, offset if text.row == row else 0):
+                self.passages += 1
+                self.position = Position(
+                    document.argument, document.name, stamp, text.row, piece.offset + len(piece.text)
+                )
+                yield self._passage(text, piece)
+        if start is None and self.passages + self.skips.total == before:
+            raise DocumentError(Skip.EMPTY, f"{document.label} is empty; give a file with text in it.")
+
+    def _pieces(self, text: Text, start: int) -> Iterator[Piece]:
+        try:
+            yield from self._cutter.cut(text.parts, headings=text.headings, start=start)
+        except LongWordError as error:
+            place = f"{text.document.label}{text.mark}, character {error.offset:,}"
+            sentence = f"{place}: {error.length:,} characters without a space or the end of a sentence are no prose; "
+            fault = DocumentError(Skip.LONG, f"{sentence}leave this out.")
+            if not text.row:
+                raise fault from error
+            self.skips.add(fault)
+
+    def _passage(self, text: Text, piece: Piece) -> Passage:
+        document = f"{text.document.name}{text.mark}"
+        place = f"{document}:{piece.line}" if text.has_lines else document
+        return Passage(
+            piece.text,
+            text.stated.language or self._terms.language,
+            text.stated.source or place,
+            text.stated.licence or self._terms.licence,
+            text.stated.title,
+            document,
+            piece.offset,
+        )
+
+    def _nothing(self) -> str:
+        given = ", ".join(self._finder.paths[:3])
+        why = f" {self.skips.summary()} {self.skips.examples[0]}" if self.skips.examples else ""
+        return f"There is no text in {given}.{why} Give a source with text in it."
+
+
+def _format(name: str | None) -> Format | None:
+    if name is None:
+        return None
+    if name not in Format:
+        raise SetupError(f"Format {name!r} is unknown; give one of {', '.join(Format)}.")
+    return Format(name)
+
+
+def _licence(name: str | None) -> str | None:
+    if name is None:
+        return None
+    if not _LICENCE.fullmatch(name) or not name.strip():
+        raise SetupError(f"Licence {name!r} is no SPDX identifier; give one such as CC-BY-4.0 or CC0-1.0.")
+    return licence_name(name)
+
+
+def _cutter(length: int) -> Cutter:
+    if not _SHORTEST <= length <= _LONGEST:
+        raise SetupError(f"The length of passages must be {_SHORTEST} to {_LONGEST:,} words, but {length:,} was given.")
+    return Cutter(length)

@@ -1,0 +1,138 @@
+"""What a hop adds to the run file, chunk by chunk, and how far it has come."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ...personas.growth import HopResult, Population
+from ...personas.novelty import Latest
+from ..engine import Engine
+from ..persona_rows import persona_rows
+from ..runfile import rows
+from ..times import now
+
+__all__ = ["HopRecord"]
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """What is not committed yet."""
+
+    asked: int = 0
+    result: HopResult = field(default_factory=HopResult)
+    passages: list[rows.PassageRow] = field(default_factory=list)
+    failures: list[rows.FailureRow] = field(default_factory=list)
+    #: Rows that follow from what went before, and so are no events.
+    derived: list[rows.Row] = field(default_factory=list)
+    position: str | None = None
+
+
+class HopRecord:
+    """Collects what a hop brings, and commits it in chunks of so many questions."""
+
+    def __init__(self, engine: Engine, population: Population, hop: int, *, chunk: int) -> None:
+        """Stands where the last chunk of the hop that is in the run file ended."""
+        self._engine = engine
+        self._population = population
+        self._hop = hop
+        self._size = chunk
+        #: The chunks that are complete.
+        self._complete = engine.log.rows(rows.GrowthChunkRow, "WHERE hop = $hop ORDER BY chunk", {"hop": hop})
+        before = engine.log.rows(rows.GrowthChunkRow, "ORDER BY hop DESC, chunk DESC LIMIT 1")
+        self.latest = Latest(before[0].latest if before else "")
+        self._chunk = _Chunk()
+        self._begun = now()
+
+    @property
+    def asked(self) -> int:
+        """Passages or people that were asked about so far, those that are not committed yet among them."""
+        return sum(c.asked for c in self._complete) + self._chunk.asked
+
+    @property
+    def chunk(self) -> int:
+        """Number of the chunk that is being collected."""
+        return len(self._complete) + 1
+
+    @property
+    def position(self) -> str | None:
+        """Where reading stood at the end of the last complete chunk."""
+        return self._complete[-1].position if self._complete else None
+
+    @property
+    def room(self) -> int:
+        """Questions until the chunk is full."""
+        return self._size - self._chunk.asked
+
+    def note(self, derived: Sequence[rows.Row]) -> None:
+        """Keep rows that belong to the chunk and follow from what went before."""
+        self._chunk.derived += derived
+
+    def add(
+        self,
+        asked: int,
+        result: HopResult,
+        failures: Sequence[rows.FailureRow] = (),
+        *,
+        passages: Sequence[rows.PassageRow] = (),
+        position: str | None = None,
+    ) -> None:
+        """Take in what so many questions brought."""
+        chunk = self._chunk
+        chunk.asked += asked
+        chunk.result += result
+        chunk.failures += failures
+        chunk.passages += passages
+        chunk.position = position
+        self.latest.note(result.newcomers)
+
+    async def flush(self) -> None:
+        """Commit the chunk, if it is full."""
+        if self.room <= 0:
+            await self._engine.commit(*self._take(), finished=None)
+
+    async def close(self) -> None:
+        """Commit what is left, and that the hop is complete."""
+        left = self._take() if self._chunk.asked or not self._complete else []
+        hop = rows.GrowthRow(
+            hop=self._hop,
+            asked=self._sum("asked"),
+            failed=self._sum("failed"),
+            born=self._sum("born"),
+            duplicates=self._sum("duplicates"),
+            relations=self._sum("relations"),
+            started_at=self._complete[0].started_at,
+            ended_at=now(),
+            event_hash=self._engine.events.hex,
+        )
+        await self._engine.commit(*left, hop, finished=("growth", self._hop))
+
+    def _sum(self, name: str) -> int:
+        return sum(getattr(chunk, name) for chunk in self._complete)
+
+    def _take(self) -> list[rows.Row]:
+        """The rows of the chunk and its marker; another one begins."""
+        chunk, self._chunk = self._chunk, _Chunk()
+        people = persona_rows(chunk.result, self._population)
+        lost = [(f.owner, f.outcome) for f in chunk.failures]
+        event_hash = self._engine.events.extend([self._hop, chunk.passages, *people, lost])
+        self._complete.append(self._marker(chunk, event_hash))
+        return [*chunk.passages, *people, *chunk.failures, *chunk.derived, self._complete[-1]]
+
+    def _marker(self, chunk: _Chunk, event_hash: str) -> rows.GrowthChunkRow:
+        result, began, ended = chunk.result, self._begun, now()
+        self._begun = ended
+        return rows.GrowthChunkRow(
+            hop=self._hop,
+            chunk=self.chunk,
+            asked=chunk.asked,
+            failed=len(chunk.failures),
+            born=result.born,
+            duplicates=result.duplicates,
+            repeats=result.repeats,
+            dropped=result.dropped,
+            relations=len(result.relations),
+            latest=str(self.latest),
+            position=chunk.position,
+            started_at=began,
+            ended_at=ended,
+            event_hash=event_hash,
+        )

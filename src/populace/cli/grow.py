@@ -1,0 +1,259 @@
+"""`populace grow`: people from texts, and the people around them, into a hub."""
+
+from collections.abc import Callable
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import LIMITS, limit_options, limits_of, prices_of
+
+if TYPE_CHECKING:
+    from populace.sim.growth import Growth
+
+__all__ = ["grow", "show_growth"]
+
+type Command = Callable[..., Any]
+
+_TEXTS = (
+    click.option("--column", help="Column of tables that holds the text.  [default: text, content, body or passage]"),
+    click.option("--licence", help="Licence of texts that do not state theirs (SPDX)."),
+    click.option("--text-language", metavar="TAG", help="Language of texts that do not state theirs (BCP 47)."),
+    click.option("--encoding", help="Encoding of texts that are not UTF-8."),
+    click.option("--format", help="Format of a source whose name does not tell, as jsonl for standard input."),
+    click.option("--passage-words", type=int, help="Words of a passage, at most.  [default: 200]"),
+    click.option("--strict", is_flag=True, help="Stop at the first file or row that cannot be read."),
+)
+
+_PEOPLE = (
+    click.option(
+        "--verb",
+        default="read",
+        show_default=True,
+        help="Who is likely to read, write, like or dislike (or anything else) the text; any for all of them.",
+    ),
+    click.option("--per-text", type=int, default=1, show_default=True, help="People inferred from each passage."),
+    click.option(
+        "--granularity",
+        default="specific",
+        show_default=True,
+        help="How closely people are described: broad, general, specific, 'very specific' or detailed.",
+    ),
+    click.option("--structured", is_flag=True, help="Text-to-Persona describes people in named parts, not in prose."),
+    click.option("--language", default="en", show_default=True, help="Language that people are described in (BCP 47)."),
+)
+
+_HOPS = (
+    click.option("--hops", type=int, default=6, show_default=True, help="Hops of Persona-to-Persona, 0 to 6."),
+    click.option(
+        "--fan-out", default="3", show_default=True, help="Relations asked for at each person, or by hop: 5,3,2."
+    ),
+    click.option("--kinds", help="Kinds of relations that are wanted: kinship,care,work.  [default: all]"),
+    click.option(
+        "--low-visibility/--any-visibility",
+        default=True,
+        show_default=True,
+        help="Remind the model of people of whom little is written.",
+    ),
+    click.option(
+        "--acquaintances",
+        type=int,
+        default=3,
+        show_default=True,
+        help="People already there who are offered as relations, so that circles close; 0 as in the paper.",
+    ),
+    click.option(
+        "--frontier",
+        type=click.Choice(["novelty", "chance"]),
+        default="novelty",
+        show_default=True,
+        help="Whom a hop asks about, where a limit leaves a choice.",
+    ),
+    click.option("--limit", type=int, help="How many people there are to be, at most."),
+    click.option(
+        "--until-novelty",
+        type=float,
+        metavar="SHARE",
+        help="Stop when less than this share of the latest 500 newcomers is somebody new.",
+    ),
+)
+
+_MODEL = (
+    click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice."),
+    click.option(
+        "--model",
+        default="procedural",
+        show_default=True,
+        help="procedural, openai:NAME for any OpenAI-compatible endpoint, or gguf:PATH.",
+    ),
+    click.option("--batch", is_flag=True, help="Send requests through the endpoint's batches."),
+    click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money."),
+    click.option(
+        "--sample",
+        type=click.IntRange(min=1),
+        metavar="CALLS",
+        help="For the estimate, ask the model so many times, at most; that is paid for.",
+    ),
+)
+
+
+def _options(command: Command) -> Command:
+    for option in reversed(_TEXTS + _PEOPLE + _HOPS + _MODEL):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("sources", nargs=-1)
+@click.option("--hub", type=click.Path(path_type=Path), required=True, help="The hub that people are grown into.")
+@click.option("--people", type=click.Path(path_type=Path), help="Grow from the people of this hub, not from texts.")
+@_options
+@limit_options
+def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
+    """Grow people into a hub: from texts, and from hop to hop the people around them.
+
+    SOURCES are files (text, Markdown, HTML, PDF, JSONL, CSV, Parquet, Arrow; also compressed), folders, patterns, and
+    - for standard input; none for the corpus that ships. The same command on a hub that is there goes on where it
+    stopped.
+    """
+    growth = _growth(sources, options)
+    if options["estimate"] or options["sample"]:
+        _estimate(growth, options)
+    elif hub.exists():
+        _go_on(hub, growth, options)
+    else:
+        _begin(hub, growth, options)
+
+
+def show_growth(path: Path) -> None:
+    """Print what came of growing a hub, and what can be done with it."""
+    import shutil
+
+    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.analysis.grown import hops_of, read_grown
+    from populace.analysis.table import render_table, visible
+    from populace.sim.runfile.reader import open_run
+    from populace.sim.runfile.recording import run_of
+
+    with open_run(path) as run:
+        grown, hops, shortfall = read_grown(run), hops_of(run), run_of(run).growth_settings
+    click.echo(f"\n{visible(str(path))}")
+    for name, value in grown.as_rows():
+        click.echo(f"  {name:<12} {visible(value)}")
+    click.echo(render_table(hops, width=min(shutil.get_terminal_size((110, 40)).columns, 140)), nl=False)
+    for sentence in (grown.ending, _shortfall(shortfall, grown.people)):
+        if sentence:
+            click.echo(sentence)
+    if not grown.is_language_model:
+        click.echo(PROCEDURAL_NOTICE)
+    hub = quote(str(path))
+    click.echo(f"Next: `populace run village --hub {hub}` lets them live, `populace hub info {hub}` says who they are.")
+
+
+def _shortfall(settings: str, people: int) -> str:
+    from populace.sim.growth import Growth
+
+    return Growth.model_validate_json(settings).shortfall(people)
+
+
+def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
+    from populace.sim.estimate import estimate
+    from populace.sim.growing.scenario import Growing
+
+    from .estimate import show_estimate
+    from .panel import Panel
+
+    result = estimate(
+        Growing(),
+        growth=growth,
+        seed=options["seed"],
+        model=options["model"],
+        base_url=options["base_url"],
+        limits=limits_of(options),
+        prices=prices_of(options),
+        cache=options["cache"],
+        batch=options["batch"],
+        steps=1,
+        sample=options["sample"] or 0,
+        progress=Panel(),
+    )
+    show_estimate(result)
+
+
+def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
+    from populace.sim.growing.scenario import Growing
+    from populace.sim.society import Society
+
+    from .panel import Panel
+    from .run import live
+
+    society = Society(
+        Growing(),
+        growth=growth,
+        seed=options["seed"],
+        model=options["model"],
+        base_url=options["base_url"],
+        limits=limits_of(options),
+        prices=prices_of(options),
+        cache=options["cache"],
+        batch=options["batch"],
+        out=hub,
+        progress=Panel(),
+    )
+    live(society)
+    if society.passed_over:
+        click.echo(society.passed_over)
+
+
+def _go_on(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
+    from populace.sim.growing.again import check_same, standing
+
+    from .run import resume
+
+    check_same(hub, growth, seed=options["seed"], model=options["model"])
+    if where := standing(hub):
+        click.echo(f"Going on in {str(hub)!r}, which stands {where}.")
+    given = {name: options[name] for name in ("base_url", "cache", "price", *LIMITS)}
+    click.get_current_context().invoke(resume, file=hub, **given)
+
+
+def _growth(sources: tuple[str, ...], options: dict[str, Any]) -> "Growth":
+    """The growth that is asked for. Raises `SetupError`."""
+    from populace.sim.growth import Growth
+
+    reading = {name: options[name] for name in ("column", "licence", "encoding", "format", "strict")}
+    reading |= {"language": options["text_language"], "length": options["passage_words"]}
+    same = ("verb", "granularity", "language", "low_visibility", "acquaintances", "frontier", "until_novelty")
+    return Growth.unlimited(
+        sources=sources or None,
+        hub=options["people"],
+        reading={name: value for name, value in reading.items() if value is not None},
+        agents=options["limit"],
+        hops=options["hops"],
+        fan_outs=_numbers(options["fan_out"]),
+        per_passage=options["per_text"],
+        form="structured" if options["structured"] else "plain",
+        kinds=_kinds(options["kinds"]),
+        **{name: options[name] for name in same},
+    )
+
+
+def _numbers(written: str) -> tuple[int, ...]:
+    from populace.personas.errors import SetupError
+
+    try:
+        return tuple(int(part) for part in written.split(","))
+    except ValueError:
+        raise SetupError(f"--fan-out takes a number or one a hop, as 5,3,2, but {written!r} was given.") from None
+
+
+def _kinds(written: str | None) -> tuple[str, ...] | None:
+    from populace.personas.errors import SetupError
+    from populace.personas.persona import RelationKind
+
+    kinds = tuple(dict.fromkeys(part.strip() for part in written.split(","))) if written is not None else None
+    for kind in kinds or ():
+        if kind not in list(RelationKind):
+            raise SetupError(f"There is no kind of relations {kind!r}; there are {', '.join(RelationKind)}.")
+    return kinds

@@ -1,0 +1,103 @@
+"""`populace hub graph`: what a hub's relations look like, as a whole or around one person."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from populace.analysis.hub_graph import Section
+    from populace.personas.hub import HubFile
+
+__all__ = ["graph"]
+
+
+@click.command()
+@click.argument("hub", type=click.Path(path_type=Path))
+@click.option("--around", metavar="WHO", help="Only around one person: an id, the beginning of one, or words.")
+@click.option("--radius", type=int, default=2, show_default=True, help="With --around: so many ties away, 1 to 6.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw it to this .html or .svg file.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random graphs and the samples.")
+@click.option(
+    "--communities/--no-communities",
+    default=None,
+    help="Look for communities.  [default: up to 200,000 people]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with full texts.")
+def graph(
+    hub: Path,
+    around: str | None,
+    radius: int,
+    picture: Path | None,
+    seed: int,
+    communities: bool | None,
+    as_json: bool,
+) -> None:
+    """Components, degrees, communities and more of HUB's relations, beside random graphs; or who is around one person.
+
+    Near-duplicates count as whom they repeat. HUB is a hub or a run file.
+    """
+    from populace.personas.hub import open_hub
+
+    if picture is not None:
+        from populace.analysis.hub_picture import check_picture
+
+        check_picture(picture)
+    with open_hub(hub) as file:
+        if around is None:
+            _whole(file, picture, seed=seed, communities=communities, as_json=as_json)
+        else:
+            _around(file, around, radius, picture, as_json=as_json)
+
+
+def _whole(hub: "HubFile", picture: Path | None, *, seed: int, communities: bool | None, as_json: bool) -> None:
+    from populace.analysis.hub_graph import tell_figures
+    from populace.personas.hub.graph import central_excerpt, graph_figures, read_ties
+    from populace.personas.hub.graph.network import Network
+
+    ties = read_ties(hub)
+    network = Network.of_pairs(ties.people, ties.source, ties.target)
+    figures = graph_figures(hub, ties, network, seed=seed, communities=communities)
+    _print(figures, tell_figures(figures), as_json=as_json)
+    if picture is not None:
+        from populace.analysis.hub_picture import write_picture
+
+        write_picture(central_excerpt(hub, network), picture, title=f"The people of {hub.path.name}")
+        click.echo(f"Wrote {picture}", err=as_json)
+
+
+def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, as_json: bool) -> None:
+    from populace.analysis.hub_graph import tell_found, tell_neighbourhood
+    from populace.personas.errors import SetupError
+    from populace.personas.hub.graph import find_people, neighbourhood
+
+    found = find_people(hub, around)
+    if not found.people:
+        raise SetupError(f"Nobody in {str(hub.path)!r} has the id or the words {around!r}; give others.")
+    if found.total > 1:
+        _print(found, [tell_found(found)], as_json=as_json)
+        raise SetupError(f"{found.total:,} people match {around!r}; give --around more words, or the id of one.")
+    near = neighbourhood(hub, found.people[0].id, radius)
+    _print(near, tell_neighbourhood(near), as_json=as_json)
+    if picture is not None:
+        from populace.analysis.hub_picture import write_picture
+
+        write_picture(near.excerpt, picture, title=f"Around {near.centre.text}")
+        click.echo(f"Wrote {picture}", err=as_json)
+
+
+def _print(result: object, sections: "Iterable[Section]", *, as_json: bool) -> None:
+    import orjson
+
+    from populace.analysis.table import render_table, visible
+
+    if as_json:
+        click.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
+        return
+    width = shutil.get_terminal_size((120, 40)).columns
+    for section in sections:
+        click.echo(visible(section.title))
+        click.echo(render_table(section, width=width))

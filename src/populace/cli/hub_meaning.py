@@ -1,0 +1,100 @@
+"""The second stage of `populace hub dedup`: its options, and what it says."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import bound_options, limits_of
+
+if TYPE_CHECKING:
+    from populace.personas.hub.embedded import EmbeddedReport
+    from populace.sim.hub_vectors import HubVectors
+
+__all__ = ["meaning_of", "meaning_options"]
+
+type Command = Callable[..., Any]
+
+_WAY_ON = "What was fetched is kept: give the same command again to go on."
+_OPTIONS = (
+    click.option("--embeddings", metavar="MODEL", help="Then compare by meaning, with this model: openai:NAME."),
+    click.option("--embeddings-url", metavar="URL", help="Its endpoint.  [default: OPENAI_BASE_URL]"),
+    click.option("--embeddings-price", metavar="IN", type=float, help="Dollars for a million of its tokens."),
+    click.option(
+        "--cosine",
+        type=click.FloatRange(0, 1, min_open=True),
+        default=0.9,
+        show_default=True,
+        help="Least cosine of two vectors.",
+    ),
+    click.option("--exact", is_flag=True, help="Compare everybody with everybody, however many there are."),
+    click.option("--cache", type=click.Path(path_type=Path), help="File that shares paid vectors with other jobs."),
+    click.option(
+        "--ledger", type=click.Path(path_type=Path), help="Run file of what is asked.  [default: HUB.vectors.duckdb]"
+    ),
+)
+
+
+class _Stopped(click.ClickException):
+    exit_code = 130
+
+
+def meaning_options(command: Command) -> Command:
+    """The command with the options of comparing by meaning."""
+    command = bound_options(command)
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def meaning_of(options: Mapping[str, Any]) -> Callable[[Path], None] | None:
+    """What compares a hub's people by meaning and says what came of it; None without an embedding model.
+
+    Raises `SetupError` for a model that there is not.
+    """
+    if options["embeddings"] is None:
+        return None
+    from populace.agents.embedding_models import open_embedder
+    from populace.agents.price_library import given_prices
+
+    limits, price = limits_of(options), options["embeddings_price"]
+    handle = open_embedder(options["embeddings"], base_url=options["embeddings_url"], timeout=limits.timeout)
+    wishes = {
+        "threshold": options["cosine"],
+        "limits": limits,
+        "prices": None if price is None else given_prices(f"{price}/0"),
+        "cache": options["cache"],
+        "ledger": options["ledger"],
+        "exact": options["exact"] or None,
+    }
+    return lambda hub: _compare(hub, handle, wishes)
+
+
+def _compare(hub: Path, handle: Any, wishes: Mapping[str, Any]) -> None:
+    from populace.personas.errors import EndpointError, PausedError
+    from populace.sim.hub_vectors import dedup_by_meaning
+
+    from .panel import Panel
+
+    try:
+        fetched, report = dedup_by_meaning(hub, handle, progress=Panel(), **wishes)
+    except KeyboardInterrupt:
+        raise _Stopped(f"Stopped. {_WAY_ON}") from None
+    except PausedError as error:
+        raise PausedError(f"Paused. {error} {_WAY_ON}") from error
+    except EndpointError as error:
+        raise EndpointError(f"{error} {_WAY_ON}") from error
+    _say(fetched, report)
+
+
+def _say(fetched: "HubVectors", report: "EmbeddedReport") -> None:
+    if fetched.ledger is not None:
+        click.echo(f"{fetched.fetched:,} of {fetched.missing:,} texts got a vector; the calls are in {fetched.ledger}.")
+    index = "" if report.is_exact else ", by an index that may overlook a few in a thousand"
+    click.echo(
+        f"{report.marked:,} of {report.judged:,} people were marked as near-duplicates by {report.model} at a cosine "
+        f"of {report.threshold:g}{index}."
+    )
+    if report.without:
+        click.echo(f"{report.without:,} people have no vector and were not compared by meaning.")

@@ -1,0 +1,33 @@
+"""`populace hub check`: everybody by the rules of quality, and for personal data."""
+
+from pathlib import Path
+
+import click
+
+__all__ = ["check"]
+
+
+@click.command()
+@click.argument("hub_path", metavar="HUB", type=click.Path(path_type=Path))
+@click.option("--quality/--no-quality", default=True, help="Judge the descriptions themselves.  [default: --quality]")
+@click.option("--language", metavar="TAG", help="Language that all are to be in, as far as its script tells.")
+@click.option(
+    "--personal",
+    type=click.Choice(["keep", "pseudonymise", "drop", "ignore"]),
+    default="keep",
+    show_default=True,
+    help="What becomes of personal data: flagged, replaced, or removed with their description.",
+)
+def check(hub_path: Path, quality: bool, language: str | None, personal: str) -> None:
+    """Judge everybody in HUB by rules, each ruling a row: too short, a refusal, the first person, personal data, ..."""
+    from populace.personas.hub.check import judge_people
+    from populace.personas.hub.file import open_hub
+    from populace.personas.rules import Policy
+
+    policy = None if personal == "ignore" else Policy(personal)
+    with open_hub(hub_path, write=True) as hub:
+        report = judge_people(hub, quality=quality, language=language, personal=policy)
+    click.echo(f"{report.judged:,} descriptions were judged, and {report.rulings.total():,} rulings made.")
+    for (rule, outcome), count in sorted(report.rulings.items()):
+        click.echo(f"  {rule:<18} {outcome.replace('_', ' '):<12} {count:,}")
+    click.echo("Names and numbers are found by patterns: what is not found may still be there.")

@@ -1,0 +1,175 @@
+"""`populace hub select`: choosing people from a hub."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from populace.personas.hub.select import Breakdown, Report, Selection, Unlikeness, Wish
+
+__all__ = ["select"]
+
+_MOST_ROWS = 40
+
+
+@click.command()
+@click.argument("hub", type=click.Path(path_type=Path))
+@click.option(
+    "--where", metavar="SQL", help="Condition on a person, as \"occupation = 'nurse' AND age_band = '30-39'\"."
+)
+@click.option("--n", type=int, help="How many people.  [default: everybody who meets --where]")
+@click.option("--stratify", metavar="COLUMN,...", help="Spread them over these columns' values in proportion.")
+@click.option("--balance", metavar="COLUMN,...", help="Take equally many of each value.")
+@click.option("--quota", metavar="COLUMN=VALUE:N,...", help="Take so many of each value, as region=north:100,south:50.")
+@click.option(
+    "--targets",
+    type=click.Path(path_type=Path),
+    help="Table of marginals to meet (CSV, Parquet, JSON): variable, value, and share, percent or count.",
+)
+@click.option("--diverse", is_flag=True, help="Take people who are unlike each other, instead of at random.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the choice.")
+@click.option("--name", help="Keep the selection in the hub, as a view of this name.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write those chosen to a .parquet, .csv or .jsonl file.")
+@click.option("--with-duplicates", is_flag=True, help="Near-duplicates may be chosen too.")
+@click.option("--allow-fewer", is_flag=True, help="Take what there is where there are not enough.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--list", "listed", is_flag=True, help="List the selections that the hub keeps.")
+@click.option("--drop", metavar="NAME", help="Forget a selection; its people stay in the hub.")
+def select(hub: Path, listed: bool, drop: str | None, out: Path | None, as_json: bool, **options: Any) -> None:
+    """Choose people from HUB by a condition, a rule and a seed, and say how well that meets the wish."""
+    from populace.personas.hub import open_hub
+    from populace.personas.hub.select import check_output, drop_selection, write_selection
+    from populace.personas.hub.select import select as choose
+
+    if drop is not None:
+        with open_hub(hub, write=True) as file:
+            drop_selection(file, drop)
+        click.echo(f"Dropped {drop}.")
+        return
+    if listed:
+        _list(hub)
+        return
+    wish = _wish(options)
+    if out is not None:
+        check_output(out)
+    # Only what is kept needs writing, and other processes may read while nothing is written.
+    with open_hub(hub, write=wish.name is not None) as file:
+        selection = choose(file, wish)
+        if out is not None:
+            write_selection(file, selection, out)
+    click.echo(selection.report.to_json() if as_json else _told(selection, out), nl=as_json)
+
+
+def _wish(options: dict[str, Any]) -> "Wish":
+    from populace.personas.hub.select import Wish, parse_quota, read_marginals
+
+    quota, targets = options.pop("quota"), options.pop("targets")
+    for name in ("stratify", "balance"):
+        options[name] = None if options[name] is None else _columns(name, options[name])
+    return Wish.given(
+        quota=None if quota is None else parse_quota(quota),
+        targets=None if targets is None else read_marginals(targets),
+        **options,
+    )
+
+
+def _columns(option: str, given: str) -> tuple[str, ...]:
+    from populace.personas.errors import SetupError
+
+    names = tuple(name.strip() for name in given.split(","))
+    if not all(names):
+        raise SetupError(f"--{option} is {given!r}; write the names of columns with commas between them.")
+    return names
+
+
+def _list(hub: Path) -> None:
+    from populace.personas.hub import open_hub
+    from populace.personas.hub.select import list_selections
+
+    with open_hub(hub) as file:
+        kept = list_selections(file)
+    columns = ("name", "people", "rule", "diverse", "where", "seed", "made (UTC)", "hub since")
+    rows = [
+        (k.name, k.people, k.rule, k.diverse, k.condition, k.seed, f"{k.made_at:%Y-%m-%d %H:%M}", _since(k.is_current))
+        for k in kept
+    ]
+    click.echo(_table(columns, rows) if rows else f"{hub} keeps no selections.\n", nl=False)
+
+
+def _since(is_current: bool) -> str:
+    return "the same" if is_current else "has changed"
+
+
+def _told(selection: "Selection", out: Path | None) -> str:
+    report, wish = selection.report, selection.wish
+    lines = [f"Chose {report.chosen:,} of {report.candidates:,} candidates, seed {wish.seed}."]
+    lines += [f"{count:,} left out: {reason}." for reason, count in report.left_out.items()]
+    lines += _warnings(report)
+    lines += [_unlikeness(report.unlikeness)] if report.unlikeness is not None else []
+    tables = [_shares(breakdown) for breakdown in report.breakdowns]
+    kept = [f"Kept as {wish.name}."] if wish.name is not None else []
+    kept += [f"Wrote {out}."] if out is not None else []
+    kept = kept or ["Not kept; --name keeps it in the hub, and --out writes it to a file."]
+    return "\n".join([*lines, "".join(tables) + "\n".join(kept)]) + "\n"
+
+
+def _warnings(report: "Report") -> Iterator[str]:
+    if report.wanted is not None and report.chosen < report.wanted:
+        yield f"{report.wanted:,} were asked for; there are no more."
+    for breakdown in report.breakdowns:
+        for share in breakdown.unfilled:
+            named = _named(breakdown.columns, share.values)
+            yield f"Nobody can fill {named}, of which {share.wanted:,.1f} were wanted."
+    if report.raking is not None and report.raking.deviation > 1e-6:
+        yield (
+            f"The candidates cannot meet all targets at once: the worst is off by {report.raking.deviation:.2%} "
+            "of all people."
+        )
+
+
+def _named(columns: Sequence[str], values: Sequence[str | None]) -> str:
+    return ", ".join(f"{column} {value!r}" for column, value in zip(columns, values, strict=True))
+
+
+def _unlikeness(found: "Unlikeness") -> str:
+    alike = "" if found.closest_pair is None else f"the two most alike are {found.closest_pair:.2f} apart, and "
+    return (
+        f"Distance by words (0 the same, 1 nothing shared): {alike}nobody is farther than {found.radius:.2f} "
+        f"from the nearest of those chosen ({found.mean_distance:.2f} on average)."
+    )
+
+
+def _shares(breakdown: "Breakdown") -> str:
+    columns = (*breakdown.columns, "candidates", "wanted", "got", "difference")
+    rows = [
+        (
+            *("(not known)" if value is None else value for value in share.values),
+            share.candidates,
+            share.wanted,
+            share.got,
+            round(share.difference, 2),
+        )
+        for share in breakdown.shares[:_MOST_ROWS]
+    ]
+    more = len(breakdown.shares) - len(rows)
+    cut = f"{more:,} more rows: --json has them all.\n" if more else ""
+    fit = f"Chi-square {breakdown.chi_square:.3g}, largest difference {breakdown.largest_deviation:.3g} people.\n"
+    return _table(columns, rows) + cut + fit
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    columns: Sequence[str]
+    types: Sequence[str]
+    rows: Sequence[tuple[object, ...]]
+
+
+def _table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> str:
+    from populace.analysis.table import render_table
+
+    types = ["VARCHAR" if isinstance(value, str | None) else "DOUBLE" for value in rows[0]]
+    return render_table(_Rows(columns, types, rows), width=shutil.get_terminal_size((120, 40)).columns)

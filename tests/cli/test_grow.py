@@ -1,0 +1,117 @@
+"""`populace grow`: from texts to a hub, and on from where it stopped."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from openai_server import OpenAIServer
+
+from populace.personas.hub.file import create_hub
+from populace.sim.growing.scenario import Growing
+from populace.sim.growth import Growth
+from populace.sim.runfile.reader import open_run
+from populace.sim.society import Society
+
+type Ask = Callable[..., Any]
+
+GROW = ("grow", "--hub", "town.duckdb", "--hops", 1, "--fan-out", 2)
+
+
+@pytest.fixture
+def texts(folder: Path) -> str:
+    """Ten texts in a file of the folder."""
+    rows = [orjson.dumps({"body": f"House {n} of our street has a leaking roof."}) for n in range(10)]
+    (folder / "texts.jsonl").write_bytes(b"\n".join(rows))
+    return "texts.jsonl"
+
+
+def test_it_says_what_came_of_it_hop_by_hop_and_what_to_do_next(ask: Ask, texts: str) -> None:
+    said = ask(*GROW, texts)
+    assert said.code == 0
+    for words in ("10 passages", "novelty", "no language model", "`populace run village --hub town.duckdb`"):
+        assert words in said.out
+    with open_run(Path("town.duckdb")) as run:
+        assert run.query("SELECT hop, asked FROM growth ORDER BY hop").rows == [(0, 10), (1, 10)]
+
+
+def test_given_again_it_says_that_there_is_nothing_to_do(ask: Ask, texts: str) -> None:
+    ask(*GROW, texts)
+    for again in ((*GROW, texts), ("resume", "town.duckdb")):
+        said = ask(*again)
+        assert said.code == 0
+        assert "There was nothing to do: growth is finished." in said.out
+
+
+def test_given_again_it_goes_on_where_it_was_paused(ask: Ask, texts: str, openai_server: OpenAIServer) -> None:
+    command = (*GROW, texts, "--model", "openai:test", "--base-url", openai_server.base_url)
+    ask(*command, "--max-calls", 13).complains(3, "budget of 13 calls", "populace resume town.duckdb")
+    said = ask(*command, "--max-calls", 20)
+    assert "Going on in 'town.duckdb', which stands behind hop 0." in said.out
+    assert (said.code, openai_server.calls) == (0, 20)
+
+
+def test_other_settings_are_named_with_the_way_out(ask: Ask, texts: str) -> None:
+    ask(*GROW, texts)
+    other = ("grow", "--hub", "town.duckdb", "--hops", 2, "--fan-out", 2, "--seed", 4)
+    ask(*other).complains(
+        2, "sources texts.jsonl then and none now", "--hops 1 then and 2 now", "--seed 0 then and 4 now", "hub merge"
+    )
+
+
+def test_a_run_of_another_scenario_is_not_grown_into(ask: Ask, run_file: Path) -> None:
+    ask("grow", "--hub", run_file).complains(2, "scenario 'village'", "--people run.duckdb")
+
+
+def test_a_hub_that_was_not_grown_is_not_grown_into(ask: Ask, folder: Path) -> None:
+    create_hub(folder / "given.duckdb").close()
+    ask("grow", "--hub", "given.duckdb").complains(2, "was not grown", "--people given.duckdb", "hub merge")
+
+
+def test_people_of_a_hub_can_be_what_growth_begins_with(ask: Ask, texts: str) -> None:
+    ask(*GROW, texts)
+    said = ask("grow", "--people", "town.duckdb", "--hub", "city.duckdb", "--hops", 1)
+    assert said.code == 0
+    assert "people who were there before" in said.out
+    with open_run(Path("city.duckdb")) as run:
+        assert run.query("SELECT hop, born > 20, relations > 20 FROM growth ORDER BY hop").rows[0] == (0, True, False)
+
+
+def test_a_second_process_is_told_that_the_hub_is_taken(ask: Ask, folder: Path, texts: str) -> None:
+    growth = Growth.unlimited(sources=(texts,), hops=1, fan_outs=(2,), frontier="novelty")
+    with Society(Growing(), growth=growth, out="town.duckdb"):
+        ask(*GROW, texts).complains(2, "being written in this process")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--hops", 7), "hops should be at most 6"),
+        (("--fan-out", "3,x"), "--fan-out takes a number or one a hop, as 5,3,2, but '3,x' was given"),
+        (("--kinds", "kinship,envy"), "There is no kind of relations 'envy'; there are kinship, friendship"),
+        (("--limit", 0), "at least 1"),
+        (("nowhere.txt",), "nowhere.txt"),
+        (("texts.jsonl", "--column", "story"), "has no column 'story' but 'body'"),
+        (("-", "--people", "town.duckdb"), "leave one out"),
+    ],
+)
+def test_what_cannot_be_grown_is_one_sentence(ask: Ask, texts: str, options: tuple[Any, ...], words: str) -> None:
+    ask("grow", "--hub", "town.duckdb", *options).complains(2, words)
+    assert not Path("town.duckdb").exists()
+
+
+def test_an_interrupted_run_of_growth_is_shown_and_can_be_asked(ask: Ask, texts: str) -> None:
+    ask(*GROW, texts)
+    said = ask("sql", "town.duckdb", "SELECT count(*) AS asked FROM frontier")
+    assert (said.code, "10" in said.out) == (0, True)
+
+
+def test_an_estimate_asks_nobody_and_holds(ask: Ask, texts: str) -> None:
+    said = ask(*GROW, texts, "--estimate")
+    assert said.code == 0
+    assert not Path("town.duckdb").exists()
+    ask(*GROW, texts)
+    with open_run(Path("town.duckdb")) as run:
+        ((calls,),) = run.query("SELECT count(*) FROM calls").rows
+    assert f"│ in all             │ {calls} " in said.out

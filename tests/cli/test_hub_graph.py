@@ -1,0 +1,92 @@
+"""`populace hub graph`: the figures, who is around one person, the picture, and what it refuses."""
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import orjson
+import pytest
+
+from .conftest import Ask
+
+
+@pytest.fixture
+def town(folder: Path) -> Path:
+    """A hub of 40 people in a ring, with a shortcut; `town.duckdb` in the folder."""
+    from populace.personas.hub import create_hub
+
+    with create_hub(folder / "town.duckdb") as hub:
+        hub.con.execute(
+            "INSERT INTO personas SELECT md5('p' || i), i, 'A baker & <b>singer</b> of house ' || i || '.', 'import', "
+            "i % 3, NULL, 'en', NULL, NULL, NULL, NULL FROM range(1, 41) AS t(i)"
+        )
+        hub.con.execute(
+            "INSERT INTO relations SELECT i, md5('p' || i), md5('p' || (i % 40 + 1)), 'work', 'rival', 1 "
+            "FROM range(1, 41) AS t(i)"
+        )
+    return Path("town.duckdb")
+
+
+def test_the_figures_stand_beside_those_of_random_graphs(ask: Ask, town: Path) -> None:
+    said = ask("hub", "graph", town)
+    assert (said.code, said.complaint) == (0, "")
+    assert "│ people                                        │     40 │" in said.out
+    assert "preferential attachment" in said.out
+    assert "│ mean path in the largest part         │       10.26 │" in said.out
+
+
+def test_the_figures_come_as_json(ask: Ask, town: Path) -> None:
+    found = orjson.loads(ask("hub", "graph", town, "--json", "--no-communities").out)
+    assert (found["people"], found["shape"]["paths"]["longest"], found["shape"]["modularity"]) == (40, 20, None)
+    assert found["shape"]["paths"]["mean"] == {"value": pytest.approx(400 / 39), "error": None, "sample": None}
+
+
+def test_the_people_around_one_are_told(ask: Ask, town: Path) -> None:
+    said = ask("hub", "graph", town, "--around", "house 17.", "--radius", 3)
+    assert said.code == 0
+    assert "People (7 of 7)" in said.out
+    near = orjson.loads(ask("hub", "graph", town, "--around", "house 17.", "--json").out)
+    assert near["rings"] == [1, 2, 2]
+
+
+def test_several_matches_are_listed_and_one_is_asked_for(ask: Ask, town: Path) -> None:
+    said = ask("hub", "graph", town, "--around", "singer")
+    assert "People who match (20 of 40)" in said.out
+    said.complains(2, "40 people match 'singer'", "give --around more words, or the id of one")
+    ask("hub", "graph", town, "--around", "astronaut").complains(2, "Nobody in 'town.duckdb'")
+
+
+def test_the_picture_is_drawn_once_for_all_and_loads_nothing(ask: Ask, town: Path, folder: Path) -> None:
+    first, second = (ask("hub", "graph", town, "--picture", name) for name in ("one.svg", "two.svg"))
+    assert first.out.endswith("Wrote one.svg\n")
+    assert second.code == 0
+    drawn = (folder / "one.svg").read_text("utf-8")
+    assert drawn == (folder / "two.svg").read_text("utf-8")
+    parts = [element.tag.rpartition("}")[2] for element in ET.fromstring(drawn).iter()]
+    assert (parts.count("circle"), parts.count("line")) == (40, 40 + 1)
+    assert drawn.count("http") == 1
+
+
+def test_the_page_shows_text_and_never_obeys_it(ask: Ask, town: Path, folder: Path) -> None:
+    assert ask("hub", "graph", town, "--around", "house 17.", "--picture", "near.html").code == 0
+    page = (folder / "near.html").read_text("utf-8")
+    assert "A baker &amp; &lt;b&gt;singer" in page
+    assert "<b>" not in page
+    assert "<script" not in page
+
+
+def test_pictures_of_other_kinds_are_refused_before_anything_is_counted(ask: Ask, town: Path, folder: Path) -> None:
+    said = ask("hub", "graph", town, "--picture", "town.png")
+    said.complains(2, "ends in '.png'; a picture is written to .html or .svg")
+    assert said.out == ""
+    ask("hub", "graph", town, "--picture", "nowhere/town.svg").complains(2, "nowhere/town.svg", "No such file")
+    assert [path.name for path in folder.iterdir()] == ["town.duckdb"]
+
+
+def test_a_run_file_is_a_hub(ask: Ask, run_file: Path) -> None:
+    said = ask("hub", "graph", run_file)
+    assert said.code == 0
+    assert "The best connected" in said.out
+
+
+def test_what_is_no_hub_is_said(ask: Ask, folder: Path) -> None:
+    ask("hub", "graph", "nowhere.duckdb").complains(2, "There is no hub 'nowhere.duckdb'")

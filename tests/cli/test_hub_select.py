@@ -1,0 +1,104 @@
+"""`populace hub select`: what it prints, keeps, writes, and refuses."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from .conftest import Ask
+
+TARGETS = "variable,value,share\nlanguage,en,0.75\nlanguage,cy,0.25\n"
+
+
+@pytest.fixture
+def town(folder: Path) -> Path:
+    """A hub of 40 people, every fourth of whom is Welsh; `town.duckdb` in the folder."""
+    from populace.personas.hub import create_hub
+
+    with create_hub(folder / "town.duckdb") as hub:
+        hub.con.execute(
+            "INSERT INTO personas SELECT 'p' || i, i, 'Baker number ' || i, 'import', 0, NULL, "
+            "CASE WHEN i % 4 = 0 THEN 'cy' ELSE 'en' END, NULL, NULL, NULL, NULL FROM range(1, 41) AS t(i)"
+        )
+    return Path("town.duckdb")
+
+
+def test_a_choice_says_how_well_it_meets_the_wish(ask: Ask, town: Path) -> None:
+    said = ask("hub", "select", town, "--n", 8, "--stratify", "language")
+    assert (said.code, said.complaint) == (0, "")
+    assert said.out.startswith("Chose 8 of 40 candidates, seed 0.\n")
+    assert "│ cy       │         10 │      2 │   2 │          0 │" in said.out
+    assert said.out.endswith("Not kept; --name keeps it in the hub, and --out writes it to a file.\n")
+
+
+def test_a_named_choice_is_kept_listed_and_dropped(ask: Ask, town: Path) -> None:
+    assert ask("hub", "select", town, "--n", 3, "--name", "three").out.endswith("Kept as three.\n")
+    listed = ask("hub", "select", town, "--list").out
+    assert "three" in listed
+    assert "the same" in listed
+    assert ask("hub", "select", town, "--drop", "three").out == "Dropped three.\n"
+    assert ask("hub", "select", town, "--list").out == "town.duckdb keeps no selections.\n"
+
+
+def test_a_choice_is_written_to_a_file(ask: Ask, town: Path, folder: Path) -> None:
+    said = ask("hub", "select", town, "--where", "language = 'cy'", "--n", 4, "--out", "welsh.csv")
+    assert said.out.endswith("Wrote welsh.csv.\n")
+    assert duckdb.execute("SELECT count(*), min(language) FROM 'welsh.csv'").fetchall() == [(4, "cy")]
+    ask("hub", "select", town, "--n", 4, "--name", "four", "--out", "welsh.csv").complains(2, "exists already")
+    assert "no selections" in ask("hub", "select", town, "--list").out
+
+
+def test_the_report_comes_as_json_too(ask: Ask, town: Path) -> None:
+    report = json.loads(ask("hub", "select", town, "--quota", "language=cy:2,en:3", "--json").out)
+    assert report["chosen"] == 5
+    assert [share["got"] for share in report["breakdowns"][0]["shares"]] == [2, 3]
+
+
+def test_targets_are_met_and_what_nobody_can_fill_is_said(ask: Ask, town: Path, folder: Path) -> None:
+    (folder / "targets.csv").write_text(TARGETS)
+    met = ask("hub", "select", town, "--n", 12, "--targets", "targets.csv").out
+    assert "Chi-square 0, largest difference 0 people." in met
+    (folder / "targets.csv").write_text(TARGETS.replace("en", "la"))
+    said = ask("hub", "select", town, "--n", 4, "--targets", "targets.csv").out
+    assert "Nobody can fill language 'la', of which 3.0 were wanted." in said
+
+
+def test_people_unlike_each_other_come_with_their_distances(ask: Ask, town: Path) -> None:
+    assert "the two most alike are 0.50 apart" in ask("hub", "select", town, "--n", 4, "--diverse").out
+
+
+def test_fewer_than_asked_for_is_said(ask: Ask, town: Path) -> None:
+    said = ask("hub", "select", town, "--n", 90, "--allow-fewer").out
+    assert said.startswith("Chose 40 of 40 candidates, seed 0.\n90 were asked for; there are no more.\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--n", 99), "99 people were asked for and 40 can be chosen"),
+        (("--n", 0), "--n is 0"),
+        (("--seed", -1), "--seed is -1"),
+        (("--where", "job = 'nurse'"), "'job', which is no column of people"),
+        (("--where", "true; DROP TABLE personas"), "no condition in SQL"),
+        (("--where", "hop > 3"), "Nobody meets --where"),
+        (("--n", 3, "--balance", "language,,hop"), "names of columns with commas"),
+        (("--quota", "language=fr:3"), "Nobody among the 40 candidates has language 'fr'"),
+        (("--n", 3, "--targets", "none.csv"), "no table of targets 'none.csv'"),
+        (("--n", 3, "--name", "a b"), "cannot be called 'a b'"),
+        (("--n", 3, "--out", "people.xlsx"), "ends in .parquet"),
+        (("--drop", "x"), "no selection 'x'"),
+    ],
+)
+def test_a_wrong_wish_is_one_sentence(ask: Ask, town: Path, options: tuple[object, ...], said: str) -> None:
+    ask("hub", "select", town, *options).complains(2, said)
+
+
+def test_a_hub_that_is_not_there_is_named(ask: Ask) -> None:
+    ask("hub", "select", "nowhere.duckdb", "--n", 3).complains(2, "There is no hub 'nowhere.duckdb'")
+
+
+def test_a_run_file_is_a_hub_to_choose_from(ask: Ask, run_file: Path) -> None:
+    said = ask("hub", "select", run_file, "--n", 3, "--name", "three")
+    assert (said.code, said.complaint) == (0, "")
+    assert ask("sql", run_file, "SELECT count(*) AS n FROM three JOIN people ON agent = id", "--csv").out == "n\n3\n"

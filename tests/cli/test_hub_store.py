@@ -1,0 +1,152 @@
+"""`populace hub import`, `export`, `info`, `dedup`, `undo`, `merge`: what they say, and how they end."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from .conftest import Ask
+
+PEOPLE = (
+    "A patient baker in a harbour town who keeps notes on migrating storks before every sunrise of the year",
+    "A patient baker in a harbour town who keeps notes on migrating storks after every sunrise of the year",
+    "A tired notary in the old quarter",
+)
+
+
+@pytest.fixture
+def persona_file(folder: Path) -> Path:
+    """Three people in Persona Hub's format, two of them nearly equal, a repetition, and a line that is none."""
+    lines = [json.dumps({"persona": text}) for text in (*PEOPLE, PEOPLE[0])]
+    (path := folder / "persona.jsonl").write_text("\n".join([*lines, "oops", ""]))
+    return Path(path.name)
+
+
+@pytest.fixture
+def town(ask: Ask, persona_file: Path) -> str:
+    """A hub of these people."""
+    assert ask("hub", "import", persona_file, "--hub", "town.duckdb", "--licence", "CC-BY-4.0").code == 0
+    return "town.duckdb"
+
+
+def test_an_import_says_what_it_read_and_what_it_left_out(ask: Ask, persona_file: Path) -> None:
+    said = ask("hub", "import", persona_file, "--hub", "town.duckdb")
+    assert said.out == (
+        "persona.jsonl is read as personahub: text from 'persona'.\n"
+        "4 rows: 3 new people, and 1 whose text was there already.\n"
+        "Left out: 1 because the line is not JSON (line or row 5).\n"
+    )
+    assert said.complaint == "No licence was stated with --licence or --map licence=COLUMN.\n"
+
+
+def test_a_second_import_of_the_same_file_does_nothing(ask: Ask, town: str, persona_file: Path) -> None:
+    said = ask("hub", "import", persona_file, "--hub", town, "--licence", "CC-BY-4.0")
+    assert said.out == "persona.jsonl was imported before, in the same way: nothing was done.\n"
+
+
+def test_a_column_is_named_by_its_meaning(ask: Ask, folder: Path) -> None:
+    (folder / "people.csv").write_text(f"id,bio,town\n1,{PEOPLE[2]},Ghent\n")
+    said = ask("hub", "import", "people.csv", "--hub", "town.duckdb", "--map", "text=bio", "--licence", "CC0-1.0")
+    assert (said.code, said.complaint) == (0, "")
+    assert said.out.startswith("people.csv is read as table: text from 'bio'.\n1 rows: 1 new people")
+
+
+def test_wrong_wishes_are_complaints_and_leave_no_hub(ask: Ask, folder: Path, persona_file: Path) -> None:
+    into = ("--hub", "town.duckdb")
+    ask("hub", "import", persona_file, *into, "--map", "text=bio").complains(2, "no column 'bio'", "are 'persona'")
+    ask("hub", "import", persona_file, *into, "--map", "bio").complains(2, "--map text=bio")
+    ask("hub", "import", persona_file, *into, "--licence", "mine, all mine").complains(2, "SPDX")
+    ask("hub", "import", persona_file, *into, "--strict").complains(2, "line or row 5: the line is not JSON")
+    ask("hub", "import", "none.jsonl", *into).complains(2, "There is no file none.jsonl")
+    ask("hub", "import", folder, *into).complains(2, "is a folder")
+    assert [path.name for path in folder.iterdir()] == ["persona.jsonl"]
+
+
+def test_info_counts_in_words_and_in_json(ask: Ask, town: str) -> None:
+    said = ask("hub", "info", town)
+    assert said.out.startswith("town.duckdb\n  personas       3, 0 of them near-duplicates\n")
+    assert "  by licence     CC-BY-4.0 3\n" in said.out
+    assert json.loads(ask("hub", "info", town, "--json").out)["personas"] == 3
+
+
+def test_dedup_and_undo_are_told(ask: Ask, town: str) -> None:
+    said = ask("hub", "dedup", town, "--threshold", 0.8)
+    assert said.out.startswith("1 of 3 people were marked as near-duplicates at 0.8; 0 were marked before")
+    assert said.out.endswith(
+        "Only the lexical stage ran: texts that say the same in other words are not found by it.\n"
+    )
+    ((stage,),) = _sql(town, "SELECT stage FROM duplicates")
+    assert f"By stage: {stage} 1." in said.out
+    assert ask("hub", "undo", town, "--all-stage", stage).out == "1 verdicts are undone.\n"
+    assert ask("hub", "undo", town, "--all-stage", stage).out == "All of these verdicts are undone already.\n"
+    assert ask("hub", "dedup", town, "--threshold", 0.8).out.startswith("0 of ")
+    ((persona, of),) = _sql(town, 'SELECT persona, "of" FROM duplicates')
+    assert ask("hub", "undo", town, "--pair", of, persona, "--redo").out == "1 verdicts stand again.\n"
+    assert ask("hub", "undo", town, "--persona", persona[:8]).out == "1 verdicts are undone.\n"
+
+
+def test_what_to_undo_is_said_in_one_way(ask: Ask, town: str) -> None:
+    ask("hub", "undo", town).complains(2, "--persona ID, --all-stage STAGE")
+    ask("hub", "undo", town, "--persona", "aaaa", "--all-stage", "exact").complains(2, "in one way")
+    ask("hub", "undo", town, "--all-stage", "exact").complains(2, "there are no verdicts at all")
+    ask("hub", "undo", town, "--rule", "refusal").complains(2, "turned nobody away", "no rule did")
+
+
+def test_export_says_where_the_licences_are(ask: Ask, town: str) -> None:
+    said = ask("hub", "export", town, "out.jsonl", "--format", "persona.jsonl")
+    assert said.out == (
+        "3 people are in 'out.jsonl' as persona.jsonl.\nTheir licences stand in 'out.jsonl.LICENSES.csv'.\n"
+    )
+    assert ask("hub", "export", town, "out.graphml").out == (
+        "3 people and 0 relations are in 'out.graphml' as graphml.\n"
+        "Their licences stand with each of them, under licence.\n"
+    )
+    ask("hub", "export", town, "out.jsonl").complains(2, "exists already")
+    ask("hub", "export", town, "out.csv", "--select", "bakers").complains(2, "no selection 'bakers'")
+
+
+def test_merge_says_what_it_united_and_offers_dedup(ask: Ask, town: str, folder: Path) -> None:
+    (folder / "more.jsonl").write_text(json.dumps({"persona": PEOPLE[2]}))
+    ask("hub", "import", "more.jsonl", "--hub", "more.duckdb")
+    said = ask("hub", "merge", town, "more.duckdb", "--out", "all.duckdb")
+    assert said.out == (
+        "4 people of 2 hubs are 3 in 'all.duckdb', for 1 texts were met again. "
+        "With them came 0 relations and 0 verdicts.\n"
+        "Whoever is nearly equal across them is found by: populace hub dedup all.duckdb\n"
+    )
+    ask("hub", "merge", town, "--out", "one.duckdb").complains(2, "give two or more")
+
+
+def test_a_run_file_is_a_hub(ask: Ask, run_file: Path, town: str) -> None:
+    assert ask("hub", "info", run_file).out.splitlines()[1].startswith("  personas       ")
+    assert ask("hub", "export", run_file, "people.csv").code == 0
+    assert ask("hub", "merge", run_file, town, "--out", "all.duckdb").code == 0
+    ask("hub", "import", "persona.jsonl", "--hub", run_file).complains(2, "people have lived", "populace hub merge")
+
+
+def test_what_is_no_hub_is_a_complaint(ask: Ask, folder: Path, town: str) -> None:
+    ask("hub", "info", "none.duckdb").complains(2, "There is no hub 'none.duckdb'")
+    ask("hub", "info", folder).complains(2, "is a folder")
+    (folder / "text.duckdb").write_text("no database at all, but long enough to look into, or so one would think")
+    ask("hub", "info", "text.duckdb").complains(2, "is no hub, nor any DuckDB database")
+    _sql(town, "INSERT INTO hub_migrations VALUES (999, '999_later.sql')")
+    ask("hub", "import", "persona.jsonl", "--hub", town).complains(2, "version 999", "upgrade Populace")
+
+
+def test_a_hub_in_use_by_another_process_is_a_complaint(ask: Ask, town: str) -> None:
+    held = f"import duckdb; con = duckdb.connect({town!r}); print('held', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        ask("hub", "import", "persona.jsonl", "--hub", town).complains(2, "is in use by another process (PID ")
+        process.communicate("\n")
+
+
+def _sql(path: str, query: str) -> list[tuple[str, ...]]:
+    with duckdb.connect(path) as con:
+        return con.execute(query).fetchall()

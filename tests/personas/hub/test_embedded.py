@@ -1,0 +1,150 @@
+"""The second stage of near-duplicates in a hub: by the vectors of whom the words left."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hub_people import make_hub
+from openai_vectors import vector_of
+
+from populace.agents.vectors import text_hash
+from populace.personas.errors import SetupError
+from populace.personas.hub.dedup import dedup_hub
+from populace.personas.hub.embedded import EmbeddedReport, dedup_embedded, fetch_vectors
+from populace.personas.hub.file import HubFile, create_hub, open_hub
+from populace.personas.hub.undo import undo_stage
+from populace.personas.hub.vectors import Fetched, read_vectors, without_vector
+from populace.personas.persona import Persona
+from populace.sim.runfile.migrations import migrate
+
+MODEL = "openai:m"
+TEXTS = (
+    "A baker who opens at four in the morning and sings while the bread rises.",
+    "A retired judge who keeps bees on the roof of the court.",
+    # The same words in another order are one set of words.
+    "While the bread rises, a baker sings who opens at four in the morning and.",
+    # One word of fifteen replaced: too much for the words, not for the vectors of the tests.
+    "A baker who opens at four in the morning and hums while the bread rises.",
+    "A diver who repairs the pillars of bridges in winter.",
+)
+
+
+class Asked:
+    """An embedding model that counts what it is asked for, and knows no vector of some texts."""
+
+    def __init__(self, *unknown: str) -> None:
+        self.texts: list[str] = []
+        self.unknown = unknown
+
+    async def __call__(self, texts: Sequence[str]) -> Fetched:
+        self.texts += texts
+        places = [place for place, text in enumerate(texts) if text not in self.unknown]
+        matrix = np.array([vector_of(texts[place]) for place in places], dtype=np.float32)
+        return Fetched(np.array(places, dtype=np.int64), matrix, [f"call of {texts[place]}" for place in places])
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Any:
+    make_hub(tmp_path / "town.duckdb", [Persona(text) for text in TEXTS])
+    with open_hub(tmp_path / "town.duckdb", write=True) as opened:
+        dedup_hub(opened)
+        yield opened
+
+
+def verdicts(hub: HubFile) -> list[tuple[Any, ...]]:
+    query = """
+        SELECT p.ordinal, o.ordinal, stage, similarity, undone
+        FROM duplicates JOIN personas AS p ON p.id = persona JOIN personas AS o ON o.id = "of" ORDER BY p.ordinal
+    """
+    return hub.con.execute(query).fetchall()
+
+
+def test_the_id_of_a_persona_is_the_hash_of_its_text() -> None:
+    for text in (*TEXTS, "  Ein\tMüller \n der singt ", "e\u0301"):
+        persona = Persona(text)
+        assert persona.id == text_hash(persona.text)
+
+
+def test_the_table_is_that_of_run_files(tmp_path: Path) -> None:
+    columns = "SELECT column_name, data_type, is_nullable, comment FROM duckdb_columns() WHERE table_name = 'vectors'"
+    with create_hub(tmp_path / "hub.duckdb") as hub:
+        made = hub.con.execute(columns).fetchall()
+        hub.con.execute("DROP TABLE vectors")
+        for table in ("passages", "personas", "relations", "duplicates"):
+            hub.con.execute(f"DROP TABLE {table}")
+        migrate(hub.con)
+        assert hub.con.execute(columns).fetchall() == made
+        assert len(made) == 4
+
+
+async def test_only_whom_the_words_left_are_asked_about_and_only_once(hub: HubFile) -> None:
+    asked = Asked()
+    assert await fetch_vectors(hub, asked, MODEL, chunk=2) == 4
+    assert asked.texts == [text for place, text in enumerate(TEXTS) if place != 2]
+    assert await fetch_vectors(hub, asked, MODEL) == 0
+    assert await fetch_vectors(hub, asked, "openai:other") == 4
+    kept = hub.con.execute("SELECT text_hash, vector, request_hash FROM vectors WHERE model = ?", [MODEL]).fetchall()
+    assert {key: (list(vector), call) for key, vector, call in kept} == {
+        text_hash(text): (vector_of(text).tolist(), f"call of {text}") for text in TEXTS if text != TEXTS[2]
+    }
+
+
+async def test_who_says_the_same_in_other_words_is_marked_with_the_models_name(hub: HubFile) -> None:
+    await fetch_vectors(hub, Asked(), MODEL)
+    report = dedup_embedded(hub, MODEL)
+    cosine = round(float(vector_of(TEXTS[3]).astype(float) @ vector_of(TEXTS[0])), 6)
+    assert cosine >= 0.9
+    assert report == EmbeddedReport(MODEL, 4, 0, 1, 0.9, f"cosine:{MODEL}", True)
+    assert verdicts(hub)[1:] == [(4, 1, "cosine:openai:m", pytest.approx(cosine, abs=1e-6), False)]
+
+
+async def test_standing_verdicts_stay_and_undone_ones_make_originals(hub: HubFile) -> None:
+    await fetch_vectors(hub, Asked(), MODEL)
+    dedup_embedded(hub, MODEL)
+    assert (dedup_embedded(hub, MODEL).judged, dedup_embedded(hub, MODEL).marked) == (3, 0)
+    assert undo_stage(hub, f"cosine:{MODEL}") == 1
+    again = dedup_embedded(hub, MODEL)
+    assert (again.judged, again.marked) == (4, 0)
+    assert verdicts(hub)[1][-1] is True
+
+
+async def test_who_gets_no_vector_is_left_alone_and_counted(hub: HubFile) -> None:
+    asked = Asked(TEXTS[3])
+    assert await fetch_vectors(hub, asked, MODEL) == 3
+    report = dedup_embedded(hub, MODEL)
+    assert (report.judged, report.without, report.marked) == (3, 1, 0)
+    assert await fetch_vectors(hub, Asked(), MODEL) == 1
+    assert dedup_embedded(hub, MODEL).marked == 1
+
+
+async def test_vectors_come_in_order_of_arrival_whatever_their_order_in_the_file(hub: HubFile) -> None:
+    asked = Asked(TEXTS[0])
+    await fetch_vectors(hub, asked, MODEL)
+    await fetch_vectors(hub, Asked(), MODEL)
+    vectors = read_vectors(hub, MODEL)
+    expected = [vector_of(text) for place, text in enumerate(TEXTS) if place != 2]
+    assert np.array_equal(vectors.matrix, expected)
+    assert not vectors.undone.any()
+
+
+async def test_of_several_vectors_of_a_text_the_latest_counts(hub: HubFile) -> None:
+    await fetch_vectors(hub, Asked(), MODEL)
+    newer = [0.5] * 16
+    hub.con.execute("INSERT INTO vectors VALUES (?, ?, ?, 'later')", [text_hash(TEXTS[1]), MODEL, newer])
+    assert read_vectors(hub, MODEL).matrix[1].tolist() == newer
+    assert len(without_vector(hub, MODEL)) == 0
+
+
+async def test_vectors_of_two_lengths_under_one_name_are_refused(hub: HubFile) -> None:
+    await fetch_vectors(hub, Asked(), MODEL)
+    hub.con.execute("INSERT INTO vectors VALUES ('h', ?, [1.0, 2.0], 'c')", [MODEL])
+    with pytest.raises(SetupError, match=re.escape("2 and 16 numbers")):
+        dedup_embedded(hub, MODEL)
+
+
+def test_a_hub_without_vectors_has_nothing_to_compare(hub: HubFile) -> None:
+    report = dedup_embedded(hub, MODEL)
+    assert (report.judged, report.without, report.marked) == (0, 4, 0)

@@ -1,0 +1,180 @@
+"""Exporting people: every format holds everybody once, licences travel along, and nothing is left half."""
+
+import csv
+import gzip
+import json
+import lzma
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from populace.personas.errors import SetupError
+from populace.personas.hub import HubFile, create_hub, graph_files
+from populace.personas.hub.exporting import ExportFormat, export_hub
+from populace.personas.hub.importing import import_files
+from populace.personas.hub.select import Wish
+from populace.personas.hub.select import select as choose
+from populace.personas.hub.wish import ImportWish
+from populace.personas.persona import content_id
+
+TEXTS = (
+    "A ferry pilot",
+    "A ferry pilot, older",
+    "A baker\u0007 of rye, called \u201eLe Pain\u201c",
+    "A \U0001f41d keeper",
+)
+PILOT, OLDER, BAKER, KEEPER = map(content_id, TEXTS)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubFile]:
+    """Four people: the second nearly repeats the first, and all are tied."""
+    rows = [{"text": text, "likes": ["tea", {"and": "rye"}], "age": n} for n, text in enumerate(TEXTS)]
+    (source := tmp_path / "given.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    with create_hub(tmp_path / "hub.duckdb") as hub:
+        list(import_files(hub, [source], ImportWish(licence="CC-BY-4.0", revision="r1")))
+        ties = [(PILOT, BAKER), (OLDER, BAKER), (BAKER, OLDER), (PILOT, OLDER), (KEEPER, BAKER)]
+        for n, (source_id, target) in enumerate(ties, 1):
+            hub.con.execute("INSERT INTO relations VALUES (?, ?, ?, 'trade', 'customer', 1)", [n, source_id, target])
+        hub.con.execute(
+            """INSERT INTO duplicates (kind, persona, "of", stage, similarity, undone)
+            VALUES ('persona', ?, ?, 'minhash', 0.9, false)""",
+            [OLDER, PILOT],
+        )
+        yield hub
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_persona_hubs_own_format_has_one_key_and_its_licences_beside_it(hub: HubFile, tmp_path: Path) -> None:
+    report = export_hub(hub, path := tmp_path / "persona.jsonl")
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {"persona": text} for n, text in enumerate(TEXTS) if n != 1
+    ]
+    assert report.licences == tmp_path / "persona.jsonl.LICENSES.csv"
+    assert rows_of(report.licences) == [
+        {"licence": "CC-BY-4.0", "source": "given.jsonl", "revision": "r1", "model": "", "personas": "3"}
+    ]
+
+
+def test_rows_hold_everything_that_a_hub_knows(hub: HubFile, tmp_path: Path) -> None:
+    assert export_hub(hub, path := tmp_path / "people.jsonl").people == 3
+    assert json.loads(path.read_text().splitlines()[0]) == {
+        "id": PILOT, "text": "A ferry pilot", "origin": "import", "hop": 0, "parent": None, "language": "und",
+        "source": "given.jsonl", "licence": "CC-BY-4.0", "model": None, "prompt": None, "revision": "r1",
+        "attributes": {"likes": ["tea", {"and": "rye"}], "age": 0},
+    }  # fmt: skip
+
+
+def test_csv_and_parquet_hold_the_same(hub: HubFile, tmp_path: Path) -> None:
+    export_hub(hub, tmp_path / "p.csv")
+    export_hub(hub, tmp_path / "p.parquet")
+    rows = rows_of(tmp_path / "p.csv")
+    table = pq.read_table(tmp_path / "p.parquet").to_pylist()
+    assert [row["text"] for row in rows] == [TEXTS[0], TEXTS[2], TEXTS[3]]
+    assert rows == [{name: "" if value is None else str(value) for name, value in row.items()} for row in table]
+
+
+def test_near_duplicates_come_marked_when_they_are_asked_for(hub: HubFile, tmp_path: Path) -> None:
+    assert export_hub(hub, path := tmp_path / "p.parquet", duplicates=True).people == 4
+    assert pq.read_table(path).column("duplicate_of").to_pylist() == [None, PILOT, None, None]
+
+
+def test_whom_a_rule_turned_away_is_left_out_like_a_near_duplicate(hub: HubFile, tmp_path: Path) -> None:
+    row = "('{}', 'refusal', 'It refuses.', 'turned_away', NULL, NULL, {})"
+    hub.con.execute(f"INSERT INTO rulings VALUES {row.format(BAKER, 'false')}, {row.format(KEEPER, 'true')}")
+    assert export_hub(hub, tmp_path / "p.csv").people == 2
+    export_hub(hub, path := tmp_path / "p.parquet", duplicates=True)
+    assert pq.read_table(path).column("turned_away").to_pylist() == [None, None, "refusal", None]
+
+
+@pytest.mark.parametrize(("suffix", "opened"), [(".gz", gzip.open), (".xz", lzma.open), (".zst", None)])
+def test_a_packed_name_packs(hub: HubFile, tmp_path: Path, suffix: str, opened: Any) -> None:
+    export_hub(hub, plain := tmp_path / "p.csv")
+    export_hub(hub, packed := tmp_path / f"p.csv{suffix}")
+    with opened(packed) if opened else pa.input_stream(packed, compression="zstd") as file:
+        assert file.read() == plain.read_bytes()
+
+
+@pytest.mark.parametrize("form", ["graphml", "gexf", "json"])
+def test_a_graph_folds_near_duplicates_into_whom_they_repeat(hub: HubFile, tmp_path: Path, form: str) -> None:
+    report = export_hub(hub, path := tmp_path / f"town.{form}")
+    graph = _read(path, form)
+    assert (report.people, report.relations) == (3, 3)
+    assert set(graph.nodes) == {PILOT, BAKER, KEEPER}
+    assert sorted(graph.edges()) == sorted([(PILOT, BAKER), (BAKER, PILOT), (KEEPER, BAKER)])
+    node = graph.nodes[BAKER]
+    assert (node["licence"], node["likes"], int(node["age"])) == ("CC-BY-4.0", 'tea; {"and":"rye"}', 2)
+    assert {data["label"] for _, _, data in graph.edges(data=True) if form != "gexf"} <= {"customer"}
+
+
+def test_a_graph_with_near_duplicates_has_all_ties_as_they_were_found(hub: HubFile, tmp_path: Path) -> None:
+    assert export_hub(hub, path := tmp_path / "town.json", duplicates=True).relations == 5
+    assert _read(path, "json").nodes[OLDER]["duplicate_of"] == PILOT
+
+
+def test_what_xml_cannot_hold_is_replaced(hub: HubFile, tmp_path: Path) -> None:
+    export_hub(hub, path := tmp_path / "town.graphml")
+    assert _read(path, "graphml").nodes[BAKER]["text"] == TEXTS[2].replace("\u0007", "\ufffd")
+
+
+def test_a_graph_of_too_many_people_is_refused(hub: HubFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_files, "MOST_PEOPLE", 2)
+    with pytest.raises(SetupError, match="3 people to export, and gexf is written for 2 at most"):
+        export_hub(hub, tmp_path / "town.gexf")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["given.jsonl", "hub.duckdb", "hub.duckdb.wal"]
+
+
+def test_what_is_exported_is_imported_as_the_same_people(hub: HubFile, tmp_path: Path) -> None:
+    for form in (ExportFormat.JSONL, ExportFormat.CSV, ExportFormat.PARQUET, ExportFormat.PERSONA):
+        path = tmp_path / f"out.{'jsonl' if form is ExportFormat.PERSONA else form}"
+        path.unlink(missing_ok=True)
+        export_hub(hub, path, format=form)
+        with create_hub(tmp_path / f"{form}.duckdb") as other:
+            list(import_files(other, [path], ImportWish()))
+            assert other.con.execute("SELECT id FROM personas ORDER BY ordinal").fetchall() == [
+                (PILOT,), (BAKER,), (KEEPER,)
+            ]  # fmt: skip
+
+
+def test_a_selection_is_exported_alone(hub: HubFile, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="no selection 'bakers'; there is none"):
+        export_hub(hub, tmp_path / "p.csv", select="bakers")
+    hub.con.execute("INSERT INTO selected VALUES ('it''s me', ?, 1, 1), ('others', ?, 1, 1)", [BAKER, PILOT])
+    for name, where in (("bakers", "text LIKE '%baker%'"), ("pilots", "text LIKE '%pilot%'")):
+        choose(hub, Wish(where=where, name=name, with_duplicates=True))
+    assert export_hub(hub, path := tmp_path / "town.json", select="bakers").relations == 0
+    assert set(_read(path, "json").nodes) == {BAKER}
+    assert export_hub(hub, tmp_path / "pilots.csv", select="pilots").people == 2
+
+
+def test_what_cannot_be_written_is_refused_and_leaves_nothing(hub: HubFile, tmp_path: Path) -> None:
+    (taken := tmp_path / "taken.csv").write_text("mine")
+    for path, said in (
+        (taken, "exists already"),
+        (tmp_path / "people.xlsx", "give --format, one of persona.jsonl, jsonl, csv"),
+        (tmp_path / "no" / "people.csv", "There is no folder"),
+    ):
+        with pytest.raises(SetupError, match=said):
+            export_hub(hub, path)
+    assert taken.read_text() == "mine"
+
+
+def test_a_hub_with_nobody_in_it_has_nothing_to_export(tmp_path: Path) -> None:
+    with create_hub(tmp_path / "empty.duckdb") as hub, pytest.raises(SetupError, match="nobody to export"):
+        export_hub(hub, tmp_path / "p.csv")
+
+
+def _read(path: Path, form: str) -> Any:
+    if form == "json":
+        return nx.node_link_graph(orjson.loads(path.read_bytes()), edges="edges")
+    return nx.read_gexf(path) if form == "gexf" else nx.read_graphml(path)

@@ -1,0 +1,144 @@
+import random
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from populace.personas.dedup import NearDuplicates, find_duplicates, judge, newcomers, originals
+from populace.personas.words import words
+
+THRESHOLDS = [0.5, 0.55, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0]
+
+type Found = list[tuple[int, float] | None]
+
+
+def kin(seed: int, *, count: int, largest: int) -> list[str]:
+    """Texts of up to `largest` words in families: variants of variants, so that there are chains and copies."""
+    rng = random.Random(seed)
+    families = [[rng.randrange(2 * largest) for _ in range(rng.randint(0, largest))] for _ in range(4)]
+    texts = []
+    for _ in range(count):
+        family = rng.choice(families)
+        for _ in range(rng.randint(0, 1 + len(family) // 6)):
+            if family and rng.random() < 0.5:
+                family[rng.randrange(len(family))] = rng.randrange(2 * largest)
+            elif len(family) < largest:
+                family.append(rng.randrange(2 * largest))
+        texts.append(" ".join(f"w{word}" for word in rng.sample(family, len(family))))
+    return texts
+
+
+def brute_force(texts: Sequence[str], threshold: float) -> Found:
+    """First come is kept; another repeats the most similar that was kept, the earliest of equals."""
+    kept: list[tuple[int, frozenset[str]]] = []
+    found: Found = []
+    for number, text in enumerate(texts):
+        mine, best = words(text), (Fraction(repr(threshold)), -len(texts))
+        for other, theirs in kept:
+            union = len(mine | theirs)
+            best = max(best, (Fraction(len(mine & theirs), union) if union else Fraction(1), -other))
+        found.append((-best[1], float(best[0])) if best[1] > -len(texts) else None)
+        if found[-1] is None:
+            kept.append((number, mine))
+    return found
+
+
+def in_batch(texts: Sequence[str], threshold: float, scratch: Path | None = None) -> Found:
+    duplicates = find_duplicates(texts, threshold=threshold, scratch=scratch)
+    found: Found = [None] * len(texts)
+    for row, of, similarity in zip(
+        duplicates.rows.tolist(), duplicates.of.tolist(), duplicates.similarity.tolist(), strict=True
+    ):
+        found[row] = (of, similarity)
+    return found
+
+
+def one_by_one(texts: Sequence[str], threshold: float) -> Found:
+    index = NearDuplicates[int](threshold)
+    matches = [index.add(number, text) for number, text in enumerate(texts)]
+    return [(match.key, match.similarity) if match else None for match in matches]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**9), st.sampled_from(THRESHOLDS), st.sampled_from([8, 30, 150]))
+def test_a_batch_and_one_at_a_time_find_what_brute_force_finds(seed: int, threshold: float, largest: int) -> None:
+    texts = kin(seed, count=40, largest=largest)
+    expected = brute_force(texts, threshold)
+    assert in_batch(texts, threshold) == expected
+    assert one_by_one(texts, threshold) == expected
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(alphabet="ab cdÉé-ß面包हिのท\n\x00", max_size=12), max_size=25), st.sampled_from(THRESHOLDS))
+def test_texts_of_all_scripts_are_cut_alike_in_a_batch_and_alone(texts: list[str], threshold: float) -> None:
+    assert in_batch(texts, threshold) == one_by_one(texts, threshold) == brute_force(texts, threshold)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**9), st.integers(0, 60), st.sampled_from([0.5, 0.8, 0.9]))
+def test_a_restart_in_the_middle_changes_no_verdict(seed: int, cut: int, threshold: float) -> None:
+    texts = kin(seed, count=60, largest=24)
+    expected = one_by_one(texts, threshold)
+    index = NearDuplicates[int](threshold)
+    kept = [number for number in range(cut) if expected[number] is None]
+    index.keep_all(kept, [texts[number] for number in kept])
+    matches = index.add_all(range(cut, 60), texts[cut:])
+    assert [(match.key, match.similarity) if match else None for match in matches] == expected[cut:]
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.9])
+def test_neither_groups_nor_a_crowd_nor_a_file_change_a_verdict(
+    threshold: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = kin(5, count=600, largest=40)
+    expected = in_batch(texts, threshold)
+    monkeypatch.setattr(newcomers, "_MOST_TEXTS", 100)
+    monkeypatch.setattr(judge, "_MOST_PAIRS", 20)
+    monkeypatch.setattr(judge, "_LEAST_GROUP", 8)
+    monkeypatch.setattr(originals, "_RECENT", 16)
+    monkeypatch.setattr("populace.personas.dedup.wordsets._TEXTS", 50)
+    assert (
+        in_batch(texts, threshold, tmp_path)
+        == one_by_one(texts, threshold)
+        == expected
+        == brute_force(texts, threshold)
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_a_chain_the_first_and_the_third_stay() -> None:
+    ten = "a b c d e f g h i j"
+    assert in_batch([ten, f"{ten} k", f"{ten} k l"], 0.9) == [None, (0, 10 / 11), None]
+
+
+def test_a_later_copy_names_the_best_original_by_then() -> None:
+    ten = "a b c d e f g h i j"
+    texts = [ten, f"{ten} k", f"{ten} k l", f"{ten} k"]
+    assert in_batch(texts, 0.9) == one_by_one(texts, 0.9) == [None, (0, 10 / 11), None, (2, 11 / 12)]
+
+
+def test_a_thousand_empty_texts_are_one() -> None:
+    duplicates = find_duplicates(["", "...", "?"] * 400)
+    assert (duplicates.texts, len(duplicates), set(duplicates.of.tolist())) == (1200, 1199, {0})
+
+
+def test_a_text_longer_than_what_is_hashed_at_once_is_cut_between_words() -> None:
+    long = " ".join(f"w{n}" for n in range(200_000))
+    assert in_batch([long, f"{long} more", "x" * 3_000_000, f"{'x' * 3_000_000}."], 0.9)[1::2] == [
+        (0, 200_000 / 200_001),
+        (2, 1.0),
+    ]
+
+
+def test_progress_tells_how_many_were_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(newcomers, "_MOST_TEXTS", 1)
+    told: list[int] = []
+    find_duplicates((f"text {n}" for n in range(1500)), progress=told.append)
+    assert told == [512, 1024, 1500]
+
+
+def test_no_texts_have_no_duplicates() -> None:
+    assert len(find_duplicates([])) == 0

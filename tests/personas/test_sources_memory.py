@@ -1,0 +1,53 @@
+"""A corpus larger than memory: what reading takes does not grow with what is read."""
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+import pytest
+
+SENTENCE = "The lamp was lit, and the gate stayed shut; nobody came over the footbridge before nine. "
+PARAGRAPH = (SENTENCE * 8).encode() + b"\n\n"
+ROW = json.dumps({"text": SENTENCE * 40}).encode() + b"\n"
+READER = """
+import resource, sys
+from populace.personas.sources import open_sources
+sources = open_sources(sys.argv[1:], length=2000)
+letters = sum(len(passage.text) for passage in sources)
+print(letters, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 if sys.platform != "darwin" else 1024))
+"""
+
+
+def as_text(path: Path) -> BinaryIO:
+    return cast("BinaryIO", gzip.open(path, "wb", compresslevel=1))
+
+
+def as_rows(path: Path) -> BinaryIO:
+    stream: BinaryIO = pa.output_stream(str(path), compression="zstd")
+    return stream
+
+
+def taken(path: Path, opened: Callable[[Path], BinaryIO], piece: bytes, size: int) -> tuple[int, int]:
+    """Letters read, and the most memory in KiB that reading them took."""
+    block = piece * 100
+    with opened(path) as file:
+        for _ in range(size // len(block)):
+            file.write(block)
+    done = subprocess.run([sys.executable, "-c", READER, str(path)], capture_output=True, text=True, check=True)
+    letters, peak = done.stdout.split()
+    return int(letters), int(peak)
+
+
+@pytest.mark.parametrize(("name", "opened", "piece"), [("a.txt.gz", as_text, PARAGRAPH), ("r.jsonl.zst", as_rows, ROW)])
+def test_300_mb_take_no_more_memory_than_3(
+    tmp_path: Path, name: str, opened: Callable[[Path], BinaryIO], piece: bytes
+) -> None:
+    _, few = taken(tmp_path / f"small-{name}", opened, piece, 3_000_000)
+    letters, many = taken(tmp_path / name, opened, piece, 300_000_000)
+    assert letters > 290_000_000
+    assert many - few < 16 * 1024

@@ -1,0 +1,379 @@
+"""Enriching a hub as a job: what comes into it, what stays in the ledger, and what is never paid twice."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from batch_server import BatchServer
+from hub_people import make_hub, townsfolk
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from openai_server import OpenAIServer
+from profile_answers import answered, known
+
+from populace.agents.backoff import Backoff
+from populace.agents.batch import Interval, open_desk
+from populace.agents.limits import Limits
+from populace.agents.models import ModelHandle
+from populace.personas.errors import PausedError, RunError, SetupError, SourceError
+from populace.personas.hub.file import open_hub
+from populace.personas.persona import Persona
+from populace.personas.profiles import Tier
+from populace.sim.enriching.stages import Stages
+from populace.sim.enrichment import Enriched, Enrichment, enrich
+from populace.sim.finished import FinishedRun
+from populace.sim.runfile.reader import open_run
+
+PEOPLE = 24
+IN_FLIGHT = 4
+
+type Ask = Callable[..., list[tuple[Any, ...]]]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry at once: what is tested is that, not when."""
+    monkeypatch.setattr("populace.agents.gateway.Backoff", partial(Backoff, base=0.001))
+
+
+@pytest.fixture(scope="session")
+def made_town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_hub(tmp_path_factory.mktemp("town") / "town.duckdb", *townsfolk(PEOPLE))
+
+
+@pytest.fixture
+def town(made_town: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(made_town, tmp_path))
+
+
+@pytest.fixture
+def sql(town: Path) -> Ask:
+    def asked(query: str) -> list[tuple[Any, ...]]:
+        with open_hub(town, write=True) as hub:
+            return hub.con.execute(query).fetchall()
+
+    return asked
+
+
+def in_ledger(done: Enriched, query: str) -> list[tuple[Any, ...]]:
+    assert done.ledger is not None
+    with open_run(done.ledger) as run:
+        return run.query(query).rows
+
+
+def over(server: OpenAIServer, **options: Any) -> dict[str, Any]:
+    limits = Limits(max_in_flight=IN_FLIGHT, **options)
+    return {"model": "openai:test", "base_url": server.base_url, "limits": limits}
+
+
+def test_everybody_gets_a_profile_by_one_call_each(town: Path, sql: Ask, openai_server: OpenAIServer) -> None:
+    done = enrich(town, **over(openai_server))
+    assert (done.made, done.failed, openai_server.calls) == ({"profiles": PEOPLE}, {"profiles": 0}, PEOPLE)
+    assert sql("SELECT count(*), any_value(model), any_value(prompt) FROM profiles") == [
+        (PEOPLE, "openai:test", "profile@1")
+    ]
+    assert sum(done.evidence.values()) == 18 * PEOPLE
+    assert in_ledger(done, "SELECT status, scenario FROM runs") == [("finished", "enrich")]
+
+
+def test_all_that_is_called_evidence_stands_in_the_description(town: Path, sql: Ask) -> None:
+    enrich(town)
+    quoted = sql("""
+        SELECT text, json_extract_string(evidence, '$.*.words') FROM profiles JOIN personas ON id = persona
+    """)
+    words = [(text, word) for text, found in quoted for word in found]
+    assert len(words) > PEOPLE
+    assert all(word in text for text, word in words)
+
+
+def test_a_finished_job_has_nothing_to_do_until_somebody_comes(town: Path, sql: Ask) -> None:
+    enrich(town)
+    assert enrich(town).ledger is None
+    sql("DELETE FROM profiles WHERE persona IN (SELECT id FROM personas WHERE ordinal <= 3)")
+    again = enrich(town)
+    assert again.people == 3
+    assert again.ledger is not None
+    assert again.ledger.name == "town.enrich-2.duckdb"
+
+
+def test_the_number_in_flight_and_the_folder_change_nothing(made_town: Path, tmp_path: Path) -> None:
+    hashes = set()
+    for in_flight in (1, 16):
+        (tmp_path / str(in_flight)).mkdir()
+        town = shutil.copy(made_town, tmp_path / str(in_flight))
+        done = enrich(town, Enrichment(wiki=True, chunk=7), limits=Limits(max_in_flight=in_flight))
+        hashes.add(done.event_hash)
+    assert len(hashes) == 1
+
+
+class Liar(BaseChatModel):
+    """Quotes what nobody wrote; honest when it is asked again, if it can be."""
+
+    can_be_honest: bool
+
+    @property
+    def _llm_type(self) -> str:
+        return "liar"
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        raise AssertionError("the gateway took the blocking way")
+
+    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        is_complaint = "'a tall person of forty' is not in the description" in str(messages[-1].content)
+        lie = answered(age_band=known("40-49", "stated", "a tall person of forty"))
+        return said(answered() if is_complaint and self.can_be_honest else lie)
+
+
+def said(answer: dict[str, Any]) -> ChatResult:
+    return ChatResult(generations=[ChatGeneration(message=AIMessage(orjson.dumps(answer).decode()))])
+
+
+def test_who_misquotes_is_shown_the_quotation_and_asked_again(town: Path, sql: Ask) -> None:
+    done = enrich(town, model=ModelHandle("liar", Liar(can_be_honest=True)), limits=Limits(max_error_rate=1.0))
+    assert (done.made, done.misquotations) == ({"profiles": PEOPLE}, PEOPLE)
+    assert sql("SELECT count(age_band) FROM profiles") == [(0,)]
+
+
+def test_answers_that_misquote_are_counted_and_never_accepted(town: Path, sql: Ask) -> None:
+    done = enrich(town, model=ModelHandle("liar", Liar(can_be_honest=False)), limits=Limits(max_error_rate=1.0))
+    assert (done.made, done.failed) == ({"profiles": 0}, {"profiles": PEOPLE})
+    assert done.misquotations == 3 * PEOPLE
+    assert sql("SELECT count(*) FROM profiles") == [(0,)]
+    assert in_ledger(done, "SELECT DISTINCT purpose, outcome FROM failures") == [("profile", "schema_mismatch")]
+
+
+def test_one_whose_calls_fail_for_ever_is_a_row_and_the_others_have_profiles(
+    town: Path, sql: Ask, openai_server: OpenAIServer
+) -> None:
+    ((unlucky, text),) = sql("SELECT id, text FROM personas WHERE ordinal = 5")
+    openai_server.fail_forever(f"<persona>\\n{text}\\n</persona>", "bad_request")
+    done = enrich(town, **over(openai_server))
+    assert (done.made, done.failed) == ({"profiles": PEOPLE - 1}, {"profiles": 1})
+    assert in_ledger(done, "SELECT agent, outcome FROM failures") == [(unlucky, "bad_request")]
+    openai_server.reset()
+    assert enrich(town, **over(openai_server)).people == openai_server.calls == 1
+
+
+def test_a_spent_budget_pauses_and_the_same_command_goes_on_and_pays_once(
+    town: Path, sql: Ask, openai_server: OpenAIServer
+) -> None:
+    wishes = Enrichment(chunk=5)
+    with pytest.raises(PausedError):
+        enrich(town, wishes, **over(openai_server, max_calls=13))
+    assert sql("SELECT count(*) FROM profiles") == [(10,)]
+    done = enrich(town, wishes, **over(openai_server))
+    assert done.made == {"profiles": PEOPLE}
+    assert openai_server.calls == len(openai_server.by_body) == PEOPLE
+
+
+def test_a_chunk_that_was_kept_and_not_marked_is_asked_for_no_second_time(
+    town: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marked = Stages._mark
+
+    async def killed(self: Stages, stage: str, *rest: Any) -> None:
+        if self._done["profiles"] == 2:
+            raise RunError("The process ended here.")
+        await marked(self, stage, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Stages, "_mark", killed)
+    with pytest.raises(RunError):
+        enrich(town, Enrichment(chunk=5), **over(openai_server))
+    assert openai_server.calls == 15
+    monkeypatch.undo()
+    done = enrich(town, Enrichment(chunk=5), **over(openai_server))
+    assert openai_server.calls == len(openai_server.by_body) == PEOPLE
+    assert (done.asked, done.made) == ({"profiles": PEOPLE}, {"profiles": PEOPLE})
+
+
+KILLED = """
+import sys
+from populace.agents.limits import Limits
+from populace.sim.enrichment import Enrichment, enrich
+enrich(sys.argv[1], Enrichment(wiki=True, chunk=5), model="openai:test", base_url=sys.argv[2],
+       limits=Limits(max_in_flight=4))
+"""
+
+
+@pytest.mark.parametrize("calls", [3, 17, 30, 41])
+def test_killed_and_given_again_it_asks_nobody_twice(made_town: Path, town: Path, sql: Ask, calls: int) -> None:
+    with OpenAIServer(latency=0.05) as server:
+        child = subprocess.Popen([sys.executable, "-c", KILLED, str(town), server.base_url])
+        deadline = time.monotonic() + 60
+        while server.calls < calls and child.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait(60)
+        done = enrich(town, Enrichment(wiki=True, chunk=5), **over(server))
+        paid_twice = server.calls - len(server.by_body)
+    answers = in_ledger(done, "SELECT count(*), count(DISTINCT request_hash) FROM calls WHERE raw IS NOT NULL")
+    assert answers[0][0] == answers[0][1], "an answer that was durable was asked for again"
+    assert paid_twice <= 2 * IN_FLIGHT
+    assert done.made["profiles"] == done.made["biographies"] == PEOPLE
+    assert sql("SELECT (SELECT count(*) FROM profiles), (SELECT count(*) FROM biographies)") == [(PEOPLE, PEOPLE)]
+
+
+def test_by_batch_the_same_profiles_come_and_each_is_paid_once(
+    made_town: Path, town: Path, sql: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    quick = partial(open_desk, quiet=0.05, interval=Interval(0.01, 0.02))
+    monkeypatch.setattr("populace.sim.engine.open_desk", quick)
+    with BatchServer() as server:
+        batched = enrich(town, model="openai:test", base_url=server.base_url, batch=True)
+        single = enrich(
+            shutil.copy(made_town, tmp_path / "single.duckdb"), model="openai:test", base_url=server.base_url
+        )
+    assert batched.made == {"profiles": PEOPLE}
+    assert batched.evidence == single.evidence
+    assert in_ledger(batched, "SELECT source, count(*) FROM calls GROUP BY source") == [("batch", PEOPLE)]
+
+
+def test_another_job_does_not_take_the_ledger_of_one_that_is_unfinished(
+    town: Path, openai_server: OpenAIServer
+) -> None:
+    with pytest.raises(PausedError):
+        enrich(town, **over(openai_server, max_calls=3))
+    with pytest.raises(SetupError, match=r"holds another enrichment that is not finished \(model openai:test"):
+        enrich(town)
+    assert enrich(town, ledger=town.with_name("other.duckdb")).made == {"profiles": PEOPLE}
+
+
+def test_a_run_file_is_a_hub_and_its_own_calls_stay_as_they_were(live: Callable[..., FinishedRun]) -> None:
+    run = live(agents=8, hops=1, steps=1)
+    calls = run.sql("SELECT count(*), any_value(event_hash) FROM calls, runs").rows
+    done = enrich(run.path)
+    assert done.ledger == run.path.with_name("run.enrich.duckdb")
+    assert run.sql("SELECT count(*), any_value(event_hash) FROM calls, runs").rows == calls
+    assert run.sql("SELECT count(*) FROM agents WHERE agent NOT IN (SELECT persona FROM profiles)").rows == [(0,)]
+
+
+def test_only_evident_leaves_no_assumption_and_says_so(town: Path, sql: Ask) -> None:
+    done = enrich(town, Enrichment(only_evident=True))
+    assert "assumed" not in done.evidence
+    assert sql("SELECT bool_and(only_evident), count(openness) FROM profiles") == [(True, 0)]
+
+
+def test_what_is_there_is_asked_for_again_when_that_is_wished(town: Path, sql: Ask) -> None:
+    enrich(town, Enrichment(only_evident=True))
+    assert enrich(town, Enrichment(replace=True, n=5)).made == {"profiles": 5}
+    assert sql("SELECT count(*) FROM profiles WHERE NOT only_evident") == [(5,)]
+
+
+def test_a_condition_says_whom(town: Path, sql: Ask) -> None:
+    assert enrich(town, Enrichment(where="ordinal % 2 = 0")).people == PEOPLE // 2
+    assert sql("SELECT DISTINCT ordinal % 2 FROM personas JOIN profiles ON persona = id") == [(0,)]
+
+
+def test_biographies_speak_of_people_who_are_tied(town: Path, sql: Ask) -> None:
+    done = enrich(town, Enrichment(wiki=True))
+    assert done.made == {"profiles": PEOPLE, "biographies": PEOPLE}
+    strangers = """
+        SELECT count(*) FROM (SELECT persona, unnest(mentions) AS other FROM biographies) b
+        WHERE NOT EXISTS (FROM relations WHERE (source, target) IN ((b.persona, b.other), (b.other, b.persona)))
+    """
+    assert sql(strangers) == [(0,)]
+    assert sql("SELECT sum(len(mentions)) > 5, min(length(text)) >= 1200 FROM biographies") == [(True, True)]
+
+
+def test_who_is_tied_to_nobody_has_a_biography_too(tmp_path: Path) -> None:
+    alone = make_hub(tmp_path / "alone.duckdb", townsfolk(40)[0])
+    done = enrich(alone, Enrichment(wiki=True))
+    assert (done.made["biographies"], done.failed["biographies"]) == (40, 0)
+
+
+def test_raised_people_join_the_hub_beside_their_originals(town: Path, sql: Ask) -> None:
+    done = enrich(town, Enrichment(n=3, skill="bridge building", tier=Tier.ONE_PER_MILLE))
+    assert done.made == {"raised": 3}
+    assert sql("SELECT count(*) FROM personas") == [(PEOPLE + 3,)]
+    assert sql("""
+        SELECT count(*), min(tier), bool_and(p.parent = e.original), bool_and(contains(p.text, 'bridge building'))
+        FROM elites e JOIN personas p ON p.id = e.persona
+    """) == [(3, "0.1%", True, True)]
+
+
+MOTHER = Persona("A retired teacher who keeps bees.")
+DAUGHTER = Persona("A ferry mechanic in her forties.")
+
+
+class Guesser(BaseChatModel):
+    """Takes everybody for forty; told of a contradiction, it says what stands in `second`."""
+
+    second: str
+    asked: list[str]
+
+    @property
+    def _llm_type(self) -> str:
+        return "guesser"
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        raise AssertionError("the gateway took the blocking way")
+
+    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        prompt = str(messages[-1].content)
+        self.asked.append(prompt)
+        if "What has this person's life been?" in prompt:
+            answer: dict[str, Any] = {"text": "Somebody lived by the sea. " * 60, "mentions": [], "age": None}
+        elif DAUGHTER.text in prompt.partition("</persona>")[0]:
+            answer = answered(age_band=known("40-49", "stated", "in her forties"))
+        else:
+            answer = answered(age_band=known(self.second if "<findings>" in prompt else "40-49"))
+        return said(answer)
+
+
+@pytest.mark.parametrize(("second", "status"), [("70-79", "resolved"), ("30-39", "kept")])
+def test_a_contradiction_is_asked_about_once_and_then_resolved_or_kept(
+    tmp_path: Path, second: str, status: str
+) -> None:
+    family = make_hub(tmp_path / "kin.duckdb", [MOTHER, DAUGHTER], [(DAUGHTER, MOTHER, "kinship", "mother")])
+    chat = Guesser(second=second, asked=[])
+    done = enrich(family, Enrichment(wiki=True), model=ModelHandle("guesser", chat))
+    assert done.asked == {"profiles": 2, "repairs": 1, "biographies": 2}
+    assert done.contradictions == {status: 1}
+    (told,) = [prompt for prompt in chat.asked if "<findings>" in prompt]
+    assert "The mother is aged 40-49, and the person whose mother that is 40-49." in told
+    with open_hub(family) as hub:
+        ages = "SELECT age_band FROM profiles JOIN personas ON id = persona ORDER BY ordinal"
+        assert hub.con.execute(ages).fetchall() == [(second,), ("40-49",)]
+
+
+def test_without_biographies_contradictions_are_found_and_nobody_is_asked_again(tmp_path: Path) -> None:
+    family = make_hub(tmp_path / "kin.duckdb", [MOTHER, DAUGHTER], [(DAUGHTER, MOTHER, "kinship", "mother")])
+    chat = Guesser(second="70-79", asked=[])
+    done = enrich(family, model=ModelHandle("guesser", chat))
+    assert (len(chat.asked), done.contradictions) == (2, {"open": 1})
+
+
+@pytest.mark.parametrize(
+    ("wishes", "words"),
+    [
+        ({"skill": "chess"}, "takes a skill and a tier"),
+        ({"tier": "1%"}, "takes a skill and a tier"),
+        ({"skill": "chess", "tier": "1%", "wiki": True}, "do not go with it"),
+        ({"n": 0}, "n must be at least 1, but 0 was given"),
+    ],
+)
+def test_wishes_that_do_not_go_together_are_refused(wishes: dict[str, Any], words: str) -> None:
+    with pytest.raises(SetupError, match=words):
+        Enrichment.given(**wishes)
+
+
+def test_there_is_no_ledger_when_there_is_no_hub(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="There is no hub"):
+        enrich(tmp_path / "town.duckdb")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_condition_that_cannot_be_asked_leaves_no_ledger(town: Path) -> None:
+    with pytest.raises(SetupError, match="no column"):
+        enrich(town, Enrichment(where="height > 3"))
+    assert [p.name for p in town.parent.iterdir()] == ["town.duckdb"]

@@ -1,0 +1,270 @@
+"""Growing people into a run file: in chunks, from texts that are streamed, until a rule says that it is enough."""
+
+import gzip
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from openai_server import OpenAIServer
+
+from populace.agents.backoff import Backoff
+from populace.agents.limits import Limits
+from populace.personas.errors import PausedError, RunError, SetupError, SourceError
+from populace.personas.hub import read_hub
+from populace.personas.passage import shipped_passages
+from populace.scenarios.village import Village
+from populace.sim.finished import FinishedRun
+from populace.sim.growing.scenario import Growing
+from populace.sim.growth import Growth
+from populace.sim.replay import replay
+from populace.sim.society import Society
+
+TRADES = ["baker", "miller", "diver", "nurse", "tailor", "farmer", "clerk", "sailor"]
+SMALL = {"hops": 2, "fan_outs": (3, 2), "chunk": 10}
+
+type Grow = Callable[..., FinishedRun]
+
+
+@pytest.fixture
+def grow(tmp_path: Path) -> Grow:
+    """Grow people in small chunks from the corpus that ships."""
+
+    def grown(name: str = "hub", *, limits: Limits | None = None, seed: int = 0, **growth: Any) -> FinishedRun:
+        model = {key: growth.pop(key) for key in ("model", "base_url") if key in growth}
+        society = Society(
+            Growing(),
+            growth=Growth.unlimited(**(SMALL | growth)),
+            out=tmp_path / f"{name}.duckdb",
+            limits=limits,
+            seed=seed,
+            **model,
+        )
+        return society.run()
+
+    return grown
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Forty different texts, one of them twice."""
+    texts = [f"The {TRADES[n % 8]} of street number {n} counts what is left of the winter." for n in range(40)]
+    path = tmp_path / "corpus.jsonl"
+    path.write_bytes(b"\n".join(orjson.dumps({"text": text}) for text in [*texts, texts[3]]))
+    return path
+
+
+def test_nobody_lives_and_no_step_is_taken(grow: Grow) -> None:
+    run = grow()
+    counts = "SELECT (SELECT count(*) FROM agents), (SELECT count(*) FROM steps), status, steps_wanted FROM runs"
+    assert run.sql(counts).rows == [(0, 0, "finished", 0)]
+
+
+def test_every_hop_is_the_sum_of_its_chunks(grow: Grow) -> None:
+    run = grow()
+    columns = "asked, failed, born, duplicates, relations"
+    sums = ", ".join(f"sum({name})::INTEGER" for name in columns.split(", "))
+    chunks = run.sql(f"SELECT hop, {sums} FROM growth_chunks GROUP BY hop ORDER BY hop").rows
+    assert chunks == run.sql(f"SELECT hop, {columns} FROM growth ORDER BY hop").rows
+    assert run.sql("SELECT max(asked), max(chunk) > 5 FROM growth_chunks").rows == [(10, True)]
+    assert run.sql("SELECT count(*) FROM frontier").rows == run.sql("SELECT sum(asked) FROM growth WHERE hop > 0").rows
+
+
+def test_ordinals_run_on_from_chunk_to_chunk(grow: Grow) -> None:
+    run = grow()
+    for table in ("personas", "relations", "passages"):
+        found = run.sql(f"SELECT ordinal FROM {table} ORDER BY ordinal").rows
+        assert [ordinal for (ordinal,) in found] == list(range(1, len(found) + 1))
+
+
+def test_the_number_in_flight_does_not_change_what_is_grown(grow: Grow) -> None:
+    hashes = {grow(str(n), limits=Limits(max_in_flight=n)).event_hash for n in (1, 7, 64)}
+    assert len(hashes) == 1
+
+
+def test_the_size_of_chunks_changes_the_markers_and_not_the_people(grow: Grow) -> None:
+    small, large = grow("small", chunk=7), grow("large", chunk=1000)
+    people = "SELECT id, ordinal, hop, parent FROM personas ORDER BY ordinal"
+    assert small.sql(people).rows == large.sql(people).rows
+    assert small.sql("FROM relations").rows == large.sql("FROM relations").rows
+
+
+def test_texts_that_are_streamed_grow_the_same_people_as_texts_in_memory(grow: Grow, tmp_path: Path) -> None:
+    path = tmp_path / "walks_of_life.jsonl.gz"
+    rows = [
+        {"id": p.source.partition("#")[2], "text": p.text, "language": p.language, "licence": p.licence}
+        for p in shipped_passages()
+        if p.source is not None
+    ]
+    path.write_bytes(gzip.compress(b"\n".join(map(orjson.dumps, rows))))
+    people = "SELECT id, ordinal FROM personas ORDER BY ordinal"
+    assert grow("stream", sources=(str(path),)).sql(people).rows == grow("memory").sql(people).rows
+
+
+def test_passages_keep_document_offset_and_length(grow: Grow, tmp_path: Path) -> None:
+    path = tmp_path / "town.txt"
+    path.write_text("\n\n".join(f"The {trade} counts what is left of the winter. " * 9 for trade in TRADES))
+    run = grow(sources=(str(path),), hops=0, fan_outs=(), reading={"length": 30})
+    places = run.sql(
+        'SELECT document, "offset", length, text FROM passages JOIN passage_places USING (passage) ORDER BY ordinal'
+    ).rows
+    whole = path.read_text()
+    assert len(places) >= len(TRADES)
+    for document, offset, length, text in places:
+        assert document == "town.txt"
+        assert whole[offset : offset + length] == text
+
+
+def test_equal_texts_are_asked_about_once(grow: Grow, corpus: Path) -> None:
+    run = grow(sources=(str(corpus),), hops=0, fan_outs=())
+    assert run.sql("SELECT count(*) FROM passages").rows == [(40,)]
+    assert run.sql("SELECT count(*) FROM calls").rows == [(40,)]
+
+
+def test_a_limit_takes_its_share_of_the_texts_by_chance(grow: Grow, corpus: Path) -> None:
+    def lines(seed: int) -> list[str]:
+        run = grow(str(seed), seed=seed, sources=(str(corpus),), agents=30)
+        places = run.sql("SELECT document FROM passages JOIN passage_places USING (passage) ORDER BY ordinal").rows
+        return [document.partition(":")[2] for (document,) in places]
+
+    first, second = lines(1), lines(2)
+    assert len(first) == len(second) == 10
+    assert first != second
+    assert first == sorted(first, key=int)
+    assert max(map(int, first)) > 10
+
+
+def test_a_limit_is_reached_and_never_exceeded(grow: Grow) -> None:
+    run = grow(agents=120, hops=3, fan_outs=(), frontier="novelty")
+    assert run.sql("SELECT count(*) FROM personas WHERE id NOT IN (SELECT persona FROM duplicates)").rows == [(120,)]
+
+
+def test_fan_out_is_given_hop_by_hop(grow: Grow) -> None:
+    run = grow(hops=3, fan_outs=(4, 1), agents=None, acquaintances=0)
+    found = run.sql(
+        "SELECT hop, sum(relations) / sum(asked) FROM growth_chunks WHERE hop > 0 GROUP BY hop ORDER BY hop"
+    )
+    assert found.rows == [(1, 4.0), (2, 1.0), (3, 1.0)]
+
+
+class Repeating(OpenAIServer):
+    """A server whose model knows one person only."""
+
+    async def _text(self, asked: dict[str, Any]) -> str:
+        return '{"personas": [{"persona": "A baker who counts."}]}'
+
+
+def test_growth_ends_when_too_few_newcomers_are_new(grow: Grow, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("populace.personas.novelty.WINDOW", 20)
+    with Repeating() as server:
+        run = grow(sources=(str(corpus),), until_novelty=0.3, model="openai:test", base_url=server.base_url)
+    asked = run.sql("SELECT hop, asked, born FROM growth ORDER BY hop").rows
+    assert asked == [(0, 20, 1), (1, 0, 0), (2, 0, 0)]
+    assert run.sql("SELECT sum(repeats), max(latest) FROM growth_chunks").rows == [(19, "1" + "0" * 19)]
+
+
+def test_only_kinds_that_are_wanted_come_up(grow: Grow) -> None:
+    run = grow(kinds=("kinship", "care"))
+    assert {kind for (kind,) in run.sql("SELECT DISTINCT kind FROM relations").rows} <= {"kinship", "care"}
+
+
+def test_people_are_described_in_named_parts_when_that_is_wanted(grow: Grow) -> None:
+    run = grow(form="structured", hops=0, fan_outs=())
+    (text,) = run.sql("SELECT text FROM personas ORDER BY ordinal LIMIT 1").rows[0]
+    assert [part.partition(":")[0] for part in text.split("; ")] == [
+        "role", "age", "circumstances", "knowledge", "concern"
+    ]  # fmt: skip
+
+
+def test_a_grown_hub_is_a_hub_whose_people_can_live(grow: Grow, tmp_path: Path) -> None:
+    run = grow()
+    people = len(read_hub(run.path).personas)
+    village = Society(Village(), growth=Growth.given(hub=run.path), steps=1, out=tmp_path / "village.duckdb").run()
+    assert village.sql("SELECT count(*) FROM agents").rows == [(people,)]
+
+
+def test_growth_is_replayed_without_a_call(grow: Grow, corpus: Path) -> None:
+    run = grow(sources=(str(corpus),))
+    replayed = replay(run.path, Growing)
+    assert (replayed.event_hash, replayed.calls, replayed.difference) == (run.event_hash, 0, "")
+
+
+def test_a_budget_that_is_spent_pauses_and_nothing_is_asked_twice(
+    grow: Grow, corpus: Path, openai_server: OpenAIServer, tmp_path: Path
+) -> None:
+    to = {"sources": (str(corpus),), "model": "openai:test", "base_url": openai_server.base_url}
+    whole = grow("whole", **to).event_hash
+    calls = openai_server.calls
+    with pytest.raises(PausedError):
+        grow(**to, limits=Limits(max_calls=25))
+    for pause in (60, calls - 5):
+        paused = Society.resume(tmp_path / "hub.duckdb", Growing, limits={"max_calls": pause})
+        with pytest.raises(PausedError):
+            paused.run()
+    resumed = Society.resume(tmp_path / "hub.duckdb", Growing, limits={"max_calls": calls}).run()
+    assert resumed.event_hash == whole
+    assert openai_server.calls == 2 * calls
+    assert resumed.sql("SELECT count(*) = count(DISTINCT (owner, number)) FROM calls").rows == [(True,)]
+
+
+def test_nothing_is_lost_to_the_faults_of_an_endpoint(
+    grow: Grow, corpus: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("populace.agents.gateway.Backoff", partial(Backoff, base=0.001))
+    faults = {"rate_limit": 0.05, "cut_json": 0.01, "html": 0.01, "empty": 0.01, "drop": 0.01}
+    for kind, share in faults.items():
+        openai_server.fault(kind, share)  # type: ignore[arg-type]
+    run = grow(sources=(str(corpus),), hops=3, fan_outs=(5, 4), model="openai:test", base_url=openai_server.base_url)
+    ((asked, failed),) = run.sql("SELECT sum(asked), sum(failed) FROM growth").rows
+    outcomes = dict(run.sql("SELECT outcome, count(*) FROM calls GROUP BY outcome").rows)
+    assert asked > 500
+    assert failed == 0
+    assert outcomes["ok"] == asked
+    assert outcomes["rate_limited"] > 10
+    assert len(outcomes) >= 4
+
+
+def test_texts_without_an_answer_are_counted_and_lose_nobody_else(grow: Grow, openai_server: OpenAIServer) -> None:
+    unlucky = shipped_passages()[3]
+    openai_server.fail_forever(orjson.dumps(unlucky.text[:40]).decode()[1:-1], "bad_request")
+    run = grow(hops=0, fan_outs=(), model="openai:test", base_url=openai_server.base_url)
+    assert run.sql("SELECT owner, number FROM failures").rows == [(unlucky.id, 0)]
+    assert run.sql("SELECT asked - born - duplicates, failed FROM growth").rows == [(1, 1)]
+
+
+def test_a_source_that_is_not_there_leaves_no_file(grow: Grow, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="nowhere"):
+        grow(sources=("nowhere.txt",))
+    assert not (tmp_path / "hub.duckdb").exists()
+
+
+def test_an_empty_source_is_one_sentence(grow: Grow, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("")
+    with pytest.raises(SourceError, match="empty"):
+        grow(sources=(str(tmp_path / "empty.txt"),))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"hops": 7}, r"hops should be at most 6 \(the paper grows six\), but 7 was given"),
+        ({"fan_outs": (3, 0)}, "fan-out of a hop should be 1 to 20, but 0 was given"),
+        ({"fan_outs": (3, 3, 3)}, "given for 3 hops and there are 2"),
+        ({"verb": " "}, "verb of Text-to-Persona is ' '"),
+        ({"granularity": "huge"}, "'huge' is unknown"),
+        ({"until_novelty": 1.5}, "share of until_novelty should be at most 1.0, but 1.5 was given"),
+        ({"language": "no tag!"}, "--language"),
+        ({"sources": ("a.txt",), "hub": Path("b.duckdb")}, "give sources or a hub"),
+    ],
+)
+def test_what_cannot_be_grown_is_one_sentence(grow: Grow, options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SetupError, match=sentence):
+        grow(**options)
+
+
+def test_nobody_at_all_is_an_error_and_nothing_is_committed(grow: Grow, openai_server: OpenAIServer) -> None:
+    openai_server.fault("refusal")
+    with pytest.raises(RunError, match="Nobody could be grown"):
+        grow(model="openai:test", base_url=openai_server.base_url)

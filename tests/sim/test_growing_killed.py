@@ -1,0 +1,87 @@
+"""Growth that is killed at any moment goes on to the same end, within a hop as between hops, and pays once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from openai_server import OpenAIServer
+
+from populace.sim.growing.scenario import Growing
+from populace.sim.growth import Growth
+from populace.sim.runfile.reader import open_run
+from populace.sim.society import Society
+
+ZYGOTE = Path(__file__).parents[1] / "server" / "zygote.py"
+IN_FLIGHT = 8
+MOMENTS = 5
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty texts."""
+    path = tmp_path_factory.mktemp("texts") / "corpus.jsonl"
+    path.write_bytes(
+        b"\n".join(orjson.dumps({"text": f"House {n} of our street has a leaking roof."}) for n in range(40))
+    )
+    return path
+
+
+def growth(corpus: Path) -> dict[str, Any]:
+    return {"sources": [str(corpus)], "agents": None, "hops": 2, "fan_outs": [2], "chunk": 15}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, int]:
+    """The hash of a growth that nobody killed, and the calls it took."""
+    with OpenAIServer() as server:
+        out = tmp_path_factory.mktemp("whole") / "hub.duckdb"
+        options = {"model": "openai:test", "base_url": server.base_url}
+        run = Society(Growing(), growth=Growth(**growth(corpus)), out=out, **options).run()  # type: ignore[arg-type]
+        return run.event_hash, server.calls
+
+
+def grow_and_kill(server: OpenAIServer, out: Path, corpus: Path, after: int) -> None:
+    """Begin to grow in another process, and kill it when the server has seen so many calls."""
+    asked = {
+        "out": str(out), "resume": False, "model": "openai:test", "base_url": server.base_url,
+        "max_in_flight": IN_FLIGHT, "growth": growth(corpus),
+    }  # fmt: skip
+    command = [sys.executable, str(ZYGOTE)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as zygote:
+        assert zygote.stdin
+        assert zygote.stdout
+        zygote.stdin.write(json.dumps(asked) + "\n")
+        zygote.stdin.flush()
+        child = int(zygote.stdout.readline())
+        deadline = time.monotonic() + 60
+        while server.calls < after and time.monotonic() < deadline:
+            time.sleep(0.002)
+        os.kill(child, signal.SIGKILL)
+        assert int(zygote.stdout.readline()) == -signal.SIGKILL
+        zygote.stdin.close()
+
+
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_killed_at_any_moment_growth_goes_on_to_the_same_end_and_pays_once(
+    uninterrupted: tuple[str, int], corpus: Path, tmp_path: Path, moment: int
+) -> None:
+    whole, calls = uninterrupted
+    out = tmp_path / "hub.duckdb"
+    with OpenAIServer(latency=0.05) as server:
+        grow_and_kill(server, out, corpus, 1 + calls * moment // MOMENTS)
+        with open_run(out) as run:
+            durable = run.query("SELECT count(*) FROM calls WHERE raw IS NOT NULL").rows[0][0]
+        assert Society.resume(out, Growing).run().event_hash == whole
+        paid_twice = server.calls - len(server.by_body)
+    with open_run(out) as run:
+        ((answers, owners),) = run.query("SELECT count(*), count(DISTINCT (number, owner)) FROM calls").rows
+        assert run.query("SELECT status FROM runs").rows == [("finished",)]
+    assert durable < answers == owners == calls
+    assert paid_twice <= 2 * IN_FLIGHT

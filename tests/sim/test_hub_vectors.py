@@ -1,0 +1,221 @@
+"""Fetching the vectors of a hub's people as a job: what comes into the hub, and what is never paid twice."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hub_people import make_hub, townsfolk
+from openai_server import OpenAIServer
+
+from populace.agents.backoff import Backoff
+from populace.agents.limits import Limits
+from populace.agents.prices import Prices
+from populace.agents.vectors import text_hash
+from populace.personas.errors import EndpointError, PausedError, RunError, SetupError
+from populace.personas.hub import embedded
+from populace.personas.hub.dedup import dedup_hub
+from populace.personas.hub.file import open_hub
+from populace.personas.persona import Persona
+from populace.sim.growth import Growth
+from populace.sim.hub_vectors import HubVectors, dedup_by_meaning, fetch_hub_vectors
+from populace.sim.runfile.reader import open_run
+from populace.sim.society import Society
+
+PEOPLE = 40
+MODEL = "openai:m"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry at once: what is tested is that, not when."""
+    monkeypatch.setattr("populace.agents.embeddings.Backoff", partial(Backoff, base=0.001))
+
+
+@pytest.fixture(scope="session")
+def made_town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_hub(tmp_path_factory.mktemp("town") / "town.duckdb", townsfolk(PEOPLE)[0])
+
+
+@pytest.fixture
+def town(made_town: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(made_town, tmp_path))
+
+
+@pytest.fixture
+def fetch(town: Path, openai_server: OpenAIServer) -> Any:
+    """Fetch the town's vectors; what is given replaces the usual."""
+    return lambda model=MODEL, **options: fetch_hub_vectors(
+        town, model, **{"base_url": openai_server.base_url, "chunk": 10, **options}
+    )
+
+
+def in_hub(town: Path, query: str) -> list[tuple[Any, ...]]:
+    with open_hub(town) as hub:
+        return hub.con.execute(query).fetchall()
+
+
+def in_ledger(path: Path | None, query: str) -> list[tuple[Any, ...]]:
+    assert path is not None
+    with open_run(path) as run:
+        return run.query(query).rows
+
+
+def test_everybody_gets_a_vector_and_the_calls_stand_beside_the_hub(
+    town: Path, fetch: Any, openai_server: OpenAIServer
+) -> None:
+    ledger = town.with_name("town.vectors.duckdb")
+    assert fetch() == HubVectors(MODEL, PEOPLE, PEOPLE, ledger)
+    assert openai_server.calls == PEOPLE // 10
+    assert set(openai_server.embedded.values()) == {1}
+    assert in_ledger(ledger, "SELECT scenario, embedding_model, status FROM runs") == [("vectors", MODEL, "finished")]
+    kept = in_hub(town, "SELECT text_hash, request_hash FROM vectors ORDER BY text_hash")
+    assert kept == in_ledger(
+        ledger, "SELECT text_hash, request_hash FROM vectors JOIN calls USING (request_hash) ORDER BY 1"
+    )
+    assert [key for key, _ in kept] == sorted(map(text_hash, openai_server.embedded))
+
+
+def test_vectors_in_the_hub_are_never_fetched_again(town: Path, fetch: Any, openai_server: OpenAIServer) -> None:
+    fetch()
+    asked = openai_server.calls
+    assert fetch() == HubVectors(MODEL)
+    assert openai_server.calls == asked
+    with open_hub(town, write=True) as hub:
+        hub.con.execute("DELETE FROM vectors WHERE text_hash IN (SELECT id FROM personas WHERE ordinal <= 3)")
+    again = fetch()
+    assert (again.missing, again.fetched, again.ledger.name) == (3, 3, "town.vectors-2.duckdb")
+
+
+def test_each_model_has_vectors_and_a_ledger_of_its_own(town: Path, fetch: Any) -> None:
+    with pytest.raises(PausedError):
+        fetch(limits=Limits(max_calls=2))
+    assert fetch("openai:other").ledger.name == "town.vectors-2.duckdb"
+    assert fetch().ledger.name == "town.vectors.duckdb"
+    assert in_hub(town, "SELECT model, count(*) FROM vectors GROUP BY model ORDER BY model") == [
+        (MODEL, PEOPLE),
+        ("openai:other", PEOPLE),
+    ]
+
+
+def test_a_paused_job_goes_on_and_sends_no_text_twice(town: Path, fetch: Any, openai_server: OpenAIServer) -> None:
+    with pytest.raises(PausedError):
+        fetch(limits=Limits(max_calls=2))
+    assert in_hub(town, "SELECT count(*) FROM vectors") == [(20,)]
+    assert in_ledger(town.with_name("town.vectors.duckdb"), "SELECT status FROM runs") == [("paused",)]
+    assert fetch(limits=Limits(max_calls=100)).fetched == PEOPLE - 20
+    assert set(openai_server.embedded.values()) == {1}
+
+
+def test_what_was_paid_for_before_it_came_into_the_hub_comes_from_the_ledger(
+    town: Path, fetch: Any, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise RunError("The process ended here.")
+
+    monkeypatch.setattr(embedded, "keep_vectors", killed)
+    with pytest.raises(RunError, match="ended here"):
+        fetch()
+    monkeypatch.undo()
+    assert fetch().fetched == PEOPLE
+    assert set(openai_server.embedded.values()) == {1}
+
+
+KILLED = """
+import sys
+from populace.agents.limits import Limits
+from populace.sim.hub_vectors import fetch_hub_vectors
+fetch_hub_vectors(sys.argv[1], "openai:m", base_url=sys.argv[2], chunk=5, limits=Limits(max_in_flight=2))
+"""
+
+
+@pytest.mark.parametrize("calls", [1, 4, 7])
+def test_killed_and_given_again_it_asks_nobody_twice(town: Path, calls: int) -> None:
+    with OpenAIServer(latency=0.05) as server:
+        child = subprocess.Popen([sys.executable, "-c", KILLED, str(town), server.base_url])
+        deadline = time.monotonic() + 60
+        while server.calls < calls and child.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait(60)
+        done = fetch_hub_vectors(town, MODEL, base_url=server.base_url, chunk=5)
+        # What was under way when it was killed was not durable: one request of one chunk.
+        assert sum(server.embedded.values()) - len(server.embedded) <= 5
+    assert in_ledger(done.ledger, "SELECT count(*), count(DISTINCT text_hash) FROM vectors") == [(PEOPLE, PEOPLE)]
+    assert in_hub(town, "SELECT count(*), count(DISTINCT text_hash) FROM vectors") == [(PEOPLE, PEOPLE)]
+
+
+def test_who_gets_no_vector_is_a_row_and_is_asked_again_by_the_next_job(
+    town: Path, fetch: Any, openai_server: OpenAIServer
+) -> None:
+    ((text,),) = in_hub(town, "SELECT text FROM personas WHERE ordinal = 7")
+    openai_server.fault("nan", containing=text)
+    done = fetch()
+    assert (done.missing, done.fetched) == (PEOPLE, PEOPLE - 1)
+    ((agent, outcome, attempts),) = in_ledger(done.ledger, "SELECT agent, outcome, attempts FROM failures")
+    assert (agent, outcome, attempts > 0) == (Persona(text).id, "schema_mismatch", True)
+    openai_server.faults.clear()
+    again = fetch()
+    assert (again.missing, again.fetched) == (1, 1)
+
+
+def test_an_endpoint_that_refuses_everybody_ends_the_job(town: Path, fetch: Any, openai_server: OpenAIServer) -> None:
+    openai_server.key = "right"
+    with pytest.raises(EndpointError):
+        fetch()
+    assert in_ledger(town.with_name("town.vectors.duckdb"), "SELECT status FROM runs") == [("failed",)]
+    openai_server.key = ""
+    assert fetch().fetched == PEOPLE
+
+
+def test_a_run_file_keeps_its_vectors_in_its_own_table(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    from populace.scenarios.village import Village
+
+    run = Society(Village(), growth=Growth(agents=12, hops=1), out=tmp_path / "run.duckdb", steps=1).run()
+    first = fetch_hub_vectors(run.path, MODEL, base_url=openai_server.base_url)
+    assert first.fetched == first.missing > 0
+    assert in_hub(run.path, "SELECT count(*) FROM vectors") == [(first.fetched,)]
+    assert fetch_hub_vectors(run.path, MODEL, base_url=openai_server.base_url).ledger is None
+
+
+def test_both_stages_mark_who_says_the_same(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    texts = (
+        "A baker who opens at four in the morning and sings while the bread rises.",
+        "A baker who opens at four in the morning and hums while the bread rises.",
+        "a baker who opens at four in the morning, and sings while the bread rises",
+        "A retired judge who keeps bees on the roof of the court.",
+    )
+    hub = make_hub(tmp_path / "hub.duckdb", [Persona(text) for text in texts])
+    with open_hub(hub, write=True) as opened:
+        dedup_hub(opened)
+    fetched, report = dedup_by_meaning(hub, MODEL, base_url=openai_server.base_url)
+    assert (fetched.fetched, report.judged, report.marked, report.stage) == (3, 3, 1, "cosine:openai:m")
+    marked = in_hub(hub, "SELECT p.ordinal, stage FROM duplicates JOIN personas AS p ON p.id = persona ORDER BY 1")
+    assert [row for row, _ in marked] == [2, 3]
+    assert marked[0][1] == "cosine:openai:m"
+
+
+def test_a_cap_on_money_needs_a_price(fetch: Any) -> None:
+    with pytest.raises(SetupError, match="--embeddings-price"):
+        fetch(limits=Limits(max_cost=1.0))
+    with pytest.raises(PausedError):
+        fetch(limits=Limits(max_cost=1e-6), prices=Prices(1.0, 0.0))
+
+
+def test_a_wrong_cosine_is_refused_before_anybody_is_asked(town: Path, openai_server: OpenAIServer) -> None:
+    with pytest.raises(SetupError, match="least cosine"):
+        dedup_by_meaning(town, MODEL, base_url=openai_server.base_url, threshold=1.5)
+    assert openai_server.calls == 0
+
+
+def test_a_ledger_of_something_else_is_refused(tmp_path: Path, fetch: Any) -> None:
+    done = fetch(ledger=tmp_path / "mine.duckdb")
+    assert done.ledger == tmp_path / "mine.duckdb"
+    with pytest.raises(SetupError, match="no unfinished job for vectors of openai:other"):
+        fetch("openai:other", ledger=done.ledger)
