@@ -1,13 +1,13 @@
 from .actions import PLAYER, Action, Argument, DialogueLine, Instruction, ReturnValue, ToolSpec
-from .embedding_models import EmbeddingHandle, open_embedder
-from .embeddings import Embedded, Embedder
-from .gateway import Gateway
-from .limits import Limits
+from .embedding.embedder import Embedded, Embedder
+from .embedding.models import EmbeddingHandle, open_embedder
+from .endpoint.models import ModelHandle, open_model
+from .gateway.gateway import Gateway
+from .gateway.limits import Limits
+from .gateway.prices import Prices
 from .memory import Memory
 from .mind import Decision, Mind, MindContext, MindState, build_mind
-from .models import ModelHandle, open_model
 from .observation import Heard, Observation, Seen
-from .prices import Prices
 
 __all__ = [
     "PLAYER",

@@ -8,7 +8,7 @@ from math import fsum, log
 from sys import intern
 
 from ..personas.words import words
-from .vectors import Vector, cosine, unit
+from .embedding.vectors import Vector, cosine, unit
 
 __all__ = ["Memory"]
 

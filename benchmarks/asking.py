@@ -22,10 +22,10 @@ import orjson
 from benchmarks.sampler import Sampler
 
 from populace.agents.actions import Action, Instruction, answer_schema
-from populace.agents.call import Call, CallKey, RecordedReply
-from populace.agents.gateway import Gateway
-from populace.agents.limits import Limits
-from populace.agents.models import open_model
+from populace.agents.endpoint.models import open_model
+from populace.agents.gateway.call import Call, CallKey, RecordedReply
+from populace.agents.gateway.gateway import Gateway
+from populace.agents.gateway.limits import Limits
 from populace.personas.model import Answer, Occasion
 from populace.personas.prompt import RenderedPrompt, fence, load_prompt
 from populace.scenarios.village import Village

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.lab import prose
 
-from populace.agents.call import Call
+from populace.agents.gateway.call import Call
 from populace.personas.model import Outcome
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth

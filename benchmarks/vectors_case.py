@@ -1,6 +1,6 @@
 """Near-duplicates by cosine among synthetic vectors: seconds, and recall against the pairs that were planted.
 
-    python -m benchmarks.vectors_case [--rows 50000] [--dims 384] [--seed 0] [--index]
+    python benchmarks/vectors_case.py [--rows 50000] [--dims 384] [--seed 0] [--index]
 
 Vectors are mixtures of few directions with noise, as embeddings of texts about like things are; one in ten is planted
 at a cosine of 0.86 to 0.99 to an earlier one. Recall is measured on the rows of a slice, against all before them.

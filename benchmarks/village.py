@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 from benchmarks.sampler import Sampler
 
-from populace.agents.limits import Limits
+from populace.agents.gateway.limits import Limits
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.society import Society

@@ -2,7 +2,8 @@
 
 A word is hashed once and remembered, and the permutations of a whole text are one array operation: a text of
 20 words costs 16 microseconds. Any signature can be handed to datasketch as
-`MinHash(num_perm=128, seed=1, hashvalues=signature, scheme="affine32")`.
+`MinHash(num_perm=128, seed=1, hashvalues=signature, scheme="affine32")`. They are for other tools: `dedup` finds
+near-duplicates without them, and all of them.
 """
 
 import hashlib

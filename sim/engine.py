@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Self
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from ..agents.batch import MOST_IN_A_BATCH, ChatDesk, open_desk
-from ..agents.cache import AnswerCache
-from ..agents.embedding_models import EmbeddingHandle
-from ..agents.embeddings import Embedder
-from ..agents.gateway import Gateway
-from ..agents.limits import Limits
-from ..agents.meter import Meter
-from ..agents.models import ModelHandle
-from ..agents.prices import Prices
+from ..agents.embedding.embedder import Embedder
+from ..agents.embedding.models import EmbeddingHandle
+from ..agents.endpoint.models import ModelHandle
+from ..agents.gateway.batch import MOST_IN_A_BATCH, ChatDesk, open_desk
+from ..agents.gateway.cache import AnswerCache
+from ..agents.gateway.gateway import Gateway
+from ..agents.gateway.limits import Limits
+from ..agents.gateway.meter import Meter
+from ..agents.gateway.prices import Prices
 from .event_hash import EventHash
 from .progress import Progress
 from .runfile.batches import RunBatches
@@ -30,7 +30,7 @@ from .runfile.runlog import RunLog
 from .runfile.vectors import RunVectors
 
 if TYPE_CHECKING:
-    from ..agents.call import AnswerStore
+    from ..agents.gateway.call import AnswerStore
 
 __all__ = ["Engine"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from langchain_core.language_models.chat_models import BaseChatModel
 
-from ..agents.limits import Limits
+from ..agents.endpoint.models import ModelHandle, open_model
+from ..agents.gateway.limits import Limits
+from ..agents.gateway.price_library import known_prices
+from ..agents.gateway.prices import Prices
 from ..agents.mind import build_mind
-from ..agents.models import ModelHandle, open_model
-from ..agents.price_library import known_prices
-from ..agents.prices import Prices
 from ..personas.errors import SetupError
 from ..personas.sources import Sources
 from .estimating.duration import duration

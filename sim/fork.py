@@ -9,8 +9,8 @@ from uuid import uuid4
 import orjson
 from langchain_core.language_models.chat_models import BaseChatModel
 
-from ..agents.models import ModelHandle, open_model
-from ..agents.prices import Prices
+from ..agents.endpoint.models import ModelHandle, open_model
+from ..agents.gateway.prices import Prices
 from ..personas.errors import RunFileError, SetupError
 from .growth import Growth
 from .progress import Progress

@@ -17,13 +17,13 @@ import numpy as np
 import orjson
 from langchain_core.embeddings import Embeddings
 
-from ..agents.cache import AnswerCache
-from ..agents.embedding_models import EmbeddingHandle, check_embeddings_priced, open_embedder
-from ..agents.embeddings import Embedded
-from ..agents.limits import Limits
-from ..agents.models import open_model
-from ..agents.prices import Prices
-from ..agents.vectors import text_hash
+from ..agents.embedding.embedder import Embedded
+from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, open_embedder
+from ..agents.embedding.vectors import text_hash
+from ..agents.endpoint.models import open_model
+from ..agents.gateway.cache import AnswerCache
+from ..agents.gateway.limits import Limits
+from ..agents.gateway.prices import Prices
 from ..personas.errors import PausedError, StorageError
 from ..personas.hub.embedded import CHUNK, EmbeddedReport, dedup_embedded, fetch_vectors
 from ..personas.hub.file import open_hub

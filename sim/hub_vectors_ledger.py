@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import orjson
 
-from ..agents.embedding_models import EmbeddingHandle
-from ..agents.limits import Limits
-from ..agents.prices import Prices
+from ..agents.embedding.models import EmbeddingHandle
+from ..agents.gateway.limits import Limits
+from ..agents.gateway.prices import Prices
 from ..personas.errors import SetupError
 from ..personas.hub.file import HubFile
 from .growth import Growth

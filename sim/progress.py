@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from ..agents.gateway import Gateway
+from ..agents.gateway.gateway import Gateway
 
 __all__ = ["Progress", "SilentProgress"]
 

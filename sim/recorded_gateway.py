@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 import orjson
 
-from ..agents.call import Call, CallKey, RecordedReply
-from ..agents.gateway import Gateway
-from ..agents.models import ModelHandle
-from ..agents.replies import Verdict, judge
-from ..agents.request import Request
+from ..agents.endpoint.models import ModelHandle
+from ..agents.gateway.call import Call, CallKey, RecordedReply
+from ..agents.gateway.gateway import Gateway
+from ..agents.gateway.replies import Verdict, judge
+from ..agents.gateway.request import Request
 from ..personas.errors import RunError
 from ..personas.model import Answer, AnswerSchema, Occasion, Outcome
 from ..personas.prompt import RenderedPrompt

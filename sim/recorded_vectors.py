@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from ..agents.embeddings import Embedded
-from ..agents.vectors import text_hash
+from ..agents.embedding.embedder import Embedded
+from ..agents.embedding.vectors import text_hash
 from ..personas.errors import RunError
 from ..personas.model import Occasion
 from .runfile.recording import Recording

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import orjson
 
-from ..agents.limits import Limits
+from ..agents.gateway.limits import Limits
 from ..personas.errors import RunError
 from .engine import Engine
 from .growth import Growth, Source

@@ -15,14 +15,14 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
 from mesa.discrete_space import Network
 
-from ..agents.batch import check_batchable
-from ..agents.budget import check_priced
-from ..agents.cache import AnswerCache
-from ..agents.embedding_models import EmbeddingHandle, check_embeddings_priced, open_embedder
-from ..agents.limits import Limits
-from ..agents.models import ModelHandle, open_model
-from ..agents.price_library import known_prices
-from ..agents.prices import Prices
+from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, open_embedder
+from ..agents.endpoint.models import ModelHandle, open_model
+from ..agents.gateway.batch import check_batchable
+from ..agents.gateway.budget import check_priced
+from ..agents.gateway.cache import AnswerCache
+from ..agents.gateway.limits import Limits
+from ..agents.gateway.price_library import known_prices
+from ..agents.gateway.prices import Prices
 from ..personas.errors import PausedError, RunFileError, SetupError, StorageError
 from .collector import rare_collections
 from .emitted import Emitted

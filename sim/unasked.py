@@ -5,9 +5,9 @@ from typing import Any, NoReturn
 
 from langchain_core.language_models.chat_models import BaseChatModel
 
-from ..agents.embedding_models import EmbeddingHandle
-from ..agents.fault import WireError
-from ..agents.models import ModelHandle
+from ..agents.embedding.models import EmbeddingHandle
+from ..agents.endpoint.fault import WireError
+from ..agents.endpoint.models import ModelHandle
 from ..personas.errors import RunError
 from .runfile.rows import RunRow
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from ..agents.embeddings import Embedded, Lost
-from ..agents.vectors import Vector
+from ..agents.embedding.embedder import Embedded, Lost
+from ..agents.embedding.vectors import Vector
 from ..personas.errors import RunError
 from ..personas.model import Occasion
 from .resident import Resident

@@ -33,7 +33,7 @@ _AWAY = "(SELECT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undo
 _KEPT = {
     "personas": f"id NOT IN {_AWAY}",
     "relations": f"source NOT IN {_AWAY} AND target NOT IN {_AWAY}",
-    "duplicates": f"persona NOT IN {_AWAY} AND \"of\" NOT IN {_AWAY}",
+    "duplicates": f'persona NOT IN {_AWAY} AND "of" NOT IN {_AWAY}',
 }
 _OFFLINE: _Config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 #: No view in somebody else's database may read other files, the network or this process's variables.

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import SetupError
 from .cosine import Exact, Matrix, units
-from .search import SLACK, Pairs
+from .search import Pairs, slack
 
 __all__ = ["FaissSearch", "check_faiss"]
 
@@ -27,7 +27,7 @@ class FaissSearch:
         faiss = check_faiss(len(matrix))
         dims = matrix.shape[1]
         cells = max(1, min(2 * math.isqrt(len(matrix)), len(matrix)))
-        self._least = threshold - SLACK
+        self._least = threshold - slack(dims)
         self._index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dims), dims, cells, faiss.METRIC_INNER_PRODUCT)
         self._index.nprobe = min(_PROBED, cells)
         # It would say on the terminal that there might be more.

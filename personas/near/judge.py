@@ -7,7 +7,7 @@ from ..dedup.columns import Column
 from ..dedup.decision import Decision, decide
 from ..dedup.pairs import Compared
 from .cosine import Counts, Exact, Matrix, cosines, units
-from .search import SLACK, Search, may_be_near
+from .search import Search, may_be_near, slack
 
 __all__ = ["BLOCK", "VectorJudge"]
 
@@ -72,7 +72,7 @@ class VectorJudge:
     def _within(self, matrix: Matrix, rows: Counts, left: Counts, scaled: Exact) -> Compared:
         """Pairs of which the earlier, one of `left`, may stay."""
         short = scaled.astype(np.float32)
-        at, later = may_be_near(short[left] @ short.T, self._threshold - SLACK)
+        at, later = may_be_near(short[left] @ short.T, self._threshold - slack(short.shape[1]))
         earlier = left[at]
         behind = earlier < later
         earlier, later = earlier[behind], later[behind]

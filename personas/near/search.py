@@ -10,12 +10,10 @@ from ..dedup.columns import Column
 from .axes import Axes
 from .cosine import Counts, Exact, Matrix
 
-__all__ = ["SLACK", "ExactSearch", "Pairs", "Search", "may_be_near"]
+__all__ = ["ExactSearch", "Pairs", "Search", "may_be_near", "slack"]
 
 type Pairs = tuple[Counts, Counts]
 
-#: What rounding may take from a product of 32-bit numbers, and from a cosine at its sixth decimal.
-SLACK = 3e-5
 #: Originals that are compared with newcomers at once, so that the products stay in the processor's cache.
 _TILE = 2048
 #: From such a share of pairs on that the axes leave over, whole vectors are multiplied instead of pair by pair.
@@ -34,6 +32,14 @@ class Search(Protocol):
         ...
 
 
+def slack(width: int) -> float:
+    """What rounding may at most take from a product of two rows of so many 32-bit numbers and at most length 1.
+
+    Each number is rounded once, and each of the sums; a cosine is rounded at its sixth decimal besides.
+    """
+    return 1e-6 + (width + 2) * 2.0**-23
+
+
 def may_be_near(products: Matrix, least: float) -> Pairs:
     """The rows and columns whose product reaches `least`."""
     width = products.shape[1]
@@ -48,7 +54,7 @@ class ExactSearch:
 
     def __init__(self, axes: Axes, threshold: float) -> None:
         self._axes = axes
-        self._least = threshold - SLACK
+        self._least, self._least_whole = threshold - slack(axes.width), threshold - slack(axes.dims)
         self._short, self._whole = Column(np.float32), Column(np.float32)
 
     def hold(self, units: Exact) -> None:
@@ -67,7 +73,7 @@ class ExactSearch:
             products = held[tile] @ short
             rows, columns = may_be_near(products, self._least)
             if self._is_short and len(rows) > _MANY * products.size:
-                rows, columns = may_be_near(self._vectors(tile) @ whole, self._least)
+                rows, columns = may_be_near(self._vectors(tile) @ whole, self._least_whole)
             if len(rows):
                 yield rows + first, columns
 

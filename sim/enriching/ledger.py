@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import orjson
 
-from ...agents.limits import Limits
-from ...agents.models import ModelHandle
-from ...agents.prices import Prices
+from ...agents.endpoint.models import ModelHandle
+from ...agents.gateway.limits import Limits
+from ...agents.gateway.prices import Prices
 from ...personas.errors import SetupError
 from ...personas.hub.file import HubFile
 from ...personas.profiles.choose import choose_people

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from ...agents.limits import Limits
+from ...agents.gateway.limits import Limits
 from .life import Life
 from .purposes import Purpose
 from .span import Span

@@ -54,8 +54,10 @@ def check_same(path: Path, growth: Growth, *, seed: int, model: str) -> None:
 
 
 def standing(path: Path) -> str:
-    """How far unfinished growth has come, in words; empty when it is finished."""
+    """How far unfinished growth has come, in words; empty when it is finished, or going on at this moment."""
     with open_run(path) as run:
+        if run.is_live:
+            return ""
         row, found = run_of(run), run.query(_STANDING).rows
     if row.status == "finished":
         return ""

@@ -1,6 +1,6 @@
 """The answers of the run that this one was forked from."""
 
-from ...agents.call import Call, CallKey, RecordedReply
+from ...agents.gateway.call import Call, CallKey, RecordedReply
 from .runlog import RunLog
 
 __all__ = ["KnownAnswers"]

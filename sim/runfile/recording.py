@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ...agents.call import CallKey
+from ...agents.gateway.call import CallKey
 from ...personas.errors import RunFileError
 from ...personas.model import Outcome
 from .query import Params

@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from types import MappingProxyType
 
-from ...agents.call import Call
-from ...agents.vectors import Vector
+from ...agents.embedding.vectors import Vector
+from ...agents.gateway.call import Call
 
 __all__ = [
     "AgentRow",

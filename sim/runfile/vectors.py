@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from ...agents.call import Call
-from ...agents.vectors import Vector
+from ...agents.embedding.vectors import Vector
+from ...agents.gateway.call import Call
 from .rows import VectorRow
 from .runlog import RunLog
 

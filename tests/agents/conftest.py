@@ -6,8 +6,8 @@ from asking import Open, gateway_over
 from memory_ledger import MemoryLedger
 from openai_server import OpenAIServer
 
-from populace.agents.gateway import Gateway
-from populace.agents.models import open_model
+from populace.agents.endpoint.models import open_model
+from populace.agents.gateway.gateway import Gateway
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from langchain_core.messages import AIMessage
 from memory_ledger import MemoryLedger
 from quick_time import in_no_time, seconds
 
-from populace.agents.allowance import Allowance, Weight
-from populace.agents.delivery import Delivery
-from populace.agents.fault import WireError
-from populace.agents.pace import Pace
+from populace.agents.endpoint.delivery import Delivery
+from populace.agents.endpoint.fault import WireError
+from populace.agents.gateway.allowance import Allowance, Weight
+from populace.agents.gateway.pace import Pace
 from populace.personas.model import Outcome
 
 #: When a call is asked for after the one before, how long it takes, what is held for it, and the shares of that

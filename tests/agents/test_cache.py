@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from paid_answers import HERE, answer, call, locked, rows, until
 
-from populace.agents.cache import AnswerCache
-from populace.agents.call import AnswerStore, RecordedReply
+from populace.agents.gateway.cache import AnswerCache
+from populace.agents.gateway.call import AnswerStore, RecordedReply
 from populace.personas.errors import CacheError
 
 
@@ -182,7 +182,7 @@ def small_disk(monkeypatch: pytest.MonkeyPatch) -> None:
         con.execute("PRAGMA max_page_count = 40")
         return con
 
-    monkeypatch.setattr("populace.agents.cache.sqlite3.connect", cramped)
+    monkeypatch.setattr("populace.agents.gateway.cache.sqlite3.connect", cramped)
 
 
 def kept_until_it_fails(cache: AnswerCache) -> CacheError:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from paid_answers import HERE, call, locked, rows
 
-from populace.agents.cache import AnswerCache
+from populace.agents.gateway.cache import AnswerCache
 from populace.personas.errors import SetupError
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from paid_answers import HERE, answer, call, rows, until
 
-from populace.agents.cache import AnswerCache
+from populace.agents.gateway.cache import AnswerCache
 
 SCRIPT = Path(__file__).parents[1] / "server" / "paid_answers.py"
 

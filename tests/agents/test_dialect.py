@@ -1,8 +1,8 @@
 import orjson
 import pytest
 
-from populace.agents.dialect import Dialect
-from populace.agents.fault import WireError, fault_of_status, words_of
+from populace.agents.endpoint.fault import WireError, fault_of_status, words_of
+from populace.agents.gateway.dialect import Dialect
 from populace.personas.model import Outcome
 
 EVERYTHING = Dialect().told(seed=7, max_tokens=64)

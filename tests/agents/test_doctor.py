@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from openai_server import OpenAIServer
 
-from populace.agents.delivery import Delivery
-from populace.agents.doctor import examine
-from populace.agents.findings import Examination, Finding, Health, seeded, together
-from populace.agents.models import open_model
-from populace.agents.prices import Prices
-from populace.agents.probe import Reply
+from populace.agents.doctor.doctor import examine
+from populace.agents.doctor.findings import Examination, Finding, Health, seeded, together
+from populace.agents.doctor.probe import Reply
+from populace.agents.endpoint.delivery import Delivery
+from populace.agents.endpoint.models import open_model
+from populace.agents.gateway.prices import Prices
 
 type Checked = Callable[..., Awaitable[Examination]]
 

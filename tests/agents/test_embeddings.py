@@ -19,15 +19,15 @@ from openai_server import OpenAIServer
 from openai_vectors import DIMS, vector_of
 from tiny_gguf import write_tiny_gguf
 
-from populace.agents.cache import AnswerCache
-from populace.agents.embedding_models import EmbeddingHandle, open_embedder
-from populace.agents.embedding_texts import Batching, Snippet
-from populace.agents.embeddings import Embedded, Embedder
-from populace.agents.embeddings_openai import LeanOpenAIEmbeddings
-from populace.agents.limits import Limits
-from populace.agents.price_library import known_prices
-from populace.agents.prices import Prices
-from populace.agents.vectors import text_hash
+from populace.agents.embedding.embedder import Embedded, Embedder
+from populace.agents.embedding.models import EmbeddingHandle, open_embedder
+from populace.agents.embedding.openai import LeanOpenAIEmbeddings
+from populace.agents.embedding.texts import Batching, Snippet
+from populace.agents.embedding.vectors import text_hash
+from populace.agents.gateway.cache import AnswerCache
+from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.price_library import known_prices
+from populace.agents.gateway.prices import Prices
 from populace.personas.errors import EndpointError, PausedError, RunError, SetupError
 from populace.personas.model import Occasion, Outcome
 

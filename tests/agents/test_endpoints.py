@@ -6,10 +6,10 @@ from memory_ledger import MemoryLedger
 from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
 
-from populace.agents.fault import fault_of_status
-from populace.agents.form import FormKind
-from populace.agents.gateway import Gateway
-from populace.agents.models import open_model
+from populace.agents.endpoint.fault import fault_of_status
+from populace.agents.endpoint.models import open_model
+from populace.agents.gateway.form import FormKind
+from populace.agents.gateway.gateway import Gateway
 from populace.personas.errors import EndpointError
 from populace.personas.model import AnswerSchema, Outcome
 

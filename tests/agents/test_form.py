@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from populace.agents.fault import WireError
-from populace.agents.form import Form, FormKind
+from populace.agents.endpoint.fault import WireError
+from populace.agents.gateway.form import Form, FormKind
 from populace.personas.model import AnswerSchema, Outcome
 from populace.personas.prompt import RenderedPrompt
 

@@ -7,8 +7,8 @@ from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
 from quick_time import in_no_time
 
-from populace.agents.backoff import Backoff
-from populace.agents.fault import WireError
+from populace.agents.endpoint.fault import WireError
+from populace.agents.gateway.backoff import Backoff
 from populace.personas.errors import SetupError
 from populace.personas.model import Occasion, Outcome
 

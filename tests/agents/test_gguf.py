@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from memory_ledger import MemoryLedger
 from tiny_gguf import CONTEXT, write_tiny_gguf
 
-from populace.agents.chat_gguf import GgufChat
-from populace.agents.gateway import Gateway
-from populace.agents.gguf import GgufHeader, read_gguf
-from populace.agents.local_server import SLOTS, LocalServer
-from populace.agents.models import open_model
+from populace.agents.endpoint.chat_gguf import GgufChat
+from populace.agents.endpoint.gguf import GgufHeader, read_gguf
+from populace.agents.endpoint.local_server import SLOTS, LocalServer
+from populace.agents.endpoint.models import open_model
+from populace.agents.gateway.gateway import Gateway
 from populace.personas.errors import EndpointError, SetupError
 from populace.personas.model import Outcome
 from populace.scenarios.village import Village
@@ -48,7 +48,7 @@ def Server(params):
 PARENT = """
 import asyncio, sys, time
 from pathlib import Path
-from populace.agents.local_server import LocalServer
+from populace.agents.endpoint.local_server import LocalServer
 async def start():
     server = LocalServer(Path(sys.argv[1]))
     starting = asyncio.ensure_future(server.started())

@@ -5,10 +5,10 @@ from asking import Open, ask
 from openai_server import OpenAIServer
 from quick_time import in_no_time, seconds
 
-from populace.agents.allowance import Weight
-from populace.agents.delivery import Delivery
-from populace.agents.headroom import Headroom, headroom
-from populace.agents.pace import Pace
+from populace.agents.endpoint.delivery import Delivery
+from populace.agents.endpoint.headroom import Headroom, headroom
+from populace.agents.gateway.allowance import Weight
+from populace.agents.gateway.pace import Pace
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from populace.agents.fault import WireError
-from populace.agents.liveness import Liveness
+from populace.agents.endpoint.fault import WireError
+from populace.agents.gateway.liveness import Liveness
 from populace.personas.errors import EndpointError
 from populace.personas.model import Outcome
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from populace.agents.embedding.vectors import Vector
 from populace.agents.memory import Memory, _bm25
-from populace.agents.vectors import Vector
 
 WORDS = st.text("abcdef ", max_size=20)
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 
-from populace.agents.address import is_loopback, public_address
-from populace.agents.models import open_model
+from populace.agents.endpoint.address import is_loopback, public_address
+from populace.agents.endpoint.models import open_model
 from populace.personas.errors import SetupError
 
 LOCAL = "http://127.0.0.1:9/v1"
@@ -134,7 +134,7 @@ def test_a_public_address_keeps_host_port_and_path() -> None:
 
 def test_importing_the_gateway_loads_no_client() -> None:
     code = (
-        "import sys, populace.agents.gateway;"
+        "import sys, populace.agents.gateway.gateway;"
         "print([m for m in ('langchain_openai', 'openai', 'aiohttp') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

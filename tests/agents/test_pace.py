@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from quick_time import in_no_time, seconds
 
-from populace.agents.allowance import Weight
-from populace.agents.delivery import Delivery
-from populace.agents.fault import WireError
-from populace.agents.pace import Pace, Turn
+from populace.agents.endpoint.delivery import Delivery
+from populace.agents.endpoint.fault import WireError
+from populace.agents.gateway.allowance import Weight
+from populace.agents.gateway.pace import Pace, Turn
 from populace.personas.model import Outcome
 
 NOTHING = Weight()

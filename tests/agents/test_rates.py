@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.agents.meter import Meter, Spent
-from populace.agents.rates import Rate, Rates
+from populace.agents.gateway.meter import Meter, Spent
+from populace.agents.gateway.rates import Rate, Rates
 
 
 class Clock:

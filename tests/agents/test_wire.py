@@ -12,10 +12,10 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from openai_faults import FaultKind
 from openai_server import OpenAIServer
 
-from populace.agents.chat_openai import LeanChatOpenAI
-from populace.agents.fault import WireError, endpoint_error, fault_of_status, retry_after, words_of
-from populace.agents.models import open_model
-from populace.agents.wire import Wire
+from populace.agents.endpoint.chat_openai import LeanChatOpenAI
+from populace.agents.endpoint.fault import WireError, endpoint_error, fault_of_status, retry_after, words_of
+from populace.agents.endpoint.models import open_model
+from populace.agents.endpoint.wire import Wire
 from populace.personas.model import Outcome
 
 MESSAGES = [SystemMessage("Be brief."), HumanMessage("Speak.")]

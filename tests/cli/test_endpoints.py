@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from openai_server import OpenAIServer
 
-from populace.agents.backoff import Backoff
+from populace.agents.gateway.backoff import Backoff
 
 from .conftest import Ask, Said
 
@@ -15,7 +15,7 @@ from .conftest import Ask, Said
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once."""
-    monkeypatch.setattr("populace.agents.gateway.Backoff", partial(Backoff, base=0.001))
+    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
 
 
 def run(ask: Ask, base_url: str) -> Said:

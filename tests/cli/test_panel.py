@@ -19,13 +19,13 @@ from openai_faults import Latency
 from openai_server import OpenAIServer
 from rich.console import Console
 
-from populace.agents.fault import WireError
-from populace.agents.gateway import Gateway
-from populace.agents.limits import Limits
-from populace.agents.meter import Spent
-from populace.agents.models import open_model
-from populace.agents.prices import Prices
-from populace.agents.rates import Look, Phase
+from populace.agents.endpoint.fault import WireError
+from populace.agents.endpoint.models import open_model
+from populace.agents.gateway.gateway import Gateway
+from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.meter import Spent
+from populace.agents.gateway.prices import Prices
+from populace.agents.gateway.rates import Look, Phase
 from populace.cli.panel import Panel
 from populace.cli.picture import line_of, picture_of
 from populace.personas.model import Outcome

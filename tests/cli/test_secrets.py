@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from openai_server import OpenAIServer
 
-from populace.agents.backoff import Backoff
+from populace.agents.gateway.backoff import Backoff
 
 from .conftest import Ask
 
@@ -26,7 +26,7 @@ SMALL = ("--agents", 6, "--hops", 1, "--steps", 1)
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr("populace.agents.gateway.Backoff", partial(Backoff, base=0.001))
+    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
     with OpenAIServer(key=KEY) as server:
         yield server
 

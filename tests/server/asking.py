@@ -11,10 +11,10 @@ from memory_ledger import MemoryLedger
 from pydantic import BaseModel, Field
 from quick_time import seconds
 
-from populace.agents.backoff import Backoff
-from populace.agents.gateway import Gateway
-from populace.agents.limits import Limits
-from populace.agents.models import ModelHandle
+from populace.agents.endpoint.models import ModelHandle
+from populace.agents.gateway.backoff import Backoff
+from populace.agents.gateway.gateway import Gateway
+from populace.agents.gateway.limits import Limits
 from populace.personas.model import Answer, AnswerSchema, Occasion
 from populace.personas.prompt import RenderedPrompt
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from batch_server import BatchServer
 from langchain_core.messages import HumanMessage
 
-from populace.agents.batch import BatchDesk, Interval
-from populace.agents.call import CallKey
-from populace.agents.chat_openai import LeanChatOpenAI
-from populace.agents.fault import WireError
+from populace.agents.endpoint.chat_openai import LeanChatOpenAI
+from populace.agents.endpoint.fault import WireError
+from populace.agents.gateway.batch import BatchDesk, Interval
+from populace.agents.gateway.call import CallKey
 from populace.personas.model import Outcome
 
 if TYPE_CHECKING:
-    from populace.agents.delivery import Delivery
+    from populace.agents.endpoint.delivery import Delivery
 
 FAST = Interval(first=0.001, most=0.004)
 

@@ -17,10 +17,10 @@ import orjson
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from populace.agents.backoff import Backoff
-from populace.agents.batch import BatchClient, BatchDesk, Interval, OpenBatch
-from populace.agents.call import CallKey
-from populace.agents.link import Link
+from populace.agents.endpoint.link import Link
+from populace.agents.gateway.backoff import Backoff
+from populace.agents.gateway.batch import BatchClient, BatchDesk, Interval, OpenBatch
+from populace.agents.gateway.call import CallKey
 
 
 class Diary:

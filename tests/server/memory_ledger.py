@@ -1,6 +1,6 @@
 """A ledger in memory, for tests of what is recorded and what is recalled."""
 
-from populace.agents.call import Call, CallKey, RecordedReply
+from populace.agents.gateway.call import Call, CallKey, RecordedReply
 
 __all__ = ["MemoryLedger"]
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from populace.agents.call import Call
-from populace.agents.vectors import Vector
+from populace.agents.embedding.vectors import Vector
+from populace.agents.gateway.call import Call
 
 __all__ = ["MemoryVectors"]
 

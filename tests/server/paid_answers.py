@@ -14,8 +14,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from populace.agents.cache import AnswerCache
-from populace.agents.call import Call
+from populace.agents.gateway.cache import AnswerCache
+from populace.agents.gateway.call import Call
 from populace.personas.model import Outcome
 
 __all__ = ["HERE", "answer", "call", "locked", "rows", "until"]

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from populace.agents.batch import Interval, open_desk
-from populace.agents.gateway import Gateway  # noqa: F401 - imported before the fork, for the children
-from populace.agents.limits import Limits
-from populace.agents.models import open_model
+from populace.agents.endpoint.models import open_model
+from populace.agents.gateway.batch import Interval, open_desk
+from populace.agents.gateway.gateway import Gateway  # noqa: F401 - imported before the fork, for the children
+from populace.agents.gateway.limits import Limits
 from populace.scenarios.village import Village
 from populace.sim import engine
 from populace.sim.growing.scenario import Growing

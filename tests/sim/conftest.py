@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from populace.agents.limits import Limits
+from populace.agents.gateway.limits import Limits
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth

@@ -14,7 +14,7 @@ import orjson
 import pytest
 from batch_server import BatchServer, Plan
 
-from populace.agents.batch import Interval, open_desk
+from populace.agents.gateway.batch import Interval, open_desk
 from populace.personas.errors import SetupError
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun

@@ -21,10 +21,10 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from openai_server import OpenAIServer
 from profile_answers import answered, known
 
-from populace.agents.backoff import Backoff
-from populace.agents.batch import Interval, open_desk
-from populace.agents.limits import Limits
-from populace.agents.models import ModelHandle
+from populace.agents.endpoint.models import ModelHandle
+from populace.agents.gateway.backoff import Backoff
+from populace.agents.gateway.batch import Interval, open_desk
+from populace.agents.gateway.limits import Limits
 from populace.personas.errors import PausedError, RunError, SetupError, SourceError
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
@@ -43,7 +43,7 @@ type Ask = Callable[..., list[tuple[Any, ...]]]
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once: what is tested is that, not when."""
-    monkeypatch.setattr("populace.agents.gateway.Backoff", partial(Backoff, base=0.001))
+    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
 
 
 @pytest.fixture(scope="session")
@@ -198,7 +198,7 @@ def test_a_chunk_that_was_kept_and_not_marked_is_asked_for_no_second_time(
 
 KILLED = """
 import sys
-from populace.agents.limits import Limits
+from populace.agents.gateway.limits import Limits
 from populace.sim.enrichment import Enrichment, enrich
 enrich(sys.argv[1], Enrichment(wiki=True, chunk=5), model="openai:test", base_url=sys.argv[2],
        limits=Limits(max_in_flight=4))

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai_server import OpenAIServer
 
-from populace.agents.limits import Limits
+from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.prices import Prices
 from populace.agents.mind import Mind, build_mind
-from populace.agents.prices import Prices
 from populace.personas.errors import SetupError
 from populace.personas.hub import read_hub
 from populace.scenarios.village import Village

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 from openai_server import OpenAIServer
 
-from populace.agents.backoff import Backoff
+from populace.agents.gateway.backoff import Backoff
 from populace.personas.errors import PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
@@ -38,7 +38,7 @@ type Live = Callable[..., FinishedRun]
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once: what is tested is that, not when."""
-    monkeypatch.setattr("populace.agents.gateway.Backoff", partial(Backoff, base=0.001))
+    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
 
 
 @pytest.fixture(scope="module")

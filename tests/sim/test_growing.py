@@ -10,8 +10,8 @@ import orjson
 import pytest
 from openai_server import OpenAIServer
 
-from populace.agents.backoff import Backoff
-from populace.agents.limits import Limits
+from populace.agents.gateway.backoff import Backoff
+from populace.agents.gateway.limits import Limits
 from populace.personas.errors import PausedError, RunError, SetupError, SourceError
 from populace.personas.hub import read_hub
 from populace.personas.passage import shipped_passages
@@ -212,7 +212,7 @@ def test_a_budget_that_is_spent_pauses_and_nothing_is_asked_twice(
 def test_nothing_is_lost_to_the_faults_of_an_endpoint(
     grow: Grow, corpus: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("populace.agents.gateway.Backoff", partial(Backoff, base=0.001))
+    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
     faults = {"rate_limit": 0.05, "cut_json": 0.01, "html": 0.01, "empty": 0.01, "drop": 0.01}
     for kind, share in faults.items():
         openai_server.fault(kind, share)  # type: ignore[arg-type]

@@ -14,10 +14,10 @@ import pytest
 from hub_people import make_hub, townsfolk
 from openai_server import OpenAIServer
 
-from populace.agents.backoff import Backoff
-from populace.agents.limits import Limits
-from populace.agents.prices import Prices
-from populace.agents.vectors import text_hash
+from populace.agents.embedding.vectors import text_hash
+from populace.agents.gateway.backoff import Backoff
+from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.prices import Prices
 from populace.personas.errors import EndpointError, PausedError, RunError, SetupError
 from populace.personas.hub import embedded
 from populace.personas.hub.dedup import dedup_hub
@@ -35,7 +35,7 @@ MODEL = "openai:m"
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once: what is tested is that, not when."""
-    monkeypatch.setattr("populace.agents.embeddings.Backoff", partial(Backoff, base=0.001))
+    monkeypatch.setattr("populace.agents.embedding.embedder.Backoff", partial(Backoff, base=0.001))
 
 
 @pytest.fixture(scope="session")
@@ -129,7 +129,7 @@ def test_what_was_paid_for_before_it_came_into_the_hub_comes_from_the_ledger(
 
 KILLED = """
 import sys
-from populace.agents.limits import Limits
+from populace.agents.gateway.limits import Limits
 from populace.sim.hub_vectors import fetch_hub_vectors
 fetch_hub_vectors(sys.argv[1], "openai:m", base_url=sys.argv[2], chunk=5, limits=Limits(max_in_flight=2))
 """

@@ -7,7 +7,7 @@ import pytest
 from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
 
-from populace.agents.backoff import Backoff
+from populace.agents.gateway.backoff import Backoff
 from populace.personas.errors import EndpointError, RunError
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
@@ -17,7 +17,7 @@ from populace.sim.society import Society
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once: what is tested is that, not when."""
-    monkeypatch.setattr("populace.agents.gateway.Backoff", partial(Backoff, base=0.001))
+    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
 
 
 type Live = Callable[..., FinishedRun]

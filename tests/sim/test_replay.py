@@ -16,8 +16,8 @@ import duckdb
 import pytest
 from openai_server import OpenAIServer
 
-from populace.agents.backoff import Backoff
-from populace.agents.call import CallKey
+from populace.agents.gateway.backoff import Backoff
+from populace.agents.gateway.call import CallKey
 from populace.personas.errors import PausedError, RunError, RunFileError
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
@@ -36,7 +36,7 @@ type Live = Callable[..., FinishedRun]
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once: what is tested is that, not when."""
-    monkeypatch.setattr("populace.agents.gateway.Backoff", partial(Backoff, base=0.001))
+    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
 
 
 @pytest.fixture(scope="module")

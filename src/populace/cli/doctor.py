@@ -7,9 +7,9 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from populace.agents.findings import Examination, Finding
-    from populace.agents.models import ModelHandle
-    from populace.agents.prices import Prices
+    from populace.agents.doctor.findings import Examination, Finding
+    from populace.agents.endpoint.models import ModelHandle
+    from populace.agents.gateway.prices import Prices
 
 __all__ = ["doctor"]
 
@@ -32,8 +32,8 @@ def doctor(model: str, base_url: tuple[str, ...], embeddings: str | None, price:
 
     from rich.console import Console
 
-    from populace.agents.models import open_model
-    from populace.agents.price_library import given_prices, known_prices
+    from populace.agents.endpoint.models import open_model
+    from populace.agents.gateway.price_library import given_prices, known_prices
     from populace.agents.procedural import PROCEDURAL_NOTICE
 
     handle = open_model(model, base_url=base_url or None, timeout=timeout)
@@ -53,7 +53,7 @@ async def _all(
     from dataclasses import replace
     from functools import partial
 
-    from populace.agents.doctor import examine
+    from populace.agents.doctor.doctor import examine
 
     examinations = []
     try:

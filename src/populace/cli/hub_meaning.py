@@ -55,8 +55,8 @@ def meaning_of(options: Mapping[str, Any]) -> Callable[[Path], None] | None:
     """
     if options["embeddings"] is None:
         return None
-    from populace.agents.embedding_models import open_embedder
-    from populace.agents.price_library import given_prices
+    from populace.agents.embedding.models import open_embedder
+    from populace.agents.gateway.price_library import given_prices
 
     limits, price = limits_of(options), options["embeddings_price"]
     handle = open_embedder(options["embeddings"], base_url=options["embeddings_url"], timeout=limits.timeout)

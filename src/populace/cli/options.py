@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from populace.agents.limits import Limits
-    from populace.agents.prices import Prices
+    from populace.agents.gateway.limits import Limits
+    from populace.agents.gateway.prices import Prices
     from populace.sim.growth import Growth
 
 __all__ = [
@@ -148,7 +148,7 @@ def settings_of(options: Mapping[str, Any]) -> dict[str, str]:
 
 def limits_of(options: Mapping[str, Any]) -> "Limits":
     """The bounds of a run. Raises `SetupError`."""
-    from populace.agents.limits import Limits
+    from populace.agents.gateway.limits import Limits
 
     return Limits.given(**changed_limits(options))
 
@@ -160,14 +160,14 @@ def changed_limits(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def prices_of(options: Mapping[str, Any]) -> "Prices | None":
     """The prices that were given, if any. Raises `SetupError`."""
-    from populace.agents.price_library import given_prices
+    from populace.agents.gateway.price_library import given_prices
 
     return given_prices(options["price"]) if options["price"] is not None else None
 
 
 def embeddings_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """What is to be known of the embedding model: its name, endpoint and price. Raises `SetupError`."""
-    from populace.agents.price_library import given_prices
+    from populace.agents.gateway.price_library import given_prices
 
     price = options["embeddings_price"]
     return {

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.live import Live
 
-from populace.agents.rates import Phase, Rates
+from populace.agents.gateway.rates import Phase, Rates
 
 from .picture import line_of, picture_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from populace.agents.gateway import Gateway
+    from populace.agents.gateway.gateway import Gateway
 
 __all__ = ["Panel"]
 

@@ -9,12 +9,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from populace.agents.meter import Spent
+from populace.agents.gateway.meter import Spent
 from populace.personas.model import Outcome
 
 if TYPE_CHECKING:
-    from populace.agents.gateway import Gateway
-    from populace.agents.rates import Look, Phase
+    from populace.agents.gateway.gateway import Gateway
+    from populace.agents.gateway.rates import Look, Phase
 
 __all__ = ["line_of", "picture_of"]
 

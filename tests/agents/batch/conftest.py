@@ -7,11 +7,11 @@ from batch_asking import FAST, Customer, OpenDesk
 from batch_server import BatchServer
 from memory_journal import MemoryJournal
 
-from populace.agents.batch import open_desk
-from populace.agents.models import open_model
+from populace.agents.endpoint.models import open_model
+from populace.agents.gateway.batch import open_desk
 
 if TYPE_CHECKING:
-    from populace.agents.chat_openai import LeanChatOpenAI
+    from populace.agents.endpoint.chat_openai import LeanChatOpenAI
 
 
 @pytest.fixture

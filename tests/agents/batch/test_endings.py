@@ -5,8 +5,8 @@ from batch_asking import OpenDesk, overpaid, until
 from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 
-from populace.agents.batch import BatchLimits, open_desk
-from populace.agents.models import open_model
+from populace.agents.endpoint.models import open_model
+from populace.agents.gateway.batch import BatchLimits, open_desk
 from populace.personas.errors import SetupError
 from populace.personas.model import Outcome
 

@@ -6,9 +6,9 @@ from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 from memory_ledger import MemoryLedger
 
-from populace.agents.batch import ChatDesk, open_desk
-from populace.agents.gateway import Gateway
-from populace.agents.models import open_model
+from populace.agents.endpoint.models import open_model
+from populace.agents.gateway.batch import ChatDesk, open_desk
+from populace.agents.gateway.gateway import Gateway
 from populace.personas.model import Answer, Outcome
 
 

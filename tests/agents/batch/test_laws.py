@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.agents.batch import BatchLimits, Interval
-from populace.agents.batch.line import Line, read_line
-from populace.agents.batch.parcel import Parcel
-from populace.agents.batch.state import BatchState
-from populace.agents.fault import WireError
+from populace.agents.endpoint.fault import WireError
+from populace.agents.gateway.batch import BatchLimits, Interval
+from populace.agents.gateway.batch.line import Line, read_line
+from populace.agents.gateway.batch.parcel import Parcel
+from populace.agents.gateway.batch.state import BatchState
 from populace.personas.model import Outcome
 
 VALUES = st.recursive(

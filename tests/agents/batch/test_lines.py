@@ -6,7 +6,7 @@ from batch_asking import OpenDesk, overpaid
 from batch_server import BatchServer, Plan
 from openai_server import OpenAIServer
 
-from populace.agents.batch import Oddity
+from populace.agents.gateway.batch import Oddity
 from populace.personas.model import Outcome
 
 

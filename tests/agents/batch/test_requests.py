@@ -5,14 +5,14 @@ import orjson
 from batch_server import BatchServer, Plan
 from langchain_core.messages import HumanMessage
 
-from populace.agents.batch import BatchLimits, custom_id
-from populace.agents.batch.line import write_line
-from populace.agents.call import CallKey
-from populace.agents.models import open_model
+from populace.agents.endpoint.models import open_model
+from populace.agents.gateway.batch import BatchLimits, custom_id
+from populace.agents.gateway.batch.line import write_line
+from populace.agents.gateway.call import CallKey
 from populace.personas.model import Outcome
 
 if TYPE_CHECKING:
-    from populace.agents.chat_openai import LeanChatOpenAI
+    from populace.agents.endpoint.chat_openai import LeanChatOpenAI
 
 from batch_asking import OpenDesk, key_of, payload_of
 

@@ -13,9 +13,9 @@ from batch_asking import Customer, OpenDesk, key_of, overpaid, until
 from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 
-from populace.agents.batch import BatchClient, OpenBatch, custom_id
-from populace.agents.batch.line import write_line
-from populace.agents.link import Link
+from populace.agents.endpoint.link import Link
+from populace.agents.gateway.batch import BatchClient, OpenBatch, custom_id
+from populace.agents.gateway.batch.line import write_line
 
 
 async def abandoned(customer: Customer, server: BatchServer, *numbers: int, at: Callable[[], bool]) -> None:

@@ -5,8 +5,8 @@ from batch_asking import OpenDesk, overpaid, until
 from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 
-from populace.agents.batch import BatchClient, OpenBatch
-from populace.agents.link import Link
+from populace.agents.endpoint.link import Link
+from populace.agents.gateway.batch import BatchClient, OpenBatch
 from populace.personas.errors import StorageError
 from populace.personas.model import Outcome
 

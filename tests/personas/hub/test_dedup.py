@@ -1,7 +1,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -49,10 +49,10 @@ def verdicts(hub: HubFile) -> list[tuple[object, ...]]:
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> HubFile:
-    made = create_hub(tmp_path / "people.duckdb")
-    fill(made, TEXTS)
-    return made
+def hub(tmp_path: Path) -> Iterator[HubFile]:
+    with create_hub(tmp_path / "people.duckdb") as made:
+        fill(made, TEXTS)
+        yield made
 
 
 def test_each_near_duplicate_is_marked_with_the_best_original_before_it(hub: HubFile) -> None:

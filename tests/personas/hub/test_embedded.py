@@ -10,7 +10,7 @@ import pytest
 from hub_people import make_hub
 from openai_vectors import vector_of
 
-from populace.agents.vectors import text_hash
+from populace.agents.embedding.vectors import text_hash
 from populace.personas.errors import SetupError
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.embedded import EmbeddedReport, dedup_embedded, fetch_vectors

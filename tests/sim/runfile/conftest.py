@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from populace.agents.call import Call
+from populace.agents.gateway.call import Call
 from populace.personas.model import Outcome
 from populace.sim.runfile.rows import RunRow, StepRow
 from populace.sim.runfile.runlog import RunLog

@@ -15,7 +15,7 @@ import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from populace.agents.call import Call
+from populace.agents.gateway.call import Call
 from populace.personas.model import Outcome
 from populace.sim.runfile.live import LiveSql
 from populace.sim.runfile.rows import MessageRow, StepRow

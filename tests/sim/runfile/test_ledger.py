@@ -2,7 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from populace.agents.call import Call, RecordedReply
+from populace.agents.gateway.call import Call, RecordedReply
 from populace.sim.runfile.ledger import RunLedger
 from populace.sim.runfile.rows import GrowthRow, StepRow
 from populace.sim.runfile.runlog import RunLog

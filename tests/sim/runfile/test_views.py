@@ -5,7 +5,7 @@ from datetime import timedelta
 import duckdb
 import pytest
 
-from populace.agents.call import Call
+from populace.agents.gateway.call import Call
 from populace.personas.model import Outcome
 from populace.sim.runfile.inserts import Inserts
 from populace.sim.runfile.migrations import migrate

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from populace.agents.call import Call
+from populace.agents.gateway.call import Call
 from populace.personas.errors import StorageError
 from populace.sim.runfile.rows import AgentRow, MeasureRow, StepRow
 from populace.sim.runfile.runlog import RunLog

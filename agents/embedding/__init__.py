@@ -1,0 +1,1 @@
+"""Vectors of texts, through the same policy as the chat models."""

@@ -1,0 +1,133 @@
+"""Embedding models by name.
+
+    openai:MODEL    any OpenAI-compatible endpoint (OPENAI_API_KEY, OPENAI_BASE_URL or a base URL)
+    gguf:PATH       a model file, served by llama.cpp in a process of our own (extra `local`)
+
+There is no stand-in: without an embedding model nothing pretends to be one.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from langchain_core.embeddings import Embeddings
+
+from ...personas.errors import SetupError
+from ..endpoint.access import address_of, api_key, check_address, check_allowed
+from ..endpoint.address import public_address
+from ..endpoint.fault import WireError
+from ..gateway.limits import Limits
+from ..gateway.prices import Prices
+from .vectors import VectorReply, VectorSource, as_vector
+
+__all__ = ["EmbeddingHandle", "check_embeddings_priced", "open_embedder"]
+
+_OPTION = "--embeddings-url"
+
+#: Seconds for a call of a model on this machine: it may have to be loaded first.
+_LOCAL_PATIENCE = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingHandle:
+    """An embedding model, and what a run keeps of where its vectors came from."""
+
+    name: str
+    source: VectorSource
+    #: The base URL without key or credentials; None for a model in the process.
+    endpoint: str | None = None
+    #: Calls that it works on at once; None where that is for the endpoint to show.
+    at_once: int | None = None
+    #: Seconds that each call is to be given at least.
+    patience: float = 0.0
+
+    @property
+    def all(self) -> tuple["EmbeddingHandle", ...]:
+        """The handle alone: an embedding model is asked at one endpoint."""
+        return (self,)
+
+    async def aclose(self) -> None:
+        """Close the model's connections, if it has any."""
+        await self.source.aclose()
+
+
+def open_embedder(model: str | Embeddings, *, base_url: str | None = None, timeout: float = 120.0) -> EmbeddingHandle:
+    """The embedding model of that name, ready to be asked; or a handle on embeddings of the caller's own.
+
+    `timeout` is in seconds a call. Raises `SetupError` for an unknown name, a missing key or a wrong address.
+    """
+    if isinstance(model, Embeddings):
+        return _own(model)
+    provider, _, served = model.partition(":")
+    if provider == "openai" and served.strip():
+        return _openai(model, served.strip(), (base_url or os.environ.get("OPENAI_BASE_URL", "")).strip(), timeout)
+    if provider == "gguf" and served.strip():
+        return _gguf(model, served.strip())
+    raise SetupError(
+        f"There is no embedding model named {model!r}; write openai:MODEL, with MODEL as the endpoint calls it, or "
+        "gguf:PATH, with the path of a model's GGUF file."
+    )
+
+
+def check_embeddings_priced(limits: Limits, prices: Prices | None, model: EmbeddingHandle) -> None:
+    """Raise `SetupError` for a cap on money where nobody knows what the embedding model costs."""
+    if limits.max_cost is not None and prices is None:
+        raise SetupError(
+            f"The cost is to stay below {limits.max_cost:g} dollars, but the price of embedding model {model.name} is "
+            "not known; give --embeddings-price INPUT in dollars for a million tokens (0 for a server of your own), or "
+            "cap it with --max-calls or --max-tokens."
+        )
+
+
+def _openai(name: str, served: str, given: str, timeout: float) -> EmbeddingHandle:
+    if given:
+        check_address(given, option=_OPTION)
+    key = api_key(given, option=_OPTION)
+    check_allowed(name, given)
+    # langchain-openai takes seconds to import: only who asks for it waits.
+    from ..endpoint.chat_openai import DEFAULT_BASE_URL
+    from .openai import LeanOpenAIEmbeddings
+
+    address = given or DEFAULT_BASE_URL
+    source = LeanOpenAIEmbeddings(model=served, openai_api_base=address, openai_api_key=key, request_timeout=timeout)
+    return EmbeddingHandle(name, source, public_address(address))
+
+
+def _gguf(name: str, path: str) -> EmbeddingHandle:
+    from ..endpoint.local_server import LocalServer
+
+    # What is wrong with the file is said before langchain-openai takes its seconds to import.
+    server = LocalServer(Path(path).expanduser(), embeddings=True)
+    from .gguf import GgufEmbeddings
+
+    source = GgufEmbeddings.over(server, timeout=_LOCAL_PATIENCE)
+    return EmbeddingHandle(name, source, at_once=server.slots, patience=_LOCAL_PATIENCE)
+
+
+def _own(embeddings: Embeddings) -> EmbeddingHandle:
+    kind = type(embeddings)
+    address = address_of(embeddings)
+    if address is not None or any(base.__name__ == "OpenAIEmbeddings" for base in kind.__mro__):
+        check_allowed(kind.__name__, address or "")
+    served = getattr(embeddings, "model", None) or getattr(embeddings, "model_name", None)
+    name = f"{kind.__name__}:{served}" if isinstance(served, str) else kind.__name__
+    return EmbeddingHandle(name, _Own(embeddings), public_address(address) if address else None)
+
+
+class _Own:
+    """Embeddings of the caller's own; they count no tokens."""
+
+    def __init__(self, embeddings: Embeddings) -> None:
+        self._embeddings = embeddings
+
+    async def vectors(self, texts: Sequence[str]) -> VectorReply:
+        return VectorReply([as_vector(found) for found in await self._embeddings.aembed_documents(list(texts))])
+
+    def lower(self, fault: WireError) -> bool:
+        return False
+
+    async def aclose(self) -> None:
+        close = getattr(self._embeddings, "aclose", None)
+        if close is not None:
+            await close()

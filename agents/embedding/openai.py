@@ -1,0 +1,86 @@
+"""langchain-openai's `OpenAIEmbeddings` over our own wire: its requests and vectors, and faults with a type."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_openai import OpenAIEmbeddings
+from pydantic import PrivateAttr, SecretStr
+
+from ...personas.model import Outcome
+from ..endpoint.chat_openai import DEFAULT_BASE_URL
+from ..endpoint.fault import WireError
+from ..endpoint.wire import Wire
+from .vectors import Vector, VectorReply, as_vector
+
+__all__ = ["LeanOpenAIEmbeddings"]
+
+#: The name of the parameter that some endpoints refuse, whatever status they say it with.
+_FORMAT = "encoding_format"
+
+
+class LeanOpenAIEmbeddings(OpenAIEmbeddings):
+    """An `OpenAIEmbeddings` whose asynchronous calls go through one aiohttp session; failures are `WireError`s.
+
+    Texts go as they are, all in one request: how many and how long is the caller's business.
+    """
+
+    check_embedding_ctx_length: bool = False
+    max_retries: int = 0
+
+    _wire: Wire | None = PrivateAttr(default=None)
+    _plain: bool = PrivateAttr(default=False)
+
+    async def vectors(self, texts: Sequence[str]) -> VectorReply:
+        """The vectors of these texts, in their order. Raises `WireError` when none came."""
+        posted = await self._opened().post("embeddings", self.payload(texts))
+        return VectorReply(_vectors(posted.reply), _input_tokens(posted.reply), posted.headroom)
+
+    async def aembed_documents(
+        self, texts: list[str], chunk_size: int | None = None, **kwargs: Any
+    ) -> list[list[float]]:
+        """Vectors as lists of numbers. Raises `WireError` when a text has none."""
+        vectors = [vector.tolist() for vector in (await self.vectors(texts)).vectors if vector is not None]
+        if len(vectors) != len(texts):
+            raise WireError(Outcome.SCHEMA_MISMATCH, f"{len(texts)} texts were sent, and {len(vectors)} vectors came.")
+        return vectors
+
+    def payload(self, texts: Sequence[str]) -> dict[str, Any]:
+        """What is posted to `/embeddings`: the official client, too, asks for base64 where nothing else is said."""
+        form = {} if self._plain else {_FORMAT: "base64"}
+        return {"input": list(texts), **form, **self._invocation_params}
+
+    def lower(self, fault: WireError) -> bool:
+        """Whether to ask again for plain numbers, because the endpoint knows no other form."""
+        if self._plain or _FORMAT not in fault.detail or fault.outcome in (Outcome.AUTH, Outcome.RATE_LIMITED):
+            return False
+        self._plain = True
+        return True
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._wire is not None:
+            await self._wire.aclose()
+
+    def _opened(self) -> Wire:
+        if self._wire is None:
+            key = self.openai_api_key.get_secret_value() if isinstance(self.openai_api_key, SecretStr) else ""
+            seconds = self.request_timeout if isinstance(self.request_timeout, float | int) else 120.0
+            self._wire = Wire((self.openai_api_base or DEFAULT_BASE_URL).rstrip("/"), key=key, timeout=seconds)
+        return self._wire
+
+
+def _vectors(reply: dict[str, Any]) -> list[Vector | None]:
+    data = reply.get("data")
+    if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
+        raise WireError(Outcome.SERVER_ERROR, "The endpoint's reply holds no list of embeddings.", status=200)
+    # Some servers answer in the order in which their workers were done, and say by index what is what.
+    order = [entry.get("index") for entry in data]
+    if sorted(i for i in order if isinstance(i, int)) == list(range(len(data))):
+        data = sorted(data, key=lambda entry: int(entry["index"]))
+    return [as_vector(entry.get("embedding")) for entry in data]
+
+
+def _input_tokens(reply: dict[str, Any]) -> int | None:
+    usage = reply.get("usage")
+    count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+    return count if isinstance(count, int) else None

@@ -1,0 +1,182 @@
+"""A server for one model file on this machine: started when it is first needed, and stopped with its owner."""
+
+import asyncio
+import re
+import subprocess
+import sys
+from collections import deque
+from concurrent.futures import Future, InvalidStateError
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Thread, Timer
+from typing import IO
+
+from ...personas.errors import EndpointError, SetupError
+from .gguf import GgufHeader, read_gguf
+from .llama_process import LISTENING
+
+__all__ = ["CONTEXT", "SLOTS", "LocalServer"]
+
+#: Requests that a server works on at once; more would be slower each, and take memory.
+SLOTS = 8
+
+#: Tokens of context that the slots share: 4 GB for a model of 8 billion parameters (128 KiB a token).
+CONTEXT = 32_768
+
+#: Tokens of a slot for embeddings, which are worked on in one piece.
+_TEXT = 2_048
+
+#: How much of what the server says is kept.
+_LINES = 50
+
+#: What llama.cpp writes before what it says: a time, E for errors, a place in its code.
+_MARKS = re.compile(r"^[\d.]+ (?P<level>[A-Z]) +(?:\S+ +\S+: )?")
+
+
+class LocalServer:
+    """llama.cpp's server for one GGUF file, in a process of its own on a free port of this machine.
+
+    It ends with this process, however that ends. One that crashes is started again by the next call.
+    """
+
+    def __init__(
+        self, path: Path, *, max_in_flight: int = SLOTS, embeddings: bool = False, start_within: float = 900.0
+    ) -> None:
+        """Nothing is started yet. `embeddings` serves embeddings instead of chat; `start_within` is in seconds.
+
+        Raises `SetupError` when the extra is not installed or the file is no model.
+        """
+        header = read_gguf(path)
+        if find_spec("xllamacpp") is None:
+            raise SetupError(
+                f"The model in {str(path)!r} needs the package xllamacpp, which is not installed; "
+                f"install it with: pip install 'populace[local]'"
+            )
+        self.path = path
+        #: Calls that are worked on at once; further ones wait in the server.
+        self.slots = max(1, min(max_in_flight, SLOTS))
+        self._command = _command(path, header, self.slots, embeddings=embeddings)
+        self._start_within = start_within
+        self._running: _Running | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process; None while there is none."""
+        return None if self._running is None or self._running.is_over else self._running.pid
+
+    async def started(self) -> str:
+        """The base URL, once calls are taken; the first call starts the server, the others wait for it too.
+
+        Raises `EndpointError` when it could not be started, also for each later call.
+        """
+        if self._running is None or self._running.has_crashed:
+            self._running = _Running(self._command, self.path, self._start_within)
+        waiting = asyncio.wrap_future(self._running.address)
+        address = await asyncio.shield(waiting)
+        if isinstance(address, EndpointError):
+            raise EndpointError(str(address))
+        return f"{address}/v1"
+
+    async def aclose(self) -> None:
+        """End the server, if it runs; the next call starts another one."""
+        running, self._running = self._running, None
+        if running is not None:
+            await asyncio.to_thread(running.stop)
+
+
+def _command(path: Path, header: GgufHeader, slots: int, *, embeddings: bool) -> list[str]:
+    share = min(CONTEXT // slots, _TEXT) if embeddings else CONTEXT // slots
+    context = min(share, header.context or share)
+    # -P: nothing in the folder that we happen to be in is imported instead of a library.
+    command = [sys.executable, "-P", "-m", f"{__package__}.llama_process", str(path), str(slots), str(context)]
+    if embeddings:
+        command += ["--embeddings", *([] if header.has_pooling else ["--mean"])]
+    return command
+
+
+class _Running:
+    """One start of the server, and what became of it."""
+
+    def __init__(self, command: list[str], path: Path, start_within: float) -> None:
+        self._path = path
+        self._within = start_within
+        #: Where it listens, or why it does not: no exception, which one who stops waiting would leave unseen.
+        self.address: Future[str | EndpointError] = Future()
+        self._said: deque[str] = deque(maxlen=_LINES)
+        # A session of its own: Ctrl-C at a terminal is for us, who still want our answers.
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        self._timer = Timer(start_within, self._give_up)
+        self._timer.daemon = True
+        self._timer.start()
+        assert self._process.stdout is not None  # noqa: S101
+        self._listener = Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
+        self._listener.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_over(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
+    def has_crashed(self) -> bool:
+        """Whether it did listen, and is gone."""
+        return self.is_over and self.address.done() and isinstance(self.address.result(), str)
+
+    def stop(self) -> None:
+        """End the process and wait until it is gone."""
+        self._fail(f"The server of model {str(self._path)!r} was stopped before it was ready; ask again.")
+        self._process.kill()
+        self._listener.join()
+
+    def _listen(self, output: IO[bytes]) -> None:
+        with self._process:  # closes the pipes and waits
+            for line in output:
+                self._hear(line.decode(errors="replace").strip())
+        code = self._process.returncode
+        self._fail(
+            f"The server of model {str(self._path)!r} ended with exit code {code} before it was ready: "
+            f"{_reason(self._said)}. Check that the file is whole, and that its model fits this machine's memory."
+        )
+
+    def _hear(self, line: str) -> None:
+        if line.startswith(LISTENING):
+            self._timer.cancel()
+            self._settle(line.removeprefix(LISTENING))
+        elif line:
+            self._said.append(line)
+
+    def _give_up(self) -> None:
+        last = _plain(self._said[-1]) if self._said else "nothing"
+        self._fail(
+            f"The server of model {str(self._path)!r} was not ready within {self._within:g} seconds; the last line "
+            f"it wrote: {last}. Take a smaller model, or a machine that has room for this one."
+        )
+        self._process.kill()
+
+    def _fail(self, sentence: str) -> None:
+        self._timer.cancel()
+        self._settle(EndpointError(sentence))
+
+    def _settle(self, address: str | EndpointError) -> None:
+        try:
+            self.address.set_result(address)
+        except InvalidStateError:
+            return  # whoever came first has said how it ended
+
+
+def _reason(said: deque[str]) -> str:
+    """The first error that llama.cpp told, which the later ones follow from; else the last line."""
+    for line in said:
+        marks = _MARKS.match(line)
+        if marks is not None and marks["level"] == "E":
+            return _plain(line)
+    return _plain(said[-1]) if said else "it wrote nothing"
+
+
+def _plain(line: str) -> str:
+    return _MARKS.sub("", line).rstrip(".")

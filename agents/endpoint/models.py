@@ -1,0 +1,150 @@
+"""Models by name.
+
+    procedural      needs no model: deterministic stand-in text, which says that it is no language model
+    openai:MODEL    any OpenAI-compatible endpoint (OPENAI_API_KEY, OPENAI_BASE_URL or a base URL)
+    gguf:PATH       a model file, served by llama.cpp in a process of our own (extra `local`)
+
+`POPULACE_FORBID_MODELS=1` forbids every model but `procedural`, unless its address is this machine's own.
+"""
+
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from langchain_core.language_models.chat_models import BaseChatModel
+
+from ...personas.errors import SetupError
+from .access import address_of, api_key, check_address, check_allowed
+from .address import public_address
+
+__all__ = ["MODEL_NAMES", "ModelHandle", "open_model"]
+
+#: What can be asked for, with MODEL as the endpoint calls it and PATH of a file on this machine.
+MODEL_NAMES = ("procedural", "openai:MODEL", "gguf:PATH")
+
+#: Seconds for a call of a model on this machine: it may have to be loaded first, and nobody asks for money.
+_LOCAL_PATIENCE = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHandle:
+    """A chat model, and what a run keeps of where its text came from."""
+
+    name: str
+    chat: BaseChatModel
+    #: The base URL without key or credentials; None for a model in the process.
+    endpoint: str | None = None
+    #: False for the procedural stand-in, whose text says nothing about people or language models.
+    is_language_model: bool = True
+    #: Calls that it works on at once; None where that is for the endpoint to show.
+    at_once: int | None = None
+    #: Seconds that each call is to be given at least.
+    patience: float = 0.0
+    #: The same model at further endpoints, which share its load.
+    more: tuple["ModelHandle", ...] = ()
+
+    @property
+    def all(self) -> tuple["ModelHandle", ...]:
+        """One handle an endpoint, this one first."""
+        return (self, *self.more)
+
+    @property
+    def endpoints(self) -> str | None:
+        """The base URLs of all endpoints, separated by spaces; None for a model in the process."""
+        return " ".join(handle.endpoint for handle in self.all if handle.endpoint) or None
+
+    async def aclose(self) -> None:
+        """Close the model's connections, if it has any."""
+        for handle in self.all:
+            close = getattr(handle.chat, "aclose", None)
+            if close is not None:
+                await close()
+
+
+def open_model(
+    model: str | BaseChatModel, *, base_url: str | Sequence[str] | None = None, timeout: float = 120.0
+) -> ModelHandle:
+    """The model of that name, ready to be asked; or a handle on a chat model of the caller's own.
+
+    Several base URLs (a sequence, or one string with spaces between) are endpoints that share the model's load.
+    `timeout` is in seconds a call. Raises `SetupError` for an unknown name, a missing key or a wrong address.
+    """
+    if isinstance(model, BaseChatModel):
+        return _own(model)
+    if model == "procedural":
+        return _procedural()
+    provider, _, served = model.partition(":")
+    if provider == "gguf":
+        return _gguf(model, served.strip(), base_url)
+    if provider == "openai" and served.strip():
+        first, *more = [_openai(model, served.strip(), url, timeout) for url in _addresses(base_url)]
+        return replace(first, more=tuple(more))
+    raise SetupError(_unknown(model))
+
+
+def _addresses(base_url: str | Sequence[str] | None) -> list[str | None]:
+    given = [base_url] if isinstance(base_url, str) else base_url or [os.environ.get("OPENAI_BASE_URL", "")]
+    return list(dict.fromkeys(url for text in given for url in text.split())) or [None]
+
+
+def _unknown(model: str) -> str:
+    choices = ", ".join(MODEL_NAMES)
+    if model.partition(":")[0] == "openai":
+        return "The name 'openai:' names no model; write openai:MODEL, with MODEL as the endpoint calls it."
+    near = difflib.get_close_matches(model.casefold(), ("procedural",), n=1, cutoff=0.5)
+    provider, colon, served = model.partition(":")
+    if colon and (meant := difflib.get_close_matches(provider.casefold(), ("openai", "gguf"), n=1, cutoff=0.5)):
+        near = [f"{meant[0]}:{served}"]
+    elif model.casefold().endswith(".gguf"):
+        near = [f"gguf:{model}"]
+    nearest = near[0] if near else f"openai:{model}"
+    return f"There is no model named {model!r}; what there is: {choices}. Did you mean {nearest}?"
+
+
+def _procedural() -> ModelHandle:
+    from ..procedural import ProceduralModel
+
+    return ModelHandle("procedural", ProceduralModel(), is_language_model=False)
+
+
+def _gguf(name: str, path: str, base_url: str | Sequence[str] | None) -> ModelHandle:
+    if not path:
+        raise SetupError("The name 'gguf:' names no file; write gguf:PATH, with the path of a model's GGUF file.")
+    if base_url:
+        raise SetupError(f"Model {name} is served on this machine by ourselves; leave out the base URL {base_url!r}.")
+    from .local_server import LocalServer
+
+    # What is wrong with the file is said before langchain-openai takes its seconds to import.
+    server = LocalServer(Path(path).expanduser())
+    from .chat_gguf import GgufChat
+
+    return ModelHandle(
+        name, GgufChat.over(server, timeout=_LOCAL_PATIENCE), at_once=server.slots, patience=_LOCAL_PATIENCE
+    )
+
+
+def _own(chat: BaseChatModel) -> ModelHandle:
+    address = address_of(chat)
+    speaks_openai = any(base.__name__ == "BaseChatOpenAI" for base in type(chat).__mro__)
+    if address is not None or speaks_openai:
+        check_allowed(type(chat).__name__, address or "")
+    served = getattr(chat, "model_name", None) or getattr(chat, "model", None)
+    name = f"{type(chat).__name__}:{served}" if isinstance(served, str) else type(chat).__name__
+    endpoint = public_address(address) if address else None
+    return ModelHandle(name, chat, endpoint, chat._identifying_params.get("is_language_model") is not False)
+
+
+def _openai(name: str, served: str, base_url: str | None, timeout: float) -> ModelHandle:
+    given = base_url or ""
+    if given:
+        check_address(given)
+    key = api_key(given)
+    check_allowed(name, given)
+    # langchain-openai takes seconds to import: only who asks for it waits.
+    from .chat_openai import DEFAULT_BASE_URL, LeanChatOpenAI
+
+    address = given or DEFAULT_BASE_URL
+    chat = LeanChatOpenAI(model=served, base_url=address, api_key=key, timeout=timeout, max_retries=0)
+    return ModelHandle(name, chat, public_address(address))

@@ -1,0 +1,45 @@
+"""The batch desk as the gateway knows one: for messages, and for some occasions only."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, cast
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+
+from ....personas.model import Occasion
+from ...endpoint.delivery import Delivery
+from ..call import CallKey
+from .desk import BatchDesk
+
+__all__ = ["ChatDesk"]
+
+
+class _Payable(Protocol):
+    def payload(self, messages: list[BaseMessage], **kwargs: Any) -> dict[str, Any]: ...
+
+
+class ChatDesk:
+    """Takes the requests of some occasions to a `BatchDesk`."""
+
+    def __init__(self, desk: BatchDesk, *, takes: Callable[[Occasion], bool] = lambda _: True) -> None:
+        """`takes` says whether an occasion can wait, and all others of its kind are asked at once with it."""
+        self.desk = desk
+        self._takes = takes
+
+    def takes(self, occasion: Occasion) -> bool:
+        """Whether requests of this occasion go by batch."""
+        return self._takes(occasion)
+
+    async def deliver(
+        self, key: CallKey, chat: BaseChatModel, messages: list[BaseMessage], kwargs: Mapping[str, Any]
+    ) -> Delivery:
+        """The answer of `chat`, of the kind that the desk was opened for. Raises `WireError` when none came."""
+        return await self.desk.deliver(key, cast("_Payable", chat).payload(messages, **kwargs))
+
+    def recalled(self, key: CallKey) -> None:
+        """Take note that the ledger has the answer to this."""
+        self.desk.recalled(key)
+
+    async def aclose(self) -> None:
+        """Leave what is under way to the next session."""
+        await self.desk.aclose()

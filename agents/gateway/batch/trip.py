@@ -1,0 +1,190 @@
+"""One batch from the upload of its file to the last line of its results.
+
+upload ──► journal: about to be made ──► create ──► journal: its id ──► look, look, ... ──► fetch, line by line
+                                           └─ no word of it? ──► found in the list of batches, or made again
+"""
+
+import asyncio
+import secrets
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from ....personas.model import Outcome
+from ...endpoint.fault import WireError
+from .journal import OpenBatch
+from .parcel import Parcel
+from .results import fetch
+from .route import PASSING, Oddity, Route, metadata_of
+from .state import BatchState
+
+__all__ = ["Trip"]
+
+#: Statuses of our own: of a batch that was announced and never made, made by nobody because the server would
+#: not, and of one that its server has forgotten.
+_NEVER_MADE = "never_made"
+_REFUSED = "refused"
+_FORGOTTEN = "forgotten"
+
+
+class Trip:
+    """A batch and the parcels in it. Parcels get their answers as the lines arrive."""
+
+    def __init__(self, route: Route, parcels: Iterable[Parcel], *, batch: OpenBatch | None = None) -> None:
+        """With `batch`, one that was opened before: it is looked for rather than sent."""
+        self._route = route
+        #: Those whose answer nobody has taken yet.
+        self.parcels = {parcel.custom_id: parcel for parcel in parcels}
+        #: The custom ids of all that are or were in it.
+        self.names = frozenset(self.parcels)
+        for parcel in self.parcels.values():
+            parcel.trip = self
+        #: What the journal knows; None before it knows anything.
+        self.batch = batch
+        #: What the server said last.
+        self.state: BatchState | None = None
+        #: How it ended; empty as long as there may be more to come of it.
+        self.status = ""
+        #: Set when it has ended and all answers were taken.
+        self.claimed = asyncio.Event()
+        self._is_cancelled = False
+
+    async def run(self) -> None:
+        """Go to the end. Parcels without an answer then have none in this batch.
+
+        Raises the `WireError` for which the batch failed, could not be made, or (its status is empty then)
+        could not be followed any further.
+        """
+        state = await self._made()
+        if self._is_cancelled and state is not None:
+            await self.cancel()
+        if state is None:
+            self.status = _NEVER_MADE
+        elif not await self._has_ended(state.id):
+            self.status = _FORGOTTEN
+        else:
+            await self._fetch()
+
+    def rest(self) -> list[Parcel]:
+        """The parcels without an answer."""
+        return [parcel for parcel in self.parcels.values() if not parcel.answer.done()]
+
+    def left_undone(self) -> WireError:
+        """Why a parcel has no answer, after a run that raised nothing."""
+        if self.state is not None and self.state.has_ended:
+            return self.state.left_undone()
+        return WireError(Outcome.DROPPED, "The endpoint knows nothing of the batch that held this request.")
+
+    def claim(self, parcel: Parcel) -> None:
+        """Take note that a parcel is no longer this trip's concern."""
+        self.parcels.pop(parcel.custom_id, None)
+        self.check_claims()
+
+    def check_claims(self) -> None:
+        """Set `claimed` if it is time."""
+        if self.status and not self.parcels:
+            self.claimed.set()
+
+    async def cancel(self) -> None:
+        """Ask the server to stop. What it did is fetched all the same."""
+        self._is_cancelled = True
+        batch_id = self.batch.batch_id if self.batch else None
+        if batch_id is None:
+            return
+        try:
+            await self._route.again(lambda: self._route.client.cancel(batch_id))
+        except WireError as fault:
+            # What has ended cannot be cancelled, and the next look says so.
+            if fault.status not in (400, 404, 409):
+                raise
+
+    async def _made(self) -> BatchState | None:
+        """The batch at the server, sent now or found there; None when an earlier session never made it."""
+        if self.batch is None:
+            batch = await self._announced()
+            state = await self._created(batch)
+        elif self.batch.batch_id is not None:
+            return BatchState(id=self.batch.batch_id, status="unknown")
+        else:
+            batch, found = self.batch, await self._listed(self.batch)
+            if found is None:
+                return None
+            state = found
+        self.batch = replace(batch, batch_id=state.id)
+        await self._route.journal.opened(self.batch)
+        return state
+
+    async def _announced(self) -> OpenBatch:
+        route = self._route
+        async with route.upload:
+            file_id = await route.again(lambda: route.client.upload([p.line for p in self.parcels.values()]))
+        nonce, endpoint = secrets.token_hex(16), route.client.endpoint
+        batch = OpenBatch(nonce, endpoint, file_id, tuple(self.parcels), datetime.now(UTC))
+        await route.journal.opened(batch)
+        self.batch = batch
+        return batch
+
+    async def _created(self, batch: OpenBatch) -> BatchState:
+        route, failed, is_certain = self._route, 0, True
+        while True:
+            try:
+                return await route.client.create(batch.input_file_id, metadata_of(batch))
+            except WireError as fault:
+                failed += 1
+                # After any other refusal there may be a batch all the same.
+                is_certain &= fault.status is not None and 400 <= fault.status < 500
+                may_repeat = await route.may_repeat(fault, failed)
+                if not is_certain and (found := await self._listed(batch)) is not None:
+                    return found
+                if not may_repeat:
+                    self.status = _REFUSED if is_certain else ""
+                    raise
+
+    async def _listed(self, batch: OpenBatch) -> BatchState | None:
+        """The batch, if it was made though nobody heard of it."""
+        route = self._route
+        found = await route.again(lambda: route.find_if_listed(batch))
+        if found is None:
+            # It may have been on its way still, or be made and not listed yet.
+            await asyncio.sleep(route.interval.first)
+            found = await route.again(lambda: route.find_if_listed(batch))
+        return found
+
+    async def _has_ended(self, batch_id: str) -> bool:
+        """Look until the batch has ended; False when the server has forgotten it."""
+        route, looks, failed = self._route, 0, 0
+        while True:
+            asked = None
+            try:
+                self.state = await route.client.state(batch_id)
+                failed = 0
+                if self.state.has_ended:
+                    return True
+            except WireError as fault:
+                failed += 1
+                if fault.outcome is Outcome.NOT_FOUND and await self._is_forgotten():
+                    return False
+                if fault.outcome not in PASSING or failed >= route.looks:
+                    raise
+                asked = fault.retry_after
+            await asyncio.sleep(route.interval.wait(looks, asked=asked))
+            looks += 1
+
+    async def _is_forgotten(self) -> bool:
+        # Where even the list is not found it is the address that is wrong, and nothing is known of the batch.
+        batch, route = self.batch, self._route
+        return batch is not None and await route.again(lambda: route.find(batch)) is None
+
+    async def _fetch(self) -> None:
+        state = self.state
+        if state is None:
+            return
+        for file_id in (state.output_file_id, state.error_file_id):
+            if file_id and self.rest():
+                await fetch(self._route, file_id, self.names, self.parcels)
+        self.status = state.status
+        rest = len(self.rest())
+        if state.status == "failed" and rest:
+            raise state.failure(key=self._route.client.key)
+        if state.status == "completed" and rest:
+            self._route.oddities[Oddity.MISSING] += rest

@@ -1,0 +1,96 @@
+"""The budget of a run, and the breaker: what stops calls from being begun."""
+
+from collections import deque
+
+from ...personas.errors import PausedError, SetupError
+from ...personas.model import Outcome
+from .limits import Limits
+from .meter import Meter
+from .prices import Prices
+
+__all__ = ["Breaker", "Budget", "check_priced"]
+
+#: Of the latest calls, how many are looked at, and how many there must be before they say anything.
+_LATEST = 200
+_ENOUGH = 100
+
+#: Ends that are no error of the endpoint's: a refusal is an answer, and what is too much is the pace's concern.
+_NO_ERRORS = frozenset({Outcome.OK, Outcome.REFUSAL, Outcome.RATE_LIMITED})
+
+
+def check_priced(limits: Limits, prices: Prices | None) -> None:
+    """Raise `SetupError` for a cap on money where nobody knows the prices."""
+    if limits.max_cost is not None and prices is None:
+        raise SetupError(
+            f"The cost is to stay below {limits.max_cost:g} dollars, but the model's price is not known; "
+            "give --price INPUT/OUTPUT in dollars for a million tokens, or cap it with --max-calls or --max-tokens."
+        )
+
+
+class Budget:
+    """Lets calls begin as long as what is spent is below every cap; so at most those in flight pass it."""
+
+    def __init__(self, limits: Limits, meter: Meter, prices: Prices | None) -> None:
+        """Raises `SetupError` for a cap on money without prices."""
+        check_priced(limits, prices)
+        self._limits = limits
+        self._meter = meter
+        self._under_way = 0
+        self._is_capped = any(cap is not None for cap in (limits.max_calls, limits.max_tokens, limits.max_cost))
+
+    def begin(self) -> None:
+        """Count a call as begun. Raises `PausedError` when the budget is spent."""
+        if self._is_capped and (spent := self._spent()):
+            self._meter.outcomes[Outcome.BUDGET] += 1
+            raise PausedError(spent)
+        self._under_way += 1
+
+    def end(self) -> None:
+        """Count a call as ended; what it came to is in the meter by now."""
+        self._under_way -= 1
+
+    def _spent(self) -> str:
+        total, limits = self._meter.total, self._limits
+        calls = total.calls + self._under_way
+        if limits.max_calls is not None and calls >= limits.max_calls:
+            return f"The budget of {limits.max_calls:,} calls is spent; a higher --max-calls goes on."
+        caps_tokens = limits.max_tokens is not None or limits.max_cost is not None
+        if caps_tokens and 2 * total.uncounted > total.answers:
+            return "The endpoint does not count tokens, so only --max-calls can cap what the run costs."
+        if limits.max_tokens is not None and total.tokens >= limits.max_tokens:
+            return (
+                f"The budget of {limits.max_tokens:,} tokens is spent ({total.tokens:,} were counted); "
+                "a higher --max-tokens goes on."
+            )
+        if limits.max_cost is not None and total.cost >= limits.max_cost:
+            return (
+                f"The budget of {limits.max_cost:g} dollars is spent ({total.cost:.4f} by the prices of this run); "
+                "a higher --max-cost goes on."
+            )
+        return ""
+
+
+class Breaker:
+    """Stops a run most of whose calls fail, before they cost more."""
+
+    def __init__(self, most: float) -> None:
+        self._most = most
+        self._failed: deque[bool] = deque(maxlen=_LATEST)
+        self._tripped = ""
+
+    def check(self) -> None:
+        """Raise `PausedError` once too many of the latest calls have failed."""
+        if self._tripped:
+            raise PausedError(self._tripped)
+
+    def note(self, outcome: Outcome, reason: str) -> None:
+        """Count a call that has ended."""
+        if outcome is Outcome.RATE_LIMITED:
+            return
+        self._failed.append(outcome not in _NO_ERRORS)
+        failed, latest = sum(self._failed), len(self._failed)
+        if latest >= _ENOUGH and failed > self._most * latest and not self._tripped:
+            self._tripped = (
+                f"{failed} of the latest {latest} calls failed, more than the share of {self._most:g} that is allowed "
+                f"(--max-error-rate); the last one: {reason or outcome}"
+            )

@@ -1,0 +1,120 @@
+"""One attempt at the model, as the gateway reports it; and the ledger that keeps every one of them."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import orjson
+
+from ...personas.model import AnswerSchema, Outcome
+from ...personas.prompt import RenderedPrompt
+
+__all__ = ["AnswerStore", "Call", "CallKey", "Ledger", "RecordedReply", "request_hash"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallKey:
+    """What a paid answer is found again by: the occasion and the whole request."""
+
+    phase: str
+    number: int
+    owner: str
+    request_hash: str
+    replicate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One attempt: a row of `calls`. Times are UTC; tokens are the endpoint's own count, None where it gave none."""
+
+    #: "growth" or "step", and the hop or step within it.
+    phase: str
+    number: int
+    #: Passage or persona on whose behalf the call was made.
+    owner: str
+    #: What the call was for: the name of its prompt.
+    purpose: str
+    prompt_version: int
+    request_hash: str
+    #: 1 for the first attempt at this very request.
+    attempt: int
+    outcome: Outcome
+    #: Why the outcome is not `ok`; empty otherwise.
+    reason: str
+    #: The model's text (or refusal) exactly as it came; None when nothing came that was paid for.
+    raw: str | None
+    finish_reason: str | None
+    model: str
+    endpoint: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    reasoning_tokens: int | None
+    cached_tokens: int | None
+    started_at: datetime
+    ended_at: datetime
+    #: Seconds waited for a slot before it started.
+    waited: float
+    #: Which of several answers to the same request this is.
+    replicate: int = 0
+    #: Where the answer came from: "endpoint", "batch", or a store of answers paid for elsewhere ("cache", "fork").
+    source: str = "endpoint"
+    #: US dollars by the run's prices; None when there are none, or when the tokens are not known.
+    cost: float | None = None
+
+    @property
+    def key(self) -> CallKey:
+        """The key under which a resumed run finds this call."""
+        return CallKey(self.phase, self.number, self.owner, self.request_hash, self.replicate)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedReply:
+    """A paid answer, read back from a ledger and judged anew: so changing a parser costs no call."""
+
+    raw: str
+    finish_reason: str | None
+    #: Tokens that were paid for it then, as the endpoint counted them.
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+class Ledger(Protocol):
+    """Keeps every call. `record` must be cheap: it may hand the row to a writer, in order, and return."""
+
+    def record(self, call: Call) -> None:
+        """Keep one attempt, whatever became of it. Called before anything is made of its answer."""
+        ...
+
+    def recall(self, key: CallKey) -> RecordedReply | None:
+        """The paid answer of an earlier session to this very request, if there is one."""
+        ...
+
+
+class AnswerStore(Protocol):
+    """Answers that were paid for elsewhere: asked after the run's own ledger, and before anything is sent.
+
+    `scope` is the endpoint's address, or "" for a model in the process: two servers may call two models by one name.
+    """
+
+    #: What is written in the rows of the answers it gives.
+    source: str
+
+    def recall(self, key: CallKey, scope: str) -> RecordedReply | None:
+        """The answer to this very request and replicate, if it is there."""
+        ...
+
+    def keep(self, call: Call, scope: str) -> None:
+        """Take note of an attempt that brought an answer. Must be cheap, as `Ledger.record`."""
+        ...
+
+
+def request_hash(model: str, prompt: RenderedPrompt, schema: AnswerSchema[object], seed: int, max_tokens: int) -> str:
+    """A 128-bit hash over the whole request as it is meant.
+
+    How an endpoint is told the schema (strict, JSON mode, in the prompt) is learnt while running and is left out.
+    """
+    meant = [model, prompt.messages, schema.name, schema.json_schema, seed, max_tokens]
+    return hashlib.blake2b(orjson.dumps(meant), digest_size=16).hexdigest()

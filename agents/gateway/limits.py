@@ -1,0 +1,43 @@
+"""What a run may do to an endpoint and what it may cost; no result depends on any of it."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ...personas.errors import SetupError
+
+__all__ = ["Limits"]
+
+
+class Limits(BaseModel):
+    """The bounds of a run's calls; None is no bound."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: Calls under way at once, over all endpoints: where their number begins, and what it never passes.
+    max_in_flight: int = Field(64, ge=1)
+    #: Calls begun, and tokens used (asked and answered), within any minute.
+    rpm: int | None = Field(None, ge=1)
+    tpm: int | None = Field(None, ge=1)
+    #: The budget of the whole run, all of its sessions together; `max_cost` is in US dollars.
+    max_calls: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(None, ge=1)
+    max_cost: float | None = Field(None, gt=0)
+    #: The share of the latest calls that may fail before the run is paused; 1 for never.
+    max_error_rate: float = Field(0.8, gt=0, le=1)
+    #: Seconds a call may take.
+    timeout: float = Field(120.0, gt=0)
+
+    @classmethod
+    def given(cls, **options: Any) -> Self:
+        """Limits from options of which some are None, that is, not given. Raises `SetupError` in one sentence."""
+        try:
+            return cls.model_validate({name: value for name, value in options.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            said = first["msg"].removeprefix("Input should ").replace("greater than or equal to", "at least").lower()
+            raise SetupError(f"{first['loc'][0]} must {said}, but {first['input']!r} was given.") from error
+
+    def changed(self, **options: Any) -> Self:
+        """These limits with those options that are not None in place. Raises `SetupError` in one sentence."""
+        return self.given(**self.model_dump() | {n: v for n, v in options.items() if v is not None})

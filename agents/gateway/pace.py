@@ -1,0 +1,118 @@
+"""How many calls are under way and when the next may start: the one place where concurrency is bounded.
+
+take ──► in the order asked for: below the limit of an endpoint? no pause asked for? within the allowance? ──► Turn
+answered ──► that endpoint's limit grows, by one after about as many answers as it allows
+failed   ──► refused for being too many: its limit shrinks, once for all that were under way together
+give     ──► whoever has waited longest is next, at the endpoint with the most room
+"""
+
+import asyncio
+import math
+from collections import deque
+
+from ...personas.model import Outcome
+from ..endpoint.delivery import Delivery
+from ..endpoint.fault import WireError
+from .allowance import Allowance, Weight
+from .track import Track, Turn
+
+__all__ = ["Pace", "Turn"]
+
+#: Faults whose request used no tokens; of the others it cannot be known.
+_UNUSED = frozenset({Outcome.RATE_LIMITED, Outcome.UNREACHABLE})
+
+
+class Pace:
+    """Turns for calls, first come first served, as many at once as the endpoints are seen to take."""
+
+    def __init__(
+        self, most: int, *, allowance: Allowance | None = None, patience: float = math.inf, endpoints: int = 1
+    ) -> None:
+        """Begins with `most` at once, over all `endpoints`; a pause of more than `patience` seconds is not awaited."""
+        self.most = most
+        #: Calls under way now, and the most that ever were at once.
+        self.in_flight = 0
+        self.peak = 0
+        self._tracks = [Track(number, most, patience=patience, alone=endpoints == 1) for number in range(endpoints)]
+        self._allowance = allowance or Allowance()
+        self._queue: deque[tuple[asyncio.Future[Turn], Weight]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def limit(self) -> int:
+        """The calls that may be under way at once, as learnt so far: from 1 to `most`."""
+        return min(self.most, sum(track.limit for track in self._tracks))
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a turn."""
+        return len(self._queue)
+
+    async def take(self, weight: Weight) -> Turn:
+        """Wait for a turn; it is the caller's until `give`."""
+        future: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
+        self._queue.append((future, weight))
+        self._admit()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():  # it was our turn already: the next one's, then
+                future.result().used = 0
+                self.give(future.result())
+            self._admit()
+            raise
+
+    def answered(self, turn: Turn, delivery: Delivery) -> None:
+        """Learn from an answer. To be called before `give`."""
+        turn.used = self._allowance.used_by(turn.weight, delivery)
+        turn.track.answered(turn, asyncio.get_running_loop().time(), delivery.headroom)
+
+    def failed(self, turn: Turn, fault: WireError) -> None:
+        """Learn from a fault. To be called before `give`."""
+        if fault.outcome in _UNUSED:
+            turn.used = 0
+        turn.track.failed(turn, asyncio.get_running_loop().time(), fault)
+
+    def give(self, turn: Turn) -> None:
+        """Give a turn back: to whoever has waited longest, if anybody waits and may start."""
+        self.in_flight -= 1
+        turn.track.in_flight -= 1
+        self._allowance.settle(asyncio.get_running_loop().time(), turn.held, turn.used)
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._queue and self.in_flight < self.most:
+            future, weight = self._queue[0]
+            if not future.done():
+                now = asyncio.get_running_loop().time()
+                track, opens = self._roomiest(now)
+                if track is None:
+                    self._wake(opens)
+                    return
+                opens = self._allowance.opens(now, weight)
+                if opens > now:
+                    self._wake(opens)
+                    return
+                future.set_result(self._started(track, now, weight))
+            self._queue.popleft()
+
+    def _roomiest(self, now: float) -> tuple[Track | None, float]:
+        """The endpoint with the most room; or None, and when to look again (infinity: when a turn is given back)."""
+        # Where all are gone, each is as good as the other: what is sent then fails for what it is.
+        there = [track for track in self._tracks if not track.is_out(now)] or self._tracks
+        free = [track for track in there if track.in_flight < track.limit]
+        ready = [track for track in free if track.paused_until <= now]
+        if ready:
+            return min(ready, key=lambda track: track.in_flight / track.limit), now
+        return None, min((track.paused_until for track in free), default=math.inf)
+
+    def _started(self, track: Track, now: float, weight: Weight) -> Turn:
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        return track.start(weight, self._allowance.start(now, weight))
+
+    def _wake(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        # Without a moment to wait for, it is a turn given back that admits the next.
+        self._timer = asyncio.get_running_loop().call_at(when, self._admit) if when < math.inf else None
