@@ -78,10 +78,12 @@ def test_killed_at_any_moment_growth_goes_on_to_the_same_end_and_pays_once(
         grow_and_kill(server, out, corpus, 1 + calls * moment // MOMENTS)
         with open_run(out) as run:
             durable = run.query("SELECT count(*) FROM calls WHERE raw IS NOT NULL").rows[0][0]
+        sent = server.calls
         assert Society.resume(out, Growing).run().event_hash == whole
         paid_twice = server.calls - len(server.by_body)
     with open_run(out) as run:
         ((answers, owners),) = run.query("SELECT count(*), count(DISTINCT (number, owner)) FROM calls").rows
         assert run.query("SELECT status FROM runs").rows == [("finished",)]
     assert durable < answers == owners == calls
-    assert paid_twice <= 2 * IN_FLIGHT
+    # Whatever was durable is not asked again, however slow the machine was to write the rest.
+    assert paid_twice <= sent - durable

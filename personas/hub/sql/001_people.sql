@@ -74,6 +74,6 @@ COMMENT ON COLUMN duplicates.persona IS 'The newcomer, or the author of the late
 COMMENT ON COLUMN duplicates."of" IS 'The earlier persona, or the author of the earlier emission';
 COMMENT ON COLUMN duplicates.emission IS 'The later emission; null for a persona';
 COMMENT ON COLUMN duplicates.of_emission IS 'The earlier emission; null for a persona';
-COMMENT ON COLUMN duplicates.stage IS 'Stage that found it: minhash (candidates by MinHash, decided by exact Jaccard)';
-COMMENT ON COLUMN duplicates.similarity IS 'Jaccard similarity of the two sets of words, 0 to 1';
+COMMENT ON COLUMN duplicates.stage IS 'Stage that found it: exact or minhash (how candidates were found; decided by exact Jaccard), or cosine: and the embedding model';
+COMMENT ON COLUMN duplicates.similarity IS 'Jaccard similarity of the two sets of words, or cosine of the two vectors, 0 to 1';
 COMMENT ON COLUMN duplicates.undone IS 'True once somebody judged the verdict wrong';
