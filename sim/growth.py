@@ -10,8 +10,10 @@ from pydantic_core import ErrorDetails
 from ..personas.errors import SetupError
 from ..personas.growth import MOST_HOPS, Choice
 from ..personas.hub import Hub, read_hub
+from ..personas.judging import Judge
 from ..personas.passage import Passage, read_passages, shipped_passages
 from ..personas.persona import RelationKind
+from ..personas.rules import Policy, personal_judge, quality_judge
 from ..personas.source import parse_language
 from ..personas.sources import DEFAULT_LENGTH, Position, Sources, open_sources
 from ..personas.text_to_persona import Form, check_text_to_persona
@@ -83,8 +85,19 @@ class Growth(BaseModel):
     frontier: Choice = "chance"
     #: Growth ends when less than this share of the latest 500 newcomers was somebody new.
     until_novelty: float | None = Field(None, gt=0, le=1)
+    #: Whether descriptions are judged by the rules of quality, and what becomes of personal data (None: nothing).
+    quality: bool = False
+    personal: Policy | None = None
+    #: A selection that the hub keeps; None for everybody in it.
+    select: str | None = None
     #: Passages or people that are committed together; a part of what the event hash depends on.
     chunk: int = Field(1_000, ge=1, le=100_000)
+
+    @property
+    def judges(self) -> tuple[Judge, ...]:
+        """Who sees every newcomer before it is taken in."""
+        quality = (quality_judge(self.language),) if self.quality else ()
+        return quality if self.personal is None else (*quality, personal_judge(self.personal))
 
     @classmethod
     def given(cls, **options: Any) -> Self:
@@ -110,6 +123,8 @@ class Growth(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         _check_origin(self)
+        if self.select is not None and self.hub is None:
+            raise SetupError(f"The selection {self.select!r} is of a hub's people; say of which hub with --hub.")
         check_text_to_persona(verb=self.verb, granularity=self.granularity, count=self.per_passage)
         parse_language("The option --language", {"language": self.language})
         for relations in self.fan_outs:
@@ -136,7 +151,7 @@ class Growth(BaseModel):
         Raises `SourceError` for what cannot be read.
         """
         if self.hub is not None:
-            return read_hub(self.hub)
+            return read_hub(self.hub, select=self.select)
         if self.sources:
             return open_sources(self.sources, after=after, **self.reading.model_dump())
         return read_passages(self.seeds) if self.seeds is not None else shipped_passages()

@@ -307,7 +307,8 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             log.commit(statements=[Statement(f"UPDATE runs SET {changes}", list(now_is.values()))]).result()  # noqa: S608
 
     def _populate(self, log: RunLog, source: Source | None) -> None:
-        job = GrowthJob(self.engine, self.growth, seed=self.seed, source=source)
+        growth = self.growth
+        job = GrowthJob(self.engine, growth, seed=self.seed, source=source, judges=growth.judges)
         population = self.engine.call(job.run)
         self.passed_over = job.passed_over
         if not self.scenario.lives:

@@ -9,7 +9,7 @@ import duckdb
 
 from ..errors import SourceError
 
-__all__ = ["HUB_VERSION", "check_hub", "migrate_hub", "people_schema"]
+__all__ = ["HUB_VERSION", "check_hub", "migrate_hub", "people_schema", "rulings_schema"]
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS hub_migrations (
@@ -22,7 +22,8 @@ COMMENT ON COLUMN hub_migrations.script IS 'What it brought';
 """
 
 _PEOPLE = "001_people.sql"
-_SCRIPTS = (_PEOPLE, "002_imports.sql", "003_profiles.sql", "004_verdicts.sql", "005_selections.sql", "006_vectors.sql")
+_RULINGS = "004_verdicts.sql"
+_SCRIPTS = (_PEOPLE, "002_imports.sql", "003_profiles.sql", _RULINGS, "005_selections.sql", "006_vectors.sql")
 
 #: The version that this Populace writes and reads.
 HUB_VERSION = len(_SCRIPTS)
@@ -31,6 +32,11 @@ HUB_VERSION = len(_SCRIPTS)
 def people_schema() -> str:
     """The SQL that makes the tables of people: passages, personas, relations and duplicates."""
     return _script(_PEOPLE)
+
+
+def rulings_schema() -> str:
+    """The SQL that makes the table of rulings, which run files have too."""
+    return _script(_RULINGS)
 
 
 def migrate_hub(con: duckdb.DuckDBPyConnection) -> None:

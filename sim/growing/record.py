@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ...personas.growth import HopResult, Population
+from ...personas.judging import Ruling
 from ...personas.novelty import Latest
+from ...personas.persona import content_id
 from ..engine import Engine
 from ..persona_rows import persona_rows
 from ..runfile import rows
@@ -115,7 +117,8 @@ class HopRecord:
         lost = [(f.owner, f.outcome) for f in chunk.failures]
         event_hash = self._engine.events.extend([self._hop, chunk.passages, *people, lost])
         self._complete.append(self._marker(chunk, event_hash))
-        return [*chunk.passages, *people, *chunk.failures, *chunk.derived, self._complete[-1]]
+        rulings = [_ruling(*said) for said in chunk.result.rulings]
+        return [*chunk.passages, *people, *rulings, *chunk.failures, *chunk.derived, self._complete[-1]]
 
     def _marker(self, chunk: _Chunk, event_hash: str) -> rows.GrowthChunkRow:
         result, began, ended = chunk.result, self._begun, now()
@@ -136,3 +139,9 @@ class HopRecord:
             ended_at=ended,
             event_hash=event_hash,
         )
+
+
+def _ruling(persona: str, said: Ruling) -> rows.RulingRow:
+    outcome = "rewritten" if said.text is not None else "kept" if said.is_kept else "turned_away"
+    became = content_id(said.text) if said.text is not None else None
+    return rows.RulingRow(persona, said.rule, said.reason, outcome, became, None, undone=False)

@@ -22,6 +22,7 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "passages": "true",
         "personas": "true",
         "relations": "true",
+        "rulings": "true",
         "growth": "true",
         "growth_chunks": "true",
         "frontier": "true",

@@ -12,7 +12,8 @@ from ...personas.errors import RunFileError
 from ...personas.model import Outcome
 from .query import Params
 from .reader import RunReader, open_run
-from .rows import Row, RunRow, column_names, table_of
+from .rows import Row, RunRow
+from .tables import column_names, table_of
 
 __all__ = ["Marker", "RecordedEnd", "Recording", "markers", "run_of"]
 

@@ -4,10 +4,9 @@ What a column means is said once, in the comments of the run file itself (`popul
 JSON is text.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 
 from ...agents.embedding.vectors import Vector
 from ...agents.gateway.call import Call
@@ -33,11 +32,10 @@ __all__ = [
     "PersonaRow",
     "RelationRow",
     "Row",
+    "RulingRow",
     "RunRow",
     "StepRow",
     "VectorRow",
-    "column_names",
-    "table_of",
 ]
 
 
@@ -331,6 +329,19 @@ class VectorRow:
     request_hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class RulingRow:
+    """What a rule said of a description, in `rulings`."""
+
+    persona: str
+    rule: str
+    reason: str
+    outcome: str
+    became: str | None
+    text: str | None
+    undone: bool
+
+
 type Row = (
     RunRow
     | PassageRow
@@ -354,44 +365,5 @@ type Row = (
     | KnownAnswerRow
     | BatchRow
     | VectorRow
+    | RulingRow
 )
-
-_TABLES: Mapping[type[object], str] = MappingProxyType(
-    {
-        RunRow: "runs",
-        PassageRow: "passages",
-        PersonaRow: "personas",
-        RelationRow: "relations",
-        GrowthRow: "growth",
-        GrowthChunkRow: "growth_chunks",
-        FrontierRow: "frontier",
-        PassagePlaceRow: "passage_places",
-        AgentRow: "agents",
-        StepRow: "steps",
-        InterventionRow: "interventions",
-        ObservationRow: "observations",
-        EmissionRow: "emissions",
-        MessageRow: "messages",
-        DuplicateRow: "duplicates",
-        MemoryRow: "memories",
-        MeasureRow: "measures",
-        Call: "calls",
-        FailureRow: "failures",
-        KnownAnswerRow: "known_answers",
-        BatchRow: "batches",
-        VectorRow: "vectors",
-    }
-)
-
-
-def table_of(row_type: type[object]) -> str:
-    """The table that rows of this class are kept in. Raises `TypeError` for any other class."""
-    try:
-        return _TABLES[row_type]
-    except KeyError:
-        raise TypeError(f"{row_type.__name__} is not a row of the run file.") from None
-
-
-def column_names[R: Row](row_type: type[R]) -> tuple[str, ...]:
-    """The columns of the class's table, which are its fields."""
-    return tuple(field.name for field in fields(row_type))

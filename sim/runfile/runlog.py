@@ -18,7 +18,8 @@ from .database import CONFIG, connect, said
 from .inserts import Inserts
 from .migrations import check_schema, migrate
 from .query import Params
-from .rows import GrowthChunkRow, GrowthRow, Row, RunRow, StepRow, column_names, table_of
+from .rows import GrowthChunkRow, GrowthRow, Row, RunRow, StepRow
+from .tables import column_names, table_of
 from .writer import Statement, Writer
 
 __all__ = ["RunLog"]

@@ -79,7 +79,9 @@ def test_people_of_a_hub_can_be_what_growth_begins_with(ask: Ask, texts: str) ->
 
 
 def test_a_second_process_is_told_that_the_hub_is_taken(ask: Ask, folder: Path, texts: str) -> None:
-    growth = Growth.unlimited(sources=(texts,), hops=1, fan_outs=(2,), frontier="novelty")
+    growth = Growth.unlimited(
+        sources=(texts,), hops=1, fan_outs=(2,), frontier="novelty", quality=True, personal="keep"
+    )
     with Society(Growing(), growth=growth, out="town.duckdb"):
         ask(*GROW, texts).complains(2, "being written in this process")
 

@@ -1,6 +1,7 @@
 """Growing people into a run file: in chunks, from texts that are streamed, until a rule says that it is enough."""
 
 import gzip
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from openai_server import OpenAIServer
 
 from populace.agents.gateway.backoff import Backoff
 from populace.agents.gateway.limits import Limits
+from populace.agents.procedural import ProceduralModel
 from populace.personas.errors import PausedError, RunError, SetupError, SourceError
 from populace.personas.hub import read_hub
 from populace.personas.passage import shipped_passages
@@ -268,3 +270,29 @@ def test_nobody_at_all_is_an_error_and_nothing_is_committed(grow: Grow, openai_s
     openai_server.fault("refusal")
     with pytest.raises(RunError, match="Nobody could be grown"):
         grow(model="openai:test", base_url=openai_server.base_url)
+
+
+class Gossip(ProceduralModel):
+    """A stand-in that tells on somebody real in everything it writes of people."""
+
+    async def _agenerate(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
+        result = await super()._agenerate(messages, *args, **kwargs)
+        message = result.generations[0].message
+        told = r"\1A friend of Margaret Holloway and "
+        message.content = re.sub(r'("persona": ?")', told, str(message.content))
+        return result
+
+
+@pytest.mark.parametrize(("policy", "lives"), [("drop", False), ("pseudonymise", True)])
+def test_personal_data_are_judged_before_anybody_is_taken_in(tmp_path: Path, policy: str, lives: bool) -> None:
+    growth = Growth.unlimited(agents=6, hops=0, personal=policy)
+    society = Society(Growing(), growth=growth, model=Gossip(), out=tmp_path / "hub.duckdb")
+    if not lives:
+        with pytest.raises(RunError, match="Nobody could be grown"):
+            society.run()
+        return
+    run = society.run()
+    rules = run.sql("SELECT DISTINCT rule, outcome FROM rulings").rows
+    assert rules == [("personal_data", "rewritten")]
+    assert run.sql("SELECT count(*) FROM personas WHERE text LIKE '%Holloway%'").rows == [(0,)]
+    assert run.sql("SELECT count(*) FROM rulings JOIN personas ON became = id").rows[0][0] > 0

@@ -1,4 +1,4 @@
-CREATE TABLE rulings (
+CREATE TABLE IF NOT EXISTS rulings (
     persona VARCHAR NOT NULL,
     rule VARCHAR NOT NULL,
     reason VARCHAR NOT NULL,
@@ -13,5 +13,5 @@ COMMENT ON COLUMN rulings.rule IS 'too_short, too_long, refusal, template_leak, 
 COMMENT ON COLUMN rulings.reason IS 'Why, in one sentence; of personal data it names kinds, never the data';
 COMMENT ON COLUMN rulings.outcome IS 'kept, rewritten, turned_away (marked, and left out like a near-duplicate) or removed (personal data that were to be dropped)';
 COMMENT ON COLUMN rulings.became IS 'Id of the rewritten description';
-COMMENT ON COLUMN rulings.text IS 'The description as it was; null where it held personal data that are gone';
+COMMENT ON COLUMN rulings.text IS 'The description as it was; null where it held personal data that are gone, or where the answer that had it is in calls';
 COMMENT ON COLUMN rulings.undone IS 'True once somebody judged the ruling wrong: who was turned away is back';

@@ -42,6 +42,18 @@ _PEOPLE = (
     ),
     click.option("--structured", is_flag=True, help="Text-to-Persona describes people in named parts, not in prose."),
     click.option("--language", default="en", show_default=True, help="Language that people are described in (BCP 47)."),
+    click.option(
+        "--quality/--no-quality",
+        default=True,
+        help="Turn away descriptions that are too short, a refusal, in the first person, ...  [default: --quality]",
+    ),
+    click.option(
+        "--personal",
+        type=click.Choice(["keep", "pseudonymise", "drop", "ignore"]),
+        default="keep",
+        show_default=True,
+        help="What becomes of personal data, as far as patterns find them: flagged, replaced, or not let in.",
+    ),
 )
 
 _HOPS = (
@@ -235,6 +247,8 @@ def _growth(sources: tuple[str, ...], options: dict[str, Any]) -> "Growth":
         per_passage=options["per_text"],
         form="structured" if options["structured"] else "plain",
         kinds=_kinds(options["kinds"]),
+        quality=options["quality"],
+        personal=None if options["personal"] == "ignore" else options["personal"],
         **{name: options[name] for name in same},
     )
 

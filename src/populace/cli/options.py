@@ -42,6 +42,7 @@ _SOCIETY = (
         type=click.Path(path_type=Path),
         help="People who exist already: a run file, or personas as JSONL, CSV or Parquet.",
     ),
+    click.option("--select", metavar="NAME", help="Of the hub's people only those of a selection that it keeps."),
     click.option("--agents", type=int, help="How many people there are to be, at most.  [default: 240]"),
     click.option("--hops", type=int, help="Hops of Persona-to-Persona, 0 to 6.  [default: 3; 0 with --hub]"),
     click.option("--steps", type=int, default=8, show_default=True, help="Steps to live."),
@@ -130,7 +131,13 @@ def growth_of(options: Mapping[str, Any]) -> "Growth":
     """How the people come about, by the options of a society. Raises `SetupError`."""
     from populace.sim.growth import Growth
 
-    return Growth.given(seeds=options["seeds"], hub=options["hub"], agents=options["agents"], hops=options["hops"])
+    return Growth.given(
+        seeds=options["seeds"],
+        hub=options["hub"],
+        select=options["select"],
+        agents=options["agents"],
+        hops=options["hops"],
+    )
 
 
 def settings_of(options: Mapping[str, Any]) -> dict[str, str]:

@@ -50,6 +50,7 @@ def test_migrating_twice_changes_nothing() -> None:
             (1, "initial"),
             (2, "gateway"),
             (3, "growth"),
+            (4, "rulings"),
         ]
 
 
@@ -89,12 +90,12 @@ def test_an_unfinished_migration_leaves_nothing(path: Path, run_row: RunRow, mon
     RunLog.create(path, run_row).close()
     monkeypatch.setattr(
         "populace.sim.runfile.migrations._MIGRATIONS",
-        [("initial", broken), ("gateway", broken), ("growth", broken), ("colour", broken)],
+        [("initial", broken), ("gateway", broken), ("growth", broken), ("rulings", broken), ("colour", broken)],
     )
     with pytest.raises(RuntimeError):
         RunLog.open(path)
     with open_run(path) as run:
-        assert run.query("SELECT max(version) FROM migrations").rows == [(3,)]
+        assert run.query("SELECT max(version) FROM migrations").rows == [(SCHEMA_VERSION,)]
         assert "colour" not in run.query("FROM runs").columns
 
 
