@@ -1,4 +1,4 @@
-from .dedup import Match, NearDuplicates, Verdict
+from .dedup import Match, NearDuplicates, Verdict, find_duplicates
 from .errors import (
     CacheError,
     EndpointError,
@@ -12,7 +12,7 @@ from .errors import (
 )
 from .graph import Neighbour, PersonaGraph
 from .growth import Population
-from .hub import Hub, read_hub
+from .hub import Hub, HubFile, create_hub, open_hub, read_hub
 from .model import Answer, AnswerSchema, Occasion, Outcome, PersonaModel
 from .passage import Passage, read_passages, shipped_passages
 from .persona import Persona, Relation, RelationKind
@@ -26,6 +26,7 @@ __all__ = [
     "CacheError",
     "EndpointError",
     "Hub",
+    "HubFile",
     "Match",
     "NearDuplicates",
     "Neighbour",
@@ -49,9 +50,12 @@ __all__ = [
     "SourceError",
     "StorageError",
     "Verdict",
+    "create_hub",
     "fence",
+    "find_duplicates",
     "iter_prompts",
     "load_prompt",
+    "open_hub",
     "persona_to_persona",
     "read_hub",
     "read_passages",

@@ -5,6 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 __all__ = ["bounded_map"]
 
+#: Workers that begin at a time: what the first of them want to send is on its way before the last have begun.
+_TOGETHER = 8
+
 
 async def bounded_map[T, R](
     work: Callable[[T], Awaitable[R]], items: Sequence[T], *, workers: int, done: Callable[[], None]
@@ -30,8 +33,10 @@ async def bounded_map[T, R](
             done()
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(workers, len(items))):
+        for number in range(min(workers, len(items))):
             group.create_task(worker())
+            if number % _TOGETHER == _TOGETHER - 1:
+                await asyncio.sleep(0)
     if errors:
         raise errors[0]
     return [results[position] for position in range(len(items))]

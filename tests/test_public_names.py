@@ -6,9 +6,10 @@ import pytest
 
 PROMISED = {
     "personas": """
-        Answer AnswerSchema CacheError EndpointError Hub Match NearDuplicates Neighbour Occasion Outcome Passage
-        PausedError Persona PersonaGraph PersonaModel Population PopulaceError Prompt Relation RelationKind Relative
-        RenderedPrompt RunError RunFileError SetupError SourceError StorageError Verdict fence iter_prompts load_prompt
+        Answer AnswerSchema CacheError EndpointError Hub HubFile Match NearDuplicates Neighbour Occasion
+        Outcome Passage PausedError Persona PersonaGraph PersonaModel PopulaceError Population Prompt
+        Relation RelationKind Relative RenderedPrompt RunError RunFileError SetupError SourceError
+        StorageError Verdict create_hub fence find_duplicates iter_prompts load_prompt open_hub
         persona_to_persona read_hub read_passages shipped_passages text_to_persona
     """,
     "agents": """

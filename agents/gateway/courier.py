@@ -1,5 +1,6 @@
 """One attempt at a request: it waits for its turn, is sent, judged, recorded, and what it showed is learnt."""
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -90,6 +91,7 @@ class Errand[T]:
     #: The forms that this very request has come down to, by endpoint; and the parameters that it goes without.
     lowered: dict[int, FormKind] = field(default_factory=dict)
     without: dict[int, frozenset[str]] = field(default_factory=dict)
+    is_under_way: bool = False
     #: The optional parameters of the last attempt.
     told: Mapping[str, Any] = field(default_factory=dict)
 
@@ -167,12 +169,19 @@ class Carriage[H: Served](ABC):
             self.liveness.check()
             self.breaker.check()
             self.budget.begin()
+            errand.is_under_way = True
             try:
                 return await self._attempted(errand, turn, waited)
             finally:
-                self.budget.end()
+                self._ended(errand)
         finally:
             self.liveness.land(flight)
+
+    def _ended[T](self, errand: Errand[T]) -> None:
+        """Count an attempt as ended, once: what it came to is in the meter by now, or nothing came."""
+        if errand.is_under_way:
+            errand.is_under_way = False
+            self.budget.end()
 
     async def _attempted[T](self, errand: Errand[T], turn: Turn | None, waited: float) -> tuple[Verdict[T], str]:
         errand.endpoint = self.endpoints[turn.track.number if turn else 0]
@@ -193,6 +202,11 @@ class Carriage[H: Served](ABC):
         verdict = self._judged(errand, errand.endpoint, delivery)
         self._record(errand, attempt, verdict, delivery, turn)
         self.breaker.note(verdict.outcome, verdict.reason)
+        self._ended(errand)
+        if turn is not None:
+            self.pace.give(turn)
+            # Whoever has the turn now is sent on its way before anything is made of this answer.
+            await asyncio.sleep(0)
         return verdict, delivery.raw
 
     def _record[T](

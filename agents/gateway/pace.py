@@ -74,7 +74,10 @@ class Pace:
         turn.track.failed(turn, asyncio.get_running_loop().time(), fault)
 
     def give(self, turn: Turn) -> None:
-        """Give a turn back: to whoever has waited longest, if anybody waits and may start."""
+        """Give a turn back, once: to whoever has waited longest, if anybody waits and may start."""
+        if turn.is_given:
+            return
+        turn.is_given = True
         self.in_flight -= 1
         turn.track.in_flight -= 1
         self._allowance.settle(asyncio.get_running_loop().time(), turn.held, turn.used)

@@ -46,6 +46,7 @@ class Turn:
     #: Tokens held for it, and those it used as far as is known.
     held: int
     used: int
+    is_given: bool = False
 
 
 class Track:
