@@ -102,7 +102,7 @@ def kill(lab: Lab) -> Iterator[Finding]:
     flying, answered = [age for age in ages if age < 0], [age for age in ages if age >= 0]
     beside = f"{counted['calls']:,} calls, {calls:,} without a kill; {others()}"
     most = Bar("at most", MOMENTS * job.in_flight)
-    yield Finding(f"calls paid twice after {MOMENTS} kills", len(ages), beside=beside)
+    yield Finding(f"calls paid twice after {MOMENTS} kills", len(ages), most, beside)
     yield Finding("of them under way when the run was killed", len(flying), most)
     yield Finding("of them answered, and not durable yet", len(answered), beside="rows wait 50 ms for a commit")
     yield Finding("seconds that the oldest of those answers had", max(answered, default=0.0), Bar("at most", 0.2))
