@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..personas.hub.graph.ties import KINDS
-from .report.wording import clip, short_label
+from ..personas.persona import RelationKind
+from .wording import clip, short_label
 
 if TYPE_CHECKING:
     # Telling of one person's surroundings should not wait for the libraries of the figures.
@@ -79,9 +79,11 @@ def _section(title: str, columns: Sequence[str], rows: Iterable[tuple[object, ..
 def _counts(figures: "GraphFigures") -> Iterator[tuple[str, str]]:
     yield "people", f"{figures.people:,}"
     yield "near-duplicates folded into them", f"{figures.folded:,}"
+    yield "people turned away by rules, left out", f"{figures.turned_away:,}"
     yield "relations", f"{figures.relations:,}"
     yield "relations that folding made loops", f"{figures.loops:,}"
     yield "relations that say again what another said", f"{figures.repeated:,}"
+    yield "relations with somebody turned away", f"{figures.turned_away_ties:,}"
     yield "relations with somebody who is not in the hub", f"{figures.unplaced:,}"
     yield "strong components", f"{figures.directed.strong.count:,}"
     yield "largest strong component", f"{max(figures.directed.strong.sizes, default=0):,}"
@@ -133,7 +135,7 @@ def _degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, int, in
 
 
 def _kinds(figures: "GraphFigures") -> Section:
-    kinds = [kind for kind in KINDS if any(kind in row.kinds for row in figures.kinds_by_hop)]
+    kinds = [str(kind) for kind in RelationKind if any(kind in row.kinds for row in figures.kinds_by_hop)]
     rows = [(str(row.hop), row.relations, *(row.kinds.get(kind, 0) for kind in kinds)) for row in figures.kinds_by_hop]
     return _section("Kinds of relations by hop", ("hop", "all", *kinds), rows, numbers=1 + len(kinds))
 

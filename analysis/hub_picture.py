@@ -13,7 +13,7 @@ from ..personas.errors import SetupError
 from ..personas.hub.graph import Acquaintance, Excerpt
 from ..personas.hub.graph.ties import KINDS
 from .report.layout import Position, lay_out
-from .report.wording import clip, short_label
+from .wording import clip, short_label
 
 __all__ = ["PICTURES", "check_picture", "draw_excerpt", "render_page", "write_picture"]
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..queryable import Queryable
+from ..wording import clip
 from .limits import FAILURE_REASONS, TEXT
-from .wording import clip
 
 __all__ = ["FailureReason", "Hop", "Purpose", "read_failures", "read_hops", "read_purposes"]
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..queryable import Queryable
+from ..wording import clip, short_label
 from .limits import DUPLICATE_PAIRS, TEXT
-from .wording import clip, short_label
 
 __all__ = ["DuplicateKind", "Pair", "Span", "mark_differences", "read_duplicates"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import networkx as nx
 
 from ..queryable import Queryable
+from ..wording import chart_text, clip, hover_block, short_label
 from .chart import INK, MUTED, SURFACE, Chart, LegendEntry, base_layout
 from .layout import Position, lay_out
 from .limits import GRAPH_PEOPLE, GRAPH_RELATIONS, GRAPH_SAMPLE, MOST_CONNECTED
-from .wording import chart_text, clip, hover_block, short_label
 
 __all__ = ["Resident", "Society", "Tie", "chart_society", "read_society"]
 

@@ -18,6 +18,7 @@ from ...personas.errors import SetupError
 from ..queryable import Queryable
 from ..questions import QUESTIONS, ask
 from ..summary import Summary, summarise
+from ..wording import clip, short_label
 from . import limits
 from .cost import read_failures, read_hops, read_purposes
 from .duplicates import read_duplicates
@@ -25,7 +26,6 @@ from .graph import Society, chart_society, read_society
 from .honesty import read_honesty
 from .said import read_steps
 from .series import chart_emissions, chart_measures, chart_novelty, kind_order
-from .wording import clip, short_label
 
 __all__ = ["render_report", "write_report"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from ..queryable import Queryable
+from ..wording import clip, short_label
 from .limits import LISTED_STEPS, SAMPLES, TEXT, THREAD_LINES, THREADS
-from .wording import clip, short_label
 
 __all__ = ["Conversation", "Line", "Sample", "SampledKind", "StepPage", "ToolArgument", "read_steps"]
 

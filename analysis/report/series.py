@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..queryable import Queryable
+from ..wording import chart_text, clip
 from .chart import INK, SURFACE, Chart, LegendEntry, axis, base_layout
 from .limits import MEASURES
-from .wording import chart_text, clip
 
 __all__ = ["chart_emissions", "chart_measures", "chart_novelty", "kind_order"]
 

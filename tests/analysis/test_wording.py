@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.analysis.report.duplicates import mark_differences
-from populace.analysis.report.wording import chart_text, clip, hover_block, short_label
+from populace.analysis.wording import chart_text, clip, hover_block, short_label
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
 """`populace hub graph`: the figures, who is around one person, the picture, and what it refuses."""
 
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import orjson
 import pytest
+
+from populace.personas.hub import open_hub
 
 from .conftest import Ask
 
@@ -46,6 +50,26 @@ def test_the_people_around_one_are_told(ask: Ask, town: Path) -> None:
     assert "People (7 of 7)" in said.out
     near = orjson.loads(ask("hub", "graph", town, "--around", "house 17.", "--json").out)
     assert near["rings"] == [1, 2, 2]
+
+
+def test_as_a_process_it_leaves_nothing_on_standard_error(town: Path) -> None:
+    command = [sys.executable, "-m", "populace", "hub", "graph", town, "--around", "house 17.", "--json"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
+
+
+def test_whom_a_rule_turned_away_is_around_nobody(ask: Ask, town: Path) -> None:
+    with open_hub(town, write=True) as hub:
+        hub.con.execute(
+            "INSERT INTO rulings (persona, rule, reason, outcome, undone) "
+            "SELECT md5('p18'), 'too_short', 'It has two words.', 'turned_away', false"
+        )
+    near = orjson.loads(ask("hub", "graph", town, "--around", "house 17.", "--radius", 3, "--json").out)
+    assert near["rings"] == [1, 1, 1, 1]
+    ask("hub", "graph", town, "--around", "house 18.").complains(2, "Nobody in 'town.duckdb'")
+    with open_hub(town) as hub:
+        away = hub.con.execute("SELECT md5('p18')").fetchall()[0][0]
+    ask("hub", "graph", town, "--around", away).complains(2, away, "was turned away by a rule")
 
 
 def test_several_matches_are_listed_and_one_is_asked_for(ask: Ask, town: Path) -> None:

@@ -1,4 +1,5 @@
-from .excerpt import Acquaintance, Excerpt, Link, central_excerpt
+from .central import central_excerpt
+from .excerpt import Acquaintance, Excerpt, Link
 from .figures import GraphFigures, graph_figures
 from .find import Found, find_people
 from .neighbourhood import Neighbourhood, neighbourhood

@@ -25,7 +25,7 @@ WITH hits AS (
     LEFT JOIN graph_folds AS f ON f.persona = h.id
 )
 SELECT p.id, p.text, coalesce(p.hop, 0), coalesce(p.language, ''), count(*) OVER ()
-FROM hits JOIN personas AS p ON p.id = hits.id
+FROM hits JOIN personas AS p ON p.id = hits.id ANTI JOIN graph_away ON graph_away.persona = p.id
 ORDER BY p.ordinal, p.id
 LIMIT $most
 """
@@ -42,7 +42,8 @@ class Found:
 def find_people(hub: HubFile, wanted: str, *, most: int = 20) -> Found:
     """Who has this id, or an id that begins so (4 characters at least), or all these words in the description.
 
-    A near-duplicate is found as whom it repeats. Raises `SetupError` when nothing is wanted.
+    A near-duplicate is found as whom it repeats. Raises `SetupError` when nothing is wanted, and for the id of somebody
+    whom a rule turned away.
     """
     words = wanted.lower().split()
     if not words:
@@ -56,5 +57,10 @@ def find_people(hub: HubFile, wanted: str, *, most: int = 20) -> Found:
         if len(words) == 1 and len(words[0]) >= _PREFIX:
             condition += " OR starts_with(id, $word0)"
         found = fetch(hub, _SEARCH.format(condition=condition), params)
+    elif fetch(hub, "FROM graph_away WHERE persona = ?", [found[0][0]]):
+        raise SetupError(
+            f"{found[0][0]} in {str(hub.path)!r} was turned away by a rule, and is in no graph; "
+            "see the table rulings, and `populace hub undo` with its rule."
+        )
     people = tuple(Acquaintance(*row[:-1]) for row in found)  # type: ignore[arg-type]
     return Found(people, int(str(found[0][-1])) if found else 0)

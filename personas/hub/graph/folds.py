@@ -1,4 +1,4 @@
-"""Who stands for whom: near-duplicates followed to the end of their chain, as a temporary table."""
+"""Who stands for whom, and who for nobody: near-duplicates and those turned away, as temporary tables."""
 
 import duckdb
 
@@ -28,15 +28,24 @@ FROM graph_folds AS a LEFT JOIN graph_folds AS b ON b.persona = a.survivor
 """
 _ROUNDS = 32
 
+_AWAY = """
+CREATE OR REPLACE TEMP TABLE graph_away AS
+SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone
+"""
+_NONE_AWAY = "CREATE OR REPLACE TEMP TABLE graph_away (persona VARCHAR)"
+
 
 def fold_duplicates(hub: HubFile) -> None:
-    """Fill the temporary table `graph_folds` (persona, survivor) with everybody who is a near-duplicate.
+    """Fill the temporary tables `graph_folds` (persona, survivor) with near-duplicates, and `graph_away` (persona).
+
+    `graph_away` has those whom a rule of quality turned away; they and their ties are in no graph.
 
     Raises `SourceError` for verdicts that lead in a circle, and for a hub whose tables lack a column.
     """
     tables = {name for (name,) in fetch(hub, "SELECT table_name FROM duckdb_tables() WHERE NOT temporary")}
     if "relations" not in tables:
         raise SourceError(f"{str(hub.path)!r} has no table relations, so there is no graph; grow or import some.")
+    fetch(hub, _AWAY if "rulings" in tables else _NONE_AWAY)
     fetch(hub, _VERDICTS if "duplicates" in tables else _NONE)
     for _ in range(_ROUNDS):
         ((chained,),) = fetch(hub, _CHAINED)

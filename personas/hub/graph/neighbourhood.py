@@ -1,9 +1,10 @@
-"""The people around one person, ties walked both ways, near-duplicates folded: a few scans of the relations."""
+"""The people around one person, ties walked both ways, near-duplicates folded: one scan of the relations."""
 
 from dataclasses import dataclass
 
 from ...errors import SetupError
 from ..file import HubFile
+from .ends import list_ends
 from .excerpt import Acquaintance, Excerpt, read_excerpt
 from .find import find_people
 from .folds import fetch
@@ -18,26 +19,32 @@ _CENTRE = "CREATE OR REPLACE TEMP TABLE graph_reached AS SELECT ?::VARCHAR AS id
 #: Those at the rim, and the near-duplicates for whom they stand.
 _RIM = """
 CREATE OR REPLACE TEMP TABLE graph_rim AS
-WITH rim AS (SELECT id FROM graph_reached WHERE distance = $distance)
-SELECT id FROM rim UNION ALL SELECT persona FROM graph_folds SEMI JOIN rim ON rim.id = survivor
+WITH rim AS (SELECT id FROM graph_reached WHERE distance = $distance), standing AS (
+    SELECT id FROM rim UNION ALL SELECT persona FROM graph_folds SEMI JOIN rim ON rim.id = survivor
+)
+SELECT id, hash(id) AS number FROM standing
 """
 
 #: A table of its own, because DuckDB scans with all cores for it, and with one for an insert.
 _TOUCHING = """
 CREATE OR REPLACE TEMP TABLE graph_touching AS
-SELECT source, target FROM relations WHERE source IN (FROM graph_rim) OR target IN (FROM graph_rim)
+SELECT place FROM graph_ends
+WHERE source IN (SELECT number FROM graph_rim) OR target IN (SELECT number FROM graph_rim)
 """
 
 #: Both ends of whatever touches the rim: of these, one is known already and the other perhaps new.
 _FURTHER = """
 INSERT INTO graph_reached
-WITH ends AS (
-    SELECT source AS id FROM graph_touching UNION SELECT target FROM graph_touching
+WITH touching AS MATERIALIZED (
+    SELECT source, target FROM relations SEMI JOIN graph_touching ON place = relations.rowid
+    WHERE source IN (SELECT id FROM graph_rim) OR target IN (SELECT id FROM graph_rim)
+), ends AS (
+    SELECT source AS id FROM touching UNION SELECT target FROM touching
 ), living AS (
     SELECT DISTINCT coalesce(f.survivor, ends.id) AS id FROM ends LEFT JOIN graph_folds AS f ON f.persona = ends.id
 )
 SELECT living.id, $distance + 1 FROM living SEMI JOIN personas ON personas.id = living.id
-ANTI JOIN graph_reached ON graph_reached.id = living.id
+ANTI JOIN graph_away ON graph_away.persona = living.id ANTI JOIN graph_reached ON graph_reached.id = living.id
 """
 
 _COUNTS = "SELECT count(*) FROM graph_reached GROUP BY distance ORDER BY distance"
@@ -69,6 +76,7 @@ def neighbourhood(
     if found.total != 1:
         raise SetupError(f"There is nobody with the id {person!r} in {str(hub.path)!r}; give an id from its personas.")
     fetch(hub, _CENTRE, [found.people[0].id])
+    list_ends(hub)
     for distance in range(radius):
         fetch(hub, _RIM, {"distance": distance})
         fetch(hub, _TOUCHING)

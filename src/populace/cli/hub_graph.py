@@ -9,6 +9,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from _typeshed import DataclassInstance
+
     from populace.analysis.hub_graph import Section
     from populace.personas.hub import HubFile
 
@@ -38,7 +40,8 @@ def graph(
 ) -> None:
     """Components, degrees, communities and more of HUB's relations, beside random graphs; or who is around one person.
 
-    Near-duplicates count as whom they repeat. HUB is a hub or a run file.
+    Near-duplicates count as whom they repeat, and whoever a rule turned away does not count. HUB is a hub or a run
+    file.
     """
     from populace.personas.hub import open_hub
 
@@ -89,13 +92,16 @@ def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, a
         click.echo(f"Wrote {picture}", err=as_json)
 
 
-def _print(result: object, sections: "Iterable[Section]", *, as_json: bool) -> None:
+def _print(result: "DataclassInstance", sections: "Iterable[Section]", *, as_json: bool) -> None:
+    from dataclasses import asdict
+
     import orjson
 
     from populace.analysis.table import render_table, visible
 
     if as_json:
-        click.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
+        # As a dataclass, orjson would load numpy's types and hold them past the end of DuckDB, which complains of it.
+        click.echo(orjson.dumps(asdict(result), option=orjson.OPT_INDENT_2).decode())
         return
     width = shutil.get_terminal_size((120, 40)).columns
     for section in sections:

@@ -1,4 +1,4 @@
-"""Text as the report shows it: shortened, and safe inside charts."""
+"""Text as tables and charts show it: shortened, and safe where a chart would read markup."""
 
 import re
 import textwrap
