@@ -1,34 +1,55 @@
 """What came of growing people: hop by hop, and in all."""
 
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 
 from .queryable import Queryable, Rows
 
-__all__ = ["Grown", "hops_of", "read_grown"]
+__all__ = ["Grown", "distances_of", "hops_of", "read_grown", "skipped_of"]
 
 _HOPS = """
-SELECT hop, sum(asked)::BIGINT AS asked, sum(failed)::BIGINT AS failed, sum(born)::BIGINT AS born,
-       sum(duplicates)::BIGINT AS duplicates, sum(repeats)::BIGINT AS repeats, sum(dropped)::BIGINT AS dropped,
-       sum(relations)::BIGINT AS relations,
-       round(sum(born) / nullif(sum(born) + sum(duplicates) + sum(repeats), 0), 3)::DOUBLE AS novelty
+SELECT hop AS "asked in hop", sum(asked)::BIGINT AS asked, sum(failed)::BIGINT AS failed, sum(born)::BIGINT AS born,
+       sum(duplicates)::BIGINT AS duplicates, sum(repeats)::BIGINT AS repeats,
+       sum(dropped)::BIGINT AS "turned away", sum(relations)::BIGINT AS relations,
+       round(sum(born) / nullif(sum(born) + sum(duplicates) + sum(repeats) + sum(dropped), 0), 3)::DOUBLE AS novelty
 FROM growth_chunks GROUP BY hop ORDER BY hop
 """
 
 _IN_ALL = """
+WITH away AS (SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone)
 SELECT status, reason, model, is_language_model, event_hash,
-       (SELECT count(*) FROM personas)
-       - (SELECT count(DISTINCT persona) FROM duplicates WHERE kind = 'persona' AND NOT undone),
-       (SELECT count(*) FROM relations), (SELECT count(*) FROM passages),
+       (SELECT count(*) FROM personas AS p ANTI JOIN away AS a ON a.persona = p.id
+        ANTI JOIN (FROM duplicates WHERE kind = 'persona' AND NOT undone) AS d ON d.persona = p.id),
+       (SELECT count(*) FROM relations AS r ANTI JOIN away AS a ON a.persona = r.source
+        ANTI JOIN away AS b ON b.persona = r.target),
+       (SELECT count(*) FROM passages),
        (SELECT count(*) FROM failures WHERE phase = 'growth'),
        (SELECT coalesce(max(hop), 0) FROM growth),
        (SELECT count(*) FROM calls WHERE source IN ('endpoint', 'batch')),
        (SELECT sum(cost) FROM calls),
        (SELECT coalesce(sum(epoch(ended_at - started_at)), 0.0) FROM growth_chunks),
        (growth_settings ->> 'until_novelty')::DOUBLE,
-       (SELECT latest FROM growth_chunks ORDER BY hop DESC, chunk DESC LIMIT 1),
-       (SELECT max(hop) FROM growth_chunks WHERE asked > 0)
+       (SELECT latest FROM growth_chunks ORDER BY extension DESC, hop DESC, chunk DESC LIMIT 1),
+       (SELECT max(hop) FROM growth_chunks
+        WHERE asked > 0 AND extension = (SELECT max(extension) FROM growth_chunks)),
+       (SELECT count(*) FROM growth_extensions), (SELECT coalesce(sum(unwanted), 0)::BIGINT FROM growth_chunks)
 FROM runs
 """
+
+_SKIPPED = """
+SELECT kind, sum(number)::BIGINT, flatten(list(examples ORDER BY chunk))
+FROM skipped_sources GROUP BY kind ORDER BY sum(number) DESC, kind
+"""
+
+#: People by relations between them and a text, where that is not the hop in which somebody was asked about.
+_BORN_AT = """
+SELECT hop, count(*) FROM personas AS p
+WHERE id NOT IN (SELECT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone)
+  AND id NOT IN (SELECT persona FROM duplicates WHERE kind = 'persona' AND NOT undone)
+GROUP BY hop ORDER BY hop
+"""
+
+_EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +77,10 @@ class Grown:
     #: The latest 500 newcomers, as in `growth_chunks`.
     latest: str | None
     last_asked: int | None
+    #: How often finished growth was asked for more.
+    extensions: int = 0
+    #: Relations of other kinds than were wanted.
+    unwanted: int = 0
 
     @property
     def ending(self) -> str:
@@ -80,6 +105,8 @@ class Grown:
             ("model", written),
             ("status", self.status if self.reason is None else f"{self.status}: {self.reason}"),
             ("calls", f"{self.calls:,}, {self.failed:,} questions without an answer"),
+            *([("left out", f"{self.unwanted:,} relations of other kinds than were wanted")] if self.unwanted else []),
+            *([("extended", f"{self.extensions} times" if self.extensions > 1 else "once")] if self.extensions else []),
             *cost,
             ("time", f"{self.seconds:,.1f} s"),
             ("event hash", self.event_hash or "none yet"),
@@ -87,8 +114,29 @@ class Grown:
 
 
 def hops_of(run: Queryable) -> Rows:
-    """A row a hop: asked, failed, born, near-duplicates, repeats, dropped, relations, and the share that was new."""
+    """A row a hop: asked, failed, born, near-duplicates, repeats, turned away, relations, and the share of the new."""
     return run.query(_HOPS)
+
+
+def distances_of(run: Queryable) -> str:
+    """A sentence on how far people are from a text, where that is not the hop in which somebody was asked about."""
+    born = dict(run.query("SELECT hop, sum(born)::BIGINT FROM growth_chunks GROUP BY hop HAVING sum(born) > 0").rows)
+    people = dict(run.query(_BORN_AT).rows)
+    if born == people:
+        return ""
+    counts = ", ".join(f"{number:,} with {hop}" for hop, number in people.items())
+    return f"By relations between them and a text: {counts}. A later hop may ask about people of any earlier one."
+
+
+def skipped_of(run: Queryable) -> list[str]:
+    """What the sources passed over: how many and why, then up to three examples, of different kinds first."""
+    found = run.query(_SKIPPED).rows
+    if not found:
+        return []
+    by_turns = (example for turn in zip_longest(*(examples for *_, examples in found)) for example in turn if example)
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number, _ in found)
+    examples = [f"  {example}" for example in islice(by_turns, _EXAMPLES)]
+    return [f"{sum(number for _, number, _ in found):,} skipped: {kinds}. Examples:", *examples]
 
 
 def read_grown(run: Queryable) -> Grown:

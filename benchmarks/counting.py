@@ -69,6 +69,7 @@ class CountingServer(OpenAIServer):
             "answered": _by_second(self.served, first, 200),
             "refused": _by_second(self.served, first, 429),
             "repeats": _repeats(self.served),
+            "paid_twice": _paid_twice(self.served),
             "tokens": sum(s.tokens for s in self.served),
             "most_by_arrival": _most([(s.came, s.tokens) for s in self.served]),
             "most_by_answer": _most([(s.ended, s.tokens) for s in self.served]),
@@ -115,6 +116,12 @@ def _repeats(served: Sequence[Served]) -> list[tuple[float, float]]:
             found.append((last[one.body], one.came))
         last[one.body] = one.ended
     return found
+
+
+def _paid_twice(served: Sequence[Served]) -> int:
+    """Answers beyond the first to one request, of those that told what they cost."""
+    answers = Counter(one.body for one in served if one.tokens)
+    return sum(answers.values()) - len(answers)
 
 
 def _by_second(served: Sequence[Served], first: float, status: int) -> list[int]:

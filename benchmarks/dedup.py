@@ -1,265 +1,222 @@
-"""Near-duplicates of synthetic people: rate, memory, recall and false verdicts, beside datasketch and rensa.
+"""Near-duplicates of synthetic people: each figure beside its bar, and beside datasketch and rensa in the same run.
+
+python benchmarks/dedup.py --size small --repeat 3     # 20,000 texts, a minute
+python benchmarks/dedup.py --size large                # 1,000,000 texts
+python benchmarks/dedup.py --size huge                 # 10,000,000 texts from a file, under a limit of memory
 
 Each method runs in a process of its own over the same texts; rates are by CPU seconds, as the machine may be shared.
 """
 
 import argparse
-import importlib.metadata
-import itertools
-import json
+import os
 import platform
-import resource
-import subprocess
+import random
+import shutil
 import sys
-import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from statistics import median
-from typing import Any
+from tempfile import TemporaryDirectory
 
+import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.people import planted
-
-from populace.personas.dedup import NearDuplicates, find_duplicates
-from populace.personas.words import jaccard, words
-
-#: Texts, and those of them that each reference gets: it is paid for by the text.
-SIZES = {"small": (20_000, 20_000, 20_000), "large": (1_000_000, 20_000, 1_000_000), "huge": (10_000_000, 0, 0)}
-#: What the corpus is held against all its pairs on, and what is added one at a time.
-SLICE, SINGLES = 5_000, 20_000
-LIMIT = 4 << 30
-NEAR = 0.9
-
-type Rows = NDArray[np.int64]
+from benchmarks.alike import count_false, disagreeing, write_corpus
+from benchmarks.joining import LIMIT, read_texts
+from benchmarks.lab import Bar, Finding, Lab, Result, as_json, killed, median_of, output, watched
 
 
-def batch(texts: list[str]) -> Rows:
-    """Rows that our join marks."""
-    return find_duplicates(texts, threshold=NEAR).rows
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many texts there are, and what is done with how many of them."""
+
+    texts: int
+    #: Those that each reference gets: it is paid for by the text.
+    datasketch: int = 20_000
+    rensa: int = 1_000_000
+    #: What the join is held against all pairs on, and what is added one at a time.
+    slice: int = 5_000
+    singles: int = 20_000
+    #: Moments at which a process that adds texts is killed.
+    kills: int = 3
 
 
-def datasketch(texts: list[str]) -> Rows:
-    """Rows that datasketch's documented recipe marks: one update a word, then its index at the threshold."""
-    from datasketch import MinHash, MinHashLSH
+SIZES = {
+    "tiny": Size(2_000, 500, 500, 500, 500, 2),
+    "small": Size(20_000, singles=5_000),
+    "large": Size(1_000_000),
+    "huge": Size(10_000_000),
+}
 
-    index, removed = MinHashLSH(threshold=NEAR, num_perm=128), []
-    for row, text in enumerate(texts):
-        sketch = MinHash(num_perm=128)
-        for word in words(text):
-            sketch.update(word.encode())
-        if index.query(sketch):
-            removed.append(row)
-        else:
-            index.insert(str(row), sketch)
-    return np.array(removed, dtype=np.int64)
+_MB = 1_000_000
+_ALL, _NONE = Bar("exactly", 1), Bar("exactly", 0)
+_VERDICTS = 'SELECT persona, "of", stage, similarity, undone FROM {hub}.duplicates'
+_PEOPLE = "SELECT id, ordinal, text FROM {hub}.personas"
 
 
-def rensa(texts: list[str]) -> Rows:
-    """Rows that rensa's deduplicator refuses: 128 permutations, 16 bands."""
-    from rensa import RMinHashDeduplicator  # type: ignore[import-not-found]  # no dependency: measured where it is
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Texts in a file, and of which earlier one each was made."""
 
-    index = RMinHashDeduplicator(threshold=NEAR, num_perm=128, use_lsh=True, num_bands=16)
-    added: list[bool] = []
-    rows = enumerate(texts)
-    while some := list(itertools.islice(rows, 10_000)):
-        added += index.add_pairs([(str(row), list(words(text))) for row, text in some])
-    return np.flatnonzero(~np.array(added, dtype=np.bool_))
+    path: Path
+    #: Rows of earlier texts, -1 for none, and whether the two are near-duplicates.
+    of: NDArray[np.int64]
+    near: NDArray[np.bool_]
 
-
-METHODS: dict[str, Callable[[list[str]], Rows]] = {"batch": batch, "datasketch": datasketch, "rensa": rensa}
-
-
-def read_texts(corpus: Path, count: int) -> list[str]:
-    """The first texts of a corpus."""
-    with corpus.open(encoding="utf-8") as lines:
-        return [line.rstrip("\n") for line in itertools.islice(lines, count)]
+    def recall(self, removed: set[int], count: int) -> float:
+        """Of the planted pairs among the first so many, those of which one was removed."""
+        asked = [(row, int(self.of[row])) for row in np.flatnonzero(self.near[:count]).tolist()]
+        return sum(row in removed or of in removed for row, of in asked) / max(1, len(asked))
 
 
-def work(method: str, corpus: Path, count: int, result: Path) -> dict[str, Any]:
-    """What one method took over the first `count` texts; the rows it marked go to `result`."""
-    if method == "singles":
-        return work_singly(corpus, count)
-    if method == "file":
-        return work_file(corpus, result)
-    texts = read_texts(corpus, count)
-    METHODS[method](texts[:100])
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    wall, cpu = time.perf_counter(), time.process_time()
-    removed = METHODS[method](texts)
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    np.save(result, removed)
-    return {"cpu": cpu, "wall": wall, "rate": count / cpu, "mib": used_since(before), "removed": len(removed)}
+def measure(size: str, seed: int, lab: Lab) -> Iterator[Finding]:
+    """Everything that is measured over the corpus of one seed."""
+    path = lab.new(".txt")
+    corpus = Corpus(path, *write_corpus(path, SIZES[size].texts, seed))
+    if size == "huge":
+        yield from _out_of_core(lab, corpus, SIZES[size])
+        return
+    rate = yield from _joined(lab, corpus, SIZES[size])
+    yield from _sliced(corpus, SIZES[size])
+    for method, count in (("datasketch", SIZES[size].datasketch), ("rensa", SIZES[size].rensa)):
+        yield from _reference(lab, corpus, method, min(count, SIZES[size].texts), rate)
+    yield from _singly(lab, corpus, SIZES[size])
 
 
-def work_file(corpus: Path, result: Path) -> dict[str, Any]:
-    """The join over a file of texts, with the words of originals in a file too, under the limit of memory."""
-    resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
-    marks: list[tuple[int, float]] = []
-    wall, cpu = time.perf_counter(), time.process_time()
-    with corpus.open(encoding="utf-8") as lines, tempfile.TemporaryDirectory() as scratch:
-        found = find_duplicates(
-            lines,
-            threshold=NEAR,
-            scratch=Path(scratch),
-            progress=lambda done: marks.append((done, time.process_time() - cpu)),
-        )
-    np.save(result, found.rows)
-    growth = {str(done): round(spent, 1) for done, spent in marks[1 :: max(1, len(marks) // 5)]}
-    spent, wall = time.process_time() - cpu, time.perf_counter() - wall
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {
-        "cpu": spent,
-        "wall": wall,
-        "rate": found.texts / spent,
-        "mib": peak,
-        "removed": len(found),
-        "growth": growth,
-    }
-
-
-def work_singly(corpus: Path, count: int) -> dict[str, Any]:
-    """What it takes to hold all but the last texts after a restart, and to add those one at a time."""
-    texts = read_texts(corpus, count)
-    held = count - min(SINGLES, count // 2)
-    index = NearDuplicates[int](NEAR)
-    wall, cpu = time.perf_counter(), time.process_time()
-    index.keep_all(range(held), texts[:held])
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    took = []
-    for row in range(held, count):
-        began = time.perf_counter()
-        index.add(row, texts[row])
-        took.append(1e6 * (time.perf_counter() - began))
-    half, rare = np.percentile(took, [50, 99])
-    return {"cpu": cpu, "wall": wall, "held": held, "median_us": half, "p99_us": rare}
-
-
-def used_since(before: int) -> float:
-    """MiB by which the peak of memory has grown."""
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-
-
-def write_corpus(corpus: Path, count: int, seed: int) -> tuple[Rows, NDArray[np.bool_]]:
-    """Write the texts; gives for each the earlier text it was made of, or -1, and whether the two are near."""
-    of, near = np.full(count, -1, dtype=np.int64), np.zeros(count, dtype=np.bool_)
-    with corpus.open("w", encoding="utf-8") as lines:
-        for row, person in enumerate(planted(count, seed)):
-            lines.write(person.text + "\n")
-            if person.of is not None:
-                of[row], near[row] = person.of, person.shared * 10 >= person.union * 9
-    return of, near
-
-
-def check_slice(texts: list[str]) -> int:
-    """Texts on which the join and the comparison of all pairs disagree."""
-    sets = [words(text) for text in texts]
-    vocabulary = {word: place for place, word in enumerate(set().union(*sets))}
-    matrix = np.zeros((len(sets), len(vocabulary)), dtype=np.float32)
-    for row, some in enumerate(sets):
-        matrix[row, [vocabulary[word] for word in some]] = 1
-    sizes = matrix.sum(axis=1)
-    gone: list[int] = []
-    for row in range(len(sets)):
-        shared = matrix[:row] @ matrix[row]
-        likely = 10 * shared >= 9 * (sizes[:row] + sizes[row] - shared)
-        likely[gone] = False
-        if likely.any():
-            gone.append(row)
-    return len(set(gone) ^ set(find_duplicates(texts, threshold=NEAR).rows.tolist()))
-
-
-def count_false(texts: list[str], removed: set[int]) -> int:
-    """Removed texts that no other text is near to."""
-    ours = find_duplicates(texts, threshold=NEAR)
-    rows, of = ours.rows.tolist(), ours.of.tolist()
-    for row, other in zip(rows, of, strict=True):
-        if jaccard(words(texts[row]), words(texts[other])) < NEAR:
-            raise ValueError(f"the join found row {row} near {other}, which it is not")
-    suspects = sorted(removed - set(rows) - set(of))
-    if not suspects:
-        return 0
-    others = NearDuplicates[int](NEAR)
-    doubted = set(suspects)
-    others.keep_all(range(len(texts) - len(suspects)), (t for row, t in enumerate(texts) if row not in doubted))
-    alone = [row for row in suspects if others.find(texts[row]) is None]
-    return len(alone)
-
-
-def run(method: str, corpus: Path, count: int, folder: Path) -> tuple[dict[str, Any], set[int]]:
-    """What a method says of itself in a process of its own, and the rows it removed."""
-    result = folder / f"{method}.npy"
-    command = [sys.executable, __file__, "--work", method, str(corpus), str(count), str(result)]
-    said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return said, set(np.load(result).tolist()) if result.exists() else set()
-
-
-def measure(size: str, seed: int, folder: Path) -> dict[str, dict[str, Any]]:
-    """Every method over one corpus."""
-    count, few, many = SIZES[size]
-    corpus = folder / "corpus.txt"
-    of, near = write_corpus(corpus, count, seed)
-    methods = (
-        {"file": count} if size == "huge" else {"batch": count, "singles": count, "datasketch": few, "rensa": many}
+def _joined(lab: Lab, corpus: Corpus, size: Size) -> Generator[Finding, None, float]:
+    """The exact join; gives its rate."""
+    with watched() as others:
+        took, removed = _run(lab, "join", corpus, size.texts)
+    beside = f"{took['cpu']:.1f} s of CPU for {size.texts:,} texts; {others()}"
+    yield Finding("join: texts a second on one core", took["rate"], Bar("at least", 80_000), beside)
+    yield Finding("join: MB of memory above the texts", took["above_input"] / _MB, Bar("at most", 1_000))
+    yield Finding(
+        "join: recall of planted pairs", corpus.recall(removed, size.texts), _ALL, f"{len(removed):,} removed"
     )
-    measured: dict[str, dict[str, Any]] = {}
-    for method, some in methods.items():
-        if method in ("datasketch", "rensa") and not version(method):
-            continue
-        said, removed = run(method, corpus, some, folder)
-        if removed:
-            asked = [(row, of[row]) for row in np.flatnonzero(near[:some]).tolist()]
-            found = sum(row in removed or source in removed for row, source in asked)
-            said |= {"pairs": len(asked), "recall": found / len(asked)}
-            said |= {} if size == "huge" else {"false": count_false(read_texts(corpus, some), removed)}
-        measured[method] = {"texts": some} | said
-    measured["slice"] = {"texts": SLICE, "disagree": check_slice(read_texts(corpus, SLICE))}
-    return measured
+    false = count_false(read_texts(corpus.path, size.texts), removed)
+    yield Finding("join: removed though near to nobody", false, _NONE)
+    return float(took["rate"])
 
 
-def version(distribution: str) -> str:
-    """The version that is installed, or nothing."""
+def _sliced(corpus: Corpus, size: Size) -> Iterator[Finding]:
+    texts = read_texts(corpus.path, min(size.slice, size.texts))
+    what = f"texts of {len(texts):,} on which the join and all pairs compared one by one disagree"
+    yield Finding(what, disagreeing(texts), _NONE)
+
+
+def _reference(lab: Lab, corpus: Corpus, method: str, count: int, rate: float) -> Iterator[Finding]:
+    if not _version(method):
+        yield Finding(f"{method}: texts measured", 0, beside="it is not installed")
+        return
+    with watched() as others:
+        took, removed = _run(lab, method, corpus, count)
+    beside = f"{took['cpu']:.1f} s of CPU for {count:,} texts, {took['above_input'] / _MB:,.0f} MB; {others()}"
+    yield Finding(f"{method}: texts a second on one core", took["rate"], beside=beside)
+    yield Finding(f"{method}: times as long as the join takes for a text", rate / took["rate"])
+    false = count_false(read_texts(corpus.path, count), removed)
+    yield Finding(f"{method}: recall of planted pairs", corpus.recall(removed, count), beside=f"{false:,} false")
+
+
+def _singly(lab: Lab, corpus: Corpus, size: Size) -> Iterator[Finding]:
+    """Texts added one at a time to a hub of all others: whole, and by processes that are killed on the way."""
+    hub, other = lab.new(".duckdb"), lab.new(".duckdb")
+    given = ("--held", size.texts - size.singles)
+    output("benchmarks.holding", "make", hub, corpus.path, *given)
+    shutil.copy(hub, other)
+    with watched() as others:
+        took = output("benchmarks.holding", "add", hub, corpus.path, *given)
+    beside = (
+        f"99 of 100 under {took['p99_us']:,.0f}; {took['added']:,} added to {took['held'] - took['added']:,} or more"
+    )
+    yield Finding("microseconds for a text that comes alone, median", took["median_us"], Bar("at most", 150), beside)
+    beside = f"{took['restart_cpu']:.2f} s of CPU; {others()}"
+    yield Finding("seconds to hold a hub after a restart", took["restart"], Bar("under", 2), beside)
+    for moment in _moments(size, took["added"]):
+        killed("benchmarks.holding", "add", other, corpus.path, *given, "--killed", moment)
+    output("benchmarks.holding", "add", other, corpus.path, *given)
+    differ = sum(_differences(sql, hub, other) for sql in (_PEOPLE, _VERDICTS))
+    what = f"people and verdicts that are others after {size.kills} kills with -9"
+    yield Finding(what, differ, _NONE)
+
+
+def _moments(size: Size, texts: int) -> list[int]:
+    """At which text each process is killed: each of them does a part of the work."""
+    rng = random.Random(size.texts)
+    return [rng.randrange(1, max(2, texts // (size.kills + 1))) for _ in range(size.kills)]
+
+
+def _differences(sql: str, hub: Path, other: Path) -> int:
+    with duckdb.connect() as con:
+        con.execute(f"ATTACH '{hub}' AS one (READ_ONLY)")
+        con.execute(f"ATTACH '{other}' AS other (READ_ONLY)")
+        one, two = sql.format(hub="one"), sql.format(hub="other")
+        found = con.execute(f"SELECT count(*) FROM (({one} EXCEPT ALL {two}) UNION ALL ({two} EXCEPT ALL {one}))")
+        return int(found.fetchall()[0][0])
+
+
+def _out_of_core(lab: Lab, corpus: Corpus, size: Size) -> Iterator[Finding]:
+    with watched() as others:
+        took, removed = _run(lab, "file", corpus, size.texts)
+    growth = ", ".join(f"{texts:,} {spent:.0f} s" for texts, spent in took["growth"])
+    beside = f"{took['rate']:,.0f} texts a second, {took['wall']:.0f} s in all; by then {growth}; {others()}"
+    yield Finding(f"seconds of CPU for {size.texts:,} texts out of core", took["cpu"], beside=beside)
+    limit = Bar("at most", LIMIT / _MB)
+    yield Finding("MB of memory in all, under a limit of 4 GiB", took["peak_memory"] / _MB, limit)
+    yield Finding("recall of planted pairs", corpus.recall(removed, size.texts), _ALL, f"{len(removed):,} removed")
+
+
+def _run(lab: Lab, method: str, corpus: Corpus, count: int) -> tuple[Result, set[int]]:
+    """What a method says of itself in a process of its own, and the rows it removed."""
+    result = lab.new(".npy")
+    took = output("benchmarks.joining", method, corpus.path, count, result)
+    return took, set(np.load(result).tolist())
+
+
+def _version(distribution: str) -> str:
     try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
+        return version(distribution)
+    except PackageNotFoundError:
         return ""
 
 
-def show(runs: list[dict[str, dict[str, Any]]]) -> None:
-    """Print the medians, and how many times as fast the join is as each other method in the same run."""
-    versions = [f"{name} {version(name) or 'not installed'}" for name in ("numpy", "datasketch", "rensa")]
-    print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, {', '.join(versions)}")
-    for method in runs[0]:
-        values = {
-            key: round(median(run[method][key] for run in runs), 4) if isinstance(value, int | float) else value
-            for key, value in runs[0][method].items()
-        }
-        if method in ("datasketch", "rensa"):
-            values["join/this"] = round(median(run["batch"]["rate"] / run[method]["rate"] for run in runs), 1)
-        print(f"{method}: {json.dumps(values)}")
+def heading(size: str) -> Iterator[str]:
+    """On what it is measured, and how much."""
+    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    yield f"machine   {system}, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+    names = ("populace", "numpy", "duckdb", "datasketch", "rensa")
+    yield f"versions  {', '.join(f'{name} {_version(name) or "not installed"}' for name in names)}"
+    yield f"size      {size}: {SIZES[size]}"
 
 
-def main() -> None:
-    """Measure what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", choices=SIZES, default="small")
-    parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.work:
-        method, corpus, count, result = asked.work
-        print(json.dumps(work(method, Path(corpus), int(count), Path(result))))
-        return
+def main(arguments: list[str] | None = None) -> None:
+    """Measure and print; the exit status is 1 when a bar is missed."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--size", choices=SIZES, default="small")
+    options.add_argument("--repeat", type=int, default=1, help="corpora, of seeds 0, 1, ...: figures are medians")
+    options.add_argument("--json", type=Path, help="write the findings to this file too")
+    given = options.parse_args(arguments)
+    machine = list(heading(given.size))
+    print(*machine, sep="\n", flush=True)
     runs = []
-    for seed in range(asked.repeat):
-        with tempfile.TemporaryDirectory() as folder:
-            runs.append(measure(asked.size, seed, Path(folder)))
-    show(runs)
+    for seed in range(given.repeat):
+        with TemporaryDirectory() as folder:
+            runs.append(list(_shown(measure(given.size, seed, Lab(Path(folder))), show=given.repeat == 1)))
+    found = runs[0] if given.repeat == 1 else list(_shown(map(median_of, zip(*runs, strict=True)), show=True))
+    if given.json:
+        given.json.write_text(as_json(machine, [("dedup", finding) for finding in found]))
+    sys.exit(any(finding.holds is False for finding in found))
+
+
+def _shown(findings: Iterable[Finding], *, show: bool) -> Iterator[Finding]:
+    for finding in findings:
+        if show:
+            print(finding, flush=True)
+        yield finding
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ python benchmarks/gateway.py --all
 """
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -18,7 +17,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.cost_cases import cpu, long, profile
-from benchmarks.lab import Finding, Lab
+from benchmarks.lab import Finding, Lab, as_json
 from benchmarks.pace_cases import allows40, faults, tpm, turns, wide
 from benchmarks.safety_cases import budget, kill
 
@@ -56,15 +55,6 @@ def measure(names: list[str], lab: Lab) -> Iterator[tuple[str, Finding]]:
             yield name, finding
 
 
-def as_json(found: list[tuple[str, Finding]]) -> str:
-    """The findings for a program to read."""
-    rows = [
-        {"case": case, "what": f.what, "value": f.value, "bar": str(f.bar or ""), "holds": f.holds, "beside": f.beside}
-        for case, f in found
-    ]
-    return json.dumps({"machine": list(heading()), "findings": rows}, indent=1)
-
-
 def main() -> None:
     """Measure and print; the exit status is 1 when a bar is missed."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -82,7 +72,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         found = list(measure(names, Lab(Path(folder), repeat=given.repeat)))
     if given.json:
-        given.json.write_text(as_json(found))
+        given.json.write_text(as_json(list(heading()), found))
     sys.exit(any(finding.holds is False for _, finding in found))
 
 

@@ -1,16 +1,20 @@
-"""What the cases of `gateway.py` share: a folder, processes of servers and clients, and findings beside their bars."""
+"""What cases share: a folder, processes of servers and clients, and findings beside their bars."""
 
 import json
 import operator
 import os
 import random
 import resource
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 # Nothing heavy is imported here: a process's peak memory is never below that of the one that started it.
@@ -40,7 +44,7 @@ class Bar:
         return _COMPARED[self.how](value, self.much)
 
     def __str__(self) -> str:
-        return f"{self.how} {self.much:,g}"
+        return f"{self.how} {self.much:,.10g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,23 @@ class Finding:
         bar = f" (bar: {self.bar})" if self.bar else ""
         beside = f"; {self.beside}" if self.beside else ""
         return f"{sign}  {self.what}: {shown(self.value)}{bar}{beside}."
+
+
+def median_of(runs: Sequence[Finding]) -> Finding:
+    """Of the same finding in several runs the median; one with a bar of exactness is the worst of them."""
+    first, values = runs[0], [run.value for run in runs]
+    worst = next((run for run in runs if run.holds is False), first)
+    value = worst.value if first.bar is not None and first.bar.how == "exactly" else median(values)
+    return Finding(first.what, value, first.bar, spread(values))
+
+
+def as_json(machine: Sequence[str], found: Sequence[tuple[str, Finding]]) -> str:
+    """The findings of cases for a program to read."""
+    rows = [
+        {"case": case, "what": f.what, "value": f.value, "bar": str(f.bar or ""), "holds": f.holds, "beside": f.beside}
+        for case, f in found
+    ]
+    return json.dumps({"machine": list(machine), "findings": rows}, indent=1)
 
 
 def shown(value: float) -> str:
@@ -153,6 +174,15 @@ def _ours() -> float:
     return sum(one.ru_utime + one.ru_stime for one in spent)
 
 
+def peak_memory() -> int:
+    """The most bytes that this process has had in memory; by `getrusage` it would be those of its parent, too."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
+
 def python(*options: object) -> list[str]:
     """A command line of this Python."""
     return [sys.executable, *map(str, options)]
@@ -170,12 +200,37 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": os.pathsep.join(paths), "POPULACE_FORBID_MODELS": "1", "COLUMNS": "100"}
 
 
+def finished(command: Sequence[str]) -> Result:
+    """What a process took that ended well, seconds from start to end, CPU and memory, and what it said."""
+    began = time.perf_counter()
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        with ThreadPoolExecutor(1) as pool:
+            complaint = pool.submit(process.stderr.read) if process.stderr else None
+            said = process.stdout.read() if process.stdout else ""
+        _, status, used = os.wait4(process.pid, 0)
+        wall, process.returncode = time.perf_counter() - began, os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        wrong = complaint.result() if complaint else ""
+        raise SystemExit(f"A command of the benchmark ended with {process.returncode}: {said}{wrong}")
+    peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {"wall": wall, "cpu": used.ru_utime + used.ru_stime, "peak_memory": peak, "said": said}
+
+
 def output(module: str, *options: object) -> Result:
     """The JSON that a module of the benchmarks prints when it is run."""
     command = python("-m", module, *options)
     done = subprocess.run(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, check=True)
     result: Result = json.loads(done.stdout)
     return result
+
+
+def killed(module: str, *options: object) -> None:
+    """Run a module of the benchmarks that ends itself with -9."""
+    status = subprocess.run(python("-m", module, *options), cwd=ROOT, env=environment()).returncode
+    if status != -signal.SIGKILL:
+        raise SystemExit(f"{module} was to be killed on its way, but ended with status {status}.")
 
 
 def prose(rng: random.Random, words: int) -> str:

@@ -17,6 +17,7 @@ import duckdb
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from benchmarks.crowd import make_crowd, some_ids
 from benchmarks.people import people
 
 from populace.personas.hub import create_hub, open_hub
@@ -82,6 +83,12 @@ def tie(given: argparse.Namespace) -> Result:
     return {"bytes": given.path.stat().st_size}
 
 
+def crowd(given: argparse.Namespace) -> Result:
+    """A hub of people with profiles and relations, and ids of some of them."""
+    make_crowd(given.path, given.people, given.ties, seed=1)
+    return {"bytes": given.path.stat().st_size, "ids": some_ids(given.path, 6, seed=1)}
+
+
 def look(given: argparse.Namespace) -> Result:
     """The hub opened, and then described three times; the first look finds nothing in memory."""
     began = time.perf_counter()
@@ -116,6 +123,7 @@ WAYS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "bare": bare,
     "import": take,
     "tie": tie,
+    "crowd": crowd,
     "look": look,
     "export": give,
     "merge": unite,

@@ -14,10 +14,11 @@ from .graph import Neighbour, PersonaGraph
 from .growth import Population
 from .hub import Hub, HubFile, create_hub, open_hub, read_hub
 from .model import Answer, AnswerSchema, Occasion, Outcome, PersonaModel
-from .passage import Passage, read_passages, shipped_passages
+from .passage import Passage, shipped_passages
 from .persona import Persona, Relation, RelationKind
 from .persona_to_persona import Relative, persona_to_persona
 from .prompt import Prompt, RenderedPrompt, fence, iter_prompts, load_prompt
+from .sources import read_passages
 from .text_to_persona import text_to_persona
 
 __all__ = [

@@ -9,7 +9,7 @@ import duckdb
 
 from .errors import SetupError
 
-__all__ = ["CONFIG", "is_busy", "open_error", "said"]
+__all__ = ["CONFIG", "is_busy", "is_damage", "is_database", "is_interrupt", "is_made", "open_error", "said"]
 
 #: No query on such a file reaches another file, the network or Python's variables. DuckDB opens a file
 #: only once in a process, with one configuration: readers and writers must agree on it.
@@ -24,6 +24,9 @@ CONFIG: Mapping[str, str | bool | int | float | list[str]] = MappingProxyType(
 )
 
 _CLASS = re.compile(r"^([A-Z]\w*( [A-Z]\w*)* Error: )+")
+_DAMAGE = re.compile("Corrupt database file|Could not read enough bytes|checksum|Failed to deserialize", re.IGNORECASE)
+#: No database with anything in it is smaller.
+_UNMADE = 1 << 16
 _HOLDER = re.compile(r"\(PID (\d+)\)")
 
 
@@ -38,17 +41,49 @@ def is_busy(error: duckdb.Error) -> bool:
     return "Could not set lock" in str(error) or "different configuration" in str(error)
 
 
+def is_damage(error: BaseException) -> bool:
+    """Whether a database says that its file is cut off or altered."""
+    return isinstance(error, duckdb.Error) and bool(_DAMAGE.search(str(error)))
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether Ctrl-C came while the database was at work, which hides it in an error of its own."""
+    return isinstance(error, RuntimeError) and "Query interrupted" in str(error)
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file is a DuckDB database. By its ending alone DuckDB would take a table of text for one in memory."""
+    with path.open("rb") as file:
+        return file.read(12)[8:] == b"DUCK"
+
+
+def is_made(path: Path) -> bool:
+    """Whether there is a file that holds something: a database without any table is one that was about to be made.
+
+    A process that was killed leaves such a file, and whoever comes next may make it.
+    """
+    if not path.is_file() or path.stat().st_size > _UNMADE:
+        return path.exists()
+    try:
+        with duckdb.connect(path.absolute(), read_only=True, config=dict(CONFIG)) as con:
+            return bool(con.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchall())
+    except duckdb.Error:
+        return True
+
+
 def open_error[E: SetupError](path: Path, error: duckdb.Error, *, what: str, raised: type[E]) -> E:
     """The error that says in one sentence why `path` cannot be opened; `what` is what it should have been."""
     message = str(error)
     if "Could not set lock" in message:
         holder = _HOLDER.search(message)
         who = f"by another process (PID {holder[1]})" if holder else "by another process"
-        return raised(f"{str(path)!r} is in use {who}; wait until that is done, or end it.")
+        return raised(
+            f"{str(path)!r} is in use {who}; wait until that is done, or end it. A run or growth that goes on can be "
+            f"looked at meanwhile with `populace hub info` and `populace sql`."
+        )
     if "different configuration" in message:
         return raised(f"{str(path)!r} is open in this process for reading; close what reads it first.")
-    # By its ending DuckDB takes a table of text for a database, and then for one in memory.
-    if "not a valid DuckDB" in message or "in-memory database" in message:
+    if not is_database(path):
         made = "that a run was written to" if what == "run file" else "of one"
         return raised(f"{str(path)!r} is no {what}, nor any DuckDB database; give the path {made}.")
     return raised(f"{str(path)!r} cannot be opened: {said(error)}; restore it from a copy, or write to another file.")

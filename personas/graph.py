@@ -1,6 +1,6 @@
 """Who is related to whom among the people who are nobody's near-duplicate."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -56,16 +56,23 @@ class PersonaGraph:
 
     @classmethod
     def build(
-        cls, personas: Iterable[Persona], relations: Iterable[Relation], verdicts: Iterable[Verdict] = ()
+        cls,
+        personas: Iterable[Persona],
+        relations: Iterable[Relation],
+        verdicts: Iterable[Verdict] = (),
+        turned_away: Iterable[str] = (),
     ) -> Self:
         """The graph of all survivors, in the order in which they are given.
 
+        The ids `turned_away`, and whoever nearly repeats one of them, are left out with all their ties.
         Raises `SetupError` for a relation or verdict that names nobody given, and for verdicts in a circle.
         """
         given = {persona.id: persona for persona in personas}
         survivors = _survivors(given, verdicts)
-        alive = {persona_id: p for persona_id, p in given.items() if survivors[persona_id] == persona_id}
-        return cls(alive, _between_survivors(relations, survivors))
+        away = frozenset(turned_away)
+        away = away | {persona_id for persona_id, survivor in survivors.items() if survivor in away}
+        alive = {i: p for i, p in given.items() if survivors[i] == i and i not in away}
+        return cls(alive, _between_survivors(relations, survivors, away))
 
     def __len__(self) -> int:
         return len(self._personas)
@@ -113,12 +120,16 @@ def _survivors(personas: Mapping[str, Persona], verdicts: Iterable[Verdict]) -> 
     return survivors
 
 
-def _between_survivors(relations: Iterable[Relation], survivors: Mapping[str, str]) -> Iterator[Relation]:
+def _between_survivors(
+    relations: Iterable[Relation], survivors: Mapping[str, str], away: Set[str]
+) -> Iterator[Relation]:
     said: set[tuple[str, str, RelationKind, str]] = set()
     for relation in relations:
         for end in (relation.source, relation.target):
             if end not in survivors:
                 raise SetupError(f"Relation {relation.label!r} names persona {end}, who is not among the personas.")
+        if relation.source in away or relation.target in away:
+            continue
         source, target = survivors[relation.source], survivors[relation.target]
         tie = (source, target, relation.kind, relation.label)
         if source != target and tie not in said:

@@ -8,8 +8,8 @@ from typing import Literal
 
 from .dedup import Verdict
 from .errors import SetupError
-from .judging import Judge, Ruling, judged
-from .novelty import most_novel
+from .judging import Judge, Judgement, Ruling, judged
+from .novelty import Rarity
 from .persona import Persona, Relation
 from .persona_to_persona import Relative
 from .population import Arrival, Population
@@ -40,7 +40,7 @@ type Choice = Literal["chance", "novelty"]
 class HopResult:
     """The rows that one hop added, each kind in order of arrival."""
 
-    #: Everybody new, near-duplicates included.
+    #: Everybody new, near-duplicates and those who were turned away included.
     personas: tuple[Persona, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     relations: tuple[Relation, ...] = ()
@@ -48,6 +48,12 @@ class HopResult:
     newcomers: tuple[bool, ...] = ()
     #: What judges said of newcomers, each with the id of the description that they said it of.
     rulings: tuple[tuple[str, Ruling], ...] = ()
+    #: Ids of the personas among them whom judges did not let in.
+    turned_away: tuple[str, ...] = ()
+    #: How many newcomers judges did not let in, those of whom nothing may stay included.
+    dropped: int = 0
+    #: Relations that were of other kinds than were wanted, and were left out.
+    unwanted: int = 0
 
     def __add__(self, later: "HopResult") -> "HopResult":
         """The rows of both, these first."""
@@ -57,6 +63,9 @@ class HopResult:
             self.relations + later.relations,
             self.newcomers + later.newcomers,
             self.rulings + later.rulings,
+            self.turned_away + later.turned_away,
+            self.dropped + later.dropped,
+            self.unwanted + later.unwanted,
         )
 
     @property
@@ -67,17 +76,12 @@ class HopResult:
     @property
     def born(self) -> int:
         """How many of the new are alive."""
-        return len(self.personas) - len(self.verdicts)
+        return len(self.personas) - len(self.verdicts) - len(self.turned_away)
 
     @property
     def repeats(self) -> int:
         """How many newcomers had the very text of somebody who was there already."""
-        return max(0, len(self.newcomers) - len(self.personas))
-
-    @property
-    def dropped(self) -> int:
-        """How many newcomers judges did not let in."""
-        return sum(not ruling.is_kept for _, ruling in self.rulings)
+        return max(0, len(self.newcomers) - self.born - self.duplicates - self.dropped)
 
 
 def check_growth(*, hops: int, fan_out: int, limit: int | None) -> None:
@@ -101,7 +105,7 @@ def plan_hop(
     asked: Container[str] = (),
     choice: Choice = "chance",
 ) -> tuple[Persona, ...]:
-    """The personas to ask about in `hop` of `hops`, in order of arrival.
+    """The personas to ask about in `hop` of `hops`: by `chance` in order of arrival, by `novelty` the most novel first.
 
     They are the people of the hop before; when it left nobody, all before it. With a `limit` on people, those
     still to come are spread evenly over the hops still to come, so that every hop gets some: a part of the
@@ -112,15 +116,15 @@ def plan_hop(
     check_growth(hops=hops, fan_out=fan_out, limit=limit)
     if not 1 <= hop <= hops:
         raise SetupError(f"Hop {hop} is not one of the hops 1 to {hops}.")
-    frontier = [p for p in population.alive if p.hop == hop - 1 and p.id not in asked]
+    before = [p for p in population.alive if p.hop == hop - 1]
+    frontier = [p for p in before if p.id not in asked]
     earlier = [p for p in population.alive if p.hop < hop - 1 and p.id not in asked]
+    rarity = Rarity(population.alive) if choice == "novelty" else None
     if limit is None:
-        return tuple(frontier or earlier)
+        return _in_order(frontier if before else earlier, rarity)
 
     def part(people: list[Persona], most: int) -> list[Persona]:
-        if choice == "novelty":
-            return most_novel(people, most, known=population.alive, rng=rng)
-        return rng.sample(people, min(len(people), most))
+        return rarity.most_novel(people, most, rng=rng) if rarity else rng.sample(people, min(len(people), most))
 
     share = max(0, limit - len(population)) / (hops - hop + 1)
     needed = math.ceil(_relations_for(share, population, last=hop == hops) / fan_out)
@@ -128,7 +132,12 @@ def plan_hop(
     chosen = part(frontier, needed)
     chosen += part(passed_over, needed - len(chosen))
     chosen_ids = {p.id for p in chosen or part(earlier, needed)}
-    return tuple(p for p in population.alive if p.id in chosen_ids)
+    return _in_order([p for p in population.alive if p.id in chosen_ids], rarity)
+
+
+def _in_order(people: Sequence[Persona], rarity: Rarity | None) -> tuple[Persona, ...]:
+    # A budget may end a hop at any question: whoever is worth most is asked about first.
+    return rarity.in_order(people) if rarity else tuple(people)
 
 
 def _relations_for(newcomers: float, population: Population, *, last: bool) -> float:
@@ -166,7 +175,8 @@ def absorb(
 
     An answer of Text-to-Persona holds personas, one of Persona-to-Persona relatives. Once `limit` people are
     alive nobody new is admitted; relations to people who are there already still count. Each newcomer is shown
-    to the `judges` first, who may change the description or keep it out.
+    to the `judges` first, who may change the description or turn it away: then it is a row like a near-duplicate,
+    unless nothing of it may stay.
     """
     taken = _Taken(population, limit, judges)
     for found in (found for answer in answers for found in answer):
@@ -185,6 +195,9 @@ class _Taken:
         self._relations: list[Relation] = []
         self._newcomers: list[bool] = []
         self._rulings: list[tuple[str, Ruling]] = []
+        self._turned_away: list[str] = []
+        self._dropped = 0
+        self._unwanted = 0
 
     @property
     def result(self) -> HopResult:
@@ -196,35 +209,58 @@ class _Taken:
             tuple(self._relations),
             tuple(self._newcomers),
             tuple(self._rulings),
+            tuple(self._turned_away),
+            self._dropped,
+            self._unwanted,
         )
 
     def take(self, found: Persona | Relative) -> None:
         """Take one newcomer, or one relation, in."""
         if isinstance(found, Persona):
             self._admitted(found)
-            return
-        persona = self._admitted(found.persona, is_offered=found.is_offered)
-        if persona is not None:
+        elif not found.is_wanted:
+            self._unwanted += 1
+        elif (persona := found.persona if found.is_offered else self._admitted(found.persona)) is not None:
             relation = found.relation
             if relation.target != persona.id:
                 relation = replace(relation, target=persona.id)
             if self._population.relate(relation):
                 self._relations.append(relation)
 
-    def _admitted(self, persona: Persona, *, is_offered: bool = False) -> Persona | None:
-        """The persona as it stands in the population now; None when it was not let in."""
-        if is_offered:
+    def _admitted(self, persona: Persona) -> Persona | None:
+        """The persona as it stands in the population now; None when there is no row of it."""
+        if persona.id in self._population:
+            self._newcomers.append(False)
             return persona
-        known = persona.id in self._population
-        ruled, rulings = (persona, ()) if known else judged(persona, self._judges)
-        self._rulings += ((persona.id, ruling) for ruling in rulings)
-        if ruled is None:
+        judgement = judged(persona, self._judges)
+        ruled = judgement.persona
+        if self._is_full and ruled.id not in self._population:
             return None
+        if not judgement.is_let_in:
+            return self._away(judgement)
+        self._rulings += judgement.rulings
         if ruled.id in self._population:
             self._newcomers.append(False)
             return ruled
-        if self._limit is not None and len(self._population) >= self._limit:
-            return None
         self._newcomers.append(self._population.admit(ruled) is Arrival.BORN)
         self._personas.append(ruled)
         return ruled
+
+    def _away(self, judgement: Judgement) -> Persona | None:
+        """The newcomer as a row that is no person; None where nothing of it may stay."""
+        self._newcomers.append(False)
+        self._dropped += 1
+        # What others have left of a description may be somebody's who lives: a ruling on that id would be on them.
+        if not judgement.is_erased and judgement.persona.id in self._population:
+            return None
+        self._rulings += judgement.rulings
+        if judgement.is_erased:
+            return None
+        self._population.turn_away(judgement.persona)
+        self._personas.append(judgement.persona)
+        self._turned_away.append(judgement.persona.id)
+        return judgement.persona
+
+    @property
+    def _is_full(self) -> bool:
+        return self._limit is not None and len(self._population) >= self._limit

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from .persona import Persona
 
-__all__ = ["Judge", "Ruling", "judged"]
+__all__ = ["Judge", "Judgement", "Ruling", "judged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,22 +19,48 @@ class Ruling:
     is_kept: bool = False
     #: What the description becomes; None where it stays as it is.
     text: str | None = None
+    #: Whether the description may not even stay as a row that is marked.
+    is_erased: bool = False
 
 
 #: Gives a ruling on a description, or None where it has nothing to say. It must answer the same every time.
 type Judge = Callable[[str], Ruling | None]
 
 
-def judged(persona: Persona, judges: Iterable[Judge]) -> tuple[Persona | None, tuple[Ruling, ...]]:
-    """The persona as the judges leave it, one after another, and their rulings; None for one that is not taken in."""
-    rulings: list[Ruling] = []
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What judges have said of a newcomer, all of them together."""
+
+    #: The newcomer as the judges leave it.
+    persona: Persona
+    #: What they said, each with the id of the description that it is kept under.
+    rulings: tuple[tuple[str, Ruling], ...] = ()
+    is_let_in: bool = True
+    #: Whether nothing of a newcomer who is not let in may stay.
+    is_erased: bool = False
+
+
+def judged(persona: Persona, judges: Iterable[Judge]) -> Judgement:
+    """What the judges say, each of what the one before has left.
+
+    Whoever is turned away is shown to the other judges too: the description stays as a row, and what a policy for
+    personal data takes out of the living must not stand there either.
+    """
+    now, kept, against = persona, list[tuple[str, Ruling]](), list[Ruling]()
     for judge in judges:
-        ruling = judge(persona.text)
+        ruling = judge(now.text)
         if ruling is None:
             continue
-        rulings.append(ruling)
         if not ruling.is_kept:
-            return None, tuple(rulings)
+            against.append(ruling)
+            if ruling.is_erased:
+                break
+            continue
+        kept.append((persona.id, ruling))
         if ruling.text is not None:
-            persona = replace(persona, text=ruling.text)
-    return persona, tuple(rulings)
+            now = replace(now, text=ruling.text)
+    if against and against[-1].is_erased:
+        gone = [(persona.id, replace(ruling, is_erased=True)) for ruling in against]
+        return Judgement(persona, (*kept, *gone), is_let_in=False, is_erased=True)
+    # Whoever looks for the people that were turned away finds them by the id of the row.
+    return Judgement(now, (*kept, *((now.id, ruling) for ruling in against)), is_let_in=not against)

@@ -9,32 +9,46 @@ from .errors import SetupError
 from .persona import Persona
 from .words import words
 
-__all__ = ["WINDOW", "Latest", "most_novel"]
+__all__ = ["WINDOW", "Latest", "Rarity", "questions_between"]
 
 #: Newcomers over whom novelty is taken.
 WINDOW = 500
 
 
-def most_novel(people: Sequence[Persona], most: int, *, known: Sequence[Persona], rng: random.Random) -> list[Persona]:
-    """The `most` of these people whose words are rarest among all who are `known`, the most novel first.
+class Rarity:
+    """How new descriptions are beside those that are known.
 
     The novelty of a description is the mean rarity of its different words: 0 for a word that everybody has, 1 for
-    one that nobody else has, on a logarithmic scale. Equals are told apart by chance.
+    one that nobody else has, on a logarithmic scale.
     """
-    if most >= len(people):
-        return list(people)
-    holders: Counter[str] = Counter()
-    for persona in known:
-        holders.update(words(persona.text))
-    scale = math.log(len(known) + 1)
-    scores = [(-_rarity(words(p.text), holders, scale), rng.random(), place) for place, p in enumerate(people)]
-    return [people[place] for _, _, place in sorted(scores)[:most]]
+
+    def __init__(self, known: Sequence[Persona]) -> None:
+        self._holders: Counter[str] = Counter()
+        for persona in known:
+            self._holders.update(words(persona.text))
+        self._scale = math.log(len(known) + 1)
+
+    def most_novel(self, people: Sequence[Persona], most: int, *, rng: random.Random) -> list[Persona]:
+        """The `most` of these people whose words are rarest; which of equals are among them is decided by chance."""
+        drawn = sorted((-self._of(person), rng.random(), place) for place, person in enumerate(people))
+        return [people[place] for _, _, place in drawn[:most]]
+
+    def in_order(self, people: Iterable[Persona]) -> tuple[Persona, ...]:
+        """All of these people, the most novel first; equals in the order in which they were given."""
+        return tuple(sorted(people, key=lambda person: -self._of(person)))
+
+    def _of(self, persona: Persona) -> float:
+        # An exact sum: a set's order differs from process to process, and the rounding of a sum with it.
+        rarities = [1 - math.log(max(1, self._holders[word])) / self._scale for word in words(persona.text)]
+        return math.fsum(rarities) / len(rarities) if rarities else 0.0
 
 
-def _rarity(found: Iterable[str], holders: Counter[str], scale: float) -> float:
-    # An exact sum: a set's order differs from process to process, and the rounding of a sum with it.
-    rarities = [1 - math.log(max(1, holders[word])) / scale for word in found]
-    return math.fsum(rarities) / len(rarities) if rarities else 0.0
+def questions_between(newcomers: int) -> int:
+    """How many questions, each of which brings so many newcomers, to ask between two looks at how new the latest are.
+
+    At least one look falls into every 500 newcomers.
+    """
+    return max(1, WINDOW // max(1, newcomers))
 
 
 class Latest:

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from .persona import content_id
 from .source import UNKNOWN_LANGUAGE, iter_objects, parse_text
 
-__all__ = ["Passage", "read_passages", "shipped_passages"]
+__all__ = ["Passage", "distinct", "shipped_passages"]
 
 _SHIPPED = "walks_of_life.jsonl"
 
@@ -38,30 +38,21 @@ class Passage:
         object.__setattr__(self, "id", content_id(self.text))
 
 
-def read_passages(path: Path) -> list[Passage]:
-    """The passages of a file or folder in their order, equal texts once; see `open_sources` for what is read.
-
-    Raises `SourceError` for whatever cannot be read, naming file and line; `open_sources` can pass it over.
-    """
-    from .sources import open_sources  # which is made of passages, and so cannot be there before them
-
-    return _distinct(open_sources([str(path)], strict=True))
+def distinct(passages: Iterable[Passage]) -> list[Passage]:
+    """The passages in their order, equal texts once."""
+    first: dict[str, Passage] = {}
+    for passage in passages:
+        first.setdefault(passage.id, passage)
+    return list(first.values())
 
 
 def shipped_passages() -> list[Passage]:
     """The seed corpus: walks of life in ten languages, written for Populace, CC0-1.0."""
     text = files(__package__).joinpath("seeds", _SHIPPED).read_text(encoding="utf-8")
-    return _distinct(_shipped(where, row) for where, row in iter_objects(PurePath(_SHIPPED), text))
+    return distinct(_shipped(where, row) for where, row in iter_objects(PurePath(_SHIPPED), text))
 
 
 def _shipped(line: int, row: Mapping[str, object]) -> Passage:
     where, place = f"{_SHIPPED}, line {line}", f"{_SHIPPED}#{row['id']}"
     language, licence, title = (parse_text(where, row, key) for key in ("language", "licence", "title"))
     return Passage(parse_text(where, row, "text"), language, place, licence, title, place)
-
-
-def _distinct(passages: Iterable[Passage]) -> list[Passage]:
-    first: dict[str, Passage] = {}
-    for passage in passages:
-        first.setdefault(passage.id, passage)
-    return list(first.values())

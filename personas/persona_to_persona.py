@@ -6,10 +6,11 @@ from functools import lru_cache
 from string import Template
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from .description import Description, language_phrase
 from .errors import SetupError
+from .kinds import nearest_kind
 from .model import Answer, AnswerSchema, Occasion, PersonaModel
 from .persona import Persona, Relation, RelationKind, canonical_text
 from .prompt import Prompt, fence, load_prompt
@@ -31,6 +32,8 @@ class Relative:
     persona: Persona
     #: Whether it is one of those who were offered, and nobody new.
     is_offered: bool = False
+    #: Whether the relation is of a kind that was asked for.
+    is_wanted: bool = True
 
 
 def _parse_label(label: str) -> str:
@@ -47,12 +50,21 @@ _Label = Annotated[
 ]
 
 
+def _normalised(tie: object) -> object:
+    """The answer with the model's word for a kind as the kind that it means; the label stays as it was given."""
+    if isinstance(tie, dict) and isinstance(word := tie.get("kind"), str) and isinstance(tie.get("label"), str):
+        return tie | {"kind": nearest_kind(word, tie["label"])}
+    return tie
+
+
 class _Tie(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     label: _Label
     kind: RelationKind
     persona: Description
+
+    _kind = model_validator(mode="before")(_normalised)
 
     @property
     def who(self) -> str:
@@ -66,6 +78,8 @@ class _OfferedTie(BaseModel):
     kind: RelationKind
     who: Annotated[str, Field(description="The key of a known person, or new.")]
     persona: Description
+
+    _kind = model_validator(mode="before")(_normalised)
 
 
 class _Ties(BaseModel):
@@ -96,8 +110,9 @@ async def persona_to_persona(
     People who are `known` are offered, and an answer may name them instead of describing somebody new: so
     circles close. `kinds` are those of relations that are wanted, all of them when there are none. With
     `low_visibility` the model is reminded of people of whom little is written: they are what this step is for
-    (paper, section 2.2). An answer that describes `persona` itself, or a relation of another kind, is a schema
-    mismatch. Raises `SetupError` for a count below 1.
+    (paper, section 2.2). A kind by another name becomes the nearest there is. A relation of a kind that is not
+    wanted is marked so; an answer with no other, or one that describes `persona` itself, is a schema mismatch.
+    Raises `SetupError` for a count below 1.
     """
     if count < 1:
         raise SetupError(f"The number of relations per persona must be 1 or more, but {count} was given.")
@@ -132,6 +147,7 @@ class _Newcomers:
             ties = _parse(answer, with_keys=bool(offered))
             if len(ties) != count:
                 raise ValueError(f"relations: give exactly {count}, not {len(ties)}")
+            self._check_kinds(ties)
             return tuple(self._relative(tie, offered, f"relations.{n}") for n, tie in enumerate(ties))
 
         return AnswerSchema("Relations", _json_schema(count, tuple(offered), self.kinds), relatives)
@@ -139,12 +155,18 @@ class _Newcomers:
     def _relative(self, tie: _Tie | _OfferedTie, offered: Mapping[str, Persona], place: str) -> Relative:
         if tie.who != _NEW and tie.who not in offered:
             raise ValueError(f"{place}.who: {tie.who!r} is nobody's key; use one of {', '.join(offered)} or new")
-        if self.kinds and tie.kind not in self.kinds:
-            raise ValueError(f"{place}.kind: {tie.kind} is not asked for; give one of {', '.join(self.kinds)}")
         other = offered.get(tie.who) or self._newcomer(tie.persona)
         if other.id == self.parent.id:
             raise ValueError(f"{place}.persona: this describes the given person; describe somebody else")
-        return Relative(Relation(self.parent.id, other.id, tie.kind, tie.label, self.hop), other, tie.who in offered)
+        relation = Relation(self.parent.id, other.id, tie.kind, tie.label, self.hop)
+        return Relative(relation, other, tie.who in offered, is_wanted=not self.kinds or tie.kind in self.kinds)
+
+    def _check_kinds(self, ties: Sequence[_Tie | _OfferedTie]) -> None:
+        given = dict.fromkeys(tie.kind for tie in ties)
+        if self.kinds and not set(given) & set(self.kinds):
+            raise ValueError(
+                f"relations: {', '.join(given)} are not asked for; give kinds out of {', '.join(self.kinds)}"
+            )
 
     def _newcomer(self, text: str) -> Persona:
         return Persona(

@@ -19,13 +19,15 @@ class Arrival(StrEnum):
     DUPLICATE = "duplicate"
     #: The same text as an earlier persona, and so the same person.
     KNOWN = "known"
+    #: Somebody whom a rule does not let in: kept as a row, not alive.
+    TURNED_AWAY = "turned away"
 
 
 class Population:
-    """Everybody who has arrived so far, what relates them, and who is a near-duplicate of whom.
+    """Everybody who has arrived so far, what relates them, who is a near-duplicate of whom, and who was turned away.
 
-    What it is given is taken as decided: personas without a verdict are alive. So it can be made anew from
-    the rows of a run that was killed. `len()` is the number of those alive.
+    What it is given is taken as decided: personas without a verdict who were not turned away are alive. So it can be
+    made anew from the rows of a run that was killed. `len()` is the number of those alive.
     """
 
     def __init__(
@@ -33,14 +35,17 @@ class Population:
         personas: Iterable[Persona] = (),
         relations: Iterable[Relation] = (),
         verdicts: Iterable[Verdict] = (),
+        turned_away: Iterable[str] = (),
     ) -> None:
         self._personas = {persona.id: persona for persona in personas}
         self._verdicts = {verdict.persona: verdict for verdict in verdicts}
+        self._away = set(turned_away)
         self._relations: dict[tuple[str, str, str, str], Relation] = {}
         self._related: dict[str, set[str]] = {}
         self._sources: set[str] = set()
         self._index = NearDuplicates[str]()
-        self._alive = tuple(p for p in self._personas.values() if p.id not in self._verdicts)
+        gone = self._verdicts.keys() | self._away
+        self._alive = tuple(p for p in self._personas.values() if p.id not in gone)
         self._newborn: list[Persona] = []
         for persona in self._alive:
             self._index.keep(persona.id, persona.text)
@@ -55,7 +60,7 @@ class Population:
 
     @property
     def personas(self) -> tuple[Persona, ...]:
-        """Everybody in order of arrival, near-duplicates included."""
+        """Everybody in order of arrival, near-duplicates and those who were turned away included."""
         return tuple(self._personas.values())
 
     @property
@@ -70,7 +75,7 @@ class Population:
 
     @property
     def arrived(self) -> int:
-        """How many have arrived, near-duplicates included."""
+        """How many have arrived, near-duplicates and those who were turned away included."""
         return len(self._personas)
 
     @property
@@ -80,7 +85,7 @@ class Population:
 
     @property
     def alive(self) -> tuple[Persona, ...]:
-        """Those who are nobody's near-duplicate, in order of arrival."""
+        """Those who were let in and are nobody's near-duplicate, in order of arrival."""
         if self._newborn:
             self._alive += tuple(self._newborn)
             self._newborn.clear()
@@ -106,6 +111,18 @@ class Population:
         self._verdicts[persona.id] = Verdict(persona.id, match.key, match.stage, match.similarity)
         return Arrival.DUPLICATE
 
+    def turn_away(self, persona: Persona) -> Arrival:
+        """Keep a persona whom a rule does not let in. Nobody can be a near-duplicate of one who is not there."""
+        if persona.id in self._personas:
+            return Arrival.KNOWN
+        self._personas[persona.id] = persona
+        self._away.add(persona.id)
+        return Arrival.TURNED_AWAY
+
+    def is_turned_away(self, persona_id: str) -> bool:
+        """Whether a rule has not let this persona in."""
+        return persona_id in self._away
+
     def relate(self, relation: Relation) -> bool:
         """Take a relation in; False when it is there already, or leads from somebody to themselves."""
         tie = (relation.source, relation.target, relation.kind, relation.label)
@@ -127,4 +144,6 @@ class Population:
 
     def graph(self) -> PersonaGraph:
         """The graph of those alive. Raises `SetupError` for a relation to somebody who never arrived."""
-        return PersonaGraph.build(self._personas.values(), self._relations.values(), self._verdicts.values())
+        return PersonaGraph.build(
+            self._personas.values(), self._relations.values(), self._verdicts.values(), self._away
+        )

@@ -1,5 +1,8 @@
+from .enrichment import Enriched, Enrichment, enrich
 from .finished import FinishedRun
+from .growing.scenario import Growing
 from .growth import Growth
+from .hub_vectors import HubVectors, dedup_by_meaning
 from .progress import Progress
 from .resident import Resident
 from .runfile.reader import QueryError, RunReader, open_run
@@ -8,8 +11,12 @@ from .society import Society
 from .world import News, World
 
 __all__ = [
+    "Enriched",
+    "Enrichment",
     "FinishedRun",
+    "Growing",
     "Growth",
+    "HubVectors",
     "Intervention",
     "News",
     "Progress",
@@ -21,5 +28,7 @@ __all__ = [
     "Society",
     "Visit",
     "World",
+    "dedup_by_meaning",
+    "enrich",
     "open_run",
 ]

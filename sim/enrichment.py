@@ -19,6 +19,7 @@ from ..agents.gateway.price_library import known_prices
 from ..agents.gateway.prices import Prices
 from ..personas.errors import PausedError, StorageError
 from ..personas.hub.file import open_hub
+from ..personas.seed import check_seed
 from .engine import Engine
 from .enriching.ledger import Job
 from .enriching.outcome import Enriched, summed_up
@@ -87,6 +88,7 @@ def _job(
     batch: bool,
 ) -> Job:
     wishes.check()
+    check_seed(seed)
     handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
     limits, prices = limits or Limits(), prices or known_prices(handle)
     check_priced(limits, prices)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -11,11 +11,11 @@ from ..personas.errors import SetupError
 from ..personas.growth import MOST_HOPS, Choice
 from ..personas.hub import Hub, read_hub
 from ..personas.judging import Judge
-from ..personas.passage import Passage, read_passages, shipped_passages
+from ..personas.passage import Passage, shipped_passages
 from ..personas.persona import RelationKind
 from ..personas.rules import Policy, personal_judge, quality_judge
 from ..personas.source import parse_language
-from ..personas.sources import DEFAULT_LENGTH, Position, Sources, open_sources
+from ..personas.sources import DEFAULT_LENGTH, Position, Sources, open_sources, read_passages
 from ..personas.text_to_persona import Form, check_text_to_persona
 
 __all__ = ["Growth", "Reading", "Source"]
@@ -180,12 +180,21 @@ def _check_origin(growth: Growth) -> None:
         raise SetupError("People come from texts or from other people; give sources or a hub, and leave one out.")
 
 
+#: Fields whose names say little to whoever gave an option.
+_SAID = {
+    "agents": "The number of people",
+    "per_passage": "The number of people inferred from each text",
+    "until_novelty": "The share of newcomers who are somebody new",
+    "fan_out": "The number of relations asked for at each person",
+}
+
+
 def _out_of_range(error: ErrorDetails) -> str:
     name, bound = str(error["loc"][0]), error.get("ctx", {})
     reason = _bound_in_words(bound) or error["msg"].removeprefix("Input should ").lower()
     why = " (the paper grows six)" if name == "hops" else ""
-    what: Literal["share", "number"] = "share" if name == "until_novelty" else "number"
-    return f"The {what} of {name} should {reason}{why}, but {error['input']!r} was given."
+    said = _SAID.get(name, f"The number of {name}")
+    return f"{said} should {reason}{why}, but {error['input']!r} was given."
 
 
 def _bound_in_words(bound: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ import orjson
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
+from ..personas.database import is_made
 from ..personas.errors import SetupError
 from ..personas.hub.file import HubFile
 from .growth import Growth
@@ -41,7 +42,7 @@ def open_ledger(
     """
     row = _run_row(hub, model, limits, prices, cache)
     place = _place(hub.path, given, model.name)
-    if not place.exists():
+    if not is_made(place):
         return RunLog.create(place, row)
     log = RunLog.open(place)
     changes = ", ".join(f"{name} = ?" for name in _CHANGEABLE)
@@ -52,13 +53,13 @@ def open_ledger(
 
 def _place(hub: Path, given: Path | None, model: str) -> Path:
     if given is not None:
-        if given.exists() and not _goes_on(given, model):
+        if is_made(given) and not _goes_on(given, model):
             raise SetupError(f"{str(given)!r} is no unfinished job for vectors of {model}; give another ledger.")
         return given
     for number in range(1, _MOST_LEDGERS + 1):
         middle = _NAME if number == 1 else f"{_NAME}-{number}"
         place = hub.with_name(f"{hub.stem}.{middle}.duckdb")
-        if not place.exists() or _goes_on(place, model):
+        if not is_made(place) or _goes_on(place, model):
             return place
     raise SetupError(f"There are {_MOST_LEDGERS} jobs for vectors beside {str(hub)!r}; move the older ones away.")
 

@@ -11,6 +11,10 @@ from .runfile.runlog import RunLog
 
 __all__ = ["persona_rows", "recorded_source", "stored_population"]
 
+_AWAY = "SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone"
+_LATER = "SELECT coalesce(sum(asked), 0)::BIGINT FROM growth_chunks WHERE hop = 0 AND extension > $extension"
+_READ_AWAY = "SELECT coalesce(sum(turned_away), 0)::BIGINT FROM growth_chunks WHERE hop = 0"
+
 
 def persona_rows(
     result: HopResult, population: Population
@@ -32,7 +36,7 @@ def persona_rows(
 
 
 def stored_population(log: RunLog) -> Population:
-    """Everybody in the run file, near-duplicates and their verdicts included."""
+    """Everybody in the run file, near-duplicates with their verdicts and those who were turned away included."""
     return Population(
         (_persona(row) for row in log.rows(rows.PersonaRow, "ORDER BY ordinal")),
         (_relation(row) for row in log.rows(rows.RelationRow, "ORDER BY ordinal")),
@@ -40,18 +44,28 @@ def stored_population(log: RunLog) -> Population:
             Verdict(row.persona, row.of, row.stage, row.similarity)
             for row in log.rows(rows.DuplicateRow, "WHERE kind = 'persona' AND NOT undone ORDER BY rowid")
         ),
+        (persona for (persona,) in log.query(_AWAY)),
     )
 
 
-def recorded_source(recording: Recording) -> Hub | list[Passage]:
-    """What the people of a run came from, out of the run file itself: its passages, or the hub that was read."""
-    passages = recording.rows(rows.PassageRow, "ORDER BY ordinal")
+def recorded_source(recording: Recording, *, extension: int = 0) -> Hub | list[Passage]:
+    """What the people of a run came from, out of the run file itself: its passages, or the hub that was read.
+
+    Of growth that was extended, those up to `extension`.
+    """
+    ((later,),) = recording.query(_LATER, {"extension": extension})
+    passages = recording.rows(
+        rows.PassageRow,
+        "WHERE ordinal <= (SELECT count(*) FROM passages) - $later ORDER BY ordinal",
+        {"later": later},
+    )
     if passages:
         return [Passage(p.text, p.language, p.source, p.licence) for p in passages]
     # Personas of a hub keep the hop at which they were grown there: it is their place that says who was read.
     (read,) = recording.rows(rows.GrowthRow, "WHERE hop = 0")
+    ((away,),) = recording.query(_READ_AWAY)
     personas = recording.rows(
-        rows.PersonaRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": read.born + read.duplicates}
+        rows.PersonaRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": read.born + read.duplicates + away}
     )
     relations = recording.rows(rows.RelationRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": read.relations})
     return Hub(tuple(map(_persona, personas)), tuple(map(_relation, relations)))

@@ -8,8 +8,9 @@ from uuid import uuid4
 import orjson
 
 from ..agents.gateway.limits import Limits
-from ..personas.errors import RunError
+from ..personas.errors import RunError, RunFileError
 from .engine import Engine
+from .growing.extending import begin_extension
 from .growth import Growth, Source
 from .persona_rows import recorded_source
 from .progress import Progress
@@ -19,6 +20,7 @@ from .runfile.beside import folder_beside
 from .runfile.copying import copy_run
 from .runfile.reader import open_run
 from .runfile.recording import Marker, Recording, markers
+from .runfile.rows import GrowthExtensionRow
 from .runfile.runlog import RunLog
 from .scenario import Scenario
 from .society import Society
@@ -72,6 +74,13 @@ class _Replaying(Society):
         """Begin with the state in a run file."""
         self._log = log
 
+    def _populate(self, log: RunLog, source: Source | None) -> None:
+        super()._populate(log, source)
+        for extended in self.recording.rows(GrowthExtensionRow, "ORDER BY extension"):
+            self.growth = Growth.model_validate_json(extended.became)
+            begin_extension(log, self.growth)
+            super()._populate(log, recorded_source(self.recording, extension=extended.extension))
+
     def _vectors(self) -> SocietyVectors | None:
         return recorded_vectors(self.recording)
 
@@ -89,7 +98,7 @@ def _society(recording: Recording, scenario: type[Scenario], out: Path, progress
     run = recording.run
     society = _Replaying(
         scenario(orjson.loads(run.settings)),
-        growth=Growth.model_validate_json(run.growth_settings),
+        growth=_first_growth(recording),
         seed=run.seed,
         model=unasked_model(run),
         embeddings=unasked_embeddings(run),
@@ -103,6 +112,16 @@ def _society(recording: Recording, scenario: type[Scenario], out: Path, progress
     if recording.begun is not None:
         society.stand_on(_state(recording, recording.begun, out))
     return society
+
+
+def _first_growth(recording: Recording) -> Growth:
+    extensions = recording.rows(GrowthExtensionRow, "ORDER BY extension")
+    if extensions and recording.run.status != "finished":
+        raise RunFileError(
+            f"The growth in {str(recording.path)!r} was extended and has not ended, so it cannot be replayed yet; go "
+            f"on with it first: `populace resume {recording.path}`."
+        )
+    return Growth.model_validate_json(extensions[0].was if extensions else recording.run.growth_settings)
 
 
 def _state(recording: Recording, at: int, out: Path) -> RunLog:

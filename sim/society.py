@@ -24,6 +24,7 @@ from ..agents.gateway.limits import Limits
 from ..agents.gateway.price_library import known_prices
 from ..agents.gateway.prices import Prices
 from ..personas.errors import PausedError, RunFileError, SetupError, StorageError
+from ..personas.seed import check_seed
 from .collector import rare_collections
 from .emitted import Emitted
 from .engine import Engine
@@ -89,8 +90,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         `embeddings_url` is another, agents are reminded by meaning; without, by words.
         Raises `SetupError` for a model or a number that cannot be.
         """
-        if not 0 <= seed < 2**63:
-            raise SetupError(f"The seed must be from 0 to {2**63 - 1}, but {seed} was given.")
+        check_seed(seed)
         if not scenario.lives:
             steps = 0
         elif steps < 1:

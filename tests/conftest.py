@@ -1,17 +1,24 @@
 """For all tests: no model but the stand-in and the tests' own server, and no address but this machine's."""
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
+from socketserver import BaseServer
 from typing import Any
 
 import pytest
 from memory_ledger import MemoryLedger
 from openai_server import OpenAIServer
+from warm_process import WarmProcess
 
 os.environ["POPULACE_FORBID_MODELS"] = "1"
 for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"):
     os.environ.pop(name, None)
+
+# Begun in the background of a script, all of us would be deaf to Ctrl-C, also those who are to be stopped by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _connect, _getaddrinfo = socket.socket.connect, socket.getaddrinfo
 
@@ -39,6 +46,15 @@ def only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", _find_here)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def watchful_servers() -> Iterator[None]:
+    """Let a run's server for SQL look more often whether it is to end: each run waits for that."""
+    serve = BaseServer.serve_forever
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseServer, "serve_forever", lambda server, poll_interval=0.5: serve(server, 0.005))
+        yield
+
+
 @pytest.fixture
 def openai_server() -> Iterator[OpenAIServer]:
     """An OpenAI-compatible server on a free loopback port."""
@@ -50,3 +66,11 @@ def openai_server() -> Iterator[OpenAIServer]:
 def memory_ledger() -> MemoryLedger:
     """A ledger in memory."""
     return MemoryLedger()
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmProcess]:
+    """Processes of their own, without waiting for imports."""
+    process = WarmProcess(tmp_path_factory.mktemp("warm"))
+    yield process
+    process.close()

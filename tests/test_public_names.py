@@ -12,14 +12,27 @@ PROMISED = {
         StorageError Verdict create_hub fence find_duplicates iter_prompts load_prompt open_hub
         persona_to_persona read_hub read_passages shipped_passages text_to_persona
     """,
+    "personas.hub": """
+        CheckReport DedupReport ExportFormat ExportReport Extra FileReport Hub HubFile HubInfo ImportWish MergeReport
+        create_hub dedup_hub describe_hub export_hub import_files judge_people merge_hubs open_hub read_hub undo_pair
+        undo_persona undo_rule undo_stage
+    """,
+    "personas.hub.graph": """
+        Acquaintance Excerpt Found GraphFigures Link Neighbourhood Shape Ties central_excerpt find_people graph_figures
+        neighbourhood read_ties
+    """,
+    "personas.hub.select": """
+        Breakdown KeptSelection Marginals Quota Report Selection Share Unlikeness Wish check_output drop_selection
+        list_selections parse_quota read_marginals select write_selection
+    """,
     "agents": """
         PLAYER Action Argument Decision DialogueLine Embedded Embedder EmbeddingHandle Gateway Heard Instruction
         Limits Memory Mind MindContext MindState ModelHandle Observation Prices ReturnValue Seen ToolSpec build_mind
         open_embedder open_model
     """,
     "sim": """
-        FinishedRun Growth Intervention News Progress QueryError Resident RunReader Scenario Settings Society Visit
-        World open_run
+        Enriched Enrichment FinishedRun Growing Growth HubVectors Intervention News Progress QueryError Resident
+        RunReader Scenario Settings Society Visit World dedup_by_meaning enrich open_run
     """,
     "analysis": "QUESTIONS Question Summary ask render_csv render_json render_table summarise write_report",
 }

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 from openai_server import OpenAIServer
+from warm_process import WarmProcess
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
+#: What the README's Python prints, in its order.
+PRINTED = (r"(?:[0-9a-f]{32}\n){5}", r"(?s).*2 flood The river rose in the night.*")
 EXITS = re.compile(r"# exits with (\d+)")
 
 
@@ -40,27 +43,42 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("readme")
 
 
-def run(command: list[str], folder: Path, *, code: int = 0) -> str:
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "110"}
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
-    assert ran.returncode == code, ran.stderr
+def environment() -> dict[str, str]:
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "110"}
+
+
+def run(command: list[str], folder: Path) -> str:
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment())
+    assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
 
-def test_every_block_shows_what_it_says(folder: Path, openai_server: OpenAIServer) -> None:
+def run_console(console: str, folder: Path, server: OpenAIServer, warm: WarmProcess | None) -> None:
+    """Run the commands of a block: as they are, or in processes that have imported everything already."""
+    for command, shown in commands(console):
+        code = EXITS.search(command)
+        words = shlex.split(command.replace("http://127.0.0.1:8000/v1", server.base_url), comments=True)
+        if warm is None:
+            output = run(words, folder)
+        else:
+            ended = warm.run(*words, cwd=folder, env=environment())
+            assert ended.returncode == (int(code[1]) if code else 0), ended.stderr
+            output = ended.stdout
+        assert pattern(shown).fullmatch(output), f"$ {command}\n{output}"
+
+
+def test_every_block_shows_what_it_says(folder: Path, openai_server: OpenAIServer, warm: WarmProcess) -> None:
+    first, printed = True, iter(PRINTED)
     for language, text in BLOCK.findall(README):
         if language == "python":
             name = re.match(r"# (\w+\.py)\n", text)
             script = folder / (name[1] if name else "snippet.py")
             script.write_text(text, encoding="utf-8")
             if not name:
-                assert "2 flood The river rose in the night" in run([sys.executable, script.name], folder)
+                assert re.fullmatch(next(printed), run([sys.executable, script.name], folder))
         elif language == "console":
-            for command, shown in commands(text):
-                local = command.replace("http://127.0.0.1:8000/v1", openai_server.base_url)
-                code = EXITS.search(command)
-                output = run(shlex.split(local, comments=True), folder, code=int(code[1]) if code else 0)
-                assert pattern(shown).fullmatch(output), f"$ {command}\n{output}"
+            run_console(text, folder, openai_server, None if first else warm)
+            first = False
     assert openai_server.calls > 24
 
 

@@ -76,9 +76,11 @@ def fault_of_status(status: int, words: str, *, headers: Mapping[str, str] | Non
     spoiled = status >= 500 and _SPOILED.search(words) is not None
     outcome = Outcome.CUT_JSON if spoiled else _outcome_of(status, words)
     said = f": {words}" if words else ""
+    # Not the server failed but its model's text: as when we find it cut, the same seed would give the same again.
+    head = "The endpoint could not read what its model wrote, and answered" if spoiled else "The endpoint answered"
     return WireError(
         outcome,
-        f"The endpoint answered with HTTP status {status}{said}",
+        f"{head} with HTTP status {status}{said}",
         status=status,
         retry_after=retry_after(headers or {}),
         body=words,

@@ -40,6 +40,8 @@ class Author:
         self.talk = Talk(rng, situation)
         self._circle: Circle | None = None
         self._audience: Audience | None = None
+        #: Lists of a biography's facts that no frame of it says anything for.
+        self._left_open: Sequence[str] = ()
 
     def for_object(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
         """What to write into an object that has these properties."""
@@ -47,7 +49,8 @@ class Author:
             return wished_tool(self.rng, self.situation)
         if "age_band" in properties and self.situation.persona:
             return profile_of(self.situation.persona)
-        if {"text", "mentions", "age"} == properties.keys():
+        if {"text", "mentions", "others"} <= properties.keys():
+            self._left_open = ("languages", "others")
             return biography_of(self.situation, self.rng)
         if self.situation.skill and {"persona", "changes"} <= properties.keys():
             return raised_of(self.situation, self.rng)
@@ -75,7 +78,9 @@ class Author:
         return self.rng.randint(*_AGES[portrait_of(self.situation.persona).stage])
 
     def for_count(self, name: str) -> int | None:
-        """How many entries the question asks for, where the list is of people."""
+        """How many entries the question asks for, where the list is of people; none where nothing was said."""
+        if name in self._left_open:
+            return 0
         found = _COUNT.search(self.situation.plain) if name in ("personas", "relations") else None
         if found is None:
             return None

@@ -44,6 +44,9 @@ _EVENT = re.compile(
 _TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
 _UNKNOWN: Attribute = {"words": "", "evidence": "unknown", "value": None}
 _SHORTEST = 1_200
+_BAND = re.compile(r"\baged (\d{1,2})(?:-\d+|\+)")
+#: What no frame of a biography says.
+_LEFT_OPEN = {"region": None, "occupation": None, "household": None, "children": None}
 
 
 def profile_of(text: str) -> Mapping[str, Attribute]:
@@ -80,7 +83,14 @@ def biography_of(situation: Situation, rng: random.Random) -> Mapping[str, Any]:
     paragraphs = [Frame(part).fill(values.get) or "" for part in parts]
     while len("\n\n".join(paragraphs).encode()) < _SHORTEST:
         paragraphs.insert(-1, Frame(pool("profiles", "biography", "turn").word(rng)).fill(values.get) or "")
-    return {"text": "\n\n".join(paragraphs), "mentions": [key for key, _ in known], "age": None}
+    band = _BAND.search(situation.profile)
+    return {
+        "text": "\n\n".join(paragraphs),
+        "mentions": [key for key, _ in known],
+        # The last of the decade: no age that the description gives is later.
+        "age": int(band[1]) + 9 if band else None,
+        **_LEFT_OPEN,
+    }
 
 
 def raised_of(situation: Situation, rng: random.Random) -> Mapping[str, Any]:

@@ -38,6 +38,8 @@ class Situation:
     #: People who already live there, by key.
     known: tuple[tuple[str, str], ...] = ()
     passage: str = ""
+    #: What is known of the person beside the description, in one line.
+    profile: str = ""
     #: In which somebody is to be among the best.
     skill: str = ""
     #: What stands outside all sections: the question itself.
@@ -111,6 +113,7 @@ def _situation(sections: Mapping[str, str], world: str, plain: str, rules: str, 
         heard=tuple((m[1], m[2]) for m in map(_SPOKEN.fullmatch, _lines(sections, "heard")) if m),
         known=tuple((m[1], m[2]) for m in map(_SPOKEN.fullmatch, _lines(sections, "known")) if m),
         passage=sections.get("passage", ""),
+        profile=" ".join(sections.get("profile", "").split()),
         skill=" ".join(sections.get("skill", "").split()),
         plain=plain,
         rules=rules,

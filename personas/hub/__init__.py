@@ -1,6 +1,9 @@
-"""Hubs: files in which personas are kept, by the thousand or by the million."""
+"""Hubs: files in which personas are kept, by the thousand or by the million.
 
-from .file import HubFile, create_hub, open_hub
-from .read import Hub, read_hub
+`populace.personas.hub.select` chooses from them, and `populace.personas.hub.graph` looks at their relations.
+"""
 
-__all__ = ["Hub", "HubFile", "create_hub", "open_hub", "read_hub"]
+import lazy_loader
+
+# What __init__.pyi promises is imported when it is first used: opening a hub should not wait for numpy.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,20 +8,29 @@ import duckdb
 import pyarrow as pa
 
 from ..errors import SetupError
-from ..judging import Judge, Ruling
-from ..persona import content_id
-from ..rules import Policy, personal_judge, quality_judge
+from ..judging import Judge
+from ..rules import PERSONAL_RULE, QUALITY_RULES, Policy, personal_judge, quality_judge
 from .file import HubFile
+from .rulings import RulingRow, add_rulings, ruling_rows
+from .traces import clear_imports, clear_traces
 
 __all__ = ["CheckReport", "judge_people"]
 
 _ROWS = 10_000
 
-#: Who has not been ruled upon, near-duplicates included: an undone verdict brings them back.
+#: Whom a judge has not spoken of yet, near-duplicates included: an undone verdict brings them back. Whoever was removed
+#: or rewritten and is there has come again, by an import or a merge. Personal data that were kept are looked at anew
+#: where they may be kept no longer.
 _UNJUDGED = """
-SELECT id, text FROM personas
-WHERE NOT EXISTS (FROM rulings WHERE rulings.persona = id AND rule IN (SELECT unnest($rules)))
-ORDER BY ordinal
+WITH again AS (SELECT persona FROM rulings WHERE outcome IN ('rewritten', 'removed')),
+quality AS (SELECT unnest([persona, became]) AS id FROM rulings WHERE rule IN (SELECT unnest($rules))),
+kept AS (SELECT unnest([persona, became]) AS id FROM rulings WHERE rule = $personal AND outcome = 'kept')
+SELECT id, text, by_quality, by_personal FROM (
+    SELECT id, text, ordinal,
+        id IN (FROM again) OR id NOT IN (SELECT id FROM quality WHERE id IS NOT NULL) AS by_quality,
+        $is_strict OR id IN (FROM again) OR id NOT IN (SELECT id FROM kept WHERE id IS NOT NULL) AS by_personal
+    FROM personas
+) WHERE (by_quality AND $has_quality) OR (by_personal AND $has_personal) ORDER BY ordinal
 """
 
 #: Columns that hold ids of personas, by any table that has one.
@@ -38,19 +47,27 @@ _REFERENCES = {
     "selected": ("persona",),
 }
 
+#: Tables that know everybody once: of those who become one, the first stays.
+_SINGLE = ("biographies", "profiles")
+_DOUBLES = """
+DELETE FROM {table} WHERE rowid IN (
+    SELECT t.rowid FROM {table} AS t LEFT JOIN gone ON was = persona
+    QUALIFY row_number() OVER (PARTITION BY coalesce(now, persona) ORDER BY was NULLS FIRST, t.rowid) > 1)
+"""
+_CHANGES = pa.schema([("was", pa.string()), ("now", pa.string()), ("text", pa.string()), ("tells", pa.bool_())])
 _REWRITE = """
 INSERT INTO personas BY NAME
-SELECT p.* REPLACE (c.became AS id, c.now AS text)
-FROM personas AS p JOIN changes AS c ON c.persona = p.id
-WHERE c.outcome = 'rewritten' AND c.became NOT IN (SELECT id FROM personas)
-QUALIFY row_number() OVER (PARTITION BY c.became ORDER BY p.ordinal) = 1
+SELECT p.* REPLACE (c.now AS id, c.text AS text)
+FROM personas AS p JOIN gone AS c ON c.was = p.id
+WHERE c.now IS NOT NULL AND c.now NOT IN (SELECT id FROM personas)
+QUALIFY row_number() OVER (PARTITION BY c.now ORDER BY p.ordinal) = 1
 """
-
-_GONE = """
-CREATE OR REPLACE TEMP TABLE gone AS
-SELECT persona AS was, any_value(became) FILTER (outcome = 'rewritten') AS now
-FROM changes GROUP BY persona HAVING bool_or(outcome IN ('rewritten', 'removed'))
-"""
+#: Earlier rulings go with whom they are on, and forget a text that told on somebody.
+_RULINGS = (
+    "UPDATE rulings SET text = NULL FROM gone WHERE tells AND (persona = was OR became = was)",
+    "UPDATE rulings SET became = now FROM gone WHERE became = was",
+    "UPDATE rulings SET persona = now FROM gone WHERE persona = was AND now IS NOT NULL AND outcome = 'turned_away'",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,86 +77,106 @@ class CheckReport:
     judged: int
     #: Rulings by rule and outcome.
     rulings: Counter[tuple[str, str]]
+    #: Tables in which what was replaced or removed may still stand: answers and texts, as resume and replay need them.
+    remains: tuple[str, ...] = ()
 
 
 def judge_people(
     hub: HubFile, *, quality: bool = True, language: str | None = None, personal: Policy | None = Policy.KEEP
 ) -> CheckReport:
-    """Judge everybody whom no ruling stands on yet, in one transaction.
+    """Judge everybody of whom a judge has not spoken yet, in one transaction.
 
-    Quality turns away, which is a mark that can be undone, or rewrites. Personal data are kept and flagged, replaced,
-    or their description is removed. Raises `SetupError` for a hub that is a lived society whose people may not change.
+    Quality turns away, which is a mark that can be undone and is not set again, or rewrites. Personal data are kept and
+    flagged, replaced, or their description is removed; under a stricter policy than before those are judged anew whose
+    data were kept. Raises `SetupError` for a hub that is open for reading only, and for a lived society whose people
+    may not change.
     """
-    judges = _judges(quality, language, personal)
-    if not judges:
+    if not quality and personal is None:
         raise SetupError("There is nothing to check by; leave quality or personal data in.")
-    judged, rulings = 0, Counter[tuple[str, str]]()
+    _check_writable(hub)
+    check = _Check(quality_judge(language) if quality else None, personal)
     with hub.writing() as con:
-        con.execute("CREATE OR REPLACE TEMP TABLE changes (persona VARCHAR, rule VARCHAR, reason VARCHAR, "
-                    "outcome VARCHAR, became VARCHAR, text VARCHAR, now VARCHAR)")  # fmt: skip
-        for people in _people(con):
-            judged += len(people)
-            rows = [row for persona, text in people for row in _rows(persona, text, judges)]
-            rulings.update((row["rule"] or "", row["outcome"] or "") for row in rows)
-            _keep(con, rows)
-        _check_unlived(con, hub)
-        _apply(con)
-    return CheckReport(judged, rulings)
+        for people in _people(con, check.wanted):
+            for person in people:
+                check.judge(*person)
+        _check_unlived(hub, check.changes)
+        _apply(con, check.rows, check.changes)
+        clear_imports(con, personal or Policy.KEEP)
+        remains = _remains(con) if any(change.tells for change in check.changes) else ()
+    return CheckReport(check.judged, Counter((row.rule, row.outcome) for row in check.rows), remains)
 
 
-def _judges(quality: bool, language: str | None, personal: Policy | None) -> list[tuple[Judge, str]]:
-    judges = [(quality_judge(language), "turned_away")] if quality else []
-    return [*judges, (personal_judge(personal), "removed")] if personal is not None else judges
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What becomes of a description; `now` and `text` are None where it goes."""
+
+    was: str
+    now: str | None
+    text: str | None
+    #: Whether that is for the sake of personal data.
+    tells: bool
 
 
-def _people(con: duckdb.DuckDBPyConnection) -> Iterator[Sequence[tuple[str, str]]]:
-    rules = ["too_short", "too_long", "refusal", "template_leak", "refers_to_unnamed", "first_person",
-             "other_language", "personal_data"]  # fmt: skip
-    cursor = con.cursor()
-    found = cursor.execute(_UNJUDGED, {"rules": rules})
+class _Check:
+    """What judges say of people, and what is to become of them."""
+
+    def __init__(self, quality: Judge | None, personal: Policy | None) -> None:
+        self._quality = quality
+        self._personal = personal_judge(personal) if personal is not None else None
+        self._is_strict = personal not in (None, Policy.KEEP)
+        self.judged = 0
+        self.rows: list[RulingRow] = []
+        self.changes: list[_Change] = []
+
+    @property
+    def wanted(self) -> dict[str, bool]:
+        """Which judges there are, as the query for whom they have not spoken of asks for them."""
+        has = {"has_quality": self._quality is not None, "has_personal": self._personal is not None}
+        return has | {"is_strict": self._is_strict}
+
+    def judge(self, persona: str, text: str, by_quality: bool, by_personal: bool) -> None:
+        """Ask the judges that are to speak of a person."""
+        self.judged += 1
+        judgement, rows = ruling_rows(text, self._judges(text, by_quality=by_quality, by_personal=by_personal))
+        self.rows += rows
+        tells = any(row.rule == PERSONAL_RULE and row.outcome != "kept" for row in rows)
+        if judgement.is_erased:
+            self.changes.append(_Change(persona, None, None, tells))
+        elif judgement.persona.text != text:
+            self.changes.append(_Change(persona, judgement.persona.id, judgement.persona.text, tells))
+
+    def _judges(self, text: str, *, by_quality: bool, by_personal: bool) -> tuple[Judge, ...]:
+        quality = (self._quality,) if self._quality is not None and by_quality else ()
+        if self._personal is None:
+            return quality
+        # What quality rewrites is new to whoever looks for personal data.
+        is_asked = by_personal or any((said := judge(text)) and said.text for judge in quality)
+        return (*quality, self._personal) if is_asked else quality
+
+
+def _remains(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    there = sorted(_tables(con).intersection(("calls", "passages")))
+    # The names are ours.
+    return tuple(name for name in there if con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall())  # noqa: S608
+
+
+def _people(con: duckdb.DuckDBPyConnection, wanted: dict[str, bool]) -> Iterator[Sequence[tuple[str, str, bool, bool]]]:
+    rules = {"rules": list(QUALITY_RULES), "personal": PERSONAL_RULE}
+    found = con.cursor().execute(_UNJUDGED, wanted | rules)
     while people := found.fetchmany(_ROWS):
         yield people
 
 
-def _rows(persona: str, text: str, judges: Sequence[tuple[Judge, str]]) -> list[dict[str, str | None]]:
-    """The rows of all rulings on one description; a later judge sees what an earlier one made of it."""
-    rulings: list[tuple[Ruling, str]] = []
-    now = text
-    for judge, away in judges:
-        ruling = judge(now)
-        if ruling is None:
-            continue
-        rulings.append((ruling, "rewritten" if ruling.text is not None else "kept" if ruling.is_kept else away))
-        now = ruling.text or now
-        if not ruling.is_kept:
-            break
-    tells = any(ruling.rule == "personal_data" and outcome != "kept" for ruling, outcome in rulings)
-    became = content_id(now) if now != text else None
-    return [
-        {
-            "persona": persona,
-            "rule": ruling.rule,
-            "reason": ruling.reason,
-            "outcome": outcome,
-            "became": became,
-            "text": None if tells else text,
-            "now": now if became else None,
-        }
-        for ruling, outcome in rulings
-    ]
+def _check_writable(hub: HubFile) -> None:
+    query = "SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()"
+    if hub.con.execute(query).fetchall() == [(True,)]:
+        raise SetupError(
+            f"{str(hub.path)!r} is open for reading only, and rulings are rows in it; open it with write=True."
+        )
 
 
-def _keep(con: duckdb.DuckDBPyConnection, rows: Sequence[dict[str, str | None]]) -> None:
-    if rows:
-        schema = con.sql("FROM changes LIMIT 0").to_arrow_table().schema
-        con.register("new_changes", pa.Table.from_pylist(list(rows), schema=schema))
-        con.execute("INSERT INTO changes FROM new_changes")
-        con.unregister("new_changes")
-
-
-def _check_unlived(con: duckdb.DuckDBPyConnection, hub: HubFile) -> None:
-    changed = con.execute("SELECT 1 FROM changes WHERE outcome IN ('rewritten', 'removed') LIMIT 1").fetchone()
-    if changed and "steps" in _tables(con) and con.execute("SELECT 1 FROM steps LIMIT 1").fetchone():
+def _check_unlived(hub: HubFile, changes: Sequence[_Change]) -> None:
+    if changes and hub.has_lived:
         raise SetupError(
             f"The people of {str(hub.path)!r} have lived, and what they did goes by who they were; check them with "
             "--personal keep, or export them to a hub first."
@@ -150,19 +187,34 @@ def _tables(con: duckdb.DuckDBPyConnection) -> set[str]:
     return {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
 
 
-def _apply(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("INSERT INTO rulings SELECT persona, rule, reason, outcome, became, text, false FROM changes")
+def _apply(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow], changes: Sequence[_Change]) -> None:
+    if changes:
+        columns = [[getattr(change, name) for change in changes] for name in _CHANGES.names]
+        con.register("changes", pa.table(columns, schema=_CHANGES))
+        con.execute("CREATE OR REPLACE TEMP TABLE gone AS FROM changes")
+        con.unregister("changes")
+        _change(con)
+        clear_traces(con, [change.now for change in changes if change.tells and change.now is not None])
+    add_rulings(con, rows)
+
+
+def _change(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(_REWRITE)
-    con.execute(_GONE)
+    for statement in _RULINGS:
+        con.execute(statement)
+    there = _tables(con)
     for table, columns in _REFERENCES.items():
-        if table not in _tables(con):
-            continue
-        for column in columns:
+        for column in columns if table in there else ():
             # The names are ours, and stand above.
             place = f'{table}."{column}"'
+            if table in _SINGLE:
+                con.execute(_DOUBLES.format(table=table))
             con.execute(f'UPDATE {table} SET "{column}" = now FROM gone WHERE {place} = was AND now IS NOT NULL')  # noqa: S608
             if (table, column) == ("personas", "parent"):
-                con.execute("UPDATE personas SET parent = NULL FROM gone WHERE parent = was")
+                con.execute("UPDATE personas SET parent = NULL FROM gone WHERE parent = was AND now IS NULL")
             else:
-                con.execute(f"DELETE FROM {table} USING gone WHERE {place} = was")  # noqa: S608
+                con.execute(f"DELETE FROM {table} USING gone WHERE {place} = was AND now IS NULL")  # noqa: S608
+    # A rewritten description has another vector, and the old one tells of what was in it.
+    if "vectors" in there:
+        con.execute("DELETE FROM vectors USING gone WHERE text_hash = was")
     con.execute("DELETE FROM personas USING gone WHERE id = was")

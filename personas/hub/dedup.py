@@ -16,17 +16,22 @@ from ..dedup import STAGE, Duplicates, NearDuplicates
 from ..dedup.batch import judged
 from ..dedup.threshold import Threshold
 from ..dedup.wordsets import iter_blocks
+from ..errors import SetupError
 from .file import HubFile
+from .standing import AWAY
 
 __all__ = ["COMPARED", "ORDER", "DedupReport", "dedup_hub", "load_originals"]
 
-#: Everybody without a standing verdict, in order of arrival; whose verdict was undone is an original.
-COMPARED = """
+#: Everybody whom no rule turned away, and whether the verdicts on them were undone: whose were is an original.
+_PEOPLE = f"""
 FROM personas AS p LEFT JOIN (
-    SELECT persona, bool_and(undone) AS undone FROM duplicates WHERE kind = 'persona' GROUP BY persona
+    SELECT persona, {{of_verdicts}}(undone) AS undone FROM duplicates WHERE kind = 'persona' GROUP BY persona
 ) AS d ON d.persona = p.id
-WHERE d.undone IS DISTINCT FROM false
-"""
+WHERE p.id NOT IN ({AWAY})
+"""  # noqa: S608 - our own words
+#: Of them those without a standing verdict; and all of them, where standing verdicts are to go.
+COMPARED = _PEOPLE.format(of_verdicts="bool_and") + "AND d.undone IS DISTINCT FROM false\n"
+_COMPARED_ANEW = _PEOPLE.format(of_verdicts="bool_or")
 #: The order of arrival.
 ORDER = "ORDER BY p.ordinal, p.rowid"
 _COUNTS = """
@@ -42,6 +47,7 @@ SELECT 'persona' AS kind, p.id AS persona, o.id AS "of", f.stage, f.similarity, 
 FROM found_duplicates AS f JOIN personas AS p ON p.rowid = f.persona JOIN personas AS o ON o.rowid = f."of"
 ORDER BY f.place
 """
+_WITHDRAW = "DELETE FROM duplicates WHERE kind = 'persona' AND NOT undone"
 _BATCH = 1 << 16
 #: From so many personas on, the words of the originals are kept in a file beside the hub.
 _MANY = 3_000_000
@@ -57,38 +63,44 @@ class DedupReport:
     judged: int
     #: New verdicts, all of stage `stage`.
     marked: int
-    #: Those whose verdict stood before, and still does.
+    #: Those whose verdict stood before: it still does, unless they were judged anew.
     stood: int
     #: Those whose verdict somebody has undone, and who are originals therefore.
     undone: int
     #: The least Jaccard similarity of near-duplicates.
     threshold: float
+    #: Whether verdicts that stood were withdrawn first.
+    anew: bool = False
     stage: str = STAGE
 
 
 def dedup_hub(
-    hub: HubFile, *, threshold: float = 0.9, progress: Callable[[int, int], None] | None = None
+    hub: HubFile, *, threshold: float = 0.9, anew: bool = False, progress: Callable[[int, int], None] | None = None
 ) -> DedupReport:
     """Mark each persona that nearly repeats an earlier original, in one transaction; says how many there were.
 
     In order of arrival the first of near-duplicates stays, and the verdict on a later one names the original that is
     most like it, the earliest of equals. Standing verdicts stay, at whatever threshold they were found; whoever has one
-    is no original. `progress` is told the personas judged so far and those there are. Raises `SetupError`
-    for a threshold outside 0.5 to 1 and `StorageError` for a full disk.
+    is no original. `anew` withdraws standing verdicts of every stage, which another threshold calls for; what somebody
+    has undone stays undone. `progress` is told the personas judged so far and those there are. Raises `SetupError` for
+    a threshold outside 0.5 to 1, and when people who have lived are to be judged anew; `StorageError` for a full disk.
     """
     least = Threshold.parse(threshold)
-    ((total,),) = hub.con.execute(f"SELECT count(*) {COMPARED}").fetchall()
+    if anew and hub.has_lived:
+        raise SetupError(f"The people of {str(hub.path)!r} have lived, and are not judged anew; leave --anew out.")
+    compared = _COMPARED_ANEW if anew else COMPARED
+    ((total,),) = hub.con.execute(f"SELECT count(*) {compared}").fetchall()
     ((personas, stood, undone),) = hub.con.execute(_COUNTS).fetchall()
-    rows = hub.con.execute(f"SELECT p.rowid AS row {COMPARED} {ORDER}").fetchnumpy()["row"]
+    rows = hub.con.execute(f"SELECT p.rowid AS row {compared} {ORDER}").fetchnumpy()["row"]
     found = judged(
-        _texts(hub),
+        _texts(hub, compared),
         least,
         scratch=_scratch(hub, total),
         progress=None if progress is None else lambda done: progress(done, total),
     )
-    if len(found):
-        _write(hub, found, rows)
-    return DedupReport(personas, total, len(found), stood, undone, threshold)
+    if len(found) or anew:
+        _write(hub, found, rows, anew=anew)
+    return DedupReport(personas, total, len(found), stood, undone, threshold, anew)
 
 
 def load_originals(hub: HubFile, *, threshold: float = 0.9) -> NearDuplicates[str]:
@@ -99,8 +111,8 @@ def load_originals(hub: HubFile, *, threshold: float = 0.9) -> NearDuplicates[st
     return index
 
 
-def _texts(hub: HubFile) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
-    query = f"SELECT p.text, coalesce(d.undone, false) AS undone {COMPARED} {ORDER}"
+def _texts(hub: HubFile, compared: str) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
+    query = f"SELECT p.text, coalesce(d.undone, false) AS undone {compared} {ORDER}"
     for batch in _batches(hub, query):
         undone = batch.column("undone").to_numpy(zero_copy_only=False)
         at = 0
@@ -119,7 +131,7 @@ def _scratch(hub: HubFile, total: int) -> Path | None:
     return hub.path.absolute().parent if total >= _MANY else None
 
 
-def _write(hub: HubFile, found: Duplicates, rows: NDArray[np.int64]) -> None:
+def _write(hub: HubFile, found: Duplicates, rows: NDArray[np.int64], *, anew: bool) -> None:
     table = pa.table(
         {
             "place": pa.array(np.arange(len(found))),
@@ -132,6 +144,8 @@ def _write(hub: HubFile, found: Duplicates, rows: NDArray[np.int64]) -> None:
     with hub.writing() as con:
         con.register("found_duplicates", table)
         try:
+            if anew:
+                con.execute(_WITHDRAW)
             con.execute(_INSERT)
         finally:
             con.unregister("found_duplicates")

@@ -8,7 +8,7 @@ from typing import Self
 
 import duckdb
 
-from ..database import CONFIG, open_error
+from ..database import CONFIG, is_damage, is_database, is_interrupt, is_made, open_error, said
 from ..errors import SourceError, StorageError
 from .schema import check_hub, migrate_hub
 
@@ -33,8 +33,12 @@ class HubFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the hub."""
+        """Close the hub. Raises `SourceError` for a file that has turned out to be damaged."""
         self.close()
+        if error is not None and is_interrupt(error):
+            raise KeyboardInterrupt from error
+        if error is not None and is_damage(error):
+            raise _damaged(self.path, error) from error
 
     @contextmanager
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -47,16 +51,32 @@ class HubFile:
             # DuckDB has rolled back already after some errors, and says so when it is asked again.
             with suppress(duckdb.Error):
                 self.con.execute("ROLLBACK")
-            if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
-                said = str(error).partition("\n")[0]
+            if _is_full(error):
                 raise StorageError(
-                    f"The hub {str(self.path)!r} cannot be written ({said}); make room, then go on."
+                    f"The hub {str(self.path)!r} cannot be written ({said(error)}); make room, then go on."
                 ) from error
             raise
+
+    @property
+    def has_lived(self) -> bool:
+        """Whether the file is a run whose people have lived a step, so that what they did goes by who they were."""
+        known = self.con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'steps'").fetchall()
+        return bool(known) and bool(self.con.execute("SELECT 1 FROM steps LIMIT 1").fetchall())
 
     def close(self) -> None:
         """Let go of the file; closing twice does nothing."""
         self.con.close()
+
+
+def _is_full(error: BaseException) -> bool:
+    if isinstance(error, duckdb.TransactionException):
+        return "Failed to commit" in str(error)
+    # What another hub that is read meanwhile lacks is no lack of room here.
+    return isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException) and not is_damage(error)
+
+
+def _damaged(path: Path, error: BaseException) -> SourceError:
+    return SourceError(f"{str(path)!r} is damaged ({said(error)}); restore it from a copy.")
 
 
 def open_hub(path: Path | str, *, write: bool = False) -> HubFile:
@@ -70,16 +90,20 @@ def open_hub(path: Path | str, *, write: bool = False) -> HubFile:
     if path.is_dir():
         raise SourceError(f"{str(path)!r} is a folder; give the path of a hub in it.")
     try:
-        con = duckdb.connect(path.absolute(), read_only=not write, config=dict(CONFIG))
+        # Written to, a table of text would be taken for a database in memory.
+        con = duckdb.connect(path.absolute(), read_only=not (write and is_database(path)), config=dict(CONFIG))
     except duckdb.Error as error:
         raise open_error(path, error, what="hub", raised=SourceError) from error
     return _checked(HubFile(path, con), write=write)
 
 
 def create_hub(path: Path | str) -> HubFile:
-    """A new, empty hub, open for writing. Raises `SourceError` when the path is taken or cannot be written."""
+    """A new, empty hub, open for writing. Raises `SourceError` when the path is taken or cannot be written.
+
+    A database without a table is not taken: a process that was killed has left it.
+    """
     path = Path(path)
-    if path.exists():
+    if is_made(path):
         raise SourceError(f"{str(path)!r} exists already; give another path for the new hub.")
     if not path.parent.is_dir():
         raise SourceError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
@@ -99,7 +123,9 @@ def _checked(hub: HubFile, *, write: bool) -> HubFile:
         if write:
             with hub.writing():
                 migrate_hub(hub.con)
-    except BaseException:
+    except BaseException as error:
         hub.close()
+        if is_damage(error):
+            raise _damaged(hub.path, error) from error
         raise
     return hub

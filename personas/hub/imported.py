@@ -1,12 +1,14 @@
 """What a hub knows of a file that was imported: how far it got, what it brought, and what was left out."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Self
 
-from .batch import Prepared
 from .file import HubFile
 from .formats import Columns
+from .rulings import RulingRow, add_rulings
+from .screening import Screened
 from .tally import Skipped, Tally
 from .wish import ImportWish
 
@@ -41,6 +43,8 @@ class ImportedFile:
         self._revision = wish.revision
         self._number, self.read_to, self.rows, self.new, self.complete = 0, 0, 0, 0, False
         self.skipped = Tally(name)
+        self.rulings: Counter[tuple[str, str]] = Counter()
+        self._said: list[RulingRow] = []
         self._ordinal = _number(hub, _LAST_ORDINAL)
 
     @classmethod
@@ -55,8 +59,9 @@ class ImportedFile:
             file._number = _number(hub, _LAST_FILE) + 1
         return file
 
-    def add(self, part: Prepared) -> None:
-        """Write the rows of a batch; whoever is in the hub already stays as they were."""
+    def add(self, batch: Screened) -> None:
+        """Write the rows of a batch; whoever is in the hub already stays as they were. Rulings wait for `save`."""
+        part = batch.part
         self._con.register("imported_batch", part.rows)
         try:
             given = {"before": self._ordinal, "source": self._source}
@@ -68,10 +73,14 @@ class ImportedFile:
         self.read_to, self.rows, self.new = part.read_to, self.rows + part.rows.num_rows, self.new + new
         self._ordinal += part.rows.num_rows
         self.skipped.add(part.skipped)
+        self.rulings.update((row.rule, row.outcome) for row in batch.rulings)
+        self._said += batch.rulings
 
     def save(self, *, complete: bool) -> None:
-        """Write how far the file got."""
+        """Write how far the file got, and the rulings on what was added since."""
         self.complete = complete
+        add_rulings(self._con, self._said)
+        self._said = []
         state = (self._settings, self.read_to, self.rows, self.new, len(self.skipped), complete, _now())
         self._con.execute(_SAVE, [self._number, *self._named, *state])
         self._con.execute("DELETE FROM skipped_rows WHERE file = ?", [self._number])

@@ -1,15 +1,17 @@
 """Importing people from files into a hub: in bounded memory, in parts that are there whole or not at all."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SetupError, SourceError
-from .batch import Prepared, prepared
+from .batch import prepared
 from .file import HubFile
 from .formats import Columns, resolve_columns
 from .imported import ImportedFile
+from .screening import Screened, screened
 from .stream import fingerprint
 from .tables import open_table
 from .tally import Skipped
@@ -36,6 +38,8 @@ class FileReport:
     resumed_at: int
     #: True when the file was in the hub before, whole and in the same way: nothing was done.
     already: bool
+    #: What judges said of its rows this time, by rule and outcome.
+    rulings: Counter[tuple[str, str]]
 
     @property
     def equal(self) -> int:
@@ -55,9 +59,10 @@ def import_files(
 
     A file is committed in parts of about `part` rows, each together with how far it got: an import that is cut off,
     by whatever, goes on there when it is asked for again, and a file that is in the hub already, imported in the same
-    way, is passed over. `progress` hears how many rows of a file are done. Raises `SourceError` for a file that is
-    missing, corrupt, empty or has not the columns, and for one of whose rows none can be imported; `SetupError` when
-    the hub is a run whose people have lived.
+    way, is passed over. What the wish says of personal data and quality is done with the rows on their way, and the
+    rulings are rows beside them. `progress` hears how many rows of a file are done. Raises `SourceError` for a file
+    that is missing, corrupt, empty or has not the columns, and for one of whose rows none can be imported;
+    `SetupError` when the hub is a run whose people have lived.
     """
     _check_unlived(hub)
     for path in paths:
@@ -83,7 +88,7 @@ def _import_file(
     )
     file = ImportedFile.find(hub, path.name, sha256, size, columns, wish)
     already, began = file.complete, file.read_to
-    ahead = iter(()) if already else _ahead(prepared(table, columns, wish, after=began))
+    ahead = iter(()) if already else _ahead(screened(prepared(table, columns, wish, after=began), wish))
     while not file.complete:
         with hub.writing():
             more = _write_part(file, ahead, until=file.rows + part, said=lambda: progress(path, file.rows))
@@ -91,10 +96,10 @@ def _import_file(
                 raise _nothing(path, file)
             file.save(complete=not more)
     skipped = tuple(file.skipped)
-    return FileReport(path, columns, file.rows, file.new, skipped, 0 if already else began, already)
+    return FileReport(path, columns, file.rows, file.new, skipped, 0 if already else began, already, file.rulings)
 
 
-def _write_part(file: ImportedFile, batches: Iterator[Prepared], *, until: int, said: Callable[[], None]) -> bool:
+def _write_part(file: ImportedFile, batches: Iterator[Screened], *, until: int, said: Callable[[], None]) -> bool:
     """Write batches until the file has so many rows; says whether there may be more."""
     for batch in batches:
         file.add(batch)

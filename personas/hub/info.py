@@ -1,5 +1,6 @@
 """What is in a hub, in numbers: one look at whole columns, whatever number of people there is."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,28 @@ from ..database import said
 from ..errors import SourceError
 from .file import HubFile
 
-__all__ = ["HubInfo", "describe_hub"]
+__all__ = ["HubInfo", "describe", "describe_hub"]
 
 #: Values with how often they occur, the most frequent first; None where nothing is stated.
 type Counts = tuple[tuple[str | int | None, int], ...]
 
+#: Answers a statement with its rows.
+type Ask = Callable[[str], Sequence[tuple[Any, ...]]]
+
 _MOST = 10
 _RULING = "rule || ' ' || replace(outcome, '_', ' ')"
 #: What people are counted by, and what other tables are counted.
+#: Growth counts people by the hop that asked, which may ask about people of any earlier one.
+_NAMES = {"hop": "hops from text"}
 _BY = ("origin", "hop", "language", "source", "licence", "model")
-_TABLES = ("passages", "profiles", "biographies", "imports", "selections")
+_TABLES = ("passages", "profiles", "contradictions", "biographies", "elites", "imports", "selections", "vectors")
+
+
+_VERDICTS = "duplicates WHERE kind = 'persona'"
+_AWAY = """
+count(DISTINCT persona) FROM rulings SEMI JOIN personas ON id = persona
+WHERE outcome = 'turned_away' AND NOT undone
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,8 @@ class HubInfo:
     personas: int
     #: Of them, those who stand marked as near-duplicates.
     near_duplicates: int
+    #: Those whom rules have turned away.
+    turned_away: int
     relations: int
     #: People by origin, hop, language, source, licence and model: the ten most frequent values of each, and how many
     #: values there are.
@@ -59,9 +74,10 @@ class HubInfo:
         each = self.bytes_per_persona
         size = f"{self.bytes:,} bytes" + (f", {each:,.0f} a persona" if each is not None else "")
         by = [(name, _listed(counts, self.values[name])) for name, counts in self.people.items() if counts]
+        away = f", {self.turned_away:,} turned away by rules" if self.turned_away else ""
         rows = [
-            ("personas", f"{self.personas:,}, {self.near_duplicates:,} of them near-duplicates"),
-            *((f"by {name}", listed) for name, listed in by),
+            ("personas", f"{self.personas:,}, {self.near_duplicates:,} of them near-duplicates{away}"),
+            *((_NAMES.get(name, f"by {name}"), listed) for name, listed in by),
             ("duplicates", _listed(self.stages, len(self.stages)) or "none found"),
             ("undone", _listed(self.undone, len(self.undone))),
             ("rulings", _listed(self.rulings, len(self.rulings))),
@@ -81,7 +97,7 @@ class HubInfo:
 def describe_hub(hub: HubFile) -> HubInfo:
     """The numbers of a hub. Raises `SourceError` for a table whose columns are not a hub's."""
     try:
-        return _described(hub)
+        return describe(hub.path, lambda statement: hub.con.execute(statement).fetchall())
     except (duckdb.BinderException, duckdb.CatalogException) as error:
         raise SourceError(
             f"{str(hub.path)!r} has not the tables of a hub: {said(error)}; "
@@ -89,45 +105,44 @@ def describe_hub(hub: HubFile) -> HubInfo:
         ) from error
 
 
-def _described(hub: HubFile) -> HubInfo:
-    con = hub.con
-    there = {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    grouped = {column: _counted(con.table("personas"), column) for column in _BY}
-    verdicts = con.table("duplicates").filter("kind = 'persona'") if "duplicates" in there else None
-    standing = verdicts.filter("NOT undone") if verdicts else None
+def describe(path: Path, ask: Ask) -> HubInfo:
+    """The numbers of the hub at `path`, whoever has it open and answers what is asked."""
+    there = {str(name) for (name,) in ask("SELECT table_name FROM duckdb_tables()")}
+    grouped = {column: _counted(ask, f"personas GROUP BY {column}", column) for column in _BY}
+    has_verdicts, has_rulings = "duplicates" in there, "rulings" in there
+    has_relations = "relations" in there
+    standing = f"{_VERDICTS} AND NOT undone"
     return HubInfo(
-        path=hub.path,
-        bytes=hub.path.stat().st_size,
-        personas=_rows(con.table("personas")),
-        near_duplicates=_number(standing.aggregate("count(DISTINCT persona)")) if standing else 0,
-        relations=_rows(con.table("relations")) if "relations" in there else 0,
+        path=path,
+        bytes=sum(file.stat().st_size for file in (path, path.with_name(f"{path.name}.wal")) if file.exists()),
+        personas=_number(ask, "count(*) FROM personas"),
+        near_duplicates=_number(ask, f"count(DISTINCT persona) FROM {standing}") if has_verdicts else 0,
+        turned_away=_number(ask, _AWAY) if has_rulings else 0,
+        relations=_number(ask, "count(*) FROM relations") if has_relations else 0,
         people={column: counts[:_MOST] for column, counts in grouped.items()},
         values={column: len(counts) for column, counts in grouped.items()},
-        stages=_counted(standing, "stage") if standing else (),
-        undone=_counted(verdicts.filter("undone"), "stage") if verdicts else (),
-        rulings=_counted(con.table("rulings").filter("NOT undone"), _RULING) if "rulings" in there else (),
-        kinds=_counted(con.table("relations"), "kind") if "relations" in there else (),
-        tables={name: rows for name in _TABLES if name in there and (rows := _rows(con.table(name)))},
-        unfinished=_unfinished(con) if "imported_files" in there else (),
+        stages=_counted(ask, f"{standing} GROUP BY stage", "stage") if has_verdicts else (),
+        undone=_counted(ask, f"{_VERDICTS} AND undone GROUP BY stage", "stage") if has_verdicts else (),
+        rulings=_counted(ask, "rulings WHERE NOT undone GROUP BY ALL", _RULING) if has_rulings else (),
+        kinds=_counted(ask, "relations GROUP BY kind", "kind") if has_relations else (),
+        tables={name: rows for name in _TABLES if name in there and (rows := _number(ask, f"count(*) FROM {name}"))},
+        unfinished=_unfinished(ask) if "imported_files" in there else (),
     )
 
 
-def _counted(rows: duckdb.DuckDBPyRelation, column: str) -> Counts:
-    found = rows.aggregate(f"{column} AS value, count(*) AS times").order("times DESC, value").fetchall()
+# The names in these statements are ours, and stand above.
+def _counted(ask: Ask, rows: str, value: str) -> Counts:
+    found = ask(f"SELECT {value} AS value, count(*) AS times FROM {rows} ORDER BY times DESC, value")  # noqa: S608
     return tuple((value, times) for value, times in found)
 
 
-def _rows(rows: duckdb.DuckDBPyRelation) -> int:
-    return _number(rows.aggregate("count(*)"))
-
-
-def _number(rows: duckdb.DuckDBPyRelation) -> int:
-    ((number,),) = rows.fetchall()
+def _number(ask: Ask, what: str) -> int:
+    ((number,),) = ask(f"SELECT {what}")
     return int(number)
 
 
-def _unfinished(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
-    rows = con.execute("SELECT name, read_to FROM imported_files WHERE NOT complete ORDER BY file").fetchall()
+def _unfinished(ask: Ask) -> tuple[str, ...]:
+    rows = ask("SELECT name, read_to FROM imported_files WHERE NOT complete ORDER BY file")
     return tuple(f"{name} behind line or row {read_to:,}" for name, read_to in rows)
 
 

@@ -4,14 +4,16 @@ Near-duplicates, and those whom a rule of quality has turned away, are among the
 selection has chosen them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import duckdb
 
 from ..database import said
 from ..errors import SetupError, SourceError
+from .extras import Extra, columns_of, joins_of
 from .file import HubFile
+from .standing import REPEATS
 
 __all__ = ["People"]
 
@@ -23,11 +25,9 @@ SELECT persona, arg_min(revision, rowid) AS revision, arg_min(attributes, rowid)
 FROM imports WHERE revision IS NOT NULL OR attributes IS NOT NULL GROUP BY persona
 """
 _NO_IMPORTS = "CREATE OR REPLACE TEMP TABLE exported_imports (persona VARCHAR, revision VARCHAR, attributes VARCHAR)"
-_VERDICTS = """
-CREATE OR REPLACE TEMP TABLE exported_verdicts AS
-SELECT persona, arg_max("of", (similarity, "of")) AS duplicate_of FROM duplicates
-WHERE kind = 'persona' AND NOT undone GROUP BY persona
-"""
+_VERDICTS = (
+    f"CREATE OR REPLACE TEMP TABLE exported_verdicts AS SELECT persona, survivor AS duplicate_of FROM ({REPEATS})"  # noqa: S608 - our own words
+)
 _NO_VERDICTS = "CREATE OR REPLACE TEMP TABLE exported_verdicts (persona VARCHAR, duplicate_of VARCHAR)"
 _RULINGS = """
 CREATE OR REPLACE TEMP TABLE exported_rulings AS
@@ -46,34 +46,70 @@ LEFT JOIN exported_imports AS i ON i.persona = p.id
 LEFT JOIN exported_verdicts AS v ON v.persona = p.id
 LEFT JOIN exported_rulings AS r ON r.persona = p.id
 """
+#: Who of them is exported.
+_STANDING = "duplicate_of IS NULL AND turned_away IS NULL"
+_CHOSEN = "id IN (SELECT persona FROM exported_selected)"
 
 
 class People:
-    """The people that were asked for, in order of arrival, as batches of rows.
+    """The people that were asked for, in order of arrival, as batches of rows; also the view `exported_kept`.
 
-    Raises `SetupError` for a selection that is not there, and `SourceError` when a table is not as a hub has it.
+    Raises `SetupError` for a selection or a table of extras that is not there, and `SourceError` when a table is not
+    as a hub has it.
     """
 
-    def __init__(self, hub: HubFile, *, select: str | None = None, duplicates: bool = False) -> None:
+    def __init__(
+        self,
+        hub: HubFile,
+        *,
+        select: str | None = None,
+        duplicates: bool = False,
+        extras: Collection[Extra] = (),
+    ) -> None:
         self.hub = hub
         self.duplicates = duplicates
-        there = {str(name) for (name,) in hub.con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+        #: What stands beside them.
+        self.extras = tuple(extras)
+        tables = hub.con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        self._tables = {str(name) for (name,) in tables}
         if select is not None:
-            _check_selection(hub, select, there)
+            _check_selection(hub, select, self._tables)
+        self._check_extras()
         try:
-            self._rows = self._people(there, select)
+            self._rows = self._people(self._tables, select)
             self.count, self.unlicensed = self._counted()
         except (duckdb.BinderException, duckdb.CatalogException) as error:
             raise SourceError(f"{str(hub.path)!r} has not the tables of a hub: {said(error)}.") from error
 
+    def has(self, table: str) -> bool:
+        """Whether the hub has a table of this name."""
+        return table in self._tables
+
     @property
     def columns(self) -> Sequence[str]:
-        """The names of the columns."""
+        """The names of the columns, those of extras behind `own`."""
         return [*self._in_order().columns]
+
+    @property
+    def own(self) -> Sequence[str]:
+        """The names of the columns that every export has."""
+        return [*self._rows.project(self._hidden()).columns]
 
     def batches(self) -> Iterator[Any]:
         """The people as Arrow batches of some thousands."""
         yield from self._in_order().to_arrow_reader(_ROWS)
+
+    def texts(self) -> Iterator[list[str]]:
+        """Their descriptions, some thousands at a time."""
+        for batch in self._rows.order("arrival").project("text").to_arrow_reader(_ROWS):
+            yield batch.column(0).to_pylist()
+
+    def number_with(self, extra: Extra) -> int:
+        """How many of them have something in that table."""
+        if not self.has(extra):
+            return 0
+        counted = f"SELECT count(*) FROM exported_kept SEMI JOIN {extra} ON persona = id"  # noqa: S608 - our own names
+        return int(self.hub.con.execute(counted).fetchall()[0][0])
 
     def licences(self) -> list[tuple[Any, ...]]:
         """Licence, source, revision and model, each with the number of people who have them."""
@@ -86,17 +122,25 @@ class People:
         con.execute(_VERDICTS if "duplicates" in there else _NO_VERDICTS)
         con.execute(_RULINGS if "rulings" in there else _NO_RULINGS)
         con.execute(_PEOPLE)
-        rows = con.view("exported_people")
-        if not self.duplicates and select is None:
-            rows = rows.filter("duplicate_of IS NULL AND turned_away IS NULL")
         if select is not None:
             con.execute(_SELECTED, [select]).fetchall()
-            rows = rows.filter("id IN (SELECT persona FROM exported_selected)")
-        return rows
+        kept = _CHOSEN if select is not None else "true" if self.duplicates else _STANDING
+        con.execute(f"CREATE OR REPLACE TEMP VIEW exported_kept AS FROM exported_people WHERE {kept}")
+        return con.view("exported_kept")
 
     def _in_order(self) -> duckdb.DuckDBPyRelation:
-        kept = "* EXCLUDE (arrival)" if self.duplicates else "* EXCLUDE (arrival, duplicate_of, turned_away)"
-        return self._rows.order("arrival").project(kept)
+        columns = f"k.{self._hidden()}{columns_of(self.extras)}"
+        return self.hub.con.sql(
+            f"SELECT {columns} FROM exported_kept AS k {joins_of(self.extras)} ORDER BY k.arrival"  # noqa: S608 - ours
+        )
+
+    def _hidden(self) -> str:
+        return "* EXCLUDE (arrival)" if self.duplicates else "* EXCLUDE (arrival, duplicate_of, turned_away)"
+
+    def _check_extras(self) -> None:
+        for extra in self.extras:
+            if not self.has(extra):
+                raise SetupError(f"{str(self.hub.path)!r} has no table {extra}; make some with `populace hub enrich`.")
 
     def _counted(self) -> tuple[int, int]:
         ((people, licensed),) = self._rows.aggregate("count(*), count(licence)").fetchall()

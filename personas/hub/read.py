@@ -15,6 +15,7 @@ from ..directory import Directory, Located
 from ..errors import SourceError
 from ..persona import Persona, Relation, RelationKind
 from ..source import iter_objects, parse_language, parse_text, read_head, read_text, resolve_file, shown
+from .standing import GONE
 
 __all__ = ["Hub", "read_hub"]
 
@@ -28,12 +29,11 @@ _TEXT_KEYS = ("persona", "text", "input persona")
 _BATCH = 10_000
 #: What is read from a database. The names are ours, so they may stand in a query.
 _TABLES = ("personas", "relations", "duplicates")
-_AWAY = "(SELECT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone)"
-#: Whom a rule has turned away is not read, nor what ties others to them.
+#: Whom a rule has turned away, and whoever repeats them, is not read, nor what ties others to them.
 _KEPT = {
-    "personas": f"id NOT IN {_AWAY}",
-    "relations": f"source NOT IN {_AWAY} AND target NOT IN {_AWAY}",
-    "duplicates": f'persona NOT IN {_AWAY} AND "of" NOT IN {_AWAY}',
+    "personas": f"id NOT IN ({GONE})",
+    "relations": f"source NOT IN ({GONE}) AND target NOT IN ({GONE})",
+    "duplicates": f'persona NOT IN ({GONE}) AND "of" NOT IN ({GONE})',
 }
 _OFFLINE: _Config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 #: No view in somebody else's database may read other files, the network or this process's variables.
@@ -165,7 +165,7 @@ def _read_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str,
     if "personas" not in there:
         tables = f"its tables are {', '.join(there)}" if there else "it has no tables at all"
         raise SourceError(f"{path} has no table personas; {tables}; give a hub or a run file.")
-    has_rulings = "rulings" in there
+    has_rulings = {"duplicates", "rulings"} <= set(there)
     return {name: _read_table(connection, name, path, has_rulings) if name in there else [] for name in _TABLES}
 
 

@@ -9,7 +9,7 @@ import duckdb
 
 from ..errors import SourceError
 
-__all__ = ["HUB_VERSION", "check_hub", "migrate_hub", "people_schema", "rulings_schema"]
+__all__ = ["HUB_VERSION", "check_hub", "check_hub_version", "migrate_hub", "people_schema", "rulings_schema"]
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS hub_migrations (
@@ -59,6 +59,17 @@ def check_hub(con: duckdb.DuckDBPyConnection, path: str) -> None:
         raise SourceError(
             f"{path!r} is a DuckDB database but no hub, for it has no table personas; give a hub or a run file."
         )
+    there = {str(name) for (name, *_) in con.execute("DESCRIBE personas").fetchall()}
+    if missing := sorted({"id", "text"} - there):
+        raise SourceError(
+            f"{path!r} is no hub: its table personas has no column {' and no '.join(missing)}, but "
+            f"{', '.join(sorted(there))}; give a hub or a run file, or import the people from a table."
+        )
+    check_hub_version(con, path)
+
+
+def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
+    """Raise `SourceError` when a database has tables of a hub of a newer version than is known."""
     version = _version(con) if _has(con, "hub_migrations") else 0
     if version > HUB_VERSION:
         raise SourceError(

@@ -1,26 +1,22 @@
 """Files as they lie on disk, compressed or not, read once from front to back in bounded memory."""
 
-import bz2
-import gzip
 import hashlib
 import io
-import lzma
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import SourceError
+from ..packing import DAMAGE, packing_of, unpacked
 from ..source import resolve_file
 
-__all__ = ["MAX_LINE", "Lines", "RowError", "fingerprint", "open_bytes", "plain_suffix", "reading"]
+__all__ = ["MAX_LINE", "Lines", "RowError", "fingerprint", "reading"]
 
 #: Bytes that a line may have. Longer ones are passed over without being held.
 MAX_LINE = 16 << 20
 
 _CHUNK = 1 << 20
-_PACKED = (".gz", ".bz2", ".xz", ".zst")
 
 
 class RowError(Exception):
@@ -31,37 +27,11 @@ class RowError(Exception):
         self.reason = reason
 
 
-def plain_suffix(path: Path) -> str:
-    """The ending of a file's name, in lower case, without that of its compression."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in _PACKED:
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
-
-
 def fingerprint(path: Path) -> tuple[str, int]:
     """The SHA-256 of a file's bytes and how many there are. Raises `SourceError` when there is no such file."""
     with _refused(path), resolve_file(path).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return digest.hexdigest(), file.tell()
-
-
-def open_bytes(path: Path) -> BinaryIO:
-    """The bytes of a file, unpacked when its name ends in .gz, .bz2, .xz or .zst; the caller closes it."""
-    with _refused(path):
-        match path.suffix.lower():
-            case ".gz":
-                return io.BufferedReader(gzip.open(path, "rb"), _CHUNK)
-            case ".bz2":
-                return io.BufferedReader(bz2.open(path, "rb"), _CHUNK)
-            case ".xz":
-                return io.BufferedReader(lzma.open(path, "rb"), _CHUNK)
-            case ".zst":
-                import pyarrow as pa
-
-                return io.BufferedReader(pa.input_stream(path, compression="zstd"), _CHUNK)
-            case _:
-                return path.open("rb", buffering=_CHUNK)
 
 
 class Lines:
@@ -86,7 +56,7 @@ class Lines:
             self.number += 1
             if len(line) == MAX_LINE and not line.endswith(b"\n"):
                 self._pass_over()
-        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        except DAMAGE as error:
             raise SourceError(
                 f"{self._path} is corrupt: it can be read to line {self.number:,} and no further ({error}); "
                 "get the file again."
@@ -101,12 +71,12 @@ class Lines:
 
 @contextmanager
 def reading(path: Path) -> Iterator[BinaryIO]:
-    """The bytes of a file as `open_bytes` gives them, closed behind the block."""
-    file = open_bytes(path)
-    try:
-        yield file
-    finally:
-        file.close()
+    """The bytes of a file, unpacked when its name says so. Raises `SourceError` when it cannot be opened."""
+    with ExitStack() as stack:
+        with _refused(path):
+            raw = stack.enter_context(path.open("rb", buffering=_CHUNK))
+        packing = packing_of(path)
+        yield io.BufferedReader(unpacked(raw, packing, stack), _CHUNK) if packing else raw
 
 
 @contextmanager

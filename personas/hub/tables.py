@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 from ..errors import SourceError
+from ..packing import DAMAGE, plain_suffix
 from ..source import resolve_file, shown
-from .stream import Lines, RowError, plain_suffix, reading
+from .stream import Lines, RowError, reading
 from .tally import Tally
 
 __all__ = ["Batch", "Table", "open_table"]
@@ -68,7 +69,7 @@ def open_table(path: Path) -> Table:
 def _head(path: Path, file: Any) -> bytes:
     try:
         head: bytes = file.read(4096)
-    except (OSError, EOFError, ValueError) as error:
+    except DAMAGE as error:
         raise SourceError(f"{path} is corrupt: not even its beginning can be read ({error}).") from error
     return head
 

@@ -1,9 +1,11 @@
-"""Undoing verdicts of near-duplicate detection, and setting them again: rows are marked, never deleted."""
+"""Undoing verdicts of near-duplicate detection and of rules, and setting them again: rows are marked, never deleted."""
+
+from dataclasses import dataclass
 
 from ..errors import SetupError
 from .file import HubFile
 
-__all__ = ["resolve_persona", "undo_pair", "undo_persona", "undo_rule", "undo_stage"]
+__all__ = ["TurnedAway", "resolve_persona", "turned_away", "undo_pair", "undo_persona", "undo_rule", "undo_stage"]
 
 _SHORTEST = 4
 _PERSONA = "UPDATE duplicates SET undone = $undone WHERE kind = 'persona' AND persona = $id AND undone <> $undone"
@@ -20,8 +22,51 @@ AND ((persona = $one AND "of" = $other) OR (persona = $other AND "of" = $one))
 _RULE = """
 UPDATE rulings SET undone = $undone WHERE outcome = 'turned_away' AND rule = $rule AND undone <> $undone
 """
+_THOSE = "SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND rule = $rule"
+_STILL = f"""
+SELECT count(*), count(*) FILTER (is_ruled), count(*) FILTER (is_double AND NOT is_ruled) FROM (
+    SELECT persona IN (SELECT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone) AS is_ruled,
+           persona IN (SELECT persona FROM duplicates WHERE kind = 'persona' AND NOT undone) AS is_double
+    FROM ({_THOSE}) SEMI JOIN personas ON id = persona
+)
+"""  # noqa: S608 - our own words
+_NOT_KEPT = """
+SELECT count(DISTINCT persona) FROM rulings ANTI JOIN personas ON id = persona
+WHERE outcome IN ('turned_away', 'removed') AND rule = $rule
+"""
+_OTHERS = f"""
+SELECT DISTINCT rule FROM rulings
+WHERE outcome = 'turned_away' AND NOT undone AND rule <> $rule AND persona IN ({_THOSE}) ORDER BY rule
+"""  # noqa: S608 - our own words
 _RULES = "SELECT DISTINCT rule FROM rulings WHERE outcome = 'turned_away' ORDER BY rule"
 _STAGES = "SELECT DISTINCT stage FROM duplicates WHERE kind = 'persona' ORDER BY stage"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """What became of the people whom one rule has turned away, now or once."""
+
+    #: All of them who are in the hub.
+    people: int
+    #: Those who are turned away at present, by this rule or by others, and these others.
+    ruled: int
+    others: tuple[str, ...]
+    #: Those of the rest who are marked as near-duplicates.
+    duplicates: int
+    #: Those whose descriptions were not kept, so that they cannot come back.
+    gone: int = 0
+
+    @property
+    def standing(self) -> int:
+        """Those who are people like all others."""
+        return self.people - self.ruled - self.duplicates
+
+
+def turned_away(hub: HubFile, rule: str) -> TurnedAway:
+    """How those stand whom this rule has turned away, its undone rulings included."""
+    ((people, ruled, duplicates),) = hub.con.execute(_STILL, {"rule": rule}).fetchall()
+    others = tuple(str(name) for (name,) in hub.con.execute(_OTHERS, {"rule": rule}).fetchall())
+    return TurnedAway(people, ruled, others, duplicates, gone=_number(hub, _NOT_KEPT, {"rule": rule}))
 
 
 def undo_persona(hub: HubFile, persona: str, *, redo: bool = False) -> int:
@@ -48,12 +93,20 @@ def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
 
 
 def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
-    """How many people a rule of quality had turned away are back (`redo`: are turned away again).
+    """How many rulings were undone by which a rule of quality turned somebody away (`redo`: hold again).
+
+    Whoever another rule turns away too, or who is a near-duplicate, is not back by that: see `turned_away`.
 
     Raises `SetupError` for a rule that turned nobody away.
     """
     rules = [str(name) for (name,) in hub.con.execute(_RULES).fetchall()]
     if rule not in rules:
+        gone = _number(hub, _NOT_KEPT, {"rule": rule})
+        if gone:
+            raise SetupError(
+                f"Nobody whom {rule!r} sent away from {str(hub.path)!r} can come back, for their descriptions were not "
+                f"kept: {gone:,} in all."
+            )
         there = f"{', '.join(rules)} did" if rules else "no rule did"
         raise SetupError(f"The rule {rule!r} turned nobody away in {str(hub.path)!r}; {there}.")
     return _update(hub, _RULE, {"rule": rule, "undone": not redo})

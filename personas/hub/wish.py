@@ -21,6 +21,7 @@ _WAYS_OUT = {
     "licence": "an SPDX expression such as CC-BY-4.0, or LicenseRef-NAME for one that SPDX does not list",
     "language": "a BCP 47 tag such as en or pt-BR",
     "format": f"one of {', '.join(Shape)}",
+    "personal": "keep, pseudonymise, drop or ignore",
     "max_length": "a whole number of characters from 1",
 }
 
@@ -40,6 +41,10 @@ class ImportWish(BaseModel):
     licence: str | None = Field(default=None, pattern=_LICENCE)
     revision: str | None = Field(default=None, min_length=1)
     language: str | None = Field(default=None, pattern=_TAG)
+    #: What becomes of personal data in descriptions, as `Policy` names it; `ignore` does not look for any.
+    personal: Literal["keep", "pseudonymise", "drop", "ignore"] = "keep"
+    #: Whether descriptions are judged by the rules of quality. Those of a published collection are their authors'.
+    quality: bool = False
     #: Stop at the first row that cannot be imported, instead of leaving it out.
     strict: bool = False
     #: Characters that a description may have.
@@ -58,7 +63,10 @@ class ImportWish(BaseModel):
 
     def settings(self) -> dict[str, Any]:
         """What, besides the file itself, decides what is written: the same settings make the same import."""
-        return self.model_dump(mode="json", exclude={"strict"})
+        said = self.model_dump(mode="json", exclude={"strict"})
+        # Hubs from before there were judges of imports say nothing of them.
+        unjudged = {"personal": "ignore", "quality": False}
+        return {name: value for name, value in said.items() if (name, value) not in unjudged.items()}
 
 
 def parse_mapping(items: Sequence[str]) -> dict[str, str]:

@@ -1,11 +1,11 @@
 """Biographies: a long life that fits the profile and the people around it, as the paper plans (section on limits)."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from ..description import language_phrase
 from ..model import Answer, AnswerSchema, Occasion, PersonaModel
@@ -13,37 +13,17 @@ from ..persona import Persona
 from ..prompt import Prompt, fence, load_prompt
 from ..strict import strict_schema
 from .facts import estimated_tokens, told_facts
+from .stated import Stated, contradictions_of
+from .tied import Tied
 
 __all__ = ["Biography", "Tied", "write_biography"]
 
 _ROOM = "populace.personas"
-#: What the people around a person may take up in the prompt: tokens, and characters of one description.
+#: What the people around a person may take up in the prompt.
 _PEOPLE_TOKENS = 1_200
-_PERSON = 300
-_MOST_FACTS = 5
 #: Bytes of UTF-8, so that scripts without spaces, with three bytes a character, may be as much shorter as they read.
 _SHORTEST = 1_200
 _LONGEST = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Tied:
-    """Somebody whom a persona is tied to, as far as a biography must know."""
-
-    persona: str
-    #: What the other is to the persona ("mother"), or what the persona is to the other.
-    label: str
-    #: Whether the label says what the other is.
-    is_theirs: bool
-    text: str
-    #: What is known of the other by attribute; empty without a profile.
-    values: Mapping[str, Any]
-
-    def told(self, key: str) -> str:
-        """The line of the prompt."""
-        tie = f"this person's {self.label}" if self.is_theirs else f"this person is their {self.label}"
-        facts = told_facts(self.values, most=_MOST_FACTS)
-        return f"{key}: {tie}: {self.text[:_PERSON]}" + (f" ({facts})" if facts else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +49,15 @@ def _parse_text(text: str) -> str:
     return text
 
 
-class _Answered(BaseModel):
+class _Text(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     text: Annotated[str, AfterValidator(_parse_text)]
     mentions: list[str]
-    age: Annotated[int, Field(ge=0, le=120)] | None
+
+
+class _Answered(Stated, _Text):
+    """The text first, and then what it states: a model that writes in order has its text to read that from."""
 
 
 async def write_biography(
@@ -87,7 +70,8 @@ async def write_biography(
 ) -> Answer[Biography]:
     """A biography of `persona` that fits `values` (its profile by attribute) and the people it is `tied` to.
 
-    The first of those people are told, as many as the prompt has room for. An age outside the profile's is a schema
+    The first of those people are told, as many as the prompt has room for. The model states beside the text what it
+    says of them all. Where that, or an age in the text itself, contradicts what is known, the answer is a schema
     mismatch, and asked for again.
     """
     prompt = load_prompt(_ROOM, "biography")
@@ -117,25 +101,34 @@ def _schema(
 ) -> AnswerSchema[Biography]:
     def biography(answer: object) -> Biography:
         answered = _Answered.model_validate(answer)
-        if strangers := [key for key in answered.mentions if key not in offered]:
-            raise ValueError(f"mentions: {strangers[0]!r} is nobody's key; list keys of known people, or none")
-        _check_age(answered.age, values.get("age_band"))
+        if mistakes := "\n".join(dict.fromkeys(_mistakes(answered, persona, values, offered))):
+            raise ValueError(mistakes)
         mentions = tuple(dict.fromkeys(offered[key].persona for key in answered.mentions))
         return Biography(
             persona.id, answered.text, mentions, persona.language, model, f"{prompt.name}@{prompt.version}"
         )
 
+    return AnswerSchema("Biography", _form(offered, needs_age=values.get("age_band") is not None), biography)
+
+
+def _mistakes(
+    answered: _Answered, persona: Persona, values: Mapping[str, Any], offered: Mapping[str, Tied]
+) -> Iterator[str]:
+    for name, keys in (("mentions", answered.mentions), ("others", [other.key for other in answered.others])):
+        if strangers := [key for key in keys if key not in offered]:
+            yield f"{name}: {strangers[0]!r} is nobody's key; list keys of known people, or none"
+    if answered.age is None and values.get("age_band") is not None:
+        yield f"age: the person is {values['age_band']} years old; say which age your text gives, as a number"
+    yield from contradictions_of(answered, answered.text, values=values, known=offered, language=persona.language)
+
+
+def _form(offered: Mapping[str, Tied], *, needs_age: bool) -> dict[str, Any]:
     schema = strict_schema(_Answered.model_json_schema())
-    mentions = schema["properties"]["mentions"]
-    mentions["maxItems"] = len(offered)
+    properties = schema["properties"]
+    properties["mentions"]["maxItems"] = properties["others"]["maxItems"] = len(offered)
+    if needs_age:
+        properties["age"] = next(form for form in properties["age"]["anyOf"] if form["type"] == "integer")
     if offered:
-        mentions["items"]["enum"] = list(offered)
-    return AnswerSchema("Biography", schema, biography)
-
-
-def _check_age(age: int | None, band: str | None) -> None:
-    if age is None or band is None:
-        return
-    least = int(band.rstrip("+").partition("-")[0])
-    if age < least or (not band.endswith("+") and age > least + 9):
-        raise ValueError(f"age: the person is {band} years old, not {age}; write a life that fits that age")
+        properties["mentions"]["items"]["enum"] = list(offered)
+        schema["$defs"]["StatedOfAnother"]["properties"]["key"]["enum"] = list(offered)
+    return schema

@@ -5,9 +5,10 @@ from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path, PurePath
 
+from ..packing import PACKINGS, Packing, packing_of, plain_suffix
 from .skips import DocumentError, Skip
 
-__all__ = ["ENDINGS", "PACKINGS", "STDIN", "Document", "Format", "Packing", "known_endings", "recognise"]
+__all__ = ["ENDINGS", "STDIN", "Document", "Format", "known_endings", "recognise"]
 
 #: The argument that stands for standard input, and the name of the document that comes from there.
 STDIN = "-"
@@ -34,15 +35,6 @@ class Format(StrEnum):
         return self not in (Format.PDF, Format.PARQUET, Format.ARROW)
 
 
-class Packing(StrEnum):
-    """How a document is compressed."""
-
-    GZIP = "gzip"
-    BZIP2 = "bzip2"
-    XZ = "xz"
-    ZSTD = "zstd"
-
-
 ENDINGS = {
     ".txt": Format.TEXT,
     ".text": Format.TEXT,
@@ -62,7 +54,6 @@ ENDINGS = {
     ".feather": Format.ARROW,
     ".ipc": Format.ARROW,
 }
-PACKINGS = {".gz": Packing.GZIP, ".bz2": Packing.BZIP2, ".xz": Packing.XZ, ".zst": Packing.ZSTD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +98,7 @@ class Document:
 
 def recognise(path: PurePath) -> tuple[Format | None, Packing | None]:
     """Format and compression by the endings of a name; no format where the ending is unknown."""
-    packing = PACKINGS.get(path.suffix.lower())
-    inner = PurePath(path.stem).suffix if packing else path.suffix
-    return ENDINGS.get(inner.lower()), packing
+    return ENDINGS.get(plain_suffix(path)), packing_of(path)
 
 
 def known_endings() -> str:

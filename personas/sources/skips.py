@@ -1,13 +1,16 @@
 """What is wrong with a document or one of its rows: raised where it was named, counted where it was only found."""
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from ..errors import SourceError
 
-__all__ = ["DocumentError", "Skip", "Skips"]
+__all__ = ["DocumentError", "Skip", "Skipped", "Skips", "in_words"]
 
 _EXAMPLES = 20
+_EXAMPLES_OF_A_KIND = 3
 
 
 class Skip(StrEnum):
@@ -24,6 +27,17 @@ class Skip(StrEnum):
     LONG = "too long"
     COLUMN = "without the column"
     ROW = "rows without a text"
+    JSON = "lines that are not JSON"
+    COLUMNS = "rows with other columns than the header"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """How much of one kind was passed over, with sentences on the first of it: which file, which row, and why."""
+
+    kind: Skip
+    number: int
+    examples: tuple[str, ...]
 
 
 class DocumentError(SourceError):
@@ -41,6 +55,8 @@ class Skips:
         self._strict = strict
         self.counts: Counter[Skip] = Counter()
         self.examples: list[str] = []
+        self._numbers: Counter[Skip] = Counter()
+        self._sentences: dict[Skip, list[str]] = {}
 
     def add(self, fault: DocumentError) -> None:
         """Count `fault`. Raises it instead where nothing may be passed over."""
@@ -53,6 +69,18 @@ class Skips:
         self.counts[kind] += 1
         if len(self.examples) < _EXAMPLES:
             self.examples.append(sentence)
+        self._numbers[kind] += 1
+        sentences = self._sentences.setdefault(kind, [])
+        if len(sentences) < _EXAMPLES_OF_A_KIND:
+            sentences.append(sentence)
+
+    def take(self) -> tuple[Skipped, ...]:
+        """What was passed over since this was last asked, by kind."""
+        if not self._numbers:
+            return ()
+        numbers, self._numbers = self._numbers, Counter()
+        sentences, self._sentences = self._sentences, {}
+        return tuple(Skipped(kind, number, tuple(sentences[kind])) for kind, number in numbers.items())
 
     @property
     def total(self) -> int:
@@ -61,5 +89,11 @@ class Skips:
 
     def summary(self) -> str:
         """How many were passed over and why, in one sentence; empty when none were."""
-        kinds = ", ".join(f"{number:,} {kind}" for kind, number in self.counts.most_common())
-        return f"{self.total:,} skipped: {kinds}." if kinds else ""
+        return in_words(self.counts.most_common())
+
+
+def in_words(counts: Iterable[tuple[str, int]]) -> str:
+    """How many were passed over and why, in one sentence; empty when none were."""
+    found = list(counts)
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in found)
+    return f"{sum(number for _, number in found):,} skipped: {kinds}." if found else ""

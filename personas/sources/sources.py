@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import SetupError, SourceError
-from ..passage import Passage
+from ..passage import Passage, distinct
 from ..source import parse_language
 from .cutting import Cutter, LongWordError, Piece
 from .decoding import check_encoding
@@ -16,7 +17,7 @@ from .reading import read_document
 from .skips import DocumentError, Skip, Skips
 from .text import Text, Wishes, licence_name
 
-__all__ = ["DEFAULT_LENGTH", "Sources", "open_sources"]
+__all__ = ["DEFAULT_LENGTH", "Sources", "open_sources", "read_passages"]
 
 #: Words of a passage, at most. The paper does not say how long its texts were; the passages that ship with
 #: Populace have about a hundred words, and two or three paragraphs seldom have more than this.
@@ -56,6 +57,14 @@ def open_sources(
     finder = Finder(tuple(paths), _format(format), skips)
     finder.check()
     return Sources(finder, Wishes(column, encoding, skips), terms, _cutter(length), after)
+
+
+def read_passages(path: Path) -> list[Passage]:
+    """The passages of a file or folder in their order, equal texts once; see `open_sources` for what is read.
+
+    Raises `SourceError` for whatever cannot be read, naming file and line; `open_sources` can pass it over.
+    """
+    return distinct(open_sources([str(path)], strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +114,8 @@ class Sources:
         documents = self._finder.documents(first=after.argument)
         for document in documents:
             if (document.argument, document.name) == (after.argument, after.document):
+                # What stands before it was passed over, and counted, by the earlier reading.
+                self.skips.take()
                 # A document that was changed in the meantime is read anew: offsets in it mean nothing any more.
                 yield document, after if document.stamp() == after.stamp else None
                 yield from ((later, None) for later in documents)

@@ -92,7 +92,7 @@ def _object(document: Document, number: int, line: str | None, wishes: Wishes) -
     try:
         return parse_object(where, line)
     except SourceError as error:
-        wishes.skips.add(DocumentError(Skip.ROW, str(error)))
+        wishes.skips.add(DocumentError(Skip.JSON, str(error)))
         return None
 
 
@@ -164,7 +164,7 @@ def _filled(document: Document, rows: Iterable[list[str]]) -> Iterator[list[str]
 
 def _ragged(document: Document, line: int, columns: int, values: int, delimiter: str) -> DocumentError:
     return DocumentError(
-        Skip.ROW,
+        Skip.COLUMNS,
         f"{document.label}, line {line}: the header has {columns} columns and this row {values}; "
         f"put texts that contain {delimiter!r} between double quotes.",
     )

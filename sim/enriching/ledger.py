@@ -10,9 +10,10 @@ import orjson
 from ...agents.endpoint.models import ModelHandle
 from ...agents.gateway.limits import Limits
 from ...agents.gateway.prices import Prices
+from ...personas.database import is_made
 from ...personas.errors import SetupError
 from ...personas.hub.file import HubFile
-from ...personas.profiles.choose import choose_people
+from ...personas.hub.profiles.choose import choose_people
 from ..growth import Growth
 from ..runfile import rows
 from ..runfile.reader import open_run
@@ -58,10 +59,10 @@ class Job:
             seed=self.seed,
             lacking=self.wishes.lacking,
         )
-        people = [] if place.exists() else choose()
-        if not people and not place.exists():
+        people = [] if is_made(place) else choose()
+        if not people and not is_made(place):
             return None
-        log = self._reopened(place) if place.exists() else RunLog.create(place, self._run_row())
+        log = self._reopened(place) if is_made(place) else RunLog.create(place, self._run_row())
         try:
             if not log.query("SELECT 1 FROM agents LIMIT 1"):  # it was killed as soon as it was made
                 chosen = enumerate(people or choose(), start=1)
@@ -74,13 +75,13 @@ class Job:
     def _place(self, given: Path | None) -> Path:
         """Where the run file is, unfinished, or will be."""
         if given is not None:
-            if given.exists() and self._is_finished(given):
+            if is_made(given) and self._is_finished(given):
                 raise SetupError(f"The enrichment in {str(given)!r} is finished; give another --ledger for a new one.")
             return given
         for number in range(1, _MOST_LEDGERS + 1):
             middle = _NAME if number == 1 else f"{_NAME}-{number}"
             place = self.hub.with_name(f"{self.hub.stem}.{middle}.duckdb")
-            if not place.exists() or not self._is_finished(place):
+            if not is_made(place) or not self._is_finished(place):
                 return place
         raise SetupError(f"There are {_MOST_LEDGERS} enrichments beside {str(self.hub)!r}; move the older ones away.")
 

@@ -16,14 +16,8 @@ from typing import Any, Literal
 import orjson
 
 from ...personas.hub.file import HubFile
-from ...personas.model import Answer, Occasion
-from ...personas.persona import Persona
-from ...personas.profiles.biography import Biography, write_biography
-from ...personas.profiles.contradictions import check_again, find_contradictions, findings_to_ask
-from ...personas.profiles.elite import Elite, Tier, raise_persona
-from ...personas.profiles.infer import infer_profile
-from ...personas.profiles.profile import Profile
-from ...personas.profiles.store import (
+from ...personas.hub.profiles.contradictions import check_again, find_contradictions, findings_to_ask
+from ...personas.hub.profiles.store import (
     read_done,
     read_personas,
     read_tied,
@@ -32,6 +26,12 @@ from ...personas.profiles.store import (
     write_elites,
     write_profiles,
 )
+from ...personas.model import Answer, Occasion
+from ...personas.persona import Persona
+from ...personas.profiles.biography import Biography, write_biography
+from ...personas.profiles.elite import Elite, Tier, raise_persona
+from ...personas.profiles.infer import infer_profile
+from ...personas.profiles.profile import Profile
 from ..answered import check_answered
 from ..bounded import bounded_map
 from ..engine import Engine

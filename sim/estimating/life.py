@@ -26,12 +26,16 @@ FROM calls WHERE raw IS NOT NULL ORDER BY rowid
 _SENT = """
 SELECT count(*), count(raw) - count(cost), coalesce(sum(cost), 0.0) FROM calls WHERE source IN ('endpoint', 'batch')
 """
-#: Where people are only grown, nobody of them is an agent.
-_PEOPLE = """
-SELECT coalesce(nullif((SELECT count(*) FROM agents), 0), (SELECT count(*) FROM personas)),
-       (SELECT coalesce(max(step), 0) FROM steps)
+#: Whom rules have turned away are rows, and nobody asks about them.
+_TAKEN_IN = """
+(FROM personas WHERE id NOT IN (SELECT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone))
 """
-_FOUND = "SELECT (SELECT count(*) FROM relations), (SELECT count(*) FROM personas WHERE hop > 0)"
+#: Where people are only grown, nobody of them is an agent.
+_PEOPLE = f"""
+SELECT coalesce(nullif((SELECT count(*) FROM agents), 0), (SELECT count(*) FROM {_TAKEN_IN})),
+       (SELECT coalesce(max(step), 0) FROM steps)
+"""  # noqa: S608 - our own words
+_FOUND = f"SELECT (SELECT count(*) FROM relations), (SELECT count(*) FROM {_TAKEN_IN} WHERE hop > 0)"  # noqa: S608 - ours
 _SEEN = "SELECT step, avg(strlen(text)) FROM observations GROUP BY step"
 
 

@@ -1,4 +1,4 @@
-"""Asking for the same growth a second time: whether it is the same, and what differs."""
+"""Asking for the same growth a second time: whether it is the same, more, or another."""
 
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,14 @@ from ..growth import Growth
 from ..runfile.database import connect
 from ..runfile.reader import open_run
 from ..runfile.recording import run_of
+from .extending import is_further
 from .scenario import Growing
 
-__all__ = ["check_same", "standing"]
+__all__ = ["is_more", "standing"]
 
 _STANDING = """
 SELECT hop, sum(asked)::BIGINT, hop IN (SELECT hop FROM growth)
-FROM growth_chunks GROUP BY hop ORDER BY hop DESC LIMIT 1
+FROM growth_chunks GROUP BY hop ORDER BY max(extension) DESC, hop DESC LIMIT 1
 """
 
 #: What settings are called on the command line, where that is not their own name.
@@ -27,10 +28,11 @@ _OPTIONS = {
 }  # fmt: skip
 
 
-def check_same(path: Path, growth: Growth, *, seed: int, model: str) -> None:
-    """Raise `SetupError` when the growth in a hub is not the one that is asked for, naming what differs.
+def is_more(path: Path, growth: Growth, *, seed: int, model: str) -> bool:
+    """Whether more is asked for than was grown into a hub: further hops, people or sources; else it is the same.
 
-    Raises `RunFileError` for a file that growth did not make.
+    Raises `SetupError` when the growth in the hub is another one, naming what differs, or when more is asked for before
+    it is finished; `RunFileError` for a file that growth did not make.
     """
     try:
         run = open_run(path)
@@ -45,12 +47,22 @@ def check_same(path: Path, growth: Growth, *, seed: int, model: str) -> None:
         )
     was = orjson.loads(row.growth_settings) | {"seed": row.seed, "model": row.model}
     wanted = growth.model_dump(mode="json") | {"seed": seed, "model": model}
-    differences = [_difference(name, was.get(name), value) for name, value in wanted.items() if was.get(name) != value]
-    if differences:
+    differing = [name for name, value in wanted.items() if was.get(name) != value]
+    if not differing:
+        return False
+    differences = "; ".join(_difference(name, was.get(name), wanted[name]) for name in differing)
+    if not all(is_further(name, was.get(name), wanted[name], wanted) for name in differing):
         raise SetupError(
-            f"{str(path)!r} was grown otherwise: {'; '.join(differences)}. Go on as it was begun with `populace resume "
-            f"{path}`, or grow into another --hub and bring the two together with `populace hub merge`."
+            f"{str(path)!r} was grown otherwise: {differences}. What may become more is --hops, --limit, and sources "
+            f"behind the earlier ones. Go on as it was begun with `populace resume {path}`; grow from its people, "
+            f"`populace grow --people {path} --hub NEW`; or grow another hub and unite the two by `populace hub merge`."
         )
+    if row.status != "finished":
+        raise SetupError(
+            f"{str(path)!r} is not finished, and more is asked for: {differences}. Go on as it was begun with "
+            f"`populace resume {path}`, then ask for more."
+        )
+    return True
 
 
 def standing(path: Path) -> str:

@@ -3,14 +3,15 @@
 What a hop is (prompts, frontier, verdicts) lives in `personas`; here it is run with a ledger and markers.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from ...personas.errors import RunError
-from ...personas.growth import HopResult, Population, absorb, plan_hop
+from ...personas.growth import Population, absorb, plan_hop
 from ...personas.hub import Hub
 from ...personas.judging import Judge
-from ...personas.passage import Passage
-from ...personas.sources import Position, Sources
+from ...personas.novelty import questions_between
+from ...personas.sources import Sources
 from ..answered import check_answered
 from ..engine import Engine
 from ..growth import Growth, Source
@@ -18,15 +19,21 @@ from ..persona_rows import stored_population
 from ..runfile import rows
 from ..seeds import rng_for
 from .asking import Asking
+from .nobody import nobody
 from .record import HopRecord
-from .texts import Lottery, Texts, Unasked
+from .source import Chooser, skipped_rows
+from .texts import Unasked
 
 __all__ = ["GrowthJob"]
 
 #: How often the last hop asks, at most, to reach the number of people that is wanted.
 _ROUNDS = 4
 
-_KNOWN = "SELECT passage FROM passages WHERE passage IN (SELECT unnest($ids))"
+_LATEST_EXTENSION = "ORDER BY extension DESC LIMIT 1"
+_TURNED_AWAY = """
+SELECT rule, count(*) FROM rulings WHERE outcome IN ('turned_away', 'removed') AND NOT undone
+GROUP BY rule ORDER BY count(*) DESC, rule
+"""
 
 
 class GrowthJob:
@@ -49,6 +56,10 @@ class GrowthJob:
         self._judges = judges
         self._population = stored_population(engine.log)
         self._asking = Asking(engine, growth, seed, self._population)
+        #: What finished growth was asked for in addition, the last time; None for growth as it was begun.
+        self._extended = next(iter(engine.log.rows(rows.GrowthExtensionRow, _LATEST_EXTENSION)), None)
+        self._extension = self._extended.extension if self._extended else 0
+        self._chooser = Chooser(engine, growth, seed, extension=self._extension)
         #: What the sources passed over in this session, in words; empty where nothing.
         self.passed_over = ""
 
@@ -56,30 +67,37 @@ class GrowthJob:
         """Everybody, grown to the last hop. Raises `RunError` when nobody at all could be grown."""
         last = self._engine.log.last_hop()
         for hop in range(0 if last is None else last + 1, self._growth.hops + 1):
-            record = HopRecord(self._engine, self._population, hop, chunk=self._growth.chunk)
+            record = HopRecord(self._engine, self._population, hop, chunk=self._chunk(hop), extension=self._extension)
             await (self._expand(hop, record) if hop else self._begin(record))
             await record.close()
         return self._population
 
     async def _begin(self, record: HopRecord) -> None:
-        after = Position.parse(record.position) if record.position else None
-        source = self._growth.source(after=after) if self._source is None else self._source
+        source = self._chooser.open(record) if self._source is None else self._source
         self._source = None
         if isinstance(source, Hub):
-            self._read(self._sampled(source), record)
+            people = self._chooser.people(source)
+            self._read(people, record)
+            await self._check_anybody(f"{len(people.personas):,} people", (), record)
             return
-        texts = self._texts(source, record.asked)
+        texts = self._chooser.texts(source, record)
+        if record.asked == record.asked_before:
+            record.note(skipped_rows(record.chunk, self._chooser.skipped))
         while not self._is_stale(record) and (taken := texts.take(self._asking.window(record.room))):
             await self._infer(taken, record)
         if isinstance(source, Sources):
             self.passed_over = source.skips.summary()
+            # Where a part is drawn, all was read before, and what was passed over noted.
+            record.note(skipped_rows(record.chunk, source.skips.take() if self._growth.agents is None else ()))
+        await self._check_anybody(_texts(record.asked), (), record)
 
     def _read(self, hub: Hub, record: HopRecord) -> None:
         result = absorb(self._population, [hub.personas], judges=self._judges)
         people = self._population
         between = (r for r in hub.relations if r.source in people and r.target in people)
         related = tuple(r for r in between if people.relate(r))
-        record.add(0, HopResult(result.personas, result.verdicts, related, rulings=result.rulings))
+        # Whoever was there before is no newcomer of this growth.
+        record.add(0, replace(result, relations=related, newcomers=()))
 
     async def _infer(self, taken: Sequence[Unasked], record: HopRecord) -> None:
         start = record.asked
@@ -103,16 +121,27 @@ class GrowthJob:
                 position=str(some[-1].position) if some[-1].position else None,
             )
             record.note(_places(some))
-            if not self._population.alive:
-                raise RunError(_nobody(len(taken), failures))
-            await record.flush()
+            record.note(skipped_rows(record.chunk, [skipped for one in some for skipped in one.skipped]))
             at += len(some)
+            await self._check_anybody(_texts(len(taken)), failures, record)
+            await record.flush()
+
+    async def _check_anybody(self, origin: str, failures: Sequence[rows.FailureRow], record: HopRecord) -> None:
+        """Raise `RunError` when there is nobody; what rules said of those whom they turned away is kept before."""
+        if self._population.alive:
+            return
+        if record.dropped:
+            await record.flush(at_once=True)
+        rules = dict(self._engine.log.query(_TURNED_AWAY))
+        reasons = [failure.reason for failure in failures]
+        raise RunError(nobody(origin, reasons, record.dropped, rules, hub=self._engine.log.path))
 
     async def _expand(self, hop: int, record: HopRecord) -> None:
         planned = self._engine.log.rows(rows.FrontierRow, "WHERE hop = $hop ORDER BY ordinal", {"hop": hop})
         waiting: Sequence[rows.FrontierRow] = planned[record.asked :]
         # Some relations lead to nobody new, so the last hop asks on while there are fewer people than were wanted.
         rounds = _ROUNDS if hop == self._growth.hops and self._growth.agents is not None else 1
+        rounds += self._rounds_before(hop)
         fan_out = self._fan_out(hop)
         while not self._is_stale(record):
             if not waiting:
@@ -160,7 +189,18 @@ class GrowthJob:
     def _is_stale(self, record: HopRecord) -> bool:
         """Whether too few of the latest newcomers were somebody new. It is asked between chunks."""
         wanted, share = self._growth.until_novelty, record.latest.share
-        return wanted is not None and share is not None and share < wanted and record.room == self._growth.chunk
+        return wanted is not None and share is not None and share < wanted and record.is_between_chunks
+
+    def _chunk(self, hop: int) -> int:
+        """Questions of a chunk: where the newest may end growth, no more than show how new they are."""
+        growth = self._growth
+        if growth.until_novelty is None:
+            return growth.chunk
+        return min(growth.chunk, questions_between(self._fan_out(hop) if hop else growth.per_passage))
+
+    def _rounds_before(self, hop: int) -> int:
+        rounds = self._extended.rounds if self._extended else ()
+        return rounds[hop - 1] if hop <= len(rounds) else 0
 
     def _fan_out(self, hop: int) -> int:
         """As many relations as bring hop 0 to the number wanted, reckoning that some lead to people who are known."""
@@ -176,44 +216,9 @@ class GrowthJob:
         enough = (f for f in range(2, 20) if first * sum((new * f) ** h for h in hops) >= growth.agents - first)
         return next(enough, 20)
 
-    def _texts(self, source: Sequence[Passage] | Sources, asked: int) -> Texts:
-        if self._growth.agents is None:
-            return Texts(source, asked=self._asked)
-        # Every hop is to have its share of the people, the first one too.
-        people = max(1, self._growth.agents // (self._growth.hops + 1))
-        most = -(-people // self._growth.per_passage)
-        if not isinstance(source, Sources):
-            return Texts(self._sample(source, most), asked=self._asked)
-        return Texts(source, asked=self._asked, lottery=self._lottery(most), most=most - asked)
 
-    def _lottery(self, most: int) -> Lottery | None:
-        # What comes through a pipe can be read once only, and is taken as it comes.
-        if not self._growth.is_rereadable:
-            return None
-        lottery = Lottery(self._seed, most)
-        self._engine.progress.began("Reading", 0)
-        texts = self._growth.source()
-        for passage in texts if not isinstance(texts, Hub) else ():
-            lottery.enter(passage)
-            self._engine.progress.advanced()
-        return lottery
-
-    def _asked(self, ids: Collection[str]) -> set[str]:
-        return {passage for (passage,) in self._engine.log.query(_KNOWN, {"ids": list(ids)})}
-
-    def _sampled(self, hub: Hub) -> Hub:
-        if self._growth.agents is None:
-            return hub
-        personas = tuple(self._sample(hub.personas, self._growth.agents))
-        chosen = {p.id for p in personas}
-        return Hub(personas, tuple(r for r in hub.relations if {r.source, r.target} <= chosen))
-
-    def _sample[T](self, items: Sequence[T], most: int) -> Sequence[T]:
-        # By chance and in order: the first so many of a file are a sample of nothing.
-        if len(items) <= most:
-            return items
-        chosen = rng_for(self._seed, "sources").sample(range(len(items)), most)
-        return [items[position] for position in sorted(chosen)]
+def _texts(number: int) -> str:
+    return "1 text" if number == 1 else f"{number:,} texts"
 
 
 def _title(start: int, number: int) -> str:
@@ -222,12 +227,6 @@ def _title(start: int, number: int) -> str:
 
 def _work(what: str, record: HopRecord) -> str:
     return what if record.chunk == 1 else f"chunk {record.chunk} of {what}"
-
-
-def _nobody(passages: int, failures: Sequence[rows.FailureRow]) -> str:
-    texts = "1 text" if passages == 1 else f"{passages} texts"
-    reasons = " ".join(dict.fromkeys(f.reason for f in failures[:3])) or "No answer held a persona."
-    return f"Nobody could be grown from {texts}. {reasons} Try another model or other texts."
 
 
 def _passage_rows(some: Sequence[Unasked], before: int) -> list[rows.PassageRow]:

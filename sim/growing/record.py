@@ -31,15 +31,18 @@ class _Chunk:
 class HopRecord:
     """Collects what a hop brings, and commits it in chunks of so many questions."""
 
-    def __init__(self, engine: Engine, population: Population, hop: int, *, chunk: int) -> None:
+    def __init__(self, engine: Engine, population: Population, hop: int, *, chunk: int, extension: int = 0) -> None:
         """Stands where the last chunk of the hop that is in the run file ended."""
         self._engine = engine
         self._population = population
         self._hop = hop
         self._size = chunk
+        self._extension = extension
         #: The chunks that are complete.
         self._complete = engine.log.rows(rows.GrowthChunkRow, "WHERE hop = $hop ORDER BY chunk", {"hop": hop})
-        before = engine.log.rows(rows.GrowthChunkRow, "ORDER BY hop DESC, chunk DESC LIMIT 1")
+        # Whoever asks for more knows how new the latest were: an extension begins to count anew.
+        latest = "WHERE extension = $extension ORDER BY hop DESC, chunk DESC LIMIT 1"
+        before = engine.log.rows(rows.GrowthChunkRow, latest, {"extension": extension})
         self.latest = Latest(before[0].latest if before else "")
         self._chunk = _Chunk()
         self._begun = now()
@@ -60,9 +63,24 @@ class HopRecord:
         return self._complete[-1].position if self._complete else None
 
     @property
+    def asked_before(self) -> int:
+        """Passages or people that were asked about before this extension of growth began."""
+        return sum(c.asked for c in self._complete if c.extension < self._extension)
+
+    @property
     def room(self) -> int:
         """Questions until the chunk is full."""
         return self._size - self._chunk.asked
+
+    @property
+    def is_between_chunks(self) -> bool:
+        """Whether all that was asked so far is committed."""
+        return not self._chunk.asked
+
+    @property
+    def dropped(self) -> int:
+        """How many newcomers were not let in, in the hop so far."""
+        return self._sum("dropped") + self._chunk.result.dropped
 
     def note(self, derived: Sequence[rows.Row]) -> None:
         """Keep rows that belong to the chunk and follow from what went before."""
@@ -86,14 +104,15 @@ class HopRecord:
         chunk.position = position
         self.latest.note(result.newcomers)
 
-    async def flush(self) -> None:
-        """Commit the chunk, if it is full."""
-        if self.room <= 0:
+    async def flush(self, *, at_once: bool = False) -> None:
+        """Commit the chunk, if it is full; `at_once` if anybody was asked or turned away in it."""
+        if self.room <= 0 or (at_once and (self._chunk.asked or self._chunk.result.dropped)):
             await self._engine.commit(*self._take(), finished=None)
 
     async def close(self) -> None:
         """Commit what is left, and that the hop is complete."""
-        left = self._take() if self._chunk.asked or not self._complete else []
+        is_left = self._chunk.asked or not self._complete
+        left = self._take() if is_left else self._chunk.derived
         hop = rows.GrowthRow(
             hop=self._hop,
             asked=self._sum("asked"),
@@ -115,7 +134,8 @@ class HopRecord:
         chunk, self._chunk = self._chunk, _Chunk()
         people = persona_rows(chunk.result, self._population)
         lost = [(f.owner, f.outcome) for f in chunk.failures]
-        event_hash = self._engine.events.extend([self._hop, chunk.passages, *people, lost])
+        away = [chunk.result.turned_away] if chunk.result.turned_away else []
+        event_hash = self._engine.events.extend([self._hop, chunk.passages, *people, lost, *away])
         self._complete.append(self._marker(chunk, event_hash))
         rulings = [_ruling(*said) for said in chunk.result.rulings]
         return [*chunk.passages, *people, *rulings, *chunk.failures, *chunk.derived, self._complete[-1]]
@@ -138,10 +158,14 @@ class HopRecord:
             started_at=began,
             ended_at=ended,
             event_hash=event_hash,
+            turned_away=len(result.turned_away),
+            unwanted=result.unwanted,
+            extension=self._extension,
         )
 
 
 def _ruling(persona: str, said: Ruling) -> rows.RulingRow:
-    outcome = "rewritten" if said.text is not None else "kept" if said.is_kept else "turned_away"
+    away = "removed" if said.is_erased else "turned_away"
+    outcome = "rewritten" if said.text is not None else "kept" if said.is_kept else away
     became = content_id(said.text) if said.text is not None else None
     return rows.RulingRow(persona, said.rule, said.reason, outcome, became, None, undone=False)

@@ -4,9 +4,10 @@ import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 
 from ...personas.passage import Passage
-from ...personas.sources import Position
+from ...personas.sources import Position, Skipped, Sources
 from ..seeds import derive_seed
 
 __all__ = ["Lottery", "Texts", "Unasked"]
@@ -18,17 +19,24 @@ class Unasked:
 
     passage: Passage
     position: Position | None
+    #: What was passed over between the passage before and this one.
+    skipped: tuple[Skipped, ...] = ()
 
 
 class Lottery:
-    """Draws some of however many passages, by chance and without keeping them: those with the smallest numbers.
+    """Draws some of however many passages, by chance: those with the smallest numbers.
 
-    Every passage has a number that depends on the seed and its text, so the draw can be made again.
+    Every passage has a number that depends on the seed and its text, so the draw can be made again. Where they can be
+    read twice, passages need not be kept; else those that are in the draw so far are, and no others.
     """
 
-    def __init__(self, seed: int, most: int) -> None:
+    def __init__(self, seed: int, most: int, *, keeps: bool = False) -> None:
         self._seed = seed
         self._most = most
+        self._keeps = keeps
+        self._entered = 0
+        #: Each that is kept with its place among all, by its number.
+        self._kept: dict[int, tuple[int, Passage]] = {}
         # The largest number is on top: `heapq` knows only smallest ones.
         self._smallest: list[int] = []
         self._drawn: set[int] = set()
@@ -36,14 +44,25 @@ class Lottery:
     def enter(self, passage: Passage) -> None:
         """Let a passage take part; entering it twice is entering it once."""
         number = self._number(passage)
+        self._entered += 1
         if number in self._drawn:
             return
         if len(self._smallest) < self._most:
             heapq.heappush(self._smallest, -number)
-            self._drawn.add(number)
         elif number < -self._smallest[0]:
-            self._drawn.remove(-heapq.heappushpop(self._smallest, -number))
-            self._drawn.add(number)
+            out = -heapq.heappushpop(self._smallest, -number)
+            self._drawn.remove(out)
+            self._kept.pop(out, None)
+        else:
+            return
+        self._drawn.add(number)
+        if self._keeps:
+            self._kept[number] = (self._entered, passage)
+
+    @property
+    def drawn(self) -> list[Passage]:
+        """The passages that were kept, in their order."""
+        return [passage for _, passage in sorted(self._kept.values(), key=itemgetter(0))]
 
     def __contains__(self, passage: Passage) -> bool:
         return self._number(passage) in self._drawn
@@ -101,7 +120,9 @@ class Texts:
         return fresh
 
     def _read(self, source: Iterable[Passage], lottery: Lottery | None) -> Iterator[Unasked]:
+        skips = source.skips if lottery is None and isinstance(source, Sources) else None
         for passage in source:
             if lottery is None or passage in lottery:
                 # Read at once: the source moves on with the next passage.
-                yield Unasked(passage, getattr(source, "position", None))
+                position = getattr(source, "position", None)
+                yield Unasked(passage, position, skips.take() if skips else ())

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ...personas.database import is_made
 from ...personas.errors import RunFileError
 
 __all__ = ["check_free", "folder_beside"]
@@ -13,12 +14,13 @@ __all__ = ["check_free", "folder_beside"]
 def check_free(path: Path) -> None:
     """Raise `RunFileError`, in one sentence, when no new run file can be at this path."""
     if path.is_dir():
-        raise RunFileError(f"{str(path)!r} is a folder; give --out a file in it, as {str(path / 'run.duckdb')!r}.")
-    if path.exists():
-        raise RunFileError(f"{str(path)!r} exists; give another --out, or go on with `populace resume {path}`.")
+        file = path / "run.duckdb"
+        raise RunFileError(f"{str(path)!r} is a folder; give the path of a file in it, as {str(file)!r}.")
+    if is_made(path):
+        raise RunFileError(f"{str(path)!r} exists; give another path, or go on with `populace resume {path}`.")
     if not path.parent.is_dir():
         raise RunFileError(
-            f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it, or give another --out."
+            f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it, or give another path."
         )
 
 
@@ -32,7 +34,7 @@ def folder_beside(path: Path, purpose: str) -> Iterator[Path]:
         folder = TemporaryDirectory(prefix=f".{path.name}.{purpose}-", dir=path.parent, ignore_cleanup_errors=True)
     except OSError as error:
         raise RunFileError(
-            f"Nothing can be written beside {str(path)!r} ({error.strerror}); give --out a file somewhere else."
+            f"Nothing can be written beside {str(path)!r} ({error.strerror}); give a path somewhere else."
         ) from error
     with folder as name:
         yield Path(name)

@@ -25,6 +25,8 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "rulings": "true",
         "growth": "true",
         "growth_chunks": "true",
+        "growth_extensions": "true",
+        "skipped_sources": "true",
         "frontier": "true",
         "passage_places": "true",
         "agents": "true",

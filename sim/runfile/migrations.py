@@ -10,7 +10,7 @@ from importlib.resources import files
 import duckdb
 
 from ...personas.errors import RunFileError
-from ...personas.hub.schema import people_schema, rulings_schema
+from ...personas.hub.schema import check_hub_version, people_schema, rulings_schema
 
 __all__ = ["SCHEMA_VERSION", "check_schema", "has_run", "is_current", "migrate"]
 
@@ -48,11 +48,16 @@ def _rulings(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(rulings_schema())
 
 
+def _turned_away(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(_script("005_turned_away.sql"))
+
+
 _MIGRATIONS: tuple[tuple[str, Callable[[duckdb.DuckDBPyConnection], None]], ...] = (
     ("initial", _initial),
     ("gateway", _gateway),
     ("growth", _growth),
     ("rulings", _rulings),
+    ("turned away", _turned_away),
 )
 
 #: The version that this Populace writes and reads.
@@ -76,7 +81,10 @@ def migrate(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def check_schema(con: duckdb.DuckDBPyConnection, path: str) -> None:
-    """Raise `RunFileError` when the database is no run file, or one of a newer schema than is known."""
+    """Raise `RunFileError` when the database is no run file, or one of a newer schema than is known.
+
+    Raises `SourceError` when it is the schema of its people that is newer.
+    """
     try:
         version = _version(con)
         con.execute("SELECT run FROM runs LIMIT 0")
@@ -89,6 +97,7 @@ def check_schema(con: duckdb.DuckDBPyConnection, path: str) -> None:
             f"{path!r} has version {version} of the run file's schema and this Populace knows versions up to "
             f"{SCHEMA_VERSION}; upgrade Populace (pip install --upgrade populace)."
         )
+    check_hub_version(con, path)
 
 
 def has_run(con: duckdb.DuckDBPyConnection) -> bool:

@@ -20,6 +20,7 @@ __all__ = [
     "FailureRow",
     "FrontierRow",
     "GrowthChunkRow",
+    "GrowthExtensionRow",
     "GrowthRow",
     "InterventionRow",
     "KnownAnswerRow",
@@ -34,6 +35,7 @@ __all__ = [
     "Row",
     "RulingRow",
     "RunRow",
+    "SkippedSourceRow",
     "StepRow",
     "VectorRow",
 ]
@@ -145,6 +147,31 @@ class GrowthChunkRow:
     started_at: datetime
     ended_at: datetime
     event_hash: str
+    turned_away: int = 0
+    unwanted: int = 0
+    extension: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthExtensionRow:
+    """What finished growth was asked for in addition, in `growth_extensions`."""
+
+    extension: int
+    was: str
+    became: str
+    rounds: Sequence[int]
+    event_hash: str | None
+    extended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedSourceRow:
+    """What was passed over in the sources, in `skipped_sources`."""
+
+    chunk: int
+    kind: str
+    number: int
+    examples: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +376,8 @@ type Row = (
     | RelationRow
     | GrowthRow
     | GrowthChunkRow
+    | GrowthExtensionRow
+    | SkippedSourceRow
     | FrontierRow
     | PassagePlaceRow
     | AgentRow

@@ -28,10 +28,8 @@ _GOES_ON = Statement("UPDATE runs SET status = 'running', reason = NULL, ended_a
 _LAST_HASH = """
 SELECT coalesce(
     (SELECT event_hash FROM steps ORDER BY step DESC LIMIT 1),
-    (SELECT event_hash
-     FROM (SELECT hop, NULL AS chunk, event_hash FROM growth
-           UNION ALL SELECT hop, chunk, event_hash FROM growth_chunks)
-     ORDER BY hop DESC, chunk DESC NULLS FIRST LIMIT 1)
+    (SELECT event_hash FROM growth_chunks ORDER BY extension DESC, hop DESC, chunk DESC LIMIT 1),
+    (SELECT event_hash FROM growth ORDER BY hop DESC LIMIT 1)
 )
 """
 
@@ -69,7 +67,7 @@ class RunLog:
             con = duckdb.connect(path.absolute(), config=dict(CONFIG))
             _begin(con, path, run)
         except duckdb.Error as error:
-            raise RunFileError(f"{str(path)!r} cannot be written: {said(error)}; give another --out.") from error
+            raise RunFileError(f"{str(path)!r} cannot be written: {said(error)}; give another path.") from error
         return cls(path, con, going_on=True)
 
     @classmethod

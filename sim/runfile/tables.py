@@ -18,6 +18,8 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         rows.RelationRow: "relations",
         rows.GrowthRow: "growth",
         rows.GrowthChunkRow: "growth_chunks",
+        rows.GrowthExtensionRow: "growth_extensions",
+        rows.SkippedSourceRow: "skipped_sources",
         rows.FrontierRow: "frontier",
         rows.PassagePlaceRow: "passage_places",
         rows.AgentRow: "agents",

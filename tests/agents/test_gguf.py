@@ -357,10 +357,13 @@ def test_ctrl_c_ends_the_run_in_order_and_its_server(tiny: Path, tmp_path: Path)
     options = f"run village --agents 60 --hops 3 --steps 99 --model gguf:{tiny} --out {tmp_path / 'run.duckdb'}"
     command = [sys.executable, "-m", "populace", *options.split()]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as run:
-        assert wait_until(lambda: bool(children(run.pid)))
-        (server,) = children(run.pid)
-        os.killpg(run.pid, signal.SIGINT)
-        _, said = run.communicate(timeout=60)
+        try:
+            assert wait_until(lambda: bool(children(run.pid)))
+            (server,) = children(run.pid)
+            os.killpg(run.pid, signal.SIGINT)
+            _, said = run.communicate(timeout=60)
+        finally:
+            run.kill()  # else one that went on would be waited for
     assert run.returncode == 130, said
     assert "go on with `populace resume" in said
     assert wait_until(lambda: not is_alive(server))

@@ -70,3 +70,11 @@ def test_a_biography_has_no_slot_left_and_speaks_of_known_people_alone() -> None
         assert len(life["text"].encode()) >= 1_200
         assert life["mentions"] == ["k1", "k2"]
         assert "the mother and somebody whose tenant this is" in life["text"]
+
+
+@pytest.mark.parametrize(("profile", "age"), [("aged 40-49; a baker", 49), ("aged 90+", 99), ("a baker", None)])
+def test_a_biography_has_an_age_of_the_known_decade_and_states_nothing_else(profile: str, age: int | None) -> None:
+    situation = Situation(persona="A baker by the harbour.", profile=profile)
+    life = biography_of(situation, random.Random(3))
+    assert life["age"] == age
+    assert {life[name] for name in ("region", "occupation", "household", "children")} == {None}

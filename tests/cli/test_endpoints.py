@@ -47,7 +47,7 @@ def test_a_wrong_key(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_model_that_the_endpoint_has_not(ask: Ask, openai_server: OpenAIServer) -> None:
     openai_server.fault("no_model")
-    run(ask, openai_server.base_url).complains(1, "openai:test", "404", "Check the model's name", "another --out")
+    run(ask, openai_server.base_url).complains(1, "openai:test", "404", "Check the model's name", "another path")
 
 
 def test_a_base_url_at_which_there_is_no_api(ask: Ask, openai_server: OpenAIServer) -> None:

@@ -78,7 +78,7 @@ def test_what_cannot_be_is_one_sentence_and_leaves_nothing(
 
 
 def test_a_file_that_is_there_already_is_kept(ask: Ask, run_file: Path) -> None:
-    ask("fork", run_file, "--at", 1, "--out", run_file).complains(2, "'run.duckdb' exists; give another --out")
+    ask("fork", run_file, "--at", 1, "--out", run_file).complains(2, "'run.duckdb' exists; give another path")
     with duckdb.connect(run_file, read_only=True) as con:
         assert con.execute("SELECT count(*) FROM steps").fetchall() == [(2,)]
 

@@ -1,7 +1,10 @@
 """`populace grow`: from texts to a hub, and on from where it stopped."""
 
+import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -60,8 +63,60 @@ def test_other_settings_are_named_with_the_way_out(ask: Ask, texts: str) -> None
     )
 
 
+def test_more_of_the_same_goes_on_from_what_is_there(ask: Ask, texts: str) -> None:
+    ask(*GROW, texts)
+    said = ask("grow", "--hub", "town.duckdb", "--hops", 2, "--fan-out", 2, texts)
+    assert said.code == 0
+    assert "is asked for more than was grown; what is there stays" in said.out
+    assert "extended     once" in said.out
+    with open_run(Path("town.duckdb")) as run:
+        assert run.query("SELECT hop, asked > 0 FROM growth ORDER BY hop").rows == [(0, True), (1, True), (2, True)]
+
+
+def test_what_was_passed_over_is_named(ask: Ask, texts: str) -> None:
+    with Path(texts).open("a") as file:
+        file.write('\n{"body": "bro\n{"body": ""}\n')
+    said = ask(*GROW, texts)
+    assert "2 skipped: 1 lines that are not JSON, 1 rows without a text. Examples:" in said.out
+    assert "texts.jsonl, line 11: " in said.out
+    assert "texts.jsonl, line 12: " in said.out
+
+
+def test_kinds_may_be_called_by_other_names(ask: Ask, texts: str) -> None:
+    assert ask(*GROW, texts, "--kinds", "mentoring,Family", "--acquaintances", 0).code == 0
+    with open_run(Path("town.duckdb")) as run:
+        assert run.query("SELECT growth_settings->'kinds' FROM runs").rows == [('["teaching","kinship"]',)]
+
+
+def test_it_says_where_people_are_who_were_born_in_another_hop(ask: Ask, texts: str) -> None:
+    said = ask("grow", "--hub", "town.duckdb", "--hops", 2, "--fan-out", 1, "--limit", 24, texts)
+    with open_run(Path("town.duckdb")) as run:
+        counts = run.query("SELECT hop, count(*) FROM personas GROUP BY hop ORDER BY hop").rows
+    sentence = "By relations between them and a text: " + ", ".join(f"{number} with {hop}" for hop, number in counts)
+    assert "asked in hop" in said.out
+    assert sentence in said.out
+    assert "hops from text" in ask("hub", "info", "town.duckdb").out
+
+
+def test_a_hub_that_is_being_grown_can_be_looked_at(ask: Ask, folder: Path, texts: str) -> None:
+    growth = Growth.unlimited(sources=(texts,), hops=1, fan_outs=(2,))
+    with Society(Growing(), growth=growth, out="town.duckdb"):
+        said = ask("hub", "info", "town.duckdb")
+    assert said.code == 0
+    *told, _ = said.out.splitlines()
+    *later, _ = ask("hub", "info", "town.duckdb").out.splitlines()
+    assert told == later
+
+
 def test_a_run_of_another_scenario_is_not_grown_into(ask: Ask, run_file: Path) -> None:
     ask("grow", "--hub", run_file).complains(2, "scenario 'village'", "--people run.duckdb")
+
+
+def test_an_empty_source_leaves_no_hub(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    for stdin, words in ((None, "Standard input is closed"), (SimpleNamespace(buffer=BytesIO()), "is empty")):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        ask("grow", "--hub", "town.duckdb", "-").complains(2, words)
+        assert not Path("town.duckdb").exists()
 
 
 def test_a_hub_that_was_not_grown_is_not_grown_into(ask: Ask, folder: Path) -> None:

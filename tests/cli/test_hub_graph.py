@@ -53,7 +53,7 @@ def test_the_people_around_one_are_told(ask: Ask, town: Path) -> None:
 
 
 def test_as_a_process_it_leaves_nothing_on_standard_error(town: Path) -> None:
-    command = [sys.executable, "-m", "populace", "hub", "graph", town, "--around", "house 17.", "--json"]
+    command = [sys.executable, "-m", "populace", "hub", "graph", str(town), "--around", "house 17.", "--json"]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ended.stderr == ""
 
@@ -86,8 +86,27 @@ def test_the_picture_is_drawn_once_for_all_and_loads_nothing(ask: Ask, town: Pat
     drawn = (folder / "one.svg").read_text("utf-8")
     assert drawn == (folder / "two.svg").read_text("utf-8")
     parts = [element.tag.rpartition("}")[2] for element in ET.fromstring(drawn).iter()]
-    assert (parts.count("circle"), parts.count("line")) == (40, 40 + 1)
+    # Forty people and forty ties; in the legend a community each at most, two sizes, and how lines are read.
+    assert drawn.count(" (hop ") == 40
+    assert drawn.count("the rival is") == 40
+    assert parts.count("path") == 40 + 1
     assert drawn.count("http") == 1
+
+
+def test_colours_tell_communities_of_a_whole_hub_and_else_hops(ask: Ask, town: Path, folder: Path) -> None:
+    for options, words in (
+        ((), "communities around"),
+        (("--colour", "hop"), "hop 2"),
+        (("--no-communities",), "hop 2"),
+    ):
+        assert ask("hub", "graph", town, "--picture", "town.svg", *options).code == 0
+        assert words in (folder / "town.svg").read_text("utf-8")
+
+
+@pytest.mark.parametrize("options", [("--around", "house 17."), ("--no-communities",)])
+def test_communities_that_are_not_looked_for_have_no_colour(ask: Ask, town: Path, options: tuple[str, ...]) -> None:
+    said = ask("hub", "graph", town, "--picture", "town.svg", "--colour", "community", *options)
+    said.complains(2, "give --colour hop here")
 
 
 def test_the_page_shows_text_and_never_obeys_it(ask: Ask, town: Path, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """`populace hub dedup --embeddings`: what it says, and how it ends."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +60,19 @@ def test_a_spent_budget_ends_with_3_and_says_the_way_on(give: Give, openai_serve
     give("--embeddings", "openai:m", "--max-calls", 1).complains(3, "Paused.", "give the same command again to go on")
     openai_server.faults.clear()
     assert "3 of 3 texts got a vector" in give("--embeddings", "openai:m").out
+
+
+def test_the_run_file_of_the_vectors_names_the_command_that_goes_on(
+    give: Give, ask: Ask, openai_server: OpenAIServer
+) -> None:
+    openai_server.fault("server_error", containing=TEXTS[2], attempts=None)
+    give("--embeddings", "openai:m", "--max-calls", 1)
+    openai_server.faults.clear()
+    said = ask("resume", "town.vectors.duckdb")
+    said.complains(2, "is no society but the ledger of `populace hub dedup --embeddings`")
+    words = shlex.split(said.complaint.split("`")[3])[1:]
+    assert words[:4] == ["hub", "dedup", "town.duckdb", "--embeddings"]
+    assert "3 of 3 texts got a vector" in ask(*words).out
 
 
 def test_an_unknown_model_is_refused_before_anything_is_done(give: Give) -> None:

@@ -1,10 +1,12 @@
 """`populace hub enrich`, as it is given on the command line."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hub_people import make_hub, townsfolk
+from openai_server import OpenAIServer
 
 from populace.personas.hub.file import open_hub
 
@@ -27,8 +29,21 @@ def test_it_says_what_came_of_it_and_that_no_language_model_was_asked(give: Give
     assert (said.code, said.complaint) == (0, "")
     assert f"profiles           {PEOPLE} of {PEOPLE}\n" in said.out
     assert f"biographies        {PEOPLE} of {PEOPLE}\n" in said.out
+    assert "inconsistencies    0 biographies sent back\n" in said.out
     assert "town.enrich.duckdb" in said.out
     assert "no language model wrote it" in said.out
+
+
+def test_without_a_profile_it_says_where_the_reasons_are_and_not_to_choose_by_it(
+    give: Give, openai_server: OpenAIServer
+) -> None:
+    openai_server.fail_forever("fill in a profile", "prose")
+    said = give("--n", "1", "--model", "openai:test", "--base-url", openai_server.base_url)
+    assert said.code == 1
+    assert "profiles           0 of 1, 1 without an answer\n" in said.out
+    assert "Why there was no answer: `populace sql town.enrich.duckdb" in said.out
+    assert "Choose by it" not in said.out
+    assert "Choose by it" in give("--n", "1").out
 
 
 def test_given_again_there_is_nothing_to_do(give: Give) -> None:
@@ -59,13 +74,45 @@ def test_wrong_wishes_are_one_sentence(give: Give, folder: Path, arguments: list
     assert not list(folder.glob("*.enrich*"))
 
 
-def test_a_spent_budget_says_how_to_go_on(give: Give) -> None:
-    give("--max-calls", "2").complains(3, "Paused.", "give the same command again")
-    assert give().code == 0
+def again(said: Said) -> list[str]:
+    """The command that is offered to go on with, without the program's name."""
+    return shlex.split(said.complaint.split("`")[1])[1:]
+
+
+def test_a_spent_budget_names_the_command_that_goes_on(give: Give, ask: Ask) -> None:
+    said = give("--max-calls", "2", "--wiki", "--where", "text LIKE '%a%'", "--seed", "3")
+    said.complains(3, "Paused.", "a new budget")
+    assert again(said) == ["hub", "enrich", "town.duckdb", "--where", "text LIKE '%a%'", "--wiki", "--seed", "3"]
+    done = ask(*again(said))
+    assert (done.code, "town.enrich.duckdb" in done.out) == (0, True)
+
+
+def test_what_stops_a_job_names_the_command_that_goes_on(give: Give, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("populace.sim.enrichment.enrich", stopped)
+    given = ["--raise", "chess", "--tier", "1", "--base-url", "http://a/v1", "--base-url", "http://b/v1"]
+    said = give("--max-calls", "9", *given)
+    said.complains(130, "Stopped.")
+    assert again(said) == ["hub", "enrich", "town.duckdb", *given, "--max-calls", "9"]
+
+
+@pytest.mark.parametrize("command", ["resume", "replay"])
+def test_the_ledger_of_a_job_names_the_command_that_goes_on(give: Give, ask: Ask, command: str) -> None:
+    give("--max-calls", "2", "--only-evident")
+    said = ask(command, "town.enrich.duckdb")
+    said.complains(2, "is no society but the ledger of `populace hub enrich`")
+    words = shlex.split(said.complaint.split("`")[3])[1:]
+    assert words == ["hub", "enrich", "town.duckdb", "--only-evident"]
+    assert ask(*words).code == 0
 
 
 def test_a_model_that_cannot_be_reached_leaves_the_way_free_for_another(give: Give) -> None:
-    give("--model", "openai:m", "--base-url", "http://127.0.0.1:9/v1").complains(1, "give the same command again")
+    url = "http://127.0.0.1:9/v1"
+    said = give("--model", "openai:m", "--base-url", url)
+    said.complains(1, "What was done is kept: go on with")
+    assert again(said) == ["hub", "enrich", "town.duckdb", "--model", "openai:m", "--base-url", url]
     said = give()
     assert said.code == 0
     assert "town.enrich-2.duckdb" in said.out

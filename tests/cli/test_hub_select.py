@@ -73,6 +73,17 @@ def test_fewer_than_asked_for_is_said(ask: Ask, town: Path) -> None:
     assert said.startswith("Chose 40 of 40 candidates, seed 0.\n90 were asked for; there are no more.\n")
 
 
+def test_what_was_imported_is_asked_balanced_and_shown(ask: Ask, folder: Path) -> None:
+    (folder / "people.csv").write_text("text,Region,age\nA smith,north,31\nA baker,south,35\nA notary,north,64\n")
+    assert ask("hub", "import", "people.csv", "--hub", "p.duckdb", "--licence", "CC0-1.0").code == 0
+    where = "age > 30 AND age_band = '30-39'"
+    said = ask("hub", "select", "p.duckdb", "--where", where, "--n", 2, "--balance", "region", "--name", "v")
+    assert (said.code, said.complaint) == (0, "")
+    assert ask("sql", "p.duckdb", "SELECT region, age_band FROM v ORDER BY 1", "--csv").out == (
+        "region,age_band\nnorth,30-39\nsouth,30-39\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

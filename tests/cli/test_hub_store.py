@@ -8,6 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from populace.personas.hub import open_hub
+
 from .conftest import Ask
 
 PEOPLE = (
@@ -80,12 +82,50 @@ def test_dedup_and_undo_are_told(ask: Ask, town: str) -> None:
     )
     ((stage,),) = _sql(town, "SELECT stage FROM duplicates")
     assert f"By stage: {stage} 1." in said.out
-    assert ask("hub", "undo", town, "--all-stage", stage).out == "1 verdicts are undone.\n"
+    assert ask("hub", "undo", town, "--all-stage", stage).out == "1 verdict is undone.\n"
     assert ask("hub", "undo", town, "--all-stage", stage).out == "All of these verdicts are undone already.\n"
     assert ask("hub", "dedup", town, "--threshold", 0.8).out.startswith("0 of ")
     ((persona, of),) = _sql(town, 'SELECT persona, "of" FROM duplicates')
-    assert ask("hub", "undo", town, "--pair", of, persona, "--redo").out == "1 verdicts stand again.\n"
-    assert ask("hub", "undo", town, "--persona", persona[:8]).out == "1 verdicts are undone.\n"
+    assert ask("hub", "undo", town, "--pair", of, persona, "--redo").out == "1 verdict stands again.\n"
+    assert ask("hub", "undo", town, "--persona", persona[:8]).out == "1 verdict is undone.\n"
+
+
+def test_undoing_a_rule_says_who_stands_again_and_who_does_not(ask: Ask, town: str, folder: Path) -> None:
+    with open_hub(folder / town, write=True) as hub:
+        ids = [found for (found,) in hub.con.execute("SELECT id FROM personas ORDER BY ordinal").fetchall()]
+        for who, rule in (*((one, "too_short") for one in ids), (ids[2], "refusal")):
+            hub.con.execute("INSERT INTO rulings VALUES (?, ?, 'So.', 'turned_away', NULL, NULL, false)", [who, rule])
+        row = ["persona", None, ids[1], ids[0], None, None, "exact", 1, False]
+        hub.con.execute("INSERT INTO duplicates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    assert ask("hub", "undo", town, "--rule", "too_short").out == (
+        "3 rulings are undone.\nOf 3 people whom too_short has turned away, 1 stand again; 1 remain turned away by "
+        "refusal; 1 remain marked as near-duplicates.\n"
+    )
+    assert ask("hub", "undo", town, "--rule", "refusal").out.splitlines() == [
+        "1 ruling is undone.",
+        "Of 1 people whom refusal has turned away, 1 stand again.",
+    ]
+    assert ask("hub", "undo", town, "--rule", "refusal").out.startswith("All of these rulings are undone already.\n")
+    assert ask("hub", "undo", town, "--rule", "too_short", "--redo").out.splitlines() == [
+        "3 rulings stand again.",
+        "Of 3 people whom too_short has turned away, 3 are turned away now.",
+    ]
+
+
+def test_export_and_merge_say_what_is_left_out(ask: Ask, town: str, folder: Path) -> None:
+    (folder / "tasks.jsonl").write_text(json.dumps({"input persona": "A smith", "synthesized text": "Hi"}))
+    ask("hub", "import", "tasks.jsonl", "--hub", town)
+    assert ask("hub", "export", town, "out.jsonl", "--format", "tasks").out.startswith(
+        "1 rows of 1 people are in 'out.jsonl' as tasks.\n3 people are not, for they have no row in this format.\n"
+    )
+    ask("hub", "export", town, "elite.jsonl", "--format", "elite").complains(2, "has a row of the format elite")
+    for name in ("one.duckdb", "other.duckdb"):
+        (folder / name).write_bytes((folder / town).read_bytes())
+        assert ask("hub", "select", name, "--n", len(name) - 9, "--name", "few").code == 0
+    assert (
+        "The selection few of 'other.duckdb' is called few_2 here, for the name was taken.\n"
+        in ask("hub", "merge", "one.duckdb", "other.duckdb", "--out", "both.duckdb").out
+    )
 
 
 def test_what_to_undo_is_said_in_one_way(ask: Ask, town: str) -> None:
@@ -106,6 +146,14 @@ def test_export_says_where_the_licences_are(ask: Ask, town: str) -> None:
     )
     ask("hub", "export", town, "out.jsonl").complains(2, "exists already")
     ask("hub", "export", town, "out.csv", "--select", "bakers").complains(2, "no selection 'bakers'")
+
+
+def test_export_says_what_stands_beside_people(ask: Ask, town: str) -> None:
+    assert ask("hub", "enrich", town, "--n", 2).code == 0
+    assert "With them: 2 profiles.\n" in ask("hub", "export", town, "out.jsonl").out
+    said = ask("hub", "export", town, "out.csv", "--with", "biographies", "--with", "elites", "--with", "duplicates")
+    assert "With them: 2 profiles, 0 biographies, 0 elites.\n" in said.out
+    ask("hub", "export", town, "persona.jsonl.gz", "--with", "profiles").complains(2, "no place for profiles")
 
 
 def test_merge_says_what_it_united_and_offers_dedup(ask: Ask, town: str, folder: Path) -> None:

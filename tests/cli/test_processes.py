@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from openai_faults import Latency
 from openai_server import OpenAIServer
+from warm_process import WarmProcess
 
 from .conftest import Ask, told
 
@@ -25,10 +26,10 @@ def process(*command: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def village(server: OpenAIServer) -> subprocess.Popen[str]:
-    """A village of 8 people for 2 steps: 24 calls, two at once."""
+def village(warm: WarmProcess, server: OpenAIServer) -> int:
+    """A village of 8 people for 2 steps: 24 calls, two at once; gives its process."""
     options = "--agents 8 --hops 1 --steps 2 --max-in-flight 2 --out run.duckdb --model openai:test --base-url"
-    return process(*POPULACE, "run", "village", *options.split(), server.base_url)
+    return warm.begin_command("populace", "run", "village", *options.split(), server.base_url)
 
 
 def call(server: OpenAIServer) -> None:
@@ -39,37 +40,41 @@ def call(server: OpenAIServer) -> None:
     connection.close()
 
 
-def wait_for(happened: Callable[[], bool], run: subprocess.Popen[str]) -> None:
+def wait_for(happened: Callable[[], bool], warm: WarmProcess) -> None:
     deadline = time.monotonic() + 60
     while not happened():
-        assert run.poll() is None, run.communicate()
+        assert warm.is_at_work, warm.ended_command()
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def test_a_run_that_is_still_going_answers_and_is_not_disturbed(ask: Ask, openai_server: OpenAIServer) -> None:
+def test_a_run_that_is_still_going_answers_and_is_not_disturbed(
+    warm: WarmProcess, ask: Ask, openai_server: OpenAIServer
+) -> None:
     openai_server.hold(3)  # its two calls wait for ours
-    with village(openai_server) as run:
-        wait_for(lambda: openai_server.in_flight == 2, run)
-        assert ask("sql", "run.duckdb", GOING, "--csv").out == "status,hops\nrunning,0\n"
-        ask("sql", "run.duckdb", "DELETE FROM runs").complains(2, "DELETE is refused")
-        ask("resume", "run.duckdb").complains(2, "'run.duckdb' is in use", str(run.pid), "wait")
-        assert ask("report", "run.duckdb").code == 0
-        assert run.poll() is None
-        call(openai_server)
-        _, err = run.communicate(timeout=60)
-    assert (run.returncode, told(err)) == (0, "")
+    run = village(warm, openai_server)
+    wait_for(lambda: openai_server.in_flight == 2, warm)
+    assert ask("sql", "run.duckdb", GOING, "--csv").out == "status,hops\nrunning,0\n"
+    ask("sql", "run.duckdb", "DELETE FROM runs").complains(2, "DELETE is refused")
+    ask("resume", "run.duckdb").complains(2, "'run.duckdb' is in use", str(run), "wait")
+    assert ask("report", "run.duckdb").code == 0
+    assert warm.is_at_work
+    call(openai_server)
+    ended = warm.ended_command()
+    assert (ended.returncode, told(ended.stderr)) == (0, "")
     assert ask("sql", "run.duckdb", GOING, "--csv").out == "status,hops\nfinished,2\n"
 
 
-def test_a_run_that_is_stopped_says_how_to_go_on_and_does(ask: Ask, openai_server: OpenAIServer) -> None:
+def test_a_run_that_is_stopped_says_how_to_go_on_and_does(
+    warm: WarmProcess, ask: Ask, openai_server: OpenAIServer
+) -> None:
     openai_server.latency = Latency(0.2)
-    with village(openai_server) as run:
-        wait_for(lambda: openai_server.calls >= 10, run)
-        run.send_signal(signal.SIGINT)
-        _, err = run.communicate(timeout=60)
-    assert run.returncode == 130
-    assert told(err) == "populace: Stopped. What was done is kept: go on with `populace resume run.duckdb`.\n"
+    run = village(warm, openai_server)
+    wait_for(lambda: openai_server.calls >= 10, warm)
+    os.kill(run, signal.SIGINT)
+    ended = warm.ended_command()
+    assert ended.returncode == 130
+    assert told(ended.stderr) == "populace: Stopped. What was done is kept: go on with `populace resume run.duckdb`.\n"
     openai_server.latency = Latency()
     assert ask("resume", "run.duckdb").code == 0
     assert "finished,2" in ask("sql", "run.duckdb", GOING, "--csv").out
@@ -84,9 +89,9 @@ main(sys.argv[1:])
 """
 
 
-def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(ask: Ask) -> None:
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(warm: WarmProcess, ask: Ask) -> None:
     options = "run village --agents 24 --hops 1 --steps 9 --out run.duckdb"
-    ended = subprocess.run([sys.executable, "-c", FULL, *options.split()], capture_output=True, text=True, timeout=120)
+    ended = warm.run("-c", FULL, *options.split())
     assert (ended.returncode, told(ended.stderr).count("\n")) == (1, 1)
     assert "File too large" in ended.stderr
     assert "free some space, then go on with `populace resume run.duckdb`" in ended.stderr

@@ -76,9 +76,9 @@ def files(folder: Path) -> None:
         ("--model openai:gpt-9", ("OPENAI_API_KEY is not set", "--base-url")),
         ("--model openai:gpt-9 --base-url nowhere", ("'nowhere' is no address", "http://")),
         ("--model openai:gpt-9 --base-url http://127.0.0.1:port/v1", ("is no address",)),
-        ("--out text.duckdb", ("'text.duckdb' exists", "another --out", "populace resume")),
+        ("--out text.duckdb", ("'text.duckdb' exists", "another path", "populace resume")),
         ("--out texts", ("'texts' is a folder", "'texts/run.duckdb'")),
-        ("--out no/run.duckdb", ("no folder 'no'", "another --out")),
+        ("--out no/run.duckdb", ("no folder 'no'", "another path")),
         ("--step 3", ("'--step'", "--steps")),
     ],
 )

@@ -243,6 +243,36 @@ def test_where_there_is_a_choice_the_most_novel_can_be_asked_about() -> None:
     assert len(asked) < len(population)
 
 
+@pytest.mark.parametrize("limit", [None, 60])
+def test_the_most_novel_are_asked_about_first_and_equals_in_order_of_arrival(limit: int | None) -> None:
+    people = [Persona(f"A baker of bread number{n}", hop=0) for n in range(20)]
+    diver = Persona("Somebody who mends harpoons under polar ice", hop=0)
+    population = Population([*people, diver])
+    asked = plan_hop(population, hop=1, hops=1, limit=limit, fan_out=1, rng=random.Random(1), choice="novelty")
+    assert asked == (diver, *people)
+
+
+def test_a_hop_that_was_asked_already_does_not_fall_back_to_those_before_it() -> None:
+    population = Population([*seeds(3), *seeds(2, hop=1)])
+    asked = {p.id for p in population.alive if p.hop == 1}
+    assert plan_hop(population, hop=2, hops=3, limit=None, fan_out=1, rng=random.Random(1), asked=asked) == ()
+
+
+def test_nobody_who_was_turned_away_is_asked_about_or_offered() -> None:
+    away = Persona("A ghost.", hop=0)
+    population = Population([BAKER, away, MILLER], turned_away=[away.id])
+    asked = plan_hop(population, hop=1, hops=1, limit=None, fan_out=1, rng=random.Random(1), choice="novelty")
+    assert asked == (BAKER,)
+    assert offer_known(population, BAKER, count=3, rng=random.Random(1)) == (MILLER,)
+
+
+def test_a_relation_of_a_kind_that_is_not_wanted_is_counted_and_brings_nobody() -> None:
+    population = Population([BAKER])
+    unwanted = Relative(relation(BAKER, MILLER), MILLER, is_wanted=False)
+    result = absorb(population, [[unwanted, relative(BAKER, Persona("A carter."))]])
+    assert (result.unwanted, result.born, len(result.relations)) == (1, 1, 1)
+
+
 def test_an_offered_acquaintance_is_no_newcomer() -> None:
     population = Population([BAKER, MILLER])
     known = Relative(relation(BAKER, MILLER), MILLER, is_offered=True)

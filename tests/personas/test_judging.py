@@ -1,9 +1,9 @@
-from populace.personas.growth import Population, absorb
+from populace.personas.growth import HopResult, Population, absorb
 from populace.personas.judging import Ruling, judged
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.personas.persona_to_persona import Relative
 
-BAKER = Persona("A baker.")
+BAKER, MILLER = Persona("A baker."), Persona("A miller.")
 
 
 def no_bakers(text: str) -> Ruling | None:
@@ -14,28 +14,92 @@ def no_shouting(text: str) -> Ruling | None:
     return Ruling("shouting", "Nobody shouts.", is_kept=True, text=text.capitalize()) if text.isupper() else None
 
 
+def no_names(text: str) -> Ruling | None:
+    text = text.replace("Ada", "Eve")
+    return Ruling("names", "It was replaced.", is_kept=True, text=text) if "Eve" in text else None
+
+
+def nothing_of_names(text: str) -> Ruling | None:
+    return Ruling("names", "It was turned away.", is_erased=True) if "Ada" in text else None
+
+
+def met(persona: Persona) -> Relative:
+    return Relative(Relation(MILLER.id, persona.id, RelationKind.TRADE, "customer"), persona)
+
+
+def absorbed(population: Population, *newcomers: Persona, **options: object) -> HopResult:
+    return absorb(population, [[met(persona) for persona in newcomers]], **options)  # type: ignore[arg-type]
+
+
 def test_each_judge_sees_what_the_one_before_has_left() -> None:
-    persona, rulings = judged(Persona("A BAKER."), [no_shouting, no_bakers])
-    assert persona is None
-    assert [ruling.rule for ruling in rulings] == ["shouting", "bakers"]
+    judgement = judged(Persona("A BAKER."), [no_shouting, no_bakers])
+    assert not judgement.is_let_in
+    assert [ruling.rule for _, ruling in judgement.rulings] == ["shouting", "bakers"]
 
 
-def test_whoever_is_not_let_in_leaves_a_ruling_and_no_relation() -> None:
-    population = Population([Persona("A miller.")])
-    (miller,) = population.personas
-    found = Relative(Relation(miller.id, BAKER.id, RelationKind.TRADE, "customer"), BAKER)
-    result = absorb(population, [[found]], judges=[no_bakers])
-    assert (result.personas, result.relations, result.dropped) == ((), (), 1)
-    assert result.rulings[0][0] == BAKER.id
-    assert len(population) == 1
+def test_whoever_is_not_let_in_is_a_row_with_a_ruling_and_a_relation_and_is_not_alive() -> None:
+    population = Population([MILLER])
+    result = absorbed(population, BAKER, judges=[no_bakers])
+    assert (result.personas, result.turned_away, result.dropped, result.born) == ((BAKER,), (BAKER.id,), 1, 0)
+    assert [(who, ruling.rule) for who, ruling in result.rulings] == [(BAKER.id, "bakers")]
+    assert [relation.target for relation in result.relations] == [BAKER.id]
+    assert population.alive == (MILLER,)
+    assert population.graph().personas == (MILLER,)
+    assert population.graph().neighbours(MILLER.id) == ()
+
+
+def test_whoever_is_turned_away_counts_as_not_new_and_twice_as_a_repeat() -> None:
+    result = absorbed(Population([MILLER]), BAKER, BAKER, Persona("A diver."), judges=[no_bakers])
+    assert result.newcomers == (False, False, True)
+    assert (result.dropped, result.repeats, result.born, len(result.rulings)) == (1, 1, 1, 1)
+
+
+def test_a_near_duplicate_of_somebody_turned_away_is_somebody_new() -> None:
+    text = "A baker of a b c d e f g h i j k l m n o p q r s t"
+    population = Population([MILLER])
+    absorbed(population, Persona(text), judges=[no_bakers])
+    assert absorbed(population, Persona(f"{text} u")).born == 1
+
+
+def test_of_whom_nothing_may_stay_there_is_a_ruling_and_no_row() -> None:
+    population = Population([MILLER])
+    ada = Persona("A baker called Ada.")
+    result = absorbed(population, ada, judges=[no_bakers, nothing_of_names])
+    assert (result.personas, result.relations, result.dropped, result.repeats) == ((), (), 1, 0)
+    assert [(who, ruling.rule, ruling.is_erased) for who, ruling in result.rulings] == [
+        (ada.id, "bakers", True),
+        (ada.id, "names", True),
+    ]
+
+
+def test_what_stays_of_somebody_turned_away_is_what_the_other_judges_leave() -> None:
+    result = absorbed(Population([MILLER]), Persona("A baker called Ada."), judges=[no_bakers, no_names])
+    (row,) = result.personas
+    assert row.text == "A baker called Eve."
+    assert {ruling.rule: who for who, ruling in result.rulings}["bakers"] == row.id
+
+
+def test_no_ruling_falls_on_somebody_who_lives() -> None:
+    eve = Persona("A baker called Eve.")
+    result = absorbed(Population([MILLER, eve]), Persona("A baker called Ada."), judges=[no_bakers, no_names])
+    assert (result.rulings, result.personas, result.dropped) == ((), (), 1)
+
+
+def test_beyond_the_limit_nobody_is_turned_away_as_nobody_is_let_in() -> None:
+    result = absorbed(Population([MILLER]), BAKER, judges=[no_bakers], limit=1)
+    assert (result.personas, result.rulings, result.dropped) == ((), (), 0)
+
+
+def test_who_was_turned_away_stays_so_in_a_population_made_anew() -> None:
+    anew = Population([MILLER, BAKER], turned_away=[BAKER.id])
+    assert (anew.alive, anew.arrived, anew.is_turned_away(BAKER.id)) == ((MILLER,), 2, True)
+    assert absorbed(anew, BAKER, judges=[no_bakers]).rulings == ()
 
 
 def test_a_relation_leads_to_the_description_as_it_was_rewritten() -> None:
-    population = Population([BAKER])
-    loud = Persona("A MILLER.")
-    found = Relative(Relation(BAKER.id, loud.id, RelationKind.TRADE, "supplier"), loud)
-    result = absorb(population, [[found]], judges=[no_shouting])
-    assert [p.text for p in result.personas] == ["A miller."]
+    population = Population([MILLER])
+    result = absorbed(population, Persona("A DIVER."), judges=[no_shouting])
+    assert [p.text for p in result.personas] == ["A diver."]
     assert result.relations[0].target == result.personas[0].id
     assert result.dropped == 0
 

@@ -1,58 +1,16 @@
 """Near-duplicates by cosine: the same as comparing everybody with everybody, in order."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from planted_vectors import brute, planted
 
 from populace.personas.errors import SetupError
 from populace.personas.near import NearVectors, near_vectors
 from populace.personas.near.axes import Axes
 from populace.personas.near.cosine import units
 from populace.personas.near.many import near_rows
-
-type Verdicts = list[tuple[int, int, float]]
-
-
-def planted(seed: int, n: int, dims: int, threshold: float = 0.9, scale: float = 1.0) -> NDArray[np.float32]:
-    """Vectors of which many are about as near to an earlier one as the threshold, some equal to it, some zero."""
-    rng = np.random.default_rng(seed)
-    matrix = rng.normal(size=(n, dims))
-    for row in range(1, n):
-        way, earlier = rng.random(), matrix[rng.integers(row)]
-        if way < 0.1:
-            matrix[row] = earlier * rng.choice([1.0, 0.25, 8.0])
-        elif way < 0.15:
-            matrix[row] = 0.0
-        elif way < 0.6 and np.linalg.norm(earlier):
-            cosine = np.clip(threshold + rng.normal() * 0.02, -1, 1)
-            one, other = (
-                earlier / np.linalg.norm(earlier),
-                matrix[row] - earlier * (matrix[row] @ earlier) / (earlier @ earlier),
-            )
-            other /= np.linalg.norm(other) or 1.0
-            matrix[row] = cosine * one + np.sqrt(1 - cosine**2) * other
-    return (matrix * scale).astype(np.float32)
-
-
-def brute(matrix: NDArray[np.float32], threshold: float) -> Verdicts:
-    """One after the other against every original so far."""
-    wide = matrix.astype(np.float64)
-    norms = np.sqrt((wide * wide).sum(axis=1))
-    products = np.outer(norms, norms)
-    alike = np.round(np.divide(wide @ wide.T, products, out=np.zeros_like(products), where=products > 0), 6)
-    kept: list[int] = []
-    verdicts = []
-    for row in range(len(matrix)):
-        best = int(np.argmax(alike[row, kept])) if kept else -1
-        if kept and alike[row, kept[best]] >= threshold:
-            verdicts.append((row, kept[best], float(alike[row, kept[best]])))
-        else:
-            kept.append(row)
-    return verdicts
 
 
 @given(st.integers(0, 10**6), st.integers(0, 300), st.integers(2, 64), st.sampled_from([0.5, 0.8, 0.9, 0.99, 1.0]))
@@ -151,26 +109,3 @@ def test_what_is_no_vector_is_refused() -> None:
     index.add("a", np.array([1, 0], dtype=np.float32))
     with pytest.raises(SetupError, match="A vector of 3 numbers came"):
         index.add("b", np.array([1, 0, 0], dtype=np.float32))
-
-
-def test_very_many_vectors_need_an_index_that_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("populace.personas.near.many.MOST_EXACT", 10)
-
-    def missing(name: str) -> Any:
-        raise ImportError(name)
-
-    monkeypatch.setattr("populace.personas.near.faiss_search.import_module", missing)
-    matrix = planted(2, 11, 8)
-    with pytest.raises(SetupError, match=r"populace\[faiss\]"):
-        near_vectors(range(11), matrix)
-    assert near_vectors(range(11), matrix, exact=True) == brute(matrix, 0.9)
-
-
-def test_what_the_index_finds_is_compared_exactly() -> None:
-    pytest.importorskip("faiss")
-    matrix = planted(4, 1500, 32)
-    right = {(row, of, similarity) for row, of, similarity in brute(matrix, 0.9)}
-    found = set(near_vectors(range(1500), matrix, exact=False))
-    assert len(found & right) >= 0.9 * len(right)
-    wide = units(matrix)
-    assert all(similarity == round(float(wide[row] @ wide[of]), 6) >= 0.9 for row, of, similarity in found)

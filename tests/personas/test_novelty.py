@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError
-from populace.personas.novelty import WINDOW, Latest, most_novel
+from populace.personas.novelty import WINDOW, Latest, Rarity, questions_between
 from populace.personas.persona import Persona
 
 BAKERS = [Persona(f"A baker of bread in town number{n}") for n in range(20)]
@@ -14,17 +14,23 @@ DIVER = Persona("Somebody who mends harpoons under polar ice")
 
 def test_whoever_has_the_rarest_words_comes_first() -> None:
     everybody = [*BAKERS, DIVER]
-    assert most_novel(everybody, 1, known=everybody, rng=random.Random(1)) == [DIVER]
+    assert Rarity(everybody).most_novel(everybody, 1, rng=random.Random(1)) == [DIVER]
+    assert Rarity(everybody).in_order(everybody) == (DIVER, *BAKERS)
 
 
 def test_equals_are_drawn_by_chance_and_the_same_again_with_the_seed() -> None:
-    draws = [tuple(most_novel(BAKERS, 5, known=BAKERS, rng=random.Random(seed))) for seed in (1, 1, 2)]
+    draws = [tuple(Rarity(BAKERS).most_novel(BAKERS, 5, rng=random.Random(seed))) for seed in (1, 1, 2)]
     assert draws[0] == draws[1]
     assert set(draws[0]) != set(draws[2])
 
 
-def test_where_there_is_no_choice_everybody_is_taken() -> None:
-    assert most_novel(BAKERS, 50, known=BAKERS, rng=random.Random(1)) == BAKERS
+def test_equals_are_in_the_order_in_which_they_were_given() -> None:
+    assert Rarity(BAKERS).in_order(reversed(BAKERS)) == tuple(reversed(BAKERS))
+
+
+@pytest.mark.parametrize(("each", "questions"), [(1, 500), (3, 166), (499, 1), (500, 1), (900, 1)])
+def test_a_look_falls_into_every_500_newcomers(each: int, questions: int) -> None:
+    assert questions_between(each) == questions
 
 
 def test_nothing_is_said_before_there_were_enough() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from populace.personas.errors import SourceError
-from populace.personas.passage import Passage, read_passages, shipped_passages
+from populace.personas.passage import Passage, shipped_passages
 from populace.personas.persona import content_id
+from populace.personas.sources import read_passages
 
 CJK = {"zh", "ja", "ko"}
 

@@ -37,7 +37,7 @@ async def test_a_relative_is_a_new_persona_and_the_relation_that_leads_there() -
         source="ward.txt:1",
         licence="CC0-1.0",
         model="scripted",
-        prompt="persona_to_persona@1",
+        prompt="persona_to_persona@2",
     )
     relation = Relation(NURSE.id, boy.id, RelationKind.CARE, "young patient", hop=2)
     assert answer.value == (Relative(relation, boy),)
@@ -84,7 +84,6 @@ async def test_the_schema_offers_the_keys_and_the_kinds() -> None:
         (tie(NURSE.text), "relations.0.persona: this describes the given person"),
         (tie("A boy.", label=" "), "a label is one to four words"),
         (tie("A boy.", label="friend " * 20), "a label is one to four words"),
-        (tie("A boy.", kind="love"), "relations.0.kind: Input should be 'kinship'"),
         (tie(""), "needs words"),
         (tie("A boy.", who="new"), "relations.0.who: Extra inputs are not permitted"),
     ],
@@ -110,14 +109,50 @@ async def test_no_relations_cannot_be_asked_for() -> None:
         await ask(ties(), count=0)
 
 
+KINDS = (RelationKind.CARE, RelationKind.WORK)
+
+
+async def test_a_kind_by_another_name_becomes_the_nearest_and_keeps_its_label() -> None:
+    given = ties(
+        tie("A boy.", "mentor", "mentorship"), tie("A girl.", "daughter's teacher", "?"), tie("A man.", "x", "y")
+    )
+    answer = await ask(given)
+    relations = [(relative.relation.kind, relative.relation.label) for relative in answer.value]
+    assert relations == [
+        (RelationKind.TEACHING, "mentor"),
+        (RelationKind.TEACHING, "daughter's teacher"),
+        (RelationKind.OTHER, "x"),
+    ]
+
+
+async def test_a_kind_that_is_missing_or_no_word_is_a_mismatch() -> None:
+    for wrong in ({"label": "friend", "persona": "A boy."}, {**tie("A boy."), "kind": 3}):
+        answer = await ask(ties(wrong))  # type: ignore[arg-type]
+        assert answer.outcome is Outcome.SCHEMA_MISMATCH
+        assert "relations.0.kind" in answer.reason
+
+
 async def test_only_kinds_that_are_asked_for_may_be_given() -> None:
-    kinds = (RelationKind.CARE, RelationKind.WORK)
     model = ScriptedModel([ties(tie("A boy.")), ties(tie("A boy.", kind="rivalry"))])
-    answers = [await persona_to_persona(model, NURSE, count=1, kinds=kinds, occasion=OCCASION) for _ in range(2)]
+    answers = [await persona_to_persona(model, NURSE, count=1, kinds=KINDS, occasion=OCCASION) for _ in range(2)]
     assert [answer.outcome for answer in answers] == [Outcome.OK, Outcome.SCHEMA_MISMATCH]
-    assert "rivalry is not asked for; give one of care, work" in answers[1].reason
+    assert "rivalry are not asked for; give kinds out of care, work" in answers[1].reason
     assert model.schemas[0].json_schema["$defs"]["RelationKind"]["enum"] == ["care", "work"]
-    assert "Only relations of these kinds are wanted: care, work." in model.said
+
+
+async def test_a_relation_of_another_kind_than_was_asked_for_costs_its_siblings_nothing() -> None:
+    answer = await ask(ties(tie("A boy."), tie("A spy.", kind="rivalry")), kinds=KINDS)
+    assert [relative.is_wanted for relative in answer.value] == [True, False]
+
+
+async def test_a_prompt_that_wants_some_kinds_does_not_ask_for_different_ones() -> None:
+    model = ScriptedModel([ties(tie("A boy."))])
+    await persona_to_persona(model, NURSE, count=1, kinds=KINDS, occasion=OCCASION)
+    assert "Only relations of these kinds are wanted, and no others: care, work." in model.said
+    assert "differ in kind" not in model.said
+    free = ScriptedModel([ties(tie("A boy."))])
+    await persona_to_persona(free, NURSE, count=1, occasion=OCCASION)
+    assert "differ in kind" in free.said
 
 
 @pytest.mark.parametrize("low", [True, False])

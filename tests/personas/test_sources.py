@@ -183,9 +183,19 @@ def test_rows_without_a_text_are_counted_with_their_line(tmp_path: Path) -> None
     lines = ['{"text": "Lock nine."}', '{"text": " "}', "{", '{"text": 7}', '{"txt": "a"}', '{"text": "Weir two."}']
     sources = open_sources([written(tmp_path / "r.jsonl", "\n".join(lines))])
     assert [p.source for p in sources] == ["r.jsonl:1", "r.jsonl:6"]
-    assert sources.skips.counts == {Skip.ROW: 4}
+    assert sources.skips.counts == {Skip.ROW: 3, Skip.JSON: 1}
     assert "r.jsonl, line 2: 'text' is ' ', which is blank" in sources.skips.examples[0]
-    assert sources.skips.summary() == "4 skipped: 4 rows without a text."
+    assert sources.skips.summary() == "4 skipped: 3 rows without a text, 1 lines that are not JSON."
+
+
+def test_what_was_passed_over_is_taken_once_with_three_examples_of_each_kind(tmp_path: Path) -> None:
+    lines = ['{"text": "Lock nine."}', *["{"] * 5, '{"text": ""}']
+    sources = open_sources([written(tmp_path / "r.jsonl", "\n".join(lines))])
+    assert len(list(sources)) == 1
+    taken = {one.kind: one for one in sources.skips.take()}
+    assert {kind: one.number for kind, one in taken.items()} == {Skip.JSON: 5, Skip.ROW: 1}
+    assert [example.partition(":")[0][-6:] for example in taken[Skip.JSON].examples] == ["line 2", "line 3", "line 4"]
+    assert sources.skips.take() == ()
 
 
 def test_strictly_the_first_bad_row_is_an_error(tmp_path: Path) -> None:

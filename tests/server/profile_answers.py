@@ -1,10 +1,10 @@
-"""Answers to the profile prompt, made by hand."""
+"""Answers to the prompts for profiles and biographies, made by hand."""
 
 from typing import Any
 
 from populace.personas.profiles import ATTRIBUTES
 
-__all__ = ["answered", "known"]
+__all__ = ["answered", "known", "life"]
 
 
 def known(value: Any, evidence: str = "assumed", words: str = "") -> dict[str, Any]:
@@ -15,3 +15,10 @@ def known(value: Any, evidence: str = "assumed", words: str = "") -> dict[str, A
 def answered(**attributes: dict[str, Any]) -> dict[str, Any]:
     """A whole answer in which all other attributes are unknown."""
     return {name: known(None, "unknown") for name in ATTRIBUTES} | attributes
+
+
+def life(**stated: Any) -> dict[str, Any]:
+    """A biography that states nothing but what is given."""
+    text = "\n\n".join(["She was born by the sea and stayed there, as everybody did. " * 6] * 4)
+    nothing = {"age": None, "region": None, "occupation": None, "household": None, "children": None}
+    return {"text": text, "mentions": [], **nothing, "languages": [], "others": []} | stated

@@ -1,19 +1,36 @@
-"""Runs villages in processes that can be killed, without paying for the imports each time.
+"""Does jobs in processes that can be killed, without paying for the imports each time.
 
 Reads one JSON job a line, forks a child that does it, and says the child's id and then how it ended.
 """
 
+import atexit
+import gc
 import json
 import os
+import runpy
+import signal
 import sys
+import threading
+import traceback
+import warnings
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+# Imported before the fork, for the children.
+import populace.analysis.report
+import populace.analysis.summary
+import populace.personas.hub
+import populace.sim.enrichment
+import populace.sim.estimate
+import populace.sim.fork
+import populace.sim.hub_vectors
+import populace.sim.replay  # noqa: F401
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.batch import Interval, open_desk
-from populace.agents.gateway.gateway import Gateway  # noqa: F401 - imported before the fork, for the children
+from populace.agents.gateway.gateway import Gateway  # noqa: F401
 from populace.agents.gateway.limits import Limits
+from populace.cli import main as populace_command
 from populace.scenarios.village import Village
 from populace.sim import engine
 from populace.sim.growing.scenario import Growing
@@ -43,20 +60,59 @@ def live(job: dict[str, Any]) -> None:
     out.with_suffix(".hash").write_text(society.run().event_hash)
 
 
+def command(job: dict[str, Any]) -> None:
+    """Do what a command line says: `populace ...`, `python -c CODE ...` or `python SCRIPT`."""
+    os.chdir(job["cwd"])
+    os.environ.update(job["env"])
+    for stream, path in ((1, job["out"]), (2, job["err"])):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+    first, *rest = job["command"]
+    sys.argv = [first, *rest]
+    if first == "populace":
+        populace_command(rest)
+    elif first == "-c":
+        sys.argv = ["-c", *rest[1:]]
+        exec(compile(rest[0], "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        runpy.run_path(first, run_name="__main__")
+
+
 def main() -> None:
     """Do jobs until there are no more."""
     open_model("procedural")
+    # However the tests were begun: Ctrl-C reaches the children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The one thread beside ours is an allocator's, which knows of forks.
+    warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork", category=DeprecationWarning)
+    gc.freeze()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            try:
-                live(json.loads(line))
-            except BaseException as error:  # noqa: BLE001 - the parent must hear of whatever it was
-                print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
-                os._exit(1)
-            os._exit(0)
+            _end(_done(json.loads(line)))
         print(child, flush=True)  # noqa: T201
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)  # noqa: T201
+    _end(0)
+
+
+def _done(job: dict[str, Any]) -> int:
+    """Do a job; gives the exit code."""
+    try:
+        command(job) if "command" in job else live(job)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:  # noqa: BLE001 - the parent must hear of whatever it was
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _end(code: int) -> NoReturn:
+    """End as Python does, but for taking apart what was imported, which takes longer than most jobs."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

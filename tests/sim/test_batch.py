@@ -1,18 +1,13 @@
 """Growth by batch: the same people, nothing paid twice, and a killed run finds its batch again."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from batch_server import BatchServer, Plan
+from warm_process import WarmProcess
 
 from populace.agents.gateway.batch import Interval, open_desk
 from populace.personas.errors import SetupError
@@ -76,20 +71,12 @@ def test_the_stand_in_has_no_batches(live: Live, tmp_path: Path) -> None:
     assert not (tmp_path / "run.duckdb").exists()
 
 
-def test_a_killed_run_finds_its_batch_again(server: BatchServer, tmp_path: Path) -> None:
+def test_a_killed_run_finds_its_batch_again(warm: WarmProcess, server: BatchServer, tmp_path: Path) -> None:
     server.plan = Plan(looks=10**9)
-    job = {"model": "openai:test", "base_url": server.base_url, "agents": 16, "steps": 1, "max_in_flight": 8}
+    place: dict[str, Any] = {"model": "openai:test", "base_url": server.base_url}
     out = tmp_path / "run.duckdb"
-    zygote = Path(__file__).parents[1] / "server" / "zygote.py"
-    with subprocess.Popen([sys.executable, zygote], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(orjson.dumps({"out": str(out), "resume": False, "batch": True, **job}) + b"\n")
-        process.stdin.flush()
-        child = int(process.stdout.readline())
-        wait_for(lambda: any(batch.looks > 3 for batch in server.batches.values()))
-        os.kill(child, signal.SIGKILL)
-        assert int(process.stdout.readline()) == -signal.SIGKILL
+    warm.begin(out, batch=True, agents=16, steps=1, max_in_flight=8, **place)
+    warm.kill_when(lambda: any(batch.looks > 3 for batch in server.batches.values()))
     (sent,) = [server.lines]
     for batch in server.batches.values():
         batch.plan = Plan(looks=0)
@@ -97,11 +84,3 @@ def test_a_killed_run_finds_its_batch_again(server: BatchServer, tmp_path: Path)
     Society.resume(out, Village).run()
     assert sent > 0
     assert set(server.paid.values()) == {1}
-
-
-def wait_for(happened: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if happened():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it never happened")

@@ -1,11 +1,6 @@
 """Enriching a hub as a job: what comes into it, what stays in the ledger, and what is never paid twice."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,7 +14,8 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from openai_server import OpenAIServer
-from profile_answers import answered, known
+from profile_answers import answered, known, life
+from warm_process import WarmProcess
 
 from populace.agents.endpoint.models import ModelHandle
 from populace.agents.gateway.backoff import Backoff
@@ -206,14 +202,10 @@ enrich(sys.argv[1], Enrichment(wiki=True, chunk=5), model="openai:test", base_ur
 
 
 @pytest.mark.parametrize("calls", [3, 17, 30, 41])
-def test_killed_and_given_again_it_asks_nobody_twice(made_town: Path, town: Path, sql: Ask, calls: int) -> None:
+def test_killed_and_given_again_it_asks_nobody_twice(warm: WarmProcess, town: Path, sql: Ask, calls: int) -> None:
     with OpenAIServer(latency=0.05) as server:
-        child = subprocess.Popen([sys.executable, "-c", KILLED, str(town), server.base_url])
-        deadline = time.monotonic() + 60
-        while server.calls < calls and child.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait(60)
+        warm.begin_command("-c", KILLED, town, server.base_url)
+        warm.kill_when(lambda: server.calls >= calls)
         done = enrich(town, Enrichment(wiki=True, chunk=5), **over(server))
         paid_twice = server.calls - len(server.by_body)
     answers = in_ledger(done, "SELECT count(*), count(DISTINCT request_hash) FROM calls WHERE raw IS NOT NULL")
@@ -310,6 +302,8 @@ class Guesser(BaseChatModel):
 
     second: str
     asked: list[str]
+    #: What its biographies state of other people.
+    others: tuple[dict[str, Any], ...] = ()
 
     @property
     def _llm_type(self) -> str:
@@ -319,10 +313,11 @@ class Guesser(BaseChatModel):
         raise AssertionError("the gateway took the blocking way")
 
     async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
-        prompt = str(messages[-1].content)
+        prompt = next(str(message.content) for message in messages if message.type == "human")
         self.asked.append(prompt)
         if "What has this person's life been?" in prompt:
-            answer: dict[str, Any] = {"text": "Somebody lived by the sea. " * 60, "mentions": [], "age": None}
+            decade = prompt.partition("<profile>\naged ")[2][:2]
+            answer = life(age=int(decade), others=list(self.others))
         elif DAUGHTER.text in prompt.partition("</persona>")[0]:
             answer = answered(age_band=known("40-49", "stated", "in her forties"))
         else:
@@ -344,6 +339,20 @@ def test_a_contradiction_is_asked_about_once_and_then_resolved_or_kept(
     with open_hub(family) as hub:
         ages = "SELECT age_band FROM profiles JOIN personas ON id = persona ORDER BY ordinal"
         assert hub.con.execute(ages).fetchall() == [(second,), ("40-49",)]
+
+
+def test_biographies_that_contradict_are_counted_and_kept_out_of_the_hub(tmp_path: Path) -> None:
+    family = make_hub(tmp_path / "kin.duckdb", [MOTHER, DAUGHTER], [(DAUGHTER, MOTHER, "kinship", "mother")])
+    young = {"key": "k1", "age": 30, "region": None, "occupation": None}
+    chat = Guesser(second="70-79", asked=[], others=(young,))
+    done = enrich(family, Enrichment(wiki=True), model=ModelHandle("guesser", chat))
+    assert (done.made["biographies"], done.failed["biographies"], done.inconsistencies) == (0, 2, 6)
+    assert ("inconsistencies", "6 biographies sent back") in done.as_rows()
+    ((outcome, reason), *_) = in_ledger(done, "SELECT outcome, reason FROM failures ORDER BY reason")
+    assert outcome == "schema_mismatch"
+    assert "others.k1.age: 30 contradicts 40-49" in reason
+    with open_hub(family) as hub:
+        assert hub.con.execute("SELECT count(*) FROM biographies").fetchall() == [(0,)]
 
 
 def test_without_biographies_contradictions_are_found_and_nobody_is_asked_again(tmp_path: Path) -> None:

@@ -1,13 +1,10 @@
 """A run lives on from one of its steps with something changed, and only what differs is asked."""
 
-import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 from openai_server import OpenAIServer
+from warm_process import WarmProcess
 
 from populace.agents.gateway.backoff import Backoff
 from populace.personas.errors import PausedError, RunError, RunFileError, SetupError
@@ -30,7 +28,6 @@ from populace.sim.scenario import Intervention
 from populace.sim.society import Society
 
 STEPS = 4
-ZYGOTE = Path(__file__).parents[1] / "server" / "zygote.py"
 
 type Live = Callable[..., FinishedRun]
 
@@ -46,6 +43,23 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """A procedural village that has lived four steps; never to be written to."""
     out = tmp_path_factory.mktemp("whole") / "run.duckdb"
     return Society(Village(), growth=Growth(agents=16, hops=1), out=out, steps=STEPS).run()
+
+
+@pytest.fixture(scope="module")
+def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FinishedRun, OpenAIServer]]:
+    """A village that asked a server, never to be written to, and that server."""
+    out = tmp_path_factory.mktemp("asking") / "run.duckdb"
+    with OpenAIServer() as server:
+        where = {"model": "openai:test", "base_url": server.base_url}
+        growth = Growth(agents=24, hops=2)
+        yield Society(Village(), growth=growth, out=out, steps=3, **where).run(), server  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def over_http(asking: tuple[FinishedRun, OpenAIServer]) -> tuple[FinishedRun, OpenAIServer]:
+    """The same, the server having forgotten all."""
+    asking[1].reset()
+    return asking
 
 
 @pytest.fixture
@@ -136,22 +150,20 @@ def test_more_steps_than_the_run_lived_are_asked(whole: FinishedRun, new: Path) 
     assert asked_since(new) == AskedSince(16, 0, 0, 16)
 
 
-def test_the_server_hears_of_what_differs_alone(live: Live, new: Path, openai_server: OpenAIServer) -> None:
-    run = live(model="openai:test", base_url=openai_server.base_url)
-    openai_server.reset()
+def test_the_server_hears_of_what_differs_alone(over_http: tuple[FinishedRun, OpenAIServer], new: Path) -> None:
+    run, server = over_http
     fork(run.path, News, at=1, out=new).run()
     since = asked_since(new)
-    assert 24 <= openai_server.calls == since.sent
+    assert 24 <= server.calls == since.sent
     assert [(since.known,)] == asked(run.path, "SELECT count(*) FROM calls WHERE phase = 'step' AND number = 2")
 
 
-def test_with_another_model_everything_is_asked_anew(live: Live, new: Path, openai_server: OpenAIServer) -> None:
-    run = live(model="openai:test", base_url=openai_server.base_url)
-    openai_server.reset()
-    society = fork(run.path, Village, at=1, out=new, model="openai:other", base_url=openai_server.base_url)
+def test_with_another_model_everything_is_asked_anew(over_http: tuple[FinishedRun, OpenAIServer], new: Path) -> None:
+    run, server = over_http
+    society = fork(run.path, Village, at=1, out=new, model="openai:other", base_url=server.base_url)
     assert "The model is openai:other and was openai:test, so" in asked_anew(run.path, new)
     society.run()
-    assert openai_server.calls == 48
+    assert server.calls == 48
     assert asked(new, "SELECT model, is_language_model FROM runs") == [("openai:other", True)]
 
 
@@ -163,16 +175,16 @@ def test_text_of_the_stand_in_makes_no_run_of_a_language_model(
 
 
 def test_what_the_run_paid_counts_nothing_in_the_fork_s_budget(
-    live: Live, new: Path, openai_server: OpenAIServer
+    over_http: tuple[FinishedRun, OpenAIServer], new: Path
 ) -> None:
-    run = live(model="openai:test", base_url=openai_server.base_url)
+    run, server = over_http
     with pytest.raises(PausedError, match="budget of 10 calls"):
         fork(run.path, News, at=1, out=new, limits={"max_calls": 10, "max_in_flight": 4}).run()
     assert asked(new, "SELECT count(*) FROM calls WHERE source = 'endpoint'") == [(10,)]
     assert asked(new, "SELECT DISTINCT cost, input_tokens > 0 FROM calls WHERE source = 'fork'") == [(0.0, True)]
-    paid = openai_server.calls
+    paid = server.calls
     Society.resume(new, News, limits={"max_calls": 100}).run()
-    assert openai_server.calls - paid == asked_since(new).sent - 10
+    assert server.calls - paid == asked_since(new).sent - 10
 
 
 def test_it_stands_alone(whole: FinishedRun, new: Path, tmp_path: Path) -> None:
@@ -271,7 +283,7 @@ def test_a_wrong_setting_or_limit_leaves_nothing_behind(whole: FinishedRun, new:
 
 def test_a_place_that_is_taken_is_left_as_it_is(whole: FinishedRun, new: Path) -> None:
     new.write_text("mine")
-    with pytest.raises(RunFileError, match=r"fork.duckdb' exists; give another --out"):
+    with pytest.raises(RunFileError, match=r"fork.duckdb' exists; give another path"):
         fork(whole.path, Village, at=1, out=new)
     assert new.read_text() == "mine"
 
@@ -298,7 +310,8 @@ def test_a_run_file_of_the_first_schema_is_forked(whole: FinishedRun, new: Path,
     with duckdb.connect(old) as con:
         for (view,) in con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
             con.execute(f"DROP VIEW {view}")
-        for table in ("known_answers", "batches", "vectors", "growth_chunks", "frontier", "passage_places"):
+        later = ("known_answers", "batches", "vectors", "growth_chunks", "frontier", "passage_places")
+        for table in (*later, "growth_extensions", "skipped_sources"):
             con.execute(f"DROP TABLE {table}")
         for column in ("replicate", "source", "cost"):
             con.execute(f"ALTER TABLE calls DROP COLUMN {column}")
@@ -318,21 +331,7 @@ def test_a_run_file_of_the_first_schema_is_forked(whole: FinishedRun, new: Path,
     assert asked_since(new).sent == 0
 
 
-def killed_when(server: OpenAIServer, calls: int, out: Path) -> None:
-    """Let a process of its own resume the run, and kill it with -9 when so many calls have come in."""
-    with subprocess.Popen([sys.executable, ZYGOTE], stdin=-1, stdout=-1, text=True) as zygote:
-        assert zygote.stdin
-        assert zygote.stdout
-        zygote.stdin.write(json.dumps({"out": str(out), "resume": True}) + "\n")
-        zygote.stdin.flush()
-        child, deadline = int(zygote.stdout.readline()), time.monotonic() + 60
-        while server.calls < calls and time.monotonic() < deadline:
-            time.sleep(0.002)
-        os.kill(child, signal.SIGKILL)
-        zygote.communicate(timeout=60)
-
-
-def test_a_fork_that_was_killed_goes_on_to_the_same_end_and_pays_once(live: Live, new: Path) -> None:
+def test_a_fork_that_was_killed_goes_on_to_the_same_end_and_pays_once(warm: WarmProcess, live: Live, new: Path) -> None:
     with OpenAIServer(latency=0.03) as server:
         run = live(model="openai:test", base_url=server.base_url, agents=16, hops=1, max_in_flight=8)
         change: dict[str, Any] = {"at": 1, "settings": {"answer_tokens": 512}}
@@ -340,7 +339,8 @@ def test_a_fork_that_was_killed_goes_on_to_the_same_end_and_pays_once(live: Live
         with fork(run.path, Village, out=new, **change):
             pass
         server.reset()
-        killed_when(server, 20, new)
+        warm.begin(new, resume=True)
+        warm.kill_when(lambda: server.calls >= 20)
         killed = fork(new, Village, at=1, out=new.with_name("killed.duckdb")).run()
         assert asked_since(killed.path).known >= 20 - 8
         server.reset()
@@ -361,8 +361,8 @@ fork(sys.argv[1], Village, at=1, out=sys.argv[2])
 """
 
 
-def test_a_copy_that_is_killed_on_the_way_looks_like_no_run(whole: FinishedRun, new: Path) -> None:
-    ended = subprocess.run([sys.executable, "-c", KILLED, whole.path, new], check=False)
+def test_a_copy_that_is_killed_on_the_way_looks_like_no_run(warm: WarmProcess, whole: FinishedRun, new: Path) -> None:
+    ended = warm.run("-c", KILLED, whole.path, new)
     assert ended.returncode == -signal.SIGKILL
     assert not new.exists()
     assert fork(whole.path, Village, at=1, out=new).run().event_hash == whole.event_hash

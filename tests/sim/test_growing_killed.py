@@ -1,24 +1,18 @@
 """Growth that is killed at any moment goes on to the same end, within a hop as between hops, and pays once."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from openai_server import OpenAIServer
+from warm_process import WarmProcess
 
 from populace.sim.growing.scenario import Growing
 from populace.sim.growth import Growth
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
 
-ZYGOTE = Path(__file__).parents[1] / "server" / "zygote.py"
 IN_FLIGHT = 8
 MOMENTS = 5
 
@@ -47,35 +41,21 @@ def uninterrupted(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
         return run.event_hash, server.calls
 
 
-def grow_and_kill(server: OpenAIServer, out: Path, corpus: Path, after: int) -> None:
+def grow_and_kill(warm: WarmProcess, server: OpenAIServer, out: Path, corpus: Path, after: int) -> None:
     """Begin to grow in another process, and kill it when the server has seen so many calls."""
-    asked = {
-        "out": str(out), "resume": False, "model": "openai:test", "base_url": server.base_url,
-        "max_in_flight": IN_FLIGHT, "growth": growth(corpus),
-    }  # fmt: skip
-    command = [sys.executable, str(ZYGOTE)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as zygote:
-        assert zygote.stdin
-        assert zygote.stdout
-        zygote.stdin.write(json.dumps(asked) + "\n")
-        zygote.stdin.flush()
-        child = int(zygote.stdout.readline())
-        deadline = time.monotonic() + 60
-        while server.calls < after and time.monotonic() < deadline:
-            time.sleep(0.002)
-        os.kill(child, signal.SIGKILL)
-        assert int(zygote.stdout.readline()) == -signal.SIGKILL
-        zygote.stdin.close()
+    where: dict[str, Any] = {"model": "openai:test", "base_url": server.base_url, "max_in_flight": IN_FLIGHT}
+    warm.begin(out, growth=growth(corpus), **where)
+    warm.kill_when(lambda: server.calls >= after)
 
 
 @pytest.mark.parametrize("moment", range(MOMENTS))
 def test_killed_at_any_moment_growth_goes_on_to_the_same_end_and_pays_once(
-    uninterrupted: tuple[str, int], corpus: Path, tmp_path: Path, moment: int
+    warm: WarmProcess, uninterrupted: tuple[str, int], corpus: Path, tmp_path: Path, moment: int
 ) -> None:
     whole, calls = uninterrupted
     out = tmp_path / "hub.duckdb"
     with OpenAIServer(latency=0.05) as server:
-        grow_and_kill(server, out, corpus, 1 + calls * moment // MOMENTS)
+        grow_and_kill(warm, server, out, corpus, 1 + calls * moment // MOMENTS)
         with open_run(out) as run:
             durable = run.query("SELECT count(*) FROM calls WHERE raw IS NOT NULL").rows[0][0]
         sent = server.calls

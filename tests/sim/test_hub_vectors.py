@@ -1,11 +1,6 @@
 """Fetching the vectors of a hub's people as a job: what comes into the hub, and what is never paid twice."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +8,7 @@ from typing import Any
 import pytest
 from hub_people import make_hub, townsfolk
 from openai_server import OpenAIServer
+from warm_process import WarmProcess
 
 from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.backoff import Backoff
@@ -136,14 +132,10 @@ fetch_hub_vectors(sys.argv[1], "openai:m", base_url=sys.argv[2], chunk=5, limits
 
 
 @pytest.mark.parametrize("calls", [1, 4, 7])
-def test_killed_and_given_again_it_asks_nobody_twice(town: Path, calls: int) -> None:
+def test_killed_and_given_again_it_asks_nobody_twice(warm: WarmProcess, town: Path, calls: int) -> None:
     with OpenAIServer(latency=0.05) as server:
-        child = subprocess.Popen([sys.executable, "-c", KILLED, str(town), server.base_url])
-        deadline = time.monotonic() + 60
-        while server.calls < calls and child.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait(60)
+        warm.begin_command("-c", KILLED, town, server.base_url)
+        warm.kill_when(lambda: server.calls >= calls)
         done = fetch_hub_vectors(town, MODEL, base_url=server.base_url, chunk=5)
         # What was under way when it was killed was not durable: one request of one chunk.
         assert sum(server.embedded.values()) - len(server.embedded) <= 5

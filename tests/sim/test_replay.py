@@ -1,12 +1,6 @@
 """A run lives again from its own answers: the same hash, and nobody is asked."""
 
-import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,6 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 from openai_server import OpenAIServer
+from warm_process import WarmProcess
 
 from populace.agents.gateway.backoff import Backoff
 from populace.agents.gateway.call import CallKey
@@ -27,8 +22,6 @@ from populace.sim.runfile.reader import open_run
 from populace.sim.runfile.recording import Recording
 from populace.sim.society import Society
 from populace.sim.unasked import unasked_model
-
-ZYGOTE = Path(__file__).parents[1] / "server" / "zygote.py"
 
 type Live = Callable[..., FinishedRun]
 
@@ -141,22 +134,13 @@ def test_a_run_without_a_complete_hop_has_nothing_to_replay(tmp_path: Path) -> N
 
 
 @pytest.fixture
-def killed(tmp_path: Path) -> Iterator[tuple[Path, OpenAIServer]]:
+def killed(warm: WarmProcess, tmp_path: Path) -> Iterator[tuple[Path, OpenAIServer]]:
     """A run that was killed with -9 in its third step, and its server."""
     out = tmp_path / "run.duckdb"
     with OpenAIServer(latency=0.03) as server:
         job: dict[str, Any] = {"model": "openai:test", "base_url": server.base_url, "agents": 16, "steps": 4}
-        with subprocess.Popen([sys.executable, ZYGOTE], stdin=-1, stdout=-1, text=True) as zygote:
-            assert zygote.stdin
-            assert zygote.stdout
-            zygote.stdin.write(json.dumps({"out": str(out), "resume": False, "max_in_flight": 8, **job}) + "\n")
-            zygote.stdin.flush()
-            child = int(zygote.stdout.readline())
-            deadline = time.monotonic() + 60
-            while "step 3" not in str(server.bodies[-1:]) and time.monotonic() < deadline:
-                time.sleep(0.005)
-            os.kill(child, signal.SIGKILL)
-            zygote.communicate(timeout=60)
+        warm.begin(out, max_in_flight=8, **job)
+        warm.kill_when(lambda: "step 3" in str(server.bodies[-1:]))
         yield out, server
 
 

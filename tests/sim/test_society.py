@@ -23,19 +23,26 @@ class Errands(Scenario):
     name = "errands"
 
 
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """What `live` gives when nothing else is wished; never to be written to."""
+    out = tmp_path_factory.mktemp("lived") / "run.duckdb"
+    return Society(Village(), growth=Growth(agents=24, hops=2), out=out, steps=3).run()
+
+
 def test_equal_seeds_give_equal_event_hashes_and_other_seeds_others(live: Live) -> None:
     first, second, other = live("a", seed=1), live("b", seed=1), live("c", seed=2)
     assert first.event_hash == second.event_hash
     assert first.event_hash != other.event_hash
 
 
-def test_the_number_in_flight_does_not_change_what_happens(live: Live) -> None:
-    hashes = {live(str(n), max_in_flight=n).event_hash for n in (1, 8, 64)}
-    assert len(hashes) == 1
+def test_the_number_in_flight_does_not_change_what_happens(live: Live, lived: FinishedRun) -> None:
+    hashes = {live(str(n), max_in_flight=n).event_hash for n in (1, 8)}
+    assert hashes == {lived.event_hash}
 
 
-def test_a_run_leaves_everything_that_happened_in_its_file(live: Live) -> None:
-    run = live()
+def test_a_run_leaves_everything_that_happened_in_its_file(lived: FinishedRun) -> None:
+    run = lived
     ((status, stored, steps, wanted),) = run.sql(
         "SELECT status, event_hash, (SELECT count(*) FROM steps), steps_wanted FROM runs"
     ).rows
@@ -58,21 +65,16 @@ def test_a_run_leaves_everything_that_happened_in_its_file(live: Live) -> None:
     assert all(counts.values())
 
 
-def test_the_village_emits_all_three_products(live: Live) -> None:
-    kinds = {kind for (kind,) in live().sql("SELECT DISTINCT kind FROM emissions").rows}
+def test_the_village_emits_all_three_products(lived: FinishedRun) -> None:
+    kinds = {kind for (kind,) in lived.sql("SELECT DISTINCT kind FROM emissions").rows}
     assert kinds == {"instruction", "dialogue", "tool"}
 
 
-def test_lines_are_heard_and_answered_in_the_next_step(live: Live) -> None:
-    replies = (
-        live()
-        .sql(
-            "SELECT count(*), bool_and(earlier.step <= m.step AND earlier.recipient = m.sender) "
-            "FROM messages AS m JOIN messages AS earlier ON m.reply_to = earlier.message"
-        )
-        .rows
-    )
-    ((count, fits),) = replies
+def test_lines_are_heard_and_answered_in_the_next_step(lived: FinishedRun) -> None:
+    ((count, fits),) = lived.sql(
+        "SELECT count(*), bool_and(earlier.step <= m.step AND earlier.recipient = m.sender) "
+        "FROM messages AS m JOIN messages AS earlier ON m.reply_to = earlier.message"
+    ).rows
     assert count > 0
     assert fits
 
@@ -138,7 +140,7 @@ def test_only_those_who_are_active_act(live: Live) -> None:
 
 def test_a_run_file_is_never_written_over(live: Live) -> None:
     live(steps=1)
-    with pytest.raises(RunFileError, match="exists; give another --out"):
+    with pytest.raises(RunFileError, match="exists; give another path"):
         live(steps=1)
 
 

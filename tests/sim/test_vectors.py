@@ -1,3 +1,6 @@
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,33 @@ def village(tmp_path: Path, openai_server: OpenAIServer) -> Any:
     return build
 
 
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """A run by meaning, never to be written to, and what its server was asked."""
+
+    run: FinishedRun
+    server: OpenAIServer
+    bodies: int
+    embedded: frozenset[str]
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
+    """The village by meaning, to be looked at by several tests."""
+    out = tmp_path_factory.mktemp("lived") / "run.duckdb"
+    with OpenAIServer() as server:
+        usual = {"embeddings": "openai:m", "embeddings_url": server.base_url, "steps": 5}
+        run = Society(Village(SETTINGS), growth=Growth(agents=16, hops=1), out=out, **usual).run()  # type: ignore[arg-type]
+        yield Lived(run, server, len(server.bodies), frozenset(server.embedded))
+
+
+@pytest.fixture(scope="module")
+def by_words(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """The same village without an embedding model."""
+    out = tmp_path_factory.mktemp("words") / "run.duckdb"
+    return Society(Village(SETTINGS), growth=Growth(agents=16, hops=1), out=out, steps=5).run()
+
+
 def embedding_calls(run: FinishedRun) -> int:
     return int(run.sql("SELECT count(*) FROM calls WHERE purpose = 'embedding'").rows[0][0])
 
@@ -49,36 +79,32 @@ def test_the_result_does_not_depend_on_how_many_are_in_flight(village: Any, open
     assert set(openai_server.embedded.values()) == {2}  # once in each run
 
 
-def test_who_is_reminded_by_meaning_remembers_otherwise_than_by_words(village: Any) -> None:
-    by_meaning, by_words = village("meaning").run(), village("words", embeddings=None).run()
+def test_who_is_reminded_by_meaning_remembers_otherwise_than_by_words(lived: Lived, by_words: FinishedRun) -> None:
     sql = "SELECT text FROM observations ORDER BY step, agent"
-    assert by_meaning.sql(sql).rows != by_words.sql(sql).rows
+    assert lived.run.sql(sql).rows != by_words.sql(sql).rows
     assert embedding_calls(by_words) == 0
 
 
-def test_a_step_asks_for_all_its_texts_in_one_request(village: Any, openai_server: OpenAIServer) -> None:
-    run = village().run()
-    steps = run.sql("SELECT number, owner, outcome FROM calls WHERE purpose = 'embedding' ORDER BY number").rows
+def test_a_step_asks_for_all_its_texts_in_one_request(lived: Lived) -> None:
+    steps = lived.run.sql("SELECT number, owner, outcome FROM calls WHERE purpose = 'embedding' ORDER BY number").rows
     assert steps == [(step, "society", "ok") for step in range(steps[0][0], 6)]
-    assert len(openai_server.bodies) == len(steps)
+    assert lived.bodies == len(steps)
 
 
-def test_the_run_file_holds_each_vector_once_and_as_it_came(village: Any, openai_server: OpenAIServer) -> None:
-    run = village().run()
-    kept = run.sql("SELECT text_hash, vector, model FROM vectors JOIN calls USING (request_hash, model)").rows
-    assert len(kept) == len(openai_server.embedded)
+def test_the_run_file_holds_each_vector_once_and_as_it_came(lived: Lived) -> None:
+    kept = lived.run.sql("SELECT text_hash, vector, model FROM vectors JOIN calls USING (request_hash, model)").rows
+    assert len(kept) == len(lived.embedded)
     assert {key: vector for key, vector, _ in kept} == {
-        text_hash(text): vector_of(text).tolist() for text in openai_server.embedded
+        text_hash(text): vector_of(text).tolist() for text in lived.embedded
     }
     assert {len(vector) for _, vector, _ in kept} == {DIMS}
 
 
-def test_a_replay_has_the_same_hash_and_no_calls(village: Any, openai_server: OpenAIServer) -> None:
-    run = village().run()
-    asked = openai_server.calls
-    replayed = replay(run.path, Village)
-    assert (replayed.event_hash, replayed.difference) == (run.event_hash, "")
-    assert (replayed.calls, openai_server.calls) == (0, asked)
+def test_a_replay_has_the_same_hash_and_no_calls(lived: Lived) -> None:
+    asked = lived.server.calls
+    replayed = replay(lived.run.path, Village)
+    assert (replayed.event_hash, replayed.difference) == (lived.run.event_hash, "")
+    assert (replayed.calls, lived.server.calls) == (0, asked)
 
 
 def test_a_paused_run_sends_no_text_twice_and_ends_the_same(village: Any, openai_server: OpenAIServer) -> None:
@@ -134,26 +160,24 @@ def test_an_endpoint_that_gives_nobody_a_vector_commits_nothing(village: Any, op
         assert run.query("SELECT max(step), (SELECT status FROM runs) FROM steps").rows == [(2, "failed")]
 
 
-def test_a_fork_takes_the_vectors_over_and_is_replayed(village: Any, openai_server: OpenAIServer) -> None:
-    run = village().run()
-    openai_server.reset()
-    forked = fork(run.path, Village, at=3, out=run.path.with_name("fork.duckdb")).run()
-    assert (forked.event_hash, openai_server.calls) == (run.event_hash, 0)
+def test_a_fork_takes_the_vectors_over_and_is_replayed(lived: Lived, tmp_path: Path) -> None:
+    asked = lived.server.calls
+    forked = fork(lived.run.path, Village, at=3, out=tmp_path / "fork.duckdb").run()
+    assert (forked.event_hash, lived.server.calls) == (lived.run.event_hash, asked)
     assert replay(forked.path, Village).difference == ""
 
 
-def test_the_summary_says_what_was_by_words(village: Any) -> None:
-    by_meaning, by_words = village("meaning").run(), village("words", embeddings=None).run()
+def test_the_summary_says_what_was_by_words(lived: Lived, by_words: FinishedRun) -> None:
+    by_meaning = lived.run
     assert rows_of(by_meaning.path)["memory"] == "by meaning (openai:m)"
     assert rows_of(by_meaning.path)["near-duplicates"].endswith(", by words")
     assert rows_of(by_words.path)["memory"] == "by words only (no embedding model)"
     assert rows_of(by_words.path)["near-duplicates"].endswith(", by words only (no embedding model)")
 
 
-def test_another_embedding_model_cannot_go_on_with_a_run(village: Any) -> None:
-    run = village().run()
+def test_another_embedding_model_cannot_go_on_with_a_run(lived: Lived, tmp_path: Path) -> None:
     with pytest.raises(RunFileError, match="begun with the embedding model openai:m"):
-        Society.resume(run.path, Village, embeddings="openai:other")
+        Society.resume(shutil.copy(lived.run.path, tmp_path), Village, embeddings="openai:other")
 
 
 def test_a_cap_on_money_needs_the_price_of_embeddings_too(village: Any) -> None:

@@ -12,7 +12,7 @@ from .folds import fetch
 from .network import Network
 from .ties import Ints
 
-__all__ = ["central_excerpt"]
+__all__ = ["central_excerpt", "communities_of"]
 
 
 def central_excerpt(hub: HubFile, network: Network, *, most_people: int = 600, most_links: int = 6000) -> Excerpt:
@@ -31,6 +31,16 @@ def central_excerpt(hub: HubFile, network: Network, *, most_people: int = 600, m
     list_ends(hub)
     excerpt = read_excerpt(hub, most_people=most_people, most_links=most_links)
     return Excerpt(excerpt.people, excerpt.links, network.people, excerpt.links_in_all)
+
+
+def communities_of(hub: HubFile, excerpt: Excerpt, labels: Ints) -> dict[str, int]:
+    """The community of each person of an excerpt by id, out of `labels` by number, 0 for the largest of the hub.
+
+    Takes the numbers of the people from the table that `central_excerpt` takes them from.
+    """
+    ids = [person.id for person in excerpt.people]
+    rows = fetch(hub, "SELECT id, code FROM graph_people WHERE id IN (SELECT unnest(?::VARCHAR[]))", [ids])
+    return {str(person): int(labels[int(str(code))]) for person, code in rows}
 
 
 def _around_the_best(network: Network, most: int) -> Ints:

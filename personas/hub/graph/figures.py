@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...seed import check_seed
 from ..file import HubFile
 from .directed import Directed
 from .mixing import kind_assortativity, nominal_assortativity, numeric_assortativity
@@ -14,7 +15,7 @@ from .shape import Shape, describe
 from .spread import Components, Degrees, Share
 from .ties import KINDS, Ints, Ties, distinct
 
-__all__ = ["GraphFigures", "KindsOfHop", "graph_figures", "small_world"]
+__all__ = ["GraphFigures", "KindsOfHop", "graph_figures", "measure_graph", "small_world"]
 
 #: Above so many people communities are not looked for unless that is asked for.
 COMMUNITY_PEOPLE = 200_000
@@ -31,15 +32,20 @@ class KindsOfHop:
 
 @dataclass(frozen=True, slots=True)
 class GraphFigures:
-    """What a hub's graph looks like. Near-duplicates are folded into whom they repeat before anything is counted."""
+    """What a hub's graph looks like, once near-duplicates are folded into whom they repeat.
 
-    #: Survivors, near-duplicates folded into them, and relations between survivors.
+    Those whom rules turned away are left out before anything is counted, and so are their ties.
+    """
+
+    #: Survivors, near-duplicates folded into them, those turned away, and relations between survivors.
     people: int
     folded: int
+    turned_away: int
     relations: int
     #: Rows left out: see `Ties`.
     loops: int
     repeated: int
+    turned_away_ties: int
     unplaced: int
     #: Parts that are connected when ties are walked both ways.
     weak: Components
@@ -72,17 +78,26 @@ def graph_figures(
     The same seed gives the same figures. `communities` None looks for them among up to 200,000 people. What is
     estimated from a sample is an `Estimate` with its standard error.
     """
+    return measure_graph(hub, ties, network, seed=seed, communities=communities, top=top)[0]
+
+
+def measure_graph(
+    hub: HubFile, ties: Ties, network: Network, *, seed: int = 0, communities: bool | None = None, top: int = 10
+) -> tuple[GraphFigures, Ints | None]:
+    """The figures as `graph_figures` has them, and the community of each person by number, where they were sought."""
     wanted = ties.people <= COMMUNITY_PEOPLE if communities is None else communities
-    streams = np.random.default_rng(seed).spawn(5)
+    streams = np.random.default_rng(check_seed(seed)).spawn(5)
     shape, labels = describe(network, streams[0], communities=wanted)
     by_chance, _ = describe(random_network(ties.people, len(network), streams[1]), streams[2], communities=wanted)
     rich, _ = describe(preferential_network(ties.people, len(network), streams[3]), streams[4], communities=wanted)
-    return GraphFigures(
+    figures = GraphFigures(
         people=ties.people,
         folded=ties.folded,
+        turned_away=ties.turned_away,
         relations=len(ties),
         loops=ties.loops,
         repeated=ties.repeated,
+        turned_away_ties=ties.turned_away_ties,
         unplaced=ties.unplaced,
         weak=Components.of(components(ties.people, network.first, network.second)),
         directed=Directed.of(ties),
@@ -100,6 +115,7 @@ def graph_figures(
         communities=() if labels is None else read_communities(hub, network, labels, top),
         seed=seed,
     )
+    return figures, labels
 
 
 def small_world(shape: Shape, by_chance: Shape) -> float | None:

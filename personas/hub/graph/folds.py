@@ -5,18 +5,11 @@ import duckdb
 from ...database import said
 from ...errors import SourceError
 from ..file import HubFile
+from ..standing import AWAY, REPEATS
 
 __all__ = ["fetch", "fold_duplicates"]
 
-#: Of several verdicts on one person the most similar counts, as in the view `survivors` of a run file.
-_VERDICTS = """
-CREATE OR REPLACE TEMP TABLE graph_folds AS
-SELECT persona, arg_max("of", (similarity, "of")) AS survivor
-FROM duplicates
-WHERE kind = 'persona' AND NOT undone
-GROUP BY persona
-"""
-
+_REPEATS = f"CREATE OR REPLACE TEMP TABLE graph_folds AS {REPEATS}"
 _NONE = "CREATE OR REPLACE TEMP TABLE graph_folds (persona VARCHAR, survivor VARCHAR)"
 _CHAINED = "SELECT min(a.persona) FROM graph_folds AS a SEMI JOIN graph_folds AS b ON b.persona = a.survivor"
 
@@ -28,17 +21,20 @@ FROM graph_folds AS a LEFT JOIN graph_folds AS b ON b.persona = a.survivor
 """
 _ROUNDS = 32
 
-_AWAY = """
-CREATE OR REPLACE TEMP TABLE graph_away AS
-SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone
-"""
+_AWAY = f"CREATE OR REPLACE TEMP TABLE graph_away AS {AWAY}"
+#: Whoever repeats somebody who was turned away goes with them.
+_GONE = (
+    "INSERT INTO graph_away SELECT persona FROM graph_folds WHERE survivor IN (FROM graph_away) "
+    "AND persona NOT IN (FROM graph_away)",
+    "DELETE FROM graph_folds WHERE persona IN (FROM graph_away)",
+)
 _NONE_AWAY = "CREATE OR REPLACE TEMP TABLE graph_away (persona VARCHAR)"
 
 
 def fold_duplicates(hub: HubFile) -> None:
     """Fill the temporary tables `graph_folds` (persona, survivor) with near-duplicates, and `graph_away` (persona).
 
-    `graph_away` has those whom a rule of quality turned away; they and their ties are in no graph.
+    `graph_away` has those whom a rule turned away and whoever repeats them: they and their ties are in no graph.
 
     Raises `SourceError` for verdicts that lead in a circle, and for a hub whose tables lack a column.
     """
@@ -46,10 +42,12 @@ def fold_duplicates(hub: HubFile) -> None:
     if "relations" not in tables:
         raise SourceError(f"{str(hub.path)!r} has no table relations, so there is no graph; grow or import some.")
     fetch(hub, _AWAY if "rulings" in tables else _NONE_AWAY)
-    fetch(hub, _VERDICTS if "duplicates" in tables else _NONE)
+    fetch(hub, _REPEATS if "duplicates" in tables else _NONE)
     for _ in range(_ROUNDS):
         ((chained,),) = fetch(hub, _CHAINED)
         if chained is None:
+            for statement in _GONE:
+                fetch(hub, statement)
             return
         fetch(hub, _FOLLOWED)
     raise SourceError(

@@ -15,12 +15,28 @@ type Ints = NDArray[np.int64]
 
 #: The kinds in the order of their codes in `Ties.kind`.
 KINDS = tuple(kind.value for kind in RelationKind)
+_AWAY = -2
 
 _PEOPLE = """
 CREATE OR REPLACE TEMP TABLE graph_people AS
 SELECT id, (row_number() OVER (ORDER BY ordinal, id) - 1)::BIGINT AS code, hop::BIGINT AS hop,
        (dense_rank() OVER (ORDER BY language) - 1)::BIGINT AS language
-FROM personas ANTI JOIN graph_folds ON persona = id
+FROM personas ANTI JOIN graph_folds AS f ON f.persona = id ANTI JOIN graph_away AS a ON a.persona = id
+"""
+
+#: The number of whoever stands for an id: -2 for those turned away and whoever nearly repeats one of them.
+_CODES = """
+CREATE OR REPLACE TEMP TABLE graph_ids AS
+SELECT coalesce(p.id, f.persona) AS id,
+       CASE WHEN a.persona IS NOT NULL OR b.persona IS NOT NULL THEN -2 ELSE coalesce(g.code, -1) END AS code,
+       p.id IS NOT NULL AS is_there, f.persona IS NOT NULL AS is_folded
+FROM personas AS p FULL JOIN graph_folds AS f ON f.persona = p.id
+LEFT JOIN graph_people AS g ON g.id = coalesce(f.survivor, p.id)
+LEFT JOIN graph_away AS a ON a.persona = coalesce(p.id, f.persona)
+LEFT JOIN graph_away AS b ON b.persona = f.survivor
+"""
+_LEFT_OUT = """
+SELECT count(*) FILTER (is_folded AND code <> -2), count(*) FILTER (code = -2) FROM graph_ids WHERE is_there
 """
 
 #: A tie that is said twice with one kind and label counts once, with the hop that said it first.
@@ -29,11 +45,7 @@ CREATE OR REPLACE TEMP TABLE graph_ties AS
 SELECT coalesce(s.code, -1) AS source, coalesce(t.code, -1) AS target,
        coalesce(nullif(list_position($kinds, lower(r.kind)), 0), len($kinds))::BIGINT - 1 AS kind,
        arg_min(r.hop, r.ordinal)::BIGINT AS hop, count(*) AS times
-FROM relations AS r
-LEFT JOIN graph_folds AS a ON a.persona = r.source
-LEFT JOIN graph_folds AS b ON b.persona = r.target
-LEFT JOIN graph_people AS s ON s.id = coalesce(a.survivor, r.source)
-LEFT JOIN graph_people AS t ON t.id = coalesce(b.survivor, r.target)
+FROM relations AS r LEFT JOIN graph_ids AS s ON s.id = r.source LEFT JOIN graph_ids AS t ON t.id = r.target
 GROUP BY 1, 2, 3, r.label
 """
 
@@ -42,9 +54,11 @@ GROUP BY 1, 2, 3, r.label
 class Ties:
     """The survivors of a hub by number (0 is the first to arrive) and the relations between them, one entry each."""
 
-    #: Survivors, and near-duplicates that gave way to one of them.
+    #: Survivors, near-duplicates that gave way to one of them, and those whom rules turned away, together with
+    #: whoever nearly repeats one of these.
     people: int
     folded: int
+    turned_away: int
     #: Of each relation, the numbers of its two people, the place of its kind in `KINDS`, and its hop.
     source: Ints
     target: Ints
@@ -54,9 +68,10 @@ class Ties:
     person_hop: Ints
     person_language: Ints
     #: Rows left out: those that led from somebody to themselves, those that say again what another said, and
-    #: those of which an end is nobody in the hub.
+    #: those of which an end was turned away, or is nobody in the hub.
     loops: int
     repeated: int
+    turned_away_ties: int
     unplaced: int
 
     def __len__(self) -> int:
@@ -66,14 +81,17 @@ class Ties:
 def read_ties(hub: HubFile) -> Ties:
     """All relations of a hub between survivors; leaves the temporary table `graph_people` (id, code) behind.
 
-    Near-duplicates give way to whom they repeat, as in `PersonaGraph`. Raises `SourceError`.
+    Near-duplicates give way to whom they repeat, as in `PersonaGraph`, and whoever was turned away is left out with
+    all ties. Raises `SourceError`.
     """
     fold_duplicates(hub)
     fetch(hub, _PEOPLE)
+    fetch(hub, _CODES)
     people = hub.con.execute("SELECT hop, language FROM graph_people ORDER BY code").fetchnumpy()
-    ((folded,),) = hub.con.execute("SELECT count(*) FROM graph_folds SEMI JOIN personas ON id = persona").fetchall()
+    ((folded, turned_away),) = hub.con.execute(_LEFT_OUT).fetchall()
     rows = _columns(hub)
     placed = (rows["source"] >= 0) & (rows["target"] >= 0)
+    is_away = (rows["source"] == _AWAY) | (rows["target"] == _AWAY)
     is_loop = placed & (rows["source"] == rows["target"])
     kept = np.flatnonzero(placed & ~is_loop)
     # DuckDB groups in no fixed order; whatever is seeded starts from this one.
@@ -81,6 +99,7 @@ def read_ties(hub: HubFile) -> Ties:
     return Ties(
         people=len(people["hop"]),
         folded=int(folded),
+        turned_away=int(turned_away),
         source=rows["source"][kept],
         target=rows["target"][kept],
         kind=rows["kind"][kept],
@@ -89,7 +108,8 @@ def read_ties(hub: HubFile) -> Ties:
         person_language=_whole(people["language"]),
         loops=int(rows["times"][is_loop].sum()),
         repeated=int((rows["times"][kept] - 1).sum()),
-        unplaced=int(rows["times"][~placed].sum()),
+        turned_away_ties=int(rows["times"][is_away].sum()),
+        unplaced=int(rows["times"][~placed & ~is_away].sum()),
     )
 
 
@@ -97,6 +117,7 @@ def _columns(hub: HubFile) -> dict[str, Ints]:
     fetch(hub, _TIES, {"kinds": list(KINDS)})
     found = hub.con.execute("FROM graph_ties").fetchnumpy()
     hub.con.execute("DROP TABLE graph_ties")
+    hub.con.execute("DROP TABLE graph_ids")
     return {name: _whole(values) for name, values in found.items()}
 
 

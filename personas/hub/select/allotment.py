@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .candidates import Numbers
+from .arrays import Numbers
 
 __all__ = ["equal", "proportional"]
 

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ...database import said
 from ...errors import SetupError
+from .arrays import Numbers, integers
 from .condition import Condition
 from .people import People, PeopleColumn, quote_name
 
 __all__ = ["Candidates", "Category", "read_candidates"]
-
-type Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +68,7 @@ def read_candidates(
         table = con.sql(query).to_arrow_table()
     except (duckdb.DataError, duckdb.ProgrammingError) as error:
         raise SetupError(f"--where is {condition.sql!r}, which failed on somebody: {said(error)}.") from error
-    rows, arrivals = (table.column(place).to_numpy().astype(np.int64, copy=False) for place in range(2))
+    rows, arrivals = (integers(table.column(place)) for place in range(2))
     order = _arrival_order(rows, arrivals)
     categories = (_category(column.name, table.column(2 + place), order) for place, column in enumerate(columns))
     return Candidates(rows[order], arrivals[order], tuple(categories))
@@ -89,5 +87,4 @@ def _category(name: str, column: pa.ChunkedArray, order: Numbers | slice) -> Cat
     places = np.empty(len(values) + 1, dtype=np.int64)
     places[ranks] = np.arange(len(values))
     places[-1] = -1
-    codes = pc.fill_null(encoded.indices, len(values)).to_numpy(zero_copy_only=False)
-    return Category(name, tuple(values[rank] for rank in ranks), places[codes][order])
+    return Category(name, tuple(values[rank] for rank in ranks), places[integers(encoded.indices)][order])

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ...errors import SetupError
 from .allotment import equal, proportional
-from .candidates import Candidates, Numbers
+from .arrays import Numbers
+from .candidates import Candidates
 from .diverse import WordSpace, farthest_first
 from .draw import draw_strata, lots
 from .report import Breakdown, Report, Share, Unlikeness

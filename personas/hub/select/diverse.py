@@ -1,20 +1,19 @@
 """Choosing people who are unlike each other: k-center over the distance of their sets of words."""
 
-from array import array
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from ...words import words
-from .candidates import Numbers
+from ...dedup.wordsets import iter_blocks, word_sets
+from .arrays import Numbers
 
 __all__ = ["Spread", "WordSpace", "farthest_first"]
 
 type Distances = NDArray[np.float32]
+type Counts = NDArray[np.int32]
 
 #: A word that at least one text in so many has stands as a column, because adding up columns is fast.
 _COMMON = 24
@@ -34,19 +33,15 @@ class Spread:
 
 
 class WordSpace:
-    """Texts under the Jaccard distance of their sets of words (1 - shared / all), which is a metric."""
+    """Texts under the Jaccard distance of their sets of words (1 - shared / all), which is a metric.
+
+    Words are told apart by 48 bits of their hash.
+    """
 
     def __init__(self, texts: Iterable[str]) -> None:
-        numbers: defaultdict[str, int] = defaultdict(count().__next__)
-        flat, sizes = array("i"), array("i")
-        for text in texts:
-            found = words(text)
-            flat.extend(map(numbers.__getitem__, found))
-            sizes.append(len(found))
-        self._words = np.frombuffer(flat, dtype=np.int32) if flat else np.empty(0, dtype=np.int32)
-        self._sizes = np.array(sizes, dtype=np.int32)
+        self._words, self._sizes = _read(texts)
         self._ends = np.cumsum(self._sizes, dtype=np.int64)
-        self._index(len(numbers))
+        self._index()
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -69,11 +64,11 @@ class WordSpace:
         distances: Distances = np.float32(1) - similarity
         return distances
 
-    def _index(self, vocabulary: int) -> None:
+    def _index(self) -> None:
         """For each word the texts that have it: a list of them, or a column of zeros and ones."""
         texts = np.repeat(np.arange(len(self), dtype=np.int32), self._sizes)
-        counts = np.bincount(self._words, minlength=vocabulary)
-        self._texts = texts[np.argsort(self._words, kind="stable")]
+        counts = np.bincount(self._words)
+        self._texts = texts[_order(self._words)]
         self._starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
         self._column_type = np.min_scalar_type(int(self._sizes.max(initial=0)))
         self._columns = {int(word): self._column(int(word)) for word in np.flatnonzero(counts * _COMMON > len(self))}
@@ -82,6 +77,33 @@ class WordSpace:
         column = np.zeros(len(self), dtype=self._column_type)
         column[self._texts[self._starts[word] : self._starts[word + 1]]] = 1
         return column
+
+
+def _read(texts: Iterable[str]) -> tuple[Counts, Counts]:
+    """The words of each text by number, one text after the other, and how many words each has."""
+    words, sizes = [], [np.empty(0, dtype=np.int32)]
+    for block in iter_blocks(texts):
+        sets = word_sets(block)
+        words.append(sets.words)
+        sizes.append(sets.sizes.astype(np.int32))
+    return _numbered(words), np.concatenate(sizes)
+
+
+def _numbered(words: Sequence[NDArray[np.uint64]]) -> Counts:
+    """The words by number, from 0 in the order in which they come first."""
+    arrays = [pa.Array.from_buffers(pa.uint64(), len(some), [None, pa.py_buffer(some)]) for some in words]
+    chunks = pa.chunked_array(arrays, pa.uint64()).dictionary_encode().chunks
+    # By way of `to_numpy` they would load pandas.
+    parts = [np.frombuffer(c.indices.buffers()[1], np.int32, len(c), 4 * c.indices.offset) for c in chunks if len(c)]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+
+
+def _order(numbers: Counts) -> Numbers:
+    """What sorts the numbers and keeps the order of equals: digit by digit, as 16 bits are sorted without comparing."""
+    order = np.argsort(numbers.astype(np.uint16), kind="stable")
+    if numbers.max(initial=0) >= 1 << 16:
+        order = order[np.argsort((numbers >> 16).astype(np.uint16)[order], kind="stable")]
+    return order
 
 
 def farthest_first(space: WordSpace, n: int, *, strata: Numbers | None = None, room: Numbers | None = None) -> Spread:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .candidates import Numbers
+from .arrays import Numbers
 
 __all__ = ["draw_strata", "draw_systematic", "lots", "unit_lot"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .candidates import Numbers
+from .arrays import Numbers
 
 __all__ = ["Margin", "Raked", "rake"]
 

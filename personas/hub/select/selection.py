@@ -11,10 +11,11 @@ import pyarrow as pa
 from ...database import said
 from ...errors import SetupError
 from ..file import HubFile
-from .candidates import Numbers, read_candidates
+from .arrays import Numbers, numbers_table
+from .candidates import read_candidates
 from .choosing import Choice, choose
 from .condition import parse_condition
-from .people import People, quote_text
+from .people import People, quote_name, quote_text
 from .registered import registered
 from .report import Report
 from .store import check_name, chosen_columns, keep_selection
@@ -71,22 +72,39 @@ def check_output(path: Path) -> str:
 
 
 def write_selection(hub: HubFile, selection: Selection, path: Path) -> None:
-    """Write everything known of those chosen to a new file: .parquet, .csv or .jsonl. Raises `SetupError`."""
+    """Write everything known of those chosen to a new file: .parquet, .csv or .jsonl. Raises `SetupError`.
+
+    Lists are joined by semicolons in CSV, and what was imported is an object in JSONL and its text elsewhere.
+    """
     form = check_output(path)
     with registered(hub.con, selection.people) as chosen:
-        rows = hub.con.sql(f"{chosen_columns(People(hub.con), chosen)} ORDER BY place").to_arrow_table()
+        found = hub.con.sql(f"{chosen_columns(hub.con, chosen)} ORDER BY place")
+        kinds = dict(zip(found.columns, map(str, found.types), strict=True))
+        rows = found.to_arrow_table()
+    shown = ", ".join(_shown(name, kind, form) for name, kind in kinds.items())
     # The hub's own connection reaches no other file.
     with duckdb.connect(config=dict(_OFFLINE)) as con, registered(con, rows) as everything:
         try:
-            con.execute(f"COPY {everything} TO {quote_text(str(path))} (FORMAT {form})")
+            query = f"SELECT {shown} FROM {everything}"  # noqa: S608 - names are quoted
+            con.execute(f"COPY ({query}) TO {quote_text(str(path))} (FORMAT {form})")
         except duckdb.Error as error:
             raise SetupError(f"{str(path)!r} cannot be written: {said(error)}.") from error
 
 
+def _shown(name: str, kind: str, form: str) -> str:
+    column = quote_name(name)
+    if form == "csv" and kind.endswith("[]"):
+        return f"array_to_string({column}, '; ') AS {column}"
+    return f"{column}::JSON AS {column}" if form == "json" and kind == "JSON" else column
+
+
 def _people(con: duckdb.DuckDBPyConnection, choice: Choice) -> pa.Table:
     places = np.arange(1, len(choice.rows) + 1)
-    weights = pa.nulls(len(places), pa.float64()) if choice.weights is None else pa.array(choice.weights)
-    rows = pa.table({"row": choice.rows, "ordinal": places, "weight": weights})
+    numbers = {"row": choice.rows, "ordinal": places}
+    weights = {} if choice.weights is None else {"weight": choice.weights}
+    rows = numbers_table(**numbers, **weights)
+    if choice.weights is None:
+        rows = rows.append_column("weight", pa.nulls(len(places), pa.float64()))
     with registered(con, rows) as chosen:
         return con.sql(
             f'SELECT p.id AS persona, c.ordinal, c.weight FROM {chosen} AS c JOIN personas AS p ON p.rowid = c."row" '  # noqa: S608
@@ -95,7 +113,7 @@ def _people(con: duckdb.DuckDBPyConnection, choice: Choice) -> pa.Table:
 
 
 def _texts(con: duckdb.DuckDBPyConnection, rows: Numbers) -> Iterable[str]:
-    with registered(con, pa.table({"row": rows, "place": np.arange(len(rows))})) as wanted:
+    with registered(con, numbers_table(row=rows, place=np.arange(len(rows)))) as wanted:
         table = con.sql(
             f'SELECT p.text FROM {wanted} AS c JOIN personas AS p ON p.rowid = c."row" ORDER BY c.place'  # noqa: S608
         ).to_arrow_table()

@@ -14,7 +14,15 @@ from .registered import registered
 from .report import Report
 from .wish import Wish
 
-__all__ = ["KeptSelection", "check_name", "chosen_columns", "drop_selection", "keep_selection", "list_selections"]
+__all__ = [
+    "KeptSelection",
+    "check_name",
+    "chosen_columns",
+    "drop_selection",
+    "keep_selection",
+    "list_selections",
+    "make_view",
+]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _STATE = """
@@ -67,16 +75,22 @@ def keep_selection(hub: HubFile, wish: Wish, people: pa.Table, report: Report) -
             [*told, wish.model_dump_json(), report.to_json(), *_state(con), datetime.now(UTC).replace(tzinfo=None)],
         )
         con.execute(f"INSERT INTO selected SELECT ?, persona, ordinal, weight FROM {chosen}", [name])  # noqa: S608 - ours
-        columns = chosen_columns(People(con), f"(FROM selected WHERE selection = {quote_text(name)})")
-        con.execute(f"CREATE VIEW {quote_name(name)} AS {columns} ORDER BY place")
-        con.execute(f"COMMENT ON VIEW {quote_name(name)} IS 'The people of the selection of this name, with profiles'")
+        make_view(con, name)
 
 
-def chosen_columns(people: People, chosen: str) -> str:
+def make_view(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Give a selection that is written the view of its name: its people in their places, with profiles."""
+    columns = chosen_columns(con, f"(FROM selected WHERE selection = {quote_text(name)})")
+    con.execute(f"CREATE VIEW {quote_name(name)} AS {columns} ORDER BY place")
+    con.execute(f"COMMENT ON VIEW {quote_name(name)} IS 'The people of the selection of this name, with profiles'")
+
+
+def chosen_columns(con: duckdb.DuckDBPyConnection, chosen: str) -> str:
     """SQL that gives everything known of those in the relation `chosen` (persona, ordinal, weight)."""
-    columns = [column for column in people.columns.values() if column.table != "imports"]
+    within = f"SELECT persona FROM {chosen}"  # noqa: S608 - our own words
+    columns = People(con, within=within).every_column()
     shown = ", ".join(f"{column.sql} AS {quote_name(_shown_as(column))}" for column in columns)
-    joined = f"{chosen} AS s JOIN personas AS p ON p.id = s.persona {joins_of(columns)}"
+    joined = f"{chosen} AS s JOIN personas AS p ON p.id = s.persona {joins_of(columns, within=within)}"
     return f"SELECT s.ordinal AS place, s.weight, {shown} FROM {joined}"  # noqa: S608 - names are quoted
 
 

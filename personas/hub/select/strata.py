@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .candidates import Category, Numbers
+from .arrays import Numbers
+from .candidates import Category
 
 __all__ = ["Strata", "stratify"]
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import SetupError
-from .candidates import Candidates, Category, Numbers
+from .arrays import Numbers
+from .candidates import Candidates, Category
 from .draw import draw_strata, draw_systematic, lots, unit_lot
 from .marginals import Marginals
 from .raking import Margin, Raked, rake

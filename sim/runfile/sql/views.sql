@@ -57,11 +57,18 @@ WITH RECURSIVE verdicts AS (
     SELECT c.persona, v.earlier FROM chains AS c JOIN verdicts AS v ON v.persona = c.earlier
 ), ends AS (
     SELECT c.persona, c.earlier FROM chains AS c ANTI JOIN verdicts AS v ON v.persona = c.earlier
+), away AS (
+    SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone
+), standing AS (
+    SELECT p.id AS persona, coalesce(e.earlier, p.id) AS survivor
+    FROM personas AS p
+    LEFT JOIN ends AS e ON e.persona = p.id
 )
-SELECT p.id AS persona, coalesce(e.earlier, p.id) AS survivor
-FROM personas AS p
-LEFT JOIN ends AS e ON e.persona = p.id;
-COMMENT ON VIEW survivors IS 'Every persona and the one who stands for it: itself, or whom it nearly repeats, followed to the end';
+SELECT s.persona, s.survivor
+FROM standing AS s
+ANTI JOIN away AS a ON a.persona = s.persona
+ANTI JOIN away AS b ON b.persona = s.survivor;
+COMMENT ON VIEW survivors IS 'Every persona and the one who stands for it: itself, or whom it nearly repeats, followed to the end. Whom a rule has turned away is not among them';
 COMMENT ON COLUMN survivors.persona IS 'Persona';
 COMMENT ON COLUMN survivors.survivor IS 'The persona who stands for it; the same one when it is nobody''s near-duplicate';
 

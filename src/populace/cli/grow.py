@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +11,7 @@ from .options import LIMITS, limit_options, limits_of, prices_of
 if TYPE_CHECKING:
     from populace.sim.growth import Growth
 
-__all__ = ["grow", "show_growth"]
+__all__ = ["grow"]
 
 type Command = Callable[..., Any]
 
@@ -61,7 +60,7 @@ _HOPS = (
     click.option(
         "--fan-out", default="3", show_default=True, help="Relations asked for at each person, or by hop: 5,3,2."
     ),
-    click.option("--kinds", help="Kinds of relations that are wanted: kinship,care,work.  [default: all]"),
+    click.option("--kinds", help="Kinds of relations that are wanted: kinship,care,mentoring.  [default: all]"),
     click.option(
         "--low-visibility/--any-visibility",
         default=True,
@@ -80,7 +79,7 @@ _HOPS = (
         type=click.Choice(["novelty", "chance"]),
         default="novelty",
         show_default=True,
-        help="Whom a hop asks about, where a limit leaves a choice.",
+        help="Whom a hop asks about, where a limit leaves a choice; by novelty the newest come first.",
     ),
     click.option("--limit", type=int, help="How many people there are to be, at most."),
     click.option(
@@ -134,46 +133,18 @@ def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
 
     SOURCES are files (text, Markdown, HTML, PDF, JSONL, CSV, Parquet, Arrow; also compressed), folders, patterns, and
     - for standard input; none for the corpus that ships. The same command on a hub that is there goes on where it
-    stopped.
+    stopped; with more --hops, a higher --limit or further sources behind the earlier ones it grows on from what is
+    there.
     """
+    from populace.personas.database import is_made
+
     growth = _growth(sources, options)
     if options["estimate"] or options["sample"]:
         _estimate(growth, options)
-    elif hub.exists():
+    elif is_made(hub):
         _go_on(hub, growth, options)
     else:
         _begin(hub, growth, options)
-
-
-def show_growth(path: Path) -> None:
-    """Print what came of growing a hub, and what can be done with it."""
-    import shutil
-
-    from populace.agents.procedural import PROCEDURAL_NOTICE
-    from populace.analysis.grown import hops_of, read_grown
-    from populace.analysis.table import render_table, visible
-    from populace.sim.runfile.reader import open_run
-    from populace.sim.runfile.recording import run_of
-
-    with open_run(path) as run:
-        grown, hops, shortfall = read_grown(run), hops_of(run), run_of(run).growth_settings
-    click.echo(f"\n{visible(str(path))}")
-    for name, value in grown.as_rows():
-        click.echo(f"  {name:<12} {visible(value)}")
-    click.echo(render_table(hops, width=min(shutil.get_terminal_size((110, 40)).columns, 140)), nl=False)
-    for sentence in (grown.ending, _shortfall(shortfall, grown.people)):
-        if sentence:
-            click.echo(sentence)
-    if not grown.is_language_model:
-        click.echo(PROCEDURAL_NOTICE)
-    hub = quote(str(path))
-    click.echo(f"Next: `populace run village --hub {hub}` lets them live, `populace hub info {hub}` says who they are.")
-
-
-def _shortfall(settings: str, people: int) -> str:
-    from populace.sim.growth import Growth
-
-    return Growth.model_validate_json(settings).shortfall(people)
 
 
 def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
@@ -201,6 +172,7 @@ def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
 
 
 def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
+    from populace.personas.errors import SetupError
     from populace.sim.growing.scenario import Growing
     from populace.sim.society import Society
 
@@ -220,18 +192,35 @@ def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
         out=hub,
         progress=Panel(),
     )
-    live(society)
-    if society.passed_over:
-        click.echo(society.passed_over)
+    try:
+        live(society)
+    except SetupError:
+        _take_away_unasked(hub)
+        raise
+
+
+def _take_away_unasked(hub: Path) -> None:
+    """Take away a hub whose sources turned out to hold nothing: there is nothing in it to go on from."""
+    from populace.sim.runfile.reader import open_run
+
+    if not hub.exists():
+        return
+    with open_run(hub) as run:
+        is_unasked = not run.query("SELECT 1 FROM calls LIMIT 1").rows
+    if is_unasked:
+        hub.unlink()
 
 
 def _go_on(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
-    from populace.sim.growing.again import check_same, standing
+    from populace.sim.growing.again import is_more, standing
+    from populace.sim.growing.extending import extend
 
     from .run import resume
 
-    check_same(hub, growth, seed=options["seed"], model=options["model"])
-    if where := standing(hub):
+    if is_more(hub, growth, seed=options["seed"], model=options["model"]):
+        extend(hub, growth)
+        click.echo(f"{str(hub)!r} is asked for more than was grown; what is there stays.")
+    elif where := standing(hub):
         click.echo(f"Going on in {str(hub)!r}, which stands {where}.")
     given = {name: options[name] for name in ("base_url", "cache", "price", *LIMITS)}
     click.get_current_context().invoke(resume, file=hub, **given)
@@ -271,10 +260,13 @@ def _numbers(written: str) -> tuple[int, ...]:
 
 def _kinds(written: str | None) -> tuple[str, ...] | None:
     from populace.personas.errors import SetupError
+    from populace.personas.kinds import kind_of
     from populace.personas.persona import RelationKind
 
-    kinds = tuple(dict.fromkeys(part.strip() for part in written.split(","))) if written is not None else None
-    for kind in kinds or ():
-        if kind not in list(RelationKind):
-            raise SetupError(f"There is no kind of relations {kind!r}; there are {', '.join(RelationKind)}.")
-    return kinds
+    wanted: dict[RelationKind, None] = {}
+    for word in written.split(",") if written is not None else ():
+        kind = kind_of(word)
+        if kind is None:
+            raise SetupError(f"There is no kind of relations {word.strip()!r}; there are {', '.join(RelationKind)}.")
+        wanted[kind] = None
+    return tuple(wanted) if written is not None else None

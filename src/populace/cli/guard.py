@@ -36,8 +36,13 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
         return _complain(f"The output cannot be written: {error.strerror}; make room, or send it elsewhere.", 1)
     except Exception as error:
         # Imported here, because the rooms take seconds to load and help should not wait for them.
+        from populace.personas.database import is_damage, is_interrupt, said
         from populace.personas.errors import PausedError, PopulaceError, SetupError
 
+        if is_interrupt(error):
+            return _complain("Stopped.", 130)
+        if is_damage(error):
+            return _complain(f"A database is damaged ({said(error)}); restore its file from a copy.", 1)
         if not isinstance(error, PopulaceError):
             raise
         code = 2 if isinstance(error, SetupError) else 3 if isinstance(error, PausedError) else 1

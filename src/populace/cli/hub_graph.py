@@ -22,6 +22,11 @@ __all__ = ["graph"]
 @click.option("--around", metavar="WHO", help="Only around one person: an id, the beginning of one, or words.")
 @click.option("--radius", type=int, default=2, show_default=True, help="With --around: so many ties away, 1 to 6.")
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw it to this .html or .svg file.")
+@click.option(
+    "--colour",
+    type=click.Choice(["community", "hop"]),
+    help="With --picture: what colours tell of people.  [default: community where they were looked for, else hop]",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random graphs and the samples.")
 @click.option(
     "--communities/--no-communities",
@@ -34,6 +39,7 @@ def graph(
     around: str | None,
     radius: int,
     picture: Path | None,
+    colour: str | None,
     seed: int,
     communities: bool | None,
     as_json: bool,
@@ -49,26 +55,41 @@ def graph(
         from populace.analysis.hub_picture import check_picture
 
         check_picture(picture)
+    if colour == "community" and (around is not None or communities is False):
+        raise click.UsageError("Communities are looked for in a whole hub; give --colour hop here.")
     with open_hub(hub) as file:
         if around is None:
-            _whole(file, picture, seed=seed, communities=communities, as_json=as_json)
+            sought = True if colour == "community" else communities
+            _whole(file, picture, colour, seed=seed, communities=sought, as_json=as_json)
         else:
             _around(file, around, radius, picture, as_json=as_json)
 
 
-def _whole(hub: "HubFile", picture: Path | None, *, seed: int, communities: bool | None, as_json: bool) -> None:
+def _whole(
+    hub: "HubFile",
+    picture: Path | None,
+    colour: str | None,
+    *,
+    seed: int,
+    communities: bool | None,
+    as_json: bool,
+) -> None:
     from populace.analysis.hub_graph import tell_figures
-    from populace.personas.hub.graph import central_excerpt, graph_figures, read_ties
+    from populace.personas.hub.graph import central_excerpt, read_ties
+    from populace.personas.hub.graph.central import communities_of
+    from populace.personas.hub.graph.figures import measure_graph
     from populace.personas.hub.graph.network import Network
 
     ties = read_ties(hub)
     network = Network.of_pairs(ties.people, ties.source, ties.target)
-    figures = graph_figures(hub, ties, network, seed=seed, communities=communities)
+    figures, labels = measure_graph(hub, ties, network, seed=seed, communities=communities)
     _print(figures, tell_figures(figures), as_json=as_json)
     if picture is not None:
         from populace.analysis.hub_picture import write_picture
 
-        write_picture(central_excerpt(hub, network), picture, title=f"The people of {hub.path.name}")
+        excerpt = central_excerpt(hub, network)
+        shown = None if labels is None or colour == "hop" else communities_of(hub, excerpt, labels)
+        write_picture(excerpt, picture, title=f"The people of {hub.path.name}", communities=shown)
         click.echo(f"Wrote {picture}", err=as_json)
 
 
@@ -88,7 +109,7 @@ def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, a
     if picture is not None:
         from populace.analysis.hub_picture import write_picture
 
-        write_picture(near.excerpt, picture, title=f"Around {near.centre.text}")
+        write_picture(near.excerpt, picture, title=f"The people of {hub.path.name}")
         click.echo(f"Wrote {picture}", err=as_json)
 
 

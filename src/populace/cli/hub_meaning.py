@@ -57,6 +57,10 @@ def meaning_of(options: Mapping[str, Any]) -> Callable[[Path], None] | None:
         return None
     from populace.agents.embedding.models import open_embedder
     from populace.agents.gateway.price_library import given_prices
+    from populace.personas.errors import SetupError
+
+    if not 0 < options["cosine"] <= 1:  # which nan is not either
+        raise SetupError(f"--cosine is a similarity above 0 and up to 1, but {options['cosine']} was given.")
 
     limits, price = limits_of(options), options["embeddings_price"]
     handle = open_embedder(options["embeddings"], base_url=options["embeddings_url"], timeout=limits.timeout)
@@ -84,7 +88,8 @@ def _compare(hub: Path, handle: Any, wishes: Mapping[str, Any]) -> None:
     except PausedError as error:
         raise PausedError(f"Paused. {error} {_WAY_ON}") from error
     except EndpointError as error:
-        raise EndpointError(f"{error} {_WAY_ON}") from error
+        sentence = str(error).replace("--base-url", "--embeddings-url")
+        raise EndpointError(f"{sentence} {_WAY_ON}") from error
     _say(fetched, report)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .hub_again import enrich_again
 from .options import limit_options, limits_of, prices_of
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ class _Stopped(click.ClickException):
     exit_code = 130
 
 
-#: Said behind whatever made a job stop before its end.
-_WAY_ON = "What was done is kept: give the same command again to go on."
 _TIERS = {"1": "1%", "1%": "1%", "0.1": "0.1%", "0.1%": "0.1%"}
 
 
@@ -68,12 +67,20 @@ def enrich(hub: Path, **options: Any) -> None:
             progress=Panel(),
         )
     except KeyboardInterrupt:
-        raise _Stopped(f"Stopped. {_WAY_ON}") from None
+        raise _Stopped(f"Stopped. {_way_on(hub, options)}.") from None
     except PausedError as error:
-        raise PausedError(f"Paused. {error} {_WAY_ON}") from error
+        budget = ", and a new budget where there is to be one"
+        raise PausedError(f"Paused. {error} {_way_on(hub, options, is_spent=True)}{budget}.") from error
     except EndpointError as error:
-        raise EndpointError(f"{error} {_WAY_ON}") from error
+        raise EndpointError(f"{error} {_way_on(hub, options)}.") from error
     _show(hub, done)
+    if any(done.failed.values()) and not any(done.made.values()):
+        click.get_current_context().exit(1)
+
+
+def _way_on(hub: Path, options: Mapping[str, Any], *, is_spent: bool = False) -> str:
+    """Said behind whatever made a job stop before its end."""
+    return f"What was done is kept: go on with `{enrich_again(hub, options, is_spent=is_spent)}`"
 
 
 def _wishes_of(options: Mapping[str, Any]) -> Any:
@@ -94,5 +101,8 @@ def _show(hub: Path, done: "Enriched") -> None:
         click.echo(f"  {name:<18} {value}")
     if not done.is_language_model:
         click.echo(f"\n{PROCEDURAL_NOTICE}")
-    if "profiles" in done.made:
+    if any(done.failed.values()):
+        query = "SELECT purpose, outcome, reason, count(*) AS people FROM failures GROUP BY ALL ORDER BY people DESC"
+        click.echo(f'\nWhy there was no answer: `populace sql {quote(str(done.ledger))} "{query}"`.')
+    if done.made.get("profiles"):
         click.echo(f"\nChoose by it: `populace hub select {quote(str(hub))} --where \"age_band = '30-39'\"`.")

@@ -13,12 +13,15 @@ from .hub_meaning import meaning_of, meaning_options
 if TYPE_CHECKING:
     from populace.personas.hub.file import HubFile
     from populace.personas.hub.importing import FileReport
+    from populace.personas.hub.undo import TurnedAway
 
 __all__ = ["COMMANDS"]
 
+_PASSED_ON = ("licence", "revision", "language", "max_length", "strict", "personal", "quality")
 _PATH = click.Path(path_type=Path)
 _SHAPES = ("personahub", "tasks", "elite", "nemotron", "table")
-_FORMATS = ("persona.jsonl", "jsonl", "csv", "parquet", "graphml", "gexf", "json")
+_WITH = ("profiles", "biographies", "elites", "duplicates")
+_FORMATS = ("persona.jsonl", "jsonl", "csv", "parquet", "tasks", "elite", "nemotron", "graphml", "gexf", "json")
 
 
 @click.command("import")
@@ -33,12 +36,27 @@ _FORMATS = ("persona.jsonl", "jsonl", "csv", "parquet", "graphml", "gexf", "json
 @click.option("--revision", help="Revision of the source: a commit, a date.")
 @click.option("--language", metavar="TAG", help="Language of the descriptions, where no column states it.")
 @click.option("--max-length", type=int, help="Characters that a description may have.  [default: 20000]")
+@click.option(
+    "--personal",
+    type=click.Choice(("keep", "pseudonymise", "drop", "ignore")),
+    default="keep",
+    show_default=True,
+    help="Personal data: flagged, replaced in all columns, left out with their row, or not looked for.",
+)
+@click.option(
+    "--quality/--no-quality",
+    default=False,
+    help="Judge the descriptions by the rules of quality.  [default: --no-quality]",
+)
 @click.option("--strict", is_flag=True, help="Stop at the first row that cannot be imported.")
 def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     """Import people from JSONL, CSV, TSV, Parquet or Arrow files, packed or not.
 
     Persona Hub's people, task rows and elite and Nemotron-Personas are known by their columns; of any other table say
     where the text stands: --map text=COLUMN. All other columns are kept as attributes.
+
+    Personal data are found by patterns, so not all of it: contact details, numbers, full names. Rules of quality are
+    for `populace hub check`, unless they are asked for here: what others have published is taken as it is.
     """
     from populace.personas.hub.importing import import_files
     from populace.personas.hub.wish import ImportWish, parse_mapping
@@ -47,7 +65,7 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
         mapping=parse_mapping(options["mapping"]),
         format=options["form"],
         source=options["source_name"],
-        **{name: options[name] for name in ("licence", "revision", "language", "max_length", "strict")},
+        **{name: options[name] for name in _PASSED_ON},
     )
     with _filled(hub_path) as hub, _shown() as progress:
         for report in import_files(hub, files, wish, progress=progress):
@@ -61,17 +79,38 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
 @click.argument("file", type=_PATH)
 @click.option("--format", "form", type=click.Choice(_FORMATS), help="What to write.  [default: by the file's ending]")
 @click.option("--select", metavar="NAME", help="Only the people of this selection.")
-@click.option("--with", "with_", type=click.Choice(("duplicates",)), help="Near-duplicates too, marked as such.")
-def export(hub_path: Path, file: Path, form: str | None, select: str | None, with_: str | None) -> None:
-    """Write people to FILE as rows, or people and relations as a graph."""
+@click.option(
+    "--with",
+    "with_",
+    type=click.Choice(_WITH),
+    multiple=True,
+    help="Columns of these too, or near-duplicates and those turned away, marked as such; may be given several times.",
+)
+def export(hub_path: Path, file: Path, form: str | None, select: str | None, with_: tuple[str, ...]) -> None:
+    """Write people to FILE as rows, or people and relations as a graph.
+
+    Profiles are among the columns wherever somebody has one; --with profiles puts their columns there in any case.
+    JSONL and Parquet keep lists, the other formats join them by semicolons.
+
+    tasks, elite and nemotron give back the rows that were imported in that shape, as JSONL, CSV or Parquet by FILE's
+    ending; elite has those of `hub enrich --raise` too. Nothing is made up: whoever has no such row is left out and
+    counted. CSV keeps no types.
+    """
     from populace.personas.hub.exporting import ExportFormat, export_hub
+    from populace.personas.hub.extras import Extra
     from populace.personas.hub.file import open_hub
 
+    wanted = ExportFormat(form) if form else None
+    extras = [Extra(one) for one in dict.fromkeys(with_) if one != "duplicates"]
     with open_hub(hub_path) as hub:
-        wanted = ExportFormat(form) if form else None
-        report = export_hub(hub, file, format=wanted, select=select, duplicates=with_ is not None)
+        report = export_hub(hub, file, format=wanted, select=select, duplicates="duplicates" in with_, extras=extras)
     ties = "" if report.relations is None else f" and {report.relations:,} relations"
-    click.echo(f"{report.people:,} people{ties} are in {str(report.path)!r} as {report.format}.")
+    rows = "" if report.rows is None else f"{report.rows:,} rows of "
+    click.echo(f"{rows}{report.people:,} people{ties} are in {str(report.path)!r} as {report.format}.")
+    if report.without:
+        click.echo(f"{report.without:,} people are not, for they have no row in this format.")
+    if report.beside:
+        click.echo(f"With them: {', '.join(f'{number:,} {extra}' for extra, number in report.beside)}.")
     where = f"in {str(report.licences)!r}" if report.licences else "with each of them, under licence"
     without = f"; {report.unlicensed:,} came without one" if report.unlicensed else ""
     click.echo(f"Their licences stand {where}{without}.")
@@ -81,13 +120,11 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
 @click.argument("hub_path", type=_PATH, metavar="HUB")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 def info(hub_path: Path, as_json: bool) -> None:
-    """How many people there are, by whatever is known of them, and what the file takes."""
+    """How many people there are, by whatever is known of them, and what the file takes; also while it is grown."""
     from populace.analysis.table import visible
-    from populace.personas.hub.file import open_hub
-    from populace.personas.hub.info import describe_hub
+    from populace.sim.growing.watching import hub_in_numbers
 
-    with open_hub(hub_path) as hub:
-        described = describe_hub(hub)
+    described = hub_in_numbers(hub_path)
     if as_json:
         import orjson
 
@@ -101,11 +138,13 @@ def info(hub_path: Path, as_json: bool) -> None:
 @click.command("dedup")
 @click.argument("hub_path", type=_PATH, metavar="HUB")
 @click.option("--threshold", type=click.FloatRange(0.5, 1.0), default=0.9, show_default=True, help="Least similarity.")
+@click.option("--anew", is_flag=True, help="Withdraw standing verdicts first, as for another threshold.")
 @meaning_options
-def dedup(hub_path: Path, threshold: float, **options: Any) -> None:
+def dedup(hub_path: Path, threshold: float, anew: bool, **options: Any) -> None:
     """Mark whoever nearly repeats an earlier person; nobody is deleted, and `populace hub undo` takes it back.
 
-    With an embedding model, whom the words left are compared by meaning too.
+    The first to arrive stays. Verdicts that stand are kept, so another threshold calls for --anew; what was undone
+    stays undone. With an embedding model, whom the words left are compared by meaning too.
     """
     from populace.personas.hub.dedup import dedup_hub
     from populace.personas.hub.file import open_hub
@@ -113,10 +152,11 @@ def dedup(hub_path: Path, threshold: float, **options: Any) -> None:
 
     by_meaning = meaning_of(options)
     with open_hub(hub_path, write=True) as hub:
-        report = dedup_hub(hub, threshold=threshold)
+        report = dedup_hub(hub, threshold=threshold, anew=anew)
     click.echo(
         f"{report.marked:,} of {report.judged:,} people were marked as near-duplicates at {threshold:g}; "
-        f"{report.stood:,} were marked before, and {report.undone:,} verdicts are undone."
+        f"{report.stood:,} were marked before{' and judged anew' if anew else ''}, "
+        f"and {report.undone:,} verdicts are undone."
     )
     if by_meaning is not None:
         by_meaning(hub_path)
@@ -134,11 +174,11 @@ def dedup(hub_path: Path, threshold: float, **options: Any) -> None:
 @click.option("--all-stage", metavar="STAGE", help="All verdicts of a stage.")
 @click.option("--pair", nargs=2, metavar="ID ID", help="The verdict between these two.")
 @click.option("--rule", metavar="RULE", help="Whom this rule of quality turned away.")
-@click.option("--redo", is_flag=True, help="Let them stand again instead.")
+@click.option("--redo", is_flag=True, help="Let the verdicts hold again instead.")
 def undo(hub_path: Path, redo: bool, **given: Any) -> None:
-    """Undo verdicts of near-duplicate detection: whom they marked is a person of their own again."""
+    """Undo verdicts of near-duplicate detection or of a rule: whom they left out is a person like all others again."""
     from populace.personas.hub.file import open_hub
-    from populace.personas.hub.undo import undo_pair, undo_persona, undo_rule, undo_stage
+    from populace.personas.hub.undo import turned_away, undo_pair, undo_persona, undo_rule, undo_stage
 
     ways: dict[str, Callable[..., int]] = {
         "persona": undo_persona,
@@ -153,8 +193,10 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
     ((name, value),) = said.items()
     with open_hub(hub_path, write=True) as hub:
         changed = ways[name](hub, *(value if name == "pair" else (value,)), redo=redo)
-    state = "stand again" if redo else "are undone"
-    click.echo(f"{changed:,} verdicts {state}." if changed else f"All of these verdicts {state} already.")
+        stand = turned_away(hub, value) if name == "rule" else None
+    click.echo(_undone("verdict" if stand is None else "ruling", changed, redo=redo))
+    if stand is not None:
+        click.echo(_standing(value, stand, redo=redo))
 
 
 @click.command("merge")
@@ -165,15 +207,24 @@ def merge(hubs: tuple[Path, ...], out: Path) -> None:
     from populace.personas.hub.merging import merge_hubs
 
     report = merge_hubs(hubs, out)
+    vectors = f" and {report.vectors:,} vectors" if report.vectors else ""
     click.echo(
         f"{sum(report.people):,} people of {len(hubs)} hubs are {report.personas:,} in {str(out)!r}, for "
         f"{report.equal:,} texts were met again. With them came {report.relations:,} relations and "
-        f"{report.verdicts:,} verdicts."
+        f"{report.verdicts:,} verdicts{vectors}."
     )
+    for path, name, new in report.renamed:
+        click.echo(f"The selection {name} of {str(path)!r} is called {new} here, for the name was taken.")
     if report.dangling:
         click.echo(f"{report.dangling:,} relations stayed behind, for they name somebody who is in none of the hubs.")
     if report.left_out:
-        click.echo(f"Not taken over: {', '.join(report.left_out)}.")
+        left_out = ", ".join(f"{what} {rows:,}" for what, rows in report.left_out)
+        click.echo(f"Not taken over, by rows: {left_out}.")
+    if report.returned:
+        click.echo(
+            f"{report.returned:,} people whom a check had removed or rewritten in one of the hubs came again from "
+            f"another; judge them with: populace hub check {out}"
+        )
     click.echo(f"Whoever is nearly equal across them is found by: populace hub dedup {out}")
 
 
@@ -183,9 +234,10 @@ COMMANDS = (import_, export, info, dedup, undo, merge)
 @contextmanager
 def _filled(path: Path) -> Iterator["HubFile"]:
     """The hub to import into; one that was made for it and stays empty is taken away again."""
+    from populace.personas.database import is_made
     from populace.personas.hub.file import create_hub, open_hub
 
-    made = not path.exists()
+    made = not is_made(path)
     empty = True
     try:
         with create_hub(path) if made else open_hub(path, write=True) as hub:
@@ -209,6 +261,24 @@ def _shown() -> Iterator[Any]:
     click.echo("\r\x1b[K", nl=False, err=True)
 
 
+def _undone(what: str, changed: int, *, redo: bool) -> str:
+    if not changed:
+        return f"All of these {what}s {'stand' if redo else 'are undone'} already."
+    if changed == 1:
+        return f"1 {what} {'stands again' if redo else 'is undone'}."
+    return f"{changed:,} {what}s {'stand again' if redo else 'are undone'}."
+
+
+def _standing(rule: str, stand: "TurnedAway", *, redo: bool) -> str:
+    said = f"Of {stand.people:,} people whom {rule} has turned away, "
+    if redo:
+        return f"{said}{stand.ruled:,} are turned away now."
+    ruled = f"; {stand.ruled:,} remain turned away by {' and '.join(stand.others)}" if stand.ruled else ""
+    doubles = f"; {stand.duplicates:,} remain marked as near-duplicates" if stand.duplicates else ""
+    gone = f" Beside them {stand.gone:,} cannot come back, for their descriptions were not kept." if stand.gone else ""
+    return f"{said}{stand.standing:,} stand again{ruled}{doubles}.{gone}"
+
+
 def _say_imported(report: "FileReport") -> None:
     from populace.analysis.table import visible
 
@@ -221,3 +291,8 @@ def _say_imported(report: "FileReport") -> None:
     click.echo(f"{report.rows:,} rows: {report.new:,} new people, and {report.equal:,} whose text was there already.")
     for skip in report.skipped:
         click.echo(visible(f"Left out: {skip}."))
+    said = ", ".join(
+        f"{rule} {outcome.replace('_', ' ')} {n:,}" for (rule, outcome), n in sorted(report.rulings.items())
+    )
+    if said:
+        click.echo(f"Judged: {said}; each is a row in rulings. Patterns do not find everything.")

@@ -59,8 +59,10 @@ def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, *
     from populace.sim.runfile.reader import open_run
     from populace.sim.society import Society
 
+    from .hub_again import check_goes_on
     from .panel import Panel
 
+    check_goes_on(file)
     with open_run(file) as stored:
         ((name, made_by, status, lived),) = stored.query(_STANDING).rows
     if status == "finished" and steps in (None, lived):
@@ -95,6 +97,9 @@ def scenario_of(file: Path, name: str, script: Path | None) -> "type[Scenario]":
     from populace.scenarios.catalog import find_scenario, load_scenario
     from populace.sim.growing.scenario import Growing
 
+    from .hub_again import check_goes_on
+
+    check_goes_on(file)
     if script is None and name == Growing.name:
         return Growing
     if script is None:
@@ -129,7 +134,7 @@ def live(society: "Society") -> None:
     except PausedError as error:
         raise PausedError(f"Paused. {error} {_way_on(society.path)}") from error
     except EndpointError as error:
-        raise EndpointError(f"{error} {_way_on(society.path)[:-1]}, or begin anew with another --out.") from error
+        raise EndpointError(f"{error} {_way_on(society.path)[:-1]}, or begin anew at another path.") from error
     _show(finished.path, society.scenario.name)
 
 
@@ -140,8 +145,7 @@ def _is_growth(name: str) -> bool:
 
 
 def _show(path: Path, scenario: str) -> None:
-    from .grow import show_growth
-    from .show import show_run
+    from .show import show_growth, show_run
 
     (show_growth if _is_growth(scenario) else show_run)(path)
 
@@ -171,6 +175,8 @@ def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> Non
 
 
 def _way_on(path: Path) -> str:
-    if not path.exists():
+    from populace.personas.database import is_made
+
+    if not is_made(path):
         return "Nothing was begun."
     return f"What was done is kept: go on with `populace resume {quote(str(path))}`."

@@ -1,18 +1,22 @@
-"""What the terminal shows of a run that has ended: summary and questions."""
+"""What the terminal shows of a run, or of growth, that has ended."""
 
 import shutil
 from pathlib import Path
+from shlex import quote
 
+import click
 from rich.console import Console
 
 from populace.agents.procedural import PROCEDURAL_NOTICE
+from populace.analysis.grown import distances_of, hops_of, read_grown, skipped_of
 from populace.analysis.questions import QUESTIONS, ask
 from populace.analysis.summary import summarise
 from populace.analysis.table import render_table, visible
 from populace.sim.growth import Growth
 from populace.sim.runfile.reader import RunReader, open_run
+from populace.sim.runfile.recording import run_of
 
-__all__ = ["show_run"]
+__all__ = ["show_growth", "show_run"]
 
 
 def show_run(path: Path) -> None:
@@ -33,6 +37,24 @@ def show_run(path: Path) -> None:
             answer = ask(run, question)
             shown = render_table(answer, width=console.width) if answer.rows else f"{question.no_rows}\n"
             console.out(shown, highlight=False, end="")
+
+
+def show_growth(path: Path) -> None:
+    """Print what came of growing a hub, and what can be done with it."""
+    with open_run(path) as run:
+        grown, hops, distances, skipped = read_grown(run), hops_of(run), distances_of(run), skipped_of(run)
+        growth = Growth.model_validate_json(run_of(run).growth_settings)
+    click.echo(f"\n{visible(str(path))}")
+    for name, value in grown.as_rows():
+        click.echo(f"  {name:<12} {visible(value)}")
+    click.echo(render_table(hops, width=min(shutil.get_terminal_size((110, 40)).columns, 140)), nl=False)
+    for sentence in (distances, grown.ending, growth.shortfall(grown.people), *skipped):
+        if sentence:
+            click.echo(visible(sentence))
+    if not grown.is_language_model:
+        click.echo(PROCEDURAL_NOTICE)
+    hub = quote(str(path))
+    click.echo(f"Next: `populace run village --hub {hub}` lets them live, `populace hub info {hub}` says who they are.")
 
 
 def _shortfall(run: RunReader) -> str:

@@ -85,6 +85,36 @@ def test_an_undone_verdict_stays_undone_and_makes_an_original(hub: HubFile) -> N
     assert (report.marked, report.stood, report.undone) == (2, 3, 1)
 
 
+def test_anew_withdraws_what_stands_and_keeps_what_was_undone(hub: HubFile) -> None:
+    dedup_hub(hub, threshold=0.5)
+    hub.con.execute("UPDATE duplicates SET undone = true WHERE persona = 'p8'")
+    report = dedup_hub(hub, threshold=1.0, anew=True)
+    assert [row[:2] for row in verdicts(hub)] == [("p8", "p7"), ("p5", "p2"), ("p6", "p3")]
+    assert (report.judged, report.marked, report.undone, report.anew) == (8, 2, 1, True)
+
+
+def test_anew_gives_what_a_fresh_hub_gives(hub: HubFile, tmp_path: Path) -> None:
+    dedup_hub(hub, threshold=0.5)
+    dedup_hub(hub, threshold=0.9, anew=True)
+    with create_hub(tmp_path / "fresh.duckdb") as fresh:
+        fill(fresh, TEXTS)
+        dedup_hub(fresh, threshold=0.9)
+        assert verdicts(fresh) == verdicts(hub)
+
+
+def test_people_who_have_lived_are_not_judged_anew(hub: HubFile) -> None:
+    hub.con.execute("CREATE TABLE steps AS SELECT 1 AS step")
+    with pytest.raises(SetupError, match="have lived, and are not judged anew"):
+        dedup_hub(hub, anew=True)
+
+
+def test_whoever_was_turned_away_is_nobodys_original(hub: HubFile) -> None:
+    hub.con.execute("INSERT INTO rulings (persona, rule, reason, outcome, undone) "
+                    "VALUES ('p1', 'refusal', 'It refuses.', 'turned_away', false)")  # fmt: skip
+    dedup_hub(hub)
+    assert [row[:2] for row in verdicts(hub)] == [("p4", "p3"), ("p5", "p2"), ("p6", "p3"), ("p8", "p7")]
+
+
 def test_a_lower_threshold_adds_verdicts_to_those_that_stand(hub: HubFile) -> None:
     dedup_hub(hub, threshold=1.0)
     assert [row[:2] for row in verdicts(hub)] == [("p5", "p2"), ("p6", "p3"), ("p8", "p7")]

@@ -13,10 +13,14 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError
 from populace.personas.hub import HubFile, create_hub, graph_files
 from populace.personas.hub.exporting import ExportFormat, export_hub
+from populace.personas.hub.extras import Extra
+from populace.personas.hub.flat import short
 from populace.personas.hub.importing import import_files
 from populace.personas.hub.select import Wish
 from populace.personas.hub.select import select as choose
@@ -114,7 +118,21 @@ def test_a_graph_folds_near_duplicates_into_whom_they_repeat(hub: HubFile, tmp_p
     assert sorted(graph.edges()) == sorted([(PILOT, BAKER), (BAKER, PILOT), (KEEPER, BAKER)])
     node = graph.nodes[BAKER]
     assert (node["licence"], node["likes"], int(node["age"])) == ("CC-BY-4.0", 'tea; {"and":"rye"}', 2)
+    assert node["label"].startswith("A baker")
     assert {data["label"] for _, _, data in graph.edges(data=True) if form != "gexf"} <= {"customer"}
+
+
+def test_a_graph_has_no_tie_of_whoever_was_turned_away(hub: HubFile, tmp_path: Path) -> None:
+    for n, who in enumerate((OLDER, KEEPER)):
+        hub.con.execute("INSERT INTO rulings VALUES (?, 'refusal', 'No.', 'turned_away', NULL, NULL, false)", [who])
+        assert export_hub(hub, tmp_path / f"{n}.json").relations == 2 - n
+    assert set(_read(tmp_path / "1.json", "json").edges()) == {(PILOT, BAKER)}
+
+
+def test_a_selection_that_has_a_near_duplicate_has_its_ties_too(hub: HubFile, tmp_path: Path) -> None:
+    choose(hub, Wish(where="text LIKE '%older%' OR text LIKE '%baker%'", name="two", with_duplicates=True))
+    export_hub(hub, path := tmp_path / "two.json", select="two")
+    assert set(_read(path, "json").edges()) == {(OLDER, BAKER), (BAKER, OLDER)}
 
 
 def test_a_graph_with_near_duplicates_has_all_ties_as_they_were_found(hub: HubFile, tmp_path: Path) -> None:
@@ -144,6 +162,106 @@ def test_what_is_exported_is_imported_as_the_same_people(hub: HubFile, tmp_path:
             assert other.con.execute("SELECT id FROM personas ORDER BY ordinal").fetchall() == [
                 (PILOT,), (BAKER,), (KEEPER,)
             ]  # fmt: skip
+
+
+@pytest.fixture
+def enriched(hub: HubFile) -> HubFile:
+    """The same people: the baker has a profile and a biography, and was raised from the pilot."""
+    hub.con.execute(
+        "INSERT INTO profiles BY NAME SELECT ? AS persona, '30-39' AS age_band, 6 AS education, ['de', 'fr'] AS "
+        'languages, NULL AS region, \'{"age_band": {"evidence": "stated"}}\' AS evidence, true AS only_evident, '
+        "'m1' AS model, 'profile@1' AS prompt, TIMESTAMP '2026-01-02' AS made_at",
+        [BAKER],
+    )
+    hub.con.execute("INSERT INTO biographies VALUES (?, 'Long ago.', [?], 'en', 'm2', 'b@1', now())", [BAKER, PILOT])
+    for skill in ("rye", "wheat"):
+        row = [BAKER, PILOT, skill, "1%", "Food", "Bread", '[{"why": "so"}]', "m3", "raise@1"]
+        hub.con.execute("INSERT INTO elites VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, now())", row)
+    return hub
+
+
+def test_profiles_come_along_with_their_types_and_evidence(enriched: HubFile, tmp_path: Path) -> None:
+    report = export_hub(enriched, path := tmp_path / "p.jsonl")
+    assert (report.people, report.beside) == (3, ((Extra.PROFILES, 1),))
+    pilot, baker, _ = map(json.loads, path.read_text().splitlines())
+    assert (baker["education"], baker["languages"], baker["region"]) == (6, ["de", "fr"], None)
+    assert baker["evidence"] == {"age_band": {"evidence": "stated"}}
+    assert (baker["profile_model"], baker["profile_made_at"]) == ("m1", "2026-01-02T00:00:00")
+    assert pilot.keys() == baker.keys()
+    assert pilot["age_band"] is None
+
+
+def test_lists_stay_lists_in_parquet_and_are_joined_in_csv(enriched: HubFile, tmp_path: Path) -> None:
+    export_hub(enriched, tmp_path / "p.parquet", extras=[Extra.ELITES])
+    export_hub(enriched, tmp_path / "p.csv", extras=[Extra.ELITES])
+    table, rows = pq.read_table(tmp_path / "p.parquet"), rows_of(tmp_path / "p.csv")
+    assert table.column("languages").to_pylist() == [None, ["de", "fr"], None]
+    assert (table.schema.field("education").type, table.schema.field("only_evident").type) == (pa.int8(), pa.bool_())
+    assert [row["languages"] for row in rows] == ["", "de; fr", ""]
+    assert [row["elite_skill"] for row in rows] == ["", "rye", ""]
+
+
+def test_biographies_and_elites_come_when_they_are_asked_for(enriched: HubFile, tmp_path: Path) -> None:
+    report = export_hub(enriched, path := tmp_path / "p.jsonl", extras=[Extra.ELITES, Extra.BIOGRAPHIES])
+    baker = json.loads(path.read_text().splitlines()[1])
+    assert report.beside == ((Extra.PROFILES, 1), (Extra.BIOGRAPHIES, 1), (Extra.ELITES, 1))
+    assert (baker["biography"], baker["biography_mentions"]) == ("Long ago.", [PILOT])
+    assert (baker["elite_of"], baker["elite_tier"], baker["elite_changes"]) == (PILOT, "1%", [{"why": "so"}])
+
+
+def test_columns_of_profiles_are_there_without_any_when_they_are_asked_for(hub: HubFile, tmp_path: Path) -> None:
+    assert export_hub(hub, tmp_path / "without.csv").beside == ()
+    assert export_hub(hub, tmp_path / "with.csv", extras=[Extra.PROFILES]).beside == ((Extra.PROFILES, 0),)
+    assert "age_band" not in rows_of(tmp_path / "without.csv")[0]
+    assert rows_of(tmp_path / "with.csv")[0]["age_band"] == ""
+
+
+@pytest.mark.parametrize("form", [ExportFormat.PERSONA, ExportFormat.TASKS])
+def test_a_format_without_room_for_profiles_says_so(enriched: HubFile, tmp_path: Path, form: ExportFormat) -> None:
+    with pytest.raises(SetupError, match="has no place for profiles and biographies; write jsonl"):
+        export_hub(enriched, tmp_path / "p.jsonl", format=form, extras=[Extra.PROFILES, Extra.BIOGRAPHIES])
+    assert not list(tmp_path.glob("p.jsonl*"))
+
+
+def test_a_hub_without_such_a_table_says_so(hub: HubFile, tmp_path: Path) -> None:
+    hub.con.execute("DROP TABLE biographies")
+    with pytest.raises(SetupError, match="has no table biographies; make some with `populace hub enrich`"):
+        export_hub(hub, tmp_path / "p.csv", extras=[Extra.BIOGRAPHIES])
+
+
+@pytest.mark.parametrize("form", ["graphml", "gexf", "json"])
+def test_nodes_have_profiles_flat_and_without_evidence(enriched: HubFile, tmp_path: Path, form: str) -> None:
+    export_hub(enriched, path := tmp_path / f"town.{form}")
+    node = _read(path, form).nodes[BAKER]
+    assert (node["languages"], int(node["education"]), node["profile_model"]) == ("de; fr", 6, "m1")
+    assert not {"evidence", "region"} & node.keys()
+
+
+@pytest.mark.parametrize("form", ["graphml", "gexf"])
+def test_what_nodes_say_in_several_types_is_said_in_one(enriched: HubFile, tmp_path: Path, form: str) -> None:
+    words = {"education": "bachelor", "start": 7, "viz": "red", "height": 1.5, "label": "Jo"}
+    for persona, said in ((PILOT, words), (BAKER, {"height": 2}), (KEEPER, {"start": "then", "height": 3})):
+        enriched.con.execute("UPDATE imports SET attributes = ? WHERE persona = ?", [json.dumps(said), persona])
+    export_hub(enriched, path := tmp_path / f"town.{form}")
+    nodes = _read(path, form).nodes
+    assert [nodes[one].get("education") for one in (PILOT, BAKER, KEEPER)] == ["bachelor", "6", None]
+    assert [float(nodes[one]["height"]) for one in (PILOT, BAKER, KEEPER)] == [1.5, 2, 3]
+    assert (nodes[PILOT]["imported_start"], nodes[KEEPER]["imported_start"]) == ("7", "then")
+    assert (nodes[PILOT]["label"], nodes[PILOT]["imported_label"]) == (TEXTS[0], "Jo")
+
+
+@given(st.text(min_size=1))
+def test_a_label_is_the_beginning_of_the_description(text: str) -> None:
+    label, line = short(text), " ".join(text.split())
+    assert len(label) <= 41
+    assert label == line or (label.endswith("\u2026") and line.startswith(label[:-1]) and len(label) > 20)
+
+
+def test_what_was_exported_with_profiles_is_imported_with_them(enriched: HubFile, tmp_path: Path) -> None:
+    export_hub(enriched, path := tmp_path / "out.jsonl")
+    with create_hub(tmp_path / "again.duckdb") as other:
+        list(import_files(other, [path], ImportWish()))
+        assert choose(other, Wish(where="age_band = '30-39' AND education = 6")).ids == [BAKER]
 
 
 def test_a_selection_is_exported_alone(hub: HubFile, tmp_path: Path) -> None:

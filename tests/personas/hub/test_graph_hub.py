@@ -1,6 +1,6 @@
 """Reading a hub's relations, looking around one person, and finding people, near-duplicates folded."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import networkx as nx
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from populace.analysis.hub_graph import tell_figures
 from populace.personas.dedup import Verdict
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.graph import PersonaGraph
@@ -43,21 +44,29 @@ def hub(tmp_path: Path) -> Iterator[HubFile]:
         yield hub
 
 
-def relate(hub: HubFile, pairs: Sequence[tuple[int, int, int]], repeats: dict[int, int] | None = None) -> None:
-    """Fill the relations (from, to, kind) and near-duplicates (later, earlier) of the hub, instead of those it has."""
-    hub.con.execute("DELETE FROM relations; DELETE FROM duplicates")
+def relate(
+    hub: HubFile,
+    pairs: Sequence[tuple[int, int, int]],
+    repeats: dict[int, int] | None = None,
+    away: Iterable[int] = (),
+) -> None:
+    """Fill relations (from, to, kind), near-duplicates (later, earlier) and rulings of the hub, instead of its own."""
+    hub.con.execute("DELETE FROM relations; DELETE FROM duplicates; DELETE FROM rulings")
     for n, (a, b, kind) in enumerate(pairs):
         row = [n + 1, PEOPLE[a].id, PEOPLE[b].id, KINDS[kind], f"label {kind}", 1 + n % 2]
         hub.con.execute("INSERT INTO relations VALUES (?, ?, ?, ?, ?, ?)", row)
     for later, earlier in (repeats or {}).items():
         row = ["persona", None, PEOPLE[later].id, PEOPLE[earlier].id, None, None, "minhash", 0.95, False]
         hub.con.execute("INSERT INTO duplicates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    for who in away:
+        row = [PEOPLE[who].id, "refusal", "It refuses.", "turned_away", None, None, False]
+        hub.con.execute("INSERT INTO rulings VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
 
-def society(pairs: Sequence[tuple[int, int, int]], repeats: dict[int, int]) -> PersonaGraph:
+def society(pairs: Sequence[tuple[int, int, int]], repeats: dict[int, int], away: Iterable[int] = ()) -> PersonaGraph:
     relations = [Relation(PEOPLE[a].id, PEOPLE[b].id, RelationKind(KINDS[k]), f"label {k}") for a, b, k in pairs]
     verdicts = [Verdict(PEOPLE[later].id, PEOPLE[of].id, "minhash", 0.95) for later, of in repeats.items()]
-    return PersonaGraph.build(PEOPLE, relations, verdicts)
+    return PersonaGraph.build(PEOPLE, relations, verdicts, [PEOPLE[who].id for who in away])
 
 
 def figures(hub: HubFile, seed: int = 0) -> GraphFigures:
@@ -69,18 +78,19 @@ shared = settings(max_examples=15, deadline=None, suppress_health_check=[HealthC
 
 
 @shared
-@given(PAIRS, REPEATS)
+@given(PAIRS, REPEATS, st.frozensets(st.integers(0, 11), max_size=3))
 def test_the_ties_are_those_of_the_graph_of_a_society(
-    hub: HubFile, pairs: list[tuple[int, int, int]], repeats: dict[int, int]
+    hub: HubFile, pairs: list[tuple[int, int, int]], repeats: dict[int, int], away: frozenset[int]
 ) -> None:
-    relate(hub, pairs, repeats)
-    ties, graph = read_ties(hub), society(pairs, repeats)
+    relate(hub, pairs, repeats, away)
+    ties, graph = read_ties(hub), society(pairs, repeats, away)
     names = [person.id for person in graph.personas]
     mine = sorted(zip(ties.source.tolist(), ties.target.tolist(), ties.kind.tolist(), strict=True))
     theirs = [(names.index(a), names.index(b), KINDS.index(kind)) for a, b, kind in graph.nx.edges(data="kind")]
     assert mine == sorted(theirs)
-    assert (ties.people, ties.folded) == (len(graph), len(repeats))
-    assert len(ties) + ties.loops + ties.repeated == len(pairs)
+    assert ties.people == len(graph)
+    assert ties.people + ties.folded + ties.turned_away == len(PEOPLE)
+    assert len(ties) + ties.loops + ties.repeated + ties.turned_away_ties == len(pairs)
 
 
 @shared
@@ -95,6 +105,11 @@ def test_a_neighbourhood_is_who_can_be_reached_in_so_many_ties(
     assert near.rings == tuple(np.bincount(list(lengths.values())).tolist())
     links = sorted((link.source, link.target, link.kind) for link in near.excerpt.links)
     assert links == sorted(graph.nx.subgraph(lengths).edges(data="kind"))
+
+
+def test_nobody_who_was_turned_away_is_met(hub: HubFile) -> None:
+    relate(hub, [(0, 1, 0), (1, 2, 0), (0, 3, 0)], away=[1])
+    assert {person.id for person in neighbourhood(hub, PEOPLE[0].id, 3).excerpt.people} == {PEOPLE[0].id, PEOPLE[3].id}
 
 
 def test_a_near_duplicate_is_found_as_whom_it_repeats(hub: HubFile) -> None:
@@ -150,6 +165,19 @@ def test_a_relation_with_nobody_is_counted_and_left_out(hub: HubFile) -> None:
     hub.con.execute("INSERT INTO relations VALUES (2, ?, 'nobody', 'WORK', 'boss', 1)", [PEOPLE[0].id])
     assert (len(read_ties(hub)), read_ties(hub).unplaced) == (1, 1)
     assert neighbourhood(hub, PEOPLE[0].id).rings == (1, 1)
+
+
+def test_whoever_was_turned_away_is_left_out_with_their_ties_and_counted(hub: HubFile) -> None:
+    relate(hub, [(0, 1, 0), (1, 2, 0), (3, 0, 0), (4, 5, 0)], {2: 1, 3: 0}, away=[1, 3])
+    found = figures(hub)
+    # 2 repeats somebody who was turned away, and 3 was although it repeats somebody who stands.
+    assert (found.people, found.folded, found.turned_away) == (9, 0, 3)
+    assert (found.relations, found.turned_away_ties, found.unplaced) == (1, 3, 0)
+    told = {row[0]: row[1] for section in tell_figures(found) for row in section.rows if len(row) == 2}
+    assert told["people turned away by rules, left out"] == "3"
+    assert orjson.loads(orjson.dumps(found))["turned_away"] == 3
+    hub.con.execute("UPDATE rulings SET undone = true")
+    assert (figures(hub).turned_away, figures(hub).folded, figures(hub).relations) == (0, 2, 2)
 
 
 def test_a_database_without_relations_says_so(hub: HubFile) -> None:

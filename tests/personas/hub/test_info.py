@@ -69,6 +69,6 @@ def test_an_empty_hub_has_nobody_and_no_bytes_a_persona(tmp_path: Path) -> None:
 
 def test_a_database_with_other_columns_is_refused(tmp_path: Path) -> None:
     with duckdb.connect(str(path := tmp_path / "other.duckdb")) as con:
-        con.execute("CREATE TABLE personas (name VARCHAR)")
+        con.execute("CREATE TABLE personas (id VARCHAR, text VARCHAR)")
     with open_hub(path) as hub, pytest.raises(SourceError, match=r'has not the tables of a hub: .*"origin"'):
         describe_hub(hub)

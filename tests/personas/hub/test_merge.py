@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import duckdb
@@ -11,8 +12,11 @@ from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.hub import create_hub, open_hub, read_hub
+from populace.personas.hub.check import judge_people
 from populace.personas.hub.importing import import_files
 from populace.personas.hub.merging import merge_hubs
+from populace.personas.hub.select import Wish, list_selections, select
+from populace.personas.hub.vectors import read_vectors
 from populace.personas.hub.wish import ImportWish
 from populace.personas.persona import content_id
 
@@ -167,5 +171,147 @@ def test_what_cannot_be_merged_is_said(make: Make, tmp_path: Path) -> None:
         merge_hubs([one, tmp_path / "none.duckdb"], tmp_path / "c.duckdb")
     with duckdb.connect(str(other := tmp_path / "other.duckdb")) as con:
         con.execute("CREATE TABLE personas (name VARCHAR)")
-    with pytest.raises(SourceError, match="has not the tables of a hub"):
+    with pytest.raises(SourceError, match=r"has no column id|has not the tables of a hub"):
         merge_hubs([one, other], tmp_path / "c.duckdb")
+
+
+def vector(path: Path, name: str, model: str, *numbers: float) -> None:
+    with open_hub(path, write=True) as hub:
+        hub.con.execute("INSERT INTO vectors VALUES (?, ?, ?, 'call')", [content_id(text(name)), model, numbers])
+
+
+def chosen(path: Path, name: str, **wish: Any) -> None:
+    with open_hub(path, write=True) as hub:
+        select(hub, Wish(name=name, **wish))
+
+
+def profile(path: Path, name: str, occupation: str) -> None:
+    with open_hub(path, write=True) as hub:
+        columns = "persona, occupation, evidence, only_evident, model, prompt, made_at"
+        row = [content_id(text(name)), occupation, f'{{"from": "{occupation}"}}']
+        hub.con.execute(f"INSERT INTO profiles ({columns}) VALUES (?, ?, ?, true, 'm', 'p@1', '2026-01-01')", row)
+
+
+def contradiction(path: Path, one: str, other: str, rule: str) -> None:
+    with open_hub(path, write=True) as hub:
+        row = [content_id(text(one)), content_id(text(other)), rule]
+        hub.con.execute("INSERT INTO contradictions VALUES (?, ?, ?, 'It is so.', NULL, 'kept', now())", row)
+
+
+def ruling(path: Path, name: str, outcome: str, *, undone: bool = False) -> None:
+    with open_hub(path, write=True) as hub:
+        row = [content_id(text(name)), outcome, undone]
+        hub.con.execute("INSERT INTO rulings VALUES (?, 'refusal', 'It refuses.', ?, NULL, NULL, ?)", row)
+
+
+def test_vectors_come_along_and_of_two_the_first_stays(make: Make, tmp_path: Path) -> None:
+    one, other = make("a", "xy"), make("b", "xz")
+    vector(one, "x", "m", 9, 9)
+    vector(one, "x", "m", 1, 0)
+    vector(other, "x", "m", 0, 1)
+    vector(other, "x", "n", 2, 2, 2)
+    vector(other, "z", "m", 3, 3)
+    report = merge_hubs([one, other], out := tmp_path / "c.duckdb")
+    assert (report.vectors, report.left_out) == (3, ())
+    expected = [("x", "m", [1, 0]), ("x", "n", [2, 2, 2]), ("z", "m", [3, 3])]
+    assert [(*row[:2], list(row[2])) for row in named_lists(out)] == expected
+    with open_hub(out) as hub:
+        assert read_vectors(hub, "m").matrix.tolist() == [[1, 0], [3, 3]]
+
+
+def named_lists(path: Path) -> list[tuple[Any, ...]]:
+    names = {i: t.rpartition(" ")[2] for i, t in asked(path, "SELECT id, text FROM personas")}
+    rows = asked(path, "SELECT text_hash, model, vector FROM vectors")
+    return sorted((names[i], model, numbers) for i, model, numbers in rows)
+
+
+def test_vectors_that_cannot_be_compared_and_those_of_other_texts_stay_behind_and_are_counted(
+    make: Make, tmp_path: Path
+) -> None:
+    one, other = make("a", "x"), make("b", "yz")
+    vector(one, "x", "m", 1, 0)
+    for name, numbers in (("y", (1, 2, 3)), ("z", (1, 2)), ("nobody", (1, 2))):
+        vector(other, name, "m", *numbers)
+    report = merge_hubs([one, other], tmp_path / "c.duckdb")
+    assert report.vectors == 2
+    assert report.left_out == (
+        ("vectors of m that are longer or shorter than an earlier hub's", 1),
+        ("vectors of other texts", 1),
+    )
+
+
+def test_selections_come_along_with_places_and_views(make: Make, tmp_path: Path) -> None:
+    one, other = make("a", "xy"), make("b", "zyw")
+    chosen(one, "few", where="text LIKE '%x'")
+    chosen(other, "few", n=2, seed=3)
+    chosen(other, "all_of_them")
+    before = named(other, "SELECT id, place, weight FROM few ORDER BY place")
+    report = merge_hubs([one, other], out := tmp_path / "c.duckdb")
+    assert report.renamed == ((other, "few", "few_2"),)
+    assert named(out, "SELECT id, place, weight FROM few_2") == before
+    assert named(out, "SELECT id FROM few") == [("x",)]
+    assert [p.text for p in read_hub(out, select="all_of_them").personas] == [text(n) for n in "yzw"]
+    with open_hub(out) as hub:
+        assert {(kept.name, kept.people) for kept in list_selections(hub)} == {
+            ("few", 1),
+            ("few_2", 2),
+            ("all_of_them", 3),
+        }
+
+
+def test_a_selection_that_two_hubs_have_from_a_third_is_one(make: Make, tmp_path: Path) -> None:
+    chosen(one := make("a", "xy"), "few", n=1)
+    copy(one, other := tmp_path / "other.duckdb")
+    assert merge_hubs([one, other], out := tmp_path / "c.duckdb").renamed == ()
+    assert asked(out, "SELECT (SELECT count(*) FROM selections), (SELECT count(*) FROM selected)") == [(1, 1)]
+
+
+def test_contradictions_come_along_where_their_profiles_do(make: Make, tmp_path: Path) -> None:
+    one, other = make("a", "xy"), make("b", "xyz")
+    for path, name, occupation in (
+        (one, "x", "nurse"),
+        (one, "y", "cook"),
+        (other, "x", "nurse"),
+        (other, "z", "judge"),
+    ):
+        profile(path, name, occupation)
+    profile(other, "y", "pilot")
+    contradiction(one, "x", "y", "parent_age")
+    contradiction(other, "x", "z", "spouse_age")
+    contradiction(other, "y", "z", "sibling_age")
+    report = merge_hubs([one, other], out := tmp_path / "c.duckdb")
+    assert named(out, "SELECT persona, other, rule FROM contradictions ORDER BY rule") == [
+        ("x", "y", "parent_age"),
+        ("x", "z", "spouse_age"),
+    ]
+    assert report.left_out == (("contradictions of profiles that an earlier hub has otherwise", 1),)
+
+
+def test_a_ruling_is_said_once_and_undone_in_one_hub_it_is_undone(make: Make, tmp_path: Path) -> None:
+    one, other = make("a", "xy"), make("b", "xyz")
+    for path, name, undone in ((one, "x", True), (other, "x", False), (one, "y", False), (other, "z", False)):
+        ruling(path, name, "turned_away", undone=undone)
+    merge_hubs([one, other], out := tmp_path / "c.duckdb")
+    assert named(out, "SELECT persona, undone FROM rulings") == [("x", True), ("y", False), ("z", False)]
+
+
+def test_whoever_a_check_removed_and_another_hub_brings_back_is_counted_and_judged_again(
+    make: Make, tmp_path: Path
+) -> None:
+    ruling(one := make("a", "x"), "y", "removed")
+    report = merge_hubs([one, make("b", "yz")], out := tmp_path / "c.duckdb")
+    assert report.returned == 1
+    with open_hub(out, write=True) as hub:
+        assert judge_people(hub, personal=None).judged == 3
+        hub.con.execute(
+            "INSERT INTO rulings SELECT id, 'refusal', 'No.', 'turned_away', NULL, NULL, false FROM personas"
+        )
+        assert judge_people(hub, personal=None).judged == 1
+
+
+def test_what_a_run_has_besides_its_people_stays_with_it_and_is_counted(make: Make, tmp_path: Path) -> None:
+    with open_hub(one := make("a", "xy"), write=True) as hub:
+        hub.con.execute("CREATE TABLE calls AS SELECT range AS call FROM range(7); CREATE TABLE steps (step INTEGER)")
+        hub.con.execute("INSERT INTO duplicates VALUES ('joke', 1, 'p', 'q', 2, 1, 'minhash', 0.9, false)")
+    report = merge_hubs([one, make("b", "z")], tmp_path / "c.duckdb")
+    assert report.left_out == (("calls", 7), ("duplicates among emissions", 1))

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from profile_answers import life
 from scripted_model import ScriptedModel
 
 from populace.personas.model import Answer, Occasion, Outcome
@@ -10,12 +11,7 @@ from populace.personas.persona import Persona
 from populace.personas.profiles import Biography, Tied, write_biography
 
 MECHANIC = Persona("A ferry mechanic in her forties.")
-LIFE = "\n\n".join(["She was born by the sea and stayed there, as everybody did. " * 6] * 4)
 MOTHER = Tied("f" * 32, "mother", True, "A retired teacher.", {"age_band": "70-79", "region": "Bergen"})
-
-
-def life(**changed: Any) -> dict[str, Any]:
-    return {"text": LIFE, "mentions": [], "age": None} | changed
 
 
 async def written(
@@ -30,11 +26,13 @@ async def test_it_keeps_its_paragraphs_and_says_who_wrote_it() -> None:
     answer, _ = await written(life())
     assert answer.value is not None
     assert answer.value.text.count("\n\n") == 3
-    assert (answer.value.model, answer.value.prompt) == ("scripted", "biography@1")
+    assert (answer.value.model, answer.value.prompt) == ("scripted", "biography@2")
 
 
 async def test_the_profile_and_the_people_around_are_told() -> None:
-    _, model = await written(life(), values={"age_band": "40-49", "education": 5, "languages": ["no"]}, tied=(MOTHER,))
+    _, model = await written(
+        life(age=41), values={"age_band": "40-49", "education": 5, "languages": ["no"]}, tied=(MOTHER,)
+    )
     assert "<profile>\naged 40-49; education: short-cycle tertiary education; speaks no\n</profile>" in model.said
     assert "k1: this person's mother: A retired teacher. (aged 70-79; lives in Bergen)" in model.said
 
@@ -69,7 +67,8 @@ async def test_a_key_that_is_nobodys_is_sent_back() -> None:
         ("40-49", 50, False),
         ("90+", 104, True),
         (None, 7, True),
-        ("40-49", None, True),
+        ("40-49", None, False),
+        (None, None, True),
     ],
 )
 async def test_its_age_is_the_profiles(band: str | None, age: int | None, fits: bool) -> None:

@@ -4,8 +4,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from populace.personas.errors import SetupError
 from populace.personas.hub import check, create_hub, open_hub, read_hub
 from populace.personas.hub.check import judge_people
+from populace.personas.hub.undo import undo_rule
 from populace.personas.persona import content_id
 from populace.personas.rules import Policy
 
@@ -34,9 +36,26 @@ def hub(tmp_path: Path) -> Path:
     return path
 
 
+def add(path: Path, text: str) -> None:
+    """One more person, the last of all."""
+    with open_hub(path, write=True) as hub:
+        hub.con.execute(
+            "INSERT INTO personas SELECT ?, max(ordinal) + 1, ?, 'import', 0, NULL, 'en', 's', 'CC0', NULL, NULL "
+            "FROM personas",
+            [content_id(text), text],
+        )
+
+
 def texts(path: Path) -> list[str]:
     with open_hub(path) as hub:
         return [text for (text,) in hub.con.execute("SELECT text FROM personas ORDER BY ordinal").fetchall()]
+
+
+def everything(path: Path) -> str:
+    """All rows of all tables, as one text."""
+    with open_hub(path) as hub:
+        tables = hub.con.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal").fetchall()
+        return repr([hub.con.execute(f"FROM {name}").fetchall() for (name,) in tables])
 
 
 def judged(path: Path, **options: object) -> dict[tuple[str, str], int]:
@@ -95,6 +114,103 @@ def test_judging_twice_changes_nothing(hub: Path) -> None:
     before = texts(hub)
     assert judged(hub) == {}
     assert texts(hub) == before
+
+
+def test_a_stricter_policy_looks_again_at_whoever_was_kept(hub: Path) -> None:
+    personal = "personal_data"
+    assert judged(hub)[personal, "kept"] == 2
+    assert judged(hub, personal=Policy.PSEUDONYMISE) == {(personal, "rewritten"): 2}
+    assert "Holloway" not in everything(hub)
+    assert "example.org" not in everything(hub)
+    assert judged(hub, personal=Policy.DROP) == {}
+    assert len(texts(hub)) == 5
+
+
+def test_what_was_kept_is_dropped_when_that_is_the_policy(hub: Path) -> None:
+    judged(hub)
+    assert judged(hub, personal=Policy.DROP) == {("personal_data", "removed"): 2}
+    assert len(texts(hub)) == 3
+    assert "Holloway" not in everything(hub)
+
+
+def test_a_milder_policy_and_the_same_one_change_nothing(hub: Path) -> None:
+    judged(hub, personal=Policy.PSEUDONYMISE)
+    before = everything(hub)
+    assert judged(hub, personal=Policy.PSEUDONYMISE) == {}
+    assert judged(hub, personal=Policy.KEEP) == {}
+    assert everything(hub) == before
+
+
+def test_a_description_that_was_rewritten_is_judged_for_personal_data(hub: Path) -> None:
+    add(hub, "I am a neighbour of Barack Obama by the sea")
+    assert judged(hub, personal=None)["first_person", "rewritten"] == 2
+    assert judged(hub, quality=False, personal=Policy.DROP)["personal_data", "removed"] == 3
+    assert "Obama" not in everything(hub)
+
+
+def test_whoever_was_turned_away_and_is_back_is_judged_for_personal_data(hub: Path) -> None:
+    add(hub, "Here is a persona: a neighbour of Barack Obama")
+    judged(hub)
+    with open_hub(hub, write=True) as opened:
+        assert undo_rule(opened, "template_leak") == 1
+    assert len(read_hub(hub).personas) == 5
+    assert judged(hub, personal=Policy.PSEUDONYMISE)["personal_data", "rewritten"] == 3
+    assert "Obama" not in everything(hub)
+    assert any(p.text.startswith("Here is a persona: a neighbour of") for p in read_hub(hub).personas)
+
+
+def test_whoever_was_turned_away_stays_so_when_their_data_are_replaced(hub: Path) -> None:
+    add(hub, "Here is a persona: a neighbour of Barack Obama")
+    judged(hub)
+    judged(hub, personal=Policy.PSEUDONYMISE)
+    assert not any("persona" in p.text for p in read_hub(hub).personas)
+    with open_hub(hub, write=True) as opened:
+        undo_rule(opened, "template_leak")
+    assert any("persona" in p.text for p in read_hub(hub).personas)
+    assert judged(hub, personal=Policy.PSEUDONYMISE) == {}
+
+
+def test_what_tells_of_somebody_whose_data_were_replaced_is_replaced_too(hub: Path) -> None:
+    who = content_id("A friend of Margaret Holloway by the sea")
+    with open_hub(hub, write=True) as opened, opened.writing() as con:
+        con.execute("INSERT INTO imports VALUES (?, 1, 1, 's', NULL, NULL, ?, now())", [who, '{"friend":"Ann Lee"}'])
+        con.execute(
+            "INSERT INTO biographies VALUES (?, 'Margaret Holloway is a friend.', [], 'en', 'm', 'p', now())", [who]
+        )
+    judged(hub, personal=Policy.PSEUDONYMISE)
+    with open_hub(hub) as opened:
+        ((biography,),) = opened.con.execute(
+            "SELECT text FROM biographies SEMI JOIN personas ON id = persona"
+        ).fetchall()
+        ((friend,),) = opened.con.execute("SELECT attributes->>'friend' FROM imports").fetchall()
+    assert biography == texts(hub)[4].removeprefix("A friend of ").removesuffix(" by the sea") + " is a friend."
+    assert friend
+    assert "Ann" not in friend
+
+
+def test_two_people_who_become_one_keep_one_profile(hub: Path) -> None:
+    spoken, plain = "I am a night nurse who keeps a list of birds", NURSE
+    add(hub, spoken)
+    with open_hub(hub, write=True) as opened, opened.writing() as con:
+        for text in (spoken, plain):
+            con.execute("INSERT INTO biographies VALUES (?, ?, [], 'en', 'm', 'p', now())", [content_id(text), text])
+    judged(hub)
+    with open_hub(hub) as opened:
+        kept = opened.con.execute("SELECT persona, text FROM biographies").fetchall()
+    assert kept == [(content_id(plain), plain)]
+
+
+def test_a_hub_that_is_open_for_reading_is_refused_in_one_sentence(hub: Path) -> None:
+    with open_hub(hub) as opened, pytest.raises(SetupError, match=r"open for reading only.*open it with write=True"):
+        judge_people(opened)
+
+
+def test_answers_and_passages_that_remain_are_named(hub: Path) -> None:
+    with open_hub(hub, write=True) as opened:
+        opened.con.execute("CREATE TABLE calls (raw VARCHAR)")
+        opened.con.execute("INSERT INTO calls VALUES ('Margaret Holloway')")
+        assert judge_people(opened).remains == ()
+        assert judge_people(opened, personal=Policy.DROP).remains == ("calls",)
 
 
 def test_every_table_that_names_personas_is_followed(hub: Path) -> None:

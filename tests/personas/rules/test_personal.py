@@ -1,8 +1,39 @@
+import re
+from itertools import product
+from pathlib import Path
+
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.personas.rules import Policy, find_personal, personal_judge, without_personal
+from populace.personas.rules.pseudonym import is_invented, pseudonym
+from populace.personas.rules.suspicion import suspects
+
+#: What is personal stands between double brackets.
+LINES = (Path(__file__).with_name("lines") / "personal.txt").read_text(encoding="utf-8").splitlines()
+#: Lines whose names no list has, and no word around them says that they are names: the net's holes.
+HOLES = ("Fela Kuti", "Rigoberta Menchú")
+
+
+def plain(line: str) -> str:
+    return line.replace("[[", "").replace("]]", "")
+
+
+def found(text: str) -> list[str]:
+    return [text[piece.start : piece.end] for piece in find_personal(text)]
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if not any(hole in line for hole in HOLES)])
+def test_what_is_personal_is_found_and_nothing_else(line: str) -> None:
+    assert found(plain(line)) == re.findall(r"\[\[(.*?)\]\]", line)
+
+
+@pytest.mark.parametrize("hole", HOLES)
+def test_some_names_pass_through_the_net(hole: str) -> None:
+    (line,) = (line for line in LINES if hole in line)
+    assert found(plain(line)) == []
 
 
 @pytest.mark.parametrize(
@@ -12,34 +43,25 @@ from populace.personas.rules import Policy, find_personal, personal_judge, witho
         ("A potter who shows her work on https://example.org/pots", "url"),
         ("A dancer whom many follow as @dancing_anew every day", "handle"),
         ("A clerk to be called at +351 912 345 678 after six", "phone"),
-        ("A clerk to be called at (020) 7946-0958 after six", "phone"),
         ("A saver whose account is DE89 3704 0044 0532 0130 00 at a bank", "iban"),
         ("A buyer who pays with 4111 1111 1111 1111 in every shop", "payment_card"),
         ("A worker with the number 078-05-1120 on her card", "social_security"),
         ("An engineer whose server is 192.168.17.4 at home", "ip_address"),
         ("A baker at 12 Orchard Road who opens at five", "street_address"),
-        ("Eine Bäckerin in der Lindenstraße 12 mit zwei Öfen", "street_address"),
+        ("A traveller with passport number X1234567 in his boot", "identity_number"),
+        ("一名身份证号码为11010519491231002X的工人", "identity_number"),
+        ("A woman born on 12 May 1961 in Porto", "birth_date"),
         ("A nurse called Margaret Holloway from a town by the sea", "name"),
-        ("A pupil of Dr. Wexcombe who paints only doors", "name"),
-        ("A friend of Vincent van Hollen and his two dogs", "name"),
     ],
 )
 def test_each_kind_is_found(text: str, kind: str) -> None:
-    assert [found.kind for found in find_personal(text)] == [kind]
+    assert [piece.kind for piece in find_personal(text)] == [kind]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "A historian of the years 1939-1945 in New York and the Hague",
-        "A retired nurse from Porto, aged 67, with 12 grandchildren and 3 cats",
-        "A guide in the Grand Canyon who speaks Navajo and High German",
-        "A clerk born on 12.05.1961 in a village of 2,345,678 olive trees",
-        "一位在上海工作的护士，喜欢唱歌",
-    ],
-)
-def test_what_tells_on_nobody_is_left_alone(text: str) -> None:
-    assert find_personal(text) == ()
+def test_a_name_is_found_without_the_ending_of_its_owner() -> None:
+    text = "A driver of Elon Musk's first car and of James’ last one"
+    assert found(text) == ["Elon Musk"]
+    assert "'s first car" in without_personal(text, find_personal(text))
 
 
 def test_pseudonyms_are_the_same_for_the_same_name() -> None:
@@ -48,6 +70,26 @@ def test_pseudonyms_are_the_same_for_the_same_name() -> None:
     name = changed[0].removeprefix("A nurse called ")
     assert name != "Margaret Holloway"
     assert changed[1] == f"The brother of {name}, by the sea"
+
+
+def test_pseudonyms_of_different_names_differ() -> None:
+    names = [
+        f"{first}{middle} {last}{middle}" for first, middle, last in product("ABCDEFGHIJ", range(50), "KLMNOPQRST")
+    ]
+    assert len({pseudonym(name) for name in names}) == len(names) == 5_000
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_what_has_been_replaced_is_not_found_again(line: str) -> None:
+    now = without_personal(plain(line), find_personal(plain(line)))
+    assert find_personal(now) == ()
+
+
+@pytest.mark.parametrize("around", ["A nurse named {}", "{}, the founder of a school", "Dr. {}", "The poet {} sings"])
+@given(name=st.text(min_size=1))
+def test_an_invented_name_is_never_found(around: str, name: str) -> None:
+    assert is_invented(pseudonym(name))
+    assert find_personal(around.format(pseudonym(name))) == ()
 
 
 def test_each_policy_does_what_it_says() -> None:
@@ -63,6 +105,22 @@ def test_each_policy_does_what_it_says() -> None:
 
 @given(st.text())
 def test_what_is_found_lies_in_the_text_and_does_not_overlap(text: str) -> None:
-    found = find_personal(text)
-    ends = [0, *(f.end for f in found)]
-    assert all(end <= f.start < f.end <= len(text) for end, f in zip(ends, found, strict=False))
+    pieces = find_personal(text)
+    ends = [0, *(piece.end for piece in pieces)]
+    assert all(end <= piece.start < piece.end <= len(text) for end, piece in zip(ends, pieces, strict=False))
+
+
+def test_no_line_with_personal_data_is_passed_over_by_the_quick_look() -> None:
+    texts = [plain(line) for line in LINES]
+    suspected = set(suspects(pa.array(texts)))
+    assert [text for place, text in enumerate(texts) if find_personal(text) and place not in suspected] == []
+    assert len(suspected) < len(texts)
+
+
+_PIECES = st.sampled_from(sorted({piece for line in LINES for piece in re.findall(r"[\w'’@.+-]+|\W", plain(line))}))
+
+
+@given(st.lists(_PIECES, max_size=12))
+def test_the_quick_look_finds_whatever_is_found(pieces: list[str]) -> None:
+    for text in ("".join(pieces), " ".join(pieces)):
+        assert not find_personal(text) or suspects(pa.array([text])) == [0]

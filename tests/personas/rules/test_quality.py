@@ -1,56 +1,128 @@
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from langchain_core.messages import HumanMessage, SystemMessage
 
-from populace.personas.rules import quality_judge
+from populace.agents.procedural import ProceduralModel
+from populace.personas.passage import shipped_passages
+from populace.personas.prompt import fence, load_prompt
+from populace.personas.rules import QUALITY_RULES, quality_judge
 
-NURSE = "A night nurse who keeps a list of every bird she has heard on the way home"
+LINES = Path(__file__).with_name("lines")
+GOOD = [line.split("\t") for line in (LINES / "good.tsv").read_text(encoding="utf-8").splitlines()]
+BAD = [line.split("\t") for line in (LINES / "bad.tsv").read_text(encoding="utf-8").splitlines()]
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "personas": {
+            "type": "array",
+            "minItems": 20,
+            "maxItems": 20,
+            "items": {
+                "type": "object",
+                "properties": {"persona": {"type": "string"}},
+                "required": ["persona"],
+                "additionalProperties": False,
+            },
+        }
+    },
+    "required": ["personas"],
+    "additionalProperties": False,
+}
 
 
-@pytest.mark.parametrize(
-    ("text", "rule"),
-    [
-        ("A nurse", "too_short"),
-        (" ".join(f"word{n}" for n in range(200)), "too_long"),
-        ("I'm sorry, but I cannot describe such a person to you", "refusal"),
-        ("As an AI language model I have no neighbours of my own", "refusal"),
-        ("A teacher from {city} who collects old maps of it", "template_leak"),
-        ("Persona: a teacher who collects old maps of rivers", "template_leak"),
-        ("A [insert occupation] with a love for long walks at sea", "template_leak"),
-        ("A colleague of this person who shares the night shift", "refers_to_unnamed"),
-        ("The same baker, but some years older and a little slower", "refers_to_unnamed"),
-        ("My neighbours know me as the man who mends radios", "first_person"),
-    ],
-)
-def test_each_rule_turns_away_what_it_is_for(text: str, rule: str) -> None:
-    ruling = quality_judge()(text)
+def readers(seed: int) -> Iterator[str]:
+    """Twenty people for each of the texts that ship with Populace, by the procedural stand-in."""
+    prompt = load_prompt("populace.personas", "text_to_persona")
+    form = {"type": "json_schema", "json_schema": {"name": "people", "schema": SCHEMA, "strict": True}}
+    for passage in shipped_passages():
+        rendered = prompt.render(
+            passage=fence("passage", passage.text),
+            verb="read",
+            count="20",
+            granularity=prompt.phrase("granularity", "specific"),
+            form="",
+            language="in English",
+        )
+        asked = [{"system": SystemMessage, "user": HumanMessage}[role](text) for role, text in rendered.messages]
+        said = ProceduralModel()._generate(asked, response_format=form, seed=seed).generations[0].message.content
+        yield from (entry["persona"] for entry in json.loads(str(said))["personas"])
+
+
+@pytest.mark.parametrize(("language", "text"), GOOD)
+def test_what_is_well_described_passes(language: str, text: str) -> None:
+    assert quality_judge(language)(text) is None
+
+
+@pytest.mark.parametrize(("rule", "language", "text"), BAD)
+def test_each_rule_turns_away_what_it_is_for(rule: str, language: str, text: str) -> None:
+    ruling = quality_judge(language)(text)
     assert ruling is not None
     assert (ruling.rule, ruling.is_kept) == (rule, False)
     assert ruling.reason.endswith(".")
 
 
+def test_every_rule_has_lines_that_it_turns_away() -> None:
+    assert {rule for rule, _, _ in BAD} | {"too_long"} == set(QUALITY_RULES)
+    ruling = quality_judge()(" ".join(f"word{n}" for n in range(200)))
+    assert ruling is not None
+    assert ruling.rule == "too_long"
+
+
+def test_nobody_whom_the_stand_in_describes_is_turned_away() -> None:
+    judge, people = quality_judge("en"), [*readers(1), *readers(2)]
+    assert len(people) > 2_000
+    assert [text for text in people if judge(text) is not None] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "now"),
+    [
+        (
+            "I am a retired ferry captain who teaches children to read tides",
+            "first_person",
+            "A retired ferry captain who teaches children to read tides",
+        ),
+        ("I’m the last signalman of a closed line", "first_person", "The last signalman of a closed line"),
+        ("You are a nurse who walks home at dawn", "second_person", "A nurse who walks home at dawn"),
+    ],
+)
+def test_a_speaker_is_rewritten_where_that_is_sure(text: str, rule: str, now: str) -> None:
+    ruling = quality_judge("en")(text)
+    assert ruling is not None
+    assert (ruling.rule, ruling.is_kept, ruling.text) == (rule, True, now)
+    assert quality_judge("en")(now) is None
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        NURSE,
-        "一位在山村教书三十年的数学老师，喜欢收集旧收音机",
-        "A singer known for the song “I will walk my way”, now a choir leader in Porto",
-        "The owner of a small shop that sells parts for machines nobody makes any more",
-        "A lighthouse keeper who writes to the author of a weather column every week",
+        "I am a nurse and love birds",
+        "You are a nurse and your sister bakes",
+        "I am a baker whose son calls me at night",
     ],
 )
-def test_what_is_well_described_passes(text: str) -> None:
-    assert quality_judge()(text) is None
-
-
-def test_the_first_person_is_rewritten_where_that_is_sure() -> None:
-    ruling = quality_judge()("I am a retired ferry captain who teaches children to read tides")
+def test_a_speaker_is_turned_away_where_it_is_not(text: str) -> None:
+    ruling = quality_judge("en")(text)
     assert ruling is not None
-    assert ruling.is_kept
-    assert ruling.text == "A retired ferry captain who teaches children to read tides"
+    assert (ruling.is_kept, ruling.text) == (False, None)
 
 
-def test_another_script_than_asked_for_is_turned_away() -> None:
-    ruling = quality_judge("ru")(NURSE)
+def test_a_language_that_is_not_known_and_a_text_that_leaves_doubt_are_not_judged() -> None:
+    assert quality_judge("xx")("Una enfermera de noche que anota cada pájaro que oye") is None
+    assert quality_judge("en")("Retired nurse, Lisbon, birdwatcher") is None
+    assert quality_judge("en-GB")("A cook at La Casa de la Mujer in Los Angeles") is None
+
+
+def test_a_reason_does_not_quote_personal_data() -> None:
+    ruling = quality_judge()("A friend of [Margaret Holloway] who sells boats")
     assert ruling is not None
-    assert ruling.rule == "other_language"
-    assert quality_judge("en-GB")(NURSE) is None
-    assert quality_judge("xx")(NURSE) is None
+    assert ruling.rule == "template_leak"
+    assert not re.search("Margaret|Holloway", ruling.reason)
+
+
+def test_what_stands_for_personal_data_is_no_leak_of_a_template() -> None:
+    assert quality_judge()("A potter who answers at [email] on weekdays") is None

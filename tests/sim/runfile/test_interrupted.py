@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from warm_process import WarmProcess
 
 from populace.personas.errors import RunFileError
 from populace.sim.runfile.reader import open_run
@@ -38,15 +39,15 @@ with LiveSql(log):
 
 
 @pytest.mark.parametrize("steps", [3, 12, 60])
-def test_a_killed_run_holds_whole_steps_and_every_call_up_to_one(path: Path, run_row: RunRow, steps: int) -> None:
+def test_a_killed_run_holds_whole_steps_and_every_call_up_to_one(
+    warm: WarmProcess, path: Path, run_row: RunRow, steps: int
+) -> None:
     RunLog.create(path, run_row).close()
-    with subprocess.Popen([sys.executable, "-c", WRITE, path], stdout=subprocess.PIPE, text=True) as run:
-        assert run.stdout is not None
-        said = [int(run.stdout.readline()) for _ in range(steps // 3)]
-        run.send_signal(signal.SIGKILL)
+    warm.begin_command("-c", WRITE, path)
+    warm.kill_when(lambda: len(warm.said()) >= steps // 3)
     with RunLog.open(path) as log:
         last = log.last_step() or 0
-        assert last >= said[-1]
+        assert last >= int(warm.said()[-1]) >= steps
         assert log.query("SELECT step FROM steps ORDER BY step") == [(n,) for n in range(1, last + 1)]
         assert log.query("SELECT step, count(*) FROM messages GROUP BY ALL ORDER BY ALL") == [
             (n, 10) for n in range(1, last + 1)
@@ -56,12 +57,10 @@ def test_a_killed_run_holds_whole_steps_and_every_call_up_to_one(path: Path, run
         assert len(calls) >= 40 * last
 
 
-def test_a_killed_run_is_read_as_it_stands(path: Path, run_row: RunRow) -> None:
+def test_a_killed_run_is_read_as_it_stands(warm: WarmProcess, path: Path, run_row: RunRow) -> None:
     RunLog.create(path, run_row).close()
-    with subprocess.Popen([sys.executable, "-c", WRITE, path], stdout=subprocess.PIPE, text=True) as run:
-        assert run.stdout is not None
-        run.stdout.readline()
-        run.kill()
+    warm.begin_command("-c", WRITE, path)
+    warm.kill_when(lambda: bool(warm.said()))
     assert path.with_name("run.duckdb.live").exists()
     with open_run(path) as left:
         assert left.query("SELECT max(step) >= 3, max(status) FROM steps, runs").rows == [(True, "running")]
@@ -110,9 +109,9 @@ with RunLog.open(Path(sys.argv[1])) as log:
 """
 
 
-def test_a_full_disk_is_one_sentence_and_what_was_done_stays(path: Path, run_row: RunRow) -> None:
+def test_a_full_disk_is_one_sentence_and_what_was_done_stays(warm: WarmProcess, path: Path, run_row: RunRow) -> None:
     RunLog.create(path, run_row).close()
-    ended = subprocess.run([sys.executable, "-c", FILL, path], capture_output=True, text=True, timeout=120)
+    ended = warm.run("-c", FILL, path)
     assert ended.stderr == ""
     step, sentence = ended.stdout.strip().split(" ", 1)
     assert f"free some space, then go on with `populace resume {path}`" in sentence

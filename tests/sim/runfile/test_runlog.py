@@ -17,7 +17,7 @@ def test_a_new_file_holds_its_run(log: RunLog, run_row: RunRow) -> None:
 
 def test_an_existing_file_is_refused(path: Path, run_row: RunRow) -> None:
     path.write_text("mine")
-    with pytest.raises(RunFileError, match=r"exists; give another --out, or go on with `populace resume"):
+    with pytest.raises(RunFileError, match=r"exists; give another path, or go on with `populace resume"):
         RunLog.create(path, run_row)
     assert path.read_text() == "mine"
 

@@ -51,6 +51,7 @@ def test_migrating_twice_changes_nothing() -> None:
             (2, "gateway"),
             (3, "growth"),
             (4, "rulings"),
+            (5, "turned away"),
         ]
 
 
@@ -90,7 +91,7 @@ def test_an_unfinished_migration_leaves_nothing(path: Path, run_row: RunRow, mon
     RunLog.create(path, run_row).close()
     monkeypatch.setattr(
         "populace.sim.runfile.migrations._MIGRATIONS",
-        [("initial", broken), ("gateway", broken), ("growth", broken), ("rulings", broken), ("colour", broken)],
+        [*migrations._MIGRATIONS, ("colour", broken)],
     )
     with pytest.raises(RuntimeError):
         RunLog.open(path)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import duckdb
 import numpy as np
 
-from ..hub.select.condition import parse_condition
-from ..hub.select.draw import lots
-from ..hub.select.people import People
+from ..select.condition import parse_condition
+from ..select.draw import lots
+from ..select.people import People
 
 __all__ = ["choose_people"]
 

@@ -7,10 +7,16 @@ import pytest
 from profile_answers import answered, known
 
 from populace.personas.hub.file import HubFile
+from populace.personas.hub.profiles.contradictions import (
+    RULES,
+    check_again,
+    find_contradictions,
+    findings_to_ask,
+    unjudged,
+)
+from populace.personas.hub.profiles.store import write_profiles
 from populace.personas.persona import Persona
-from populace.personas.profiles.contradictions import RULES, check_again, find_contradictions, findings_to_ask
 from populace.personas.profiles.profile import parse_profile
-from populace.personas.profiles.store import write_profiles
 
 type People = tuple[Persona, Persona, Persona]
 
@@ -142,6 +148,19 @@ def test_two_are_not_each_others_employers(hub: HubFile, people: People, noon: d
     for persona in people:
         profiled(hub, persona, noon)
     assert found(hub, people, noon) == [("mutual_employers", "kept")]
+
+
+def test_labels_are_read_in_the_languages_of_the_two(hub: HubFile, people: People, noon: datetime) -> None:
+    one, other, third = people
+    hub.con.execute("UPDATE personas SET language = 'de-CH' WHERE id = ?", [other.id])
+    for persona in people:
+        profiled(hub, persona, noon, age_band=known("40-49"))
+    tie(hub, one, other, "Mutter")
+    tie(hub, one, third, "Mutter")
+    tie(hub, one, third, "мать")
+    assert found(hub, people, noon) == [("parent_age", "open")]
+    assert unjudged(hub.con, [p.id for p in people]) == 2
+    assert unjudged(hub.con, [other.id]) == 0
 
 
 def test_who_is_less_evident_is_asked_again_and_told_of_the_other(hub: HubFile, people: People, noon: datetime) -> None:

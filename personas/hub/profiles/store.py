@@ -8,11 +8,12 @@ import duckdb
 import orjson
 import pyarrow as pa
 
-from ..persona import Persona
-from .attributes import ATTRIBUTES
-from .biography import Biography, Tied
-from .elite import Elite
-from .profile import Profile
+from ...persona import Persona
+from ...profiles.attributes import ATTRIBUTES
+from ...profiles.biography import Biography
+from ...profiles.elite import Elite
+from ...profiles.profile import Profile
+from ...profiles.tied import Tied
 
 __all__ = [
     "read_done",

@@ -1,6 +1,7 @@
 """Contradictions: where the profiles of two tied people do not fit the tie, found by rules in SQL over the whole hub.
 
-A rule knows English labels; a tie whose label it does not know is contradicted by nothing.
+Rules know labels in the languages of `labels.LANGUAGES`. A tie whose label says nothing in English or in a language of
+the two people is not judged by what it is called, and `unjudged` counts such ties of kin.
 """
 
 from collections.abc import Sequence
@@ -10,12 +11,14 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
-__all__ = ["RULES", "Finding", "check_again", "find_contradictions", "findings_to_ask"]
+from ...profiles.labels import read_label
+
+__all__ = ["RULES", "Finding", "check_again", "find_contradictions", "findings_to_ask", "unjudged"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A condition on a pair `s` (whom the relation leads from) and `t` (the `word` of `s`) that cannot be true."""
+    """A condition on a pair `s` (whom the relation leads from) and `t` (the `relation` of `s`) that cannot be true."""
 
     name: str
     condition: str
@@ -35,34 +38,26 @@ class Finding:
     text: str
 
 
-_PARENTS = ("mother", "father", "parent", "mum", "mom", "dad", "papa", "mama")
-_CHILDREN = ("daughter", "son", "child")
-_GRANDPARENTS = ("grandmother", "grandfather", "grandparent", "grandma", "grandpa")
-_GRANDCHILDREN = ("granddaughter", "grandson", "grandchild")
-_SIBLINGS = ("sister", "brother", "sibling", "twin")
-_KIN = (*_PARENTS, *_CHILDREN, *_GRANDPARENTS, *_GRANDCHILDREN, *_SIBLINGS)
-_SPOUSES = ("wife", "husband", "spouse")
-_EMPLOYERS = ("employer", "boss", "manager", "supervisor")
-_COLLEAGUES = (*_EMPLOYERS, "colleague", "coworker", "employee", "workmate")
-#: Words before the kin's own by which the tie is another: nobody's age follows from them.
-_OTHERWISE = "step|foster|adopt|in-law|god|former|late|ex-|great|host|half-"
+_KIN = ("parent", "child", "grandparent", "grandchild", "sibling")
 
 
-def _one_of(words: Sequence[str], kind: str = "kinship") -> str:
-    return f"kind = '{kind}' AND NOT is_otherwise AND word IN ({', '.join(f"'{w}'" for w in words)})"
+def _one_of(relations: Sequence[str], kind: str = "kinship") -> str:
+    return f"kind = '{kind}' AND NOT is_otherwise AND relation IN ({', '.join(f"'{name}'" for name in relations)})"
 
 
 _AGES = "format('The {} is aged {}, and the person whose {} that is {}.', label, t_band, label, s_band)"
 
 #: A decade holds those up to nine years apart; mothers are at least 13 or so, and nobody becomes a parent at 80.
 _RULES = (
-    _Rule("parent_age", f"{_one_of(_PARENTS)} AND (t_age <= s_age OR t_age >= s_age + 90)", _AGES, "age_band"),
-    _Rule("child_age", f"{_one_of(_CHILDREN)} AND (s_age <= t_age OR s_age >= t_age + 90)", _AGES, "age_band"),
-    _Rule("grandparent_age", f"{_one_of(_GRANDPARENTS)} AND t_age < s_age + 20", _AGES, "age_band"),
-    _Rule("grandchild_age", f"{_one_of(_GRANDCHILDREN)} AND s_age < t_age + 20", _AGES, "age_band"),
-    _Rule("sibling_age", f"{_one_of(_SIBLINGS)} AND abs(s_age - t_age) >= 40", _AGES, "age_band"),
-    _Rule("spouse_age", f"{_one_of(_SPOUSES)} AND (s_age = 0 OR t_age = 0)", _AGES, "age_band"),
-    _Rule("colleague_age", f"{_one_of(_COLLEAGUES, 'work')} AND (s_age = 0 OR t_age = 0)", _AGES, "age_band"),
+    _Rule("parent_age", f"{_one_of(['parent'])} AND (t_age <= s_age OR t_age >= s_age + 90)", _AGES, "age_band"),
+    _Rule("child_age", f"{_one_of(['child'])} AND (s_age <= t_age OR s_age >= t_age + 90)", _AGES, "age_band"),
+    _Rule("grandparent_age", f"{_one_of(['grandparent'])} AND t_age < s_age + 20", _AGES, "age_band"),
+    _Rule("grandchild_age", f"{_one_of(['grandchild'])} AND s_age < t_age + 20", _AGES, "age_band"),
+    _Rule("sibling_age", f"{_one_of(['sibling'])} AND abs(s_age - t_age) >= 40", _AGES, "age_band"),
+    _Rule("spouse_age", f"{_one_of(['spouse'])} AND (s_age = 0 OR t_age = 0)", _AGES, "age_band"),
+    _Rule(
+        "colleague_age", f"{_one_of(['employer', 'colleague'], 'work')} AND (s_age = 0 OR t_age = 0)", _AGES, "age_band"
+    ),
     _Rule(
         "no_common_language",
         "kind IN ('kinship', 'friendship') AND NOT list_has_any(s_tongues, t_tongues)",
@@ -78,17 +73,17 @@ _RULES = (
     ),
     _Rule(
         "spouse_of_another",
-        f"{_one_of(_SPOUSES)} AND EXISTS (FROM married m WHERE m.source = ties.target AND m.target <> ties.source)",
+        f"{_one_of(['spouse'])} AND EXISTS (FROM married m WHERE m.source = ties.target AND m.target <> ties.source)",
         "format('The {} is married to somebody else.', label)",
     ),
     _Rule(
         "spouse_otherwise",
-        f"{_one_of(_SPOUSES)} AND EXISTS (FROM related k WHERE k.source = ties.target AND k.target = ties.source)",
+        f"{_one_of(['spouse'])} AND EXISTS (FROM related k WHERE k.source = ties.target AND k.target = ties.source)",
         "format('The {} is also a blood relation by another tie.', label)",
     ),
     _Rule(
         "mutual_employers",
-        f"{_one_of(_EMPLOYERS, 'work')} AND EXISTS (FROM employing e WHERE e.source = ties.target "
+        f"{_one_of(['employer'], 'work')} AND EXISTS (FROM employing e WHERE e.source = ties.target "
         "AND e.target = ties.source AND e.source < e.target)",
         "format('Each of the two is the {} of the other.', label)",
     ),
@@ -118,24 +113,33 @@ FROM profiles WHERE persona IN (SELECT source FROM living UNION SELECT target FR
 """
 
 _TIES = f"""
-SELECT r.source, r.target, r.kind, r.label, r.ordinal,
-       regexp_extract(lower(trim(r.label)), '([[:alpha:]]+)$', 1) AS word,
-       regexp_matches(lower(r.label), '{_OTHERWISE}') AS is_otherwise,
+SELECT r.source, r.target, r.kind, r.label, r.ordinal, m.relation, coalesce(m.is_otherwise, false) AS is_otherwise,
        {", ".join(f"{side}.{name} AS {side}_{name}" for side in "st" for name in _COLUMNS)}, s_in, t_in
 FROM living r
 JOIN people s ON s.persona = r.source JOIN people t ON t.persona = r.target
+LEFT JOIN meanings m ON m.label = r.label AND m.one = r.s_language AND m.other = r.t_language
 """  # noqa: S608 - our own words
-
-_LIVING = """
-SELECT ties.*, source IN (FROM scope) AS s_in, target IN (FROM scope) AS t_in FROM (
-    SELECT coalesce(s.living, r.source) AS source, coalesce(t.living, r.target) AS target, r.kind, r.label, r.ordinal
-    FROM relations r LEFT JOIN kept s ON s.persona = r.source LEFT JOIN kept t ON t.persona = r.target
-) ties WHERE source <> target AND (s_in OR t_in)
-"""
 
 _KEPT = """
 SELECT persona, any_value("of") AS living FROM duplicates WHERE kind = 'persona' AND NOT undone GROUP BY persona
 """
+
+_LIVING = f"""
+CREATE OR REPLACE TEMP TABLE living AS
+WITH kept AS ({_KEPT})
+SELECT ties.*, ties.source IN (FROM scope) AS s_in, ties.target IN (FROM scope) AS t_in, s.language AS s_language,
+       t.language AS t_language
+FROM (
+    SELECT coalesce(s.living, r.source) AS source, coalesce(t.living, r.target) AS target, r.kind, r.label, r.ordinal
+    FROM relations r LEFT JOIN kept s ON s.persona = r.source LEFT JOIN kept t ON t.persona = r.target
+) ties JOIN personas s ON s.id = ties.source JOIN personas t ON t.id = ties.target
+WHERE ties.source <> ties.target AND (s_in OR t_in)
+"""  # noqa: S608 - our own words
+_UNJUDGED = """
+SELECT count(*) FROM living r ANTI JOIN meanings m
+ON m.label = r.label AND m.one = r.s_language AND m.other = r.t_language WHERE kind = 'kinship'
+"""
+_LABELS = "SELECT DISTINCT label, s_language AS one, t_language AS other FROM living WHERE kind IN ('kinship', 'work')"
 
 
 def find_contradictions(con: duckdb.DuckDBPyConnection, ids: Sequence[str], found_at: datetime) -> int:
@@ -172,6 +176,13 @@ def check_again(con: duckdb.DuckDBPyConnection, ids: Sequence[str], found_at: da
     )
 
 
+def unjudged(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> int:
+    """How many ties of kin of these personas have a label that says nothing in any language that is known here."""
+    _scope(con, ids)
+    ((count,),) = con.execute(_UNJUDGED).fetchall()
+    return int(count)
+
+
 def findings_to_ask(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[Finding]:
     """What is open on profiles of these personas, by persona, with a word on the other."""
     rows = con.execute(
@@ -194,21 +205,41 @@ def _told(detail: str, other: str, is_source: bool) -> str:
 
 def _find(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
     """Leave `scope` and `found` as temporary tables."""
-    con.register("scope_ids", pa.table({"persona": pa.array(ids, type=pa.string())}))
-    con.execute("CREATE OR REPLACE TEMP TABLE scope AS FROM scope_ids")
-    con.unregister("scope_ids")
+    _scope(con, ids)
     rules = "\nUNION ALL\n".join(map(_query, _RULES))
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE found AS
-        WITH kept AS ({_KEPT}), living AS MATERIALIZED ({_LIVING}), people AS ({_PEOPLE.replace("{ranks}", _RANKS)}),
+        WITH people AS ({_PEOPLE.replace("{ranks}", _RANKS)}),
         ties AS MATERIALIZED ({_TIES}),
-        married AS (SELECT source, target FROM ties WHERE {_one_of(_SPOUSES)}),
+        married AS (SELECT source, target FROM ties WHERE {_one_of(["spouse"])}),
         related AS (SELECT source, target FROM ties WHERE {_one_of(_KIN)}),
-        employing AS (SELECT source, target FROM ties WHERE {_one_of(_EMPLOYERS, "work")}),
+        employing AS (SELECT source, target FROM ties WHERE {_one_of(["employer"], "work")}),
         every AS ({rules})
         SELECT source, target, rule, any_value(detail) AS detail, any_value(asked) AS asked, min(ordinal) AS ordinal
         FROM every GROUP BY source, target, rule
     """)  # noqa: S608 - our own words
+
+
+def _scope(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
+    """Leave the personas, their ties, and what the labels of these say, as temporary tables."""
+    con.register("scope_ids", pa.table({"persona": pa.array(ids, type=pa.string())}))
+    con.execute("CREATE OR REPLACE TEMP TABLE scope AS FROM scope_ids")
+    con.unregister("scope_ids")
+    con.execute(_LIVING)
+    _read_labels(con)
+
+
+def _read_labels(con: duckdb.DuckDBPyConnection) -> None:
+    """Leave `meanings` (label, one, other, relation, is_otherwise) as a temporary table: labels with two languages."""
+    found = [(*row, read_label(row[0], row[1:])) for row in con.execute(_LABELS).fetchall()]
+    read = [(label, one, other, said.relation, said.is_otherwise) for label, one, other, said in found if said]
+    names = ("label", "one", "other", "relation", "is_otherwise")
+    columns = zip(*read, strict=True) if read else [()] * len(names)
+    types = (pa.string(),) * 4 + (pa.bool_(),)
+    table = pa.table({n: pa.array(c, type=t) for n, c, t in zip(names, columns, types, strict=True)})
+    con.register("read_labels", table)
+    con.execute("CREATE OR REPLACE TEMP TABLE meanings AS FROM read_labels")
+    con.unregister("read_labels")
 
 
 def _query(rule: _Rule) -> str:

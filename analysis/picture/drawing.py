@@ -1,0 +1,174 @@
+"""The drawing itself: an SVG of dots, of lines that are thin where they lead, of names, and of the legend."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from math import hypot, sqrt
+
+from ...personas.hub.graph import Excerpt, Link
+from ..wording import clip
+from .colours import OTHERS, STYLE, by_community, by_hop, kind_colour, kind_of
+from .labels import Box, Dot, place_labels
+from .legend import SIZE, Legend, Sign, draw_legend
+from .naming import name_of, said
+from .stage import Spots, Stage, fitted, spots
+
+__all__ = ["Drawing"]
+
+_MARGIN = 34.0
+_EDGE = 6.0
+#: Numbers of ties whose sizes the legend shows, and beyond which nobody is drawn larger.
+_SIZES = (1, 4, 16)
+_LARGEST = 40
+#: Characters of a description that are shown on hovering.
+_HOVER = 300
+
+
+class Drawing:
+    """An excerpt laid out once, to be drawn in any width. The same excerpt gives the same picture.
+
+    Who is at the broad end of a line has whoever is at its thin end as the label says. `communities` are numbers by
+    id; people have their colours by these, or by hop where there are none.
+    """
+
+    def __init__(self, excerpt: Excerpt, communities: Mapping[str, int] | None = None) -> None:
+        self._excerpt = excerpt
+        self.ties = _neighbours(excerpt)
+        self._spots = spots(excerpt)
+        self._colours = by_hop(excerpt) if communities is None else by_community(excerpt, communities, self.ties)
+        self._names = {person.id: name_of(person.text) for person in excerpt.people}
+
+    @property
+    def caption(self) -> str:
+        """How much of how much is drawn."""
+        excerpt = self._excerpt
+        return (
+            f"{len(excerpt.people):,} of {excerpt.people_in_all:,} people, "
+            f"{len(excerpt.links):,} of {excerpt.links_in_all:,} relations between them"
+        )
+
+    def svg(self, width: float = 1_000.0, *, css_class: str = "") -> str:
+        """The picture in this width, in the units of its type of 13; in dark surroundings in light colours."""
+        stage = fitted(self._spots, width=width, margin=_MARGIN)
+        shrunk = self._shrunk(width)
+        legend, height = draw_legend(list(self._legends(shrunk)), width=width, top=stage.height)
+        named = f' class="{css_class}"' if css_class else ""
+        return "\n".join([
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img"{named}>',
+            f"<title>{self.caption}</title><style>{STYLE}</style>",
+            f'<rect class="back" width="{width:.0f}" height="{height:.0f}"/>',
+            *self._lines(stage.at, shrunk),
+            *self._dots(stage.at, shrunk),
+            *self._labels(stage, shrunk),
+            *legend,
+            "</svg>",
+        ])  # fmt: skip
+
+    def _shrunk(self, width: float) -> float:
+        crowd = min(1.0, sqrt(100 / max(1, len(self._excerpt.people))))
+        return max(0.3, min(1.0, sqrt(width / 1_000)) * max(0.45, crowd))
+
+    def _lines(self, at: Spots, shrunk: float) -> Iterator[str]:
+        beside: dict[tuple[str, ...], list[Link]] = defaultdict(list)
+        for link in self._distinct():
+            beside[tuple(sorted((link.source, link.target)))].append(link)
+        for (first, _), links in beside.items():
+            for number, link in enumerate(links):
+                aside = (number - (len(links) - 1) / 2) * 4.5 * shrunk * (1 if link.source == first else -1)
+                yield self._line(link, at, shrunk, aside)
+
+    def _distinct(self) -> Iterator[Link]:
+        seen = set()
+        for link in self._excerpt.links:
+            key = (link.source, link.target, kind_of(link.kind))
+            if key not in seen:
+                seen.add(key)
+                yield link
+
+    def _line(self, link: Link, at: Spots, shrunk: float, aside: float) -> str:
+        (x1, y1), (x2, y2) = at[link.source], at[link.target]
+        length = hypot(x2 - x1, y2 - y1) or 1.0
+        across = ((y1 - y2) / length, (x2 - x1) / length)
+        short = min(self._radius(self.ties[link.target], shrunk) + 1, 0.4 * length) / length
+        x1, y1, x2, y2 = (
+            x1 + across[0] * aside,
+            y1 + across[1] * aside,
+            x2 + across[0] * aside - (x2 - x1) * short,
+            y2 + across[1] * aside - (y2 - y1) * short,
+        )
+        colour, css = self._line_colour(link)
+        told = f"{self._names[link.source]}: the {link.label} is {self._names[link.target]} ({kind_of(link.kind)})"
+        shape = _taper(x1, y1, x2, y2, across, shrunk)
+        return f'<path class="{css}" d="{shape}" fill="{colour}"><title>{said(told)}</title></path>'
+
+    def _line_colour(self, link: Link) -> tuple[str, str]:
+        if not self._colours.is_hue:
+            return kind_colour(kind_of(link.kind)), "tie"
+        source, target = self._colours.of[link.source], self._colours.of[link.target]
+        return (source, "tie") if source == target != OTHERS else ("var(--soft)", "far")
+
+    def _radius(self, ties: int, shrunk: float) -> float:
+        return round(shrunk * (5 + 2.2 * sqrt(min(ties, _LARGEST))), 1)
+
+    def _dots(self, at: Spots, shrunk: float) -> Iterator[str]:
+        # The small ones last, or the large ones hide them.
+        for person in sorted(self._excerpt.people, key=lambda p: -self.ties[p.id]):
+            x, y = at[person.id]
+            radius = self._radius(self.ties[person.id], shrunk)
+            if person.distance == 0:
+                yield f'<circle cx="{x}" cy="{y}" r="{radius + 4}"{_RING}/>'
+            yield (
+                f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{self._colours.of[person.id]}" stroke="var(--surface)">'
+                f"<title>{said(clip(person.text, _HOVER))} (hop {person.hop})</title></circle>"
+            )
+
+    def _labels(self, stage: Stage, shrunk: float) -> Iterator[str]:
+        people = sorted(self._excerpt.people, key=lambda p: (p.distance != 0, -self.ties[p.id]))
+        dots = [Dot(*stage.at[p.id], self._radius(self.ties[p.id], shrunk), self._names[p.id]) for p in people]
+        frame = Box(_EDGE, _EDGE, stage.width - _EDGE, stage.height)
+        for label in place_labels(dots, frame, SIZE):
+            x, y = (label.box.left + label.box.right) / 2, label.box.bottom - 0.32 * SIZE
+            yield f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{said(dots[label.person].name)}</text>'
+
+    def _legends(self, shrunk: float) -> Iterator[Legend]:
+        yield Legend(self._colours.title, [_spot(5.0, t.colour, t.words, t.more) for t in self._colours.tones])
+        most = max(self.ties.values(), default=0)
+        sizes = [n for n in _SIZES if n <= most] or [0]
+        signs = [_spot(self._radius(n, shrunk), "var(--soft)", f"{n}") for n in sizes]
+        if any(person.distance == 0 for person in self._excerpt.people):
+            signs.append(Sign(f'<circle cx="6" cy="0" r="6"{_RING}/>', 12.0, "the person asked about"))
+        yield Legend("people tied to", signs)
+        kinds = dict.fromkeys(kind_of(link.kind) for link in self._excerpt.links)
+        if kinds:
+            yield Legend("relations", list(self._kinds(list(kinds))))
+
+    def _kinds(self, kinds: list[str]) -> Iterator[Sign]:
+        if not self._colours.is_hue:
+            yield from (_stroke(kind_colour(kind), kind) for kind in sorted(kinds))
+        yield _stroke("var(--soft)", "broad: a person; thin: their friend, mother, \u2026")
+
+
+_RING = ' fill="none" stroke="var(--ink)" stroke-width="2.5"'
+
+
+def _taper(x1: float, y1: float, x2: float, y2: float, across: tuple[float, float], shrunk: float) -> str:
+    broad, thin = 3.2 * shrunk, 0.35
+    corners = (
+        (x1 + across[0] * broad, y1 + across[1] * broad),
+        (x2 + across[0] * thin, y2 + across[1] * thin),
+        (x2 - across[0] * thin, y2 - across[1] * thin),
+        (x1 - across[0] * broad, y1 - across[1] * broad),
+    )
+    return f"M{'L'.join(f'{x:.1f} {y:.1f}' for x, y in corners)}Z"
+
+
+def _spot(radius: float, colour: str, words: str, more: str = "") -> Sign:
+    return Sign(f'<circle cx="{radius:g}" cy="0" r="{radius:g}" fill="{colour}"/>', 2 * radius, words, more)
+
+
+def _stroke(colour: str, words: str) -> Sign:
+    return Sign(f'<path class="tie" d="{_taper(0, 0, 36, 0, (0, 1), 1)}" fill="{colour}"/>', 36.0, words)
+
+
+def _neighbours(excerpt: Excerpt) -> Counter[str]:
+    pairs = {tuple(sorted((link.source, link.target))) for link in excerpt.links}
+    return Counter(end for pair in pairs for end in pair)

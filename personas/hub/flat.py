@@ -1,0 +1,31 @@
+"""Values for cells and nodes, which hold numbers and texts alone; and a description as a label."""
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+__all__ = ["flat", "short"]
+
+_LONGEST = 40
+
+
+def flat(value: Any) -> str | int | float | bool:
+    """The value itself, or the text that it becomes: lists are joined by semicolons, objects are written as JSON."""
+    if isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list):
+        return "; ".join(one if isinstance(one, str) else orjson.dumps(one).decode() for one in value)
+    return orjson.dumps(value).decode()
+
+
+def short(text: str) -> str:
+    """The first words of a text, as many as stand beside a node."""
+    line = " ".join(text.split())
+    if len(line) <= _LONGEST:
+        return line
+    words = line[:_LONGEST].rpartition(" ")[0]
+    # In a script without spaces a word has no end.
+    return f"{words if len(words) > _LONGEST // 2 else line[: _LONGEST - 1]}\u2026"

@@ -1,0 +1,108 @@
+"""Rows on their way into a hub, shown to judges: what is said of them, and what becomes of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import pyarrow as pa
+
+from ..judging import Judge, Judgement
+from ..rules import Policy, personal_judge, quality_judge
+from ..rules.suspicion import suspects
+from ..source import UNKNOWN_LANGUAGE
+from .batch import Prepared
+from .rulings import RulingRow, ruling_rows
+from .tally import Skipped
+from .traces import cleared_attributes
+from .wish import ImportWish
+
+__all__ = ["Screened", "screened"]
+
+_ERASED = "it holds personal data, which --personal drop leaves out"
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """A batch as the judges leave it, and the rulings on it."""
+
+    part: Prepared
+    rulings: tuple[RulingRow, ...] = ()
+
+
+def screened(parts: Iterator[Prepared], wish: ImportWish) -> Iterator[Screened]:
+    """Each batch as the policy for personal data and, when they are wanted, the rules of quality have it."""
+    screen = _Screen(wish)
+    for part in parts:
+        yield screen.of(part) if part.rows.num_rows else Screened(part)
+
+
+class _Screen:
+    def __init__(self, wish: ImportWish) -> None:
+        self._policy = Policy(wish.personal) if wish.personal != "ignore" else None
+        self._is_strict = self._policy not in (None, Policy.KEEP)
+        self._personal = personal_judge(self._policy) if self._policy is not None else None
+        self._has_quality = wish.quality
+
+    def of(self, part: Prepared) -> Screened:
+        """The batch as the judges leave it."""
+        if self._is_strict:
+            part = replace(part, rows=self._cleared(part.rows))
+        places = self._places(part.rows)
+        if not places:
+            return Screened(part)
+        texts = part.rows["text"].take(places).to_pylist()
+        languages = part.rows["language"].take(places).to_pylist()
+        said = [ruling_rows(text, self._judges(tag)) for text, tag in zip(texts, languages, strict=True)]
+        changed = {
+            place: judgement for place, text, (judgement, _) in zip(places, texts, said, strict=True)
+            if judgement.is_erased or judgement.persona.text != text
+        }  # fmt: skip
+        rulings = tuple(row for _, rows in said for row in rows)
+        return Screened(_changed(part, changed), rulings)
+
+    def _places(self, rows: pa.Table) -> Sequence[int]:
+        """The rows that are shown to judges: all to those of quality, few to the one for personal data."""
+        if self._has_quality:
+            return list(range(rows.num_rows))
+        if self._policy is None:
+            return ()
+        return suspects(rows["text"].combine_chunks())
+
+    def _judges(self, language: str | None) -> tuple[Judge, ...]:
+        personal = (self._personal,) if self._personal is not None else ()
+        return (_quality(language), *personal) if self._has_quality else personal
+
+    def _cleared(self, rows: pa.Table) -> pa.Table:
+        attributes = rows["attributes"].to_pylist()
+        for place in suspects(rows["attributes"].combine_chunks()):
+            attributes[place] = cleared_attributes(attributes[place], self._policy or Policy.KEEP)
+        return _with(rows, "attributes", attributes)
+
+
+@cache
+def _quality(language: str | None) -> Judge:
+    return quality_judge(None if language == UNKNOWN_LANGUAGE else language)
+
+
+def _changed(part: Prepared, changed: dict[int, Judgement]) -> Prepared:
+    if not changed:
+        return part
+    rows = part.rows
+    gone = [place for place, judgement in changed.items() if judgement.is_erased]
+    numbers = [rows["row"][place].as_py() for place in gone[:3]]
+    for name in ("id", "text"):
+        values = rows[name].to_pylist()
+        for place, judgement in changed.items():
+            values[place] = getattr(judgement.persona, name)
+        rows = _with(rows, name, values)
+    if not gone:
+        return replace(part, rows=rows)
+    left = sorted(set(range(rows.num_rows)).difference(gone))
+    rows = _with(rows.take(pa.array(left, pa.int64())), "place", range(1, len(left) + 1))
+    return replace(part, rows=rows, skipped=(*part.skipped, Skipped(_ERASED, len(gone), numbers)))
+
+
+def _with(rows: pa.Table, name: str, values: Sequence[object]) -> pa.Table:
+    column = rows.schema.get_field_index(name)
+    field = rows.schema.field(column)
+    return rows.set_column(column, field, pa.array(values, type=field.type))

@@ -1,0 +1,115 @@
+"""Who speaks in a description: somebody of themselves, somebody to the reader, or nobody, as it should be."""
+
+import re
+from functools import cache
+
+from .tongue import beginning, tongue_of, tongues
+from .word_lists import read_words
+
+__all__ = ["from_outside", "speaks_of_itself", "speaks_to_somebody"]
+
+_CAPITAL_I = re.compile(
+    r"(?P<before>[\w'’.-]+)?(?P<gap>[^\w'’.]*\s|^\W*)I(?P<after>['’](?:m|ve|d|ll)\b| [a-z][a-z'’]+)"
+)
+_LONE_I = re.compile(r"\bI\b")
+_ENGLISH_SELF = re.compile(
+    r"(?<![\w'’.-])(?:i['’](?:m|ve|d|ll)|me|myself|my)(?![\w'’-])"
+    r"|^\W*My [a-z]|[.!?] My [a-z]"
+    r"|\b(?:of|is|was|are|were) mine(?=\W*$|[,.;:!?]|\s(?:who|that|from|since|and|but)\b)"
+    r"|^\W*Mine is\b|(?<![\w'’])[jJ]['’](?=[aeiouhéêy])"
+)
+_HAN_SELF = re.compile(
+    r"(?<![自忘大小无無唯])我(?![国國市省区區军軍行校])|(?<![公])(?:私|僕|俺|わたし|ぼく)(?:は|が|の|も|を|に|たち)"
+)
+
+_FIRST = re.compile(r"^\W*(?:i am|i['’]m)\s+(?P<rest>(?:an?|the)\s+\S.*)$", re.IGNORECASE | re.DOTALL)
+_SECOND = re.compile(r"^\W*(?:you are|you['’]re)\s+(?P<rest>(?:an?|the)\s+\S.*)$", re.IGNORECASE | re.DOTALL)
+_TO_SOMEBODY = re.compile(
+    r"^\W*(?:you are|you['’]re|imagine (?:you|that|a)|du bist|sie sind ein|tu es|vous êtes|eres|usted es|você é"
+    r"|sei un|jij bent|je bent|jesteś|sen bir|вы\b|ты\b|ви\b|ти\b|wewe ni|आप|तुम|أنت|you(?:['’]ll| will| work| live))"
+    r"(?![^\W\u0e00-\u0eff\u3000-\u9fff])|^\W*(?:你是|您是|你叫|あなたは|당신은)",
+    re.IGNORECASE,
+)
+_YOU = re.compile(r"(?<![\w'’-])(?:you|your|yours|yourself)(?![\w'’-])", re.IGNORECASE)
+
+_WORD = re.compile(r"[^\W\d_]+(?:[\u0900-\u097f]+[^\W\d_]*)*")
+#: Scripts that one language alone of those that are known is written in.
+_ALONE = re.compile(
+    "(?P<el>[\u0370-\u03ff]{2})|(?P<he>[\u0590-\u05ff]{2})|(?P<hi>[\u0900-\u097f]{2})|(?P<ko>[\uac00-\ud7af]{2})"
+)
+
+
+def speaks_of_itself(text: str) -> bool:
+    """Whether somebody speaks of themselves, in any language that is known; what they are quoted with is theirs."""
+    text = _without_quotes(text)
+    return bool(
+        _opens().search(text) or _ENGLISH_SELF.search(text) or _has_capital_i(text) or _HAN_SELF.search(text)
+    ) or _in_their_tongue(text)
+
+
+def speaks_to_somebody(text: str) -> bool:
+    """Whether a description tells the reader who they are, as orders to a model do."""
+    return _TO_SOMEBODY.search(text) is not None
+
+
+def from_outside(text: str) -> str | None:
+    """The description in the third person where that is sure, which is in English and of one clause; else None."""
+    match = _FIRST.match(text) or _SECOND.match(text)
+    if match is None:
+        return None
+    rest = match["rest"]
+    is_sure = not (speaks_of_itself(rest) or _YOU.search(_without_quotes(rest)) or _own_verb().search(rest))
+    return rest[0].upper() + rest[1:] if is_sure else None
+
+
+def _has_capital_i(text: str) -> bool:
+    if "I" not in text or not _LONE_I.search(text):
+        return False
+    return any(_is_somebody(match) for match in _CAPITAL_I.finditer(text))
+
+
+def _is_somebody(match: re.Match[str]) -> bool:
+    before, after = match["before"], match["after"].strip()
+    if after in _words("no_verbs") or (before or "").lower() in _words("numbered"):
+        return False
+    ends = any(mark in match["gap"] for mark in ".!?,;:—–(") or (before or "").endswith((".", "!", "?"))
+    verbs = _words("verbs") | _words("more_verbs")
+    is_verb = after.startswith(("'", "’")) or after in verbs or after.endswith("ed")
+    return not before or ends or before.lower() in _words("conjunctions") or (before.islower() and is_verb)
+
+
+def _in_their_tongue(text: str) -> bool:
+    tag = tongue_of(text) or _by_script(text)
+    if tag is None or not tongues()[tag].self:
+        return False
+    # In the middle of a text a capital makes a name of `Mia`, and a station of `Mir`.
+    words = _WORD.findall(text[:1].lower() + text[1:])
+    return any(word in tongues()[tag].self for word in words)
+
+
+def _by_script(text: str) -> str | None:
+    match = _ALONE.search(text)
+    return match.lastgroup if match else None
+
+
+@cache
+def _opens() -> re.Pattern[str]:
+    return beginning(tongue.opens for tongue in tongues().values())
+
+
+def _without_quotes(text: str) -> str:
+    # Somebody who is known for saying "I" is still described from outside.
+    return re.sub(r"[\"“„«「『][^\"”“»」』]*[\"”“»」』]", " ", text)
+
+
+@cache
+def _own_verb() -> re.Pattern[str]:
+    """What else somebody says of themselves, and would not fit `she` or `he`: `I am a nurse and love birds`."""
+    verbs = "|".join(sorted(_words("verbs")))
+    joined = r"(?:\b(?:and|but|or|then|also|always|often|never|usually|who)|[,;.])"
+    return re.compile(rf"{joined} (?:(?:also|always|often|never|still|now) )?(?:{verbs}|don['’]t)\b")
+
+
+@cache
+def _words(name: str) -> frozenset[str]:
+    return frozenset(read_words("speaker")[name].split())
