@@ -12,7 +12,7 @@ from .file import HubFile
 from .formats import Columns, resolve_columns
 from .imported import ImportedFile
 from .screening import Screened, screened
-from .stream import fingerprint
+from .stream import check_there, fingerprint
 from .tables import open_table
 from .tally import Skipped
 from .wish import ImportWish
@@ -49,13 +49,13 @@ class FileReport:
 
 def import_files(
     hub: HubFile,
-    paths: Sequence[Path],
-    wish: ImportWish,
+    paths: Sequence[Path | str],
+    wish: ImportWish | None = None,
     *,
     progress: Callable[[Path, int], None] | None = None,
     part: int = PART,
 ) -> Iterator[FileReport]:
-    """Import each file in turn and tell what it brought, once it is in the hub.
+    """Import each file as its report is asked for: `list(import_files(...))` imports them all.
 
     A file is committed in parts of about `part` rows, each together with how far it got: an import that is cut off,
     by whatever, goes on there when it is asked for again, and a file that is in the hub already, imported in the same
@@ -65,13 +65,15 @@ def import_files(
     `SetupError` when the hub is a run whose people have lived.
     """
     _check_unlived(hub)
-    for path in paths:
-        yield _import_file(hub, path, wish, part=part, progress=progress or (lambda path, rows: None))
+    files = [Path(path) for path in paths]
+    for path in files:
+        check_there(path)
+    for path in files:
+        yield _import_file(hub, path, wish or ImportWish(), part=part, progress=progress or (lambda path, rows: None))
 
 
 def _check_unlived(hub: HubFile) -> None:
-    known = hub.con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'steps'").fetchall()
-    if known and hub.con.execute("SELECT 1 FROM steps LIMIT 1").fetchall():
+    if hub.has_lived:
         raise SetupError(
             f"{str(hub.path)!r} is a run whose people have lived; a newcomer would not have. "
             "Import into a hub of its own, and unite the two with `populace hub merge`."

@@ -11,7 +11,7 @@ from ..errors import SourceError
 from ..packing import DAMAGE, packing_of, unpacked
 from ..source import resolve_file
 
-__all__ = ["MAX_LINE", "Lines", "RowError", "fingerprint", "reading"]
+__all__ = ["MAX_LINE", "Lines", "RowError", "check_there", "fingerprint", "reading"]
 
 #: Bytes that a line may have. Longer ones are passed over without being held.
 MAX_LINE = 16 << 20
@@ -25,6 +25,12 @@ class RowError(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+def check_there(path: Path) -> None:
+    """Raise `SourceError` when there is no such file, or it cannot be opened."""
+    with _refused(path), resolve_file(path).open("rb"):
+        pass
 
 
 def fingerprint(path: Path) -> tuple[str, int]:

@@ -22,6 +22,8 @@ __all__ = ["Batch", "Table", "open_table"]
 type Batch = Sequence[tuple[int, dict[str, Any]]]
 
 _ROWS = 10_000
+#: How an Arrow file begins; what does not is taken for a stream.
+_ARROW_FILE = b"ARROW1"
 
 
 class Table(ABC):
@@ -227,15 +229,18 @@ class _Columnar(Table):
             return pq.ParquetFile(self.path)
         import pyarrow as pa
 
-        return pa.ipc.open_file(pa.memory_map(str(self.path)))
+        source = pa.memory_map(str(self.path))
+        is_file = source.read(len(_ARROW_FILE)) == _ARROW_FILE
+        source.seek(0)
+        return pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
 
     def _arrow_batches(self) -> Iterator[Any]:
         with self._open() as file:
             if self._is_parquet:
                 yield from file.iter_batches(batch_size=_ROWS)
                 return
-            for index in range(file.num_record_batches):
-                batch = file.get_batch(index)
+            is_stream = not hasattr(file, "num_record_batches")
+            for batch in file if is_stream else map(file.get_batch, range(file.num_record_batches)):
                 yield from (batch.slice(start, _ROWS) for start in range(0, batch.num_rows, _ROWS))
 
 

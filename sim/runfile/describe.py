@@ -1,10 +1,11 @@
-"""What the run file holds, said from its own comments: no run is needed for it."""
+"""What run files and hubs hold, said from their own comments: no file is needed for it."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import duckdb
 
+from ...personas.hub.schema import migrate_hub
 from .migrations import migrate
 
 __all__ = ["Column", "SchemaEntry", "describe"]
@@ -41,10 +42,12 @@ class SchemaEntry:
     columns: tuple[Column, ...]
 
 
-def describe() -> list[SchemaEntry]:
-    """Every table and then every view of a new run file, by name."""
+def describe(*, hubs: bool = False) -> list[SchemaEntry]:
+    """Every table and then every view of a new run file, by name; with what work on a hub brings, if asked for."""
     with duckdb.connect() as con:
         migrate(con)
+        if hubs:
+            migrate_hub(con)
         columns: dict[str, list[Column]] = {}
         for table, name, type_, comment in con.execute(_COLUMNS).fetchall():
             columns.setdefault(table, []).append(Column(name, type_, comment or ""))

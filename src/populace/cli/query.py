@@ -43,12 +43,12 @@ def sql(file: Path, statement: str, form: str | None) -> None:
 @click.command()
 @click.argument("table", required=False)
 def schema(table: str | None) -> None:
-    """Every table, view and column of a run file with its meaning, or those of TABLE."""
+    """Every table, view and column of run files and hubs with its meaning, or those of TABLE."""
     from populace.personas.errors import SetupError
     from populace.sim.choices import nearest
     from populace.sim.runfile.reader import describe
 
-    relations = {relation.name: relation for relation in describe()}
+    relations = {relation.name: relation for relation in describe(hubs=True)}
     if table is not None and table not in relations:
         raise SetupError(
             f"There is no table or view {table!r}{nearest(table, relations)}. There are: {', '.join(relations)}."

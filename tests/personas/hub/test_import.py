@@ -131,9 +131,10 @@ def test_a_packed_file_gives_the_same_people(
     assert take(path).new == 2
 
 
-def test_arrow_files_are_read_in_batches(take: Import, tmp_path: Path) -> None:
+@pytest.mark.parametrize("written", [pa.ipc.new_file, pa.ipc.new_stream])
+def test_arrow_files_are_read_in_batches(take: Import, tmp_path: Path, written: Any) -> None:
     table = pa.table({"text": [f"Neighbour number {n}" for n in range(25_000)]})
-    with pa.OSFile(str(path := tmp_path / "p.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+    with pa.OSFile(str(path := tmp_path / "p.arrow"), "wb") as sink, written(sink, table.schema) as writer:
         writer.write_table(table)
     assert take(path, part=10_000).new == 25_000
 
@@ -353,3 +354,11 @@ def test_ids_made_in_bulk_are_those_of_single_personas(texts: list[str]) -> None
     rows = next(prepared(_Given(texts), columns, ImportWish(), after=0)).rows.to_pylist()
     kept = {number: text for number, text in enumerate(texts, 1) if text.strip()}
     assert {row["row"]: row["id"] for row in rows} == {number: content_id(text) for number, text in kept.items()}
+
+
+def test_a_file_that_is_not_there_stops_an_import_before_it_begins(hub: HubFile, tmp_path: Path) -> None:
+    there = tmp_path / "people.jsonl"
+    there.write_text(json.dumps({"persona": LOCKSMITH}))
+    with pytest.raises(SourceError, match=r"nowhere\.jsonl"):
+        list(import_files(hub, [str(there), "nowhere.jsonl"]))
+    assert hub.con.execute("SELECT count(*) FROM personas").fetchall() == [(0,)]

@@ -28,9 +28,10 @@ PROMISED = {
     "calls",
     "failures",
 }
+OF_HUBS = {"imports", "profiles", "biographies", "contradictions", "elites", "selections", "vectors", "rulings"}
 
 
-@pytest.mark.parametrize("entry", describe(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", describe(hubs=True), ids=lambda entry: entry.name)
 def test_every_table_view_and_column_says_what_it_means(entry: SchemaEntry) -> None:
     assert entry.comment
     assert [column.name for column in entry.columns if not column.comment] == []
@@ -39,6 +40,7 @@ def test_every_table_view_and_column_says_what_it_means(entry: SchemaEntry) -> N
 def test_promised_tables_and_views_are_there() -> None:
     kinds = {entry.name: entry.kind for entry in describe()}
     assert kinds.keys() >= PROMISED
+    assert {entry.name for entry in describe(hubs=True)} >= PROMISED | OF_HUBS
     assert {kinds[view] for view in ("said", "threads", "spoke_to", "living_relations", "novelty", "cost")} == {"view"}
 
 
