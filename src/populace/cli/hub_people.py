@@ -1,5 +1,6 @@
 """`populace hub check`: everybody by the rules of quality, and for personal data."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -24,7 +25,7 @@ def check(hub_path: Path, quality: bool, language: str | None, personal: str) ->
     Nobody is judged twice by the same rules, but a stricter --personal looks again at whoever was kept. Replaced and
     removed data go from everything that tells of these people. What a model answered and what texts were read stay in
     the tables calls and passages, which resume and replay need, and in free room of the file: to be rid of both, export
-    the people and import them into a new hub.
+    the people and import them into a new hub. Their relations are left behind with it.
     """
     from populace.personas.hub.check import judge_people
     from populace.personas.hub.file import open_hub
@@ -38,8 +39,9 @@ def check(hub_path: Path, quality: bool, language: str | None, personal: str) ->
     for (rule, outcome), count in sorted(report.rulings.items()):
         click.echo(f"  {rule:<18} {outcome.replace('_', ' '):<12} {count:,}")
     if remains:
+        export = f"populace hub export {shlex.quote(str(hub_path))} people.jsonl"
         click.echo(
-            f"What was replaced or removed may still stand in {remains}, and in free room of the file; a new hub into "
-            "which the people are exported and imported is free of it."
+            f"What was replaced or removed may still stand in {remains}, and in free room of the file; to be rid of "
+            f"it: {export}, and populace hub import people.jsonl --hub NEW"
         )
     click.echo("Names and numbers are found by patterns: what is not found may still be there.")
