@@ -46,14 +46,17 @@ def check_picture(path: Path) -> None:
         raise SetupError(f"{str(path)!r} is a folder; give a file in it.")
 
 
-def write_picture(excerpt: Excerpt, path: Path, *, title: str, communities: Mapping[str, int] | None = None) -> Path:
+def write_picture(
+    excerpt: Excerpt, path: Path, *, title: str, communities: Mapping[str, int] | None = None, note: str = ""
+) -> Path:
     """Write the picture to a file that ends in .svg or .html; what stood there before is kept when that fails.
 
-    Around somebody, the title is what that person is. Colours tell `communities`, numbers by id, or else hops.
+    Around somebody, the title is what that person is. Colours tell `communities`, numbers by id, or else hops. A note
+    stands below the legend.
     Raises `SetupError` for another ending and when the file cannot be written.
     """
     check_picture(path)
-    drawing = Drawing(excerpt, communities)
+    drawing = Drawing(excerpt, communities, note)
     page = drawing.svg(_WIDE) if path.suffix.lower() == ".svg" else _page(excerpt, drawing, title)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -8,7 +8,7 @@ from ...personas.hub.graph import Excerpt, Link
 from ..wording import clip
 from .colours import OTHERS, STYLE, by_community, by_hop, kind_colour, kind_of
 from .labels import Box, Dot, place_labels
-from .legend import SIZE, Legend, Sign, draw_legend
+from .legend import SIZE, Legend, Sign, draw_legend, notes
 from .naming import name_of, said
 from .stage import Spots, Stage, fitted, spots
 
@@ -30,8 +30,8 @@ class Drawing:
     id; people have their colours by these, or by hop where there are none.
     """
 
-    def __init__(self, excerpt: Excerpt, communities: Mapping[str, int] | None = None) -> None:
-        self._excerpt = excerpt
+    def __init__(self, excerpt: Excerpt, communities: Mapping[str, int] | None = None, note: str = "") -> None:
+        self._excerpt, self._note = excerpt, note
         self.ties = _neighbours(excerpt)
         self._spots = spots(excerpt)
         self._colours = by_hop(excerpt) if communities is None else by_community(excerpt, communities, self.ties)
@@ -50,7 +50,7 @@ class Drawing:
         """The picture in this width, in the units of its type of 13; in dark surroundings in light colours."""
         stage = fitted(self._spots, width=width, margin=_MARGIN)
         shrunk = self._shrunk(width)
-        legend, height = draw_legend(list(self._legends(shrunk)), width=width, top=stage.height)
+        legend, height = draw_legend([*self._legends(shrunk), *notes(self._note, width)], width=width, top=stage.height)
         named = f' class="{css_class}"' if css_class else ""
         return "\n".join([
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img"{named}>',

@@ -1,12 +1,13 @@
 """The legend under the picture: rows of signs with their words, broken where the picture ends."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .labels import text_width
 from .naming import said
 
-__all__ = ["SIZE", "Legend", "Sign", "draw_legend"]
+__all__ = ["SIZE", "Legend", "Sign", "draw_legend", "notes"]
 
 #: Size of type, and from one row to the next.
 SIZE = 13.0
@@ -49,6 +50,11 @@ def draw_legend(legends: Sequence[Legend], *, width: float, top: float) -> tuple
             lines += _drawn(sign, x, y)
             x += reach + 2 * _GAP
     return lines, y + _ROW / 2
+
+
+def notes(text: str, width: float) -> list[Legend]:
+    """A text in as many rows as it takes in this width."""
+    return [Legend(line, ()) for line in textwrap.wrap(text, int((width - 2 * _SIDE) / (0.55 * SIZE)))]
 
 
 def _drawn(sign: Sign, x: float, y: float) -> Iterator[str]:

@@ -143,7 +143,8 @@ def _export_published(people: People, path: Path, form: ExportFormat) -> ExportR
 
 def _by_name(path: Path) -> ExportFormat:
     suffix = plain_suffix(path).removeprefix(".")
-    if path.name.lower().startswith("persona.jsonl"):
+    name = path.name.lower()
+    if name.startswith("persona.jsonl") or ".persona.jsonl" in name:
         return ExportFormat.PERSONA
     if suffix in ExportFormat and suffix not in _PUBLISHED:
         return ExportFormat(suffix)

@@ -136,3 +136,11 @@ def test_the_same_excerpt_gives_the_same_picture() -> None:
 )
 def test_a_name_says_what_the_person_is(text: str, name: str) -> None:
     assert name_of(text) == name
+
+
+@pytest.mark.parametrize("width", [460.0, 1_040.0])
+def test_a_note_stands_below_the_legend_in_whole(width: float) -> None:
+    note = "Text by the procedural stand-in: no language model wrote it, and it says nothing about people."
+    rows = re.findall(r'<text class="of"[^>]*>(.*?)</text>', Drawing(town(12), note=note).svg(width))
+    assert note in " ".join(rows)
+    assert all(text_width(row, 13) < width for row in rows)

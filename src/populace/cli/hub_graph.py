@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .notice import notice_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -63,6 +65,8 @@ def graph(
             _whole(file, picture, colour, seed=seed, communities=sought, as_json=as_json)
         else:
             _around(file, around, radius, picture, as_json=as_json)
+        if notice := notice_of(file):
+            click.echo(notice, err=True)
 
 
 def _whole(
@@ -89,7 +93,8 @@ def _whole(
 
         excerpt = central_excerpt(hub, network)
         shown = None if labels is None or colour == "hop" else communities_of(hub, excerpt, labels)
-        write_picture(excerpt, picture, title=f"The people of {hub.path.name}", communities=shown)
+        title = f"The people of {hub.path.name}"
+        write_picture(excerpt, picture, title=title, communities=shown, note=notice_of(hub))
         click.echo(f"Wrote {picture}", err=as_json)
 
 
@@ -109,7 +114,7 @@ def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, a
     if picture is not None:
         from populace.analysis.hub_picture import write_picture
 
-        write_picture(near.excerpt, picture, title=f"The people of {hub.path.name}")
+        write_picture(near.excerpt, picture, title=f"The people of {hub.path.name}", note=notice_of(hub))
         click.echo(f"Wrote {picture}", err=as_json)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .hub_meaning import meaning_of, meaning_options
+from .notice import notice_of
 
 if TYPE_CHECKING:
     from populace.personas.hub.file import HubFile
@@ -103,6 +104,7 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
     wanted = ExportFormat(form) if form else None
     extras = [Extra(one) for one in dict.fromkeys(with_) if one != "duplicates"]
     with open_hub(hub_path) as hub:
+        notice = notice_of(hub)
         report = export_hub(hub, file, format=wanted, select=select, duplicates="duplicates" in with_, extras=extras)
     ties = "" if report.relations is None else f" and {report.relations:,} relations"
     rows = "" if report.rows is None else f"{report.rows:,} rows of "
@@ -114,6 +116,8 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
     where = f"in {str(report.licences)!r}" if report.licences else "with each of them, under licence"
     without = f"; {report.unlicensed:,} came without one" if report.unlicensed else ""
     click.echo(f"Their licences stand {where}{without}.")
+    if notice:
+        click.echo(notice, err=True)
 
 
 @click.command("info")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from .notice import BY_STAND_IN
+
 __all__ = ["schema", "sql"]
 
-#: The stand-in gives its name to whatever it writes.
-_BY_STAND_IN = "SELECT 1 FROM personas WHERE model = 'procedural' LIMIT 1"
 _HAS_RUN = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'runs'"
 
 
@@ -26,7 +26,7 @@ def sql(file: Path, statement: str, form: str | None) -> None:
 
     with open_hub_or_run(file) as run:
         result = run.query(statement)
-        made = run.query(_BY_STAND_IN).rows or (
+        made = run.query(BY_STAND_IN).rows or (
             run.query(_HAS_RUN).rows and run.query("SELECT 1 FROM runs WHERE NOT is_language_model").rows
         )
     if form == "csv":

@@ -59,12 +59,15 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_persona_hubs_own_format_has_one_key_and_its_licences_beside_it(hub: HubFile, tmp_path: Path) -> None:
-    report = export_hub(hub, path := tmp_path / "persona.jsonl")
+@pytest.mark.parametrize("name", ["persona.jsonl", "town.persona.jsonl"])
+def test_persona_hubs_own_format_has_one_key_and_its_licences_beside_it(
+    hub: HubFile, tmp_path: Path, name: str
+) -> None:
+    report = export_hub(hub, path := tmp_path / name)
     assert [json.loads(line) for line in path.read_text().splitlines()] == [
         {"persona": text} for n, text in enumerate(TEXTS) if n != 1
     ]
-    assert report.licences == tmp_path / "persona.jsonl.LICENSES.csv"
+    assert report.licences == tmp_path / f"{name}.LICENSES.csv"
     assert rows_of(report.licences) == [
         {"licence": "CC-BY-4.0", "source": "given.jsonl", "revision": "r1", "model": "", "personas": "3"}
     ]
