@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 
+from ..personas.hub.standing import AWAY
 from .queryable import Queryable, Rows
 
 __all__ = ["Grown", "distances_of", "hops_of", "read_grown", "skipped_of"]
@@ -15,8 +16,8 @@ SELECT hop AS "asked in hop", sum(asked)::BIGINT AS asked, sum(failed)::BIGINT A
 FROM growth_chunks GROUP BY hop ORDER BY hop
 """
 
-_IN_ALL = """
-WITH away AS (SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone)
+_IN_ALL = f"""
+WITH away AS ({AWAY})
 SELECT status, reason, model, is_language_model, event_hash,
        (SELECT count(*) FROM personas AS p ANTI JOIN away AS a ON a.persona = p.id
         ANTI JOIN (FROM duplicates WHERE kind = 'persona' AND NOT undone) AS d ON d.persona = p.id),
@@ -34,7 +35,7 @@ SELECT status, reason, model, is_language_model, event_hash,
         WHERE asked > 0 AND extension = (SELECT max(extension) FROM growth_chunks)),
        (SELECT count(*) FROM growth_extensions), (SELECT coalesce(sum(unwanted), 0)::BIGINT FROM growth_chunks)
 FROM runs
-"""
+"""  # noqa: S608 - our own words
 
 _SKIPPED = """
 SELECT kind, sum(number)::BIGINT, flatten(list(examples ORDER BY chunk))
@@ -42,12 +43,12 @@ FROM skipped_sources GROUP BY kind ORDER BY sum(number) DESC, kind
 """
 
 #: People by relations between them and a text, where that is not the hop in which somebody was asked about.
-_BORN_AT = """
+_BORN_AT = f"""
 SELECT hop, count(*) FROM personas AS p
-WHERE id NOT IN (SELECT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone)
+WHERE id NOT IN ({AWAY})
   AND id NOT IN (SELECT persona FROM duplicates WHERE kind = 'persona' AND NOT undone)
 GROUP BY hop ORDER BY hop
-"""
+"""  # noqa: S608 - our own words
 
 _EXAMPLES = 3
 

@@ -22,6 +22,15 @@ class Ruling:
     #: Whether the description may not even stay as a row that is marked.
     is_erased: bool = False
 
+    @property
+    def outcome(self) -> str:
+        """What becomes of the description, as the table rulings says it."""
+        if self.text is not None:
+            return "rewritten"
+        if self.is_kept:
+            return "kept"
+        return "removed" if self.is_erased else "turned_away"
+
 
 #: Gives a ruling on a description, or None where it has nothing to say. It must answer the same every time.
 type Judge = Callable[[str], Ruling | None]

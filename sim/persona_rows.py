@@ -3,6 +3,7 @@
 from ..personas.dedup import Verdict
 from ..personas.growth import HopResult, Population
 from ..personas.hub import Hub
+from ..personas.hub.standing import AWAY
 from ..personas.passage import Passage
 from ..personas.persona import Persona, Relation, RelationKind
 from .runfile import rows
@@ -11,7 +12,6 @@ from .runfile.runlog import RunLog
 
 __all__ = ["persona_rows", "recorded_source", "stored_population"]
 
-_AWAY = "SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone"
 _LATER = "SELECT coalesce(sum(asked), 0)::BIGINT FROM growth_chunks WHERE hop = 0 AND extension > $extension"
 _READ_AWAY = "SELECT coalesce(sum(turned_away), 0)::BIGINT FROM growth_chunks WHERE hop = 0"
 
@@ -44,7 +44,7 @@ def stored_population(log: RunLog) -> Population:
             Verdict(row.persona, row.of, row.stage, row.similarity)
             for row in log.rows(rows.DuplicateRow, "WHERE kind = 'persona' AND NOT undone ORDER BY rowid")
         ),
-        (persona for (persona,) in log.query(_AWAY)),
+        (persona for (persona,) in log.query(AWAY)),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from ..judging import Judge, Judgement, Ruling, judged
+from ..judging import Judge, Judgement, judged
 from ..persona import Persona
 from ..rules import PERSONAL_RULE
 
@@ -48,9 +48,9 @@ def ruling_rows(text: str, judges: Sequence[Judge]) -> tuple[Judgement, tuple[Ru
             persona,
             ruling.rule,
             ruling.reason,
-            outcome := _outcome(ruling),
+            ruling.outcome,
             became if persona != became else None,
-            was.text if is_open and outcome != "kept" else None,
+            was.text if is_open and ruling.outcome != "kept" else None,
         )
         for persona, ruling in judgement.rulings
     )
@@ -66,11 +66,3 @@ def add_rulings(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -> No
         con.execute(_ADD)
     finally:
         con.unregister("new_rulings")
-
-
-def _outcome(ruling: Ruling) -> str:
-    if ruling.text is not None:
-        return "rewritten"
-    if ruling.is_kept:
-        return "kept"
-    return "removed" if ruling.is_erased else "turned_away"

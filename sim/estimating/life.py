@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...personas.errors import PausedError
+from ...personas.hub.standing import AWAY
 from ..collector import rare_collections
 from ..growth import Source
 from ..runfile.reader import open_run
@@ -27,9 +28,7 @@ _SENT = """
 SELECT count(*), count(raw) - count(cost), coalesce(sum(cost), 0.0) FROM calls WHERE source IN ('endpoint', 'batch')
 """
 #: Whom rules have turned away are rows, and nobody asks about them.
-_TAKEN_IN = """
-(FROM personas WHERE id NOT IN (SELECT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone))
-"""
+_TAKEN_IN = f"(FROM personas WHERE id NOT IN ({AWAY}))"
 #: Where people are only grown, nobody of them is an agent.
 _PEOPLE = f"""
 SELECT coalesce(nullif((SELECT count(*) FROM agents), 0), (SELECT count(*) FROM {_TAKEN_IN})),

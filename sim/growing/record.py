@@ -165,7 +165,5 @@ class HopRecord:
 
 
 def _ruling(persona: str, said: Ruling) -> rows.RulingRow:
-    away = "removed" if said.is_erased else "turned_away"
-    outcome = "rewritten" if said.text is not None else "kept" if said.is_kept else away
     became = content_id(said.text) if said.text is not None else None
-    return rows.RulingRow(persona, said.rule, said.reason, outcome, became, None, undone=False)
+    return rows.RulingRow(persona, said.rule, said.reason, said.outcome, became, None, undone=False)
