@@ -22,9 +22,8 @@ def exactly(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [finding for finding in findings if finding["bar"].startswith("exactly")]
 
 
-@pytest.mark.parametrize(
-    ("case", "figures"), [("store", 2), ("choose", 4), ("growth", 4), ("faults", 16), ("vectors", 2)]
-)
+# Without `faults`, which lives four growths through: what it measures is tested with growth itself.
+@pytest.mark.parametrize(("case", "figures"), [("store", 2), ("choose", 4), ("growth", 4), ("vectors", 2)])
 def test_a_case_runs_and_whatever_must_hold_exactly_holds(case: str, figures: int, tmp_path: Path) -> None:
     _, said, findings = run("hub.py", case, out=tmp_path / "found.json")
     assert len(exactly(findings)) >= figures
