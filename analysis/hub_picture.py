@@ -1,14 +1,13 @@
 """The picture of a part of a hub: one SVG, or a page around it, that loads nothing and runs nothing."""
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from ..personas.errors import SetupError
 from ..personas.hub.graph import Excerpt
 from .picture.drawing import Drawing
 from .picture.naming import name_of, said
+from .whole import write_whole
 
 __all__ = ["PICTURES", "check_picture", "draw_excerpt", "render_page", "write_picture"]
 
@@ -58,17 +57,7 @@ def write_picture(
     check_picture(path)
     drawing = Drawing(excerpt, communities, note)
     page = drawing.svg(_WIDE) if path.suffix.lower() == ".svg" else _page(excerpt, drawing, title)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(page, encoding="utf-8", newline="\n")
-        beside.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        raise SetupError(
-            f"The picture cannot be written to {str(path)!r}: {error.strerror}; name a folder that takes it."
-        ) from error
-    return path
+    return write_whole(page, path, what="picture")
 
 
 def render_page(excerpt: Excerpt, *, title: str, communities: Mapping[str, int] | None = None) -> str:

@@ -2,9 +2,7 @@
 
 import base64
 import hashlib
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -14,10 +12,10 @@ import orjson
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from ...personas.errors import SetupError
 from ..queryable import Queryable
 from ..questions import QUESTIONS, ask
 from ..summary import Summary, summarise
+from ..whole import write_whole
 from ..wording import clip, short_label
 from . import limits
 from .cost import read_failures, read_hops, read_purposes
@@ -38,18 +36,7 @@ def write_report(run: Queryable, path: Path, *, run_file: str = "RUN.duckdb") ->
     `run_file` is the run file's name as it stands in the commands that the report suggests.
     Raises `SetupError` when the file cannot be written; one that was there before is then left as it was.
     """
-    page = render_report(run, run_file=run_file)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(page, encoding="utf-8", newline="\n")
-        beside.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        raise SetupError(
-            f"The report cannot be written to {path}: {error.strerror}; name a folder that takes it."
-        ) from error
-    return path
+    return write_whole(render_report(run, run_file=run_file), path, what="report")
 
 
 def render_report(run: Queryable, *, run_file: str = "RUN.duckdb") -> str:

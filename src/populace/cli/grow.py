@@ -147,6 +147,12 @@ def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
         _begin(hub, growth, options)
 
 
+def _asked_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Who is asked, and within what limits."""
+    same = {name: options[name] for name in ("seed", "model", "base_url", "cache", "batch")}
+    return {**same, "limits": limits_of(options), "prices": prices_of(options)}
+
+
 def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
     from populace.sim.estimate import estimate
     from populace.sim.growing.scenario import Growing
@@ -157,13 +163,7 @@ def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
     result = estimate(
         Growing(),
         growth=growth,
-        seed=options["seed"],
-        model=options["model"],
-        base_url=options["base_url"],
-        limits=limits_of(options),
-        prices=prices_of(options),
-        cache=options["cache"],
-        batch=options["batch"],
+        **_asked_of(options),
         steps=1,
         sample=options["sample"] or 0,
         progress=Panel(),
@@ -182,13 +182,7 @@ def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
     society = Society(
         Growing(),
         growth=growth,
-        seed=options["seed"],
-        model=options["model"],
-        base_url=options["base_url"],
-        limits=limits_of(options),
-        prices=prices_of(options),
-        cache=options["cache"],
-        batch=options["batch"],
+        **_asked_of(options),
         out=hub,
         progress=Panel(),
     )
