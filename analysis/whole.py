@@ -1,10 +1,9 @@
 """Writing a page as a whole: a file that was there before is left as it was when that fails."""
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 from ..personas.errors import SetupError
+from ..personas.files import whole_file
 
 __all__ = ["write_whole"]
 
@@ -14,13 +13,10 @@ def write_whole(page: str, path: Path, *, what: str) -> Path:
 
     Raises `SetupError` when the file cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(page, encoding="utf-8", newline="\n")
-        beside.replace(path)
+        with whole_file(path, replace=True) as part:
+            part.write_text(page, encoding="utf-8", newline="\n")
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
         raise SetupError(
             f"The {what} cannot be written to {str(path)!r}: {error.strerror}; name a folder that takes it."
         ) from error

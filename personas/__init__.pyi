@@ -10,6 +10,7 @@ from .errors import (
     SourceError,
     StorageError,
 )
+from .files import share_files
 from .graph import Neighbour, PersonaGraph
 from .growth import Population
 from .hub import Hub, HubFile, create_hub, open_hub, read_hub
@@ -60,6 +61,7 @@ __all__ = [
     "persona_to_persona",
     "read_hub",
     "read_passages",
+    "share_files",
     "shipped_passages",
     "text_to_persona",
 ]

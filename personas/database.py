@@ -1,15 +1,29 @@
-"""Opening DuckDB files: one configuration for all of them, and one sentence for everything that can be wrong."""
+"""Making and opening DuckDB files: one configuration for all, and one sentence for everything that can be wrong."""
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 import duckdb
 
 from .errors import SetupError
+from .files import private_umask, whole_file
 
-__all__ = ["CONFIG", "is_busy", "is_damage", "is_database", "is_interrupt", "is_made", "open_error", "said"]
+__all__ = [
+    "CONFIG",
+    "is_busy",
+    "is_damage",
+    "is_database",
+    "is_interrupt",
+    "is_made",
+    "make_database",
+    "open_error",
+    "said",
+]
+
+type Fill = Callable[[duckdb.DuckDBPyConnection], None]
 
 #: No query on such a file reaches another file, the network or Python's variables. DuckDB opens a file
 #: only once in a process, with one configuration: readers and writers must agree on it.
@@ -28,6 +42,45 @@ _DAMAGE = re.compile("Corrupt database file|Could not read enough bytes|checksum
 #: No database with anything in it is smaller.
 _UNMADE = 1 << 16
 _HOLDER = re.compile(r"\(PID (\d+)\)")
+#: The bytes of databases in which nothing but their schema is: to make one takes longer than all else before a run.
+_empty: dict[tuple[Fill, int], bytes] = {}
+
+
+def make_database(path: Path, schema: Fill, *, block_size: int, fill: Fill | None = None) -> None:
+    """Make a database of this schema, filled in one transaction; nothing is under its name before it is whole.
+
+    `schema` must do the same whenever it is called. Files are made of blocks of `block_size` bytes (a power of 2 from
+    16,384), of which each column of a table in use takes one at least. Raises `FileExistsError` when the path is taken,
+    `OSError` and `duckdb.Error` when it cannot be written.
+    """
+    if path.exists() and not is_made(path):
+        path.unlink()
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+    with whole_file(path.absolute()) as part, private_umask(part):
+        _write_empty(part, schema, block_size)
+        if fill is not None:
+            with duckdb.connect(part, config=dict(CONFIG)) as con:
+                con.execute("BEGIN TRANSACTION")
+                fill(con)
+                con.execute("COMMIT")
+                con.execute("CHECKPOINT")
+
+
+def _write_empty(part: Path, schema: Fill, block_size: int) -> None:
+    empty = _empty.get((schema, block_size))
+    if empty is not None:
+        with part.open("wb") as file:
+            file.write(empty)
+            file.flush()
+            os.fsync(file.fileno())
+        return
+    part.unlink()  # DuckDB takes no empty file for a new one
+    with duckdb.connect(part, config={**CONFIG, "default_block_size": str(block_size)}) as con:
+        con.execute("BEGIN TRANSACTION")
+        schema(con)
+        con.execute("COMMIT")
+        con.execute("CHECKPOINT")
+    _empty[schema, block_size] = part.read_bytes()
 
 
 def said(error: BaseException) -> str:
@@ -60,10 +113,12 @@ def is_database(path: Path) -> bool:
 def is_made(path: Path) -> bool:
     """Whether there is a file that holds something: a database without any table is one that was about to be made.
 
-    A process that was killed leaves such a file, and whoever comes next may make it.
+    A process of an earlier Populace that was killed has left such a file, and whoever comes next may make it.
     """
     if not path.is_file() or path.stat().st_size > _UNMADE:
         return path.exists()
+    if not path.stat().st_size:
+        return False
     try:
         with duckdb.connect(path.absolute(), read_only=True, config=dict(CONFIG)) as con:
             return bool(con.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchall())
@@ -86,4 +141,6 @@ def open_error[E: SetupError](path: Path, error: duckdb.Error, *, what: str, rai
     if not is_database(path):
         made = "that a run was written to" if what == "run file" else "of one"
         return raised(f"{str(path)!r} is no {what}, nor any DuckDB database; give the path {made}.")
+    if is_damage(error):
+        return raised(f"{str(path)!r} is damaged ({said(error)}); restore it from a copy.")
     return raised(f"{str(path)!r} cannot be opened: {said(error)}; restore it from a copy, or write to another file.")

@@ -61,7 +61,7 @@ def replay(
     with Recording.open(Path(path)) as recording:
         if out is not None:
             return _replayed(recording, scenario, Path(out), progress)
-        with folder_beside(recording.path, "replay") as folder:
+        with folder_beside(recording.path) as folder:
             return _replayed(recording, scenario, folder / recording.path.name, progress)
 
 

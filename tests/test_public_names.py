@@ -10,7 +10,7 @@ PROMISED = {
         Outcome Passage PausedError Persona PersonaGraph PersonaModel PopulaceError Population Prompt
         Relation RelationKind Relative RenderedPrompt RunError RunFileError SetupError SourceError
         StorageError Verdict create_hub fence find_duplicates iter_prompts load_prompt open_hub
-        persona_to_persona read_hub read_passages shipped_passages text_to_persona
+        persona_to_persona read_hub read_passages share_files shipped_passages text_to_persona
     """,
     "personas.hub": """
         CheckReport DedupReport ExportFormat ExportReport Extra FileReport Hub HubFile HubInfo ImportWish MergeReport

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from ..errors import SetupError, StorageError
+from ..files import whole_file
 from ..packing import packed, packing_of, plain_suffix
 from .extras import NESTED, Extra
 from .file import HubFile
@@ -157,16 +158,13 @@ def _whole(path: Path) -> Iterator[Path]:
     """A path to write to, which becomes `path` when the block ends well, and is gone when it does not."""
     if not path.parent.is_dir():
         raise SetupError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
-    part = path.with_name(f"{path.name}.part")
     try:
-        yield part
-        part.replace(path)
+        with whole_file(path) as part:
+            yield part
     except OSError as error:
         raise StorageError(
             f"{str(path)!r} cannot be written ({error.strerror or error}); make room, or send it elsewhere."
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _write_persona(people: People, file: Any) -> None:

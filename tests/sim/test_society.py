@@ -192,3 +192,9 @@ def test_a_changed_world_is_not_resumed(live: Live) -> None:
 
     with pytest.raises(RunFileError, match="world text of scenario 'village' is not the one"):
         Society.resume(live(steps=1).path, Elsewhere)
+
+
+def test_thirty_emissions_take_no_more_than_a_megabyte_and_a_half(live: Live) -> None:
+    run = live(agents=10, hops=1, steps=3)
+    assert run.sql("SELECT count(*) FROM emissions").rows == [(30,)]
+    assert run.path.stat().st_size < 1_500_000

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ...database import said
 from ...errors import SetupError
+from ...files import whole_file
 from ..file import HubFile
 from .arrays import Numbers, numbers_table
 from .candidates import read_candidates
@@ -86,9 +87,12 @@ def write_selection(hub: HubFile, selection: Selection, path: Path) -> None:
     with duckdb.connect(config=dict(_OFFLINE)) as con, registered(con, rows) as everything:
         try:
             query = f"SELECT {shown} FROM {everything}"  # noqa: S608 - names are quoted
-            con.execute(f"COPY ({query}) TO {quote_text(str(path))} (FORMAT {form})")
-        except duckdb.Error as error:
-            raise SetupError(f"{str(path)!r} cannot be written: {said(error)}.") from error
+            with whole_file(path) as part:
+                # Over the file that is there, whose mode it keeps.
+                con.execute(f"COPY ({query}) TO {quote_text(str(part))} (FORMAT {form}, USE_TMP_FILE false)")
+        except (duckdb.Error, OSError) as error:
+            why = said(error) if isinstance(error, duckdb.Error) else error.strerror
+            raise SetupError(f"{str(path)!r} cannot be written: {why}; make room, or give another path.") from error
 
 
 def _shown(name: str, kind: str, form: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .notice import notice_of
+from .options import shared_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +37,7 @@ __all__ = ["graph"]
     help="Look for communities.  [default: up to 200,000 people]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with full texts.")
+@shared_option
 def graph(
     hub: Path,
     around: str | None,

@@ -10,6 +10,7 @@ import click
 
 from .hub_meaning import meaning_of, meaning_options
 from .notice import notice_of
+from .options import shared_option
 
 if TYPE_CHECKING:
     from populace.personas.hub.file import HubFile
@@ -50,6 +51,7 @@ _FORMATS = ("persona.jsonl", "jsonl", "csv", "parquet", "tasks", "elite", "nemot
     help="Judge the descriptions by the rules of quality.  [default: --no-quality]",
 )
 @click.option("--strict", is_flag=True, help="Stop at the first row that cannot be imported.")
+@shared_option
 def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     """Import people from JSONL, CSV, TSV, Parquet or Arrow files, packed or not.
 
@@ -87,6 +89,7 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     multiple=True,
     help="Columns of these too, or near-duplicates and those turned away, marked as such; may be given several times.",
 )
+@shared_option
 def export(hub_path: Path, file: Path, form: str | None, select: str | None, with_: tuple[str, ...]) -> None:
     """Write people to FILE as rows, or people and relations as a graph.
 
@@ -144,6 +147,7 @@ def info(hub_path: Path, as_json: bool) -> None:
 @click.option("--threshold", type=click.FloatRange(0.5, 1.0), default=0.9, show_default=True, help="Least similarity.")
 @click.option("--anew", is_flag=True, help="Withdraw standing verdicts first, as for another threshold.")
 @meaning_options
+@shared_option
 def dedup(hub_path: Path, threshold: float, anew: bool, **options: Any) -> None:
     """Mark whoever nearly repeats an earlier person; nobody is deleted, and `populace hub undo` takes it back.
 
@@ -206,6 +210,7 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
 @click.command("merge")
 @click.argument("hubs", nargs=-1, required=True, type=_PATH, metavar="HUB HUB...")
 @click.option("--out", required=True, type=_PATH, help="The new hub.")
+@shared_option
 def merge(hubs: tuple[Path, ...], out: Path) -> None:
     """Unite hubs in a new one: equal texts are one person, and all that is known of them stays."""
     from populace.personas.hub.merging import merge_hubs

@@ -23,6 +23,7 @@ __all__ = [
     "prices_of",
     "run_options",
     "settings_of",
+    "shared_option",
     "society_options",
 ]
 
@@ -124,7 +125,25 @@ def run_options(command: Command) -> Command:
     out = click.option(
         "--out", type=click.Path(path_type=Path), default=None, help="The run file.  [default: SCENARIO.duckdb]"
     )
-    return society_options(limit_options(embedding_options(batch(out(command)))))
+    return society_options(limit_options(embedding_options(batch(out(shared_option(command))))))
+
+
+def shared_option(command: Command) -> Command:
+    """The command with the option that lets others read the files that it makes."""
+    return click.option(
+        "--shared",
+        is_flag=True,
+        expose_value=False,
+        callback=_share,
+        help="Make files that others may read, as the umask says.  [default: yours alone, mode 0600]",
+    )(command)
+
+
+def _share(context: click.Context, parameter: click.Parameter, is_shared: bool) -> None:
+    if is_shared:
+        from populace.personas.files import share_files
+
+        context.with_resource(share_files())
 
 
 def growth_of(options: Mapping[str, Any]) -> "Growth":

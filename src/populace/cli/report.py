@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from .options import shared_option
+
 __all__ = ["report"]
 
 _PAGES = (".html", ".htm")
@@ -17,6 +19,7 @@ _PAGES = (".html", ".htm")
     default=None,
     help="The page.  [default: report.html beside FILE]",
 )
+@shared_option
 def report(file: Path, out: Path | None) -> None:
     """Write what happened in a run as one page that opens offline."""
     from populace.analysis.report import write_report
