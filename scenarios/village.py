@@ -52,6 +52,41 @@ LINES = (
 )
 
 
+#: What is asked of every village; others follow from what it emits.
+QUESTIONS = {
+    "Who taught a neighbour something, or was taught?": """
+        SELECT left(s.text, 40) AS speaker, if(outgoing, 'to their ', 'as their ') || label AS tie,
+               left(r.text, 40) AS listener, lines, left(min_by(m.text, message), 60) AS example
+        FROM spoke_to AS t
+        JOIN messages AS m USING (sender, recipient)
+        JOIN personas AS s ON s.id = sender
+        JOIN personas AS r ON r.id = recipient
+        WHERE kind = 'teaching'
+        GROUP BY s.text, outgoing, label, r.text, lines
+        ORDER BY lines DESC, min(message)
+        LIMIT 5
+    """,
+    "Which kinds of relation carry most dialogue?": """
+        SELECT coalesce(kind, 'visitor or stranger') AS kind, sum(lines)::INT AS lines,
+               round(100 * sum(lines) / sum(sum(lines)) OVER (), 1) AS "% of lines", count(*) AS "who to whom"
+        FROM spoke_to
+        GROUP BY ALL
+        ORDER BY 2 DESC, 1
+        LIMIT 5
+    """,
+    "Did people speak more, or wish for other things, once the flood had come?": """
+        SELECT e.kind, round(count(*) FILTER (step < f.flood) / any_value(f.flood - 1), 1) AS "in a step before",
+               round(count(*) FILTER (step >= f.flood) / any_value(f.steps - f.flood + 1), 1) AS "in a step since"
+        FROM emissions AS e,
+             (SELECT (SELECT min(step) FROM interventions WHERE name = 'flood') AS flood, max(step) AS steps
+              FROM steps) AS f
+        WHERE f.flood > 1
+        GROUP BY e.kind
+        ORDER BY e.kind
+    """,
+}
+
+
 class VillageSettings(Settings):
     """What can be changed about the village."""
 
@@ -72,6 +107,7 @@ class Village(Scenario):
     actions = (Instruction, DialogueLine, ToolSpec)
     settings_type = VillageSettings
     settings: VillageSettings
+    questions = QUESTIONS
 
     @property
     def interventions(self) -> Sequence[Intervention]:  # type: ignore[override]  # a property serves as the attribute

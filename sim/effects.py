@@ -9,6 +9,7 @@ from ..agents.actions import PLAYER, Action
 from ..agents.mind import Decision
 from ..agents.observation import Observation
 from ..personas.model import Occasion
+from .emitted import Emission
 from .runfile import rows
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Effects:
         self.interventions: list[rows.InterventionRow] = []
         self.observations: list[rows.ObservationRow] = []
         self.emissions: list[rows.EmissionRow] = []
+        self._emitted: list[Emission] = []
         self.messages: list[rows.MessageRow] = []
         self.duplicates: list[rows.DuplicateRow] = []
         self.memories: list[rows.MemoryRow] = []
@@ -85,6 +87,7 @@ class Effects:
 
     def measure(self) -> None:
         """Take the scenario's measures of the society as it is now."""
+        self._society.note_emitted(self._emitted)
         for name, value in self._society.scenario.measures(self._society).items():
             self.measures.append(rows.MeasureRow(self._step, name, float(value)))
 
@@ -122,6 +125,7 @@ class Effects:
             prompt=decision.prompt,
         )
         self.emissions.append(emission)
+        self._emitted.append(Emission(seen.agent, action, action.name, self._step))
         verdict = self._society.emitted.add(emission)
         if verdict is not None:
             self.duplicates.append(verdict)

@@ -1,9 +1,10 @@
 """Bringing a society back to where its last committed step left it."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..agents.actions import PLAYER
-from .emitted import Emitted
+from .emitted import Emitted, read_emissions
 from .runfile import rows
 from .runfile.runlog import RunLog
 from .world import World
@@ -39,6 +40,7 @@ def restore(society: "Society", log: RunLog) -> None:
     society.world = World.model_validate_json(state)
     emissions = log.rows(rows.EmissionRow, "ORDER BY emission")
     society.emitted = Emitted(emissions)
+    society.note_emitted(partial(read_emissions, [e for e in emissions if e.step == last], society.scenario.actions))
     ((messages,),) = log.query("SELECT coalesce(max(message), 0) FROM messages")
     society.count_from(emissions=len(emissions), messages=messages)
     for message in log.rows(rows.MessageRow, _UNHEARD, {"player": PLAYER}):

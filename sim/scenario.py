@@ -12,6 +12,7 @@ Everything has a default. This is a whole scenario::
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -81,6 +82,8 @@ class Scenario:
     #: False where people are grown and none of them acts: nobody is placed in the society, and it takes no step.
     lives: ClassVar[bool] = True
     settings_type: ClassVar[type[Settings]] = Settings
+    #: Questions to the run file, each with its SQL: answered on the terminal after a run, and in the report.
+    questions: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, settings: Settings | Mapping[str, Any] | None = None) -> None:
         """Settings may be given as a mapping; an unknown name or a wrong value raises `SetupError`."""
@@ -109,8 +112,18 @@ class Scenario:
         return f"It is step {world.step}. What do you do now?"
 
     def measures(self, society: "Society") -> Mapping[str, float]:
-        """Numbers to log after each step: by default none."""
+        """Numbers to log after each step: by default none.
+
+        What the step emitted is in `society.emitted_this_step`, with the fields of each action.
+        """
         return {}
+
+    def group(self, resident: "Resident") -> str | None:
+        """The group by which the report tells the agent apart from others: by default none.
+
+        Asked once for each agent, before the first step.
+        """
+        return None
 
     def ended(self, society: "Society") -> bool:
         """Whether the run ends before its last step: by default never."""

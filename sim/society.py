@@ -1,6 +1,6 @@
 """The society: a Mesa model whose agents are personas, placed on the graph that Persona-to-Persona grew."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -26,7 +26,8 @@ from ..agents.gateway.prices import Prices
 from ..personas.errors import PausedError, RunFileError, SetupError, StorageError
 from ..personas.seed import check_seed
 from .collector import rare_collections
-from .emitted import Emitted
+from .declared import declare
+from .emitted import Emission, Emitted
 from .engine import Engine
 from .event_hash import EventHash
 from .finished import FinishedRun
@@ -129,6 +130,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self._residents: dict[str, Resident] = {}
         self._error: Exception | None = None
         self._restoring = False
+        self._latest: Callable[[], tuple[Emission, ...]] = tuple
         self.count_from(emissions=0, messages=0)
 
     @classmethod
@@ -228,6 +230,24 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         """The agent with this id. Raises `KeyError` when nobody has it."""
         return self._residents[agent]
 
+    @property
+    def emitted_this_step(self) -> Sequence[Emission]:
+        """What was emitted in the step that is being measured, in the order of agents; between steps, in the latest.
+
+        Raises `RunFileError` after `resume` or `fork` when the file's last step cannot be read as the scenario's
+        actions.
+        """
+        latest = self._latest()
+        self._latest = lambda: latest
+        return latest
+
+    def note_emitted(self, emissions: Sequence[Emission] | Callable[[], tuple[Emission, ...]]) -> None:
+        """Take in what the latest step emitted, or the function that reads it when somebody asks."""
+        if callable(emissions):
+            self._latest = emissions
+        else:
+            self._latest = partial(tuple, emissions)
+
     def count_from(self, *, emissions: int, messages: int) -> None:
         """Number emissions and messages from behind these."""
         self.next_emission = count(emissions + 1).__next__
@@ -316,8 +336,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self.graph = population.graph()
         space = Network(nx.Graph(self.graph.nx), layout=None, random=self.random)
         self._residents = {p.id: Resident(self, p, space[p.id]) for p in self.graph.personas}
-        if not log.query("SELECT 1 FROM agents LIMIT 1"):
-            log.commit([rows.AgentRow(agent, place) for place, agent in enumerate(self._residents, start=1)]).result()
+        declare(self, log)
         restore(self, log)
         self._catch_up()
 

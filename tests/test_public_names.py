@@ -31,10 +31,12 @@ PROMISED = {
         open_embedder open_model
     """,
     "sim": """
-        Enriched Enrichment FinishedRun Growing Growth HubVectors Intervention News Progress QueryError Resident
-        RunReader Scenario Settings Society Visit World dedup_by_meaning enrich open_run
+        Emission Enriched Enrichment FinishedRun Growing Growth HubVectors Intervention News Progress QueryError
+        Resident RunReader Scenario Settings Society Visit World dedup_by_meaning enrich open_run
     """,
-    "analysis": "QUESTIONS Question Summary ask render_csv render_json render_table summarise write_report",
+    "analysis": """
+        Answer Question Summary answers_of ask questions_of render_csv render_json render_table summarise write_report
+    """,
 }
 
 

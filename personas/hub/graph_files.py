@@ -1,12 +1,12 @@
 """People and relations as a file of a graph: GraphML, GEXF, or JSON of nodes and edges."""
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from ..characters import legible
 from ..errors import SetupError
 from .flat import flat, short
 from .graph.folds import fold_duplicates
@@ -34,8 +34,6 @@ _AS_WRITTEN = "SELECT source, target, kind, label, hop FROM relations ORDER BY o
 _LEFT = {"evidence"}
 #: What these say of a node is not what a table that was imported may say by the same names.
 _MEANT = {"label", "pid", "start", "end", "parents", "slices", "spells", "viz", "key"}
-# What XML 1.0 cannot hold.
-_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def write_graph(people: People, part: Path, form: str, *, packed: Callable[[], Any]) -> int:
@@ -108,4 +106,4 @@ def _ties(people: People) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def _held(value: Any) -> str | int | float | bool:
     value = flat(value)
-    return _NO_XML.sub("\ufffd", value) if isinstance(value, str) else value
+    return legible(value) if isinstance(value, str) else value

@@ -28,6 +28,8 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "frontier": "true",
         "passage_places": "true",
         "agents": "true",
+        "action_fields": "true",
+        "questions": "true",
         "vectors": "true",
         "steps": "step <= $at",
         "interventions": "step <= $at",

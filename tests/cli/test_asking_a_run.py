@@ -83,21 +83,27 @@ def test_no_rows_are_said_to_be_none(ask: Ask, run_file: Path) -> None:
     assert json.loads(ask("sql", run_file, f"FROM ({TALK}) WHERE n < 0", "--json").out) == []
 
 
-def test_a_report_is_written_beside_the_run(ask: Ask, folder: Path, run_file: Path) -> None:
-    assert ask("report", run_file).out == "Wrote report.html\n"
-    assert "</html>" in (folder / "report.html").read_text(encoding="utf-8")
+def test_a_report_is_written_beside_the_run_and_may_be_written_anew(ask: Ask, folder: Path, run_file: Path) -> None:
+    for _ in range(2):
+        assert ask("report", run_file).out == "Wrote run.html\n"
+    assert "</html>" in (folder / "run.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
     ("out", "words"),
     [
-        ("run.duckdb", ("'run.duckdb' exists and is no page", ".html")),
+        ("run.duckdb", ("'run.duckdb' is there already and is no report of the same run",)),
+        ("mine.html", ("'mine.html' is there already", "name another file")),
         ("no/page.html", ("no/page.html", "No such file or directory")),
         (".", ("'.' is a folder", "'report.html'")),
     ],
 )
-def test_a_report_is_written_over_nothing_else(ask: Ask, run_file: Path, out: str, words: tuple[str, ...]) -> None:
+def test_a_report_is_written_over_nothing_else(
+    ask: Ask, folder: Path, run_file: Path, out: str, words: tuple[str, ...]
+) -> None:
+    (folder / "mine.html").write_text("<p>mine</p>")
     ask("report", run_file, "--out", out).complains(2, *words)
+    assert (folder / "mine.html").read_text() == "<p>mine</p>"
     assert ask("sql", run_file, "FROM runs").code == 0
 
 

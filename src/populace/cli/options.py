@@ -123,7 +123,10 @@ def run_options(command: Command) -> Command:
     """The command with all options of `populace run`."""
     batch = click.option("--batch", is_flag=True, help="Send work without a next step through the endpoint's batches.")
     out = click.option(
-        "--out", type=click.Path(path_type=Path), default=None, help="The run file.  [default: SCENARIO.duckdb]"
+        "--out",
+        type=click.Path(path_type=Path),
+        default=None,
+        help="The run file.  [default: SCENARIO.duckdb]",
     )
     return society_options(limit_options(embedding_options(batch(out(shared_option(command))))))
 

@@ -168,7 +168,8 @@ def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> Non
         cache=options["cache"],
         batch=options["batch"],
         **embeddings_of(options),
-        out=options["out"] or Path(f"{scenario.name}.duckdb"),
+        # A script's name is what its user knows; two scripts may hold scenarios of one name.
+        out=options["out"] or Path(f"{scenario.name if script is None else script.stem}.duckdb"),
         steps=options["steps"],
         scenario_file=script,
         progress=Panel(),
