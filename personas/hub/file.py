@@ -65,7 +65,8 @@ class HubFile:
 
     def close(self) -> None:
         """Let go of the file; closing twice does nothing."""
-        self.con.close()
+        with suppress(duckdb.OperationalError):  # a query that could not be stopped still has it
+            self.con.close()
 
 
 def _is_full(error: BaseException) -> bool:
