@@ -70,7 +70,8 @@ class HubFile:
 
     def close(self) -> None:
         """Let go of the file; closing twice does nothing."""
-        self.con.close()
+        with suppress(duckdb.OperationalError):  # a query that could not be stopped still has it
+            self.con.close()
         self._held.close()
 
     def hold_private(self) -> None:

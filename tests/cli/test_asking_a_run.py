@@ -60,14 +60,23 @@ def test_a_file_that_is_no_run_file_of_ours(
         ("COPY runs TO 'runs.csv'", ("COPY is refused",)),
         ("ATTACH 'other.duckdb'", ("ATTACH is refused",)),
         ("SET threads = 1", ("SET is refused",)),
-        ("FROM read_text('notes.txt')", ("notes.txt", "disabled by configuration")),
+        ("FROM read_text('notes.txt')", ("read_text() is refused",)),
+        ("EXPLAIN ANALYZE CREATE TEMP TABLE more AS FROM runs", ("CREATE is refused",)),
+        ("SELECT count(*) FROM range(1_000_000_000) a, range(1_000) b", ("after 0.1 s", "--timeout SECONDS")),
     ],
 )
 def test_a_question_that_cannot_be_answered(
     ask: Ask, folder: Path, run_file: Path, sql: str, words: tuple[str, ...]
 ) -> None:
-    ask("sql", run_file, sql).complains(2, *words)
+    before = run_file.read_bytes()
+    ask("sql", run_file, sql, "--timeout", "0.1").complains(2, *words)
+    assert run_file.read_bytes() == before
     assert [path.name for path in folder.iterdir()] == ["run.duckdb"]
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf"])
+def test_a_time_limit_is_a_number_of_seconds(ask: Ask, run_file: Path, seconds: str) -> None:
+    ask("sql", run_file, "SELECT 1", "--timeout", seconds).complains(2, f"--timeout is {seconds}", "0, which is no")
 
 
 def test_an_answer_comes_as_a_table_as_csv_and_as_json(ask: Ask, run_file: Path) -> None:
