@@ -10,7 +10,7 @@ __all__ = ["Emitted"]
 
 
 class Emitted:
-    """Near-duplicate indices over all emissions, one for each kind."""
+    """Near-duplicate indices over all emissions that are compared, one for each kind."""
 
     def __init__(self, emissions: Iterable[EmissionRow] = ()) -> None:
         self._index: defaultdict[str, NearDuplicates[int]] = defaultdict(NearDuplicates)
