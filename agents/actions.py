@@ -16,6 +16,7 @@ __all__ = [
     "Argument",
     "DialogueLine",
     "Instruction",
+    "Novelty",
     "ReturnValue",
     "ToolSpec",
     "answer_schema",
@@ -30,6 +31,11 @@ Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, m
 JsonType = Literal["string", "integer", "number", "boolean", "array", "object"]
 
 
+#: What becomes of a text that nearly repeats an earlier one of its kind: nothing, for it is not compared; a row in
+#: `duplicates`; or that row, once the agent was asked for something else in a second call.
+type Novelty = Literal["none", "mark", "revise"]
+
+
 class Action(BaseModel):
     """One thing an agent does in a turn. The class's docstring is what the model is told the action is."""
 
@@ -41,6 +47,9 @@ class Action(BaseModel):
     addressed: ClassVar[bool] = False
     #: How the agent remembers it: `$text` is what was emitted, `$to` whom it was said to.
     remembered: ClassVar[str] = "You did this: $text"
+    #: Whether emissions are compared with earlier ones; None for "revise" where `emitted_text` holds free text, and
+    #: for "none" where it is made of choices and numbers alone (`novelty_of`).
+    novelty: ClassVar[Novelty | None] = None
 
     @property
     def emitted_text(self) -> str:

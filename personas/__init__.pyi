@@ -2,6 +2,7 @@ from .dedup import Match, NearDuplicates, Verdict, find_duplicates
 from .errors import (
     CacheError,
     EndpointError,
+    HookError,
     PausedError,
     PopulaceError,
     RunError,
@@ -27,6 +28,7 @@ __all__ = [
     "AnswerSchema",
     "CacheError",
     "EndpointError",
+    "HookError",
     "Hub",
     "HubFile",
     "Match",

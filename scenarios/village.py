@@ -111,8 +111,10 @@ class Village(Scenario):
 
     @property
     def interventions(self) -> Sequence[Intervention]:  # type: ignore[override]  # a property serves as the attribute
-        """The flood, and the ferry some steps later."""
+        """The flood, and the ferry some steps later; none without a flood."""
         flood = self.settings.flood_at
+        if not flood:
+            return ()
         return (
             Intervention(
                 at=flood,
@@ -120,12 +122,15 @@ class Village(Scenario):
                 news="The river rose in the night and took the bridge. Nothing can be carried across, so all trade "
                 "between the banks has stopped.",
                 effect=lambda world: world.suspend(RelationKind.TRADE),
+                # A short run does without a flood that nobody asked for.
+                optional="flood_at" not in self.settings.model_fields_set,
             ),
             Intervention(
-                at=flood + self.settings.ferry_after if flood else 0,
+                at=flood + self.settings.ferry_after,
                 name="ferry",
                 news="The boatyard has strung a rope ferry across the river. Goods can be carried over again, slowly.",
                 effect=lambda world: world.restore(RelationKind.TRADE),
+                optional=True,
             ),
         )
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ..agents.fields import typed_fields
+from ..agents.hooks import hook
 from .runfile import rows
 from .runfile.writer import Statement
 
@@ -16,10 +17,11 @@ __all__ = ["declare"]
 
 def declare(society: "Society", log: "RunLog") -> None:
     """Write it to the run file, where it is not there yet; a script that has changed since is taken as it is now."""
-    agents = [
-        rows.AgentRow(resident.id, place, society.scenario.group(resident))
-        for place, resident in enumerate(society.residents, start=1)
-    ]
+    with hook(society.scenario, "group"):
+        agents = [
+            rows.AgentRow(resident.id, place, society.scenario.group(resident))
+            for place, resident in enumerate(society.residents, start=1)
+        ]
     declared: list[rows.Row] = [*_fields(society.scenario), *_questions(society.scenario)]
     there = log.rows(rows.AgentRow, "ORDER BY ordinal")
     known = [*log.rows(rows.ActionFieldRow, "ORDER BY ordinal"), *log.rows(rows.QuestionRow, "ORDER BY ordinal")]

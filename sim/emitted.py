@@ -50,7 +50,7 @@ def _read(row: EmissionRow, known: Mapping[str, type[Action]]) -> Action:
 
 
 class Emitted:
-    """Near-duplicate indices over all emissions, one for each kind."""
+    """Near-duplicate indices over all emissions that are compared, one for each kind."""
 
     def __init__(self, emissions: Iterable[EmissionRow] = ()) -> None:
         self._index: defaultdict[str, NearDuplicates[int]] = defaultdict(NearDuplicates)

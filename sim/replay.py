@@ -81,6 +81,14 @@ class _Replaying(Society):
             begin_extension(log, self.growth)
             super()._populate(log, recorded_source(self.recording, extension=extended.extension))
 
+    def _check_emitted(self) -> None:
+        # A run in which every turn failed is lived again as it was.
+        pass
+
+    def _explained(self, error: BaseException) -> BaseException:
+        # There is nothing to go on with: the file of a replay is nobody's run.
+        return error
+
     def _vectors(self) -> SocietyVectors | None:
         return recorded_vectors(self.recording)
 

@@ -6,7 +6,7 @@ import pytest
 
 PROMISED = {
     "personas": """
-        Answer AnswerSchema CacheError EndpointError Hub HubFile Match NearDuplicates Neighbour Occasion
+        Answer AnswerSchema CacheError EndpointError HookError Hub HubFile Match NearDuplicates Neighbour Occasion
         Outcome Passage PausedError Persona PersonaGraph PersonaModel PopulaceError Population Prompt
         Relation RelationKind Relative RenderedPrompt RunError RunFileError SetupError SourceError
         StorageError Verdict create_hub fence find_duplicates iter_prompts load_prompt open_hub
@@ -27,8 +27,8 @@ PROMISED = {
     """,
     "agents": """
         PLAYER Action Argument Decision DialogueLine Embedded Embedder EmbeddingHandle Gateway Heard Instruction
-        Limits Memory Mind MindContext MindState ModelHandle Observation Prices ReturnValue Seen ToolSpec build_mind
-        open_embedder open_model
+        Limits Memory Mind MindContext MindState ModelHandle Novelty Observation Prices ReturnValue Seen ToolSpec
+        build_mind novelty_of open_embedder open_model
     """,
     "sim": """
         Emission Enriched Enrichment FinishedRun Growing Growth HubVectors Intervention News Progress QueryError

@@ -171,6 +171,8 @@ def settings_of(options: Mapping[str, Any]) -> dict[str, str]:
         name, equals, value = item.partition("=")
         if not equals or not name:
             raise SetupError(f"--set takes name=value, as --set {name.strip() or 'memory'}=3, but {item!r} was given.")
+        if name.strip() in settings:
+            raise SetupError(f"--set {name.strip()} was given twice; give each setting one value.")
         settings[name.strip()] = value.strip()
     return settings
 
