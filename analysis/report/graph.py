@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import networkx as nx
 from markupsafe import Markup
 
+from ..picture.layout import lay_out
 from ..picture.stage import Spots, fitted
 from ..queryable import Queryable
 from ..wording import clip, markup
 from .chart import Chart, LegendEntry, swatch
-from .layout import lay_out
 from .limits import EMITTED_TEXT, GRAPH_PEOPLE, GRAPH_RELATIONS, GRAPH_SAMPLE, MOST_CONNECTED, PERSON_TEXT
 from .marks import COLOURS, symbol
 

@@ -1,8 +1,10 @@
 """One question in SQL to a run file, and its answer; nothing but reading is let through."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import duckdb
@@ -37,6 +39,31 @@ class Result:
     columns: tuple[str, ...]
     types: tuple[str, ...]
     rows: list[tuple[Any, ...]]
+    _table: pa.Table | None = field(default=None, compare=False, repr=False)
+
+    def arrow(self) -> pa.Table:
+        """The answer as an Arrow table; columns of one name are numbered."""
+        names = list(_distinct(self.columns))
+        if self._table is not None:
+            return self._table.rename_columns(names)
+        columns = list(zip(*self.rows, strict=True)) or [()] * len(names)
+        return pa.table([pa.array(column) for column in columns], names=names)
+
+    def df(self) -> Any:
+        """The answer as a pandas data frame, decimals and sums as numbers that pandas calculates with.
+
+        Raises `SetupError` when pandas is not installed.
+        """
+        _import("pandas")
+        table = self.arrow()
+        for place, column in enumerate(table.columns):
+            if pa.types.is_decimal(column.type):
+                table = table.set_column(place, table.column_names[place], _native(column))
+        return table.to_pandas()
+
+    def pl(self) -> Any:
+        """The answer as a polars data frame. Raises `SetupError` when polars is not installed."""
+        return _import("polars").from_arrow(self.arrow())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +98,7 @@ class Query:
             _values(column, name, type_)
             for column, name, type_ in zip(table.columns, self.columns, self.types, strict=True)
         ]
-        return Result(self.columns, self.types, list(zip(*columns, strict=True)))
+        return Result(self.columns, self.types, list(zip(*columns, strict=True)), table)
 
 
 def ask(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params = (), *, most_bytes: int | None = None) -> Query:
@@ -101,6 +128,34 @@ def answer(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params, limit: Q
         raise
     except SetupError as error:
         raise QueryError(str(error)) from error
+
+
+def _native(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if column.type.scale == 0:
+        try:
+            return column.cast(pa.int64())
+        except pa.ArrowInvalid:
+            pass  # beyond 64 bits
+    return column.cast(pa.float64())
+
+
+def _import(library: str) -> ModuleType:
+    try:
+        return import_module(library)
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            f"{library} is not installed: `pip install {library}`, or take the answer as `.arrow()` or `.rows`."
+        ) from error
+
+
+def _distinct(columns: Sequence[str]) -> Iterator[str]:
+    given: set[str] = set()
+    for column in columns:
+        name, n = column, 2
+        while name in given:
+            name, n = f"{column}_{n}", n + 1
+        given.add(name)
+        yield name
 
 
 def _sentence(error: Exception) -> str:

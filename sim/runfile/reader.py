@@ -14,6 +14,7 @@ from ...personas.hub.schema import check_hub
 from .cursors import ClosedError, Cursors, cursors_of
 from .database import BusyError, connect, said
 from .describe import Column, SchemaEntry, describe
+from .emissions import emissions_query
 from .live_client import LiveClient
 from .migrations import check_schema, has_run, is_current, migrate
 from .query import Params, QueryError, Result, answer
@@ -79,6 +80,14 @@ class RunReader:
             return self._source.query(sql, params, limit)
         except ClosedError as error:
             raise QueryError(f"{str(self.path)!r} was closed while it answered; ask again.") from error
+
+    def emissions(self) -> Result:
+        """All emissions in their order, with a typed column for each number, choice and truth value of their actions.
+
+        Raises `QueryError` for a hub that no run has made.
+        """
+        fields = self.query("SELECT kind, field, type FROM action_fields ORDER BY ordinal").rows
+        return self.query(emissions_query(fields))
 
     def close(self) -> None:
         """Let go of the file."""

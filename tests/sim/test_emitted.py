@@ -14,6 +14,7 @@ from populace.personas.errors import RunFileError
 from populace.sim import Growth, Resident, Scenario, Society
 from populace.sim.fork import fork
 from populace.sim.replay import replay
+from populace.sim.runfile.emissions import emissions_query
 from populace.sim.runfile.reader import open_run
 
 
@@ -101,6 +102,25 @@ def test_the_run_file_says_what_the_scenario_declares(voted: Path) -> None:
     ]
     assert asked(voted, "SELECT title FROM questions") == [("Who won?",)]
     assert {group for (group,) in asked(voted, "SELECT group_name FROM agents")} == {"hop 0", "hop 1"}
+
+
+def test_emissions_come_as_a_data_frame_with_the_fields_as_columns(voted: Path) -> None:
+    with open_run(voted) as run:
+        answer = run.emissions()
+    own = ("emission", "step", "agent", "group_name", "kind", "text", "revised")
+    assert answer.columns == (*own, "vote", "price", "sure", "mood")
+    frame = answer.df()
+    assert {name: str(frame[name].dtype) for name in ("price", "sure")} == {"price": "float64", "sure": "bool"}
+    assert set(frame["vote"]) <= {"yes", "no", "abstain"}
+    assert list(frame["text"]) == [f"{b.vote} at {b.price} ({b.sure})" for b in frame.itertuples()]
+
+
+def test_fields_of_one_name_share_a_column_where_their_types_agree(voted: Path) -> None:
+    fields = [("a", "n", "integer"), ("b", "n", "integer"), ("a", "x'y", "choice"), ("a", "step", "number")]
+    sql = emissions_query([*fields, ("b", "x'y", "number")])
+    assert asked(voted, f"SELECT count(*) FROM ({sql})") == [(10,)]
+    with open_run(voted) as run:
+        assert run.query(sql).columns[-4:] == ("n", "a_x'y", "a_step", "b_x'y")
 
 
 def test_a_script_that_has_changed_since_is_taken_as_it_is_now(voted: Path, monkeypatch: pytest.MonkeyPatch) -> None:

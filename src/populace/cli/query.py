@@ -37,7 +37,8 @@ def sql(file: Path, statement: str, form: str | None, timeout: float) -> None:
     elif form == "json":
         click.echo(render_json(result), nl=False)
     else:
-        click.echo(render_table(result, width=_width()), nl=False)
+        elsewhere = "Values that end in \u2026 are shortened; --csv and --json give them whole."
+        click.echo(render_table(result, width=_width(), elsewhere=elsewhere), nl=False)
     if made:
         # On standard error, so that it goes wherever the text goes and into no file that is read by machines.
         click.echo(PROCEDURAL_NOTICE, err=True)
