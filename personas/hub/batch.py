@@ -97,9 +97,13 @@ class _RowReader:
     def read(self, number: int, row: dict[str, Any]) -> _Row:
         """The row as a hub holds it; takes out of `row` what is no attribute. Raises `_UnusableError`."""
         columns = self._columns
-        text = self._canonical(row.pop(columns.text, None))
+        text = self._text(row.pop(columns.text, None))
+        # The same as personas.persona.content_id, which a test holds; plain ASCII is in NFC as it stands.
+        line = " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
+        if not line:
+            raise _UnusableError("there is no text")
         try:
-            digest = blake2b(text.encode(), digest_size=16).hexdigest()
+            digest = blake2b(line.encode(), digest_size=16).hexdigest()
         except UnicodeEncodeError as error:
             raise _UnusableError("the text has half a character in it") from error
         language = self._tag(row.pop(columns.language, None)) if columns.language else self._language
@@ -107,16 +111,12 @@ class _RowReader:
         licence = _stated(row.pop(columns.licence, None)) if columns.licence else None
         return digest, number, text, language, source, licence or self._licence, self._attributes(row) if row else None
 
-    def _canonical(self, value: object) -> str:
-        # The same as personas.persona.canonical_text, which a test holds; plain ASCII is in NFC as it stands.
+    def _text(self, value: object) -> str:
         if not isinstance(value, str):
             raise _UnusableError("there is no text" if value is None else "the text is no string")
-        text = " ".join((value if value.isascii() else unicodedata.normalize("NFC", value)).split())
-        if not text:
-            raise _UnusableError("there is no text")
-        if len(text) > self._max_length:
+        if len(value) > self._max_length:
             raise _UnusableError(f"the text is longer than {self._max_length:,} characters")
-        return text
+        return value
 
     def _tag(self, value: object) -> str:
         if value in (None, ""):

@@ -352,8 +352,8 @@ class _Given(Table):
 def test_ids_made_in_bulk_are_those_of_single_personas(texts: list[str]) -> None:
     columns = Columns(Shape.TABLE, "text")
     rows = next(prepared(_Given(texts), columns, ImportWish(), after=0)).rows.to_pylist()
-    kept = {number: text for number, text in enumerate(texts, 1) if text.strip()}
-    assert {row["row"]: row["id"] for row in rows} == {number: content_id(text) for number, text in kept.items()}
+    kept = {number: (content_id(text), text) for number, text in enumerate(texts, 1) if text.strip()}
+    assert {row["row"]: (row["id"], row["text"]) for row in rows} == kept
 
 
 def test_a_file_that_is_not_there_stops_an_import_before_it_begins(hub: HubFile, tmp_path: Path) -> None:
