@@ -118,9 +118,10 @@ def test_whoever_is_met_with_a_licence_in_another_row_is_not_without_one(hub: Hu
 
 def test_a_merge_keeps_rows_once_and_fills_what_one_hub_did_not_know(tmp_path: Path) -> None:
     paths = [tmp_path / "one.duckdb", tmp_path / "two.duckdb"]
-    for path, name, wish in zip(paths, ("t.jsonl", "t.csv"), ({}, {"licence": "MIT", "language": "de"}), strict=True):
-        with create_hub(path) as hub:
-            take(hub, written(tmp_path, name, TASKS), **({"language": "und"} | wish))
+    with create_hub(paths[0]) as hub:
+        take(hub, written(tmp_path, "t.jsonl", TASKS), language="und")
+    with create_hub(paths[1]) as hub:
+        take(hub, written(tmp_path, "t.csv", TASKS), licence="MIT", language="de")
     merge_hubs(paths, tmp_path / "both.duckdb")
     with open_hub(tmp_path / "both.duckdb") as hub:
         assert asked(hub, "SELECT count(*), count(licence) FROM imports") == [(6, 6)]
