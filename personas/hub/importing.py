@@ -32,6 +32,10 @@ class FileReport:
     #: Rows that are in the hub now, and the people among them that it did not have.
     rows: int
     new: int
+    #: Rows among them that an earlier file had brought: they are in the hub once.
+    repeated: int
+    #: People of the file for whom no licence is stated, by it or by another file.
+    unlicensed: int
     #: Rows that were left out, by reason.
     skipped: tuple[Skipped, ...]
     #: The line or row behind which this import went on; 0 for one that began at the beginning.
@@ -98,7 +102,18 @@ def _import_file(
                 raise _nothing(path, file)
             file.save(complete=not more)
     skipped = tuple(file.skipped)
-    return FileReport(path, columns, file.rows, file.new, skipped, 0 if already else began, already, file.rulings)
+    return FileReport(
+        path=path,
+        columns=columns,
+        rows=file.rows,
+        new=file.new,
+        repeated=file.repeated,
+        unlicensed=file.unlicensed,
+        skipped=skipped,
+        resumed_at=0 if already else began,
+        already=already,
+        rulings=file.rulings,
+    )
 
 
 def _write_part(file: ImportedFile, batches: Iterator[Screened], *, until: int, said: Callable[[], None]) -> bool:
