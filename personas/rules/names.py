@@ -50,7 +50,7 @@ _DIVIDED = re.compile(r"['’‑-]")
 #: How words of English are inflected, as far as that is needed to know them.
 _ENDINGS = ("s", "es", "ed", "ing", "er", "ers", "ly")
 #: Particles that stand in a name with a capital.
-_CAPITAL_PARTICLES = frozenset(("al", "bin", "da", "de", "del", "della", "der", "di", "du", "el", "la", "le", "van", "von"))
+_CAPITAL_PARTICLES = frozenset(("da", "de", "del", "della", "der", "di", "du", "el", "la", "le", "van", "von"))
 _BEFORE_A_PLACE = frozenset(("in", "at", "near", "from"))
 _LOWER_BEHIND = re.compile(r" ([a-z]+)")
 _PINYIN = re.compile(
