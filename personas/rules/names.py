@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .pseudonym import is_invented
 from .word_lists import folded, name_words
 
-__all__ = ["SURNAME_ENDINGS", "find_names"]
+__all__ = ["SURNAME_ENDINGS", "find_names", "is_listed"]
 
 #: Words of a name behind the first.
 _LONGEST = 3
@@ -17,6 +17,7 @@ _CAPITAL = rf"[{_UPPER}]{_LETTER}*(?:['’‑-]{_LETTER}+)*"
 _PARTICLE = r"(?:(?:van|von|de|da|das|dos|do|du|della|del|di|bin|ibn|bint|al|el|la|le|der|den|ter|ten|zu|zur|y) )"
 #: Capital words in a row, with initials and particles among them; a point ends a sentence unless it follows an initial.
 _RUN = re.compile(rf"(?<!{_LETTER})(?<![\d_'’-]){_CAPITAL}(?:(?:(?<=\b[{_UPPER}])\. ?| ){_PARTICLE}{{0,3}}{_CAPITAL})+")
+_WORDS = re.compile(rf"{_LETTER}+")
 _TOKEN = re.compile(_CAPITAL)
 _OWNER = re.compile(r"['’][sS]?$")
 _COMPOUND = re.compile(r"-(?:style|like|esque|inspired|era|led|born|based|type|themed)$")
@@ -65,6 +66,15 @@ def find_names(text: str) -> Iterator[tuple[int, int]]:
     for start, end in _all(text):
         if not is_invented(text[start:end]):
             yield start, end
+
+
+def is_listed(value: str) -> bool:
+    """Whether a value, whatever its case, consists of words that may be names, one of which a list has."""
+    words = [folded(word) for word in _WORDS.findall(value)]
+    lists = name_words()
+    kinds = ("given", "surnames", "also_words", "surname_words")
+    is_known = any(word in lists[kind] for word in words for kind in kinds)
+    return is_known and all(len(word) == 1 or word in lists["titles"] or _is_namelike(word) for word in words)
 
 
 def _all(text: str) -> Iterator[tuple[int, int]]:
