@@ -23,7 +23,16 @@ COMMENT ON COLUMN hub_migrations.script IS 'What it brought';
 
 _PEOPLE = "001_people.sql"
 _RULINGS = "004_verdicts.sql"
-_SCRIPTS = (_PEOPLE, "002_imports.sql", "003_profiles.sql", _RULINGS, "005_selections.sql", "006_vectors.sql")
+_CHANGES = "007_changes.sql"
+_SCRIPTS = (
+    _PEOPLE,
+    "002_imports.sql",
+    "003_profiles.sql",
+    _RULINGS,
+    "005_selections.sql",
+    "006_vectors.sql",
+    _CHANGES,
+)
 
 #: The version that this Populace writes and reads.
 HUB_VERSION = len(_SCRIPTS)
@@ -36,7 +45,7 @@ def people_schema() -> str:
 
 def rulings_schema() -> str:
     """The SQL that makes the table of rulings, which run files have too."""
-    return _script(_RULINGS)
+    return _script(_RULINGS) + _script(_CHANGES).partition("-- What follows is of hubs alone.")[0]
 
 
 def migrate_hub(con: duckdb.DuckDBPyConnection) -> None:

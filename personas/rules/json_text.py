@@ -50,7 +50,7 @@ def rewrite_strings(text: str, rewrite: Rewrite, path: tuple[str, ...] = (), *, 
         was = json.loads(piece) if is_string else piece
         now = rewrite_strings(was, rewrite, where, numbers=numbers) if is_string else rewrite(where, was)
         if now != was:
-            parts += [text[end:start], json.dumps(now, ensure_ascii=piece.isascii())]
+            parts += [text[end:start], json.dumps(now, ensure_ascii="\\u" in piece)]
             end = stop
     return "".join(parts) + text[end:] if parts else text
 

@@ -38,6 +38,21 @@ _CYRILLIC = r"[А-ЯЁІЇЄҐ][а-яёіїєґ’'-]+ [А-ЯЁІЇЄҐ]"
 
 def suspects(texts: pa.Array) -> list[int]:
     """The places, from 0, of the texts that `find_personal` may find something in; it finds nothing in the others."""
+    escaped = pc.indices_nonzero(pc.match_substring(texts, "\\"))
+    if len(escaped):
+        return sorted({*_suspects(texts), *_in_escaped(texts.take(escaped), escaped)})
+    return _suspects(texts)
+
+
+def _in_escaped(texts: pa.Array, places: pa.Array) -> list[int]:
+    """The places of those in whose JSON something may be found, where a line's end is two letters and an accent six."""
+    plain = pc.replace_substring_regex(texts, r'\\+[a-z"/]', " ")
+    found = {*_suspects(plain), *pc.indices_nonzero(pc.match_substring(texts, "\\u")).to_pylist()}
+    inside: list[int] = places.take(pa.array(sorted(found), pa.int64())).to_pylist()
+    return inside
+
+
+def _suspects(texts: pa.Array) -> list[int]:
     places = pc.indices_nonzero(pc.match_substring_regex(texts, _loose()))
     left = texts.take(places)
     found = pc.or_(pc.match_substring_regex(left, _CONTACTS), _has_name(left))
