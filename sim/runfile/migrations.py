@@ -52,12 +52,17 @@ def _turned_away(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(_script("005_turned_away.sql"))
 
 
+def _society(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(_script("006_society.sql"))
+
+
 _MIGRATIONS: tuple[tuple[str, Callable[[duckdb.DuckDBPyConnection], None]], ...] = (
     ("initial", _initial),
     ("gateway", _gateway),
     ("growth", _growth),
     ("rulings", _rulings),
     ("turned away", _turned_away),
+    ("society", _society),
 )
 
 #: The version that this Populace writes and reads.
