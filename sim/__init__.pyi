@@ -1,3 +1,4 @@
+from .batch_society import BatchSociety
 from .enrichment import Enriched, Enrichment, enrich
 from .finished import FinishedRun
 from .growing.scenario import Growing
@@ -11,6 +12,7 @@ from .society import Society
 from .world import News, World
 
 __all__ = [
+    "BatchSociety",
     "Enriched",
     "Enrichment",
     "FinishedRun",

@@ -31,8 +31,8 @@ PROMISED = {
         build_mind novelty_of open_embedder open_model
     """,
     "sim": """
-        Enriched Enrichment FinishedRun Growing Growth HubVectors Intervention News Progress QueryError Resident
-        RunReader Scenario Settings Society Visit World dedup_by_meaning enrich open_run
+        BatchSociety Enriched Enrichment FinishedRun Growing Growth HubVectors Intervention News Progress QueryError
+        Resident RunReader Scenario Settings Society Visit World dedup_by_meaning enrich open_run
     """,
     "analysis": "QUESTIONS Question Summary ask render_csv render_json render_table summarise write_report",
 }
