@@ -34,6 +34,9 @@ __all__ = [
 class PopulaceError(Exception):
     """The root of all errors that Populace raises on purpose."""
 
+    #: Where the user's own code failed, if it did: file, line, function and source line, the innermost last.
+    frames = ""
+
 
 class SetupError(PopulaceError):
     """What was asked for cannot be done as asked; nothing was begun."""
@@ -52,10 +55,7 @@ class RunError(PopulaceError):
 
 
 class HookError(RunError):
-    """A method of a scenario, an action or an intervention failed; the run can be resumed once it is mended.
-
-    `frames` are the places in the user's own files, the innermost last: file, line, function and source line.
-    """
+    """A method of a scenario, an action or an intervention failed; the run can be resumed once it is mended."""
 
     def __init__(self, message: str, frames: str = "") -> None:
         super().__init__(message)

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 from typing import Any
 
-from populace.personas.errors import SetupError
+from populace.personas.errors import PopulaceError, SetupError
 from populace.sim.choices import nearest
 from populace.sim.scenario import Scenario, Settings
 
@@ -68,8 +69,14 @@ def load_scenario(path: Path) -> type[Scenario]:
             f"The scenario script {str(path)!r} ends the program when it is read; put what it runs under "
             f'`if __name__ == "__main__":`.'
         ) from error
+    except PopulaceError as error:
+        raise SetupError(f"The scenario script {str(path)!r} cannot be used: {error}") from error
     except Exception as error:  # a user's script can fail in any way
-        raise SetupError(f"The scenario script {str(path)!r} fails with {type(error).__name__}: {error}.") from error
+        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == spec.origin]
+        where = f" in line {lines[-1]}" if lines else ""
+        raise SetupError(
+            f"The scenario script {str(path)!r} fails{where} with {type(error).__name__}: {error}."
+        ) from error
     found = list(_scenarios_of(module))
     if len(found) != 1:
         names = ", ".join(scenario.__name__ for scenario in found) or "none"

@@ -1,3 +1,4 @@
+from .batch_society import BatchSociety
 from .emitted import Emission
 from .enrichment import Enriched, Enrichment, enrich
 from .finished import FinishedRun
@@ -12,6 +13,7 @@ from .society import Society
 from .world import News, World
 
 __all__ = [
+    "BatchSociety",
     "Emission",
     "Enriched",
     "Enrichment",

@@ -27,6 +27,7 @@ from .estimating.span import Span, mean_span, share_span
 from .growth import Growth
 from .progress import Progress
 from .scenario import Scenario, check_interventions, check_scenario
+from .seeds import derive_seed
 
 __all__ = ["Estimate", "Sample", "estimate"]
 
@@ -132,7 +133,7 @@ def estimate(
     check_scenario(scenario)
     check_interventions(scenario, steps)
     growth, limits, prices = growth or Growth(), limits or Limits.given(), prices or known_prices(handle)
-    source = growth.source()
+    source = growth.source(seed=derive_seed(seed, "sources"))
     scale = Scale(growth, list(source) if isinstance(source, Sources) else source, seed)
     counted, drawn, ruler = _counted(scenario, scale, handle.name, steps), None, None
     if sample:

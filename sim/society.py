@@ -41,6 +41,7 @@ from .runfile import rows
 from .runfile.runlog import RunLog
 from .runfile.writer import Statement
 from .scenario import Scenario, check_interventions, check_scenario, check_steps
+from .seeds import derive_seed
 from .step import take_step
 from .times import now
 from .vectors import SocietyVectors
@@ -123,8 +124,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         )
         if self._embeddings is not None:
             check_embeddings_priced(self._limits, self._embeddings_prices, self._embeddings)
-        self._cache = cache
-        self._batch = batch
+        self._cache, self._batch = cache, batch
         self._scenario_file = scenario_file
         self._progress = progress or SilentProgress()
         self._log: RunLog | None = None
@@ -322,7 +322,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
     def _source(self) -> Source:
         check_interventions(self.scenario, self.steps_wanted)
         self.growth.check_readable()
-        return self.growth.source()
+        return self.growth.source(seed=derive_seed(self.seed, "sources"))
 
     def _vectors(self) -> SocietyVectors | None:
         return SocietyVectors(self.engine.embedder) if self.engine.embedder else None

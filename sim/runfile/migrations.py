@@ -52,6 +52,10 @@ def _turned_away(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(_script("005_turned_away.sql"))
 
 
+def _society(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(_script("006_society.sql"))
+
+
 def _declared(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(_script("008_declared.sql"))
 
@@ -62,6 +66,7 @@ _MIGRATIONS: tuple[tuple[str, Callable[[duckdb.DuckDBPyConnection], None]], ...]
     ("growth", _growth),
     ("rulings", _rulings),
     ("turned away", _turned_away),
+    ("society", _society),
     ("declared", _declared),
 )
 

@@ -74,6 +74,7 @@ class RunRow:
     embedding_url: str | None = None
     forked_from: str | None = None
     forked_at: int | None = None
+    drawn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,16 @@
 """A society as Mesa's users know models: it stops, it says what went wrong, and it is run in batches."""
 
-from collections.abc import Callable, Mapping
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import mesa
 import pytest
 from ballots import Answering, Ballot
 
 from populace.personas.errors import HookError, SetupError
+from populace.scenarios.village import Village
+from populace.sim.batch_society import BatchSociety
 from populace.sim.growth import Growth
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
@@ -104,3 +108,47 @@ def test_a_step_is_taken_in_an_open_society_alone(poll: Poll) -> None:
 def test_an_open_society_is_not_opened_again(poll: Poll) -> None:
     with poll() as society, pytest.raises(SetupError, match=r"open already; .* call run_model\(\)"):
         society.run()
+
+
+@pytest.fixture
+def spawning() -> Iterator[None]:
+    """`batch_run` changes how processes are started, for all that follows."""
+    method = multiprocessing.get_start_method(allow_none=True)
+    yield
+    multiprocessing.set_start_method(method, force=True)
+
+
+class Counted(Ballot):
+    """Measures something from its second step on."""
+
+    def measures(self, society: Society) -> Mapping[str, float]:
+        """The step."""
+        return {"step": society.world.step} if society.world.step > 1 else {}
+
+
+@pytest.mark.usefixtures("spawning")
+def test_mesa_runs_societies_in_batches(hub: Path, tmp_path: Path) -> None:
+    parameters = {"scenario": Village, "folder": tmp_path / "runs", "hub": hub, "steps": 3, "visited": [0.0, 1.0]}
+    rows = mesa.batch_run(BatchSociety, parameters, rng=[1, 2], data_collection_period=1, display_progress=False)
+    assert len(rows) == 2 * 2 * 3
+    assert len({row["run_file"] for row in rows}) == 4
+    assert {row["seed"] for row in rows} == {1, 2}
+    last = [row for row in rows if row["Step"] == 3]
+    assert all(row["emissions"] == 9 and 0 <= row["share_spoken_to"] <= 1 for row in last)
+    for row in last:
+        with open_run(Path(row["run_file"])) as run:
+            assert run.query("SELECT status, event_hash FROM runs").rows == [("finished", row["event_hash"])]
+
+
+def test_a_measure_that_comes_up_later_was_nothing_before(hub: Path, tmp_path: Path) -> None:
+    society = BatchSociety(Counted, folder=tmp_path, hub=hub, steps=3)
+    society.run_model()
+    assert society.datacollector.model_vars["step"] == [None, 2, 3]
+
+
+@pytest.mark.usefixtures("spawning")
+def test_a_batch_raises_what_went_wrong_and_lets_go_of_the_file(hub: Path, tmp_path: Path) -> None:
+    with pytest.raises(HookError, match="`measures` of Failing"):
+        mesa.batch_run(BatchSociety, {"scenario": Failing, "folder": tmp_path, "hub": hub}, display_progress=False)
+    with open_run(tmp_path / "ballot-1.duckdb") as run:
+        assert run.query("SELECT status FROM runs").rows == [("failed",)]

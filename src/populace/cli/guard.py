@@ -37,7 +37,7 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
     except Exception as error:
         # Imported here, because the rooms take seconds to load and help should not wait for them.
         from populace.personas.database import is_damage, is_interrupt, said
-        from populace.personas.errors import HookError, PausedError, PopulaceError, SetupError
+        from populace.personas.errors import PausedError, PopulaceError, SetupError
 
         if is_interrupt(error):
             return _complain("Stopped.", 130)
@@ -46,7 +46,7 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
         if not isinstance(error, PopulaceError):
             raise
         code = 2 if isinstance(error, SetupError) else 3 if isinstance(error, PausedError) else 1
-        return _complain(str(error), code, frames=error.frames if isinstance(error, HookError) else "")
+        return _complain(str(error), code, frames=error.frames)
     return ended if isinstance(ended, int) else 0
 
 

@@ -44,7 +44,13 @@ _SOCIETY = (
         help="People who exist already: a run file, or personas as JSONL, CSV or Parquet.",
     ),
     click.option("--select", metavar="NAME", help="Of the hub's people only those of a selection that it keeps."),
-    click.option("--agents", type=int, help="How many people there are to be, at most.  [default: 240]"),
+    click.option(
+        "--draw",
+        type=click.Choice(["snowball", "ego", "community", "random"]),
+        help="How they are drawn from a hub that has more: along ties, around one person, by communities, or by "
+        "chance.  [default: snowball]",
+    ),
+    click.option("--agents", type=int, help="How many people there are to be, at most, also of a hub.  [default: 240]"),
     click.option("--hops", type=int, help="Hops of Persona-to-Persona, 0 to 6.  [default: 3; 0 with --hub]"),
     click.option("--steps", type=int, default=8, show_default=True, help="Steps to live."),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice."),
@@ -157,9 +163,18 @@ def growth_of(options: Mapping[str, Any]) -> "Growth":
         seeds=options["seeds"],
         hub=options["hub"],
         select=options["select"],
+        draw=_draw_of(options),
         agents=options["agents"],
         hops=options["hops"],
     )
+
+
+def _draw_of(options: Mapping[str, Any]) -> str | None:
+    from populace.personas.errors import SetupError
+
+    if options["draw"] is not None and options["hub"] is None:
+        raise SetupError(f"--draw {options['draw']} is for people of a hub; say of which with --hub, or leave it out.")
+    return options["draw"]  # type: ignore[no-any-return]
 
 
 def settings_of(options: Mapping[str, Any]) -> dict[str, str]:
