@@ -26,7 +26,7 @@ from ..agents.gateway.prices import Prices
 from ..personas.errors import PausedError, RunFileError, SetupError, StorageError
 from ..personas.seed import check_seed
 from .collector import rare_collections
-from .declared import declare
+from .declared import declare, declared_rows
 from .emitted import Emission, Emitted
 from .engine import Engine
 from .event_hash import EventHash
@@ -96,6 +96,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             steps = 0
         elif steps < 1:
             raise SetupError(f"steps must be at least 1, but {steps} was given.")
+        declared_rows(scenario)  # what is wrong with it is to be said before anything is asked
         super().__init__(rng=seed)
         self.scenario = scenario
         self.seed = seed
