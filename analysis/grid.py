@@ -36,8 +36,9 @@ def grid(
 class _Shape:
     """How much room a column takes, and what it can do without."""
 
-    #: Columns of characters of the widest line, of the widest word of a text, and of the heading's widest word.
+    #: Columns of characters of the widest line with the heading and without, of the widest word, and of the heading's.
     widest: int
+    content: int
     word: int
     heading: int
     is_number: bool
@@ -48,6 +49,7 @@ class _Shape:
         words = [cell_len(word) for line in lines for word in line.split()]
         return cls(
             widest=max([cell_len(name), *map(cell_len, lines)]),
+            content=max(map(cell_len, lines), default=0),
             word=max(words, default=0),
             heading=max(map(cell_len, name.split()), default=0),
             is_number=is_number,
@@ -56,7 +58,8 @@ class _Shape:
     @property
     def least(self) -> int:
         """The width below which the column is not read: that of a number, or a dozen characters of anything else."""
-        return self.widest if self.is_number else min(self.widest, max(_LEAST, min(self.heading, 2 * _LEAST)))
+        content = self.content if self.is_number else min(self.content, _LEAST)
+        return max(content, min(self.heading, 2 * _LEAST))
 
     @property
     def is_text(self) -> bool:

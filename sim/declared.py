@@ -1,9 +1,11 @@
 """What a scenario declares and analysis needs: agents with their groups, fields of actions, questions."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..agents.fields import typed_fields
 from ..agents.hooks import hook
+from ..personas.errors import SetupError
 from .runfile import rows
 from .runfile.writer import Statement
 
@@ -12,17 +14,17 @@ if TYPE_CHECKING:
     from .scenario import Scenario
     from .society import Society
 
-__all__ = ["declare"]
+__all__ = ["declare", "declared_rows"]
 
 
 def declare(society: "Society", log: "RunLog") -> None:
     """Write it to the run file, where it is not there yet; a script that has changed since is taken as it is now."""
     with hook(society.scenario, "group"):
         agents = [
-            rows.AgentRow(resident.id, place, society.scenario.group(resident))
+            rows.AgentRow(resident.id, place, _named(society.scenario.group(resident)))
             for place, resident in enumerate(society.residents, start=1)
         ]
-    declared: list[rows.Row] = [*_fields(society.scenario), *_questions(society.scenario)]
+    declared = declared_rows(society.scenario)
     there = log.rows(rows.AgentRow, "ORDER BY ordinal")
     known = [*log.rows(rows.ActionFieldRow, "ORDER BY ordinal"), *log.rows(rows.QuestionRow, "ORDER BY ordinal")]
     if there == agents and known == declared:
@@ -33,16 +35,31 @@ def declare(society: "Society", log: "RunLog") -> None:
     log.commit(declared if there else [*agents, *declared], statements=_regrouped(agents, there)).result()
 
 
+def declared_rows(scenario: "Scenario") -> list[rows.Row]:
+    """The rows of its actions' fields and its questions. Raises `SetupError` for questions that are none."""
+    return [*_fields(scenario), *_questions(scenario)]
+
+
 def _fields(scenario: "Scenario") -> list[rows.ActionFieldRow]:
-    fields = [(action.name, field) for action in scenario.actions for field in typed_fields(action)]
+    fields = {(action.name, field.name): field for action in scenario.actions for field in typed_fields(action)}
     return [
-        rows.ActionFieldRow(kind, field.name, place, field.type, list(field.choices), field.description)
-        for place, (kind, field) in enumerate(fields, start=1)
+        rows.ActionFieldRow(kind, name, place, field.type, list(field.choices), field.description)
+        for place, ((kind, name), field) in enumerate(fields.items(), start=1)
     ]
 
 
 def _questions(scenario: "Scenario") -> list[rows.QuestionRow]:
-    return [rows.QuestionRow(place, *asked) for place, asked in enumerate(scenario.questions.items(), start=1)]
+    asked: object = scenario.questions
+    if not isinstance(asked, Mapping) or not all(isinstance(words, str) for pair in asked.items() for words in pair):
+        raise SetupError(
+            f"The questions of scenario {scenario.name!r} must be a mapping of texts to SQL, as "
+            f'{{"How many?": "SELECT ..."}}, but {asked!r:.80} was given.'
+        )
+    return [rows.QuestionRow(place, *pair) for place, pair in enumerate(asked.items(), start=1)]
+
+
+def _named(group: object) -> str | None:
+    return None if group is None else str(group)
 
 
 def _regrouped(agents: list[rows.AgentRow], there: list[rows.AgentRow]) -> list[Statement]:

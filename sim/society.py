@@ -27,7 +27,7 @@ from ..personas.errors import HookError, PausedError, RunFileError, SetupError, 
 from ..personas.seed import check_seed
 from .answered import check_emitted
 from .collector import rare_collections
-from .declared import declare
+from .declared import declare, declared_rows
 from .emitted import Emission, Emitted
 from .engine import Engine
 from .event_hash import EventHash
@@ -95,6 +95,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         Raises `SetupError` for a model or a number that cannot be.
         """
         check_scenario(scenario)
+        declared_rows(scenario)  # what is wrong with it is to be said before anything is asked
         seed, steps = check_seed(seed), check_steps(steps) if scenario.lives else 0
         super().__init__(rng=seed)
         # Mesa has put its own step around ours; one that nothing stops at the end goes around both.

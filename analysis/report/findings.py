@@ -48,7 +48,7 @@ def _fields(run: Queryable) -> Iterator[Finding]:
     for field in read_fields(run):
         said = _number(run, field) if field.is_number else _choice(run, field)
         if said:
-            yield Finding(field.title, said)
+            yield _finding(field.title, said)
 
 
 def _choice(run: Queryable, field: Field) -> str:
@@ -67,7 +67,7 @@ def _number(run: Queryable, field: Field) -> str:
 def _measures(run: Queryable) -> Iterator[Finding]:
     for name, first, last, begun, ended in run.query(_MEASURES).rows:
         if isfinite(first) and isfinite(last):
-            yield Finding(name.replace("_", " "), _change(first, last, begun, ended, ""))
+            yield _finding(name.replace("_", " "), _change(first, last, begun, ended, ""))
 
 
 def _change(first: float, last: float, begun: int, ended: int, how: str) -> str:
@@ -80,7 +80,12 @@ def _emitted(summary: Summary) -> Iterator[Finding]:
     if summary.emissions:
         kinds = ", ".join(f"{n:,} {clip(kind, 24)}" for kind, n in list(summary.emissions.items())[:4])
         more = f", {len(summary.emissions) - 4} other kinds" if len(summary.emissions) > 4 else ""
-        yield Finding("emissions", f"{kinds}{more}, by {summary.agents:,} people in {_n(summary.steps, 'step')}")
+        yield _finding("emissions", f"{kinds}{more}, in {_n(summary.steps, 'step')}")
+
+
+def _finding(subject: str, said: str) -> Finding:
+    # The notice on who wrote it all stands below, and is to be on the first screen of a telephone too.
+    return Finding(clip(subject, 40), clip(said, 110))
 
 
 def _n(number: int, noun: str) -> str:

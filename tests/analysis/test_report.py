@@ -1,4 +1,5 @@
 import hashlib
+import json
 import re
 from base64 import b64encode
 from html.parser import HTMLParser
@@ -9,7 +10,9 @@ import pytest
 
 from populace.analysis.queryable import Queryable
 from populace.analysis.report import write_report
+from populace.analysis.report.findings import read_findings
 from populace.analysis.report.report import render_report
+from populace.analysis.summary import summarise
 from populace.personas.errors import SetupError
 from populace.sim.runfile.reader import open_run
 
@@ -106,10 +109,22 @@ def test_a_page_is_small_and_says_in_its_head_whose_it_is(odd_html: str) -> None
 
 def test_what_the_run_shows_comes_first_then_who_wrote_it_then_everything_else(lived: Queryable) -> None:
     text = Page(render_report(lived)).text
-    ordered = ("lines spoken", "by 60 people in 5 steps", "No language model wrote this", "Status", "Model calls")
+    ordered = ("lines spoken", ", in 5 steps", "No language model wrote this", "Status", "Model calls")
     places = [text.index(words) for words in (*ordered, "turns lost")]
     assert places == sorted(places)
     assert "Nothing here says anything about people" in text
+
+
+def test_however_much_is_found_the_notice_below_it_stays_on_the_first_screen(make_run: Any) -> None:
+    run = make_run(people=12, steps=2)
+    run.fill("measures", [[step, f"a measure of {n} " * 9, 1e9 / n] for step in (1, 2) for n in range(1, 9)])
+    run.fill("action_fields", [["tool", f"field{n}", n, "choice", [], ""] for n in range(9)])
+    values = {f"field{n}": "a long choice " * 9 for n in range(9)}
+    run.connection.execute("UPDATE emissions SET payload = ? WHERE kind = 'tool'", [json.dumps(values)])
+    findings = read_findings(run, summarise(run))
+    assert [finding.subject[:5] for finding in findings] == ["a mea", "a mea", "tool:", "tool:", "emiss"]
+    assert all(len(finding.subject) <= 40 and len(finding.said) <= 110 for finding in findings)
+    assert max(len(finding.said) for finding in findings) > 25
 
 
 def test_the_settings_used_are_listed(make_run: Any) -> None:

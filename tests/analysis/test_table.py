@@ -70,6 +70,16 @@ def test_no_table_is_folded_within_words_and_none_is_wider_than_the_terminal(wid
     assert ("Elsewhere." in table) == any(word.endswith("\u2026") for word in words)
 
 
+def test_headings_are_folded_before_a_table_goes_row_by_row() -> None:
+    rows = Rows(["tokens that went in", "tokens that came out"], ["INTEGER", "INTEGER"], [(1, 2)])
+    table = render_table(rows, 26)
+    assert "row 1" not in table
+    assert {word for word in ("tokens", "that", "went", "came", "in", "out") if word in table.split()} >= {
+        "went",
+        "out",
+    }
+
+
 def test_what_has_no_room_side_by_side_is_shown_whole_row_by_row() -> None:
     table = render_table(wide(9), 60)
     assert "── row 1 of 2 ──" in table

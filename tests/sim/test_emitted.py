@@ -10,7 +10,7 @@ from pydantic import Field
 
 from populace.agents.actions import Action, Argument, ReturnValue, ToolSpec
 from populace.agents.fields import typed_fields
-from populace.personas.errors import RunFileError
+from populace.personas.errors import RunFileError, SetupError
 from populace.sim import Growth, Resident, Scenario, Society
 from populace.sim.fork import fork
 from populace.sim.replay import replay
@@ -141,6 +141,12 @@ def test_an_action_that_cannot_be_read_back_is_named_when_somebody_asks_for_it(
     monkeypatch.setattr(Ballot, "from_payload", ToolSpec.from_payload)
     with Society.resume(voted, Election, steps=2) as society, pytest.raises(RunFileError, match="`from_payload`"):
         _ = society.emitted_this_step
+
+
+def test_questions_that_are_none_are_refused_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Election, "questions", ["SELECT 1"])
+    with pytest.raises(SetupError, match="The questions of scenario 'election' must be a mapping of texts to SQL"):
+        Society(Election())
 
 
 def test_what_an_action_is_kept_as_gives_it_back() -> None:
