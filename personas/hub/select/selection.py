@@ -8,8 +8,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ...database import QueryLimit, said
+from ...database import said
 from ...errors import SetupError
+from ...query_limit import QueryLimit
 from ..file import HubFile
 from .arrays import Numbers, numbers_table
 from .candidates import read_candidates

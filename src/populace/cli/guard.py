@@ -15,6 +15,11 @@ import click
 __all__ = ["guarded"]
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: What a path can be that nobody looked at before it was used.
+_NO_PATH = (
+    *(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL),
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENXIO, errno.ENODEV, errno.ENOTEMPTY, errno.EXDEV, errno.ETXTBSY),
+)
 
 
 def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: str | None = None) -> int:
@@ -30,10 +35,7 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
     except click.Abort:
         return _complain("Stopped.", 130)
     except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        _let_go_of_output()
-        return _complain(f"The output cannot be written: {error.strerror}; make room, or send it elsewhere.", 1)
+        return _complain(*_refused_by_system(error))
     except Exception as error:
         # Imported here, because the rooms take seconds to load and help should not wait for them.
         from populace.personas.database import is_damage, is_interrupt, said
@@ -55,6 +57,19 @@ def _write_whatever_comes() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _refused_by_system(error: OSError) -> tuple[str, int]:
+    """The sentence and the exit code for a path that cannot be used and for a full disk; all else is raised."""
+    if error.errno in _NO_ROOM:
+        _let_go_of_output()
+        return f"The output cannot be written: {error.strerror}; make room, or send it elsewhere.", 1
+    if error.errno not in _NO_PATH or error.filename is None:
+        raise error
+    from populace.personas.source import shown
+
+    name = shown(os.fsdecode(error.filename))
+    return f"{name} cannot be used ({error.strerror}); check the path and its rights.", 2
 
 
 def _let_go_of_output() -> None:
