@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from ..personas.database import check_regular
 from ..personas.errors import SetupError
 
 __all__ = ["write_whole"]
@@ -14,6 +15,7 @@ def write_whole(page: str, path: Path, *, what: str) -> Path:
 
     Raises `SetupError` when the file cannot be written.
     """
+    check_regular(path, what=what, raised=SetupError)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_text(page, encoding="utf-8", newline="\n")

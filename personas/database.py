@@ -8,6 +8,7 @@ from types import MappingProxyType
 import duckdb
 
 from .errors import SetupError
+from .source import shown
 
 __all__ = [
     "CONFIG",
@@ -70,10 +71,14 @@ def is_database(path: Path) -> bool:
 def check_regular[E: SetupError](path: Path, *, what: str, raised: type[E]) -> None:
     """Raise an error, in one sentence, for what is there but is no file: opening a pipe would wait for ever."""
     try:
-        is_file = path.is_file() or not path.exists()
+        is_there = path.exists()
     except OSError as error:
-        raise raised(f"{str(path)!r} cannot be looked at ({error.strerror}); check path and rights.") from error
-    if not is_file:
+        raise raised(f"{shown(str(path))} cannot be looked at ({error.strerror}); check path and rights.") from error
+    if str(path) == "-":
+        raise raised(f"A {what} is a file, and no standard input or output (-); give it a name.")
+    if not is_there and path.is_symlink():
+        raise raised(f"{str(path)!r} is a link that leads nowhere; remove it, or give the path itself.")
+    if is_there and not path.is_file():
         kind = "a folder; give the path of a file in it" if path.is_dir() else "a pipe, socket or device"
         raise raised(f"{str(path)!r} is no {what} but {kind}.")
 

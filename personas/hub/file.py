@@ -105,6 +105,7 @@ def create_hub(path: Path | str) -> HubFile:
     A database without a table is not taken: a process that was killed has left it.
     """
     path = Path(path)
+    check_regular(path, what="hub", raised=SourceError)
     if is_made(path):
         raise SourceError(f"{str(path)!r} exists already; give another path for the new hub.")
     if not path.parent.is_dir():

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from ..database import said
+from ..database import check_regular, said
 from ..errors import SetupError, SourceError
 from ..persona import content_id
 from .carried import COUNTS, FINISHED, LEFT, READ, STAGED, WRITE
@@ -69,6 +69,7 @@ def merge_hubs(paths: Sequence[Path], out: Path) -> MergeReport:
     """
     if len(paths) < 2:
         raise SetupError("One hub alone cannot be merged; give two or more.")
+    check_regular(out, what="hub", raised=SetupError)
     if out.exists():
         raise SetupError(f"{str(out)!r} exists already; give another path for the united hub.")
     part = out.with_name(f"{out.name}.part")

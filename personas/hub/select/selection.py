@@ -68,7 +68,7 @@ def check_output(path: Path) -> str:
     form = _FORMATS.get(path.suffix.lower())
     if form is None:
         raise SetupError(f"People cannot be written to {str(path)!r}; give a path that ends in {', '.join(_FORMATS)}.")
-    if path.exists():
+    if path.exists() or path.is_symlink():
         raise SetupError(f"{str(path)!r} exists already; give another path.")
     return form
 

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from typing import Any
 
 import click
 
@@ -25,6 +26,7 @@ _NO_PATH = (
 def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: str | None = None) -> int:
     """The exit code of a command; what is foreseen to go wrong becomes one sentence on standard error."""
     _write_whatever_comes()
+    _bound_numbers(command)
     try:
         ended = command.main(_readable(argv), prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -50,6 +52,27 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
         code = 2 if isinstance(error, SetupError) else 3 if isinstance(error, PausedError) else 1
         return _complain(str(error), code)
     return ended if isinstance(ended, int) else 0
+
+
+_LARGEST = (1 << 63) - 1
+
+
+class _Integer(click.types.IntParamType):
+    """A whole number that a database can hold."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if abs(number) > _LARGEST:
+            self.fail(f"{number} is out of range, which is from -{_LARGEST} to {_LARGEST}.", param, ctx)
+        return number
+
+
+def _bound_numbers(command: click.Command) -> None:
+    for param in command.params:
+        if param.type is click.INT:
+            param.type = _Integer()
+    for one in command.commands.values() if isinstance(command, click.Group) else ():
+        _bound_numbers(one)
 
 
 def _write_whatever_comes() -> None:
