@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from ..personas.database import check_regular
 from ..personas.errors import SetupError
 from ..personas.files import whole_file
 
@@ -39,6 +40,7 @@ def write_whole(page: str, path: Path, *, what: str) -> Path:
 
     Raises `SetupError` when the file cannot be written.
     """
+    check_regular(path, what=what, raised=SetupError)
     try:
         with whole_file(path, replace=True) as part:
             part.write_text(page, encoding="utf-8", newline="\n")

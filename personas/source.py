@@ -50,6 +50,8 @@ def resolve_file(path: Path) -> Path:
 
 
 def _why_no_file(path: Path) -> str:
+    if str(path) == "-":
+        return "Standard input (-) is not read here; write what comes from there to a file, and name that."
     if path.is_dir():
         names = [name for name in _names_in(path) if not name.startswith(".")][:3]
         return f"{path} is a folder; name one file in it{f', such as {" or ".join(names)}' if names else ''}."

@@ -95,7 +95,7 @@ def export_hub(
     that is not there, and when there is nobody to export; `StorageError` when the file cannot be written.
     """
     chosen = format or _by_name(path)
-    if path.exists():
+    if path.exists() or path.is_symlink():
         raise SetupError(f"{str(path)!r} exists already; give another path for the export.")
     if extras and chosen in _BARE:
         raise SetupError(f"{chosen} has no place for {' and '.join(extras)}; write jsonl, csv, parquet or a graph.")

@@ -8,7 +8,17 @@ from typing import Self
 
 import duckdb
 
-from ..database import CONFIG, is_damage, is_database, is_interrupt, is_made, make_database, open_error, said
+from ..database import (
+    CONFIG,
+    check_regular,
+    is_damage,
+    is_database,
+    is_interrupt,
+    is_made,
+    make_database,
+    open_error,
+    said,
+)
 from ..errors import SourceError, StorageError
 from ..files import private_umask, remove_parts
 from .schema import check_hub, migrate_hub
@@ -100,6 +110,7 @@ def open_hub(path: Path | str, *, write: bool = False) -> HubFile:
         raise SourceError(f"There is no hub {str(path)!r}; make one with `populace hub import` or `populace grow`.")
     if path.is_dir():
         raise SourceError(f"{str(path)!r} is a folder; give the path of a hub in it.")
+    check_regular(path, what="hub", raised=SourceError)
     try:
         # Written to, a table of text would be taken for a database in memory.
         con = duckdb.connect(path.absolute(), read_only=not (write and is_database(path)), config=dict(CONFIG))
@@ -116,6 +127,7 @@ def create_hub(path: Path | str) -> HubFile:
     It is readable by its owner alone, unless within `share_files`.
     """
     path = Path(path)
+    check_regular(path, what="hub", raised=SourceError)
     if is_made(path):
         raise SourceError(f"{str(path)!r} exists already; give another path for the new hub.")
     if not path.parent.is_dir():

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from ..database import said
+from ..database import check_regular, said
 from ..errors import SetupError, SourceError, StorageError
 from ..files import whole_file
 from ..persona import content_id
@@ -71,6 +71,7 @@ def merge_hubs(paths: Sequence[Path], out: Path) -> MergeReport:
     """
     if len(paths) < 2:
         raise SetupError("One hub alone cannot be merged; give two or more.")
+    check_regular(out, what="hub", raised=SetupError)
     if out.exists():
         raise SetupError(f"{str(out)!r} exists already; give another path for the united hub.")
     if not out.parent.is_dir():

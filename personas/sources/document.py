@@ -70,11 +70,13 @@ class Document:
     argument: int = 0
     #: Whether it was given by its own name: then what is wrong with it is an error.
     is_named: bool = True
+    #: Whether `path` is only where standard input was put, for a format that is not read from front to back.
+    is_stdin: bool = False
 
     @property
     def label(self) -> str:
         """What messages call it."""
-        return "standard input" if self.path is None else str(self.path)
+        return "standard input" if self.path is None or self.is_stdin else str(self.path)
 
     def stamp(self) -> str:
         """A short mark of what the file holds: of its size, its beginning and its end.

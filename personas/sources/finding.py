@@ -36,6 +36,8 @@ class Finder:
         if list(self.paths).count(STDIN) > 1:
             raise SourceError("Standard input (-) was given twice, but it can be read only once; leave one out.")
         for argument, given in enumerate(self.paths):
+            if not given.strip():
+                raise SourceError(f"A source is {given!r}, which is no name; leave it out, or give . for this folder.")
             if _is_pattern(given):
                 if next(_matches(given), None) is None:
                     raise SourceError(f"No file matches {shown(given)}; check the pattern, or name a file or folder.")

@@ -17,7 +17,7 @@ def hub_in_numbers(path: Path) -> HubInfo:
     Raises `SourceError` for what is no hub, and `RunFileError` for one that is held by a process that answers no SQL.
     """
     # A run that was killed leaves its note behind: then the reader finds that nobody answers, and opens the file.
-    if cursors_of(path) or Sidecar.read(path) is not None:
+    if path.name and (cursors_of(path) or Sidecar.read(path) is not None):
         with open_run(path) as run:
             return describe(path, lambda statement: run.query(statement).rows)
     with open_hub(path) as hub:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ...personas import files
-from ...personas.database import is_made
+from ...personas.database import check_regular, is_made
 from ...personas.errors import RunFileError
 
 __all__ = ["check_free", "folder_beside"]
@@ -17,6 +17,7 @@ def check_free(path: Path) -> None:
     if path.is_dir():
         file = path / "run.duckdb"
         raise RunFileError(f"{str(path)!r} is a folder; give the path of a file in it, as {str(file)!r}.")
+    check_regular(path, what="run file", raised=RunFileError)
     if is_made(path):
         raise RunFileError(f"{str(path)!r} exists; give another path, or go on with `populace resume {path}`.")
     if not path.parent.is_dir():

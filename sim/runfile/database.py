@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from ...personas.database import CONFIG, is_busy, make_database, open_error, said
+from ...personas.database import CONFIG, check_regular, is_busy, make_database, open_error, said
 from ...personas.errors import RunFileError
 from .beside import check_free
 from .migrations import migrate
@@ -27,6 +27,7 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         raise RunFileError(f"There is no run file {str(path)!r}; give the path that a run was written to.")
     if path.is_dir():
         raise RunFileError(f"{str(path)!r} is a folder; give the path of a run file in it.")
+    check_regular(path, what="run file", raised=RunFileError)
     try:
         # Absolute, because DuckDB has its own idea of names such as ':memory:' and 'md:x'.
         return duckdb.connect(path.absolute(), read_only=read_only, config=dict(CONFIG))

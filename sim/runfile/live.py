@@ -17,8 +17,8 @@ from typing import IO, Any, Self
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ...personas.database import QueryLimit, run_query
 from ...personas.errors import SetupError
+from ...personas.query_limit import QueryLimit, run_query
 from .answer import write_answer
 from .cursors import ClosedError, Cursors
 from .query import ask

@@ -10,8 +10,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ...personas.database import TOO_LARGE, QueryLimit, run_query
 from ...personas.errors import SetupError
+from ...personas.query_limit import TOO_LARGE, QueryLimit, run_query
 from ...personas.user_sql import check_query
 from .database import said
 

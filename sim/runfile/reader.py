@@ -8,9 +8,9 @@ from typing import Protocol, Self
 
 import duckdb
 
-from ...personas.database import QueryLimit
 from ...personas.errors import RunFileError
 from ...personas.hub.schema import check_hub
+from ...personas.query_limit import QueryLimit
 from .cursors import ClosedError, Cursors, cursors_of
 from .database import BusyError, connect, said
 from .describe import Column, SchemaEntry, describe

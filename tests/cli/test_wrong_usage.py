@@ -69,7 +69,7 @@ def files(folder: Path) -> None:
         ("--tpm -5", ("tpm must be at least 1", "-5 was given")),
         ("--seed x", ("'--seed'", "'x' is not a valid integer", "`populace run --help`")),
         ("--seed -1", ("seed must be from 0", "-1 was given")),
-        ("--seed 9223372036854775808", ("seed must be from 0 to 9223372036854775807",)),
+        ("--seed 9223372036854775808", ("'--seed'", "9223372036854775808 is out of range", "to 9223372036854775807")),
         ("--model procedual", ("'procedual'", "Did you mean procedural?")),
         ("--model gpt-9", ("'gpt-9'", "openai:gpt-9")),
         ("--model openai:", ("names no model", "openai:MODEL")),

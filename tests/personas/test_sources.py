@@ -321,6 +321,34 @@ def test_a_pdf_gives_its_pages_and_counts_those_without_text(tmp_path: Path) -> 
     assert "page 2 has no text" in sources.skips.examples[0]
 
 
+@pytest.mark.parametrize("write", [as_parquet, as_arrow, as_arrow_stream])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_standard_input_is_read_when_it_is_a_table_in_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None], pack: Callable[[bytes], bytes]
+) -> None:
+    write(tmp_path / "table")
+    piped(monkeypatch, pack((tmp_path / "table").read_bytes()))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert [(p.text, p.source) for p in read("-")] == [("Lock nine.", "-#a"), ("Weir two.", "-#b")]
+    assert [path.name for path in tmp_path.iterdir()] == ["table"]
+
+
+def test_standard_input_is_read_when_it_is_a_pdf(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pypdf")
+    piped(monkeypatch, pdf("Lock nine.", "Weir two."))
+    assert [(p.text, p.source) for p in read("-")] == [("Lock nine.", "-#page=1"), ("Weir two.", "-#page=2")]
+
+
+@pytest.mark.parametrize(
+    "data", [b"PAR1\0\0PAR1", b"%PDF-1.7\n\0", b"ARROW1\0\0", b"\xff\xff\xff\xff\x10", b"PK\3\4\0"]
+)
+def test_standard_input_that_is_damaged_or_no_text_gets_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    piped(monkeypatch, data)
+    assert complaint("-").startswith("standard input ")
+
+
 @pytest.mark.parametrize("content", [b"Lock nine.", b"%PDF-1.7\n\0\0\0", pdf("Lock nine.")[:80]])
 def test_a_damaged_pdf_gets_a_sentence(tmp_path: Path, content: bytes) -> None:
     pytest.importorskip("pypdf")

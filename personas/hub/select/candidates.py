@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ...database import QueryLimit, run_query, said
+from ...database import said
 from ...errors import SetupError
+from ...query_limit import QueryLimit, run_query
 from .arrays import Numbers, integers
 from .condition import Condition
 from .people import People, PeopleColumn, quote_name

@@ -6,8 +6,9 @@ from typing import Any
 
 import duckdb
 
-from ...database import QueryLimit, run_query, said
+from ...database import said
 from ...errors import SetupError
+from ...query_limit import QueryLimit, run_query
 from ...user_sql import check_functions, iter_nodes, parse_sql
 from .people import People, PeopleColumn
 

@@ -8,9 +8,10 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ...database import QueryLimit, said
+from ...database import said
 from ...errors import SetupError
 from ...files import whole_file
+from ...query_limit import QueryLimit
 from ..file import HubFile
 from .arrays import Numbers, numbers_table
 from .candidates import read_candidates
@@ -68,7 +69,7 @@ def check_output(path: Path) -> str:
     form = _FORMATS.get(path.suffix.lower())
     if form is None:
         raise SetupError(f"People cannot be written to {str(path)!r}; give a path that ends in {', '.join(_FORMATS)}.")
-    if path.exists():
+    if path.exists() or path.is_symlink():
         raise SetupError(f"{str(path)!r} exists already; give another path.")
     return form
 

@@ -42,8 +42,8 @@ for command in (
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line on these arguments, or the process's own, and exit."""
     code = guarded(cli, argv, name="populace")
-    database = sys.modules.get("populace.personas.database")
-    if database is not None and database.has_unstoppable_query():
+    limits = sys.modules.get("populace.personas.query_limit")
+    if limits is not None and limits.has_unstoppable_query():
         # Python would wait for a thread that the database does not let end.
         sys.stdout.flush()
         sys.stderr.flush()

@@ -9,17 +9,24 @@ import re
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from typing import Any
 
 import click
 
 __all__ = ["guarded"]
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: What a path can be that nobody looked at before it was used.
+_NO_PATH = (
+    *(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL),
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENXIO, errno.ENODEV, errno.ENOTEMPTY, errno.EXDEV, errno.ETXTBSY),
+)
 
 
 def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: str | None = None) -> int:
     """The exit code of a command; what is foreseen to go wrong becomes one sentence on standard error."""
     _write_whatever_comes()
+    _bound_numbers(command)
     try:
         ended = command.main(_readable(argv), prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -30,10 +37,7 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
     except click.Abort:
         return _complain("Stopped.", 130)
     except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        _let_go_of_output()
-        return _complain(f"The output cannot be written: {error.strerror}; make room, or send it elsewhere.", 1)
+        return _complain(*_refused_by_system(error))
     except Exception as error:
         # Imported here, because the rooms take seconds to load and help should not wait for them.
         from populace.personas.database import is_damage, is_interrupt, said
@@ -50,11 +54,45 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
     return ended if isinstance(ended, int) else 0
 
 
+_LARGEST = (1 << 63) - 1
+
+
+class _Integer(click.types.IntParamType):
+    """A whole number that a database can hold."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if abs(number) > _LARGEST:
+            self.fail(f"{number} is out of range, which is from -{_LARGEST} to {_LARGEST}.", param, ctx)
+        return number
+
+
+def _bound_numbers(command: click.Command) -> None:
+    for param in command.params:
+        if param.type is click.INT:
+            param.type = _Integer()
+    for one in command.commands.values() if isinstance(command, click.Group) else ():
+        _bound_numbers(one)
+
+
 def _write_whatever_comes() -> None:
     # People have names and lines in every script, and not every terminal or locale can show them.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _refused_by_system(error: OSError) -> tuple[str, int]:
+    """The sentence and the exit code for a path that cannot be used and for a full disk; all else is raised."""
+    if error.errno in _NO_ROOM:
+        _let_go_of_output()
+        return f"The output cannot be written: {error.strerror}; make room, or send it elsewhere.", 1
+    if error.errno not in _NO_PATH or error.filename is None:
+        raise error
+    from populace.personas.source import shown
+
+    name = shown(os.fsdecode(error.filename))
+    return f"{name} cannot be used ({error.strerror}); check the path and its rights.", 2
 
 
 def _let_go_of_output() -> None:

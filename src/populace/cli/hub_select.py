@@ -44,10 +44,10 @@ def select(
     hub: Path, listed: bool, drop: str | None, out: Path | None, as_json: bool, timeout: float, **options: Any
 ) -> None:
     """Choose people from HUB by a condition, a rule and a seed, and say how well that meets the wish."""
-    from populace.personas.database import QueryLimit
     from populace.personas.hub import open_hub
     from populace.personas.hub.select import check_output, drop_selection, write_selection
     from populace.personas.hub.select import select as choose
+    from populace.personas.query_limit import QueryLimit
 
     if drop is not None:
         with open_hub(hub, write=True) as file:

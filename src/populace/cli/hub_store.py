@@ -247,7 +247,7 @@ def _filled(path: Path) -> Iterator["HubFile"]:
     from populace.personas.hub.file import create_hub, open_hub
 
     made = not is_made(path)
-    empty = True
+    empty = False
     try:
         with create_hub(path) if made else open_hub(path, write=True) as hub:
             try:

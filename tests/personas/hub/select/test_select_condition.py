@@ -2,10 +2,10 @@
 
 import pytest
 
-from populace.personas.database import QueryLimit
 from populace.personas.errors import SetupError
 from populace.personas.hub import HubFile
 from populace.personas.hub.select import Wish, select
+from populace.personas.query_limit import QueryLimit
 
 
 def chosen(hub: HubFile, where: str) -> int:
