@@ -53,7 +53,7 @@ def prepared(table: Table, columns: Columns, wish: ImportWish, *, after: int) ->
 
     Raises `SourceError` for a file that is corrupt and, when the wish is strict, for a row that cannot be imported.
     """
-    tally = Tally(str(table.path), after=after, strict=wish.strict)
+    tally = Tally(str(table.path), after=after, way_out=wish.way_out if wish.strict else "")
     reader = _RowReader(columns, wish)
     for batch in table.batches(tally):
         if batch and batch[-1][0] > after:

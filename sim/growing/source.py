@@ -54,7 +54,7 @@ class Chooser:
             return hub
         personas = tuple(self._sample(hub.personas, self._growth.agents))
         chosen = {p.id for p in personas}
-        return Hub(personas, tuple(r for r in hub.relations if {r.source, r.target} <= chosen))
+        return Hub(personas, tuple(r for r in hub.relations if {r.source, r.target} <= chosen), hub.beside)
 
     @property
     def _is_drawn_at_once(self) -> bool:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 import duckdb
 
 from ...personas.errors import RunFileError
+from ...personas.hub.beside import keep_beside, read_beside
 from .beside import check_free, folder_beside
 from .cursors import cursors_of
 from .database import CONFIG, BusyError, connect, said
@@ -106,6 +107,9 @@ def _fill(
     if with_calls:
         _insert(new, "calls", old, f"SELECT {_PAID_ELSEWHERE} FROM calls WHERE {COPIED['calls']}", at)  # noqa: S608
         _keep_answers(new, old, at)
+    people = [str(persona) for (persona,) in old.execute("SELECT id FROM personas").fetchall()]
+    if beside := read_beside(old, people):
+        keep_beside(new, beside)
     new.execute("COMMIT")
     new.execute("CHECKPOINT")
 
