@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..languages import detect_languages
+from .composed import UnsaidError
 from .formats import Columns, Shape
 from .tables import Batch, Table
 from .tally import Skipped, Tally
@@ -100,7 +101,7 @@ class _RowReader:
 
     def __init__(self, columns: Columns, wish: ImportWish) -> None:
         self._columns = columns
-        self._language = wish.language
+        self._language = wish.language or (columns.composer.language if columns.composer is not None else None)
         self._licence = wish.licence
         self._max_length = wish.max_length
         self._nothing = (None, "", "None") if columns.shape is Shape.ELITE else (None, "")
@@ -108,7 +109,7 @@ class _RowReader:
     def read(self, number: int, row: dict[str, Any]) -> _Row:
         """The row as a hub holds it; takes out of `row` what is no attribute. Raises `_UnusableError`."""
         columns = self._columns
-        text = self._text(row.pop(columns.text, None))
+        text = self._text(self._composed(row) if columns.text is None else row.pop(columns.text, None))
         # The same as personas.persona.content_id, which a test holds; plain ASCII is in NFC as it stands.
         line = " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
         if not line:
@@ -121,6 +122,12 @@ class _RowReader:
         source = _stated(row.pop(columns.source, None)) if columns.source else None
         licence = _stated(row.pop(columns.licence, None)) if columns.licence else None
         return digest, number, text, language, source, licence or self._licence, self._attributes(row) if row else None
+
+    def _composed(self, row: dict[str, Any]) -> str | None:
+        try:
+            return self._columns.composer.text(row) if self._columns.composer is not None else None
+        except UnsaidError as error:
+            raise _UnusableError(error.args[0]) from error
 
     def _text(self, value: object) -> str:
         if not isinstance(value, str):

@@ -49,6 +49,8 @@ class ImportWish(BaseModel):
     strict: bool = False
     #: What whoever meets a strict import is told to do about a row that cannot be imported.
     way_out: str = "mend it, or leave --strict away to skip such rows"
+    #: A template by which descriptions are composed of columns, as `A {age}-year-old [{occupation} ]in {city}`.
+    compose: str | None = Field(default=None, min_length=1)
     #: Characters that a description may have.
     max_length: int = Field(default=20_000, ge=1)
 
@@ -66,9 +68,9 @@ class ImportWish(BaseModel):
     def settings(self) -> dict[str, Any]:
         """What, besides the file itself, decides what is written: the same settings make the same import."""
         said = self.model_dump(mode="json", exclude={"strict", "way_out"})
-        # Hubs from before there were judges of imports say nothing of them.
-        unjudged = {"personal": "ignore", "quality": False}
-        return {name: value for name, value in said.items() if (name, value) not in unjudged.items()}
+        # Hubs from before there were judges of imports, and templates, say nothing of them.
+        earlier = {"personal": "ignore", "quality": False, "compose": None}
+        return {name: value for name, value in said.items() if (name, value) not in earlier.items()}
 
 
 def parse_mapping(items: Sequence[str]) -> dict[str, str]:
