@@ -74,11 +74,14 @@ def _arrow(rows: list[_Row]) -> pa.Table:
 
 def _with_languages(rows: pa.Table) -> pa.Table:
     """The rows, with the language of each text of which nobody has stated it, as far as it can be told."""
-    unstated = pc.is_null(rows["language"])
-    if not pc.any(unstated).as_py():
+    if not rows["language"].null_count:
         return rows
-    found = pa.array(detect_languages(rows["text"].filter(unstated).combine_chunks()), type=pa.string())
-    languages = pc.replace_with_mask(rows["language"].combine_chunks(), unstated.combine_chunks(), found)
+    texts, languages = rows["text"].combine_chunks(), rows["language"].combine_chunks()
+    if languages.null_count == len(languages):
+        languages = detect_languages(texts)
+    else:
+        mask = languages.is_null()
+        languages = pc.replace_with_mask(languages, mask, detect_languages(texts.filter(mask)))
     return rows.set_column(rows.schema.get_field_index("language"), "language", languages)
 
 
