@@ -38,12 +38,18 @@ _KANA_OR_HANGUL = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
 _FEWEST_HAN = 10
 
 
-def detect_languages(texts: pa.Array) -> list[str]:
+def detect_languages(texts: pa.Array) -> pa.Array:
     """The BCP 47 tag of each text's language, `und` where that is uncertain: of a few words, or a name alone."""
-    is_said = pc.or_(pc.greater(pc.count_substring_regex(texts, _ENGLISH), 1), pc.match_substring_regex(texts, _BEGUN))
-    is_english = pc.and_not(is_said, pc.match_substring_regex(texts, _OTHERS))
-    found = pc.if_else(is_english, "en", None).to_pylist()
-    return [_classified(texts[place].as_py()) if tag is None else tag for place, tag in enumerate(found)]
+    is_english = pc.and_not(pc.match_substring_regex(texts, _BEGUN), pc.match_substring_regex(texts, _OTHERS))
+    left = pc.indices_nonzero(pc.invert(is_english))
+    found = pc.if_else(is_english, "en", UNKNOWN_LANGUAGE)
+    if not len(left):
+        return found
+    others = texts.take(left)
+    has_words = pc.greater(pc.count_substring_regex(others, _ENGLISH), 1)
+    is_said = pc.and_not(has_words, pc.match_substring_regex(others, _OTHERS)).to_pylist()
+    tags = ["en" if said else _classified(text) for said, text in zip(is_said, others.to_pylist(), strict=True)]
+    return pc.replace_with_mask(found, pc.invert(is_english), pa.array(tags, pa.string()))
 
 
 def _classified(text: str) -> str:

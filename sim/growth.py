@@ -98,8 +98,16 @@ class Growth(BaseModel):
 
     @property
     def judges(self) -> tuple[Judge, ...]:
-        """Who sees every newcomer before it is taken in."""
-        quality = (quality_judge(self.language),) if self.quality else ()
+        """Who sees everybody whom a model has described before they are taken in."""
+        return self._judges(self.language)
+
+    @property
+    def judges_of_people(self) -> tuple[Judge, ...]:
+        """Who sees the people of a hub: theirs is the language they are described in, whatever is asked of a model."""
+        return self._judges(None)
+
+    def _judges(self, language: str | None) -> tuple[Judge, ...]:
+        quality = (quality_judge(language),) if self.quality else ()
         return quality if self.personal is None else (*quality, personal_judge(self.personal))
 
     @classmethod

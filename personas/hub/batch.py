@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..languages import detect_languages
+from .composed import UnsaidError
 from .formats import Columns, Shape
 from .tables import Batch, Table
 from .tally import Skipped, Tally
@@ -53,7 +54,7 @@ def prepared(table: Table, columns: Columns, wish: ImportWish, *, after: int) ->
 
     Raises `SourceError` for a file that is corrupt and, when the wish is strict, for a row that cannot be imported.
     """
-    tally = Tally(str(table.path), after=after, strict=wish.strict)
+    tally = Tally(str(table.path), after=after, way_out=wish.way_out if wish.strict else "")
     reader = _RowReader(columns, wish)
     for batch in table.batches(tally):
         if batch and batch[-1][0] > after:
@@ -73,11 +74,14 @@ def _arrow(rows: list[_Row]) -> pa.Table:
 
 def _with_languages(rows: pa.Table) -> pa.Table:
     """The rows, with the language of each text of which nobody has stated it, as far as it can be told."""
-    unstated = pc.is_null(rows["language"])
-    if not pc.any(unstated).as_py():
+    if not rows["language"].null_count:
         return rows
-    found = pa.array(detect_languages(rows["text"].filter(unstated).combine_chunks()), type=pa.string())
-    languages = pc.replace_with_mask(rows["language"].combine_chunks(), unstated.combine_chunks(), found)
+    texts, languages = rows["text"].combine_chunks(), rows["language"].combine_chunks()
+    if languages.null_count == len(languages):
+        languages = detect_languages(texts)
+    else:
+        mask = languages.is_null()
+        languages = pc.replace_with_mask(languages, mask, detect_languages(texts.filter(mask)))
     return rows.set_column(rows.schema.get_field_index("language"), "language", languages)
 
 
@@ -100,7 +104,7 @@ class _RowReader:
 
     def __init__(self, columns: Columns, wish: ImportWish) -> None:
         self._columns = columns
-        self._language = wish.language
+        self._language = wish.language or (columns.composer.language if columns.composer is not None else None)
         self._licence = wish.licence
         self._max_length = wish.max_length
         self._nothing = (None, "", "None") if columns.shape is Shape.ELITE else (None, "")
@@ -108,7 +112,7 @@ class _RowReader:
     def read(self, number: int, row: dict[str, Any]) -> _Row:
         """The row as a hub holds it; takes out of `row` what is no attribute. Raises `_UnusableError`."""
         columns = self._columns
-        text = self._text(row.pop(columns.text, None))
+        text = self._text(self._composed(row) if columns.text is None else row.pop(columns.text, None))
         # The same as personas.persona.content_id, which a test holds; plain ASCII is in NFC as it stands.
         line = " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
         if not line:
@@ -121,6 +125,12 @@ class _RowReader:
         source = _stated(row.pop(columns.source, None)) if columns.source else None
         licence = _stated(row.pop(columns.licence, None)) if columns.licence else None
         return digest, number, text, language, source, licence or self._licence, self._attributes(row) if row else None
+
+    def _composed(self, row: dict[str, Any]) -> str | None:
+        try:
+            return self._columns.composer.text(row) if self._columns.composer is not None else None
+        except UnsaidError as error:
+            raise _UnusableError(error.args[0]) from error
 
     def _text(self, value: object) -> str:
         if not isinstance(value, str):

@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 
-from ..errors import SourceError
+from ..errors import SetupError, SourceError
+from .composed import Composer, parse_template, rule_composer
 
 __all__ = ["Columns", "Shape", "resolve_columns"]
 
@@ -31,10 +32,12 @@ class Columns:
     """What a file's columns mean: those named here are read, all others are kept as attributes."""
 
     shape: Shape
-    text: str
+    #: None where descriptions are composed of other columns, which stay attributes.
+    text: str | None
     language: str | None = None
     source: str | None = None
     licence: str | None = None
+    composer: Composer | None = None
 
     @property
     def meanings(self) -> dict[str, str]:
@@ -43,7 +46,10 @@ class Columns:
         return {meaning: column for meaning, column in named.items() if column is not None}
 
     def __str__(self) -> str:
-        return ", ".join(f"{meaning} from {column!r}" for meaning, column in self.meanings.items())
+        said = [f"{meaning} from {column!r}" for meaning, column in self.meanings.items()]
+        if self.composer is not None:
+            said.insert(0, f"text composed of {', '.join(map(repr, self.composer.columns))}")
+        return ", ".join(said)
 
 
 #: What the text may be called, in the order in which it is looked for.
@@ -57,22 +63,38 @@ _TEXTS: Mapping[Shape, tuple[str, ...]] = {
 
 
 def resolve_columns(
-    path: Path, columns: Sequence[str], *, mapping: Mapping[str, str], shape: Shape | None = None
+    path: Path,
+    columns: Sequence[str],
+    *,
+    mapping: Mapping[str, str],
+    shape: Shape | None = None,
+    compose: str | None = None,
 ) -> Columns:
     """What the columns mean: as `mapping` says (`text`, `language`, ... to a column), else by their names.
 
-    `shape` is taken for granted when it is given. Raises `SourceError` for a column that is not there, and
-    when no column is known to hold the text; it names those that are there.
+    `shape` is taken for granted when it is given. Descriptions are composed by the template `compose`, or, of a table
+    where no column is known to hold them, of the columns that are known. Raises `SourceError` for a column that is not
+    there, and when there is no text; it names those that are there. Raises `SetupError` for a template that is none.
     """
-    known = shape or _shape(columns)
-    found = {meaning: _column(path, columns, wanted) for meaning, wanted in mapping.items()}
-    if "text" not in found:
-        found["text"] = _text_column(path, columns, known)
+    known = Shape.TABLE if compose is not None else shape or _shape(columns)
+    found: dict[str, str | None] = {m: _column(path, columns, wanted) for m, wanted in mapping.items()}
+    composer: Composer | None = None
+    if compose is not None:
+        if "text" in found:
+            raise SetupError("Both --compose and --map text=COLUMN were given; descriptions come from one of them.")
+        composer = parse_template(compose, columns, where=str(path))
+    elif "text" not in found:
+        found["text"] = _text_column(columns, known)
+        if found["text"] is None:
+            composer = rule_composer(columns) if known is Shape.TABLE else None
+            if composer is None:
+                raise _textless(path, columns, known)
+    found.setdefault("text", None)
     if known is Shape.TABLE:
         for meaning in ("language", "source", "licence"):
             if meaning in columns:
                 found.setdefault(meaning, meaning)
-    return Columns(known, **found)
+    return Columns(known, found.pop("text"), **found, composer=composer)
 
 
 def _shape(columns: Sequence[str]) -> Shape:
@@ -97,19 +119,23 @@ def _column(path: Path, columns: Sequence[str], wanted: str) -> str:
     raise SourceError(f"{path} has no column {wanted!r}; its columns are {_listed(columns)}{meant}")
 
 
-def _text_column(path: Path, columns: Sequence[str], shape: Shape) -> str:
+def _text_column(columns: Sequence[str], shape: Shape) -> str | None:
     by_name = {name.strip().lower(): name for name in reversed(columns)}
     for name in _TEXTS[shape]:
         if name in by_name:
             return by_name[name]
+    return None
+
+
+def _textless(path: Path, columns: Sequence[str], shape: Shape) -> SourceError:
     if shape is not Shape.TABLE:
-        raise SourceError(
+        return SourceError(
             f"{path} is not in the format {shape}: it has no column {_TEXTS[shape][0]!r}; "
             f"its columns are {_listed(columns)}."
         )
-    raise SourceError(
+    return SourceError(
         f"{path} has no column that is known to hold descriptions; its columns are {_listed(columns)}; "
-        "say which it is with --map text=COLUMN."
+        "say which it is with --map text=COLUMN, or make them of others with --compose 'A {age}-year-old ...'."
     )
 
 

@@ -5,15 +5,23 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+import duckdb
+import pyarrow as pa
+
+from ..profiles.imported import profile_of_columns
 from .file import HubFile
 from .formats import Columns
+from .profiles.store import write_profiles
 from .repeats import fill_licences, fold_repeats
 from .rulings import RulingRow, add_rulings
 from .screening import Screened
 from .tally import Skipped, Tally
 from .wish import ImportWish
+
+if TYPE_CHECKING:
+    from ..profiles.profile import Profile
 
 __all__ = ["ImportedFile"]
 
@@ -43,6 +51,8 @@ SELECT count(*) FROM personas WHERE licence IS NULL AND id IN (
     SELECT i.persona FROM repeated_rows AS r JOIN imports AS i ON i.file = r.first_file AND i.row = r.first_row
     WHERE r.file = $file)
 """
+_EXAMPLE = 'SELECT text FROM imports JOIN personas ON id = persona WHERE file = $file ORDER BY "row" LIMIT 1'
+_PROFILED = "SELECT persona FROM profiles WHERE persona IN (SELECT unnest($people))"
 _LAST_ORDINAL = "SELECT coalesce(max(ordinal), 0) FROM personas"
 _LAST_FILE = "SELECT coalesce(max(file), 0) FROM imported_files"
 
@@ -55,6 +65,7 @@ class ImportedFile:
         self._named = (name, sha256, size, str(columns.shape))
         self._settings = _settings(columns, wish)
         self._source = wish.source or name
+        self._is_composed = columns.composer is not None
         self._revision = wish.revision
         self._number, self.read_to, self.rows, self.new, self.complete = 0, 0, 0, 0, False
         #: Rows that an earlier file had brought.
@@ -94,6 +105,8 @@ class ImportedFile:
                 self._con.execute(_LANGUAGES)
             given = {"file": self._number, "source": self._source, "revision": self._revision, "now": _now()}
             self._con.execute(_ROWS, given)
+            if self._is_composed:
+                _add_profiles(self._con, part.rows)
         finally:
             self._con.unregister("imported_batch")
         self.read_to, self.rows, self.new = part.read_to, self.rows + part.rows.num_rows, self.new + new
@@ -125,6 +138,12 @@ class ImportedFile:
         self._saved_to, self._has_known = self.read_to, False
 
     @property
+    def example(self) -> str | None:
+        """The first description of the file."""
+        found = self._con.execute(_EXAMPLE, {"file": self._number}).fetchone()
+        return None if found is None else str(found[0])
+
+    @property
     def unlicensed(self) -> int:
         """How many of the people of the file no file has stated a licence of."""
         ((people,),) = self._con.execute(_UNLICENSED, {"file": self._number}).fetchall()
@@ -132,7 +151,20 @@ class ImportedFile:
 
 
 def _settings(columns: Columns, wish: ImportWish) -> str:
-    return json.dumps(wish.settings() | {"mapping": columns.meanings, "format": columns.shape}, sort_keys=True)
+    composed = {"compose": columns.composer.name} if columns.composer is not None else {}
+    read = {"mapping": columns.meanings, "format": columns.shape}
+    return json.dumps(wish.settings() | read | composed, sort_keys=True)
+
+
+def _add_profiles(con: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
+    """Write what the columns of people say of them as profiles; of rows that are one person, the first."""
+    profiles: dict[str, Profile] = {}
+    for persona, attributes in zip(rows["id"].to_pylist(), rows["attributes"].to_pylist(), strict=True):
+        if attributes is not None and persona not in profiles:
+            profile = profile_of_columns(persona, json.loads(attributes))
+            profiles |= {persona: profile} if profile is not None else {}
+    there = {str(persona) for (persona,) in con.execute(_PROFILED, {"people": list(profiles)}).fetchall()}
+    write_profiles(con, [profile for persona, profile in profiles.items() if persona not in there], _now())
 
 
 def _number(hub: HubFile, query: str) -> int:

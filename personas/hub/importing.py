@@ -9,13 +9,14 @@ from pathlib import Path
 from ..errors import SetupError, SourceError
 from ..rules.columns import ColumnKind, kinds_of_columns
 from .batch import prepared
+from .composed import RuleComposer
 from .file import HubFile
 from .formats import Columns, resolve_columns
 from .imported import ImportedFile
 from .screening import Screened, screened
 from .stream import check_there, fingerprint
 from .tables import Table, open_table
-from .tally import Skipped
+from .tally import Skipped, Tally
 from .traces import SAMPLE
 from .wish import ImportWish
 
@@ -23,6 +24,8 @@ __all__ = ["FileReport", "import_files"]
 
 #: Rows of a file that are committed together, with how far they go.
 PART = 500_000
+#: Words that a sentence has.
+_PROSE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class FileReport:
     repeated: int
     #: People of the file for whom no licence is stated, by it or by another file.
     unlicensed: int
+    #: The first description, where they were composed of columns.
+    example: str | None
     #: Rows that were left out, by reason.
     skipped: tuple[Skipped, ...]
     #: The line or row behind which this import went on; 0 for one that began at the beginning.
@@ -96,8 +101,14 @@ def _import_file(
     sha256, size = fingerprint(path)
     table = open_table(path)
     columns = resolve_columns(
-        path, table.columns(), mapping={str(k): v for k, v in wish.mapping.items()}, shape=wish.format
+        path,
+        table.columns(),
+        mapping={str(k): v for k, v in wish.mapping.items()},
+        shape=wish.format,
+        compose=wish.compose,
     )
+    if isinstance(columns.composer, RuleComposer):
+        _check_no_prose(table, columns.composer)
     file = ImportedFile.find(hub, path.name, sha256, size, columns, wish)
     already, began = file.complete, file.read_to
     kinds = {} if already or wish.personal == "ignore" else _kinds(table, columns, wish)
@@ -118,6 +129,7 @@ def _import_file(
         new=file.new,
         repeated=file.repeated,
         unlicensed=file.unlicensed,
+        example=file.example if columns.composer is not None else None,
         skipped=skipped,
         resumed_at=0 if already else began,
         already=already,
@@ -132,6 +144,21 @@ def _kinds(table: Table, columns: Columns, wish: ImportWish) -> dict[str, Column
     parts = prepared(table, columns, wish.model_copy(update={"strict": False}), after=0)
     first = next(parts).rows["attributes"].slice(0, SAMPLE).drop_null()
     return kinds_of_columns(first.to_pylist())
+
+
+def _check_no_prose(table: Table, composer: RuleComposer) -> None:
+    """Raise `SourceError` when a column that means nothing by its name holds sentences, which may be descriptions."""
+    rows = [row for _, row in next(iter(table.batches(Tally(str(table.path)))), ())]
+    lengths: Counter[str] = Counter()
+    for row in rows:
+        for name in row.keys() - {*composer.columns}:
+            lengths[name] += len(str(row[name]).split()) if isinstance(row[name], str) else 0
+    for name, words in lengths.most_common(1):
+        if words >= _PROSE * len(rows):
+            raise SourceError(
+                f"{table.path} has no column that is known to hold descriptions, but {name!r} may: read it with --map "
+                f"text={name}, or make descriptions of other columns with --compose 'A {{age}}-year-old ...'."
+            )
 
 
 def _write_part(file: ImportedFile, batches: Iterator[Screened], *, until: int, said: Callable[[], None]) -> bool:

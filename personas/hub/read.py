@@ -1,23 +1,26 @@
 """Hubs: collections of personas that somebody has already made, read from a file."""
 
-import csv
-import glob
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import duckdb
 
 from ..directory import Directory, Located
 from ..errors import SourceError
+from ..packing import plain_suffix
 from ..persona import Persona, Relation, RelationKind
-from ..source import iter_objects, parse_language, parse_text, read_head, read_text, resolve_file, shown
+from ..source import read_head, resolve_file, shown
+from .beside import read_beside
+from .schema import check_hub_version, migrate_hub
 from .standing import GONE
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Draw", "DrawWish", "Drawn", "Hub", "read_hub"]
 
@@ -28,10 +31,7 @@ type Draw = Literal["snowball", "ego", "community", "random"]
 type _Config = dict[str, str | bool | int | float | list[str]]
 
 _DATABASE = (".duckdb", ".db")
-_JSONL = (".jsonl", ".ndjson")
-_CSV = (".csv", ".tsv")
-_PARQUET = (".parquet",)
-_TEXT_KEYS = ("persona", "text", "input persona")
+_TABLE = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".feather", ".ipc")
 _BATCH = 10_000
 #: What is read from a database. The names are ours, so they may stand in a query.
 _TABLES = ("personas", "relations", "duplicates")
@@ -83,6 +83,8 @@ class Hub:
     relations: tuple[Relation, ...] = ()
     #: What a draw left of the file, where not everybody was taken.
     drawn: Drawn | None = None
+    #: What else is known of them, by table: the rows they were imported from, profiles and biographies.
+    beside: "Mapping[str, pa.Table]" = field(default_factory=dict, hash=False, compare=False)
 
 
 def read_hub(path: Path, *, select: str | None = None, draw: DrawWish | None = None) -> Hub:
@@ -91,9 +93,9 @@ def read_hub(path: Path, *, select: str | None = None, draw: DrawWish | None = N
     With `draw` no more than so many of them, and the relations between these; of a hub that Populace wrote nobody
     else is read.
 
-    A DuckDB file has a table `personas` and perhaps `relations` and `duplicates`: a run file is one. JSONL,
-    CSV, TSV and Parquet have one persona a row, under `persona`, `text` or `input persona`. Raises
-    `SourceError` for whatever cannot be read, naming file and row.
+    A DuckDB file has a table `personas` and perhaps `relations` and `duplicates`: a run file is one. Of any other file
+    that can be imported they are whom a hub would hold after its import, with languages, licences and other columns.
+    Raises `SourceError` for whatever cannot be read, naming file and row, and for a hub of a newer version.
     """
     hub = _read(path, select, draw)
     if draw is None or hub.drawn is not None or len(hub.personas) <= draw.people:
@@ -104,30 +106,32 @@ def read_hub(path: Path, *, select: str | None = None, draw: DrawWish | None = N
 
 
 def _read(path: Path, select: str | None, draw: DrawWish | None) -> Hub:
-    suffix = resolve_file(path).suffix.lower()
-    if select is not None and not read_head(path, 12).endswith(b"DUCK"):
+    suffix = plain_suffix(resolve_file(path))
+    is_database = read_head(path, 12).endswith(b"DUCK")
+    if select is not None and not is_database:
         raise SourceError(f"{path} keeps no selections, as a DuckDB file does; import it into a hub first.")
-    if suffix in _JSONL:
-        return _imported(path, _jsonl_rows(path))
-    if suffix in _CSV:
-        return _imported(path, _csv_rows(path))
-    if suffix in _PARQUET:
-        return _imported(path, _parquet_rows(path))
-    if read_head(path, 12).endswith(b"DUCK"):
+    if suffix in _TABLE:
+        return _read_table_file(path)
+    if is_database:
         return _read_database(path, select, draw)
     if suffix in _DATABASE:
         raise SourceError(f"{path} ends in {suffix} but is not a DuckDB file; give a hub or a run file.")
-    known = ", ".join(_DATABASE + _JSONL + _CSV + _PARQUET)
+    known = ", ".join(_DATABASE + _TABLE)
     raise SourceError(f"{path} ends in {shown(path.suffix)}, which no hub is read from; give one of {known}.")
 
 
-def _imported(path: Path, rows: Iterable[Located]) -> Hub:
-    folded = ((where, {key.strip().lower(): value for key, value in row.items()}) for where, row in rows)
-    personas = [
-        Persona(parse_text(where, row, *_TEXT_KEYS), language=parse_language(where, row), source=path.name)
-        for where, row in folded
-    ]
-    return Hub(_distinct(path, personas))
+def _read_table_file(path: Path) -> Hub:
+    """The people of a file as a hub that it is imported into has them, with all that an import makes of it."""
+    from .file import HubFile
+    from .importing import import_files
+    from .wish import ImportWish
+
+    way_out = f"mend it, or leave such rows out by `populace hub import {path} --hub HUB`, and give that hub"
+    with duckdb.connect(config=_OFFLINE) as connection:
+        migrate_hub(connection)
+        wish = ImportWish(strict=True, personal="ignore", way_out=way_out)
+        list(import_files(HubFile(path, connection), [path], wish))
+        return _read_connection(connection, path)
 
 
 def _distinct(path: Path, personas: Iterable[Persona]) -> tuple[Persona, ...]:
@@ -137,39 +141,6 @@ def _distinct(path: Path, personas: Iterable[Persona]) -> tuple[Persona, ...]:
     if not first:
         raise SourceError(f"{path} holds no personas; give a hub with somebody in it.")
     return tuple(first.values())
-
-
-def _jsonl_rows(path: Path) -> Iterator[Located]:
-    for line, row in iter_objects(path, read_text(path)):
-        yield f"{path}, line {line}", row
-
-
-def _csv_rows(path: Path) -> Iterator[Located]:
-    text = read_text(path)
-    header = text.lstrip("\n").partition("\n")[0]
-    delimiter = next((mark for mark in ",;\t" if mark in header), ",")
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        columns = next(filter(any, rows))
-        for values in filter(any, rows):
-            if len(values) != len(columns):
-                raise SourceError(
-                    f"{path}, line {rows.line_num}: the header has {len(columns)} columns and this row "
-                    f"{len(values)}; put texts that contain {delimiter!r} between double quotes."
-                )
-            yield f"{path}, line {rows.line_num}", dict(zip(columns, values, strict=True))
-    except csv.Error as error:
-        raise SourceError(
-            f"{path}, line {rows.line_num}: this is not CSV ({error}); "
-            "put texts between double quotes, and double the quotes in them."
-        ) from error
-
-
-def _parquet_rows(path: Path) -> Iterator[Located]:
-    with _explained(path), duckdb.connect(config=_OFFLINE) as connection:
-        # Unescaped, a `[1]` in a file's name would be read as a pattern.
-        result = connection.execute("FROM read_parquet(?)", [glob.escape(str(path))])
-        yield from _numbered(result, f"{path}, row")
 
 
 def _numbered(result: duckdb.DuckDBPyConnection, what: str) -> Iterator[Located]:
@@ -199,16 +170,15 @@ def _sentence(path: Path, said: str) -> str:
 def _read_database(path: Path, select: str | None, draw: DrawWish | None) -> Hub:
     drawn = None
     with _explained(path), duckdb.connect(str(path.absolute()), read_only=True, config=_CLOSED) as connection:
+        check_hub_version(connection, str(path))
         if select is not None:
             from .select.narrowing import narrow  # what chooses people loads Arrow, for which reading has no use
 
             narrow(connection, path, select)
         if draw is not None:
             drawn = _draw_in(connection, path, draw)
-        rows = _read_tables(connection, path)
-    directory = Directory(path.name, rows["personas"], rows["duplicates"])
-    relations = [directory.relation(where, row) for where, row in rows["relations"]]
-    return Hub(_distinct(path, directory.personas()), _ties(relations), drawn)
+        hub = _read_connection(connection, path)
+    return hub if drawn is None else replace(hub, drawn=drawn)
 
 
 def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, draw: DrawWish) -> Drawn | None:
@@ -220,6 +190,14 @@ def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, draw: DrawWish) 
         return draw_in(HubFile(path, connection), draw, partial(narrow_to, connection))
     except SourceError:
         return None  # tables of somebody else's, which are read as a whole and drawn from then
+
+
+def _read_connection(connection: duckdb.DuckDBPyConnection, path: Path) -> Hub:
+    rows = _read_tables(connection, path)
+    directory = Directory(path.name, rows["personas"], rows["duplicates"])
+    relations = [directory.relation(where, row) for where, row in rows["relations"]]
+    people = _distinct(path, directory.personas())
+    return Hub(people, _ties(relations), beside=read_beside(connection, [person.id for person in people]))
 
 
 def _read_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, list[Located]]:

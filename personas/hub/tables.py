@@ -4,7 +4,7 @@ import csv
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from itertools import batched
+from itertools import batched, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ __all__ = ["Batch", "Table", "open_table"]
 type Batch = Sequence[tuple[int, dict[str, Any]]]
 
 _ROWS = 10_000
+#: Columns that JSONL has when any of its first so many objects has them; the first object says what others there are.
+_STATED = ("language", "licence", "source")
+_LOOKED_AT = 1_000
 #: How an Arrow file begins; what does not is taken for a stream.
 _ARROW_FILE = b"ARROW1"
 
@@ -34,7 +37,10 @@ class Table(ABC):
 
     @abstractmethod
     def columns(self) -> Sequence[str]:
-        """The names of the columns; of JSONL those of the first object. Raises `SourceError` when there is no row."""
+        """The names of the columns; of JSONL those of the first object.
+
+        Raises `SourceError` when there is no row.
+        """
 
     @abstractmethod
     def batches(self, tally: Tally) -> Iterator[Batch]:
@@ -78,8 +84,11 @@ def _head(path: Path, file: Any) -> bytes:
 
 class _JsonLines(Table):
     def columns(self) -> Sequence[str]:
-        for _, row in self._rows(Tally(str(self.path))):
-            return list(row)
+        rows = (row for _, row in islice(self._rows(Tally(str(self.path))), _LOOKED_AT))
+        if names := list(next(rows, ())):
+            # The first object may lack what others state: it may be of an unknown source, for one.
+            later = {name for row in rows for name in _STATED if name in row}
+            return [*names, *sorted(later.difference(names))]
         raise SourceError(f"{self.path} holds no object; write one a line, such as {{'persona': '...'}}.")
 
     def batches(self, tally: Tally) -> Iterator[Batch]:

@@ -28,13 +28,13 @@ class Skipped:
 class Tally:
     """Counts the rows of a file that are left out; rows up to `after` have been counted before.
 
-    A strict one raises `SourceError` at the first.
+    With a `way_out` it raises `SourceError` at the first, which says it.
     """
 
-    def __init__(self, file: str, skipped: Iterable[Skipped] = (), *, after: int = 0, strict: bool = False) -> None:
+    def __init__(self, file: str, skipped: Iterable[Skipped] = (), *, after: int = 0, way_out: str = "") -> None:
         self._file = file
         self._after = after
-        self._strict = strict
+        self._way_out = way_out
         self._skipped: dict[str, Skipped] = {}
         self.add(skipped)
 
@@ -45,12 +45,11 @@ class Tally:
         return sum(skip.rows for skip in self._skipped.values())
 
     def count(self, reason: str, row: int) -> None:
-        """One more row was left out. Raises `SourceError` when this is a strict tally."""
+        """One more row was left out. Raises `SourceError` where there is a way out to be taken first."""
         if row <= self._after:
             return
-        if self._strict:
-            said = f"{self._file}, line or row {row}: {reason}; mend it, or leave --strict away to skip such rows."
-            raise SourceError(said)
+        if self._way_out:
+            raise SourceError(f"{self._file}, line or row {row}: {reason}; {self._way_out}.")
         self.add([Skipped(reason, 1, [row])])
 
     def add(self, skipped: Iterable[Skipped]) -> None:

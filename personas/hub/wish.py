@@ -47,6 +47,10 @@ class ImportWish(BaseModel):
     quality: bool = False
     #: Stop at the first row that cannot be imported, instead of leaving it out.
     strict: bool = False
+    #: What whoever meets a strict import is told to do about a row that cannot be imported.
+    way_out: str = "mend it, or leave --strict away to skip such rows"
+    #: A template by which descriptions are composed of columns, as `A {age}-year-old [{occupation} ]in {city}`.
+    compose: str | None = Field(default=None, min_length=1)
     #: Characters that a description may have.
     max_length: int = Field(default=20_000, ge=1)
 
@@ -63,10 +67,10 @@ class ImportWish(BaseModel):
 
     def settings(self) -> dict[str, Any]:
         """What, besides the file itself, decides what is written: the same settings make the same import."""
-        said = self.model_dump(mode="json", exclude={"strict"})
-        # Hubs from before there were judges of imports say nothing of them.
-        unjudged = {"personal": "ignore", "quality": False}
-        return {name: value for name, value in said.items() if (name, value) not in unjudged.items()}
+        said = self.model_dump(mode="json", exclude={"strict", "way_out"})
+        # Hubs from before there were judges of imports, and templates, say nothing of them.
+        earlier = {"personal": "ignore", "quality": False, "compose": None}
+        return {name: value for name, value in said.items() if (name, value) not in earlier.items()}
 
 
 def parse_mapping(items: Sequence[str]) -> dict[str, str]:

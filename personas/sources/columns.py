@@ -81,10 +81,8 @@ def _check_text(document: Document, field: "pa.Field") -> None:
 
     kind = field.type.value_type if kinds.is_dictionary(field.type) else field.type
     if not (kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind)):
-        sentence = (
-            f"{document.label}: column {field.name!r} holds {kind}, which is no text; name another with --column."
-        )
-        raise DocumentError(Skip.COLUMN, sentence)
+        said = f"{document.label}: column {field.name!r} holds {kind}, which is no text"
+        raise DocumentError(Skip.COLUMN, f"{said}; name another with `populace grow --column`.")
 
 
 @contextmanager

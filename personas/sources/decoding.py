@@ -126,7 +126,7 @@ class _Decoder:
         at, line = error.start, self._lines + error.object.count(b"\n", 0, error.start)
         name = "UTF-8" if error.encoding.lower() in ("utf-8", "utf_8") else error.encoding
         found = f"byte {self._bytes - held + at}, on line {line}, is 0x{error.object[at]:02X}"
-        way = "save it as UTF-8, or name what it is in with --encoding"
+        way = "save it as UTF-8, or name what it is in with `populace grow --encoding`"
         return DocumentError(Skip.ENCODING, f"{self._label} is not {name}: {found}; {way}.")
 
 

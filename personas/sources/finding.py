@@ -65,7 +65,7 @@ class Finder:
         if form is None:
             raise SourceError(
                 f"{path} ends in {shown(path.suffix)}, which passages are not read from; "
-                f"give one of {known_endings()}, or say what it is with --format."
+                f"give one of {known_endings()}, or say what it is with `populace grow --format`."
             )
         if packing and not form.is_streamed:
             raise SourceError(f"{path} is {form} inside {packing}, which cannot be read so; unpack it first.")

@@ -53,7 +53,7 @@ def open_sources(
     """
     skips = Skips(strict=strict)
     check_encoding(encoding)
-    terms = _Terms(_licence(licence), parse_language("The option --language", {"language": language}))
+    terms = _Terms(_licence(licence), parse_language("The option --text-language", {"language": language}))
     finder = Finder(tuple(paths), _format(format), skips)
     finder.check()
     return Sources(finder, Wishes(column, encoding, skips), terms, _cutter(length), after)

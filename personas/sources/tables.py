@@ -30,9 +30,8 @@ def column_of(document: Document, columns: Sequence[str], wishes: Wishes) -> str
             return found
     there = ", ".join(map(shown, columns[:20])) or "none at all"
     missing = " or ".join(map(repr, wanted))
-    raise DocumentError(
-        Skip.COLUMN, f"{document.label} has no column {missing} but {there}; name the text's with --column."
-    )
+    way = "name the text's with `populace grow --column`"
+    raise DocumentError(Skip.COLUMN, f"{document.label} has no column {missing} but {there}; {way}.")
 
 
 def row_text(

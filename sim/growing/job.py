@@ -3,17 +3,21 @@
 What a hop is (prompts, frontier, verdicts) lives in `personas`; here it is run with a ledger and markers.
 """
 
-import asyncio
+from asyncio import wrap_future
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import orjson
 
 from ...personas.errors import RunError
-from ...personas.growth import Population, absorb, plan_hop
+from ...personas.growth import HopResult, Population, absorb, plan_hop
 from ...personas.hub import Hub
+from ...personas.hub.beside import beside_of, keep_beside
 from ...personas.judging import Judge
 from ...personas.novelty import questions_between
+from ...personas.persona import content_id
+from ...personas.rules import Policy
 from ...personas.sources import Sources
 from ..answered import check_answered
 from ..engine import Engine
@@ -82,7 +86,8 @@ class GrowthJob:
         if isinstance(source, Hub):
             people = self._chooser.people(source)
             await self._note_draw(people)
-            self._read(people, record)
+            result = self._read(people, record)
+            await self._keep_beside(people, result)
             await self._check_anybody(f"{len(people.personas):,} people", (), record)
             return
         texts = self._chooser.texts(source, record)
@@ -99,15 +104,27 @@ class GrowthJob:
     async def _note_draw(self, people: Hub) -> None:
         if people.drawn is not None:
             drawn = Statement("UPDATE runs SET drawn = ?", [orjson.dumps(people.drawn).decode()])
-            await asyncio.wrap_future(self._engine.log.commit(statements=[drawn]))
+            await wrap_future(self._engine.log.commit(statements=[drawn]))
 
-    def _read(self, hub: Hub, record: HopRecord) -> None:
-        result = absorb(self._population, [hub.personas], judges=self._judges)
+    def _read(self, hub: Hub, record: HopRecord) -> HopResult:
+        # The language that was asked for is that of those who are to be described.
+        result = absorb(self._population, [hub.personas], judges=self._growth.judges_of_people)
         people = self._population
         between = (r for r in hub.relations if r.source in people and r.target in people)
         related = tuple(r for r in between if people.relate(r))
         # Whoever was there before is no newcomer of this growth.
-        record.add(0, replace(result, relations=related, newcomers=()))
+        result = replace(result, relations=related, newcomers=())
+        record.add(0, result)
+        return result
+
+    async def _keep_beside(self, hub: Hub, result: HopResult) -> None:
+        """Take along what is known of the people beside themselves, before the marker of their hop is there."""
+        became = {persona: content_id(ruling.text) for persona, ruling in result.rulings if ruling.text is not None}
+        ids = {p.id: became.get(p.id, p.id) for p in hub.personas}
+        tables = beside_of(hub.beside, {was: now for was, now in ids.items() if now in self._population})
+        if tables:
+            keep = partial(keep_beside, tables=tables, personal=self._growth.personal or Policy.KEEP)
+            await wrap_future(self._engine.log.commit(statements=[keep]))
 
     async def _infer(self, taken: Sequence[Unasked], record: HopRecord) -> None:
         start = record.asked

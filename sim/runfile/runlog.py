@@ -20,7 +20,7 @@ from .migrations import check_schema, migrate
 from .query import Params
 from .rows import GrowthChunkRow, GrowthRow, Row, RunRow, StepRow
 from .tables import column_names, table_of
-from .writer import Statement, Writer
+from .writer import Change, Statement, Writer
 
 __all__ = ["RunLog"]
 
@@ -48,7 +48,7 @@ class RunLog:
         self.cursors = Cursors(con)
         self._writer = Writer(con.cursor(), path)
         # Opening an ended run changes nothing; writing to it makes it a running one again.
-        self._ahead: list[Statement] = [] if going_on else [_GOES_ON]
+        self._ahead: list[Change] = [] if going_on else [_GOES_ON]
         self._stack = ExitStack()
         self._stack.enter_context(private_umask(path))
         self._stack.callback(self.cursors.close)
@@ -111,7 +111,7 @@ class RunLog:
         """Hand rows over and return at once; they are durable within about 50 ms. Raises `StorageError`."""
         self._writer.submit(rows, self._take_ahead())
 
-    def commit(self, rows: Iterable[Row] = (), statements: Sequence[Statement] = ()) -> Future[None]:
+    def commit(self, rows: Iterable[Row] = (), statements: Sequence[Change] = ()) -> Future[None]:
         """Hand over rows that belong together; the future is done once they and all before are durable.
 
         The statements run after the rows, in the same transaction. Raises `StorageError`, as does the future.
@@ -159,7 +159,7 @@ class RunLog:
         atexit.unregister(self.close)
         self._stack.close()
 
-    def _take_ahead(self) -> list[Statement]:
+    def _take_ahead(self) -> list[Change]:
         ahead, self._ahead = self._ahead, []
         return ahead
 

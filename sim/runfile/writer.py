@@ -1,7 +1,7 @@
 """The one thread that writes a run file: rows come in from any thread and are committed in groups."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,7 +15,10 @@ from .inserts import Inserts
 from .rows import Row
 from .tables import table_of
 
-__all__ = ["GROUP_SECONDS", "Statement", "Writer"]
+__all__ = ["GROUP_SECONDS", "Change", "Statement", "Writer"]
+
+#: What is done in the transaction of the rows it comes with.
+type Change = Callable[[duckdb.DuckDBPyConnection], None]
 
 #: Rows wait at most this long for others to share their commit, which costs the same whatever it holds.
 GROUP_SECONDS = 0.05
@@ -30,11 +33,15 @@ class Statement:
     sql: str
     params: Sequence[object] = ()
 
+    def __call__(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Run it."""
+        con.execute(self.sql, list(self.params))
+
 
 @dataclass(slots=True)
 class _Batch:
     rows: list[Row] = field(default_factory=list)
-    statements: list[Statement] = field(default_factory=list)
+    statements: list[Change] = field(default_factory=list)
     futures: list[Future[None]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -64,11 +71,11 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="populace-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, rows: Iterable[Row], statements: Sequence[Statement] = ()) -> None:
+    def submit(self, rows: Iterable[Row], statements: Sequence[Change] = ()) -> None:
         """Hand rows over and return at once; they are durable soon after."""
         self._hand_over(tuple(rows), statements, None)
 
-    def commit(self, rows: Iterable[Row] = (), statements: Sequence[Statement] = ()) -> Future[None]:
+    def commit(self, rows: Iterable[Row] = (), statements: Sequence[Change] = ()) -> Future[None]:
         """Hand rows over and do not wait for others: the future is done when they and all before are durable.
 
         The statements run in the same transaction, after the rows. The future fails with `StorageError`.
@@ -92,7 +99,7 @@ class Writer:
         if self._failure is not None and not self._reported:
             raise self._storage_error()
 
-    def _hand_over(self, rows: tuple[Row, ...], statements: Sequence[Statement], future: Future[None] | None) -> None:
+    def _hand_over(self, rows: tuple[Row, ...], statements: Sequence[Change], future: Future[None] | None) -> None:
         for row_type in {type(row) for row in rows}:
             table_of(row_type)
         with self._lock:
@@ -137,7 +144,7 @@ class Writer:
             self._con.execute("BEGIN TRANSACTION")
         self._inserts.write(batch.rows)
         for statement in batch.statements:
-            self._con.execute(statement.sql, list(statement.params))
+            statement(self._con)
         if not alone:
             self._con.execute("COMMIT")
         self.commits += 1

@@ -1,5 +1,7 @@
 """Hubs: who is read from DuckDB, JSONL, CSV and Parquet files, and what is refused."""
 
+import gzip
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -73,7 +75,8 @@ def complaint(path: Path) -> str:
     ("name", "content"),
     [
         ("hub.jsonl", '{"persona": "A nurse, on nights"}\n{"persona": "A cook"}\n'),
-        ("hub.jsonl", '{"input persona": "A nurse, on nights", "synthesized text": "?"}\n{"Text": "A cook"}'),
+        ("hub.jsonl", '{"Text": "A nurse, on nights", "age": 3}\n{"Text": "A cook"}'),
+        ("hub.jsonl", '{"input persona": "A nurse, on nights", "synthesized text": "?"}\n{"input persona": "A cook"}'),
         ("hub.csv", '\ufeffId,Persona\r\n1,"A nurse, on nights"\r\n\r\n2,A cook\r\n'),
         ("hub.csv", "text;id\nA nurse, on nights;1\nA cook;2\n"),
         ("hub.tsv", "id\ttext\n1\tA nurse, on nights\n2\tA cook\n"),
@@ -239,23 +242,45 @@ def test_a_database_cut_short_is_refused(database: MakeDatabase) -> None:
         ("a.duckdb", "text", "ends in .duckdb but is not a DuckDB file"),
         ("a.duckdb", "", "ends in .duckdb but is not a DuckDB file"),
         ("a.xlsx", "x", "ends in '.xlsx'"),
-        ("a.parquet", "x", "cannot be read as a hub ("),
-        (
-            "a.csv",
-            "name,age\nAda,3\n",
-            "line 2 has no 'persona' or 'text' or 'input persona' but 'name', 'age'",
-        ),
-        ("a.csv", "persona\nA nurse, on nights\n", "line 2: the header has 1 columns and this row 2"),
-        ("a.csv", 'persona\n"A nurse\n', "is not CSV (unexpected end of data)"),
-        ("a.csv", "persona\n", "holds no personas"),
-        ("a.csv", b"persona\n\xe9\n", "byte 8, on line 2, is 0xE9"),
+        ("a.parquet", "x", "is no whole Parquet file"),
+        ("a.csv", "name,colour\nAda,3\n", "no column that is known to hold descriptions; its columns are 'name', 'col"),
+        ("a.csv", "persona\nA nurse, on nights\n", "line or row 2: the row has other columns than the header"),
+        ("a.csv", 'persona\n"A nurse\n', "line or row 2: the row is not CSV: unexpected end of data"),
+        ("a.csv", "persona\n", "has columns and no rows"),
+        ("a.csv", b"persona\n\xe9\n", "line or row 2: the line is not UTF-8"),
         ("a.csv", "", "is empty"),
-        ("a.jsonl", '{"persona": "A"}\n{"name": "B"}\n', "line 2 has no 'persona'"),
-        ("a.jsonl", '{"persona": [1]}\n', "line 1: 'persona' is [1], which is no text"),
+        ("a.jsonl", '{"persona": "A"}\n{"name": "B"}\n', "line or row 2: there is no text"),
+        ("a.jsonl", '{"persona": [1]}\n', "line or row 1: the text is no string"),
+        (
+            "a.jsonl",
+            json.dumps({"persona": "long " * 20_000}),
+            "the text is longer than 20,000 characters; mend",
+        ),
     ],
 )
 def test_a_file_that_is_no_hub_is_refused(tmp_path: Path, name: str, content: str | bytes, said: str) -> None:
     assert said in complaint(written(tmp_path, name, content))
+
+
+def test_what_cannot_be_read_is_said_with_what_can_be_done(tmp_path: Path) -> None:
+    message = complaint(written(tmp_path, "a.jsonl", '{"persona": ""}\n'))
+    assert "or leave such rows out by `populace hub import" in message
+    assert "--strict" not in message
+
+
+def test_a_newer_hub_is_refused(database: MakeDatabase) -> None:
+    path = database(people(("n", "N")), "CREATE TABLE hub_migrations AS SELECT 99 AS version, 'later' AS script")
+    assert "has version 99 of the hub's tables" in complaint(path)
+
+
+@pytest.mark.parametrize("name", ["people.jsonl", "people.jsonl.gz"])
+def test_people_in_a_file_of_rows_keep_what_an_import_keeps(tmp_path: Path, name: str) -> None:
+    row = {"text": "Une infirmière de Lyon qui chante", "licence": "MIT", "source": "a book", "age": 30}
+    line = (json.dumps(row) + "\n").encode()
+    hub = read_hub(written(tmp_path, name, gzip.compress(line) if name.endswith("gz") else line))
+    (nurse,) = hub.personas
+    assert (nurse.licence, nurse.source, nurse.language) == ("MIT", "a book", "fr")
+    assert hub.beside["imports"]["attributes"].to_pylist() == ['{"age":30}']
 
 
 def test_a_missing_hub_is_answered_with_its_neighbours(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ ro O profesoară pensionată din Cluj care îi învață pe copii să citească.
 
 
 def detected(*texts: str) -> list[str]:
-    return detect_languages(pa.array(texts, pa.string()))
+    return [str(tag) for tag in detect_languages(pa.array(texts, pa.string())).to_pylist()]
 
 
 def test_of_64_short_descriptions_in_30_languages_no_language_is_wrong_and_few_are_open() -> None:

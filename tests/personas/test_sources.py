@@ -170,7 +170,7 @@ def test_a_column_may_be_named(tmp_path: Path) -> None:
 )
 def test_a_column_that_is_not_there_names_those_that_are(tmp_path: Path, name: str, content: str) -> None:
     message = complaint(written(tmp_path / name, content), column="story")
-    assert "no column 'story' but 'a', 'b'; name the text's with --column." in message
+    assert "no column 'story' but 'a', 'b'; name the text's with `populace grow --column`." in message
 
 
 def test_a_parquet_column_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:

@@ -42,7 +42,9 @@ def test_a_folder_of_mixed_encodings_is_read_file_by_file(tmp_path: Path) -> Non
 
 def test_what_is_not_understood_is_named_with_its_byte(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"un\ncaf\xe9")
-    with pytest.raises(SourceError, match=r"a.txt is not UTF-8: byte 6, on line 2, is 0xE9; .* with --encoding."):
+    with pytest.raises(
+        SourceError, match=r"not UTF-8: byte 6, on line 2, is 0xE9; .* with `populace grow --encoding`."
+    ):
         texts(tmp_path / "a.txt")
 
 

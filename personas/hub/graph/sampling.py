@@ -94,6 +94,7 @@ def draw_from(hub: Hub, wish: DrawWish) -> Hub:
         tuple(hub.personas[place] for place in chosen),
         relations,
         Drawn(wish.how, len(chosen), len(places), len(relations), len(ends)),
+        hub.beside,
     )
 
 

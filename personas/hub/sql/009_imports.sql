@@ -14,3 +14,7 @@ COMMENT ON COLUMN imports.licence IS 'Licence of the source (SPDX where there is
 COMMENT ON COLUMN imported_files.rows IS 'Rows of it that are in the hub, in imports or in repeated_rows';
 COMMENT ON COLUMN personas.text IS 'The description, as it came; its id is the hash of the text with blanks folded, in Unicode NFC';
 COMMENT ON COLUMN personas.licence IS 'Licence of that source, the first that was stated; imports has those of all sources of the text';
+COMMENT ON COLUMN imported_files.settings IS 'What was asked for: columns, source, licence, revision, language, greatest length; how descriptions were composed of columns, where they were (rule@1: of those that are known by name)';
+COMMENT ON TABLE profiles IS 'Fine-grained attributes of personas, inferred by a model from the description, or stated by the columns that somebody was imported with; null is not known. What each rests on is in evidence';
+COMMENT ON COLUMN profiles.evidence IS 'By attribute: evidence (stated, implied, assumed or unknown) and, for stated and implied, the words of the description, or the imported column and its value, that it follows from';
+COMMENT ON COLUMN profiles.model IS 'Model that inferred it; import where imported columns state it';

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
-_PASSED_ON = ("licence", "revision", "language", "max_length", "strict", "personal", "quality")
+_PASSED_ON = ("licence", "revision", "language", "compose", "max_length", "strict", "personal", "quality")
 _PATH = click.Path(path_type=Path)
 _SHAPES = ("personahub", "tasks", "elite", "nemotron", "table")
 _WITH = ("profiles", "biographies", "elites", "duplicates")
@@ -33,6 +33,11 @@ _FORMATS = ("persona.jsonl", "jsonl", "csv", "parquet", "tasks", "elite", "nemot
     "--map", "mapping", multiple=True, metavar="MEANING=COLUMN", help="Where text, language, source or licence stands."
 )
 @click.option("--format", "form", type=click.Choice(_SHAPES), help="Shape of the rows.  [default: by their columns]")
+@click.option(
+    "--compose",
+    metavar="TEMPLATE",
+    help="Make descriptions of columns: 'A {age}-year-old [{job} ]in {city}'; [ ] only where no value is missing.",
+)
 @click.option("--source-name", help="What to call the source.  [default: the file's name]")
 @click.option("--licence", metavar="SPDX", help="Licence of the source, where no column states it.")
 @click.option("--revision", help="Revision of the source: a commit, a date.")
@@ -57,6 +62,11 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
 
     Persona Hub's people, task rows and elite and Nemotron-Personas are known by their columns; of any other table say
     where the text stands: --map text=COLUMN. All other columns are kept as attributes.
+
+    People who come as columns alone are described by --compose, or else in English by the columns that are known (age,
+    sex, city, occupation, ...); what these columns state becomes their profiles. Languages are told where neither a
+    column nor --language states them. A row that another file has brought already is kept once, and what was not known
+    of it is filled in: import a file again with --licence.
 
     Personal data are found by patterns, so not all of it: contact details, numbers, full names. Rules of quality are
     for `populace hub check`, unless they are asked for here: what others have published is taken as it is.
@@ -288,6 +298,12 @@ def _standing(rule: str, stand: "TurnedAway", *, redo: bool) -> str:
     return f"{said}{stand.standing:,} stand again{ruled}{doubles}.{gone}"
 
 
+def _shown_example(text: str) -> str:
+    from populace.analysis.wording import clip
+
+    return repr(clip(text, 120))
+
+
 def _say_unlicensed(report: "FileReport") -> None:
     click.echo(
         f"No licence is stated of {report.unlicensed:,} of these people; if you know it, import the file again with "
@@ -306,6 +322,11 @@ def _say_imported(report: "FileReport") -> None:
     went_on = f", gone on behind line or row {report.resumed_at:,}" if report.resumed_at else ""
     click.echo(visible(f"{name} is read as {report.columns.shape}: {report.columns}{went_on}."))
     click.echo(f"{report.rows:,} rows: {report.new:,} new people, and {report.equal:,} whose text was there already.")
+    if report.example is not None:
+        click.echo(visible(f"Descriptions were composed, as {_shown_example(report.example)}."))
+        click.echo("What columns state of people beyond doubt is in their profiles.")
+        if report.equal:
+            click.echo(f"{report.equal:,} rows have the description of an earlier one and are the same person there.")
     if report.repeated:
         click.echo(f"{report.repeated:,} of the rows had come from another file already; they are kept once.")
     for skip in report.skipped:

@@ -1,0 +1,168 @@
+"""People who come as columns alone: described by a template or by rule, with profiles of what the columns state."""
+
+import csv
+import json
+import string
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from populace.personas.errors import SetupError, SourceError
+from populace.personas.hub import HubFile, create_hub, read_hub
+from populace.personas.hub.composed import parse_template, rule_composer
+from populace.personas.hub.importing import FileReport, import_files
+from populace.personas.hub.wish import ImportWish
+from populace.personas.profiles.imported import profile_of_columns
+
+POPULATION = [
+    {"pid": "1", "age": "34", "sex": "female", "occupation": "nurse", "city": "Leeds", "income": "41000"},
+    {"pid": "2", "age": "34", "sex": "female", "occupation": "nurse", "city": "Leeds", "income": "41000"},
+    {"pid": "3", "age": "81", "sex": "M", "occupation": "", "city": "York", "income": ""},
+    {"pid": "4", "age": "", "sex": "", "occupation": "", "city": "", "income": ""},
+]
+TEMPLATE = "{age}-year-old[ {occupation}] in {city}"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterable[HubFile]:
+    with create_hub(tmp_path / "hub.duckdb") as hub:
+        yield hub
+
+
+@pytest.fixture
+def population(tmp_path: Path) -> Path:
+    path = tmp_path / "pop.csv"
+    with path.open("w", newline="") as file:
+        rows = csv.DictWriter(file, list(POPULATION[0]))
+        rows.writeheader()
+        rows.writerows(POPULATION)
+    return path
+
+
+def take(hub: HubFile, path: Path, **wish: Any) -> FileReport:
+    (report,) = import_files(hub, [path], ImportWish.given(**wish))
+    return report
+
+
+def asked(hub: HubFile, query: str) -> list[tuple[Any, ...]]:
+    return hub.con.execute(query).fetchall()
+
+
+def test_a_template_describes_people_and_equal_columns_are_one_person(hub: HubFile, population: Path) -> None:
+    report = take(hub, population, compose=TEMPLATE)
+    assert (report.rows, report.new, report.equal) == (3, 2, 1)
+    assert [(s.reason, s.rows) for s in report.skipped] == [
+        ("it has no 'age', which --compose needs outside of [ ]", 1)
+    ]
+    assert asked(hub, "SELECT text FROM personas ORDER BY ordinal") == [
+        ("34-year-old nurse in Leeds",),
+        ("81-year-old in York",),
+    ]
+    assert asked(hub, "SELECT attributes->>'pid', attributes->>'age' FROM imports ORDER BY row")[:2] == [
+        ("1", "34"),
+        ("2", "34"),
+    ]
+
+
+def test_columns_that_are_known_describe_people_by_rule(hub: HubFile, population: Path) -> None:
+    report = take(hub, population)
+    assert str(report.columns) == "text composed of 'age', 'sex', 'city', 'occupation', 'income'"
+    assert report.example == "A 34-year-old woman from Leeds; occupation: nurse; income: 41000."
+    assert asked(hub, "SELECT text, language FROM personas ORDER BY ordinal")[1] == (
+        "An 81-year-old man from York.",
+        "en",
+    )
+    assert [s.rows for s in report.skipped] == [1]
+
+
+def test_what_columns_state_is_the_profile_with_its_source(hub: HubFile, population: Path) -> None:
+    take(hub, population, compose=TEMPLATE)
+    rows = asked(
+        hub,
+        """SELECT age_band, occupation, region, education, profiles.model, evidence->'age_band' FROM profiles
+        JOIN personas ON id = persona ORDER BY ordinal""",
+    )
+    assert [row[:5] for row in rows] == [
+        ("30-39", "nurse", "Leeds", None, "import"),
+        ("80-89", None, "York", None, "import"),
+    ]
+    assert json.loads(rows[0][5]) == {"evidence": "stated", "words": "age: 34"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "known"),
+    [
+        ({"age": 90.0}, {"age_band": "90+"}),
+        ({"Age": "25-34"}, {}),
+        ({"age": 400, "sex": "f"}, {}),
+        (
+            {"education_level": "bachelors", "hobbies": "chess; rowing"},
+            {"education": 6, "interests": ["chess", "rowing"]},
+        ),
+        ({"education": "graduate", "languages": "English"}, {}),
+        ({"languages": ["en", "pt-BR"], "openness": "5"}, {"languages": ["en", "pt-BR"], "openness": 5}),
+        ({"openness": 7, "household": "castle", "age": True}, {}),
+        ({"city": "Leeds", "country": "UK", "age": None}, {"region": "Leeds, UK"}),
+    ],
+)
+def test_only_what_is_certain_is_taken_over(columns: dict[str, Any], known: dict[str, Any]) -> None:
+    profile = profile_of_columns("p", columns)
+    found = {} if profile is None else {n: a.value for n, a in profile.attributes.items() if a.value is not None}
+    assert found == known
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("A {ocupation}", "no column 'ocupation', which --compose names; .* did you mean 'occupation'"),
+        ("{age.__class__}", "no column 'age.__class__'"),
+        ("{age!r}", "no column 'age!r'"),
+        ("{0}", "no column '0'"),
+        ("A nurse", "names no column"),
+        ("A {age", "lone '{' at character 3"),
+        ("[{age}", "does not close"),
+        ("{age}]", "lone ']'"),
+    ],
+)
+def test_a_template_that_is_none_is_one_sentence(hub: HubFile, population: Path, template: str, said: str) -> None:
+    with pytest.raises(SetupError, match=said):
+        take(hub, population, compose=template)
+
+
+def test_a_template_and_a_column_of_texts_are_not_given_together(hub: HubFile, population: Path) -> None:
+    with pytest.raises(SetupError, match="one of them"):
+        take(hub, population, compose=TEMPLATE, mapping={"text": "city"})
+
+
+def test_a_column_of_sentences_is_asked_about_before_anything_is_made_up(hub: HubFile, tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text(json.dumps({"age": 3, "sex": "f", "bio": "A nurse who sings in a choir in Leeds on Sundays"}))
+    with pytest.raises(SourceError, match="but 'bio' may: read it with --map text=bio"):
+        take(hub, path)
+
+
+def test_the_people_of_a_population_live_as_any_others(population: Path) -> None:
+    population.write_text("".join(population.read_text().splitlines(keepends=True)[:4]))
+    assert [p.text for p in read_hub(population).personas][1] == "An 81-year-old man from York."
+
+
+NAMES = st.text(string.ascii_letters + " _", min_size=1, max_size=8).filter(lambda n: n == n.strip())
+
+
+@given(
+    st.dictionaries(NAMES, st.text(min_size=1).filter(str.strip), min_size=1, max_size=4),
+    st.text("ab {}[]", max_size=9),
+)
+def test_a_value_stands_in_the_text_as_it_is(row: dict[str, str], around: str) -> None:
+    literal = around.replace("{", "{{").replace("}", "}}").replace("[", "[[").replace("]", "]]")
+    name = next(iter(row))
+    text = parse_template(f"{literal}{{{name}}}", [name], where="x").text(row)
+    assert text == around + row[name].strip()
+
+
+def test_of_one_known_column_nothing_is_made() -> None:
+    assert rule_composer(["age", "colour"]) is None
