@@ -12,6 +12,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from ..agents.endpoint.models import ModelHandle, open_model
 from ..agents.gateway.prices import Prices
 from ..personas.errors import RunFileError, SetupError
+from ..personas.files import remove_database
 from .growth import Growth
 from .progress import Progress
 from .runfile.beside import check_free
@@ -119,7 +120,7 @@ def fork(
             progress=progress,
         )
     except BaseException:
-        out.unlink(missing_ok=True)
+        remove_database(out)
         raise
 
 
