@@ -48,7 +48,7 @@ class LiveSql:
 
     def __enter__(self) -> Self:
         """Begin to answer, and leave word beside the run file."""
-        # Whoever reads it at once waits until the thread has begun: the port is open. What fails leaves no thread behind.
+        # Whoever reads it at once waits until the thread has begun: the port is open.
         try:
             self.sidecar.write(self._path)
         except BaseException:

@@ -100,7 +100,7 @@ def test_closing_twice_does_nothing_and_leaves_one_file(path: Path, log: RunLog)
 
 def test_where_nothing_can_be_written_it_says_so(path: Path, run_row: RunRow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("populace.personas.files.os.open", fails(errno.EROFS))
-    with pytest.raises(RunFileError, match="'.*run.duckdb' cannot be written: Read-only file system; make room"):
+    with pytest.raises(RunFileError, match=r"'.*run.duckdb' cannot be written: Read-only file system; make room"):
         RunLog.create(path, run_row)
     assert not list(path.parent.iterdir())
 
@@ -108,7 +108,7 @@ def test_where_nothing_can_be_written_it_says_so(path: Path, run_row: RunRow, mo
 def test_a_disk_that_is_full_beside_a_run_leaves_nothing_there(log: RunLog, monkeypatch: pytest.MonkeyPatch) -> None:
     before, threads = set(log.path.parent.iterdir()), threading.active_count()
     monkeypatch.setattr(Path, "write_text", fails(errno.ENOSPC))
-    with pytest.raises(StorageError, match="Nothing can be written beside .*No space left"), LiveSql(log):
+    with pytest.raises(StorageError, match=r"Nothing can be written beside .*No space left"), LiveSql(log):
         pass
     assert set(log.path.parent.iterdir()) == before
     assert threading.active_count() == threads
