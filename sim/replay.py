@@ -20,11 +20,12 @@ from .runfile.beside import folder_beside
 from .runfile.copying import copy_run
 from .runfile.reader import open_run
 from .runfile.recording import Marker, Recording, markers
-from .runfile.rows import GrowthExtensionRow
+from .runfile.rows import GrowthExtensionRow, RunRow
 from .runfile.runlog import RunLog
 from .scenario import Scenario
 from .society import Society
 from .times import now
+from .trust import inherit
 from .unasked import unasked_embeddings, unasked_model
 from .vectors import SocietyVectors
 
@@ -88,6 +89,9 @@ class _Replaying(Society):
     def _explained(self, error: BaseException) -> BaseException:
         # There is nothing to go on with: the file of a replay is nobody's run.
         return error
+
+    def _note_trust(self, run: RunRow) -> None:
+        inherit(self.recording.run, run, ())
 
     def _vectors(self) -> SocietyVectors | None:
         return recorded_vectors(self.recording)
