@@ -14,6 +14,7 @@ from ..persona import content_id
 from .carried import COUNTS, FINISHED, LEFT, READ, STAGED, WRITE
 from .file import HubFile, create_hub, open_hub
 from .merged_selections import MergedSelections
+from .reconcile import reconcile
 
 __all__ = ["MergeReport", "merge_hubs"]
 
@@ -96,8 +97,10 @@ def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
     for script in FINISHED:
         with hub.writing() as con:
             con.execute(script)
-    with hub.writing():
+    with hub.writing() as con:
         selections.make_views()
+        # Whom one hub has turned away may be the survivor of another's verdict.
+        reconcile(con)
     left_out.update(dict(hub.con.execute(LEFT).fetchall()))
     dangling = related - _number(hub, "SELECT count(*) FROM merged_relations")
     return MergeReport(
@@ -118,7 +121,7 @@ _PERSONAS = "SELECT count(*) FROM personas"
 _RELATED = "SELECT count(*) FROM relations"
 _RETURNED = """
 SELECT count(DISTINCT persona) FROM rulings SEMI JOIN personas ON id = persona
-WHERE outcome IN ('rewritten', 'removed')
+WHERE outcome IN ('rewritten', 'removed') AND NOT undone
 """
 
 

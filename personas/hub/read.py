@@ -15,7 +15,7 @@ from ..directory import Directory, Located
 from ..errors import SourceError
 from ..persona import Persona, Relation, RelationKind
 from ..source import iter_objects, parse_language, parse_text, read_head, read_text, resolve_file, shown
-from .standing import GONE
+from .standing import AWAY
 
 __all__ = ["Hub", "read_hub"]
 
@@ -29,11 +29,11 @@ _TEXT_KEYS = ("persona", "text", "input persona")
 _BATCH = 10_000
 #: What is read from a database. The names are ours, so they may stand in a query.
 _TABLES = ("personas", "relations", "duplicates")
-#: Whom a rule has turned away, and whoever repeats them, is not read, nor what ties others to them.
+#: Whom a rule has turned away is not read, nor what ties others to them; whoever repeats them stands.
 _KEPT = {
-    "personas": f"id NOT IN ({GONE})",
-    "relations": f"source NOT IN ({GONE}) AND target NOT IN ({GONE})",
-    "duplicates": f'persona NOT IN ({GONE}) AND "of" NOT IN ({GONE})',
+    "personas": f"id NOT IN ({AWAY})",
+    "relations": f"source NOT IN ({AWAY}) AND target NOT IN ({AWAY})",
+    "duplicates": f'persona NOT IN ({AWAY}) AND "of" NOT IN ({AWAY})',
 }
 _OFFLINE: _Config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 #: No view in somebody else's database may read other files, the network or this process's variables.

@@ -1,11 +1,13 @@
 """Rules for descriptions of people: whether one is good for anything, and whether it tells on somebody real."""
 
 from .personal import PERSONAL_RULE, Found, Policy, find_personal, personal_judge, without_personal
-from .quality import QUALITY_RULES, quality_judge
+from .quality import FIRST_PERSON, QUALITY_RULES, FirstPerson, quality_judge
 
 __all__ = [
+    "FIRST_PERSON",
     "PERSONAL_RULE",
     "QUALITY_RULES",
+    "FirstPerson",
     "Found",
     "Policy",
     "find_personal",
