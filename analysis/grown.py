@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 
-from ..personas.hub.standing import AWAY
+from ..personas.hub.standing import AWAY, STANDING
 from .queryable import Queryable, Rows
 
 __all__ = ["Grown", "distances_of", "hops_of", "read_grown", "skipped_of"]
@@ -19,8 +19,7 @@ FROM growth_chunks GROUP BY hop ORDER BY hop
 _IN_ALL = f"""
 WITH away AS ({AWAY})
 SELECT status, reason, model, is_language_model, event_hash,
-       (SELECT count(*) FROM personas AS p ANTI JOIN away AS a ON a.persona = p.id
-        ANTI JOIN (FROM duplicates WHERE kind = 'persona' AND NOT undone) AS d ON d.persona = p.id),
+       (SELECT count(*) FROM personas WHERE {STANDING}),
        (SELECT count(*) FROM relations AS r ANTI JOIN away AS a ON a.persona = r.source
         ANTI JOIN away AS b ON b.persona = r.target),
        (SELECT count(*) FROM passages),
@@ -44,10 +43,7 @@ FROM skipped_sources GROUP BY kind ORDER BY sum(number) DESC, kind
 
 #: People by relations between them and a text, where that is not the hop in which somebody was asked about.
 _BORN_AT = f"""
-SELECT hop, count(*) FROM personas AS p
-WHERE id NOT IN ({AWAY})
-  AND id NOT IN (SELECT persona FROM duplicates WHERE kind = 'persona' AND NOT undone)
-GROUP BY hop ORDER BY hop
+SELECT hop, count(*) FROM personas WHERE {STANDING} GROUP BY hop ORDER BY hop
 """  # noqa: S608 - our own words
 
 _EXAMPLES = 3

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..personas.errors import SetupError
 from ..personas.hub.graph import Excerpt
+from .picture.colours import dark_style
 from .picture.drawing import Drawing
 from .picture.naming import name_of, said
 from .whole import check_own, mark_of, write_whole
@@ -27,7 +28,7 @@ padding:0 1rem;background:#fff;color:#1d2126}}h1{{font-size:1.5rem;line-height:1
 svg{{width:100%;height:auto;display:block}}.narrow{{display:none}}td,th{{text-align:left;padding:.2rem .8rem .2rem 0;
 vertical-align:top}}td:first-child{{font-family:ui-monospace,monospace}}td{{overflow-wrap:anywhere}}
 @media (max-width:700px){{.wide{{display:none}}.narrow{{display:block}}}}
-@media (prefers-color-scheme:dark){{body{{background:#1d2126;color:#e9e7e2}}}}</style></head>
+@media (prefers-color-scheme:dark){{body{{background:#1d2126;color:#e9e7e2}}}}{dark}</style></head>
 <body><h1{hint}>{title}</h1><p>{caption}</p>
 {wide}
 {narrow}
@@ -94,6 +95,7 @@ def _page(excerpt: Excerpt, drawing: Drawing, title: str, mark: str) -> str:
         title=said(title if centre is None else f"Around: {name_of(centre.text)}"),
         hint="" if centre is None else f' title="{said(centre.text)}"',
         caption=drawing.caption,
+        dark=dark_style(),
         wide=drawing.svg(_WIDE, css_class="wide"),
         narrow=drawing.svg(_NARROW, css_class="narrow"),
         rows=rows,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import orjson
 
 from ..personas.hub.read import Drawn
+from ..personas.hub.standing import MARKED
 from .queryable import Queryable
 from .table import visible
 
@@ -27,7 +28,11 @@ SELECT (SELECT count(*) FROM personas), (SELECT count(*) FROM agents),
 """
 
 _EMISSIONS = "SELECT kind, count(*) FROM emissions GROUP BY kind ORDER BY count(*) DESC, kind"
-_DUPLICATES = "SELECT kind, count(*) FROM duplicates WHERE NOT undone GROUP BY kind ORDER BY count(*) DESC, kind"
+_DUPLICATES = f"""
+SELECT kind, count(*) FROM (
+    SELECT kind FROM duplicates WHERE NOT undone AND kind <> 'persona' UNION ALL SELECT 'persona' FROM ({MARKED})
+) GROUP BY kind ORDER BY count(*) DESC, kind
+"""  # noqa: S608 - our own words
 _FAILURES = """
 SELECT outcome, count(*) FROM failures WHERE purpose <> 'embedding' GROUP BY outcome ORDER BY count(*) DESC, outcome
 """

@@ -64,13 +64,12 @@ class PersonaGraph:
     ) -> Self:
         """The graph of all survivors, in the order in which they are given.
 
-        The ids `turned_away`, and whoever nearly repeats one of them, are left out with all their ties.
+        The ids `turned_away` are left out with all their ties, and a verdict that names one of them does not hold.
         Raises `SetupError` for a relation or verdict that names nobody given, and for verdicts in a circle.
         """
         given = {persona.id: persona for persona in personas}
-        survivors = _survivors(given, verdicts)
         away = frozenset(turned_away)
-        away = away | {persona_id for persona_id, survivor in survivors.items() if survivor in away}
+        survivors = _survivors(given, verdicts, away)
         alive = {i: p for i, p in given.items() if survivors[i] == i and i not in away}
         return cls(alive, _between_survivors(relations, survivors, away))
 
@@ -102,12 +101,13 @@ class PersonaGraph:
         return self._neighbours[persona_id]
 
 
-def _survivors(personas: Mapping[str, Persona], verdicts: Iterable[Verdict]) -> dict[str, str]:
+def _survivors(personas: Mapping[str, Persona], verdicts: Iterable[Verdict], away: Set[str]) -> dict[str, str]:
     """Of everybody given, who stands for them: themselves, or the end of the chain of near-duplicates."""
     repeats = {verdict.persona: verdict.of for verdict in verdicts}
     for persona_id in (*repeats, *repeats.values()):
         if persona_id not in personas:
             raise SetupError(f"A near-duplicate verdict names persona {persona_id}, who is not among the personas.")
+    repeats = {persona_id: of for persona_id, of in repeats.items() if of not in away}
     survivors: dict[str, str] = {}
     for persona_id in personas:
         path = [persona_id]

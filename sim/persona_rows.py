@@ -13,6 +13,8 @@ from .runfile.runlog import RunLog
 __all__ = ["persona_rows", "recorded_source", "stored_population"]
 
 _LATER = "SELECT coalesce(sum(asked), 0)::BIGINT FROM growth_chunks WHERE hop = 0 AND extension > $extension"
+#: The verdicts on people that hold, as `standing` has them.
+_HOLDING = f"""WHERE kind = 'persona' AND NOT undone AND "of" NOT IN ({AWAY}) ORDER BY rowid"""
 _READ_AWAY = "SELECT coalesce(sum(turned_away), 0)::BIGINT FROM growth_chunks WHERE hop = 0"
 
 
@@ -40,10 +42,7 @@ def stored_population(log: RunLog) -> Population:
     return Population(
         (_persona(row) for row in log.rows(rows.PersonaRow, "ORDER BY ordinal")),
         (_relation(row) for row in log.rows(rows.RelationRow, "ORDER BY ordinal")),
-        (
-            Verdict(row.persona, row.of, row.stage, row.similarity)
-            for row in log.rows(rows.DuplicateRow, "WHERE kind = 'persona' AND NOT undone ORDER BY rowid")
-        ),
+        (Verdict(row.persona, row.of, row.stage, row.similarity) for row in log.rows(rows.DuplicateRow, _HOLDING)),
         (persona for (persona,) in log.query(AWAY)),
     )
 

@@ -8,25 +8,48 @@ from ...personas.hub.graph import Acquaintance, Excerpt
 from ...personas.hub.graph.ties import KINDS
 from .naming import name_of
 
-__all__ = ["OTHERS", "STYLE", "Colours", "Tone", "by_community", "by_hop", "kind_colour", "kind_of"]
+__all__ = [
+    "INK",
+    "OTHERS",
+    "SOFT",
+    "SURFACE",
+    "Colours",
+    "Tone",
+    "by_community",
+    "by_hop",
+    "dark_style",
+    "kind_colour",
+    "kind_of",
+]
 
 #: More than so many colours nobody tells apart.
 _COMMUNITIES = 8
 _HOPS = 6
+#: Colours are written out, as programs other than browsers know no variables: of type, of the ground, of what matters
+#: less, of communities and kinds of relations, and of hops.
+INK, SURFACE, SOFT = "#1d2126", "#ffffff", "#66707c"
+_HUES = (
+    "#2f63c0", "#b85c00", "#26803c", "#b7382f", "#7547ad", "#83562a", "#b83a86", "#0b7f82", "#6f7010", "#8b929b",
+)  # fmt: skip
+_SHADES = ("#0d2138", "#193f6b", "#285f9b", "#4380bf", "#679fd4", "#8dbae3", "#b0d0ee")
 #: The colour of whoever is in none of the communities that have one.
-OTHERS = "var(--c9)"
+OTHERS = _HUES[9]
+#: What a page puts in the place of each in dark surroundings.
+_DARK = {
+    **dict(zip((INK, SURFACE, SOFT), ("#e9e7e2", "#1d2126", "#a5adb8"), strict=True)),
+    **dict(zip(_HUES, (
+        "#7ba6f5", "#f0a050", "#6fc482", "#f08a80", "#bb9bf0", "#cba175", "#ee8fc8", "#4fc7c7", "#c5c154", "#7f8894",
+    ), strict=True)),
+    **dict(zip(_SHADES, ("#f2f7fd", "#cfe2f5", "#a9c9ea", "#82afdc", "#6094ca", "#467ab1", "#375f8b"), strict=True)),
+}  # fmt: skip
 
-STYLE = """
-svg{--ink:#1d2126;--surface:#fff;--soft:#66707c;--c0:#2f63c0;--c1:#b85c00;--c2:#26803c;--c3:#b7382f;--c4:#7547ad;
---c5:#83562a;--c6:#b83a86;--c7:#0b7f82;--c8:#6f7010;--c9:#8b929b;--hop0:#0d2138;--hop1:#193f6b;--hop2:#285f9b;
---hop3:#4380bf;--hop4:#679fd4;--hop5:#8dbae3;--hop6:#b0d0ee}
-@media (prefers-color-scheme:dark){svg{--ink:#e9e7e2;--surface:#1d2126;--soft:#a5adb8;--c0:#7ba6f5;--c1:#f0a050;
---c2:#6fc482;--c3:#f08a80;--c4:#bb9bf0;--c5:#cba175;--c6:#ee8fc8;--c7:#4fc7c7;--c8:#c5c154;--c9:#7f8894;
---hop0:#f2f7fd;--hop1:#cfe2f5;--hop2:#a9c9ea;--hop3:#82afdc;--hop4:#6094ca;--hop5:#467ab1;--hop6:#375f8b}}
-text{font:13px system-ui,sans-serif;fill:var(--ink);paint-order:stroke;stroke:var(--surface);stroke-width:3px;
-stroke-linejoin:round}
-.of{fill:var(--soft)}.back{fill:var(--surface)}.tie{fill-opacity:.6}.far{fill-opacity:.35}
-"""
+
+def dark_style() -> str:
+    """The rules by which a page shows pictures in light colours on dark ground; a file of its own has none."""
+    rules = (
+        f'svg [{paint}="{light}"]{{{paint}:{dark}}}' for light, dark in _DARK.items() for paint in ("fill", "stroke")
+    )
+    return f"@media (prefers-color-scheme:dark){{{''.join(rules)}}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +76,15 @@ class Colours:
 def by_hop(excerpt: Excerpt) -> Colours:
     """One hue, from strong for the first people to pale for the last hop."""
     hops = {person.id: min(person.hop, _HOPS) for person in excerpt.people}
-    tones = [Tone(f"var(--hop{hop})", f"hop {hop}") for hop in sorted(set(hops.values()))]
-    return Colours("people", {person: f"var(--hop{hop})" for person, hop in hops.items()}, tones, is_hue=False)
+    tones = [Tone(_SHADES[hop], f"hop {hop}") for hop in sorted(set(hops.values()))]
+    return Colours("people", {person: _SHADES[hop] for person, hop in hops.items()}, tones, is_hue=False)
 
 
 def by_community(excerpt: Excerpt, communities: Mapping[str, int], ties: Mapping[str, int]) -> Colours:
     """A hue for each of the communities with most people in the picture, each told by its best connected member."""
     sizes = Counter(communities[person.id] for person in excerpt.people)
     shown = [n for n, people in sorted(sizes.items(), key=lambda c: (-c[1], c[0])) if people > 1][:_COMMUNITIES]
-    hue = {community: f"var(--c{place})" for place, community in enumerate(shown)}
+    hue = {community: _HUES[place] for place, community in enumerate(shown)}
     best: dict[int, Acquaintance] = {}
     for person in sorted(excerpt.people, key=lambda p: -ties[p.id]):
         best.setdefault(communities[person.id], person)
@@ -80,4 +103,4 @@ def kind_of(kind: str) -> str:
 
 def kind_colour(kind: str) -> str:
     """The colour of a kind of relations."""
-    return f"var(--c{KINDS.index(kind)})"
+    return _HUES[KINDS.index(kind)]

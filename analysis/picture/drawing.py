@@ -6,7 +6,7 @@ from math import hypot, sqrt
 
 from ...personas.hub.graph import Excerpt, Link
 from ..wording import clip
-from .colours import OTHERS, STYLE, by_community, by_hop, kind_colour, kind_of
+from .colours import INK, OTHERS, SOFT, SURFACE, by_community, by_hop, kind_colour, kind_of
 from .labels import Box, Dot, place_labels
 from .legend import SIZE, Legend, Sign, draw_legend, notes
 from .naming import name_of, said
@@ -46,21 +46,28 @@ class Drawing:
             f"{len(excerpt.links):,} of {excerpt.links_in_all:,} relations between them"
         )
 
+    @property
+    def _drawn(self) -> str:
+        """The caption, where the picture does not show everybody."""
+        return f"Drawn: {self.caption}." if len(self._excerpt.people) < self._excerpt.people_in_all else ""
+
     def svg(self, width: float = 1_000.0, *, css_class: str = "") -> str:
-        """The picture in this width, in the units of its type of 13; in dark surroundings in light colours."""
+        """The picture in this width, in the units of its type of 13, with nothing that only browsers understand."""
         stage = fitted(self._spots, width=width, margin=_MARGIN)
         shrunk = self._shrunk(width)
-        legend, height = draw_legend([*self._legends(shrunk), *notes(self._note, width)], width=width, top=stage.height)
+        below = [*notes(self._drawn, width), *notes(self._note, width)]
+        legend, height = draw_legend([*self._legends(shrunk), *below], width=width, top=stage.height)
         named = f' class="{css_class}"' if css_class else ""
         return "\n".join([
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img"{named}>',
-            f"<title>{self.caption}</title><style>{STYLE}</style>",
-            f'<rect class="back" width="{width:.0f}" height="{height:.0f}"/>',
+            f"<title>{self.caption}</title>",
+            f'<rect width="{width:.0f}" height="{height:.0f}" fill="{SURFACE}"/>',
+            f'<g font-family="system-ui, sans-serif" font-size="{SIZE:g}" fill="{INK}">',
             *self._lines(stage.at, shrunk),
             *self._dots(stage.at, shrunk),
             *self._labels(stage, shrunk),
             *legend,
-            "</svg>",
+            "</g></svg>",
         ])  # fmt: skip
 
     def _shrunk(self, width: float) -> float:
@@ -98,13 +105,16 @@ class Drawing:
         colour, css = self._line_colour(link)
         told = f"{self._names[link.source]}: the {link.label} is {self._names[link.target]} ({kind_of(link.kind)})"
         shape = _taper(x1, y1, x2, y2, across, shrunk)
-        return f'<path class="{css}" d="{shape}" fill="{colour}"><title>{said(told)}</title></path>'
+        faint = _OPACITY[css]
+        return (
+            f'<path class="{css}" d="{shape}" fill="{colour}" fill-opacity="{faint}"><title>{said(told)}</title></path>'
+        )
 
     def _line_colour(self, link: Link) -> tuple[str, str]:
         if not self._colours.is_hue:
             return kind_colour(kind_of(link.kind)), "tie"
         source, target = self._colours.of[link.source], self._colours.of[link.target]
-        return (source, "tie") if source == target != OTHERS else ("var(--soft)", "far")
+        return (source, "tie") if source == target != OTHERS else (SOFT, "far")
 
     def _radius(self, ties: int, shrunk: float) -> float:
         return round(shrunk * (5 + 2.2 * sqrt(min(ties, _LARGEST))), 1)
@@ -117,7 +127,7 @@ class Drawing:
             if person.distance == 0:
                 yield f'<circle cx="{x}" cy="{y}" r="{radius + 4}"{_RING}/>'
             yield (
-                f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{self._colours.of[person.id]}" stroke="var(--surface)">'
+                f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{self._colours.of[person.id]}" stroke="{SURFACE}">'
                 f"<title>{said(clip(person.text, _HOVER))} (hop {person.hop})</title></circle>"
             )
 
@@ -127,13 +137,16 @@ class Drawing:
         frame = Box(_EDGE, _EDGE, stage.width - _EDGE, stage.height)
         for label in place_labels(dots, frame, SIZE):
             x, y = (label.box.left + label.box.right) / 2, label.box.bottom - 0.32 * SIZE
-            yield f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{said(dots[label.person].name)}</text>'
+            name = said(dots[label.person].name)
+            # The ground around a name is a text of its own: not every program paints the outline first.
+            yield f'<text aria-hidden="true" x="{x:.1f}" y="{y:.1f}" text-anchor="middle"{_GROUND}>{name}</text>'
+            yield f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{name}</text>'
 
     def _legends(self, shrunk: float) -> Iterator[Legend]:
         yield Legend(self._colours.title, [_spot(5.0, t.colour, t.words, t.more) for t in self._colours.tones])
         most = max(self.ties.values(), default=0)
         sizes = [n for n in _SIZES if n <= most] or [0]
-        signs = [_spot(self._radius(n, shrunk), "var(--soft)", f"{n}") for n in sizes]
+        signs = [_spot(self._radius(n, shrunk), SOFT, f"{n}") for n in sizes]
         if any(person.distance == 0 for person in self._excerpt.people):
             signs.append(Sign(f'<circle cx="6" cy="0" r="6"{_RING}/>', 12.0, "the person asked about"))
         yield Legend("people tied to", signs)
@@ -144,10 +157,13 @@ class Drawing:
     def _kinds(self, kinds: list[str]) -> Iterator[Sign]:
         if not self._colours.is_hue:
             yield from (_stroke(kind_colour(kind), kind) for kind in sorted(kinds))
-        yield _stroke("var(--soft)", "broad: a person; thin: their friend, mother, \u2026")
+        yield _stroke(SOFT, "broad: a person; thin: their friend, mother, \u2026")
 
 
-_RING = ' fill="none" stroke="var(--ink)" stroke-width="2.5"'
+_RING = f' fill="none" stroke="{INK}" stroke-width="2.5"'
+_GROUND = f' fill="{SURFACE}" stroke="{SURFACE}" stroke-width="3" stroke-linejoin="round"'
+#: How much of a line is seen: of one within a community, or of a kind; and of one between communities.
+_OPACITY = {"tie": ".6", "far": ".35"}
 
 
 def _taper(x1: float, y1: float, x2: float, y2: float, across: tuple[float, float], shrunk: float) -> str:
@@ -166,7 +182,9 @@ def _spot(radius: float, colour: str, words: str, more: str = "") -> Sign:
 
 
 def _stroke(colour: str, words: str) -> Sign:
-    return Sign(f'<path class="tie" d="{_taper(0, 0, 36, 0, (0, 1), 1)}" fill="{colour}"/>', 36.0, words)
+    return Sign(
+        f'<path class="tie" d="{_taper(0, 0, 36, 0, (0, 1), 1)}" fill="{colour}" fill-opacity=".6"/>', 36.0, words
+    )
 
 
 def _neighbours(excerpt: Excerpt) -> Counter[str]:

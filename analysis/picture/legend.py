@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from .colours import SOFT
 from .labels import text_width
 from .naming import said
 
@@ -41,7 +42,7 @@ def draw_legend(legends: Sequence[Legend], *, width: float, top: float) -> tuple
     y = top
     for legend in legends:
         y += _ROW
-        lines.append(f'<text class="of" x="{_SIDE:g}" y="{y:g}">{said(legend.title)}</text>')
+        lines.append(f'<text class="of" x="{_SIDE:g}" y="{y:g}" fill="{SOFT}">{said(legend.title)}</text>')
         x = _SIDE + text_width(legend.title, SIZE) + 2 * _GAP
         for sign in legend.signs:
             reach = sign.width + _GAP + text_width(sign.words, SIZE)

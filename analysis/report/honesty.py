@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from ...personas.hub.standing import MARKED
 from ..queryable import Queryable
 from ..summary import Summary
 
@@ -26,14 +27,14 @@ SELECT DISTINCT prompt FROM (
 ) WHERE prompt IS NOT NULL ORDER BY prompt
 """
 
-_SHARES = """
+_SHARES = f"""
 SELECT (SELECT sum(active) FROM steps), (SELECT sum(failed) FROM steps),
        (SELECT sum(asked) FROM growth), (SELECT sum(failed) FROM growth),
        (SELECT count(*) FROM emissions),
        (SELECT count(DISTINCT emission) FROM duplicates WHERE NOT undone AND emission IS NOT NULL),
        (SELECT count(*) FROM personas),
-       (SELECT count(DISTINCT persona) FROM duplicates WHERE NOT undone AND emission IS NULL)
-"""
+       (SELECT count(*) FROM ({MARKED}))
+"""  # noqa: S608 - our own words
 
 _SOURCES = "SELECT DISTINCT origin FROM personas ORDER BY origin"
 

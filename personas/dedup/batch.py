@@ -14,7 +14,7 @@ from .judge import Judge
 from .threshold import Threshold
 from .wordsets import iter_blocks
 
-__all__ = ["Duplicates", "find_duplicates", "judged"]
+__all__ = ["Duplicates", "find_duplicates", "judged", "near_any"]
 
 type Blocks = Iterable[tuple[list[str], NDArray[np.bool_]]]
 
@@ -48,8 +48,7 @@ def find_duplicates(
     texts are read once. With a folder `scratch`, the words of the originals are kept in a file
     there for the time being, not in memory. `progress` is told the number of texts judged so far.
     """
-    blocks = ((block, np.zeros(len(block), dtype=np.bool_)) for block in iter_blocks(texts))
-    return judged(blocks, Threshold.parse(threshold), scratch=scratch, progress=progress)
+    return judged(_plain(texts), Threshold.parse(threshold), scratch=scratch, progress=progress)
 
 
 def judged(
@@ -68,6 +67,17 @@ def judged(
             return _collected(judge.judge(blocks), progress)
         finally:
             judge.originals.close()
+
+
+def near_any(few: Iterable[str], texts: Iterable[str], threshold: Threshold) -> NDArray[np.int64]:
+    """The places, from 0, of those `texts` that are near-duplicates of any of a `few`, whichever came first."""
+    judge = Judge(threshold)
+    judge.hold(_plain(few))
+    return np.concatenate([np.empty(0, dtype=np.int64), *judge.near(_plain(texts))])
+
+
+def _plain(texts: Iterable[str]) -> Blocks:
+    return ((block, np.zeros(len(block), dtype=np.bool_)) for block in iter_blocks(texts))
 
 
 def _collected(decisions: Iterator[Decision], progress: Callable[[int], None] | None) -> Duplicates:

@@ -77,6 +77,16 @@ class Judge:
             everybody = np.ones(len(newcomers), dtype=np.bool_)
             self.originals.hold(newcomers.sets, newcomers.keys_of(everybody))
 
+    def near(self, blocks: Blocks) -> Iterator[Counts]:
+        """The places of the texts, from 0, that are near any original; nothing is added."""
+        before = 0
+        for gathered in self._gathered(blocks):
+            newcomers = gathered.newcomers()
+            everybody = np.ones(len(newcomers), dtype=np.bool_)
+            found = self.originals.near(newcomers.keys_of(everybody), newcomers.sets, self.threshold)
+            yield np.unique(found.right) + before
+            before += len(newcomers)
+
     def _gathered(self, blocks: Blocks) -> Iterator[Gathering]:
         """The texts in groups that fit into memory, with their keys."""
         gathered = Gathering()

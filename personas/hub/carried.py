@@ -20,6 +20,8 @@ READ = {
     "biographies": "FROM biographies",
     "contradictions": "FROM contradictions",
     "rulings": "FROM rulings",
+    "comparisons": "SELECT ordinal, stage, threshold FROM comparisons ORDER BY ordinal",
+    "united": """SELECT * REPLACE ("row"::VARCHAR AS "row") FROM united""",
     "elites": "SELECT * REPLACE (changes::VARCHAR AS changes) FROM elites",
     # Of several the latest, as whoever reads them takes it; those of other texts are a run's.
     "vectors": """SELECT text_hash, model, vector, request_hash FROM vectors WHERE rowid IN (
@@ -75,6 +77,8 @@ WRITE: Mapping[str, tuple[str, ...]] = {
         "INSERT INTO merged_rulings BY NAME FROM taken",
         "UPDATE merged_rulings SET file = file + $files WHERE rowid >= $rulings AND file IS NOT NULL",
     ),
+    "comparisons": ("INSERT INTO comparisons SELECT ordinal + $comparisons, stage, threshold FROM taken",),
+    "united": ("INSERT INTO united BY NAME FROM taken",),
     "elites": ("INSERT INTO elites BY NAME SELECT * FROM taken EXCEPT SELECT * FROM elites",),
     # Vectors of other lengths are another model's, whatever its name: near-duplicates could not be looked for.
     "vectors": (
@@ -162,6 +166,7 @@ COUNTS = {
     "people": "SELECT coalesce(max(ordinal), 0) FROM personas",
     "passages": "SELECT coalesce(max(ordinal), 0) FROM passages",
     "files": "SELECT coalesce(max(file), 0) FROM merged_files",
+    "comparisons": "SELECT coalesce(max(ordinal), 0) FROM comparisons",
     "contradictions": "SELECT coalesce(max(rowid) + 1, 0) FROM contradictions",
     "vectors": "SELECT coalesce(max(rowid) + 1, 0) FROM vectors",
     "rulings": "SELECT coalesce(max(rowid) + 1, 0) FROM merged_rulings",

@@ -9,27 +9,42 @@ import pyarrow as pa
 
 from ..errors import SetupError
 from ..judging import Judge
-from ..rules import PERSONAL_RULE, QUALITY_RULES, Policy, personal_judge, quality_judge
+from ..rules import FIRST_PERSON, PERSONAL_RULE, QUALITY_RULES, FirstPerson, Policy, personal_judge, quality_judge
 from .file import HubFile
+from .reconcile import reconcile, withdraw
 from .rulings import RulingRow, add_rulings, ruling_rows
 from .traces import clear_traces, judge_imports
+from .united import record_united
 
-__all__ = ["CheckReport", "judge_people"]
+__all__ = ["SINGLE", "Change", "CheckReport", "change_people", "judge_people"]
+
+#: Ids of people, and kind, column and outcome of pieces of personal data.
+type _Applied = tuple[list[str], list[tuple[str, str | None, str]]]
 
 _ROWS = 10_000
 
 #: Whom a judge has not spoken of yet, near-duplicates included: an undone verdict brings them back. Whoever was removed
-#: or rewritten and is there has come again, by an import or a merge. Personal data that were kept are looked at anew
-#: where they may be kept no longer.
+#: or rewritten and is there has come again, by an import or a merge, unless that was undone. Personal data that were
+#: kept are looked at anew where they may be kept no longer, and descriptions in the first person where it is said what
+#: is to become of them.
 _UNJUDGED = """
-WITH again AS (SELECT persona FROM rulings WHERE outcome IN ('rewritten', 'removed') AND "column" IS NULL),
+WITH again AS (
+    SELECT persona FROM rulings WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
+),
 quality AS (SELECT unnest([persona, became]) AS id FROM rulings WHERE rule IN (SELECT unnest($rules))),
+asked AS (
+    SELECT persona FROM rulings WHERE rule = $first_person AND outcome IN ('turned_away', 'kept') AND $is_asked
+),
 kept AS (SELECT unnest([persona, became]) AS id FROM rulings
-    WHERE rule = $personal AND outcome = 'kept' AND "column" IS NULL)
+    WHERE rule = $personal AND outcome = 'kept' AND "column" IS NULL),
+undone AS (SELECT unnest([persona, became]) AS id FROM rulings
+    WHERE rule = $personal AND outcome = 'rewritten' AND undone AND "column" IS NULL)
 SELECT id, text, by_quality, by_personal FROM (
     SELECT id, text, ordinal,
-        id IN (FROM again) OR id NOT IN (SELECT id FROM quality WHERE id IS NOT NULL) AS by_quality,
-        $is_strict OR id IN (FROM again) OR id NOT IN (SELECT id FROM kept WHERE id IS NOT NULL) AS by_personal
+        id IN (FROM again) OR id IN (FROM asked) OR id NOT IN (SELECT id FROM quality WHERE id IS NOT NULL)
+            AS by_quality,
+        id NOT IN (SELECT id FROM undone WHERE id IS NOT NULL)
+        AND ($is_strict OR id IN (FROM again) OR id NOT IN (SELECT id FROM kept WHERE id IS NOT NULL)) AS by_personal
     FROM personas
 ) WHERE (by_quality AND $has_quality) OR (by_personal AND $has_personal) ORDER BY ordinal
 """
@@ -46,16 +61,25 @@ _REFERENCES = {
     "profiles": ("persona",),
     "relations": ("source", "target"),
     "selected": ("persona",),
+    "united": ("became",),
 }
 
 #: Tables that know everybody once: of those who become one, the first stays.
-_SINGLE = ("biographies", "profiles")
+SINGLE = ("biographies", "profiles")
 _DOUBLES = """
 DELETE FROM {table} WHERE rowid IN (
     SELECT t.rowid FROM {table} AS t LEFT JOIN gone ON was = persona
     QUALIFY row_number() OVER (PARTITION BY coalesce(now, persona) ORDER BY was NULLS FIRST, t.rowid) > 1)
 """
-_CHANGES = pa.schema([("was", pa.string()), ("now", pa.string()), ("text", pa.string()), ("tells", pa.bool_())])
+_CHANGES = pa.schema(
+    [
+        ("was", pa.string()),
+        ("now", pa.string()),
+        ("text", pa.string()),
+        ("tells", pa.bool_()),
+        ("is_kept", pa.bool_()),
+    ]
+)
 _REWRITE = """
 INSERT INTO personas BY NAME
 SELECT p.* REPLACE (c.now AS id, c.text AS text)
@@ -67,10 +91,20 @@ QUALIFY row_number() OVER (PARTITION BY c.now ORDER BY p.ordinal) = 1
 _RULINGS = (
     """UPDATE rulings SET text = NULL, "before" = NULL FROM gone
     WHERE tells AND now IS NULL AND (persona = was OR became = was)""",
+    "DELETE FROM united USING gone WHERE tells AND NOT is_kept AND united.became = was",
     "UPDATE rulings SET became = now FROM gone WHERE became = was",
     "UPDATE rulings SET persona = now FROM gone WHERE persona = was AND now IS NOT NULL "
     """AND (outcome = 'turned_away' OR "column" IS NOT NULL)""",
 )
+
+
+_SAID = "SELECT persona, outcome FROM rulings WHERE rule = $rule AND outcome IN ('turned_away', 'kept')"
+#: What was said of somebody in the first person before, and is said otherwise now.
+_SAID_OTHERWISE = """
+DELETE FROM rulings USING new_rulings AS n
+WHERE rulings.persona = n.persona AND rulings.rule = n.rule AND rulings.outcome <> n.outcome
+AND rulings.rule = $rule AND rulings.outcome IN ('turned_away', 'kept')
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,27 +119,49 @@ class CheckReport:
     #: Tables in which what was replaced or removed may still stand: answers and texts, as resume and replay need them.
     remains: tuple[str, ...] = ()
 
+    @property
+    def most_turned_away(self) -> tuple[str, ...]:
+        """The rules that turned away more than half of those who were judged."""
+        return tuple(
+            rule for (rule, outcome), count in sorted(self.rulings.items())
+            if outcome == "turned_away" and 2 * count > self.judged
+        )  # fmt: skip
+
 
 def judge_people(
-    hub: HubFile, *, quality: bool = True, language: str | None = None, personal: Policy | None = Policy.KEEP
+    hub: HubFile,
+    *,
+    quality: bool = True,
+    language: str | None = None,
+    personal: Policy | None = Policy.KEEP,
+    first_person: FirstPerson | None = None,
 ) -> CheckReport:
     """Judge everybody of whom a judge has not spoken yet, in one transaction.
 
     Quality turns away, which is a mark that can be undone and is not set again, or rewrites. Personal data are kept and
     flagged, replaced, or their description is removed; under a stricter policy than before those are judged anew whose
-    data were kept. Raises `SetupError` for a hub that is open for reading only, and for a lived society whose people
-    may not change.
+    data were kept. Descriptions in the first person are turned away, but for those of one clause, which are rewritten.
+    With `first_person` those are judged anew who were turned away or kept for it: they are rewritten where rules can do
+    it and else kept (`rewrite`), all kept (`keep`), or turned away as before (`turn-away`). Near-duplicate verdicts
+    that no longer hold after that are decided anew.
+
+    Raises `SetupError` for a hub that is open for reading only, and for a lived society whose people may not change.
     """
+    if first_person is not None and not quality:
+        raise SetupError("What becomes of the first person is for the rules of quality; leave quality in.")
     if not quality and personal is None:
         raise SetupError("There is nothing to check by; leave quality or personal data in.")
     _check_writable(hub)
-    check = _Check(quality_judge(language) if quality else None, personal)
+    judge = quality_judge(language, first_person=first_person or "turn-away") if quality else None
+    check = _Check(judge, personal, is_asked=first_person is not None)
+    check.said = set(hub.con.execute(_SAID, {"rule": FIRST_PERSON}).fetchall()) if first_person else set()
     with hub.writing() as con:
         for people in _people(con, check.wanted):
             for person in people:
                 check.judge(*person)
         _check_unlived(hub, check.changes)
-        changes = _apply(con, check.rows, check.changes)
+        back, changes = _apply(con, check.rows, check.changes)
+        reconcile(con, [*back, *(change.now for change in check.changes if change.now is not None)])
         if personal is not None:
             changes += add_rulings(con, judge_imports(con, personal))
         remains = _remains(con) if any(change.tells for change in check.changes) else ()
@@ -113,45 +169,52 @@ def judge_people(
 
 
 @dataclass(frozen=True, slots=True)
-class _Change:
+class Change:
     """What becomes of a description; `now` and `text` are None where it goes."""
 
     was: str
     now: str | None
     text: str | None
     #: Whether that is for the sake of personal data.
-    tells: bool
+    tells: bool = False
+    #: Whether a ruling keeps the description as it was, so that it can be had again.
+    is_kept: bool = True
 
 
 class _Check:
     """What judges say of people, and what is to become of them."""
 
-    def __init__(self, quality: Judge | None, personal: Policy | None) -> None:
+    def __init__(self, quality: Judge | None, personal: Policy | None, *, is_asked: bool) -> None:
         self._quality = quality
+        self._is_asked = is_asked
         self._personal = personal_judge(personal) if personal is not None else None
         self._is_strict = personal not in (None, Policy.KEEP)
+        #: Who was turned away or kept for speaking in the first person: what is said again is no new ruling.
+        self.said: set[tuple[str, str]] = set()
         self.judged = 0
         self.rulings: Counter[tuple[str, str]] = Counter()
         self.rows: list[RulingRow] = []
-        self.changes: list[_Change] = []
+        self.changes: list[Change] = []
 
     @property
     def wanted(self) -> dict[str, bool]:
         """Which judges there are, as the query for whom they have not spoken of asks for them."""
         has = {"has_quality": self._quality is not None, "has_personal": self._personal is not None}
-        return has | {"is_strict": self._is_strict}
+        return has | {"is_strict": self._is_strict, "is_asked": self._is_asked}
 
     def judge(self, persona: str, text: str, by_quality: bool, by_personal: bool) -> None:
         """Ask the judges that are to speak of a person."""
         self.judged += 1
         judgement, rows = ruling_rows(text, self._judges(text, by_quality=by_quality, by_personal=by_personal))
+        rows = tuple(row for row in rows if row.rule != FIRST_PERSON or (row.persona, row.outcome) not in self.said)
         self.rows += rows
-        self.rulings.update((ruling.rule, ruling.outcome) for _, ruling in judgement.rulings)
+        self.rulings.update({(row.rule, row.outcome) for row in rows})
         tells = any(row.rule == PERSONAL_RULE and row.outcome != "kept" for row in rows)
         if judgement.is_erased:
-            self.changes.append(_Change(persona, None, None, tells))
+            self.changes.append(Change(persona, None, None, tells, is_kept=False))
         elif judgement.persona.text != text:
-            self.changes.append(_Change(persona, judgement.persona.id, judgement.persona.text, tells))
+            is_kept = any(row.text is not None for row in rows)
+            self.changes.append(Change(persona, judgement.persona.id, judgement.persona.text, tells, is_kept))
 
     def _judges(self, text: str, *, by_quality: bool, by_personal: bool) -> tuple[Judge, ...]:
         quality = (self._quality,) if self._quality is not None and by_quality else ()
@@ -169,7 +232,7 @@ def _remains(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
 
 
 def _people(con: duckdb.DuckDBPyConnection, wanted: dict[str, bool]) -> Iterator[Sequence[tuple[str, str, bool, bool]]]:
-    rules = {"rules": list(QUALITY_RULES), "personal": PERSONAL_RULE}
+    rules = {"rules": list(QUALITY_RULES), "personal": PERSONAL_RULE, "first_person": FIRST_PERSON}
     found = con.cursor().execute(_UNJUDGED, wanted | rules)
     while people := found.fetchmany(_ROWS):
         yield people
@@ -183,7 +246,7 @@ def _check_writable(hub: HubFile) -> None:
         )
 
 
-def _check_unlived(hub: HubFile, changes: Sequence[_Change]) -> None:
+def _check_unlived(hub: HubFile, changes: Sequence[Change]) -> None:
     if changes and hub.has_lived:
         raise SetupError(
             f"The people of {str(hub.path)!r} have lived, and what they did goes by who they were; check them with "
@@ -195,30 +258,50 @@ def _tables(con: duckdb.DuckDBPyConnection) -> set[str]:
     return {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
 
 
-def _apply(
-    con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow], changes: Sequence[_Change]
-) -> list[tuple[str, str | None, str]]:
+def _apply(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow], changes: Sequence[Change]) -> _Applied:
+    """Do what rulings say; gives whom no rule turns away any more, and what was written of personal data."""
     said = list(rows)
+    back = _said_otherwise(con, [row for row in rows if row.rule == FIRST_PERSON])
     if changes:
-        columns = [[getattr(change, name) for change in changes] for name in _CHANGES.names]
-        con.register("changes", pa.table(columns, schema=_CHANGES))
-        con.execute("CREATE OR REPLACE TEMP TABLE gone AS FROM changes")
-        con.unregister("changes")
-        _change(con)
+        change_people(con, changes)
         said += clear_traces(con, [change.now for change in changes if change.tells and change.now is not None])
-    return add_rulings(con, said)
+    return back, add_rulings(con, said)
+
+
+def _said_otherwise(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -> list[str]:
+    if not rows:
+        return []
+    said = {"persona": [row.persona for row in rows], "rule": [row.rule for row in rows]}
+    con.register("new_rulings", pa.table(said | {"outcome": [row.outcome for row in rows]}))
+    con.execute(_SAID_OTHERWISE, {"rule": FIRST_PERSON}).fetchall()
+    con.unregister("new_rulings")
+    return said["persona"]
+
+
+def change_people(con: duckdb.DuckDBPyConnection, changes: Sequence[Change]) -> None:
+    """Give people other descriptions, and so other ids, in every table of a hub that is being written.
+
+    Whose new description somebody has already become that one. Verdicts on them are for `reconcile` to decide.
+    """
+    columns = [[getattr(change, name) for change in changes] for name in _CHANGES.names]
+    con.register("changes", pa.table(columns, schema=_CHANGES))
+    con.execute("CREATE OR REPLACE TEMP TABLE gone AS FROM changes")
+    con.unregister("changes")
+    _change(con)
 
 
 def _change(con: duckdb.DuckDBPyConnection) -> None:
+    there = _tables(con)
+    withdraw(con)
+    record_united(con, there, SINGLE)
     con.execute(_REWRITE)
     for statement in _RULINGS:
         con.execute(statement)
-    there = _tables(con)
     for table, columns in _REFERENCES.items():
         for column in columns if table in there else ():
             # The names are ours, and stand above.
             place = f'{table}."{column}"'
-            if table in _SINGLE:
+            if table in SINGLE:
                 con.execute(_DOUBLES.format(table=table))
             con.execute(f'UPDATE {table} SET "{column}" = now FROM gone WHERE {place} = was AND now IS NOT NULL')  # noqa: S608
             if (table, column) == ("personas", "parent"):

@@ -18,6 +18,7 @@ from ..dedup.threshold import Threshold
 from ..dedup.wordsets import iter_blocks
 from ..errors import SetupError
 from .file import HubFile
+from .reconcile import reconcile, record_comparison
 from .standing import AWAY
 
 __all__ = ["COMPARED", "ORDER", "DedupReport", "dedup_hub", "load_originals"]
@@ -81,13 +82,17 @@ def dedup_hub(
 
     In order of arrival the first of near-duplicates stays, and the verdict on a later one names the original that is
     most like it, the earliest of equals. Standing verdicts stay, at whatever threshold they were found; whoever has one
-    is no original. `anew` withdraws standing verdicts of every stage, which another threshold calls for; what somebody
-    has undone stays undone. `progress` is told the personas judged so far and those there are. Raises `SetupError` for
-    a threshold outside 0.5 to 1, and when people who have lived are to be judged anew; `StorageError` for a full disk.
+    is no original. A verdict whose survivor was turned away since, or is a near-duplicate itself now, is decided anew.
+    `anew` withdraws standing verdicts of every stage, which another threshold calls for; what somebody has undone stays
+    undone. `progress` is told the personas judged so far and those there are. Raises `SetupError` for a threshold
+    outside 0.5 to 1, and when people who have lived are to be judged anew; `StorageError` for a full disk.
     """
     least = Threshold.parse(threshold)
     if anew and hub.has_lived:
         raise SetupError(f"The people of {str(hub.path)!r} have lived, and are not judged anew; leave --anew out.")
+    if not anew:
+        with hub.writing() as con:
+            reconcile(con)
     compared = _COMPARED_ANEW if anew else COMPARED
     ((total,),) = hub.con.execute(f"SELECT count(*) {compared}").fetchall()
     ((personas, stood, undone),) = hub.con.execute(_COUNTS).fetchall()
@@ -98,8 +103,7 @@ def dedup_hub(
         scratch=_scratch(hub, total),
         progress=None if progress is None else lambda done: progress(done, total),
     )
-    if len(found) or anew:
-        _write(hub, found, rows, anew=anew)
+    _write(hub, found, rows, threshold, anew=anew)
     return DedupReport(personas, total, len(found), stood, undone, threshold, anew)
 
 
@@ -131,7 +135,7 @@ def _scratch(hub: HubFile, total: int) -> Path | None:
     return hub.path.absolute().parent if total >= _MANY else None
 
 
-def _write(hub: HubFile, found: Duplicates, rows: NDArray[np.int64], *, anew: bool) -> None:
+def _write(hub: HubFile, found: Duplicates, rows: NDArray[np.int64], threshold: float, *, anew: bool) -> None:
     table = pa.table(
         {
             "place": pa.array(np.arange(len(found))),
@@ -149,3 +153,5 @@ def _write(hub: HubFile, found: Duplicates, rows: NDArray[np.int64], *, anew: bo
             con.execute(_INSERT)
         finally:
             con.unregister("found_duplicates")
+        record_comparison(con, STAGE, threshold, anew=anew)
+        reconcile(con)

@@ -13,6 +13,7 @@ import pyarrow as pa
 from ..near.cosine import COSINE, check_cosine
 from ..near.many import NearRows, is_exact, near_rows
 from .file import HubFile
+from .reconcile import COSINE_STAGE, reconcile, record_comparison
 from .vectors import Embed, Vectors, keep_vectors, read_people, read_vectors, without_vector
 
 __all__ = ["CHUNK", "EmbeddedReport", "cosine_stage", "dedup_embedded", "fetch_vectors"]
@@ -46,7 +47,7 @@ class EmbeddedReport:
 
 def cosine_stage(model: str) -> str:
     """The stage that verdicts by the vectors of a model have."""
-    return f"cosine:{model}"
+    return f"{COSINE_STAGE}{model}"
 
 
 async def fetch_vectors(hub: HubFile, embed: Embed, model: str, *, chunk: int = CHUNK) -> int:
@@ -84,13 +85,12 @@ def dedup_embedded(
     vectors = read_vectors(hub, model)
     found = near_rows(vectors.matrix, threshold, fixed=vectors.undone, exact=exact, progress=progress)
     stage = cosine_stage(model)
-    if len(found):
-        _write(hub, found, vectors, stage)
+    _write(hub, found, vectors, stage, threshold)
     whole = is_exact(found.vectors, exact)
     return EmbeddedReport(model, found.vectors, without, len(found), threshold, stage, whole)
 
 
-def _write(hub: HubFile, found: NearRows, vectors: Vectors, stage: str) -> None:
+def _write(hub: HubFile, found: NearRows, vectors: Vectors, stage: str, threshold: float) -> None:
     table = pa.table(
         {
             "place": np.arange(len(found)),
@@ -105,3 +105,5 @@ def _write(hub: HubFile, found: NearRows, vectors: Vectors, stage: str) -> None:
             con.execute(_INSERT, {"stage": stage})
         finally:
             con.unregister("found_near")
+        record_comparison(con, stage, threshold)
+        reconcile(con)

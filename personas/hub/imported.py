@@ -14,6 +14,7 @@ from ..profiles.imported import profile_of_columns
 from .file import HubFile
 from .formats import Columns
 from .profiles.store import write_profiles
+from .reconcile import reconcile
 from .repeats import fill_licences, fold_repeats
 from .rulings import RulingRow, add_rulings
 from .screening import Screened
@@ -125,6 +126,9 @@ class ImportedFile:
         """Write how far the file got, and the rulings on what was added since."""
         self.complete = complete
         self.changes.update(add_rulings(self._con, self._said))
+        if any(row.outcome == "turned_away" for row in self._said):
+            # Who was in the hub already, unjudged, may be whom others repeat.
+            reconcile(self._con)
         self._said = []
         state = (self._settings, self.read_to, self.rows, self.new, len(self.skipped), complete, _now())
         self._con.execute(_SAVE, [self._number, *self._named, *state])

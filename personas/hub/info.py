@@ -10,6 +10,7 @@ import duckdb
 from ..database import said
 from ..errors import SourceError
 from .file import HubFile
+from .standing import away_of, marked_of, standing_of
 
 __all__ = ["HubInfo", "describe", "describe_hub"]
 
@@ -28,13 +29,7 @@ _BY = ("origin", "hop", "language", "source", "licence", "model")
 #: Of these an imported person may have several, one in each row of imports.
 _SEVERAL = ("source", "licence")
 _TABLES = ("passages", "profiles", "contradictions", "biographies", "elites", "imports", "selections", "vectors")
-
-
 _VERDICTS = "duplicates WHERE kind = 'persona'"
-_AWAY = """
-count(DISTINCT persona) FROM rulings SEMI JOIN personas ON id = persona
-WHERE outcome = 'turned_away' AND NOT undone
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +40,10 @@ class HubInfo:
     #: Size of the file on disk; a run's other rows are in it too.
     bytes: int
     personas: int
-    #: Of them, those who stand marked as near-duplicates.
+    #: Of them, those who stand: nobody's near-duplicate, and turned away by no rule.
+    standing: int
+    #: Those whom rules have turned away, and of the rest the near-duplicates.
     near_duplicates: int
-    #: Those whom rules have turned away.
     turned_away: int
     relations: int
     #: People by origin, hop, language, source, licence and model: the ten most frequent values of each, and how many
@@ -77,8 +73,9 @@ class HubInfo:
         size = f"{self.bytes:,} bytes" + (f", {each:,.0f} a persona" if each is not None else "")
         by = [(name, _listed(counts, self.values[name])) for name, counts in self.people.items() if counts]
         away = f", {self.turned_away:,} turned away by rules" if self.turned_away else ""
+        stand = f"; {self.standing:,} stand" if self.standing != self.personas else ""
         rows = [
-            ("personas", f"{self.personas:,}, {self.near_duplicates:,} of them near-duplicates{away}"),
+            ("personas", f"{self.personas:,}, {self.near_duplicates:,} of them near-duplicates{away}{stand}"),
             *((_NAMES.get(name, f"by {name}"), listed) for name, listed in by),
             ("duplicates", _listed(self.stages, len(self.stages)) or "none found"),
             ("undone", _listed(self.undone, len(self.undone))),
@@ -118,8 +115,9 @@ def describe(path: Path, ask: Ask) -> HubInfo:
         path=path,
         bytes=sum(file.stat().st_size for file in (path, path.with_name(f"{path.name}.wal")) if file.exists()),
         personas=_number(ask, "count(*) FROM personas"),
-        near_duplicates=_number(ask, f"count(DISTINCT persona) FROM {standing}") if has_verdicts else 0,
-        turned_away=_number(ask, _AWAY) if has_rulings else 0,
+        standing=_number(ask, f"count(*) FROM personas WHERE {standing_of(there)}"),
+        near_duplicates=_number(ask, f"count(*) FROM personas SEMI JOIN ({marked_of(there)}) ON persona = id"),
+        turned_away=_number(ask, f"count(*) FROM personas SEMI JOIN ({away_of(there)}) ON persona = id"),
         relations=_number(ask, "count(*) FROM relations") if has_relations else 0,
         people={column: counts[:_MOST] for column, counts in grouped.items()},
         values={column: len(counts) for column, counts in grouped.items()},

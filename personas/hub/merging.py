@@ -15,6 +15,7 @@ from ..persona import content_id
 from .carried import COUNTS, FINISHED, LEFT, READ, STAGED, WRITE
 from .file import HubFile, create_hub, open_hub
 from .merged_selections import MergedSelections
+from .reconcile import reconcile
 from .repeats import fill_licences, fold_repeats
 
 __all__ = ["MergeReport", "merge_hubs"]
@@ -104,8 +105,10 @@ def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
         for (file,) in con.execute(_FILES).fetchall():
             fold_repeats(con, file, last=file)
         fill_licences(con)
-    with hub.writing():
+    with hub.writing() as con:
         selections.make_views()
+        # Whom one hub has turned away may be the survivor of another's verdict.
+        reconcile(con)
     left_out.update(dict(hub.con.execute(LEFT).fetchall()))
     dangling = related - _number(hub, "SELECT count(*) FROM merged_relations")
     return MergeReport(
@@ -127,7 +130,7 @@ _PERSONAS = "SELECT count(*) FROM personas"
 _RELATED = "SELECT count(*) FROM relations"
 _RETURNED = """
 SELECT count(DISTINCT persona) FROM rulings SEMI JOIN personas ON id = persona
-WHERE outcome IN ('rewritten', 'removed')
+WHERE outcome IN ('rewritten', 'removed') AND NOT undone
 """
 
 

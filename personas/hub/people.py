@@ -13,7 +13,7 @@ from ..database import said
 from ..errors import SetupError, SourceError
 from .extras import Extra, columns_of, joins_of
 from .file import HubFile
-from .standing import REPEATS
+from .standing import repeats_of
 
 __all__ = ["People"]
 
@@ -25,10 +25,7 @@ SELECT persona, arg_min(revision, rowid) AS revision, arg_min(attributes, rowid)
 FROM imports WHERE revision IS NOT NULL OR attributes IS NOT NULL GROUP BY persona
 """
 _NO_IMPORTS = "CREATE OR REPLACE TEMP TABLE exported_imports (persona VARCHAR, revision VARCHAR, attributes VARCHAR)"
-_VERDICTS = (
-    f"CREATE OR REPLACE TEMP TABLE exported_verdicts AS SELECT persona, survivor AS duplicate_of FROM ({REPEATS})"  # noqa: S608 - our own words
-)
-_NO_VERDICTS = "CREATE OR REPLACE TEMP TABLE exported_verdicts (persona VARCHAR, duplicate_of VARCHAR)"
+_VERDICTS = "CREATE OR REPLACE TEMP TABLE exported_verdicts AS SELECT persona, survivor AS duplicate_of FROM ({})"
 _RULINGS = """
 CREATE OR REPLACE TEMP TABLE exported_rulings AS
 SELECT persona, min(rule) AS turned_away FROM rulings WHERE outcome = 'turned_away' AND NOT undone GROUP BY persona
@@ -119,7 +116,7 @@ class People:
     def _people(self, there: set[str], select: str | None) -> duckdb.DuckDBPyRelation:
         con = self.hub.con
         con.execute(_IMPORTS if "imports" in there else _NO_IMPORTS)
-        con.execute(_VERDICTS if "duplicates" in there else _NO_VERDICTS)
+        con.execute(_VERDICTS.format(repeats_of(there)))
         con.execute(_RULINGS if "rulings" in there else _NO_RULINGS)
         con.execute(_PEOPLE)
         if select is not None:

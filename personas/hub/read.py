@@ -17,7 +17,7 @@ from ..persona import Persona, Relation, RelationKind
 from ..source import read_head, resolve_file, shown
 from .beside import read_beside
 from .schema import check_hub_version, migrate_hub
-from .standing import GONE
+from .standing import AWAY
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,11 +35,11 @@ _TABLE = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".feather",
 _BATCH = 10_000
 #: What is read from a database. The names are ours, so they may stand in a query.
 _TABLES = ("personas", "relations", "duplicates")
-#: Whom a rule has turned away, and whoever repeats them, is not read, nor what ties others to them.
+#: Whom a rule has turned away is not read, nor what ties others to them; whoever repeats them stands.
 _KEPT = {
-    "personas": f"id NOT IN ({GONE})",
-    "relations": f"source NOT IN ({GONE}) AND target NOT IN ({GONE})",
-    "duplicates": f'persona NOT IN ({GONE}) AND "of" NOT IN ({GONE})',
+    "personas": f"id NOT IN ({AWAY})",
+    "relations": f"source NOT IN ({AWAY}) AND target NOT IN ({AWAY})",
+    "duplicates": f'persona NOT IN ({AWAY}) AND "of" NOT IN ({AWAY})',
 }
 _OFFLINE: _Config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 #: No view in somebody else's database may read other files, the network or this process's variables.

@@ -32,6 +32,7 @@ _SCRIPTS = (
     "005_selections.sql",
     "006_vectors.sql",
     _CHANGES,
+    "008_comparisons.sql",
     "009_imports.sql",
 )
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from ..errors import SetupError
 from .file import HubFile
+from .reconcile import reconcile
+from .rewritten import rewrite_again
 from .traces import undo_columns
 
 __all__ = ["TurnedAway", "resolve_persona", "turned_away", "undo_pair", "undo_persona", "undo_rule", "undo_stage"]
@@ -23,6 +25,14 @@ AND ((persona = $one AND "of" = $other) OR (persona = $other AND "of" = $one))
 _RULE = """
 UPDATE rulings SET undone = $undone WHERE outcome = 'turned_away' AND rule = $rule AND undone <> $undone
 """
+#: Rulings that rewrote a description which was kept as it was.
+_REWRITTEN = """
+SELECT rowid FROM rulings
+WHERE outcome = 'rewritten' AND rule = $rule AND undone <> $undone AND text IS NOT NULL AND became IS NOT NULL
+AND "column" IS NULL
+"""
+_BACK = "SELECT persona FROM rulings WHERE outcome = 'turned_away' AND rule = $rule AND NOT undone"
+_SET = "UPDATE rulings SET undone = $undone WHERE rowid IN (SELECT unnest($rows))"
 _THOSE = "SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND rule = $rule"
 _STILL = f"""
 SELECT count(*), count(*) FILTER (is_ruled), count(*) FILTER (is_double AND NOT is_ruled) FROM (
@@ -35,11 +45,23 @@ _NOT_KEPT = """
 SELECT count(DISTINCT persona) FROM rulings ANTI JOIN personas ON id = persona
 WHERE outcome IN ('turned_away', 'removed') AND rule = $rule
 """
+_NOT_KEPT_TEXTS = """
+SELECT count(DISTINCT became) FROM rulings SEMI JOIN personas ON id = became
+WHERE outcome = 'rewritten' AND rule = $rule AND text IS NULL AND became <> rulings.persona
+"""
+_RESTORED = """
+SELECT count(DISTINCT became) FROM rulings SEMI JOIN personas ON id = became
+WHERE outcome = 'rewritten' AND rule = $rule AND undone = $undone AND text IS NOT NULL
+"""
 _OTHERS = f"""
 SELECT DISTINCT rule FROM rulings
 WHERE outcome = 'turned_away' AND NOT undone AND rule <> $rule AND persona IN ({_THOSE}) ORDER BY rule
 """  # noqa: S608 - our own words
-_RULES = "SELECT DISTINCT rule FROM rulings WHERE outcome = 'turned_away' ORDER BY rule"
+_RULES = """
+SELECT DISTINCT rule FROM rulings
+WHERE outcome = 'turned_away'
+OR (outcome = 'rewritten' AND (text IS NOT NULL OR ("column" IS NOT NULL AND "before" IS NOT NULL))) ORDER BY rule
+"""
 _STAGES = "SELECT DISTINCT stage FROM duplicates WHERE kind = 'persona' ORDER BY stage"
 
 
@@ -54,8 +76,12 @@ class TurnedAway:
     others: tuple[str, ...]
     #: Those of the rest who are marked as near-duplicates.
     duplicates: int
-    #: Those whose descriptions were not kept, so that they cannot come back.
+    #: Those whose descriptions were not kept, so that they cannot come back, or stay rewritten.
     gone: int = 0
+    unkept: int = 0
+    #: Those whom the rule has rewritten and who have their own descriptions again, and those who are rewritten now.
+    restored: int = 0
+    rewritten: int = 0
 
     @property
     def standing(self) -> int:
@@ -67,7 +93,16 @@ def turned_away(hub: HubFile, rule: str) -> TurnedAway:
     """How those stand whom this rule has turned away, its undone rulings included."""
     ((people, ruled, duplicates),) = hub.con.execute(_STILL, {"rule": rule}).fetchall()
     others = tuple(str(name) for (name,) in hub.con.execute(_OTHERS, {"rule": rule}).fetchall())
-    return TurnedAway(people, ruled, others, duplicates, gone=_number(hub, _NOT_KEPT, {"rule": rule}))
+    return TurnedAway(
+        people,
+        ruled,
+        others,
+        duplicates,
+        gone=_number(hub, _NOT_KEPT, {"rule": rule}),
+        unkept=_number(hub, _NOT_KEPT_TEXTS, {"rule": rule}),
+        restored=_number(hub, _RESTORED, {"rule": rule, "undone": True}),
+        rewritten=_number(hub, _RESTORED, {"rule": rule, "undone": False}),
+    )
 
 
 def undo_persona(hub: HubFile, persona: str, *, redo: bool = False) -> int:
@@ -94,17 +129,15 @@ def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
 
 
 def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
-    """How many rulings were undone by which a rule of quality turned somebody away (`redo`: hold again).
+    """How many rulings were undone by which a rule turned somebody away or rewrote them (`redo`: hold again).
 
-    Whoever another rule turns away too, or who is a near-duplicate, is not back by that: see `turned_away`.
+    Whoever another rule turns away too, or who is a near-duplicate, is not back by that: see `turned_away`. Rewritten
+    descriptions are as they were, in every table, as far as other rules have not rewritten them too; those that were
+    not kept stay rewritten. Near-duplicate verdicts that the change concerns are decided anew.
 
-    Raises `SetupError` for a rule that turned nobody away.
+    Raises `SetupError` for a rule that did nothing that can be undone, and for rewritten people who have lived.
     """
-    with hub.writing() as con:
-        columns = undo_columns(con, rule, redo=redo)
     rules = [str(name) for (name,) in hub.con.execute(_RULES).fetchall()]
-    if rule not in rules and columns:
-        return columns
     if rule not in rules:
         gone = _number(hub, _NOT_KEPT, {"rule": rule})
         if gone:
@@ -114,7 +147,23 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
             )
         there = f"{', '.join(rules)} did" if rules else "no rule did"
         raise SetupError(f"The rule {rule!r} turned nobody away in {str(hub.path)!r}; {there}.")
-    return columns + _update(hub, _RULE, {"rule": rule, "undone": not redo})
+    given = {"rule": rule, "undone": not redo}
+    with hub.writing() as con:
+        rows = [row for (row,) in con.execute(_REWRITTEN, given).fetchall()]
+        if rows and hub.has_lived:
+            raise SetupError(
+                f"The people of {str(hub.path)!r} have lived, and what they did goes by who they were; {rule!r} can be "
+                "undone in a hub that they are exported to."
+            )
+        # Columns first: rulings on them go with the people whose descriptions change.
+        columns = undo_columns(con, rule, redo=redo)
+        back = [] if redo else [persona for (persona,) in con.execute(_BACK, {"rule": rule}).fetchall()]
+        ((changed,),) = con.execute(_RULE, given).fetchall()
+        if rows:
+            con.execute(_SET, {"undone": not redo, "rows": rows})
+            back += rewrite_again(con, rows)
+        reconcile(con, back)
+    return columns + int(changed) + len(rows)
 
 
 def undo_pair(hub: HubFile, one: str, other: str, *, redo: bool = False) -> int:
@@ -148,6 +197,7 @@ def resolve_persona(hub: HubFile, beginning: str) -> str:
 def _update(hub: HubFile, statement: str, given: dict[str, object]) -> int:
     with hub.writing() as con:
         ((changed,),) = con.execute(statement, given).fetchall()
+        reconcile(con)
     return int(changed)
 
 

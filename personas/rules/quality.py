@@ -1,6 +1,6 @@
 """Whether a description describes one person, from outside, in the language that was asked for."""
 
-from dataclasses import replace
+from typing import Literal
 
 from ..judging import Judge, Ruling
 from ..persona import canonical_text
@@ -8,10 +8,10 @@ from ..words import words
 from .leaks import find_leak, find_refusal
 from .personal import find_personal
 from .reference import find_reference
-from .speaker import from_outside, speaks_of_itself, speaks_to_somebody
+from .speaker import from_outside, in_third_person, speaks_of_itself, speaks_to_somebody
 from .tongue import is_other_language
 
-__all__ = ["QUALITY_RULES", "quality_judge"]
+__all__ = ["FIRST_PERSON", "QUALITY_RULES", "FirstPerson", "quality_judge", "rewriting_judge"]
 
 #: What a judge of quality may find, in the order in which it looks.
 QUALITY_RULES = (
@@ -25,33 +25,56 @@ QUALITY_RULES = (
     "other_language",
 )
 
+#: The rule on descriptions in the first person, and what may become of them.
+FIRST_PERSON = "first_person"
+type FirstPerson = Literal["turn-away", "rewrite", "keep"]
+
 #: Fewest and most distinct words; the paper's shortest personas have three.
 _FEWEST, _MOST = 3, 150
 
 
-def quality_judge(language: str | None = None) -> Judge:
+def quality_judge(language: str | None = None, *, first_person: FirstPerson = "turn-away") -> Judge:
     """A judge by all rules of quality, the first that speaks; `language` is the BCP 47 tag of what was asked for.
 
     A description in the first person, or one that tells the reader who they are, is rewritten where that is sure
     (English, `I am a ...` or `You are a ...`, and nothing more of its kind behind it) and turned away where it is not.
+    With `first_person` as `rewrite`, whole texts in the first person are put into the third where rules can do it, and
+    the others are kept; as `keep`, all are.
     A language is told by its script and by its commonest words; where both leave doubt, nothing is said.
     """
-    rules: tuple[Judge, ...] = (_length, _refusal, _leak, _unnamed, _first_person, _second_person)
+    of_itself = {"turn-away": _first_person, "rewrite": _rewritten, "keep": _kept}[first_person]
+    rules: tuple[Judge, ...] = (_length, _refusal, _leak, _unnamed, of_itself, _second_person)
 
     def judge(text: str) -> Ruling | None:
-        line = canonical_text(text)
+        kept = None
         for rule in rules:
-            ruling = rule(line)
-            if ruling is not None:
-                return _as_it_stands(ruling, text)
-        return _language(line, language) if language else None
+            ruling = _said(rule, text)
+            if ruling is not None and (ruling.text is not None or not ruling.is_kept):
+                return ruling
+            kept = kept or ruling
+        return (_language(text, language) if language else None) or kept
 
     return judge
 
 
-def _as_it_stands(ruling: Ruling, text: str) -> Ruling:
-    """The ruling with line breaks and blanks of a rewritten description as they came."""
-    return ruling if ruling.text is None else replace(ruling, text=from_outside(text) or ruling.text)
+def rewriting_judge() -> Judge:
+    """A judge that rewrites who speaks of themselves, or to the reader, as a judge of quality did; it says no more."""
+    rules: tuple[Judge, ...] = (_rewritten, _second_person)
+
+    def judge(text: str) -> Ruling | None:
+        rulings = (_said(rule, text) for rule in rules)
+        return next((ruling for ruling in rulings if ruling is not None and ruling.text is not None), None)
+
+    return judge
+
+
+def _said(rule: Judge, text: str) -> Ruling | None:
+    """What a rule says of the canonical text; line breaks and blanks of a description that it rewrites stay."""
+    ruling = rule(canonical_text(text))
+    if ruling is None or ruling.text is None:
+        return ruling
+    as_it_came = rule(text)
+    return ruling if as_it_came is None or as_it_came.text is None else as_it_came
 
 
 def _length(text: str) -> Ruling | None:
@@ -86,7 +109,20 @@ def _found(rule: str, said: str | None, reason: str) -> Ruling | None:
 def _first_person(text: str) -> Ruling | None:
     if not speaks_of_itself(text):
         return None
-    return _turned("first_person", "in the first person", text)
+    return _turned(FIRST_PERSON, "in the first person", text)
+
+
+def _rewritten(text: str) -> Ruling | None:
+    if not speaks_of_itself(text):
+        return None
+    changed = in_third_person(text)
+    if changed is None:
+        return Ruling(FIRST_PERSON, "It speaks in the first person, and no rule rewrites it for sure.", is_kept=True)
+    return Ruling(FIRST_PERSON, "It spoke in the first person.", is_kept=True, text=changed)
+
+
+def _kept(text: str) -> Ruling | None:
+    return Ruling(FIRST_PERSON, "It speaks in the first person.", is_kept=True) if speaks_of_itself(text) else None
 
 
 def _second_person(text: str) -> Ruling | None:

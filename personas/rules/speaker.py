@@ -6,7 +6,7 @@ from functools import cache
 from .tongue import beginning, tongue_of, tongues
 from .word_lists import read_words
 
-__all__ = ["from_outside", "speaks_of_itself", "speaks_to_somebody"]
+__all__ = ["from_outside", "in_third_person", "speaks_of_itself", "speaks_to_somebody"]
 
 _CAPITAL_I = re.compile(
     r"(?P<before>[\w'’.-]+)?(?P<gap>[^\w'’.]*\s|^\W*)I(?P<after>['’](?:m|ve|d|ll)\b| [a-z][a-z'’]+)"
@@ -31,6 +31,25 @@ _TO_SOMEBODY = re.compile(
     re.IGNORECASE,
 )
 _YOU = re.compile(r"(?<![\w'’-])(?:you|your|yours|yourself)(?![\w'’-])", re.IGNORECASE)
+
+#: An English `I` that somebody says, as far as what follows tells, and the verb that it goes with.
+_SPOKEN_I = re.compile(
+    r"(?<![\w'’.-])[Ii](?P<short>['’](?:m|ve|d|ll))?(?=[ ]|(?<=['’](?:m|d))\b|(?<=['’](?:ve|ll))\b)"
+    r"(?P<adverb> (?:also|always|currently|never|now|often|only|really|still))?(?P<be> (?:am|was))?\b(?=\W|$)"
+)
+_INVERTED = re.compile(r"\b(?P<be>am|was) I\b")
+_MY = re.compile(r"(?<![\w'’.-])(?P<word>me|myself|my)(?![\w'’-])", re.IGNORECASE)
+_MINE = re.compile(r"\b(?P<before>of|is|was|are|were) mine(?=\W*$|[,.;:!?]|\s(?:who|that|from|since|and|but)\b)")
+_THEIRS = {"me": "them", "my": "their", "myself": "themselves"}
+_WERE = {"am": "are", "was": "were"}
+#: What speaks of several, or to somebody; and a verb that would still go with `I`: with these nothing is sure.
+_UNSURE = re.compile(
+    r"(?<![\w'’-])(?:we|us|our|ours|ourselves|you|your|yours|yourself)(?![\w-])|(?<!\d )(?<!\d)\bam\b"
+    r"|(?:^|[.!?]\s)\W*me\b|(?:\b(?:and|but|or|then)|[,;]) (?:(?:also|always|never|now|once|still) )?was\b",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"([\"“„«「『][^\"“”»」』]*[\"“”»」』])")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 _WORD = re.compile(r"[^\W\d_]+(?:[\u0900-\u097f]+[^\W\d_]*)*")
 #: Scripts that one language alone of those that are known is written in.
@@ -60,6 +79,62 @@ def from_outside(text: str) -> str | None:
     rest = match["rest"]
     is_sure = not (speaks_of_itself(rest) or _YOU.search(_without_quotes(rest)) or _own_verb().search(rest))
     return rest[0].upper() + rest[1:] if is_sure else None
+
+
+def in_third_person(text: str) -> str | None:
+    """The description as somebody else would say it: `A nurse. They love birds.`; None where that is not sure.
+
+    It is sure in English alone, where `they` takes the forms of the verb that `I` does, but for `am` and `was`. What is
+    quoted stays as it was said.
+    """
+    if (whole := from_outside(text)) is not None:
+        return whole
+    if tongue_of(text) not in (None, "en") or _UNSURE.search(_SPOKEN_I.sub("I ", _without_quotes(text))):
+        return None
+    first, *rest = _SENTENCE.split(text, maxsplit=1)
+    opening = from_outside(first) if rest else None
+    begun = "" if opening is None else text[: len(first)]
+    parts = _QUOTED.split(text[len(begun) :])
+    said = "".join(part if place % 2 else _said_of_them(part, is_first=not place) for place, part in enumerate(parts))
+    changed = said if opening is None else opening + said
+    return None if speaks_of_itself(changed) or speaks_to_somebody(changed) or _left_over(changed) else changed
+
+
+def _said_of_them(text: str, *, is_first: bool) -> str:
+    def opens(at: int) -> bool:
+        before = text[:at].rstrip(" \t(*-•")
+        return (not before and is_first) or before.endswith((".", "!", "?", "\n", ":"))
+
+    def they(match: re.Match[str]) -> str:
+        before = re.search(r"([\w'’.-]+)([^\w]*)$", text[: match.start()])
+        if match["short"] is None and before is not None and not opens(match.start()):
+            word, gap = before[1], before[2]
+            is_name = word[0].isupper() and word.lower() not in _words("conjunctions") and not gap.strip()
+            if is_name or word.lower() in _words("numbered"):
+                return match[0]
+        subject = "They" if opens(match.start()) else "they"
+        short = {"m": "'re", "ve": "'ve", "d": "'d", "ll": "'ll"}[match["short"][1:]] if match["short"] else ""
+        be = f" {_WERE[match['be'].strip()]}" if match["be"] else ""
+        return f"{subject}{short}{match['adverb'] or ''}{be}"
+
+    def their(match: re.Match[str]) -> str:
+        word = _THEIRS[match["word"].lower()]
+        return word.capitalize() if match["word"][0].isupper() and opens(match.start()) else word
+
+    # From the last to the first kind, as what stands at the beginning of a sentence is told by the text itself.
+    for pattern, change in ((_SPOKEN_I, they), (_MY, their)):
+        text = pattern.sub(change, text)
+    text = _INVERTED.sub(lambda match: f"{_WERE[match['be']]} they", text)
+    return _MINE.sub(lambda match: f"{match['before']} theirs", text)
+
+
+def _left_over(text: str) -> bool:
+    """Whether an `I` is left that is no number behind a name or another word."""
+    for match in _LONE_I.finditer(_without_quotes(text)):
+        before = re.search(r"([\w'’.-]+)\s+$", _without_quotes(text)[: match.start()])
+        if before is None or not (before[1][0].isupper() or before[1].lower() in _words("numbered")):
+            return True
+    return False
 
 
 def _has_capital_i(text: str) -> bool:

@@ -66,7 +66,7 @@ def test_the_person_asked_about_is_named_first_and_has_a_ring() -> None:
     excerpt = town(300, around=True)
     svg = draw_excerpt(excerpt)
     assert next(texts(svg))[2] == name_of(excerpt.people[0].text)
-    assert svg.count('fill="none" stroke="var(--ink)"') == 2
+    assert svg.count('fill="none" stroke="#1d2126"') == 2
     assert "the person asked about" in svg
     assert "the person asked about" not in draw_excerpt(town(300))
 
@@ -90,7 +90,8 @@ def test_there_and_back_are_two_lines_and_a_kind_said_twice_is_one() -> None:
 
 def test_hops_have_shades_and_kinds_have_hues_and_the_legend_says_which() -> None:
     svg = draw_excerpt(town(40))
-    assert set(re.findall(r'<circle [^>]*fill="var\((--hop\d)\)"', svg)) == {f"--hop{n}" for n in range(7)}
+    people = re.findall(r'<circle [^>]*fill="(#\w+)"[^>]*><title>[^<]*\(hop (\d)\)', svg)
+    assert len(set(people)) == len({colour for colour, _ in people}) == len({hop for _, hop in people}) == 7
     legend = svg.partition('<text class="of"')[2]
     assert all(f">{words}<" in legend for words in ("hop 0", "hop 6", "1", "4", "care", "kinship", "work"))
 
@@ -101,8 +102,8 @@ def test_communities_have_hues_the_largest_first_and_relations_none() -> None:
     svg = draw_excerpt(excerpt, communities=communities)
     assert "bell founder 32 and 9 more" in svg
     assert "other communities, 9" in svg
-    colours = re.findall(r'<path class="(\w+)" d="[^"]*" fill="([^"]+)"><title>', svg)
-    assert {colour for css, colour in colours if css == "far"} == {"var(--soft)"}
+    colours = re.findall(r'<path class="(\w+)" d="[^"]*" fill="([^"]+)" fill-opacity="[^"]+"><title>', svg)
+    assert {colour for css, colour in colours if css == "far"} == {"#66707c"}
     assert "kinship</text>" not in svg
 
 
@@ -119,6 +120,23 @@ def test_the_page_is_for_wide_and_narrow_windows_and_loads_nothing() -> None:
         ("460", "narrow"),
     ]
     assert not re.search(r"<script|<link|url\(|@import|src=|href=", page)
+
+
+def test_a_picture_needs_no_browser_for_its_colours_and_a_page_alone_has_dark_ones() -> None:
+    svg = draw_excerpt(town(40))
+    assert not re.search(r"var\(|currentColor|<style|prefers-color-scheme", svg)
+    painted = [e for e in ET.fromstring(svg).iter() if e.tag.rpartition("}")[2] in ("rect", "circle", "path")]
+    assert painted
+    assert all(re.fullmatch("#[0-9a-f]{6}|none", e.attrib["fill"]) for e in painted)
+    page = render_page(town(40), title="Town")
+    assert 'svg [fill="#ffffff"]{fill:#1d2126}' in page.partition("prefers-color-scheme:dark")[2]
+
+
+def test_a_picture_of_a_few_of_many_says_so_on_itself() -> None:
+    some = town(40)
+    legend = draw_excerpt(Excerpt(some.people, some.links, 88_000, 200_000)).partition('<text class="of"')[2]
+    assert "Drawn: 40 of 88,000 people" in legend
+    assert "Drawn:" not in draw_excerpt(some)
 
 
 def test_the_same_excerpt_gives_the_same_picture() -> None:

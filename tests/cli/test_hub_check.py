@@ -44,6 +44,29 @@ def test_a_stricter_check_comes_after_a_milder_one(ask: Ask, people: str) -> Non
     assert "Holloway" not in ask("sql", "town.duckdb", "FROM personas").out
 
 
+def test_a_corpus_in_the_first_person_is_said_to_be_turned_away_and_can_be_rewritten_and_undone(
+    ask: Ask, folder: Path
+) -> None:
+    texts = [
+        "I am a baker. I love rye.",
+        "I am a potter. My bowls are blue.",
+        "Ich bin ein Müller und liebe meine Katze",
+    ]
+    (folder / "people.jsonl").write_text("".join(json.dumps({"persona": text}) + "\n" for text in texts))
+    ask("hub", "import", "people.jsonl", "--hub", "town.duckdb")
+    said = ask("hub", "check", "town.duckdb").out
+    assert "The rule first_person turned away 3 of 3 descriptions, which is most of them" in said
+    assert "populace hub check town.duckdb --first-person rewrite" in said
+    said = ask("hub", "check", "town.duckdb", "--first-person", "rewrite").out
+    assert "1 descriptions stay in the first person." in said
+    now = ask("sql", "town.duckdb", "SELECT text FROM personas WHERE ordinal = 2", "--csv").out
+    assert now.endswith("A potter. Their bowls are blue.\n")
+    said = ask("hub", "undo", "town.duckdb", "--rule", "first_person").out
+    assert "2 descriptions that first_person rewrote are as they were." in said
+    assert ask("hub", "info", "town.duckdb").out.splitlines()[1].endswith(" 3, 0 of them near-duplicates")
+    ask("hub", "check", "town.duckdb", "--no-quality", "--first-person", "keep").complains(2, "leave quality in")
+
+
 def test_a_check_names_what_it_leaves_and_how_to_be_rid_of_it(ask: Ask, people: str) -> None:
     ask("hub", "import", people, "--hub", "town.duckdb")
     with open_hub("town.duckdb", write=True) as hub:

@@ -103,7 +103,7 @@ def test_undoing_a_rule_says_who_stands_again_and_who_does_not(ask: Ask, town: s
         hub.con.execute("INSERT INTO duplicates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     assert ask("hub", "undo", town, "--rule", "too_short").out == (
         "3 rulings are undone.\nOf 3 people whom too_short has turned away, 1 stand again; 1 remain turned away by "
-        "refusal; 1 remain marked as near-duplicates.\n"
+        "refusal; 1 are marked as near-duplicates.\n"
     )
     assert ask("hub", "undo", town, "--rule", "refusal").out.splitlines() == [
         "1 ruling is undone.",

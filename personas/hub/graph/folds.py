@@ -5,12 +5,11 @@ import duckdb
 from ...database import said
 from ...errors import SourceError
 from ..file import HubFile
-from ..standing import AWAY, REPEATS
+from ..standing import away_of, repeats_of
 
 __all__ = ["fetch", "fold_duplicates"]
 
-_REPEATS = f"CREATE OR REPLACE TEMP TABLE graph_folds AS {REPEATS}"
-_NONE = "CREATE OR REPLACE TEMP TABLE graph_folds (persona VARCHAR, survivor VARCHAR)"
+_REPEATS = "CREATE OR REPLACE TEMP TABLE graph_folds AS {}"
 _CHAINED = "SELECT min(a.persona) FROM graph_folds AS a SEMI JOIN graph_folds AS b ON b.persona = a.survivor"
 
 #: Each round follows chains twice as far.
@@ -21,33 +20,27 @@ FROM graph_folds AS a LEFT JOIN graph_folds AS b ON b.persona = a.survivor
 """
 _ROUNDS = 32
 
-_AWAY = f"CREATE OR REPLACE TEMP TABLE graph_away AS {AWAY}"
-#: Whoever repeats somebody who was turned away goes with them.
-_GONE = (
-    "INSERT INTO graph_away SELECT persona FROM graph_folds WHERE survivor IN (FROM graph_away) "
-    "AND persona NOT IN (FROM graph_away)",
-    "DELETE FROM graph_folds WHERE persona IN (FROM graph_away)",
-)
-_NONE_AWAY = "CREATE OR REPLACE TEMP TABLE graph_away (persona VARCHAR)"
+_AWAY = "CREATE OR REPLACE TEMP TABLE graph_away AS {}"
+#: Whoever was turned away takes their ties along, a near-duplicate too.
+_GONE = "DELETE FROM graph_folds WHERE persona IN (FROM graph_away)"
 
 
 def fold_duplicates(hub: HubFile) -> None:
     """Fill the temporary tables `graph_folds` (persona, survivor) with near-duplicates, and `graph_away` (persona).
 
-    `graph_away` has those whom a rule turned away and whoever repeats them: they and their ties are in no graph.
+    `graph_away` has those whom a rule turned away: they and their ties are in no graph.
 
     Raises `SourceError` for verdicts that lead in a circle, and for a hub whose tables lack a column.
     """
-    tables = {name for (name,) in fetch(hub, "SELECT table_name FROM duckdb_tables() WHERE NOT temporary")}
+    tables = {str(name) for (name,) in fetch(hub, "SELECT table_name FROM duckdb_tables() WHERE NOT temporary")}
     if "relations" not in tables:
         raise SourceError(f"{str(hub.path)!r} has no table relations, so there is no graph; grow or import some.")
-    fetch(hub, _AWAY if "rulings" in tables else _NONE_AWAY)
-    fetch(hub, _REPEATS if "duplicates" in tables else _NONE)
+    fetch(hub, _AWAY.format(away_of(tables)))
+    fetch(hub, _REPEATS.format(repeats_of(tables)))
     for _ in range(_ROUNDS):
         ((chained,),) = fetch(hub, _CHAINED)
         if chained is None:
-            for statement in _GONE:
-                fetch(hub, statement)
+            fetch(hub, _GONE)
             return
         fetch(hub, _FOLLOWED)
     raise SourceError(

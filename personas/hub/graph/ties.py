@@ -24,16 +24,15 @@ SELECT id, (row_number() OVER (ORDER BY ordinal, id) - 1)::BIGINT AS code, hop::
 FROM personas ANTI JOIN graph_folds AS f ON f.persona = id ANTI JOIN graph_away AS a ON a.persona = id
 """
 
-#: The number of whoever stands for an id: -2 for those turned away and whoever nearly repeats one of them.
+#: The number of whoever stands for an id: -2 for those turned away.
 _CODES = """
 CREATE OR REPLACE TEMP TABLE graph_ids AS
 SELECT coalesce(p.id, f.persona) AS id,
-       CASE WHEN a.persona IS NOT NULL OR b.persona IS NOT NULL THEN -2 ELSE coalesce(g.code, -1) END AS code,
+       CASE WHEN a.persona IS NOT NULL THEN -2 ELSE coalesce(g.code, -1) END AS code,
        p.id IS NOT NULL AS is_there, f.persona IS NOT NULL AS is_folded
 FROM personas AS p FULL JOIN graph_folds AS f ON f.persona = p.id
 LEFT JOIN graph_people AS g ON g.id = coalesce(f.survivor, p.id)
 LEFT JOIN graph_away AS a ON a.persona = coalesce(p.id, f.persona)
-LEFT JOIN graph_away AS b ON b.persona = f.survivor
 """
 _LEFT_OUT = """
 SELECT count(*) FILTER (is_folded AND code <> -2), count(*) FILTER (code = -2) FROM graph_ids WHERE is_there
@@ -54,8 +53,7 @@ GROUP BY 1, 2, 3, r.label
 class Ties:
     """The survivors of a hub by number (0 is the first to arrive) and the relations between them, one entry each."""
 
-    #: Survivors, near-duplicates that gave way to one of them, and those whom rules turned away, together with
-    #: whoever nearly repeats one of these.
+    #: Survivors, near-duplicates that gave way to one of them, and those whom rules turned away.
     people: int
     folded: int
     turned_away: int

@@ -14,6 +14,7 @@ from ...profiles.biography import Biography
 from ...profiles.elite import Elite
 from ...profiles.profile import Profile
 from ...profiles.tied import Tied
+from ..standing import REPEATS
 
 __all__ = [
     "read_done",
@@ -31,10 +32,9 @@ FROM personas WHERE id IN (SELECT unnest(?)) ORDER BY ordinal
 """
 
 #: Whoever leads to a near-duplicate leads to the one who lives; kin first, as their lives bind the most.
-_TIED = """
-WITH kept AS (
-    SELECT persona, any_value("of") AS living FROM duplicates WHERE kind = 'persona' AND NOT undone GROUP BY persona
-), wanted AS (SELECT DISTINCT unnest(?) AS persona), reached AS (
+_TIED = f"""
+WITH kept AS (SELECT persona, survivor AS living FROM ({REPEATS})),
+wanted AS (SELECT DISTINCT unnest(?) AS persona), reached AS (
     SELECT persona AS id, persona FROM wanted
     UNION ALL SELECT kept.persona, living FROM kept JOIN wanted ON wanted.persona = living
 ), seen AS (
@@ -48,7 +48,7 @@ SELECT persona, other, label, is_theirs, text FROM ties JOIN personas ON id = ot
 WHERE other <> persona
 QUALIFY row_number() OVER (PARTITION BY persona ORDER BY kind <> 'kinship', ties.ordinal, is_theirs) <= ?
 ORDER BY persona, kind <> 'kinship', ties.ordinal, is_theirs
-"""
+"""  # noqa: S608 - our own words
 
 _NEW_ELITES = """
 INSERT INTO personas

@@ -9,18 +9,15 @@ import duckdb
 
 from ...errors import SetupError
 from ...profiles.attributes import ATTRIBUTES
-from ..standing import AWAY
+from ..standing import AWAY, repeats_of
 from .attributes import Attribute, Attributes, age_band, joined_attributes
 from .quoting import quote_name, quote_text
 
 __all__ = ["People", "PeopleColumn", "joins_of", "quote_name", "quote_text"]
 
 _PROFILES = "LEFT JOIN profiles AS r ON r.persona = p.id"
-#: Who is left out, by the table that says so.
-_LEFT_OUT = {
-    "duplicates": "SELECT persona FROM duplicates WHERE kind = 'persona' AND NOT undone",
-    "rulings": AWAY,
-}
+#: The tables that say who is left out.
+_LEFT_OUT = ("duplicates", "rulings")
 _TABLES = ("personas", "profiles", "imports", *_LEFT_OUT)
 _MOST_NAMED = 60
 
@@ -79,7 +76,10 @@ class People:
 
     def left_out(self, table: str) -> str:
         """SQL for those whom `duplicates` or `rulings` leave out; nothing where the hub has no such table."""
-        return _LEFT_OUT[table] if self._tables[table] else ""
+        there = [name for name in _LEFT_OUT if self._tables[name]]
+        if table not in there:
+            return ""
+        return AWAY if table == "rulings" else f"SELECT persona FROM ({repeats_of(there)})"  # noqa: S608 - ours
 
     def _known(self) -> Iterable[PeopleColumn]:
         taken = {name.lower() for name in self._tables["personas"]}

@@ -46,10 +46,12 @@ COMMENT ON COLUMN threads.emission IS 'The emission that is this line; null for 
 COMMENT ON COLUMN threads.reply_to IS 'The message that it answers; null at the start of a thread';
 
 CREATE OR REPLACE VIEW survivors AS
-WITH RECURSIVE verdicts AS (
-    SELECT persona, arg_max("of", similarity) AS earlier
+WITH RECURSIVE away AS (
+    SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone
+), verdicts AS (
+    SELECT persona, arg_max("of", (similarity, "of")) AS earlier
     FROM duplicates
-    WHERE kind = 'persona' AND NOT undone
+    WHERE kind = 'persona' AND NOT undone AND "of" NOT IN (FROM away)
     GROUP BY persona
 ), chains AS (
     SELECT persona, earlier FROM verdicts
@@ -57,8 +59,6 @@ WITH RECURSIVE verdicts AS (
     SELECT c.persona, v.earlier FROM chains AS c JOIN verdicts AS v ON v.persona = c.earlier
 ), ends AS (
     SELECT c.persona, c.earlier FROM chains AS c ANTI JOIN verdicts AS v ON v.persona = c.earlier
-), away AS (
-    SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone
 ), standing AS (
     SELECT p.id AS persona, coalesce(e.earlier, p.id) AS survivor
     FROM personas AS p
@@ -66,8 +66,7 @@ WITH RECURSIVE verdicts AS (
 )
 SELECT s.persona, s.survivor
 FROM standing AS s
-ANTI JOIN away AS a ON a.persona = s.persona
-ANTI JOIN away AS b ON b.persona = s.survivor;
+ANTI JOIN away AS a ON a.persona = s.persona;
 COMMENT ON VIEW survivors IS 'Every persona and the one who stands for it: itself, or whom it nearly repeats, followed to the end. Whom a rule has turned away is not among them';
 COMMENT ON COLUMN survivors.persona IS 'Persona';
 COMMENT ON COLUMN survivors.survivor IS 'The persona who stands for it; the same one when it is nobody''s near-duplicate';

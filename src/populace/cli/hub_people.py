@@ -2,8 +2,12 @@
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from populace.personas.hub.check import CheckReport
 
 __all__ = ["check"]
 
@@ -19,7 +23,14 @@ __all__ = ["check"]
     show_default=True,
     help="What becomes of personal data: flagged, replaced, or removed with their description.",
 )
-def check(hub_path: Path, quality: bool, language: str | None, personal: str) -> None:
+@click.option(
+    "--first-person",
+    type=click.Choice(["turn-away", "rewrite", "keep"]),
+    help="What becomes of descriptions in the first person: turned away, put into the third person where rules can do "
+    "it (English) and else kept, or kept. Given, it looks again at those that were turned away or kept for it.  "
+    "[default: turn-away, but for single clauses, which are rewritten]",
+)
+def check(hub_path: Path, quality: bool, language: str | None, personal: str, first_person: str | None) -> None:
     """Judge everybody in HUB by rules, each ruling a row: too short, a refusal, the first person, personal data, ...
 
     Nobody is judged twice by the same rules, but a stricter --personal looks again at whoever was kept. Replaced and
@@ -33,11 +44,18 @@ def check(hub_path: Path, quality: bool, language: str | None, personal: str) ->
 
     policy = None if personal == "ignore" else Policy(personal)
     with open_hub(hub_path, write=True) as hub:
-        report = judge_people(hub, quality=quality, language=language, personal=policy)
+        report = judge_people(
+            hub,
+            quality=quality,
+            language=language,
+            personal=policy,
+            first_person=first_person,  # type: ignore[arg-type]  # click has checked the choice
+        )
     remains = " and ".join(report.remains)
     click.echo(f"{report.judged:,} descriptions were judged, and {report.rulings.total():,} rulings made.")
     for (rule, outcome), count in sorted(report.rulings.items()):
         click.echo(f"  {rule:<18} {outcome.replace('_', ' '):<12} {count:,}")
+    _say_turned_away(hub_path, report)
     if remains:
         export = f"populace hub export {shlex.quote(str(hub_path))} people.jsonl"
         click.echo(
@@ -45,3 +63,22 @@ def check(hub_path: Path, quality: bool, language: str | None, personal: str) ->
             f"it: {export}, and populace hub import people.jsonl --hub NEW"
         )
     click.echo("Names and numbers are found by patterns: what is not found may still be there.")
+
+
+def _say_turned_away(hub: Path, report: "CheckReport") -> None:
+    from populace.personas.rules import FIRST_PERSON
+
+    path = shlex.quote(str(hub))
+    for rule in report.most_turned_away:
+        count = report.rulings[rule, "turned_away"]
+        click.echo(
+            f"The rule {rule} turned away {count:,} of {report.judged:,} descriptions, which is most of them; to let "
+            f"them stand again: populace hub undo {path} --rule {rule}"
+        )
+    if report.rulings[FIRST_PERSON, "turned_away"]:
+        click.echo(
+            "Descriptions in the first person can be put into the third person instead, where rules can do it "
+            f"(English; the others are kept): populace hub check {path} --first-person rewrite"
+        )
+    if kept := report.rulings[FIRST_PERSON, "kept"]:
+        click.echo(f"{kept:,} descriptions stay in the first person.")

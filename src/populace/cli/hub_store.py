@@ -191,10 +191,14 @@ def dedup(hub_path: Path, threshold: float, anew: bool, **options: Any) -> None:
 @click.option("--persona", metavar="ID", help="The verdicts that mark this person.")
 @click.option("--all-stage", metavar="STAGE", help="All verdicts of a stage.")
 @click.option("--pair", nargs=2, metavar="ID ID", help="The verdict between these two.")
-@click.option("--rule", metavar="RULE", help="Whom this rule of quality turned away.")
+@click.option("--rule", metavar="RULE", help="Whom this rule turned away, and the descriptions it rewrote.")
 @click.option("--redo", is_flag=True, help="Let the verdicts hold again instead.")
 def undo(hub_path: Path, redo: bool, **given: Any) -> None:
-    """Undo verdicts of near-duplicate detection or of a rule: whom they left out is a person like all others again."""
+    """Undo verdicts of near-duplicate detection or of a rule: whom they left out is a person like all others again.
+
+    A description that a rule rewrote is as it was again, with all that is tied to it, unless it was not kept. Whom an
+    undone verdict or ruling concerns is compared with the others again, where near-duplicates were looked for.
+    """
     from populace.personas.hub.file import open_hub
     from populace.personas.hub.undo import turned_away, undo_pair, undo_persona, undo_rule, undo_stage
 
@@ -214,7 +218,8 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
         stand = turned_away(hub, value) if name == "rule" else None
     click.echo(_undone("verdict" if stand is None else "ruling", changed, redo=redo))
     if stand is not None:
-        click.echo(_standing(value, stand, redo=redo))
+        for sentence in _standing(value, stand, redo=redo):
+            click.echo(sentence)
 
 
 @click.command("merge")
@@ -289,14 +294,23 @@ def _undone(what: str, changed: int, *, redo: bool) -> str:
     return f"{changed:,} {what}s {'stand again' if redo else 'are undone'}."
 
 
-def _standing(rule: str, stand: "TurnedAway", *, redo: bool) -> str:
+def _standing(rule: str, stand: "TurnedAway", *, redo: bool) -> Iterator[str]:
     said = f"Of {stand.people:,} people whom {rule} has turned away, "
     if redo:
-        return f"{said}{stand.ruled:,} are turned away now."
+        if stand.people:
+            yield f"{said}{stand.ruled:,} are turned away now."
+        if stand.rewritten:
+            yield f"{stand.rewritten:,} descriptions are rewritten by {rule} now."
+        return
     ruled = f"; {stand.ruled:,} remain turned away by {' and '.join(stand.others)}" if stand.ruled else ""
-    doubles = f"; {stand.duplicates:,} remain marked as near-duplicates" if stand.duplicates else ""
+    doubles = f"; {stand.duplicates:,} are marked as near-duplicates" if stand.duplicates else ""
     gone = f" Beside them {stand.gone:,} cannot come back, for their descriptions were not kept." if stand.gone else ""
-    return f"{said}{stand.standing:,} stand again{ruled}{doubles}.{gone}"
+    if stand.people or gone:
+        yield f"{said}{stand.standing:,} stand again{ruled}{doubles}.{gone}"
+    if stand.restored:
+        yield f"{stand.restored:,} descriptions that {rule} rewrote are as they were."
+    if stand.unkept:
+        yield f"{stand.unkept:,} descriptions stay rewritten, for they were not kept as they were."
 
 
 def _shown_example(text: str) -> str:

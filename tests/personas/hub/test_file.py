@@ -45,7 +45,7 @@ def damaged(request: pytest.FixtureRequest, whole: Path, tmp_path: Path) -> Path
         if request.param == "cut":
             file.truncate(middle)
         else:
-            for place in range(1 << 16, path.stat().st_size, 1 << 12):
+            for place in range(1 << 19, path.stat().st_size, 1 << 12):
                 file.seek(place)
                 file.write(b"\xff" * 64)
     return path

@@ -1,0 +1,270 @@
+"""Deciding near-duplicate verdicts anew once they no longer hold: their survivor was turned away, removed or rewritten.
+
+Near-duplicate is not transitive: of two people who repeat a third, one may not repeat the other. So when the third
+falls, nobody inherits its place; those who repeated it are compared again, among themselves and with everybody who
+stands, by the stage and at the threshold of the verdict that fell. What comes of it is what `dedup` finds among those
+who are left: the first to arrive stands, and whoever repeats somebody who stands is marked.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..dedup import STAGE
+from ..dedup.batch import judged, near_any
+from ..dedup.threshold import Threshold
+from ..dedup.wordsets import iter_blocks
+from ..near.cosine import COSINE, units
+from ..near.many import near_rows
+from .standing import AWAY
+
+__all__ = ["COSINE_STAGE", "reconcile", "record_comparison", "withdraw"]
+
+#: How the stage of a verdict by vectors begins; the model's name follows.
+COSINE_STAGE = "cosine:"
+#: What hubs that do not say it were compared at.
+_WORDS = 0.9
+_BATCH = 1 << 14
+
+type Ints = NDArray[np.int64]
+
+_PENDING = "CREATE TEMP TABLE IF NOT EXISTS pending_verdicts (persona VARCHAR, stage VARCHAR, similarity DOUBLE)"
+#: Verdicts that no longer hold: the survivor is gone or was turned away, or was marked by the same stage or by words,
+#: and whoever repeated it was never compared with whom it repeats.
+_FALLEN = f"""
+SELECT d.rowid AS row FROM duplicates AS d
+LEFT JOIN personas AS o ON o.id = d."of"
+LEFT JOIN ({AWAY}) AS a ON a.persona = d."of"
+LEFT JOIN (
+    SELECT persona, bool_or(NOT starts_with(stage, '{COSINE_STAGE}')) AS by_words, list(stage) AS stages
+    FROM duplicates WHERE kind = 'persona' AND NOT undone GROUP BY persona
+) AS m ON m.persona = d."of"
+WHERE d.kind = 'persona' AND NOT d.undone
+AND (o.id IS NULL OR a.persona IS NOT NULL OR m.by_words OR list_contains(m.stages, d.stage))
+"""  # noqa: S608 - our own words
+_TAKEN = f"""
+INSERT INTO pending_verdicts SELECT persona, stage, similarity FROM duplicates WHERE rowid IN ({_FALLEN})
+"""  # noqa: S608 - our own words
+_DELETED = f"DELETE FROM duplicates WHERE rowid IN ({_FALLEN})"  # noqa: S608 - our own words
+
+#: Verdicts on, and of, those in the temporary table `gone` (was, now), by the ids that they will have.
+_OF_GONE = (
+    """kind = 'persona' AND NOT undone AND (persona IN (SELECT was FROM gone) OR "of" IN (SELECT was FROM gone))"""
+)
+_TAKEN_FROM_GONE = f"""
+INSERT INTO pending_verdicts
+SELECT CASE WHEN g.was IS NULL THEN d.persona ELSE g.now END, d.stage, d.similarity
+FROM (FROM duplicates WHERE {_OF_GONE}) AS d LEFT JOIN gone AS g ON g.was = d.persona
+"""  # noqa: S608 - our own words
+_DELETED_OF_GONE = f"DELETE FROM duplicates WHERE {_OF_GONE}"  # noqa: S608 - our own words
+
+#: Whoever is to be compared: in the hub, not turned away, without a standing verdict; and whose verdicts were undone.
+_COMPARED = f"""
+FROM personas AS p LEFT JOIN (
+    SELECT persona, bool_and(undone) AS undone FROM duplicates WHERE kind = 'persona' GROUP BY persona
+) AS d ON d.persona = p.id
+WHERE p.id NOT IN ({AWAY}) AND d.undone IS DISTINCT FROM false
+"""  # noqa: S608 - our own words
+_OPEN = f"""
+SELECT p.rowid, list(w.stage), list(w.similarity)
+FROM (SELECT p.rowid, p.id {_COMPARED}) AS p JOIN pending_verdicts AS w ON w.persona = p.id GROUP BY p.rowid
+"""  # noqa: S608 - our own words
+_ROWS = "SELECT p.rowid AS row, coalesce(d.undone, false) AS undone"
+_ORDER = "ORDER BY p.ordinal, p.rowid"
+_TEXTS = f"SELECT p.rowid AS row, p.text {_COMPARED}"
+_CHOSEN = f"{_ROWS}, p.text {_COMPARED} AND p.rowid IN (SELECT unnest($rows)) {_ORDER}"
+_VECTORS = f"""
+SELECT p.rowid AS row, v.vector {
+    _COMPARED.replace(
+        "FROM personas AS p",
+        "FROM personas AS p JOIN ("
+        "    SELECT text_hash, arg_max(vector, rowid) AS vector FROM vectors WHERE model = $model GROUP BY text_hash"
+        ") AS v ON v.text_hash = p.id",
+        1,
+    )
+}
+"""  # noqa: S608 - our own words
+_VECTORS_OF = f"{_VECTORS} AND p.rowid IN (SELECT unnest($rows))"
+_INSERT = """
+INSERT INTO duplicates (kind, persona, "of", stage, similarity, undone)
+SELECT 'persona', p.id, o.id, $stage, f.similarity, false
+FROM found_again AS f JOIN personas AS p ON p.rowid = f.persona JOIN personas AS o ON o.rowid = f."of"
+ORDER BY p.ordinal
+"""
+_RECORDED = "SELECT stage, threshold FROM comparisons ORDER BY ordinal"
+_FOUND = "SELECT stage, min(similarity) FROM duplicates WHERE kind = 'persona' GROUP BY stage ORDER BY stage"
+
+
+def record_comparison(con: duckdb.DuckDBPyConnection, stage: str, threshold: float, *, anew: bool = False) -> None:
+    """Write down that a hub that is being written was compared by a stage, the latest last; `anew`: by it alone."""
+    if anew:
+        con.execute("DELETE FROM comparisons")
+    else:
+        con.execute("DELETE FROM comparisons WHERE stage = ? AND threshold = ?", [stage, threshold])
+    con.execute(
+        "INSERT INTO comparisons SELECT coalesce(max(ordinal), 0) + 1, ?, ? FROM comparisons", [stage, threshold]
+    )
+
+
+def withdraw(con: duckdb.DuckDBPyConnection) -> None:
+    """Take back the standing verdicts on and of everybody in the temporary table `gone`, for `reconcile` to decide."""
+    con.execute(_PENDING)
+    _complete_comparisons(con)
+    con.execute(_TAKEN_FROM_GONE)
+    con.execute(_DELETED_OF_GONE)
+
+
+def reconcile(con: duckdb.DuckDBPyConnection, entered: Iterable[str] = ()) -> int:
+    """Decide anew every verdict of a hub that no longer holds; says how many people are marked by what comes of it.
+
+    `entered` are the ids of people who were not compared before: who were rewritten, or are back. All of it happens in
+    the caller's transaction. A hub that nobody has looked through for near-duplicates stays as it is.
+    """
+    con.execute(_PENDING)
+    _complete_comparisons(con)
+    con.register("entered_people", pa.table({"id": pa.array(list(entered), pa.string())}))
+    con.execute("INSERT INTO pending_verdicts SELECT id, NULL, NULL FROM entered_people")
+    con.unregister("entered_people")
+    comparisons, marked = _Comparisons.read(con), 0
+    while True:
+        # A verdict that falls may be the reason of another: each round begins behind the one before.
+        con.execute(_TAKEN)
+        con.execute(_DELETED)
+        people = {row: tuple(zip(stages, likes, strict=True)) for row, stages, likes in con.execute(_OPEN).fetchall()}
+        con.execute("DELETE FROM pending_verdicts")
+        if not people:
+            return marked
+        marked += _decide(con, people, comparisons)
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparisons:
+    """The thresholds that were used, by stage, the latest last."""
+
+    thresholds: Mapping[str, Sequence[float]]
+
+    @classmethod
+    def read(cls, con: duckdb.DuckDBPyConnection) -> "_Comparisons":
+        found: dict[str, list[float]] = defaultdict(list)
+        for stage, threshold in con.execute(_RECORDED).fetchall():
+            found[stage].append(threshold)
+        return cls(found)
+
+    @property
+    def stages(self) -> list[str]:
+        """Words first, as they are compared first."""
+        return sorted(self.thresholds, key=lambda stage: (stage.startswith(COSINE_STAGE), stage))
+
+    def threshold(self, stage: str, fallen: Iterable[tuple[str | None, float | None]]) -> float:
+        """At what a person is compared by a stage: as was last done, or lower where the fallen verdict was found so."""
+        used = self.thresholds[stage]
+        likes = [like for name, like in fallen if name is not None and like is not None and _stage(name) == stage]
+        own = [threshold for threshold in used if likes and threshold <= max(likes)]
+        return min(max(own), used[-1]) if own else used[-1]
+
+
+def _stage(name: str) -> str:
+    # Verdicts of earlier versions are of the stage minhash.
+    return name if name.startswith(COSINE_STAGE) else STAGE
+
+
+def _complete_comparisons(con: duckdb.DuckDBPyConnection) -> None:
+    """Write down the comparisons of a hub of an earlier version, or of a run, as far as verdicts tell."""
+    known = {stage for stage, _ in con.execute(_RECORDED).fetchall()}
+    for name, least in con.execute(_FOUND).fetchall():
+        if (stage := _stage(name)) not in known:
+            known.add(stage)
+            usual = COSINE if stage.startswith(COSINE_STAGE) else _WORDS
+            record_comparison(con, stage, min(usual, max(least, 0.5)))
+
+
+type _People = Mapping[int, Sequence[tuple[str | None, float | None]]]
+
+
+def _decide(con: duckdb.DuckDBPyConnection, people: _People, comparisons: _Comparisons) -> int:
+    """Compare people, by the rows of `personas`, with everybody who stands; says how many are marked by it."""
+    marked = 0
+    for stage in comparisons.stages:
+        alike: dict[float, list[int]] = defaultdict(list)
+        for row, fallen in people.items():
+            alike[comparisons.threshold(stage, fallen)].append(row)
+        for threshold, rows in sorted(alike.items(), reverse=True):
+            compare = _by_vectors if stage.startswith(COSINE_STAGE) else _by_words
+            found = compare(con, rows, threshold, stage)
+            marked += len(found)
+            if len(found):
+                con.register("found_again", found)
+                con.execute(_INSERT, {"stage": stage})
+                con.unregister("found_again")
+    return marked
+
+
+def _by_words(con: duckdb.DuckDBPyConnection, rows: Sequence[int], threshold: float, stage: str) -> pa.Table:
+    least = Threshold.parse(threshold)
+    few = con.sql(_CHOSEN, params={"rows": rows}).to_arrow_table()
+    if not few.num_rows:
+        return _found([], [], [], [])
+    numbers: list[Ints] = [np.array(rows, dtype=np.int64)]
+    near = near_any(few["text"].to_pylist(), _texts(con, numbers), least)
+    everybody = np.concatenate(numbers[1:]) if len(numbers) > 1 else numbers[0]
+    chosen = np.union1d(everybody[near], numbers[0])
+    some = con.sql(_CHOSEN, params={"rows": chosen.tolist()}).to_arrow_table()
+    undone = some["undone"].to_numpy()
+    found = judged(_blocks(some["text"].to_pylist(), undone), least)
+    return _found(some["row"].to_numpy(), found.rows, found.of, found.similarity)
+
+
+def _blocks(texts: list[str], undone: NDArray[np.bool_]) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
+    at = 0
+    for block in iter_blocks(texts):
+        yield block, undone[at : at + len(block)]
+        at += len(block)
+
+
+def _texts(con: duckdb.DuckDBPyConnection, numbers: list[Ints]) -> Iterator[str]:
+    """The texts of all who are compared; the numbers of their rows are added to a list as they come."""
+    for batch in con.sql(_TEXTS).to_arrow_reader(_BATCH):
+        numbers.append(batch.column("row").to_numpy())
+        yield from batch.column("text").to_pylist()
+
+
+def _by_vectors(con: duckdb.DuckDBPyConnection, rows: Sequence[int], threshold: float, stage: str) -> pa.Table:
+    model = {"model": stage.removeprefix(COSINE_STAGE)}
+    some = con.sql(_VECTORS_OF, params=model | {"rows": rows}).to_arrow_table()
+    if not some.num_rows:
+        return _found([], [], [], [])
+    few, near = units(_matrix(some)), [some["row"].to_numpy()]
+    for batch in con.sql(_VECTORS, params=model).to_arrow_reader(_BATCH):
+        likes = units(_matrix(pa.Table.from_batches([batch]))) @ few.T
+        # Which pairs count is decided below, by rounded cosines.
+        near.append(batch.column("row").to_numpy()[(likes >= threshold - 1e-5).any(axis=1)])
+    chosen = np.unique(np.concatenate(near)).tolist()
+    ordered = con.sql(_CHOSEN, params={"rows": chosen}).to_arrow_table()
+    table = con.sql(_VECTORS_OF, params=model | {"rows": chosen}).to_arrow_table()
+    place = {row: at for at, row in enumerate(table["row"].to_pylist())}
+    matrix = _matrix(table)[[place[row] for row in ordered["row"].to_pylist()]]
+    found = near_rows(matrix, threshold, fixed=ordered["undone"].to_numpy(), exact=True)
+    return _found(ordered["row"].to_numpy(), found.rows, found.of, found.similarity)
+
+
+def _matrix(table: pa.Table) -> NDArray[np.float32]:
+    vectors = table["vector"].combine_chunks()
+    flat = vectors.flatten().to_numpy(zero_copy_only=False)
+    return np.ascontiguousarray(flat.reshape(len(table), -1), dtype=np.float32)
+
+
+def _found(row: Sequence[int] | Ints, places: Sequence[int] | Ints, of: Sequence[int] | Ints,
+           similarity: Sequence[float] | NDArray[np.float64]) -> pa.Table:  # fmt: skip
+    numbers = np.asarray(row, dtype=np.int64)
+    return pa.table(
+        {
+            "persona": numbers[np.asarray(places, dtype=np.int64)],
+            "of": numbers[np.asarray(of, dtype=np.int64)],
+            "similarity": np.asarray(similarity, dtype=np.float64),
+        }
+    )

@@ -1,0 +1,150 @@
+"""Who stands is one figure wherever it is asked, and what falls is decided anew whatever made it fall."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from populace.personas.hub import HubFile, open_hub, read_hub
+from populace.personas.hub.check import judge_people
+from populace.personas.hub.dedup import dedup_hub
+from populace.personas.hub.embedded import dedup_embedded
+from populace.personas.hub.graph.ties import read_ties
+from populace.personas.hub.importing import import_files
+from populace.personas.hub.info import describe_hub
+from populace.personas.hub.merging import merge_hubs
+from populace.personas.hub.people import People
+from populace.personas.hub.reconcile import reconcile
+from populace.personas.hub.select import Wish, select
+from populace.personas.hub.undo import undo_rule
+from populace.personas.hub.vectors import Fetched, keep_vectors
+from populace.personas.hub.wish import ImportWish
+from populace.personas.persona import content_id
+from populace.sim.runfile.migrations import migrate
+
+STEM = "nurse who walks home at dawn and keeps a list of birds heard"
+LEAK, FIRST, SECOND = f"A {STEM} [insert name]", f"A {STEM} inserts", f"A {STEM} name"
+
+
+def filled(path: Path, *texts: str) -> Path:
+    """A run file as a hub, so that all who count people can count these."""
+    with duckdb.connect(path) as con:
+        migrate(con)
+    rows = path.with_suffix(".jsonl")
+    rows.write_text("\n".join(json.dumps({"persona": text}) for text in texts))
+    with open_hub(path, write=True) as hub:
+        list(import_files(hub, [rows], ImportWish()))
+    return path
+
+
+def rule(hub: HubFile, *texts: str) -> None:
+    for text in texts:
+        hub.con.execute(
+            "INSERT INTO rulings SELECT id, 'refusal', 'It refuses.', 'turned_away', NULL, NULL, false "
+            "FROM personas WHERE text = ?",
+            [text],
+        )
+
+
+def marks(hub: HubFile) -> list[tuple[Any, ...]]:
+    return hub.con.execute(
+        "SELECT p.text, o.text, stage FROM duplicates JOIN personas AS p ON p.id = persona "
+        'JOIN personas AS o ON o.id = "of" WHERE NOT undone ORDER BY p.ordinal'
+    ).fetchall()
+
+
+@pytest.mark.parametrize("away", [(), (LEAK,), (FIRST,), (LEAK, FIRST), (LEAK, FIRST, SECOND)])
+def test_all_who_count_people_count_the_same(tmp_path: Path, away: tuple[str, ...]) -> None:
+    path, other = (
+        filled(tmp_path / "a.duckdb", LEAK, FIRST, SECOND, "A potter"),
+        filled(tmp_path / "b.duckdb", "A cook"),
+    )
+    with open_hub(path, write=True) as hub:
+        dedup_hub(hub, threshold=0.8)
+        # As a hub of an earlier version has it: nothing was decided anew.
+        rule(hub, *away)
+        info = describe_hub(hub)
+        selected = len(select(hub, Wish()).ids)
+        ((survivors,),) = hub.con.execute("SELECT count(DISTINCT survivor) FROM survivors").fetchall()
+        counts = {info.standing, People(hub).count, selected, read_ties(hub).people, survivors}
+        assert info.personas == info.standing + info.near_duplicates + info.turned_away
+    assert {*counts, len(read_hub(path).personas)} == {info.standing}
+    with open_hub(path, write=True) as hub, hub.writing() as con:
+        reconcile(con)
+        standing = describe_hub(hub).standing
+    merge_hubs([other, path], tmp_path / "c.duckdb")
+    with open_hub(tmp_path / "c.duckdb") as merged:
+        assert describe_hub(merged).standing == standing + 1
+
+
+def test_of_two_who_repeat_one_who_falls_both_stand_when_they_do_not_repeat_each_other(tmp_path: Path) -> None:
+    middle, left, right = "a b c d e f g h i j", "a b c d e f g h i j k", "a b c d e f g h i j l m"
+    with open_hub(filled(tmp_path / "a.duckdb", middle, left, right), write=True) as hub:
+        dedup_hub(hub, threshold=0.83)
+        assert len(marks(hub)) == 2
+        rule(hub, middle)
+        with hub.writing() as con:
+            reconcile(con)
+        assert (marks(hub), describe_hub(hub).standing) == ([], 2)
+        undo_rule(hub, "refusal")
+        assert {one for one, _, _ in marks(hub)} == {left, right}
+
+
+def test_an_import_that_turns_away_whom_others_repeat_decides_those_anew(tmp_path: Path) -> None:
+    with open_hub(filled(tmp_path / "a.duckdb", LEAK, FIRST, SECOND), write=True) as hub:
+        dedup_hub(hub, threshold=0.8)
+        (tmp_path / "more.jsonl").write_text(json.dumps({"persona": LEAK}))
+        list(import_files(hub, [tmp_path / "more.jsonl"], ImportWish(quality=True)))
+        assert marks(hub) == [(SECOND, FIRST, "exact")]
+
+
+def test_a_merge_in_which_one_hub_turns_away_whom_the_others_people_repeat_decides_them_anew(tmp_path: Path) -> None:
+    one, other = filled(tmp_path / "a.duckdb", LEAK, FIRST, SECOND), filled(tmp_path / "b.duckdb", LEAK)
+    with open_hub(one, write=True) as hub:
+        dedup_hub(hub, threshold=0.8)
+    with open_hub(other, write=True) as hub:
+        judge_people(hub)
+    merge_hubs([one, other], tmp_path / "c.duckdb")
+    with open_hub(tmp_path / "c.duckdb") as hub:
+        assert marks(hub) == [(SECOND, FIRST, "exact")]
+
+
+def test_verdicts_by_vectors_are_decided_anew_by_the_vectors_that_are_kept(tmp_path: Path) -> None:
+    texts = ("A smith", "A diver of the pier", "A cook by the sea", "A potter")
+    directions = np.array([[1, 0], [0.95, 0.3122], [0.95, -0.3122], [0, 1]], dtype=np.float32)
+    with open_hub(filled(tmp_path / "a.duckdb", *texts), write=True) as hub:
+        ids = [content_id(text) for text in texts]
+        keep_vectors(hub, ids, Fetched(np.arange(4), directions, ["call"] * 4), "m")
+        dedup_hub(hub)
+        dedup_embedded(hub, "m")
+        assert [row[:2] for row in marks(hub)] == [(texts[1], texts[0]), (texts[2], texts[0])]
+        rule(hub, texts[0])
+        with hub.writing() as con:
+            reconcile(con)
+        # The two are at a cosine of 0.8.
+        assert (marks(hub), describe_hub(hub).standing) == ([], 3)
+        undo_rule(hub, "refusal")
+        assert [row[2] for row in marks(hub)] == ["cosine:m", "cosine:m"]
+
+
+def test_people_whom_a_rewritten_text_made_one_are_two_again_with_all_they_had(tmp_path: Path) -> None:
+    first, third = "I am a ferry captain who reads tides", "A ferry captain who reads tides"
+    tables = ("personas", "relations", "imports", "biographies")
+    with open_hub(filled(tmp_path / "a.duckdb", first, "A potter", third), write=True) as hub:
+        ids = [content_id(text) for text in (first, "A potter", third)]
+        ties = [(1, ids[0], ids[1]), (2, ids[1], ids[2]), (3, ids[0], ids[2])]
+        for place, one, other in ties:
+            hub.con.execute("INSERT INTO relations VALUES (?, ?, ?, 'work', 'boss', 1)", [place, one, other])
+        lives = pa.table({"persona": ids, "text": ["One.", "Two.", "Three."]})
+        hub.con.register("lives", lives)
+        hub.con.execute("INSERT INTO biographies SELECT persona, text, [], 'en', 'm', 'p', now()::TIMESTAMP FROM lives")
+        hub.con.execute("UPDATE personas SET parent = ? WHERE id = ?", [ids[0], ids[1]])
+        before = {table: sorted(map(repr, hub.con.execute(f"FROM {table}").fetchall())) for table in tables}
+        judge_people(hub, personal=None)
+        assert hub.con.execute("SELECT text FROM personas ORDER BY ordinal").fetchall() == [("A potter",), (third,)]
+        undo_rule(hub, "first_person")
+        assert before == {table: sorted(map(repr, hub.con.execute(f"FROM {table}").fetchall())) for table in tables}
