@@ -1,11 +1,18 @@
 """`populace hub check`: everybody by the rules of quality, and for personal data."""
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-__all__ = ["check"]
+if TYPE_CHECKING:
+    from populace.personas.rules import Policy
+
+__all__ = ["changes_in_lines", "check"]
+
+_LINES = 20
 
 
 @click.command()
@@ -19,25 +26,34 @@ __all__ = ["check"]
     show_default=True,
     help="What becomes of personal data: flagged, replaced, or removed with their description.",
 )
-def check(hub_path: Path, quality: bool, language: str | None, personal: str) -> None:
+@click.option("--preview", is_flag=True, help="Show each replacement in its sentence, and change nothing.")
+@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Replacements that are shown.")
+def check(hub_path: Path, quality: bool, language: str | None, personal: str, preview: bool, limit: int) -> None:
     """Judge everybody in HUB by rules, each ruling a row: too short, a refusal, the first person, personal data, ...
 
     Nobody is judged twice by the same rules, but a stricter --personal looks again at whoever was kept. Replaced and
-    removed data go from everything that tells of these people. What a model answered and what texts were read stay in
-    the tables calls and passages, which resume and replay need, and in free room of the file: to be rid of both, export
-    the people and import them into a new hub. Their relations are left behind with it.
+    removed data go from everything that tells of these people. Of what was replaced the words stay in the table
+    rulings, where `populace hub undo --rule personal_data` finds them and no export does; of what was dropped nothing
+    stays. What a model answered and what texts were read stay in the tables calls and passages, which resume and replay
+    need, and in free room of the file: to be rid of all these, export the people and import them into a new hub. Their
+    relations are left behind with it.
     """
     from populace.personas.hub.check import judge_people
     from populace.personas.hub.file import open_hub
     from populace.personas.rules import Policy
 
     policy = None if personal == "ignore" else Policy(personal)
+    if preview:
+        _preview(hub_path, policy or Policy.KEEP, limit)
+        return
     with open_hub(hub_path, write=True) as hub:
         report = judge_people(hub, quality=quality, language=language, personal=policy)
     remains = " and ".join(report.remains)
     click.echo(f"{report.judged:,} descriptions were judged, and {report.rulings.total():,} rulings made.")
     for (rule, outcome), count in sorted(report.rulings.items()):
         click.echo(f"  {rule:<18} {outcome.replace('_', ' '):<12} {count:,}")
+    for line in changes_in_lines(report.changes):
+        click.echo(line)
     if remains:
         export = f"populace hub export {shlex.quote(str(hub_path))} people.jsonl"
         click.echo(
@@ -45,3 +61,40 @@ def check(hub_path: Path, quality: bool, language: str | None, personal: str) ->
             f"it: {export}, and populace hub import people.jsonl --hub NEW"
         )
     click.echo("Names and numbers are found by patterns: what is not found may still be there.")
+
+
+def changes_in_lines(changes: Mapping[tuple[str, str | None, str], int]) -> list[str]:
+    """Pieces of personal data by kind, column and outcome, for the terminal; places in lists are one column."""
+    from populace.analysis.table import visible
+    from populace.personas.rules.columns import column_in_all
+
+    counts: dict[tuple[str, str, str], int] = {}
+    for (kind, column, outcome), count in changes.items():
+        key = (kind, "the description" if column is None else column_in_all(column), outcome)
+        counts[key] = counts.get(key, 0) + count
+    if not counts:
+        return []
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    lines = [f"Personal data: {sum(counts.values()):,} pieces, each a row in rulings."]
+    lines += [
+        visible(f"  {kind:<18} {outcome:<12} {count:>9,}  in {column}")
+        for (kind, column, outcome), count in most[:_LINES]
+    ]
+    return lines + ([f"  and {len(most) - _LINES} more kinds and columns"] if len(most) > _LINES else [])
+
+
+def _preview(hub_path: Path, policy: "Policy", limit: int) -> None:
+    from populace.analysis.table import visible
+    from populace.personas.hub.file import open_hub
+    from populace.personas.hub.preview import preview_personal
+
+    with open_hub(hub_path) as hub:
+        preview = preview_personal(hub, policy, limit=limit)
+    for piece in preview.shown:
+        click.echo(visible(f"{piece.persona[:8]}  {piece.column or 'the description'}: {piece}"))
+    more = preview.counts.total() - len(preview.shown)
+    click.echo(
+        f"{len(preview.shown):,} of {preview.counts.total():,} pieces of personal data are shown; nothing was changed."
+    )
+    for line in changes_in_lines({(*key, "found"): count for key, count in preview.counts.items()})[1:] if more else ():
+        click.echo(line)
