@@ -118,6 +118,18 @@ def test_changed_columns_are_undone_and_made_again(hub: HubFile, tmp_path: Path,
     assert columns(hub) == replaced
 
 
+def test_what_is_replaced_again_after_an_undo_can_be_undone_again(
+    hub: HubFile, tmp_path: Path, few: list[dict[str, Any]]
+) -> None:
+    taken(hub, tmp_path, few[2:], personal="pseudonymise")
+    undo_rule(hub, "personal_data")
+    was = columns(hub)
+    judge_people(hub, quality=False, personal=Policy.PSEUDONYMISE)
+    assert columns(hub) != was
+    undo_rule(hub, "personal_data")
+    assert columns(hub) == was
+
+
 def test_flags_and_drops_name_the_column_and_never_the_words(
     hub: HubFile, tmp_path: Path, few: list[dict[str, Any]]
 ) -> None:
