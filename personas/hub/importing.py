@@ -141,6 +141,8 @@ def _import_file(
 
 def _kinds(table: Table, columns: Columns, wish: ImportWish) -> dict[str, ColumnKind]:
     """What the other columns are taken for, by the first rows of the file: the same when an import is gone on with."""
+    if set(table.columns()) <= set(columns.meanings.values()):
+        return {}
     parts = prepared(table, columns, wish.model_copy(update={"strict": False}), after=0)
     first = next(parts).rows["attributes"].slice(0, SAMPLE).drop_null()
     return kinds_of_columns(first.to_pylist())

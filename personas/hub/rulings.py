@@ -40,6 +40,13 @@ WHERE NOT EXISTS (
 )
 RETURNING kind, "column", outcome
 """
+#: What has been undone in a column and is replaced there again stands again.
+_AGAIN = """
+UPDATE rulings AS r SET undone = false FROM new_rulings AS n
+WHERE r.undone AND r.outcome = 'rewritten' AND r."column" IS NOT NULL AND r.outcome = n.outcome
+AND r.persona = n.persona AND r.rule = n.rule AND r."column" = n."column" AND r.kind = n.kind AND r.place = n.place
+AND r.file IS NOT DISTINCT FROM n.file AND r."row" IS NOT DISTINCT FROM n."row"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,7 @@ def add_rulings(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -> li
     columns = {name: [getattr(row, name) for row in rows] for name in _SCHEMA.names}
     con.register("new_rulings", pa.table(columns, schema=_SCHEMA))
     try:
+        con.execute(_AGAIN)
         return [said for said in con.execute(_ADD).fetchall() if said[0] is not None]
     finally:
         con.unregister("new_rulings")

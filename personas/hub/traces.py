@@ -28,7 +28,7 @@ __all__ = [
 
 _ROWS = 10_000
 #: Rows of a file by which its columns are judged.
-SAMPLE = 300
+SAMPLE = 200
 
 #: By table, what names the person, and the columns that may tell on them.
 _COLUMNS: Mapping[str, tuple[str, tuple[str, ...]]] = {

@@ -17,7 +17,7 @@ from .names import find_names, is_listed
 from .scripts import find_foreign_names, is_foreign_name
 from .word_lists import read_words
 
-__all__ = ["ColumnKind", "column_of", "is_empty", "kinds_of_columns", "leftover"]
+__all__ = ["ColumnKind", "column_in_all", "column_of", "is_empty", "kinds_of_columns", "leftover"]
 
 
 class ColumnKind(StrEnum):
@@ -45,7 +45,7 @@ class ColumnKind(StrEnum):
 
 
 #: Values of a column that are looked at, and values from which a column without a telling heading is judged.
-_MOST, _FEWEST = 300, 5
+_MOST, _FEWEST = 200, 5
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 _COMPANY = re.compile(
     r"\b(?:Inc|Ltd|LLC|LLP|PLC|plc|Corp|Corporation|Company|Co|GmbH|AG|KG|SE|SA|S\.A|SAS|SARL|BV|NV|AB|AS|ASA|Oy|Oyj|"
@@ -65,6 +65,7 @@ _LETTERS = re.compile(r"[^\W_]+")
 _TITLES = frozenset(
     ("mr", "mrs", "ms", "mx", "dr", "prof", "sir", "jr", "sr", "phd", "md", "herr", "frau", "ii", "iii", "iv")
 )
+_PLACE = re.compile(r"/\d+(?=/|$)")
 _WORDS_OF_A_TERM = 5
 
 
@@ -88,6 +89,11 @@ def is_empty(value: str) -> bool:
 def column_of(path: tuple[str, ...]) -> tuple[str, ...]:
     """The column that a value belongs to: places in lists are no part of it."""
     return tuple("*" if part.isdecimal() else part for part in path)
+
+
+def column_in_all(named: str) -> str:
+    """The column that a pointer names, with `*` for any place in a list."""
+    return _PLACE.sub("/*", named)
 
 
 def kinds_of_columns(rows: Iterable[str]) -> dict[str, ColumnKind]:

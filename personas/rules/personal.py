@@ -119,13 +119,15 @@ def _of_kind(value: str, kind: ColumnKind) -> tuple[Found, ...]:
         return ()
     if kind is ColumnKind.TERM:
         return _apart(find_contacts(value))
-    found = find_personal(value)
     plain = value.strip()
-    if not kind.is_personal or is_empty(value) or _PLACEHOLDER.fullmatch(plain) or (found and _covers(found, value)):
-        return found
-    is_name = kind is ColumnKind.NAME
-    if is_invented(plain) if is_name else kind is not ColumnKind.HANDLE and not _HAS_DATA.search(plain):
-        return found
+    if not kind.is_personal or is_empty(value) or _PLACEHOLDER.fullmatch(plain):
+        return find_personal(value)
+    if kind is ColumnKind.NAME:
+        found = find_personal(value)
+        if is_invented(plain) or (found and _covers(found, value)):
+            return found
+    elif kind is not ColumnKind.HANDLE and not _HAS_DATA.search(plain):
+        return find_personal(value)
     start = value.index(plain)
     return (Found(str(kind), start, start + len(plain)),)
 

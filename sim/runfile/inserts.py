@@ -40,7 +40,9 @@ class _Table:
         table = table_of(row_type)
         self._con = con
         self._values = attrgetter(*column_names(row_type))
-        self._batch = _Batch(con.sql(f"FROM {table} LIMIT 0").to_arrow_table().schema)
+        # A table may have columns that only work on a hub fills.
+        there = con.sql(f"FROM {table} LIMIT 0").to_arrow_table().schema
+        self._batch = _Batch(pa.schema([there.field(name) for name in column_names(row_type)]))
         con.register(f"new_{table}", self._batch)
         con.execute(f"PREPARE insert_{table} AS INSERT INTO {table} BY NAME FROM new_{table}")
         self._statement = f"EXECUTE insert_{table}"

@@ -76,3 +76,10 @@ def test_a_check_names_what_it_leaves_and_how_to_be_rid_of_it(ask: Ask, people: 
     said = ask("hub", "check", "town.duckdb", "--personal", "drop")
     assert "may still stand in passages" in said.out
     assert "populace hub export town.duckdb people.jsonl" in said.out
+
+
+def test_a_preview_says_what_would_become_of_whom(ask: Ask, people: str) -> None:
+    ask("hub", "import", people, "--hub", "town.duckdb", "--personal", "ignore")
+    said = ask("hub", "check", "town.duckdb", "--preview", "--personal", "drop")
+    assert "the description: A friend of [Margaret Holloway -> dropped] by the sea" in said.out
+    assert "1 of 1 pieces of personal data are shown; nothing was changed." in said.out

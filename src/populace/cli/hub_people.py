@@ -1,6 +1,7 @@
 """`populace hub check`: everybody by the rules of quality, and for personal data."""
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,8 +9,11 @@ import click
 
 if TYPE_CHECKING:
     from populace.personas.hub.check import CheckReport
+    from populace.personas.rules import Policy
 
-__all__ = ["check"]
+__all__ = ["changes_in_lines", "check"]
+
+_LINES = 20
 
 
 @click.command()
@@ -30,19 +34,34 @@ __all__ = ["check"]
     "it (English) and else kept, or kept. Given, it looks again at those that were turned away or kept for it.  "
     "[default: turn-away, but for single clauses, which are rewritten]",
 )
-def check(hub_path: Path, quality: bool, language: str | None, personal: str, first_person: str | None) -> None:
+@click.option("--preview", is_flag=True, help="Show each replacement in its sentence, and change nothing.")
+@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Replacements that are shown.")
+def check(
+    hub_path: Path,
+    quality: bool,
+    language: str | None,
+    personal: str,
+    first_person: str | None,
+    preview: bool,
+    limit: int,
+) -> None:
     """Judge everybody in HUB by rules, each ruling a row: too short, a refusal, the first person, personal data, ...
 
     Nobody is judged twice by the same rules, but a stricter --personal looks again at whoever was kept. Replaced and
-    removed data go from everything that tells of these people. What a model answered and what texts were read stay in
-    the tables calls and passages, which resume and replay need, and in free room of the file: to be rid of both, export
-    the people and import them into a new hub. Their relations are left behind with it.
+    removed data go from everything that tells of these people. Of what was replaced the words stay in the table
+    rulings, where `populace hub undo --rule personal_data` finds them and no export does; of what was dropped nothing
+    stays. What a model answered and what texts were read stay in the tables calls and passages, which resume and replay
+    need, and in free room of the file: to be rid of all these, export the people and import them into a new hub. Their
+    relations are left behind with it.
     """
     from populace.personas.hub.check import judge_people
     from populace.personas.hub.file import open_hub
     from populace.personas.rules import Policy
 
     policy = None if personal == "ignore" else Policy(personal)
+    if preview:
+        _preview(hub_path, policy or Policy.KEEP, limit)
+        return
     with open_hub(hub_path, write=True) as hub:
         report = judge_people(
             hub,
@@ -56,6 +75,8 @@ def check(hub_path: Path, quality: bool, language: str | None, personal: str, fi
     for (rule, outcome), count in sorted(report.rulings.items()):
         click.echo(f"  {rule:<18} {outcome.replace('_', ' '):<12} {count:,}")
     _say_turned_away(hub_path, report)
+    for line in changes_in_lines(report.changes):
+        click.echo(line)
     if remains:
         export = f"populace hub export {shlex.quote(str(hub_path))} people.jsonl"
         click.echo(
@@ -82,3 +103,40 @@ def _say_turned_away(hub: Path, report: "CheckReport") -> None:
         )
     if kept := report.rulings[FIRST_PERSON, "kept"]:
         click.echo(f"{kept:,} descriptions stay in the first person.")
+
+
+def changes_in_lines(changes: Mapping[tuple[str, str | None, str], int]) -> list[str]:
+    """Pieces of personal data by kind, column and outcome, for the terminal; places in lists are one column."""
+    from populace.analysis.table import visible
+    from populace.personas.rules.columns import column_in_all
+
+    counts: dict[tuple[str, str, str], int] = {}
+    for (kind, column, outcome), count in changes.items():
+        key = (kind, "the description" if column is None else column_in_all(column), outcome)
+        counts[key] = counts.get(key, 0) + count
+    if not counts:
+        return []
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    lines = [f"Personal data: {sum(counts.values()):,} pieces, each a row in rulings."]
+    lines += [
+        visible(f"  {kind:<18} {outcome:<12} {count:>9,}  in {column}")
+        for (kind, column, outcome), count in most[:_LINES]
+    ]
+    return lines + ([f"  and {len(most) - _LINES} more kinds and columns"] if len(most) > _LINES else [])
+
+
+def _preview(hub_path: Path, policy: "Policy", limit: int) -> None:
+    from populace.analysis.table import visible
+    from populace.personas.hub.file import open_hub
+    from populace.personas.hub.preview import preview_personal
+
+    with open_hub(hub_path) as hub:
+        preview = preview_personal(hub, policy, limit=limit)
+    for piece in preview.shown:
+        click.echo(visible(f"{piece.persona[:8]}  {piece.column or 'the description'}: {piece}"))
+    more = preview.counts.total() - len(preview.shown)
+    click.echo(
+        f"{len(preview.shown):,} of {preview.counts.total():,} pieces of personal data are shown; nothing was changed."
+    )
+    for line in changes_in_lines({(*key, "found"): count for key, count in preview.counts.items()})[1:] if more else ():
+        click.echo(line)

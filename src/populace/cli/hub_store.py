@@ -1,7 +1,7 @@
 """`populace hub import`, `export`, `info`, `dedup`, `undo` and `merge`."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .hub_meaning import meaning_of, meaning_options
+from .hub_people import changes_in_lines
 from .notice import notice_of
 from .options import shared_option
 
@@ -346,8 +347,23 @@ def _say_imported(report: "FileReport") -> None:
         click.echo(f"{report.repeated:,} of the rows had come from another file already; they are kept once.")
     for skip in report.skipped:
         click.echo(visible(f"Left out: {skip}."))
+    if report.kinds:
+        click.echo(visible(f"For personal data its columns are taken as {_taken(report.kinds)}."))
     said = ", ".join(
         f"{rule} {outcome.replace('_', ' ')} {n:,}" for (rule, outcome), n in sorted(report.rulings.items())
     )
     if said:
         click.echo(f"Judged: {said}; each is a row in rulings. Patterns do not find everything.")
+    for line in changes_in_lines(report.changes):
+        click.echo(line)
+
+
+def _taken(kinds: Mapping[str, str]) -> str:
+    """What columns are taken for, by kind."""
+    columns: dict[str, list[str]] = {}
+    for column, kind in kinds.items():
+        columns.setdefault(str(kind), []).append(column)
+    most = {
+        kind: named if len(named) <= 8 else [*named[:8], f"{len(named) - 8} more"] for kind, named in columns.items()
+    }
+    return "; ".join(f"{kind}: {', '.join(named)}" for kind, named in most.items())

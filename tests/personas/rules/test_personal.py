@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.rules import Policy, find_personal, personal_judge, without_personal
@@ -86,6 +86,7 @@ def test_what_has_been_replaced_is_not_found_again(line: str) -> None:
 
 
 @pytest.mark.parametrize("around", ["A nurse named {}", "{}, the founder of a school", "Dr. {}", "The poet {} sings"])
+@settings(deadline=None)
 @given(name=st.text(min_size=1))
 def test_an_invented_name_is_never_found(around: str, name: str) -> None:
     assert is_invented(pseudonym(name))
@@ -103,6 +104,7 @@ def test_each_policy_does_what_it_says() -> None:
     assert all("example" not in ruling.reason for ruling in (kept, changed, dropped))
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_what_is_found_lies_in_the_text_and_does_not_overlap(text: str) -> None:
     pieces = find_personal(text)
@@ -120,6 +122,7 @@ def test_no_line_with_personal_data_is_passed_over_by_the_quick_look() -> None:
 _PIECES = st.sampled_from(sorted({piece for line in LINES for piece in re.findall(r"[\w'’@.+-]+|\W", plain(line))}))
 
 
+@settings(deadline=None)
 @given(st.lists(_PIECES, max_size=12))
 def test_the_quick_look_finds_whatever_is_found(pieces: list[str]) -> None:
     for text in ("".join(pieces), " ".join(pieces)):

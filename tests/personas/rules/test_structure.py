@@ -3,14 +3,16 @@
 import json
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.rules import find_personal
 from populace.personas.rules.columns import kinds_of_columns
 from populace.personas.rules.json_text import rewrite_strings
 from populace.personas.rules.personal import personal_changes
+from populace.personas.rules.suspicion import suspects
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.sampled_from(
     ["Ask Nancy Whitfield, at https://example.org/a", 'tell "Ada Lovelace". They', "a@example.org", "+44 20 7946 0958"]
@@ -37,6 +39,7 @@ def shape(value: Any) -> Any:
     return {key: shape(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
+@settings(deadline=None)
 @given(_JSON.filter(lambda value: isinstance(value, (dict, list))), st.sampled_from([None, 2]), st.booleans())
 def test_any_json_keeps_its_shape(value: Any, indent: int | None, ascii_only: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
@@ -132,3 +135,10 @@ def test_names_are_the_same_in_columns_and_in_texts() -> None:
     row = json.dumps({"name": "Nancy Whitfield", "note": "Ask Nancy Whitfield today."})
     now = json.loads(personal_changes(row, kinds_of_columns([row]))[0])
     assert now["note"] == f"Ask {now['name']} today."
+
+
+def test_the_quick_look_sees_through_what_json_escapes() -> None:
+    inner = [json.dumps({"who": who}) for who in ("x\nMr. Okonjo", "Jos\u00e9 Garc\u00eda", 'so "Nancy Whitfield"')]
+    texts = [*(json.dumps({"calls": text}) for text in inner), '{"path":"C:\\\\new"}']
+    assert suspects(pa.array(texts)) == [0, 1, 2]
+    assert all(personal_changes(text)[1] for text in texts[:3])
