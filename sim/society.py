@@ -51,6 +51,7 @@ from .world import World
 
 if TYPE_CHECKING:
     from ..personas.graph import PersonaGraph
+    from ..personas.hub.read import Drawn
 
 __all__ = ["Society"]
 
@@ -106,8 +107,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self.growth = growth or Growth()
         self.path = Path(out)
         self.steps_wanted = steps
-        self.world = World()
-        self.emitted = Emitted()
+        self.world, self.emitted = World(), Emitted()
         self.graph: PersonaGraph
         self.engine: Engine
         self._model = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
@@ -132,9 +132,8 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self._log: RunLog | None = None
         self._residents: dict[str, Resident] = {}
         self._error: BaseException | None = None
-        self._restoring = self._is_resumed = False
+        self._restoring = self._is_resumed = self._is_open = False
         self._latest: Callable[[], tuple[Emission, ...]] = tuple
-        self._is_open = False
         #: Those that have been found fit to be offered.
         self.checked_actions = frozenset(scenario.actions)
         self.count_from(emissions=0, messages=0)
@@ -296,7 +295,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         source = self._source() if self._log is None else None
         self._answers = AnswerCache(self._cache) if self._cache else None
         try:
-            log = self._log or RunLog.create(self.path, self._run_row())
+            log = self._log or RunLog.create(self.path, self._run_row(getattr(source, "drawn", None)))
         except BaseException:
             if self._answers is not None:
                 self._answers.close()
@@ -406,7 +405,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         if self._error is not None:
             raise self._error
 
-    def _run_row(self) -> rows.RunRow:
+    def _run_row(self, drawn: "Drawn | None" = None) -> rows.RunRow:
         return rows.RunRow(
             run=uuid4().hex,
             scenario=self.scenario.name,
@@ -432,4 +431,5 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             batch=self._batch,
             embedding_model=self._embeddings.name if self._embeddings else None,
             embedding_url=self._embeddings.endpoint if self._embeddings else None,
+            drawn=orjson.dumps(drawn).decode() if drawn else None,
         )

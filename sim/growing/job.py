@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-import orjson
-
 from ...personas.errors import RunError
 from ...personas.growth import HopResult, Population, absorb, plan_hop
 from ...personas.hub import Hub
@@ -24,7 +22,6 @@ from ..engine import Engine
 from ..growth import Growth, Source
 from ..persona_rows import stored_population
 from ..runfile import rows
-from ..runfile.writer import Statement
 from ..seeds import rng_for
 from .asking import Asking
 from .nobody import nobody
@@ -85,7 +82,6 @@ class GrowthJob:
         self._source = None
         if isinstance(source, Hub):
             people = self._chooser.people(source)
-            await self._note_draw(people)
             result = self._read(people, record)
             await self._keep_beside(people, result)
             await self._check_anybody(f"{len(people.personas):,} people", (), record)
@@ -100,11 +96,6 @@ class GrowthJob:
             # Where a part is drawn, all was read before, and what was passed over noted.
             record.note(skipped_rows(record.chunk, source.skips.take() if self._growth.agents is None else ()))
         await self._check_anybody(_texts(record.asked), (), record)
-
-    async def _note_draw(self, people: Hub) -> None:
-        if people.drawn is not None:
-            drawn = Statement("UPDATE runs SET drawn = ?", [orjson.dumps(people.drawn).decode()])
-            await wrap_future(self._engine.log.commit(statements=[drawn]))
 
     def _read(self, hub: Hub, record: HopRecord) -> HopResult:
         # The language that was asked for is that of those who are to be described.

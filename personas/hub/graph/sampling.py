@@ -5,10 +5,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from ...errors import SourceError
 from ..file import HubFile
 from ..read import Drawn, DrawWish, Hub
+from ..select.registered import registered
 from .communities import detect_communities
 from .network import Network
 from .ties import Ints, read_ties
@@ -107,8 +109,9 @@ def draw_in(hub: HubFile, wish: DrawWish, narrow_to: Callable[[Sequence[str]], N
     if ties.people <= wish.people:
         return None
     chosen = draw_people(Network.of_pairs(ties.people, ties.source, ties.target), wish)
-    query = "SELECT id FROM graph_people WHERE code IN (SELECT unnest($codes)) ORDER BY code"
-    ids = [str(persona) for (persona,) in hub.con.execute(query, {"codes": chosen.tolist()}).fetchall()]
+    with registered(hub.con, pa.table({"code": chosen})) as codes:
+        query = f"SELECT id FROM graph_people SEMI JOIN {codes} USING (code) ORDER BY code"  # noqa: S608 - our own name
+        ids = [str(persona) for (persona,) in hub.con.execute(query).fetchall()]
     if len(ids) != len(chosen):
         raise SourceError(f"{str(hub.path)!r} has people with one id; import it into a new hub.")
     narrow_to(ids)

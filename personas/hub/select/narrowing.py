@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from ...errors import SourceError
 from .people import quote_name, quote_text
+from .registered import registered
 
 __all__ = ["narrow", "narrow_to"]
 
@@ -50,7 +52,8 @@ def narrow(con: duckdb.DuckDBPyConnection, path: Path, selection: str) -> None:
 
 def narrow_to(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
     """The same for the people with these ids."""
-    con.execute("CREATE OR REPLACE TEMP TABLE narrowed_to AS SELECT unnest($ids) AS persona", {"ids": list(ids)})
+    with registered(con, pa.table({"persona": list(ids)})) as lent:
+        con.execute(f"CREATE OR REPLACE TEMP TABLE narrowed_to AS FROM {lent}")
     _narrow(con, _main(con), "SELECT persona FROM temp.narrowed_to")
 
 
