@@ -23,16 +23,22 @@ def check_own(path: Path, mark: str, *, what: str) -> None:
     """Raise `SetupError` when there is something at `path` that does not hold this mark, and so is not to be lost."""
     if path.is_dir():
         raise SetupError(f"{str(path)!r} is a folder; give a file in it, as {str(path / f'{what}.html')!r}.")
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            head = file.read(_HEAD)
-    except OSError:
-        return  # nothing is there, or what is there is met again when the page is written
-    if f'"{mark}"' not in head:
+    if os.path.lexists(path) and f'"{mark}"' not in _head(path):
         raise SetupError(
             f"{str(path)!r} is there already and is no {what} of the same {'run' if what == 'report' else 'hub'}, so "
             f"it is not written over; name another file, or move that one away."
         )
+
+
+def _head(path: Path) -> str:
+    """The beginning of a file; nothing where it cannot be read, or is no file that has one."""
+    if not path.is_file():
+        return ""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(_HEAD)
+    except OSError:
+        return ""
 
 
 def write_whole(page: str, path: Path, *, what: str) -> Path:

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import re
 from base64 import b64encode
 from html.parser import HTMLParser
@@ -204,3 +205,7 @@ def test_a_report_is_written_over_one_of_the_same_run_and_over_nothing_else(
         with pytest.raises(SetupError, match="is there already and is no report of the same run"):
             write_report(other, page)
         assert page.read_text(encoding="utf-8", errors="surrogateescape") == there
+    page.unlink()
+    os.mkfifo(page)
+    with pytest.raises(SetupError, match="is there already"):
+        write_report(other, page)
