@@ -107,6 +107,8 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self.engine: Engine
         self._model = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
         self._embeddings = _embedder(embeddings, embeddings_url, base_url)
+        if base_url and self._embeddings is None and self._model.name == "procedural":
+            raise SetupError(f"procedural is asked nowhere, so {base_url!r} is for no model; name one with --model.")
         #: What reminds the residents by meaning; None where words do.
         self.vectors: SocietyVectors | None = None
         #: What the sources of texts passed over, in words; empty where nothing.
@@ -368,6 +370,8 @@ def _limits_of(row: rows.RunRow) -> Limits:
 def _embedder(
     embeddings: str | Embeddings | EmbeddingHandle | None, url: str | None, base_url: str | Sequence[str] | None
 ) -> EmbeddingHandle | None:
+    if embeddings is None and url is not None:
+        raise SetupError(f"--embeddings-url is {url!r}, but no embedding model is named; add --embeddings openai:NAME.")
     if embeddings is None or isinstance(embeddings, EmbeddingHandle):
         return embeddings
     addresses = base_url.split() if isinstance(base_url, str) else base_url
