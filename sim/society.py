@@ -112,6 +112,12 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self.engine: Engine
         self._model = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
         self._embeddings = embedding_handle(embeddings, embeddings_url or base_url)
+        if embeddings is None and embeddings_url is not None:
+            raise SetupError(
+                f"--embeddings-url is {embeddings_url!r}, but no embedding model is named; add --embeddings openai:NAME."
+            )
+        if base_url and self._embeddings is None and self._model.name == "procedural":
+            raise SetupError(f"procedural is asked nowhere, so {base_url!r} is for no model; name one with --model.")
         #: What reminds the residents by meaning; None where words do.
         self.vectors: SocietyVectors | None = None
         #: What the sources of texts passed over, in words; empty where nothing.

@@ -85,6 +85,8 @@ def open_model(
 
 
 def _addresses(base_url: str | Sequence[str] | None) -> list[str | None]:
+    if base_url and not all(url.strip() for url in ([base_url] if isinstance(base_url, str) else base_url)):
+        raise SetupError("A base URL is empty, as one from a variable that is not set; give http://HOST:PORT/v1.")
     given = [base_url] if isinstance(base_url, str) else base_url or [os.environ.get("OPENAI_BASE_URL", "")]
     return list(dict.fromkeys(url for text in given for url in text.split())) or [None]
 

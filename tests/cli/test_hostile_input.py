@@ -122,5 +122,32 @@ def test_what_is_no_text_is_refused(ask: Ask, folder: Path, places: None, comman
 
 @pytest.mark.parametrize("command", commands(WRITE))
 def test_where_no_file_can_be_nothing_is_written(ask: Ask, folder: Path, places: None, command: str) -> None:
-    # Exports go to standard output when - is asked for.
-    refused(ask, folder, command, NAMES[: -1 if "export" in command else None])
+    # Exports go to standard output when - is asked for; a report and a replay are at work before they write.
+    names = NAMES[:-1] if "export" in command else ("pipe", "circle") if command[:3] in {"rep", "for"} else NAMES
+    refused(ask, folder, command, names)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("resume run.duckdb --cache c --no-cache", ("--cache and --no-cache",)),
+        ("hub select hub.duckdb --list --n 3", ("--list goes with no other option",)),
+        ("hub select hub.duckdb --drop x --list", ("--drop goes with no other option",)),
+        ("run village --out o --base-url http://127.0.0.1:9/v1", ("procedural", "127.0.0.1:9", "--model")),
+        ("run village --out o --embeddings-url http://127.0.0.1:9/v1", ("--embeddings-url", "add --embeddings")),
+        ("run village --out o --model openai:x --base-url @", ("A base URL is empty",)),
+        ("grow @ --hub new.duckdb", ("A source is ''",)),
+        ("hub import - --hub new.duckdb", ("Standard input (-) is not read here",)),
+        ("hub dedup hub.duckdb --threshold nan", ("'--threshold'", "nan is no number")),
+        ("doctor --timeout nan", ("'--timeout'", "nan is no number")),
+        ("hub enrich hub.duckdb --n 99999999999999999999", ("'--n'", "is out of range")),
+        ("fork run.duckdb --at 0 --out o --steps 99999999999999999999", ("'--steps'", "is out of range")),
+        ("hub info @", ("is a folder",)),
+    ],
+)
+def test_what_contradicts_itself_or_is_no_number_is_refused(
+    ask: Ask, folder: Path, places: None, command: str, words: tuple[str, ...]
+) -> None:
+    before = held(folder)
+    ask(*(word.replace("@", "") for word in command.split())).complains(2, *words)
+    assert held(folder) == before

@@ -4,6 +4,7 @@ The code is 0 when all is done, 2 for wrong usage, 1 for a run that failed, 3 fo
 """
 
 import errno
+import math
 import os
 import re
 import sys
@@ -67,10 +68,23 @@ class _Integer(click.types.IntParamType):
         return number
 
 
+class _Float(click.FloatRange):
+    """A number within its range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):  # which is neither below nor above any bound
+            self.fail("nan is no number.", param, ctx)
+        return number
+
+
 def _bound_numbers(command: click.Command) -> None:
     for param in command.params:
         if param.type is click.INT:
             param.type = _Integer()
+        elif type(param.type) is click.FloatRange:
+            bounds = param.type
+            param.type = _Float(bounds.min, bounds.max, bounds.min_open, bounds.max_open, bounds.clamp)
     for one in command.commands.values() if isinstance(command, click.Group) else ():
         _bound_numbers(one)
 

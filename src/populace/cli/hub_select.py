@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from populace.personas.hub.select import Breakdown, Report, Selection, Unlikeness, Wish
@@ -49,6 +50,7 @@ def select(
     from populace.personas.hub.select import select as choose
     from populace.personas.query_limit import QueryLimit
 
+    _check_alone(listed=listed, drop=drop)
     if drop is not None:
         with open_hub(hub, write=True) as file:
             drop_selection(file, drop)
@@ -67,6 +69,16 @@ def select(
         if out is not None:
             write_selection(file, selection, out)
     click.echo(selection.report.to_json() if as_json else _told(selection, out), nl=as_json)
+
+
+def _check_alone(*, listed: bool, drop: str | None) -> None:
+    """Listing and dropping choose nobody, so that what says whom to choose would be passed over."""
+    asked = click.get_current_context()
+    given = [name for name in asked.params if asked.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if (listed or drop is not None) and len(given) > 2:
+        raise click.UsageError(
+            f"{'--drop' if drop is not None else '--list'} goes with no other option; give it alone."
+        )
 
 
 def _wish(options: dict[str, Any]) -> "Wish":

@@ -66,6 +66,8 @@ def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, *
     from .hub_again import check_goes_on
     from .panel import Panel
 
+    if no_cache and options["cache"] is not None:
+        raise click.UsageError("--cache and --no-cache contradict each other; leave one out.")
     check_goes_on(file)
     with open_run(file) as stored:
         ((name, made_by, status, lived),) = stored.query(_STANDING).rows
