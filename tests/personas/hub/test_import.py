@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError, SourceError
@@ -348,10 +348,11 @@ class _Given(Table):
         yield [(number, {"text": text}) for number, text in enumerate(self.texts, 1)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=20), min_size=1))
 def test_ids_made_in_bulk_are_those_of_single_personas(texts: list[str]) -> None:
     columns = Columns(Shape.TABLE, "text")
-    rows = next(prepared(_Given(texts), columns, ImportWish(), after=0)).rows.to_pylist()
+    rows = next(prepared(_Given(texts), columns, ImportWish(language="en"), after=0)).rows.to_pylist()
     kept = {number: (content_id(text), text) for number, text in enumerate(texts, 1) if text.strip()}
     assert {row["row"]: (row["id"], row["text"]) for row in rows} == kept
 
