@@ -116,7 +116,7 @@ def _rewritten(text: str) -> Ruling | None:
     if not speaks_of_itself(text):
         return None
     changed = in_third_person(text)
-    if changed is None:
+    if changed is None or find_reference(changed):
         return Ruling(FIRST_PERSON, "It speaks in the first person, and no rule rewrites it for sure.", is_kept=True)
     return Ruling(FIRST_PERSON, "It spoke in the first person.", is_kept=True, text=changed)
 

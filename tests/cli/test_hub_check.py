@@ -50,7 +50,7 @@ def test_a_corpus_in_the_first_person_is_said_to_be_turned_away_and_can_be_rewri
     texts = [
         "I am a baker. I love rye.",
         "I am a potter. My bowls are blue.",
-        "Ich bin ein Müller und liebe meine Katze",
+        "Ich bin ein Müller und liebe mein Korn",
     ]
     (folder / "people.jsonl").write_text("".join(json.dumps({"persona": text}) + "\n" for text in texts))
     ask("hub", "import", "people.jsonl", "--hub", "town.duckdb")

@@ -139,7 +139,10 @@ def test_no_verdicts_ever_lead_in_a_circle(
         hubs.append(make(f"h{n}", people, verdicts=pairs))
     merge_hubs(hubs, out := tmp_path / "c.duckdb")
     assert read_hub(out).personas[0].text == text(orders[0][0])
-    assert len({row[0] for row in asked(out, _VERDICTS)}) == len(asked(out, _VERDICTS)) == 4
+    # One verdict at most on each, and whom it names stands: a chain from two hubs is decided anew by the texts.
+    persons = [row[0] for row in asked(out, _VERDICTS)]
+    assert len(set(persons)) == len(persons) >= 1
+    assert not {row[1] for row in asked(out, _VERDICTS)}.intersection(persons)
 
 
 def test_profiles_come_along(make: Make, tmp_path: Path) -> None:

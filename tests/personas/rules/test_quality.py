@@ -123,7 +123,9 @@ def test_a_speaker_is_turned_away_where_it_is_not(text: str) -> None:
             "I'm a World War I historian, and I've a dog of my own",
             "They're a World War I historian, and they've a dog of their own",
         ),
-        ('My wife says "I love my bread" to me', 'Their wife says "I love my bread" to them'),
+        ('I bake; my wife says "I love my bread" to me', 'They bake; their wife says "I love my bread" to them'),
+        # What would begin with `Their` does not say whose.
+        ("My wife bakes for me", None),
         ("I get up at 5 am and teach myself Greek", "They get up at 5 am and teach themselves Greek"),
         ("I work as a nurse, was born in Rome", None),
         ("We live by the sea and I am a baker", None),
