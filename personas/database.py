@@ -39,6 +39,7 @@ CONFIG: Mapping[str, str | bool | int | float | list[str]] = MappingProxyType(
 
 _CLASS = re.compile(r"^([A-Z]\w*( [A-Z]\w*)* Error: )+")
 _DAMAGE = re.compile("Corrupt database file|Could not read enough bytes|checksum|Failed to deserialize", re.IGNORECASE)
+_FORBIDDEN = ("Read-only file system", "Permission denied")
 #: No database with anything in it is smaller.
 _UNMADE = 1 << 16
 _HOLDER = re.compile(r"\(PID (\d+)\)")
@@ -141,6 +142,8 @@ def open_error[E: SetupError](path: Path, error: duckdb.Error, *, what: str, rai
     if not is_database(path):
         made = "that a run was written to" if what == "run file" else "of one"
         return raised(f"{str(path)!r} is no {what}, nor any DuckDB database; give the path {made}.")
+    if why := next((sign for sign in _FORBIDDEN if sign in message), ""):
+        return raised(f"{str(path)!r} cannot be written: {why}; copy it to where you may write.")
     if is_damage(error):
         return raised(f"{str(path)!r} is damaged ({said(error)}); restore it from a copy.")
     return raised(f"{str(path)!r} cannot be opened: {said(error)}; restore it from a copy, or write to another file.")

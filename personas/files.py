@@ -15,7 +15,15 @@ from hashlib import blake2b
 from itertools import count
 from pathlib import Path
 
-__all__ = ["folder_beside", "make_file", "private_umask", "remove_parts", "share_files", "whole_file"]
+__all__ = [
+    "folder_beside",
+    "make_file",
+    "private_umask",
+    "remove_database",
+    "remove_parts",
+    "share_files",
+    "whole_file",
+]
 
 _PRIVATE, _OTHERS = 0o600, 0o077
 #: Parts of another machine on the same file system are left alone: whether their process lives cannot be seen.
@@ -72,7 +80,7 @@ def whole_file(path: Path, *, replace: bool = False, private: bool = False) -> I
         else:
             _put(part, path)
     finally:
-        _remove(part)
+        remove_database(part)
 
 
 @contextmanager
@@ -84,7 +92,7 @@ def folder_beside(path: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        _remove(folder)
+        remove_database(folder)
 
 
 def remove_parts(path: Path) -> None:
@@ -93,7 +101,7 @@ def remove_parts(path: Path) -> None:
         for found in path.parent.glob(f".{_escaped(path.name)}.part-*"):
             part = _PART.match(found.name.removeprefix(f".{path.name}."))
             if part and part[1] == _HOST and not _is_alive(int(part[2])):
-                _remove(found)
+                remove_database(found)
 
 
 @contextmanager
@@ -159,9 +167,9 @@ def _put(part: Path, path: Path) -> None:
         part.rename(path)
 
 
-def _remove(part: Path) -> None:
-    """Remove a part and what a database keeps beside it."""
-    for left in (part, *(part.with_name(part.name + ending) for ending in _BESIDE)):
+def remove_database(path: Path) -> None:
+    """Remove a file, if it is there and can be removed, and what a database keeps beside it."""
+    for left in (path, *(path.with_name(path.name + ending) for ending in _BESIDE)):
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left, ignore_errors=True)
         else:

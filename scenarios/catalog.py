@@ -12,7 +12,7 @@ from populace.personas.errors import SetupError
 from populace.sim.choices import nearest
 from populace.sim.scenario import Scenario
 
-__all__ = ["find_scenario", "iter_scenarios", "load_scenario"]
+__all__ = ["find_scenario", "iter_scenarios", "load_scenario", "shipped_scenario"]
 
 
 def iter_scenarios() -> Iterator[type[Scenario]]:
@@ -30,13 +30,18 @@ def find_scenario(name: str) -> tuple[type[Scenario], Path | None]:
     if name.endswith(".py") or "/" in name:
         path = Path(name)
         return load_scenario(path), path
+    return shipped_scenario(name), None
+
+
+def shipped_scenario(name: str) -> type[Scenario]:
+    """The scenario of that name which ships with Populace. Raises `SetupError` with the nearest names."""
     known = {scenario.name: scenario for scenario in iter_scenarios()}
     if name not in known:
         raise SetupError(
             f"There is no scenario {name!r}{nearest(name, known)}. There are: {', '.join(known)}; "
             f"or give the path of a script, as ./my_scenario.py."
         )
-    return known[name], None
+    return known[name]
 
 
 def load_scenario(path: Path) -> type[Scenario]:

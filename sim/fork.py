@@ -12,6 +12,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from ..agents.endpoint.models import ModelHandle, open_model
 from ..agents.gateway.prices import Prices
 from ..personas.errors import RunFileError, SetupError
+from ..personas.files import remove_database
 from .growth import Growth
 from .progress import Progress
 from .runfile.beside import check_free
@@ -23,6 +24,7 @@ from .runfile.rows import RunRow
 from .scenario import Scenario
 from .society import Society
 from .times import now
+from .trust import Kind, check_trusted, inherit
 from .versions import versions
 
 __all__ = ["AskedSince", "asked_anew", "asked_since", "fork"]
@@ -74,6 +76,7 @@ def fork(
     limits: Mapping[str, Any] | None = None,
     prices: Prices | None = None,
     cache: Path | None = None,
+    embeddings_url: str | None = None,
     steps: int | None = None,
     scenario_file: Path | None = None,
     progress: Progress | None = None,
@@ -93,17 +96,31 @@ def fork(
             f"A fork at step {at} that is to live {wanted} in all has no step to live; give --steps {at + 1} or more, "
             f"or an earlier step."
         )
+    named: set[Kind] = {"address"} if base_url or isinstance(model, ModelHandle | BaseChatModel) else set()
+    named |= {"model"} if model else set()
+    named |= {"cache"} if cache is not None else set()
+    named |= {"embeddings"} if embeddings_url else set()
+    check_trusted(path, parent, named, command=f"fork --at {at} --out {out}")
     changed = scenario(orjson.loads(parent.settings) | dict(settings or {}))
     handle = _model(parent, model, base_url)
     run = _begun(parent, changed, handle, scenario_file)
     run = replace(run, forked_from=parent.run, forked_at=at, event_hash=event_hash, steps_wanted=wanted)
     copy_run(path, out, run, at=at)
+    inherit(parent, run, named | ({"script"} if scenario_file else set()))
     try:
         return Society.resume(
-            out, scenario, model=handle, limits=limits, prices=prices, cache=cache, steps=wanted, progress=progress
+            out,
+            scenario,
+            model=handle,
+            limits=limits,
+            prices=prices,
+            cache=cache,
+            embeddings_url=embeddings_url,
+            steps=wanted,
+            progress=progress,
         )
     except BaseException:
-        out.unlink(missing_ok=True)
+        remove_database(out)
         raise
 
 

@@ -20,11 +20,12 @@ from .runfile.beside import folder_beside
 from .runfile.copying import copy_run
 from .runfile.reader import open_run
 from .runfile.recording import Marker, Recording, markers
-from .runfile.rows import GrowthExtensionRow
+from .runfile.rows import GrowthExtensionRow, RunRow
 from .runfile.runlog import RunLog
 from .scenario import Scenario
 from .society import Society
 from .times import now
+from .trust import inherit
 from .unasked import unasked_embeddings, unasked_model
 from .vectors import SocietyVectors
 
@@ -80,6 +81,9 @@ class _Replaying(Society):
             self.growth = Growth.model_validate_json(extended.became)
             begin_extension(log, self.growth)
             super()._populate(log, recorded_source(self.recording, extension=extended.extension))
+
+    def _note_trust(self, run: RunRow) -> None:
+        inherit(self.recording.run, run, ())
 
     def _vectors(self) -> SocietyVectors | None:
         return recorded_vectors(self.recording)

@@ -41,6 +41,7 @@ from .runfile.writer import Statement
 from .scenario import Scenario
 from .step import take_step
 from .times import now
+from .trust import RESUMED, Kind, check_resumed, remember
 from .vectors import SocietyVectors
 from .versions import versions
 from .world import World
@@ -128,7 +129,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self._log: RunLog | None = None
         self._residents: dict[str, Resident] = {}
         self._error: Exception | None = None
-        self._restoring = False
+        self._restoring = self._is_resumed = False
         self.count_from(emissions=0, messages=0)
 
     @classmethod
@@ -146,14 +147,16 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         embeddings_url: str | None = None,
         embeddings_prices: Prices | None = None,
         steps: int | None = None,
+        sources_named: bool = False,
         progress: Progress | None = None,
     ) -> Self:
         """The society of an unfinished run file, ready to `run` on from its last complete step.
 
         Answers that were paid for in the unfinished step are taken from the file. `model` is needed only where the run
         was begun with a chat model of the caller's own. `limits` holds those that are to change, by name; the others,
-        prices and cache (False for none) are the run's own. Raises `RunFileError` when the file is none, or when the
-        scenario's world or the embedding model is not the one the run began with.
+        prices and cache (False for none) are the run's own. Of a file that this machine's user did not make, addresses
+        and files must be given again (`sources_named`: those it grows from). Raises `RunFileError` when the file is
+        none, or when the scenario's world or the embedding model is not the one the run began with.
         """
         log = RunLog.open(Path(path))
         try:
@@ -163,6 +166,13 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
                     f"{str(path)!r} has lived {lived} steps, and steps counts those too; give {lived} or more, "
                     f"but {steps} was given."
                 )
+            given: dict[Kind, object] = {
+                "address": base_url,
+                "embeddings": embeddings_url,
+                "cache": cache,
+                "source": sources_named,
+            }
+            check_resumed(log, row, given, model=model, embeddings=embeddings)
             society = cls(
                 scenario(orjson.loads(row.settings)),
                 growth=Growth.model_validate_json(row.growth_settings),
@@ -193,7 +203,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         except BaseException:
             log.close()
             raise
-        society._log = log
+        society._log, society._is_resumed = log, True
         return society
 
     def run(self) -> FinishedRun:
@@ -250,6 +260,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         try:
             self.engine.__enter__()
             self._note_changes(log)
+            self._note_trust(log.run)
             self._populate(log, source)
         except BaseException as error:
             self.__exit__(type(error), error, error.__traceback__)
@@ -305,6 +316,10 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         if any(getattr(log.run, name) != value for name, value in now_is.items()):
             changes = ", ".join(f"{name} = ?" for name in now_is)
             log.commit(statements=[Statement(f"UPDATE runs SET {changes}", list(now_is.values()))]).result()  # noqa: S608
+
+    def _note_trust(self, run: rows.RunRow) -> None:
+        """Note what was named here, by whoever made this society: of a resumed one, all but its script."""
+        remember(run, kinds=RESUMED if self._is_resumed else None)
 
     def _populate(self, log: RunLog, source: Source | None) -> None:
         growth = self.growth

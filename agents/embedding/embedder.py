@@ -90,7 +90,7 @@ class Embedder:
             limits=limits or Limits.given(),
             prices=prices,
             meter=meter or Meter(),
-            patience=backoff.patience,
+            backoff=backoff,
         )
         self._dispatch = Dispatch(self._courier, attempts=attempts, backoff=backoff)
         self._batching = batching or Batching()

@@ -16,6 +16,7 @@ from ..endpoint.delivery import Delivery, deliver
 from ..endpoint.fault import WireError
 from ..endpoint.models import ModelHandle
 from .allowance import Allowance
+from .backoff import Backoff
 from .budget import Breaker, Budget
 from .call import AnswerStore, Call, CallKey, Ledger
 from .dialect import Dialect
@@ -23,7 +24,8 @@ from .form import Form, FormKind
 from .limits import Limits
 from .liveness import Liveness
 from .meter import Meter
-from .pace import Pace, Turn
+from .outage import Missed, Outage
+from .pace import FIRST, Pace, Turn
 from .prices import Prices
 from .replies import Verdict, judge
 from .request import Attempt, Request
@@ -94,6 +96,7 @@ class Errand[T]:
     is_under_way: bool = False
     #: The optional parameters of the last attempt.
     told: Mapping[str, Any] = field(default_factory=dict)
+    missed: Missed = field(default_factory=Missed)
 
     def lower(self, fault: WireError) -> bool:
         """Whether to send it again at once, in a form or with parameters that the endpoint may rather take."""
@@ -133,7 +136,7 @@ class Carriage[H: Served](ABC):
         limits: Limits,
         prices: Prices | None,
         meter: Meter,
-        patience: float,
+        backoff: Backoff,
         desk: Desk | None = None,
     ) -> None:
         self.endpoints = [Endpoint(n, handle) for n, handle in enumerate(model.all)]
@@ -143,7 +146,23 @@ class Carriage[H: Served](ABC):
         self.liveness = Liveness(model.name, model.endpoint)
         self._allowance = Allowance(rpm=limits.rpm, tpm=limits.tpm)
         most = min(limits.max_in_flight, sum(handle.at_once or limits.max_in_flight for handle in model.all))
-        self.pace = Pace(most, allowance=self._allowance, patience=patience, endpoints=len(self.endpoints))
+        before = meter.total.answers
+        outage = Outage(
+            limits.wait,
+            endpoints=len(self.endpoints),
+            place=f"Model {model.name} at {' and '.join(str(handle.endpoint) for handle in model.all)}",
+            backoff=backoff,
+            meter=meter,
+            was_answered=lambda: self.liveness.was_answered or before > 0,
+        )
+        self.pace = Pace(
+            most,
+            allowance=self._allowance,
+            patience=backoff.patience,
+            endpoints=len(self.endpoints),
+            outage=outage,
+            first=None if model.endpoint is None else FIRST,
+        )
         self._ledger = ledger
         self._stores = stores
         self._scope = model.endpoint or ""
@@ -191,7 +210,7 @@ class Carriage[H: Served](ABC):
             delivery = await self._delivered(errand, errand.endpoint, turn)
         except WireError as fault:
             if turn is not None:
-                self.pace.failed(turn, fault)
+                self.pace.failed(turn, fault, errand.key.request_hash)
             fault.endpoint = errand.endpoint.handle.endpoint
             self.liveness.was_answered |= fault.spoiled
             self._record(errand, attempt, Verdict(fault.outcome, reason=fault.detail), None, turn)

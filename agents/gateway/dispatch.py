@@ -45,7 +45,7 @@ class Dispatch:
             try:
                 return await self._carriage.send(errand)
             except WireError as fault:
-                if errand.lower(fault):
+                if errand.lower(fault) or self._carriage.pace.outage.excuses(fault, errand.missed):
                     continue
                 failed += 1
                 self._carriage.breaker.note(fault.outcome, fault.detail)

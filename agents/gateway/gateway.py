@@ -73,7 +73,7 @@ class Gateway:
             limits=self.limits,
             prices=prices,
             meter=self.meter,
-            patience=backoff.patience,
+            backoff=backoff,
             desk=desk,
         )
         self._dispatch = Dispatch(self._courier, attempts=attempts, backoff=backoff)

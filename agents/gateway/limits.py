@@ -27,6 +27,8 @@ class Limits(BaseModel):
     max_error_rate: float = Field(0.8, gt=0, le=1)
     #: Seconds a call may take.
     timeout: float = Field(120.0, gt=0)
+    #: Seconds to wait for an endpoint that is gone before the run is paused; 0 for none.
+    wait: float = Field(300.0, ge=0)
 
     @classmethod
     def given(cls, **options: Any) -> Self:

@@ -58,6 +58,8 @@ class Meter:
     recalled: Counter[str] = field(default_factory=Counter)
     #: Calls begun in this session.
     begun: int = 0
+    #: What is waited for now because an endpoint is gone, in words; empty where nothing is.
+    outage: str = ""
 
     def add(self, call: Call) -> None:
         """Count an attempt that was sent and has ended."""

@@ -48,8 +48,13 @@ class LiveSql:
 
     def __enter__(self) -> Self:
         """Begin to answer, and leave word beside the run file."""
+        # Whoever reads it at once waits until the thread has begun: the port is open.
+        try:
+            self.sidecar.write(self._path)
+        except BaseException:
+            self._server.server_close()
+            raise
         self._thread.start()
-        self.sidecar.write(self._path)
         return self
 
     def __exit__(

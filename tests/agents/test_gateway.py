@@ -175,8 +175,9 @@ async def test_answers_do_not_depend_on_how_many_calls_are_in_flight(opened: Ope
 
 
 async def test_as_many_calls_are_in_flight_as_are_allowed(opened: Open, openai_server: OpenAIServer) -> None:
-    openai_server.hold(64)
     gateway = opened(max_in_flight=64)
+    await ask(gateway)
+    openai_server.hold(64)
     await ask_all(gateway, 150)
     assert openai_server.peak_in_flight == gateway.peak_in_flight == 64
     assert gateway.in_flight == 0

@@ -223,6 +223,16 @@ def test_a_terminal_that_is_gone_does_not_stop_a_run(tmp_path: Path, terminal: b
         assert run.query("SELECT status FROM runs").rows == [("finished",)]
 
 
+def test_an_outage_is_told_when_it_begins_and_when_it_ends(gateway: Gateway) -> None:
+    console = Console(file=(said := StringIO()), width=200)
+    panel = Panel(console)
+    panel.opened(gateway)
+    for gateway.meter.outage in ("The endpoint is gone.", "The endpoint is gone.", ""):
+        assert gateway.meter.outage in shown(gateway)
+        panel._tell()
+    assert said.getvalue().splitlines() == ["The endpoint is gone.", "The endpoint is back."]
+
+
 def test_a_panel_that_never_began_can_end() -> None:
     written = StringIO()
     Panel(Console(file=written, force_terminal=True)).ended()

@@ -1,5 +1,6 @@
 """`populace run` from its options to what it shows, and by a script's path."""
 
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -122,3 +123,13 @@ def test_the_schema_tells_what_every_column_means(ask: Ask) -> None:
     assert one in everything
     assert one.startswith("table emissions: ")
     assert all(": " in line and not line.endswith(": ") for line in everything.splitlines())
+
+
+def test_shared_files_are_as_the_umask_says_and_others_are_private(ask: Ask, run_file: Path) -> None:
+    before = os.umask(0o022)
+    assert ask("report", run_file, "--out", "mine.html").code == 0
+    assert ask("report", run_file, "--out", "ours.html", "--shared").code == 0
+    assert ask("report", run_file, "--out", "again.html").code == 0
+    assert os.umask(before) == 0o022
+    modes = [Path(f"{name}.html").stat().st_mode & 0o777 for name in ("mine", "ours", "again")]
+    assert modes == [0o600, 0o644, 0o600]

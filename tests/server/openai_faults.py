@@ -13,6 +13,7 @@ __all__ = ["Fault", "FaultKind", "Latency", "chance"]
 type WireFault = Literal[
     "rate_limit",
     "server_error",
+    "bad_gateway",
     "drop",
     "drop_midway",
     "html",

@@ -13,6 +13,7 @@ __all__ = ["broken", "error", "reply", "schema_in", "wire_fault"]
 _ERRORS = {
     "rate_limit": (429, "Rate limit reached."),
     "server_error": (500, "The server had an error."),
+    "bad_gateway": (502, "There is no server behind this proxy."),
     "auth": (401, "Incorrect API key provided."),
     "no_model": (404, "The model `{model}` does not exist."),
     "bad_request": (400, "This model's maximum context length is 8 tokens."),

@@ -1,7 +1,9 @@
 """Societies over real HTTP, against the tests' own server."""
 
+import time
 from collections.abc import Callable
 from functools import partial
+from threading import Thread
 
 import pytest
 from openai_faults import FaultKind, Latency
@@ -17,14 +19,14 @@ from populace.sim.society import Society
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once: what is tested is that, not when."""
-    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
+    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001, cap=0.05))
 
 
 type Live = Callable[..., FinishedRun]
 
 
 def test_the_server_sees_as_many_calls_at_once_as_are_allowed(live: Live, openai_server: OpenAIServer) -> None:
-    openai_server.latency = Latency(0.05)  # long enough for all slots to fill
+    openai_server.latency = Latency(0.5)  # long enough for all slots to fill
     live(agents=150, hops=1, steps=1, model="openai:test", base_url=openai_server.base_url, max_in_flight=64)
     assert openai_server.peak_in_flight == 64
 
@@ -75,8 +77,34 @@ def test_one_agent_whose_calls_fail_for_ever_loses_its_own_turns_alone(
 
 
 def test_a_wrong_key_stops_the_run_with_one_sentence(live: Live) -> None:
-    with OpenAIServer(key="right") as server, pytest.raises(EndpointError, match="key"):
-        live(model="openai:test", base_url=server.base_url)
+    with OpenAIServer(key="right") as server, pytest.raises(EndpointError, match="OPENAI_API_KEY"):
+        live(model="openai:test", base_url=server.base_url, agents=100)
+    assert server.calls <= 5
+
+
+def test_an_outage_is_waited_for_and_changes_nothing(live: Live, openai_server: OpenAIServer) -> None:
+    where = {"model": "openai:test", "base_url": openai_server.base_url, "embeddings": "openai:e"}
+    whole = live("whole", **where)
+    openai_server.reset()
+    openai_server.latency = Latency(0.01)
+    outage = Thread(target=be_gone, args=(openai_server, 0.3))
+    outage.start()
+    waited = live("waited", **where, max_error_rate=0.3)
+    outage.join()
+    assert openai_server.by_fault["drop"] >= 5
+    assert waited.event_hash == whole.event_hash
+    assert not waited.sql("SELECT 1 FROM failures").rows
+    calls = "SELECT count(raw), count(DISTINCT request_hash) FROM calls WHERE raw IS NOT NULL"
+    assert waited.sql(calls).rows == whole.sql(calls).rows
+
+
+def be_gone(server: OpenAIServer, seconds: float) -> None:
+    """After the first answers, break every connection for so long."""
+    while server.by_fault[""] < 20:
+        time.sleep(0.005)
+    server.fault("drop", attempts=None)
+    time.sleep(seconds)
+    server.faults.clear()
 
 
 def test_a_step_in_which_nobody_is_answered_is_not_committed(live: Live, openai_server: OpenAIServer) -> None:

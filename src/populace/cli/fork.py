@@ -21,10 +21,18 @@ _MADE_BY = "SELECT scenario, scenario_file FROM runs"
 @click.option("--steps", type=int, default=None, help="Steps to live in all, with those before.  [default: the run's]")
 @click.option("--model", default=None, help="Another model; then everything is asked anew.  [default: the run's]")
 @click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved or changed.")
+@click.option("--embeddings-url", metavar="URL", help="Endpoint of the embedding model.  [default: the run's]")
 @limit_options
 @shared_option
 def fork(
-    file: Path, at: int, out: Path, steps: int | None, model: str | None, script: Path | None, **given: Any
+    file: Path,
+    at: int,
+    out: Path,
+    steps: int | None,
+    model: str | None,
+    script: Path | None,
+    embeddings_url: str | None,
+    **given: Any,
 ) -> None:
     """Live on from step --at of a run in a new file, with something changed; pay for what differs alone.
 
@@ -40,7 +48,7 @@ def fork(
         ((name, made_by),) = stored.query(_MADE_BY).rows
     society = forking.fork(
         file,
-        scenario_of(file, name, script or (Path(made_by) if made_by else None)),
+        scenario_of(file, name, script, made_by, command=f"fork --at {at} --out {out}"),
         at=at,
         out=out,
         settings=settings_of(given),
@@ -49,6 +57,7 @@ def fork(
         limits=changed_limits(given),
         prices=prices_of(given),
         cache=given["cache"],
+        embeddings_url=embeddings_url,
         steps=steps,
         scenario_file=script,
         progress=Panel(),

@@ -218,7 +218,8 @@ def _go_on(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
     elif where := standing(hub):
         click.echo(f"Going on in {str(hub)!r}, which stands {where}.")
     given = {name: options[name] for name in ("base_url", "cache", "price", *LIMITS)}
-    click.get_current_context().invoke(resume, file=hub, **given)
+    # Whoever gave the command has named the sources, which are those that the hub was grown from.
+    click.get_current_context().invoke(resume, file=hub, sources_named=True, **given)
 
 
 def _growth(sources: tuple[str, ...], options: dict[str, Any]) -> "Growth":

@@ -244,6 +244,7 @@ COMMANDS = (import_, export, info, dedup, undo, merge)
 def _filled(path: Path) -> Iterator["HubFile"]:
     """The hub to import into; one that was made for it and stays empty is taken away again."""
     from populace.personas.database import is_made
+    from populace.personas.files import remove_database
     from populace.personas.hub.file import create_hub, open_hub
 
     made = not is_made(path)
@@ -256,7 +257,7 @@ def _filled(path: Path) -> Iterator["HubFile"]:
                 empty = not hub.con.execute("SELECT 1 FROM personas LIMIT 1").fetchall()
     finally:
         if made and empty:
-            path.unlink(missing_ok=True)
+            remove_database(path)
 
 
 @contextmanager

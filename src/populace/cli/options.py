@@ -30,7 +30,7 @@ __all__ = [
 type Command = Callable[..., Any]
 
 #: Options that bound a run, by the names that its limits have.
-LIMITS = ("max_in_flight", "rpm", "tpm", "max_calls", "max_tokens", "max_cost", "max_error_rate", "timeout")
+LIMITS = ("max_in_flight", "rpm", "tpm", "max_calls", "max_tokens", "max_cost", "max_error_rate", "timeout", "wait")
 
 _SOCIETY = (
     click.option(
@@ -96,6 +96,12 @@ _BOUNDS = (
         help="Share of the latest calls that may fail before the run pauses; 1 for never.  [default: 0.8]",
     ),
     click.option("--timeout", type=float, help="Seconds a call may take.  [default: 120]"),
+    click.option(
+        "--wait",
+        type=float,
+        metavar="SECONDS",
+        help="How long to wait for an endpoint that is gone before the run pauses; 0 not at all.  [default: 300]",
+    ),
 )
 
 

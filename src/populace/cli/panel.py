@@ -51,6 +51,7 @@ class Panel:
         self._live: Live | None = None
         #: The phase whose lines were printed last, and how many.
         self._told: tuple[Phase | None, int] = (None, 0)
+        self._outage = ""
 
     def opened(self, gateway: "Gateway") -> None:
         """Show what goes through this gateway."""
@@ -116,6 +117,10 @@ class Panel:
 
     def _tell(self) -> None:
         self._print_ended()
+        outage = self._gateway.meter.outage if self._gateway is not None else ""
+        if outage != self._outage:
+            self._outage = outage
+            self._console.print(outage or "The endpoint is back.", markup=False, soft_wrap=True)
         look = self._rates.look()
         before = self._told[1] if self._told[0] is look.phase else 0
         if look.phase is not None and look.elapsed >= (before + 1) * _LINE:

@@ -34,6 +34,8 @@ def picture_of(look: "Look", gateway: "Gateway | None", *, width: int) -> Render
     """The panel, for a terminal of this width."""
     parts: list[RenderableType] = [_bar(look.phase, look)] if look.phase is not None else []
     if gateway is not None:
+        if gateway.meter.outage:
+            parts.append(Text(gateway.meter.outage, style="yellow"))
         if pace := ", ".join(_pace(look, gateway)):
             parts.append(Text(pace))
         facts, purposes = _facts(gateway), _purposes(gateway, is_wide=width >= _WIDE)

@@ -27,7 +27,7 @@ def replay(file: Path, out: Path | None, script: Path | None) -> None:
 
     with open_run(file) as stored:
         ((name, made_by),) = stored.query(_MADE_BY).rows
-    found = scenario_of(file, name, script or (Path(made_by) if made_by else None))
+    found = scenario_of(file, name, script, made_by, command="replay")
     replayed = replayed_from(file, found, out=out, progress=Panel())
     if replayed.difference:
         raise RunError(replayed.difference)

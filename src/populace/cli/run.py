@@ -50,13 +50,15 @@ def run(scenario: str, **options: Any) -> None:
 @click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved.")
 @limit_options
 @embedding_options
+@click.option("--model", help="The run's own model, named again, where the file is somebody else's and that is a file.")
 @click.option("--no-cache", is_flag=True, help="Go on without the cache that the run was given.")
 @click.option("--steps", type=int, default=None, help="Steps to live in all, when more are wanted than before.")
 @shared_option
 def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, **options: Any) -> None:
     """Go on with a run that was stopped; answers it has paid for are not paid again.
 
-    Limits, prices and cache are those of the run, where no others are given.
+    Limits, prices and cache are those of the run, where no others are given. A run file that you did not make on this
+    machine must be told again which script, address and cache are meant.
     """
     from populace.sim.runfile.reader import open_run
     from populace.sim.society import Society
@@ -77,12 +79,14 @@ def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, *
             f"`populace resume {quote(str(file))} --steps {lived + 1}`."
         )
         return
-    found = scenario_of(file, name, script or (Path(made_by) if made_by else None))
+    found = scenario_of(file, name, script, made_by, command="resume")
     live(
         Society.resume(
             file,
             found,
+            model=options.get("model"),
             base_url=options["base_url"],
+            sources_named=options.get("sources_named", False),
             limits=changed_limits(options),
             prices=prices_of(options),
             **embeddings_of(options),
@@ -93,25 +97,40 @@ def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, *
     )
 
 
-def scenario_of(file: Path, name: str, script: Path | None) -> "type[Scenario]":
-    """The scenario that made a run file, by its name or from its script. Raises `SetupError` when it is not there."""
+def scenario_of(file: Path, name: str, script: Path | None, made_by: str | None, *, command: str) -> "type[Scenario]":
+    """The scenario that made a run file: by its name, from its script, or from the one that is named now.
+
+    Raises `SetupError` when it is not there, and for a script that nobody but the file names; `command` would run it.
+    """
     from populace.personas.errors import SetupError
-    from populace.scenarios.catalog import find_scenario, load_scenario
+    from populace.scenarios.catalog import load_scenario, shipped_scenario
     from populace.sim.growing.scenario import Growing
+    from populace.sim.trust import check_script, remember_script
 
     from .hub_again import check_goes_on
 
     check_goes_on(file)
-    if script is None and name == Growing.name:
-        return Growing
-    if script is None:
-        return find_scenario(name)[0]
-    if not script.is_file():
+    if script is None and not made_by:
+        return Growing if name == Growing.name else shipped_scenario(name)
+    where = script or Path(made_by or "")
+    if not where.is_file():
         raise SetupError(
-            f"The run in {str(file)!r} was made by the script {str(script)!r}, which is not there; "
+            f"The run in {str(file)!r} was made by the script {str(where)!r}, which is not there; "
             f"say where it is now with --script."
         )
-    return load_scenario(script)
+    if script is None:
+        check_script(file, _run_id(file), where, command=command)
+        return load_scenario(where)
+    found = load_scenario(where)
+    remember_script(_run_id(file), where)
+    return found
+
+
+def _run_id(file: Path) -> str:
+    from populace.sim.runfile.reader import open_run
+
+    with open_run(file) as stored:
+        return str(stored.query("SELECT run FROM runs").rows[0][0])
 
 
 def run_script(scenario: "type[Scenario]", script: str) -> None:

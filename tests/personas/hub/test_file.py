@@ -123,6 +123,18 @@ def test_without_room_it_says_so(tmp_path: Path) -> None:
     assert "make room, then go on." in said
 
 
+def test_without_room_for_anything_an_import_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise duckdb.IOException("IO Error: Could not write file: No space left on device")
+
+    monkeypatch.setattr("populace.personas.database._write_empty", full)
+    with pytest.raises(
+        SourceError, match="cannot be written: Could not write file: No space left on device; make room"
+    ):
+        create_hub(tmp_path / "people.duckdb")
+    assert not list(tmp_path.iterdir())
+
+
 _AT_WORK = """
 import sys
 from populace.personas.hub import create_hub

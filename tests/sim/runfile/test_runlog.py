@@ -1,11 +1,15 @@
+import errno
+import os
 import stat
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from populace.personas.errors import RunFileError
+from populace.personas.errors import RunFileError, StorageError
+from populace.sim.runfile.live import LiveSql
 from populace.sim.runfile.reader import open_run
 from populace.sim.runfile.rows import GrowthRow, RunRow, StepRow
 from populace.sim.runfile.runlog import RunLog
@@ -92,6 +96,29 @@ def test_closing_twice_does_nothing_and_leaves_one_file(path: Path, log: RunLog)
     log.close()
     log.close()
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_where_nothing_can_be_written_it_says_so(path: Path, run_row: RunRow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("populace.personas.files.os.open", fails(errno.EROFS))
+    with pytest.raises(RunFileError, match=r"'.*run.duckdb' cannot be written: Read-only file system; make room"):
+        RunLog.create(path, run_row)
+    assert not list(path.parent.iterdir())
+
+
+def test_a_disk_that_is_full_beside_a_run_leaves_nothing_there(log: RunLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, threads = set(log.path.parent.iterdir()), threading.active_count()
+    monkeypatch.setattr(Path, "write_text", fails(errno.ENOSPC))
+    with pytest.raises(StorageError, match=r"Nothing can be written beside .*No space left"), LiveSql(log):
+        pass
+    assert set(log.path.parent.iterdir()) == before
+    assert threading.active_count() == threads
+
+
+def fails(number: int) -> Callable[..., None]:
+    def failing(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return failing
 
 
 def test_a_run_file_and_its_log_are_their_owners_alone(log: RunLog, path: Path, step: Callable[[int], StepRow]) -> None:

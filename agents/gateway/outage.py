@@ -1,0 +1,146 @@
+"""Whether all endpoints of a model are gone, and how long to wait for one of them to come back."""
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from ...personas.model import Outcome
+from ..endpoint.fault import WireError
+from .backoff import Backoff
+from .meter import Meter
+
+__all__ = ["Missed", "Outage"]
+
+#: What a proxy answers whose server is gone: 502 and 503 to anybody, the others perhaps to this request alone.
+_FOR_ALL = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE})
+_STATUSES = _FOR_ALL | {HTTPStatus.GATEWAY_TIMEOUT, *range(520, 528), 530}
+_GONE = frozenset({Outcome.UNREACHABLE, Outcome.DROPPED, Outcome.TIMEOUT})
+#: What may come from an endpoint that is about to be back; anything else shows that it is.
+_NOT_BACK = _GONE | {Outcome.SERVER_ERROR, Outcome.NOT_JSON}
+
+#: Such faults in a row, of two requests at least, after which an endpoint counts as gone; one where nobody listens.
+_IN_A_ROW = 5
+#: Seconds between two tries, at most, where the endpoint asks for no more.
+_LONGEST = 10.0
+
+
+@dataclass(slots=True)
+class Missed:
+    """What a request met so far of faults that may be an outage's: the answers that there had been at the first."""
+
+    answers: int | None = None
+
+
+@dataclass(slots=True)
+class _Endpoint:
+    misses: int = 0
+    requests: set[str] = field(default_factory=set)
+    is_gone: bool = False
+
+
+class Outage:
+    """What the answers and faults so far say of whether anybody is there. Times are the event loop's, in seconds.
+
+    While it `is_on`, one call at a time is let through, at moments that `opens` gives; the others wait. The first
+    answer ends it. With `wait` 0 there is none.
+    """
+
+    def __init__(
+        self,
+        wait: float = 0.0,
+        *,
+        endpoints: int = 1,
+        place: str = "",
+        backoff: Backoff | None = None,
+        meter: Meter | None = None,
+        was_answered: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`was_answered` tells an endpoint that is gone from an address that was never right."""
+        self._wait = wait
+        self._place = place or "the model's endpoint"
+        self._backoff = backoff or Backoff()
+        self._meter = meter or Meter()
+        self._was_answered = was_answered
+        self._endpoints = [_Endpoint() for _ in range(endpoints)]
+        self._answers = 0
+        self._tries = 0
+        self._next = self._until = math.inf
+        self._rng = random.Random(endpoints)  # noqa: S311 - no result depends on when a call is sent
+        #: Whether one is going on, and the last fault in words.
+        self.is_on = False
+        self._last = ""
+        #: The sentence with which the run pauses, once it was waited for in vain.
+        self.over = ""
+
+    def answered(self) -> None:
+        """Note an answer: somebody is there."""
+        self._answers += 1
+        self._end()
+
+    def failed(self, number: int, fault: WireError, request: str, now: float) -> None:
+        """Note a fault of endpoint `number`, that `request` met."""
+        if fault.outcome not in _NOT_BACK and fault.status not in _STATUSES:
+            self._end()
+        if self._wait <= 0 or not _may_be_gone(fault):
+            return
+        endpoint = self._endpoints[number]
+        endpoint.misses += 1
+        endpoint.requests.add(request)
+        enough = endpoint.misses >= _IN_A_ROW and (len(endpoint.requests) > 1 or fault.status in _FOR_ALL)
+        endpoint.is_gone |= fault.outcome is Outcome.UNREACHABLE or enough
+        self._last = fault.detail
+        if not self.is_on and all(e.is_gone for e in self._endpoints) and self._was_answered():
+            self.is_on, self._until = True, now + self._wait
+            self._meter.outage = (
+                f"{self._place} is gone ({fault.detail.rstrip('.')}); one call at a time tries whether it is back, for "
+                f"{self._wait:g} s at most (--wait)"
+            )
+            self._plan(now, fault)
+
+    def tried(self, fault: WireError, now: float) -> None:
+        """Note that the one call which was let through met a fault; another one may try later."""
+        if self.is_on:
+            self._plan(now, fault)
+
+    def opens(self, now: float) -> float:
+        """When the next call may try: `now` when it may. Past the end of the wait, `over` says why none may."""
+        if now >= self._until and self.is_on and not self.over:
+            self.over = (
+                f"{self._place} has given no answer for {self._wait:g} s (--wait SECONDS waits longer): "
+                f"{self._last.rstrip('.')}."
+            )
+        return now if self._next <= now else min(self._next, self._until)
+
+    def excuses(self, fault: WireError, missed: Missed) -> bool:
+        """Whether the outage is to blame for a fault, so that it does not count against the request that met it.
+
+        A request that is dropped or takes too long, while others are answered, may itself be the reason.
+        """
+        if not _may_be_gone(fault) and not (self.is_on and fault.outcome in _NOT_BACK):
+            return False
+        if missed.answers is None:
+            missed.answers = self._answers
+        is_of_all = fault.outcome is Outcome.UNREACHABLE or fault.status in _FOR_ALL
+        return self.is_on and (is_of_all or missed.answers == self._answers)
+
+    def next_endpoint(self) -> int:
+        """The number of the endpoint that the next call is to try."""
+        return self._tries % len(self._endpoints)
+
+    def _end(self) -> None:
+        if any(endpoint.misses for endpoint in self._endpoints):
+            self._endpoints = [_Endpoint() for _ in self._endpoints]
+        if self.is_on:
+            self.is_on, self._tries, self._meter.outage = False, 0, ""
+
+    def _plan(self, now: float, fault: WireError) -> None:
+        self._tries += 1
+        asked = fault.retry_after or 0.0
+        delay = self._backoff.delay(self._tries, self._rng)
+        self._next = now + max(asked, min(_LONGEST, delay or 0.0))
+
+
+def _may_be_gone(fault: WireError) -> bool:
+    return fault.outcome in _GONE or fault.status in _STATUSES

@@ -1,0 +1,195 @@
+"""What a run file may make this machine do: what its user said, here, when the run was made or resumed.
+
+A run file names the script that is its scenario, the address that questions and the key go to, and files that are read
+or written. In a file from somebody else those names are somebody else's. So what a run was made with is noted outside
+the file, as hashes, in the user's own folder for state; what is not noted there has to be named again.
+"""
+
+import os
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from shlex import join
+from typing import Literal
+
+import orjson
+
+from ..personas.errors import SetupError
+from .growing.scenario import Growing
+from .growth import Growth
+from .runfile.rows import RunRow
+from .runfile.runlog import RunLog
+
+__all__ = [
+    "RESUMED",
+    "Kind",
+    "check_resumed",
+    "check_script",
+    "check_trusted",
+    "inherit",
+    "remember",
+    "remember_script",
+]
+
+#: What a run file can name.
+type Kind = Literal["script", "address", "embeddings", "cache", "model", "source"]
+
+#: What is known to be named here once a run is resumed.
+RESUMED: tuple[Kind, ...] = ("address", "embeddings", "cache", "model")
+
+_OPTIONS: dict[Kind, str] = {
+    "address": "--base-url",
+    "embeddings": "--embeddings-url",
+    "cache": "--cache",
+    "model": "--model",
+    "source": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    kind: Kind
+    #: As it stands in the file, and as it is compared: of a file, where it lies.
+    name: str
+    value: str
+
+    def fingerprint(self, run: str) -> str:
+        said = orjson.dumps([run, self.kind, self.value])
+        return blake2b(said, digest_size=20).hexdigest()
+
+
+def remember(run: RunRow, kinds: Collection[Kind] | None = None) -> None:
+    """Note that this machine's user made or named what a run goes by: all of it, or what is of these kinds.
+
+    Where nothing can be noted, it will have to be named again.
+    """
+    _note([claim.fingerprint(run.run) for claim in _claims(run) if kinds is None or claim.kind in kinds])
+
+
+def remember_script(run: str, script: Path) -> None:
+    """Note that the user has named this script as that of a run."""
+    _note([_file("script", str(script)).fingerprint(run)])
+
+
+def inherit(parent: RunRow, run: RunRow, named: Collection[Kind]) -> None:
+    """Note of a run that was made from `parent` what is known of that one, and what was named for this one."""
+    known = _known()
+    claims = _claims(run)
+    _note([c.fingerprint(run.run) for c in claims if c.kind in named or c.fingerprint(parent.run) in known])
+
+
+def check_script(path: Path, run: str, script: Path, *, command: str) -> None:
+    """Raise `SetupError` when a run names a script that this machine's user has not named for it.
+
+    `command` is what would run it: `resume`.
+    """
+    if _file("script", str(script)).fingerprint(run) not in _known():
+        again = join(["populace", *command.split(), str(path), "--script", str(script)])
+        raise SetupError(
+            f"{str(path)!r} was not made here by you, and would run the script {str(script)!r}; if you have read that "
+            f"and trust it, say so: `{again}`."
+        )
+
+
+def check_resumed(log: RunLog, run: RunRow, given: Mapping[Kind, object], *, model: object, embeddings: object) -> None:
+    """Raise what `check_trusted` raises for a run that is to go on; `given` is what the caller gave, by its kind."""
+    named: set[Kind] = {kind for kind in RESUMED if given.get(kind) not in (None, ())}
+    named |= {"model"} if model else set()
+    # Models of the caller's own come with their addresses.
+    named |= {"address"} if model is not None and not isinstance(model, str) else set()
+    named |= {"embeddings"} if embeddings is not None and not isinstance(embeddings, str) else set()
+    named |= {"source"} if given.get("source") else set()
+    hop, hops = log.last_hop(), Growth.model_validate_json(run.growth_settings).hops
+    check_trusted(log.path, run, named, is_grown=hop is not None and hop >= hops)
+
+
+def check_trusted(
+    path: Path, run: RunRow, named: Collection[Kind], *, command: str = "resume", is_grown: bool = True
+) -> None:
+    """Raise `SetupError` when a run goes by an address or a file that nobody named here, now (`named`) or before.
+
+    Once it `is_grown`, it does not read what it grew from again.
+    """
+    known, given = _known(), {"script", *named, *(("source",) if is_grown else ())}
+    claims = [c for c in _claims(run) if c.kind not in given and c.fingerprint(run.run) not in known]
+    if not claims:
+        return
+    what = " and ".join(f"{_VERBS[claim.kind]} {claim.name!r}" for claim in claims)
+    raise SetupError(f"{str(path)!r} was not made here by you, and would {what}; {_way(path, run, claims, command)}.")
+
+
+_VERBS: dict[Kind, str] = {
+    "address": "send its questions, with your key, to",
+    "embeddings": "send its texts, with your key, to",
+    "cache": "take answers from and write them to",
+    "model": "load the model",
+    "source": "read",
+}
+
+
+def _way(path: Path, run: RunRow, claims: list[_Claim], command: str) -> str:
+    words = ["populace", *command.split(), str(path)]
+    sources = [claim.name for claim in claims if claim.kind == "source"]
+    if sources:
+        if run.scenario != Growing.name:
+            return "give what it is to grow from to a run of your own"
+        words = ["populace", "grow", *sources, "--hub", str(path)]
+    for claim in claims:
+        if option := _OPTIONS[claim.kind]:
+            words += [option, claim.name]
+    return f"if that is what you want, say so: `{join(words)}`"
+
+
+def _claims(run: RunRow) -> list[_Claim]:
+    claims = [_Claim("address", url, url) for url in (run.base_url or "").split()]
+    if run.embedding_url:
+        claims.append(_Claim("embeddings", run.embedding_url, run.embedding_url))
+    claims += [_file("model", model) for model in (run.model, run.embedding_model or "") if model.startswith("gguf:")]
+    if run.cache:
+        claims.append(_file("cache", run.cache))
+    if run.scenario_file:
+        claims.append(_file("script", run.scenario_file))
+    with suppress(ValueError, SetupError):  # what cannot be read leads to nothing that is read
+        growth = Growth.model_validate_json(run.growth_settings)
+        files = [growth.seeds, growth.hub]
+        claims += [_file("source", name) for name in (*growth.sources, *(str(f) for f in files if f is not None))]
+    return claims
+
+
+def _file(kind: Kind, name: str) -> _Claim:
+    prefix = "gguf:" if kind == "model" else ""
+    return _Claim(kind, name, prefix + os.path.realpath(Path(name.removeprefix(prefix)).expanduser()))
+
+
+def _place() -> Path | None:
+    """The file of fingerprints; None where the user has no folder."""
+    try:
+        folder = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    except RuntimeError:
+        return None
+    return Path(folder) / "populace" / "made-here"
+
+
+def _known() -> frozenset[str]:
+    place = _place()
+    try:
+        return frozenset(place.read_text(encoding="ascii", errors="replace").split()) if place else frozenset()
+    except OSError:
+        return frozenset()
+
+
+def _note(fingerprints: list[str]) -> None:
+    place = _place()
+    fresh = set(fingerprints) - _known()
+    if place is None or not fresh:
+        return
+    with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            # One write that begins a line of its own: others may write at the same time, or have been cut off.
+            os.write(file, "".join(f"\n{one}" for one in sorted(fresh)).encode() + b"\n")
+        finally:
+            os.close(file)

@@ -1,0 +1,67 @@
+"""What is noted of the runs that are made here."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from populace.personas.errors import SetupError
+from populace.sim.runfile.recording import Recording
+from populace.sim.runfile.rows import RunRow
+from populace.sim.trust import check_trusted, remember
+
+from .conftest import Live
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "populace" / "made-here"
+
+
+@pytest.fixture
+def run(live: Live) -> RunRow:
+    with Recording.open(live(agents=2, hops=0, steps=1).path) as recording:
+        return replace(recording.run, base_url="http://127.0.0.1:1/v1 http://127.0.0.1:2/v1")
+
+
+def is_trusted(run: RunRow) -> bool:
+    try:
+        check_trusted(Path("a.duckdb"), run, ())
+    except SetupError:
+        return False
+    return True
+
+
+def test_another_run_address_or_cache_is_not_trusted(state: Path, run: RunRow) -> None:
+    assert not is_trusted(run)
+    remember(run)
+    assert is_trusted(run)
+    others = [{"run": "another"}, {"base_url": "http://127.0.0.1:3/v1"}, {"cache": "/tmp/x"}, {"model": "gguf:x.gguf"}]
+    assert not any(is_trusted(replace(run, **other)) for other in others)  # type: ignore[arg-type]
+
+
+def test_notes_are_private_and_say_nothing(state: Path, run: RunRow) -> None:
+    remember(run)
+    assert state.stat().st_mode & 0o777 == 0o600
+    assert "127.0.0.1" not in state.read_text()
+    before = state.stat().st_size
+    remember(run)
+    assert state.stat().st_size == before
+
+
+def test_many_may_note_at_once_and_behind_a_line_that_was_cut_off(state: Path, run: RunRow) -> None:
+    runs = [replace(run, run=str(number)) for number in range(40)]
+    state.parent.mkdir(parents=True)
+    state.write_text("c0ffee")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(remember, runs))
+    assert all(map(is_trusted, runs))
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(state: Path, run: RunRow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(OSError("read-only")))
+    remember(run)
+    assert not is_trusted(run)
