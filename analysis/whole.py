@@ -1,5 +1,6 @@
 """Writing a page as a whole, and over nothing but itself: what was there before stays when that fails."""
 
+import os
 import re
 from pathlib import Path
 

@@ -114,7 +114,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self._embeddings = embedding_handle(embeddings, embeddings_url or base_url)
         if embeddings is None and embeddings_url is not None:
             raise SetupError(
-                f"--embeddings-url is {embeddings_url!r}, but no embedding model is named; add --embeddings openai:NAME."
+                f"--embeddings-url is {embeddings_url!r}, but no embedding model is named; add --embeddings NAME."
             )
         if base_url and self._embeddings is None and self._model.name == "procedural":
             raise SetupError(f"procedural is asked nowhere, so {base_url!r} is for no model; name one with --model.")

@@ -26,7 +26,7 @@ type Live = Callable[..., FinishedRun]
 
 
 def test_the_server_sees_as_many_calls_at_once_as_are_allowed(live: Live, openai_server: OpenAIServer) -> None:
-    openai_server.latency = Latency(0.2)  # long enough for all slots to fill
+    openai_server.latency = Latency(0.5)  # long enough for all slots to fill
     live(agents=150, hops=1, steps=1, model="openai:test", base_url=openai_server.base_url, max_in_flight=64)
     assert openai_server.peak_in_flight == 64
 
