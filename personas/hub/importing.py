@@ -1,19 +1,22 @@
 """Importing people from files into a hub: in bounded memory, in parts that are there whole or not at all."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SetupError, SourceError
 from .batch import prepared
+from .exported import field_table
 from .file import HubFile
 from .formats import Columns, resolve_columns
 from .imported import ImportedFile
+from .relation_files import relations_path
+from .relation_import import RelationsReport, import_relations, is_relations
 from .screening import Screened, screened
 from .stream import check_there, fingerprint
-from .tables import open_table
+from .tables import Table, open_table
 from .tally import Skipped
 from .wish import ImportWish
 
@@ -40,6 +43,8 @@ class FileReport:
     already: bool
     #: What judges said of its rows this time, by rule and outcome.
     rulings: Counter[tuple[str, str]]
+    #: What the relations brought that came with the file; None where none came, or they were there already.
+    relations: RelationsReport | None = None
 
     @property
     def equal(self) -> int:
@@ -68,8 +73,19 @@ def import_files(
     files = [Path(path) for path in paths]
     for path in files:
         check_there(path)
+    beside = {relations_path(path) for path in files}
     for path in files:
-        yield _import_file(hub, path, wish or ImportWish(), part=part, progress=progress or (lambda path, rows: None))
+        table = open_table(path)
+        if is_relations(table):
+            _check_read_with(path, beside)
+            continue
+        yield _import_file(hub, table, wish or ImportWish(), part=part, progress=progress or (lambda path, rows: None))
+
+
+def _check_read_with(path: Path, beside: Collection[Path]) -> None:
+    if path not in beside:
+        people = path.name.replace(".relations", "", 1)
+        raise SourceError(f"{path} holds relations alone, which are read with the people in {people!r}; give that.")
 
 
 def _check_unlived(hub: HubFile) -> None:
@@ -81,24 +97,36 @@ def _check_unlived(hub: HubFile) -> None:
 
 
 def _import_file(
-    hub: HubFile, path: Path, wish: ImportWish, *, part: int, progress: Callable[[Path, int], None]
+    hub: HubFile, table: Table, wish: ImportWish, *, part: int, progress: Callable[[Path, int], None]
 ) -> FileReport:
+    path = table.path
     sha256, size = fingerprint(path)
-    table = open_table(path)
     columns = resolve_columns(
         path, table.columns(), mapping={str(k): v for k, v in wish.mapping.items()}, shape=wish.format
     )
-    file = ImportedFile.find(hub, path.name, sha256, size, columns, wish)
+    fields = field_table(table, columns)
+    file = ImportedFile.find(hub, path.name, sha256, size, columns, wish, fields)
     already, began = file.complete, file.read_to
-    ahead = iter(()) if already else _ahead(screened(prepared(table, columns, wish, after=began), wish))
+    read, means = (table, columns) if fields is None else (fields, fields.means)
+    ahead = iter(()) if already else _ahead(screened(prepared(read, means, wish, after=began), wish))
     while not file.complete:
         with hub.writing():
             more = _write_part(file, ahead, until=file.rows + part, said=lambda: progress(path, file.rows))
             if not file.rows and not more:
                 raise _nothing(path, file)
             file.save(complete=not more)
-    skipped = tuple(file.skipped)
-    return FileReport(path, columns, file.rows, file.new, skipped, 0 if already else began, already, file.rulings)
+    relations = import_relations(hub, table, fields, file.number, read_anew=already or began > 0)
+    return FileReport(
+        path,
+        columns,
+        file.rows,
+        file.new,
+        tuple(file.skipped),
+        0 if already else began,
+        already,
+        file.rulings,
+        relations,
+    )
 
 
 def _write_part(file: ImportedFile, batches: Iterator[Screened], *, until: int, said: Callable[[], None]) -> bool:
