@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..personas.persona import RelationKind
+from ..personas.persona import RelationKind, canonical_text
 from .wording import clip, short_label
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def tell_figures(figures: "GraphFigures") -> Iterator[Section]:
     yield _section("Neighbours of a person", degrees, _degrees(figures), numbers=5)
     spread = [(f"{s.least}" if s.least == s.most else f"{s.least}-{s.most}", s.people) for s in figures.histogram]
     yield _section("People by number of neighbours", ("neighbours", "people"), spread, numbers=1)
-    best = [(c.id[:_ID], c.neighbours, c.outgoing, c.incoming, c.hop, clip(c.text, _TEXT)) for c in figures.central]
+    best = [(c.id[:_ID], c.neighbours, c.outgoing, c.incoming, c.hop, _brief(c.text)) for c in figures.central]
     yield _section("The best connected", ("", "neighbours", "out", "in", "hop", "who"), best, numbers=4)
-    groups = [(n, g.people, g.ties, g.id[:_ID], clip(g.text, _TEXT)) for n, g in enumerate(figures.communities, 1)]
+    groups = [(n, g.people, g.ties, g.id[:_ID], _brief(g.text)) for n, g in enumerate(figures.communities, 1)]
     if groups:
         headings = ("", "people", "ties within", "best connected", "who")
         yield _section("The largest communities", headings, groups, numbers=2)
@@ -56,7 +56,7 @@ def tell_neighbourhood(near: "Neighbourhood") -> Iterator[Section]:
 
 def tell_excerpt(excerpt: "Excerpt", most: int = 20) -> Iterator[Section]:
     """The first people of an excerpt and the first relations between them."""
-    people = [(p.id[:_ID], p.distance, p.hop, clip(p.text, _TEXT)) for p in excerpt.people[:most]]
+    people = [(p.id[:_ID], p.distance, p.hop, _brief(p.text)) for p in excerpt.people[:most]]
     shown = f"People ({len(people):,} of {excerpt.people_in_all:,})"
     yield _section(shown, ("", "ties away", "hop", "who"), people, numbers=2)
     names = {person.id: short_label(person.text) for person in excerpt.people}
@@ -67,7 +67,7 @@ def tell_excerpt(excerpt: "Excerpt", most: int = 20) -> Iterator[Section]:
 
 def tell_found(found: "Found") -> Section:
     """The people who match what was looked for."""
-    rows = [(p.id, p.hop, clip(p.text, _TEXT)) for p in found.people]
+    rows = [(p.id, p.hop, _brief(p.text)) for p in found.people]
     return _section(f"People who match ({len(rows):,} of {found.total:,})", ("id", "hop", "who"), rows, numbers=1)
 
 
@@ -138,6 +138,10 @@ def _kinds(figures: "GraphFigures") -> Section:
     kinds = [str(kind) for kind in RelationKind if any(kind in row.kinds for row in figures.kinds_by_hop)]
     rows = [(str(row.hop), row.relations, *(row.kinds.get(kind, 0) for kind in kinds)) for row in figures.kinds_by_hop]
     return _section("Kinds of relations by hop", ("hop", "all", *kinds), rows, numbers=1 + len(kinds))
+
+
+def _brief(text: str) -> str:
+    return clip(canonical_text(text), _TEXT)
 
 
 def _figure(value: float | None) -> str:

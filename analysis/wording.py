@@ -25,6 +25,7 @@ def short_label(text: str, length: int = 42) -> str:
     >>> short_label("A night-shift baker who feeds the early trains.")
     'night-shift baker'
     """
+    text = " ".join(text.split())
     label = _TURN.split(_ARTICLE.sub("", text), maxsplit=1)[0].strip(" .,;")
     return _clip_words(label or text, length)
 

@@ -40,7 +40,8 @@ def content_id(text: str) -> str:
 class Persona:
     """One person, described in a sentence or two.
 
-    The description is the identity: two personas with the same canonical text have the same `id`.
+    The text stays as it was given; its canonical form is the identity: two personas with the same canonical text have
+    the same `id`.
     """
 
     text: str
@@ -60,7 +61,6 @@ class Persona:
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", canonical_text(self.text))
         object.__setattr__(self, "id", content_id(self.text))
 
 

@@ -122,7 +122,7 @@ async def persona_to_persona(
         count=str(count),
         language=language_phrase(prompt, language),
         persona=fence("persona", persona.text),
-        known=fence("known", "\n".join(f"{key}: {other.text}" for key, other in offered.items())),
+        known=fence("known", "\n".join(f"{key}: {canonical_text(other.text)}" for key, other in offered.items())),
         known_rule=prompt.phrase("known_rule", "offered" if offered else "none"),
         visibility=prompt.phrase("visibility", "low" if low_visibility else "any"),
         kinds=Template(prompt.phrase("kinds", "steered" if kinds else "free")).substitute(kinds=", ".join(kinds)),
@@ -170,7 +170,7 @@ class _Newcomers:
 
     def _newcomer(self, text: str) -> Persona:
         return Persona(
-            text,
+            canonical_text(text),
             origin="persona",
             hop=self.parent.hop + 1,
             parent=self.parent.id,

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from .description import LONGEST, Description, language_phrase, parse_description
 from .errors import SetupError
 from .model import Answer, AnswerSchema, Occasion, PersonaModel
-from .persona import Persona
+from .persona import Persona, canonical_text
 from .prompt import Prompt, fence, load_prompt
 from .strict import strict_schema
 
@@ -117,7 +117,7 @@ def check_text_to_persona(*, verb: str, granularity: str, count: int) -> None:
 def _writer(passage: "Passage", prompt: Prompt, model: str, language: str) -> Callable[[str], Persona]:
     def person(text: str) -> Persona:
         return Persona(
-            text,
+            canonical_text(text),
             origin="text",
             language=language,
             source=passage.source or passage.id,

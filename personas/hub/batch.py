@@ -8,8 +8,9 @@ from hashlib import blake2b
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ..source import UNKNOWN_LANGUAGE
+from ..languages import detect_languages
 from .exact_json import json_text
 from .formats import Columns, Shape
 from .tables import Batch, Table
@@ -33,7 +34,7 @@ _SCHEMA = pa.schema(
 
 _TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
 
-type _Row = tuple[str, int, str, str, str | None, str | None, str | None]
+type _Row = tuple[str, int, str, str | None, str | None, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def prepared(table: Table, columns: Columns, wish: ImportWish, *, after: int) ->
         if batch and batch[-1][0] > after:
             left = [row for row in batch if row[0] > after]
             after = left[-1][0]
-            yield Prepared(_arrow(_read(left, reader, tally)), after, tally.take())
+            yield Prepared(_with_languages(_arrow(_read(left, reader, tally))), after, tally.take())
     yield Prepared(_arrow([]), after, tally.take())
 
 
@@ -68,6 +69,16 @@ def _arrow(rows: list[_Row]) -> pa.Table:
     types = [field.type for field in _SCHEMA][1:]
     arrays = [pa.array(values, type=kind) for values, kind in zip(fields, types, strict=True)]
     return pa.Table.from_arrays([places, *arrays], schema=_SCHEMA)
+
+
+def _with_languages(rows: pa.Table) -> pa.Table:
+    """The rows, with the language of each text of which nobody has stated it, as far as it can be told."""
+    unstated = pc.is_null(rows["language"])
+    if not pc.any(unstated).as_py():
+        return rows
+    found = pa.array(detect_languages(rows["text"].filter(unstated).combine_chunks()), type=pa.string())
+    languages = pc.replace_with_mask(rows["language"].combine_chunks(), unstated.combine_chunks(), found)
+    return rows.set_column(rows.schema.get_field_index("language"), "language", languages)
 
 
 def _read(batch: Batch, reader: "_RowReader", tally: Tally) -> list[_Row]:
@@ -89,7 +100,7 @@ class _RowReader:
 
     def __init__(self, columns: Columns, wish: ImportWish) -> None:
         self._columns = columns
-        self._language = wish.language or UNKNOWN_LANGUAGE
+        self._language = wish.language
         self._licence = wish.licence
         self._max_length = wish.max_length
         self._nothing = (None, "", "None") if columns.shape is Shape.ELITE else (None, "")
@@ -97,9 +108,13 @@ class _RowReader:
     def read(self, number: int, row: dict[str, Any]) -> _Row:
         """The row as a hub holds it; takes out of `row` what is no attribute. Raises `_UnusableError`."""
         columns = self._columns
-        text = self._canonical(row.pop(columns.text, None))
+        text = self._text(row.pop(columns.text, None))
+        # The same as personas.persona.content_id, which a test holds; plain ASCII is in NFC as it stands.
+        line = " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
+        if not line:
+            raise _UnusableError("there is no text")
         try:
-            digest = blake2b(text.encode(), digest_size=16).hexdigest()
+            digest = blake2b(line.encode(), digest_size=16).hexdigest()
         except UnicodeEncodeError as error:
             raise _UnusableError("the text has half a character in it") from error
         language = self._tag(row.pop(columns.language, None)) if columns.language else self._language
@@ -107,18 +122,14 @@ class _RowReader:
         licence = _stated(row.pop(columns.licence, None)) if columns.licence else None
         return digest, number, text, language, source, licence or self._licence, self._attributes(row) if row else None
 
-    def _canonical(self, value: object) -> str:
-        # The same as personas.persona.canonical_text, which a test holds; plain ASCII is in NFC as it stands.
+    def _text(self, value: object) -> str:
         if not isinstance(value, str):
             raise _UnusableError("there is no text" if value is None else "the text is no string")
-        text = " ".join((value if value.isascii() else unicodedata.normalize("NFC", value)).split())
-        if not text:
-            raise _UnusableError("there is no text")
-        if len(text) > self._max_length:
+        if len(value) > self._max_length:
             raise _UnusableError(f"the text is longer than {self._max_length:,} characters")
-        return text
+        return value
 
-    def _tag(self, value: object) -> str:
+    def _tag(self, value: object) -> str | None:
         if value in (None, ""):
             return self._language
         if not isinstance(value, str) or not _TAG.fullmatch(value):

@@ -14,6 +14,7 @@ READ = {
     "imported_files": "SELECT * REPLACE (settings::VARCHAR AS settings) FROM imported_files",
     "skipped_rows": "SELECT * FROM skipped_rows",
     "imports": "SELECT * REPLACE (attributes::VARCHAR AS attributes) FROM imports",
+    "repeated_rows": "FROM repeated_rows",
     "profiles": "SELECT * REPLACE (evidence::VARCHAR AS evidence) FROM profiles",
     "biographies": "FROM biographies",
     "contradictions": "FROM contradictions",
@@ -31,6 +32,10 @@ WRITE: Mapping[str, tuple[str, ...]] = {
         FROM taken AS t WHERE personas.id = t.id AND personas.model IS NULL AND t.model IS NOT NULL""",
         """INSERT INTO personas BY NAME SELECT * REPLACE (ordinal + $people AS ordinal) FROM taken
         ON CONFLICT DO NOTHING""",
+        """UPDATE personas SET licence = coalesce(personas.licence, t.licence),
+            language = CASE WHEN personas.language = 'und' THEN t.language ELSE personas.language END
+        FROM taken AS t WHERE personas.id = t.id AND ((personas.licence IS NULL AND t.licence IS NOT NULL)
+            OR (personas.language = 'und' AND t.language <> 'und'))""",
     ),
     "passages": (
         """INSERT INTO passages BY NAME SELECT * REPLACE (ordinal + $passages AS ordinal) FROM taken
@@ -46,6 +51,10 @@ WRITE: Mapping[str, tuple[str, ...]] = {
     "imported_files": ("INSERT INTO merged_files SELECT * REPLACE (file + $files AS file) FROM taken",),
     "skipped_rows": ("INSERT INTO skipped_rows SELECT * REPLACE (file + $files AS file) FROM taken",),
     "imports": ("INSERT INTO imports SELECT * REPLACE (file + $files AS file) FROM taken",),
+    "repeated_rows": (
+        """INSERT INTO repeated_rows
+        SELECT * REPLACE (file + $files AS file, first_file + $files AS first_file) FROM taken""",
+    ),
     # Who is described in several hubs stays as the first one has them.
     "profiles": (
         """INSERT INTO merged_otherwise SELECT t.persona FROM taken AS t JOIN profiles AS p ON p.persona = t.persona
@@ -120,15 +129,17 @@ FROM pairs ORDER BY persona, undone, similarity DESC, earlier
 #: A file that several of the hubs had imported in the same way came in once; its rows are told from the first of them.
 _SAME_FILES = """
 CREATE TEMP TABLE same_files AS
-SELECT file FROM (
-    SELECT file, row_number() OVER (PARTITION BY sha256, settings ORDER BY complete DESC, read_to DESC, file) AS place
-    FROM merged_files
-) WHERE place > 1
+SELECT file, kept FROM (
+    SELECT file, first_value(file) OVER same AS kept FROM merged_files
+    WINDOW same AS (PARTITION BY sha256, settings ORDER BY complete DESC, read_to DESC, file)
+) WHERE file <> kept
 """
 _FILES = """
-DELETE FROM imports WHERE file IN (FROM same_files);
-DELETE FROM skipped_rows WHERE file IN (FROM same_files);
-INSERT INTO imported_files FROM merged_files WHERE file NOT IN (FROM same_files);
+DELETE FROM imports WHERE file IN (SELECT file FROM same_files);
+DELETE FROM repeated_rows WHERE file IN (SELECT file FROM same_files);
+UPDATE repeated_rows SET first_file = kept FROM same_files WHERE first_file = same_files.file;
+DELETE FROM skipped_rows WHERE file IN (SELECT file FROM same_files);
+INSERT INTO imported_files FROM merged_files WHERE file NOT IN (SELECT file FROM same_files);
 """
 #: What a ruling says is the same in every hub; undone in one, it is undone.
 _RULINGS = """

@@ -93,6 +93,8 @@ def open_hub(path: Path | str, *, write: bool = False) -> HubFile:
         # Written to, a table of text would be taken for a database in memory.
         con = duckdb.connect(path.absolute(), read_only=not (write and is_database(path)), config=dict(CONFIG))
     except duckdb.Error as error:
+        if is_damage(error):
+            raise _damaged(path, error) from error
         raise open_error(path, error, what="hub", raised=SourceError) from error
     return _checked(HubFile(path, con), write=write)
 

@@ -9,6 +9,7 @@ from .exported import FieldTable
 from .fields import with_fields, write_fields
 from .file import HubFile
 from .formats import Columns
+from .repeats import fill_licences, fold_repeats
 from .rulings import RulingRow, add_rulings
 from .screening import Screened
 from .tally import Skipped, Tally
@@ -34,7 +35,19 @@ SELECT id, $file, row, coalesce(source, told_source, $source), coalesce(licence,
        coalesce(told_revision, $revision), attributes, $now
 FROM imported_batch
 """
+#: Whoever is in the hub already keeps what is known of them.
+_LANGUAGES = """
+UPDATE personas SET language = b.language FROM imported_batch AS b
+WHERE personas.id = b.id AND personas.language = 'und' AND b.language <> 'und'
+"""
 _SAVE = "INSERT OR REPLACE INTO imported_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_UNLICENSED = """
+SELECT count(*) FROM personas WHERE licence IS NULL AND id IN (
+    SELECT persona FROM imports WHERE file = $file
+    UNION ALL
+    SELECT i.persona FROM repeated_rows AS r JOIN imports AS i ON i.file = r.first_file AND i.row = r.first_row
+    WHERE r.file = $file)
+"""
 _LAST_ORDINAL = "SELECT coalesce(max(ordinal), 0) FROM personas"
 _LAST_FILE = "SELECT coalesce(max(file), 0) FROM imported_files"
 
@@ -59,6 +72,10 @@ class ImportedFile:
         self._source = wish.source or name
         self._revision = wish.revision
         self.number, self.read_to, self.rows, self.new, self.complete = 0, 0, 0, 0, False
+        #: Rows that an earlier file had brought.
+        self.repeated = 0
+        #: How far the file was when it was saved, and whether anybody was met again since.
+        self._saved_to, self._has_known = 0, False
         self.skipped = Tally(name)
         self.rulings: Counter[tuple[str, str]] = Counter()
         self._said: list[RulingRow] = []
@@ -79,6 +96,8 @@ class ImportedFile:
         file = cls(hub, name, sha256, size, columns, wish, fields)
         if row := hub.con.execute(_FIND, [sha256, file._settings]).fetchone():
             file.number, file.read_to, file.rows, file.new, file.complete = row
+            file._saved_to = file.read_to
+            file.repeated = _number(hub, f"SELECT count(*) FROM repeated_rows WHERE file = {file.number:d}")  # noqa: S608
             said = hub.con.execute("SELECT reason, rows, first FROM skipped_rows WHERE file = ?", [row[0]]).fetchall()
             file.skipped.add(Skipped(*skip) for skip in said)
         else:
@@ -93,6 +112,9 @@ class ImportedFile:
         try:
             given = {"before": self._ordinal, "source": self._source}
             ((new,),) = self._con.execute(_PEOPLE, given).fetchall()
+            if new < part.rows.num_rows:
+                self._has_known = True
+                self._con.execute(_LANGUAGES)
             given = {"file": self.number, "source": self._source, "revision": self._revision, "now": _now()}
             self._con.execute(_ROWS, given)
             if fields:
@@ -116,6 +138,16 @@ class ImportedFile:
         for skip in self.skipped:
             row = [self.number, skip.reason, skip.rows, skip.first]
             self._con.execute("INSERT INTO skipped_rows VALUES (?, ?, ?, ?)", row)
+        if self._has_known:
+            self.repeated += fold_repeats(self._con, self.number, after=self._saved_to)
+            fill_licences(self._con)
+        self._saved_to, self._has_known = self.read_to, False
+
+    @property
+    def unlicensed(self) -> int:
+        """How many of the people of the file no file has stated a licence of."""
+        ((people,),) = self._con.execute(_UNLICENSED, {"file": self.number}).fetchall()
+        return int(people)
 
 
 def _settings(columns: Columns, wish: ImportWish) -> str:

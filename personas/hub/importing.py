@@ -35,6 +35,10 @@ class FileReport:
     #: Rows that are in the hub now, and the people among them that it did not have.
     rows: int
     new: int
+    #: Rows among them that an earlier file had brought: they are in the hub once.
+    repeated: int
+    #: People of the file for whom no licence is stated, by it or by another file.
+    unlicensed: int
     #: Rows that were left out, by reason.
     skipped: tuple[Skipped, ...]
     #: The line or row behind which this import went on; 0 for one that began at the beginning.
@@ -116,16 +120,19 @@ def _import_file(
                 raise _nothing(path, file)
             file.save(complete=not more)
     relations = import_relations(hub, table, fields, file.number, read_anew=already or began > 0)
+    skipped = tuple(file.skipped)
     return FileReport(
-        path,
-        columns,
-        file.rows,
-        file.new,
-        tuple(file.skipped),
-        0 if already else began,
-        already,
-        file.rulings,
-        relations,
+        path=path,
+        columns=columns,
+        rows=file.rows,
+        new=file.new,
+        repeated=file.repeated,
+        unlicensed=file.unlicensed,
+        skipped=skipped,
+        resumed_at=0 if already else began,
+        already=already,
+        rulings=file.rulings,
+        relations=relations,
     )
 
 

@@ -25,6 +25,8 @@ _RULING = "rule || ' ' || replace(outcome, '_', ' ')"
 #: Growth counts people by the hop that asked, which may ask about people of any earlier one.
 _NAMES = {"hop": "hops from text"}
 _BY = ("origin", "hop", "language", "source", "licence", "model")
+#: Of these an imported person may have several, one in each row of imports.
+_SEVERAL = ("source", "licence")
 _TABLES = ("passages", "profiles", "contradictions", "biographies", "elites", "imports", "selections", "vectors")
 
 
@@ -49,7 +51,7 @@ class HubInfo:
     turned_away: int
     relations: int
     #: People by origin, hop, language, source, licence and model: the ten most frequent values of each, and how many
-    #: values there are.
+    #: values there are. Whoever was met in several sources, or under several licences, counts for each of them.
     people: dict[str, Counts]
     values: dict[str, int]
     #: Verdicts that stand and verdicts that were undone, by stage.
@@ -108,7 +110,7 @@ def describe_hub(hub: HubFile) -> HubInfo:
 def describe(path: Path, ask: Ask) -> HubInfo:
     """The numbers of the hub at `path`, whoever has it open and answers what is asked."""
     there = {str(name) for (name,) in ask("SELECT table_name FROM duckdb_tables()")}
-    grouped = {column: _counted(ask, f"personas GROUP BY {column}", column) for column in _BY}
+    grouped = {column: _counted(ask, _people_by(column, there), column) for column in _BY}
     has_verdicts, has_rulings = "duplicates" in there, "rulings" in there
     has_relations = "relations" in there
     standing = f"{_VERDICTS} AND NOT undone"
@@ -131,6 +133,14 @@ def describe(path: Path, ask: Ask) -> HubInfo:
 
 
 # The names in these statements are ours, and stand above.
+def _people_by(column: str, there: set[str]) -> str:
+    if column not in _SEVERAL or "imports" not in there:
+        return f"personas GROUP BY {column}"
+    more = f"""SELECT DISTINCT i.persona, i.{column} FROM imports AS i JOIN personas AS p ON p.id = i.persona
+        WHERE i.{column} IS NOT NULL AND i.{column} IS DISTINCT FROM p.{column}"""  # noqa: S608
+    return f"(SELECT id, {column} FROM personas UNION ALL {more}) GROUP BY {column}"  # noqa: S608
+
+
 def _counted(ask: Ask, rows: str, value: str) -> Counts:
     found = ask(f"SELECT {value} AS value, count(*) AS times FROM {rows} ORDER BY times DESC, value")  # noqa: S608
     return tuple((value, times) for value, times in found)

@@ -14,6 +14,7 @@ from ..persona import content_id
 from .carried import COUNTS, FINISHED, LEFT, READ, STAGED, WRITE
 from .file import HubFile, create_hub, open_hub
 from .merged_selections import MergedSelections
+from .repeats import fill_licences, fold_repeats
 
 __all__ = ["MergeReport", "merge_hubs"]
 
@@ -96,6 +97,10 @@ def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
     for script in FINISHED:
         with hub.writing() as con:
             con.execute(script)
+    with hub.writing() as con:
+        for (file,) in con.execute(_FILES).fetchall():
+            fold_repeats(con, file, last=file)
+        fill_licences(con)
     with hub.writing():
         selections.make_views()
     left_out.update(dict(hub.con.execute(LEFT).fetchall()))
@@ -114,6 +119,7 @@ def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
     )
 
 
+_FILES = "SELECT file FROM imported_files ORDER BY file"
 _PERSONAS = "SELECT count(*) FROM personas"
 _RELATED = "SELECT count(*) FROM relations"
 _RETURNED = """

@@ -56,13 +56,21 @@ FROM (
     ORDER BY source, target, kind, label, place
 ) ORDER BY place
 """
+#: Rows that an earlier file had brought are in imports as rows of that file.
+_HERE = """
+CREATE OR REPLACE TEMP TABLE imported_here AS
+SELECT "row", persona FROM imports WHERE file = $file
+UNION ALL
+SELECT r."row", i.persona FROM repeated_rows AS r
+JOIN imports AS i ON i.file = r.first_file AND i."row" = r.first_row WHERE r.file = $file
+"""
 _PARENTS = """
 UPDATE personas SET parent = n.now FROM exported_names AS n
-WHERE personas.parent = n.was AND personas.id IN (SELECT persona FROM imports WHERE file = $file)
+WHERE personas.parent = n.was AND personas.id IN (SELECT persona FROM imported_here)
 """
 _RAISED = """
 UPDATE elites SET original = n.now FROM exported_names AS n
-WHERE elites.original = n.was AND elites.persona IN (SELECT persona FROM imports WHERE file = $file)
+WHERE elites.original = n.was AND elites.persona IN (SELECT persona FROM imported_here)
 """
 
 
@@ -103,8 +111,9 @@ def import_relations(
             _look_up(hub, fields, file)
         con.execute(_NAMES, {"file": file})
         if con.execute("FROM exported_names LIMIT 1").fetchall():
-            con.execute(_PARENTS, {"file": file})
-            con.execute(_RAISED, {"file": file})
+            con.execute(_HERE, {"file": file})
+            con.execute(_PARENTS)
+            con.execute(_RAISED)
         if isinstance(people, NodeLink):
             return _import(hub, people.path, people.relations())
         path = relations_path(people.path)
@@ -123,11 +132,12 @@ def _look_up(hub: HubFile, fields: FieldTable, file: int) -> None:
     for _ in fields.batches(Tally(str(fields.path))):
         pass
     hub.con.execute("DELETE FROM exported_renamed WHERE file = ?", [file])
+    hub.con.execute(_HERE, {"file": file})
     for batch in fields.take(1 << 62):
         hub.con.register("read_anew", batch.table())
         hub.con.execute(
             "INSERT INTO exported_renamed SELECT $file, was, persona FROM read_anew AS t "
-            "JOIN imports AS i ON i.file = $file AND i.row = t.row WHERE was IS NOT NULL AND was <> persona",
+            "JOIN imported_here AS i ON i.row = t.row WHERE was IS NOT NULL AND was <> persona",
             {"file": file},
         )
         hub.con.unregister("read_anew")

@@ -23,7 +23,15 @@ COMMENT ON COLUMN hub_migrations.script IS 'What it brought';
 
 _PEOPLE = "001_people.sql"
 _RULINGS = "004_verdicts.sql"
-_SCRIPTS = (_PEOPLE, "002_imports.sql", "003_profiles.sql", _RULINGS, "005_selections.sql", "006_vectors.sql")
+_SCRIPTS = (
+    _PEOPLE,
+    "002_imports.sql",
+    "003_profiles.sql",
+    _RULINGS,
+    "005_selections.sql",
+    "006_vectors.sql",
+    "009_imports.sql",
+)
 
 #: The version that this Populace writes and reads.
 HUB_VERSION = len(_SCRIPTS)

@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import SetupError
+from ..persona import canonical_text
 from .dedup import COMPARED, ORDER
 from .file import HubFile
 
@@ -97,7 +98,8 @@ def read_people(hub: HubFile, rows: NDArray[np.int64]) -> People:
         cursor.register("wanted_people", pa.table({"place": np.arange(len(rows)), "row": rows}))
         query = "SELECT p.id, p.text FROM wanted_people AS w JOIN personas AS p ON p.rowid = w.row ORDER BY w.place"
         found = cursor.sql(query).to_arrow_table()
-    return People(found["id"].to_pylist(), found["text"].to_pylist())
+    # An embedder keeps vectors by the hash of what it was given, which is to be the id.
+    return People(found["id"].to_pylist(), [canonical_text(text) for text in found["text"].to_pylist()])
 
 
 def keep_vectors(hub: HubFile, ids: Sequence[str], fetched: Fetched, model: str) -> None:

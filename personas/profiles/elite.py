@@ -98,7 +98,7 @@ def _schema(persona: Persona, skill: str, tier: Tier, prompt: Prompt, model: str
 def _raised(original: Persona, text: str, model: str, prompt: str) -> Persona:
     # Nobody new is met, so the hop is the original's.
     return Persona(
-        text,
+        canonical_text(text),
         origin="persona",
         hop=original.hop,
         parent=original.id,
@@ -111,7 +111,7 @@ def _raised(original: Persona, text: str, model: str, prompt: str) -> Persona:
 
 
 def _mistakes(answered: _Answered, original: Persona) -> Iterator[str]:
-    old, new = original.text.casefold(), canonical_text(answered.persona).casefold()
+    old, new = (canonical_text(text).casefold() for text in (original.text, answered.persona))
     if old == new:
         yield "persona: the description is the old one; rewrite it as somebody among the very best"
     for number, change in enumerate(answered.changes):

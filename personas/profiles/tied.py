@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..persona import canonical_text
 from .facts import told_facts
 from .labels import Meaning, read_label
 
@@ -32,7 +33,7 @@ class Tied:
         """The line of the prompt."""
         tie = f"this person's {self.label}" if self.is_theirs else f"this person is their {self.label}"
         facts = told_facts(self.values, most=_MOST_FACTS)
-        return f"{key}: {tie}: {self.text[:_PERSON]}" + (f" ({facts})" if facts else "")
+        return f"{key}: {tie}: {canonical_text(self.text)[:_PERSON]}" + (f" ({facts})" if facts else "")
 
     def relation(self, language: str) -> str | None:
         """What the other is to the persona: parent, child, ...; None where the label does not say, or by marriage."""

@@ -1,6 +1,9 @@
 """Whether a description describes one person, from outside, in the language that was asked for."""
 
+from dataclasses import replace
+
 from ..judging import Judge, Ruling
+from ..persona import canonical_text
 from ..words import words
 from .leaks import find_leak, find_refusal
 from .personal import find_personal
@@ -36,13 +39,19 @@ def quality_judge(language: str | None = None) -> Judge:
     rules: tuple[Judge, ...] = (_length, _refusal, _leak, _unnamed, _first_person, _second_person)
 
     def judge(text: str) -> Ruling | None:
+        line = canonical_text(text)
         for rule in rules:
-            ruling = rule(text)
+            ruling = rule(line)
             if ruling is not None:
-                return ruling
-        return _language(text, language) if language else None
+                return _as_it_stands(ruling, text)
+        return _language(line, language) if language else None
 
     return judge
+
+
+def _as_it_stands(ruling: Ruling, text: str) -> Ruling:
+    """The ruling with line breaks and blanks of a rewritten description as they came."""
+    return ruling if ruling.text is None else replace(ruling, text=from_outside(text) or ruling.text)
 
 
 def _length(text: str) -> Ruling | None:

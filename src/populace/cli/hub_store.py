@@ -71,8 +71,8 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     with _filled(hub_path) as hub, _shown() as progress:
         for report in import_files(hub, files, wish, progress=progress):
             _say_imported(report)
-    if wish.licence is None and "licence" not in wish.mapping:
-        click.echo("No licence was stated with --licence or --map licence=COLUMN.", err=True)
+            if report.unlicensed:
+                _say_unlicensed(report)
 
 
 @click.command("export")
@@ -283,6 +283,14 @@ def _standing(rule: str, stand: "TurnedAway", *, redo: bool) -> str:
     return f"{said}{stand.standing:,} stand again{ruled}{doubles}.{gone}"
 
 
+def _say_unlicensed(report: "FileReport") -> None:
+    click.echo(
+        f"No licence is stated of {report.unlicensed:,} of these people; if you know it, import the file again with "
+        "--licence SPDX, or with --map licence=COLUMN.",
+        err=True,
+    )
+
+
 def _say_imported(report: "FileReport") -> None:
     from populace.analysis.table import visible
 
@@ -293,6 +301,8 @@ def _say_imported(report: "FileReport") -> None:
     went_on = f", gone on behind line or row {report.resumed_at:,}" if report.resumed_at else ""
     click.echo(visible(f"{name} is read as {report.columns.shape}: {report.columns}{went_on}."))
     click.echo(f"{report.rows:,} rows: {report.new:,} new people, and {report.equal:,} whose text was there already.")
+    if report.repeated:
+        click.echo(f"{report.repeated:,} of the rows had come from another file already; they are kept once.")
     for skip in report.skipped:
         click.echo(visible(f"Left out: {skip}."))
     said = ", ".join(

@@ -16,7 +16,7 @@ from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.embedded import EmbeddedReport, dedup_embedded, fetch_vectors
 from populace.personas.hub.file import HubFile, create_hub, open_hub
 from populace.personas.hub.undo import undo_stage
-from populace.personas.hub.vectors import Fetched, read_vectors, without_vector
+from populace.personas.hub.vectors import Fetched, read_people, read_vectors, without_vector
 from populace.personas.persona import Persona
 from populace.sim.runfile.migrations import migrate
 
@@ -62,10 +62,11 @@ def verdicts(hub: HubFile) -> list[tuple[Any, ...]]:
     return hub.con.execute(query).fetchall()
 
 
-def test_the_id_of_a_persona_is_the_hash_of_its_text() -> None:
-    for text in (*TEXTS, "  Ein\tMüller \n der singt ", "e\u0301"):
-        persona = Persona(text)
-        assert persona.id == text_hash(persona.text)
+def test_the_id_of_a_persona_is_the_hash_of_what_is_embedded(tmp_path: Path) -> None:
+    make_hub(tmp_path / "laid_out.duckdb", [Persona(text) for text in ("  Ein\tMüller \n der singt ", "e\u0301")])
+    with open_hub(tmp_path / "laid_out.duckdb") as hub:
+        people = read_people(hub, np.arange(2))
+    assert people.ids == [text_hash(text) for text in people.texts]
 
 
 def test_the_table_is_that_of_run_files(tmp_path: Path) -> None:

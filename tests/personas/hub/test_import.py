@@ -68,8 +68,8 @@ def test_persona_hubs_people_are_known_by_their_one_column(hub: HubFile, take: I
     report = take(jsonl(tmp_path / "persona.jsonl", {"persona": LOCKSMITH}, {"persona": BEEKEEPER}))
     assert (report.columns.shape, report.rows, report.new, report.skipped) == (Shape.PERSONAHUB, 2, 2, ())
     assert asked(hub, "SELECT id, ordinal, text, origin, hop, language FROM personas ORDER BY ordinal") == [
-        (content_id(LOCKSMITH), 1, LOCKSMITH, "import", 0, "und"),
-        (content_id(BEEKEEPER), 2, BEEKEEPER, "import", 0, "und"),
+        (content_id(LOCKSMITH), 1, LOCKSMITH, "import", 0, "en"),
+        (content_id(BEEKEEPER), 2, BEEKEEPER, "import", 0, "en"),
     ]
     assert attributes(hub) == [None, None]
 
@@ -352,8 +352,22 @@ class _Given(Table):
 def test_ids_made_in_bulk_are_those_of_single_personas(texts: list[str]) -> None:
     columns = Columns(Shape.TABLE, "text")
     rows = next(prepared(_Given(texts), columns, ImportWish(), after=0)).rows.to_pylist()
-    kept = {number: text for number, text in enumerate(texts, 1) if text.strip()}
-    assert {row["row"]: row["id"] for row in rows} == {number: content_id(text) for number, text in kept.items()}
+    kept = {number: (content_id(text), text) for number, text in enumerate(texts, 1) if text.strip()}
+    assert {row["row"]: (row["id"], row["text"]) for row in rows} == kept
+
+
+def test_languages_are_told_where_nobody_has_stated_them(hub: HubFile, take: Import, tmp_path: Path) -> None:
+    french = "Une boulangère de Lyon qui se lève à trois heures du matin"
+    rows = [{"text": french}, {"text": f"{french}.", "language": "oc"}, {"text": "Ada"}, {"text": "A nurse who sings"}]
+    take(jsonl(tmp_path / "rows.jsonl", {"language": None, "text": LOCKSMITH}, *rows))
+    found = asked(hub, "SELECT language FROM personas ORDER BY ordinal")
+    assert [tag for (tag,) in found] == ["en", "fr", "oc", "und", "en"]
+
+
+@pytest.mark.parametrize("stated", ["br", "und"])
+def test_a_language_that_is_stated_is_not_looked_for(hub: HubFile, take: Import, tmp_path: Path, stated: str) -> None:
+    take(jsonl(tmp_path / "rows.jsonl", {"persona": LOCKSMITH}), language=stated)
+    assert asked(hub, "SELECT language FROM personas") == [(stated,)]
 
 
 def test_a_file_that_is_not_there_stops_an_import_before_it_begins(hub: HubFile, tmp_path: Path) -> None:

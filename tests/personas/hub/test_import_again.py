@@ -1,0 +1,141 @@
+"""Rows that are met again: in other formats, in other files, and with what was not known the first time."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from populace.personas.hub import HubFile, create_hub, open_hub
+from populace.personas.hub.exporting import ExportFormat, export_hub
+from populace.personas.hub.importing import FileReport, import_files
+from populace.personas.hub.info import describe_hub
+from populace.personas.hub.merging import merge_hubs
+from populace.personas.hub.wish import ImportWish
+
+TASKS = [
+    {"input persona": f"A locksmith who mends clock {n // 2}", "synthesized text": f"Task {n}", "description": "a, b"}
+    for n in range(6)
+]
+
+type Import = Callable[..., FileReport]
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterable[HubFile]:
+    with create_hub(tmp_path / "hub.duckdb") as hub:
+        yield hub
+
+
+def take(hub: HubFile, path: Path, *, part: int = 1_000, **wish: Any) -> FileReport:
+    (report,) = import_files(hub, [path], ImportWish.given(**wish), part=part)
+    return report
+
+
+def asked(hub: HubFile, query: str) -> list[tuple[Any, ...]]:
+    return hub.con.execute(query).fetchall()
+
+
+def written(folder: Path, name: str, rows: list[dict[str, Any]]) -> Path:
+    path = folder / name
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".csv":
+        with path.open("w", newline="") as file:
+            table = csv.DictWriter(file, list(rows[0]))
+            table.writeheader()
+            table.writerows(rows)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("part", [2, 1_000])
+def test_rows_in_three_formats_are_there_once_and_all_files_are_known(hub: HubFile, tmp_path: Path, part: int) -> None:
+    take(hub, written(tmp_path, "t.jsonl", TASKS), part=part)
+    again = take(hub, written(tmp_path, "t.csv", TASKS), part=part, licence="CC0-1.0")
+    third = take(hub, written(tmp_path, "t.parquet", TASKS), part=part)
+    assert [(r.rows, r.new, r.repeated, r.unlicensed) for r in (again, third)] == [(6, 0, 6, 0), (6, 0, 6, 0)]
+    assert asked(hub, "SELECT count(*), count(licence), any_value(source) FROM imports") == [(6, 6, "t.jsonl")]
+    assert asked(hub, "SELECT count(DISTINCT file), count(*), count(DISTINCT first_row) FROM repeated_rows") == [
+        (2, 12, 6)
+    ]
+    assert export_hub(hub, tmp_path / "out.jsonl", format=ExportFormat.TASKS).rows == 6
+
+
+def test_numbers_are_the_same_as_numbers_and_as_text(hub: HubFile, tmp_path: Path) -> None:
+    rows = [{"text": "A nurse", "age": 34, "height": 1.5, "left": True}]
+    take(hub, written(tmp_path, "p.parquet", rows))
+    assert take(hub, written(tmp_path, "p.csv", rows)).repeated == 1
+
+
+def test_a_later_import_fills_what_was_unknown(hub: HubFile, tmp_path: Path) -> None:
+    path = written(tmp_path, "p.jsonl", [{"persona": "Ada"}])
+    assert take(hub, path).unlicensed == 1
+    later = take(hub, path, licence="MIT", revision="r7", source="Somebody's people", language="de")
+    assert (later.repeated, later.unlicensed) == (1, 0)
+    filled = [("MIT", "Somebody's people")]
+    assert asked(hub, "SELECT licence, source FROM personas") == filled
+    assert asked(hub, "SELECT licence, source FROM imports") == filled
+    assert asked(hub, "SELECT language, revision FROM personas JOIN imports ON id = persona") == [("de", "r7")]
+    assert take(hub, path, licence="MIT", revision="r7", source="Somebody's people", language="de").already
+
+
+def test_a_text_under_two_licences_keeps_both(hub: HubFile, tmp_path: Path) -> None:
+    rows = [{"persona": "A nurse"}]
+    take(hub, written(tmp_path, "a.jsonl", rows), licence="MIT")
+    assert take(hub, written(tmp_path, "b.jsonl", rows), licence="CC0-1.0").repeated == 0
+    assert asked(hub, "SELECT licence FROM imports ORDER BY file") == [("MIT",), ("CC0-1.0",)]
+    assert describe_hub(hub).people["licence"] == (("CC0-1.0", 1), ("MIT", 1))
+
+
+def test_a_row_of_another_source_or_with_other_columns_is_another_row(hub: HubFile, tmp_path: Path) -> None:
+    take(hub, written(tmp_path, "a.jsonl", [{"text": "A nurse", "age": 1}]), source="one")
+    assert take(hub, written(tmp_path, "b.jsonl", [{"text": "A nurse", "age": 2}])).repeated == 0
+    assert take(hub, written(tmp_path, "c.jsonl", [{"text": "A nurse", "age": 1}]), source="other").repeated == 0
+    assert asked(hub, "SELECT count(*) FROM imports") == [(3,)]
+
+
+def test_a_row_that_a_file_has_twice_stays_two_rows(hub: HubFile, tmp_path: Path) -> None:
+    rows = [{"persona": "A nurse"}] * 3
+    take(hub, written(tmp_path, "a.jsonl", rows[:2]))
+    assert take(hub, written(tmp_path, "b.jsonl", rows), part=1).repeated == 2
+    assert asked(hub, "SELECT count(*) FROM imports") == [(3,)]
+
+
+def test_whoever_is_met_with_a_licence_in_another_row_is_not_without_one(hub: HubFile, tmp_path: Path) -> None:
+    take(hub, written(tmp_path, "a.jsonl", [{"persona": "A nurse"}]))
+    take(hub, written(tmp_path, "t.jsonl", [{"input persona": "A nurse", "synthesized text": "x"}]), licence="MIT")
+    assert asked(hub, "SELECT licence FROM personas") == [("MIT",)]
+    assert describe_hub(hub).people["licence"] == (("MIT", 1),)
+
+
+def test_a_merge_keeps_rows_once_and_fills_what_one_hub_did_not_know(tmp_path: Path) -> None:
+    paths = [tmp_path / "one.duckdb", tmp_path / "two.duckdb"]
+    with create_hub(paths[0]) as hub:
+        take(hub, written(tmp_path, "t.jsonl", TASKS), language="und")
+    with create_hub(paths[1]) as hub:
+        take(hub, written(tmp_path, "t.csv", TASKS), licence="MIT", language="de")
+    merge_hubs(paths, tmp_path / "both.duckdb")
+    with open_hub(tmp_path / "both.duckdb") as hub:
+        assert asked(hub, "SELECT count(*), count(licence) FROM imports") == [(6, 6)]
+        assert asked(hub, "SELECT DISTINCT licence, language FROM personas") == [("MIT", "de")]
+        assert asked(hub, "SELECT DISTINCT file, first_file FROM repeated_rows") == [(2, 1)]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=4), min_size=1, max_size=4))
+def test_a_hub_has_each_row_as_often_as_the_file_that_has_it_most(tmp_path: Path, files: list[list[str]]) -> None:
+    path = tmp_path / "law.duckdb"
+    path.unlink(missing_ok=True)
+    with create_hub(path) as hub:
+        for number, texts in enumerate(filter(None, files)):
+            take(hub, written(tmp_path, f"{number}.jsonl", [{"text": f"A {t}", "n": number * 0} for t in texts]))
+        counts = dict(asked(hub, "SELECT text, count(*) FROM imports JOIN personas ON id = persona GROUP BY text"))
+    assert counts == {f"A {t}": max(texts.count(t) for texts in files) for t in "abc" if any(t in f for f in files)}
