@@ -30,6 +30,8 @@ _SEVERAL = ("source", "licence")
 _TABLES = ("passages", "profiles", "contradictions", "biographies", "elites", "imports", "selections", "vectors")
 
 
+#: Other tables that say which model wrote a row.
+_WITH_MODEL = ("profiles", "biographies", "elites")
 _VERDICTS = "duplicates WHERE kind = 'persona'"
 _AWAY = """
 count(DISTINCT persona) FROM rulings SEMI JOIN personas ON id = persona
@@ -65,6 +67,8 @@ class HubInfo:
     tables: dict[str, int]
     #: Files whose import was cut off.
     unfinished: tuple[str, ...]
+    #: Whether the stand-in, which is no language model, wrote about any of them.
+    by_stand_in: bool
 
     @property
     def bytes_per_persona(self) -> float | None:
@@ -129,6 +133,11 @@ def describe(path: Path, ask: Ask) -> HubInfo:
         kinds=_counted(ask, "relations GROUP BY kind", "kind") if has_relations else (),
         tables={name: rows for name in _TABLES if name in there and (rows := _number(ask, f"count(*) FROM {name}"))},
         unfinished=_unfinished(ask) if "imported_files" in there else (),
+        by_stand_in=any(
+            _number(ask, f"count(*) FROM {name} WHERE model = 'procedural'")
+            for name in ("personas", *_WITH_MODEL)
+            if name in there
+        ),
     )
 
 
