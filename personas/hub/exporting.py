@@ -210,7 +210,7 @@ def _write(
 def _write_relations(people: People, chosen: ExportFormat, report: ExportReport, stack: ExitStack) -> ExportReport:
     relations = relations_of(people)
     if not (number := len(relations)):
-        return replace(report, relations=0)
+        return report
     path = relations_path(report.path)
     part = stack.enter_context(_whole(path))
     packing = None if chosen is ExportFormat.PARQUET else packing_of(path)

@@ -271,12 +271,28 @@ def _fill(con: duckdb.DuckDBPyConnection, folder: Path, manifest: _Manifest) -> 
                 con.register("restored", batch)
                 con.execute(f"INSERT INTO {_quoted(table.name)} BY NAME FROM restored")
                 con.unregister("restored")
-    for sql in (*manifest.indexes, *manifest.views):
+    for sql in manifest.indexes:
         con.execute(sql)
+    _make_views(con, manifest.views)
     for one in manifest.comments:
         name = _quoted(one.name) + ("" if one.column is None else f".{_quoted(one.column)}")
         text = one.comment.replace("'", "''")
         con.execute(f"COMMENT ON {one.kind} {name} IS '{text}'")
+
+
+def _make_views(con: duckdb.DuckDBPyConnection, views: Sequence[str]) -> None:
+    """Make views of which one may need another, whatever their order: one that was replaced stands behind its users."""
+    while views:
+        left, errors = [], []
+        for sql in views:
+            try:
+                con.execute(sql)
+            except duckdb.CatalogException as error:
+                left.append(sql)
+                errors.append(error)
+        if len(left) == len(views):
+            raise errors[0]
+        views = left
 
 
 def _version(con: duckdb.DuckDBPyConnection) -> int:

@@ -216,8 +216,8 @@ def test_export_to_the_standard_output_is_rows_alone(ask: Ask, town: str, monkey
 def test_a_reader_that_goes_away_is_no_traceback(town: str, monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    monkeypatch.setattr("sys.stdout", TextIOWrapper(FileIO(writer, "wb"), write_through=True))
-    with pytest.raises(SystemExit) as ended:
+    with FileIO(writer, "wb") as out, pytest.raises(SystemExit) as ended:
+        monkeypatch.setattr("sys.stdout", TextIOWrapper(out, write_through=True))
         main(["hub", "export", town, "-"])
     assert ended.value.code == 1
 
@@ -235,7 +235,7 @@ def test_a_hub_and_its_folder_are_equal(ask: Ask, town: str, folder: Path) -> No
 
 def test_the_stand_ins_mark_comes_back_with_an_export(ask: Ask, folder: Path) -> None:
     (folder / "seed.txt").write_text("The ferry leaves at six. The pilot knows every rock of the harbour mouth.")
-    ask("grow", "seed.txt", "--out", "grown.duckdb", "--hops", 1)
+    ask("grow", "seed.txt", "--hub", "grown.duckdb", "--hops", 1)
     for name in ("town.jsonl", "town.csv", "town.json", "persona.jsonl"):
         assert "no language model wrote it" in ask("hub", "export", "grown.duckdb", name).complaint
         ask("hub", "import", name, "--hub", f"{name}.duckdb")

@@ -84,7 +84,7 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
 def _say(report: "ExportReport", *, to_stdout: bool) -> None:
     say = partial(click.echo, err=to_stdout)
     within = report.relations is not None and report.relations_path is None
-    ties = f" and {report.relations:,} relations" if within and (report.relations or not report.types) else ""
+    ties = f" and {report.relations:,} relations" if within else ""
     rows = "" if report.rows is None else f"{report.rows:,} rows of "
     where = "were written" if to_stdout else f"are in {str(report.path)!r}"
     whole = f", with all {report.tables:,} tables" if report.tables else ""

@@ -319,7 +319,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.lists(st.dictionaries(_NAMES, _VALUES, max_size=5), min_size=1, max_size=4))
 def test_strange_columns_come_back_equal_from_every_format(rows: list[dict[str, Any]]) -> None:
     with TemporaryDirectory() as folder:
