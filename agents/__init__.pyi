@@ -1,4 +1,5 @@
-from .actions import PLAYER, Action, Argument, DialogueLine, Instruction, ReturnValue, ToolSpec
+from .action_check import novelty_of
+from .actions import PLAYER, Action, Argument, DialogueLine, Instruction, Novelty, ReturnValue, ToolSpec
 from .embedding.embedder import Embedded, Embedder
 from .embedding.models import EmbeddingHandle, open_embedder
 from .endpoint.models import ModelHandle, open_model
@@ -27,12 +28,14 @@ __all__ = [
     "MindContext",
     "MindState",
     "ModelHandle",
+    "Novelty",
     "Observation",
     "Prices",
     "ReturnValue",
     "Seen",
     "ToolSpec",
     "build_mind",
+    "novelty_of",
     "open_embedder",
     "open_model",
 ]

@@ -1,9 +1,9 @@
 """What an agent can emit: one pydantic schema a kind. Scenarios add their own by subclassing `Action`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from string import Template
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
@@ -16,6 +16,7 @@ __all__ = [
     "Argument",
     "DialogueLine",
     "Instruction",
+    "Novelty",
     "ReturnValue",
     "ToolSpec",
     "answer_schema",
@@ -30,6 +31,11 @@ Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, m
 JsonType = Literal["string", "integer", "number", "boolean", "array", "object"]
 
 
+#: What becomes of a text that nearly repeats an earlier one of its kind: nothing, for it is not compared; a row in
+#: `duplicates`; or that row, once the agent was asked for something else in a second call.
+type Novelty = Literal["none", "mark", "revise"]
+
+
 class Action(BaseModel):
     """One thing an agent does in a turn. The class's docstring is what the model is told the action is."""
 
@@ -41,6 +47,9 @@ class Action(BaseModel):
     addressed: ClassVar[bool] = False
     #: How the agent remembers it: `$text` is what was emitted, `$to` whom it was said to.
     remembered: ClassVar[str] = "You did this: $text"
+    #: Whether emissions are compared with earlier ones; None for "revise" where `emitted_text` holds free text, and
+    #: for "none" where it is made of choices and numbers alone (`novelty_of`).
+    novelty: ClassVar[Novelty | None] = None
 
     @property
     def emitted_text(self) -> str:
@@ -63,6 +72,14 @@ class Action(BaseModel):
     def payload(self) -> dict[str, Any]:
         """The action as JSON, as it is kept in `emissions.payload`."""
         return self.model_dump(mode="json", exclude={"kind"})
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """The action that this `payload` was written from; a class that overrides one overrides the other.
+
+        Raises pydantic's `ValidationError` when it is none of this class.
+        """
+        return cls.model_validate({"kind": cls.name, **payload}, by_alias=True, by_name=True)
 
 
 class Instruction(Action):
@@ -158,6 +175,17 @@ class ToolSpec(Action):
             },
             "returns": self.returns.model_dump(),
         }
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """The tool spec of a payload. Raises `ValidationError` or `KeyError` when it is none."""
+        parameters = payload["parameters"]
+        arguments = [
+            {"name": name, **of, "required": name in parameters["required"]}
+            for name, of in parameters["properties"].items()
+        ]
+        fields = {"tool_name": payload["name"], "purpose": payload["purpose"], "returns": payload["returns"]}
+        return cls.model_validate({"kind": cls.name, "arguments": arguments, **fields})
 
 
 def possible_actions(offered: tuple[type[Action], ...], addressees: tuple[str, ...]) -> tuple[type[Action], ...]:

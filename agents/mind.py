@@ -3,6 +3,8 @@
     deliberate ──► accept (the graph ends)
         └────────► revise, once, when the draft nearly repeats what was said before ──► accept
 
+Whether a kind of action is ever revised, it says itself (`Action.novelty`).
+
 A graph of a scenario's own is as good, if it reads `MindState` and writes `decision`.
 """
 
@@ -18,7 +20,9 @@ from langgraph.types import Command
 
 from ..personas.model import Answer, AnswerSchema, Occasion, Outcome, PersonaModel
 from ..personas.prompt import RenderedPrompt, fence, load_prompt
+from .action_check import novelty_of
 from .actions import Action, answer_schema
+from .hooks import hook
 from .observation import Observation
 
 __all__ = ["Decision", "Draft", "Mind", "MindContext", "MindState", "build_mind"]
@@ -100,8 +104,10 @@ async def deliberate(state: MindState, runtime: Runtime[MindContext]) -> dict[st
         task=observation.task,
     )
     answer = await context.model.ask(prompt, schema, state["occasion"])
-    if answer.value is not None:
-        earlier = context.earlier(answer.value.name, answer.value.emitted_text)
+    if answer.value is not None and novelty_of(type(answer.value)) == "revise":
+        with hook(answer.value, "emitted_text"):
+            text = answer.value.emitted_text
+        earlier = context.earlier(answer.value.name, text)
         if earlier is not None:
             return Command(update={"draft": Draft(prompt, schema, answer, earlier)}, goto="revise")
     return {"decision": _decided(answer, prompt)}

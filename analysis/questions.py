@@ -1,80 +1,220 @@
-"""Questions that every run can be asked, each with its SQL: a start for questions of one's own."""
+"""Questions that fit a run, each with its SQL: the scenario's own, then those its emissions and measures suggest."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import dedent
 
+from ..sim.runfile.query import QueryError
 from .queryable import Queryable, Rows
 
-__all__ = ["QUESTIONS", "Question", "ask"]
+__all__ = ["Answer", "Field", "Question", "answers_of", "ask", "questions_of", "read_fields"]
+
+_OWN = "SELECT title, sql FROM questions ORDER BY ordinal"
+_FIELDS = """
+SELECT kind, field, type, choices FROM action_fields
+WHERE kind IN (SELECT DISTINCT kind FROM emissions) ORDER BY ordinal
+"""
+_KINDS = "SELECT kind FROM emissions GROUP BY kind ORDER BY count(*) DESC, kind"
+#: Interventions that have steps on both sides.
+_TURNS = """
+SELECT step, name FROM interventions
+WHERE step > (SELECT min(step) FROM steps) AND step <= (SELECT max(step) FROM steps) ORDER BY step, name LIMIT 2
+"""
+_NOTHING = "The run holds nothing of the kind."
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """A question in words and in SQL; the names of the columns are the headings of the answer."""
 
-    name: str
     title: str
     sql: str
-    #: What an answer without rows means, in one sentence.
-    no_rows: str
 
 
-def _question(name: str, title: str, sql: str, no_rows: str) -> Question:
-    return Question(name, title, dedent(sql).strip(), no_rows)
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer of a run to a question."""
+
+    question: Question
+    #: None when the run cannot answer, which `sentence` says then.
+    rows: Rows | None
+    #: What is said in place of rows; empty where there are some.
+    sentence: str = ""
 
 
-QUESTIONS: tuple[Question, ...] = (
-    _question(
-        "taught",
-        "Who taught a neighbour something, or was taught?",
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the scenario's actions that can be counted or averaged."""
+
+    kind: str
+    name: str
+    #: integer, number, boolean or choice.
+    type: str
+    #: The values of a choice, as declared.
+    choices: Sequence[str]
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is averaged; else its values are counted."""
+        return self.type in ("integer", "number")
+
+    @property
+    def title(self) -> str:
+        """Kind and name."""
+        return f"{self.kind}: {self.name.replace('_', ' ')}"
+
+
+def read_fields(run: Queryable) -> list[Field]:
+    """The typed fields of what was emitted, in the order of their declaration."""
+    fields = (Field(*row) for row in run.query(_FIELDS).rows)
+    return [Field(f.kind, f.name, f.type, ("true", "false")) if f.type == "boolean" else f for f in fields]
+
+
+def questions_of(run: Queryable) -> list[Question]:
+    """The questions that fit a run, the scenario's own first, then by what it emitted, measured and changed."""
+    return [*_own(run), *_derived(run)]
+
+
+def answers_of(run: Queryable, most: int) -> list[Answer]:
+    """The answers to the first questions that fit: all of the scenario's own, others only where there are rows."""
+    answers = [ask(run, question) for question in _own(run)[:most]]
+    for question in _derived(run):
+        if len(answers) >= most:
+            break
+        if not (answer := ask(run, question)).sentence:
+            answers.append(answer)
+    return answers
+
+
+def ask(run: Queryable, question: Question) -> Answer:
+    """Put a question to a run. One that cannot be answered is said to be so: the run is worth more than it."""
+    try:
+        rows = run.query(question.sql)
+    except QueryError as error:
+        return Answer(question, None, f"The run file cannot answer this: {error}")
+    return Answer(question, rows, "" if rows.rows else _NOTHING)
+
+
+def _own(run: Queryable) -> list[Question]:
+    return [Question(title, dedent(sql).strip()) for title, sql in run.query(_OWN).rows]
+
+
+def _derived(run: Queryable) -> Iterator[Question]:
+    fields, kinds = read_fields(run), [kind for (kind,) in run.query(_KINDS).rows]
+    has_groups = bool(run.query("SELECT 1 FROM agents WHERE group_name IS NOT NULL LIMIT 1").rows)
+    for field in fields:
+        yield _numbers(field) if field.is_number else _choices(field)
+        if has_groups:
+            yield _by_group(field)
+    yield _question(
+        "How did what the scenario measures change?",
         """
-        SELECT left(s.text, 40) AS speaker, if(outgoing, 'to their ', 'as their ') || label AS tie,
-               left(r.text, 40) AS listener, lines, left(min_by(m.text, message), 60) AS example
-        FROM spoke_to AS t
-        JOIN messages AS m USING (sender, recipient)
-        JOIN personas AS s ON s.id = sender
-        JOIN personas AS r ON r.id = recipient
-        WHERE kind = 'teaching'
-        GROUP BY s.text, outgoing, label, r.text, lines
-        ORDER BY lines DESC, min(message)
-        LIMIT 5
+        SELECT name AS measure, arg_min(value, step) AS "after the first step",
+               arg_max(value, step) AS "after the last", min(value) AS least, max(value) AS most
+        FROM measures GROUP BY name ORDER BY name LIMIT 8
         """,
-        "Nobody spoke along a tie of teaching.",
-    ),
-    _question(
-        "kinds",
+    )
+    for step, name in run.query(_TURNS).rows:
+        yield _turn(step, name)
+    for kind in kinds:
+        yield _sample(kind)
+    yield from _always()
+
+
+def _numbers(field: Field) -> Question:
+    value = f"(payload ->> {_quoted(field.name)})::DOUBLE"
+    return _question(
+        f"How did {field.name} of {field.kind} change from step to step?",
+        f"""
+        SELECT step, round(avg({value}), 3) AS mean, min({value}) AS least, max({value}) AS most,
+               count({value}) AS emissions
+        FROM emissions WHERE kind = {_quoted(field.kind)} GROUP BY step ORDER BY step LIMIT 12
+        """,  # noqa: S608 - quoted
+    )
+
+
+def _choices(field: Field) -> Question:
+    return _question(
+        f"How often was each {field.name} chosen in {field.kind}?",
+        f"""
+        SELECT payload ->> {_quoted(field.name)} AS {_named(field.name)}, count(*) AS times,
+               round(100 * count(*) / sum(count(*)) OVER (), 1) AS "%"
+        FROM emissions WHERE kind = {_quoted(field.kind)} GROUP BY 1 ORDER BY times DESC, 1 LIMIT 8
+        """,  # noqa: S608 - quoted
+    )
+
+
+def _by_group(field: Field) -> Question:
+    value = f"payload ->> {_quoted(field.name)}"
+    what = (
+        f"round(avg(({value})::DOUBLE), 3) AS mean, count(*) AS emissions"
+        if field.is_number
+        else f"{value} AS {_named(field.name)}, count(*) AS times"
+    )
+    return _question(
+        f"Do groups differ in {field.name} of {field.kind}?",
+        f"""
+        SELECT group_name AS "group", {what}
+        FROM emissions JOIN agents USING (agent)
+        WHERE kind = {_quoted(field.kind)} AND group_name IS NOT NULL GROUP BY ALL ORDER BY ALL LIMIT 12
+        """,  # noqa: S608 - quoted
+    )
+
+
+def _turn(step: int, name: str) -> Question:
+    return _question(
+        f"What changed when {name} came in step {step}?",
+        f"""
+        SELECT kind, round(count(*) FILTER (step < {step}) / (SELECT count(*) FROM steps WHERE step < {step}), 1)
+               AS "in a step before",
+               round(count(*) FILTER (step >= {step}) / (SELECT count(*) FROM steps WHERE step >= {step}), 1)
+               AS "in a step since"
+        FROM emissions GROUP BY kind ORDER BY kind LIMIT 8
+        """,  # noqa: S608 - numbers
+    )
+
+
+def _sample(kind: str) -> Question:
+    return _question(
+        f"What was emitted as {kind}, for example?",
+        f"""
+        SELECT step, left(p.text, 40) AS who, left(e.text, 90) AS emitted
+        FROM emissions AS e JOIN personas AS p ON p.id = agent
+        WHERE kind = {_quoted(kind)} ORDER BY md5(emission::VARCHAR) LIMIT 5
+        """,  # noqa: S608 - quoted
+    )
+
+
+def _always() -> Iterator[Question]:
+    yield _question(
         "Which kinds of relation carry most dialogue?",
         """
         SELECT coalesce(kind, 'visitor or stranger') AS kind, sum(lines)::INT AS lines,
-               round(100 * sum(lines) / sum(sum(lines)) OVER (), 1) AS "% of lines",
-               count(*) AS "who to whom", round(avg(lines), 1) AS "lines each"
-        FROM spoke_to
-        GROUP BY ALL
-        ORDER BY 2 DESC, 1
-        LIMIT 5
+               round(100 * sum(lines) / sum(sum(lines)) OVER (), 1) AS "% of lines", count(*) AS "who to whom"
+        FROM spoke_to GROUP BY ALL ORDER BY 2 DESC, 1 LIMIT 5
         """,
-        "Nobody spoke to anybody.",
-    ),
-    _question(
-        "repeats",
-        "Whose tools, and other works, were near-duplicates of whose?",
+    )
+    yield _question(
+        "What was a near-duplicate of whose?",
         """
         SELECT d.kind, left(p.text, 40) AS persona, left(o.text, 40) AS "repeats", count(*) AS times,
-               round(max(similarity), 2) AS "most similar", left(min_by(e.text, emission), 40) AS example
+               round(max(similarity), 2) AS "most similar"
         FROM duplicates AS d
         JOIN emissions AS e USING (emission)
         JOIN personas AS p ON p.id = d.persona
         JOIN personas AS o ON o.id = d."of"
-        WHERE NOT undone
-        GROUP BY d.kind, p.text, o.text
-        ORDER BY d.kind = 'tool' DESC, times DESC, "most similar" DESC, persona
-        LIMIT 5
+        WHERE NOT undone GROUP BY ALL ORDER BY times DESC, "most similar" DESC, persona, 3 LIMIT 5
         """,
-        "Nothing that was emitted was a near-duplicate of anything earlier.",
-    ),
-)
+    )
 
 
-def ask(run: Queryable, question: Question) -> Rows:
-    """Put a question to a run: at most five rows, none where the run holds nothing of the kind."""
-    return run.query(question.sql)
+def _question(title: str, sql: str) -> Question:
+    return Question(title, dedent(sql).strip())
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _named(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'

@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import orjson
+
+from ..personas.hub.read import Drawn
 from .queryable import Queryable
 from .table import visible
 
 __all__ = ["Cost", "Summary", "Tokens", "summarise"]
 
 _RUN = """
-SELECT scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted FROM runs
+SELECT scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted, settings, drawn FROM runs
 """
 
 _MODELS = """
@@ -121,14 +124,20 @@ class Summary:
     #: Time spent in completed hops and steps.
     seconds: float
     event_hash: str | None
+    #: The scenario's settings by name, as the run used them.
+    settings: Mapping[str, object]
+    #: How people were drawn from a hub that had more, and how many ties remained, in one sentence; else empty.
+    drawn: str = ""
 
     def as_rows(self) -> list[tuple[str, str]]:
         """Label and value of each line, safe to be shown on a terminal."""
         rows = [
             ("scenario", f"{self.scenario}, seed {self.seed}"),
+            ("settings", ", ".join(f"{name}={value}" for name, value in self.settings.items()) or "none"),
             ("model", self._written_by),
             ("status", self.status if self.reason is None else f"{self.status}: {self.reason}"),
             ("agents", f"{self.agents:,} of {_n(self.personas, 'persona')}"),
+            *([("drawn", self.drawn)] if self.drawn else []),
             ("relations", f"{self.relations:,} over {_n(self.hops, 'hop')}"),
             ("steps", _steps(self.steps, self.steps_wanted)),
             ("emissions", _counted(self.emissions)),
@@ -171,7 +180,9 @@ class Summary:
 
 def summarise(run: Queryable) -> Summary:
     """The summary of a run, whatever its state."""
-    scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted = run.query(_RUN).rows[0]
+    scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted, settings, drawn = run.query(
+        _RUN
+    ).rows[0]
     personas, agents, relations, hops, steps = run.query(_SIZES).rows[0]
     calls = _counts(run, _CALLS)
     embedding_model, without = run.query(_MEMORY).rows[0]
@@ -201,6 +212,8 @@ def summarise(run: Queryable) -> Summary:
         cost=_cost(run),
         seconds=run.query(_SECONDS).rows[0][0],
         event_hash=event_hash,
+        settings=orjson.loads(settings),
+        drawn=Drawn(**orjson.loads(drawn)).sentence() if drawn else "",
     )
 
 

@@ -34,26 +34,21 @@ def _written_out(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
-def render_table(rows: Rows, width: int = 100) -> str:
-    """A table of at most `width` columns of characters, long text folded; ends with a line break.
+def render_table(rows: Rows, width: int = 100, *, elsewhere: str = "") -> str:
+    """A table of at most `width` columns of characters; ends with a line break.
 
-    No rows give one plain sentence. Text is shown, never obeyed: see `visible`.
+    Long text is folded between words, and what has no spaces (ids, hashes) is shortened where there is no room; where
+    not even that helps, each row is shown for itself, a line a column, with nothing shortened. `elsewhere` says below a
+    table with shortened values where they are whole. No rows give one plain sentence. Text is shown, never obeyed: see
+    `visible`.
     """
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     if not rows.rows:
         return f"No rows ({', '.join(map(visible, rows.columns))}).\n"
-    table = Table(box=box.ROUNDED, header_style="", show_lines=False)
-    for name, kind in zip(rows.columns, rows.types, strict=True):
-        table.add_column(Text(visible(name)), justify="right" if _is_number(kind) else "left", overflow="fold")
-    for row in rows.rows:
-        table.add_row(*(Text(visible(_shown(value))) for value in row))
-    page = io.StringIO()
-    Console(file=page, width=width, color_system=None, force_terminal=False, legacy_windows=False).print(table)
-    return page.getvalue()
+    from .grid import grid
+
+    columns = [visible(name) for name in rows.columns]
+    cells = [[visible(_shown(value)) for value in row] for row in rows.rows]
+    return grid(columns, cells, [_is_number(kind) for kind in rows.types], width, elsewhere=elsewhere)
 
 
 def _is_number(kind: str) -> bool:

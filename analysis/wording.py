@@ -1,11 +1,11 @@
-"""Text as tables and charts show it: shortened, and safe where a chart would read markup."""
+"""Text as tables, charts and pages show it: shortened, and safe where it stands in markup."""
 
 import re
-import textwrap
-import unicodedata
 from html import escape
 
-__all__ = ["chart_text", "clip", "hover_block", "short_label"]
+from ..personas.characters import legible
+
+__all__ = ["clip", "markup", "short_label"]
 
 _ARTICLE = re.compile(r"^(an?|the)\s+", re.IGNORECASE)
 # Where a description turns from what the person is to what the person does.
@@ -35,13 +35,6 @@ def _clip_words(text: str, length: int) -> str:
     return words.rstrip() + "\u2026" if space and len(text) > length else clip(text, length)
 
 
-def chart_text(text: str) -> str:
-    """The text with what plotly would read as markup escaped: its labels take a part of HTML."""
-    return escape(text, quote=False).replace("\n", " ")
-
-
-def hover_block(text: str, width: int = 44) -> str:
-    """The text for a hover label, in lines of about `width` columns (a Chinese character takes two)."""
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    lines = textwrap.wrap(text, width // 2 if wide > len(text) // 3 else width)
-    return "<br>".join(chart_text(line) for line in lines)
+def markup(text: str) -> str:
+    """The text for HTML or SVG: escaped, and legible where it holds what these forbid."""
+    return escape(legible(text))

@@ -2,6 +2,7 @@ from .dedup import Match, NearDuplicates, Verdict, find_duplicates
 from .errors import (
     CacheError,
     EndpointError,
+    HookError,
     PausedError,
     PopulaceError,
     RunError,
@@ -10,6 +11,7 @@ from .errors import (
     SourceError,
     StorageError,
 )
+from .files import share_files
 from .graph import Neighbour, PersonaGraph
 from .growth import Population
 from .hub import Hub, HubFile, create_hub, open_hub, read_hub
@@ -26,6 +28,7 @@ __all__ = [
     "AnswerSchema",
     "CacheError",
     "EndpointError",
+    "HookError",
     "Hub",
     "HubFile",
     "Match",
@@ -60,6 +63,7 @@ __all__ = [
     "persona_to_persona",
     "read_hub",
     "read_passages",
+    "share_files",
     "shipped_passages",
     "text_to_persona",
 ]

@@ -5,6 +5,7 @@
     │   ├── SourceError     a text, seed or hub file that cannot be read
     │   └── RunFileError    a file that is not a run file, or not one this version can use
     └── RunError            the run began and failed; what was done stays done
+        ├── HookError       what a scenario or an action of the user's own brings failed
         ├── EndpointError   the model's endpoint refuses every call: unreachable, wrong key, no such model
         ├── PausedError     the run stands still on purpose: its budget is spent, or too many calls fail
         │   └── CacheError  the file of answers that runs share cannot be read or written
@@ -13,9 +14,13 @@
 Every message is a full sentence that names the thing, shows the value and says the way out.
 """
 
+from pathlib import Path
+from shlex import quote
+
 __all__ = [
     "CacheError",
     "EndpointError",
+    "HookError",
     "PausedError",
     "PopulaceError",
     "RunError",
@@ -28,6 +33,9 @@ __all__ = [
 
 class PopulaceError(Exception):
     """The root of all errors that Populace raises on purpose."""
+
+    #: Where the user's own code failed, if it did: file, line, function and source line, the innermost last.
+    frames = ""
 
 
 class SetupError(PopulaceError):
@@ -44,6 +52,20 @@ class RunFileError(SetupError):
 
 class RunError(PopulaceError):
     """The run began and failed; everything committed before stays, and the run can be resumed."""
+
+
+class HookError(RunError):
+    """A method of a scenario, an action or an intervention failed; the run can be resumed once it is mended."""
+
+    def __init__(self, message: str, frames: str = "") -> None:
+        super().__init__(message)
+        self.frames = frames
+
+    def with_way_on(self, path: Path) -> "HookError":
+        """The same, saying how to go on with the run in `path`."""
+        told = HookError(f"{self} Mend it, and go on with `populace resume {quote(str(path))}`.", self.frames)
+        told.__cause__ = self.__cause__
+        return told
 
 
 class EndpointError(RunError):

@@ -5,7 +5,21 @@ from dataclasses import dataclass, replace
 
 from .persona import Persona
 
-__all__ = ["Judge", "Judgement", "Ruling", "judged"]
+__all__ = ["Change", "Judge", "Judgement", "Ruling", "judged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A piece of personal data, and what it becomes where it is replaced."""
+
+    kind: str
+    #: Where it stands: the string (of a JSON text one of those inside it), and the first character, from 0.
+    text: str
+    place: int
+    before: str
+    after: str
+    #: The column; None for the description. A value inside another has a JSON pointer.
+    column: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +35,8 @@ class Ruling:
     text: str | None = None
     #: Whether the description may not even stay as a row that is marked.
     is_erased: bool = False
+    #: The personal data that it speaks of.
+    changes: tuple[Change, ...] = ()
 
     @property
     def outcome(self) -> str:

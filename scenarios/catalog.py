@@ -4,15 +4,28 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from enum import Enum
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
+from typing import Any
 
-from populace.personas.errors import SetupError
+from populace.personas.errors import PopulaceError, SetupError
 from populace.sim.choices import nearest
-from populace.sim.scenario import Scenario
+from populace.sim.scenario import Scenario, Settings
 
-__all__ = ["find_scenario", "iter_scenarios", "load_scenario"]
+__all__ = ["find_scenario", "iter_scenarios", "load_scenario", "settings_of"]
+
+_BOUNDS = {
+    "minimum": "from {}",
+    "exclusiveMinimum": "more than {}",
+    "maximum": "to {}",
+    "exclusiveMaximum": "less than {}",
+    "pattern": "like {}",
+    "minLength": "{} characters or more",
+    "maxLength": "{} characters or less",
+}
 
 
 def iter_scenarios() -> Iterator[type[Scenario]]:
@@ -56,13 +69,47 @@ def load_scenario(path: Path) -> type[Scenario]:
             f"The scenario script {str(path)!r} ends the program when it is read; put what it runs under "
             f'`if __name__ == "__main__":`.'
         ) from error
+    except PopulaceError as error:
+        raise SetupError(f"The scenario script {str(path)!r} cannot be used: {error}") from error
     except Exception as error:  # a user's script can fail in any way
-        raise SetupError(f"The scenario script {str(path)!r} fails with {type(error).__name__}: {error}.") from error
+        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == spec.origin]
+        where = f" in line {lines[-1]}" if lines else ""
+        raise SetupError(
+            f"The scenario script {str(path)!r} fails{where} with {type(error).__name__}: {error}."
+        ) from error
     found = list(_scenarios_of(module))
     if len(found) != 1:
         names = ", ".join(scenario.__name__ for scenario in found) or "none"
         raise SetupError(f"The script {str(path)!r} must define one subclass of Scenario with a name; it has: {names}.")
     return found[0]
+
+
+def settings_of(scenario: type[Scenario]) -> Iterator[str]:
+    """A line for each setting of a scenario: `name=default (type, bounds)  meaning`; its own settings come first."""
+    schema = scenario.settings_type.model_json_schema()
+    for name in sorted(schema["properties"], key=lambda name: name in Settings.model_fields):
+        field = scenario.settings_type.model_fields[name]
+        default = "" if field.is_required() else _plain(field.get_default(call_default_factory=True))
+        kind = _kind(schema["properties"][name], schema.get("$defs", {}))
+        about = " ".join((field.description or "").split())
+        yield f"{name}={default} ({kind}{', required' * field.is_required()})  {about}".rstrip()
+
+
+def _plain(value: object) -> object:
+    return value.value if isinstance(value, Enum) else value
+
+
+def _kind(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
+    """A JSON Schema in a few words."""
+    if "$ref" in schema:
+        return _kind(shared[schema["$ref"].rpartition("/")[2]], shared)
+    if "anyOf" in schema:
+        return " or ".join(_kind(one, shared) for one in schema["anyOf"])
+    if "enum" in schema or "const" in schema:
+        return ", ".join(str(value) for value in schema.get("enum", [schema.get("const")]))
+    bounds = [words.format(schema[key]) for key, words in _BOUNDS.items() if key in schema]
+    kind = {"null": "none", "boolean": "true or false"}.get(schema.get("type", ""), schema.get("type", "any"))
+    return ", ".join([kind, *bounds])
 
 
 def _scenarios_of(module: ModuleType) -> Iterator[type[Scenario]]:

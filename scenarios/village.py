@@ -52,6 +52,41 @@ LINES = (
 )
 
 
+#: What is asked of every village; others follow from what it emits.
+QUESTIONS = {
+    "Who taught a neighbour something, or was taught?": """
+        SELECT left(s.text, 40) AS speaker, if(outgoing, 'to their ', 'as their ') || label AS tie,
+               left(r.text, 40) AS listener, lines, left(min_by(m.text, message), 60) AS example
+        FROM spoke_to AS t
+        JOIN messages AS m USING (sender, recipient)
+        JOIN personas AS s ON s.id = sender
+        JOIN personas AS r ON r.id = recipient
+        WHERE kind = 'teaching'
+        GROUP BY s.text, outgoing, label, r.text, lines
+        ORDER BY lines DESC, min(message)
+        LIMIT 5
+    """,
+    "Which kinds of relation carry most dialogue?": """
+        SELECT coalesce(kind, 'visitor or stranger') AS kind, sum(lines)::INT AS lines,
+               round(100 * sum(lines) / sum(sum(lines)) OVER (), 1) AS "% of lines", count(*) AS "who to whom"
+        FROM spoke_to
+        GROUP BY ALL
+        ORDER BY 2 DESC, 1
+        LIMIT 5
+    """,
+    "Did people speak more, or wish for other things, once the flood had come?": """
+        SELECT e.kind, round(count(*) FILTER (step < f.flood) / any_value(f.flood - 1), 1) AS "in a step before",
+               round(count(*) FILTER (step >= f.flood) / any_value(f.steps - f.flood + 1), 1) AS "in a step since"
+        FROM emissions AS e,
+             (SELECT (SELECT min(step) FROM interventions WHERE name = 'flood') AS flood, max(step) AS steps
+              FROM steps) AS f
+        WHERE f.flood > 1
+        GROUP BY e.kind
+        ORDER BY e.kind
+    """,
+}
+
+
 class VillageSettings(Settings):
     """What can be changed about the village."""
 
@@ -72,11 +107,14 @@ class Village(Scenario):
     actions = (Instruction, DialogueLine, ToolSpec)
     settings_type = VillageSettings
     settings: VillageSettings
+    questions = QUESTIONS
 
     @property
     def interventions(self) -> Sequence[Intervention]:  # type: ignore[override]  # a property serves as the attribute
-        """The flood, and the ferry some steps later."""
+        """The flood, and the ferry some steps later; none without a flood."""
         flood = self.settings.flood_at
+        if not flood:
+            return ()
         return (
             Intervention(
                 at=flood,
@@ -84,12 +122,15 @@ class Village(Scenario):
                 news="The river rose in the night and took the bridge. Nothing can be carried across, so all trade "
                 "between the banks has stopped.",
                 effect=lambda world: world.suspend(RelationKind.TRADE),
+                # A short run does without a flood that nobody asked for.
+                optional="flood_at" not in self.settings.model_fields_set,
             ),
             Intervention(
-                at=flood + self.settings.ferry_after if flood else 0,
+                at=flood + self.settings.ferry_after,
                 name="ferry",
                 news="The boatyard has strung a rope ferry across the river. Goods can be carried over again, slowly.",
                 effect=lambda world: world.restore(RelationKind.TRADE),
+                optional=True,
             ),
         )
 

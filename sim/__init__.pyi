@@ -1,3 +1,5 @@
+from .batch_society import BatchSociety
+from .emitted import Emission
 from .enrichment import Enriched, Enrichment, enrich
 from .finished import FinishedRun
 from .growing.scenario import Growing
@@ -11,6 +13,8 @@ from .society import Society
 from .world import News, World
 
 __all__ = [
+    "BatchSociety",
+    "Emission",
     "Enriched",
     "Enrichment",
     "FinishedRun",

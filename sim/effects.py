@@ -5,11 +5,15 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from ..agents.action_check import novelty_of
 from ..agents.actions import PLAYER, Action
+from ..agents.hooks import hook
 from ..agents.mind import Decision
 from ..agents.observation import Observation
 from ..personas.model import Occasion
+from .emitted import Emission
 from .runfile import rows
+from .world import is_cut
 
 if TYPE_CHECKING:
     from .resident import Resident
@@ -38,6 +42,7 @@ class Effects:
         self.interventions: list[rows.InterventionRow] = []
         self.observations: list[rows.ObservationRow] = []
         self.emissions: list[rows.EmissionRow] = []
+        self._emitted: list[Emission] = []
         self.messages: list[rows.MessageRow] = []
         self.duplicates: list[rows.DuplicateRow] = []
         self.memories: list[rows.MemoryRow] = []
@@ -49,17 +54,18 @@ class Effects:
     def intervene(self) -> None:
         """Apply the interventions that are due, before anybody looks."""
         world = self._society.world
-        for due in self._society.scenario.interventions:
+        for due in self._society.scenario.declared_interventions():
             if due.at == self._step:
                 world.announce(due.news)
                 if due.effect is not None:
-                    due.effect(world)
+                    with hook(self._society.scenario, f"interventions: {due.name}"):
+                        due.effect(world)
                 self.interventions.append(rows.InterventionRow(self._step, due.name, due.news))
 
     def visit(self, visit: "Visit") -> None:
-        """A player's line, heard in this very step."""
-        message = self._message(PLAYER, visit.agent, visit.text)
-        self._society.resident(visit.agent).inbox.append(message)
+        """A player's line, heard in this very step. Raises `KeyError` when nobody has the agent's id."""
+        visited = self._society.resident(visit.agent)
+        visited.inbox.append(self._message(PLAYER, visit.agent, visit.text))
 
     def take_turn(self, turn: Turn, decision: Decision) -> None:
         """What an agent saw, heard and did, or why its turn was lost."""
@@ -68,7 +74,7 @@ class Effects:
             rows.ObservationRow(self._step, seen.agent, len(seen.neighbours), len(seen.heard), seen.text)
         )
         notes = [_heard(seen.called(h.key), h.text) for h in seen.heard]
-        turn.resident.inbox.clear()
+        self._keep_unheard(turn.resident)
         if decision.action is None:
             self._lose(turn, decision)
         else:
@@ -85,8 +91,11 @@ class Effects:
 
     def measure(self) -> None:
         """Take the scenario's measures of the society as it is now."""
-        for name, value in self._society.scenario.measures(self._society).items():
-            self.measures.append(rows.MeasureRow(self._step, name, float(value)))
+        self._society.note_emitted(self._emitted)
+        scenario = self._society.scenario
+        with hook(scenario, "measures"):
+            for name, value in scenario.measures(self._society).items():
+                self.measures.append(rows.MeasureRow(self._step, name, float(value)))
 
     @property
     def all_rows(self) -> list[rows.Row]:
@@ -109,25 +118,31 @@ class Effects:
         lost = [(f.agent, f.outcome) for f in [*self.unembedded, *self.failures]]
         return [self.interventions, self.emissions, self.messages, self.duplicates, lost, self.measures]
 
+    def _keep_unheard(self, resident: "Resident") -> None:
+        # What a suspended tie keeps from being heard waits until it is restored; all else was heard, or is too old.
+        graph, suspended = self._society.graph, self._society.world.suspended
+        resident.inbox = [m for m in resident.inbox if is_cut(graph, m.sender, resident.id, suspended)]
+
     def _act(self, seen: Observation, action: Action, decision: Decision) -> str:
         emission = rows.EmissionRow(
             emission=self._society.next_emission(),
             step=self._step,
             agent=seen.agent,
             kind=action.name,
-            text=action.emitted_text,
-            payload=orjson.dumps(action.payload).decode(),
+            text=_text_of(action),
+            payload=_payload_of(action),
             revised=decision.revised,
             model=self._society.engine.model.name,
             prompt=decision.prompt,
         )
         self.emissions.append(emission)
-        verdict = self._society.emitted.add(emission)
-        if verdict is not None:
-            self.duplicates.append(verdict)
-        if not action.addressed:
-            return action.note()
-        return self._speak(seen, action, emission)
+        self._emitted.append(Emission(seen.agent, action, action.name, self._step))
+        if novelty_of(type(action)) != "none":
+            verdict = self._society.emitted.add(emission)
+            if verdict is not None:
+                self.duplicates.append(verdict)
+        with hook(action, "note"):
+            return self._speak(seen, action, emission) if action.addressed else action.note()
 
     def _speak(self, seen: Observation, action: Action, emission: rows.EmissionRow) -> str:
         key = action.addressee
@@ -156,6 +171,20 @@ class Effects:
                 attempts=decision.attempts,
             )
         )
+
+
+def _text_of(action: Action) -> str:
+    with hook(action, "emitted_text"):
+        text = action.emitted_text
+        if not isinstance(text, str):
+            raise TypeError(f"it must give a str, and gave {text!r}")
+        # Of an enumeration's member that is a str too, the plain value.
+        return str.__str__(text)
+
+
+def _payload_of(action: Action) -> str:
+    with hook(action, "payload"):
+        return orjson.dumps(action.payload).decode()
 
 
 def _heard(speaker: str, text: str) -> str:

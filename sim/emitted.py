@@ -1,16 +1,56 @@
-"""Everything emitted so far, to compare with whatever comes next."""
+"""What was emitted: everything so far, to compare with whatever comes next, and the actions of the latest step."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+import orjson
+from pydantic import ValidationError
+
+from ..agents.actions import Action
 from ..personas.dedup import NearDuplicates
+from ..personas.errors import RunFileError
 from .runfile.rows import DuplicateRow, EmissionRow
 
-__all__ = ["Emitted"]
+__all__ = ["Emission", "Emitted", "read_emissions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """What one agent emitted in one step, with the fields of its action as they were typed."""
+
+    #: Id of the agent.
+    agent: str
+    action: Action
+    #: Name of the action, as in `emissions.kind`.
+    kind: str
+    step: int
+
+
+def read_emissions(rows: Iterable[EmissionRow], actions: Sequence[type[Action]]) -> tuple[Emission, ...]:
+    """The emissions that these rows hold. Raises `RunFileError` for one that none of the action classes can read."""
+    known = {action.name: action for action in actions}
+    return tuple(Emission(row.agent, _read(row, known), row.kind, row.step) for row in rows)
+
+
+def _read(row: EmissionRow, known: Mapping[str, type[Action]]) -> Action:
+    if row.kind not in known:
+        raise RunFileError(
+            f"Emission {row.emission} is of the kind {row.kind!r}, and the scenario has no such action "
+            f"({', '.join(known)}); add it to `actions`, or go on with the script as it was."
+        )
+    action = known[row.kind]
+    try:
+        return action.from_payload(orjson.loads(row.payload))
+    except (ValidationError, KeyError, TypeError) as error:
+        raise RunFileError(
+            f"Emission {row.emission} cannot be read back as {action.__name__} ({' '.join(str(error).split())}); "
+            f"give {action.__name__} a `from_payload` that reads what its `payload` writes."
+        ) from error
 
 
 class Emitted:
-    """Near-duplicate indices over all emissions, one for each kind."""
+    """Near-duplicate indices over all emissions that are compared, one for each kind."""
 
     def __init__(self, emissions: Iterable[EmissionRow] = ()) -> None:
         self._index: defaultdict[str, NearDuplicates[int]] = defaultdict(NearDuplicates)

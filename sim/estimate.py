@@ -10,6 +10,7 @@ from pathlib import Path
 
 from langchain_core.language_models.chat_models import BaseChatModel
 
+from ..agents.action_check import novelty_of
 from ..agents.endpoint.models import ModelHandle, open_model
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.price_library import known_prices
@@ -25,7 +26,8 @@ from .estimating.scale import Scale
 from .estimating.span import Span, mean_span, share_span
 from .growth import Growth
 from .progress import Progress
-from .scenario import Scenario
+from .scenario import Scenario, check_interventions, check_scenario
+from .seeds import derive_seed
 
 __all__ = ["Estimate", "Sample", "estimate"]
 
@@ -128,8 +130,10 @@ def estimate(
     """
     handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
     _check(handle, steps, sample)
+    check_scenario(scenario)
+    check_interventions(scenario, steps)
     growth, limits, prices = growth or Growth(), limits or Limits.given(), prices or known_prices(handle)
-    source = growth.source()
+    source = growth.source(seed=derive_seed(seed, "sources"))
     scale = Scale(growth, list(source) if isinstance(source, Sources) else source, seed)
     counted, drawn, ruler = _counted(scenario, scale, handle.name, steps), None, None
     if sample:
@@ -161,7 +165,9 @@ def _sampled_people(growth: Growth, sample: int) -> int:
 
 def _asked(scenario: Scenario) -> Asked:
     settings = scenario.settings
-    return Asked(settings.answer_tokens, settings.observation_tokens, is_revised=scenario.mind() is build_mind())
+    may_repeat = any(novelty_of(action) == "revise" for action in scenario.actions)
+    is_revised = may_repeat and scenario.mind() is build_mind()
+    return Asked(settings.answer_tokens, settings.observation_tokens, is_revised=is_revised)
 
 
 def _seconds(found: Sequence[Purpose], life: Life, sample: Sample | None, limits: Limits) -> Span | None:

@@ -16,7 +16,15 @@ class FinishedRun:
     path: Path
     event_hash: str
 
+    def emissions(self) -> Result:
+        """All emissions in their order, with the typed fields of their actions as columns; `.df()` for pandas."""
+        with open_run(self.path) as run:
+            return run.emissions()
+
     def sql(self, query: str, params: tuple[Any, ...] = ()) -> Result:
-        """The answer of the run file to a query. Raises `QueryError` with the database's own words."""
+        """The answer of the run file to a query, with `.rows`, `.df()`, `.pl()` and `.arrow()`.
+
+        Raises `QueryError` with the database's own words.
+        """
         with open_run(self.path) as run:
             return run.query(query, params)

@@ -20,7 +20,7 @@ from .runfile.database import BusyError
 from .runfile.reader import open_run
 from .runfile.recording import run_of
 from .runfile.rows import RunRow
-from .scenario import Scenario
+from .scenario import Scenario, check_interventions
 from .society import Society
 from .times import now
 from .versions import versions
@@ -93,7 +93,9 @@ def fork(
             f"A fork at step {at} that is to live {wanted} in all has no step to live; give --steps {at + 1} or more, "
             f"or an earlier step."
         )
+    before = scenario(orjson.loads(parent.settings))
     changed = scenario(orjson.loads(parent.settings) | dict(settings or {}))
+    check_interventions(changed, wanted, before=before, after=at)
     handle = _model(parent, model, base_url)
     run = _begun(parent, changed, handle, scenario_file)
     run = replace(run, forked_from=parent.run, forked_at=at, event_hash=event_hash, steps_wanted=wanted)

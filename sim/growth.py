@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from ..personas.errors import SetupError
 from ..personas.growth import MOST_HOPS, Choice
 from ..personas.hub import Hub, read_hub
+from ..personas.hub.read import Draw, DrawWish
 from ..personas.judging import Judge
 from ..personas.passage import Passage, shipped_passages
 from ..personas.persona import RelationKind
@@ -58,7 +59,7 @@ class Growth(BaseModel):
     reading: Reading = Reading()
     #: People and relations that exist already, instead of seed texts.
     hub: Path | None = None
-    #: How many people there are to be, at most; None for as many as the hops give.
+    #: How many people there are to be, at most; None for as many as the hops give, or the hub has.
     agents: int | None = Field(240, ge=1)
     #: Iterations of Persona-to-Persona (the paper grows six).
     hops: int = Field(3, ge=0, le=MOST_HOPS)
@@ -90,6 +91,8 @@ class Growth(BaseModel):
     personal: Policy | None = None
     #: A selection that the hub keeps; None for everybody in it.
     select: str | None = None
+    #: How people are drawn from a hub that has more of them: so that they know each other, unless it is `random`.
+    draw: Draw = "snowball"
     #: Passages or people that are committed together; a part of what the event hash depends on.
     chunk: int = Field(1_000, ge=1, le=100_000)
 
@@ -106,12 +109,13 @@ class Growth(BaseModel):
         People from a hub are not grown any further unless hops are asked for.
         """
         said = {name: value for name, value in options.items() if value is not None}
-        return cls._parsed({"agents": None, "hops": 0} | said if "hub" in said else said)
+        return cls._parsed({"hops": 0} | said if "hub" in said else said)
 
     @classmethod
     def unlimited(cls, **options: Any) -> Self:
-        """The same, with as many people as the hops give unless `agents` is given."""
-        return cls._parsed({"agents": None} | {name: value for name, value in options.items() if value is not None})
+        """The same for growth alone: with as many people as the hops give, and from a hub by chance, unless given."""
+        said = {name: value for name, value in options.items() if value is not None}
+        return cls._parsed({"agents": None, "draw": "random"} | said)
 
     @classmethod
     def _parsed(cls, said: dict[str, Any]) -> Self:
@@ -145,13 +149,15 @@ class Growth(BaseModel):
         """Whether the texts can be read more than once, as a pipe cannot."""
         return "-" not in self.sources
 
-    def source(self, *, after: Position | None = None) -> Source:
+    def source(self, *, seed: int, after: Position | None = None) -> Source:
         """The hub or the passages that people come from; of `sources`, those behind a place that reading came to.
 
-        Raises `SourceError` for what cannot be read.
+        Of a hub with more than `agents` people, those drawn by `seed`, which is made for this. Raises `SourceError`
+        for what cannot be read.
         """
         if self.hub is not None:
-            return read_hub(self.hub, select=self.select)
+            wish = None if self.agents is None else DrawWish(self.agents, self.draw, seed)
+            return read_hub(self.hub, select=self.select, draw=wish)
         if self.sources:
             return open_sources(self.sources, after=after, **self.reading.model_dump())
         return read_passages(self.seeds) if self.seeds is not None else shipped_passages()
@@ -163,7 +169,8 @@ class Growth(BaseModel):
 
     def shortfall(self, people: int) -> str:
         """One sentence when `people` are fewer than were asked for, with what would give more; else nothing."""
-        if self.agents is None or people >= self.agents:
+        is_asked = self.hub is None or self.agents != type(self).model_fields["agents"].default
+        if self.agents is None or people >= self.agents or not is_asked:
             return ""
         source = "the hub" if self.hub is not None else "the texts"
         hops = "1 hop" if self.hops == 1 else f"{self.hops} hops"

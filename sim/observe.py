@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING
 
 from ..agents.actions import PLAYER
+from ..agents.hooks import hook
 from ..agents.observation import Heard, Observation, Seen
 from .seeds import rng_for
+from .world import is_cut
 
 if TYPE_CHECKING:
     from ..personas.graph import Neighbour
@@ -30,7 +32,7 @@ def observe(society: "Society", resident: "Resident") -> Observation:
     return Observation(
         agent=resident.id,
         persona=resident.persona.text,
-        task=society.scenario.task(resident, society.world),
+        task=_task(society, resident),
         neighbours=seen,
         heard=heard,
         news=news,
@@ -47,8 +49,19 @@ def cue_of(society: "Society", resident: "Resident") -> str:
     return " ".join([*(m.text for m in _heard(society, resident)), *society.world.told])
 
 
+def _task(society: "Society", resident: "Resident") -> str:
+    with hook(society.scenario, "task"):
+        task = society.scenario.task(resident, society.world)
+        if not isinstance(task, str):
+            raise TypeError(f"it must give a str, and gave {task!r}")
+    return task
+
+
 def _heard(society: "Society", resident: "Resident") -> "list[MessageRow]":
-    return resident.inbox[-society.scenario.settings.heard :]
+    """The lines that the resident hears in this step: the newest of those that nothing keeps from it."""
+    suspended = society.world.suspended
+    inbox = [m for m in resident.inbox if not is_cut(society.graph, m.sender, resident.id, suspended)]
+    return inbox[-society.scenario.settings.heard :]
 
 
 def _seen(key: str, other: "Resident", tie: "Neighbour | None") -> Seen:

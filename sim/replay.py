@@ -61,7 +61,7 @@ def replay(
     with Recording.open(Path(path)) as recording:
         if out is not None:
             return _replayed(recording, scenario, Path(out), progress)
-        with folder_beside(recording.path, "replay") as folder:
+        with folder_beside(recording.path) as folder:
             return _replayed(recording, scenario, folder / recording.path.name, progress)
 
 
@@ -80,6 +80,14 @@ class _Replaying(Society):
             self.growth = Growth.model_validate_json(extended.became)
             begin_extension(log, self.growth)
             super()._populate(log, recorded_source(self.recording, extension=extended.extension))
+
+    def _check_emitted(self) -> None:
+        # A run in which every turn failed is lived again as it was.
+        pass
+
+    def _explained(self, error: BaseException) -> BaseException:
+        # There is nothing to go on with: the file of a replay is nobody's run.
+        return error
 
     def _vectors(self) -> SocietyVectors | None:
         return recorded_vectors(self.recording)

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from mesa.discrete_space import FixedAgent
+import networkx as nx
+from mesa.discrete_space import FixedAgent, Network
 
 from ..agents.memory import Memory
 from ..personas.persona import Persona
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from .runfile.rows import MessageRow
     from .society import Society
 
-__all__ = ["Resident"]
+__all__ = ["Resident", "settle"]
 
 
 class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
@@ -29,3 +30,9 @@ class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
     def id(self) -> str:
         """The persona's id, by which the run file knows the agent."""
         return self.persona.id
+
+
+def settle(society: "Society") -> dict[str, Resident]:
+    """A resident for everybody in the society's graph, by id, each on its node of a space of Mesa's."""
+    space = Network(nx.Graph(society.graph.nx), layout=None, random=society.random)
+    return {persona.id: Resident(society, persona, space[persona.id]) for persona in society.graph.personas}

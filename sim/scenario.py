@@ -10,13 +10,17 @@ Everything has a default. This is a whole scenario::
 """
 
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ..agents.action_check import check_actions
 from ..agents.actions import Action, Instruction
+from ..agents.hooks import hook
 from ..agents.mind import Mind, build_mind
 from ..agents.observation import Observation
 from ..personas.errors import SetupError
@@ -27,13 +31,16 @@ if TYPE_CHECKING:
     from .resident import Resident
     from .society import Society
 
-__all__ = ["Intervention", "Scenario", "Settings", "Visit"]
+__all__ = ["Intervention", "Scenario", "Settings", "Visit", "check_interventions", "check_scenario", "check_steps"]
+
+#: Names are parts of file names and of sentences.
+_NAME = re.compile(r"\w([\w .+-]{0,62}[\w+-])?")
 
 
 class Settings(BaseModel):
     """The settings every scenario has; subclasses add their own, each settable by `--set name=value`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     neighbours: int = Field(6, ge=0, le=50, description="Neighbours an agent sees in a step, at most")
     heard: int = Field(4, ge=1, le=50, description="Lines an agent hears in a step, at most; the newest count")
@@ -45,7 +52,10 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Intervention:
-    """A change to the world, declared beforehand and applied at the start of step `at`."""
+    """A change to the world, declared beforehand and applied at the start of step `at`, from 1.
+
+    Raises `SetupError` for a step that is none.
+    """
 
     at: int
     name: str
@@ -53,6 +63,16 @@ class Intervention:
     news: str
     #: What else it changes. It is given the world and changes nothing but the world.
     effect: Callable[[World], None] | None = None
+    #: True where a run that ends before step `at` does without it; else such a run is refused.
+    optional: bool = False
+
+    def __post_init__(self) -> None:
+        at: object = self.at
+        if isinstance(at, bool) or not isinstance(at, int) or at < 1:
+            raise SetupError(
+                f"The intervention {self.name!r} is to come at step {at!r}; give a whole number from 1, or leave "
+                f"it out of `interventions` where it is never to come."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +101,8 @@ class Scenario:
     #: False where people are grown and none of them acts: nobody is placed in the society, and it takes no step.
     lives: ClassVar[bool] = True
     settings_type: ClassVar[type[Settings]] = Settings
+    #: Questions to the run file, each with its SQL: answered on the terminal after a run, and in the report.
+    questions: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, settings: Settings | Mapping[str, Any] | None = None) -> None:
         """Settings may be given as a mapping; an unknown name or a wrong value raises `SetupError`."""
@@ -109,8 +131,18 @@ class Scenario:
         return f"It is step {world.step}. What do you do now?"
 
     def measures(self, society: "Society") -> Mapping[str, float]:
-        """Numbers to log after each step: by default none."""
+        """Numbers to log after each step: by default none.
+
+        What the step emitted is in `society.emitted_this_step`, with the fields of each action.
+        """
         return {}
+
+    def group(self, resident: "Resident") -> str | None:
+        """The group by which the report tells the agent apart from others: by default none.
+
+        Asked once for each agent, before the first step.
+        """
+        return None
 
     def ended(self, society: "Society") -> bool:
         """Whether the run ends before its last step: by default never."""
@@ -119,6 +151,15 @@ class Scenario:
     def mind(self) -> Mind:
         """The compiled graph all agents think with: by default deliberate, then accept or revise."""
         return build_mind()
+
+    def declared_interventions(self) -> tuple[Intervention, ...]:
+        """What is to happen to the world. Raises `HookError` when `interventions` fails or holds something else."""
+        with hook(self, "interventions"):
+            declared = tuple(self.interventions)
+            for one in declared:
+                if not isinstance(one, Intervention):
+                    raise TypeError(f"it must hold interventions, and holds {one!r}")
+        return declared
 
     @classmethod
     def _parsed(cls, given: Mapping[str, Any]) -> Settings:
@@ -136,3 +177,53 @@ class Scenario:
             raise SetupError(
                 f"Setting {name!r} of scenario {cls.name!r} cannot be {first['input']!r}: {first['msg'].lower()}."
             ) from error
+
+
+def check_scenario(scenario: object) -> None:
+    """Raise `SetupError` for what is no scenario, for a name no file can have, and for actions nobody could emit."""
+    if isinstance(scenario, type):
+        raise SetupError(
+            f"A scenario is to be given, and {scenario.__name__} is a class; write {scenario.__name__}(), with its "
+            f"settings in the brackets."
+        )
+    if not isinstance(scenario, Scenario):
+        raise SetupError(f"A scenario is to be given, and {scenario!r} is none; derive a class from Scenario.")
+    said = f"The scenario {type(scenario).__name__}"
+    name: object = scenario.name
+    world: object = scenario.world
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        given = f"is called {name!r}" if name else "has no name"
+        raise SetupError(
+            f"{said} {given}; set its `name` to 1 to 64 letters, digits, blanks and any of _ . + -, beginning and "
+            f"ending with a letter or digit."
+        )
+    if not isinstance(world, str):
+        raise SetupError(f"{said} has a world of type {type(world).__name__}; it must be a str.")
+    check_actions(scenario.actions, where=said)
+
+
+def check_steps(steps: object) -> int:
+    """The number of steps. Raises `SetupError` for what is no number of steps."""
+    if isinstance(steps, bool) or not isinstance(steps, int):
+        raise SetupError(f"steps must be a whole number from 1, but {steps!r} was given.")
+    if steps < 1:
+        raise SetupError(f"steps must be at least 1, but {steps} was given.")
+    return steps
+
+
+def check_interventions(scenario: Scenario, steps: int, *, before: Scenario | None = None, after: int = 0) -> None:
+    """Raise `SetupError` for an intervention that would never come in a run of `steps`, unless it is optional.
+
+    Of a fork `after` some step, those that the scenario `before` it had too are left as they were.
+    """
+    known = {(one.at, one.name) for one in before.declared_interventions()} if before else ()
+    for one in scenario.declared_interventions():
+        if (one.at, one.name) in known:
+            continue
+        said = f"The intervention {one.name!r} is to come at step {one.at}"
+        if one.at <= after:
+            raise SetupError(f"{said}, and the fork begins after step {after}; fork at step {one.at - 1} or before.")
+        if one.at > steps and scenario.lives and not one.optional:
+            raise SetupError(
+                f"{said}, and the run is to end after step {steps}; give --steps {one.at} or more, or an earlier step."
+            )

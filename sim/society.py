@@ -1,21 +1,20 @@
 """The society: a Mesa model whose agents are personas, placed on the graph that Persona-to-Persona grew."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
+from math import floor, inf
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from uuid import uuid4
 
 import mesa
-import networkx as nx
 import orjson
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
-from mesa.discrete_space import Network
 
-from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, open_embedder
+from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, embedding_handle
 from ..agents.endpoint.models import ModelHandle, open_model
 from ..agents.gateway.batch import check_batchable
 from ..agents.gateway.budget import check_priced
@@ -23,22 +22,26 @@ from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.price_library import known_prices
 from ..agents.gateway.prices import Prices
-from ..personas.errors import PausedError, RunFileError, SetupError, StorageError
+from ..agents.hooks import hook
+from ..personas.errors import HookError, PausedError, RunFileError, SetupError, StorageError
 from ..personas.seed import check_seed
+from .answered import check_emitted
 from .collector import rare_collections
-from .emitted import Emitted
+from .declared import declare, declared_rows
+from .emitted import Emission, Emitted
 from .engine import Engine
 from .event_hash import EventHash
 from .finished import FinishedRun
 from .growing.job import GrowthJob
 from .growth import Growth, Source
 from .progress import Progress, SilentProgress
-from .resident import Resident
+from .resident import Resident, settle
 from .restore import restore
 from .runfile import rows
 from .runfile.runlog import RunLog
 from .runfile.writer import Statement
-from .scenario import Scenario
+from .scenario import Scenario, check_interventions, check_scenario, check_steps
+from .seeds import derive_seed
 from .step import take_step
 from .times import now
 from .vectors import SocietyVectors
@@ -58,7 +61,8 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
     """Personas who live together, step by step, in one run file.
 
     `run` does everything: it grows the people, takes the steps and closes the file. For step-by-step work use the
-    society in a `with` statement, as any Mesa model: `step()`, `run_for(n)`, `agents`, `time`.
+    society in a `with` statement, as any Mesa model: `step()`, `run_for(n)`, `run_model()`, `agents`, `time`. There
+    is no further step once `running` is False: when the steps are done, or the scenario has ended.
     """
 
     def __init__(
@@ -90,12 +94,12 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         `embeddings_url` is another, agents are reminded by meaning; without, by words.
         Raises `SetupError` for a model or a number that cannot be.
         """
-        check_seed(seed)
-        if not scenario.lives:
-            steps = 0
-        elif steps < 1:
-            raise SetupError(f"steps must be at least 1, but {steps} was given.")
+        check_scenario(scenario)
+        declared_rows(scenario)  # what is wrong with it is to be said before anything is asked
+        seed, steps = check_seed(seed), check_steps(steps) if scenario.lives else 0
         super().__init__(rng=seed)
+        # Mesa has put its own step around ours; one that nothing stops at the end goes around both.
+        self.step = partial(self.run_for, 1)  # type: ignore[method-assign]
         self.scenario = scenario
         self.seed = seed
         self.growth = growth or Growth()
@@ -106,7 +110,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self.graph: PersonaGraph
         self.engine: Engine
         self._model = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
-        self._embeddings = _embedder(embeddings, embeddings_url, base_url)
+        self._embeddings = embedding_handle(embeddings, embeddings_url or base_url)
         #: What reminds the residents by meaning; None where words do.
         self.vectors: SocietyVectors | None = None
         #: What the sources of texts passed over, in words; empty where nothing.
@@ -121,14 +125,17 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         )
         if self._embeddings is not None:
             check_embeddings_priced(self._limits, self._embeddings_prices, self._embeddings)
-        self._cache = cache
-        self._batch = batch
+        self._cache, self._batch = cache, batch
         self._scenario_file = scenario_file
         self._progress = progress or SilentProgress()
         self._log: RunLog | None = None
         self._residents: dict[str, Resident] = {}
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._restoring = False
+        self._latest: Callable[[], tuple[Emission, ...]] = tuple
+        self._is_open = False
+        #: Those that have been found fit to be offered.
+        self.checked_actions = frozenset(scenario.actions)
         self.count_from(emissions=0, messages=0)
 
     @classmethod
@@ -158,6 +165,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         log = RunLog.open(Path(path))
         try:
             row = log.run
+            stored = Limits.model_validate_json(row.limits) if row.limits else Limits(max_in_flight=row.max_in_flight)
             if steps is not None and 0 < steps < (lived := log.last_step() or 0):
                 raise SetupError(
                     f"{str(path)!r} has lived {lived} steps, and steps counts those too; give {lived} or more, "
@@ -169,7 +177,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
                 seed=row.seed,
                 model=model or row.model,
                 base_url=base_url or (row.base_url.split() if row.base_url else None),
-                limits=_limits_of(row).changed(**(limits or {})),
+                limits=stored.changed(**(limits or {})),
                 prices=prices or (Prices(**orjson.loads(row.prices)) if row.prices else None),
                 batch=row.batch,
                 cache=(Path(row.cache) if row.cache and cache is None else None) or cache or None,
@@ -203,21 +211,38 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         committed stays and can be resumed.
         """
         with self, rare_collections():
-            while self.world.step < self.steps_wanted and not self.scenario.ended(self):
-                self.run_for(1)
-                self._raise_error()
+            self.run_model()
             event_hash = self.engine.events.hex
         return FinishedRun(self.path, event_hash)
 
     def step(self) -> None:
-        """One step of the society. Mesa calls it; an error is kept and raised at the end of `run` or `with`."""
-        if self._restoring or self._error is not None:
+        """One step of the society, as long as it is `running`. Raises what went wrong, in every later step too."""
+        if self._restoring:
             return
         try:
             self.engine.call(partial(take_step, self, self._mind))
-        except Exception as error:  # noqa: BLE001 - Mesa goes dead silently when anything leaves step
-            self._error = error
+            self.running = self._goes_on()
+            self._check_emitted()
+        except BaseException as error:  # noqa: BLE001 - Mesa goes dead silently when anything leaves step
+            self._error = self._explained(error)
             self.running = False
+
+    def run_model(self) -> None:
+        """All steps that there are still to be. Raises `SetupError` when the society is not open."""
+        self.run_until(inf)
+
+    def run_for(self, duration: float) -> None:
+        """So many steps, or as many as there are still to be. Raises `SetupError` when the society is not open."""
+        self.run_until(self.time + duration)
+
+    def run_until(self, end_time: float) -> None:
+        """Steps up to this one, or as many as there are. Raises `SetupError` when the society is not open."""
+        if not self._is_open:
+            raise SetupError("The society is not open, so it takes no step; call run(), or step in `with society:`.")
+        self._raise_error()
+        while self.running and self.time < end_time:
+            super().run_until(min(end_time, floor(self.time) + 1))
+            self._raise_error()
 
     @property
     def residents(self) -> Sequence[Resident]:
@@ -228,6 +253,24 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         """The agent with this id. Raises `KeyError` when nobody has it."""
         return self._residents[agent]
 
+    @property
+    def emitted_this_step(self) -> Sequence[Emission]:
+        """What was emitted in the step that is being measured, in the order of agents; between steps, in the latest.
+
+        Raises `RunFileError` after `resume` or `fork` when the file's last step cannot be read as the scenario's
+        actions.
+        """
+        latest = self._latest()
+        self._latest = lambda: latest
+        return latest
+
+    def note_emitted(self, emissions: Sequence[Emission] | Callable[[], tuple[Emission, ...]]) -> None:
+        """Take in what the latest step emitted, or the function that reads it when somebody asks."""
+        if callable(emissions):
+            self._latest = emissions
+        else:
+            self._latest = partial(tuple, emissions)
+
     def count_from(self, *, emissions: int, messages: int) -> None:
         """Number emissions and messages from behind these."""
         self.next_emission = count(emissions + 1).__next__
@@ -235,7 +278,10 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
 
     def __enter__(self) -> Self:
         """Open the run file and the model, grow or restore the people, and stand where the last step ended."""
-        self._mind = self.scenario.mind()
+        if self._is_open:
+            raise SetupError("The society is open already; inside `with society:`, call run_model() or step().")
+        with hook(self.scenario, "mind"):
+            self._mind = self.scenario.mind()
         # What cannot be read is found before there is a file that would stand in the way of the next try.
         source = self._source() if self._log is None else None
         self._answers = AnswerCache(self._cache) if self._cache else None
@@ -251,9 +297,12 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             self.engine.__enter__()
             self._note_changes(log)
             self._populate(log, source)
-        except BaseException as error:
-            self.__exit__(type(error), error, error.__traceback__)
-            raise
+            self._is_open = True
+            self._catch_up()
+        except BaseException as error:  # noqa: BLE001 - raised below, as its reader should see it
+            failure = self._explained(error)
+            self.__exit__(type(failure), failure, failure.__traceback__)
+            raise failure from failure.__cause__
         return self
 
     def __exit__(
@@ -261,6 +310,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
     ) -> None:
         """Mark the run finished or failed and close everything. An interrupted run stays open for `resume`."""
         failure = error or self._error
+        self._is_open = self.running = False
         try:
             if failure is None:
                 self.engine.log.finish("finished", None, self.engine.events.hex)
@@ -269,35 +319,30 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
                 self.engine.log.finish("paused" if is_paused else "failed", str(failure), self.engine.events.hex)
         finally:
             self.engine.__exit__(kind, error, trace)
-        if error is None:
-            self._raise_error()
 
     def _source(self) -> Source:
+        check_interventions(self.scenario, self.steps_wanted)
         self.growth.check_readable()
-        return self.growth.source()
+        return self.growth.source(seed=derive_seed(self.seed, "sources"))
 
     def _vectors(self) -> SocietyVectors | None:
         return SocietyVectors(self.engine.embedder) if self.engine.embedder else None
 
     def _engine(self, log: RunLog) -> Engine:
+        batched = {"growth", "step"} if self.scenario.independent else {"growth"}
         return Engine(
             log,
             self._model,
             limits=self._limits,
             prices=self._prices,
             cache=self._answers,
-            batched=self._batched(),
+            batched=frozenset(batched if self._batch else ()),
             embeddings=self._embeddings,
             embeddings_prices=self._embeddings_prices,
             answer_tokens=self.scenario.settings.answer_tokens,
             events=EventHash(log.last_event_hash()),
             progress=self._progress,
         )
-
-    def _batched(self) -> frozenset[str]:
-        if not self._batch:
-            return frozenset()
-        return frozenset({"growth", "step"} if self.scenario.independent else {"growth"})
 
     def _note_changes(self, log: RunLog) -> None:
         # A resumed run may be given other numbers than it began with, and goes on with those when it is resumed again.
@@ -314,12 +359,9 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         if not self.scenario.lives:
             return
         self.graph = population.graph()
-        space = Network(nx.Graph(self.graph.nx), layout=None, random=self.random)
-        self._residents = {p.id: Resident(self, p, space[p.id]) for p in self.graph.personas}
-        if not log.query("SELECT 1 FROM agents LIMIT 1"):
-            log.commit([rows.AgentRow(agent, place) for place, agent in enumerate(self._residents, start=1)]).result()
+        self._residents = settle(self)
+        declare(self, log)
         restore(self, log)
-        self._catch_up()
 
     def _catch_up(self) -> None:
         # Mesa's clock is to show the step at which a resumed society stands.
@@ -327,6 +369,23 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             self._restoring = True
             self.run_for(self.world.step)
             self._restoring = False
+        self.running = self._goes_on()
+        if not self.running:
+            self._check_emitted()
+
+    def _goes_on(self) -> bool:
+        if self.world.step >= self.steps_wanted:
+            return False
+        with hook(self.scenario, "ended"):
+            return not self.scenario.ended(self)
+
+    def _check_emitted(self) -> None:
+        if not len(self.emitted):
+            check_emitted(self.engine.log, people=len(self.residents), is_over=not self.running)
+
+    def _explained(self, error: BaseException) -> BaseException:
+        """The error as its reader should see it."""
+        return error.with_way_on(self.path) if isinstance(error, HookError) else error
 
     def _raise_error(self) -> None:
         if self._error is not None:
@@ -359,16 +418,3 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             embedding_model=self._embeddings.name if self._embeddings else None,
             embedding_url=self._embeddings.endpoint if self._embeddings else None,
         )
-
-
-def _limits_of(row: rows.RunRow) -> Limits:
-    return Limits.model_validate_json(row.limits) if row.limits else Limits(max_in_flight=row.max_in_flight)
-
-
-def _embedder(
-    embeddings: str | Embeddings | EmbeddingHandle | None, url: str | None, base_url: str | Sequence[str] | None
-) -> EmbeddingHandle | None:
-    if embeddings is None or isinstance(embeddings, EmbeddingHandle):
-        return embeddings
-    addresses = base_url.split() if isinstance(base_url, str) else base_url
-    return open_embedder(embeddings, base_url=url or (addresses[0] if addresses else None))

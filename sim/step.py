@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..agents.actions import possible_actions
+from ..agents.action_check import check_actions
+from ..agents.actions import Action, possible_actions
+from ..agents.hooks import hook
 from ..agents.mind import Decision, Mind, MindContext, MindState
+from ..agents.observation import Observation
 from ..personas.errors import RunError
 from ..personas.model import Occasion, Outcome
 from .answered import check_answered
@@ -32,9 +35,11 @@ async def take_step(society: "Society", mind: Mind) -> None:
     world.begin(world.step + 1)
     effects = Effects(society)
     effects.intervene()
-    for visit in scenario.visits(society, rng_for(society.seed, "visits", world.step)):
-        effects.visit(visit)
-    residents = list(scenario.active(society, rng_for(society.seed, "active", world.step)))
+    with hook(scenario, "visits"):
+        for visit in scenario.visits(society, rng_for(society.seed, "visits", world.step)):
+            effects.visit(visit)
+    with hook(scenario, "active"):
+        residents = list(scenario.active(society, rng_for(society.seed, "active", world.step)))
     effects.unembedded += await _remind(society, residents)
     decided = await _decide(society, mind, residents)
     check_answered(f"step {world.step}", [(decision.outcome, decision.reason) for _, decision in decided])
@@ -74,12 +79,20 @@ def _turn(society: "Society", resident: "Resident") -> Turn | None:
     """The resident's turn; None when there is nothing that it could do."""
     step, seed = society.world.step, society.seed
     observation = observe(society, resident)
-    rng = rng_for(seed, "offer", step, resident.id)
-    offered = possible_actions(society.scenario.offer(resident, observation, rng), observation.addressees)
+    offered = possible_actions(_offer(society, resident, observation), observation.addressees)
     if not offered:
         return None
     drawn = derive_seed(seed, "step", step, resident.id) >> 32  # endpoints take 31 bits
     return Turn(resident, observation, offered, Occasion("step", step, resident.id, drawn))
+
+
+def _offer(society: "Society", resident: "Resident", observation: Observation) -> tuple[type[Action], ...]:
+    scenario, rng = society.scenario, rng_for(society.seed, "offer", society.world.step, resident.id)
+    with hook(scenario, "offer"):
+        offered = tuple(scenario.offer(resident, observation, rng))
+        if not frozenset(offered) <= society.checked_actions:
+            check_actions(offered, where=f"`offer` of {type(scenario).__name__}")
+    return offered
 
 
 async def _decide(society: "Society", mind: Mind, residents: Sequence["Resident"]) -> list[tuple[Turn, Decision]]:

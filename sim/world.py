@@ -1,12 +1,16 @@
 """The state of the world: what is news, which ties are cut, and whatever values a scenario keeps."""
 
-from typing import Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..personas.persona import RelationKind
 
-__all__ = ["News", "World"]
+if TYPE_CHECKING:
+    from ..personas.graph import PersonaGraph
+
+__all__ = ["News", "World", "is_cut"]
 
 
 class News(BaseModel):
@@ -39,12 +43,17 @@ class World(BaseModel):
         self.news.append(News(text=text, until=self.step + steps - 1))
 
     def suspend(self, kind: RelationKind) -> None:
-        """Nobody sees or hears those they are tied to by `kind` until it is restored."""
+        """Nobody sees, hears or speaks to those they are tied to by `kind` alone until it is restored.
+
+        A line that is under way is kept, and heard once the kind is restored. Raises `ValueError` for no kind.
+        """
+        kind = RelationKind(kind)
         if kind not in self.suspended:
             self.suspended.append(kind)
 
     def restore(self, kind: RelationKind) -> None:
-        """Undo `suspend`."""
+        """Undo `suspend`: what was said and kept is heard now. Raises `ValueError` for no kind."""
+        kind = RelationKind(kind)
         if kind in self.suspended:
             self.suspended.remove(kind)
 
@@ -57,3 +66,11 @@ class World(BaseModel):
         """Enter `step`, and forget the news that is over."""
         self.step = step
         self.news = [item for item in self.news if item.until >= step]
+
+
+def is_cut(graph: "PersonaGraph", one: str, other: str, suspended: Collection[RelationKind]) -> bool:
+    """Whether every tie of `other`, a resident, with `one` is of a suspended kind; never where they have none."""
+    if not suspended:
+        return False
+    kinds = [tie.kind for tie in graph.neighbours(other) if tie.id == one]
+    return bool(kinds) and all(kind in suspended for kind in kinds)

@@ -59,7 +59,7 @@ def test_the_built_wheel_holds_every_module_and_every_data_file_under_one_name(w
 
 
 def test_help_loads_no_heavy_library() -> None:
-    heavy = "aiohttp datasketch duckdb langchain_core langgraph mesa networkx numpy plotly pyarrow pydantic rich"
+    heavy = "aiohttp datasketch duckdb langchain_core langgraph mesa networkx numpy pyarrow pydantic rich"
     code = (
         "import sys; sys.argv = ['populace', '--help']\n"
         "from populace.cli import main\n"

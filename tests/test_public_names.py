@@ -6,11 +6,11 @@ import pytest
 
 PROMISED = {
     "personas": """
-        Answer AnswerSchema CacheError EndpointError Hub HubFile Match NearDuplicates Neighbour Occasion
+        Answer AnswerSchema CacheError EndpointError HookError Hub HubFile Match NearDuplicates Neighbour Occasion
         Outcome Passage PausedError Persona PersonaGraph PersonaModel PopulaceError Population Prompt
         Relation RelationKind Relative RenderedPrompt RunError RunFileError SetupError SourceError
         StorageError Verdict create_hub fence find_duplicates iter_prompts load_prompt open_hub
-        persona_to_persona read_hub read_passages shipped_passages text_to_persona
+        persona_to_persona read_hub read_passages share_files shipped_passages text_to_persona
     """,
     "personas.hub": """
         CheckReport DedupReport ExportFormat ExportReport Extra FileReport Hub HubFile HubInfo ImportWish MergeReport
@@ -27,14 +27,16 @@ PROMISED = {
     """,
     "agents": """
         PLAYER Action Argument Decision DialogueLine Embedded Embedder EmbeddingHandle Gateway Heard Instruction
-        Limits Memory Mind MindContext MindState ModelHandle Observation Prices ReturnValue Seen ToolSpec build_mind
-        open_embedder open_model
+        Limits Memory Mind MindContext MindState ModelHandle Novelty Observation Prices ReturnValue Seen ToolSpec
+        build_mind novelty_of open_embedder open_model
     """,
     "sim": """
-        Enriched Enrichment FinishedRun Growing Growth HubVectors Intervention News Progress QueryError Resident
-        RunReader Scenario Settings Society Visit World dedup_by_meaning enrich open_run
+        BatchSociety Emission Enriched Enrichment FinishedRun Growing Growth HubVectors Intervention News Progress
+        QueryError Resident RunReader Scenario Settings Society Visit World dedup_by_meaning enrich open_run
     """,
-    "analysis": "QUESTIONS Question Summary ask render_csv render_json render_table summarise write_report",
+    "analysis": """
+        Answer Question Summary answers_of ask questions_of render_csv render_json render_table summarise write_report
+    """,
 }
 
 

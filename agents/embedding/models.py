@@ -70,6 +70,16 @@ def open_embedder(model: str | Embeddings, *, base_url: str | None = None, timeo
     )
 
 
+def embedding_handle(
+    model: str | Embeddings | EmbeddingHandle | None, address: str | Sequence[str] | None
+) -> EmbeddingHandle | None:
+    """What `open_embedder` gives for a name, the first of several addresses counting; a handle, or None, as it is."""
+    if model is None or isinstance(model, EmbeddingHandle):
+        return model
+    addresses = address.split() if isinstance(address, str) else address
+    return open_embedder(model, base_url=addresses[0] if addresses else None)
+
+
 def check_embeddings_priced(limits: Limits, prices: Prices | None, model: EmbeddingHandle) -> None:
     """Raise `SetupError` for a cap on money where nobody knows what the embedding model costs."""
     if limits.max_cost is not None and prices is None:

@@ -3,12 +3,13 @@
 import sqlite3
 import threading
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from ...personas.errors import CacheError, SetupError
+from ...personas.files import remove_parts, whole_file
 from .call import Call, CallKey, RecordedReply
 
 __all__ = ["GROUP_SECONDS", "AnswerCache"]
@@ -192,6 +193,9 @@ def _open(path: Path, patience: float) -> tuple[sqlite3.Connection, sqlite3.Conn
     """Two connections, to write and to read, to a cache that exists from now on and can be written."""
     try:
         _check_place(path)
+        remove_parts(path)
+        if not path.exists():
+            _create(path, patience)
         with ExitStack() as opened:
             writer = opened.enter_context(closing(_connect(path, patience)))
             _check(writer, path)
@@ -201,6 +205,12 @@ def _open(path: Path, patience: float) -> tuple[sqlite3.Connection, sqlite3.Conn
             return writer, reader
     except (sqlite3.Error, OSError) as error:
         raise _refusal(path, error, patience) from error
+
+
+def _create(path: Path, patience: float) -> None:
+    """Make an empty cache; not under its name before it is whole, and readable by its owner alone."""
+    with suppress(FileExistsError), whole_file(path.absolute()) as part, closing(_connect(part, patience)) as con:
+        _make(con, patience)
 
 
 def _check_place(path: Path) -> None:

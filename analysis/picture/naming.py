@@ -1,9 +1,8 @@
 """What is written of a person in a picture."""
 
 import re
-from html import escape
 
-from ..wording import short_label
+from ..wording import markup, short_label
 
 __all__ = ["name_of", "said"]
 
@@ -24,5 +23,5 @@ def name_of(text: str) -> str:
 
 
 def said(text: str) -> str:
-    """The text for markup, without what no XML file may hold, whatever a model wrote."""
-    return escape("".join(c if c.isprintable() else " " for c in text))
+    """The text for markup, with something visible for what no XML file may hold, whatever a model wrote."""
+    return markup(text)

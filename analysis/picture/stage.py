@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...personas.hub.graph import Excerpt
-from ..report.layout import lay_out
+from .layout import lay_out
 
 __all__ = ["Spots", "Stage", "fitted", "spots"]
 

@@ -1,76 +1,122 @@
-"""One chart as plain data: what plotly draws, the legend beside it, and the numbers behind it."""
+"""One chart: its drawing for wide and narrow windows, the legend beside it, and the numbers behind it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-__all__ = ["Chart", "LegendEntry", "axis", "base_layout"]
+from markupsafe import Markup
 
-#: Colours are variables of the style sheet, which knows a light and a dark value of each.
-INK = "var(--ink)"
-MUTED = "var(--muted)"
-LINE = "var(--line)"
-SURFACE = "var(--surface)"
+from .marks import colour_class, pattern_of, symbol
+from .plot import NARROW, WIDE, Axes, Series, draw_bars, draw_lines
+
+__all__ = ["Chart", "LegendEntry", "bars", "bars_legend", "lines", "lines_legend", "swatch"]
+
+_HEIGHT = 300.0
+_SMALL = 220.0
+#: Rows of the numbers behind a chart.
+_ROWS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class LegendEntry:
-    """A line of the legend; pressing it hides and shows its traces."""
+    """A line of the legend; pressing it hides and shows the parts of the drawing with its number."""
 
     label: str
-    #: A variable of the style sheet.
-    colour: str
-    #: How the swatch is drawn: an SVG dash pattern, a fill or a symbol, so that colour is never the only cue.
-    look: str
-    traces: tuple[int, ...]
-    shape: str = "fill"
+    series: str
+    #: A small SVG of 22 by 14: colour is never the only cue.
+    swatch: Markup
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart with its title, what it shows in a sentence, its traces and its layout."""
+    """A chart with its title, what it shows in a sentence, and its drawing."""
 
     name: str
     title: str
     #: Read out in place of the picture.
     description: str
-    data: list[dict[str, Any]]
-    layout: dict[str, Any]
+    #: The drawing for wide windows; empty for a small chart. And the one for narrow windows, or for all.
+    wide: Markup
+    narrow: Markup
     legend: Sequence[LegendEntry] = ()
     legend_title: str = ""
     #: Headings and rows of the numbers behind the picture; none where a table stands beside it anyway.
     headings: Sequence[str] = ()
     rows: Sequence[Sequence[object]] = field(default_factory=list)
-    height: int = 320
+    #: How many rows there are in all.
+    rows_in_all: int = 0
 
 
-def axis(title: str, **more: Any) -> dict[str, Any]:
-    """An axis with a title and quiet lines."""
-    return {
-        "title": {"text": title, "font": {"color": MUTED, "size": 13}, "standoff": 10},
-        "gridcolor": LINE,
-        "linecolor": LINE,
-        "zeroline": False,
-        "tickfont": {"color": MUTED, "size": 12},
-        "automargin": True,
-        **more,
-    }
+def lines(
+    name: str, title: str, description: str, series: Sequence[Series], axes: Axes, *, small: bool = False
+) -> Callable[..., Chart]:
+    """A chart of lines, to be called with its legend and the numbers behind it."""
+    return _chart(draw_lines, name, title, description, series, axes, small)
 
 
-def base_layout(**more: Any) -> dict[str, Any]:
-    """What all charts have in common."""
-    return {
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": INK, "size": 13, "family": "system-ui, sans-serif"},
-        "margin": {"l": 8, "r": 8, "t": 28, "b": 8},
-        "showlegend": False,
-        "hoverlabel": {
-            "bgcolor": SURFACE,
-            "bordercolor": LINE,
-            "font": {"color": INK, "size": 13, "family": "system-ui, sans-serif"},
-            "align": "left",
-        },
-        "dragmode": False,
-        **more,
-    }
+def bars(
+    name: str, title: str, description: str, series: Sequence[Series], axes: Axes, *, small: bool = False
+) -> Callable[..., Chart]:
+    """A chart of stacked bars, to be called with its legend and the numbers behind it."""
+    return _chart(draw_bars, name, title, description, series, axes, small)
+
+
+def _chart(
+    draw: Callable[..., str],
+    name: str,
+    title: str,
+    description: str,
+    series: Sequence[Series],
+    axes: Axes,
+    small: bool,
+) -> Callable[..., Chart]:
+    label, height = f"{title}. {description}", _SMALL if small else _HEIGHT
+    wide = "" if small else draw(series, axes, label=label, width=WIDE, height=height)
+    narrow = draw(series, axes, label=label, width=NARROW, height=height)
+
+    def chart(
+        *,
+        legend: Sequence[LegendEntry] = (),
+        legend_title: str = "",
+        headings: Sequence[str] = (),
+        rows: Sequence[Sequence[object]] = (),
+    ) -> Chart:
+        drawn = Markup(wide), Markup(narrow)  # noqa: S704 - what texts of the run are in it was escaped
+        return Chart(name, title, description, *drawn, legend, legend_title, headings, rows[:_ROWS], len(rows))
+
+    return chart
+
+
+def bars_legend(names: Sequence[str]) -> list[LegendEntry]:
+    """An entry for each layer of stacked bars, in their order."""
+    return [
+        LegendEntry(
+            name,
+            str(number),
+            swatch(
+                f'<g {colour_class(number)}><rect x="1" y="1" width="20" height="12" fill="currentColor"/></g>'
+                + (f'<rect x="1" y="1" width="20" height="12" fill="url(#{pattern})"/>' if pattern else "")
+            ),
+        )
+        for number, name in enumerate(names)
+        for pattern in [pattern_of(number)]
+    ]
+
+
+def lines_legend(names: Sequence[str]) -> list[LegendEntry]:
+    """An entry for each line, in their order."""
+    return [
+        LegendEntry(
+            name,
+            str(number),
+            swatch(
+                f'<g {colour_class(number)}><path d="M0 7H22" stroke="currentColor" stroke-width="2"/>'
+                f'<path d="{symbol(number, 11, 7, 4.5)}" fill="currentColor"/></g>'
+            ),
+        )
+        for number, name in enumerate(names)
+    ]
+
+
+def swatch(drawn: str) -> Markup:
+    """A drawing of 22 by 14 as the sign of a legend entry."""
+    return Markup(f'<svg width="22" height="14" viewBox="0 0 22 14" aria-hidden="true">{drawn}</svg>')  # noqa: S704

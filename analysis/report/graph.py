@@ -3,20 +3,21 @@
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import networkx as nx
+from markupsafe import Markup
 
+from ..picture.layout import lay_out
+from ..picture.stage import Spots, fitted
 from ..queryable import Queryable
-from ..wording import chart_text, clip, hover_block, short_label
-from .chart import INK, MUTED, SURFACE, Chart, LegendEntry, base_layout
-from .layout import Position, lay_out
-from .limits import GRAPH_PEOPLE, GRAPH_RELATIONS, GRAPH_SAMPLE, MOST_CONNECTED
+from ..wording import clip, markup
+from .chart import Chart, LegendEntry, swatch
+from .limits import EMITTED_TEXT, GRAPH_PEOPLE, GRAPH_RELATIONS, GRAPH_SAMPLE, MOST_CONNECTED, PERSON_TEXT
+from .marks import COLOURS, symbol
 
 __all__ = ["Resident", "Society", "Tie", "chart_society", "read_society"]
 
-_DASHES = ("solid", "2px,2px", "6px,2px", "10px,2px", "7px,2px,2px,2px")
-_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon", "star")
+_DASHES = ("", "2 2", "6 2", "10 2", "7 2 2 2")
 _KINDS = (
     "kinship", "friendship", "neighbourhood", "work", "trade",
     "care", "teaching", "service", "rivalry", "other",
@@ -36,6 +37,9 @@ _EMITTED = """
 SELECT agent, kind, count(*), left(min_by(text, emission), 120) FROM emissions
 GROUP BY agent, kind ORDER BY agent, kind
 """
+
+
+_WIDTH, _MARGIN = 1_000.0, 16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,39 +121,36 @@ def _around(hubs: Sequence[Resident], ties: Sequence[Tie]) -> set[str]:
 
 
 def chart_society(society: Society) -> Chart | None:
-    """The graph with hover texts, or None when nobody lives there."""
+    """The graph with the texts on pointing, or None when nobody lives there."""
     if not society.residents:
         return None
     picture: nx.Graph[str] = nx.Graph()
     picture.add_nodes_from(r.id for r in society.residents)
     picture.add_edges_from((t.source, t.target) for t in society.ties)
-    positions = lay_out(picture)
+    stage = fitted(lay_out(picture), width=_WIDTH, margin=_MARGIN)
     kinds = sorted({t.kind for t in society.ties}, key=_kind_place)
     hops = sorted({r.hop for r in society.residents})
-    edges = [_edges(kind, [t for t in society.ties if t.kind == kind], positions) for kind in kinds]
-    nodes = [_nodes(hop, [r for r in society.residents if r.hop == hop], positions, society) for hop in hops]
-    bare = {"visible": False, "showgrid": False, "zeroline": False}
+    parts = [
+        *(_edges(kind, [t for t in society.ties if t.kind == kind], stage.at) for kind in kinds),
+        *(_nodes(hop, [r for r in society.residents if r.hop == hop], stage.at, society) for hop in hops),
+    ]
+    title = "Who lives here, and how they are tied"
+    description = (
+        f"Network of {len(society.residents)} people and {len(society.ties)} relations. "
+        "The best connected are listed in the table below."
+    )
+    drawn = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {stage.width:.0f} {stage.height:.0f}" role="img" '
+        f'aria-label="{markup(title)}. {markup(description)}">{"".join(parts)}</svg>'
+    )
     return Chart(
         name="society",
-        title="Who lives here, and how they are tied",
-        description=(
-            f"Network of {len(society.residents)} people and {len(society.ties)} relations. "
-            "The best connected are listed in the table below."
-        ),
-        data=[*edges, *nodes],
-        layout=base_layout(
-            hovermode="closest",
-            margin={"l": 0, "r": 0, "t": 0, "b": 0},
-            xaxis=bare,
-            yaxis=bare,
-            modebar={"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": INK, "orientation": "v"},
-        ),
-        legend=[
-            *(_edge_entry(kind, n) for n, kind in enumerate(kinds)),
-            *(_node_entry(hop, len(edges) + n) for n, hop in enumerate(hops)),
-        ],
+        title=title,
+        description=description,
+        wide=Markup(),
+        narrow=Markup(drawn),  # noqa: S704 - what texts of the run are in it was escaped
+        legend=[*map(_edge_entry, kinds), *map(_node_entry, hops)],
         legend_title="Relations and people",
-        height=620,
     )
 
 
@@ -157,65 +158,53 @@ def _kind_place(kind: str) -> int:
     return _KINDS.index(kind) if kind in _KINDS else len(_KINDS) - 1
 
 
-def _edges(kind: str, ties: Sequence[Tie], positions: Mapping[str, Position]) -> dict[str, Any]:
-    x: list[float | None] = []
-    y: list[float | None] = []
-    for tie in ties:
-        (x0, y0), (x1, y1) = positions[tie.source], positions[tie.target]
-        x += [x0, x1, None]
-        y += [y0, y1, None]
+def _edges(kind: str, ties: Sequence[Tie], at: Spots) -> str:
+    lines = "".join(
+        f"M{at[t.source][0]:.0f} {at[t.source][1]:.0f}L{at[t.target][0]:.0f} {at[t.target][1]:.0f}" for t in ties
+    )
+    return f'<g data-series="{markup(_series(kind))}" {_dashed(kind)}><path d="{lines}" fill="none"/></g>'
+
+
+def _dashed(kind: str) -> str:
     place = _kind_place(kind)
-    line = {"color": f"var(--c{place})", "width": 1.4, "dash": _DASHES[place % 5]}
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": chart_text(kind),
-        "x": x,
-        "y": y,
-        "line": line,
-        "hoverinfo": "skip",
-    }
+    dashes = f' stroke-dasharray="{_DASHES[place % 5]}"' if _DASHES[place % 5] else ""
+    return f'class="c{place}" color="{COLOURS[f"c{place}"]}" stroke="currentColor" stroke-width="1.2"{dashes}'
 
 
-def _nodes(hop: int, people: Sequence[Resident], at: Mapping[str, Position], society: Society) -> dict[str, Any]:
+def _nodes(hop: int, people: Sequence[Resident], at: Spots, society: Society) -> str:
     shrunk = min(1.0, max(0.4, (300 / len(society.residents)) ** 0.5))
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": _hop_label(hop),
-        "x": [at[r.id][0] for r in people],
-        "y": [at[r.id][1] for r in people],
-        "hovertext": [_hover(r, society.emitted.get(r.id, ())) for r in people],
-        "hoverinfo": "text",
-        "marker": {
-            "symbol": _SYMBOLS[hop % 7],
-            "size": [round(shrunk * (7 + 3.2 * min(r.degree, 40) ** 0.5), 1) for r in people],
-            "color": f"var(--hop{min(hop, 3)})",
-            "opacity": 1,
-            "line": {"color": INK if hop == 0 else SURFACE, "width": 1},
-        },
-    }
-
-
-def _hover(person: Resident, emitted: Sequence[tuple[str, int, str]]) -> str:
-    lines = [
-        f"<b>{chart_text(short_label(person.text))}</b>",
-        hover_block(clip(person.text, 260)),
-        f"<i>{_hop_label(person.hop)}; relations: {person.degree}</i>",
+    tone = f"hop{min(hop, 3)}"
+    # The small ones last, or the large ones hide them.
+    shapes = [
+        f'<path d="{symbol(hop, *at[r.id], shrunk * (4.5 + 1.6 * min(r.degree, 40) ** 0.5))}">'
+        f"<title>{markup(_told(r, society.emitted.get(r.id, ())))}</title></path>"
+        for r in sorted(people, key=lambda r: -r.degree)
     ]
-    for kind, count, first in emitted:
-        lines += ["", f"<b>{chart_text(kind)}</b> \u00d7 {count}", hover_block(clip(first, 110))]
-    return "<br>".join(lines)
+    return (
+        f'<g data-series="hop{hop}" class="{tone}" color="{COLOURS[tone]}" fill="currentColor" '
+        f'stroke="{COLOURS["surface"]}">{"".join(shapes)}</g>'
+    )
+
+
+def _told(person: Resident, emitted: Sequence[tuple[str, int, str]]) -> str:
+    parts = [f"{clip(person.text, PERSON_TEXT)}\n{_hop_label(person.hop)}; relations: {person.degree}"]
+    parts += [f"{kind} \u00d7 {count}: {clip(first, EMITTED_TEXT)}" for kind, count, first in emitted]
+    return "\n".join(parts)
 
 
 def _hop_label(hop: int) -> str:
     return "hop 0: from a text or a file" if hop == 0 else f"hop {hop}: grown"
 
 
-def _edge_entry(kind: str, trace: int) -> LegendEntry:
-    place = _kind_place(kind)
-    return LegendEntry(kind, f"var(--c{place})", _DASHES[place % 5], (trace,), "line")
+def _series(kind: str) -> str:
+    return f"tie-{kind}"
 
 
-def _node_entry(hop: int, trace: int) -> LegendEntry:
-    return LegendEntry(_hop_label(hop), f"var(--hop{min(hop, 3)})", _SYMBOLS[hop % 7], (trace,), "symbol")
+def _edge_entry(kind: str) -> LegendEntry:
+    return LegendEntry(kind, _series(kind), swatch(f'<g {_dashed(kind)}><path d="M0 7H22" stroke-width="2"/></g>'))
+
+
+def _node_entry(hop: int) -> LegendEntry:
+    tone = f"hop{min(hop, 3)}"
+    shape = f'<path d="{symbol(hop, 11, 7, 5)}" class="{tone}" color="{COLOURS[tone]}" fill="currentColor"/>'
+    return LegendEntry(_hop_label(hop), f"hop{hop}", swatch(shape))

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -12,16 +12,20 @@ import orjson
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from ...personas.characters import legible
 from ..queryable import Queryable
-from ..questions import QUESTIONS, ask
+from ..questions import answers_of
 from ..summary import Summary, summarise
-from ..whole import write_whole
+from ..whole import check_own, mark_of, write_whole
 from ..wording import clip, short_label
 from . import limits
 from .cost import read_failures, read_hops, read_purposes
 from .duplicates import read_duplicates
+from .fields import chart_fields
+from .findings import read_findings
 from .graph import Society, chart_society, read_society
 from .honesty import read_honesty
+from .marks import COLOURS, PATTERNS
 from .said import read_steps
 from .series import chart_emissions, chart_measures, chart_novelty, kind_order
 
@@ -34,21 +38,27 @@ def write_report(run: Queryable, path: Path, *, run_file: str = "RUN.duckdb") ->
     """Write the report of a run, in whatever state it is, to `path`, which is also what comes back.
 
     `run_file` is the run file's name as it stands in the commands that the report suggests.
-    Raises `SetupError` when the file cannot be written; one that was there before is then left as it was.
+    Raises `SetupError` when the file cannot be written, and when another stands there than a report of the same run;
+    it is left as it was.
     """
+    ((run_id,),) = run.query("SELECT run FROM runs").rows
+    check_own(path, mark_of("report", run_id), what="report")
     return write_whole(render_report(run, run_file=run_file), path, what="report")
 
 
 def render_report(run: Queryable, *, run_file: str = "RUN.duckdb") -> str:
-    """The report as HTML: opens offline, loads nothing, and runs no script but its own two."""
+    """The report as HTML: opens offline, loads nothing, and runs no script but its own."""
     summary = summarise(run)
     society = read_society(run)
     kinds = kind_order(run)
-    scripts = [Markup(_plotly()), Markup(_template("report.js"))]  # noqa: S704 - our own files, no text of the run
+    script = Markup(_template("report.js"))  # noqa: S704 - our own file, no text of the run
+    header = _header(run)
     return _environment().get_template("report.html.j2").render(
         summary=summary,
         unit="tokens" if summary.is_language_model else "words",
-        header=_header(run),
+        header=header,
+        mark=mark_of("report", header["run"]),
+        findings=read_findings(run, summary),
         notice=_notice(summary, run_file),
         honesty=read_honesty(run, summary),
         society=society,
@@ -59,23 +69,33 @@ def render_report(run: Queryable, *, run_file: str = "RUN.duckdb") -> str:
             "novelty": chart_novelty(run, kinds),
         },
         measures=chart_measures(run),
+        fields=chart_fields(run),
         steps=read_steps(run),
         duplicates=read_duplicates(run),
         failures=read_failures(run),
         purposes=read_purposes(run),
         hops=read_hops(run),
-        questions=[(question, ask(run, question)) for question in QUESTIONS],
+        answers=answers_of(run, limits.QUESTIONS),
         run_file=run_file,
         limits=limits,
         style=Markup(_template("style.css")),  # noqa: S704 - our own file, no text of the run
-        scripts=scripts,
-        script_hashes=[_csp_hash(script) for script in scripts],
+        patterns=PATTERNS,
+        surface=COLOURS["surface"],
+        script=script,
+        script_hash=_csp_hash(script),
     )  # fmt: skip
 
 
 def _header(run: Queryable) -> dict[str, Any]:
-    row = run.query("SELECT run, world, started_at, ended_at, base_url FROM runs").rows[0]
-    return dict(zip(("run", "world", "started_at", "ended_at", "base_url"), row, strict=True))
+    names = ("run", "world", "started_at", "ended_at", "base_url", "growth_settings")
+    header = dict(zip(names, run.query(f"SELECT {', '.join(names)} FROM runs").rows[0], strict=True))  # noqa: S608
+    header["growth_settings"] = _given(orjson.loads(header["growth_settings"]))
+    return header
+
+
+def _given(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Names and values of those settings that say something."""
+    return [(name, value) for name, value in settings.items() if value not in (None, "", [], {})]
 
 
 def _notice(summary: Summary, run_file: str) -> str:
@@ -106,13 +126,13 @@ def _environment() -> Environment:
         loader=FunctionLoader(_template),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(
         clip=clip,
         count=_count,
-        figure=_figure,
         dollars=_dollars,
         latency=_latency,
         share=_share,
@@ -121,27 +141,19 @@ def _environment() -> Environment:
     return environment
 
 
+def _shown(value: Any) -> Any:
+    """What stands in the page for a value: no text of the run brings a character that HTML forbids."""
+    if isinstance(value, Markup):
+        return value
+    return legible(value) if isinstance(value, str) else legible(str(value))
+
+
 def _template(name: str) -> str:
     return _TEMPLATES.joinpath(name).read_text(encoding="utf-8")
 
 
-@cache
-def _plotly() -> str:
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs())
-
-
 def _csp_hash(script: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def _figure(data: Sequence[Any], layout: dict[str, Any]) -> Markup:
-    """A chart as JSON inside a script element, which `<` and `&` could end or comment out."""
-    text = orjson.dumps({"data": data, "layout": layout}).decode()
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # noqa: S704 - no character is left that could end the element
 
 
 def _count(number: object) -> str:

@@ -1,19 +1,27 @@
 """The charts over steps: what was emitted, how much of it was new, and what the scenario measured."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from math import isfinite
 
 from ..queryable import Queryable
-from ..wording import chart_text, clip
-from .chart import INK, SURFACE, Chart, LegendEntry, axis, base_layout
-from .limits import MEASURES
+from .chart import Chart, bars, bars_legend, lines, lines_legend
+from .limits import BARS, MEASURES
+from .plot import Axes, Series
 
-__all__ = ["chart_emissions", "chart_measures", "chart_novelty", "kind_order"]
+__all__ = [
+    "Marks",
+    "chart_emissions",
+    "chart_measures",
+    "chart_novelty",
+    "kind_order",
+    "marks_at",
+    "read_marks",
+    "spans_of",
+]
 
 _KNOWN = ("dialogue", "instruction", "tool")
-_FILLS = ("", "/", ".", "x", "-", "\\", "|", "+")
-_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "pentagon", "star")
 
+#: Step and name of each intervention.
 type Marks = Sequence[tuple[int, str]]
 
 
@@ -23,31 +31,14 @@ def kind_order(run: Queryable) -> list[str]:
     return [k for k in _KNOWN if k in kinds] + sorted(kinds - set(_KNOWN))
 
 
-def _interventions(run: Queryable) -> Marks:
+def read_marks(run: Queryable) -> Marks:
+    """The interventions, by step."""
     return [(s, n) for s, n in run.query("SELECT step, name FROM interventions ORDER BY step, name").rows]
 
 
-def _step_axis(steps: Sequence[int]) -> dict[str, Any]:
-    few = len(steps) <= 20
-    return axis("step", tickformat="d", showgrid=False, **({"dtick": 1} if few else {"nticks": 12}))
-
-
-def _marked(marks: Marks) -> dict[str, Any]:
-    """A dashed line where each intervention came into force, and its name above."""
-    line = {"color": INK, "width": 1.5, "dash": "dash"}
-    return {
-        "shapes": [
-            {"type": "line", "x0": s - 0.5, "x1": s - 0.5, "y0": 0, "y1": 1, "yref": "paper", "line": line}
-            for s, _ in marks
-        ],
-        "annotations": [
-            {
-                "text": chart_text(clip(name, 28)), "x": s - 0.5, "y": 1, "yref": "paper", "xanchor": "left",
-                "yanchor": "bottom", "showarrow": False, "font": {"size": 12, "color": INK},
-            }
-            for s, name in marks
-        ],
-    }  # fmt: skip
+def marks_at(steps: Sequence[int], marks: Marks) -> list[tuple[int, str]]:
+    """The place, among these steps, before which each intervention came."""
+    return [(place, name) for at, name in marks for place in [sum(step < at for step in steps)] if place < len(steps)]
 
 
 def chart_emissions(run: Queryable, kinds: Sequence[str]) -> Chart | None:
@@ -57,109 +48,94 @@ def chart_emissions(run: Queryable, kinds: Sequence[str]) -> Chart | None:
         return None
     counts = {(step, kind): n for step, kind, n in rows}
     steps = sorted({step for step, _, _ in rows})
-    return Chart(
-        name="emissions",
-        title="What was emitted in each step, by kind",
-        description=f"Stacked bars over {len(steps)} steps; a dashed line marks each intervention.",
-        data=[_bars(n, kind, steps, counts) for n, kind in enumerate(kinds)],
-        layout=base_layout(
-            barmode="stack",
-            bargap=0.25,
-            hovermode="closest",
-            xaxis=_step_axis(steps),
-            yaxis=axis("emissions (number)", rangemode="tozero"),
-            **_marked(_interventions(run)),
-        ),
-        legend=[LegendEntry(k, f"var(--c{n % 10})", _FILLS[n % 8] or "solid", (n,)) for n, k in enumerate(kinds)],
+    spans = spans_of(steps)
+    summed = {(span, kind): sum(counts.get((step, kind), 0) for step in span) for span in spans for kind in kinds}
+    series = [
+        Series(n, [summed[span, kind] for span in spans], [f"{_span(s)}: {summed[s, kind]:,} {kind}" for s in spans])
+        for n, kind in enumerate(kinds)
+    ]
+    marks = marks_at([span[-1] for span in spans], read_marks(run))
+    return bars(
+        "emissions",
+        "What was emitted in each step, by kind"
+        if len(spans) == len(steps)
+        else "What was emitted over steps, by kind",
+        f"Stacked bars over {len(steps)} steps; a dashed line marks each intervention.",
+        series,
+        Axes([str(span[0]) for span in spans], "step", "emissions (number)", marks=marks),
+    )(
+        legend=bars_legend(kinds),
         legend_title="Kind",
         headings=("step", *kinds),
         rows=[(step, *(counts.get((step, kind), 0) for kind in kinds)) for step in steps],
     )
 
 
-def _bars(n: int, kind: str, steps: Sequence[int], counts: dict[tuple[int, str], int]) -> dict[str, Any]:
-    values = [counts.get((step, kind), 0) for step in steps]
-    pattern = {"shape": _FILLS[n % 8], "fgcolor": SURFACE, "size": 7, "solidity": 0.28, "fillmode": "overlay"}
-    return {
-        "type": "bar",
-        "name": chart_text(kind),
-        "x": list(steps),
-        "y": values,
-        "hovertext": [f"step {s}: {v:,} {chart_text(kind)}" for s, v in zip(steps, values, strict=True)],
-        "hoverinfo": "text",
-        "marker": {"color": f"var(--c{n % 10})", "pattern": pattern},
-    }
-
-
 def chart_novelty(run: Queryable, kinds: Sequence[str]) -> Chart | None:
-    """Lines of the share of emissions that repeat nothing, by kind over steps; None before the first step."""
+    """Lines of the share of emissions that repeat nothing, by kind over steps; None where nothing repeats anything."""
     rows = run.query("SELECT step, kind, emitted, near_duplicates, share_new FROM novelty ORDER BY step, kind").rows
-    if not rows:
+    repeated = {row[1] for row in rows if row[3]}
+    shown = [kind for kind in kinds if kind in repeated]
+    if not shown:
         return None
-    return Chart(
-        name="novelty",
-        title="How much of each step's emissions was new",
-        description="Lines by kind: the share of emissions that are no near-duplicate of any earlier one.",
-        data=[_line(n, kind, [row for row in rows if row[1] == kind]) for n, kind in enumerate(kinds)],
-        layout=base_layout(
-            hovermode="closest",
-            xaxis=_step_axis(sorted({row[0] for row in rows})),
-            yaxis=axis("new (% of emissions)", tickformat=".0%", range=[-0.02, 1.04]),
-            **_marked(_interventions(run)),
+    steps = sorted({row[0] for row in rows})
+    return lines(
+        "novelty",
+        "How much of each step's emissions was new",
+        "Lines by kind: the share of emissions that are no near-duplicate of any earlier one.",
+        [_new(n, steps, {row[0]: row for row in rows if row[1] == kind}) for n, kind in enumerate(shown)],
+        Axes(
+            [str(s) for s in steps],
+            "step",
+            "new (% of emissions)",
+            is_share=True,
+            marks=marks_at(steps, read_marks(run)),
         ),
-        legend=[LegendEntry(k, f"var(--c{n % 10})", _SYMBOLS[n % 8], (n,), "symbol") for n, k in enumerate(kinds)],
+    )(
+        legend=lines_legend(shown),
         legend_title="Kind",
         headings=("step", "kind", "emitted", "near-duplicates", "new"),
         rows=[(s, kind, emitted, near, f"{new:.1%}") for s, kind, emitted, near, new in rows],
     )
 
 
-def _line(n: int, kind: str, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": chart_text(kind),
-        "x": [row[0] for row in rows],
-        "y": [round(row[4], 4) for row in rows],
-        "hovertext": [
-            f"step {s}: {new:.1%} of {emitted:,} {chart_text(kind)} new, {near:,} near-duplicates"
-            for s, _, emitted, near, new in rows
-        ],
-        "hoverinfo": "text",
-        # Later lines are thinner, so that one on top of another leaves it to be seen.
-        "line": {"color": f"var(--c{n % 10})", "width": max(4 - n, 1.5)},
-        "marker": {"symbol": _SYMBOLS[n % 8], "size": max(14 - 3 * n, 6)},
-    }
+def _new(number: int, steps: Sequence[int], rows: Mapping[int, tuple[int, str, int, int, float]]) -> Series:
+    told = [
+        f"step {s}: {r[4]:.1%} of {r[2]:,} {r[1]} new, {r[3]:,} near-duplicates" if (r := rows.get(s)) else ""
+        for s in steps
+    ]
+    return Series(number, [rows[s][4] if s in rows else None for s in steps], told)
 
 
 def chart_measures(run: Queryable) -> list[Chart]:
-    """One line over steps for each of the first few measures of the scenario, by name."""
-    names = [n for (n,) in run.query("SELECT DISTINCT name FROM measures ORDER BY name LIMIT ?", [MEASURES]).rows]
-    marks = _interventions(run)
-    return [_measure(place, name, run, marks) for place, name in enumerate(names)]
+    """One line over steps for each of the first few measures of the scenario that hold a number, by name."""
+    rows = run.query("SELECT name, step, value FROM measures ORDER BY name, step").rows
+    found: dict[str, list[tuple[int, float]]] = {}
+    for name, step, value in rows:
+        found.setdefault(name, []).append((step, value))
+    drawn = {name: values for name, values in found.items() if any(isfinite(value) for _, value in values)}
+    marks = read_marks(run)
+    return [_measure(n, name, values, marks) for n, (name, values) in enumerate(drawn.items()) if n < MEASURES]
 
 
-def _measure(place: int, name: str, run: Queryable, marks: Marks) -> Chart:
-    rows = run.query("SELECT step, value FROM measures WHERE name = ? ORDER BY step", [name]).rows
-    finite = [value if abs(value) < float("inf") else None for _, value in rows]
-    steps = [step for step, _ in rows]
-    line = {
-        "type": "scatter", "mode": "lines+markers", "x": steps, "y": finite, "name": chart_text(name),
-        "hovertext": [f"step {s}: {v:g}" for s, v in rows], "hoverinfo": "text",
-        "line": {"color": "var(--c0)", "width": 2}, "marker": {"size": 6},
-    }  # fmt: skip
-    return Chart(
-        name=f"measure-{place}",
-        title=name.replace("_", " "),
-        description=f"The measure {name} after each step, as a line.",
-        data=[line],
-        layout=base_layout(
-            hovermode="closest",
-            xaxis=_step_axis(steps),
-            yaxis=axis(chart_text(clip(name.replace("_", " "), 30))),
-            **_marked(marks),
-        ),
-        headings=("step", name),
-        rows=[(s, f"{v:g}") for s, v in rows],
-        height=240,
-    )
+def _measure(place: int, name: str, rows: Sequence[tuple[int, float]], marks: Marks) -> Chart:
+    steps, title = [step for step, _ in rows], name.replace("_", " ")
+    values = [value if isfinite(value) else None for _, value in rows]
+    return lines(
+        f"measure-{place}",
+        title,
+        f"The measure {name} after each step, as a line.",
+        [Series(0, values, [f"step {step}: {value:g}" for step, value in rows])],
+        Axes([str(step) for step in steps], "step", title, marks=marks_at(steps, marks)),
+        small=True,
+    )(headings=("step", name), rows=[(step, f"{value:g}") for step, value in rows])
+
+
+def spans_of(steps: Sequence[int]) -> list[tuple[int, ...]]:
+    """The steps, in spans of as many as it takes to be at most `BARS` spans."""
+    each = max(1, -(-len(steps) // BARS))
+    return [tuple(steps[n : n + each]) for n in range(0, len(steps), each)]
+
+
+def _span(steps: Sequence[int]) -> str:
+    return f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"

@@ -13,6 +13,7 @@ READ = {
     "duplicates": """SELECT persona, "of", stage, similarity, undone FROM duplicates WHERE kind = 'persona'""",
     "imported_files": "SELECT * REPLACE (settings::VARCHAR AS settings) FROM imported_files",
     "skipped_rows": "SELECT * FROM skipped_rows",
+    "imported_columns": "FROM imported_columns",
     "imports": "SELECT * REPLACE (attributes::VARCHAR AS attributes) FROM imports",
     "repeated_rows": "FROM repeated_rows",
     "profiles": "SELECT * REPLACE (evidence::VARCHAR AS evidence) FROM profiles",
@@ -50,6 +51,7 @@ WRITE: Mapping[str, tuple[str, ...]] = {
     "duplicates": ("INSERT INTO merged_verdicts SELECT * FROM taken",),
     "imported_files": ("INSERT INTO merged_files SELECT * REPLACE (file + $files AS file) FROM taken",),
     "skipped_rows": ("INSERT INTO skipped_rows SELECT * REPLACE (file + $files AS file) FROM taken",),
+    "imported_columns": ("INSERT INTO imported_columns SELECT * REPLACE (file + $files AS file) FROM taken",),
     "imports": ("INSERT INTO imports SELECT * REPLACE (file + $files AS file) FROM taken",),
     "repeated_rows": (
         """INSERT INTO repeated_rows
@@ -71,7 +73,11 @@ WRITE: Mapping[str, tuple[str, ...]] = {
             AND c.persona = t.persona AND c.other = t.other AND c.rule = t.rule)""",
     ),
     "biographies": ("INSERT INTO biographies BY NAME SELECT * FROM taken ON CONFLICT DO NOTHING",),
-    "rulings": ("INSERT INTO merged_rulings BY NAME FROM taken",),
+    # Hubs of earlier versions do not say of which file a ruling is.
+    "rulings": (
+        "INSERT INTO merged_rulings BY NAME FROM taken",
+        "UPDATE merged_rulings SET file = file + $files WHERE rowid >= $rulings AND file IS NOT NULL",
+    ),
     "elites": ("INSERT INTO elites BY NAME SELECT * FROM taken EXCEPT SELECT * FROM elites",),
     # Vectors of other lengths are another model's, whatever its name: near-duplicates could not be looked for.
     "vectors": (
@@ -139,13 +145,20 @@ DELETE FROM imports WHERE file IN (SELECT file FROM same_files);
 DELETE FROM repeated_rows WHERE file IN (SELECT file FROM same_files);
 UPDATE repeated_rows SET first_file = kept FROM same_files WHERE first_file = same_files.file;
 DELETE FROM skipped_rows WHERE file IN (SELECT file FROM same_files);
+DELETE FROM imported_columns WHERE file IN (SELECT file FROM same_files);
+DELETE FROM rulings WHERE file IN (SELECT file FROM same_files) AND "column" IS NOT NULL;
 INSERT INTO imported_files FROM merged_files WHERE file NOT IN (SELECT file FROM same_files);
 """
 #: What a ruling says is the same in every hub; undone in one, it is undone.
 _RULINGS = """
-INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone)
-SELECT persona, rule, arg_min(reason, rowid), outcome, became, arg_min(text, rowid), bool_or(undone)
-FROM merged_rulings GROUP BY persona, rule, outcome, became ORDER BY min(rowid)
+INSERT INTO rulings BY NAME
+SELECT persona, rule, arg_min(reason, rowid) AS reason, outcome, became, arg_min(text, rowid) AS text,
+    bool_or(undone) AS undone, kind, "column", place, "before", "after",
+    min(file) AS file, arg_min("row", file) AS "row"
+FROM merged_rulings
+GROUP BY persona, rule, outcome, became, kind, "column", place, "before", "after",
+    if("column" IS NULL, NULL, file), if("column" IS NULL, NULL, "row")
+ORDER BY min(rowid)
 """
 #: What is there when a hub's turn comes.
 COUNTS = {
@@ -154,6 +167,7 @@ COUNTS = {
     "files": "SELECT coalesce(max(file), 0) FROM merged_files",
     "contradictions": "SELECT coalesce(max(rowid) + 1, 0) FROM contradictions",
     "vectors": "SELECT coalesce(max(rowid) + 1, 0) FROM vectors",
+    "rulings": "SELECT coalesce(max(rowid) + 1, 0) FROM merged_rulings",
 }
 
 #: The scripts, in turn, that make the tables of what was staged.

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 import pyarrow as pa
@@ -12,7 +12,7 @@ from ..judging import Judge
 from ..rules import PERSONAL_RULE, QUALITY_RULES, Policy, personal_judge, quality_judge
 from .file import HubFile
 from .rulings import RulingRow, add_rulings, ruling_rows
-from .traces import clear_imports, clear_traces
+from .traces import clear_traces, judge_imports
 
 __all__ = ["CheckReport", "judge_people"]
 
@@ -22,9 +22,10 @@ _ROWS = 10_000
 #: or rewritten and is there has come again, by an import or a merge. Personal data that were kept are looked at anew
 #: where they may be kept no longer.
 _UNJUDGED = """
-WITH again AS (SELECT persona FROM rulings WHERE outcome IN ('rewritten', 'removed')),
+WITH again AS (SELECT persona FROM rulings WHERE outcome IN ('rewritten', 'removed') AND "column" IS NULL),
 quality AS (SELECT unnest([persona, became]) AS id FROM rulings WHERE rule IN (SELECT unnest($rules))),
-kept AS (SELECT unnest([persona, became]) AS id FROM rulings WHERE rule = $personal AND outcome = 'kept')
+kept AS (SELECT unnest([persona, became]) AS id FROM rulings
+    WHERE rule = $personal AND outcome = 'kept' AND "column" IS NULL)
 SELECT id, text, by_quality, by_personal FROM (
     SELECT id, text, ordinal,
         id IN (FROM again) OR id NOT IN (SELECT id FROM quality WHERE id IS NOT NULL) AS by_quality,
@@ -62,11 +63,13 @@ FROM personas AS p JOIN gone AS c ON c.was = p.id
 WHERE c.now IS NOT NULL AND c.now NOT IN (SELECT id FROM personas)
 QUALIFY row_number() OVER (PARTITION BY c.now ORDER BY p.ordinal) = 1
 """
-#: Earlier rulings go with whom they are on, and forget a text that told on somebody.
+#: Earlier rulings go with whom they are on, and forget the words of somebody whose data are to be dropped.
 _RULINGS = (
-    "UPDATE rulings SET text = NULL FROM gone WHERE tells AND (persona = was OR became = was)",
+    """UPDATE rulings SET text = NULL, "before" = NULL FROM gone
+    WHERE tells AND now IS NULL AND (persona = was OR became = was)""",
     "UPDATE rulings SET became = now FROM gone WHERE became = was",
-    "UPDATE rulings SET persona = now FROM gone WHERE persona = was AND now IS NOT NULL AND outcome = 'turned_away'",
+    "UPDATE rulings SET persona = now FROM gone WHERE persona = was AND now IS NOT NULL "
+    """AND (outcome = 'turned_away' OR "column" IS NOT NULL)""",
 )
 
 
@@ -77,6 +80,8 @@ class CheckReport:
     judged: int
     #: Rulings by rule and outcome.
     rulings: Counter[tuple[str, str]]
+    #: The pieces of personal data that were found, by kind, column (None: the description) and outcome.
+    changes: Counter[tuple[str, str | None, str]] = field(default_factory=Counter)
     #: Tables in which what was replaced or removed may still stand: answers and texts, as resume and replay need them.
     remains: tuple[str, ...] = ()
 
@@ -100,10 +105,11 @@ def judge_people(
             for person in people:
                 check.judge(*person)
         _check_unlived(hub, check.changes)
-        _apply(con, check.rows, check.changes)
-        clear_imports(con, personal or Policy.KEEP)
+        changes = _apply(con, check.rows, check.changes)
+        if personal is not None:
+            changes += add_rulings(con, judge_imports(con, personal))
         remains = _remains(con) if any(change.tells for change in check.changes) else ()
-    return CheckReport(check.judged, Counter((row.rule, row.outcome) for row in check.rows), remains)
+    return CheckReport(check.judged, check.rulings, Counter(changes), remains)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,7 @@ class _Check:
         self._personal = personal_judge(personal) if personal is not None else None
         self._is_strict = personal not in (None, Policy.KEEP)
         self.judged = 0
+        self.rulings: Counter[tuple[str, str]] = Counter()
         self.rows: list[RulingRow] = []
         self.changes: list[_Change] = []
 
@@ -139,6 +146,7 @@ class _Check:
         self.judged += 1
         judgement, rows = ruling_rows(text, self._judges(text, by_quality=by_quality, by_personal=by_personal))
         self.rows += rows
+        self.rulings.update((ruling.rule, ruling.outcome) for _, ruling in judgement.rulings)
         tells = any(row.rule == PERSONAL_RULE and row.outcome != "kept" for row in rows)
         if judgement.is_erased:
             self.changes.append(_Change(persona, None, None, tells))
@@ -187,15 +195,18 @@ def _tables(con: duckdb.DuckDBPyConnection) -> set[str]:
     return {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
 
 
-def _apply(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow], changes: Sequence[_Change]) -> None:
+def _apply(
+    con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow], changes: Sequence[_Change]
+) -> list[tuple[str, str | None, str]]:
+    said = list(rows)
     if changes:
         columns = [[getattr(change, name) for change in changes] for name in _CHANGES.names]
         con.register("changes", pa.table(columns, schema=_CHANGES))
         con.execute("CREATE OR REPLACE TEMP TABLE gone AS FROM changes")
         con.unregister("changes")
         _change(con)
-        clear_traces(con, [change.now for change in changes if change.tells and change.now is not None])
-    add_rulings(con, rows)
+        said += clear_traces(con, [change.now for change in changes if change.tells and change.now is not None])
+    return add_rulings(con, said)
 
 
 def _change(con: duckdb.DuckDBPyConnection) -> None:

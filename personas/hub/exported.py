@@ -109,6 +109,7 @@ class FieldTable(Table):
     def batches(self, tally: Tally) -> Iterator[Batch]:
         """All rows; what they say of people is there to be taken when the batch is."""
         place = 0
+        self._read.clear()
         for batch in self._table.batches(tally):
             fields, rows = Fields(batch[-1][0] if batch else 0), []
             for number, row in batch:

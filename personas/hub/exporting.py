@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from ..errors import SetupError, StorageError
+from ..files import whole_file
 from ..packing import packed, packing_of, plain_suffix
 from .extras import Extra
 from .file import HubFile
@@ -270,13 +271,10 @@ def _whole(path: Path) -> Iterator[Path]:
     """A path to write to, which becomes `path` when the block ends well, and is gone when it does not."""
     if not path.parent.is_dir():
         raise SetupError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
-    part = path.with_name(f"{path.name}.part")
     try:
-        yield part
-        part.replace(path)
+        with whole_file(path) as part:
+            yield part
     except OSError as error:
         raise StorageError(
             f"{str(path)!r} cannot be written ({error.strerror or error}); make room, or send it elsewhere."
         ) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,18 +1,22 @@
 """Opening a hub: one file, one writer at a time, and one sentence for everything that can be wrong."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import duckdb
 
-from ..database import CONFIG, is_damage, is_database, is_interrupt, is_made, open_error, said
+from ..database import CONFIG, is_damage, is_database, is_interrupt, is_made, make_database, open_error, said
 from ..errors import SourceError, StorageError
+from ..files import private_umask, remove_parts
 from .schema import check_hub, migrate_hub
 
 __all__ = ["HubFile", "create_hub", "open_hub"]
+
+#: A hub of some people takes 2 MB with it, and is filled in half the time that the smallest blocks take.
+_BLOCK = 65_536
 
 
 class HubFile:
@@ -25,6 +29,7 @@ class HubFile:
     def __init__(self, path: Path, con: duckdb.DuckDBPyConnection) -> None:
         self.path = path
         self.con = con
+        self._held = ExitStack()
 
     def __enter__(self) -> Self:
         """The hub itself."""
@@ -65,7 +70,13 @@ class HubFile:
 
     def close(self) -> None:
         """Let go of the file; closing twice does nothing."""
-        self.con.close()
+        with suppress(duckdb.OperationalError):  # a query that could not be stopped still has it
+            self.con.close()
+        self._held.close()
+
+    def hold_private(self) -> None:
+        """Keep what the database writes beside the file as private as the file is, until it is closed."""
+        self._held.enter_context(private_umask(self.path))
 
 
 def _is_full(error: BaseException) -> bool:
@@ -102,7 +113,7 @@ def open_hub(path: Path | str, *, write: bool = False) -> HubFile:
 def create_hub(path: Path | str) -> HubFile:
     """A new, empty hub, open for writing. Raises `SourceError` when the path is taken or cannot be written.
 
-    A database without a table is not taken: a process that was killed has left it.
+    It is readable by its owner alone, unless within `share_files`.
     """
     path = Path(path)
     if is_made(path):
@@ -110,12 +121,15 @@ def create_hub(path: Path | str) -> HubFile:
     if not path.parent.is_dir():
         raise SourceError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
     try:
+        make_database(path, migrate_hub, block_size=_BLOCK)
         con = duckdb.connect(path.absolute(), config=dict(CONFIG))
-    except duckdb.Error as error:
-        raise open_error(path, error, what="hub", raised=SourceError) from error
+    except FileExistsError as error:
+        raise SourceError(f"{str(path)!r} exists already; give another path for the new hub.") from error
+    except (duckdb.Error, OSError) as error:
+        why = said(error) if isinstance(error, duckdb.Error) else error.strerror
+        raise SourceError(f"{str(path)!r} cannot be written: {why}; make room, or give another path.") from error
     hub = HubFile(path, con)
-    with hub.writing():
-        migrate_hub(con)
+    hub.hold_private()
     return hub
 
 
@@ -123,6 +137,8 @@ def _checked(hub: HubFile, *, write: bool) -> HubFile:
     try:
         check_hub(hub.con, str(hub.path))
         if write:
+            remove_parts(hub.path)
+            hub.hold_private()
             with hub.writing():
                 migrate_hub(hub.con)
     except BaseException as error:

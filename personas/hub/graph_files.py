@@ -1,12 +1,10 @@
 """People and relations as a file of a graph: GraphML, GEXF, or JSON of nodes and edges."""
 
-import re
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from typing import Any
 
-import orjson
-
+from ..characters import legible
 from ..errors import SetupError
 from .columns import own_names, prefixed
 from .exact_json import json_text, parse_json
@@ -26,8 +24,6 @@ _LEFT = {"evidence"}
 _JSON = {"evidence", "elite_changes"}
 #: What these say of a node is not what a table that was imported may say by the same names.
 _MEANT = {"label", "pid", "start", "end", "parents", "slices", "spells", "viz", "key"}
-# What XML 1.0 cannot hold.
-_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def write_graph(people: People, form: str, *, packed: Callable[[], Any], notice: str | None = None) -> int:
@@ -101,7 +97,7 @@ def _alike(nodes: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str,
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else json_text(value)
 
 
 def _ties(people: People, *, is_xml: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -111,4 +107,4 @@ def _ties(people: People, *, is_xml: bool) -> Iterator[tuple[str, str, dict[str,
 
 def _held(value: Any) -> str | int | float | bool:
     value = flat(value)
-    return _NO_XML.sub("\ufffd", value) if isinstance(value, str) else value
+    return legible(value) if isinstance(value, str) else value

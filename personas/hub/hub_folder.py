@@ -6,7 +6,6 @@ holds the statements that make tables, indexes and views, every comment, and of 
 
 import hashlib
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ import duckdb
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..database import CONFIG, said
+from ..database import make_database, said
 from ..errors import SetupError, SourceError, StorageError
+from ..files import folder_beside, private_umask
 from ..source import shown
 from .file import HubFile
 from .schema import HUB_VERSION, check_hub
@@ -29,6 +29,8 @@ MANIFEST = "manifest.json"
 #: The version of the folder's own format.
 _FORMAT = 1
 _ROWS = 10_000
+#: As in every hub.
+_BLOCK = 65_536
 #: Types that Parquet holds as they are, with lists of them; all others go through text.
 _PLAIN = re.compile(
     r"(BOOLEAN|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|FLOAT|DOUBLE|VARCHAR|BLOB|DATE|TIMESTAMP)(\[[0-9]*\])*"
@@ -102,7 +104,8 @@ def write_hub_folder(hub: HubFile, path: Path, *, notice: str | None) -> dict[st
     """
     if path.exists():
         raise SetupError(f"{str(path)!r} exists already; give another path for the export.")
-    with _made_beside(path) as part:
+    with _written(path), folder_beside(path.absolute()) as beside, private_umask(path):
+        part = beside / "hub"
         part.mkdir()
         tables = tuple(_write_table(hub.con, name, sql, part) for name, sql in hub.con.execute(_TABLES).fetchall())
         made = {kind: tuple(sql for (sql,) in hub.con.execute(query).fetchall()) for kind, query in _SQL.items()}
@@ -115,6 +118,7 @@ def write_hub_folder(hub: HubFile, path: Path, *, notice: str | None) -> dict[st
             format=_FORMAT, hub_version=_version(hub.con), notice=notice, tables=tables, comments=comments, **made
         )
         (part / MANIFEST).write_bytes(orjson.dumps(manifest.model_dump(), option=orjson.OPT_INDENT_2) + b"\n")
+        part.rename(path)
     return {table.name: table.rows for table in tables}
 
 
@@ -132,44 +136,38 @@ def import_hub_folder(folder: Path, out: Path) -> FolderReport:
         )
     for table in manifest.tables:
         _check_file(folder, table)
-    with _made_beside(out) as part:
-        with duckdb.connect(part.absolute(), config=dict(CONFIG)) as con:
-            try:
-                _fill(con, folder, manifest)
-                check_hub(con, str(folder))
-            except (duckdb.Error, ValueError) as error:
-                if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
-                    raise StorageError(f"The hub {str(out)!r} cannot be written ({said(error)}); make room.") from error
-                raise SourceError(
-                    f"{str(folder)!r} does not make a hub: {said(error)}; export the hub once more."
-                ) from error
-            people = con.execute("SELECT count(*) FROM personas").fetchall()[0][0]
-        part.with_name(f"{part.name}.wal").unlink(missing_ok=True)
+    people = 0
+
+    def fill(con: duckdb.DuckDBPyConnection) -> None:
+        nonlocal people
+        try:
+            _fill(con, folder, manifest)
+            check_hub(con, str(folder))
+        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException, ValueError) as error:
+            raise SourceError(
+                f"{str(folder)!r} does not make a hub: {said(error)}; export the hub once more."
+            ) from error
+        ((people,),) = con.execute("SELECT count(*) FROM personas").fetchall()
+
+    with _written(out):
+        make_database(out, _nothing, block_size=_BLOCK, fill=fill)
     return FolderReport(out, people, {table.name: table.rows for table in manifest.tables})
 
 
+def _nothing(con: duckdb.DuckDBPyConnection) -> None:
+    """The schema of a database that is filled with its own."""
+
+
 @contextmanager
-def _made_beside(path: Path) -> Iterator[Path]:
+def _written(path: Path) -> Iterator[None]:
+    """Puts what is wrong with a place to write to into one sentence."""
     if not path.parent.is_dir():
         raise SetupError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
-    part = path.with_name(f"{path.name}.part")
-    _remove(part)
     try:
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"{str(path)!r} cannot be written ({error.strerror or error}); make room, or send it elsewhere."
-        ) from error
-    finally:
-        _remove(part)
-
-
-def _remove(part: Path) -> None:
-    if part.is_dir():
-        shutil.rmtree(part)
-    for path in (part, part.with_name(f"{part.name}.wal")):
-        path.unlink(missing_ok=True)
+        yield
+    except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        why = said(error) if isinstance(error, duckdb.Error) else error.strerror or error
+        raise StorageError(f"{str(path)!r} cannot be written ({why}); make room, or send it elsewhere.") from error
 
 
 def _write_table(con: duckdb.DuckDBPyConnection, name: str, sql: str, folder: Path) -> _Table:

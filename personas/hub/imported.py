@@ -2,6 +2,8 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Self
 
@@ -77,7 +79,9 @@ class ImportedFile:
         #: How far the file was when it was saved, and whether anybody was met again since.
         self._saved_to, self._has_known = 0, False
         self.skipped = Tally(name)
+        #: Descriptions ruled on by rule and outcome; pieces of personal data by kind, column and outcome.
         self.rulings: Counter[tuple[str, str]] = Counter()
+        self.changes: Counter[tuple[str, str | None, str]] = Counter()
         self._said: list[RulingRow] = []
         self._ordinal = _number(hub, _LAST_ORDINAL)
 
@@ -124,13 +128,19 @@ class ImportedFile:
         self.read_to, self.rows, self.new = part.read_to, self.rows + part.rows.num_rows, self.new + new
         self._ordinal += part.rows.num_rows
         self.skipped.add(part.skipped)
-        self.rulings.update((row.rule, row.outcome) for row in batch.rulings)
-        self._said += batch.rulings
+        self.rulings += batch.judged
+        self._said += (replace(row, file=self.number) for row in batch.rulings)
+
+    def set_kinds(self, kinds: Mapping[str, str]) -> None:
+        """Write what its columns were taken for when personal data were looked for."""
+        self._con.execute("DELETE FROM imported_columns WHERE file = ?", [self.number])
+        for column, kind in kinds.items():
+            self._con.execute("INSERT INTO imported_columns VALUES (?, ?, ?)", [self.number, column, str(kind)])
 
     def save(self, *, complete: bool) -> None:
         """Write how far the file got, and the rulings on what was added since."""
         self.complete = complete
-        add_rulings(self._con, self._said)
+        self.changes.update(add_rulings(self._con, self._said))
         self._said = []
         state = (self._settings, self.read_to, self.rows, self.new, len(self.skipped), complete, _now())
         self._con.execute(_SAVE, [self.number, *self._named, *state])

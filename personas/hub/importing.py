@@ -1,12 +1,13 @@
 """Importing people from files into a hub: in bounded memory, in parts that are there whole or not at all."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import SetupError, SourceError
+from ..rules.columns import ColumnKind, kinds_of_columns
 from .batch import prepared
 from .exported import field_table
 from .file import HubFile
@@ -18,6 +19,7 @@ from .screening import Screened, screened
 from .stream import check_there, fingerprint
 from .tables import Table, open_table
 from .tally import Skipped
+from .traces import SAMPLE
 from .wish import ImportWish
 
 __all__ = ["FileReport", "import_files"]
@@ -49,6 +51,10 @@ class FileReport:
     rulings: Counter[tuple[str, str]]
     #: What the relations brought that came with the file; None where none came, or they were there already.
     relations: RelationsReport | None = None
+    #: The pieces of personal data that were found this time, by kind, column (None: the description) and outcome.
+    changes: Counter[tuple[str, str | None, str]] = field(default_factory=Counter)
+    #: What the other columns were taken for when personal data were looked for in them.
+    kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
 
     @property
     def equal(self) -> int:
@@ -112,12 +118,15 @@ def _import_file(
     file = ImportedFile.find(hub, path.name, sha256, size, columns, wish, fields)
     already, began = file.complete, file.read_to
     read, means = (table, columns) if fields is None else (fields, fields.means)
-    ahead = iter(()) if already else _ahead(screened(prepared(read, means, wish, after=began), wish))
+    kinds = {} if already or wish.personal == "ignore" else _kinds(read, means, wish)
+    ahead = iter(()) if already else _ahead(screened(prepared(read, means, wish, after=began), wish, kinds))
     while not file.complete:
         with hub.writing():
             more = _write_part(file, ahead, until=file.rows + part, said=lambda: progress(path, file.rows))
             if not file.rows and not more:
                 raise _nothing(path, file)
+            if kinds:
+                file.set_kinds(kinds)
             file.save(complete=not more)
     relations = import_relations(hub, table, fields, file.number, read_anew=already or began > 0)
     skipped = tuple(file.skipped)
@@ -133,7 +142,16 @@ def _import_file(
         already=already,
         rulings=file.rulings,
         relations=relations,
+        changes=file.changes,
+        kinds=kinds,
     )
+
+
+def _kinds(table: Table, columns: Columns, wish: ImportWish) -> dict[str, ColumnKind]:
+    """What the other columns are taken for, by the first rows of the file: the same when an import is gone on with."""
+    parts = prepared(table, columns, wish.model_copy(update={"strict": False}), after=0)
+    first = next(parts).rows["attributes"].slice(0, SAMPLE).drop_null()
+    return kinds_of_columns(first.to_pylist())
 
 
 def _write_part(file: ImportedFile, batches: Iterator[Screened], *, until: int, said: Callable[[], None]) -> bool:

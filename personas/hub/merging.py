@@ -9,7 +9,8 @@ import duckdb
 import pyarrow as pa
 
 from ..database import said
-from ..errors import SetupError, SourceError
+from ..errors import SetupError, SourceError, StorageError
+from ..files import whole_file
 from ..persona import content_id
 from .carried import COUNTS, FINISHED, LEFT, READ, STAGED, WRITE
 from .file import HubFile, create_hub, open_hub
@@ -72,14 +73,15 @@ def merge_hubs(paths: Sequence[Path], out: Path) -> MergeReport:
         raise SetupError("One hub alone cannot be merged; give two or more.")
     if out.exists():
         raise SetupError(f"{str(out)!r} exists already; give another path for the united hub.")
-    part = out.with_name(f"{out.name}.part")
-    _remove(part)
+    if not out.parent.is_dir():
+        raise SetupError(f"There is no folder {str(out.parent)!r} to write {out.name!r} to; make it first.")
     try:
-        with create_hub(part) as hub:
+        with whole_file(out) as part, create_hub(part) as hub:
             report = _merged(hub, paths, out)
-        part.replace(out)
-    finally:
-        _remove(part)
+    except OSError as error:
+        raise StorageError(
+            f"{str(out)!r} cannot be written ({error.strerror or error}); make room, or give another path."
+        ) from error
     return report
 
 
@@ -186,8 +188,3 @@ def _others(source: HubFile) -> dict[str, int]:
 def _number(hub: HubFile, query: str) -> int:
     ((number,),) = hub.con.execute(query).fetchall()
     return int(number)
-
-
-def _remove(part: Path) -> None:
-    for path in (part, part.with_name(f"{part.name}.wal")):
-        path.unlink(missing_ok=True)

@@ -6,8 +6,10 @@ import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 
@@ -17,7 +19,11 @@ from ..persona import Persona, Relation, RelationKind
 from ..source import iter_objects, parse_language, parse_text, read_head, read_text, resolve_file, shown
 from .standing import GONE
 
-__all__ = ["Hub", "read_hub"]
+__all__ = ["Draw", "DrawWish", "Drawn", "Hub", "read_hub"]
+
+#: How people are drawn. `snowball`: somebody, three of those they know, three of those each of these knows, and so on.
+#: `ego`: somebody, all they know, all those know. `community`: whole communities. `random`: by chance, ties or not.
+type Draw = Literal["snowball", "ego", "community", "random"]
 
 type _Config = dict[str, str | bool | int | float | list[str]]
 
@@ -41,20 +47,63 @@ _CLOSED: _Config = {**_OFFLINE, "enable_external_access": "false", "python_enabl
 
 
 @dataclass(frozen=True, slots=True)
+class DrawWish:
+    """So many people, at most, drawn in this way; the same from equal people, ties and seed."""
+
+    people: int
+    how: Draw
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a draw left of a hub. A tie is a relation between two people who stand, each kind and label once."""
+
+    how: Draw
+    people: int
+    of_people: int
+    ties: int
+    of_ties: int
+
+    def sentence(self) -> str:
+        """The numbers in one sentence."""
+        people = f"{self.people:,} of the hub's {self.of_people:,} people were drawn"
+        if not self.of_ties:
+            return f"{people} at random, for the hub has no ties among them."
+        way = {"snowball": "by snowball", "ego": "around one of them", "community": "by communities"}
+        remain = "remains" if self.ties == 1 else "remain"
+        return f"{people} {way.get(self.how, 'at random')}; {self.ties:,} of {self.of_ties:,} ties {remain}."
+
+
+@dataclass(frozen=True, slots=True)
 class Hub:
     """Personas, each once, and the relations between them."""
 
     personas: tuple[Persona, ...]
     relations: tuple[Relation, ...] = ()
+    #: What a draw left of the file, where not everybody was taken.
+    drawn: Drawn | None = None
 
 
-def read_hub(path: Path, *, select: str | None = None) -> Hub:
+def read_hub(path: Path, *, select: str | None = None, draw: DrawWish | None = None) -> Hub:
     """The people of a hub file, in its order, equal texts once; with `select` those of a selection that it keeps.
+
+    With `draw` no more than so many of them, and the relations between these; of a hub that Populace wrote nobody
+    else is read.
 
     A DuckDB file has a table `personas` and perhaps `relations` and `duplicates`: a run file is one. JSONL,
     CSV, TSV and Parquet have one persona a row, under `persona`, `text` or `input persona`. Raises
     `SourceError` for whatever cannot be read, naming file and row.
     """
+    hub = _read(path, select, draw)
+    if draw is None or hub.drawn is not None or len(hub.personas) <= draw.people:
+        return hub
+    from .graph.sampling import draw_from  # what draws people loads numpy and scipy, for which reading has no use
+
+    return draw_from(hub, draw)
+
+
+def _read(path: Path, select: str | None, draw: DrawWish | None) -> Hub:
     suffix = resolve_file(path).suffix.lower()
     if select is not None and not read_head(path, 12).endswith(b"DUCK"):
         raise SourceError(f"{path} keeps no selections, as a DuckDB file does; import it into a hub first.")
@@ -65,7 +114,7 @@ def read_hub(path: Path, *, select: str | None = None) -> Hub:
     if suffix in _PARQUET:
         return _imported(path, _parquet_rows(path))
     if read_head(path, 12).endswith(b"DUCK"):
-        return _read_database(path, select)
+        return _read_database(path, select, draw)
     if suffix in _DATABASE:
         raise SourceError(f"{path} ends in {suffix} but is not a DuckDB file; give a hub or a run file.")
     known = ", ".join(_DATABASE + _JSONL + _CSV + _PARQUET)
@@ -147,16 +196,30 @@ def _sentence(path: Path, said: str) -> str:
     return f"{path} cannot be read as a hub ({said}); give a whole, readable file."
 
 
-def _read_database(path: Path, select: str | None) -> Hub:
+def _read_database(path: Path, select: str | None, draw: DrawWish | None) -> Hub:
+    drawn = None
     with _explained(path), duckdb.connect(str(path.absolute()), read_only=True, config=_CLOSED) as connection:
         if select is not None:
             from .select.narrowing import narrow  # what chooses people loads Arrow, for which reading has no use
 
             narrow(connection, path, select)
+        if draw is not None:
+            drawn = _draw_in(connection, path, draw)
         rows = _read_tables(connection, path)
     directory = Directory(path.name, rows["personas"], rows["duplicates"])
     relations = [directory.relation(where, row) for where, row in rows["relations"]]
-    return Hub(_distinct(path, directory.personas()), _ties(relations))
+    return Hub(_distinct(path, directory.personas()), _ties(relations), drawn)
+
+
+def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, draw: DrawWish) -> Drawn | None:
+    from .file import HubFile
+    from .graph.sampling import draw_in
+    from .select.narrowing import narrow_to
+
+    try:
+        return draw_in(HubFile(path, connection), draw, partial(narrow_to, connection))
+    except SourceError:
+        return None  # tables of somebody else's, which are read as a whole and drawn from then
 
 
 def _read_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, list[Located]]:

@@ -1,24 +1,44 @@
 """What judges say, as rows of the table rulings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import pyarrow as pa
 
-from ..judging import Judge, Judgement, judged
+from ..judging import Change, Judge, Judgement, judged
 from ..persona import Persona
 from ..rules import PERSONAL_RULE
 
-__all__ = ["RulingRow", "add_rulings", "ruling_rows"]
+__all__ = ["RulingRow", "add_rulings", "ruling_rows", "with_changes"]
 
-_SCHEMA = pa.schema([(name, pa.string()) for name in ("persona", "rule", "reason", "outcome", "became", "text")])
-#: What has been said already stays as it was left, undone or not.
+_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("persona", "rule", "reason", "outcome", "became", "text", "kind", "column")]
+    + [
+        ("place", pa.int64()),
+        ("before", pa.string()),
+        ("after", pa.string()),
+        ("file", pa.int32()),
+        ("row", pa.int64()),
+    ]
+)
+#: What has been said already stays as it was left, undone or not. Of a description that comes again it is the same
+#: wherever it comes from; earlier versions did not say where in it.
 _ADD = """
-INSERT INTO rulings
-SELECT persona, rule, any_value(reason), outcome, any_value(became), any_value(text), false FROM new_rulings AS n
-WHERE NOT EXISTS (FROM rulings AS r WHERE r.persona = n.persona AND r.rule = n.rule AND r.outcome = n.outcome)
-GROUP BY persona, rule, outcome
+INSERT INTO rulings BY NAME
+SELECT DISTINCT ON (persona, rule, outcome, kind, "column", place, of_file, of_row)
+    * EXCLUDE (of_file, of_row), false AS undone
+FROM (
+    SELECT *, if("column" IS NULL, NULL, file) AS of_file, if("column" IS NULL, NULL, "row") AS of_row
+    FROM new_rulings
+) AS n
+WHERE NOT EXISTS (
+    FROM rulings AS r WHERE r.persona = n.persona AND r.rule = n.rule AND r.outcome = n.outcome
+    AND r."column" IS NOT DISTINCT FROM n."column"
+    AND (r."column" IS NULL OR (r.file IS NOT DISTINCT FROM n.file AND r."row" IS NOT DISTINCT FROM n."row"))
+    AND (r.kind IS NULL OR (r.kind = n.kind AND r.place IS NOT DISTINCT FROM n.place))
+)
+RETURNING kind, "column", outcome
 """
 
 
@@ -32,37 +52,67 @@ class RulingRow:
     outcome: str
     became: str | None
     text: str | None
+    kind: str | None = None
+    column: str | None = None
+    place: int | None = None
+    before: str | None = None
+    after: str | None = None
+    file: int | None = None
+    row: int | None = None
 
 
 def ruling_rows(text: str, judges: Sequence[Judge]) -> tuple[Judgement, tuple[RulingRow, ...]]:
-    """What judges say of a description, all together and as rows.
+    """What judges say of a description, all together and as rows; of personal data one row for each piece.
 
-    The rows hold the description as it was, where it is changed or turned away, and no personal data are to go.
+    The rows hold the description as it was where it is changed or turned away, unless personal data were to go for
+    good. Where they were replaced, only the rows that say so hold it.
     """
     was = Persona(text)
     judgement = judged(was, judges)
-    is_open = not judgement.is_erased and not any(r.rule == PERSONAL_RULE and r.text for _, r in judgement.rulings)
+    is_replaced = any(ruling.rule == PERSONAL_RULE and ruling.text for _, ruling in judgement.rulings)
     became = None if judgement.is_erased or judgement.persona.id == was.id else judgement.persona.id
-    return judgement, tuple(
-        RulingRow(
+    rows: list[RulingRow] = []
+    for persona, ruling in judgement.rulings:
+        outcome = ruling.outcome
+        has_text = outcome == "rewritten" or (outcome == "turned_away" and not is_replaced)
+        row = RulingRow(
             persona,
             ruling.rule,
             ruling.reason,
-            ruling.outcome,
+            outcome,
             became if persona != became else None,
-            was.text if is_open and ruling.outcome != "kept" else None,
+            was.text if has_text and not judgement.is_erased else None,
         )
-        for persona, ruling in judgement.rulings
-    )
+        rows += with_changes(row, ruling.changes)
+    return judgement, tuple(rows)
 
 
-def add_rulings(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -> None:
-    """Write rows into a hub that is being written; those that it has are passed over."""
+def with_changes(row: RulingRow, changes: Sequence[Change]) -> tuple[RulingRow, ...]:
+    """The row once for each piece of personal data, with the words only where they were replaced; or as it is."""
+    is_replaced = row.outcome == "rewritten"
+    return tuple(
+        replace(
+            row,
+            kind=change.kind,
+            column=change.column,
+            place=change.place,
+            before=change.before if is_replaced else None,
+            after=change.after if is_replaced else None,
+        )
+        for change in changes
+    ) or (row,)
+
+
+def add_rulings(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -> list[tuple[str, str | None, str]]:
+    """Write rows into a hub that is being written; those that it has are passed over.
+
+    Gives kind, column and outcome of each row on personal data that was written.
+    """
     if not rows:
-        return
+        return []
     columns = {name: [getattr(row, name) for row in rows] for name in _SCHEMA.names}
     con.register("new_rulings", pa.table(columns, schema=_SCHEMA))
     try:
-        con.execute(_ADD)
+        return [said for said in con.execute(_ADD).fetchall() if said[0] is not None]
     finally:
         con.unregister("new_rulings")

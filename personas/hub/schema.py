@@ -23,6 +23,7 @@ COMMENT ON COLUMN hub_migrations.script IS 'What it brought';
 
 _PEOPLE = "001_people.sql"
 _RULINGS = "004_verdicts.sql"
+_CHANGES = "007_changes.sql"
 _SCRIPTS = (
     _PEOPLE,
     "002_imports.sql",
@@ -30,6 +31,7 @@ _SCRIPTS = (
     _RULINGS,
     "005_selections.sql",
     "006_vectors.sql",
+    _CHANGES,
     "009_imports.sql",
 )
 
@@ -44,7 +46,7 @@ def people_schema() -> str:
 
 def rulings_schema() -> str:
     """The SQL that makes the table of rulings, which run files have too."""
-    return _script(_RULINGS)
+    return _script(_RULINGS) + _script(_CHANGES).partition("-- What follows is of hubs alone.")[0]
 
 
 def migrate_hub(con: duckdb.DuckDBPyConnection) -> None:

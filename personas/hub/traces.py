@@ -1,73 +1,212 @@
-"""What else a hub holds of people whose personal data are to go: columns of their rows, biographies, profiles."""
+"""Personal data in what else a hub holds of people: imported columns, biographies, profiles, relations."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from ..rules import Policy, find_personal, without_personal
+from ..judging import Change
+from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
+from ..rules.columns import ColumnKind, kinds_of_columns
+from ..rules.json_text import pointer, rewrite_strings
 from ..rules.suspicion import suspects
+from .rulings import RulingRow, with_changes
 
-__all__ = ["clear_imports", "clear_traces", "cleared_attributes"]
+__all__ = [
+    "attribute_rows",
+    "clear_traces",
+    "column_kinds",
+    "found_in_imports",
+    "judge_imports",
+    "judged_attributes",
+    "undo_columns",
+]
 
 _ROWS = 10_000
+#: Rows of a file by which its columns are judged.
+SAMPLE = 300
 
 #: By table, what names the person, and the columns that may tell on them.
 _COLUMNS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "biographies": ("persona", ("text",)),
     "contradictions": ("persona", ("detail", "asked")),
     "elites": ("persona", ("changes",)),
-    "imports": ("persona", ("attributes",)),
     "profiles": ("persona", ("occupation", "household", "region", "family_background", "evidence")),
     "relations": ("target", ("label",)),
 }
-_JSON = ("attributes", "changes", "evidence")
+_OUTCOMES = {Policy.KEEP: "kept", Policy.PSEUDONYMISE: "rewritten", Policy.DROP: "removed"}
+_IMPORTS = """
+SELECT i.rowid, i.persona, i.file, i."row", i.attributes::VARCHAR AS text
+FROM imports AS i SEMI JOIN personas ON id = persona
+WHERE attributes IS NOT NULL ORDER BY i.rowid
+"""
+_SAMPLE = """
+SELECT attributes::VARCHAR FROM imports WHERE file = ? AND attributes IS NOT NULL ORDER BY "row", rowid LIMIT ?
+"""
+_CHANGED = """
+SELECT file, "row", "column", persona, place, "before", "after" FROM rulings
+WHERE rule = $rule AND outcome = 'rewritten' AND "column" IS NOT NULL AND "before" IS NOT NULL AND undone = $redo
+ORDER BY file, "row", persona, "column", place
+"""
+_UNDONE = """
+UPDATE rulings SET undone = NOT $redo
+WHERE rule = $rule AND outcome = 'rewritten' AND "column" IS NOT NULL AND undone = $redo
+"""
+
+type _Piece = tuple[int | None, int | None, str, str, int, str, str]
 
 
-def clear_traces(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> None:
-    """Replace personal data wherever else a hub that is being written tells of these people."""
+def judged_attributes(
+    attributes: str, kinds: Mapping[str, ColumnKind], policy: Policy
+) -> tuple[str | None, tuple[Change, ...]]:
+    """The other columns of a row, a JSON object, as a policy has them, and the personal data in them.
+
+    Columns stay as they are, are rewritten, or are left out one by one; None where none is left.
+    """
+    now, changes = personal_changes(attributes, kinds)
+    if not changes or policy is Policy.KEEP:
+        return attributes, changes
+    if policy is Policy.PSEUDONYMISE:
+        return now, changes
+    was, rewritten = json.loads(attributes), json.loads(now)
+    kept = {name: value for name, value in was.items() if rewritten[name] == value}
+    return (_written(kept) if kept else None), changes
+
+
+def attribute_rows(
+    persona: str, changes: Sequence[Change], policy: Policy, file: int | None, row: int
+) -> list[RulingRow]:
+    """The rulings on personal data in one imported row, one for each piece."""
+    reason, outcome = reason_of(changes, policy), _OUTCOMES[policy]
+    said = RulingRow(persona, PERSONAL_RULE, reason, outcome, None, None, file=file, row=row)
+    return list(with_changes(said, changes))
+
+
+def column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, ColumnKind]:
+    """What the columns of an imported file were taken for, or are by its first rows."""
+    there = con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'imported_columns'").fetchall()
+    if there:
+        kept = con.execute('SELECT "column", kind FROM imported_columns WHERE file = ?', [file]).fetchall()
+        if kept:
+            return {column: ColumnKind(kind) for column, kind in kept}
+    return kinds_of_columns(text for (text,) in con.execute(_SAMPLE, [file, SAMPLE]).fetchall())
+
+
+def judge_imports(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[RulingRow]:
+    """Do with the other columns of all rows that were imported what an import under this policy does."""
+    rows: list[RulingRow] = []
+    changed: list[tuple[int, str | None]] = []
+    for place, row, was, now, changes in found_in_imports(con, policy):
+        rows += attribute_rows(row["persona"], changes, policy, row["file"], row["row"])
+        if now != was:
+            changed.append((place, now))
+    _update(con, "imports", "attributes", changed)
+    return rows
+
+
+def found_in_imports(
+    con: duckdb.DuckDBPyConnection, policy: Policy
+) -> Iterator[tuple[int, dict[str, Any], str, str | None, tuple[Change, ...]]]:
+    """Of each imported row with personal data its rowid, itself, its columns as they are and would be, and the data."""
+    if not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'imports'").fetchall():
+        return
+    files = con.execute("SELECT DISTINCT file FROM imports WHERE attributes IS NOT NULL").fetchall()
+    kinds = {file: column_kinds(con, file) for (file,) in files}
+    is_whole = any(kind.is_personal for of_file in kinds.values() for kind in of_file.values())
+    for batch in con.sql(_IMPORTS).to_arrow_reader(_ROWS):
+        places = range(batch.num_rows) if is_whole else suspects(batch["text"].cast(pa.string()))
+        for row in batch.take(pa.array(places, pa.int64())).to_pylist():
+            now, changes = judged_attributes(row["text"], kinds[row["file"]], policy)
+            if changes:
+                yield row["rowid"], row, row["text"], now, changes
+
+
+def clear_traces(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> list[RulingRow]:
+    """Replace personal data wherever else a hub that is being written tells of these people; rulings name the table."""
     there = {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    rows: list[RulingRow] = []
     for table, (key, columns) in _COLUMNS.items():
         for column in columns if table in there else ():
-            _clear(con, table, key, column, people)
+            rows += _clear(con, table, key, column, people)
+    return rows
 
 
-def clear_imports(con: duckdb.DuckDBPyConnection, policy: Policy) -> None:
-    """Do with the other columns of all rows that were imported what an import under this policy does."""
-    there = con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'imports'").fetchall()
-    if not there or policy is Policy.KEEP:
-        return
-    query = "SELECT rowid, attributes::VARCHAR AS text FROM imports WHERE attributes IS NOT NULL ORDER BY rowid"
+def undo_columns(con: duckdb.DuckDBPyConnection, rule: str, *, redo: bool = False) -> int:
+    """How many replacements in imported columns and other tables were taken back (`redo`: made again).
+
+    A value that has been changed since is left as it is. The caller's is the transaction.
+    """
+    pieces: list[_Piece] = con.execute(_CHANGED, {"rule": rule, "redo": redo}).fetchall()
+    if not pieces:
+        return 0
+    imported = [piece for piece in pieces if piece[0] is not None]
+    _undo_imports(con, imported, redo=redo)
+    for (column, persona), said in groupby((p for p in pieces if p[0] is None), key=lambda p: (p[2], p[3])):
+        _undo_trace(con, column, persona, list(said), redo=redo)
+    con.execute(_UNDONE, {"rule": rule, "redo": redo})
+    return len(pieces)
+
+
+def _undo_imports(con: duckdb.DuckDBPyConnection, pieces: Sequence[_Piece], *, redo: bool) -> None:
     changed: list[tuple[int, str | None]] = []
-    for batch in con.sql(query).to_arrow_reader(_ROWS):
-        for place in suspects(batch["text"].cast(pa.string())):
-            row, was = batch["rowid"][place].as_py(), batch["text"][place].as_py()
-            if (now := cleared_attributes(was, policy)) != was:
-                changed.append((row, now))
+    query = 'SELECT rowid, attributes::VARCHAR FROM imports WHERE file = ? AND "row" = ? AND attributes IS NOT NULL'
+    for (file, row), said in groupby(pieces, key=lambda piece: piece[:2]):
+        by_column = {column: list(of) for column, of in groupby(said, key=lambda piece: piece[2])}
+        for place, was in con.execute(query, [file, row]).fetchall():
+            changed.append((place, _turned_in(was, by_column, redo=redo)))
     _update(con, "imports", "attributes", changed)
 
 
-def cleared_attributes(attributes: str, policy: Policy) -> str | None:
-    """Other columns of a row, a JSON object, as a policy has them: as they are, replaced, or left out one by one."""
-    if policy is Policy.KEEP:
-        return attributes
-    row = json.loads(attributes)
-    if policy is Policy.PSEUDONYMISE or not isinstance(row, dict):
-        return _cleared_json(attributes)
-    kept = {name: value for name, value in row.items() if _cleared(value) == value}
-    if len(kept) == len(row):
-        return attributes
-    return _written(kept) if kept else None
-
-
-def _clear(con: duckdb.DuckDBPyConnection, table: str, key: str, column: str, people: Sequence[str]) -> None:
+def _undo_trace(
+    con: duckdb.DuckDBPyConnection, named: str, persona: str, said: Sequence[_Piece], *, redo: bool
+) -> None:
+    table, _, column = named.partition(".")
+    column, _, where = column.partition("/")
+    if table not in _COLUMNS:
+        return
     # The names are ours, and stand above.
-    query = f'SELECT rowid, "{column}"::VARCHAR FROM {table} WHERE "{key}" IN (SELECT unnest($people))'  # noqa: S608
-    read: Callable[[str], str] = _cleared_json if column in _JSON else _cleared_text
+    query = f'SELECT rowid, "{column}"::VARCHAR FROM {table} WHERE "{_COLUMNS[table][0]}" = ?'  # noqa: S608
+    changed: list[tuple[int, str | None]] = []
+    for place, was in con.execute(query, [persona]).fetchall():
+        changed.append((place, _turned_in(was, {where: said}, redo=redo)))
+    _update(con, table, column, changed)
+
+
+def _turned_in(text: str, pieces: Mapping[str, Sequence[_Piece]], *, redo: bool) -> str:
+    return rewrite_strings(text, lambda path, value: _turned(value, pieces.get(pointer(path), ()), redo=redo))
+
+
+def _turned(value: str, pieces: Sequence[_Piece], *, redo: bool) -> str:
+    """The value with what was replaced in it put back, or replaced again; as it is where it has been changed since."""
+    now = value
+    # Places are those of the words as they were: from the front all before a place is as it was, from the back also.
+    for *_, place, before, after in reversed(pieces) if redo else pieces:
+        old, new = (before, after) if redo else (after, before)
+        if not now.startswith(old, place):
+            return value
+        now = now[:place] + new + now[place + len(old) :]
+    return now
+
+
+def _clear(con: duckdb.DuckDBPyConnection, table: str, key: str, column: str, people: Sequence[str]) -> list[RulingRow]:
+    # The names are ours, and stand above.
+    query = f'SELECT rowid, "{key}", "{column}"::VARCHAR FROM {table} WHERE "{key}" IN (SELECT unnest($people))'  # noqa: S608
     found = con.execute(f'{query} AND "{column}" IS NOT NULL', {"people": list(people)}).fetchall()
-    _update(con, table, column, [(row, now) for row, was in found if (now := read(was)) != was])
+    rows: list[RulingRow] = []
+    changed: list[tuple[int, str | None]] = []
+    for place, persona, was in found:
+        now, changes = personal_changes(was, {})
+        if changes:
+            named = [replace(c, column="/".join(filter(None, (f"{table}.{column}", c.column)))) for c in changes]
+            said = RulingRow(persona, PERSONAL_RULE, reason_of(changes, Policy.PSEUDONYMISE), "rewritten", None, None)
+            rows += with_changes(said, named)
+            changed.append((place, now))
+    _update(con, table, column, changed)
+    return rows
 
 
 def _update(con: duckdb.DuckDBPyConnection, table: str, column: str, changed: Sequence[tuple[int, str | None]]) -> None:
@@ -77,24 +216,6 @@ def _update(con: duckdb.DuckDBPyConnection, table: str, column: str, changed: Se
     con.register("cleared", pa.table({"row": pa.array(rows, pa.int64()), "now": pa.array(texts, pa.string())}))
     con.execute(f'UPDATE {table} SET "{column}" = cleared.now FROM cleared WHERE {table}.rowid = cleared."row"')  # noqa: S608
     con.unregister("cleared")
-
-
-def _cleared_text(text: str) -> str:
-    return without_personal(text, find_personal(text))
-
-
-def _cleared_json(text: str) -> str:
-    was = json.loads(text)
-    now = _cleared(was)
-    return text if now == was else _written(now)
-
-
-def _cleared(value: Any) -> Any:
-    if isinstance(value, str):
-        return _cleared_text(value)
-    if isinstance(value, list):
-        return [_cleared(item) for item in value]
-    return {name: _cleared(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def _written(value: Any) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ..errors import SetupError
 from .file import HubFile
+from .traces import undo_columns
 
 __all__ = ["TurnedAway", "resolve_persona", "turned_away", "undo_pair", "undo_persona", "undo_rule", "undo_stage"]
 
@@ -99,7 +100,11 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
 
     Raises `SetupError` for a rule that turned nobody away.
     """
+    with hub.writing() as con:
+        columns = undo_columns(con, rule, redo=redo)
     rules = [str(name) for (name,) in hub.con.execute(_RULES).fetchall()]
+    if rule not in rules and columns:
+        return columns
     if rule not in rules:
         gone = _number(hub, _NOT_KEPT, {"rule": rule})
         if gone:
@@ -109,7 +114,7 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
             )
         there = f"{', '.join(rules)} did" if rules else "no rule did"
         raise SetupError(f"The rule {rule!r} turned nobody away in {str(hub.path)!r}; {there}.")
-    return _update(hub, _RULE, {"rule": rule, "undone": not redo})
+    return columns + _update(hub, _RULE, {"rule": rule, "undone": not redo})
 
 
 def undo_pair(hub: HubFile, one: str, other: str, *, redo: bool = False) -> int:

@@ -1,11 +1,16 @@
 """What reaches or identifies somebody besides a name: addresses, numbers, dates of birth."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv4Address
+
+import phonenumbers
 
 from .found import Found
+from .identifiers import find_identifiers, is_iban, is_luhn
 
-__all__ = ["find_contacts"]
+__all__ = ["find_contacts", "is_phone"]
 
 _MONTHS = (
     r"(?:jan(?:uary|uar|vier|eiro)?|feb(?:ruary|ruar|rero)?|février|fevereiro|mar(?:ch|s|zo|ço)?|märz|apr(?:il|ile)?|avril|abril|may|mai|"
@@ -29,7 +34,7 @@ _BORN = re.compile(
     re.IGNORECASE,
 )
 _IDENTITY = re.compile(
-    r"(?:passport|passeport|reisepass|pasaporte|passaport[eo]|paspoort|паспорт\w*|护照|護照|パスポート|여권|"
+    r"(?<![A-Za-z])(?:passport|passeport|reisepass|pasaporte|passaport[eo]|paspoort|паспорт\w*|护照|護照|パスポート|여권|"
     r"identity (?:card|number)|id (?:card|number|no)|identification number|national (?:id|insurance)|"
     r"driver['’]?s? licen[cs]e|driving licen[cs]e|tax (?:id|number)|personalausweis\w*|steuer-?id\w*|ausweisnummer|"
     r"身份证|身分證|dni|nie|cpf|curp|aadhaar|nhs number|medicare)"
@@ -40,8 +45,17 @@ _IDENTITY = re.compile(
 _INSURANCE = re.compile(r"\b(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D]\b")
 _CHINESE_ID = re.compile(r"(?<!\d)\d{17}[\dXx](?![\dXx])")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_HANDLE = re.compile(r"(?<![\w@.])@[A-Za-z]\w{2,29}\b")
-_URL = re.compile(r"\b(?:https?://|www\.)\S*[^\s.,;:!?)\]}'\"”’]", re.IGNORECASE)
+#: Behind an `@`, and of no person: decorators, tags of documentation, keys of JSON-LD.
+_NO_HANDLES = (
+    "property|staticmethod|classmethod|override|abstractmethod|dataclass|decorator|cache|param|params|return|returns|"
+    "throws|type|id|context|graph|value|deprecated|import|media|charset|font|keyframes|app|test|pytest|everyone|here"
+)
+_HANDLE = re.compile(rf"(?<![\w@./])@(?!(?:{_NO_HANDLES})\b)[A-Za-z]\w{{2,29}}\b(?![(.])")
+#: What stands around a URL, as in prose or in code, is none of it.
+_IN_URL = r"[^\s\"'`<>{}|\\^,;()\[\]“”’»]"
+_IN_BRACKETS = r"\([^\s\"'()]*\)"
+_URL = re.compile(rf"\b(?:https?://|www\.)(?:{_IN_URL}|{_IN_BRACKETS})*(?:[\w/=&#%~+-]|{_IN_BRACKETS})", re.IGNORECASE)
+_DOI_URL = re.compile(r"https?://(?:dx\.)?doi\.org/", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
 #: Of whatever has digits in it.
 _PATTERNS = (
@@ -62,14 +76,29 @@ _PATTERNS = (
         ),
     ),
 )
-_CARD = re.compile(r"(?<!\d)(?:\d[ -]?){12,18}\d(?!\d)")
-_PHONE = re.compile(r"(?<![\w.])\+?\(?\d[\d ()./-]{6,18}\d(?!\w)")
+_CARD = re.compile(r"(?<![\w.-])(?:\d[ -]?){12,18}\d(?![\w-]|\.\d)")
+#: First digits and lengths that issuers of cards have.
+_ISSUED = re.compile(
+    r"4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|"
+    r"6(?:011|5\d\d|4[4-9]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11}|35(?:2[89]|[3-8]\d)\d{12}|62\d{14,17}"
+)
+_PHONE = re.compile(r"(?<![\w.@/:#=$€£%-])(?<![\d]\s)\+?\(?\d[\d ()./-]{5,18}\d(?![\w@%]|[-/.:,]\d)")
+_CALL = re.compile(
+    r"(?:\b(?:phone|telephone|tel|mobile|cell|fax|whatsapp|call(?:ed)?|ring|dial|text|sms|contact|hotline|reach\w*|telefon\w*|"
+    r"handy|téléphone|telefono|teléfono|móvil|celular|telefone|gsm|numer|komórka|тел|телефон\w*)\b|电话|電話|手机|전화)"
+    r"\D{0,24}$",
+    re.IGNORECASE,
+)
+#: The countries in whose way numbers without a country's code are written.
+_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "IN", "BR", "NL", "PL", "AU", "JP", "CN")
 _TIMES = re.compile(
     r"\(?(?:1\d|20)\d\d ?[-/–] ?(?:1\d|20)\d\d\)?|\d{1,2}[./-]\d{1,2}[./-]\d{4}|"
     r"\d{4}[-/]\d\d[-/]\d\d|\d{1,3}(?:[ .]000)+"
 )
+_GROUPED = re.compile(r"\d[ ()./-]+\d")
 _FEWEST_DIGITS = 8
 _FEWEST_IN_A_DATE = 5
+_NEAR = 32
 
 
 def find_contacts(text: str) -> Iterator[Found]:
@@ -84,15 +113,17 @@ def find_contacts(text: str) -> Iterator[Found]:
         for kind, pattern in _PATTERNS:
             yield from _each(kind, pattern, text)
     if digits >= _FEWEST_IN_A_DATE:
-        yield from _numbers(text)
+        yield from _numbers(text, [(start, end) for _, start, end in find_identifiers(text)])
 
 
 def _each(kind: str, pattern: re.Pattern[str], text: str) -> Iterator[Found]:
+    check = _CHECKS.get(kind)
     for match in pattern.finditer(text):
-        yield Found(kind, *match.span())
+        if check is None or check(match[0], text[max(0, match.start() - _NEAR) : match.start()]):
+            yield Found(kind, *match.span())
 
 
-def _numbers(text: str) -> Iterator[Found]:
+def _numbers(text: str, taken: Sequence[tuple[int, int]]) -> Iterator[Found]:
     for born in _BORN.finditer(text):
         yield Found("birth_date", *born.span("date" if born["date"] else "date_before"))
     for identity in _IDENTITY.finditer(text):
@@ -101,11 +132,59 @@ def _numbers(text: str) -> Iterator[Found]:
         if _is_chinese_id(chinese[0]):
             yield Found("identity_number", *chinese.span())
     for card in _CARD.finditer(text):
-        if _luhn(card[0]):
+        if is_luhn(card[0]) and _ISSUED.fullmatch(re.sub(r"\D", "", card[0])):
             yield Found("payment_card", *card.span())
     for phone in _PHONE.finditer(text):
-        if sum(c.isdigit() for c in phone[0]) >= _FEWEST_DIGITS and not _TIMES.fullmatch(phone[0]):
-            yield Found("phone", *phone.span())
+        start, end = phone.span()
+        is_free = not any(first < end and start < last for first, last in taken)
+        if is_free and is_phone(phone[0], is_told=_CALL.search(text[max(0, start - _NEAR) : start]) is not None):
+            yield Found("phone", start, end)
+
+
+def is_phone(number: str, *, is_told: bool = False) -> bool:
+    """Whether this is a telephone number: by its country's code, by how a country writes them, or as it was called."""
+    if sum(character.isdigit() for character in number) < (_FEWEST_DIGITS - 1 if is_told else _FEWEST_DIGITS):
+        return False
+    if _TIMES.fullmatch(number):
+        return False
+    return _is_phone(number, is_told)
+
+
+@lru_cache(4096)
+def _is_phone(number: str, is_told: bool) -> bool:
+    if number.startswith("+"):
+        return _is_possible(number, None)
+    if is_told:
+        return any(_is_possible(number, region) for region in _REGIONS)
+    if not _GROUPED.search(number):
+        return False
+    strict = phonenumbers.Leniency.STRICT_GROUPING
+    return any(_matches(number, region, strict) for region in _REGIONS)
+
+
+def _matches(number: str, region: str, leniency: int) -> bool:
+    found = phonenumbers.PhoneNumberMatcher(number, region, leniency=leniency, max_tries=1)
+    return any(len(match.raw_string) == len(number) for match in found)
+
+
+def _is_possible(number: str, region: str | None) -> bool:
+    try:
+        return bool(phonenumbers.is_possible_number(phonenumbers.parse(number, region)))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def _is_address(value: str, before: str) -> bool:
+    try:
+        address = IPv4Address(value)
+    except AddressValueError:
+        return False
+    return not (address.is_loopback or address.is_unspecified or _VERSION.search(before))
+
+
+def _is_social_security(value: str, before: str) -> bool:
+    area, group, serial = value.split("-")
+    return area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
 
 
 def _is_chinese_id(number: str) -> bool:
@@ -114,7 +193,10 @@ def _is_chinese_id(number: str) -> bool:
     return number[-1].upper() == "10X98765432"[rest]
 
 
-def _luhn(number: str) -> bool:
-    digits = [int(c) for c in number if c.isdigit()][::-1]
-    doubled = (d if place % 2 == 0 else sum(divmod(2 * d, 10)) for place, d in enumerate(digits))
-    return len(digits) >= 13 and len(set(digits)) > 1 and sum(doubled) % 10 == 0
+_VERSION = re.compile(r"\b(?:version|release|build|firmware|ver|rev)\.?:?\s*$", re.IGNORECASE)
+_CHECKS: Mapping[str, Callable[[str, str], bool]] = {
+    "iban": lambda value, before: is_iban(value),
+    "ip_address": _is_address,
+    "social_security": _is_social_security,
+    "url": lambda value, before: _DOI_URL.match(value) is None,
+}

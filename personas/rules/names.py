@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .pseudonym import is_invented
 from .word_lists import folded, name_words
 
-__all__ = ["find_names"]
+__all__ = ["SURNAME_ENDINGS", "find_names", "is_listed"]
 
 #: Words of a name behind the first.
 _LONGEST = 3
@@ -15,15 +15,15 @@ _UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮİĶĹĻ�
 _LETTER = "[A-Za-zÀ-ÖØ-öø-\u024f\u1e00-\u1eff]"
 _CAPITAL = rf"[{_UPPER}]{_LETTER}*(?:['’‑-]{_LETTER}+)*"
 _PARTICLE = r"(?:(?:van|von|de|da|das|dos|do|du|della|del|di|bin|ibn|bint|al|el|la|le|der|den|ter|ten|zu|zur|y) )"
-#: Capital words in a row, with initials and particles among them.
-_RUN = re.compile(
-    rf"(?<!{_LETTER})(?<![\d_'’-]){_CAPITAL}(?:\.? {_PARTICLE}{{0,3}}{_CAPITAL}|(?<=[A-Z])\.(?= ?[A-Z]))+"
-)
+#: Capital words in a row, with initials and particles among them; a point ends a sentence unless it follows an initial.
+_RUN = re.compile(rf"(?<!{_LETTER})(?<![\d_'’-]){_CAPITAL}(?:(?:(?<=\b[{_UPPER}])\. ?| ){_PARTICLE}{{0,3}}{_CAPITAL})+")
+_WORDS = re.compile(rf"{_LETTER}+")
 _TOKEN = re.compile(_CAPITAL)
 _OWNER = re.compile(r"['’][sS]?$")
+_COMPOUND = re.compile(r"-(?:style|like|esque|inspired|era|led|born|based|type|themed)$")
 _TITLED = re.compile(
     r"\b(?:Mr|Mrs|Ms|Mx|Dr|Prof|Professor|Sir|Dame|Lady|Lord|Herr|Frau|Señora?|Madame|Monsieur|Mme|Signora?|Senhora?|"
-    r"President|Senator|Governor|Chancellor|Sheikh|Imam|Rabbi|Reverend)\.? "
+    r"President|Judge|Justice|Miss|Pastor|Senator|Governor|Chancellor|Sheikh|Imam|Rabbi|Reverend)\.? "
     rf"(?P<name>{_CAPITAL}(?: {_PARTICLE}{{0,3}}{_CAPITAL}){{0,2}})"
 )
 _CALLED = re.compile(
@@ -42,9 +42,18 @@ _NEAR = 60
 _INNER = re.compile(r"[\W\d_]")
 _NUMERAL = re.compile(r"[IVX]{2,}\Z")
 #: How many peoples end their surnames; a capital word before such a one is a given name.
-_SURNAME = re.compile(
-    r"\w{2,}(?:ovic|evic|escu|[oe]wsk[ia]|[oe]vsky|enko|opoulos|akis|sson|sdottir|[lnrt]sen|shvili|adze|zadeh|oglu|nyan)\Z"
+SURNAME_ENDINGS = (
+    "ovic|evic|escu|[oe]wsk[ia]|[oe]vsky|[bcdgklmnrtwz]sk[ai]|enko|opoulos|akis|sson|sdottir|[lnrt]sen|shvili|adze|"
+    "zadeh|oglu|nyan"
 )
+_SURNAME = re.compile(rf"\w{{2,}}(?:{SURNAME_ENDINGS})\Z|(?:mc|mac|fitz)[a-z]{{4,}}\Z|o['’][a-z]{{3,}}\Z")
+_DIVIDED = re.compile(r"['’‑-]")
+#: How words of English are inflected, as far as that is needed to know them.
+_ENDINGS = ("s", "es", "ed", "ing", "er", "ers", "ly")
+#: Particles that stand in a name with a capital.
+_CAPITAL_PARTICLES = frozenset(("da", "de", "del", "della", "der", "di", "du", "el", "la", "le", "van", "von"))
+_BEFORE_A_PLACE = frozenset(("in", "at", "near", "from"))
+_LOWER_BEHIND = re.compile(r" ([a-z]+)")
 _PINYIN = re.compile(
     r"(?:(?:[bpmfdtnlgkhjqxrzcsyw]|zh|ch|sh)?(?:iang|iong|uang|ang|eng|ing|ong|iao|ian|uai|uan|ai|an|ao|ei|en|ia|ie|in|"
     r"iu|ou|ua|ue|ui|un|uo|a|e|i|o|u)(?:r?)-?){1,2}\Z"
@@ -59,6 +68,15 @@ def find_names(text: str) -> Iterator[tuple[int, int]]:
             yield start, end
 
 
+def is_listed(value: str) -> bool:
+    """Whether a value, whatever its case, consists of words that may be names, one of which a list has."""
+    words = [folded(word) for word in _WORDS.findall(value)]
+    lists = name_words()
+    kinds = ("given", "surnames", "also_words", "surname_words")
+    is_known = any(word in lists[kind] for word in words for kind in kinds)
+    return is_known and all(len(word) == 1 or word in lists["titles"] or _is_namelike(word) for word in words)
+
+
 def _all(text: str) -> Iterator[tuple[int, int]]:
     for titled in _TITLED.finditer(text):
         yield from _titled(text, titled)
@@ -71,7 +89,8 @@ def _titled(text: str, match: re.Match[str]) -> Iterator[tuple[int, int]]:
     row = _run(text, _TOKEN.finditer(text, *match.span("name")))
     lists = name_words()
     no_names = lists["others"] | lists["behind_titles"]
-    known = next((n for n, word in enumerate(row.words) if word in no_names), len(row.words))
+    ends = (n for n, word in enumerate(row.words) if word in no_names or (n and not _is_namelike(word)))
+    known = next(ends, len(row.words))
     behind = _TOKEN.match(text, match.end() + 1)
     words = (*row.words, _word(behind)) if behind else row.words
     if known and lists["bodies"].isdisjoint(words):
@@ -96,48 +115,72 @@ class _Run:
         first = 0
         while first < len(self.words) - 1:
             last = self._last(first)
-            if last:
+            if last > first and not self._is_thing(first, last):
                 yield self.tokens[first].start(), _end(self.tokens[last])
             first = max(first, last) + 1
 
     def _last(self, first: int) -> int:
-        """The number of the last word of the name that begins with this one; 0 when none does."""
+        """The number of the last word of the name, or of what is named after it; 0 when none begins here."""
         lists, one = name_words(), self.words[first]
-        if one in lists["others"] or one in lists["titles"] or self._before(first) in lists["places"]:
+        is_initial = len(one) == 1 and self.text.startswith(".", self.tokens[first].end())
+        if (
+            (one in lists["others"] and not is_initial)
+            or one in lists["titles"]
+            or self._before(first) in lists["places"]
+        ):
             return 0
         last = first
-        while last < min(len(self.words) - 1, first + _LONGEST) and self._goes_on(last + 1):
+        initials = sum(len(word) == 1 for word in self.words[first:])
+        while last < min(len(self.words) - 1, first + _LONGEST + initials) and self._goes_on(first, last + 1):
             last += 1
-        is_name = last > first and not self._is_body(first, last) and self._is_name(first, last)
-        return last if is_name else 0
+        while last > first and self.words[last] in _CAPITAL_PARTICLES:
+            last -= 1
+        return last if last > first and self._is_name(first, last) else 0
 
-    def _goes_on(self, number: int) -> bool:
+    def _goes_on(self, first: int, number: int) -> bool:
         lists, word = name_words(), self.words[number]
         if _OWNER.search(self.tokens[number - 1][0]) or _NUMERAL.match(self.tokens[number][0]):
             return False
-        return word not in lists["others"] or word in lists["surnames_and_others"]
+        if word in lists["bodies"]:
+            return number == first + 1 and word in lists["surname_words"] and _is_given(self.words[first])
+        if word in lists["rare_surname_words"]:
+            return _is_given(self.words[first])
+        return word in _CAPITAL_PARTICLES or _is_namelike(word)
 
-    def _is_body(self, first: int, last: int) -> bool:
-        """Whether a word among these, or behind them, says that they name something else than a person."""
-        lists, rest = name_words(), self.words[first + 1 : last + 1]
-        is_more = last + 1 < len(self.words) and self._joined(last)
-        if is_more and self.words[last + 1] in lists["bodies"]:
+    def _is_thing(self, first: int, last: int) -> bool:
+        """Whether the words, or one behind them, say that they name something else than a person."""
+        lists = name_words()
+        pair = f"{self.words[first]}-{self.words[first + 1]}"
+        if pair in lists["no_persons"] or pair in lists["two_word_places"] or pair in lists["no_names"]:
             return True
-        named = [n for n, word in enumerate(rest) if word in lists["bodies"]]
-        is_surname = rest[0] in lists["surnames"] or rest[0] in lists["surname_words"]
-        return any(n or not is_surname for n in named)
+        if last + 1 < len(self.words) and self._joined(last):
+            word = self.words[last + 1]
+            is_title = word in lists["callings"] or word in lists["titles"] or word in lists["others"]
+            return word in lists["bodies"] or not (
+                is_title or _OWNER.search(self.tokens[last][0]) or _is_namelike(word)
+            )
+        behind = _LOWER_BEHIND.match(self.text, self.tokens[last].end())
+        return behind is not None and behind[1] in lists["named_after"]
 
     def _is_name(self, first: int, last: int) -> bool:
         lists, one, rest = name_words(), self.words[first], self.words[first + 1 : last + 1]
-        if one in lists["given"] or one.partition("-")[0] in lists["given"]:
-            return True
-        has_surname = any(word in lists["surnames"] or _SURNAME.match(word) for word in rest)
-        if has_surname and one not in lists["places"] and one not in lists["bodies"]:
-            return True
         start = self.tokens[first].start()
-        if one in lists["also_words"] and rest[0] in lists["surname_words"] and not _begins(self.text, start):
+        before = _last_word(self.text[max(0, start - _NEAR) : start].rstrip()).lower()
+        if _is_given(one):
             return True
-        return _is_eastern(one, rest[0]) or _is_called(self.text, start, self.tokens[last].end())
+        has_surname = any(map(_is_surname, rest))
+        if len(one) == 1:
+            has_initials = len(rest) > 1 and len(rest[0]) == 1
+            is_told = has_surname or has_initials or rest[-1] in lists["surname_words"]
+            return is_told and len(rest[-1]) > 1 and self.text.startswith(".", self.tokens[first].end())
+        if one in lists["also_words"]:
+            is_place = one in lists["also_places"] and before in lists["before_places"]
+            is_sure = has_surname or not (is_place or one in lists["also_places"] or rest[0] in lists["surname_words"])
+            return is_sure or (rest[0] in lists["surname_words"] and not is_place and not _begins(self.text, start))
+        is_like = _is_namelike(one) and one not in lists["places"] and one not in lists["bodies"]
+        if is_like and (has_surname or (_is_surname(one) and _is_given(rest[0]))) and before not in _BEFORE_A_PLACE:
+            return True
+        return _is_eastern(one, rest[0]) or (is_like and _is_called(self.text, start, self.tokens[last].end()))
 
     def _before(self, first: int) -> str:
         """The capital word before this one, if there is one."""
@@ -149,13 +192,43 @@ class _Run:
 
     def _joined(self, number: int) -> bool:
         between = self.text[self.tokens[number].end() : self.tokens[number + 1].start()]
-        return between.removeprefix(".").isspace()
+        return not between.strip(" .")
+
+
+def _is_given(word: str) -> bool:
+    given = name_words()["given"]
+    return word in given or _pieces(word)[0] in given
+
+
+def _is_surname(word: str) -> bool:
+    surnames = name_words()["surnames"]
+    return bool(_SURNAME.match(word)) or word in surnames or any(piece in surnames for piece in _pieces(word))
+
+
+def _is_namelike(word: str) -> bool:
+    """Whether a word may belong to a name: it is in a list of names, or in none of words."""
+    lists = name_words()
+    if word in lists["others"]:
+        return word in lists["surnames_and_others"]
+    if any(word in lists[name] for name in ("given", "also_words", "surnames", "surname_words")):
+        return True
+    return not all(map(_is_word, _pieces(word)))
+
+
+def _is_word(word: str) -> bool:
+    words, others = name_words()["vocabulary"], name_words()["rare_surname_words"]
+    stems = (word[: -len(end)] for end in _ENDINGS if word.endswith(end))
+    return word in words or word in others or any(stem in words or f"{stem}e" in words for stem in stems)
+
+
+def _pieces(word: str) -> list[str]:
+    return _DIVIDED.split(word)
 
 
 def _is_eastern(one: str, other: str) -> bool:
     """Whether these are a surname and a given name in Chinese or Korean order."""
     lists = name_words()
-    if one not in lists["first_surnames"] or f"{one}-{other}" in lists["no_names"]:
+    if one not in lists["first_surnames"]:
         return False
     is_chinese = one not in lists["first_surnames_and_words"] and len(other) > len("li") and _PINYIN.match(other)
     return bool(is_chinese or _HANGUL_LATIN.match(other))
@@ -187,5 +260,5 @@ def _word(token: re.Match[str]) -> str:
 
 
 def _end(token: re.Match[str]) -> int:
-    owner = _OWNER.search(token[0])
-    return token.end() - (len(owner[0]) if owner else 0)
+    behind = _OWNER.search(token[0]) or _COMPOUND.search(token[0])
+    return token.end() - (len(behind[0]) if behind else 0)

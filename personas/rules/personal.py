@@ -5,17 +5,29 @@ in the usual way, and no proof that a text tells on nobody. A single name, a nam
 says that it is one, and names in scripts that are not known pass through it.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
-from ..judging import Judge, Ruling
+from ..judging import Change, Judge, Ruling
+from .columns import ColumnKind, column_of, is_empty, leftover
 from .contacts import find_contacts
-from .found import Found
+from .found import KINDS, Found
+from .json_text import pointer, rewrite_strings
 from .names import find_names
-from .pseudonym import pseudonym
+from .pseudonym import is_invented, pseudonym
 from .scripts import find_foreign_names
 
-__all__ = ["PERSONAL_RULE", "Found", "Policy", "find_personal", "personal_judge", "without_personal"]
+__all__ = [
+    "PERSONAL_RULE",
+    "Found",
+    "Policy",
+    "find_personal",
+    "personal_changes",
+    "personal_judge",
+    "reason_of",
+    "without_personal",
+]
 
 #: What a judge of personal data calls its finding.
 PERSONAL_RULE = "personal_data"
@@ -39,22 +51,41 @@ _DONE = {
 }
 
 
+_PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(KINDS)})\]")
+_HAS_DATA = re.compile(r"\d|@")
+
+
 def find_personal(text: str) -> tuple[Found, ...]:
     """The personal data in a text, in order and without overlaps."""
-    found = sorted(_all(text), key=lambda f: (f.start, f.start - f.end))
-    kept: list[Found] = []
-    for finding in found:
-        if not kept or finding.start >= kept[-1].end:
-            kept.append(finding)
-    return tuple(kept)
+    return _apart(_all(text))
+
+
+def personal_changes(text: str, columns: Mapping[str, ColumnKind] | None = None) -> tuple[str, tuple[Change, ...]]:
+    """The text without its personal data, and each of these; of JSON the strings inside it are looked at.
+
+    `columns` says what the values of a JSON object are, by pointer (`*` for any place in a list); those of other
+    columns are texts. Numbers are looked at where their column is personal.
+    """
+    changes: list[Change] = []
+
+    def rewrite(path: tuple[str, ...], value: str) -> str:
+        column = pointer(path) if path and columns is not None else None
+        kind = columns.get(pointer(column_of(path))) if path and columns is not None else None
+        found = _of_kind(value, kind or ColumnKind.TEXT)
+        changes.extend(
+            Change(f.kind, value, f.start, value[f.start : f.end], _replacement(value, f), column) for f in found
+        )
+        return without_personal(value, found)
+
+    numbers = any(kind.is_personal for kind in columns.values()) if columns else False
+    return rewrite_strings(text, rewrite, numbers=numbers), tuple(changes)
 
 
 def without_personal(text: str, found: Iterable[Found]) -> str:
     """The text with each piece replaced: a name by an invented one, all else by the word for what it was."""
     parts, end = [], 0
     for finding in found:
-        new = pseudonym(text[finding.start : finding.end]) if finding.kind == "name" else f"[{finding.kind}]"
-        parts += [text[end : finding.start], new]
+        parts += [text[end : finding.start], _replacement(text, finding)]
         end = finding.end
     return "".join(parts) + text[end:]
 
@@ -63,16 +94,58 @@ def personal_judge(policy: Policy) -> Judge:
     """A judge that finds personal data and rules by `policy`; its reasons name kinds, and never the data."""
 
     def judge(text: str) -> Ruling | None:
-        found = find_personal(text)
-        if not found:
+        changed, changes = personal_changes(text)
+        if not changes:
             return None
-        kinds = ", ".join(sorted({finding.kind for finding in found}))
-        changed = without_personal(text, found) if policy is Policy.PSEUDONYMISE else None
         is_kept = policy is not Policy.DROP
-        reason = f"It holds {kinds}. {_DONE[policy]}"
-        return Ruling(PERSONAL_RULE, reason, is_kept, changed, is_erased=not is_kept)
+        now = changed if policy is Policy.PSEUDONYMISE else None
+        return Ruling(PERSONAL_RULE, reason_of(changes, policy), is_kept, now, is_erased=not is_kept, changes=changes)
 
     return judge
+
+
+def reason_of(changes: Iterable[Change], policy: Policy) -> str:
+    """Why a policy speaks, in one sentence that names kinds, and never the data."""
+    return f"It holds {', '.join(sorted({change.kind for change in changes}))}. {_DONE[policy]}"
+
+
+def _replacement(text: str, finding: Found) -> str:
+    return pseudonym(text[finding.start : finding.end]) if finding.kind == "name" else f"[{finding.kind}]"
+
+
+def _of_kind(value: str, kind: ColumnKind) -> tuple[Found, ...]:
+    """The personal data in a value of a column of this kind."""
+    if kind is ColumnKind.IDENTIFIER:
+        return ()
+    if kind is ColumnKind.TERM:
+        return _apart(find_contacts(value))
+    found = find_personal(value)
+    plain = value.strip()
+    if not kind.is_personal or is_empty(value) or _PLACEHOLDER.fullmatch(plain) or (found and _covers(found, value)):
+        return found
+    is_name = kind is ColumnKind.NAME
+    if is_invented(plain) if is_name else kind is not ColumnKind.HANDLE and not _HAS_DATA.search(plain):
+        return found
+    start = value.index(plain)
+    return (Found(str(kind), start, start + len(plain)),)
+
+
+def _covers(found: Iterable[Found], value: str) -> bool:
+    """Whether nothing but titles and marks is left of a value when these are taken out of it."""
+    parts, end = [], 0
+    for finding in found:
+        parts.append(value[end : finding.start])
+        end = finding.end
+    return not leftover(" ".join((*parts, value[end:])))
+
+
+def _apart(found: Iterable[Found]) -> tuple[Found, ...]:
+    """Those that do not overlap, in order; of two the one that begins first, or is longer."""
+    kept: list[Found] = []
+    for finding in sorted(found, key=lambda f: (f.start, f.start - f.end)):
+        if not kept or finding.start >= kept[-1].end:
+            kept.append(finding)
+    return tuple(kept)
 
 
 def _all(text: str) -> Iterator[Found]:

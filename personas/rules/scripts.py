@@ -6,7 +6,7 @@ from functools import cache
 
 from .word_lists import name_words
 
-__all__ = ["find_foreign_names"]
+__all__ = ["find_foreign_names", "is_foreign_name"]
 
 _CYRILLIC = re.compile(r"(?<!\w)([А-ЯЁІЇЄҐ][а-яёіїєґ’'-]+)((?: [А-ЯЁІЇЄҐ](?:\.|[а-яёіїєґ’'-]+)){1,2})")
 _PATRONYMIC = re.compile(r"(?:ович|евич|ич|івна|ївна|овна|евна|йович|ьович)(?:[а-яії]{0,2})$")
@@ -14,6 +14,14 @@ _ENDINGS = re.compile(r"(?:ою|ой|ей|ом|ем|єм|ем|ий|ый|ія|ь�
 _HAN_ENDS = "的是在和与跟了也就很喜从為为对對有曾将將因以被把让讓、，。；：（）"
 _TITLES_HAN = "先生|女士|小姐|太太|夫人|总统|總統|主席|总理|總理|同志"
 _TITLES_KANA = "さん|氏|様|先生|という|と名乗る|ちゃん|くん"
+_HAN = re.compile(r"[\u3400-\u9fff\u3040-\u30ff々]{2,5}(?: [\u3400-\u9fff\u3040-\u30ff々]{1,3})?")
+_HANGUL = re.compile(r"[가-힣]{2,4}")
+_CAPITALS = re.compile(r"(?:[А-ЯЁІЇЄҐ][а-яёіїєґ’'-]+ ?){1,3}")
+#: Two to four words in Arabic, Devanagari, Bengali, Tamil, Thai, Greek, Hebrew, Georgian or Armenian letters.
+_OTHER = re.compile(
+    r"(?:[\u0600-\u06ff]+|[\u0900-\u097f]+|[\u0980-\u09ff]+|[\u0b80-\u0bff]+|[\u0e00-\u0e7f]+|[\u0370-\u03ff\u1f00-\u1fff]+|"
+    r"[\u0590-\u05ff]+|[\u10a0-\u10ff]+|[\u0530-\u058f]+)(?: [\u0370-\u10ff\u1f00-\u1fff]+){1,3}"
+)
 _ARABIC = re.compile(r"(?:اسمه|اسمها|يدعى|تدعى|المدعو|المدعوة) (?P<name>[\u0621-\u064a]+ [\u0621-\u064a]+)")
 
 
@@ -25,6 +33,20 @@ def find_foreign_names(text: str) -> Iterator[tuple[int, int]]:
     for pattern in _patterns():
         for match in pattern.finditer(text):
             yield match.span("name")
+
+
+def is_foreign_name(value: str) -> bool:
+    """Whether a value under a heading that says so is a name in other letters than Latin ones."""
+    lists, value = name_words(), value.strip()
+    if _HAN.fullmatch(value):
+        return value[0] in lists["han"]["surnames"] or any(
+            value.startswith(name) for kind in ("double_surnames", "japanese") for name in lists["han"][kind]
+        )
+    if _HANGUL.fullmatch(value):
+        return value[0] in lists["hangul"]["surnames"]
+    if _CAPITALS.fullmatch(value):
+        return any(_stem(word) in lists["cyrillic"]["given"] or _PATRONYMIC.search(word) for word in value.split())
+    return _OTHER.fullmatch(value) is not None
 
 
 def _cyrillic(text: str) -> Iterator[tuple[int, int]]:

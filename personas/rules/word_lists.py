@@ -21,8 +21,9 @@ def read_words(name: str) -> Mapping[str, Any]:
 
 @cache
 def name_words() -> Mapping[str, Any]:
-    """The lists of `names.toml` as sets of words without accents, those of one script under its name."""
-    return {name: _set(said) if isinstance(said, str) else _inner(said) for name, said in read_words("names").items()}
+    """The lists of `names.toml` and `common.toml` as sets without accents, those of one script under its name."""
+    lists = {**read_words("common"), **read_words("names")}
+    return {name: _set(said) if isinstance(said, str) else _inner(said) for name, said in lists.items()}
 
 
 def folded(word: str) -> str:

@@ -121,7 +121,7 @@ class Job:
         return self.wishes.model_dump(mode="json")
 
     def _source(self) -> dict[str, object]:
-        return Growth(hub=Path(self.hub.name), agents=None, hops=0).model_dump(mode="json")
+        return Growth(hub=Path(self.hub.name), agents=None, hops=0).model_dump(mode="json", exclude={"draw"})
 
     def _run_row(self) -> rows.RunRow:
         return rows.RunRow(

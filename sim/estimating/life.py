@@ -119,8 +119,7 @@ def live(scenario: Scenario, *, scale: Scale, steps: int, **options: Any) -> Lif
             again, growth=scale.growth, source=scale.source, seed=scale.seed, out=path, steps=max(1, steps), **options
         )
         with suppress(PausedError), society, rare_collections():
-            while society.world.step < steps and not again.ended(society) and society.running:
-                society.run_for(1)
+            society.run_for(steps)
         return _counted(path, time.perf_counter() - begun)
 
 

@@ -49,21 +49,12 @@ class Scale:
         rng = rng_for(self.seed, "smaller")
         source: Hub | Sequence[Passage]
         if isinstance(self.source, Hub):
-            hub = _drawn(self.source, self.growth.agents, self.seed)
-            source = _circles(hub, max(1, round(share * len(hub.personas))), rng)
+            source = _circles(self.source, max(1, round(share * len(self.source.personas))), rng)
         else:
             most = max(1, round(share * len(self.source)))
             source = [self.source[n] for n in sorted(rng.sample(range(len(self.source)), most))]
         agents = None if self.growth.agents is None else people
         return Scale(self.growth.model_copy(update={"agents": agents}), source, self.seed)
-
-
-def _drawn(hub: Hub, most: int | None, seed: int) -> Hub:
-    # A cap takes people of a hub by chance, and with the others the relations to them are lost.
-    if most is None or most >= len(hub.personas):
-        return hub
-    chosen = rng_for(seed, "sources").sample(range(len(hub.personas)), most)
-    return _among(hub, {hub.personas[n].id for n in chosen})
 
 
 def _circles(hub: Hub, most: int, rng: random.Random) -> Hub:

@@ -45,7 +45,8 @@ def is_more(path: Path, growth: Growth, *, seed: int, model: str) -> bool:
             f"{str(path)!r} is a run of the scenario {row.scenario!r}; give growth another --hub, and people to begin "
             f"with by --people {path}."
         )
-    was = orjson.loads(row.growth_settings) | {"seed": row.seed, "model": row.model}
+    # Earlier versions drew people of a hub at random, and did not say so.
+    was = {"draw": "random"} | orjson.loads(row.growth_settings) | {"seed": row.seed, "model": row.model}
     wanted = growth.model_dump(mode="json") | {"seed": seed, "model": model}
     differing = [name for name, value in wanted.items() if was.get(name) != value]
     if not differing:

@@ -3,8 +3,11 @@
 What a hop is (prompts, frontier, verdicts) lives in `personas`; here it is run with a ledger and markers.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+
+import orjson
 
 from ...personas.errors import RunError
 from ...personas.growth import Population, absorb, plan_hop
@@ -17,6 +20,7 @@ from ..engine import Engine
 from ..growth import Growth, Source
 from ..persona_rows import stored_population
 from ..runfile import rows
+from ..runfile.writer import Statement
 from ..seeds import rng_for
 from .asking import Asking
 from .nobody import nobody
@@ -77,6 +81,7 @@ class GrowthJob:
         self._source = None
         if isinstance(source, Hub):
             people = self._chooser.people(source)
+            await self._note_draw(people)
             self._read(people, record)
             await self._check_anybody(f"{len(people.personas):,} people", (), record)
             return
@@ -90,6 +95,11 @@ class GrowthJob:
             # Where a part is drawn, all was read before, and what was passed over noted.
             record.note(skipped_rows(record.chunk, source.skips.take() if self._growth.agents is None else ()))
         await self._check_anybody(_texts(record.asked), (), record)
+
+    async def _note_draw(self, people: Hub) -> None:
+        if people.drawn is not None:
+            drawn = Statement("UPDATE runs SET drawn = ?", [orjson.dumps(people.drawn).decode()])
+            await asyncio.wrap_future(self._engine.log.commit(statements=[drawn]))
 
     def _read(self, hub: Hub, record: HopRecord) -> None:
         result = absorb(self._population, [hub.personas], judges=self._judges)

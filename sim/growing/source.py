@@ -1,14 +1,17 @@
 """Which of the texts or people that growth begins with are taken: a sample where there is a limit, never the first."""
 
 from collections.abc import Collection, Sequence
+from random import Random
 
 from ...personas.hub import Hub
+from ...personas.hub.graph.sampling import draw_from
+from ...personas.hub.read import DrawWish
 from ...personas.passage import Passage
 from ...personas.sources import Position, Skipped, Sources
 from ..engine import Engine
 from ..growth import Growth, Source
 from ..runfile import rows
-from ..seeds import rng_for
+from ..seeds import derive_seed
 from .record import HopRecord
 from .texts import Lottery, Texts
 
@@ -31,7 +34,7 @@ class Chooser:
 
     def open(self, record: HopRecord) -> Source:
         """What people come from, behind what was read of it before."""
-        return self._growth.source(after=None if self._is_drawn_at_once else self._after(record))
+        return self._growth.source(seed=self._draw_seed, after=None if self._is_drawn_at_once else self._after(record))
 
     def texts(self, source: Sequence[Passage] | Sources, record: HopRecord) -> Texts:
         """The texts to ask about. With a limit on people every hop is to have its share of them, the first one too."""
@@ -50,11 +53,14 @@ class Chooser:
 
     def people(self, hub: Hub) -> Hub:
         """The people to begin with, and what is between them."""
-        if self._growth.agents is None:
+        most = self._growth.agents
+        if most is None or len(hub.personas) <= most:
             return hub
-        personas = tuple(self._sample(hub.personas, self._growth.agents))
-        chosen = {p.id for p in personas}
-        return Hub(personas, tuple(r for r in hub.relations if {r.source, r.target} <= chosen))
+        return draw_from(hub, DrawWish(most, self._growth.draw, self._draw_seed))
+
+    @property
+    def _draw_seed(self) -> int:
+        return derive_seed(self._seed, *(("sources", self._extension) if self._extension else ("sources",)))
 
     @property
     def _is_drawn_at_once(self) -> bool:
@@ -70,7 +76,7 @@ class Chooser:
 
     def _draw(self, lottery: Lottery, source: Sources) -> None:
         self._engine.progress.began("Reading", 0)
-        everything = source if self._is_drawn_at_once else self._growth.source()
+        everything = source if self._is_drawn_at_once else self._growth.source(seed=self._draw_seed)
         if not isinstance(everything, Sources):
             return
         for passage in everything:
@@ -89,8 +95,7 @@ class Chooser:
         # By chance and in order: the first so many of a file are a sample of nothing.
         if len(items) <= most:
             return items
-        purpose = ("sources", self._extension) if self._extension else ("sources",)
-        chosen = rng_for(self._seed, *purpose).sample(range(len(items)), most)
+        chosen = Random(self._draw_seed).sample(range(len(items)), most)  # noqa: S311 - no secret
         return [items[position] for position in sorted(chosen)]
 
 

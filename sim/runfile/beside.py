@@ -1,10 +1,11 @@
 """Making a file where there is none: whether its place is free, and a folder beside it for what is not done yet."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ...personas import files
 from ...personas.database import is_made
 from ...personas.errors import RunFileError
 
@@ -25,16 +26,23 @@ def check_free(path: Path) -> None:
 
 
 @contextmanager
-def folder_beside(path: Path, purpose: str) -> Iterator[Path]:
-    """A hidden folder on the same disk as the file, gone with all that is in it when this is left.
+def folder_beside(path: Path) -> Iterator[Path]:
+    """A hidden folder on the same disk as the file, or else among the system's temporary ones; gone when it is left.
 
-    Raises `RunFileError` when nothing can be written there.
+    Raises `RunFileError` when nothing can be written anywhere.
     """
+    with ExitStack() as stack:
+        try:
+            folder = _entered(stack, path)
+        except OSError as error:
+            raise RunFileError(
+                f"Nothing can be written beside {str(path)!r} ({error.strerror}); make room, or give a path elsewhere."
+            ) from error
+        yield folder
+
+
+def _entered(stack: ExitStack, path: Path) -> Path:
     try:
-        folder = TemporaryDirectory(prefix=f".{path.name}.{purpose}-", dir=path.parent, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise RunFileError(
-            f"Nothing can be written beside {str(path)!r} ({error.strerror}); give a path somewhere else."
-        ) from error
-    with folder as name:
-        yield Path(name)
+        return stack.enter_context(files.folder_beside(path))
+    except OSError:  # it may lie where nothing can be written
+        return Path(stack.enter_context(TemporaryDirectory(prefix="populace-", ignore_cleanup_errors=True)))

@@ -6,12 +6,10 @@ from types import MappingProxyType
 
 import duckdb
 
-from ...personas.errors import RunFileError
-from .beside import check_free, folder_beside
+from .beside import check_free
 from .cursors import cursors_of
-from .database import CONFIG, BusyError, connect, said
+from .database import BusyError, connect, make_run_file
 from .inserts import Inserts
-from .migrations import migrate
 from .rows import RunRow
 
 __all__ = ["COPIED", "LEFT", "copy_run"]
@@ -30,6 +28,8 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "frontier": "true",
         "passage_places": "true",
         "agents": "true",
+        "action_fields": "true",
+        "questions": "true",
         "vectors": "true",
         "steps": "step <= $at",
         "interventions": "step <= $at",
@@ -80,25 +80,13 @@ def copy_run(source: Path, target: Path, run: RunRow, *, at: int, with_calls: bo
     if cursors_of(source):
         raise BusyError(f"{str(source)!r} is being written in this process; wait until that run has ended.")
     # Over a reader's connection: to attach the file would open it a second time, and closing that ends all locks on it.
-    with connect(source, read_only=True) as old, folder_beside(target, "making") as folder:
-        made = folder / target.name
-        try:
-            with duckdb.connect(made.absolute(), config=dict(CONFIG)) as new:
-                _fill(new, old, run, at, with_calls=with_calls)
-        except duckdb.Error as error:
-            raise RunFileError(
-                f"{str(source)!r} cannot be copied to {str(target)!r}: {said(error)}; make room or restore the file "
-                f"from a copy, then try again."
-            ) from error
-        check_free(target)
-        made.rename(target)
+    with connect(source, read_only=True) as old:
+        make_run_file(target, lambda new: _fill(new, old, run, at, with_calls=with_calls))
 
 
 def _fill(
     new: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, run: RunRow, at: int, *, with_calls: bool
 ) -> None:
-    new.execute("BEGIN TRANSACTION")
-    migrate(new)
     Inserts(new).write([run])
     for table, had in COPIED.items():
         if table != "calls":
@@ -106,8 +94,6 @@ def _fill(
     if with_calls:
         _insert(new, "calls", old, f"SELECT {_PAID_ELSEWHERE} FROM calls WHERE {COPIED['calls']}", at)  # noqa: S608
         _keep_answers(new, old, at)
-    new.execute("COMMIT")
-    new.execute("CHECKPOINT")
 
 
 def _keep_answers(new: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, at: int) -> None:

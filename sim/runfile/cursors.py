@@ -45,7 +45,8 @@ class Cursors:
         finally:
             with suppress(duckdb.Error):  # a statement that failed has ended the transaction itself
                 cursor.execute("ROLLBACK")
-            cursor.close()
+            with suppress(duckdb.Error):  # a query that could not be stopped still has it
+                cursor.close()
             with self._changed:
                 self._active.discard(cursor)
                 self._changed.notify_all()
@@ -57,7 +58,8 @@ class Cursors:
             for cursor in self._active:
                 cursor.interrupt()
             self._changed.wait_for(lambda: not self._active, timeout=_PATIENCE_SECONDS)
-            self._con.close()
+            with suppress(duckdb.OperationalError):  # a query that could not be stopped still has it
+                self._con.close()
 
     def _lend(self) -> duckdb.DuckDBPyConnection:
         with self._changed:

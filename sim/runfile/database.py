@@ -1,13 +1,20 @@
-"""Opening run files, and one sentence for everything that can be wrong."""
+"""Making and opening run files, and one sentence for everything that can be wrong."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 
-from ...personas.database import CONFIG, is_busy, open_error, said
+from ...personas.database import CONFIG, is_busy, make_database, open_error, said
 from ...personas.errors import RunFileError
+from .beside import check_free
+from .migrations import migrate
 
-__all__ = ["CONFIG", "BusyError", "connect", "said"]
+__all__ = ["CONFIG", "BusyError", "connect", "make_run_file", "said"]
+
+#: The smallest that there are: a run of 30 emissions takes 0.6 MB with them and 7 MB with DuckDB's own of 256 KiB, one
+#: of 100,000 calls 28 MB with either, written at 25,000 rows a second instead of 40,000 and read as fast.
+_BLOCK = 16_384
 
 
 class BusyError(RunFileError):
@@ -26,3 +33,19 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     except duckdb.Error as error:
         kind = BusyError if is_busy(error) else RunFileError
         raise open_error(path, error, what="run file", raised=kind) from error
+
+
+def make_run_file(path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+    """Make a run file with what `fill` writes in it, whole or not at all.
+
+    Raises `RunFileError` when the path is taken or cannot be written.
+    """
+    check_free(path)
+    try:
+        make_database(path, migrate, block_size=_BLOCK, fill=fill)
+    except FileExistsError:
+        check_free(path)  # another process was faster
+        raise
+    except (duckdb.Error, OSError) as error:
+        why = said(error) if isinstance(error, duckdb.Error) else error.strerror or str(error)
+        raise RunFileError(f"{str(path)!r} cannot be written: {why}; make room, or give another path.") from error

@@ -42,7 +42,7 @@ class _Table:
         self._values = attrgetter(*column_names(row_type))
         self._batch = _Batch(con.sql(f"FROM {table} LIMIT 0").to_arrow_table().schema)
         con.register(f"new_{table}", self._batch)
-        con.execute(f"PREPARE insert_{table} AS INSERT INTO {table} FROM new_{table}")
+        con.execute(f"PREPARE insert_{table} AS INSERT INTO {table} BY NAME FROM new_{table}")
         self._statement = f"EXECUTE insert_{table}"
 
     def insert(self, rows: Sequence[Row]) -> None:

@@ -7,8 +7,6 @@ and `{"error": sentence}`. Every query has a thread and a cursor of its own; the
 import os
 import secrets
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from shutil import copyfileobj
@@ -16,13 +14,14 @@ from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import IO, Any, Self
 
-import duckdb
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ...personas.database import QueryLimit, run_query
+from ...personas.errors import SetupError
 from .answer import write_answer
 from .cursors import ClosedError, Cursors
-from .query import QueryError, ask
+from .query import ask
 from .runlog import RunLog
 from .sidecar import Sidecar
 
@@ -31,8 +30,12 @@ __all__ = ["LiveSql"]
 _LARGEST_QUESTION = 1 << 20
 #: A query that takes longer is stopped: it would go on when whoever asked has left.
 QUERY_SECONDS = 300.0
+#: Share of the database's memory that a query may add, which the run needs as well.
+_MEMORY = 0.25
 #: A larger answer waits on disk.
 _IN_MEMORY = 1 << 24
+#: A still larger one is refused.
+_MOST_BYTES = 1 << 31
 
 
 class LiveSql:
@@ -80,6 +83,7 @@ class _Question(BaseModel):
 
     sql: str
     params: list[Any] | dict[str, Any] = []
+    seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -96,15 +100,18 @@ class _Handler(BaseHTTPRequestHandler):
             with SpooledTemporaryFile(_IN_MEMORY) as answer:
                 self._fill(answer, question)
                 self._answer(answer)
-        except QueryError as error:
+        except SetupError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
         except ClosedError:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "The run has just ended; ask its file.")
 
     def _fill(self, answer: IO[bytes], question: _Question) -> None:
         # Whole before it is sent: what fails late still has its status, and who reads slowly holds no cursor.
-        with self.server.cursors.reading() as cursor, _limited(cursor):
-            write_answer(ask(cursor, question.sql, question.params), answer)
+        def work() -> None:
+            write_answer(ask(cursor, question.sql, question.params, most_bytes=_MOST_BYTES), answer)
+
+        with self.server.cursors.reading() as cursor:
+            run_query(cursor, work, _limit_of(question))
 
     def _answer(self, answer: IO[bytes]) -> None:
         self.send_response(HTTPStatus.OK)
@@ -146,23 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-@contextmanager
-def _limited(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    stopped = threading.Event()
-
-    def stop() -> None:
-        stopped.set()
-        cursor.interrupt()
-
-    timer = threading.Timer(QUERY_SECONDS, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    except QueryError as error:
-        if stopped.is_set():
-            said = f"The query was stopped after {QUERY_SECONDS:g} s; ask for less, or ask the file later."
-            raise QueryError(said) from error
-        raise
-    finally:
-        timer.cancel()
+def _limit_of(question: _Question) -> QueryLimit:
+    if question.seconds is not None and question.seconds < QUERY_SECONDS:
+        return QueryLimit.given(question.seconds, memory=_MEMORY)
+    return QueryLimit(QUERY_SECONDS, "ask for less, or ask the file later", memory=_MEMORY)

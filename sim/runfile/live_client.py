@@ -23,13 +23,13 @@ class LiveClient:
     def __init__(self, sidecar: Sidecar) -> None:
         self._sidecar = sidecar
 
-    def query(self, sql: str, params: Params = ()) -> Result:
-        """The answer to one statement that only reads.
+    def query(self, sql: str, params: Params = (), *, seconds: float | None = None) -> Result:
+        """The answer to one statement that only reads, within so many seconds, or as many as the run gives.
 
         Raises `QueryError` with the run's own sentence, and `ClosedError` when no run answers there.
         """
         try:
-            body = orjson.dumps({"sql": sql, "params": params})
+            body = orjson.dumps({"sql": sql, "params": params, "seconds": seconds})
         except TypeError as error:
             raise QueryError(f"A parameter cannot be sent to a running run: {error}; give it as text.") from error
         connection = HTTPConnection("127.0.0.1", self._sidecar.port, timeout=_PATIENCE_SECONDS)

@@ -52,12 +52,22 @@ def _turned_away(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(_script("005_turned_away.sql"))
 
 
+def _society(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(_script("006_society.sql"))
+
+
+def _declared(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(_script("008_declared.sql"))
+
+
 _MIGRATIONS: tuple[tuple[str, Callable[[duckdb.DuckDBPyConnection], None]], ...] = (
     ("initial", _initial),
     ("gateway", _gateway),
     ("growth", _growth),
     ("rulings", _rulings),
     ("turned away", _turned_away),
+    ("society", _society),
+    ("declared", _declared),
 )
 
 #: The version that this Populace writes and reads.

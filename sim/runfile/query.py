@@ -1,22 +1,26 @@
 """One question in SQL to a run file, and its answer; nothing but reading is let through."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from ...personas.database import TOO_LARGE, QueryLimit, run_query
 from ...personas.errors import SetupError
+from ...personas.user_sql import check_query
 from .database import said
 
-__all__ = ["Params", "Query", "QueryError", "Result", "ask"]
+__all__ = ["Params", "Query", "QueryError", "Result", "answer", "ask"]
 
 type Params = Sequence[object] | Mapping[str, object]
 
-#: PIVOT is several statements to DuckDB.
-_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI}
+#: Of an answer under a limit: as Python's objects it takes ten times as much.
+_MOST_BYTES = 1 << 28
 
 _WHOLE = ("HUGEINT", "UHUGEINT")
 #: Types that lose their meaning on the way out of the database.
@@ -35,6 +39,31 @@ class Result:
     columns: tuple[str, ...]
     types: tuple[str, ...]
     rows: list[tuple[Any, ...]]
+    _table: pa.Table | None = field(default=None, compare=False, repr=False)
+
+    def arrow(self) -> pa.Table:
+        """The answer as an Arrow table; columns of one name are numbered."""
+        names = list(_distinct(self.columns))
+        if self._table is not None:
+            return self._table.rename_columns(names)
+        columns = list(zip(*self.rows, strict=True)) or [()] * len(names)
+        return pa.table([pa.array(column) for column in columns], names=names)
+
+    def df(self) -> Any:
+        """The answer as a pandas data frame, decimals and sums as numbers that pandas calculates with.
+
+        Raises `SetupError` when pandas is not installed.
+        """
+        _import("pandas")
+        table = self.arrow()
+        for place, column in enumerate(table.columns):
+            if pa.types.is_decimal(column.type):
+                table = table.set_column(place, table.column_names[place], _native(column))
+        return table.to_pandas()
+
+    def pl(self) -> Any:
+        """The answer as a polars data frame. Raises `SetupError` when polars is not installed."""
+        return _import("polars").from_arrow(self.arrow())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +73,21 @@ class Query:
     columns: tuple[str, ...]
     types: tuple[str, ...]
     batches: pa.RecordBatchReader
+    #: How large the answer may be; None for any size.
+    most_bytes: int | None = None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """The answer, batch by batch. Raises `QueryError` when the query fails on the way."""
+        """The answer, batch by batch. Raises `QueryError` when the query fails on the way, or gives too much."""
+        size = 0
         try:
-            yield from self.batches
+            for batch in self.batches:
+                size += batch.nbytes
+                if self.most_bytes is not None and size > self.most_bytes:
+                    raise QueryError(
+                        f"The answer is larger than {self.most_bytes >> 20:,} MiB; ask for fewer rows (WHERE, LIMIT) "
+                        f"or for fewer columns."
+                    )
+                yield batch
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise QueryError(_sentence(error)) from error
 
@@ -59,38 +98,71 @@ class Query:
             _values(column, name, type_)
             for column, name, type_ in zip(table.columns, self.columns, self.types, strict=True)
         ]
-        return Result(self.columns, self.types, list(zip(*columns, strict=True)))
+        return Result(self.columns, self.types, list(zip(*columns, strict=True)), table)
 
 
-def ask(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params = ()) -> Query:
+def ask(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params = (), *, most_bytes: int | None = None) -> Query:
     """Begin to answer one statement that only reads. Raises `QueryError` for others, and for what fails.
 
-    The answer comes in batches, so that a large one needs no memory of its size.
+    The answer comes in batches, so that a large one needs no memory of its size. One of more than `most_bytes` fails.
     """
     try:
-        _check(cursor.extract_statements(sql))
+        check_query(sql)
         relation = cursor.sql(sql, params=params or None)
         columns, types = tuple(relation.columns), tuple(map(str, relation.types))
         _check_types(columns, types)
-        return Query(columns, types, relation.to_arrow_reader(10_000))
+        return Query(columns, types, relation.to_arrow_reader(10_000), most_bytes)
+    except SetupError as error:
+        raise QueryError(str(error)) from error
     except duckdb.Error as error:
         raise QueryError(_sentence(error)) from error
 
 
+def answer(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params, limit: QueryLimit | None) -> Result:
+    """The whole answer to one statement that only reads, within a limit. Raises `QueryError`."""
+    if limit is None:
+        return ask(cursor, sql, params).result()
+    try:
+        return run_query(cursor, lambda: ask(cursor, sql, params, most_bytes=_MOST_BYTES).result(), limit)
+    except QueryError:
+        raise
+    except SetupError as error:
+        raise QueryError(str(error)) from error
+
+
+def _native(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if column.type.scale == 0:
+        try:
+            return column.cast(pa.int64())
+        except pa.ArrowInvalid:
+            pass  # beyond 64 bits
+    return column.cast(pa.float64())
+
+
+def _import(library: str) -> ModuleType:
+    try:
+        return import_module(library)
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            f"{library} is not installed: `pip install {library}`, or take the answer as `.arrow()` or `.rows`."
+        ) from error
+
+
+def _distinct(columns: Sequence[str]) -> Iterator[str]:
+    given: set[str] = set()
+    for column in columns:
+        name, n = column, 2
+        while name in given:
+            name, n = f"{column}_{n}", n + 1
+        given.add(name)
+        yield name
+
+
 def _sentence(error: Exception) -> str:
+    if "Out of Memory Error" in str(error):
+        return TOO_LARGE
     words = said(error)
     return words if words.endswith(("!", "?")) else f"{words}."
-
-
-def _check(statements: Sequence[duckdb.Statement]) -> None:
-    if len(statements) != 1:
-        raise QueryError(f"One statement at a time can be answered, but {len(statements)} were given.")
-    (statement,) = statements
-    if statement.type not in _READING:
-        raise QueryError(
-            f"{statement.type.name} is refused: a run file answers SELECT and its kin (FROM, WITH, VALUES, "
-            f"PIVOT, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN)."
-        )
 
 
 def _check_types(columns: Sequence[str], types: Sequence[str]) -> None:

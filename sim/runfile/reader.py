@@ -1,20 +1,23 @@
 """Asking a run file in SQL, whoever has it open: nobody, this process, or another one that is running it."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 import duckdb
 
+from ...personas.database import QueryLimit
 from ...personas.errors import RunFileError
 from ...personas.hub.schema import check_hub
 from .cursors import ClosedError, Cursors, cursors_of
 from .database import BusyError, connect, said
 from .describe import Column, SchemaEntry, describe
+from .emissions import emissions_query
 from .live_client import LiveClient
 from .migrations import check_schema, has_run, is_current, migrate
-from .query import Params, QueryError, Result, ask
+from .query import Params, QueryError, Result, answer
 from .sidecar import Sidecar
 
 __all__ = ["Column", "QueryError", "Result", "RunReader", "SchemaEntry", "describe", "open_hub_or_run", "open_run"]
@@ -62,20 +65,29 @@ class RunReader:
         """Whether a process is writing the run, as far as the last query showed."""
         return not isinstance(self._source, _File)
 
-    def query(self, sql: str, params: Params = ()) -> Result:
+    def query(self, sql: str, params: Params = (), *, limit: QueryLimit | None = None) -> Result:
         """The answer to one statement that only reads, with `?` or `$name` for each of `params`.
 
-        Raises `QueryError`, with the database's own words, when it cannot be answered.
+        `limit` bounds time, memory and size of the answer; a run of another process takes 300 s at most. Raises
+        `QueryError`, with the database's own words, when it cannot be answered.
         """
         try:
-            return self._source.query(sql, params)
+            return self._source.query(sql, params, limit)
         except ClosedError:
             # The run has ended since: its file can be opened now, or is being resumed by another process.
             self._source = _source_of(self.path, hubs=self._hubs)
         try:
-            return self._source.query(sql, params)
+            return self._source.query(sql, params, limit)
         except ClosedError as error:
             raise QueryError(f"{str(self.path)!r} was closed while it answered; ask again.") from error
+
+    def emissions(self) -> Result:
+        """All emissions in their order, with a typed column for each number, choice and truth value of their actions.
+
+        Raises `QueryError` for a hub that no run has made.
+        """
+        fields = self.query("SELECT kind, field, type FROM action_fields ORDER BY ordinal").rows
+        return self.query(emissions_query(fields))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -83,7 +95,7 @@ class RunReader:
 
 
 class _Source(Protocol):
-    def query(self, sql: str, params: Params) -> Result: ...
+    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> Result: ...
 
     def close(self) -> None: ...
 
@@ -98,16 +110,20 @@ class _File:
             _upgrade(path)
             self._con = _checked(path, hubs=hubs)
 
-    def query(self, sql: str, params: Params) -> Result:
+    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> Result:
         try:
             cursor = self._con.cursor()
         except duckdb.ConnectionException as error:
             raise QueryError("The reader is closed; open the run again.") from error
-        with cursor:
-            return ask(cursor, sql, params).result()
+        try:
+            return answer(cursor, sql, params, limit)
+        finally:
+            with suppress(duckdb.Error):  # a query that could not be stopped still has it
+                cursor.close()
 
     def close(self) -> None:
-        self._con.close()
+        with suppress(duckdb.OperationalError):  # a query that could not be stopped still has it
+            self._con.close()
 
 
 def _checked(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
@@ -142,9 +158,9 @@ class _Shared:
     def __init__(self, cursors: Cursors) -> None:
         self._cursors = cursors
 
-    def query(self, sql: str, params: Params) -> Result:
+    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> Result:
         with self._cursors.reading() as cursor:
-            return ask(cursor, sql, params).result()
+            return answer(cursor, sql, params, limit)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -156,8 +172,8 @@ class _Live:
     def __init__(self, client: LiveClient) -> None:
         self._client = client
 
-    def query(self, sql: str, params: Params) -> Result:
-        return self._client.query(sql, params)
+    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> Result:
+        return self._client.query(sql, params, seconds=None if limit is None else limit.seconds)
 
     def close(self) -> None:
         """Nothing is held."""

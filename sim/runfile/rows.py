@@ -10,8 +10,10 @@ from datetime import datetime
 
 from ...agents.embedding.vectors import Vector
 from ...agents.gateway.call import Call
+from .declared_rows import ActionFieldRow, AgentRow, QuestionRow
 
 __all__ = [
+    "ActionFieldRow",
     "AgentRow",
     "BatchRow",
     "Call",
@@ -31,6 +33,7 @@ __all__ = [
     "PassagePlaceRow",
     "PassageRow",
     "PersonaRow",
+    "QuestionRow",
     "RelationRow",
     "Row",
     "RulingRow",
@@ -71,6 +74,7 @@ class RunRow:
     embedding_url: str | None = None
     forked_from: str | None = None
     forked_at: int | None = None
+    drawn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +198,6 @@ class PassagePlaceRow:
     offset: int
     length: int
     title: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class AgentRow:
-    """A persona who lives in the society, in `agents`."""
-
-    agent: str
-    ordinal: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +377,8 @@ type Row = (
     | FrontierRow
     | PassagePlaceRow
     | AgentRow
+    | ActionFieldRow
+    | QuestionRow
     | StepRow
     | InterventionRow
     | ObservationRow

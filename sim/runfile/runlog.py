@@ -12,9 +12,9 @@ from typing import Any, Literal, Self
 import duckdb
 
 from ...personas.errors import RunFileError
-from .beside import check_free
+from ...personas.files import private_umask, remove_parts
 from .cursors import Cursors, cursors_of, opened
-from .database import CONFIG, connect, said
+from .database import connect, make_run_file
 from .inserts import Inserts
 from .migrations import check_schema, migrate
 from .query import Params
@@ -50,6 +50,7 @@ class RunLog:
         # Opening an ended run changes nothing; writing to it makes it a running one again.
         self._ahead: list[Statement] = [] if going_on else [_GOES_ON]
         self._stack = ExitStack()
+        self._stack.enter_context(private_umask(path))
         self._stack.callback(self.cursors.close)
         self._stack.callback(self._writer.close)
         self._stack.enter_context(opened(path, self.cursors))
@@ -62,13 +63,8 @@ class RunLog:
 
         Raises `RunFileError` when the path is taken or cannot be written.
         """
-        check_free(path)
-        try:
-            con = duckdb.connect(path.absolute(), config=dict(CONFIG))
-            _begin(con, path, run)
-        except duckdb.Error as error:
-            raise RunFileError(f"{str(path)!r} cannot be written: {said(error)}; give another path.") from error
-        return cls(path, con, going_on=True)
+        make_run_file(path, lambda con: Inserts(con).write([run]))
+        return cls(path, connect(path, read_only=False), going_on=True)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -78,6 +74,7 @@ class RunLog:
         """
         if cursors_of(path):
             raise RunFileError(f"{str(path)!r} is being written in this process already; close that run first.")
+        remove_parts(path)
         con = connect(path, read_only=False)
         try:
             check_schema(con, str(path))
@@ -169,20 +166,6 @@ class RunLog:
     def _last[T: (int, str)](self, kind: type[T], sql: str) -> T | None:
         ((value,),) = self.query(sql)
         return None if value is None else kind(value)
-
-
-def _begin(con: duckdb.DuckDBPyConnection, path: Path, run: RunRow) -> None:
-    # One transaction: a file whose making was cut off is empty, never half a run file.
-    try:
-        con.execute("BEGIN TRANSACTION")
-        migrate(con)
-        Inserts(con).write([run])
-        con.execute("COMMIT")
-    except BaseException:
-        con.close()
-        for left in (path, path.with_name(path.name + ".wal")):
-            left.unlink(missing_ok=True)
-        raise
 
 
 def _hash_so_far(marker: GrowthChunkRow | GrowthRow | StepRow) -> Statement:

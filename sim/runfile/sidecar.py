@@ -1,11 +1,11 @@
 """The note beside a run file that says where its run answers SQL."""
 
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...personas.errors import StorageError
+from ...personas.files import whole_file
 
 __all__ = ["Sidecar"]
 
@@ -36,11 +36,10 @@ class Sidecar(BaseModel):
 
     def write(self, run_file: Path) -> None:
         """Put it beside the run file, in place of one that a killed run left there."""
-        # The temporary file has mode 0600 from the start, and a reader never finds half of it.
+        # It holds a token, whoever may read the run file.
         try:
-            with NamedTemporaryFile("w", dir=run_file.parent, prefix=run_file.name, delete=False) as file:
-                file.write(self.model_dump_json())
-            Path(file.name).replace(self.path_of(run_file))
+            with whole_file(self.path_of(run_file), replace=True, private=True) as part:
+                part.write_text(self.model_dump_json())
         except OSError as error:
             raise StorageError(
                 f"Nothing can be written beside {str(run_file)!r} ({error.strerror}); make room or check rights, then "

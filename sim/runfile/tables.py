@@ -23,6 +23,8 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         rows.FrontierRow: "frontier",
         rows.PassagePlaceRow: "passage_places",
         rows.AgentRow: "agents",
+        rows.ActionFieldRow: "action_fields",
+        rows.QuestionRow: "questions",
         rows.StepRow: "steps",
         rows.InterventionRow: "interventions",
         rows.ObservationRow: "observations",

@@ -1,62 +1,142 @@
-from typing import Any
+"""The charts of a report: what is drawn, from zero, with texts beside every picture; and what is not drawn."""
 
-import plotly.graph_objects as go
+import json
+import re
+from typing import Any
+from xml.etree import ElementTree as ET
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from populace.analysis.queryable import Queryable
 from populace.analysis.report.chart import Chart
+from populace.analysis.report.fields import chart_fields
 from populace.analysis.report.graph import chart_society, read_society
+from populace.analysis.report.marks import COLOURS
+from populace.analysis.report.plot import Axes, Series, draw_bars, draw_lines
 from populace.analysis.report.series import chart_emissions, chart_measures, chart_novelty, kind_order
 
 
 def all_charts(run: Queryable) -> list[Chart]:
     kinds = kind_order(run)
     charts = [chart_society(read_society(run)), chart_emissions(run, kinds), chart_novelty(run, kinds)]
-    return [chart for chart in (*charts, *chart_measures(run)) if chart is not None]
+    return [chart for chart in (*charts, *chart_measures(run), *chart_fields(run)) if chart is not None]
 
 
-def test_plotly_knows_every_property_that_is_set(lived: Queryable) -> None:
-    charts = all_charts(lived)
-    assert len(charts) == 4
-    for chart in charts:
-        go.Figure({"data": chart.data, "layout": chart.layout})
+def texts(svg: str) -> list[str]:
+    return [element.text or "" for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def told(svg: str) -> list[str]:
+    return [element.text or "" for element in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}title")]
+
+
+@pytest.fixture
+def voted(make_run: Any) -> Any:
+    """A run of two steps in which people vote; half of them are in the group `east`, the others in `west`."""
+    run = make_run(people=12, upto="growth")
+    agents = [agent for (agent,) in run.query("SELECT agent FROM agents ORDER BY ordinal").rows]
+    run.connection.execute("UPDATE agents SET group_name = if(ordinal % 2 = 0, 'east', 'west')")
+    fields = [["vote", "choice", ["yes", "no", "abstain"]], ["toll", "number", []], ["sure", "boolean", []]]
+    run.fill("action_fields", [["ballot", name, n, kind, of, ""] for n, (name, kind, of) in enumerate(fields)])
+    for step in (1, 2):
+        at = ["2026-03-01 12:00:00"] * 2
+        run.fill("steps", [[step, 12, 12, 0, "{}", *at, f"s{step}"]])
+        for n, agent in enumerate(agents):
+            ballot = {"vote": ("no", "yes")[n % 2 if step == 2 else 1], "toll": n + step, "sure": n < 3}
+            number = 100 * step + n
+            run.fill("emissions", [[number, step, agent, "ballot", "x", json.dumps(ballot), False, "m", "turn@1"]])
+    return run
 
 
 def test_every_chart_says_what_is_seen_and_what_its_axes_are(lived: Queryable) -> None:
-    for chart in all_charts(lived):
-        assert chart.title
-        assert chart.description
+    charts = all_charts(lived)
+    assert [chart.name for chart in charts] == ["society", "emissions", "novelty", "measure-0"]
+    for chart in charts:
+        drawn = ET.fromstring(chart.narrow)
+        assert drawn.attrib["role"] == "img"
+        assert drawn.attrib["aria-label"] == f"{chart.title}. {chart.description}"
         if chart.name != "society":
-            assert chart.layout["xaxis"]["title"]["text"] == "step"
-            assert chart.layout["yaxis"]["title"]["text"]
+            assert "step" in texts(chart.narrow)
 
 
 def test_the_bars_add_up_to_all_emissions(lived: Queryable) -> None:
     chart = chart_emissions(lived, kind_order(lived))
     assert chart is not None
-    assert sum(sum(trace["y"]) for trace in chart.data) == 295
+    numbers = [re.fullmatch(r"step \d: (\d+) \w+", words) for words in told(chart.wide)]
+    assert sum(int(found[1]) for found in numbers if found) == 295
+    assert sum(number for row in chart.rows for number in row[1:] if isinstance(number, int)) == 295
 
 
 def test_an_intervention_is_marked_before_its_step(lived: Queryable) -> None:
     chart = chart_emissions(lived, kind_order(lived))
     assert chart is not None
-    assert [
-        (line["x0"], note["text"])
-        for line, note in zip(chart.layout["shapes"], chart.layout["annotations"], strict=True)
-    ] == [(2.5, "ferry_stops")]
+    (line,) = re.findall(r'd="M([\d.]+) [^"]*" stroke="currentColor" stroke-width="1.5" stroke-dash', chart.wide)
+    places = dict(re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="middle">(\d)</text>', chart.wide))
+    at = {step: float(x) for x, step in places.items()}
+    assert float(line) == pytest.approx((at["2"] + at["3"]) / 2, abs=0.2)
+    assert "ferry_stops" in texts(chart.wide)
 
 
-def test_no_two_kinds_differ_by_colour_alone(lived: Queryable) -> None:
+def test_no_two_kinds_differ_by_colour_alone(lived: Queryable, voted: Any) -> None:
+    for chart in [*all_charts(lived), *all_charts(voted)]:
+        colourless = [re.sub(r'class="[^"]*"|color="[^"]*"', "", entry.swatch) for entry in chart.legend]
+        if chart.name != "society":
+            assert len(colourless) == len(set(colourless))
+
+
+def test_colours_are_plain_and_follow_the_page_by_their_class(lived: Queryable) -> None:
     for chart in all_charts(lived):
-        looks = [(entry.shape, entry.look) for entry in chart.legend if entry.shape != "line"]
-        assert len(looks) == len(set(looks))
+        assert "var(" not in chart.wide + chart.narrow
+        for element in ET.fromstring(chart.narrow).iter():
+            if "color" in element.attrib:
+                assert COLOURS[element.attrib["class"]] == element.attrib["color"]
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=8))
+def test_axes_hold_zero_and_every_value(values: list[float]) -> None:
+    axes = Axes([str(n) for n in range(len(values))], "step", "value")
+    svg = draw_lines([Series(0, values, ["told"] * len(values))], axes, label="l", width=400, height=220)
+    ticks = [float(text.replace(",", "")) for text in re.findall(r'text-anchor="end">([^<]*)<', svg)]
+    assert 2 <= len(ticks) <= 8
+    assert 0 in ticks
+    assert min(ticks) <= min(values) + 1e-5 * (max(*values, 0.0, 1e-250) - min(values))
+    points = [
+        float(y) for y in re.findall(r"[ML][\d.]+ (-?[\d.]+)", svg.partition("data-series")[2].partition("/>")[0])
+    ]
+    assert all(0 <= y <= 220 for y in points)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=30))
+def test_bars_stand_on_one_another_and_are_as_high_as_their_values(values: list[tuple[int, int]]) -> None:
+    axes = Axes([str(n) for n in range(len(values))], "step", "value")
+    series = [Series(n, [pair[n] for pair in values], ["told"] * len(values)) for n in (0, 1)]
+    svg = draw_bars(series, axes, label="l", width=960, height=300)
+    heights = [float(h) for h in re.findall(r'<rect [^>]*height="([\d.]+)"', svg)]
+    shown = [pair[n] for n in (0, 1) for pair in values if pair[n]]
+    assert len(heights) == len(shown)
+    assert all(h == pytest.approx(heights[0] / shown[0] * v, abs=0.5 * v) for h, v in zip(heights, shown, strict=True))
 
 
 def test_a_measure_that_is_not_a_number_leaves_a_gap(make_run: Any) -> None:
-    run = make_run(people=12, steps=2)
-    run.fill("measures", [[1, "ratio", float("nan")], [2, "ratio", 0.5]])
+    run = make_run(people=12, steps=3)
+    run.fill("measures", [[1, "ratio", 0.5], [2, "ratio", float("nan")], [3, "ratio", 0.5]])
     (chart,) = [chart for chart in chart_measures(run) if chart.title == "ratio"]
-    assert chart.data[0]["y"] == [None, 0.5]
+    (line,) = re.findall(r'<path d="([^"]*)" fill="none"', chart.narrow)
+    assert (line.count("M"), line.count("L")) == (2, 0)
+
+
+def test_a_measure_without_any_number_is_not_drawn(make_run: Any) -> None:
+    run = make_run(people=12, steps=2)
+    run.fill("measures", [[1, "ratio", float("nan")], [2, "ratio", float("inf")]])
+    assert [chart.title for chart in chart_measures(run)] == ["lines spoken"]
+
+
+def test_where_nothing_repeats_anything_no_novelty_is_drawn(make_run: Any) -> None:
+    run = make_run(people=20, steps=2)
+    run.connection.execute("UPDATE duplicates SET undone = true WHERE kind <> 'persona'")
+    assert chart_novelty(run, kind_order(run)) is None
 
 
 @pytest.mark.parametrize("upto", ["header", "growth"])
@@ -65,3 +145,36 @@ def test_before_the_first_step_there_is_nothing_over_steps(upto: str, make_run: 
     assert chart_emissions(run, []) is None
     assert chart_novelty(run, []) is None
     assert chart_measures(run) == []
+    assert chart_fields(run) == []
+
+
+def test_every_typed_field_has_its_chart_over_steps_and_by_group(voted: Any) -> None:
+    charts = {chart.name: chart for chart in chart_fields(voted)}
+    assert list(charts) == [
+        "field-ballot-vote-step",
+        "field-ballot-vote-group_name",
+        "field-ballot-toll",
+        "field-ballot-sure-step",
+        "field-ballot-sure-group_name",
+    ]
+    assert charts["field-ballot-vote-step"].rows == [(1, 12, 0), (2, 6, 6)]
+    assert charts["field-ballot-vote-group_name"].rows == [("east", 12, 0), ("west", 6, 6)]
+    assert charts["field-ballot-toll"].rows[0] == (1, "all", "6.5", "1", "12", 12)
+    assert [entry.label for entry in charts["field-ballot-toll"].legend] == ["all", "east", "west"]
+    assert "step 2: yes in 6 of 12 (50.0%)" in told(charts["field-ballot-vote-step"].wide)
+
+
+def test_a_field_that_holds_nothing_is_not_drawn(voted: Any) -> None:
+    voted.connection.execute('UPDATE emissions SET payload = \'{"toll": "dear", "vote": null}\'')
+    assert chart_fields(voted) == []
+
+
+def test_of_a_long_run_bars_are_spans_of_steps_and_the_table_says_how_much_it_leaves_out(make_run: Any) -> None:
+    run = make_run(people=12, upto="growth")
+    agent = run.query("SELECT agent FROM agents").rows[0][0]
+    run.fill("emissions", [[n, n, agent, "omen", "A heron.", "{}", False, "m", "turn@1"] for n in range(1, 301)])
+    chart = chart_emissions(run, ["omen"])
+    assert chart is not None
+    assert chart.wide.count("<rect") == 100
+    assert "steps 1 to 3: 3 omen" in told(chart.wide)
+    assert (len(chart.rows), chart.rows_in_all) == (200, 300)

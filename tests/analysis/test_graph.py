@@ -1,13 +1,14 @@
+import re
 from typing import Any
 
 import networkx as nx
 import numpy as np
 import pytest
 
+from populace.analysis.picture.layout import lay_out
 from populace.analysis.queryable import Queryable
 from populace.analysis.report import graph as graph_module
 from populace.analysis.report.graph import chart_society, read_society
-from populace.analysis.report.layout import lay_out
 
 
 def test_the_same_graph_gives_the_same_picture() -> None:
@@ -50,9 +51,10 @@ def test_a_big_society_is_cut_around_the_best_connected(lived: Queryable, monkey
 def test_a_person_is_one_point_with_description_and_emissions(lived: Queryable) -> None:
     chart = chart_society(read_society(lived))
     assert chart is not None
-    hovers = [hover for trace in chart.data if trace["mode"] == "markers" for hover in trace["hovertext"]]
-    assert len(hovers) == 60
-    assert sum("\u00d7" in hover for hover in hovers) == 59
+    told = re.findall(r"<title>([^<]*)</title>", chart.narrow)
+    assert len(told) == 60
+    assert sum("\u00d7" in words for words in told) == 59
+    assert all(re.match(r"A \w+ who [^\n]*\nhop \d: [^\n]*; relations: \d+(\n|$)", words) for words in told)
 
 
 def test_a_society_of_nobody_has_no_chart(make_run: Any) -> None:

@@ -1,45 +1,86 @@
+"""The questions that follow a run: the scenario's own first, then those that its emissions and measures suggest."""
+
 from typing import Any
 
 import pytest
 
 from populace.analysis.queryable import Queryable
-from populace.analysis.questions import QUESTIONS, Question, ask
-
-BY_NAME = {question.name: question for question in QUESTIONS}
-
-
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: q.name)
-def test_every_question_has_at_most_five_rows_of_short_text(question: Question, lived: Queryable) -> None:
-    answer = ask(lived, question)
-    assert 1 <= len(answer.rows) <= 5
-    assert all(len(value) <= 60 for row in answer.rows for value in row if isinstance(value, str))
+from populace.analysis.questions import Question, answers_of, ask, questions_of
+from populace.scenarios.village import Village
+from populace.sim.runfile.reader import open_run
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: q.name)
-def test_an_empty_run_answers_without_rows_and_says_what_that_means(question: Question, make_run: Any) -> None:
-    assert ask(make_run(upto="header"), question).rows == []
-    assert question.no_rows.endswith(".")
+def declare(run: Any) -> Any:
+    """What a scenario declares: a field `net's size` of instructions, a choice of tools, and a group for everybody."""
+    run.fill("action_fields", [["instruction", 'net\'s "size"', 1, "integer", [], ""]])
+    run.fill("action_fields", [["tool", "use", 2, "choice", ["much", "little"], ""]])
+    run.connection.execute("UPDATE agents SET group_name = if(ordinal % 2 = 0, 'east', 'west')")
+    sizes = "{'net''s \"size\"': emission}"
+    run.connection.execute(f"UPDATE emissions SET payload = {sizes}::JSON WHERE kind = 'instruction'")
+    run.connection.execute("UPDATE emissions SET payload = {'use': 'much'}::JSON WHERE kind = 'tool'")
+    return run
 
 
-def test_teaching_follows_the_tie_in_both_directions(lived: Queryable) -> None:
-    ties = {row[1] for row in ask(lived, BY_NAME["taught"]).rows}
-    assert ties == {"to their teaching partner", "as their teaching partner"}
+def test_every_question_that_is_derived_is_answered_in_a_few_rows_of_short_text(make_run: Any) -> None:
+    run = declare(make_run(people=20, steps=4))
+    answers = answers_of(run, 99)
+    assert len(answers) >= 11
+    for answer in answers:
+        assert answer.rows is not None, answer.sentence
+        assert 1 <= len(answer.rows.rows) <= 12
+        assert all(len(value) <= 90 for row in answer.rows.rows for value in row if isinstance(value, str))
 
 
-def test_dialogue_by_kind_adds_up_to_all_lines(lived: Queryable) -> None:
-    whole = BY_NAME["kinds"].sql.replace("LIMIT 5", "")
-    spoken = lived.query("SELECT count(*) FROM messages").rows[0][0]
-    assert sum(row[1] for row in lived.query(whole).rows) == spoken
+def test_fields_are_asked_about_first_then_measures_then_interventions(make_run: Any) -> None:
+    titles = [question.title for question in questions_of(declare(make_run(people=20, steps=4)))]
+    assert titles[:6] == [
+        'How did net\'s "size" of instruction change from step to step?',
+        'Do groups differ in net\'s "size" of instruction?',
+        "How often was each use chosen in tool?",
+        "Do groups differ in use of tool?",
+        "How did what the scenario measures change?",
+        "What changed when ferry_stops came in step 3?",
+    ]
 
 
-def test_lines_to_a_visitor_have_no_relation(make_run: Any) -> None:
-    run = make_run(people=12, upto="growth")
-    run.fill("messages", [[1, 1, "player", run.query("SELECT agent FROM agents").rows[0][0], "Hello?", None, None]])
-    assert ask(run, BY_NAME["kinds"]).rows == [("visitor or stranger", 1, 100.0, 1, 1.0)]
+def test_the_scenarios_own_come_first_and_one_that_cannot_be_answered_says_so(make_run: Any) -> None:
+    run = make_run(people=20, steps=1, path=None)
+    own = [["Who?", "SELECT agent FROM agents LIMIT 2"], ["Nobody?", "FROM agents LIMIT 0"]]
+    run.fill("questions", [[n, *question] for n, question in enumerate(own)])
+    first, second, third = answers_of(run, 3)
+    assert (first.question.title, second.question.title) == ("Who?", "Nobody?")
+    assert (second.sentence, third.sentence) == ("The run holds nothing of the kind.", "")
 
 
-def test_tools_come_first_and_an_undone_verdict_does_not_come(make_run: Any) -> None:
-    run = make_run(people=20, steps=3)
-    assert ask(run, BY_NAME["repeats"]).rows[0][0] == "tool"
-    run.connection.execute("UPDATE duplicates SET undone = true")
-    assert ask(run, BY_NAME["repeats"]).rows == []
+def test_a_question_in_wrong_sql_costs_nobody_the_other_answers(make_run: Any, tmp_path: Any) -> None:
+    run = make_run(people=20, steps=1, path=tmp_path / "run.duckdb")
+    run.connection.close()
+    with open_run(tmp_path / "run.duckdb") as reader:
+        answer = ask(reader, Question("How so?", "SELEC 1"))
+        assert answer.rows is None
+        assert "syntax error" in answer.sentence
+
+
+@pytest.mark.parametrize("upto", ["header", "growth"])
+def test_a_run_in_which_nothing_happened_has_no_answers(upto: str, make_run: Any) -> None:
+    assert answers_of(make_run(upto=upto), 9) == []
+
+
+def test_what_the_village_asks_is_answered(lived: Queryable) -> None:
+    answers = [ask(lived, Question(title, sql)) for title, sql in Village.questions.items()]
+    taught, kinds, flood = (answer.rows for answer in answers)
+    assert taught is not None
+    assert {row[1] for row in taught.rows} == {"to their teaching partner", "as their teaching partner"}
+    assert kinds is not None
+    assert len(kinds.rows) == 5
+    assert flood is not None
+    assert flood.rows == []
+
+
+def test_an_intervention_is_compared_step_by_step(make_run: Any) -> None:
+    run = make_run(people=20, steps=4)
+    (turn,) = [q for q in questions_of(run) if q.title.startswith("What changed")]
+    answer = ask(run, turn)
+    assert answer.rows is not None
+    # Nineteen people act in each of the steps, before and since.
+    assert [round(sum(column)) for column in list(zip(*answer.rows.rows, strict=True))[1:]] == [19, 19]

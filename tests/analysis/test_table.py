@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -42,6 +43,53 @@ def test_visible_text_is_left_as_it_is() -> None:
 def test_no_line_of_a_table_is_wider_than_asked(texts: list[str]) -> None:
     table = render_table(Rows(["n", "text"], ["INTEGER", "VARCHAR"], list(enumerate(texts))), 60)
     assert all(cell_len(line) <= 60 for line in table.splitlines())
+
+
+HASH = "0123456789abcdef0123456789abcdef"
+SAID = "The river rose in the night and took the bridge, so all trade between the banks has stopped."
+
+
+def wide(columns: int) -> Rows:
+    """Numbers, an id and texts, in so many columns."""
+    kinds = [("n", "INTEGER", 12345678), ("agent", "VARCHAR", HASH), ("text", "VARCHAR", SAID)]
+    chosen = [kinds[n % 3] for n in range(columns)]
+    return Rows([f"{name}_{n}" for n, (name, *_) in enumerate(chosen)], [k for _, k, _ in chosen], [
+        tuple(value for *_, value in chosen)
+    ] * 2)  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [60, 80, 110])
+@pytest.mark.parametrize("columns", range(1, 13))
+def test_no_table_is_folded_within_words_and_none_is_wider_than_the_terminal(width: int, columns: int) -> None:
+    table = render_table(wide(columns), width, elsewhere="Elsewhere.")
+    assert all(cell_len(line) <= width for line in table.splitlines())
+    words = set(re.findall(r"[^\s│─╭╮╰╯├┤┬┴┼]+", table))
+    known = {*SAID.split(), HASH, "12345678", "Elsewhere.", "row", "of", "1", "2", *wide(columns).columns}
+    cut = {word for word in words - known if not re.fullmatch(r"[0-9a-f]{11,}\u2026", word)}
+    assert cut == set()
+    assert ("Elsewhere." in table) == any(word.endswith("\u2026") for word in words)
+
+
+def test_headings_are_folded_before_a_table_goes_row_by_row() -> None:
+    rows = Rows(["tokens that went in", "tokens that came out"], ["INTEGER", "INTEGER"], [(1, 2)])
+    table = render_table(rows, 26)
+    assert "row 1" not in table
+    assert {word for word in ("tokens", "that", "went", "came", "in", "out") if word in table.split()} >= {
+        "went",
+        "out",
+    }
+
+
+def test_what_has_no_room_side_by_side_is_shown_whole_row_by_row() -> None:
+    table = render_table(wide(9), 60)
+    assert "── row 1 of 2 ──" in table
+    assert table.count(HASH) == 6
+    assert "".join(table.split()).count("".join(["and", "took", "the", "bridge,", "so", "all"])) == 6
+
+
+def test_a_column_alone_is_shown_whole_however_narrow_the_terminal() -> None:
+    table = render_table(one(HASH), 20)
+    assert "".join(re.findall(r"[0-9a-f]+", table.partition("├")[2])) == HASH
 
 
 def test_a_table_shows_markup_of_rich_as_text() -> None:

@@ -1,9 +1,11 @@
+from xml.etree import ElementTree as ET
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.analysis.report.duplicates import mark_differences
-from populace.analysis.wording import chart_text, clip, hover_block, short_label
+from populace.analysis.wording import clip, markup, short_label
 
 
 @pytest.mark.parametrize(
@@ -36,14 +38,14 @@ def test_clipped_text_is_never_longer_than_asked(text: str, length: int) -> None
     assert len(clip(text, length)) <= max(length, 1)
 
 
-def test_charts_get_no_markup_of_ours_to_read() -> None:
-    assert chart_text("<b>&amp;</b>\n") == "&lt;b&gt;&amp;amp;&lt;/b&gt; "
+def test_markup_is_shown_and_not_read() -> None:
+    assert markup('<b>"&amp;"</b>\n') == "&lt;b&gt;&quot;&amp;amp;&quot;&lt;/b&gt;\n"
 
 
-def test_a_hover_label_breaks_text_without_spaces() -> None:
-    lines = hover_block("海" * 60).split("<br>")
-    assert len(lines) == 3
-    assert "".join(lines) == "海" * 60
+@given(st.text(st.characters(), max_size=30))
+def test_whatever_a_text_holds_it_stands_in_xml(text: str) -> None:
+    shown = ET.fromstring(f"<t>{markup(text)}</t>".encode()).text or ""
+    assert len(shown.replace("\r\n", "\n")) == len(text.replace("\r\n", "\n"))
 
 
 @given(st.text(), st.text())

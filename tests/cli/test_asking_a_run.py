@@ -60,14 +60,23 @@ def test_a_file_that_is_no_run_file_of_ours(
         ("COPY runs TO 'runs.csv'", ("COPY is refused",)),
         ("ATTACH 'other.duckdb'", ("ATTACH is refused",)),
         ("SET threads = 1", ("SET is refused",)),
-        ("FROM read_text('notes.txt')", ("notes.txt", "disabled by configuration")),
+        ("FROM read_text('notes.txt')", ("read_text() is refused",)),
+        ("EXPLAIN ANALYZE CREATE TEMP TABLE more AS FROM runs", ("CREATE is refused",)),
+        ("SELECT count(*) FROM range(1_000_000_000) a, range(1_000) b", ("after 0.1 s", "--timeout SECONDS")),
     ],
 )
 def test_a_question_that_cannot_be_answered(
     ask: Ask, folder: Path, run_file: Path, sql: str, words: tuple[str, ...]
 ) -> None:
-    ask("sql", run_file, sql).complains(2, *words)
+    before = run_file.read_bytes()
+    ask("sql", run_file, sql, "--timeout", "0.1").complains(2, *words)
+    assert run_file.read_bytes() == before
     assert [path.name for path in folder.iterdir()] == ["run.duckdb"]
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf"])
+def test_a_time_limit_is_a_number_of_seconds(ask: Ask, run_file: Path, seconds: str) -> None:
+    ask("sql", run_file, "SELECT 1", "--timeout", seconds).complains(2, f"--timeout is {seconds}", "0, which is no")
 
 
 def test_an_answer_comes_as_a_table_as_csv_and_as_json(ask: Ask, run_file: Path) -> None:
@@ -83,21 +92,27 @@ def test_no_rows_are_said_to_be_none(ask: Ask, run_file: Path) -> None:
     assert json.loads(ask("sql", run_file, f"FROM ({TALK}) WHERE n < 0", "--json").out) == []
 
 
-def test_a_report_is_written_beside_the_run(ask: Ask, folder: Path, run_file: Path) -> None:
-    assert ask("report", run_file).out == "Wrote report.html\n"
-    assert "</html>" in (folder / "report.html").read_text(encoding="utf-8")
+def test_a_report_is_written_beside_the_run_and_may_be_written_anew(ask: Ask, folder: Path, run_file: Path) -> None:
+    for _ in range(2):
+        assert ask("report", run_file).out == "Wrote run.html\n"
+    assert "</html>" in (folder / "run.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
     ("out", "words"),
     [
-        ("run.duckdb", ("'run.duckdb' exists and is no page", ".html")),
+        ("run.duckdb", ("'run.duckdb' is there already and is no report of the same run",)),
+        ("mine.html", ("'mine.html' is there already", "name another file")),
         ("no/page.html", ("no/page.html", "No such file or directory")),
         (".", ("'.' is a folder", "'report.html'")),
     ],
 )
-def test_a_report_is_written_over_nothing_else(ask: Ask, run_file: Path, out: str, words: tuple[str, ...]) -> None:
+def test_a_report_is_written_over_nothing_else(
+    ask: Ask, folder: Path, run_file: Path, out: str, words: tuple[str, ...]
+) -> None:
+    (folder / "mine.html").write_text("<p>mine</p>")
     ask("report", run_file, "--out", out).complains(2, *words)
+    assert (folder / "mine.html").read_text() == "<p>mine</p>"
     assert ask("sql", run_file, "FROM runs").code == 0
 
 

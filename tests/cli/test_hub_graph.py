@@ -81,6 +81,16 @@ def test_whom_a_rule_turned_away_is_around_nobody(ask: Ask, town: Path) -> None:
     ask("hub", "graph", town, "--around", away).complains(2, away, "was turned away by a rule")
 
 
+@pytest.mark.parametrize("name", ["near.svg", "near.html"])
+def test_no_character_that_xml_forbids_reaches_a_picture(ask: Ask, town: Path, folder: Path, name: str) -> None:
+    with open_hub(town, write=True) as hub:
+        hub.con.execute("UPDATE personas SET text = 'A NUL \x00 and \ufffe, a bell \x07.' WHERE hop = 0")
+    assert ask("hub", "graph", town, "--no-communities", "--picture", name).code == 0
+    drawn = (folder / name).read_text("utf-8")
+    assert "A NUL \u2400 and \ufffd, a bell \u2407." in drawn
+    assert not {"\x00", "\x07", "\ufffe"} & set(drawn)
+
+
 def test_several_matches_are_listed_and_one_is_asked_for(ask: Ask, town: Path) -> None:
     said = ask("hub", "graph", town, "--around", "singer")
     assert "People who match (20 of 40)" in said.out
@@ -132,6 +142,21 @@ def test_pictures_of_other_kinds_are_refused_before_anything_is_counted(ask: Ask
     assert said.out == ""
     ask("hub", "graph", town, "--picture", "nowhere/town.svg").complains(2, "nowhere/town.svg", "No such file")
     assert [path.name for path in folder.iterdir()] == ["town.duckdb"]
+
+
+@pytest.mark.parametrize("name", ["town.svg", "town.html"])
+def test_a_picture_is_written_over_an_earlier_one_and_over_nothing_else(
+    ask: Ask, town: Path, folder: Path, name: str
+) -> None:
+    near = ("hub", "graph", town, "--around", "house 17.", "--radius", 1, "--picture", name)
+    assert [ask(*near).code, ask(*near).code] == [0, 0]
+    other = town.rename("city.duckdb")
+    said = ask("hub", "graph", other, *near[3:])
+    said.complains(2, f"'{name}' is there already and is no picture of the same hub", "name another file")
+    assert said.out == ""
+    (folder / name).write_text("<p>mine</p>")
+    ask("hub", "graph", other, "--picture", name).complains(2, "is there already")
+    assert (folder / name).read_text() == "<p>mine</p>"
 
 
 def test_a_run_file_is_a_hub(ask: Ask, run_file: Path) -> None:

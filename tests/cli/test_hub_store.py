@@ -97,7 +97,11 @@ def test_undoing_a_rule_says_who_stands_again_and_who_does_not(ask: Ask, town: s
     with open_hub(folder / town, write=True) as hub:
         ids = [found for (found,) in hub.con.execute("SELECT id FROM personas ORDER BY ordinal").fetchall()]
         for who, rule in (*((one, "too_short") for one in ids), (ids[2], "refusal")):
-            hub.con.execute("INSERT INTO rulings VALUES (?, ?, 'So.', 'turned_away', NULL, NULL, false)", [who, rule])
+            hub.con.execute(
+                "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
+                "VALUES (?, ?, 'So.', 'turned_away', NULL, NULL, false)",
+                [who, rule],
+            )
         row = ["persona", None, ids[1], ids[0], None, None, "exact", 1, False]
         hub.con.execute("INSERT INTO duplicates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     assert ask("hub", "undo", town, "--rule", "too_short").out == (
@@ -216,9 +220,10 @@ def test_export_to_the_standard_output_is_rows_alone(ask: Ask, town: str, monkey
 def test_a_reader_that_goes_away_is_no_traceback(town: str, monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    with FileIO(writer, "wb") as out, pytest.raises(SystemExit) as ended:
+    with FileIO(writer, "wb") as out:
         monkeypatch.setattr("sys.stdout", TextIOWrapper(out, write_through=True))
-        main(["hub", "export", town, "-"])
+        with pytest.raises(SystemExit) as ended:
+            main(["hub", "export", town, "-"])
     assert ended.value.code == 1
 
 

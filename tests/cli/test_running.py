@@ -107,7 +107,55 @@ def test_a_script_complains_as_the_command_does(
 def test_what_can_be_run_is_told_with_its_settings(ask: Ask) -> None:
     shown = ask("scenarios").out
     assert "village: A village by a river" in shown
-    assert "--set flood_at=4  Step at whose start the flood takes the bridge" in shown
+    assert "--set flood_at=4 (integer, from 0)  Step at whose start the flood takes the bridge" in shown
+    assert ask("scenarios", "village").out == shown
+    ask("scenarios", "vilage").complains(2, "did you mean 'village'?")
+
+
+def test_a_script_tells_its_settings_with_types_and_defaults(ask: Ask) -> None:
+    settings = """
+
+class Mine(Settings):
+    mode: Literal["open", "secret"] = Field("open", description="How people\\n vote")
+    turnout: float = Field(0.8, ge=0, lt=1)
+    sure: bool = False
+    limit: int | None = None
+    seats: int
+
+
+Errands.settings_type = Mine
+"""
+    imports = "from typing import Literal\n\nfrom pydantic import Field\n"
+    script = ERRANDS.replace("import Scenario", "import Scenario, Settings")
+    Path("errands.py").write_text(f"{imports}{script}{settings}")
+    lines = ask("scenarios", "errands.py").out.splitlines()
+    assert lines[:6] == [
+        "errands: What would people ask an assistant for?",
+        "    --set mode=open (open, secret)  How people vote",
+        "    --set turnout=0.8 (number, from 0, less than 1)",
+        "    --set sure=False (true or false)",
+        "    --set limit=None (integer or none)",
+        "    --set seats= (integer, required)",
+    ]
+    assert lines[6].startswith("    --set neighbours=6 (integer, from 0, to 50)  Neighbours")
+
+
+def test_a_run_file_is_named_after_the_script(ask: Ask, folder: Path) -> None:
+    (folder / "sub").mkdir()
+    Path("sub/market day.py").write_text(ERRANDS)
+    said = ask("run", "sub/market day.py", "--agents", 4, "--hops", 0, "--steps", 1)
+    assert said.code == 0
+    assert (folder / "market day.duckdb").is_file()
+    assert "populace sql 'market day.duckdb'" in said.out
+
+
+def test_what_follows_a_run_fits_it_and_says_how_to_ask_on(ask: Ask) -> None:
+    Path("errands.py").write_text(ERRANDS)
+    said = ask("run", "errands.py", "--agents", 4, "--hops", 0, "--steps", 1)
+    assert "What was emitted as instruction, for example?" in said.out
+    assert "taught" not in said.out
+    assert said.out.splitlines()[-1].startswith("Ask on with `populace sql errands.duckdb")
+    assert "  settings           neighbours=6, heard=4, " in said.out
 
 
 def test_prompts_are_shown_with_their_versions_and_whole(ask: Ask) -> None:

@@ -311,8 +311,9 @@ def test_a_run_file_of_the_first_schema_is_forked(whole: FinishedRun, new: Path,
         for (view,) in con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
             con.execute(f"DROP VIEW {view}")
         later = ("known_answers", "batches", "vectors", "growth_chunks", "frontier", "passage_places")
-        for table in (*later, "growth_extensions", "skipped_sources"):
+        for table in (*later, "growth_extensions", "skipped_sources", "action_fields", "questions"):
             con.execute(f"DROP TABLE {table}")
+        con.execute("ALTER TABLE agents DROP COLUMN group_name")
         for column in ("replicate", "source", "cost"):
             con.execute(f"ALTER TABLE calls DROP COLUMN {column}")
         for column in (

@@ -229,7 +229,8 @@ def test_people_are_described_in_named_parts_when_that_is_wanted(grow: Grow) -> 
 
 def test_a_grown_hub_is_a_hub_whose_people_can_live(grown: FinishedRun, tmp_path: Path) -> None:
     people = len(read_hub(grown.path).personas)
-    village = Society(Village(), growth=Growth.given(hub=grown.path), steps=1, out=tmp_path / "village.duckdb").run()
+    growth = Growth.given(hub=grown.path, agents=people)
+    village = Society(Village(), growth=growth, steps=1, out=tmp_path / "village.duckdb").run()
     assert village.sql("SELECT count(*) FROM agents").rows == [(people,)]
 
 

@@ -1,9 +1,11 @@
+from typing import Any
+
 import pytest
 
 from populace.personas.errors import SetupError
 from populace.personas.persona import RelationKind
 from populace.scenarios.village import Village
-from populace.sim.scenario import Scenario
+from populace.sim.scenario import Intervention, Scenario, check_interventions, check_scenario
 from populace.sim.world import World
 
 
@@ -47,7 +49,50 @@ def test_the_flood_suspends_trade_until_the_ferry() -> None:
 
 
 def test_without_a_flood_nothing_intervenes() -> None:
-    assert [i.at for i in Village({"flood_at": 0}).interventions] == [0, 0]
+    assert Village({"flood_at": 0}).interventions == ()
+
+
+@pytest.mark.parametrize("at", [2.5, 0, -1, "3", True, None])
+def test_an_intervention_comes_at_a_step(at: Any) -> None:
+    with pytest.raises(SetupError, match=f"'flood' is to come at step {at!r}; give a whole number from 1"):
+        Intervention(at=at, name="flood", news="The river rose.")
+
+
+def test_an_intervention_that_would_never_come_is_refused_unless_it_is_optional() -> None:
+    with pytest.raises(SetupError, match="'flood' is to come at step 4, and the run is to end after step 3"):
+        check_interventions(Village({"flood_at": 4}), 3)
+    check_interventions(Village(), 3)
+    check_interventions(Village({"flood_at": 3}), 3)
+
+
+def test_a_fork_takes_no_intervention_into_its_past() -> None:
+    before, changed = Village({"flood_at": 6}), Village({"flood_at": 2})
+    with pytest.raises(SetupError, match="step 2, and the fork begins after step 3; fork at step 1 or before"):
+        check_interventions(changed, 8, before=before, after=3)
+    check_interventions(before, 5, before=before, after=3)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x", "a\\b", ".hidden", "two\nlines", "ends.", "x" * 65, " blank", 3])
+def test_a_name_that_no_file_can_have_is_refused(name: Any) -> None:
+    odd = type("Odd", (Errands,), {"name": name})
+    with pytest.raises(SetupError, match=r"The scenario Odd (has no name|is called)"):
+        check_scenario(odd())
+
+
+@pytest.mark.parametrize("name", ["village", "half awake", "a-b_c.2", "Dörfer", "村", "c++"])
+def test_other_names_will_do(name: str) -> None:
+    check_scenario(type("Fine", (Errands,), {"name": name})())
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e999"])
+def test_a_setting_is_a_finite_number(value: str) -> None:
+    with pytest.raises(SetupError, match=f"Setting 'talk' of scenario 'village' cannot be '{value}'"):
+        Village({"talk": value})
+
+
+def test_a_kind_of_tie_that_does_not_exist_is_not_suspended() -> None:
+    with pytest.raises(ValueError, match="'trde' is not a valid RelationKind"):
+        World().suspend("trde")  # type: ignore[arg-type]
 
 
 def test_news_is_told_for_its_steps_and_then_forgotten() -> None:

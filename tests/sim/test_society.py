@@ -2,11 +2,12 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from populace.agents.procedural import ProceduralModel
-from populace.personas.errors import RunFileError, SetupError
+from populace.personas.errors import HookError, RunFileError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
@@ -121,7 +122,7 @@ def test_what_fails_in_a_scenario_is_raised_and_the_step_before_stays(live: Live
         def measures(self, society: Society) -> Mapping[str, float]:
             return {"inverse": 1 / (2 - society.world.step)}
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(HookError, match="`measures` of Failing failed with ZeroDivisionError: division by zero"):
         live(scenario=Failing())
     again = Society.resume(tmp_path / "run.duckdb", Errands)
     with again:
@@ -142,6 +143,22 @@ def test_a_run_file_is_never_written_over(live: Live) -> None:
     live(steps=1)
     with pytest.raises(RunFileError, match="exists; give another path"):
         live(steps=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"steps": 2.5}, "steps must be a whole number from 1, but 2.5 was given"),
+        ({"steps": True}, "steps must be a whole number"),
+        ({"seed": "7"}, "The seed must be a whole number from 0, but '7' was given"),
+        ({"seed": 1.0}, "The seed must be a whole number"),
+        ({"scenario": Village}, r"Village is a class; write Village\(\)"),
+        ({"scenario": "village"}, "'village' is none; derive a class from Scenario"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(live: Live, given: dict[str, Any], words: str) -> None:
+    with pytest.raises(SetupError, match=words):
+        live(**given)
 
 
 @pytest.mark.parametrize(("option", "value"), [("steps", 0), ("max_in_flight", 0)])
@@ -192,3 +209,9 @@ def test_a_changed_world_is_not_resumed(live: Live) -> None:
 
     with pytest.raises(RunFileError, match="world text of scenario 'village' is not the one"):
         Society.resume(live(steps=1).path, Elsewhere)
+
+
+def test_thirty_emissions_take_no_more_than_a_megabyte_and_a_half(live: Live) -> None:
+    run = live(agents=10, hops=1, steps=3)
+    assert run.sql("SELECT count(*) FROM emissions").rows == [(30,)]
+    assert run.path.stat().st_size < 1_500_000

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import duckdb
 import numpy as np
 
-from ..select.condition import parse_condition
+from ...database import run_query
+from ..select.condition import WHERE_LIMIT, parse_condition
 from ..select.draw import lots
 from ..select.people import People
 
@@ -32,7 +33,7 @@ def choose_people(
     has_all = " AND ".join(tables) or "false"
     relation = people.relation(used, with_duplicates=False)
     query = f'SELECT id, "#arrival" FROM {relation} WHERE {condition} AND NOT ({has_all}) ORDER BY "#arrival"'  # noqa: S608
-    found = con.sql(query).to_arrow_table()
+    found = run_query(con, lambda: con.sql(query).to_arrow_table(), WHERE_LIMIT)
     ids: list[str] = found[0].to_pylist()
     if n is None or n >= len(ids):
         return ids

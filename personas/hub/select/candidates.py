@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ...database import said
+from ...database import QueryLimit, run_query, said
 from ...errors import SetupError
 from .arrays import Numbers, integers
 from .condition import Condition
@@ -58,14 +58,15 @@ def read_candidates(
     columns: Sequence[PeopleColumn],
     *,
     with_duplicates: bool,
+    limit: QueryLimit,
 ) -> Candidates:
-    """Everybody who meets the condition. Raises `SetupError` when it cannot be asked of them."""
+    """Everybody who meets the condition. Raises `SetupError` when it cannot be asked of them within the limit."""
     relation = people.relation((*condition.columns, *columns), with_duplicates=with_duplicates)
     shown = "".join(f", {quote_name(column.name)}::VARCHAR" for column in columns)
     query = f'SELECT "#row", "#arrival"{shown} FROM {relation} WHERE {condition}'  # noqa: S608 - parsed and quoted
     try:
         # A relation instead of a cursor: that one would copy the rows.
-        table = con.sql(query).to_arrow_table()
+        table = run_query(con, lambda: con.sql(query).to_arrow_table(), limit)
     except (duckdb.DataError, duckdb.ProgrammingError) as error:
         raise SetupError(f"--where is {condition.sql!r}, which failed on somebody: {said(error)}.") from error
     rows, arrivals = (integers(table.column(place)) for place in range(2))

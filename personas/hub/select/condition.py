@@ -1,17 +1,17 @@
 """Conditions that users write in SQL: one expression that is true or false of a person, and nothing else."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
-from ...database import said
+from ...database import QueryLimit, run_query, said
 from ...errors import SetupError
+from ...user_sql import check_functions, iter_nodes, parse_sql
 from .people import People, PeopleColumn
 
-__all__ = ["Condition", "parse_condition"]
+__all__ = ["WHERE_LIMIT", "Condition", "parse_condition"]
 
 #: What a SELECT may have beside its condition, and what it has when nobody wrote any.
 _NOTHING_ELSE: dict[str, object] = {
@@ -35,56 +35,53 @@ class Condition:
         return f"(\n{self.sql}\n)"
 
 
-def parse_condition(con: duckdb.DuckDBPyConnection, text: str | None, people: People) -> Condition:
+#: How long a condition may be asked where nobody says.
+WHERE_LIMIT = QueryLimit(30, "ask something simpler of them")
+
+
+def parse_condition(
+    con: duckdb.DuckDBPyConnection, text: str | None, people: People, limit: QueryLimit = WHERE_LIMIT
+) -> Condition:
     """The condition, checked against the hub's columns; None is true of everybody.
 
     Raises `SetupError` for anything but one expression: another statement, a subquery, a parameter, an unknown
-    column, or a function that answers differently each time it is asked.
+    column, or a function that waits, reaches beyond the hub or answers differently each time it is asked.
     """
     if text is None:
         return Condition("true", ())
     if not text.strip():
         raise SetupError("--where is empty; give a condition such as \"language = 'en'\", or leave it out.")
-    nodes = list(_walk(_expression(con, text)))
+    nodes = list(iter_nodes(_expression(text)))
     _check_nodes(nodes)
-    _check_functions(con, nodes)
+    try:
+        check_functions(nodes)
+    except SetupError as error:
+        raise SetupError(f"--where is {text!r}: {error}") from error
+    _check_stable(con, nodes)
     names = dict.fromkeys(_column_names(nodes))
     condition = Condition(text, tuple(people.column(name, asked_by="--where") for name in names))
-    _check_type(con, condition, people)
+    _check_type(con, condition, people, limit)
     return condition
 
 
-def _expression(con: duckdb.DuckDBPyConnection, text: str) -> Any:
+def _expression(text: str) -> Any:
     """The tree of the expression, as DuckDB parses it."""
     # In brackets it must be one expression, and without them it must not close brackets that it never opened.
-    _parsed(con, text, f"SELECT 1 FROM people WHERE (\n{text}\n)")  # noqa: S608 - parsed, not run
-    node = _parsed(con, text, f"SELECT 1 FROM people WHERE \n{text}\n")  # noqa: S608 - parsed, not run
+    _parsed(text, f"SELECT 1 FROM people WHERE (\n{text}\n)")  # noqa: S608 - parsed, not run
+    node = _parsed(text, f"SELECT 1 FROM people WHERE \n{text}\n")  # noqa: S608 - parsed, not run
     return node["where_clause"]
 
 
-def _parsed(con: duckdb.DuckDBPyConnection, text: str, statement: str) -> Any:
-    ((answer,),) = con.execute("SELECT json_serialize_sql(?::VARCHAR)", [statement]).fetchall()
-    parsed = json.loads(answer)
-    if parsed["error"]:
-        message = " ".join(str(parsed["error_message"]).split())
-        raise SetupError(f"--where is {text!r}, which is no condition in SQL: {message}.")
-    node = parsed["statements"][0]["node"]
+def _parsed(text: str, statement: str) -> Any:
+    try:
+        trees = parse_sql(statement)
+    except SetupError as error:
+        raise SetupError(f"--where is {text!r}, which is no condition in SQL: {error}") from error
+    node = trees[0]
     plain = node["type"] == "SELECT_NODE" and node["where_clause"] is not None
-    if len(parsed["statements"]) != 1 or not plain or any(node[key] != value for key, value in _NOTHING_ELSE.items()):
+    if len(trees) != 1 or not plain or any(node[key] != value for key, value in _NOTHING_ELSE.items()):
         raise SetupError(f"--where is {text!r}; it takes one condition, such as \"language = 'en' AND hop < 3\".")
     return node
-
-
-def _walk(node: Any) -> Iterator[dict[str, Any]]:
-    """Every object in the tree, parents first."""
-    waiting = [node]
-    while waiting:
-        found = waiting.pop()
-        if isinstance(found, dict):
-            yield found
-            waiting.extend(found.values())
-        elif isinstance(found, list):
-            waiting.extend(found)
 
 
 def _check_nodes(nodes: list[dict[str, Any]]) -> None:
@@ -97,7 +94,7 @@ def _check_nodes(nodes: list[dict[str, Any]]) -> None:
         raise SetupError("--where names all columns at once (*); name those that count.")
 
 
-def _check_functions(con: duckdb.DuckDBPyConnection, nodes: list[dict[str, Any]]) -> None:
+def _check_stable(con: duckdb.DuckDBPyConnection, nodes: list[dict[str, Any]]) -> None:
     called = {str(node["function_name"]).lower() for node in nodes if node.get("class") == "FUNCTION"}
     query = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'"
     fickle = {str(name).lower() for (name,) in con.execute(query).fetchall()} if called else set()
@@ -107,7 +104,7 @@ def _check_functions(con: duckdb.DuckDBPyConnection, nodes: list[dict[str, Any]]
 
 def _column_names(nodes: list[dict[str, Any]]) -> Iterator[str]:
     lambdas = [node for node in nodes if node.get("class") == "LAMBDA"]
-    own = {str(name) for node in lambdas for side in _walk(node["lhs"]) for name in side.get("column_names", ())}
+    own = {str(name) for node in lambdas for side in iter_nodes(node["lhs"]) for name in side.get("column_names", ())}
     for node in nodes:
         names = [str(name) for name in node.get("column_names", ())]
         if names[:1] == ["people"] and len(names) > 1:
@@ -120,12 +117,12 @@ def _column_names(nodes: list[dict[str, Any]]) -> Iterator[str]:
 _MADE_UP = frozenset({"elem"})
 
 
-def _check_type(con: duckdb.DuckDBPyConnection, condition: Condition, people: People) -> None:
+def _check_type(con: duckdb.DuckDBPyConnection, condition: Condition, people: People, limit: QueryLimit) -> None:
     relation = people.relation(condition.columns, with_duplicates=True)
     try:
         # Asked for as a condition too, where DuckDB takes neither aggregates nor windows.
         asked = f"SELECT {condition} FROM {relation} WHERE {condition} LIMIT 0"  # noqa: S608 - parsed above
-        kind = str(con.sql(asked).types[0])
+        kind = run_query(con, lambda: str(con.sql(asked).types[0]), limit)
     except duckdb.Error as error:
         raise SetupError(f"--where is {condition.sql!r}, which cannot be asked: {said(error)}.") from error
     if kind != "BOOLEAN":

@@ -1,5 +1,6 @@
-"""Reading a selection as if it were the whole hub."""
+"""Reading a part of the people, a selection or those who were drawn, as if it were the whole hub."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -7,27 +8,27 @@ import duckdb
 from ...errors import SourceError
 from .people import quote_name, quote_text
 
-__all__ = ["narrow"]
+__all__ = ["narrow", "narrow_to"]
 
 #: Those chosen, and everybody who duplicates one of them: what is said of these is said of those.
 _CHOSEN = """
-CREATE TEMP TABLE chosen AS
+CREATE OR REPLACE TEMP TABLE chosen AS
 WITH RECURSIVE found(persona) AS (
-    SELECT persona FROM {hub}.selected WHERE selection = {name}
+    {those}
     UNION
     SELECT d.persona FROM {hub}.duplicates AS d JOIN found ON d."of" = found.persona
     WHERE d.kind = 'persona' AND NOT d.undone
 )
-SELECT persona, persona IN (SELECT persona FROM {hub}.selected WHERE selection = {name}) AS is_chosen FROM found
+SELECT persona, persona IN ({those}) AS is_chosen FROM found
 """
 _VIEWS = """
-CREATE TEMP VIEW personas AS
+CREATE OR REPLACE TEMP VIEW personas AS
     SELECT * FROM {hub}.personas WHERE id IN (SELECT persona FROM temp.chosen WHERE is_chosen);
-CREATE TEMP VIEW duplicates AS
+CREATE OR REPLACE TEMP VIEW duplicates AS
     SELECT * FROM {hub}.duplicates WHERE kind = 'persona' AND NOT undone
     AND persona IN (SELECT persona FROM temp.chosen WHERE NOT is_chosen)
     AND "of" IN (SELECT persona FROM temp.chosen);
-CREATE TEMP VIEW relations AS
+CREATE OR REPLACE TEMP VIEW relations AS
     SELECT * FROM {hub}.relations
     WHERE source IN (SELECT persona FROM temp.chosen) AND target IN (SELECT persona FROM temp.chosen);
 """
@@ -39,14 +40,28 @@ def narrow(con: duckdb.DuckDBPyConnection, path: Path, selection: str) -> None:
     Relations stay where both people are chosen, or duplicate somebody who is. Raises `SourceError` when the hub keeps
     no such selection.
     """
-    ((database,),) = con.execute("SELECT current_database()").fetchall()
     there = _selections(con)
     if selection not in there:
         known = f"there are: {', '.join(there)}" if there else "make one with `populace hub select --name`"
         raise SourceError(f"{path} keeps no selection {selection!r}; {known}.")
+    hub = _main(con)
+    _narrow(con, hub, f"SELECT persona FROM {hub}.selected WHERE selection = {quote_text(selection)}")  # noqa: S608 - quoted
+
+
+def narrow_to(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
+    """The same for the people with these ids."""
+    con.execute("CREATE OR REPLACE TEMP TABLE narrowed_to AS SELECT unnest($ids) AS persona", {"ids": list(ids)})
+    _narrow(con, _main(con), "SELECT persona FROM temp.narrowed_to")
+
+
+def _main(con: duckdb.DuckDBPyConnection) -> str:
+    ((database,),) = con.execute("SELECT current_database()").fetchall()
+    return f"{quote_name(database)}.main"
+
+
+def _narrow(con: duckdb.DuckDBPyConnection, hub: str, those: str) -> None:
     # Temporary views come before what the file has under the same names.
-    hub = f"{quote_name(database)}.main"
-    con.execute(_CHOSEN.format(hub=hub, name=quote_text(selection)))
+    con.execute(_CHOSEN.format(hub=hub, those=those))
     con.execute(_VIEWS.format(hub=hub))
 
 

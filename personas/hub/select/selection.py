@@ -8,13 +8,14 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ...database import said
+from ...database import QueryLimit, said
 from ...errors import SetupError
+from ...files import whole_file
 from ..file import HubFile
 from .arrays import Numbers, numbers_table
 from .candidates import read_candidates
 from .choosing import Choice, choose
-from .condition import parse_condition
+from .condition import WHERE_LIMIT, parse_condition
 from .people import People, quote_name, quote_text
 from .registered import registered
 from .report import Report
@@ -43,17 +44,18 @@ class Selection:
         return ids
 
 
-def select(hub: HubFile, wish: Wish) -> Selection:
+def select(hub: HubFile, wish: Wish, *, limit: QueryLimit = WHERE_LIMIT) -> Selection:
     """The people that the wish asks for; with a name, the hub keeps them, in a view of that name.
 
-    The same wish gives the same people of the same hub. Raises `SetupError` when it cannot be met.
+    The same wish gives the same people of the same hub. Raises `SetupError` when it cannot be met, or when its
+    condition takes more than `limit`.
     """
     if wish.name is not None:
         check_name(hub, wish.name)
     people = People(hub.con)
-    condition = parse_condition(hub.con, wish.where, people)
+    condition = parse_condition(hub.con, wish.where, people, limit)
     columns = [people.column(name, asked_by=f"--{wish.rule}") for name in wish.columns]
-    candidates = read_candidates(hub.con, people, condition, columns, with_duplicates=wish.with_duplicates)
+    candidates = read_candidates(hub.con, people, condition, columns, with_duplicates=wish.with_duplicates, limit=limit)
     choice = choose(candidates, wish, lambda rows: _texts(hub.con, rows))
     selection = Selection(wish, _people(hub.con, choice), choice.report)
     if wish.name is not None:
@@ -86,9 +88,12 @@ def write_selection(hub: HubFile, selection: Selection, path: Path) -> None:
     with duckdb.connect(config=dict(_OFFLINE)) as con, registered(con, rows) as everything:
         try:
             query = f"SELECT {shown} FROM {everything}"  # noqa: S608 - names are quoted
-            con.execute(f"COPY ({query}) TO {quote_text(str(path))} (FORMAT {form})")
-        except duckdb.Error as error:
-            raise SetupError(f"{str(path)!r} cannot be written: {said(error)}.") from error
+            with whole_file(path) as part:
+                # Over the file that is there, whose mode it keeps.
+                con.execute(f"COPY ({query}) TO {quote_text(str(part))} (FORMAT {form}, USE_TMP_FILE false)")
+        except (duckdb.Error, OSError) as error:
+            why = said(error) if isinstance(error, duckdb.Error) else error.strerror
+            raise SetupError(f"{str(path)!r} cannot be written: {why}; make room, or give another path.") from error
 
 
 def _shown(name: str, kind: str, form: str) -> str:

@@ -1,5 +1,6 @@
 """The command `populace`: every command by its name."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -40,4 +41,11 @@ for command in (
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line on these arguments, or the process's own, and exit."""
-    sys.exit(guarded(cli, argv, name="populace"))
+    code = guarded(cli, argv, name="populace")
+    database = sys.modules.get("populace.personas.database")
+    if database is not None and database.has_unstoppable_query():
+        # Python would wait for a thread that the database does not let end.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -6,14 +6,16 @@ __all__ = ["prompts", "scenarios"]
 
 
 @click.command()
-def scenarios() -> None:
-    """What can be run, and each scenario's settings."""
-    from populace.scenarios.catalog import iter_scenarios
+@click.argument("scenario", required=False)
+def scenarios(scenario: str | None) -> None:
+    """What can be run, and each scenario's settings; or those of SCENARIO, a name or the path of a script."""
+    from populace.analysis.table import visible
+    from populace.scenarios.catalog import find_scenario, iter_scenarios, settings_of
 
-    for scenario in iter_scenarios():
-        click.echo(f"{scenario.name}: {scenario.summary()}")
-        for name, field in scenario.settings_type.model_fields.items():
-            click.echo(f"    --set {name}={field.default}  {field.description}")
+    for found in iter_scenarios() if scenario is None else (find_scenario(scenario)[0],):
+        click.echo(visible(f"{found.name}: {found.summary()}"))
+        for setting in settings_of(found):
+            click.echo(visible(f"    --set {setting}"))
 
 
 @click.command()

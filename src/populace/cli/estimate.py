@@ -1,5 +1,6 @@
 """`populace estimate`: what a run will ask of its model and cost, before it begins."""
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -51,6 +52,6 @@ def show_estimate(result: "Estimate") -> None:
     from populace.analysis.table import render_table
     from populace.sim.estimating.wording import sentences, table
 
-    click.echo(render_table(table(result), width=110), nl=False)
+    click.echo(render_table(table(result), width=min(110, shutil.get_terminal_size((110, 40)).columns)), nl=False)
     for sentence in sentences(result):
         click.echo(sentence)

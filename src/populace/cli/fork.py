@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import changed_limits, limit_options, prices_of, settings_of
+from .options import changed_limits, limit_options, prices_of, settings_of, shared_option
 from .run import live, scenario_of
 
 __all__ = ["fork"]
@@ -22,6 +22,7 @@ _MADE_BY = "SELECT scenario, scenario_file FROM runs"
 @click.option("--model", default=None, help="Another model; then everything is asked anew.  [default: the run's]")
 @click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved or changed.")
 @limit_options
+@shared_option
 def fork(
     file: Path, at: int, out: Path, steps: int | None, model: str | None, script: Path | None, **given: Any
 ) -> None:

@@ -46,7 +46,7 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
         if not isinstance(error, PopulaceError):
             raise
         code = 2 if isinstance(error, SetupError) else 3 if isinstance(error, PausedError) else 1
-        return _complain(str(error), code)
+        return _complain(str(error), code, frames=error.frames)
     return ended if isinstance(ended, int) else 0
 
 
@@ -77,9 +77,11 @@ def _sentence(error: click.ClickException) -> str:
     return said if context is None else f"{said} For help: `{context.command_path} --help`."
 
 
-def _complain(sentence: str, code: int) -> int:
+def _complain(sentence: str, code: int, *, frames: str = "") -> int:
     # What is quoted can hold line breaks and whatever else steers a terminal.
     from populace.analysis.table import visible
 
     click.echo(f"populace: {visible(re.sub(r'\s*\n\s*', ' ', sentence))}", err=True)
+    for line in frames.splitlines():
+        click.echo(visible(line), err=True)
     return code

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .notice import notice_of
+from .options import shared_option
 
 if TYPE_CHECKING:
     from populace.personas.hub.exporting import ExportReport
@@ -36,6 +37,7 @@ _FORMATS = ("persona.jsonl", "jsonl", "csv", "parquet", "tasks", "elite", "nemot
     multiple=True,
     help="Columns of these too, or near-duplicates and those turned away, marked as such; may be given several times.",
 )
+@shared_option
 def export(hub_path: Path, file: Path, form: str | None, select: str | None, with_: tuple[str, ...]) -> None:
     """Write people to FILE as rows, or people and relations as a graph; FILE may be - for the standard output.
 

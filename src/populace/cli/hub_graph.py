@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .notice import notice_of
+from .options import shared_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +24,11 @@ __all__ = ["graph"]
 @click.argument("hub", type=click.Path(path_type=Path))
 @click.option("--around", metavar="WHO", help="Only around one person: an id, the beginning of one, or words.")
 @click.option("--radius", type=int, default=2, show_default=True, help="With --around: so many ties away, 1 to 6.")
-@click.option("--picture", type=click.Path(path_type=Path), help="Draw it to this .html or .svg file.")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    help="Draw it to this .html or .svg file; only an earlier one of HUB is written over.",
+)
 @click.option(
     "--colour",
     type=click.Choice(["community", "hop"]),
@@ -36,6 +41,7 @@ __all__ = ["graph"]
     help="Look for communities.  [default: up to 200,000 people]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with full texts.")
+@shared_option
 def graph(
     hub: Path,
     around: str | None,
@@ -56,7 +62,7 @@ def graph(
     if picture is not None:
         from populace.analysis.hub_picture import check_picture
 
-        check_picture(picture)
+        check_picture(picture, of=hub.name)
     if colour == "community" and (around is not None or communities is False):
         raise click.UsageError("Communities are looked for in a whole hub; give --colour hop here.")
     with open_hub(hub) as file:
@@ -94,7 +100,8 @@ def _whole(
         excerpt = central_excerpt(hub, network)
         shown = None if labels is None or colour == "hop" else communities_of(hub, excerpt, labels)
         title = f"The people of {hub.path.name}"
-        write_picture(excerpt, picture, title=title, communities=shown, note=notice_of(hub))
+        note = notice_of(hub)
+        write_picture(excerpt, picture, title=title, communities=shown, note=note, of=hub.path.name)
         click.echo(f"Wrote {picture}", err=as_json)
 
 
@@ -114,7 +121,8 @@ def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, a
     if picture is not None:
         from populace.analysis.hub_picture import write_picture
 
-        write_picture(near.excerpt, picture, title=f"The people of {hub.path.name}", note=notice_of(hub))
+        name = hub.path.name
+        write_picture(near.excerpt, picture, title=f"The people of {name}", note=notice_of(hub), of=name)
         click.echo(f"Wrote {picture}", err=as_json)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .hub_again import enrich_again
-from .options import limit_options, limits_of, prices_of
+from .options import limit_options, limits_of, prices_of, shared_option
 
 if TYPE_CHECKING:
     from populace.sim.enrichment import Enriched
@@ -42,6 +42,7 @@ _TIERS = {"1": "1%", "1%": "1%", "0.1": "0.1%", "0.1%": "0.1%"}
 @click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
 @click.option("--ledger", type=click.Path(path_type=Path), help="The job's run file.  [default: HUB.enrich.duckdb]")
 @limit_options
+@shared_option
 def enrich(hub: Path, **options: Any) -> None:
     """Infer a profile of each person in HUB, each attribute with its evidence; write biographies; raise people.
 

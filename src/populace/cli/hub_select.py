@@ -31,6 +31,7 @@ _MOST_ROWS = 40
     help="Table of marginals to meet (CSV, Parquet, JSON): variable, value, and share, percent or count.",
 )
 @click.option("--diverse", is_flag=True, help="Take people who are unlike each other, instead of at random.")
+@click.option("--timeout", type=float, default=30, show_default=True, help="Seconds --where may take; 0 for no limit.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the choice.")
 @click.option("--name", help="Keep the selection in the hub, as a view of this name.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write those chosen to a .parquet, .csv or .jsonl file.")
@@ -39,8 +40,11 @@ _MOST_ROWS = 40
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--list", "listed", is_flag=True, help="List the selections that the hub keeps.")
 @click.option("--drop", metavar="NAME", help="Forget a selection; its people stay in the hub.")
-def select(hub: Path, listed: bool, drop: str | None, out: Path | None, as_json: bool, **options: Any) -> None:
+def select(
+    hub: Path, listed: bool, drop: str | None, out: Path | None, as_json: bool, timeout: float, **options: Any
+) -> None:
     """Choose people from HUB by a condition, a rule and a seed, and say how well that meets the wish."""
+    from populace.personas.database import QueryLimit
     from populace.personas.hub import open_hub
     from populace.personas.hub.select import check_output, drop_selection, write_selection
     from populace.personas.hub.select import select as choose
@@ -54,11 +58,12 @@ def select(hub: Path, listed: bool, drop: str | None, out: Path | None, as_json:
         _list(hub)
         return
     wish = _wish(options)
+    limit = QueryLimit.given(timeout, has_own_process=True)
     if out is not None:
         check_output(out)
     # Only what is kept needs writing, and other processes may read while nothing is written.
     with open_hub(hub, write=wish.name is not None) as file:
-        selection = choose(file, wish)
+        selection = choose(file, wish, limit=limit)
         if out is not None:
             write_selection(file, selection, out)
     click.echo(selection.report.to_json() if as_json else _told(selection, out), nl=as_json)

@@ -10,6 +10,7 @@ import click
 
 from .hub_export import export
 from .hub_meaning import meaning_of, meaning_options
+from .options import shared_option
 
 if TYPE_CHECKING:
     from populace.personas.hub.file import HubFile
@@ -48,6 +49,7 @@ _SHAPES = ("personahub", "tasks", "elite", "nemotron", "populace", "table")
     help="Judge the descriptions by the rules of quality.  [default: --no-quality]",
 )
 @click.option("--strict", is_flag=True, help="Stop at the first row that cannot be imported.")
+@shared_option
 def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     """Import people from JSONL, CSV, TSV, Parquet, Arrow or JSON graph files, packed or not, or from a whole hub.
 
@@ -111,6 +113,7 @@ def info(hub_path: Path, as_json: bool) -> None:
 @click.option("--threshold", type=click.FloatRange(0.5, 1.0), default=0.9, show_default=True, help="Least similarity.")
 @click.option("--anew", is_flag=True, help="Withdraw standing verdicts first, as for another threshold.")
 @meaning_options
+@shared_option
 def dedup(hub_path: Path, threshold: float, anew: bool, **options: Any) -> None:
     """Mark whoever nearly repeats an earlier person; nobody is deleted, and `populace hub undo` takes it back.
 
@@ -173,6 +176,7 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
 @click.command("merge")
 @click.argument("hubs", nargs=-1, required=True, type=_PATH, metavar="HUB HUB...")
 @click.option("--out", required=True, type=_PATH, help="The new hub.")
+@shared_option
 def merge(hubs: tuple[Path, ...], out: Path) -> None:
     """Unite hubs in a new one: equal texts are one person, and all that is known of them stays."""
     from populace.personas.hub.merging import merge_hubs

@@ -23,6 +23,7 @@ __all__ = [
     "prices_of",
     "run_options",
     "settings_of",
+    "shared_option",
     "society_options",
 ]
 
@@ -43,7 +44,13 @@ _SOCIETY = (
         help="People who exist already: a run file, or personas as JSONL, CSV or Parquet.",
     ),
     click.option("--select", metavar="NAME", help="Of the hub's people only those of a selection that it keeps."),
-    click.option("--agents", type=int, help="How many people there are to be, at most.  [default: 240]"),
+    click.option(
+        "--draw",
+        type=click.Choice(["snowball", "ego", "community", "random"]),
+        help="How they are drawn from a hub that has more: along ties, around one person, by communities, or by "
+        "chance.  [default: snowball]",
+    ),
+    click.option("--agents", type=int, help="How many people there are to be, at most, also of a hub.  [default: 240]"),
     click.option("--hops", type=int, help="Hops of Persona-to-Persona, 0 to 6.  [default: 3; 0 with --hub]"),
     click.option("--steps", type=int, default=8, show_default=True, help="Steps to live."),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice."),
@@ -122,9 +129,30 @@ def run_options(command: Command) -> Command:
     """The command with all options of `populace run`."""
     batch = click.option("--batch", is_flag=True, help="Send work without a next step through the endpoint's batches.")
     out = click.option(
-        "--out", type=click.Path(path_type=Path), default=None, help="The run file.  [default: SCENARIO.duckdb]"
+        "--out",
+        type=click.Path(path_type=Path),
+        default=None,
+        help="The run file.  [default: SCENARIO.duckdb]",
     )
-    return society_options(limit_options(embedding_options(batch(out(command)))))
+    return society_options(limit_options(embedding_options(batch(out(shared_option(command))))))
+
+
+def shared_option(command: Command) -> Command:
+    """The command with the option that lets others read the files that it makes."""
+    return click.option(
+        "--shared",
+        is_flag=True,
+        expose_value=False,
+        callback=_share,
+        help="Make files that others may read, as the umask says.  [default: yours alone, mode 0600]",
+    )(command)
+
+
+def _share(context: click.Context, parameter: click.Parameter, is_shared: bool) -> None:
+    if is_shared:
+        from populace.personas.files import share_files
+
+        context.with_resource(share_files())
 
 
 def growth_of(options: Mapping[str, Any]) -> "Growth":
@@ -135,9 +163,18 @@ def growth_of(options: Mapping[str, Any]) -> "Growth":
         seeds=options["seeds"],
         hub=options["hub"],
         select=options["select"],
+        draw=_draw_of(options),
         agents=options["agents"],
         hops=options["hops"],
     )
+
+
+def _draw_of(options: Mapping[str, Any]) -> str | None:
+    from populace.personas.errors import SetupError
+
+    if options["draw"] is not None and options["hub"] is None:
+        raise SetupError(f"--draw {options['draw']} is for people of a hub; say of which with --hub, or leave it out.")
+    return options["draw"]  # type: ignore[no-any-return]
 
 
 def settings_of(options: Mapping[str, Any]) -> dict[str, str]:
@@ -149,6 +186,8 @@ def settings_of(options: Mapping[str, Any]) -> dict[str, str]:
         name, equals, value = item.partition("=")
         if not equals or not name:
             raise SetupError(f"--set takes name=value, as --set {name.strip() or 'memory'}=3, but {item!r} was given.")
+        if name.strip() in settings:
+            raise SetupError(f"--set {name.strip()} was given twice; give each setting one value.")
         settings[name.strip()] = value.strip()
     return settings
 

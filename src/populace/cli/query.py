@@ -18,14 +18,17 @@ _HAS_RUN = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'runs'"
 @click.argument("statement")
 @click.option("--csv", "form", flag_value="csv", help="Comma-separated values.")
 @click.option("--json", "form", flag_value="json", help="A JSON array of objects.")
-def sql(file: Path, statement: str, form: str | None) -> None:
+@click.option("--timeout", type=float, default=60, show_default=True, help="Seconds it may take; 0 for no limit.")
+def sql(file: Path, statement: str, form: str | None, timeout: float) -> None:
     """Ask a run file or a hub in SQL, read-only; works on a run that is still going."""
     from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.table import render_csv, render_json, render_table
+    from populace.personas.database import QueryLimit
     from populace.sim.runfile.reader import open_hub_or_run
 
+    limit = QueryLimit.given(timeout, has_own_process=True)
     with open_hub_or_run(file) as run:
-        result = run.query(statement)
+        result = run.query(statement, limit=limit)
         made = run.query(BY_STAND_IN).rows or (
             run.query(_HAS_RUN).rows and run.query("SELECT 1 FROM runs WHERE NOT is_language_model").rows
         )
@@ -34,7 +37,8 @@ def sql(file: Path, statement: str, form: str | None) -> None:
     elif form == "json":
         click.echo(render_json(result), nl=False)
     else:
-        click.echo(render_table(result, width=_width()), nl=False)
+        elsewhere = "Values that end in \u2026 are shortened; --csv and --json give them whole."
+        click.echo(render_table(result, width=_width(), elsewhere=elsewhere), nl=False)
     if made:
         # On standard error, so that it goes wherever the text goes and into no file that is read by machines.
         click.echo(PROCEDURAL_NOTICE, err=True)

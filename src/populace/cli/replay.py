@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from .options import shared_option
 from .run import scenario_of
 
 __all__ = ["replay"]
@@ -15,6 +16,7 @@ _MADE_BY = "SELECT scenario, scenario_file FROM runs"
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="Keep the replay in this run file.")
 @click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved.")
+@shared_option
 def replay(file: Path, out: Path | None, script: Path | None) -> None:
     """Live a run again from its own answers, asking no model, and compare the event hashes."""
     from populace.personas.errors import RunError

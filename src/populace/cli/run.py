@@ -18,6 +18,7 @@ from .options import (
     prices_of,
     run_options,
     settings_of,
+    shared_option,
 )
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def run(scenario: str, **options: Any) -> None:
 @embedding_options
 @click.option("--no-cache", is_flag=True, help="Go on without the cache that the run was given.")
 @click.option("--steps", type=int, default=None, help="Steps to live in all, when more are wanted than before.")
+@shared_option
 def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, **options: Any) -> None:
     """Go on with a run that was stopped; answers it has paid for are not paid again.
 
@@ -166,7 +168,8 @@ def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> Non
         cache=options["cache"],
         batch=options["batch"],
         **embeddings_of(options),
-        out=options["out"] or Path(f"{scenario.name}.duckdb"),
+        # A script's name is what its user knows; two scripts may hold scenarios of one name.
+        out=options["out"] or Path(f"{scenario.name if script is None else script.stem}.duckdb"),
         steps=options["steps"],
         scenario_file=script,
         progress=Panel(),

@@ -1,6 +1,7 @@
 """What the terminal shows of a run, or of growth, that has ended."""
 
 import shutil
+import textwrap
 from pathlib import Path
 from shlex import quote
 
@@ -9,7 +10,7 @@ from rich.console import Console
 
 from populace.agents.procedural import PROCEDURAL_NOTICE
 from populace.analysis.grown import distances_of, hops_of, read_grown, skipped_of
-from populace.analysis.questions import QUESTIONS, ask
+from populace.analysis.questions import answers_of
 from populace.analysis.summary import summarise
 from populace.analysis.table import render_table, visible
 from populace.sim.growth import Growth
@@ -20,23 +21,39 @@ __all__ = ["show_growth", "show_run"]
 
 
 def show_run(path: Path) -> None:
-    """Print the summary of a run and the answers to three questions."""
+    """Print the summary of a run, the answers to three questions that fit it, and how to ask on."""
     console = Console(width=min(shutil.get_terminal_size((110, 40)).columns, 140), highlight=False)
     with open_run(path) as run:
         summary = summarise(run)
         console.print(f"\n{visible(str(path))}", style="bold", markup=False)
         for name, value in summary.as_rows():
-            console.print(f"  {name:<18} {value}", markup=False, soft_wrap=True)
+            click.echo(_line(name, value, console.width))
         if shortfall := _shortfall(run):
             console.print(f"\n{shortfall}", markup=False, soft_wrap=True)
         if not summary.is_language_model:
             console.print(f"\n{PROCEDURAL_NOTICE}", style="italic", markup=False)
-        for question in QUESTIONS[:3]:
-            console.print(f"\n{question.title}", style="bold", markup=False)
-            console.print(question.sql, style="dim", markup=False, soft_wrap=True)
-            answer = ask(run, question)
-            shown = render_table(answer, width=console.width) if answer.rows else f"{question.no_rows}\n"
+        for answer in answers_of(run, 3):
+            console.print(f"\n{visible(answer.question.title)}", style="bold", markup=False)
+            console.print(visible(answer.question.sql), style="dim", markup=False, soft_wrap=True)
+            rows = None if answer.sentence else answer.rows
+            shown = f"{visible(answer.sentence)}\n" if rows is None else render_table(rows, width=console.width)
             console.out(shown, highlight=False, end="")
+    file = quote(str(path))
+    click.echo(
+        f'\nAsk on with `populace sql {file} "SELECT ..."` (`populace schema` lists what there is), or read '
+        f"`populace report {file}`."
+    )
+
+
+def _line(name: str, value: str, width: int) -> str:
+    """A line of the summary, what is longer than the terminal below its beginning."""
+    lead = f"  {name:<18} "
+    if len(lead) + len(value) <= width or " " not in value:
+        return lead + value
+    return textwrap.fill(
+        value, width, initial_indent=lead, subsequent_indent=" " * len(lead), break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def show_growth(path: Path) -> None:

@@ -60,7 +60,10 @@ def relate(
         hub.con.execute("INSERT INTO duplicates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     for who in away:
         row = [PEOPLE[who].id, "refusal", "It refuses.", "turned_away", None, None, False]
-        hub.con.execute("INSERT INTO rulings VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        hub.con.execute(
+            "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
 
 
 def society(pairs: Sequence[tuple[int, int, int]], repeats: dict[int, int], away: Iterable[int] = ()) -> PersonaGraph:

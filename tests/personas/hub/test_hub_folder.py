@@ -52,7 +52,9 @@ def tables(hub: HubFile) -> list[tuple[str, str]]:
 def held(hub: HubFile) -> dict[str, Any]:
     """All rows of all tables and views in their order, and all that the catalogue says of them."""
     con = hub.con
-    views = con.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT (internal OR temporary) ORDER BY 1").fetchall()
+    views = con.execute(
+        "SELECT view_name, sql FROM duckdb_views() WHERE NOT (internal OR temporary) ORDER BY 1"
+    ).fetchall()
     rows = {name: repr(con.execute(f'FROM "{name}"').fetchall()) for name, _ in (*tables(hub), *views)}
     told = con.execute(
         "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() "

@@ -201,7 +201,11 @@ def contradiction(path: Path, one: str, other: str, rule: str) -> None:
 def ruling(path: Path, name: str, outcome: str, *, undone: bool = False) -> None:
     with open_hub(path, write=True) as hub:
         row = [content_id(text(name)), outcome, undone]
-        hub.con.execute("INSERT INTO rulings VALUES (?, 'refusal', 'It refuses.', ?, NULL, NULL, ?)", row)
+        hub.con.execute(
+            "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
+            "VALUES (?, 'refusal', 'It refuses.', ?, NULL, NULL, ?)",
+            row,
+        )
 
 
 def test_vectors_come_along_and_of_two_the_first_stays(make: Make, tmp_path: Path) -> None:
@@ -304,7 +308,8 @@ def test_whoever_a_check_removed_and_another_hub_brings_back_is_counted_and_judg
     with open_hub(out, write=True) as hub:
         assert judge_people(hub, personal=None).judged == 3
         hub.con.execute(
-            "INSERT INTO rulings SELECT id, 'refusal', 'No.', 'turned_away', NULL, NULL, false FROM personas"
+            "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
+            "SELECT id, 'refusal', 'No.', 'turned_away', NULL, NULL, false FROM personas"
         )
         assert judge_people(hub, personal=None).judged == 1
 

@@ -52,7 +52,7 @@ def test_whom_a_rule_turned_away_comes_back(hub: HubFile) -> None:
     with pytest.raises(SetupError, match=r"'refusal' turned nobody away in .*; no rule did"):
         undo_rule(hub, "refusal")
     row = "(?, 'refusal', 'It refuses.', 'turned_away', NULL, NULL, false)"
-    hub.con.execute(f"INSERT INTO rulings VALUES {row}", [ONE])
+    hub.con.execute(f"INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) VALUES {row}", [ONE])
     assert (undo_rule(hub, "refusal"), undo_rule(hub, "refusal"), undo_rule(hub, "refusal", redo=True)) == (1, 0, 1)
 
 

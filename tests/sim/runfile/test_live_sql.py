@@ -103,10 +103,15 @@ REFUSED = {
     "CHECKPOINT": "CALL is refused",
     "COMMIT": "TRANSACTION is refused",
     "PREPARE p AS DELETE FROM runs": "PREPARE is refused",
-    "EXPLAIN ANALYZE DELETE FROM runs": "read-only",
+    "EXPLAIN ANALYZE DELETE FROM runs": "DELETE is refused",
+    "EXPLAIN ANALYZE COPY runs TO 'runs.csv'": "COPY is refused",
+    "WITH c AS (COPY runs TO 'runs.csv') SELECT 1": "COPY is refused",
+    "CREATE TEMP TABLE mine AS PIVOT steps ON step USING count(*)": "CREATE is refused",
+    "FORCE CHECKPOINT": "CALL is refused",
+    "SELECT pg_sleep(3)": "pg_sleep() is refused",
     "SELECT 1; DELETE FROM runs": "One statement at a time",
     "": "One statement at a time",
-    "SELECT * FROM read_csv('secret.csv')": "disabled by configuration",
+    "SELECT * FROM read_csv('secret.csv')": "read_csv() is refused",
     "SELECT * FROM 'secret.parquet'": "disabled by configuration",
     "SELECT * FROM cursor": "does not exist",
     "SELEC 1": "syntax error",
@@ -231,6 +236,17 @@ def test_a_query_that_takes_too_long_is_stopped(client: LiveClient, monkeypatch:
     monkeypatch.setattr(live_module, "QUERY_SECONDS", 0.05)
     with pytest.raises(QueryError, match=r"stopped after 0.05 s; ask for less"):
         client.query(SLOW)
+
+
+def test_whoever_asks_may_set_a_shorter_limit(client: LiveClient) -> None:
+    with pytest.raises(QueryError, match=r"stopped after 0.2 s; ask for less, or allow more with --timeout SECONDS"):
+        client.query(SLOW, seconds=0.2)
+
+
+def test_an_answer_that_is_too_large_is_refused(client: LiveClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "_MOST_BYTES", 1 << 20)
+    with pytest.raises(QueryError, match="The answer is larger than 1 MiB; ask for fewer rows"):
+        client.query("FROM range(1_000_000)")
 
 
 def test_a_run_that_has_ended_is_gone(log: RunLog) -> None:

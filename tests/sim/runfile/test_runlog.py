@@ -1,3 +1,4 @@
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -91,3 +92,9 @@ def test_closing_twice_does_nothing_and_leaves_one_file(path: Path, log: RunLog)
     log.close()
     log.close()
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_run_file_and_its_log_are_their_owners_alone(log: RunLog, path: Path, step: Callable[[int], StepRow]) -> None:
+    log.commit([step(1)]).result()
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert modes == {"run.duckdb": 0o600, "run.duckdb.wal": 0o600}

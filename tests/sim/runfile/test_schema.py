@@ -54,6 +54,7 @@ def test_migrating_twice_changes_nothing() -> None:
             (3, "growth"),
             (4, "rulings"),
             (5, "turned away"),
+            (6, "society"),
         ]
 
 

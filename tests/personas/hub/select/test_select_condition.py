@@ -2,6 +2,7 @@
 
 import pytest
 
+from populace.personas.database import QueryLimit
 from populace.personas.errors import SetupError
 from populace.personas.hub import HubFile
 from populace.personas.hub.select import Wish, select
@@ -45,6 +46,10 @@ def test_conditions_ask_personas_profiles_and_imports(lasting_town: HubFile, whe
         ("EXISTS (FROM read_csv('/etc/hosts'))", "without a query inside it"),
         ("random() < 0.5", r"calls random\(\), whose answer changes"),
         ("now() > TIMESTAMP '2026-01-01'", r"calls now\(\)"),
+        ("pg_sleep(3) IS NULL", r"--where is 'pg_sleep\(3\) IS NULL': pg_sleep\(\) is refused"),
+        ("len(list_transform([1], lambda x: sleep_ms(x))) = 1", r"sleep_ms\(\) is refused"),
+        ("current_setting('threads') = '1'", r"current_setting\(\) is refused"),
+        ("nextval('s') = 1", r"nextval\(\) is refused"),
         ("hop = ?", "holds a parameter"),
         ("COLUMNS(*) IS NULL", "all columns at once"),
         ("length(text)", "BIGINT; it must be true or false"),
@@ -57,6 +62,13 @@ def test_anything_but_one_plain_condition_is_refused(lasting_town: HubFile, wher
     with pytest.raises(SetupError, match=said):
         chosen(lasting_town, where)
     assert chosen(lasting_town, "true") == 240
+
+
+def test_a_condition_that_takes_too_long_is_stopped_with_the_limit(lasting_town: HubFile) -> None:
+    slow = "length(levenshtein(repeat(text, 40), repeat(reverse(text), 40))::VARCHAR) > 0"
+    with pytest.raises(SetupError, match=r"stopped after 0.05 s; .* --timeout SECONDS \(0 is no limit\)"):
+        select(lasting_town, Wish(where=slow), limit=QueryLimit.given(0.05))
+    assert chosen(lasting_town, "hop = 0")
 
 
 def test_an_unknown_column_names_the_nearest_and_all_that_are_there(lasting_town: HubFile) -> None:

@@ -1,0 +1,211 @@
+"""What can be known of an action class before any model is asked: whether it will do, and whether its text is free."""
+
+import inspect
+import random
+from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import product
+from string import Template
+from typing import Any, get_args, get_type_hints
+
+from pydantic import PydanticUserError, ValidationError
+
+from ..personas.errors import SetupError
+from ..personas.strict import strict_schema
+from .actions import Action, Novelty, answer_schema
+from .procedural.schema import UnsatisfiableSchemaError, fill_schema
+
+__all__ = ["check_actions", "novelty_of"]
+
+#: Instances that a class is tried on: enough for each choice of a short list to come up.
+_TRIED = 12
+
+
+def check_actions(actions: object, *, where: str) -> None:
+    """Raise `SetupError` for the first action that could not be emitted; `where` says who lists them.
+
+    A class needs a name of its own, the field `kind` with that name, `emitted_text`, and `to` if it is addressed.
+    """
+    if not isinstance(actions, tuple | list):
+        raise SetupError(f"{where} should list its actions as a tuple of classes, but {actions!r} was given.")
+    names: dict[str, type[Action]] = {}
+    for given in actions:
+        action = _class_of(given, where)
+        _check(action)
+        other = names.setdefault(action.name, action)
+        if other is not action:
+            raise SetupError(
+                f"{where} lists {other.__name__} and {action.__name__}, which have one name, {action.name!r}; "
+                f"rename one of them."
+            )
+
+
+@cache
+def novelty_of(action: type[Action]) -> Novelty:
+    """Whether emissions of this class are compared with earlier ones: what the class says, or what its text tells.
+
+    Text is free, and "revise" the answer, when it changes with a field that can hold any string.
+    """
+    if action.novelty is not None:
+        return action.novelty
+    return "revise" if _is_free(action) else "none"
+
+
+def _is_free(action: type[Action]) -> bool:
+    open_fields = [name for name in _own_fields(action) if _is_open(action, name)]
+    if not open_fields:
+        return False
+    examples = _examples(action)
+    # The same choices with other words: where no text changes, no word is in it.
+    for one, other in product(examples, examples[:3]):
+        told = one.model_copy(update={name: getattr(other, name) for name in open_fields})
+        try:
+            if told.emitted_text != one.emitted_text:
+                return True
+        except Exception:  # noqa: BLE001 - a scenario's own code; what it makes of other words is not known
+            return True
+    return not examples
+
+
+def _own_fields(action: type[Action]) -> list[str]:
+    return [name for name in action.model_fields if name not in ("kind", "to")]
+
+
+def _is_open(action: type[Action], name: str) -> bool:
+    """Whether a field can hold any string, by its schema."""
+    schema = action.model_json_schema()
+    return _holds_text(schema["properties"][action.model_fields[name].alias or name], schema.get("$defs", {}), ())
+
+
+def _holds_text(part: object, definitions: Mapping[str, Any], passed: tuple[str, ...]) -> bool:
+    if not isinstance(part, dict):
+        return part is True  # a schema that allows anything
+    if "enum" in part or "const" in part:
+        return False
+    if (reference := str(part.get("$ref", "")).rpartition("/")[2]) and reference not in passed:
+        return _holds_text(definitions.get(reference), definitions, (*passed, reference))
+    within = [*part.get("anyOf", ()), *part.get("oneOf", ()), *part.get("allOf", ()), *part.get("prefixItems", ())]
+    within += [part[key] for key in ("items", "additionalProperties") if key in part]
+    within += part.get("properties", {}).values()
+    named = part.get("type")
+    is_anything = named is None and not within and "$ref" not in part
+    return is_anything or named == "string" or any(_holds_text(one, definitions, passed) for one in within)
+
+
+def _class_of(given: object, where: str) -> type[Action]:
+    if isinstance(given, type) and issubclass(given, Action):
+        return given
+    raise SetupError(f"{where} lists {given!r} among its actions, which is no class derived from Action.")
+
+
+def _check(action: type[Action]) -> None:
+    said = f"The action {action.__name__}"
+    name = getattr(action, "name", None)
+    if not isinstance(name, str) or not name.strip():
+        raise SetupError(f"{said} has no name; give it one, as `name: ClassVar[str] = {action.__name__.lower()!r}`.")
+    if action.emitted_text is Action.emitted_text:
+        raise SetupError(f"{said} does not say which text it emits; define the property `emitted_text`, a str.")
+    if action.novelty not in (None, *get_args(Novelty.__value__)):
+        raise SetupError(f"{said} has novelty {action.novelty!r}; give none, mark or revise.")
+    _check_remembered(said, action)
+    _check_kind(said, action, name)
+    if action.addressed and "to" not in action.model_fields:
+        raise SetupError(f"{said} is addressed and has no field `to`; add `to: str`, or leave out `addressed = True`.")
+    _check_schema(said, action)
+    _check_text(said, action)
+
+
+def _check_remembered(said: str, action: type[Action]) -> None:
+    form = Template(action.remembered)
+    if not form.is_valid() or not {"text", "to"}.issuperset(form.get_identifiers()):
+        raise SetupError(
+            f"{said} is remembered as {action.remembered!r}, where a `$` stands before something other than text and "
+            f"to; write `$$` for the sign itself."
+        )
+
+
+def _check_kind(said: str, action: type[Action], name: str) -> None:
+    kind = action.model_fields.get("kind")
+    if kind is None or get_args(kind.annotation) != (name,):
+        raise SetupError(f"{said} needs the field `kind: Literal[{name!r}]`, by which a model says what it does.")
+
+
+def _check_schema(said: str, action: type[Action]) -> None:
+    try:
+        answer_schema((action,), ("n1",))
+    except (PydanticUserError, ValueError, TypeError, KeyError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise SetupError(f"{said} has fields that no model can be asked for: {reason}.") from error
+
+
+def _check_text(said: str, action: type[Action]) -> None:
+    read = getattr(action.emitted_text, "fget", None)
+    if inspect.isfunction(action.emitted_text):
+        raise SetupError(f"{said} has emitted_text as a method; write @property above it.")
+    if (annotated := _annotated(read)) not in (None, str, Any):
+        told = getattr(annotated, "__name__", str(annotated))
+        if not (isinstance(annotated, type) and issubclass(annotated, str)):
+            raise SetupError(f"{said} has an emitted_text of type {told}; it must give a str.")
+    for example in _examples(action):
+        try:
+            text = example.emitted_text
+        except Exception:  # noqa: BLE001, S112 - it may be written for better answers than an invented one
+            continue
+        if not isinstance(text, str):
+            raise SetupError(f"{said} has an emitted_text that gives {text!r}; it must give a str.")
+    if action.addressed and any(not isinstance(getattr(e, "to", None), str) for e in _examples(action)):
+        raise SetupError(f"{said} is addressed, so its field `to` must be a str: the key of whoever is spoken to.")
+
+
+def _annotated(read: Any) -> Any:
+    if read is None:
+        return None
+    try:
+        return get_type_hints(read).get("return")
+    except Exception:  # noqa: BLE001 - names in annotations need not exist when the program runs
+        return None
+
+
+@cache
+def _examples(action: type[Action]) -> tuple[Action, ...]:
+    """Valid instances, invented from the schema; fewer, or none, where the class asks for more than its schema says."""
+    schema, found = strict_schema(action.model_json_schema()), []
+    for number in range(_TRIED):
+        try:
+            found.append(action.model_validate(fill_schema(schema, _rng(number), _AnyWords(number))))
+        except (ValidationError, UnsatisfiableSchemaError):
+            continue
+        except Exception:  # noqa: BLE001, S112 - a validator of the scenario's own may fail in any way
+            continue
+    return tuple(found)
+
+
+def _rng(number: int) -> random.Random:
+    return random.Random(number)  # noqa: S311 - examples are no secrets
+
+
+class _AnyWords:
+    """Text and numbers that differ from example to example."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def for_object(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Nothing is known of any property."""
+        return {}
+
+    def for_text(self, name: str, description: str, shortest: int, longest: int | None) -> str:
+        """Other words in each example."""
+        return f"words number {self._number}"
+
+    def for_number(self, name: str) -> float | None:
+        """Any number will do."""
+        return None
+
+    def for_count(self, name: str) -> int | None:
+        """Any count will do."""
+        return None
+
+    def order(self, options: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+        """In another order in each example."""
+        return _rng(self._number).sample(range(len(options)), len(options))

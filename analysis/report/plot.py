@@ -1,0 +1,219 @@
+"""Lines and stacked bars as SVG that needs no script: axes that begin at 0, values on pointing, plain colours."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import floor, log10
+
+from ..picture.labels import text_width
+from ..wording import clip, markup
+from .marks import COLOURS, colour_class, pattern_of, symbol
+
+__all__ = ["NARROW", "WIDE", "Axes", "Series", "draw_bars", "draw_lines"]
+
+#: Widths for which a chart is drawn, in units of CSS pixels: type must not shrink with the window.
+WIDE, NARROW = 960.0, 400.0
+
+_TYPE = 12.0
+_RIGHT = 10.0
+_ROW = 16.0
+#: Points beyond which lines show no marks, and bars of so many places no gaps.
+_MARKED = 60
+_LONGEST_MARK = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line, or one layer of the bars: a value for each place on the x axis, and what is told of it on pointing."""
+
+    #: Number of its colour and of its mark or pattern.
+    look: int
+    #: None where there is no value.
+    values: Sequence[float | None]
+    told: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """What stands below and beside a plot."""
+
+    #: A label for each place, from left to right.
+    places: Sequence[str]
+    x_title: str
+    y_title: str
+    #: Whether values are shares, to be written in per cent.
+    is_share: bool = False
+    #: Places before which something came into force, and its name.
+    marks: Sequence[tuple[int, str]] = ()
+
+
+def draw_lines(series: Sequence[Series], axes: Axes, *, label: str, width: float, height: float) -> str:
+    """A line for each of the series; broken where a value is missing."""
+    values = [value for one in series for value in one.values if value is not None]
+    frame = _Frame(axes, values, width, height)
+    return frame.drawn(label, [part for one in series for part in _line(one, frame, len(series))])
+
+
+def draw_bars(series: Sequence[Series], axes: Axes, *, label: str, width: float, height: float) -> str:
+    """A bar for each place, of the values of the series one upon another; values are not negative."""
+    totals = [sum(one.values[place] or 0 for one in series) for place in range(len(axes.places))]
+    frame = _Frame(axes, totals, width, height)
+    base = [0.0] * len(totals)
+    return frame.drawn(label, [part for one in series for part in _layer(one, frame, base)])
+
+
+class _Frame:
+    """The room of a plot within its axes."""
+
+    def __init__(self, axes: Axes, values: Sequence[float], width: float, height: float) -> None:
+        self.axes, self.width, self.height = axes, width, height
+        low, high = min(0.0, *values, 0.0), max(0.0, *values, 0.0)
+        if axes.is_share:
+            high = 1.0
+        # Below this, differences are no more than what floating point leaves.
+        self.ticks = _ticks(low, high if high - low > 1e-250 else 1.0)
+        self.low, self.high = self.ticks[0], self.ticks[-1]
+        self.tick_labels = [_number(tick, axes.is_share) for tick in self.ticks]
+        self.left = 26 + max(text_width(text, _TYPE) for text in self.tick_labels)
+        self.rows = _mark_rows(self)
+        self.top = 10 + _ROW * (max(self.rows.values(), default=-1) + 1)
+        self.bottom = height - 42
+
+    def x(self, place: float) -> float:
+        """The middle of a place; half a place less is its left edge."""
+        return self.left + (place + 0.5) * self.gap
+
+    @property
+    def gap(self) -> float:
+        """From one place to the next."""
+        return (self.width - self.left - _RIGHT) / max(1, len(self.axes.places))
+
+    def y(self, value: float) -> float:
+        """How far down a value stands."""
+        return self.bottom - (value - self.low) / (self.high - self.low) * (self.bottom - self.top)
+
+    def drawn(self, label: str, parts: Sequence[str]) -> str:
+        """The whole SVG with these parts in the frame."""
+        head = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" role="img" '
+            f'aria-label="{markup(label)}" font-family="system-ui, sans-serif" font-size="{_TYPE:g}">'
+        )
+        return "".join([head, *self._grid(), *parts, *self._marks(), "</svg>"])
+
+    def _grid(self) -> Iterator[str]:
+        right = self.width - _RIGHT
+        lines = "".join(f"M{self.left:.1f} {self.y(tick):.1f}H{right:.1f}" for tick in self.ticks)
+        yield f'<path class="line" color="{COLOURS["line"]}" stroke="currentColor" d="{lines}"/>'
+        yield f'<g class="muted" color="{COLOURS["muted"]}" fill="currentColor">'
+        for tick, text in zip(self.ticks, self.tick_labels, strict=True):
+            yield f'<text x="{self.left - 6:.1f}" y="{self.y(tick) + 4:.1f}" text-anchor="end">{text}</text>'
+        for place, text in self._places():
+            yield _centred(self.x(place), self.bottom + 17, text)
+        yield _centred((self.left + right) / 2, self.height - 6, self.axes.x_title)
+        down = (self.top + self.bottom) / 2
+        most = int((self.bottom - self.top) / (0.55 * _TYPE))
+        yield (
+            f'<text transform="translate(12 {down:.1f}) rotate(-90)" text-anchor="middle">'
+            f"{markup(clip(self.axes.y_title, most))}</text></g>"
+        )
+
+    def _places(self) -> Iterator[tuple[int, str]]:
+        labels = self.axes.places
+        widest = max((text_width(clip(text, 16), _TYPE) for text in labels), default=0.0) + 10
+        every = max(1, -(-widest // self.gap))
+        for place, text in enumerate(labels):
+            if place % every == 0:
+                yield place, clip(text, max(3, min(16, int(self.gap * every / (0.62 * _TYPE)))))
+
+    def _marks(self) -> Iterator[str]:
+        if not self.axes.marks:
+            return
+        yield f'<g class="ink" color="{COLOURS["ink"]}" fill="currentColor">'
+        for number, (place, name) in enumerate(self.axes.marks):
+            x = self.x(place) - self.gap / 2
+            yield (
+                f'<path d="M{x:.1f} {self.top:.1f}V{self.bottom:.1f}" stroke="currentColor" stroke-width="1.5" '
+                f'stroke-dasharray="5 4"><title>{markup(name)}</title></path>'
+            )
+            if number in self.rows:
+                y = self.top - 5 - _ROW * self.rows[number]
+                end, at = ("end", self.width - _RIGHT) if self._is_late(x, name) else ("start", x)
+                yield f'<text x="{at:.1f}" y="{y:.1f}" text-anchor="{end}">{markup(clip(name, _LONGEST_MARK))}</text>'
+        yield "</g>"
+
+    def _is_late(self, x: float, name: str) -> bool:
+        return x + text_width(clip(name, _LONGEST_MARK), _TYPE) > self.width - _RIGHT
+
+
+def _centred(x: float, y: float, text: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{markup(text)}</text>'
+
+
+def _mark_rows(frame: _Frame) -> dict[int, int]:
+    """The row above the plot for the name of each mark, where one of three has room."""
+    ends: list[float] = []
+    rows: dict[int, int] = {}
+    for number, (place, name) in enumerate(frame.axes.marks):
+        wide = text_width(clip(name, _LONGEST_MARK), _TYPE)
+        x = min(frame.x(place) - frame.gap / 2, frame.width - _RIGHT - wide)
+        row = next((n for n, end in enumerate(ends) if end < x), len(ends))
+        if row < 3:
+            ends[row : row + 1] = [x + wide + 8]
+            rows[number] = row
+    return rows
+
+
+def _line(one: Series, frame: _Frame, many: int) -> Iterator[str]:
+    points = [
+        (frame.x(place), frame.y(value), told)
+        for place, (value, told) in enumerate(zip(one.values, one.told, strict=True))
+        if value is not None
+    ]
+    path, broken = "", True
+    for place, value in enumerate(one.values):
+        if value is not None:
+            path += f"{'M' if broken else 'L'}{frame.x(place):.1f} {frame.y(value):.1f}"
+        broken = value is None
+    # Later lines are thinner, so that one on top of another leaves it to be seen.
+    thick = max(2.0, min(4.0, 1.0 + many) - 0.7 * one.look) if many > 1 else 2.0
+    yield f'<g data-series="{one.look}" {colour_class(one.look)}>'
+    yield f'<path d="{path}" fill="none" stroke="currentColor" stroke-width="{thick:g}" stroke-linejoin="round"/>'
+    large = max(3.0, (6.0 - one.look) if many > 1 else 3.5)
+    for x, y, told in points:
+        if len(points) <= _MARKED:
+            shape = f'<path d="{symbol(one.look, x, y, large)}" fill="currentColor">'
+        else:
+            shape = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill-opacity="0">'
+        yield f"{shape}<title>{markup(told)}</title></{'path' if 'path' in shape else 'circle'}>"
+    yield "</g>"
+
+
+def _layer(one: Series, frame: _Frame, base: list[float]) -> Iterator[str]:
+    wide = frame.gap * (0.75 if len(base) <= _MARKED else 1)
+    shapes, drawn = [], ""
+    for place, value in enumerate(one.values):
+        if not value:
+            continue
+        top, bottom = frame.y(base[place] + value), frame.y(base[place])
+        base[place] += value
+        x = frame.x(place) - wide / 2
+        box = f'x="{x:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{bottom - top:.1f}"'
+        shapes.append(f"<rect {box}><title>{markup(one.told[place])}</title></rect>")
+        drawn += f"M{x:.1f} {top:.1f}h{wide:.1f}v{bottom - top:.1f}h{-wide:.1f}z"
+    yield f'<g data-series="{one.look}" {colour_class(one.look)} fill="currentColor">{"".join(shapes)}'
+    if pattern := pattern_of(one.look):
+        yield f'<path d="{drawn}" fill="url(#{pattern})" pointer-events="none"/>'
+    yield "</g>"
+
+
+def _ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Round numbers from `low` or less to `high` or more, at most so many steps apart."""
+    rough = (high - low) / most
+    power = 10.0 ** floor(log10(rough))
+    step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= rough * 0.999)
+    return [n * step for n in range(floor(low / step + 1e-9), 1 - floor(-high / step + 1e-9))]
+
+
+def _number(value: float, is_share: bool) -> str:
+    if is_share:
+        return f"{value:.0%}"
+    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e9 else f"{value:.6g}"

@@ -1,0 +1,206 @@
+"""What columns of a table hold, by their headings and values: names, contact details, or nothing personal.
+
+Each is judged as a whole: a column of names is replaced in every row, whether a list knows the name or not, and a
+column of companies, timestamps or identifiers in none.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+
+from .contacts import find_contacts, is_phone
+from .identifiers import identifier_kind
+from .json_text import pointer, rewrite_strings
+from .names import find_names, is_listed
+from .scripts import find_foreign_names, is_foreign_name
+from .word_lists import read_words
+
+__all__ = ["ColumnKind", "column_of", "is_empty", "kinds_of_columns", "leftover"]
+
+
+class ColumnKind(StrEnum):
+    """What a column is taken for."""
+
+    #: All values are names of people.
+    NAME = "name"
+    EMAIL = "email"
+    PHONE = "phone"
+    BIRTH_DATE = "birth_date"
+    STREET_ADDRESS = "street_address"
+    IDENTITY_NUMBER = "identity_number"
+    HANDLE = "handle"
+    #: Sentences: what is personal is looked for in them.
+    TEXT = "text"
+    #: Short values that name no person, such as companies, places and categories: contact details are looked for.
+    TERM = "term"
+    #: Timestamps, UUIDs, numbers and the like, which are left as they are.
+    IDENTIFIER = "identifier"
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether each value of such a column is personal."""
+        return self not in (ColumnKind.TEXT, ColumnKind.TERM, ColumnKind.IDENTIFIER)
+
+
+#: Values of a column that are looked at, and values from which a column without a telling heading is judged.
+_MOST, _FEWEST = 300, 5
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
+_COMPANY = re.compile(
+    r"\b(?:Inc|Ltd|LLC|LLP|PLC|plc|Corp|Corporation|Company|Co|GmbH|AG|KG|SE|SA|S\.A|SAS|SARL|BV|NV|AB|AS|ASA|Oy|Oyj|"
+    r"SpA|Srl|SL|Lda|Pty|Pvt|KK|Group|Holdings?|Partners|Associates|Industries|Enterprises|Solutions|Systems|Services|"
+    r"Technologies|Labs?|Studios?|Bank|Foundation|Institute|University|Hospital|School|Agency|"
+    r"& (?:Co|Sons?|Daughters?|Partners))\b|\s&\s|株式会社|有限公司|公司|ООО|ЗАО|ПАО"
+)
+#: Where the address of a page is a person's own.
+_PROFILE = re.compile(
+    r"(?:https?://)?(?:www\.|[a-z]{2}\.)?(?:linkedin\.com/in/|facebook\.com/|instagram\.com/|"
+    r"(?:twitter|x)\.com/\w+/?$|t\.me/|github\.com/[\w-]+/?$|orcid\.org/|tiktok\.com/@)"
+)
+_DIGITS = re.compile(r"\d")
+_DATE = re.compile(r"\d{1,4}[-/. ]\w{1,9}[-/. ]\d{1,4}|\w+ \d{1,2},? \d{4}|\d{8}|\d{4}-\d\d-\d\dT.*")
+_CODE = re.compile(r"(?=.*\d)[A-Za-z0-9._:/#+-]+")
+_LETTERS = re.compile(r"[^\W_]+")
+_TITLES = frozenset(
+    ("mr", "mrs", "ms", "mx", "dr", "prof", "sir", "jr", "sr", "phd", "md", "herr", "frau", "ii", "iii", "iv")
+)
+_WORDS_OF_A_TERM = 5
+
+
+@dataclass(slots=True)
+class _Sample:
+    """The first values of one column."""
+
+    values: list[str] = field(default_factory=list)
+
+    def add(self, value: str) -> None:
+        """One more value, unless there are enough of them, or it says nothing."""
+        if len(self.values) < _MOST and not is_empty(value):
+            self.values.append(value)
+
+
+def is_empty(value: str) -> bool:
+    """Whether a value says nothing, as `N/A` does."""
+    return not value.strip() or value.strip().lower() in _words("empty")
+
+
+def column_of(path: tuple[str, ...]) -> tuple[str, ...]:
+    """The column that a value belongs to: places in lists are no part of it."""
+    return tuple("*" if part.isdecimal() else part for part in path)
+
+
+def kinds_of_columns(rows: Iterable[str]) -> dict[str, ColumnKind]:
+    """What each column is taken for, by its path as a pointer, of some rows, each a JSON object."""
+    samples: dict[tuple[str, ...], _Sample] = {}
+
+    def add(path: tuple[str, ...], value: str) -> str:
+        samples.setdefault(column_of(path), _Sample()).add(value)
+        return value
+
+    for row in rows:
+        rewrite_strings(row, add, numbers=True)
+    return {pointer(path): _kind(path, sample.values) for path, sample in samples.items() if sample.values}
+
+
+def leftover(text: str) -> list[str]:
+    """The words of what is left of a value without its name that are more than a title or an initial."""
+    return [word for word in _LETTERS.findall(text) if len(word) > 1 and word.lower() not in _TITLES]
+
+
+def _kind(path: tuple[str, ...], values: list[str]) -> ColumnKind:
+    heading = _heading(path)
+    if (kind := _by_heading(heading, values)) is not None:
+        return kind
+    if len(values) >= _FEWEST and (kind := _by_values(heading, values)) is not None:
+        return kind
+    if _share(values, _is_url) >= 0.8:
+        is_own = heading & _words("own_pages") or _share(values, _is_profile) >= 0.3
+        return ColumnKind.TEXT if is_own else ColumnKind.IDENTIFIER
+    if _share(values, _is_identifier) >= 0.9:
+        return ColumnKind.IDENTIFIER
+    is_short = _share(values, lambda value: len(value.split()) <= _WORDS_OF_A_TERM) >= 0.9
+    is_company = len(values) >= _FEWEST and _share(values, _is_company) >= 0.2
+    return ColumnKind.TERM if is_short and (is_company or heading & _words("things")) else ColumnKind.TEXT
+
+
+def _heading(path: tuple[str, ...]) -> frozenset[str]:
+    last = next((part for part in reversed(path) if part != "*" and not part.isdecimal()), "")
+    return frozenset(word.lower() for word in _WORD.findall(last))
+
+
+def _by_heading(heading: frozenset[str], values: list[str]) -> ColumnKind | None:
+    is_named = heading & _words("names") and not heading & _words("things")
+    if is_named and _share(values, _is_company) < 0.2 and _share(values, _is_name) >= 0.3:
+        return ColumnKind.NAME
+    for kind, fits in _FITS.items():
+        is_said = heading & _words(kind) or (kind is ColumnKind.HANDLE and heading >= {"user", "name"})
+        if is_said and _share(values, fits) >= 0.5:
+            return kind
+    return None
+
+
+def _by_values(heading: frozenset[str], values: list[str]) -> ColumnKind | None:
+    if _share(values, _is_email) >= 0.8:
+        return ColumnKind.EMAIL
+    if _share(values, is_phone) >= 0.8:
+        return ColumnKind.PHONE
+    is_other = heading & _words("things") or _share(values, _is_company) >= 0.1
+    return ColumnKind.NAME if not is_other and _share(values, _is_full_name) >= 0.6 else None
+
+
+@cache
+def _words(name: str) -> frozenset[str]:
+    lists = read_words("columns")
+    return frozenset((lists["kinds"].get(name) or lists[name]).split())
+
+
+def _share(values: list[str], is_one: Callable[[str], bool]) -> float:
+    return sum(map(is_one, values)) / len(values)
+
+
+def _is_company(value: str) -> bool:
+    return _COMPANY.search(value) is not None
+
+
+def _is_name(value: str) -> bool:
+    """Whether a value under a heading that says so is a name, of one word or several."""
+    value = value.strip()
+    if _DIGITS.search(value) or len(value.split()) > _WORDS_OF_A_TERM:
+        return False
+    return is_listed(value) or is_foreign_name(value) or _is_full_name(value)
+
+
+def _is_full_name(value: str) -> bool:
+    value = value.strip()
+    spans = [*find_names(value), *find_foreign_names(value)]
+    return any(not leftover(value[:start] + " " + value[end:]) for start, end in spans)
+
+
+def _is_email(value: str) -> bool:
+    found = find_contacts(value)
+    return any(piece.kind == "email" and piece.end - piece.start == len(value.strip()) for piece in found)
+
+
+def _is_url(value: str) -> bool:
+    return value.strip().lower().startswith(("http://", "https://", "www.")) and " " not in value.strip()
+
+
+def _is_profile(value: str) -> bool:
+    return _PROFILE.match(value.strip()) is not None
+
+
+def _is_identifier(value: str) -> bool:
+    if next(find_contacts(value), None) is not None or is_phone(value):
+        return False
+    return identifier_kind(value.strip()) is not None or _CODE.fullmatch(value.strip()) is not None
+
+
+_FITS: Mapping[ColumnKind, Callable[[str], bool]] = {
+    ColumnKind.EMAIL: lambda value: "@" in value,
+    ColumnKind.PHONE: lambda value: is_phone(value, is_told=True),
+    ColumnKind.BIRTH_DATE: lambda value: _DATE.fullmatch(value.strip()) is not None,
+    ColumnKind.STREET_ADDRESS: lambda value: _DIGITS.search(value) is not None and len(value.split()) > 1,
+    ColumnKind.IDENTITY_NUMBER: lambda value: len(_DIGITS.findall(value)) >= 6,
+    ColumnKind.HANDLE: lambda value: " " not in value.strip() and not value.isdecimal(),
+}

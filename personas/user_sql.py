@@ -1,0 +1,211 @@
+"""SQL that users write: one statement that only reads, and no call of a function that does more than compute.
+
+Statements are judged by the tree that DuckDB parses them to. `PIVOT` over values that are in the data has no such tree;
+it is judged by its words, and by being a query that can stand in brackets.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import duckdb
+
+from .errors import SetupError
+
+__all__ = ["check_functions", "check_query", "iter_nodes", "parse_sql"]
+
+type Node = dict[str, Any]
+
+_ANSWERED = "SELECT and its kin (FROM, WITH, VALUES, PIVOT, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN)"
+#: What a query and its parts may be. The others (of INSERT, COPY TO, ...) stand in a WITH too.
+_QUERIES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
+_CHANGING = frozenset({"INSERT", "UPDATE", "DELETE", "COPY", "MERGE"})
+#: Functions that wait, write, or say what a run file does not hold: DuckDB's settings and sequences.
+_REFUSED = frozenset(
+    {
+        *("sleep_ms", "pg_sleep", "nextval", "currval", "setval", "write_log", "getenv", "current_setting"),
+        *("json_execute_serialized_sql", "json_serialize_plan", "in_search_path"),
+    }
+)
+#: Table functions that compute, or tell of the tables of the file itself. All others are refused.
+_TABLES = frozenset(
+    {
+        *("generate_series", "histogram", "histogram_values", "json_each", "json_tree", "range", "repeat"),
+        *("repeat_row", "summary", "test_all_types", "unnest", "icu_calendar_names", "pg_timezone_names"),
+        *("duckdb_columns", "duckdb_constraints", "duckdb_databases", "duckdb_functions", "duckdb_indexes"),
+        *("duckdb_keywords", "duckdb_memory", "duckdb_schemas", "duckdb_tables", "duckdb_types", "duckdb_views"),
+        *("pragma_collations", "pragma_database_size", "pragma_show", "pragma_storage_info", "pragma_table_info"),
+        *("pragma_version",),
+    }
+)
+#: Views of DuckDB's own that show settings.
+_REFUSED_VIEWS = frozenset({"pg_settings"})
+
+
+def check_query(sql: str) -> None:
+    """Raises `SetupError` unless `sql` is one statement that only reads, and `duckdb.Error` when it is no SQL.
+
+    What reads is SELECT and whatever gives rows as it does, and EXPLAIN of that.
+    """
+    if "\0" in sql:
+        raise SetupError("The query holds a NUL character; leave it out.")
+    statement = _only(sql)
+    text = statement.query
+    if statement.type is duckdb.StatementType.EXPLAIN or _words(text)[:1] == ["EXPLAIN"]:
+        text = _explained(text)
+        statement = _only(text)
+    if statement.type is duckdb.StatementType.MULTI:
+        _check_pivot(text)
+    elif statement.type is duckdb.StatementType.SELECT:
+        nodes = list(iter_nodes(parse_sql(text)))
+        _check_reads(nodes)
+        check_functions(nodes)
+    else:
+        raise _not_read(statement.type.name)
+
+
+def parse_sql(text: str) -> Sequence[Node]:
+    """The trees of the SELECT statements in `text`. Raises `SetupError` with the database's words for anything else."""
+    ((answer,),) = _parser().execute("SELECT json_serialize_sql(?::VARCHAR)", [text]).fetchall()
+    try:
+        parsed = json.loads(answer)
+    except RecursionError as error:
+        raise SetupError("The SQL is nested too deeply to be checked; write it in fewer levels.") from error
+    if parsed["error"]:
+        raise SetupError(f"{' '.join(str(parsed['error_message']).split())}.")
+    return [statement["node"] for statement in parsed["statements"]]
+
+
+def iter_nodes(tree: object) -> Iterator[Node]:
+    """Every object in the tree, parents first."""
+    waiting = [tree]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            yield found
+            waiting.extend(found.values())
+        elif isinstance(found, list):
+            waiting.extend(found)
+
+
+def check_functions(nodes: Iterable[Node]) -> None:
+    """Raises `SetupError` when a function or view is asked that waits, reaches other files or tells settings."""
+    for node in nodes:
+        if node.get("type") == "TABLE_FUNCTION":
+            _check_name(str(node["function"]["function_name"]), is_table=True)
+        elif node.get("type") == "BASE_TABLE":
+            _check_view(str(node["table_name"]))
+        elif "function_name" in node:
+            _check_name(str(node["function_name"]), is_table=False)
+
+
+def _check_name(name: str, *, is_table: bool) -> None:
+    plain = name.lower()
+    # What DuckDB does not have is a macro of the file, or nothing, which DuckDB says in its own words.
+    if plain in _REFUSED or (is_table and plain in _table_functions() - _TABLES):
+        raise SetupError(
+            f"{name}() is refused: SQL that is asked here computes with what its own file holds, and neither waits, "
+            f"reads other files, changes anything nor tells settings."
+        )
+
+
+def _check_view(name: str) -> None:
+    if name.lower() in _REFUSED_VIEWS or name.lower() in _table_functions() - _TABLES:
+        raise SetupError(f"{name} is refused: it tells settings of the database; ask the tables of the file.")
+
+
+def _check_reads(nodes: Iterable[Node]) -> None:
+    for node in nodes:
+        if "cte_map" in node and node["type"] not in _QUERIES:
+            raise _not_read(str(node["type"]).partition("_")[0])
+
+
+def _not_read(kind: str) -> SetupError:
+    return SetupError(f"{kind} is refused: a run file answers {_ANSWERED}.")
+
+
+def _check_pivot(text: str) -> None:
+    """Raises `SetupError` unless `text` is a query over a PIVOT that calls no refused function."""
+    words = _words(text)
+    while words[-1:] == [";"]:
+        text = text[: text.rindex(";")]
+        words = _words(text)
+    try:
+        statements = _parser().extract_statements(f"FROM (\n{text}\n)")
+    except duckdb.Error:
+        statements = []
+    if len(statements) != 1 or statements[0].type is not duckdb.StatementType.MULTI:
+        raise _not_read(words[0] if words else "MULTI")
+    for place, word in enumerate(words[:-1]):
+        if words[place + 1] == "(":
+            name = word.strip('"').lower()
+            _check_name(word.strip('"'), is_table=name not in _scalar_functions())
+        if word == "(" and words[place + 1] in _CHANGING and words[place - 1] in {"AS", "MATERIALIZED"}:
+            raise _not_read(words[place + 1])
+
+
+def _only(sql: str) -> duckdb.Statement:
+    statements = _parser().extract_statements(sql)
+    if len(statements) != 1:
+        raise SetupError(f"One statement at a time can be answered, but {len(statements)} were given.")
+    return statements[0]
+
+
+def _explained(text: str) -> str:
+    """The statement behind EXPLAIN and its options."""
+    tokens = _tokens(text)[1:]
+    if tokens and tokens[0][1].upper() == "ANALYZE":
+        tokens = tokens[1:]
+    if tokens and tokens[0][1] == "(" and not _is_query(text, tokens[0][0]):
+        closing = next((place for place, (_, word) in enumerate(tokens) if word == ")"), len(tokens) - 1)
+        tokens = tokens[closing + 1 :]
+    return text.encode()[tokens[0][0] :].decode() if tokens else ""
+
+
+def _is_query(text: str, start: int) -> bool:
+    try:
+        return len(_parser().extract_statements(text.encode()[start:].decode())) == 1
+    except duckdb.Error:
+        return False
+
+
+def _words(text: str) -> list[str]:
+    return [word.upper() if word.isascii() and word.isalpha() else word for _, word in _tokens(text)]
+
+
+def _tokens(text: str) -> list[tuple[int, str]]:
+    """Where each word begins, in bytes, and the word itself; without comments."""
+    raw = text.encode()
+    found = duckdb.tokenize(text)
+    ends = [start for start, _ in found[1:]] + [len(raw)]
+    return [
+        (start, raw[start:end].decode(errors="replace").strip())
+        for (start, kind), end in zip(found, ends, strict=True)
+        if kind != duckdb.token_type.comment
+    ]
+
+
+def _parser() -> duckdb.DuckDBPyConnection:
+    return _database().cursor()
+
+
+@lru_cache(maxsize=1)
+def _database() -> duckdb.DuckDBPyConnection:
+    """A database in memory that holds nothing: statements are parsed there, and none of a user's is run."""
+    return duckdb.connect(config={"enable_external_access": "false", "lock_configuration": "true"})
+
+
+@lru_cache(maxsize=1)
+def _table_functions() -> frozenset[str]:
+    return _named("table", "table_macro", "pragma")
+
+
+@lru_cache(maxsize=1)
+def _scalar_functions() -> frozenset[str]:
+    return _named("scalar", "aggregate", "macro", "window")
+
+
+def _named(*kinds: str) -> frozenset[str]:
+    query = "SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE list_contains(?, function_type)"
+    return frozenset(str(name) for (name,) in _parser().execute(query, [list(kinds)]).fetchall())

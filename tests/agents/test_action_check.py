@@ -1,0 +1,134 @@
+"""What is known of an action before any model is asked."""
+
+from enum import Enum
+from typing import Any, ClassVar, Literal
+
+import pytest
+
+from populace.agents.action_check import check_actions, novelty_of
+from populace.agents.actions import Action, DialogueLine, Instruction, ToolSpec
+from populace.personas.errors import SetupError
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Vote(Action):
+    """Vote, and say why."""
+
+    name: ClassVar[str] = "vote"
+    kind: Literal["vote"]
+    choice: Literal["yes", "no"]
+    reason: str
+
+    @property
+    def emitted_text(self) -> str:
+        return self.choice
+
+
+class Reasoned(Vote):
+    """Vote, and say why where it matters."""
+
+    @property
+    def emitted_text(self) -> str:
+        return self.reason if self.choice == "no" else "yes"
+
+
+class Numbers(Action):
+    """Choices, numbers and flags."""
+
+    name: ClassVar[str] = "numbers"
+    kind: Literal["numbers"]
+    colours: list[Colour]
+    price: float
+    is_sure: bool | None
+
+    @property
+    def emitted_text(self) -> str:
+        return f"{self.price:.2f} {self.is_sure} {[c.value for c in self.colours]}"
+
+
+@pytest.mark.parametrize(
+    ("action", "novelty"),
+    [
+        (Vote, "none"),
+        (Numbers, "none"),
+        (Reasoned, "revise"),
+        (Instruction, "revise"),
+        (DialogueLine, "revise"),
+        (ToolSpec, "revise"),
+    ],
+)
+def test_text_that_is_made_of_choices_alone_is_not_compared(action: type[Action], novelty: str) -> None:
+    assert novelty_of(action) == novelty
+
+
+def test_a_class_says_its_novelty_itself_where_it_wants_another() -> None:
+    class Marked(Vote):
+        novelty = "mark"
+
+    assert novelty_of(Marked) == "mark"
+
+
+def changed(base: type[Action] = Vote, **attributes: Any) -> type[Action]:
+    return type("Mine", (base,), {"__module__": __name__, **attributes})
+
+
+def _number(self: Action) -> int:
+    return 3
+
+
+def _unannotated(self):  # type: ignore[no-untyped-def]
+    return self.reason, 3
+
+
+def _method(self: Action) -> str:
+    return "text"
+
+
+class Nameless(Action):
+    """Nothing that a kind could be known by."""
+
+    kind: Literal["x"]
+
+
+class Textless(Action):
+    """Nothing that could be logged."""
+
+    name: ClassVar[str] = "textless"
+    kind: Literal["textless"]
+
+
+@pytest.mark.parametrize(
+    ("actions", "words"),
+    [
+        ((Nameless,), "The action Nameless has no name"),
+        ((Textless,), "The action Textless does not say which text it emits; define the property `emitted_text`"),
+        ((changed(addressed=True),), "Mine is addressed and has no field `to`"),
+        ((changed(emitted_text=property(_number)),), "emitted_text of type int; it must give a str"),
+        ((changed(emitted_text=property(_unannotated)),), "emitted_text that gives ("),
+        ((changed(emitted_text=_method),), "write @property above it"),
+        ((changed(remembered="You paid $5 for $text"),), "write `$$` for the sign itself"),
+        ((changed(remembered="You chose $choice"),), "write `$$` for the sign itself"),
+        ((changed(name="poll"),), "needs the field `kind: Literal['poll']`"),
+        ((changed(novelty="never"),), "give none, mark or revise"),
+        ((Vote, changed()), "lists Vote and Mine, which have one name, 'vote'"),
+        ((Vote, dict), "lists <class 'dict'> among its actions"),
+        ((Vote(kind="vote", choice="no", reason="So."),), "which is no class derived from Action"),
+        (Vote, "should list its actions as a tuple of classes"),
+    ],
+)
+def test_an_action_that_could_not_be_emitted_is_refused_in_one_sentence(actions: Any, words: str) -> None:
+    with pytest.raises(SetupError) as refused:
+        check_actions(actions, where="The scenario Mine")
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_emitted_text_that_fails_on_invented_answers_is_given_a_chance() -> None:
+    def second(self: Any) -> str:
+        return str(self.reason.split(":")[1])
+
+    check_actions((changed(emitted_text=property(second)),), where="The scenario Mine")

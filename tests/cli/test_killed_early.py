@@ -1,0 +1,46 @@
+"""Commands that are killed as they begin: no file under the name that is of no use, and nothing left beside it."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from warm_process import WarmProcess
+
+from .conftest import Ask
+
+#: Seconds after the first file was begun.
+MOMENTS = (0.0, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15)
+RUN = ("run", "village", "--agents", "4", "--hops", "0", "--steps", "1", "--out", "made.duckdb")
+GROW = ("grow", "--hub", "made.duckdb", "--hops", "0", "--limit", "4")
+IMPORT = ("hub", "import", "people.jsonl", "--hub", "made.duckdb")
+
+
+def begun(folder: Path, seconds: float) -> Callable[[], bool]:
+    """Whether so long ago a file was begun."""
+    since: list[float] = []
+
+    def happened() -> bool:
+        if not since and any(path.name != "people.jsonl" for path in folder.iterdir()):
+            since.append(time.monotonic())
+        return bool(since) and time.monotonic() - since[0] >= seconds
+
+    return happened
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name not in ("made.duckdb", "people.jsonl")]
+
+
+@pytest.mark.parametrize("command", [RUN, GROW, IMPORT])
+def test_a_command_killed_in_its_first_moments_is_given_again(
+    warm: WarmProcess, ask: Ask, folder: Path, command: tuple[str, ...]
+) -> None:
+    (folder / "people.jsonl").write_text('{"persona": "A baker who sings."}\n' * 3)
+    for moment in MOMENTS:
+        warm.begin_command("populace", *command, cwd=folder)
+        warm.kill_when(begun(folder, moment))
+        again = ask("resume", "made.duckdb") if command == RUN and Path("made.duckdb").exists() else ask(*command)
+        assert again.code == 0, again
+        assert not leftovers(folder)
+        Path("made.duckdb").unlink()
