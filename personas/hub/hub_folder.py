@@ -16,7 +16,7 @@ import duckdb
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..database import make_database, said
+from ..database import CONFIG, make_database, said
 from ..errors import SetupError, SourceError, StorageError
 from ..files import folder_beside, private_umask
 from ..source import shown
@@ -269,28 +269,33 @@ def _fill(con: duckdb.DuckDBPyConnection, folder: Path, manifest: _Manifest) -> 
                 con.register("restored", batch)
                 con.execute(f"INSERT INTO {_quoted(table.name)} BY NAME FROM restored")
                 con.unregister("restored")
-    for sql in manifest.indexes:
+    for sql in (*manifest.indexes, *_in_order(manifest)):
         con.execute(sql)
-    _make_views(con, manifest.views)
     for one in manifest.comments:
         name = _quoted(one.name) + ("" if one.column is None else f".{_quoted(one.column)}")
         text = one.comment.replace("'", "''")
         con.execute(f"COMMENT ON {one.kind} {name} IS '{text}'")
 
 
-def _make_views(con: duckdb.DuckDBPyConnection, views: Sequence[str]) -> None:
-    """Make views of which one may need another, whatever their order: one that was replaced stands behind its users."""
-    while views:
-        left, errors = [], []
-        for sql in views:
-            try:
-                con.execute(sql)
-            except duckdb.CatalogException as error:
-                left.append(sql)
-                errors.append(error)
-        if len(left) == len(views):
-            raise errors[0]
-        views = left
+def _in_order(manifest: _Manifest) -> Sequence[str]:
+    """The views, each behind those that it needs: one that was replaced stands behind its users in the catalogue."""
+    ordered: list[str] = []
+    left: Sequence[str] = manifest.views
+    with duckdb.connect(config=dict(CONFIG)) as con:  # a statement that fails would end the transaction of the hub's
+        for sql in (*manifest.sequences, *(table.sql for table in manifest.tables)):
+            con.execute(sql)
+        while left:
+            failed: list[tuple[str, duckdb.Error]] = []
+            for sql in left:
+                try:
+                    con.execute(sql)
+                    ordered.append(sql)
+                except (duckdb.CatalogException, duckdb.BinderException) as error:
+                    failed.append((sql, error))
+            if len(failed) == len(left):
+                raise failed[0][1]
+            left = [sql for sql, _ in failed]
+    return ordered
 
 
 def _version(con: duckdb.DuckDBPyConnection) -> int:
