@@ -258,16 +258,6 @@ def test_a_text_under_two_licences_keeps_both(tmp_path: Path) -> None:
         assert asked(again, "SELECT DISTINCT licence FROM imports ORDER BY 1") == [("CC0-1.0",), ("MIT",)], ending
 
 
-@pytest.mark.parametrize("given_as", ["jsonl", "csv", "parquet"])
-def test_a_society_reads_an_export_with_its_lineage_and_ties(hub: HubFile, tmp_path: Path, given_as: str) -> None:
-    export_hub(hub, path := tmp_path / f"town.{given_as}")
-    found = read_hub(path)
-    pilot, baker, _ = found.personas
-    assert (pilot.model, pilot.origin, pilot.licence) == ("procedural", "text", "CC-BY-4.0")
-    assert (baker.parent, baker.hop) == (PILOT, 1)
-    assert [(tie.source, tie.target, tie.label) for tie in found.relations] == [(s, t, w) for s, t, _, w, _ in TIES]
-
-
 def test_jsonl_loads_in_polars_whatever_comes_late(hub: HubFile, tmp_path: Path) -> None:
     late = {"age": 4, "height": 1.5, "is_well": True, "tags": ["x"], "word": "w", "deep": {"a": {"b": 1}}}
     rows = [{"text": f"Person {n}"} | (late if n >= 5_000 else {"is_early": n}) for n in range(5_002)]
