@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..languages import detect_languages
 from .composed import UnsaidError
+from .exact_json import json_text
 from .formats import Columns, Shape
 from .tables import Batch, Table
 from .tally import Skipped, Tally
@@ -149,8 +149,8 @@ class _RowReader:
     def _attributes(self, row: dict[str, Any]) -> str | None:
         kept = {name: value for name, value in row.items() if value not in self._nothing}
         try:
-            return orjson.dumps(kept, default=str).decode() if kept else None
-        except orjson.JSONEncodeError as error:
+            return json_text(kept) if kept else None
+        except (TypeError, ValueError, RecursionError) as error:
             raise _UnusableError("a column cannot be written as JSON") from error
 
 

@@ -30,6 +30,9 @@ READ = {
 #: What becomes of a batch of it. `taken` holds the batch, $hub is the number of the hub, and `COUNTS` the other names.
 WRITE: Mapping[str, tuple[str, ...]] = {
     "personas": (
+        # That a model wrote a text is not lost where an earlier hub was not told of it.
+        """UPDATE personas SET origin = t.origin, hop = t.hop, parent = t.parent, model = t.model, prompt = t.prompt
+        FROM taken AS t WHERE personas.id = t.id AND personas.model IS NULL AND t.model IS NOT NULL""",
         """INSERT INTO personas BY NAME SELECT * REPLACE (ordinal + $people AS ordinal) FROM taken
         ON CONFLICT DO NOTHING""",
         """UPDATE personas SET licence = coalesce(personas.licence, t.licence),

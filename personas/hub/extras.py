@@ -1,11 +1,11 @@
 """What an export can have beside people: their profiles, their biographies, and what raised them to an elite."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 
 from ..profiles.attributes import ATTRIBUTES
 
-__all__ = ["NESTED", "Extra", "columns_of", "joins_of"]
+__all__ = ["EXTRA_MARKS", "Extra", "columns_of", "joins_of", "names_of", "sources_of"]
 
 
 class Extra(StrEnum):
@@ -16,19 +16,27 @@ class Extra(StrEnum):
     ELITES = "elites"
 
 
-#: Columns that are texts of JSON.
-NESTED = ("attributes", "evidence", "elite_changes")
-
-_ATTRIBUTES = ", ".join(f'r."{name}"' for name in ATTRIBUTES)
-_COLUMNS = {
-    Extra.PROFILES: f"{_ATTRIBUTES}, r.evidence::VARCHAR AS evidence, r.only_evident, r.model AS profile_model, "
-    "r.prompt AS profile_prompt, r.made_at AS profile_made_at",
-    Extra.BIOGRAPHIES: "b.text AS biography, b.mentions AS biography_mentions, b.language AS biography_language, "
-    "b.model AS biography_model, b.prompt AS biography_prompt, b.made_at AS biography_made_at",
-    Extra.ELITES: "e.original AS elite_of, e.skill AS elite_skill, e.tier AS elite_tier, "
-    "e.general_domain AS elite_general_domain, e.specific_domain AS elite_specific_domain, "
-    "e.changes::VARCHAR AS elite_changes, e.made_at AS elite_made_at",
+#: By extra, the column of an export that tells that it is there.
+EXTRA_MARKS: Mapping[Extra, str] = {
+    Extra.PROFILES: "profile_model",
+    Extra.BIOGRAPHIES: "biography_model",
+    Extra.ELITES: "elite_model",
 }
+#: The columns of each table, by what they are called in an export.
+_SOURCES: Mapping[Extra, Mapping[str, str]] = {
+    Extra.PROFILES: {name: name for name in (*ATTRIBUTES, "evidence", "only_evident")}
+    | {f"profile_{name}": name for name in ("model", "prompt", "made_at")},
+    Extra.BIOGRAPHIES: {"biography": "text"}
+    | {f"biography_{name}": name for name in ("mentions", "language", "model", "prompt", "made_at")},
+    Extra.ELITES: {"elite_of": "original"}
+    | {
+        f"elite_{name}": name
+        for name in ("skill", "tier", "general_domain", "specific_domain", "changes", "model", "prompt", "made_at")
+    },
+}
+_TABLES = {Extra.PROFILES: "r", Extra.BIOGRAPHIES: "b", Extra.ELITES: "e"}
+#: Columns that are JSON, and texts of it in exports.
+_JSON = ("evidence", "changes")
 _JOINS = {
     Extra.PROFILES: "LEFT JOIN profiles AS r ON r.persona = k.id",
     Extra.BIOGRAPHIES: "LEFT JOIN biographies AS b ON b.persona = k.id",
@@ -39,9 +47,24 @@ _JOINS = {
 }
 
 
+def sources_of(extra: Extra) -> Mapping[str, str]:
+    """The columns of its table, by what they are called in an export."""
+    return _SOURCES[extra]
+
+
+def names_of(extra: Extra) -> Collection[str]:
+    """What its columns are called in an export."""
+    return _SOURCES[extra].keys()
+
+
 def columns_of(extras: Collection[Extra]) -> str:
     """SQL for their columns, to stand behind others."""
-    return "".join(f", {_COLUMNS[extra]}" for extra in Extra if extra in extras)
+    return "".join(
+        f', {_TABLES[extra]}."{source}"{"::VARCHAR" if source in _JSON else ""} AS "{name}"'
+        for extra in Extra
+        if extra in extras
+        for name, source in _SOURCES[extra].items()
+    )
 
 
 def joins_of(extras: Collection[Extra]) -> str:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-import orjson
+from .exact_json import json_text
 
 __all__ = ["flat", "short"]
 
@@ -17,8 +17,8 @@ def flat(value: Any) -> str | int | float | bool:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, list):
-        return "; ".join(one if isinstance(one, str) else orjson.dumps(one).decode() for one in value)
-    return orjson.dumps(value).decode()
+        return "; ".join(one if isinstance(one, str) else json_text(one) for one in value)
+    return json_text(value)
 
 
 def short(text: str) -> str:

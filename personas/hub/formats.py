@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ..errors import SetupError, SourceError
+from .columns import is_exported
 from .composed import Composer, parse_template, rule_composer
 
 __all__ = ["Columns", "Shape", "resolve_columns"]
@@ -23,6 +24,8 @@ class Shape(StrEnum):
     ELITE = "elite"
     #: Nemotron-Personas: `persona`, several more such as `professional_persona`, and attributes of the person.
     NEMOTRON = "nemotron"
+    #: People as `populace hub export` writes them: with all fields, and each imported column under its name.
+    POPULACE = "populace"
     #: Any other table.
     TABLE = "table"
 
@@ -58,6 +61,7 @@ _TEXTS: Mapping[Shape, tuple[str, ...]] = {
     Shape.TASKS: ("input persona",),
     Shape.ELITE: ("persona",),
     Shape.NEMOTRON: ("persona",),
+    Shape.POPULACE: ("text",),
     Shape.TABLE: ("text", "persona"),
 }
 
@@ -90,7 +94,7 @@ def resolve_columns(
             if composer is None:
                 raise _textless(path, columns, known)
     found.setdefault("text", None)
-    if known is Shape.TABLE:
+    if known in (Shape.TABLE, Shape.POPULACE):
         for meaning in ("language", "source", "licence"):
             if meaning in columns:
                 found.setdefault(meaning, meaning)
@@ -99,6 +103,8 @@ def resolve_columns(
 
 def _shape(columns: Sequence[str]) -> Shape:
     names = {name.strip().lower() for name in columns}
+    if is_exported(columns):
+        return Shape.POPULACE
     if "input persona" in names:
         return Shape.TASKS
     if "persona" in names and any(name.startswith(("general domain", "specific domain")) for name in names):

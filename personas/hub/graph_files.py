@@ -1,49 +1,39 @@
 """People and relations as a file of a graph: GraphML, GEXF, or JSON of nodes and edges."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
 from typing import Any
-
-import orjson
 
 from ..characters import legible
 from ..errors import SetupError
+from .columns import own_names, prefixed
+from .exact_json import json_text, parse_json
+from .extras import Extra
 from .flat import flat, short
-from .graph.folds import fold_duplicates
 from .people import People
+from .relation_files import relations_of
 
-__all__ = ["MOST_PEOPLE", "write_graph"]
+__all__ = ["MOST_PEOPLE", "graph_names", "write_graph"]
 
 #: networkx holds a graph as Python objects, about two kilobytes a person and one a tie.
 MOST_PEOPLE = 200_000
 
-#: Only whoever is not exported gives ties away, and only those of somebody turned away are dropped who is not either.
-_TIES = """
-WITH folds AS (FROM graph_folds ANTI JOIN exported_kept ON id = persona),
-away AS (FROM graph_away ANTI JOIN exported_kept ON id = persona)
-SELECT DISTINCT ON (source, target, kind, label) source, target, kind, label, hop FROM (
-    SELECT coalesce(a.survivor, r.source) AS source, coalesce(b.survivor, r.target) AS target, kind, label, hop, ordinal
-    FROM relations AS r
-    LEFT JOIN folds AS a ON a.persona = r.source
-    LEFT JOIN folds AS b ON b.persona = r.target
-    WHERE r.source NOT IN (FROM away) AND r.target NOT IN (FROM away)
-) WHERE source <> target ORDER BY source, target, kind, label, ordinal
-"""
-_AS_WRITTEN = "SELECT source, target, kind, label, hop FROM relations ORDER BY ordinal"
 #: An object for each attribute of a profile, of which no program that draws graphs makes anything.
 _LEFT = {"evidence"}
+#: Columns of extras that are texts of JSON.
+_JSON = {"evidence", "elite_changes"}
 #: What these say of a node is not what a table that was imported may say by the same names.
 _MEANT = {"label", "pid", "start", "end", "parents", "slices", "spells", "viz", "key"}
 
 
-def write_graph(people: People, part: Path, form: str, *, packed: Callable[[], Any]) -> int:
+def write_graph(people: People, form: str, *, packed: Callable[[], Any], notice: str | None = None) -> int:
     """Write the graph of these people as `graphml`, `gexf` or `json`, and say how many ties it has.
 
     A tie is there when both its ends are. Near-duplicates that are left out give their ties to whom they repeat, and
     whom a rule turned away takes all ties along.
-    A node is labelled with the first words of the description. Lists and objects become strings, for no format of
-    graphs holds them, and the evidence of profiles is left out. What was imported as `label`, or as another word that
-    these formats have for themselves, is called `imported_label`. Raises `SetupError` for more than `MOST_PEOPLE`.
+    A node is labelled with the first words of the description. In XML, lists and objects become strings, and the
+    evidence of profiles is left out; JSON holds everything as it is. What was imported under a name that the hub or
+    these formats have for themselves is called `imported_NAME`. Raises `SetupError` for more than `MOST_PEOPLE`.
     """
     import networkx as nx
 
@@ -52,13 +42,13 @@ def write_graph(people: People, part: Path, form: str, *, packed: Callable[[], A
             f"There are {people.count:,} people to export, and {form} is written for {MOST_PEOPLE:,} at most; "
             "export a selection with --select, or write Parquet."
         )
-    graph = nx.MultiDiGraph()
-    nodes = list(_nodes(people))
-    graph.add_nodes_from(nodes if form == "json" else _alike(nodes))
-    graph.add_edges_from(tie for tie in _ties(people) if tie[0] in graph and tie[1] in graph)
+    graph = nx.MultiDiGraph(**({"notice": notice} if notice else {}))
+    nodes = _nodes(people)
+    graph.add_nodes_from(nodes if form == "json" else _alike([(persona, _flat(node)) for persona, node in nodes]))
+    graph.add_edges_from(_ties(people, is_xml=form != "json"))
     with packed() as file:
         if form == "json":
-            file.write(orjson.dumps(nx.node_link_data(graph, edges="edges")))
+            file.write(json_text(nx.node_link_data(graph, edges="edges")).encode())
         elif form == "gexf":
             nx.write_gexf(graph, file)
         else:
@@ -66,17 +56,32 @@ def write_graph(people: People, part: Path, form: str, *, packed: Callable[[], A
     return int(graph.number_of_edges())
 
 
+def graph_names(extras: Collection[Extra]) -> frozenset[str]:
+    """The names that an export as a graph has for itself, in lower case."""
+    return own_names(extras) | _MEANT
+
+
 def _nodes(people: People) -> Iterator[tuple[str, dict[str, Any]]]:
-    own = set(people.own)
+    own = graph_names(people.extras)
     for batch in people.batches():
         for row in batch.to_pylist():
-            imported = orjson.loads(row.pop("attributes", None) or "{}")
-            named = {f"imported_{name}" if name in _MEANT else str(name): value for name, value in imported.items()}
-            row["label"] = short(row["text"])
-            # The hub's own columns stand where an imported one has the same name; profiles do where they say something.
-            said = {name: value for name, value in row.items() if value is not None and name not in _LEFT}
-            node = {name: value for name, value in named.items() if name not in own} | said
-            yield str(node.pop("id")), {str(_held(k)): _held(value) for k, value in node.items() if value is not None}
+            imported = parse_json(row.pop("attributes", None) or "{}")
+            for name in _JSON & row.keys():
+                row[name] = parse_json(row[name]) if row[name] else None
+            node = {prefixed(name, own): value for name, value in imported.items()} | row
+            node["label"] = short(row["text"])
+            yield (
+                str(node.pop("id")),
+                {name: _dated(value) for name, value in node.items() if value is not None},
+            )
+
+
+def _dated(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _flat(node: dict[str, Any]) -> dict[str, Any]:
+    return {str(_held(name)): _held(value) for name, value in node.items() if name not in _LEFT}
 
 
 def _alike(nodes: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
@@ -92,16 +97,12 @@ def _alike(nodes: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str,
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else json_text(value)
 
 
-def _ties(people: People) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    con = people.hub.con
-    fold_duplicates(people.hub)
-    rows = con.execute(_AS_WRITTEN if people.duplicates else _TIES).fetchall()
-    return (
-        (source, target, {"kind": kind, "label": _held(label), "hop": hop}) for source, target, kind, label, hop in rows
-    )
+def _ties(people: People, *, is_xml: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for source, target, kind, label, hop in relations_of(people).fetchall():
+        yield source, target, {"kind": kind, "label": _held(label) if is_xml else label, "hop": hop}
 
 
 def _held(value: Any) -> str | int | float | bool:

@@ -11,6 +11,8 @@ import duckdb
 import pyarrow as pa
 
 from ..profiles.imported import profile_of_columns
+from .exported import FieldTable
+from .fields import with_fields, write_fields
 from .file import HubFile
 from .formats import Columns
 from .profiles.store import write_profiles
@@ -31,13 +33,18 @@ SELECT file, read_to, rows, new, complete FROM imported_files
 WHERE sha256 = ? AND settings = ? ORDER BY file DESC LIMIT 1
 """
 _PEOPLE = """
-INSERT INTO personas (id, ordinal, text, origin, hop, language, source, licence)
-SELECT id, $before + place, text, 'import', 0, language, coalesce(source, $source), licence FROM imported_batch
+INSERT INTO personas (id, ordinal, text, origin, hop, parent, language, source, licence, model, prompt)
+SELECT id, $before + place, text, coalesce(origin, 'import'), coalesce(hop, 0), parent, language,
+       CASE WHEN origin IS NULL THEN coalesce(source, told_source, $source) ELSE source END,
+       coalesce(licence, told_licence), model, prompt
+FROM imported_batch
 ON CONFLICT DO NOTHING
 """
 _ROWS = """
 INSERT INTO imports (persona, file, row, source, licence, revision, attributes, imported_at)
-SELECT id, $file, row, coalesce(source, $source), licence, $revision, attributes, $now FROM imported_batch
+SELECT id, $file, row, coalesce(source, told_source, $source), coalesce(licence, told_licence),
+       coalesce(told_revision, $revision), attributes, $now
+FROM imported_batch
 """
 #: Whoever is in the hub already keeps what is known of them.
 _LANGUAGES = """
@@ -61,14 +68,24 @@ _LAST_FILE = "SELECT coalesce(max(file), 0) FROM imported_files"
 class ImportedFile:
     """One file in the process of being imported; each part is the caller's transaction."""
 
-    def __init__(self, hub: HubFile, name: str, sha256: str, size: int, columns: Columns, wish: ImportWish) -> None:
+    def __init__(
+        self,
+        hub: HubFile,
+        name: str,
+        sha256: str,
+        size: int,
+        columns: Columns,
+        wish: ImportWish,
+        fields: FieldTable | None = None,
+    ) -> None:
         self._con = hub.con
         self._named = (name, sha256, size, str(columns.shape))
         self._settings = _settings(columns, wish)
+        self._fields = fields
         self._source = wish.source or name
         self._is_composed = columns.composer is not None
         self._revision = wish.revision
-        self._number, self.read_to, self.rows, self.new, self.complete = 0, 0, 0, 0, False
+        self.number, self.read_to, self.rows, self.new, self.complete = 0, 0, 0, 0, False
         #: Rows that an earlier file had brought.
         self.repeated = 0
         #: How far the file was when it was saved, and whether anybody was met again since.
@@ -81,46 +98,58 @@ class ImportedFile:
         self._ordinal = _number(hub, _LAST_ORDINAL)
 
     @classmethod
-    def find(cls, hub: HubFile, name: str, sha256: str, size: int, columns: Columns, wish: ImportWish) -> Self:
+    def find(
+        cls,
+        hub: HubFile,
+        name: str,
+        sha256: str,
+        size: int,
+        columns: Columns,
+        wish: ImportWish,
+        fields: FieldTable | None = None,
+    ) -> Self:
         """The file with these bytes as far as it was imported in this way before, or from its beginning."""
-        file = cls(hub, name, sha256, size, columns, wish)
+        file = cls(hub, name, sha256, size, columns, wish, fields)
         if row := hub.con.execute(_FIND, [sha256, file._settings]).fetchone():
-            file._number, file.read_to, file.rows, file.new, file.complete = row
+            file.number, file.read_to, file.rows, file.new, file.complete = row
             file._saved_to = file.read_to
-            file.repeated = _number(hub, f"SELECT count(*) FROM repeated_rows WHERE file = {file._number:d}")  # noqa: S608
+            file.repeated = _number(hub, f"SELECT count(*) FROM repeated_rows WHERE file = {file.number:d}")  # noqa: S608
             said = hub.con.execute("SELECT reason, rows, first FROM skipped_rows WHERE file = ?", [row[0]]).fetchall()
             file.skipped.add(Skipped(*skip) for skip in said)
         else:
-            file._number = _number(hub, _LAST_FILE) + 1
+            file.number = _number(hub, _LAST_FILE) + 1
         return file
 
     def add(self, batch: Screened) -> None:
         """Write the rows of a batch; whoever is in the hub already stays as they were. Rulings wait for `save`."""
         part = batch.part
-        self._con.register("imported_batch", part.rows)
+        fields = list(self._fields.take(part.read_to)) if self._fields is not None else []
+        self._con.register("imported_batch", with_fields(part.rows, fields))
         try:
             given = {"before": self._ordinal, "source": self._source}
             ((new,),) = self._con.execute(_PEOPLE, given).fetchall()
             if new < part.rows.num_rows:
                 self._has_known = True
                 self._con.execute(_LANGUAGES)
-            given = {"file": self._number, "source": self._source, "revision": self._revision, "now": _now()}
+            given = {"file": self.number, "source": self._source, "revision": self._revision, "now": _now()}
             self._con.execute(_ROWS, given)
             if self._is_composed:
                 _add_profiles(self._con, part.rows)
+            if fields:
+                write_fields(self._con, fields, file=self.number)
         finally:
             self._con.unregister("imported_batch")
         self.read_to, self.rows, self.new = part.read_to, self.rows + part.rows.num_rows, self.new + new
         self._ordinal += part.rows.num_rows
         self.skipped.add(part.skipped)
         self.rulings += batch.judged
-        self._said += (replace(row, file=self._number) for row in batch.rulings)
+        self._said += (replace(row, file=self.number) for row in batch.rulings)
 
     def set_kinds(self, kinds: Mapping[str, str]) -> None:
         """Write what its columns were taken for when personal data were looked for."""
-        self._con.execute("DELETE FROM imported_columns WHERE file = ?", [self._number])
+        self._con.execute("DELETE FROM imported_columns WHERE file = ?", [self.number])
         for column, kind in kinds.items():
-            self._con.execute("INSERT INTO imported_columns VALUES (?, ?, ?)", [self._number, column, str(kind)])
+            self._con.execute("INSERT INTO imported_columns VALUES (?, ?, ?)", [self.number, column, str(kind)])
 
     def save(self, *, complete: bool) -> None:
         """Write how far the file got, and the rulings on what was added since."""
@@ -131,26 +160,26 @@ class ImportedFile:
             reconcile(self._con)
         self._said = []
         state = (self._settings, self.read_to, self.rows, self.new, len(self.skipped), complete, _now())
-        self._con.execute(_SAVE, [self._number, *self._named, *state])
-        self._con.execute("DELETE FROM skipped_rows WHERE file = ?", [self._number])
+        self._con.execute(_SAVE, [self.number, *self._named, *state])
+        self._con.execute("DELETE FROM skipped_rows WHERE file = ?", [self.number])
         for skip in self.skipped:
-            row = [self._number, skip.reason, skip.rows, skip.first]
+            row = [self.number, skip.reason, skip.rows, skip.first]
             self._con.execute("INSERT INTO skipped_rows VALUES (?, ?, ?, ?)", row)
         if self._has_known:
-            self.repeated += fold_repeats(self._con, self._number, after=self._saved_to)
+            self.repeated += fold_repeats(self._con, self.number, after=self._saved_to)
             fill_licences(self._con)
         self._saved_to, self._has_known = self.read_to, False
 
     @property
     def example(self) -> str | None:
         """The first description of the file."""
-        found = self._con.execute(_EXAMPLE, {"file": self._number}).fetchone()
+        found = self._con.execute(_EXAMPLE, {"file": self.number}).fetchone()
         return None if found is None else str(found[0])
 
     @property
     def unlicensed(self) -> int:
         """How many of the people of the file no file has stated a licence of."""
-        ((people,),) = self._con.execute(_UNLICENSED, {"file": self._number}).fetchall()
+        ((people,),) = self._con.execute(_UNLICENSED, {"file": self.number}).fetchall()
         return int(people)
 
 

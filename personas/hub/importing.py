@@ -1,7 +1,7 @@
 """Importing people from files into a hub: in bounded memory, in parts that are there whole or not at all."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +10,12 @@ from ..errors import SetupError, SourceError
 from ..rules.columns import ColumnKind, kinds_of_columns
 from .batch import prepared
 from .composed import RuleComposer
+from .exported import field_table
 from .file import HubFile
 from .formats import Columns, resolve_columns
 from .imported import ImportedFile
+from .relation_files import relations_path
+from .relation_import import RelationsReport, import_relations, is_relations
 from .screening import Screened, screened
 from .stream import check_there, fingerprint
 from .tables import Table, open_table
@@ -51,6 +54,8 @@ class FileReport:
     already: bool
     #: What judges said of its rows this time, by rule and outcome.
     rulings: Counter[tuple[str, str]]
+    #: What the relations brought that came with the file; None where none came, or they were there already.
+    relations: RelationsReport | None = None
     #: The pieces of personal data that were found this time, by kind, column (None: the description) and outcome.
     changes: Counter[tuple[str, str | None, str]] = field(default_factory=Counter)
     #: What the other columns were taken for when personal data were looked for in them.
@@ -83,8 +88,19 @@ def import_files(
     files = [Path(path) for path in paths]
     for path in files:
         check_there(path)
+    beside = {relations_path(path) for path in files}
     for path in files:
-        yield _import_file(hub, path, wish or ImportWish(), part=part, progress=progress or (lambda path, rows: None))
+        table = open_table(path)
+        if is_relations(table):
+            _check_read_with(path, beside)
+            continue
+        yield _import_file(hub, table, wish or ImportWish(), part=part, progress=progress or (lambda path, rows: None))
+
+
+def _check_read_with(path: Path, beside: Collection[Path]) -> None:
+    if path not in beside:
+        people = path.name.replace(".relations", "", 1)
+        raise SourceError(f"{path} holds relations alone, which are read with the people in {people!r}; give that.")
 
 
 def _check_unlived(hub: HubFile) -> None:
@@ -96,10 +112,10 @@ def _check_unlived(hub: HubFile) -> None:
 
 
 def _import_file(
-    hub: HubFile, path: Path, wish: ImportWish, *, part: int, progress: Callable[[Path, int], None]
+    hub: HubFile, table: Table, wish: ImportWish, *, part: int, progress: Callable[[Path, int], None]
 ) -> FileReport:
+    path = table.path
     sha256, size = fingerprint(path)
-    table = open_table(path)
     columns = resolve_columns(
         path,
         table.columns(),
@@ -109,10 +125,12 @@ def _import_file(
     )
     if isinstance(columns.composer, RuleComposer):
         _check_no_prose(table, columns.composer)
-    file = ImportedFile.find(hub, path.name, sha256, size, columns, wish)
+    fields = field_table(table, columns)
+    file = ImportedFile.find(hub, path.name, sha256, size, columns, wish, fields)
     already, began = file.complete, file.read_to
-    kinds = {} if already or wish.personal == "ignore" else _kinds(table, columns, wish)
-    ahead = iter(()) if already else _ahead(screened(prepared(table, columns, wish, after=began), wish, kinds))
+    read, means = (table, columns) if fields is None else (fields, fields.means)
+    kinds = {} if already or wish.personal == "ignore" else _kinds(read, means, wish)
+    ahead = iter(()) if already else _ahead(screened(prepared(read, means, wish, after=began), wish, kinds))
     while not file.complete:
         with hub.writing():
             more = _write_part(file, ahead, until=file.rows + part, said=lambda: progress(path, file.rows))
@@ -121,6 +139,7 @@ def _import_file(
             if kinds:
                 file.set_kinds(kinds)
             file.save(complete=not more)
+    relations = import_relations(hub, table, fields, file.number, read_anew=already or began > 0)
     skipped = tuple(file.skipped)
     return FileReport(
         path=path,
@@ -134,6 +153,7 @@ def _import_file(
         resumed_at=0 if already else began,
         already=already,
         rulings=file.rulings,
+        relations=relations,
         changes=file.changes,
         kinds=kinds,
     )

@@ -29,6 +29,8 @@ _BY = ("origin", "hop", "language", "source", "licence", "model")
 #: Of these an imported person may have several, one in each row of imports.
 _SEVERAL = ("source", "licence")
 _TABLES = ("passages", "profiles", "contradictions", "biographies", "elites", "imports", "selections", "vectors")
+#: Other tables that say which model wrote a row.
+_WITH_MODEL = ("profiles", "biographies", "elites")
 _VERDICTS = "duplicates WHERE kind = 'persona'"
 
 
@@ -61,6 +63,8 @@ class HubInfo:
     tables: dict[str, int]
     #: Files whose import was cut off.
     unfinished: tuple[str, ...]
+    #: Whether the stand-in, which is no language model, wrote about any of them.
+    by_stand_in: bool
 
     @property
     def bytes_per_persona(self) -> float | None:
@@ -127,6 +131,11 @@ def describe(path: Path, ask: Ask) -> HubInfo:
         kinds=_counted(ask, "relations GROUP BY kind", "kind") if has_relations else (),
         tables={name: rows for name in _TABLES if name in there and (rows := _number(ask, f"count(*) FROM {name}"))},
         unfinished=_unfinished(ask) if "imported_files" in there else (),
+        by_stand_in=any(
+            _number(ask, f"count(*) FROM {name} WHERE model = 'procedural'")
+            for name in ("personas", *_WITH_MODEL)
+            if name in there
+        ),
     )
 
 

@@ -4,7 +4,7 @@ Near-duplicates, and those whom a rule of quality has turned away, are among the
 selection has chosen them.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -13,6 +13,7 @@ from ..database import said
 from ..errors import SetupError, SourceError
 from .extras import Extra, columns_of, joins_of
 from .file import HubFile
+from .licence_files import row_ranges
 from .standing import repeats_of
 
 __all__ = ["People"]
@@ -21,10 +22,27 @@ _ROWS = 10_000
 #: Equal texts are one persona, who may have been imported more than once: the first time counts.
 _IMPORTS = """
 CREATE OR REPLACE TEMP TABLE exported_imports AS
-SELECT persona, arg_min(revision, rowid) AS revision, arg_min(attributes, rowid)::VARCHAR AS attributes
+SELECT persona, arg_min(revision, rowid) AS revision, arg_min(attributes, rowid)::VARCHAR AS attributes,
+       min(attributes::VARCHAR) <> max(attributes::VARCHAR) AS several
 FROM imports WHERE revision IS NOT NULL OR attributes IS NOT NULL GROUP BY persona
 """
-_NO_IMPORTS = "CREATE OR REPLACE TEMP TABLE exported_imports (persona VARCHAR, revision VARCHAR, attributes VARCHAR)"
+_NO_IMPORTS = """
+CREATE OR REPLACE TEMP TABLE exported_imports (
+    persona VARCHAR, revision VARCHAR, attributes VARCHAR, several BOOLEAN)
+"""
+_ONE_LICENCE = """
+SELECT count(DISTINCT licence) < 2 FROM (
+    SELECT unnest([min(licence), max(licence)]) AS licence FROM imports
+    UNION ALL SELECT unnest([min(licence), max(licence)]) FROM personas)
+"""
+#: Whoever was met under several licences has all of them.
+_LICENCES = """
+CREATE OR REPLACE TEMP TABLE exported_licences AS
+SELECT persona, list_sort(list_distinct(list(i.licence) || list(p.licence))) AS licences
+FROM imports AS i JOIN personas AS p ON p.id = i.persona
+WHERE i.licence IS NOT NULL GROUP BY persona HAVING len(licences) > 1
+"""
+_NO_LICENCES = "CREATE OR REPLACE TEMP TABLE exported_licences (persona VARCHAR, licences VARCHAR[])"
 _VERDICTS = "CREATE OR REPLACE TEMP TABLE exported_verdicts AS SELECT persona, survivor AS duplicate_of FROM ({})"
 _RULINGS = """
 CREATE OR REPLACE TEMP TABLE exported_rulings AS
@@ -37,8 +55,9 @@ _SELECTED = (
 _PEOPLE = """
 CREATE OR REPLACE TEMP VIEW exported_people AS
 SELECT p.id, p.text, p.origin, p.hop, p.parent, p.language, p.source, p.licence, p.model, p.prompt,
-       i.revision, i.attributes, v.duplicate_of, r.turned_away, p.ordinal AS arrival
+       i.revision, l.licences, i.attributes, i.several, v.duplicate_of, r.turned_away, p.ordinal AS arrival
 FROM personas AS p
+LEFT JOIN exported_licences AS l ON l.persona = p.id
 LEFT JOIN exported_imports AS i ON i.persona = p.id
 LEFT JOIN exported_verdicts AS v ON v.persona = p.id
 LEFT JOIN exported_rulings AS r ON r.persona = p.id
@@ -84,17 +103,33 @@ class People:
 
     @property
     def columns(self) -> Sequence[str]:
-        """The names of the columns, those of extras behind `own`."""
-        return [*self._in_order().columns]
+        """The names of the hub's own columns, those of extras last; imported columns are in `attributes`."""
+        return [name for name in self._in_order().columns if name != "attributes"]
+
+    def batches(self, first: Sequence[int] = ()) -> Iterator[Any]:
+        """The people as Arrow batches of some thousands; `first` are places, from 0, of those who come before all."""
+        yield from self._in_order(first).to_arrow_reader(_ROWS)
+
+    def attributes(self) -> Iterator[str | None]:
+        """The imported columns of each of them as a JSON object."""
+        for batch in self._rows.order("arrival").project("attributes").to_arrow_reader(_ROWS):
+            yield from batch.column(0).to_pylist()
+
+    def first_places(self, within: int) -> list[int]:
+        """For each own column that is empty for the first `within` people: the place of the first who has it."""
+        if self.count <= within:
+            return []
+        rows = self._in_order().project("* EXCLUDE (attributes), row_number() OVER () - 1 AS place")
+        found = [
+            _first(name, str(kind)) for name, kind in zip(rows.columns, rows.types, strict=True) if name != "place"
+        ]
+        (places,) = rows.aggregate(", ".join(found)).fetchall()
+        return [place for place in places if place is not None and place >= within]
 
     @property
-    def own(self) -> Sequence[str]:
-        """The names of the columns that every export has."""
-        return [*self._rows.project(self._hidden()).columns]
-
-    def batches(self) -> Iterator[Any]:
-        """The people as Arrow batches of some thousands."""
-        yield from self._in_order().to_arrow_reader(_ROWS)
+    def several(self) -> int:
+        """How many of them were imported in several rows that differ; they are written as the first has them."""
+        return len(self._rows.filter("several").project("id").fetchall())
 
     def texts(self) -> Iterator[list[str]]:
         """Their descriptions, some thousands at a time."""
@@ -111,11 +146,25 @@ class People:
     def licences(self) -> list[tuple[Any, ...]]:
         """Licence, source, revision and model, each with the number of people who have them."""
         groups = "licence, source, revision, model, count(*) AS personas"
-        return self._rows.aggregate(groups).order("personas DESC, licence, source, revision, model").fetchall()
+        return self._licensed().aggregate(groups).order("personas DESC, licence, source, revision, model").fetchall()
+
+    def rows_of_licences(self) -> Mapping[tuple[Any, ...], str]:
+        """Which of the people, by their places from 1, have each licence, source, revision and model."""
+        if len(groups := self.licences()) == 1:
+            return {tuple(groups[0][:4]): f"1-{self.count}"}
+        numbered = self._licensed().project("*, row_number() OVER (ORDER BY arrival) AS n")
+        return row_ranges(self.hub.con, f"({numbered.sql_query()})")
+
+    def _licensed(self) -> duckdb.DuckDBPyRelation:
+        licence = "coalesce(array_to_string(licences, '; '), licence) AS licence"
+        return self._rows.project(f"{licence}, source, revision, model, arrival")
 
     def _people(self, there: set[str], select: str | None) -> duckdb.DuckDBPyRelation:
         con = self.hub.con
         con.execute(_IMPORTS if "imports" in there else _NO_IMPORTS)
+        is_one = "imports" not in there or con.execute(_ONE_LICENCE).fetchall()[0][0]
+        con.execute(_NO_LICENCES if is_one else _LICENCES)
+        self._has_licences = bool(con.execute("FROM exported_licences LIMIT 1").fetchall())
         con.execute(_VERDICTS.format(repeats_of(there)))
         con.execute(_RULINGS if "rulings" in there else _NO_RULINGS)
         con.execute(_PEOPLE)
@@ -125,14 +174,23 @@ class People:
         con.execute(f"CREATE OR REPLACE TEMP VIEW exported_kept AS FROM exported_people WHERE {kept}")
         return con.view("exported_kept")
 
-    def _in_order(self) -> duckdb.DuckDBPyRelation:
+    def _in_order(self, first: Sequence[int] = ()) -> duckdb.DuckDBPyRelation:
         columns = f"k.{self._hidden()}{columns_of(self.extras)}"
+        order = "k.arrival"
+        if first:
+            places = ", ".join(map(str, first))
+            order = f"(row_number() OVER (ORDER BY k.arrival) - 1) NOT IN ({places}), k.arrival"
         return self.hub.con.sql(
-            f"SELECT {columns} FROM exported_kept AS k {joins_of(self.extras)} ORDER BY k.arrival"  # noqa: S608 - ours
+            f"SELECT {columns} FROM exported_kept AS k {joins_of(self.extras)} ORDER BY {order}"  # noqa: S608 - ours
         )
 
     def _hidden(self) -> str:
-        return "* EXCLUDE (arrival)" if self.duplicates else "* EXCLUDE (arrival, duplicate_of, turned_away)"
+        hidden = ["arrival", "several"]
+        if not self.duplicates:
+            hidden += ["duplicate_of", "turned_away"]
+        if not self._has_licences:
+            hidden.append("licences")
+        return f"* EXCLUDE ({', '.join(hidden)})"
 
     def _check_extras(self) -> None:
         for extra in self.extras:
@@ -150,3 +208,9 @@ def _check_selection(hub: HubFile, select: str, there: set[str]) -> None:
     if select not in names:
         said_there = f"there are {', '.join(names)}" if names else "there is none; make one with `populace hub select`"
         raise SetupError(f"{str(hub.path)!r} has no selection {select!r}; {said_there}.")
+
+
+def _first(name: str, kind: str) -> str:
+    quoted = f'"{name}"'
+    said = f"len({quoted}) > 0" if kind.endswith("[]") else f"{quoted} IS NOT NULL"
+    return f"min(place) FILTER ({said}) AS {quoted}"

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from .formats import Shape
+from .licence_files import row_ranges
 from .people import People
 
 __all__ = ["PUBLISHED", "PublishedRows"]
@@ -69,6 +70,7 @@ _LICENCES = """
 SELECT licence, source, revision, model, count(DISTINCT persona) AS personas
 FROM exported_rows GROUP BY ALL ORDER BY personas DESC, licence, source, revision, model
 """
+_NUMBERED = "(SELECT *, row_number() OVER (ORDER BY file NULLS LAST, row) AS n FROM exported_rows)"
 _COUNTS = """
 SELECT count(*), count(DISTINCT persona), count(DISTINCT persona) FILTER (licence IS NULL) FROM exported_rows
 """
@@ -102,6 +104,10 @@ class PublishedRows:
     def licences(self) -> list[tuple[Any, ...]]:
         """Licence, source, revision and model, each with the number of people whose rows have them."""
         return self._con.execute(_LICENCES).fetchall()
+
+    def rows_of_licences(self) -> Mapping[tuple[Any, ...], str]:
+        """Which rows, from 1, have each licence, source, revision and model."""
+        return row_ranges(self._con, _NUMBERED)
 
     def _fill(self, people: People) -> None:
         self._con.execute(_NO_ROWS)

@@ -1,5 +1,6 @@
 """Rows that several files hold: in a hub once, with whatever any of the files states of them."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import Any
 import duckdb
 import orjson
 import pyarrow as pa
+
+from .exact_json import parse_json
 
 __all__ = ["fill_licences", "fold_repeats"]
 
@@ -136,7 +139,7 @@ def _portion(con: duckdb.DuckDBPyConnection, digit: str) -> Iterator[tuple[Any, 
 
 def _key(persona: str, attributes: str | None) -> bytes:
     """Equal for rows with the same description and columns, be a number written as a number or as text."""
-    columns = orjson.loads(attributes) if attributes is not None else {}
+    columns = parse_json(attributes) if attributes is not None else {}
     flat = sorted((name, _flat(value)) for name, value in columns.items())
     return blake2b(orjson.dumps((persona, flat)), digest_size=16).digest()
 
@@ -144,7 +147,8 @@ def _key(persona: str, attributes: str | None) -> bytes:
 def _flat(value: object) -> str:
     if isinstance(value, str):
         return value.lower() if value in ("True", "False") else value
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    # Sorted, so that the order of names in an object makes no difference.
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _write(con: duckdb.DuckDBPyConnection, file: int, found: Sequence[tuple[Any, ...]]) -> None:

@@ -1,19 +1,18 @@
 """Tables in files, JSONL, CSV, Parquet or Arrow, as batches of rows that are numbered as the file numbers them."""
 
 import csv
-import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import batched, islice
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from ..errors import SourceError
 from ..packing import DAMAGE, plain_suffix
 from ..source import resolve_file, shown
-from .stream import Lines, RowError, reading
+from .exact_json import finite, parse_json
+from .stream import MAX_LINE, Lines, RowError, reading
 from .tally import Tally
 
 __all__ = ["Batch", "Table", "open_table"]
@@ -27,6 +26,11 @@ _STATED = ("language", "licence", "source")
 _LOOKED_AT = 1_000
 #: How an Arrow file begins; what does not is taken for a stream.
 _ARROW_FILE = b"ARROW1"
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+# Python's own limit for a cell is 128 KiB.
+csv.field_size_limit(MAX_LINE)
+#: How a graph in JSON begins, whatever its name.
+_GRAPH = re.compile(rb'\{\s*"(directed|multigraph|graph|nodes|links|edges)"\s*:\s*(true|false|\{|\[)')
 
 
 class Table(ABC):
@@ -64,6 +68,11 @@ def open_table(path: Path) -> Table:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not text:
         raise SourceError(f"{path} is empty; give a file with people in it.")
+    if text.startswith(b"{") and (suffix == ".json" or _GRAPH.match(text)):
+        from .node_link import open_node_link
+
+        if (graph := open_node_link(path)) is not None:
+            return graph
     if text.startswith(b"{") or suffix in (".jsonl", ".ndjson"):
         return _JsonLines(path)
     if text.startswith(b"["):
@@ -109,22 +118,14 @@ class _JsonLines(Table):
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        row = _leniently(line)
-    if not isinstance(row, dict):
-        raise RowError("the line is JSON and no object")
-    return row
-
-
-def _leniently(line: bytes) -> Any:
-    # Python writes NaN and Infinity, which are no JSON and no reason to lose a row.
-    try:
-        return json.loads(line)
+        row = parse_json(line)
     except UnicodeDecodeError as error:
         raise RowError("the line is not UTF-8") from error
     except (ValueError, RecursionError) as error:
         raise RowError("the line is not JSON") from error
+    if not isinstance(row, dict):
+        raise RowError("the line is JSON and no object")
+    return row
 
 
 class _Csv(Table):
@@ -137,7 +138,8 @@ class _Csv(Table):
 
     def _open(self, file: Any) -> tuple["_Decoded", Any]:
         with reading(self.path) as beginning:
-            head = beginning.read(65_536).decode(errors="replace").lstrip("\ufeff\r\n").partition("\n")[0]
+            head = beginning.read(65_536).decode(errors="replace").lstrip("\ufeff\r\n")
+        head = _QUOTED.sub("", head).partition("\n")[0]
         marks = "\t" if plain_suffix(self.path) == ".tsv" else max(",;\t", key=head.count)
         lines = _Decoded(Lines(self.path, file))
         return lines, csv.reader(lines, delimiter=marks, strict=True)
@@ -255,9 +257,28 @@ class _Columnar(Table):
 
 def _numbered(batch: Any, first: int, tally: Tally) -> Batch:
     try:
-        return list(enumerate(batch.to_pylist(), first))
+        rows = batch.to_pylist()
+        for name in _unbounded(batch):
+            for row in rows:
+                row[name] = finite(row[name])
+        return list(enumerate(rows, first))
     except UnicodeDecodeError:
         return list(_one_by_one(batch, first, tally))
+
+
+def _unbounded(batch: Any) -> list[str]:
+    """The columns that hold NaN or infinity, or may do so in lists and structs."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_floating(column.type):
+            if not pc.all(pc.is_finite(column), min_count=0).as_py():
+                found.append(name)
+        elif pa.types.is_nested(column.type) and ("float" in str(column.type) or "double" in str(column.type)):
+            found.append(name)
+    return found
 
 
 def _one_by_one(batch: Any, first: int, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:

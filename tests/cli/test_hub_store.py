@@ -1,13 +1,16 @@
 """`populace hub import`, `export`, `info`, `dedup`, `undo`, `merge`: what they say, and how they end."""
 
 import json
+import os
 import subprocess
 import sys
+from io import FileIO, TextIOWrapper
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from populace.cli import main
 from populace.personas.hub import open_hub
 
 from .conftest import Ask
@@ -202,3 +205,44 @@ def test_a_hub_in_use_by_another_process_is_a_complaint(ask: Ask, town: str) -> 
 def _sql(path: str, query: str) -> list[tuple[str, ...]]:
     with duckdb.connect(path) as con:
         return con.execute(query).fetchall()
+
+
+def test_export_to_the_standard_output_is_rows_alone(ask: Ask, town: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = ask("hub", "export", town, "-")
+    assert [json.loads(line)["text"] for line in said.out.splitlines()] == list(PEOPLE)
+    assert said.complaint.startswith("3 people were written as jsonl.\n")
+    assert ask("hub", "export", town, "-", "--format", "csv").out.startswith("id,text,origin,")
+    ask("hub", "export", town, "-", "--format", "hub").complains(2, "written to a folder")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    ask("hub", "export", town, "-", "--format", "parquet").complains(2, "nothing that a terminal can show")
+
+
+def test_a_reader_that_goes_away_is_no_traceback(town: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with FileIO(writer, "wb") as out:
+        monkeypatch.setattr("sys.stdout", TextIOWrapper(out, write_through=True))
+        with pytest.raises(SystemExit) as ended:
+            main(["hub", "export", town, "-"])
+    assert ended.value.code == 1
+
+
+def test_a_hub_and_its_folder_are_equal(ask: Ask, town: str, folder: Path) -> None:
+    said = ask("hub", "export", town, "whole", "--format", "hub")
+    assert said.out.startswith("3 people and 0 relations are in 'whole' as hub, with all ")
+    assert ask("hub", "import", "whole", "--hub", "again.duckdb").out == (
+        "'again.duckdb' is equal to the hub of 3 people that 'whole' holds.\n"
+    )
+    assert _sql("again.duckdb", "FROM personas") == _sql(town, "FROM personas")
+    ask("hub", "import", "whole", "--hub", "b.duckdb", "--licence", "MIT").complains(2, "give it alone")
+    ask("hub", "import", "whole", "--hub", "again.duckdb").complains(2, "exists already")
+
+
+def test_the_stand_ins_mark_comes_back_with_an_export(ask: Ask, folder: Path) -> None:
+    (folder / "seed.txt").write_text("The ferry leaves at six. The pilot knows every rock of the harbour mouth.")
+    ask("grow", "seed.txt", "--hub", "grown.duckdb", "--hops", 1)
+    for name in ("town.jsonl", "town.csv", "town.json", "persona.jsonl"):
+        assert "no language model wrote it" in ask("hub", "export", "grown.duckdb", name).complaint
+        ask("hub", "import", name, "--hub", f"{name}.duckdb")
+        assert "no language model wrote it" in ask("hub", "info", f"{name}.duckdb").out
+        assert "no language model wrote it" in ask("hub", "export", f"{name}.duckdb", f"again.{name}").complaint

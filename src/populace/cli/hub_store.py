@@ -1,4 +1,4 @@
-"""`populace hub import`, `export`, `info`, `dedup`, `undo` and `merge`."""
+"""`populace hub import`, `info`, `dedup`, `undo` and `merge`."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .hub_export import export
 from .hub_meaning import meaning_of, meaning_options
 from .hub_people import changes_in_lines
-from .notice import notice_of
 from .options import shared_option
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ __all__ = ["COMMANDS"]
 
 _PASSED_ON = ("licence", "revision", "language", "compose", "max_length", "strict", "personal", "quality")
 _PATH = click.Path(path_type=Path)
-_SHAPES = ("personahub", "tasks", "elite", "nemotron", "table")
-_WITH = ("profiles", "biographies", "elites", "duplicates")
-_FORMATS = ("persona.jsonl", "jsonl", "csv", "parquet", "tasks", "elite", "nemotron", "graphml", "gexf", "json")
+_SHAPES = ("personahub", "tasks", "elite", "nemotron", "populace", "table")
 
 
 @click.command("import")
@@ -59,7 +57,7 @@ _FORMATS = ("persona.jsonl", "jsonl", "csv", "parquet", "tasks", "elite", "nemot
 @click.option("--strict", is_flag=True, help="Stop at the first row that cannot be imported.")
 @shared_option
 def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
-    """Import people from JSONL, CSV, TSV, Parquet or Arrow files, packed or not.
+    """Import people from JSONL, CSV, TSV, Parquet, Arrow or JSON graph files, packed or not, or from a whole hub.
 
     Persona Hub's people, task rows and elite and Nemotron-Personas are known by their columns; of any other table say
     where the text stands: --map text=COLUMN. All other columns are kept as attributes.
@@ -69,9 +67,13 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     column nor --language states them. A row that another file has brought already is kept once, and what was not known
     of it is filled in: import a file again with --licence.
 
+    What `populace hub export` wrote is read back as it was, with the relations in the file beside it. A graph is JSON
+    with nodes and links, as networkx writes it. A folder of --format hub becomes a new hub, equal to the one it is of.
+
     Personal data are found by patterns, so not all of it: contact details, numbers, full names. Rules of quality are
     for `populace hub check`, unless they are asked for here: what others have published is taken as it is.
     """
+    from populace.personas.hub.hub_folder import import_hub_folder
     from populace.personas.hub.importing import import_files
     from populace.personas.hub.wish import ImportWish, parse_mapping
 
@@ -81,6 +83,12 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
         source=options["source_name"],
         **{name: options[name] for name in _PASSED_ON},
     )
+    if any(path.is_dir() for path in files):
+        if len(files) > 1 or wish != ImportWish():
+            raise click.UsageError("A folder is a whole hub; give it alone, and no option but --hub.")
+        whole = import_hub_folder(files[0], hub_path)
+        click.echo(f"{str(hub_path)!r} is equal to the hub of {whole.people:,} people that {str(files[0])!r} holds.")
+        return
     with _filled(hub_path) as hub, _shown() as progress:
         for report in import_files(hub, files, wish, progress=progress):
             _say_imported(report)
@@ -88,69 +96,27 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
                 _say_unlicensed(report)
 
 
-@click.command("export")
-@click.argument("hub_path", type=_PATH, metavar="HUB")
-@click.argument("file", type=_PATH)
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="What to write.  [default: by the file's ending]")
-@click.option("--select", metavar="NAME", help="Only the people of this selection.")
-@click.option(
-    "--with",
-    "with_",
-    type=click.Choice(_WITH),
-    multiple=True,
-    help="Columns of these too, or near-duplicates and those turned away, marked as such; may be given several times.",
-)
-@shared_option
-def export(hub_path: Path, file: Path, form: str | None, select: str | None, with_: tuple[str, ...]) -> None:
-    """Write people to FILE as rows, or people and relations as a graph.
-
-    Profiles are among the columns wherever somebody has one; --with profiles puts their columns there in any case.
-    JSONL and Parquet keep lists, the other formats join them by semicolons.
-
-    tasks, elite and nemotron give back the rows that were imported in that shape, as JSONL, CSV or Parquet by FILE's
-    ending; elite has those of `hub enrich --raise` too. Nothing is made up: whoever has no such row is left out and
-    counted. CSV keeps no types.
-    """
-    from populace.personas.hub.exporting import ExportFormat, export_hub
-    from populace.personas.hub.extras import Extra
-    from populace.personas.hub.file import open_hub
-
-    wanted = ExportFormat(form) if form else None
-    extras = [Extra(one) for one in dict.fromkeys(with_) if one != "duplicates"]
-    with open_hub(hub_path) as hub:
-        notice = notice_of(hub)
-        report = export_hub(hub, file, format=wanted, select=select, duplicates="duplicates" in with_, extras=extras)
-    ties = "" if report.relations is None else f" and {report.relations:,} relations"
-    rows = "" if report.rows is None else f"{report.rows:,} rows of "
-    click.echo(f"{rows}{report.people:,} people{ties} are in {str(report.path)!r} as {report.format}.")
-    if report.without:
-        click.echo(f"{report.without:,} people are not, for they have no row in this format.")
-    if report.beside:
-        click.echo(f"With them: {', '.join(f'{number:,} {extra}' for extra, number in report.beside)}.")
-    where = f"in {str(report.licences)!r}" if report.licences else "with each of them, under licence"
-    without = f"; {report.unlicensed:,} came without one" if report.unlicensed else ""
-    click.echo(f"Their licences stand {where}{without}.")
-    if notice:
-        click.echo(notice, err=True)
-
-
 @click.command("info")
 @click.argument("hub_path", type=_PATH, metavar="HUB")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
 def info(hub_path: Path, as_json: bool) -> None:
     """How many people there are, by whatever is known of them, and what the file takes; also while it is grown."""
+    from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.table import visible
     from populace.sim.growing.watching import hub_in_numbers
 
     described = hub_in_numbers(hub_path)
+    notice = PROCEDURAL_NOTICE if described.by_stand_in else None
     if as_json:
         import orjson
 
-        click.echo(orjson.dumps(described.as_dict()).decode())
+        click.echo(orjson.dumps(described.as_dict() | {"notice": notice}).decode())
         return
     click.echo(visible(str(hub_path)))
     for name, value in described.as_rows():
         click.echo(f"  {name:<14} {visible(value)}")
+    if notice:
+        click.echo(notice)
 
 
 @click.command("dedup")
@@ -333,11 +299,16 @@ def _say_imported(report: "FileReport") -> None:
 
     name = str(report.path)
     if report.already:
-        click.echo(visible(f"{name} was imported before, in the same way: nothing was done."))
+        if report.relations is None or not report.relations.new:
+            click.echo(visible(f"{name} was imported before, in the same way: nothing was done."))
+            return
+        click.echo(visible(f"{name} was imported before, in the same way."))
+        _say_related(report)
         return
     went_on = f", gone on behind line or row {report.resumed_at:,}" if report.resumed_at else ""
     click.echo(visible(f"{name} is read as {report.columns.shape}: {report.columns}{went_on}."))
     click.echo(f"{report.rows:,} rows: {report.new:,} new people, and {report.equal:,} whose text was there already.")
+    _say_related(report)
     if report.example is not None:
         click.echo(visible(f"Descriptions were composed, as {_shown_example(report.example)}."))
         click.echo("What columns state of people beyond doubt is in their profiles.")
@@ -367,3 +338,16 @@ def _taken(kinds: Mapping[str, str]) -> str:
         kind: named if len(named) <= 8 else [*named[:8], f"{len(named) - 8} more"] for kind, named in columns.items()
     }
     return "; ".join(f"{kind}: {', '.join(named)}" for kind, named in most.items())
+
+
+def _say_related(report: "FileReport") -> None:
+    from populace.analysis.table import visible
+
+    if (ties := report.relations) is None:
+        return
+    where = "" if ties.path == report.path else f" from {ties.path}"
+    click.echo(visible(f"{ties.new:,} relations{where}, and {ties.equal:,} that were there already."))
+    for skip in ties.skipped:
+        click.echo(visible(f"Relations left out: {skip}."))
+    if ties.unread:
+        click.echo(visible(f"Not kept of relations, which have no place for it: {', '.join(map(repr, ties.unread))}."))

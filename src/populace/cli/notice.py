@@ -9,13 +9,17 @@ __all__ = ["BY_STAND_IN", "notice_of"]
 
 #: The stand-in gives its name to whatever it writes.
 BY_STAND_IN = "SELECT 1 FROM personas WHERE model = 'procedural' LIMIT 1"
-_KNOWS_MODELS = "SELECT 1 FROM duckdb_columns() WHERE table_name = 'personas' AND column_name = 'model'"
+_KNOW_MODELS = """
+SELECT table_name FROM duckdb_columns()
+WHERE column_name = 'model' AND table_name IN ('personas', 'profiles', 'biographies', 'elites')
+"""
 
 
 def notice_of(hub: "HubFile") -> str:
-    """The sentence that goes with the people of a hub; empty when the stand-in described none of them."""
+    """The sentence that goes with the people of a hub; empty when the stand-in wrote nothing about any of them."""
     from populace.agents.procedural import PROCEDURAL_NOTICE
 
-    if not hub.con.execute(_KNOWS_MODELS).fetchall():
-        return ""
-    return PROCEDURAL_NOTICE if hub.con.execute(BY_STAND_IN).fetchall() else ""
+    for (table,) in hub.con.execute(_KNOW_MODELS).fetchall():
+        if hub.con.execute(f"SELECT 1 FROM {table} WHERE model = 'procedural' LIMIT 1").fetchall():  # noqa: S608 - ours
+            return PROCEDURAL_NOTICE
+    return ""
