@@ -1,9 +1,8 @@
 """Hubs: collections of personas that somebody has already made, read from a file."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -186,8 +185,11 @@ def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, draw: DrawWish) 
     from .graph.sampling import draw_in
     from .select.narrowing import narrow_to
 
+    def narrow(ids: Sequence[str]) -> None:
+        narrow_to(connection, ids)
+
     try:
-        return draw_in(HubFile(path, connection), draw, partial(narrow_to, connection))
+        return draw_in(HubFile(path, connection), draw, narrow)
     except SourceError:
         return None  # tables of somebody else's, which are read as a whole and drawn from then
 
