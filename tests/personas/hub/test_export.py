@@ -153,7 +153,7 @@ def test_a_graph_with_near_duplicates_has_all_ties_as_they_were_found(hub: HubFi
 
 def test_what_xml_cannot_hold_is_replaced(hub: HubFile, tmp_path: Path) -> None:
     export_hub(hub, path := tmp_path / "town.graphml")
-    assert _read(path, "graphml").nodes[BAKER]["text"] == TEXTS[2].replace("\u0007", "\ufffd")
+    assert _read(path, "graphml").nodes[BAKER]["text"] == TEXTS[2].replace("\u0007", "\u2407")
 
 
 def test_a_graph_of_too_many_people_is_refused(hub: HubFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
