@@ -88,7 +88,7 @@ def test_csv_and_parquet_have_the_same_columns(tmp_path: Path) -> None:
 def test_the_licences_of_the_rows_stand_beside_them(tmp_path: Path) -> None:
     _, report = again(TASKS, tmp_path, "tasks", licence="CC0-1.0", revision="r7")
     assert report.licences is not None
-    assert report.licences.read_text().splitlines()[1:] == ["CC0-1.0,given.jsonl,r7,,2"]
+    assert report.licences.read_text().splitlines()[1:] == ["CC0-1.0,given.jsonl,r7,,2,1-3"]
 
 
 def test_whoever_has_no_such_row_is_left_out_and_counted(tmp_path: Path) -> None:
