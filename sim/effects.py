@@ -91,7 +91,7 @@ class Effects:
 
     def measure(self) -> None:
         """Take the scenario's measures of the society as it is now."""
-        self._society.note_emitted(self._emitted)
+        self._society.emitted.note_latest(self._emitted)
         scenario = self._society.scenario
         with hook(scenario, "measures"):
             for name, value in scenario.measures(self._society).items():

@@ -1,7 +1,7 @@
 """What was emitted: everything so far, to compare with whatever comes next, and the actions of the latest step."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -55,8 +55,20 @@ class Emitted:
     def __init__(self, emissions: Iterable[EmissionRow] = ()) -> None:
         self._index: defaultdict[str, NearDuplicates[int]] = defaultdict(NearDuplicates)
         self._seen: dict[int, tuple[str, str]] = {}
+        self._latest: Sequence[Emission] | Callable[[], Sequence[Emission]] = ()
         for emission in emissions:
             self.add(emission)
+
+    @property
+    def latest(self) -> Sequence[Emission]:
+        """What the latest step emitted, in the order of agents. Raises what the function that reads it raises."""
+        if callable(self._latest):
+            self._latest = self._latest()
+        return self._latest
+
+    def note_latest(self, emissions: Sequence[Emission] | Callable[[], Sequence[Emission]]) -> None:
+        """Take in what the latest step emitted, or the function that reads it when somebody asks."""
+        self._latest = emissions if callable(emissions) else tuple(emissions)
 
     def __len__(self) -> int:
         return len(self._seen)

@@ -54,7 +54,8 @@ def restore(society: "Society", log: RunLog) -> None:
     emissions = log.rows(rows.EmissionRow, "ORDER BY emission")
     uncompared = {action.name for action in society.scenario.actions if novelty_of(action) == "none"}
     society.emitted = Emitted(emission for emission in emissions if emission.kind not in uncompared)
-    society.note_emitted(partial(read_emissions, [e for e in emissions if e.step == last], society.scenario.actions))
+    latest = [emission for emission in emissions if emission.step == last]
+    society.emitted.note_latest(partial(read_emissions, latest, society.scenario.actions))
     ((messages,),) = log.query("SELECT coalesce(max(message), 0) FROM messages")
     society.count_from(emissions=len(emissions), messages=messages)
     for message in log.rows(rows.MessageRow, _UNHEARD, {"player": PLAYER, "kept": _kept(society, log)}):

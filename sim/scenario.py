@@ -13,6 +13,7 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,7 +32,16 @@ if TYPE_CHECKING:
     from .resident import Resident
     from .society import Society
 
-__all__ = ["Intervention", "Scenario", "Settings", "Visit", "check_interventions", "check_scenario", "check_steps"]
+__all__ = [
+    "Intervention",
+    "Scenario",
+    "Settings",
+    "Visit",
+    "check_interventions",
+    "check_scenario",
+    "check_steps",
+    "check_steps_left",
+]
 
 #: Names are parts of file names and of sentences.
 _NAME = re.compile(r"\w([\w .+-]{0,62}[\w+-])?")
@@ -209,6 +219,15 @@ def check_steps(steps: object) -> int:
     if steps < 1:
         raise SetupError(f"steps must be at least 1, but {steps} was given.")
     return steps
+
+
+def check_steps_left(steps: object, *, lived: int, path: Path | str) -> None:
+    """Raise `SetupError` when a run that has lived so many steps is to live fewer in all; None is as many as it was."""
+    if isinstance(steps, int) and 0 < steps < lived:
+        raise SetupError(
+            f"{str(path)!r} has lived {lived} steps, and steps counts those too; give {lived} or more, "
+            f"but {steps} was given."
+        )
 
 
 def check_interventions(scenario: Scenario, steps: int, *, before: Scenario | None = None, after: int = 0) -> None:

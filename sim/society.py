@@ -1,6 +1,6 @@
 """The society: a Mesa model whose agents are personas, placed on the graph that Persona-to-Persona grew."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import count
 from math import floor, inf
@@ -14,13 +14,10 @@ import orjson
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
 
-from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, embedding_handle
-from ..agents.endpoint.models import ModelHandle, open_model
-from ..agents.gateway.batch import check_batchable
-from ..agents.gateway.budget import check_priced
+from ..agents.embedding.models import EmbeddingHandle
+from ..agents.endpoint.models import ModelHandle
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.price_library import known_prices
 from ..agents.gateway.prices import Prices
 from ..agents.hooks import hook
 from ..personas.errors import HookError, PausedError, RunFileError, SetupError, StorageError
@@ -34,13 +31,14 @@ from .event_hash import EventHash
 from .finished import FinishedRun
 from .growing.job import GrowthJob
 from .growth import Growth, Source
+from .model_setup import ModelSetup
 from .progress import Progress, SilentProgress
 from .resident import Resident, settle
 from .restore import restore
 from .runfile import rows
 from .runfile.runlog import RunLog
 from .runfile.writer import Statement
-from .scenario import Scenario, check_interventions, check_scenario, check_steps
+from .scenario import Scenario, check_interventions, check_scenario, check_steps, check_steps_left
 from .seeds import derive_seed
 from .step import take_step
 from .times import now
@@ -110,36 +108,27 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self.world, self.emitted = World(), Emitted()
         self.graph: PersonaGraph
         self.engine: Engine
-        self._model = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
-        self._embeddings = embedding_handle(embeddings, embeddings_url or base_url)
-        if embeddings is None and embeddings_url is not None:
-            raise SetupError(
-                f"--embeddings-url is {embeddings_url!r}, but no embedding model is named; add --embeddings NAME."
-            )
-        if base_url and self._embeddings is None and self._model.name == "procedural":
-            raise SetupError(f"procedural is asked nowhere, so {base_url!r} is for no model; name one with --model.")
+        self._models = ModelSetup.opened(
+            model=model,
+            base_url=base_url,
+            limits=limits,
+            prices=prices,
+            cache=cache,
+            batch=batch,
+            embeddings=embeddings,
+            embeddings_url=embeddings_url,
+            embeddings_prices=embeddings_prices,
+        )
         #: What reminds the residents by meaning; None where words do.
         self.vectors: SocietyVectors | None = None
         #: What the sources of texts passed over, in words; empty where nothing.
         self.passed_over = ""
-        self._limits = limits or Limits()
-        self._prices = prices or known_prices(self._model)
-        check_priced(self._limits, self._prices)
-        if batch:
-            check_batchable(self._model)
-        self._embeddings_prices = embeddings_prices or (
-            known_prices(self._embeddings, writes=False) if self._embeddings else None
-        )
-        if self._embeddings is not None:
-            check_embeddings_priced(self._limits, self._embeddings_prices, self._embeddings)
-        self._cache, self._batch = cache, batch
         self._scenario_file = scenario_file
         self._progress = progress or SilentProgress()
         self._log: RunLog | None = None
         self._residents: dict[str, Resident] = {}
         self._error: BaseException | None = None
         self._restoring = self._is_resumed = self._is_open = False
-        self._latest: Callable[[], tuple[Emission, ...]] = tuple
         #: Those that have been found fit to be offered.
         self.checked_actions = frozenset(scenario.actions)
         self.count_from(emissions=0, messages=0)
@@ -174,11 +163,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         try:
             row = log.run
             stored = Limits.model_validate_json(row.limits) if row.limits else Limits(max_in_flight=row.max_in_flight)
-            if steps is not None and 0 < steps < (lived := log.last_step() or 0):
-                raise SetupError(
-                    f"{str(path)!r} has lived {lived} steps, and steps counts those too; give {lived} or more, "
-                    f"but {steps} was given."
-                )
+            check_steps_left(steps, lived=log.last_step() or 0, path=path)
             given: dict[Kind, object] = {
                 "address": base_url,
                 "embeddings": embeddings_url,
@@ -203,11 +188,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
                 steps=row.steps_wanted if steps is None else steps,
                 progress=progress,
             )
-            if society._embeddings is not None and society._embeddings.name != row.embedding_model:
-                raise RunFileError(
-                    f"The run in {str(path)!r} was begun with the embedding model {row.embedding_model} and would "
-                    f"remember otherwise with {society._embeddings.name}; resume it as it was, or begin another."
-                )
+            society._models.check_embeddings_of(row, path)
             if society.scenario.world != row.world:
                 raise RunFileError(
                     f"The world text of scenario {row.scenario!r} is not the one that {path} began with, so its "
@@ -275,16 +256,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         Raises `RunFileError` after `resume` or `fork` when the file's last step cannot be read as the scenario's
         actions.
         """
-        latest = self._latest()
-        self._latest = lambda: latest
-        return latest
-
-    def note_emitted(self, emissions: Sequence[Emission] | Callable[[], tuple[Emission, ...]]) -> None:
-        """Take in what the latest step emitted, or the function that reads it when somebody asks."""
-        if callable(emissions):
-            self._latest = emissions
-        else:
-            self._latest = partial(tuple, emissions)
+        return self.emitted.latest
 
     def count_from(self, *, emissions: int, messages: int) -> None:
         """Number emissions and messages from behind these."""
@@ -299,7 +271,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             self._mind = self.scenario.mind()
         # What cannot be read is found before there is a file that would stand in the way of the next try.
         source = self._source() if self._log is None else None
-        self._answers = AnswerCache(self._cache) if self._cache else None
+        self._answers = AnswerCache(self._models.cache) if self._models.cache else None
         try:
             log = self._log or RunLog.create(self.path, self._run_row(getattr(source, "drawn", None)))
         except BaseException:
@@ -348,13 +320,13 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         batched = {"growth", "step"} if self.scenario.independent else {"growth"}
         return Engine(
             log,
-            self._model,
-            limits=self._limits,
-            prices=self._prices,
+            self._models.model,
+            limits=self._models.limits,
+            prices=self._models.prices,
             cache=self._answers,
-            batched=frozenset(batched if self._batch else ()),
-            embeddings=self._embeddings,
-            embeddings_prices=self._embeddings_prices,
+            batched=frozenset(batched if self._models.batch else ()),
+            embeddings=self._models.embeddings,
+            embeddings_prices=self._models.embeddings_prices,
             answer_tokens=self.scenario.settings.answer_tokens,
             events=EventHash(log.last_event_hash()),
             progress=self._progress,
@@ -420,10 +392,6 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             growth_settings=self.growth.model_dump_json(),
             world=self.scenario.world,
             seed=self.seed,
-            model=self._model.name,
-            is_language_model=self._model.is_language_model,
-            base_url=self._model.endpoints,
-            max_in_flight=self._limits.max_in_flight,
             steps_wanted=self.steps_wanted,
             versions=orjson.dumps(versions()).decode(),
             status="running",
@@ -431,11 +399,6 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             event_hash=None,
             started_at=now(),
             ended_at=None,
-            limits=self._limits.model_dump_json(),
-            prices=orjson.dumps(self._prices).decode() if self._prices else None,
-            cache=str(self._cache) if self._cache else None,
-            batch=self._batch,
-            embedding_model=self._embeddings.name if self._embeddings else None,
-            embedding_url=self._embeddings.endpoint if self._embeddings else None,
             drawn=orjson.dumps(drawn).decode() if drawn else None,
+            **self._models.columns(),
         )
