@@ -164,12 +164,8 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             row = log.run
             stored = Limits.model_validate_json(row.limits) if row.limits else Limits(max_in_flight=row.max_in_flight)
             check_steps_left(steps, lived=log.last_step() or 0, path=path)
-            given: dict[Kind, object] = {
-                "address": base_url,
-                "embeddings": embeddings_url,
-                "cache": cache,
-                "source": sources_named,
-            }
+            given: dict[Kind, object] = {"address": base_url, "embeddings": embeddings_url, "cache": cache}
+            given["source"] = sources_named
             check_resumed(log, row, given, model=model, embeddings=embeddings)
             society = cls(
                 scenario(orjson.loads(row.settings)),
@@ -251,10 +247,9 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
 
     @property
     def emitted_this_step(self) -> Sequence[Emission]:
-        """What was emitted in the step that is being measured, in the order of agents; between steps, in the latest.
+        """What the step that is being measured, or else the latest, emitted, in the order of agents.
 
-        Raises `RunFileError` after `resume` or `fork` when the file's last step cannot be read as the scenario's
-        actions.
+        Raises `RunFileError` when a resumed file's last step cannot be read as the scenario's actions.
         """
         return self.emitted.latest
 
