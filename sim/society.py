@@ -394,6 +394,6 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             event_hash=None,
             started_at=now(),
             ended_at=None,
-            drawn=orjson.dumps(drawn).decode() if drawn else None,
+            drawn=drawn.as_json() if drawn else None,
             **self._models.columns(),
         )

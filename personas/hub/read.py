@@ -1,8 +1,9 @@
 """Hubs: collections of personas that somebody has already made, read from a file."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -63,6 +64,11 @@ class Drawn:
     of_people: int
     ties: int
     of_ties: int
+
+    def as_json(self) -> str:
+        """The numbers by name."""
+        # orjson keeps the class of a dataclass, and with it this module and DuckDB, past the end of the interpreter.
+        return json.dumps(asdict(self))
 
     def sentence(self) -> str:
         """The numbers in one sentence."""
