@@ -37,6 +37,8 @@ class Ruling:
     is_erased: bool = False
     #: The personal data that it speaks of.
     changes: tuple[Change, ...] = ()
+    #: The description as it came, where the ruling changes it; `judged` fills it in.
+    was: str | None = None
 
     @property
     def outcome(self) -> str:
@@ -81,7 +83,7 @@ def judged(persona: Persona, judges: Iterable[Judge]) -> Judgement:
             if ruling.is_erased:
                 break
             continue
-        kept.append((persona.id, ruling))
+        kept.append((persona.id, ruling if ruling.text is None else replace(ruling, was=persona.text)))
         if ruling.text is not None:
             now = replace(now, text=ruling.text)
     if against and against[-1].is_erased:

@@ -24,6 +24,7 @@ from .runfile.runlog import RunLog
 
 __all__ = [
     "RESUMED",
+    "SOURCES",
     "Kind",
     "check_resumed",
     "check_script",
@@ -38,6 +39,8 @@ type Kind = Literal["script", "address", "embeddings", "cache", "model", "source
 
 #: What is known to be named here once a run is resumed.
 RESUMED: tuple[Kind, ...] = ("address", "embeddings", "cache", "model")
+#: What is named when growth is extended.
+SOURCES: tuple[Kind, ...] = ("source",)
 
 _OPTIONS: dict[Kind, str] = {
     "address": "--base-url",

@@ -82,7 +82,7 @@ def keep_beside(
         con.register("kept_beside", table)
         try:
             # Of two people who have become one, the first is the one who is described.
-            once = "" if name == "imports" else "ON CONFLICT DO NOTHING"
+            once = "" if name in ("imports", "imported_columns") else "ON CONFLICT DO NOTHING"
             con.execute(f"INSERT INTO {name} BY NAME FROM kept_beside {once}")
         finally:
             con.unregister("kept_beside")

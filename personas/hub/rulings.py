@@ -59,6 +59,8 @@ class RulingRow:
     outcome: str
     became: str | None
     text: str | None
+    #: True once somebody judged it wrong.
+    undone: bool = False
     kind: str | None = None
     column: str | None = None
     place: int | None = None

@@ -41,7 +41,7 @@ _COLUMNS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 _OUTCOMES = {Policy.KEEP: "kept", Policy.PSEUDONYMISE: "rewritten", Policy.DROP: "removed"}
 _IMPORTS = """
 SELECT i.rowid, i.persona, i.file, i."row", i.attributes::VARCHAR AS text
-FROM imports AS i SEMI JOIN personas ON id = persona
+FROM imports AS i
 WHERE attributes IS NOT NULL ORDER BY i.rowid
 """
 _SAMPLE = """

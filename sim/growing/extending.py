@@ -10,6 +10,7 @@ from ..runfile import rows
 from ..runfile.runlog import RunLog
 from ..runfile.writer import Statement
 from ..times import now
+from ..trust import SOURCES, remember
 
 __all__ = ["begin_extension", "extend", "is_further"]
 
@@ -50,6 +51,8 @@ def extend(path: Path, growth: Growth) -> None:
                 f"into another hub from its people: populace grow --people {path} --hub NEW."
             )
         begin_extension(log, growth)
+        # Whoever extends growth has named what it is to read.
+        remember(log.run, kinds=SOURCES)
 
 
 def begin_extension(log: RunLog, became: Growth) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ...personas.growth import HopResult, Population
+from ...personas.hub.rulings import with_changes
 from ...personas.judging import Ruling
 from ...personas.novelty import Latest
 from ...personas.persona import content_id
@@ -137,7 +138,7 @@ class HopRecord:
         away = [chunk.result.turned_away] if chunk.result.turned_away else []
         event_hash = self._engine.events.extend([self._hop, chunk.passages, *people, lost, *away])
         self._complete.append(self._marker(chunk, event_hash))
-        rulings = [_ruling(*said) for said in chunk.result.rulings]
+        rulings = [row for said in chunk.result.rulings for row in _rulings(*said)]
         return [*chunk.passages, *people, *rulings, *chunk.failures, *chunk.derived, self._complete[-1]]
 
     def _marker(self, chunk: _Chunk, event_hash: str) -> rows.GrowthChunkRow:
@@ -164,6 +165,7 @@ class HopRecord:
         )
 
 
-def _ruling(persona: str, said: Ruling) -> rows.RulingRow:
+def _rulings(persona: str, said: Ruling) -> Sequence[rows.RulingRow]:
     became = content_id(said.text) if said.text is not None else None
-    return rows.RulingRow(persona, said.rule, said.reason, said.outcome, became, None, undone=False)
+    row = rows.RulingRow(persona, said.rule, said.reason, said.outcome, became, said.was)
+    return with_changes(row, said.changes)

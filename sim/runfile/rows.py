@@ -10,6 +10,7 @@ from datetime import datetime
 
 from ...agents.embedding.vectors import Vector
 from ...agents.gateway.call import Call
+from ...personas.hub.rulings import RulingRow
 from .declared_rows import ActionFieldRow, AgentRow, QuestionRow
 
 __all__ = [
@@ -350,19 +351,6 @@ class VectorRow:
     model: str
     vector: Vector
     request_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class RulingRow:
-    """What a rule said of a description, in `rulings`."""
-
-    persona: str
-    rule: str
-    reason: str
-    outcome: str
-    became: str | None
-    text: str | None
-    undone: bool
 
 
 type Row = (

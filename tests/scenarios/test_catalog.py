@@ -37,7 +37,7 @@ def test_a_script_is_found_by_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("1 / 0", "fails with ZeroDivisionError"),
+        ("1 / 0", "fails in line 1 with ZeroDivisionError"),
         ("x = 1", "must define one subclass of Scenario with a name; it has: none"),
         (
             SCRIPT + SCRIPT.replace("Errands(", "More(").replace('"errands"', '"more"'),

@@ -325,6 +325,7 @@ def test_a_run_file_of_the_first_schema_is_forked(whole: FinishedRun, new: Path,
             "embedding_url",
             "forked_from",
             "forked_at",
+            "drawn",
         ):
             con.execute(f"ALTER TABLE runs DROP COLUMN {column}")
         con.execute("DELETE FROM migrations WHERE version > 1")

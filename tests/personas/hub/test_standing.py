@@ -44,7 +44,8 @@ def filled(path: Path, *texts: str) -> Path:
 def rule(hub: HubFile, *texts: str) -> None:
     for text in texts:
         hub.con.execute(
-            "INSERT INTO rulings SELECT id, 'refusal', 'It refuses.', 'turned_away', NULL, NULL, false "
+            "INSERT INTO rulings (persona, rule, reason, outcome, undone) "
+            "SELECT id, 'refusal', 'It refuses.', 'turned_away', false "
             "FROM personas WHERE text = ?",
             [text],
         )

@@ -55,6 +55,7 @@ def test_migrating_twice_changes_nothing() -> None:
             (4, "rulings"),
             (5, "turned away"),
             (6, "society"),
+            (7, "declared"),
         ]
 
 
