@@ -1,11 +1,11 @@
 """Judging newcomers before they are taken in: the one door for rules of quality and for personal data."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from .persona import Persona
 
-__all__ = ["Change", "Judge", "Judgement", "Ruling", "judged"]
+__all__ = ["Change", "Judge", "Judgement", "Ruling", "RulingRow", "judged", "with_changes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,43 @@ class Ruling:
         if self.is_kept:
             return "kept"
         return "removed" if self.is_erased else "turned_away"
+
+
+@dataclass(frozen=True, slots=True)
+class RulingRow:
+    """What a rule said of somebody, as a row of the table rulings: its fields are the columns."""
+
+    persona: str
+    rule: str
+    reason: str
+    outcome: str
+    became: str | None
+    text: str | None
+    #: True once somebody judged it wrong.
+    undone: bool = False
+    kind: str | None = None
+    column: str | None = None
+    place: int | None = None
+    before: str | None = None
+    after: str | None = None
+    file: int | None = None
+    row: int | None = None
+
+
+def with_changes(row: RulingRow, changes: Sequence[Change]) -> tuple[RulingRow, ...]:
+    """The row once for each piece of personal data, with the words only where they were replaced; or as it is."""
+    is_replaced = row.outcome == "rewritten"
+    return tuple(
+        replace(
+            row,
+            kind=change.kind,
+            column=change.column,
+            place=change.place,
+            before=change.before if is_replaced else None,
+            after=change.after if is_replaced else None,
+        )
+        for change in changes
+    ) or (row,)
 
 
 #: Gives a ruling on a description, or None where it has nothing to say. It must answer the same every time.

@@ -8,11 +8,11 @@ import duckdb
 import pyarrow as pa
 
 from ..errors import SetupError
-from ..judging import Judge
+from ..judging import Judge, RulingRow
 from ..rules import FIRST_PERSON, PERSONAL_RULE, QUALITY_RULES, FirstPerson, Policy, personal_judge, quality_judge
 from .file import HubFile
 from .reconcile import reconcile, withdraw
-from .rulings import RulingRow, add_rulings, ruling_rows
+from .rulings import add_rulings, ruling_rows
 from .traces import clear_traces, judge_imports
 from .united import record_united
 

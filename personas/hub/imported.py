@@ -18,12 +18,13 @@ from .formats import Columns
 from .profiles.store import write_profiles
 from .reconcile import reconcile
 from .repeats import fill_licences, fold_repeats
-from .rulings import RulingRow, add_rulings
+from .rulings import add_rulings
 from .screening import Screened
 from .tally import Skipped, Tally
 from .wish import ImportWish
 
 if TYPE_CHECKING:
+    from ..judging import RulingRow
     from ..profiles.profile import Profile
 
 __all__ = ["ImportedFile"]

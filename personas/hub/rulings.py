@@ -1,16 +1,15 @@
 """What judges say, as rows of the table rulings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import duckdb
 import pyarrow as pa
 
-from ..judging import Change, Judge, Judgement, judged
+from ..judging import Judge, Judgement, RulingRow, judged, with_changes
 from ..persona import Persona
 from ..rules import PERSONAL_RULE
 
-__all__ = ["RulingRow", "add_rulings", "ruling_rows", "with_changes"]
+__all__ = ["add_rulings", "ruling_rows"]
 
 _SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("persona", "rule", "reason", "outcome", "became", "text", "kind", "column")]
@@ -49,27 +48,6 @@ AND r.file IS NOT DISTINCT FROM n.file AND r."row" IS NOT DISTINCT FROM n."row"
 """
 
 
-@dataclass(frozen=True, slots=True)
-class RulingRow:
-    """One row; its fields are the table's columns."""
-
-    persona: str
-    rule: str
-    reason: str
-    outcome: str
-    became: str | None
-    text: str | None
-    #: True once somebody judged it wrong.
-    undone: bool = False
-    kind: str | None = None
-    column: str | None = None
-    place: int | None = None
-    before: str | None = None
-    after: str | None = None
-    file: int | None = None
-    row: int | None = None
-
-
 def ruling_rows(text: str, judges: Sequence[Judge]) -> tuple[Judgement, tuple[RulingRow, ...]]:
     """What judges say of a description, all together and as rows; of personal data one row for each piece.
 
@@ -94,22 +72,6 @@ def ruling_rows(text: str, judges: Sequence[Judge]) -> tuple[Judgement, tuple[Ru
         )
         rows += with_changes(row, ruling.changes)
     return judgement, tuple(rows)
-
-
-def with_changes(row: RulingRow, changes: Sequence[Change]) -> tuple[RulingRow, ...]:
-    """The row once for each piece of personal data, with the words only where they were replaced; or as it is."""
-    is_replaced = row.outcome == "rewritten"
-    return tuple(
-        replace(
-            row,
-            kind=change.kind,
-            column=change.column,
-            place=change.place,
-            before=change.before if is_replaced else None,
-            after=change.after if is_replaced else None,
-        )
-        for change in changes
-    ) or (row,)
 
 
 def add_rulings(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -> list[tuple[str, str | None, str]]:

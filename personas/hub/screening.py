@@ -7,13 +7,13 @@ from functools import cache
 
 import pyarrow as pa
 
-from ..judging import Judge, Judgement
+from ..judging import Judge, Judgement, RulingRow
 from ..rules import Policy, personal_judge, quality_judge
 from ..rules.columns import ColumnKind
 from ..rules.suspicion import suspects
 from ..source import UNKNOWN_LANGUAGE
 from .batch import Prepared
-from .rulings import RulingRow, ruling_rows
+from .rulings import ruling_rows
 from .tally import Skipped
 from .traces import attribute_rows, judged_attributes
 from .wish import ImportWish

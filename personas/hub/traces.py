@@ -9,12 +9,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ..judging import Change
+from ..judging import Change, RulingRow, with_changes
 from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
 from ..rules.columns import ColumnKind, kinds_of_columns
 from ..rules.json_text import pointer, rewrite_strings
 from ..rules.suspicion import suspects
-from .rulings import RulingRow, with_changes
 
 __all__ = [
     "attribute_rows",

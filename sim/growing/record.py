@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ...personas.growth import HopResult, Population
-from ...personas.hub.rulings import with_changes
-from ...personas.judging import Ruling
+from ...personas.judging import Ruling, with_changes
 from ...personas.novelty import Latest
 from ...personas.persona import content_id
 from ..engine import Engine

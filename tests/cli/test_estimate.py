@@ -17,7 +17,10 @@ def test_the_stand_in_is_said_to_be_free(ask: Ask, folder: Path) -> None:
     assert not list(folder.iterdir())
 
 
-def test_every_purpose_has_a_line_and_all_have_one(ask: Ask, openai_server: OpenAIServer) -> None:
+def test_every_purpose_has_a_line_and_all_have_one(
+    ask: Ask, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     said = ask(*SMALL, "--model", "openai:test", "--base-url", openai_server.base_url, "--price", "1/2")
     assert all(f"│ {name} " in said.out for name in ("text_to_persona", "turn", "revise", "in all"))
     assert "Dollars: 1 for a million tokens in, 2 for a million out (given)." in said.out

@@ -30,7 +30,8 @@ def town(folder: Path) -> Path:
     return Path("town.duckdb")
 
 
-def test_the_figures_stand_beside_those_of_random_graphs(ask: Ask, town: Path) -> None:
+def test_the_figures_stand_beside_those_of_random_graphs(ask: Ask, town: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     said = ask("hub", "graph", town)
     assert (said.code, said.complaint) == (0, "")
     assert "│ people                                        │     40 │" in said.out
