@@ -42,7 +42,7 @@ demo: $(VENV)/.ready
 	@$(BIN)/populace report $(DEMO)
 
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: setup
 	@$(BIN)/ruff check .

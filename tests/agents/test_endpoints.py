@@ -10,6 +10,7 @@ from populace.agents.endpoint.fault import fault_of_status
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.form import FormKind
 from populace.agents.gateway.gateway import Gateway
+from populace.agents.gateway.limits import Limits
 from populace.personas.errors import EndpointError
 from populace.personas.model import AnswerSchema, Outcome
 
@@ -108,7 +109,11 @@ async def test_an_endpoint_that_goes_away_later_costs_only_what_was_asked_then(
 ) -> None:
     with OpenAIServer() as server:
         gateway = Gateway(
-            open_model("openai:m", base_url=server.base_url), ledger=memory_ledger, backoff=QUICK, attempts=2
+            open_model("openai:m", base_url=server.base_url),
+            ledger=memory_ledger,
+            backoff=QUICK,
+            attempts=2,
+            limits=Limits(wait=0),
         )
         assert (await ask(gateway, 1)).outcome is Outcome.OK
     answer = await ask(gateway, 2)
