@@ -76,8 +76,9 @@ def questions_of(run: Queryable) -> list[Question]:
 
 
 def answers_of(run: Queryable, most: int) -> list[Answer]:
-    """The answers to the first questions that fit: all of the scenario's own, others only where there are rows."""
-    answers = [ask(run, question) for question in _own(run)[:most]]
+    """The answers to the first questions that the run has rows for, the scenario's own first; wrong SQL is said."""
+    own = [ask(run, question) for question in _own(run)]
+    answers = [answer for answer in own if answer.sentence != _NOTHING][:most]
     for question in _derived(run):
         if len(answers) >= most:
             break
