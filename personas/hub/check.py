@@ -12,6 +12,7 @@ from ..judging import Judge, RulingRow
 from ..rules import FIRST_PERSON, PERSONAL_RULE, QUALITY_RULES, FirstPerson, Policy, personal_judge, quality_judge
 from .file import HubFile
 from .reconcile import reconcile, withdraw
+from .repeats import fill_licences
 from .rulings import add_rulings, ruling_rows
 from .traces import clear_traces, judge_imports
 from .united import record_united
@@ -161,6 +162,9 @@ def judge_people(
                 check.judge(*person)
         _check_unlived(hub, check.changes)
         back, changes = _apply(con, check.rows, check.changes)
+        if check.changes:
+            # Whoever came again with a licence is one with whom it was not known of.
+            fill_licences(con)
         reconcile(con, [*back, *(change.now for change in check.changes if change.now is not None)])
         if personal is not None:
             changes += add_rulings(con, judge_imports(con, personal))

@@ -60,6 +60,12 @@ SELECT count(*) FROM personas WHERE licence IS NULL AND id IN (
     SELECT i.persona FROM repeated_rows AS r JOIN imports AS i ON i.file = r.first_file AND i.row = r.first_row
     WHERE r.file = $file)
 """
+#: Those among them whom a check has removed or rewritten, and who are there again.
+_RETURNED = """
+SELECT count(DISTINCT persona) FROM rulings SEMI JOIN personas ON id = persona
+SEMI JOIN (SELECT persona FROM imports WHERE file = $file) AS brought USING (persona)
+WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
+"""
 _EXAMPLE = 'SELECT text FROM imports JOIN personas ON id = persona WHERE file = $file ORDER BY "row" LIMIT 1'
 _PROFILED = "SELECT persona FROM profiles WHERE persona IN (SELECT unnest($people))"
 _LAST_ORDINAL = "SELECT coalesce(max(ordinal), 0) FROM personas"
@@ -181,6 +187,12 @@ class ImportedFile:
     def unlicensed(self) -> int:
         """How many of the people of the file no file has stated a licence of."""
         ((people,),) = self._con.execute(_UNLICENSED, {"file": self.number}).fetchall()
+        return int(people)
+
+    @property
+    def returned(self) -> int:
+        """How many people of the file a check had removed or rewritten before: the file brought them again."""
+        ((people,),) = self._con.execute(_RETURNED, {"file": self.number}).fetchall()
         return int(people)
 
 

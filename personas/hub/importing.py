@@ -60,6 +60,8 @@ class FileReport:
     changes: Counter[tuple[str, str | None, str]] = field(default_factory=Counter)
     #: What the other columns were taken for when personal data were looked for in them.
     kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
+    #: People of the file whom a check had removed or rewritten, and who are there again as the file has them.
+    returned: int = 0
 
     @property
     def equal(self) -> int:
@@ -156,6 +158,7 @@ def _import_file(
         relations=relations,
         changes=file.changes,
         kinds=kinds,
+        returned=0 if already else file.returned,
     )
 
 

@@ -130,7 +130,7 @@ _PERSONAS = "SELECT count(*) FROM personas"
 _RELATED = "SELECT count(*) FROM relations"
 _RETURNED = """
 SELECT count(DISTINCT persona) FROM rulings SEMI JOIN personas ON id = persona
-WHERE outcome IN ('rewritten', 'removed') AND NOT undone
+WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
 """
 
 

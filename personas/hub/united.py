@@ -23,16 +23,22 @@ _KEYS: Mapping[tuple[str, str], Sequence[str]] = {
     ("selected", "persona"): ("selection", "ordinal"),
 }
 #: Rewritten people (`was`) of the temporary table `gone` whose new id somebody else has already, or gets before them.
+#: Whom the same rule rewrote before, and who came again by an import or a merge, is nobody else.
 _JOINED = """
 CREATE OR REPLACE TEMP TABLE joined AS
 SELECT was, now FROM (
     SELECT g.was, g.now, row_number() OVER (PARTITION BY g.now ORDER BY p.ordinal) > 1 AS is_later
     FROM gone AS g JOIN personas AS p ON p.id = g.was WHERE g.now IS NOT NULL AND g.is_kept
-) WHERE is_later OR now IN (SELECT id FROM personas)
+) WHERE (is_later OR now IN (SELECT id FROM personas))
+AND ((was, now) IN (SELECT (persona, became) FROM united)
+    OR (was, now) NOT IN (SELECT (persona, became) FROM rulings
+        WHERE outcome = 'rewritten' AND NOT undone AND "column" IS NULL AND became IS NOT NULL))
 """
-_ROW = (
-    """INSERT INTO united SELECT was, now, 'personas', 'id', to_json(p) FROM joined JOIN personas AS p ON p.id = was"""
-)
+_ROW = """
+INSERT INTO united SELECT was, now, 'personas', 'id', to_json(p) FROM joined JOIN personas AS p ON p.id = was
+WHERE NOT EXISTS (SELECT 1 FROM united AS u WHERE u.persona = was AND u.became = now AND u."table" = 'personas'
+    AND u."column" = 'id')
+"""
 _KEY = """
 INSERT INTO united SELECT was, now, '{table}', '{column}', {key} FROM joined JOIN {table} AS t ON {place} = was
 """
@@ -44,6 +50,7 @@ SELECT was, now, '{table}', 'persona', CASE WHEN EXISTS (
     WHERE coalesce(g.now, o.persona) = joined.now AND o.persona <> joined.was
 ) THEN to_json(t) ELSE '{{}}'::JSON END
 FROM joined JOIN {table} AS t ON t.persona = was
+WHERE NOT EXISTS (SELECT 1 FROM united AS u WHERE u.persona = was AND u.became = now AND u."table" = '{table}')
 """
 _RESTORE = """
 INSERT INTO {table} BY NAME SELECT * REPLACE ($now AS "{column}") FROM (

@@ -44,6 +44,13 @@ def test_a_stricter_check_comes_after_a_milder_one(ask: Ask, people: str) -> Non
     assert "Holloway" not in ask("sql", "town.duckdb", "FROM personas").out
 
 
+def test_an_import_says_whom_it_brings_back_after_a_check(ask: Ask, people: str) -> None:
+    ask("hub", "import", people, "--hub", "town.duckdb")
+    ask("hub", "check", "town.duckdb", "--personal", "pseudonymise", "--no-quality")
+    said = ask("hub", "import", people, "--hub", "town.duckdb", "--licence", "MIT")
+    assert "1 people whom a check had removed or rewritten came again" in said.out
+
+
 def test_a_corpus_in_the_first_person_is_said_to_be_turned_away_and_can_be_rewritten_and_undone(
     ask: Ask, folder: Path
 ) -> None:

@@ -94,6 +94,11 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
             _say_imported(report)
             if report.unlicensed:
                 _say_unlicensed(report)
+            if report.returned:
+                click.echo(
+                    f"{report.returned:,} people whom a check had removed or rewritten came again, as the file has "
+                    f"them; judge them with: populace hub check {hub_path} (with the --personal that was used)"
+                )
 
 
 @click.command("info")

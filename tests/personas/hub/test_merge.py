@@ -317,6 +317,13 @@ def test_whoever_a_check_removed_and_another_hub_brings_back_is_counted_and_judg
         assert judge_people(hub, personal=None).judged == 1
 
 
+def test_whoever_has_only_replaced_columns_did_not_come_again(make: Make, tmp_path: Path) -> None:
+    ruling(one := make("a", "x"), "x", "rewritten")
+    with open_hub(one, write=True) as hub:
+        hub.con.execute('UPDATE rulings SET "column" = \'name\', file = 1, "row" = 1')
+    assert merge_hubs([one, make("b", "y")], tmp_path / "c.duckdb").returned == 0
+
+
 def test_what_a_run_has_besides_its_people_stays_with_it_and_is_counted(make: Make, tmp_path: Path) -> None:
     with open_hub(one := make("a", "xy"), write=True) as hub:
         hub.con.execute("CREATE TABLE calls AS SELECT range AS call FROM range(7); CREATE TABLE steps (step INTEGER)")

@@ -130,6 +130,18 @@ def test_what_is_replaced_again_after_an_undo_can_be_undone_again(
     assert columns(hub) == was
 
 
+def test_people_whose_file_comes_again_after_they_were_rewritten_are_one_after_a_check_and_an_undo(
+    hub: HubFile, tmp_path: Path, few: list[dict[str, Any]]
+) -> None:
+    taken(hub, tmp_path, few[:1])
+    judge_people(hub, quality=False, personal=Policy.PSEUDONYMISE)
+    assert taken(hub, tmp_path, few[:1], licence="MIT").returned == 1
+    judge_people(hub, quality=False, personal=Policy.PSEUDONYMISE)
+    assert hub.con.execute("SELECT licence FROM personas").fetchall() == [("MIT",)]
+    undo_rule(hub, "personal_data")
+    assert hub.con.execute("SELECT text FROM personas").fetchall() == [(few[0]["text"],)]
+
+
 def test_flags_and_drops_name_the_column_and_never_the_words(
     hub: HubFile, tmp_path: Path, few: list[dict[str, Any]]
 ) -> None:
