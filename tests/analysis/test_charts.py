@@ -136,7 +136,9 @@ def test_of_many_measures_those_that_change_are_drawn_and_the_page_says_how_many
     titles = [chart.title for chart in chart_measures(run)]
     assert "share" in titles
     assert len(titles) == MEASURES
-    assert f"{MEASURES} of {MEASURES + 2} measures are drawn" in render_report(run)
+    page = render_report(run)
+    assert f"{MEASURES} of {MEASURES + 2} measures are drawn" in page
+    assert "0.25 in step 1, 0.5 in step 2" in page
 
 
 def test_a_measure_without_any_number_is_not_drawn(make_run: Any) -> None:
