@@ -116,7 +116,10 @@ def _check(action: type[Action]) -> None:
 
 
 def _check_remembered(said: str, action: type[Action]) -> None:
-    form = Template(action.remembered)
+    remembered: object = action.remembered
+    if not isinstance(remembered, str):
+        raise SetupError(f"{said} is remembered as {remembered!r}; give a str, as {Action.remembered!r}.")
+    form = Template(remembered)
     if not form.is_valid() or not {"text", "to"}.issuperset(form.get_identifiers()):
         raise SetupError(
             f"{said} is remembered as {action.remembered!r}, where a `$` stands before something other than text and "

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -86,7 +87,23 @@ def load_scenario(path: Path) -> type[Scenario]:
     if len(found) != 1:
         names = ", ".join(scenario.__name__ for scenario in found) or "none"
         raise SetupError(f"The script {str(path)!r} must define one subclass of Scenario with a name; it has: {names}.")
+    _check_class(found[0])
     return found[0]
+
+
+def _check_class(scenario: type[Scenario]) -> None:
+    given: object = scenario.settings_type
+    if not (isinstance(given, type) and issubclass(given, Settings)):
+        raise SetupError(
+            f"The scenario {scenario.__name__} has the settings_type {given!r:.80}; give a class derived from Settings."
+        )
+    try:
+        inspect.signature(scenario).bind({})
+    except TypeError as error:
+        raise SetupError(
+            f"The scenario {scenario.__name__} cannot be made from its settings alone ({error}); let its `__init__` "
+            f"take `settings=None` and nothing else without a default."
+        ) from error
 
 
 def settings_of(scenario: type[Scenario]) -> Iterator[str]:

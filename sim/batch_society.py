@@ -5,6 +5,7 @@ from typing import Any
 
 import mesa
 
+from ..personas.errors import RunFileError, SetupError
 from .growth import Growth
 from .scenario import Scenario
 from .society import Society
@@ -45,6 +46,8 @@ class BatchSociety(Society):
         **settings: Any,
     ) -> None:
         """Grows the people at once. Without a seed it is 0. Raises what `Society` and opening it raise."""
+        if not isinstance(scenario, type):
+            raise SetupError(f"A batch makes its scenarios itself: give it the class of {scenario!r:.80}, as Village.")
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         super().__init__(
@@ -59,7 +62,14 @@ class BatchSociety(Society):
         self.datacollector = mesa.DataCollector(model_reporters={name: _reader(name) for name in _REPORTED})
         #: What is reported of the latest step.
         self.reported: dict[str, object] = {}
-        self.__enter__()
+        while not self._is_open:
+            try:
+                self.__enter__()
+            except RunFileError:
+                # Another process of the batch may have taken the name since.
+                if hasattr(self, "engine") or not self.path.exists():
+                    raise
+                self.path = _free_path(folder, scenario.name)
 
     def run_until(self, end_time: float) -> None:
         """The steps up to this one, each with its row; the last one closes the run."""

@@ -1,7 +1,8 @@
 """What the decisions of a step do to the world, gathered as rows in the fixed order of agents."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -63,9 +64,15 @@ class Effects:
                 self.interventions.append(rows.InterventionRow(self._step, due.name, due.news))
 
     def visit(self, visit: "Visit") -> None:
-        """A player's line, heard in this very step. Raises `KeyError` when nobody has the agent's id."""
-        visited = self._society.resident(visit.agent)
-        visited.inbox.append(self._message(PLAYER, visit.agent, visit.text))
+        """A player's line, heard in this very step. Raises `TypeError` or `ValueError` for what is no such line."""
+        agent, text = getattr(visit, "agent", None), getattr(visit, "text", None)
+        if not isinstance(agent, str) or not isinstance(text, str):
+            raise TypeError(f"it must give visits, as Visit(resident.id, 'Good day.'), and gave {visit!r}")
+        try:
+            visited = self._society.resident(agent)
+        except KeyError:
+            raise ValueError(f"it gave a visit to {agent!r}, and nobody has that id; take `resident.id`") from None
+        visited.inbox.append(self._message(PLAYER, agent, text))
 
     def take_turn(self, turn: Turn, decision: Decision) -> None:
         """What an agent saw, heard and did, or why its turn was lost."""
@@ -94,7 +101,7 @@ class Effects:
         self._society.emitted.note_latest(self._emitted)
         scenario = self._society.scenario
         with hook(scenario, "measures"):
-            for name, value in scenario.measures(self._society).items():
+            for name, value in _items(scenario.measures(self._society)):
                 self.measures.append(rows.MeasureRow(self._step, name, float(value)))
 
     @property
@@ -142,7 +149,10 @@ class Effects:
             if verdict is not None:
                 self.duplicates.append(verdict)
         with hook(action, "note"):
-            return self._speak(seen, action, emission) if action.addressed else action.note()
+            note: object = self._speak(seen, action, emission) if action.addressed else action.note()
+            if not isinstance(note, str):
+                raise TypeError(f"it must give a str, and gave {note!r}")
+            return note
 
     def _speak(self, seen: Observation, action: Action, emission: rows.EmissionRow) -> str:
         key = action.addressee
@@ -171,6 +181,12 @@ class Effects:
                 attempts=decision.attempts,
             )
         )
+
+
+def _items(measured: object) -> list[tuple[str, Any]]:
+    if not isinstance(measured, Mapping) or not all(isinstance(name, str) for name in measured):
+        raise TypeError(f"it must give a mapping of names to numbers, and gave {measured!r:.80}")
+    return list(measured.items())
 
 
 def _text_of(action: Action) -> str:

@@ -208,7 +208,8 @@ def _out_of_range(error: ErrorDetails) -> str:
     name, bound = str(error["loc"][0]), error.get("ctx", {})
     reason = _bound_in_words(bound) or error["msg"].removeprefix("Input should ").lower()
     why = " (the paper grows six)" if name == "hops" else ""
-    said = _SAID.get(name, f"The number of {name}")
+    counted = isinstance(error["input"], int | float)
+    said = _SAID.get(name, f"The number of {name}" if counted else f"The option --{name.replace('_', '-')}")
     return f"{said} should {reason}{why}, but {error['input']!r} was given."
 
 

@@ -83,6 +83,14 @@ class Intervention:
                 f"The intervention {self.name!r} is to come at step {at!r}; give a whole number from 1, or leave "
                 f"it out of `interventions` where it is never to come."
             )
+        words: tuple[object, ...] = (self.name, self.news)
+        if not all(isinstance(one, str) and one.strip() for one in words):
+            raise SetupError(f"An intervention needs a name and news that are texts, but {words!r:.80} were given.")
+        if self.effect is not None and not callable(self.effect):
+            raise SetupError(
+                f"The intervention {self.name!r} has the effect {self.effect!r}; give a function of the world, as "
+                f"`lambda world: world.suspend(RelationKind.TRADE)`."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +179,14 @@ class Scenario:
                     raise TypeError(f"it must hold interventions, and holds {one!r}")
         return declared
 
+    def checked_mind(self) -> Mind:
+        """What `mind` gives. Raises `HookError` when that fails, or is no compiled graph."""
+        with hook(self, "mind"):
+            mind: object = self.mind()
+            if not callable(getattr(mind, "ainvoke", None)):
+                raise TypeError(f"it must give a compiled graph, as build_mind() does, and gave {mind!r:.80}")
+        return mind  # type: ignore[return-value]  # whatever can be invoked is one
+
     @classmethod
     def _parsed(cls, given: Mapping[str, Any]) -> Settings:
         known = list(cls.settings_type.model_fields)
@@ -209,7 +225,13 @@ def check_scenario(scenario: object) -> None:
         )
     if not isinstance(world, str):
         raise SetupError(f"{said} has a world of type {type(world).__name__}; it must be a str.")
-    check_actions(scenario.actions, where=said)
+    if not isinstance(getattr(scenario, "settings", None), Settings):
+        raise SetupError(f"{said} has no settings; call `super().__init__(settings)` in its `__init__`.")
+    with hook(scenario, "actions"):
+        actions = scenario.actions
+    check_actions(actions, where=said)
+    if not actions and type(scenario).offer is Scenario.offer and scenario.lives:
+        raise SetupError(f"{said} has no actions, so nobody could do anything; list what they may do in `actions`.")
 
 
 def check_steps(steps: object) -> int:

@@ -262,8 +262,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         """Open the run file and the model, grow or restore the people, and stand where the last step ended."""
         if self._is_open:
             raise SetupError("The society is open already; inside `with society:`, call run_model() or step().")
-        with hook(self.scenario, "mind"):
-            self._mind = self.scenario.mind()
+        self._mind = self.scenario.checked_mind()
         # What cannot be read is found before there is a file that would stand in the way of the next try.
         source = self._source() if self._log is None else None
         self._answers = AnswerCache(self._models.cache) if self._models.cache else None

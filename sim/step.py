@@ -40,6 +40,9 @@ async def take_step(society: "Society", mind: Mind) -> None:
             effects.visit(visit)
     with hook(scenario, "active"):
         residents = list(scenario.active(society, rng_for(society.seed, "active", world.step)))
+        known = set(map(id, society.residents))
+        if strangers := [one for one in residents if id(one) not in known]:
+            raise TypeError(f"it must give residents of the society, and gave {strangers[0]!r}")
     effects.unembedded += await _remind(society, residents)
     decided = await _decide(society, mind, residents)
     check_answered(f"step {world.step}", [(decision.outcome, decision.reason) for _, decision in decided])

@@ -14,7 +14,7 @@ __all__ = ["Finding", "read_findings"]
 
 _MEASURES = """
 SELECT name, arg_min(value, step), arg_max(value, step), min(step), max(step)
-FROM measures WHERE isfinite(value) GROUP BY name ORDER BY name
+FROM measures WHERE isfinite(value) GROUP BY name ORDER BY min(value) = max(value), name
 """
 _CHOICES = """
 SELECT value, count(*) FROM (SELECT payload ->> ? AS value FROM emissions WHERE kind = ?)

@@ -69,6 +69,7 @@ def render_report(run: Queryable, *, run_file: str = "RUN.duckdb") -> str:
             "novelty": chart_novelty(run, kinds),
         },
         measures=chart_measures(run),
+        measured=run.query("SELECT count(DISTINCT name) FROM measures").rows[0][0],
         fields=chart_fields(run),
         steps=read_steps(run),
         duplicates=read_duplicates(run),

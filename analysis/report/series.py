@@ -108,14 +108,17 @@ def _new(number: int, steps: Sequence[int], rows: Mapping[int, tuple[int, str, i
 
 
 def chart_measures(run: Queryable) -> list[Chart]:
-    """One line over steps for each of the first few measures of the scenario that hold a number, by name."""
+    """One line over steps for each of the first few measures of the scenario that hold a number, by name.
+
+    Measures that changed come before those that stayed as they were, which say less.
+    """
     rows = run.query("SELECT name, step, value FROM measures ORDER BY name, step").rows
     found: dict[str, list[tuple[int, float]]] = {}
     for name, step, value in rows:
         found.setdefault(name, []).append((step, value))
     drawn = {name: values for name, values in found.items() if any(isfinite(value) for _, value in values)}
-    marks = read_marks(run)
-    return [_measure(n, name, values, marks) for n, (name, values) in enumerate(drawn.items()) if n < MEASURES]
+    marks, names = read_marks(run), sorted(drawn, key=lambda name: len({value for _, value in drawn[name]}) == 1)
+    return [_measure(n, name, drawn[name], marks) for n, name in enumerate(names[:MEASURES])]
 
 
 def _measure(place: int, name: str, rows: Sequence[tuple[int, float]], marks: Marks) -> Chart:

@@ -132,3 +132,8 @@ def test_an_emitted_text_that_fails_on_invented_answers_is_given_a_chance() -> N
         return str(self.reason.split(":")[1])
 
     check_actions((changed(emitted_text=property(second)),), where="The scenario Mine")
+
+
+def test_an_action_is_remembered_as_text() -> None:
+    with pytest.raises(SetupError, match="The action Vote5 is remembered as 5; give a str"):
+        check_actions((type("Vote5", (Vote,), {"remembered": 5, "__module__": __name__}),), where="It")

@@ -13,8 +13,10 @@ from populace.analysis.queryable import Queryable
 from populace.analysis.report.chart import Chart
 from populace.analysis.report.fields import chart_fields
 from populace.analysis.report.graph import chart_society, read_society
+from populace.analysis.report.limits import MEASURES
 from populace.analysis.report.marks import COLOURS
 from populace.analysis.report.plot import Axes, Series, draw_bars, draw_lines
+from populace.analysis.report.report import render_report
 from populace.analysis.report.series import chart_emissions, chart_measures, chart_novelty, kind_order
 
 
@@ -125,6 +127,18 @@ def test_a_measure_that_is_not_a_number_leaves_a_gap(make_run: Any) -> None:
     (chart,) = [chart for chart in chart_measures(run) if chart.title == "ratio"]
     (line,) = re.findall(r'<path d="([^"]*)" fill="none"', chart.narrow)
     assert (line.count("M"), line.count("L")) == (2, 0)
+
+
+def test_of_many_measures_those_that_change_are_drawn_and_the_page_says_how_many_there_are(make_run: Any) -> None:
+    run = make_run(people=12, steps=2)
+    run.fill("measures", [[step, f"a{n}", float(n)] for step in (1, 2) for n in range(MEASURES)])
+    run.fill("measures", [[1, "share", 0.25], [2, "share", 0.5]])
+    titles = [chart.title for chart in chart_measures(run)]
+    assert "share" in titles
+    assert len(titles) == MEASURES
+    page = render_report(run)
+    assert f"{MEASURES} of {MEASURES + 2} measures are drawn" in page
+    assert "0.25 in step 1, 0.5 in step 2" in page
 
 
 def test_a_measure_without_any_number_is_not_drawn(make_run: Any) -> None:

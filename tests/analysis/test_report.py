@@ -118,7 +118,7 @@ def test_what_the_run_shows_comes_first_then_who_wrote_it_then_everything_else(l
 
 def test_however_much_is_found_the_notice_below_it_stays_on_the_first_screen(make_run: Any) -> None:
     run = make_run(people=12, steps=2)
-    run.fill("measures", [[step, f"a measure of {n} " * 9, 1e9 / n] for step in (1, 2) for n in range(1, 9)])
+    run.fill("measures", [[step, f"a measure of {n} " * 9, 1e9 * step / n] for step in (1, 2) for n in range(1, 9)])
     run.fill("action_fields", [["tool", f"field{n}", n, "choice", [], ""] for n in range(9)])
     values = {f"field{n}": "a long choice " * 9 for n in range(9)}
     run.connection.execute("UPDATE emissions SET payload = ? WHERE kind = 'tool'", [json.dumps(values)])

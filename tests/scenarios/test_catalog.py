@@ -43,6 +43,8 @@ def test_a_script_is_found_by_its_path(tmp_path: Path) -> None:
             SCRIPT + SCRIPT.replace("Errands(", "More(").replace('"errands"', '"more"'),
             "it has: Errands, More",
         ),
+        (SCRIPT + "    settings_type = 5\n", "has the settings_type 5; give a class derived from Settings"),
+        (SCRIPT + "    def __init__(self, a, b): pass\n", "cannot be made from its settings alone"),
     ],
 )
 def test_a_script_that_is_no_scenario_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:

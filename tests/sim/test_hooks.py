@@ -50,6 +50,14 @@ class Unspeakable(Vote):
         return str(broken())
 
 
+class Forgetful(Vote):
+    """Is remembered as nothing."""
+
+    def note(self, to: str = "") -> Any:
+        """No text."""
+        return None
+
+
 class Flooded(Ballot):
     """Its intervention fails."""
 
@@ -96,7 +104,19 @@ def test_a_method_that_fails_is_named_with_its_class_and_the_users_own_line(name
         (with_(active=lambda *_: None), "`active` of Mine failed with TypeError"),
         (with_(task=lambda *_: None), "`task` of Mine failed with TypeError: it must give a str, and gave None"),
         (with_(measures=lambda *_: {"a": "many"}), "`measures` of Mine failed with ValueError"),
-        (with_(visits=lambda *_: [Visit("nobody", "Hello.")]), "`visits` of Mine failed with KeyError: 'nobody'"),
+        (
+            with_(visits=lambda *_: [Visit("nobody", "Hello.")]),
+            "`visits` of Mine failed with ValueError: it gave",
+        ),
+        (
+            with_(visits=lambda *_: [("somebody", "Hello.")]),
+            "`visits` of Mine failed with TypeError: it must",
+        ),
+        (with_(active=lambda *_: [1]), "`active` of Mine failed with TypeError: it must give residents"),
+        (with_(measures=lambda *_: {5: 1}), "`measures` of Mine failed with TypeError: it must give a mapping"),
+        (with_(mind=lambda *_: None), "`mind` of Mine failed with TypeError: it must give a compiled graph"),
+        (with_(actions=(Forgetful,)), "`note` of Forgetful failed with TypeError: it must give a str, and gave None"),
+        (with_(actions=property(broken)), "`actions` of Mine"),
         (with_(interventions=("flood",)), "`interventions` of Mine failed with TypeError: it must hold interventions"),
     ],
 )
@@ -179,4 +199,20 @@ def test_what_is_wrong_with_an_action_is_said_before_there_is_a_file(out: Path) 
 
     with pytest.raises(SetupError, match="The action Textless does not say which text it emits"):
         run(with_(actions=(Textless,)), out)
+    assert not out.exists()
+
+
+def test_a_visit_says_something(out: Path) -> None:
+    def visits(self: Scenario, society: Society, rng: random.Random) -> list[Visit]:
+        return [Visit(society.residents[0].id, 5)]  # type: ignore[arg-type]
+
+    with pytest.raises(HookError, match="`visits` of Mine failed with TypeError: it must give visits"):
+        run(with_(visits=visits), out)
+
+
+def test_a_scenario_in_which_nobody_could_do_anything_is_refused_before_anything_is_made(out: Path) -> None:
+    with pytest.raises(SetupError, match="The scenario Mine has no actions"):
+        run(with_(actions=()), out)
+    with pytest.raises(SetupError, match=r"has no settings; call `super\(\).__init__\(settings\)`"):
+        run(with_(__init__=lambda _self, _settings=None: None), out)
     assert not out.exists()

@@ -10,6 +10,7 @@ from ballots import Answering, Ballot
 
 from populace.personas.errors import HookError, SetupError
 from populace.scenarios.village import Village
+from populace.sim import batch_society
 from populace.sim.batch_society import BatchSociety
 from populace.sim.growth import Growth
 from populace.sim.runfile.reader import open_run
@@ -152,3 +153,21 @@ def test_a_batch_raises_what_went_wrong_and_lets_go_of_the_file(hub: Path, tmp_p
         mesa.batch_run(BatchSociety, {"scenario": Failing, "folder": tmp_path, "hub": hub}, display_progress=False)
     with open_run(tmp_path / "ballot-1.duckdb") as run:
         assert run.query("SELECT status FROM runs").rows == [("failed",)]
+
+
+def test_a_batch_takes_another_name_when_another_process_was_faster(
+    hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ballot-1.duckdb").write_bytes(bytes(1 << 17))
+    names = iter(["ballot-1.duckdb", "ballot-2.duckdb"])
+    monkeypatch.setattr(batch_society, "_free_path", lambda folder, _: folder / next(names))
+    society = BatchSociety(Counted, folder=tmp_path, hub=hub, steps=1)
+    society.run_model()
+    assert society.reported["run_file"] == str(tmp_path / "ballot-2.duckdb")
+
+
+def test_a_batch_is_given_a_class_and_a_known_way_to_draw(hub: Path, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="give it the class of"):
+        BatchSociety(Counted(), folder=tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(SetupError, match="The option --draw should be 'snowball'"):
+        BatchSociety(Counted, folder=tmp_path, hub=hub, draw="eggo")

@@ -112,3 +112,10 @@ def test_a_world_survives_its_json() -> None:
     world.suspend(RelationKind.TRADE)
     world.announce("News.")
     assert World.model_validate_json(world.model_dump_json()) == world
+
+
+@pytest.mark.parametrize("wrong", [{"name": 5}, {"name": " "}, {"news": 5}, {"news": ""}, {"effect": 5}])
+def test_an_intervention_has_a_name_and_news_and_a_function_or_no_effect(wrong: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"at": 1, "name": "flood", "news": "A flood."}
+    with pytest.raises(SetupError, match="intervention"):
+        Intervention(**given | wrong)
