@@ -35,7 +35,7 @@ class ColumnKind(StrEnum):
     TEXT = "text"
     #: Short values that name no person, such as companies, places and categories: contact details are looked for.
     TERM = "term"
-    #: Timestamps, UUIDs, numbers and the like, which are left as they are.
+    #: Timestamps, UUIDs, numbers, links and the like, in which e-mail addresses alone are replaced.
     IDENTIFIER = "identifier"
 
     @property

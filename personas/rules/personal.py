@@ -116,7 +116,8 @@ def _replacement(text: str, finding: Found) -> str:
 def _of_kind(value: str, kind: ColumnKind) -> tuple[Found, ...]:
     """The personal data in a value of a column of this kind."""
     if kind is ColumnKind.IDENTIFIER:
-        return ()
+        # Of a link that leads to nobody the query may still name somebody.
+        return _apart(f for f in find_contacts(value) if f.kind == "email") if "@" in value else ()
     if kind is ColumnKind.TERM:
         return _apart(find_contacts(value))
     plain = value.strip()

@@ -25,4 +25,4 @@ CREATE TABLE IF NOT EXISTS imported_columns (
 COMMENT ON TABLE imported_columns IS 'What the columns of imported files were taken for when personal data were looked for in them';
 COMMENT ON COLUMN imported_columns.file IS 'Number of the file in imported_files';
 COMMENT ON COLUMN imported_columns."column" IS 'The column; a value inside another has a JSON pointer, with * for any place in a list';
-COMMENT ON COLUMN imported_columns.kind IS 'name, email, phone, birth_date, street_address, identity_number or handle: all its values are replaced. text: personal data are looked for in it. term: contact details alone are. identifier: it is left as it is';
+COMMENT ON COLUMN imported_columns.kind IS 'name, email, phone, birth_date, street_address, identity_number or handle: all its values are replaced. text: personal data are looked for in it. term: contact details alone are. identifier: e-mail addresses alone are replaced in it';

@@ -142,3 +142,9 @@ def test_the_quick_look_sees_through_what_json_escapes() -> None:
     texts = [*(json.dumps({"calls": text}) for text in inner), '{"path":"C:\\\\new"}']
     assert suspects(pa.array(texts)) == [0, 1, 2]
     assert all(personal_changes(text)[1] for text in texts[:3])
+
+
+def test_an_address_in_the_query_of_a_link_is_replaced_and_the_link_stays() -> None:
+    links = [json.dumps({"link": f"https://shop.example/basket?id={n},2&for=ann{n}@example.org"}) for n in range(8)]
+    now, _ = personal_changes(links[3], kinds_of_columns(links))
+    assert json.loads(now) == {"link": "https://shop.example/basket?id=3,2&for=[email]"}
