@@ -165,7 +165,7 @@ def _written(path: Path) -> Iterator[None]:
         raise SetupError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
     try:
         yield
-    except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+    except (OSError, duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
         why = said(error) if isinstance(error, duckdb.Error) else error.strerror or error
         raise StorageError(f"{str(path)!r} cannot be written ({why}); make room, or send it elsewhere.") from error
 

@@ -9,10 +9,10 @@ import duckdb
 import pytest
 
 from populace.personas.database import CONFIG
-from populace.personas.errors import SetupError, SourceError
-from populace.personas.hub import HubFile, open_hub
+from populace.personas.errors import SetupError, SourceError, StorageError
+from populace.personas.hub import HubFile, create_hub, open_hub
 from populace.personas.hub.exporting import ExportFormat, export_hub
-from populace.personas.hub.hub_folder import MANIFEST, import_hub_folder
+from populace.personas.hub.hub_folder import MANIFEST, import_hub_folder, write_hub_folder
 from populace.personas.hub.importing import import_files
 from populace.personas.hub.schema import HUB_VERSION
 from populace.personas.hub.select import Wish
@@ -143,3 +143,16 @@ def test_nothing_is_written_over(hub: HubFile, tmp_path: Path) -> None:
         import_hub_folder(folder, tmp_path / "hub.duckdb")
     with pytest.raises(SetupError, match="give neither --select nor --with"):
         export_hub(hub, tmp_path / "third", format=ExportFormat.HUB, select="pilots")
+
+
+def test_a_disk_that_fills_up_at_the_checkpoint_is_said_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise duckdb.FatalException("FATAL Error: Failed to create checkpoint: No space left on device")
+
+    with create_hub(tmp_path / "a.duckdb") as hub:
+        write_hub_folder(hub, tmp_path / "folder", notice=None)
+    monkeypatch.setattr("populace.personas.hub.hub_folder.make_database", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        import_hub_folder(tmp_path / "folder", tmp_path / "b.duckdb")
