@@ -17,7 +17,7 @@ from .rulings import add_rulings, ruling_rows
 from .traces import clear_traces, judge_imports
 from .united import record_united
 
-__all__ = ["SINGLE", "Change", "CheckReport", "change_people", "judge_people"]
+__all__ = ["SINGLE", "CheckReport", "DescriptionChange", "change_people", "judge_people"]
 
 #: Ids of people, and kind, column and outcome of pieces of personal data.
 type _Applied = tuple[list[str], list[tuple[str, str | None, str]]]
@@ -173,7 +173,7 @@ def judge_people(
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class DescriptionChange:
     """What becomes of a description; `now` and `text` are None where it goes."""
 
     was: str
@@ -198,7 +198,7 @@ class _Check:
         self.judged = 0
         self.rulings: Counter[tuple[str, str]] = Counter()
         self.rows: list[RulingRow] = []
-        self.changes: list[Change] = []
+        self.changes: list[DescriptionChange] = []
 
     @property
     def wanted(self) -> dict[str, bool]:
@@ -215,10 +215,12 @@ class _Check:
         self.rulings.update({(row.rule, row.outcome) for row in rows})
         tells = any(row.rule == PERSONAL_RULE and row.outcome != "kept" for row in rows)
         if judgement.is_erased:
-            self.changes.append(Change(persona, None, None, tells, is_kept=False))
+            self.changes.append(DescriptionChange(persona, None, None, tells, is_kept=False))
         elif judgement.persona.text != text:
             is_kept = any(row.text is not None for row in rows)
-            self.changes.append(Change(persona, judgement.persona.id, judgement.persona.text, tells, is_kept))
+            self.changes.append(
+                DescriptionChange(persona, judgement.persona.id, judgement.persona.text, tells, is_kept)
+            )
 
     def _judges(self, text: str, *, by_quality: bool, by_personal: bool) -> tuple[Judge, ...]:
         quality = (self._quality,) if self._quality is not None and by_quality else ()
@@ -250,7 +252,7 @@ def _check_writable(hub: HubFile) -> None:
         )
 
 
-def _check_unlived(hub: HubFile, changes: Sequence[Change]) -> None:
+def _check_unlived(hub: HubFile, changes: Sequence[DescriptionChange]) -> None:
     if changes and hub.has_lived:
         raise SetupError(
             f"The people of {str(hub.path)!r} have lived, and what they did goes by who they were; check them with "
@@ -262,7 +264,7 @@ def _tables(con: duckdb.DuckDBPyConnection) -> set[str]:
     return {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
 
 
-def _apply(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow], changes: Sequence[Change]) -> _Applied:
+def _apply(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow], changes: Sequence[DescriptionChange]) -> _Applied:
     """Do what rulings say; gives whom no rule turns away any more, and what was written of personal data."""
     said = list(rows)
     back = _said_otherwise(con, [row for row in rows if row.rule == FIRST_PERSON])
@@ -282,7 +284,7 @@ def _said_otherwise(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -
     return said["persona"]
 
 
-def change_people(con: duckdb.DuckDBPyConnection, changes: Sequence[Change]) -> None:
+def change_people(con: duckdb.DuckDBPyConnection, changes: Sequence[DescriptionChange]) -> None:
     """Give people other descriptions, and so other ids, in every table of a hub that is being written.
 
     Whose new description somebody has already become that one. Verdicts on them are for `reconcile` to decide.

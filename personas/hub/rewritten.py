@@ -9,7 +9,7 @@ from ..judging import judged
 from ..persona import Persona
 from ..rules import PERSONAL_RULE, Policy, personal_judge
 from ..rules.quality import rewriting_judge
-from .check import SINGLE, Change, change_people
+from .check import SINGLE, DescriptionChange, change_people
 from .united import part
 
 __all__ = ["rewrite_again"]
@@ -51,7 +51,7 @@ def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int]) -> list[s
         people.setdefault((ruling.became, ruling.was), []).append(ruling)
     wanted = {who: _described(rulings) for who, rulings in people.items()}
     changes = [
-        Change(became, now[0], now[1]) for (became, was), now in wanted.items()
+        DescriptionChange(became, now[0], now[1]) for (became, was), now in wanted.items()
         if was is None and now is not None and now[0] != became
     ]  # fmt: skip
     stays = {became: now for (became, was), now in wanted.items() if was is None and now is not None}
