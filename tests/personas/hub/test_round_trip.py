@@ -383,3 +383,13 @@ def test_a_header_with_marks_in_its_names_is_read_by_its_commas(tmp_path: Path) 
     assert columns_of(hub) == {content_id("A"): {"a;b;c;d": "1"}}
     with path.open(newline="") as file:
         assert next(csv.reader(file)) == ["text", "a;b;c;d"]
+
+
+@pytest.mark.parametrize("given_as", ["jsonl", "csv", "parquet"])
+def test_a_society_reads_an_export_with_its_lineage_and_ties(hub: HubFile, tmp_path: Path, given_as: str) -> None:
+    export_hub(hub, path := tmp_path / f"town.{given_as}")
+    found = read_hub(path)
+    pilot, baker, _ = found.personas
+    assert (pilot.model, pilot.origin, pilot.licence) == ("procedural", "text", "CC-BY-4.0")
+    assert (baker.parent, baker.hop) == (PILOT, 1)
+    assert [(tie.source, tie.target, tie.label) for tie in found.relations] == [(s, t, w) for s, t, _, w, _ in TIES]
