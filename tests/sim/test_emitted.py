@@ -134,7 +134,7 @@ def test_a_script_that_has_changed_since_is_taken_as_it_is_now(voted: Path, monk
 def test_an_action_that_cannot_be_read_back_is_named_when_somebody_asks_for_it(
     voted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Election, "actions", ())
+    monkeypatch.setattr(Election, "actions", (ToolSpec,))
     with Society.resume(voted, Election, steps=2) as society, pytest.raises(RunFileError, match="no such action"):
         _ = society.emitted_this_step
     monkeypatch.setattr(Election, "actions", (Ballot,))
