@@ -49,7 +49,7 @@ WHOLE = {
     "r.parquet": parquet(),
     "r.arrow": arrow(),
     "r.jsonl": LINES,
-    "r.jsonl.gz": gzip.compress(LINES),
+    "r.jsonl.gz": gzip.compress(LINES, mtime=0),
     "r.jsonl.bz2": bz2.compress(LINES),
     "r.jsonl.xz": lzma.compress(LINES),
     "r.jsonl.zst": pa.Codec("zstd").compress(LINES, asbytes=True),
