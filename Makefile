@@ -1,5 +1,6 @@
 # make demo   set up, grow a village, let it live eight steps, and ask what happened
-# make test   set up and run every test
+# make test   set up and run the tests
+# make slow   set up and run the long tests, which `make test` leaves out
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV   := .venv
@@ -16,7 +17,7 @@ define NEED_VENV
 '$(PYTHON)' cannot make a virtual environment (on Debian: apt-get install python3-venv), then: make $(or $(MAKECMDGOALS),demo)
 endef
 
-.PHONY: help setup demo test check lock clean
+.PHONY: help setup demo test slow check lock clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -43,6 +44,9 @@ demo: $(VENV)/.ready
 
 test: setup
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+slow: setup
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m slow
 
 check: setup
 	@$(BIN)/ruff check .
