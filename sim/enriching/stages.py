@@ -33,8 +33,8 @@ from ...personas.profiles.elite import Elite, Tier, raise_persona
 from ...personas.profiles.infer import infer_profile
 from ...personas.profiles.profile import Profile
 from ..answered import check_answered
-from ..bounded import bounded_map
 from ..engine import Engine
+from ..executor import bounded_map
 from ..runfile import rows
 from ..seeds import derive_seed
 from ..times import now
