@@ -294,6 +294,8 @@ class Courier(Carriage[ModelHandle]):
             seed=request.seed, max_tokens=request.max_tokens, without=errand.without.get(endpoint.number, frozenset())
         )
         kwargs |= errand.told
+        if getattr(endpoint.handle.chat, "takes_tasks", False):  # the stand-in: no endpoint is sent these
+            kwargs |= {"task": request.prompt.name, "generators": request.schema.generators}
         if turn is None and self._desk is not None:
             return await self._desk.deliver(errand.key, endpoint.handle.chat, messages, kwargs)
         return await send_chat(endpoint.handle.chat, messages, kwargs, within=self._timeout)
