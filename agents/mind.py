@@ -21,7 +21,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from ..personas.model import Answer, AnswerSchema, Occasion, Outcome, PersonaModel
+from ..personas.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
 from ..personas.prompt import RenderedPrompt, fence, load_prompt
 from .action_check import novelty_of
 from .actions import Action, answer_schema
@@ -94,7 +94,7 @@ class MindState(TypedDict):
 
     observation: Observation
     offered: tuple[type[Action], ...]
-    occasion: Occasion
+    request_context: RequestContext
     draft: NotRequired[Draft]
     #: For stages of a scenario's own.
     results: NotRequired[Mapping[str, Any]]
@@ -122,7 +122,7 @@ async def generate(state: MindState, runtime: Runtime[MindContext]) -> Mapping[s
         observation=observation.text,
         task=observation.task,
     )
-    answer = await context.model.ask(prompt, schema, state["occasion"])
+    answer = await context.model.ask(prompt, schema, state["request_context"])
     return {"draft": Draft(prompt, schema, answer, answer.attempts)}
 
 
@@ -149,7 +149,7 @@ async def revise(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str
         name=request.name,
         version=request.version,
     )
-    answer = await runtime.context.model.ask(prompt, draft.schema, state["occasion"])
+    answer = await runtime.context.model.ask(prompt, draft.schema, state["request_context"])
     attempts = draft.attempts + answer.attempts
     if answer.value is None:
         return {"draft": replace(draft, attempts=attempts)}
