@@ -18,7 +18,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from ..personas.model import Answer, AnswerSchema, Occasion, Outcome, PersonaModel
+from ..personas.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
 from ..personas.prompt import RenderedPrompt, fence, load_prompt
 from .action_check import novelty_of
 from .actions import Action, answer_schema
@@ -74,7 +74,7 @@ class MindState(TypedDict):
 
     observation: Observation
     offered: tuple[type[Action], ...]
-    occasion: Occasion
+    request_context: RequestContext
     draft: NotRequired[Draft]
     decision: NotRequired[Decision]
 
@@ -103,7 +103,7 @@ async def deliberate(state: MindState, runtime: Runtime[MindContext]) -> dict[st
         observation=observation.text,
         task=observation.task,
     )
-    answer = await context.model.ask(prompt, schema, state["occasion"])
+    answer = await context.model.ask(prompt, schema, state["request_context"])
     if answer.value is not None and novelty_of(type(answer.value)) == "revise":
         with hook(answer.value, "emitted_text"):
             text = answer.value.emitted_text
@@ -122,7 +122,7 @@ async def revise(state: MindState, runtime: Runtime[MindContext]) -> dict[str, A
         name=request.name,
         version=request.version,
     )
-    answer = await runtime.context.model.ask(prompt, draft.schema, state["occasion"])
+    answer = await runtime.context.model.ask(prompt, draft.schema, state["request_context"])
     attempts = draft.answer.attempts + answer.attempts
     if answer.value is None:
         return {"decision": _decided(draft.answer, draft.prompt, attempts=attempts)}

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
 from .prompt import RenderedPrompt
 from .strict import strict_schema
 
-__all__ = ["Answer", "AnswerSchema", "Occasion", "Outcome", "PersonaModel"]
+__all__ = ["Answer", "AnswerSchema", "Outcome", "PersonaModel", "RequestContext"]
 
 
 class Outcome(StrEnum):
@@ -41,10 +41,11 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
+class RequestContext:
     """When and for whom a request is made; with the request itself, this is what a resumed run looks answers up by."""
 
-    phase: Literal["growth", "step"]
+    #: The kind of work: "growth", "step", or another job's own name.
+    phase: str
     #: The hop of growth (0 is Text-to-Persona) or the step of the society (from 1).
     number: int
     #: The passage or persona on whose behalf the request is made.
@@ -105,7 +106,7 @@ class PersonaModel(Protocol):
         """The model by name, as it is written into every row that it made."""
         ...
 
-    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], occasion: Occasion) -> Answer[T]:
+    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
         """Ask once, re-asking and retrying as the gateway's policy has it.
 
         Raises `EndpointError` when no further call can succeed (wrong key, no such model, unreachable).

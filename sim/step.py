@@ -9,7 +9,7 @@ from ..agents.hooks import hook
 from ..agents.mind import Decision, Mind, MindContext, MindState
 from ..agents.observation import Observation
 from ..personas.errors import RunError
-from ..personas.model import Occasion, Outcome
+from ..personas.model import Outcome, RequestContext
 from .answered import check_answered
 from .bounded import bounded_map
 from .effects import Effects, Turn
@@ -86,7 +86,7 @@ def _turn(society: "Society", resident: "Resident") -> Turn | None:
     if not offered:
         return None
     drawn = derive_seed(seed, "step", step, resident.id) >> 32  # endpoints take 31 bits
-    return Turn(resident, observation, offered, Occasion("step", step, resident.id, drawn))
+    return Turn(resident, observation, offered, RequestContext("step", step, resident.id, drawn))
 
 
 def _offer(society: "Society", resident: "Resident", observation: Observation) -> tuple[type[Action], ...]:
@@ -115,7 +115,7 @@ async def _decide(society: "Society", mind: Mind, residents: Sequence["Resident"
 
 
 async def _decided(mind: Mind, context: MindContext, turn: Turn) -> Decision:
-    state = MindState(observation=turn.observation, offered=turn.offered, occasion=turn.occasion)
+    state = MindState(observation=turn.observation, offered=turn.offered, request_context=turn.context)
     try:
         decided = await mind.ainvoke(state, context=context)
     except RunError:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from ...personas.model import AnswerSchema, Occasion, Outcome
+from ...personas.model import AnswerSchema, Outcome, RequestContext
 from ...personas.prompt import RenderedPrompt
 from ..endpoint.delivery import Delivery, faults_typed
 from ..endpoint.fault import WireError
@@ -61,9 +61,9 @@ class EmbeddingErrand(Errand[Arrived]):
     was_too_many: bool = False
 
     @classmethod
-    def of(cls, model: str, snippets: tuple[Snippet, ...], occasion: Occasion, *, again: int) -> "EmbeddingErrand":
+    def of(cls, model: str, snippets: tuple[Snippet, ...], context: RequestContext, *, again: int) -> "EmbeddingErrand":
         """The errand for these texts; `again` counts how often they were sent and gave no vectors."""
-        request = _request(model, snippets, replace(occasion, seed=occasion.seed + again))
+        request = _request(model, snippets, replace(context, seed=context.seed + again))
         return cls(request, request.key, snippets=snippets)
 
     def lower(self, fault: WireError) -> bool:
@@ -91,7 +91,7 @@ class EmbeddingErrand(Errand[Arrived]):
         return True
 
     def _begin_anew(self) -> None:
-        self.request = _request(self.request.model, self.snippets, self.request.occasion)
+        self.request = _request(self.request.model, self.snippets, self.request.context)
         self.key, self.sent = self.request.key, 0
 
 
@@ -133,7 +133,7 @@ class EmbeddingCourier(Carriage[EmbeddingHandle]):
             super()._keep(errand, call, verdict)
 
 
-def _request(model: str, snippets: Sequence[Snippet], occasion: Occasion) -> Request[Arrived]:
+def _request(model: str, snippets: Sequence[Snippet], context: RequestContext) -> Request[Arrived]:
     hashes = [snippet.hash for snippet in snippets]
 
     def arrived(vectors: object) -> Arrived:
@@ -141,7 +141,7 @@ def _request(model: str, snippets: Sequence[Snippet], occasion: Occasion) -> Req
 
     prompt = RenderedPrompt("embedding", 1, tuple(("user", snippet.text) for snippet in snippets))
     # Nothing is written; a limit of 0 would stand for none.
-    return Request(model, prompt, AnswerSchema("vectors", {}, arrived), occasion, occasion.seed, max_tokens=1)
+    return Request(model, prompt, AnswerSchema("vectors", {}, arrived), context, context.seed, max_tokens=1)
 
 
 def _checked(hashes: Sequence[str], vectors: Sequence[Vector | None]) -> dict[str, Vector]:

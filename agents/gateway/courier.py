@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
-from ...personas.model import Occasion
+from ...personas.model import RequestContext
 from ..endpoint.delivery import Delivery, deliver
 from ..endpoint.fault import WireError
 from ..endpoint.models import ModelHandle
@@ -36,8 +36,8 @@ __all__ = ["Carriage", "Courier", "Desk", "Endpoint", "Errand", "Served"]
 class Desk(Protocol):
     """Another way for requests to reach the model than one by one: a batch."""
 
-    def takes(self, occasion: Occasion) -> bool:
-        """Whether requests of this occasion go this way."""
+    def takes(self, context: RequestContext) -> bool:
+        """Whether requests of this context go this way."""
         ...
 
     async def deliver(
@@ -173,7 +173,7 @@ class Carriage[H: Served](ABC):
     async def send[T](self, errand: Errand[T]) -> tuple[Verdict[T], str]:
         """The verdict on an answer, and the answer. Raises `WireError` when none came, `RunError` when none can."""
         errand.sent += 1
-        if self._desk is not None and self._desk.takes(errand.request.occasion):
+        if self._desk is not None and self._desk.takes(errand.request.context):
             return await self._begun(errand, None, 0.0)
         queued = time.perf_counter()
         turn = await self.pace.take(self._allowance.weigh(errand.request))

@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-from ...personas.model import Occasion, Outcome
+from ...personas.model import Outcome, RequestContext
 from ..endpoint.fault import WireError
 from .backoff import Backoff
 from .courier import Carriage, Errand, Served
@@ -49,20 +49,20 @@ class Dispatch:
                     continue
                 failed += 1
                 self._carriage.breaker.note(fault.outcome, fault.detail)
-                if not await self._may_repeat(fault, failed, errand.request.occasion):
+                if not await self._may_repeat(fault, failed, errand.request.context):
                     await self._carriage.liveness.judge(fault)
                     # What the endpoint spoiled was an answer, though nobody has seen it: another one is asked for.
                     return Verdict(fault.outcome, reason=fault.detail), "" if fault.spoiled else None
 
-    async def _may_repeat(self, fault: WireError, failed: int, occasion: Occasion) -> bool:
+    async def _may_repeat(self, fault: WireError, failed: int, context: RequestContext) -> bool:
         """Whether the request is worth sending again; if so, the wait before it is over."""
         allowed = self._attempts
         if fault.outcome is Outcome.UNREACHABLE and not self._carriage.liveness.was_answered:
             allowed = min(allowed, _KNOCKS * len(self._carriage.endpoints))
         if fault.outcome not in _WEATHER or failed >= allowed:
             return False
-        # Seeded by the occasion, so that a run draws no chance of its own; no answer depends on it.
-        rng = random.Random(f"{occasion.seed}:{failed}")  # noqa: S311
+        # Seeded by the context, so that a run draws no chance of its own; no answer depends on it.
+        rng = random.Random(f"{context.seed}:{failed}")  # noqa: S311
         delay = self._backoff.delay(failed, rng, asked=fault.retry_after)
         if delay is None:
             return False

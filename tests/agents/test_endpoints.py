@@ -1,7 +1,7 @@
 import socket
 
 import pytest
-from asking import LINE, QUICK, VALID, Line, Open, ask, ask_all, occasion_of, prompt_of, scripted
+from asking import LINE, QUICK, VALID, Line, Open, ask, ask_all, context_of, prompt_of, scripted
 from memory_ledger import MemoryLedger
 from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
@@ -165,7 +165,7 @@ async def test_a_check_that_breaks_loses_no_paid_answer(memory_ledger: MemoryLed
 
     gateway, _ = scripted([VALID] * 3, memory_ledger)
     schema = AnswerSchema("Broken", LINE.json_schema, check)
-    answer = await gateway.ask(prompt_of(1), schema, occasion_of(1))
+    answer = await gateway.ask(prompt_of(1), schema, context_of(1))
     assert answer.outcome is Outcome.SCHEMA_MISMATCH
     assert [call.raw for call in memory_ledger.calls] == [VALID] * 3
 

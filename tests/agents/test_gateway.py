@@ -10,7 +10,7 @@ from quick_time import in_no_time
 from populace.agents.endpoint.fault import WireError
 from populace.agents.gateway.backoff import Backoff
 from populace.personas.errors import SetupError
-from populace.personas.model import Occasion, Outcome
+from populace.personas.model import Outcome, RequestContext
 
 
 def too_many(seconds: float | None = None) -> WireError:
@@ -204,10 +204,10 @@ async def test_a_failed_attempt_is_no_paid_answer(
     assert (await ask(opened(ledger=MemoryLedger(memory_ledger)))).outcome is Outcome.OK
 
 
-async def test_another_occasion_or_seed_is_another_request(opened: Open, memory_ledger: MemoryLedger) -> None:
+async def test_another_context_or_seed_is_another_request(opened: Open, memory_ledger: MemoryLedger) -> None:
     gateway = opened()
     for seed in (1, 2):
-        await gateway.ask(prompt_of(1), LINE, Occasion("step", 1, "a", seed))
+        await gateway.ask(prompt_of(1), LINE, RequestContext("step", 1, "a", seed))
     assert len({call.request_hash for call in memory_ledger.calls}) == 2
 
 
