@@ -38,7 +38,7 @@ class Request[T]:
         """What a paid answer to this very request is found by."""
         digest = request_hash(self.model, self.prompt, self.schema, self.seed, self.max_tokens)
         context = self.context
-        return CallKey(context.phase, context.number, context.owner, digest, context.replicate)
+        return CallKey(context.phase, context.number, context.owner, digest, context.replicate, context.job)
 
     def again(self, first: RenderedPrompt, verdict: Verdict[T], raw: str) -> "Request[T]":
         """The request for another answer than `raw`: another seed, and the complaint where one helps.
@@ -78,6 +78,7 @@ class Attempt:
         return Call(
             phase=self.key.phase,
             number=self.key.number,
+            job=self.key.job,
             owner=self.key.owner,
             purpose=request.prompt.name,
             prompt_version=request.prompt.version,

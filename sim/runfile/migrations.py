@@ -12,7 +12,7 @@ import duckdb
 from ...personas.errors import RunFileError
 from ...personas.hub.schema import check_hub_version, people_schema, rulings_schema
 
-__all__ = ["SCHEMA_VERSION", "check_schema", "has_jobs", "is_current", "migrate"]
+__all__ = ["SCHEMA_VERSION", "check_schema", "has_jobs", "is_current", "is_early", "migrate"]
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (
@@ -67,7 +67,7 @@ def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = Fals
     that is newer.
     """
     if not has_jobs(con):
-        if _has(con, "runs") and _has(con, "migrations"):
+        if is_early(con):
             raise RunFileError(
                 f"{path!r} was written by a development version of Populace from before the first release, which this "
                 f"one does not read; make it anew."
@@ -87,6 +87,11 @@ def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = Fals
 def has_jobs(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether the database has the tables of jobs: it is a run file, or a hub in which a job has begun."""
     return _has(con, "jobs") and _has(con, "migrations")
+
+
+def is_early(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a development version from before the first release wrote it."""
+    return _has(con, "runs") and _has(con, "migrations")
 
 
 def is_current(con: duckdb.DuckDBPyConnection) -> bool:
