@@ -3,8 +3,9 @@
 One async method: a prompt and the schema of the answer go in, a typed answer or a typed outcome comes out.
 """
 
+import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from .prompt import RenderedPrompt
 from .strict import strict_schema
 
-__all__ = ["Answer", "AnswerSchema", "Outcome", "PersonaModel", "RequestContext"]
+__all__ = ["Answer", "AnswerGenerator", "AnswerSchema", "Outcome", "PersonaModel", "RequestContext"]
 
 
 class Outcome(StrEnum):
@@ -58,6 +59,11 @@ class RequestContext:
     job: int = 1
 
 
+#: Proposes values for an answer, from a random number generator, what the request says (`Situation` of
+#: `agents.procedural`) and the answer's JSON Schema; None where the stand-in's own will do.
+type AnswerGenerator = Callable[[random.Random, Any, Mapping[str, Any]], Mapping[str, Any] | None]
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerSchema[T]:
     """The shape an answer must have: a strict JSON Schema to send, and the check that turns JSON into `T`."""
@@ -66,6 +72,9 @@ class AnswerSchema[T]:
     json_schema: Mapping[str, Any]
     #: Raises `pydantic.ValidationError` or `ValueError`, whose text is shown to the model when it is asked again.
     validate: Callable[[object], T]
+    #: What can be answered, by name, as the actions of a turn; each with the function that generates it where no
+    #: language model is asked. Neither hashed nor sent to an endpoint.
+    generators: Mapping[str, AnswerGenerator] = field(default_factory=dict)
 
     @staticmethod
     def of[M: BaseModel](model: type[M]) -> "AnswerSchema[M]":

@@ -16,11 +16,11 @@ import orjson
 from ...personas.errors import RunFileError
 from ...personas.files import private_umask, remove_parts
 from ...personas.hub.schema import check_hub, migrate_hub
+from ...personas.query import Params
 from .cursors import Cursors, cursors_of, opened
 from .database import connect, make_run_file
 from .inserts import Inserts
 from .migrations import check_schema, has_jobs, is_early, migrate
-from .query import Params
 from .rows import JobRow, MarkerRow, Row, RunRow, column_names, table_of
 from .writer import Change, Statement, Writer
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from populace.analysis.queryable import Queryable
 from populace.analysis.report import write_report
-from populace.analysis.report.findings import read_findings
+from populace.analysis.report.facts import read_findings
 from populace.analysis.report.report import render_report
 from populace.analysis.summary import summarise
+from populace.analysis.table import Queryable
 from populace.personas.errors import SetupError
 from populace.sim.runfile.reader import open_run
 
@@ -130,7 +130,8 @@ def test_however_much_is_found_the_notice_below_it_stays_on_the_first_screen(mak
 
 def test_the_settings_used_are_listed(make_run: Any) -> None:
     run = make_run(people=12, steps=1)
-    run.connection.execute("UPDATE jobs SET spec = json_merge_patch(spec, ?)", ['{"settings": {"talk": 0.5, "mode": "<open>"}}'])
+    settings = '{"settings": {"talk": 0.5, "mode": "<open>"}}'
+    run.connection.execute("UPDATE jobs SET spec = json_merge_patch(spec, ?)", [settings])
     text = " ".join(Page(render_report(run)).text.split())
     assert "talk 0.5" in text.replace("talk0.5", "talk 0.5")
     assert "<open>" in text

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from openai_server import OpenAIServer
 
-from populace.analysis.grown import read_grown
+from populace.analysis.hub_summary import read_grown
 from populace.personas.errors import RunError, SetupError
 from populace.personas.hub import read_hub
 from populace.personas.hub.file import open_hub
@@ -146,7 +146,7 @@ def test_whoever_is_back_is_asked_about_when_growth_goes_on(town: Town, corpus: 
     ((away,),) = run.sql(f"SELECT list(persona) FROM ({AWAY})").rows
     with open_hub(run.path, write=True) as hub:
         undo_rule(hub, "too_short")
-        hub.con.execute("UPDATE jobs SET spec = json_merge_patch(spec, '{\"growth\": {\"hops\": 1}}')")
+        hub.con.execute('UPDATE jobs SET spec = json_merge_patch(spec, \'{"growth": {"hops": 1}}\')')
     grown = Society.resume(run.path, Growing).run()
     asked = [persona for (persona,) in grown.sql("SELECT persona FROM frontier WHERE hop = 1").rows]
     assert set(away) < set(asked)
