@@ -330,10 +330,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         # A resumed run may be given other numbers than it began with, and goes on with those when it is resumed again.
         job = self._job_row()
         now_is = {name: getattr(job, name) for name in _CHANGEABLE}
-        if log.run.steps_wanted != self.steps_wanted or any(
-            getattr(log.job_row, name) != value for name, value in now_is.items()
-        ):
-            log.commit(statements=log.change(spec={"steps": self.steps_wanted}, **now_is)).result()
+        log.commit(statements=log.change(spec={"steps": self.steps_wanted}, **now_is)).result()
 
     def _note_trust(self, run: rows.RunRow) -> None:
         """Note what was named here, by whoever made this society: of a resumed one, all but its script."""
