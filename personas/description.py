@@ -1,16 +1,14 @@
-"""The description of a person as a model may write it, and the language it is asked to write in."""
+"""The description of a person as a model may write it."""
 
 import unicodedata
-from string import Template
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from .persona import canonical_text
-from .prompt import Prompt
 from .words import words
 
-__all__ = ["LONGEST", "Description", "language_phrase", "parse_description"]
+__all__ = ["LONGEST", "Description", "parse_description"]
 
 #: Most characters of a description: five times the longest that the paper shows.
 LONGEST = 1_200
@@ -35,9 +33,3 @@ Description = Annotated[
     AfterValidator(parse_description),
     Field(description="One person, in the third person, starting with what that person is.", max_length=LONGEST),
 ]
-
-
-def language_phrase(prompt: Prompt, tag: str) -> str:
-    """How `prompt` asks for answers in the language with BCP 47 tag `tag`."""
-    phrases = prompt.choices["language"]
-    return phrases.get(tag) or Template(phrases["other"]).substitute(tag=tag)

@@ -46,16 +46,6 @@ class VectorJudge:
         self._search.hold(scaled[kept])
         return decision
 
-    def hold(self, matrix: Matrix, rows: Counts) -> None:
-        """Make these rows of `matrix` originals without comparing them."""
-        for first in range(0, len(rows), BLOCK):
-            self._search.hold(units(matrix[rows[first : first + BLOCK]]))
-        self._rows.append(rows)
-
-    def find(self, matrix: Matrix, row: int) -> Decision:
-        """What `judge` would say of one row; it is not held."""
-        return self._decide(matrix, np.array([row]), np.zeros(1, dtype=np.bool_), units(matrix[[row]]))
-
     def _decide(self, matrix: Matrix, rows: Counts, fixed: Flags, scaled: Exact) -> Decision:
         across = self._across(matrix, rows, np.flatnonzero(~fixed), scaled)
         gone = np.zeros(len(rows), dtype=np.bool_)

@@ -1,6 +1,6 @@
 """Near-duplicates among many vectors at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from .faiss_search import FaissSearch, check_faiss
 from .judge import BLOCK, VectorJudge
 from .search import ExactSearch, Search
 
-__all__ = ["MOST_EXACT", "NearRows", "is_exact", "near_rows", "near_vectors"]
+__all__ = ["MOST_EXACT", "NearRows", "is_exact", "near_rows"]
 
 #: Vectors up to which everybody is compared with everybody; the work grows with the square of their number.
 MOST_EXACT = 100_000
@@ -35,21 +35,6 @@ class NearRows:
 
     def __len__(self) -> int:
         return len(self.rows)
-
-
-def near_vectors[K: (str, int)](
-    ids: Sequence[K], matrix: Matrix, threshold: float = COSINE, *, exact: bool | None = None
-) -> list[tuple[K, K, float]]:
-    """The near-duplicates among vectors, one a row: who, of which original, and their cosine to six decimals.
-
-    The first of near-duplicates stays, and a later one repeats the original before it that is most like it, the
-    earliest of equals: just what `NearVectors.add` finds in the same order. `exact` is as for `near_rows`.
-    """
-    if len(ids) != len(matrix):
-        raise SetupError(f"There are {len(ids)} ids and {len(matrix)} vectors; give one id for each vector.")
-    found = near_rows(matrix, threshold, exact=exact)
-    triples = zip(found.rows.tolist(), found.of.tolist(), found.similarity.tolist(), strict=True)
-    return [(ids[row], ids[of], similarity) for row, of, similarity in triples]
 
 
 def near_rows(
