@@ -7,8 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
-from ..personas.model import AnswerSchema
-from ..personas.strict import strict_schema
+from ..personas.model import AnswerSchema, strict_schema
 
 __all__ = [
     "PLAYER",

@@ -3,7 +3,7 @@
 import re
 from html import escape
 
-from ..personas.characters import legible
+from ..personas.text import legible
 
 __all__ = ["clip", "markup", "short_label"]
 

@@ -19,7 +19,7 @@ from ..agents.gateway.price_library import known_prices
 from ..agents.gateway.prices import Prices
 from ..personas.errors import PausedError, StorageError
 from ..personas.hub.file import open_hub
-from ..personas.seed import check_seed
+from ..personas.inputs import check_seed
 from .engine import Engine
 from .enriching.ledger import Job
 from .enriching.outcome import Enriched, summed_up

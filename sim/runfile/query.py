@@ -11,8 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from ...personas.errors import SetupError
-from ...personas.query_limit import TOO_LARGE, QueryLimit, run_query
-from ...personas.user_sql import check_query
+from ...personas.user_sql import TOO_LARGE, QueryLimit, check_query, run_query
 from .database import said
 
 __all__ = ["Params", "Query", "QueryError", "Result", "answer", "ask"]
