@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from textwrap import dedent
 
 from ..sim.runfile.query import QueryError
-from .queryable import Queryable, Rows
+from .table import Queryable, Rows
 
 __all__ = ["Answer", "Field", "Question", "answers_of", "ask", "questions_of", "read_fields"]
 

@@ -3,8 +3,9 @@
 One async method: a prompt and the schema of the answer go in, a typed answer or a typed outcome comes out.
 """
 
+import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from typing import Any, Protocol
@@ -13,40 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from .prompt import RenderedPrompt
 
-__all__ = ["Answer", "AnswerSchema", "Outcome", "PersonaModel", "RequestContext", "strict_schema"]
-
-
-_DROPPED = frozenset({"default", "discriminator", "title"})
-
-
-def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The same schema with every object closed and every property required, without defaults and titles.
-
-    Strict mode of structured output accepts no other objects; `title` and `default` only cost tokens.
-    The order of properties is kept: it is the order in which a constrained model writes them.
-    """
-    strict: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key in _DROPPED:
-            continue
-        if key == "oneOf":  # strict mode knows only anyOf
-            strict["anyOf"] = _strict_value(value)
-        elif key in ("properties", "$defs"):
-            strict[key] = {name: strict_schema(sub) for name, sub in value.items()}
-        else:
-            strict[key] = _strict_value(value)
-    if "properties" in strict:
-        strict["required"] = list(strict["properties"])
-        strict["additionalProperties"] = False
-    return strict
-
-
-def _strict_value(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return strict_schema(value)
-    if isinstance(value, list):
-        return [_strict_value(item) for item in value]
-    return value
+__all__ = ["Answer", "AnswerGenerator", "AnswerSchema", "Outcome", "PersonaModel", "RequestContext", "strict_schema"]
 
 
 class Outcome(StrEnum):
@@ -88,6 +56,11 @@ class RequestContext:
     replicate: int = 0
 
 
+#: Proposes values for an answer, from a random number generator, what the request says (`Situation` of
+#: `agents.procedural`) and the answer's JSON Schema; None where the stand-in's own will do.
+type AnswerGenerator = Callable[[random.Random, Any, Mapping[str, Any]], Mapping[str, Any] | None]
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerSchema[T]:
     """The shape an answer must have: a strict JSON Schema to send, and the check that turns JSON into `T`."""
@@ -96,6 +69,9 @@ class AnswerSchema[T]:
     json_schema: Mapping[str, Any]
     #: Raises `pydantic.ValidationError` or `ValueError`, whose text is shown to the model when it is asked again.
     validate: Callable[[object], T]
+    #: What can be answered, by name, as the actions of a turn; each with the function that generates it where no
+    #: language model is asked. Neither hashed nor sent to an endpoint.
+    generators: Mapping[str, AnswerGenerator] = field(default_factory=dict)
 
     @staticmethod
     def of[M: BaseModel](model: type[M]) -> "AnswerSchema[M]":
@@ -144,3 +120,36 @@ class PersonaModel(Protocol):
         Raises `EndpointError` when no further call can succeed (wrong key, no such model, unreachable).
         """
         ...
+
+
+_DROPPED = frozenset({"default", "discriminator", "title"})
+
+
+def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The same schema with every object closed and every property required, without defaults and titles.
+
+    Strict mode of structured output accepts no other objects; `title` and `default` only cost tokens.
+    The order of properties is kept: it is the order in which a constrained model writes them.
+    """
+    strict: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _DROPPED:
+            continue
+        if key == "oneOf":  # strict mode knows only anyOf
+            strict["anyOf"] = _strict_value(value)
+        elif key in ("properties", "$defs"):
+            strict[key] = {name: strict_schema(sub) for name, sub in value.items()}
+        else:
+            strict[key] = _strict_value(value)
+    if "properties" in strict:
+        strict["required"] = list(strict["properties"])
+        strict["additionalProperties"] = False
+    return strict
+
+
+def _strict_value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return strict_schema(value)
+    if isinstance(value, list):
+        return [_strict_value(item) for item in value]
+    return value

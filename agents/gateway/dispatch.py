@@ -4,7 +4,7 @@ import asyncio
 import random
 
 from ...personas.model import Outcome, RequestContext
-from ..endpoint.fault import WireError
+from ..endpoint.errors import RequestError
 from .backoff import Backoff
 from .courier import Carriage, Errand, Served
 from .replies import Verdict
@@ -44,7 +44,7 @@ class Dispatch:
         while True:
             try:
                 return await self._carriage.send(errand)
-            except WireError as fault:
+            except RequestError as fault:
                 if errand.lower(fault) or self._carriage.pace.outage.excuses(fault, errand.missed):
                     continue
                 failed += 1
@@ -54,7 +54,7 @@ class Dispatch:
                     # What the endpoint spoiled was an answer, though nobody has seen it: another one is asked for.
                     return Verdict(fault.outcome, reason=fault.detail), "" if fault.spoiled else None
 
-    async def _may_repeat(self, fault: WireError, failed: int, context: RequestContext) -> bool:
+    async def _may_repeat(self, fault: RequestError, failed: int, context: RequestContext) -> bool:
         """Whether the request is worth sending again; if so, the wait before it is over."""
         allowed = self._attempts
         if fault.outcome is Outcome.UNREACHABLE and not self._carriage.liveness.was_answered:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from ...personas.model import AnswerSchema, Outcome, RequestContext
 from ...personas.prompt import RenderedPrompt, load_prompt
-from ..endpoint.delivery import Delivery
+from ..endpoint.response import ModelResponse
 from .call import Call, CallKey, RecordedReply, request_hash
 from .form import form_text
 from .replies import Verdict
@@ -68,7 +68,7 @@ class Attempt:
         self,
         request: Request[T],
         verdict: Verdict[T],
-        answer: Delivery | RecordedReply | None,
+        answer: ModelResponse | RecordedReply | None,
         *,
         endpoint: str | None = None,
         source: str = "endpoint",

@@ -6,7 +6,7 @@ from memory_ledger import MemoryLedger
 from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
 
-from populace.agents.endpoint.fault import fault_of_status
+from populace.agents.endpoint.errors import error_of_status
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.form import FormKind
 from populace.agents.gateway.gateway import Gateway
@@ -148,7 +148,7 @@ class ForeignRefusalError(Exception):
 async def test_the_status_of_a_foreign_clients_error_is_understood(memory_ledger: MemoryLedger) -> None:
     gateway, _ = scripted([ForeignRefusalError("slow down"), VALID], memory_ledger)
     assert (await ask(gateway)).attempts == 2
-    assert memory_ledger.calls[0].outcome is fault_of_status(429, "").outcome
+    assert memory_ledger.calls[0].outcome is error_of_status(429, "").outcome
 
 
 async def test_text_that_no_file_can_hold_is_mended_before_it_is_recorded(

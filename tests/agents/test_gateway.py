@@ -7,14 +7,14 @@ from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
 from quick_time import in_no_time
 
-from populace.agents.endpoint.fault import WireError
+from populace.agents.endpoint.errors import RequestError
 from populace.agents.gateway.backoff import Backoff
 from populace.personas.errors import SetupError
 from populace.personas.model import Outcome, RequestContext
 
 
-def too_many(seconds: float | None = None) -> WireError:
-    return WireError(Outcome.RATE_LIMITED, "Too many.", status=429, retry_after=seconds)
+def too_many(seconds: float | None = None) -> RequestError:
+    return RequestError(Outcome.RATE_LIMITED, "Too many.", status=429, retry_after=seconds)
 
 
 async def test_an_answer_is_typed_and_its_call_recorded(opened: Open, memory_ledger: MemoryLedger) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_model import ScriptedModel
 
-from populace.analysis.wording import short_label
+from populace.analysis.page import short_label
 from populace.personas.hub import create_hub, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub

@@ -7,7 +7,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from ....personas.model import RequestContext
-from ...endpoint.delivery import Delivery
+from ...endpoint.response import ModelResponse
 from ..call import CallKey
 from .desk import BatchDesk
 
@@ -32,7 +32,7 @@ class ChatDesk:
 
     async def deliver(
         self, key: CallKey, chat: BaseChatModel, messages: list[BaseMessage], kwargs: Mapping[str, Any]
-    ) -> Delivery:
+    ) -> ModelResponse:
         """The answer of `chat`, of the kind that the desk was opened for. Raises `WireError` when none came."""
         return await self.desk.deliver(key, cast("_Payable", chat).payload(messages, **kwargs))
 

@@ -40,14 +40,15 @@ class _Absent:
 ABSENT = _Absent()
 
 
-def fill_schema(schema: Mapping[str, Any] | bool, rng: random.Random, hints: Hints) -> Any:
-    """A value valid under `schema` (draft 2020-12), written with `hints` where they are allowed.
+def fill_schema(schema: Mapping[str, Any] | bool, rng: random.Random, hints: Hints, proposed: Any = None) -> Any:
+    """A value valid under `schema` (draft 2020-12): as `proposed` and by `hints` where that is allowed.
 
     Raises `UnsatisfiableSchemaError` when there is no such value, or none was found within the tries.
     """
     check = check_of(to_json(schema))
+    wish = ABSENT if proposed is None else proposed
     for attempt in range(_TRIES):
-        value = Filler(schema, rng, hints, varied=attempt > 0).fill(schema)
+        value = Filler(schema, rng, hints, varied=attempt > 0).fill(schema, wish)
         if check is None or check(value):
             return value
     raise UnsatisfiableSchemaError("#", f"none of {_TRIES} values drawn for it passed the check of the whole")
@@ -103,6 +104,9 @@ class Filler:
         base = {key: value for key, value in schema.items() if key != "anyOf"}
         described = [o if isinstance(o, Mapping) else {} for o in options]
         order = list(self.hints.order([flattened(o, self.root, path) if "$ref" in o else o for o in described]))
+        if isinstance(wish, Mapping):
+            followed = [flattened(o, self.root, path) if "$ref" in o else o for o in described]
+            order.sort(key=lambda i: _contradictions(followed[i], wish))
         if self.is_deep:
             written = [to_json(option) for option in options]
             order.sort(key=lambda i: (written[i].count("$ref"), len(written[i])))
@@ -170,6 +174,12 @@ class Filler:
             case "object":
                 return fill_object(self, schema, wish if isinstance(wish, Mapping) else {}, path)
         raise UnsatisfiableSchemaError(path, f"{kind!r} is no type of JSON Schema")
+
+
+def _contradictions(option: Mapping[str, Any], wish: Mapping[str, Any]) -> int:
+    # Options of a union tell themselves apart by a constant, as `kind`.
+    parts = option.get("properties", {})
+    return sum(isinstance(p := parts.get(k), Mapping) and p.get("const", v) != v for k, v in wish.items())
 
 
 def _may_be_null(schema: Mapping[str, Any]) -> bool:

@@ -1,5 +1,9 @@
-"""How a call can fail before there is an answer to judge: one exception, one typed outcome."""
+"""How a call can fail before there is an answer to judge: one exception, one typed outcome.
 
+The bytes an endpoint sends, as the JSON object they should be; anything else is a typed fault.
+"""
+
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -12,7 +16,16 @@ import orjson
 from ...personas.errors import EndpointError
 from ...personas.model import Outcome
 
-__all__ = ["WireError", "endpoint_error", "fault_of_status", "is_html", "retry_after", "words_of"]
+__all__ = [
+    "RequestError",
+    "check_for_error",
+    "endpoint_error",
+    "error_of_status",
+    "is_html",
+    "parse_object",
+    "retry_after",
+    "words_of",
+]
 
 #: How much of an endpoint's own words is kept.
 _WORDS = 300
@@ -41,7 +54,7 @@ _SPOILED = re.compile(r"model produced output that does not match", re.IGNORECAS
 _CREDENTIAL = re.compile(r"\b(?:sk|pk|key|api[-_]key)-[\w*-]{4,}|(?<=bearer )\S{4,}", re.IGNORECASE)
 
 
-class WireError(Exception):
+class RequestError(Exception):
     """A call that ended without an answer, and how: `outcome` is never `OK`."""
 
     def __init__(
@@ -70,7 +83,9 @@ class WireError(Exception):
         self.endpoint: str | None = None
 
 
-def fault_of_status(status: int, words: str, *, headers: Mapping[str, str] | None = None, key: str = "") -> WireError:
+def error_of_status(
+    status: int, words: str, *, headers: Mapping[str, str] | None = None, key: str = ""
+) -> RequestError:
     """The fault that an HTTP status other than success means, with the endpoint's own words in it."""
     words = _without_keys(words, key)
     spoiled = status >= 500 and _SPOILED.search(words) is not None
@@ -78,7 +93,7 @@ def fault_of_status(status: int, words: str, *, headers: Mapping[str, str] | Non
     said = f": {words}" if words else ""
     # Not the server failed but its model's text: as when we find it cut, the same seed would give the same again.
     head = "The endpoint could not read what its model wrote, and answered" if spoiled else "The endpoint answered"
-    return WireError(
+    return RequestError(
         outcome,
         f"{head} with HTTP status {status}{said}",
         status=status,
@@ -174,7 +189,7 @@ _CHECK = {
 }
 
 
-def endpoint_error(fault: WireError, *, model: str, endpoint: str | None) -> EndpointError:
+def endpoint_error(fault: RequestError, *, model: str, endpoint: str | None) -> EndpointError:
     """The error that ends a run whose endpoint refuses every call, with what it said and what to check."""
     place = endpoint or "its endpoint"
     if fault.outcome is Outcome.UNREACHABLE:
@@ -182,3 +197,33 @@ def endpoint_error(fault: WireError, *, model: str, endpoint: str | None) -> End
     else:
         head = f"Model {model} at {place} cannot be used. {fault.detail}"
     return EndpointError(f"{head.rstrip('.')}. {_CHECK[fault.outcome]}")
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object that an endpoint sent. Raises `RequestError` when it is none."""
+    try:
+        reply = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        reply = _mended(body)
+    if isinstance(reply, dict):
+        return reply
+    start = body[:200].decode(errors="replace").strip()
+    what = "an HTML page" if is_html(start) else "cut JSON" if start.startswith("{") else "something else"
+    raise RequestError(Outcome.NOT_JSON, f"The endpoint sent {what} instead of a JSON reply.", status=200, body=start)
+
+
+def check_for_error(reply: dict[str, Any], *, key: str = "") -> None:
+    """Raise the `RequestError` that a reply is in truth, though its status says success."""
+    error = reply.get("error")
+    if error:
+        code = error.get("code") if isinstance(error, dict) else None
+        status = code if isinstance(code, int) and 400 <= code < 600 else 500
+        raise error_of_status(status, words_of(orjson.dumps(reply)), key=key)
+
+
+def _mended(body: bytes) -> object:
+    # Half an emoji at the end of a cut text is JSON to most writers, and the answer is paid: it is replaced.
+    try:
+        return orjson.loads(json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None

@@ -2,11 +2,10 @@ from typing import Any
 
 import pytest
 
-from populace.analysis.queryable import Queryable
-from populace.analysis.report import said
-from populace.analysis.report.cost import read_failures, read_purposes
-from populace.analysis.report.duplicates import read_duplicates
-from populace.analysis.report.said import read_steps
+from populace.analysis.report import samples
+from populace.analysis.report.facts import read_failures, read_purposes
+from populace.analysis.report.samples import read_duplicates, read_steps
+from populace.analysis.table import Queryable
 
 
 def test_each_step_shows_a_few_and_says_of_how_many(lived: Queryable) -> None:
@@ -53,7 +52,7 @@ def test_a_kind_of_the_scenarios_own_may_hold_anything(payload: str, make_run: A
 def test_of_a_long_run_the_listed_steps_are_spread_and_hold_the_interventions(
     make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(said, "LISTED_STEPS", 3)
+    monkeypatch.setattr(samples, "LISTED_STEPS", 3)
     pages = read_steps(make_run(people=12, steps=9))
     assert [page.step for page in pages] == [1, 3, 5, 9]
 

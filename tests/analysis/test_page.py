@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.analysis.report.duplicates import mark_differences
-from populace.analysis.wording import clip, markup, short_label
+from populace.analysis.page import clip, markup, short_label
+from populace.analysis.report.samples import mark_differences
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from populace.analysis.grown import Grown
+from populace.analysis.hub_summary import Grown
 
 GROWN = Grown(
     status="finished", reason=None, model="openai:test", is_language_model=True, event_hash=None, people=40,

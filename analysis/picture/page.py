@@ -1,14 +1,13 @@
-"""The picture of a part of a hub: one SVG, or a page around it, that loads nothing and runs nothing."""
+"""The picture of a part of a hub: one SVG, or a page around it that loads nothing and runs nothing."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..personas.errors import SetupError
-from ..personas.hub.graph import Excerpt
-from .picture.colours import dark_style
-from .picture.drawing import Drawing
-from .picture.naming import name_of, said
-from .whole import check_own, mark_of, write_whole
+from ...personas.errors import SetupError
+from ...personas.hub.graph import Excerpt
+from ..page import check_own, mark_of, write_whole
+from .colours import dark_style, name_of, said
+from .drawing import Drawing
 
 __all__ = ["PICTURES", "check_picture", "draw_excerpt", "render_page", "write_picture"]
 
