@@ -17,9 +17,9 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from ...personas.model import AnswerGenerator
+from ..schema_fill import fill_schema
+from ..schema_fill.check import to_json
 from .author import Author
-from .schema import fill_schema
-from .schema.encoding import to_json
 from .situation import Situation, read_situation
 
 __all__ = ["ProceduralModel"]

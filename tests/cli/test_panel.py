@@ -26,8 +26,7 @@ from populace.agents.gateway.limits import Limits
 from populace.agents.gateway.meter import Spent
 from populace.agents.gateway.prices import Prices
 from populace.agents.gateway.rates import Look, Phase
-from populace.cli.panel import Panel
-from populace.cli.picture import line_of, picture_of
+from populace.cli.panel import Panel, line_of, picture_of
 from populace.personas.model import Outcome
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth

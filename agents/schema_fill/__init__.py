@@ -1,7 +1,6 @@
 """Values for any JSON Schema."""
 
-from .fault import UnsatisfiableSchemaError
 from .filler import fill_schema
-from .hints import Hints
+from .schemas import Hints, UnsatisfiableSchemaError
 
 __all__ = ["Hints", "UnsatisfiableSchemaError", "fill_schema"]

@@ -1,11 +1,13 @@
-"""The check of a whole value, by a validator that knows every keyword."""
+"""JSON of any value, and the check of a whole value by a validator that knows every keyword."""
 
 import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["check_of", "satisfies"]
+import orjson
+
+__all__ = ["check_of", "satisfies", "to_json"]
 
 #: Keywords that filling alone does not guarantee: a value under a schema with one is checked as a whole.
 _HARD = frozenset(
@@ -45,3 +47,12 @@ def _is_hard(schema: object) -> bool:
     if schema.keys() & _HARD:
         return True
     return any(_is_hard(value) for key, value in schema.items() if key not in ("enum", "const", "examples", "default"))
+
+
+def to_json(value: Any, *, sort_keys: bool = False) -> str:
+    """The value as JSON; what JSON has no form for is written as its text."""
+    options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_SORT_KEYS if sort_keys else 0)
+    try:
+        return orjson.dumps(value, default=str, option=options).decode()
+    except TypeError:  # integers beyond 64 bits, and halves of surrogate pairs
+        return json.dumps(value, default=str, sort_keys=sort_keys)

@@ -1,10 +1,46 @@
-"""One schema that says what several say together."""
+"""Schemas made simpler to fill: several joined into one, references followed."""
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import unquote
 
-__all__ = ["both", "types_of"]
+from ...personas.errors import SetupError
+
+__all__ = ["ALL_TYPES", "Hints", "UnsatisfiableSchemaError", "both", "flattened", "types_of"]
+
+
+class UnsatisfiableSchemaError(SetupError, ValueError):
+    """No value was found that is valid under a schema; the message names the part that stood in the way."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"No answer can be valid under the schema at {path}: {why}. Change that part of the schema.")
+        self.path = path
+
+
+class Hints(Protocol):
+    """Proposals for a schema's values. Each is used where the schema allows it, and passed over elsewhere."""
+
+    def for_object(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Proposed values by property name; none for a property nothing is known about."""
+        ...
+
+    def for_text(self, name: str, description: str, shortest: int, longest: int | None) -> str:
+        """A text for the property `name` of which `description` says what it is."""
+        ...
+
+    def for_number(self, name: str) -> float | None:
+        """A number for the property `name`, or None where any will do."""
+        ...
+
+    def for_count(self, name: str) -> int | None:
+        """How many entries the list `name` should have, or None where any number will do."""
+        ...
+
+    def order(self, options: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+        """Indexes of the options in the order in which to try them."""
+        ...
+
 
 _HIGHEST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains")
 _LOWEST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains")
@@ -137,3 +173,53 @@ def _all_of(a: Any, b: Any) -> Any:
     if b is True:
         return a
     return False if a is False or b is False else {"allOf": [a, b]}
+
+
+_JOINTS = frozenset({"$ref", "$dynamicRef", "allOf", "oneOf", "if"})
+_ROUNDS = 64
+
+
+def flattened(schema: Mapping[str, Any] | bool, root: Mapping[str, Any] | bool, path: str) -> dict[str, Any]:
+    """The same part without `$ref`, `allOf`, `oneOf` and `if`: at most one `anyOf` is left of them.
+
+    Raises `UnsatisfiableSchemaError` for a part nothing satisfies, or a reference that leads nowhere.
+    """
+    part: Mapping[str, Any] | bool = schema
+    for _ in range(_ROUNDS):
+        if part is True:
+            return {}
+        if part is False:
+            raise UnsatisfiableSchemaError(path, "it allows no value at all")
+        if not part.keys() & _JOINTS:
+            return part if isinstance(part, dict) else dict(part)
+        part = _step(part, root, path)
+    raise UnsatisfiableSchemaError(path, f"its references lead in a circle ({schema!r})")
+
+
+def _step(part: Mapping[str, Any], root: Mapping[str, Any] | bool, path: str) -> Mapping[str, Any] | bool:
+    rest = {key: value for key, value in part.items() if key not in _JOINTS and key not in ("then", "else")}
+    joined: Mapping[str, Any] | bool = rest or True
+    for key in ("$ref", "$dynamicRef"):
+        if key in part:
+            joined = both(joined, _target(part[key], root, path))
+    for other in part.get("allOf", ()):
+        joined = both(joined, other)
+    if "oneOf" in part:
+        joined = both(joined, {"anyOf": part["oneOf"]})
+    if "if" in part:
+        met = {"allOf": [part["if"], part.get("then", True)]}
+        joined = both(joined, {"anyOf": [met, part.get("else", True)]})
+    return joined
+
+
+def _target(reference: str, root: Any, path: str) -> Any:
+    if not reference.startswith("#"):
+        raise UnsatisfiableSchemaError(path, f"the reference {reference!r} leads outside the schema")
+    found = root
+    for key in reference[1:].lstrip("/").split("/") if reference != "#" else ():
+        name = unquote(key).replace("~1", "/").replace("~0", "~")
+        try:
+            found = found[int(name)] if isinstance(found, list) else found[name]
+        except (KeyError, ValueError, IndexError, TypeError) as error:
+            raise UnsatisfiableSchemaError(path, f"the reference {reference!r} leads nowhere") from error
+    return found

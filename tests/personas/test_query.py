@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from populace.personas.errors import SetupError
-from populace.sim.runfile.query import Result, ask
+from populace.personas.query import Result, ask
 
 SQL = """
 SELECT n, n * 0.5 AS n, 't' || n AS text, if(n = 1, NULL, n) AS m, sum(n) OVER () AS s, 1e30::HUGEINT AS h
@@ -43,3 +43,12 @@ def test_without_the_library_one_sentence_says_what_to_do(
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(SetupError, match=f"{library} is not installed: `pip install {library}`"):
         getattr(answer, method)()
+
+
+def test_a_notebook_shows_the_first_rows_escaped(answer: Result) -> None:
+    shown = answer._repr_html_()
+    assert shown.startswith("<table><thead><tr><th>n</th>")
+    assert "<td>t2</td>" in shown
+    many = Result(("a",), ("VARCHAR",), [("<b>&",)] * 30)._repr_html_()
+    assert "&lt;b&gt;&amp;" in many
+    assert "20 of 30 rows" in many

@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from populace.agents.procedural import UnsatisfiableSchemaError
 from populace.agents.procedural.author import Author
-from populace.agents.procedural.schema import fill_schema
 from populace.agents.procedural.situation import Situation
+from populace.agents.schema_fill import UnsatisfiableSchemaError, fill_schema
 
 PERSONA = "A lock keeper in her forties who greases the gates before frost and worries about a leaking gate."
 

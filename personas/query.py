@@ -1,8 +1,10 @@
-"""One question in SQL to a run file, and its answer; nothing but reading is let through."""
+"""One statement of SQL that only reads, asked of an open database; its answer as rows, frames or an HTML table."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from html import escape
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -10,11 +12,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ...personas.errors import SetupError
-from ...personas.user_sql import TOO_LARGE, QueryLimit, check_query, run_query
 from .database import said
+from .errors import SetupError
+from .text import legible
+from .user_sql import TOO_LARGE, QueryLimit, check_query, run_query
 
-__all__ = ["Params", "Query", "QueryError", "Result", "answer", "ask"]
+__all__ = ["Params", "Query", "QueryError", "Result", "Tabular", "answer", "ask", "html_table"]
 
 type Params = Sequence[object] | Mapping[str, object]
 
@@ -24,14 +27,42 @@ _MOST_BYTES = 1 << 28
 _WHOLE = ("HUGEINT", "UHUGEINT")
 #: Types that lose their meaning on the way out of the database.
 _UNSPEAKABLE = ("BIGNUM", "BIT", "TIME WITH TIME ZONE")
+#: Characters of a value that an HTML table shows.
+_CELL = 300
 
 
 class QueryError(SetupError):
     """A query cannot be answered: it is wrong, or asks for more than reading. The database's own words."""
 
 
+class Tabular(ABC):
+    """What can be taken as a table: `arrow()`, `df()` with pandas, `pl()` with polars."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def arrow(self) -> pa.Table:
+        """The rows as an Arrow table; columns of one name are numbered."""
+
+    def df(self) -> Any:
+        """The rows as a pandas data frame, decimals and sums as numbers that pandas calculates with.
+
+        Raises `SetupError` when pandas is not installed.
+        """
+        _import("pandas")
+        table = self.arrow()
+        for place, column in enumerate(table.columns):
+            if pa.types.is_decimal(column.type):
+                table = table.set_column(place, table.column_names[place], _native(column))
+        return table.to_pandas()
+
+    def pl(self) -> Any:
+        """The rows as a polars data frame. Raises `SetupError` when polars is not installed."""
+        return _import("polars").from_arrow(self.arrow())
+
+
 @dataclass(frozen=True, slots=True)
-class Result:
+class Result(Tabular):
     """The answer to a query."""
 
     #: Names of the columns, and DuckDB's names of their types.
@@ -48,21 +79,22 @@ class Result:
         columns = list(zip(*self.rows, strict=True)) or [()] * len(names)
         return pa.table([pa.array(column) for column in columns], names=names)
 
-    def df(self) -> Any:
-        """The answer as a pandas data frame, decimals and sums as numbers that pandas calculates with.
+    def _repr_html_(self) -> str:
+        """The first rows as a table, for a notebook."""
+        return html_table(self.columns, self.rows)
 
-        Raises `SetupError` when pandas is not installed.
-        """
-        _import("pandas")
-        table = self.arrow()
-        for place, column in enumerate(table.columns):
-            if pa.types.is_decimal(column.type):
-                table = table.set_column(place, table.column_names[place], _native(column))
-        return table.to_pandas()
 
-    def pl(self) -> Any:
-        """The answer as a polars data frame. Raises `SetupError` when polars is not installed."""
-        return _import("polars").from_arrow(self.arrow())
+def html_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, most: int = 20) -> str:
+    """The first `most` rows as an HTML table, long values cut, and how many rows there are where that is more."""
+    head = "".join(f"<th>{_cell(name)}</th>" for name in columns)
+    body = "".join(f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>" for row in rows[:most])
+    more = f"<p>{most} of {len(rows):,} rows</p>" if len(rows) > most else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return escape(legible(text if len(text) <= _CELL else f"{text[: _CELL - 1]}\u2026"))
 
 
 @dataclass(frozen=True, slots=True)

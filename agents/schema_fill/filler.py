@@ -5,16 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from .arrays import fill_array
-from .check import check_of, satisfies
-from .encoding import to_json
-from .fault import UnsatisfiableSchemaError
-from .hints import Hints
-from .merge import ALL_TYPES, both, types_of
-from .numbers import fill_integer, fill_number
-from .objects import fill_object
-from .resolve import flattened
-from .strings import fill_string, string_fits
+from .check import check_of, satisfies, to_json
+from .containers import fill_array, fill_object
+from .schemas import ALL_TYPES, Hints, UnsatisfiableSchemaError, both, flattened, types_of
+from .values import fill_integer, fill_number, fill_string, string_fits
 
 __all__ = ["ABSENT", "Filler", "fill_schema"]
 
