@@ -11,8 +11,7 @@ import orjson
 import pytest
 from openai_server import OpenAIServer
 
-from populace.agents.gateway.backoff import Backoff
-from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.limits import Backoff, Limits
 from populace.agents.procedural import ProceduralModel
 from populace.personas.errors import PausedError, RunError, SetupError, SourceError
 from populace.personas.hub import read_hub

@@ -1,24 +1,66 @@
-"""One batch from the upload of its file to the last line of its results.
+"""What came of a batch: its files, read line by line into the items.
+
+One batch from the upload of its file to the last line of its results.
 
 upload ──► journal: about to be made ──► create ──► journal: its id ──► look, look, ... ──► fetch, line by line
                                            └─ no word of it? ──► found in the list of batches, or made again
+
+How far a batch is, for whoever watches the run.
 """
 
 import asyncio
 import secrets
-from collections.abc import Iterable
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Set
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Self
 
-from ....personas.model import Outcome
-from ...endpoint.errors import RequestError
-from .journal import OpenBatch
-from .parcel import Parcel
-from .results import fetch
-from .route import PASSING, Oddity, Route, metadata_of
-from .state import BatchState
+from ...personas.model import Outcome
+from ..endpoint.errors import TRANSIENT, RequestError
+from .buffer import BatchItem
+from .client import BatchState, read_line
+from .endpoint import BatchEndpoint, Oddity, OpenBatch, metadata_of
 
-__all__ = ["Trip"]
+__all__ = ["BatchJob", "BatchProgress", "fetch"]
+
+
+async def fetch(route: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]) -> None:
+    """Give the items what a file of results holds for them, each as soon as its line is there.
+
+    `names` are the custom ids of the whole batch; those whose answer was taken have no item any more.
+    """
+
+    async def read() -> Counter[Oddity]:
+        return await _read(route, file_id, names, items)
+
+    oddities = await route.again(read)
+    if oddities[Oddity.CUT]:
+        # What is cut is paid for all the same, and it may have been the way here that cut it.
+        oddities = await route.again(read)
+    route.oddities.update(oddities)
+
+
+async def _read(route: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]) -> Counter[Oddity]:
+    oddities: Counter[Oddity] = Counter()
+    seen: set[str] = set()
+    async with aclosing(route.client.lines(file_id)) as lines:
+        async for written in lines:
+            line = read_line(written, key=route.client.key)
+            if line is None:
+                oddities[Oddity.CUT] += bool(written.strip())
+            elif line.custom_id not in names:
+                oddities[Oddity.FOREIGN] += 1
+            elif line.custom_id in seen:
+                oddities[Oddity.REPEATED] += 1
+            else:
+                seen.add(line.custom_id)
+                item = items.get(line.custom_id)
+                if item is not None and line.answer is not None:
+                    item.settle(line.answer)
+    return +oddities
+
 
 #: Statuses of our own: of a batch that was announced and never made, made by nobody because the server would
 #: not, and of one that its server has forgotten.
@@ -27,18 +69,18 @@ _REFUSED = "refused"
 _FORGOTTEN = "forgotten"
 
 
-class Trip:
-    """A batch and the parcels in it. Parcels get their answers as the lines arrive."""
+class BatchJob:
+    """A batch and the items in it. Parcels get their answers as the lines arrive."""
 
-    def __init__(self, route: Route, parcels: Iterable[Parcel], *, batch: OpenBatch | None = None) -> None:
+    def __init__(self, route: BatchEndpoint, items: Iterable[BatchItem], *, batch: OpenBatch | None = None) -> None:
         """With `batch`, one that was opened before: it is looked for rather than sent."""
-        self._route = route
+        self._endpoint = route
         #: Those whose answer nobody has taken yet.
-        self.parcels = {parcel.custom_id: parcel for parcel in parcels}
+        self.items = {item.custom_id: item for item in items}
         #: The custom ids of all that are or were in it.
-        self.names = frozenset(self.parcels)
-        for parcel in self.parcels.values():
-            parcel.trip = self
+        self.names = frozenset(self.items)
+        for item in self.items.values():
+            item.job = self
         #: What the journal knows; None before it knows anything.
         self.batch = batch
         #: What the server said last.
@@ -65,24 +107,24 @@ class Trip:
         else:
             await self._fetch()
 
-    def rest(self) -> list[Parcel]:
-        """The parcels without an answer."""
-        return [parcel for parcel in self.parcels.values() if not parcel.answer.done()]
+    def rest(self) -> list[BatchItem]:
+        """The items without an answer."""
+        return [item for item in self.items.values() if not item.answer.done()]
 
     def left_undone(self) -> RequestError:
-        """Why a parcel has no answer, after a run that raised nothing."""
+        """Why a item has no answer, after a run that raised nothing."""
         if self.state is not None and self.state.has_ended:
             return self.state.left_undone()
         return RequestError(Outcome.DROPPED, "The endpoint knows nothing of the batch that held this request.")
 
-    def claim(self, parcel: Parcel) -> None:
-        """Take note that a parcel is no longer this trip's concern."""
-        self.parcels.pop(parcel.custom_id, None)
+    def claim(self, item: BatchItem) -> None:
+        """Take note that a item is no longer this job's concern."""
+        self.items.pop(item.custom_id, None)
         self.check_claims()
 
     def check_claims(self) -> None:
         """Set `claimed` if it is time."""
-        if self.status and not self.parcels:
+        if self.status and not self.items:
             self.claimed.set()
 
     async def cancel(self) -> None:
@@ -92,7 +134,7 @@ class Trip:
         if batch_id is None:
             return
         try:
-            await self._route.again(lambda: self._route.client.cancel(batch_id))
+            await self._endpoint.again(lambda: self._endpoint.client.cancel(batch_id))
         except RequestError as fault:
             # What has ended cannot be cancelled, and the next look says so.
             if fault.status not in (400, 404, 409):
@@ -111,21 +153,21 @@ class Trip:
                 return None
             state = found
         self.batch = replace(batch, batch_id=state.id)
-        await self._route.journal.opened(self.batch)
+        await self._endpoint.journal.opened(self.batch)
         return state
 
     async def _announced(self) -> OpenBatch:
-        route = self._route
+        route = self._endpoint
         async with route.upload:
-            file_id = await route.again(lambda: route.client.upload([p.line for p in self.parcels.values()]))
+            file_id = await route.again(lambda: route.client.upload([p.line for p in self.items.values()]))
         nonce, endpoint = secrets.token_hex(16), route.client.endpoint
-        batch = OpenBatch(nonce, endpoint, file_id, tuple(self.parcels), datetime.now(UTC))
+        batch = OpenBatch(nonce, endpoint, file_id, tuple(self.items), datetime.now(UTC))
         await route.journal.opened(batch)
         self.batch = batch
         return batch
 
     async def _created(self, batch: OpenBatch) -> BatchState:
-        route, failed, is_certain = self._route, 0, True
+        route, failed, is_certain = self._endpoint, 0, True
         while True:
             try:
                 return await route.client.create(batch.input_file_id, metadata_of(batch))
@@ -142,7 +184,7 @@ class Trip:
 
     async def _listed(self, batch: OpenBatch) -> BatchState | None:
         """The batch, if it was made though nobody heard of it."""
-        route = self._route
+        route = self._endpoint
         found = await route.again(lambda: route.find_if_listed(batch))
         if found is None:
             # It may have been on its way still, or be made and not listed yet.
@@ -151,8 +193,8 @@ class Trip:
         return found
 
     async def _has_ended(self, batch_id: str) -> bool:
-        """Look until the batch has ended; False when the server has forgotten it."""
-        route, looks, failed = self._route, 0, 0
+        """RateSnapshot until the batch has ended; False when the server has forgotten it."""
+        route, looks, failed = self._endpoint, 0, 0
         while True:
             asked = None
             try:
@@ -164,7 +206,7 @@ class Trip:
                 failed += 1
                 if fault.outcome is Outcome.NOT_FOUND and await self._is_forgotten():
                     return False
-                if fault.outcome not in PASSING or failed >= route.looks:
+                if fault.outcome not in TRANSIENT or failed >= route.looks:
                     raise
                 asked = fault.retry_after
             await asyncio.sleep(route.interval.wait(looks, asked=asked))
@@ -172,7 +214,7 @@ class Trip:
 
     async def _is_forgotten(self) -> bool:
         # Where even the list is not found it is the address that is wrong, and nothing is known of the batch.
-        batch, route = self.batch, self._route
+        batch, route = self.batch, self._endpoint
         return batch is not None and await route.again(lambda: route.find(batch)) is None
 
     async def _fetch(self) -> None:
@@ -181,10 +223,35 @@ class Trip:
             return
         for file_id in (state.output_file_id, state.error_file_id):
             if file_id and self.rest():
-                await fetch(self._route, file_id, self.names, self.parcels)
+                await fetch(self._endpoint, file_id, self.names, self.items)
         self.status = state.status
         rest = len(self.rest())
         if state.status == "failed" and rest:
-            raise state.failure(key=self._route.client.key)
+            raise state.failure(key=self._endpoint.client.key)
         if state.status == "completed" and rest:
-            self._route.oddities[Oddity.MISSING] += rest
+            self._endpoint.oddities[Oddity.MISSING] += rest
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """How far one batch is, by what its server said last."""
+
+    #: None until the server has named it.
+    batch_id: str | None
+    status: str
+    requests: int
+    completed: int
+    failed: int
+
+    @classmethod
+    def of(cls, job: BatchJob) -> Self:
+        """The progress of a batch on its job."""
+        state = job.state
+        counts = state.request_counts if state is not None else None
+        return cls(
+            batch_id=job.batch.batch_id if job.batch else None,
+            status=state.status if state is not None else "sending",
+            requests=len(job.names),
+            completed=counts.completed if counts is not None else 0,
+            failed=counts.failed if counts is not None else 0,
+        )

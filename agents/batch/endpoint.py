@@ -1,33 +1,74 @@
-"""What all trips have in common: the client, the journal, and how long what fails is tried again."""
+"""The batches that are under way, kept where a killed run finds them again.
+
+How long to wait between two looks at a batch.
+
+What all jobs have in common: the client, the journal, and how long what fails is tried again.
+"""
 
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
-from ....personas.model import Outcome
-from ...endpoint.errors import RequestError
-from ..backoff import Backoff
-from .client import BatchClient
-from .interval import Interval
-from .journal import BatchJournal, OpenBatch
-from .state import BatchState
+from ...personas.model import Outcome
+from ..endpoint.errors import TRANSIENT, RequestError
+from ..gateway.limits import Backoff
+from .client import BatchClient, BatchState
 
-__all__ = ["PASSING", "Oddity", "Route", "metadata_of"]
+__all__ = ["BatchEndpoint", "BatchJournal", "Oddity", "OpenBatch", "PollInterval", "metadata_of"]
 
-#: Faults that pass.
-PASSING = frozenset(
-    {
-        Outcome.RATE_LIMITED,
-        Outcome.SERVER_ERROR,
-        Outcome.DROPPED,
-        Outcome.TIMEOUT,
-        Outcome.UNREACHABLE,
-        Outcome.NOT_JSON,
-    }
-)
+
+@dataclass(frozen=True, slots=True)
+class OpenBatch:
+    """A batch that was sent, or is just about to be."""
+
+    #: Ours, also in the batch's metadata: by it a batch is found whose id we were killed before we heard.
+    nonce: str
+    #: The base URL without key or credentials.
+    endpoint: str
+    input_file_id: str
+    #: One a request, in the order of the file; `custom_id` of a `CallKey` gives them.
+    custom_ids: tuple[str, ...]
+    created_at: datetime
+    #: The server's; None from just before the batch is made until its id is known.
+    batch_id: str | None = None
+
+
+class BatchJournal(Protocol):
+    """Keeps every batch until it is closed."""
+
+    async def opened(self, batch: OpenBatch) -> None:
+        """Keep a batch, in place of what was kept under its nonce. Returns when a kill can no longer lose it."""
+        ...
+
+    async def closed(self, nonce: str, status: str) -> None:
+        """Take note that nothing more is to be had from a batch, and how it ended.
+
+        Must not be durable before the calls that were recorded earlier: they are what came of it.
+        """
+        ...
+
+    def open_batches(self) -> Sequence[OpenBatch]:
+        """Those of earlier sessions that are not closed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PollInterval:
+    """Waits that grow from look to look. All in seconds."""
+
+    first: float = 5.0
+    most: float = 60.0
+    growth: float = 1.5
+
+    def wait(self, looks: int, *, asked: float | None = None) -> float:
+        """Seconds to wait after so many looks (from 0); never less than the server asks for."""
+        # Bounded first: a large power is no float.
+        return max(asked or 0.0, min(self.most, self.first * self.growth ** min(looks, 100)))
 
 
 class Oddity(StrEnum):
@@ -49,12 +90,12 @@ def metadata_of(batch: OpenBatch) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class BatchEndpoint:
     """The way to one endpoint's batches and back."""
 
     client: BatchClient
     journal: BatchJournal
-    interval: Interval = field(default_factory=Interval)
+    interval: PollInterval = field(default_factory=PollInterval)
     #: Between attempts to send or fetch a file, and how many there are.
     backoff: Backoff = field(default_factory=Backoff)
     attempts: int = 5
@@ -79,7 +120,7 @@ class Route:
         """Whether something is worth another attempt; if so, the wait before it is over."""
         # No answer depends on how long was waited.
         delay = self.backoff.delay(failed, random.Random(), asked=fault.retry_after)  # noqa: S311
-        if fault.outcome not in PASSING or failed >= self.attempts or delay is None:
+        if fault.outcome not in TRANSIENT or failed >= self.attempts or delay is None:
             return False
         await asyncio.sleep(delay)
         return True

@@ -12,8 +12,8 @@ from quick_time import in_no_time, seconds
 
 from populace.agents.endpoint.errors import RequestError
 from populace.agents.endpoint.response import ModelResponse
-from populace.agents.gateway.allowance import Allowance, Weight
-from populace.agents.gateway.pace import Pace
+from populace.agents.gateway.concurrency import ConcurrencyLimiter
+from populace.agents.gateway.rate_limiter import RateLimiter, TokenEstimate
 from populace.personas.model import Outcome
 
 #: When a call is asked for after the one before, how long it takes, what is held for it, and the shares of that
@@ -32,22 +32,24 @@ def most_in_a_minute(uses: Iterable[tuple[float, int]]) -> int:
     return max((sum(n for at, n in kept if begin <= at < begin + 60) for begin, _ in kept), default=0)
 
 
-async def lived(pace: Pace, calls: list[tuple[float, float, int, float, float, bool]]) -> tuple[Uses, Uses]:
+async def lived(
+    limiter: ConcurrencyLimiter, calls: list[tuple[float, float, int, float, float, bool]]
+) -> tuple[Uses, Uses]:
     starts: Uses = []
     tokens: Uses = []
 
     async def call(begin: float, takes: float, held: int, share: float, written: float, *, fails: bool) -> None:
         await asyncio.sleep(begin)
-        turn = await pace.take(Weight(0, held))
+        slot = await limiter.acquire(TokenEstimate(0, held))
         used = int(held * share)
         starts.append((seconds(), 1))
         tokens.append((seconds() + takes * written, used))
         await asyncio.sleep(takes)
         if fails:
-            pace.failed(turn, RequestError(Outcome.DROPPED, "The connection broke."))
+            limiter.failed(slot, RequestError(Outcome.DROPPED, "The connection broke."))
         else:
-            pace.answered(turn, ModelResponse("", "stop", 0, used))
-        pace.give(turn)
+            limiter.answered(slot, ModelResponse("", "stop", 0, used))
+        limiter.release(slot)
 
     async with asyncio.TaskGroup() as group:
         for begin, (_, takes, held, share, written, fails) in zip(accumulate(c[0] for c in calls), calls, strict=True):
@@ -64,7 +66,7 @@ def said(asked: int, written: int) -> AIMessage:
 def test_no_minute_sees_more_than_its_requests_and_tokens_and_no_call_is_lost(
     calls: list[tuple[float, float, int, float, float, bool]], rpm: int, tpm: int, most: int
 ) -> None:
-    starts, tokens = in_no_time(lived(Pace(most, allowance=Allowance(rpm=rpm, tpm=tpm)), calls))
+    starts, tokens = in_no_time(lived(ConcurrencyLimiter(most, rate_limiter=RateLimiter(rpm=rpm, tpm=tpm)), calls))
     assert len(starts) == len(calls)
     assert most_in_a_minute(starts) <= rpm
     assert most_in_a_minute(tokens) <= tpm
@@ -98,13 +100,13 @@ def test_answers_without_a_limit_are_held_at_the_longest_seen(memory_ledger: Mem
 
 def test_one_who_is_cancelled_at_its_turn_has_used_no_tokens() -> None:
     async def lived() -> float:
-        pace = Pace(1, allowance=Allowance(tpm=10))
-        turn = await pace.take(Weight(0, 1))
-        first = asyncio.create_task(pace.take(Weight(0, 9)))
+        limiter = ConcurrencyLimiter(1, rate_limiter=RateLimiter(tpm=10))
+        slot = await limiter.acquire(TokenEstimate(0, 1))
+        first = asyncio.create_task(limiter.acquire(TokenEstimate(0, 9)))
         await asyncio.sleep(0)
-        pace.give(turn)
+        limiter.release(slot)
         first.cancel()
-        await pace.take(Weight(0, 9))
+        await limiter.acquire(TokenEstimate(0, 9))
         return seconds()
 
     assert in_no_time(lived()) == 0

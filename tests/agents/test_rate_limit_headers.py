@@ -6,8 +6,8 @@ from openai_server import OpenAIServer
 from quick_time import in_no_time, seconds
 
 from populace.agents.endpoint.response import ModelResponse, RateLimitHeaders, read_rate_limits
-from populace.agents.gateway.allowance import Weight
-from populace.agents.gateway.pace import Pace
+from populace.agents.gateway.concurrency import ConcurrencyLimiter
+from populace.agents.gateway.rate_limiter import TokenEstimate
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,11 @@ def test_no_headers_say_nothing() -> None:
 
 def test_a_rate_limit_that_is_used_up_is_waited_for() -> None:
     async def second_start() -> float:
-        pace = Pace(8)
-        turn = await pace.take(Weight())
-        pace.answered(turn, ModelResponse("{}", "stop", rate_limits=RateLimitHeaders(is_spent=True, wait=7.0)))
-        pace.give(turn)
-        await pace.take(Weight())
+        limiter = ConcurrencyLimiter(8)
+        slot = await limiter.acquire(TokenEstimate())
+        limiter.answered(slot, ModelResponse("{}", "stop", rate_limits=RateLimitHeaders(is_spent=True, wait=7.0)))
+        limiter.release(slot)
+        await limiter.acquire(TokenEstimate())
         return seconds()
 
     assert in_no_time(second_start()) == pytest.approx(7.0)
