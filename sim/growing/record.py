@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from ...personas.growth import HopResult, Population
-from ...personas.judging import Ruling, with_changes
-from ...personas.novelty import Latest
+from ...personas.growth import HopResult, NoveltyWindow
+from ...personas.judgement import Ruling, with_redactions
 from ...personas.persona import content_id
+from ...personas.population import Population
 from ..engine import Engine
 from ..persona_rows import persona_rows
 from ..runfile import rows
@@ -47,7 +47,7 @@ class HopRecord:
         self._complete = engine.log.rows(rows.MarkerRow, _CHUNKS, {"hop": hop})
         # Whoever asks for more knows how new the latest were: an extension begins to count anew.
         before = engine.log.query(_LATEST, {"extension": extension})
-        self.latest = Latest(before[0][0] if before else "")
+        self.latest = NoveltyWindow(before[0][0] if before else "")
         self._chunk = _Chunk()
         self._begun = now()
 
@@ -173,4 +173,4 @@ class HopRecord:
 def _rulings(persona: str, said: Ruling) -> Sequence[rows.RulingRow]:
     became = content_id(said.text) if said.text is not None else None
     row = rows.RulingRow(persona, said.rule, said.reason, said.outcome, became, said.was)
-    return with_changes(row, said.changes)
+    return with_redactions(row, said.changes)

@@ -10,7 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from ...agents.gateway.call import Call
-from ...personas.judging import RulingRow
+from ...personas.judgement import RulingRow
 from .job_rows import BatchRow, FailureRow, JobItemRow, JobRow, KnownAnswerRow, MarkerRow, RunRow, VectorRow
 
 __all__ = [
