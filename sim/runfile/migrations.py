@@ -10,7 +10,7 @@ from importlib.resources import files
 import duckdb
 
 from ...personas.errors import RunFileError
-from ...personas.hub.schema import check_hub_version, people_schema, rulings_schema
+from ...personas.hub.schema import check_hub_version, people_schema
 
 __all__ = ["SCHEMA_VERSION", "check_schema", "has_run", "is_current", "migrate"]
 
@@ -44,10 +44,6 @@ def _growth(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(_script("003_growth.sql"))
 
 
-def _rulings(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(rulings_schema())
-
-
 def _turned_away(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(_script("005_turned_away.sql"))
 
@@ -64,7 +60,6 @@ _MIGRATIONS: tuple[tuple[str, Callable[[duckdb.DuckDBPyConnection], None]], ...]
     ("initial", _initial),
     ("gateway", _gateway),
     ("growth", _growth),
-    ("rulings", _rulings),
     ("turned away", _turned_away),
     ("society", _society),
     ("declared", _declared),

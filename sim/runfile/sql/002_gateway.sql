@@ -75,15 +75,3 @@ COMMENT ON COLUMN batches.requests IS 'Names (custom_id) of its requests, as a J
 COMMENT ON COLUMN batches.status IS 'intended, open, or how it ended: completed, failed, expired or cancelled';
 COMMENT ON COLUMN batches.created_at IS 'UTC';
 COMMENT ON COLUMN batches.ended_at IS 'UTC; null while it is open';
-
-CREATE TABLE vectors (
-    text_hash VARCHAR NOT NULL,
-    model VARCHAR NOT NULL,
-    vector FLOAT[] NOT NULL,
-    request_hash VARCHAR NOT NULL
-);
-COMMENT ON TABLE vectors IS 'What an embedding model made of texts, each text once';
-COMMENT ON COLUMN vectors.text_hash IS '128-bit hash of the text, hexadecimal';
-COMMENT ON COLUMN vectors.model IS 'Embedding model by name';
-COMMENT ON COLUMN vectors.vector IS 'The vector, as the endpoint gave it';
-COMMENT ON COLUMN vectors.request_hash IS 'The call that brought it, as in calls';

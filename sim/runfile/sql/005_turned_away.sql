@@ -6,7 +6,6 @@ COMMENT ON COLUMN growth_chunks.turned_away IS 'Of those, how many stay as rows,
 COMMENT ON COLUMN growth_chunks.unwanted IS 'Relations of other kinds than were wanted; they were left out';
 COMMENT ON COLUMN growth_chunks.extension IS 'The extension of growth that it belongs to, as in growth_extensions; 0 for growth as it was begun';
 COMMENT ON COLUMN growth_chunks.latest IS 'Of the latest 500 descriptions up to here, oldest first: 1 for somebody new, 0 for a near-duplicate, a repeat or one turned away';
-COMMENT ON TABLE personas IS 'Everybody who was grown or read, near-duplicates (see duplicates) and those turned away (see rulings) included';
 
 CREATE TABLE growth_extensions (
     extension INTEGER PRIMARY KEY,
