@@ -13,7 +13,7 @@ from pydantic import PydanticUserError, ValidationError
 from ..personas.errors import SetupError
 from ..personas.strict import strict_schema
 from .actions import Action, Novelty, answer_schema
-from .procedural.schema import UnsatisfiableSchemaError, fill_schema
+from .schema_fill import UnsatisfiableSchemaError, fill_schema
 
 __all__ = ["check_actions", "novelty_of"]
 

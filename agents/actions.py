@@ -1,14 +1,18 @@
 """What an agent can emit: one pydantic schema a kind. Scenarios add their own by subclassing `Action`."""
 
+import random
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from string import Template
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
-from ..personas.model import AnswerSchema
+from ..personas.model import AnswerGenerator, AnswerSchema
 from ..personas.strict import strict_schema
+
+if TYPE_CHECKING:
+    from .procedural.situation import Situation
 
 __all__ = [
     "PLAYER",
@@ -72,6 +76,15 @@ class Action(BaseModel):
     def payload(self) -> dict[str, Any]:
         """The action as JSON, as it is kept in `emissions.payload`."""
         return self.model_dump(mode="json", exclude={"kind"})
+
+    @staticmethod
+    def stand_in(rng: random.Random, situation: "Situation", schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Values by field that `procedural` answers with, drawn from `rng` alone.
+
+        Values that `schema` forbids are replaced and missing ones added. None stands for what the stand-in writes for
+        an action of this name, or else for any values that are valid.
+        """
+        return None
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
@@ -206,7 +219,7 @@ def answer_schema(offered: tuple[type[Action], ...], addressees: tuple[str, ...]
     if len(possible) == 1:
         only = possible[0]
         schema = _told(strict_schema(only.model_json_schema()), only, addressees)
-        return AnswerSchema(only.__name__, schema, _checked(only.model_validate, addressees))
+        return AnswerSchema(only.__name__, schema, _checked(only.model_validate, addressees), _generators(possible))
     union_type: Any = Annotated[_union(possible), Field(discriminator="kind")]
     adapter: TypeAdapter[Action] = TypeAdapter(union_type)
 
@@ -226,7 +239,11 @@ def answer_schema(offered: tuple[type[Action], ...], addressees: tuple[str, ...]
         "additionalProperties": False,
         "$defs": definitions,
     }
-    return AnswerSchema("Turn", wrapped, _checked(unwrap, addressees))
+    return AnswerSchema("Turn", wrapped, _checked(unwrap, addressees), _generators(possible))
+
+
+def _generators(actions: tuple[type[Action], ...]) -> dict[str, AnswerGenerator]:
+    return {action.name: action.stand_in for action in actions}
 
 
 def _union(actions: tuple[type[Action], ...]) -> Any:

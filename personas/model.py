@@ -3,18 +3,19 @@
 One async method: a prompt and the schema of the answer go in, a typed answer or a typed outcome comes out.
 """
 
+import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
 from .prompt import RenderedPrompt
 from .strict import strict_schema
 
-__all__ = ["Answer", "AnswerSchema", "Occasion", "Outcome", "PersonaModel"]
+__all__ = ["Answer", "AnswerGenerator", "AnswerSchema", "Outcome", "PersonaModel", "RequestContext"]
 
 
 class Outcome(StrEnum):
@@ -41,10 +42,11 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
+class RequestContext:
     """When and for whom a request is made; with the request itself, this is what a resumed run looks answers up by."""
 
-    phase: Literal["growth", "step"]
+    #: The kind of work: "growth", "step", or another job's own name.
+    phase: str
     #: The hop of growth (0 is Text-to-Persona) or the step of the society (from 1).
     number: int
     #: The passage or persona on whose behalf the request is made.
@@ -55,6 +57,11 @@ class Occasion:
     replicate: int = 0
 
 
+#: Proposes values for an answer, from a random number generator, what the request says (`Situation` of
+#: `agents.procedural`) and the answer's JSON Schema; None where the stand-in's own will do.
+type AnswerGenerator = Callable[[random.Random, Any, Mapping[str, Any]], Mapping[str, Any] | None]
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerSchema[T]:
     """The shape an answer must have: a strict JSON Schema to send, and the check that turns JSON into `T`."""
@@ -63,6 +70,9 @@ class AnswerSchema[T]:
     json_schema: Mapping[str, Any]
     #: Raises `pydantic.ValidationError` or `ValueError`, whose text is shown to the model when it is asked again.
     validate: Callable[[object], T]
+    #: What can be answered, by name, as the actions of a turn; each with the function that generates it where no
+    #: language model is asked. Neither hashed nor sent to an endpoint.
+    generators: Mapping[str, AnswerGenerator] = field(default_factory=dict)
 
     @staticmethod
     def of[M: BaseModel](model: type[M]) -> "AnswerSchema[M]":
@@ -105,7 +115,7 @@ class PersonaModel(Protocol):
         """The model by name, as it is written into every row that it made."""
         ...
 
-    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], occasion: Occasion) -> Answer[T]:
+    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
         """Ask once, re-asking and retrying as the gateway's policy has it.
 
         Raises `EndpointError` when no further call can succeed (wrong key, no such model, unreachable).

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from .description import Description, language_phrase
 from .errors import SetupError
 from .kinds import nearest_kind
-from .model import Answer, AnswerSchema, Occasion, PersonaModel
+from .model import Answer, AnswerSchema, PersonaModel, RequestContext
 from .persona import Persona, Relation, RelationKind, canonical_text
 from .prompt import Prompt, fence, load_prompt
 from .strict import strict_schema
@@ -103,7 +103,7 @@ async def persona_to_persona(
     language: str = "en",
     kinds: Sequence[RelationKind] = (),
     low_visibility: bool = True,
-    occasion: Occasion,
+    context: RequestContext,
 ) -> Answer[tuple[Relative, ...]]:
     """`count` people in close relationship with `persona`, described in `language` (a BCP 47 tag).
 
@@ -127,8 +127,8 @@ async def persona_to_persona(
         visibility=prompt.phrase("visibility", "low" if low_visibility else "any"),
         kinds=Template(prompt.phrase("kinds", "steered" if kinds else "free")).substitute(kinds=", ".join(kinds)),
     )
-    kin = _Newcomers(persona, model.name, prompt, language, occasion.number, tuple(kinds))
-    return await model.ask(request, kin.schema(count, offered), occasion)
+    kin = _Newcomers(persona, model.name, prompt, language, context.number, tuple(kinds))
+    return await model.ask(request, kin.schema(count, offered), context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ..agents.actions import PLAYER, Action
 from ..agents.hooks import hook
 from ..agents.mind import Decision
 from ..agents.observation import Observation
-from ..personas.model import Occasion
+from ..personas.model import RequestContext
 from .emitted import Emission
 from .runfile import rows
 from .world import is_cut
@@ -31,7 +31,7 @@ class Turn:
     resident: "Resident"
     observation: Observation
     offered: tuple[type[Action], ...]
-    occasion: Occasion
+    context: RequestContext
 
 
 class Effects:

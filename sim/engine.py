@@ -71,7 +71,7 @@ class Engine:
         self._max_in_flight = limits.max_in_flight
         self._batched = batched
         self._desk = (
-            ChatDesk(open_desk(model, journal=RunBatches(log)), takes=lambda occasion: occasion.phase in batched)
+            ChatDesk(open_desk(model, journal=RunBatches(log)), takes=lambda context: context.phase in batched)
             if batched
             else None
         )

@@ -28,7 +28,7 @@ from ..personas.errors import PausedError, StorageError
 from ..personas.hub.embedded import CHUNK, EmbeddedReport, dedup_embedded, fetch_vectors
 from ..personas.hub.file import open_hub
 from ..personas.hub.vectors import Fetched, compared, without_vector
-from ..personas.model import Occasion, Outcome
+from ..personas.model import Outcome, RequestContext
 from ..personas.near.cosine import COSINE, check_cosine
 from ..personas.near.many import is_exact
 from .answered import check_answered
@@ -201,7 +201,7 @@ class _Work:
         if embedder is None:
             raise RuntimeError("the engine was opened without an embedding model")
         number, started = (log.last_step() or 0) + 1, now()
-        embedded = await embedder.embed(texts, Occasion("step", number, _OWNER, 0))
+        embedded = await embedder.embed(texts, RequestContext("step", number, _OWNER, 0))
         ended = [(lost.outcome, lost.reason) for lost in embedded.lost.values()]
         check_answered(f"chunk {number}", [*ended, *((Outcome.OK, "") for _ in list(embedded.vectors)[:1])])
         await self._engine.commit(*self._rows(texts, embedded, number, started), finished=("step", number))

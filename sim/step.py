@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from ..agents.action_check import check_actions
 from ..agents.actions import Action, possible_actions
 from ..agents.hooks import hook
-from ..agents.mind import Decision, Mind, MindContext, MindState
+from ..agents.mind import Decision, Mind, MindContext, MindState, decide
 from ..agents.observation import Observation
 from ..personas.errors import RunError
-from ..personas.model import Occasion, Outcome
+from ..personas.model import Outcome, RequestContext
 from .answered import check_answered
 from .bounded import bounded_map
 from .effects import Effects, Turn
@@ -86,7 +86,7 @@ def _turn(society: "Society", resident: "Resident") -> Turn | None:
     if not offered:
         return None
     drawn = derive_seed(seed, "step", step, resident.id) >> 32  # endpoints take 31 bits
-    return Turn(resident, observation, offered, Occasion("step", step, resident.id, drawn))
+    return Turn(resident, observation, offered, RequestContext("step", step, resident.id, drawn))
 
 
 def _offer(society: "Society", resident: "Resident", observation: Observation) -> tuple[type[Action], ...]:
@@ -103,24 +103,22 @@ async def _decide(society: "Society", mind: Mind, residents: Sequence["Resident"
     engine = society.engine
     context = MindContext(engine.gateway, society.scenario.world, society.emitted.earlier)
 
-    async def decide(resident: "Resident") -> tuple[Turn, Decision] | None:
+    async def decide_turn(resident: "Resident") -> tuple[Turn, Decision] | None:
         # Everybody looks at the same snapshot, so the first may be asked before the last look.
         turn = _turn(society, resident)
         return None if turn is None else (turn, await _decided(mind, context, turn))
 
     engine.progress.began(f"Step {society.world.step}", len(residents))
     workers = engine.workers("step")
-    taken = await bounded_map(decide, residents, workers=workers, done=engine.progress.advanced)
+    taken = await bounded_map(decide_turn, residents, workers=workers, done=engine.progress.advanced)
     return [turn for turn in taken if turn is not None]
 
 
 async def _decided(mind: Mind, context: MindContext, turn: Turn) -> Decision:
-    state = MindState(observation=turn.observation, offered=turn.offered, occasion=turn.occasion)
+    state = MindState(observation=turn.observation, offered=turn.offered, request_context=turn.context)
     try:
-        decided = await mind.ainvoke(state, context=context)
+        return await decide(mind, state, context)
     except RunError:
         raise
     except Exception as error:  # noqa: BLE001 - a mind can be a scenario's own; its fault is this agent's alone
         return Decision(None, Outcome.MODEL_ERROR, f"The mind failed with {type(error).__name__}: {error}.")
-    decision: Decision = decided["decision"]
-    return decision

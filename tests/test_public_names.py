@@ -6,7 +6,7 @@ import pytest
 
 PROMISED = {
     "personas": """
-        Answer AnswerSchema CacheError EndpointError HookError Hub HubFile Match NearDuplicates Neighbour Occasion
+        Answer AnswerSchema CacheError EndpointError HookError Hub HubFile Match NearDuplicates Neighbour RequestContext
         Outcome Passage PausedError Persona PersonaGraph PersonaModel PopulaceError Population Prompt
         Relation RelationKind Relative RenderedPrompt RunError RunFileError SetupError SourceError
         StorageError Verdict create_hub fence find_duplicates iter_prompts load_prompt open_hub

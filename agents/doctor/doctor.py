@@ -13,15 +13,14 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from ...personas.model import Outcome
-from ..endpoint.delivery import Delivery
-from ..endpoint.fault import WireError
+from ..endpoint.errors import RequestError
 from ..endpoint.models import ModelHandle
+from ..endpoint.response import ModelResponse
 from ..gateway.dialect import Dialect
 from ..gateway.form import Form, FormKind
 from ..gateway.prices import Prices
 from .findings import Examination, Finding, Health, formed, seeded, some, spoken, together
-from .probe import Probe, Reply
-from .trials import trial, trials
+from .probe import Probe, Reply, trial, trials
 
 __all__ = ["examine"]
 
@@ -123,7 +122,7 @@ class _Doctor:
         """Find out whether it has an embedding model of this name."""
         try:
             reply = await self._probe.fetch("embeddings", {"model": model, "input": ["Good day.", "A ferry leaves."]})
-        except WireError as fault:
+        except RequestError as fault:
             self._find("embeddings", Health.NO, f"{fault.detail.rstrip('.')}.")
             self._fallbacks.append("Without embeddings near-duplicates are found by their words alone.")
             return
@@ -144,7 +143,7 @@ class _Doctor:
         # How long an answer takes depends on its length: what is compared with is the same, asked alone.
         alone = [reply.seconds for reply in self._tales if reply.fault is None] or times
         self._find("at once", *together(replies, statistics.median(alone)))
-        if written := sum(delivery.output_tokens or 0 for delivery in self._got):
+        if written := sum(response.output_tokens or 0 for response in self._got):
             self._find("speed", Health.OK, f"An answer is written at {written / sum(times):,.0f} tokens a second.")
         else:
             self._find("speed", Health.UNKNOWN, "The endpoint counts no tokens.")
@@ -162,8 +161,8 @@ class _Doctor:
         return sum((d.input_tokens or 0) + (d.output_tokens or 0) for d in self._got)
 
     @property
-    def _got(self) -> list[Delivery]:
-        return [reply.delivery for reply in self._probe.answers if reply.delivery is not None]
+    def _got(self) -> list[ModelResponse]:
+        return [reply.response for reply in self._probe.answers if reply.response is not None]
 
     def _find(self, check: str, health: Health, said: str) -> None:
         finding = Finding(check, health, said)
@@ -188,7 +187,7 @@ class _Doctor:
             without = without | {"seed"}
         return self._dialect.told(seed=seed or 0, max_tokens=_LENGTH, without=without)
 
-    async def _explain(self, fault: WireError, why: str) -> None:
+    async def _explain(self, fault: RequestError, why: str) -> None:
         """Find what stands in the way of the first answer."""
         outcome, at = fault.outcome, self._place
         listed = None if outcome in (Outcome.AUTH, Outcome.UNREACHABLE) else await self._listed()
@@ -213,7 +212,7 @@ class _Doctor:
         """The names of the endpoint's models; None when it does not say."""
         try:
             models = (await self._probe.fetch("models")).get("data")
-        except WireError:
+        except RequestError:
             return None
         return [str(m["id"]) for m in models if isinstance(m, dict) and "id" in m] if isinstance(models, list) else None
 
@@ -278,7 +277,7 @@ class _Doctor:
             self._find("usage", Health.OK, f"Tokens are counted{apart}.")
         else:
             self._find("usage", Health.NO, "Tokens are not counted, so only --max-calls can cap what a run costs.")
-        if any(d.headroom is not None for d in self._got):
+        if any(d.rate_limits is not None for d in self._got):
             self._find("rate limits", Health.OK, "Answers say how much more may be asked, and that is kept to.")
         else:
             said = "Answers say nothing of rate limits; what is too much is learnt from refusals."

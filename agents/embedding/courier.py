@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from ...personas.model import AnswerSchema, Occasion, Outcome
+from ...personas.model import AnswerSchema, Outcome, RequestContext
 from ...personas.prompt import RenderedPrompt
-from ..endpoint.delivery import Delivery, faults_typed
-from ..endpoint.fault import WireError
+from ..endpoint.errors import RequestError
+from ..endpoint.response import ModelResponse, typed_errors
 from ..gateway.call import Call
 from ..gateway.courier import Carriage, Endpoint, Errand
 from ..gateway.pace import Turn
@@ -45,7 +45,7 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent(Delivery):
+class _Sent(ModelResponse):
     """An answer of vectors; its text is a note of what they are."""
 
     vectors: Sequence[Vector | None] = ()
@@ -61,12 +61,12 @@ class EmbeddingErrand(Errand[Arrived]):
     was_too_many: bool = False
 
     @classmethod
-    def of(cls, model: str, snippets: tuple[Snippet, ...], occasion: Occasion, *, again: int) -> "EmbeddingErrand":
+    def of(cls, model: str, snippets: tuple[Snippet, ...], context: RequestContext, *, again: int) -> "EmbeddingErrand":
         """The errand for these texts; `again` counts how often they were sent and gave no vectors."""
-        request = _request(model, snippets, replace(occasion, seed=occasion.seed + again))
+        request = _request(model, snippets, replace(context, seed=context.seed + again))
         return cls(request, request.key, snippets=snippets)
 
-    def lower(self, fault: WireError) -> bool:
+    def lower(self, fault: RequestError) -> bool:
         """Whether to send it again at once, in another form or with half of its texts."""
         if self.endpoint is not None and self.endpoint.handle.source.lower(fault):
             return True
@@ -81,7 +81,7 @@ class EmbeddingErrand(Errand[Arrived]):
         self._begin_anew()
         return True
 
-    def _shorten(self, fault: WireError) -> bool:
+    def _shorten(self, fault: RequestError) -> bool:
         """Whether to send the one text again, cut to half, because the model takes none so long."""
         (snippet,) = self.snippets
         if not _TOO_LONG.search(fault.detail) or snippet.tokens < _SHORT:
@@ -91,7 +91,7 @@ class EmbeddingErrand(Errand[Arrived]):
         return True
 
     def _begin_anew(self) -> None:
-        self.request = _request(self.request.model, self.snippets, self.request.occasion)
+        self.request = _request(self.request.model, self.snippets, self.request.context)
         self.key, self.sent = self.request.key, 0
 
 
@@ -104,9 +104,9 @@ class EmbeddingCourier(Carriage[EmbeddingHandle]):
 
     async def _delivered[T](
         self, errand: Errand[T], endpoint: Endpoint[EmbeddingHandle], turn: Turn | None
-    ) -> Delivery:
+    ) -> ModelResponse:
         texts = [text for _, text in errand.request.prompt.messages]
-        reply = await faults_typed(endpoint.handle.source.vectors(texts), within=self._timeout)
+        reply = await typed_errors(endpoint.handle.source.vectors(texts), within=self._timeout)
         counted = reply.input_tokens is not None
         cut = sum(snippet.is_cut for snippet in errand.snippets) if isinstance(errand, EmbeddingErrand) else 0
         return _Sent(
@@ -114,11 +114,11 @@ class EmbeddingCourier(Carriage[EmbeddingHandle]):
             finish_reason=None,
             input_tokens=reply.input_tokens,
             output_tokens=0 if counted else None,
-            headroom=reply.headroom,
+            rate_limits=reply.rate_limits,
             vectors=reply.vectors,
         )
 
-    def _judged[T](self, errand: Errand[T], endpoint: Endpoint[EmbeddingHandle], delivery: Delivery) -> Verdict[T]:
+    def _judged[T](self, errand: Errand[T], endpoint: Endpoint[EmbeddingHandle], delivery: ModelResponse) -> Verdict[T]:
         try:
             arrived = errand.request.schema.validate(delivery.vectors if isinstance(delivery, _Sent) else ())
             self._shelf.fit(arrived.vectors.values() if isinstance(arrived, Arrived) else ())
@@ -133,7 +133,7 @@ class EmbeddingCourier(Carriage[EmbeddingHandle]):
             super()._keep(errand, call, verdict)
 
 
-def _request(model: str, snippets: Sequence[Snippet], occasion: Occasion) -> Request[Arrived]:
+def _request(model: str, snippets: Sequence[Snippet], context: RequestContext) -> Request[Arrived]:
     hashes = [snippet.hash for snippet in snippets]
 
     def arrived(vectors: object) -> Arrived:
@@ -141,7 +141,7 @@ def _request(model: str, snippets: Sequence[Snippet], occasion: Occasion) -> Req
 
     prompt = RenderedPrompt("embedding", 1, tuple(("user", snippet.text) for snippet in snippets))
     # Nothing is written; a limit of 0 would stand for none.
-    return Request(model, prompt, AnswerSchema("vectors", {}, arrived), occasion, occasion.seed, max_tokens=1)
+    return Request(model, prompt, AnswerSchema("vectors", {}, arrived), context, context.seed, max_tokens=1)
 
 
 def _checked(hashes: Sequence[str], vectors: Sequence[Vector | None]) -> dict[str, Vector]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...personas.model import Occasion, Outcome
+from ...personas.model import Outcome, RequestContext
 from ..gateway.backoff import Backoff
 from ..gateway.call import AnswerStore, Ledger
 from ..gateway.dispatch import Dispatch
@@ -108,31 +108,31 @@ class Embedder:
         """Numbers in a vector; None until there is one."""
         return self._shelf.dims
 
-    async def embed(self, texts: Iterable[str], occasion: Occasion) -> Embedded:
+    async def embed(self, texts: Iterable[str], context: RequestContext) -> Embedded:
         """The vectors of these texts; equal texts are sent once, and those that have a vector are not sent.
 
         Raises `EndpointError` when no text can get one, `PausedError` when the budget is spent or too many calls fail.
         """
         wanted = {text_hash(text): text for text in texts}
-        known, elsewhere = self._shelf.known(wanted, occasion)
+        known, elsewhere = self._shelf.known(wanted, context)
         self._courier.meter.recalled.update(elsewhere)
         embedded = Embedded({wanted[key]: vector for key, vector in known.items()})
         missing = {key: text for key, text in wanted.items() if key not in known}
         for key in [key for key, text in missing.items() if not text.strip()]:
             embedded.lost[missing.pop(key)] = Lost(Outcome.EMPTY, "There is no vector of an empty text.")
-        await self._send(missing, occasion, embedded)
+        await self._send(missing, context, embedded)
         return embedded
 
     async def aclose(self) -> None:
         """Close the model's connections; the next call opens new ones."""
         await self.model.aclose()
 
-    async def _send(self, texts: Mapping[str, str], occasion: Occasion, embedded: Embedded) -> None:
+    async def _send(self, texts: Mapping[str, str], context: RequestContext, embedded: Embedded) -> None:
         waiting = deque(self._batching.batches(texts))
 
         async def work() -> None:
             while waiting:
-                await self._take(waiting, texts, occasion, embedded)
+                await self._take(waiting, texts, context, embedded)
 
         # What is under way when something is raised ends first: it is paid for.
         ends = await asyncio.gather(
@@ -143,12 +143,12 @@ class Embedder:
                 raise error
 
     async def _take(
-        self, waiting: deque[tuple[Snippet, ...]], texts: Mapping[str, str], occasion: Occasion, embedded: Embedded
+        self, waiting: deque[tuple[Snippet, ...]], texts: Mapping[str, str], context: RequestContext, embedded: Embedded
     ) -> None:
         """Have one request carried, and put back what it left."""
         snippets = self._few_enough(waiting)
         for again in range(self._reasks + 1):
-            errand = EmbeddingErrand.of(self.name, snippets, occasion, again=again)
+            errand = EmbeddingErrand.of(self.name, snippets, context, again=again)
             verdict, _ = await self._dispatch.answered(errand)
             waiting.extend(errand.left)
             snippets = errand.snippets

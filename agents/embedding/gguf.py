@@ -35,9 +35,9 @@ class GgufEmbeddings(LeanOpenAIEmbeddings):
         address = await self.server.started()
         if address != self.openai_api_base:  # each start of the server has a port of its own
             self.openai_api_base = address
-            wire, self._wire = self._wire, None
-            if wire is not None:
-                await wire.aclose()
+            http, self._http = self._http, None
+            if http is not None:
+                await http.aclose()
         return await super().vectors(texts)
 
     async def aclose(self) -> None:

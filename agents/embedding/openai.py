@@ -8,8 +8,8 @@ from pydantic import PrivateAttr, SecretStr
 
 from ...personas.model import Outcome
 from ..endpoint.chat_openai import DEFAULT_BASE_URL
-from ..endpoint.fault import WireError
-from ..endpoint.wire import Wire
+from ..endpoint.errors import RequestError
+from ..endpoint.http_client import HttpClient
 from .vectors import Vector, VectorReply, as_vector
 
 __all__ = ["LeanOpenAIEmbeddings"]
@@ -27,13 +27,13 @@ class LeanOpenAIEmbeddings(OpenAIEmbeddings):
     check_embedding_ctx_length: bool = False
     max_retries: int = 0
 
-    _wire: Wire | None = PrivateAttr(default=None)
+    _http: HttpClient | None = PrivateAttr(default=None)
     _plain: bool = PrivateAttr(default=False)
 
     async def vectors(self, texts: Sequence[str]) -> VectorReply:
         """The vectors of these texts, in their order. Raises `WireError` when none came."""
         posted = await self._opened().post("embeddings", self.payload(texts))
-        return VectorReply(_vectors(posted.reply), _input_tokens(posted.reply), posted.headroom)
+        return VectorReply(_vectors(posted.reply), _input_tokens(posted.reply), posted.rate_limits)
 
     async def aembed_documents(
         self, texts: list[str], chunk_size: int | None = None, **kwargs: Any
@@ -41,7 +41,9 @@ class LeanOpenAIEmbeddings(OpenAIEmbeddings):
         """Vectors as lists of numbers. Raises `WireError` when a text has none."""
         vectors = [vector.tolist() for vector in (await self.vectors(texts)).vectors if vector is not None]
         if len(vectors) != len(texts):
-            raise WireError(Outcome.SCHEMA_MISMATCH, f"{len(texts)} texts were sent, and {len(vectors)} vectors came.")
+            raise RequestError(
+                Outcome.SCHEMA_MISMATCH, f"{len(texts)} texts were sent, and {len(vectors)} vectors came."
+            )
         return vectors
 
     def payload(self, texts: Sequence[str]) -> dict[str, Any]:
@@ -49,7 +51,7 @@ class LeanOpenAIEmbeddings(OpenAIEmbeddings):
         form = {} if self._plain else {_FORMAT: "base64"}
         return {"input": list(texts), **form, **self._invocation_params}
 
-    def lower(self, fault: WireError) -> bool:
+    def lower(self, fault: RequestError) -> bool:
         """Whether to ask again for plain numbers, because the endpoint knows no other form."""
         if self._plain or _FORMAT not in fault.detail or fault.outcome in (Outcome.AUTH, Outcome.RATE_LIMITED):
             return False
@@ -58,21 +60,21 @@ class LeanOpenAIEmbeddings(OpenAIEmbeddings):
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._wire is not None:
-            await self._wire.aclose()
+        if self._http is not None:
+            await self._http.aclose()
 
-    def _opened(self) -> Wire:
-        if self._wire is None:
+    def _opened(self) -> HttpClient:
+        if self._http is None:
             key = self.openai_api_key.get_secret_value() if isinstance(self.openai_api_key, SecretStr) else ""
             seconds = self.request_timeout if isinstance(self.request_timeout, float | int) else 120.0
-            self._wire = Wire((self.openai_api_base or DEFAULT_BASE_URL).rstrip("/"), key=key, timeout=seconds)
-        return self._wire
+            self._http = HttpClient((self.openai_api_base or DEFAULT_BASE_URL).rstrip("/"), key=key, timeout=seconds)
+        return self._http
 
 
 def _vectors(reply: dict[str, Any]) -> list[Vector | None]:
     data = reply.get("data")
     if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
-        raise WireError(Outcome.SERVER_ERROR, "The endpoint's reply holds no list of embeddings.", status=200)
+        raise RequestError(Outcome.SERVER_ERROR, "The endpoint's reply holds no list of embeddings.", status=200)
     # Some servers answer in the order in which their workers were done, and say by index what is what.
     order = [entry.get("index") for entry in data]
     if sorted(i for i in order if isinstance(i, int)) == list(range(len(data))):

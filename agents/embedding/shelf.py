@@ -9,7 +9,7 @@ from hashlib import blake2b
 import orjson
 
 from ...personas.errors import RunError
-from ...personas.model import Occasion, Outcome
+from ...personas.model import Outcome, RequestContext
 from ..gateway.call import AnswerStore, Call, CallKey
 from .vectors import Vector, VectorStore, as_vector
 
@@ -28,7 +28,7 @@ class VectorShelf:
         #: Numbers in a vector; None until there is one.
         self.dims: int | None = None
 
-    def known(self, hashes: Iterable[str], occasion: Occasion) -> tuple[dict[str, Vector], list[str]]:
+    def known(self, hashes: Iterable[str], context: RequestContext) -> tuple[dict[str, Vector], list[str]]:
         """The vectors that there are of these texts, and the sources of those among them that are from elsewhere.
 
         What comes from elsewhere is kept in the run from now on.
@@ -44,9 +44,9 @@ class VectorShelf:
             ) from error
         elsewhere = []
         for store in self._shared:
-            here = self._recalled(store, [key for key in wanted if key not in found], occasion)
+            here = self._recalled(store, [key for key in wanted if key not in found], context)
             if here:
-                self._store.keep(_call(self._model, store.source, here, occasion), here)
+                self._store.keep(_call(self._model, store.source, here, context), here)
                 elsewhere.append(store.source)
                 found |= here
         return found, elsewhere
@@ -68,10 +68,10 @@ class VectorShelf:
                 raise ValueError(f"A vector of {size} numbers came, and those before it had {self.dims}.")
             self.dims = size
 
-    def _recalled(self, store: AnswerStore, hashes: Collection[str], occasion: Occasion) -> dict[str, Vector]:
+    def _recalled(self, store: AnswerStore, hashes: Collection[str], context: RequestContext) -> dict[str, Vector]:
         found = {}
         for key in hashes:
-            asked = CallKey(occasion.phase, occasion.number, occasion.owner, self._shared_hash(key))
+            asked = CallKey(context.phase, context.number, context.owner, self._shared_hash(key))
             reply = store.recall(asked, self._scope)
             vector = as_vector(reply.raw) if reply else None
             if vector is not None and vector.size == (self.dims or vector.size):
@@ -84,13 +84,13 @@ class VectorShelf:
         return blake2b(orjson.dumps(["embedding", self._model, text]), digest_size=16).hexdigest()
 
 
-def _call(model: str, source: str, vectors: Mapping[str, Vector], occasion: Occasion) -> Call:
+def _call(model: str, source: str, vectors: Mapping[str, Vector], context: RequestContext) -> Call:
     """The row that says where vectors came from which nobody was asked for."""
     now = datetime.now(UTC)
     return Call(
-        phase=occasion.phase,
-        number=occasion.number,
-        owner=occasion.owner,
+        phase=context.phase,
+        number=context.number,
+        owner=context.owner,
         purpose="embedding",
         prompt_version=1,
         request_hash=blake2b(orjson.dumps([model, sorted(vectors)]), digest_size=16).hexdigest(),

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..endpoint.fault import WireError
-from ..endpoint.headroom import Headroom
+from ..endpoint.errors import RequestError
+from ..endpoint.response import RateLimitHeaders
 from ..gateway.call import Call
 
 __all__ = ["Vector", "VectorReply", "VectorSource", "VectorStore", "as_vector", "cosine", "text_hash", "unit"]
@@ -27,7 +27,7 @@ class VectorReply:
     #: The endpoint's own count; None where it gave none.
     input_tokens: int | None = None
     #: What the endpoint says of its rate limits, if it does.
-    headroom: Headroom | None = None
+    rate_limits: RateLimitHeaders | None = None
 
 
 class VectorSource(Protocol):
@@ -37,7 +37,7 @@ class VectorSource(Protocol):
         """The vectors of these texts, in their order. Raises `WireError` when none came."""
         ...
 
-    def lower(self, fault: WireError) -> bool:
+    def lower(self, fault: RequestError) -> bool:
         """Whether to send the same again at once, in a form that the endpoint may rather take."""
         ...
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from ...personas.errors import SetupError
-from .access import address_of, api_key, check_address, check_allowed
-from .address import public_address
+from .address import address_of, api_key, check_address, check_allowed, public_address
 
 __all__ = ["MODEL_NAMES", "ModelHandle", "open_model"]
 
@@ -120,7 +119,7 @@ def _gguf(name: str, path: str, base_url: str | Sequence[str] | None) -> ModelHa
 
     # What is wrong with the file is said before langchain-openai takes its seconds to import.
     server = LocalServer(Path(path).expanduser())
-    from .chat_gguf import GgufChat
+    from .chat_openai import GgufChat
 
     return ModelHandle(
         name, GgufChat.over(server, timeout=_LOCAL_PATIENCE), at_once=server.slots, patience=_LOCAL_PATIENCE

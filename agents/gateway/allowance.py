@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from ..endpoint.delivery import Delivery
+from ..endpoint.response import ModelResponse
 from ..observation import estimated_tokens
 from .request import Request
 from .window import Window
@@ -63,7 +63,7 @@ class Allowance:
         self._tokens.hold(needed)
         return needed
 
-    def used_by(self, weight: Weight, delivery: Delivery) -> int:
+    def used_by(self, weight: Weight, delivery: ModelResponse) -> int:
         """The tokens that an answer took, by the endpoint's count where it gave one; what follows is held by it."""
         if self._tokens is None:
             return 0

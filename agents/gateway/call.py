@@ -15,7 +15,7 @@ __all__ = ["AnswerStore", "Call", "CallKey", "Ledger", "RecordedReply", "request
 
 @dataclass(frozen=True, slots=True)
 class CallKey:
-    """What a paid answer is found again by: the occasion and the whole request."""
+    """What a paid answer is found again by: the context and the whole request."""
 
     phase: str
     number: int

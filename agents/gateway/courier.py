@@ -11,10 +11,10 @@ from typing import Any, Protocol, Self
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
-from ...personas.model import Occasion
-from ..endpoint.delivery import Delivery, deliver
-from ..endpoint.fault import WireError
+from ...personas.model import RequestContext
+from ..endpoint.errors import RequestError
 from ..endpoint.models import ModelHandle
+from ..endpoint.response import ModelResponse, send_chat
 from .allowance import Allowance
 from .backoff import Backoff
 from .budget import Breaker, Budget
@@ -36,13 +36,13 @@ __all__ = ["Carriage", "Courier", "Desk", "Endpoint", "Errand", "Served"]
 class Desk(Protocol):
     """Another way for requests to reach the model than one by one: a batch."""
 
-    def takes(self, occasion: Occasion) -> bool:
-        """Whether requests of this occasion go this way."""
+    def takes(self, context: RequestContext) -> bool:
+        """Whether requests of this context go this way."""
         ...
 
     async def deliver(
         self, key: CallKey, chat: BaseChatModel, messages: list[BaseMessage], kwargs: Mapping[str, Any]
-    ) -> Delivery:
+    ) -> ModelResponse:
         """The answer, however long it takes. Raises `WireError`, and nothing else, when none came."""
         ...
 
@@ -98,7 +98,7 @@ class Errand[T]:
     told: Mapping[str, Any] = field(default_factory=dict)
     missed: Missed = field(default_factory=Missed)
 
-    def lower(self, fault: WireError) -> bool:
+    def lower(self, fault: RequestError) -> bool:
         """Whether to send it again at once, in a form or with parameters that the endpoint may rather take."""
         if self.endpoint is None:
             return False
@@ -173,7 +173,7 @@ class Carriage[H: Served](ABC):
     async def send[T](self, errand: Errand[T]) -> tuple[Verdict[T], str]:
         """The verdict on an answer, and the answer. Raises `WireError` when none came, `RunError` when none can."""
         errand.sent += 1
-        if self._desk is not None and self._desk.takes(errand.request.occasion):
+        if self._desk is not None and self._desk.takes(errand.request.context):
             return await self._begun(errand, None, 0.0)
         queued = time.perf_counter()
         turn = await self.pace.take(self._allowance.weigh(errand.request))
@@ -208,7 +208,7 @@ class Carriage[H: Served](ABC):
         self.meter.begun += 1
         try:
             delivery = await self._delivered(errand, errand.endpoint, turn)
-        except WireError as fault:
+        except RequestError as fault:
             if turn is not None:
                 self.pace.failed(turn, fault, errand.key.request_hash)
             fault.endpoint = errand.endpoint.handle.endpoint
@@ -229,7 +229,12 @@ class Carriage[H: Served](ABC):
         return verdict, delivery.raw
 
     def _record[T](
-        self, errand: Errand[T], attempt: Attempt, verdict: Verdict[T], delivery: Delivery | None, turn: Turn | None
+        self,
+        errand: Errand[T],
+        attempt: Attempt,
+        verdict: Verdict[T],
+        delivery: ModelResponse | None,
+        turn: Turn | None,
     ) -> None:
         call = attempt.call(
             errand.request,
@@ -246,11 +251,11 @@ class Carriage[H: Served](ABC):
                 store.keep(call, self._scope)
 
     @abstractmethod
-    async def _delivered[T](self, errand: Errand[T], endpoint: Endpoint[H], turn: Turn | None) -> Delivery:
+    async def _delivered[T](self, errand: Errand[T], endpoint: Endpoint[H], turn: Turn | None) -> ModelResponse:
         """The answer of one endpoint. Raises `WireError` when none came."""
 
     @abstractmethod
-    def _judged[T](self, errand: Errand[T], endpoint: Endpoint[H], delivery: Delivery) -> Verdict[T]:
+    def _judged[T](self, errand: Errand[T], endpoint: Endpoint[H], delivery: ModelResponse) -> Verdict[T]:
         """What the answer is good for."""
 
     def _keep[T](self, errand: Errand[T], call: Call, verdict: Verdict[T]) -> None:
@@ -279,7 +284,9 @@ class Courier(Carriage[ModelHandle]):
             self._ledger.record(attempt.call(request, verdict, reply, source=source, cost=0.0))
         return verdict, reply.raw
 
-    async def _delivered[T](self, errand: Errand[T], endpoint: Endpoint[ModelHandle], turn: Turn | None) -> Delivery:
+    async def _delivered[T](
+        self, errand: Errand[T], endpoint: Endpoint[ModelHandle], turn: Turn | None
+    ) -> ModelResponse:
         request = errand.request
         errand.kind = errand.lowered.get(endpoint.number) or endpoint.form.kind_for(request.schema)
         messages, kwargs = endpoint.form.told(errand.kind, request.prompt, request.schema)
@@ -287,11 +294,13 @@ class Courier(Carriage[ModelHandle]):
             seed=request.seed, max_tokens=request.max_tokens, without=errand.without.get(endpoint.number, frozenset())
         )
         kwargs |= errand.told
+        if getattr(endpoint.handle.chat, "takes_tasks", False):  # the stand-in: no endpoint is sent these
+            kwargs |= {"task": request.prompt.name, "generators": request.schema.generators}
         if turn is None and self._desk is not None:
             return await self._desk.deliver(errand.key, endpoint.handle.chat, messages, kwargs)
-        return await deliver(endpoint.handle.chat, messages, kwargs, within=self._timeout)
+        return await send_chat(endpoint.handle.chat, messages, kwargs, within=self._timeout)
 
-    def _judged[T](self, errand: Errand[T], endpoint: Endpoint[ModelHandle], delivery: Delivery) -> Verdict[T]:
+    def _judged[T](self, errand: Errand[T], endpoint: Endpoint[ModelHandle], delivery: ModelResponse) -> Verdict[T]:
         endpoint.form.learn(errand.kind, errand.request.schema)
         endpoint.dialect.learn(errand.without.get(endpoint.number, frozenset()))
         return judge(delivery.raw, errand.request.schema, finish_reason=delivery.finish_reason)

@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from ...personas.model import Outcome
-from ..endpoint.fault import WireError
+from ..endpoint.errors import RequestError
 
 __all__ = ["Dialect"]
 
@@ -56,7 +56,7 @@ class Dialect:
             kwargs["extra_body"] = {_NEWER: max_tokens}
         return kwargs
 
-    def blamed(self, fault: WireError, told: Mapping[str, Any]) -> str | None:
+    def blamed(self, fault: RequestError, told: Mapping[str, Any]) -> str | None:
         """The parameter among those `told` without which to send a refused request again; None when it is none."""
         if fault.outcome not in _REFUSALS or not _NOT_TAKEN.search(fault.detail):
             return None

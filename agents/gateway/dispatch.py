@@ -3,8 +3,8 @@
 import asyncio
 import random
 
-from ...personas.model import Occasion, Outcome
-from ..endpoint.fault import WireError
+from ...personas.model import Outcome, RequestContext
+from ..endpoint.errors import RequestError
 from .backoff import Backoff
 from .courier import Carriage, Errand, Served
 from .replies import Verdict
@@ -44,25 +44,25 @@ class Dispatch:
         while True:
             try:
                 return await self._carriage.send(errand)
-            except WireError as fault:
+            except RequestError as fault:
                 if errand.lower(fault) or self._carriage.pace.outage.excuses(fault, errand.missed):
                     continue
                 failed += 1
                 self._carriage.breaker.note(fault.outcome, fault.detail)
-                if not await self._may_repeat(fault, failed, errand.request.occasion):
+                if not await self._may_repeat(fault, failed, errand.request.context):
                     await self._carriage.liveness.judge(fault)
                     # What the endpoint spoiled was an answer, though nobody has seen it: another one is asked for.
                     return Verdict(fault.outcome, reason=fault.detail), "" if fault.spoiled else None
 
-    async def _may_repeat(self, fault: WireError, failed: int, occasion: Occasion) -> bool:
+    async def _may_repeat(self, fault: RequestError, failed: int, context: RequestContext) -> bool:
         """Whether the request is worth sending again; if so, the wait before it is over."""
         allowed = self._attempts
         if fault.outcome is Outcome.UNREACHABLE and not self._carriage.liveness.was_answered:
             allowed = min(allowed, _KNOCKS * len(self._carriage.endpoints))
         if fault.outcome not in _WEATHER or failed >= allowed:
             return False
-        # Seeded by the occasion, so that a run draws no chance of its own; no answer depends on it.
-        rng = random.Random(f"{occasion.seed}:{failed}")  # noqa: S311
+        # Seeded by the context, so that a run draws no chance of its own; no answer depends on it.
+        rng = random.Random(f"{context.seed}:{failed}")  # noqa: S311
         delay = self._backoff.delay(failed, rng, asked=fault.retry_after)
         if delay is None:
             return False

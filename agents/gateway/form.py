@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from ...personas.model import AnswerSchema, Outcome
 from ...personas.prompt import Message, RenderedPrompt, load_prompt
-from ..endpoint.fault import WireError
+from ..endpoint.errors import RequestError
 
 __all__ = ["Form", "FormKind", "form_text"]
 
@@ -70,7 +70,7 @@ class Form:
         messages = _messages(_with_form(prompt.messages, self._text(schema)))
         return messages, {"response_format": {"type": kind.value}} if kind is FormKind.JSON else {}
 
-    def below(self, kind: FormKind, fault: WireError, schema: AnswerSchema[Any]) -> FormKind | None:
+    def below(self, kind: FormKind, fault: RequestError, schema: AnswerSchema[Any]) -> FormKind | None:
         """The form in which to repeat a request refused in form `kind`; None when that is not to blame."""
         # A foreign chat model may choke on an argument that it does not know.
         if fault.outcome not in (Outcome.BAD_REQUEST, Outcome.MODEL_ERROR):

@@ -9,7 +9,7 @@ ask ──► paid for before, here or elsewhere? ──► judged
 from collections.abc import Sequence
 
 from ...personas.errors import SetupError
-from ...personas.model import Answer, AnswerSchema, Occasion, Outcome
+from ...personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from ...personas.prompt import RenderedPrompt
 from ..endpoint.models import ModelHandle
 from .backoff import Backoff
@@ -118,13 +118,13 @@ class Gateway:
         """The most calls that were ever under way at once."""
         return self._courier.pace.peak
 
-    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], occasion: Occasion) -> Answer[T]:
+    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
         """A typed answer, or the outcome and reason why there is none.
 
         Raises `EndpointError` when no further call can succeed (wrong key, no such model, unreachable), `PausedError`
         when the budget is spent or too many calls fail.
         """
-        request = Request(self.name, prompt, schema, occasion, occasion.seed, self._answer_tokens)
+        request = Request(self.name, prompt, schema, context, context.seed, self._answer_tokens)
         attempts = reasks = 0
         while True:
             verdict, raw, sent = await self._answered(request)

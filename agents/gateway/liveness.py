@@ -4,7 +4,7 @@ import asyncio
 
 from ...personas.errors import EndpointError
 from ...personas.model import Outcome
-from ..endpoint.fault import WireError, endpoint_error
+from ..endpoint.errors import RequestError, endpoint_error
 
 __all__ = ["Liveness"]
 
@@ -42,7 +42,7 @@ class Liveness:
         if not flight.done():
             flight.set_result(None)
 
-    async def judge(self, fault: WireError) -> None:
+    async def judge(self, fault: RequestError) -> None:
         """Raise `EndpointError` when a fault, the last word on its request, means that no call can succeed.
 
         A doubtful one waits for the calls now under way: one bad request among good ones is that request's.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from ...personas.model import Outcome
-from ..endpoint.fault import WireError
+from ..endpoint.errors import RequestError
 from .backoff import Backoff
 from .meter import Meter
 
@@ -79,7 +79,7 @@ class Outage:
         self._answers += 1
         self._end()
 
-    def failed(self, number: int, fault: WireError, request: str, now: float) -> None:
+    def failed(self, number: int, fault: RequestError, request: str, now: float) -> None:
         """Note a fault of endpoint `number`, that `request` met."""
         if fault.outcome not in _NOT_BACK and fault.status not in _STATUSES:
             self._end()
@@ -99,7 +99,7 @@ class Outage:
             )
             self._plan(now, fault)
 
-    def tried(self, fault: WireError, now: float) -> None:
+    def tried(self, fault: RequestError, now: float) -> None:
         """Note that the one call which was let through met a fault; another one may try later."""
         if self.is_on:
             self._plan(now, fault)
@@ -113,7 +113,7 @@ class Outage:
             )
         return now if self._next <= now else min(self._next, self._until)
 
-    def excuses(self, fault: WireError, missed: Missed) -> bool:
+    def excuses(self, fault: RequestError, missed: Missed) -> bool:
         """Whether the outage is to blame for a fault, so that it does not count against the request that met it.
 
         A request that is dropped or takes too long, while others are answered, may itself be the reason.
@@ -135,12 +135,12 @@ class Outage:
         if self.is_on:
             self.is_on, self._tries, self._meter.outage = False, 0, ""
 
-    def _plan(self, now: float, fault: WireError) -> None:
+    def _plan(self, now: float, fault: RequestError) -> None:
         self._tries += 1
         asked = fault.retry_after or 0.0
         delay = self._backoff.delay(self._tries, self._rng)
         self._next = now + max(asked, min(_LONGEST, delay or 0.0))
 
 
-def _may_be_gone(fault: WireError) -> bool:
+def _may_be_gone(fault: RequestError) -> bool:
     return fault.outcome in _GONE or fault.status in _STATUSES

@@ -14,8 +14,8 @@ from collections import deque
 
 from ...personas.errors import PausedError
 from ...personas.model import Outcome
-from ..endpoint.delivery import Delivery
-from ..endpoint.fault import WireError
+from ..endpoint.errors import RequestError
+from ..endpoint.response import ModelResponse
 from .allowance import Allowance, Weight
 from .outage import Outage
 from .track import Track, Turn
@@ -84,14 +84,14 @@ class Pace:
             self._admit()
             raise
 
-    def answered(self, turn: Turn, delivery: Delivery) -> None:
+    def answered(self, turn: Turn, delivery: ModelResponse) -> None:
         """Learn from an answer. To be called before `give`."""
         self._first = None
         self.outage.answered()
         turn.used = self._allowance.used_by(turn.weight, delivery)
-        turn.track.answered(turn, asyncio.get_running_loop().time(), delivery.headroom)
+        turn.track.answered(turn, asyncio.get_running_loop().time(), delivery.rate_limits)
 
-    def failed(self, turn: Turn, fault: WireError, request: str = "") -> None:
+    def failed(self, turn: Turn, fault: RequestError, request: str = "") -> None:
         """Learn from a fault that a request met. To be called before `give`."""
         now = asyncio.get_running_loop().time()
         if fault.outcome not in _CONCERN_ALL:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..endpoint.delivery import Delivery
+from ..endpoint.response import ModelResponse
 
 __all__ = ["Prices"]
 
@@ -20,7 +20,7 @@ class Prices:
     #: Where the prices are from, as "given" or the price library and its version.
     source: str = "given"
 
-    def cost(self, delivery: Delivery) -> float | None:
+    def cost(self, delivery: ModelResponse) -> float | None:
         """US dollars for one answer; None when the endpoint did not count its tokens."""
         if delivery.input_tokens is None or delivery.output_tokens is None:
             return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import orjson
 
 from ...personas.model import AnswerSchema, Outcome
-from ..endpoint.fault import is_html
+from ..endpoint.errors import is_html
 
 __all__ = ["Verdict", "judge"]
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ...personas.model import AnswerSchema, Occasion, Outcome
+from ...personas.model import AnswerSchema, Outcome, RequestContext
 from ...personas.prompt import RenderedPrompt, load_prompt
-from ..endpoint.delivery import Delivery
+from ..endpoint.response import ModelResponse
 from .call import Call, CallKey, RecordedReply, request_hash
 from .form import form_text
 from .replies import Verdict
@@ -28,8 +28,8 @@ class Request[T]:
     model: str
     prompt: RenderedPrompt
     schema: AnswerSchema[T]
-    occasion: Occasion
-    #: The sampling seed: the occasion's, and one more for every time another answer is asked for.
+    context: RequestContext
+    #: The sampling seed: the context's, and one more for every time another answer is asked for.
     seed: int
     max_tokens: int
 
@@ -37,8 +37,8 @@ class Request[T]:
     def key(self) -> CallKey:
         """What a paid answer to this very request is found by."""
         digest = request_hash(self.model, self.prompt, self.schema, self.seed, self.max_tokens)
-        occasion = self.occasion
-        return CallKey(occasion.phase, occasion.number, occasion.owner, digest, occasion.replicate)
+        context = self.context
+        return CallKey(context.phase, context.number, context.owner, digest, context.replicate)
 
     def again(self, first: RenderedPrompt, verdict: Verdict[T], raw: str) -> "Request[T]":
         """The request for another answer than `raw`: another seed, and the complaint where one helps.
@@ -68,7 +68,7 @@ class Attempt:
         self,
         request: Request[T],
         verdict: Verdict[T],
-        answer: Delivery | RecordedReply | None,
+        answer: ModelResponse | RecordedReply | None,
         *,
         endpoint: str | None = None,
         source: str = "endpoint",

@@ -5,8 +5,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from ...personas.model import Outcome
-from ..endpoint.fault import WireError
-from ..endpoint.headroom import Headroom
+from ..endpoint.errors import RequestError
+from ..endpoint.response import RateLimitHeaders
 from .allowance import Weight
 
 __all__ = ["Track", "Turn"]
@@ -87,7 +87,7 @@ class Track:
         self.in_flight += 1
         return Turn(self, self._bursts, self.in_flight, weight, held, held)
 
-    def answered(self, turn: Turn, now: float, headroom: Headroom | None) -> None:
+    def answered(self, turn: Turn, now: float, headroom: RateLimitHeaders | None) -> None:
         """Learn from an answer. To be called before the turn is given back."""
         self._missed = self._times_out = self._spared = 0
         self._recent.append((turn.width, True))
@@ -98,7 +98,7 @@ class Track:
             slowly = _PATIENCE if self._took <= self._level < self._took + 1 else 1
             self._level = min(self._most, self._level + 1 / (slowly * self._level))
 
-    def failed(self, turn: Turn, now: float, fault: WireError) -> None:
+    def failed(self, turn: Turn, now: float, fault: RequestError) -> None:
         """Learn from a fault. To be called before the turn is given back."""
         if fault.status in _TOO_MANY:
             self._recent.append((turn.width, False))
@@ -133,7 +133,7 @@ class Track:
         if 0.0 < seconds <= self._patience:
             self.paused_until = max(self.paused_until, now + seconds)
 
-    def _miss(self, now: float, fault: WireError) -> None:
+    def _miss(self, now: float, fault: RequestError) -> None:
         if fault.outcome is Outcome.UNREACHABLE:
             self._missed = _IN_A_ROW
         elif fault.outcome in _MISSING and fault.status not in _TOO_MANY:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import duckdb
 
@@ -22,6 +22,9 @@ from ..database import (
 from ..errors import SourceError, StorageError
 from ..files import private_umask, remove_parts
 from .schema import check_hub, migrate_hub
+
+if TYPE_CHECKING:
+    from ..query import Params, Result
 
 __all__ = ["HubFile", "create_hub", "open_hub"]
 
@@ -71,6 +74,23 @@ class HubFile:
                     f"The hub {str(self.path)!r} cannot be written ({said(error)}); make room, then go on."
                 ) from error
             raise
+
+    def sql(self, query: str, params: "Params" = ()) -> "Result":
+        """The answer of the hub to one statement that only reads, with `.rows`, `.df()`, `.pl()` and `.arrow()`.
+
+        Raises `QueryError` with the database's own words.
+        """
+        from ..query import answer  # loads pyarrow, which opening a hub does without
+
+        with self.con.cursor() as cursor:
+            return answer(cursor, query, params, None)
+
+    def _repr_html_(self) -> str:
+        """The hub in numbers, for a notebook."""
+        from ..query import html_table
+        from .info import describe_hub
+
+        return html_table((self.path.name, ""), describe_hub(self).as_rows(), most=100)
 
     @property
     def has_lived(self) -> bool:

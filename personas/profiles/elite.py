@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..description import Description, language_phrase
 from ..errors import SetupError
-from ..model import Answer, AnswerSchema, Occasion, PersonaModel
+from ..model import Answer, AnswerSchema, PersonaModel, RequestContext
 from ..persona import Persona, canonical_text
 from ..prompt import Prompt, fence, load_prompt
 from ..strict import strict_schema
@@ -63,7 +63,7 @@ class _Answered(BaseModel):
 
 
 async def raise_persona(
-    model: PersonaModel, persona: Persona, *, skill: str, tier: Tier, occasion: Occasion
+    model: PersonaModel, persona: Persona, *, skill: str, tier: Tier, context: RequestContext
 ) -> Answer[Elite]:
     """`persona` rewritten as one of the best at `skill`, with the changes listed; the original stays as it is.
 
@@ -80,7 +80,7 @@ async def raise_persona(
         tier=prompt.phrase("tier", tier),
         language=language_phrase(prompt, persona.language),
     )
-    return await model.ask(request, _schema(persona, skill, tier, prompt, model.name), occasion)
+    return await model.ask(request, _schema(persona, skill, tier, prompt, model.name), context)
 
 
 def _schema(persona: Persona, skill: str, tier: Tier, prompt: Prompt, model: str) -> AnswerSchema[Elite]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..description import language_phrase
-from ..model import Answer, AnswerSchema, Occasion, PersonaModel
+from ..model import Answer, AnswerSchema, PersonaModel, RequestContext
 from ..persona import Persona
 from ..prompt import Prompt, fence, load_prompt
 from .profile import Profile, parse_profile, profile_schema
@@ -19,7 +19,7 @@ async def infer_profile(
     *,
     findings: Sequence[str] = (),
     only_evident: bool = False,
-    occasion: Occasion,
+    context: RequestContext,
 ) -> Answer[Profile]:
     """The profile of `persona`, or the outcome and reason why there is none.
 
@@ -34,7 +34,7 @@ async def infer_profile(
         findings_rule=prompt.phrase("findings_rule", "found" if findings else "none"),
         language=language_phrase(prompt, persona.language),
     )
-    return await model.ask(request, _schema(persona, model.name, prompt, only_evident=only_evident), occasion)
+    return await model.ask(request, _schema(persona, model.name, prompt, only_evident=only_evident), context)
 
 
 def _schema(persona: Persona, model: str, prompt: Prompt, *, only_evident: bool) -> AnswerSchema[Profile]:

@@ -10,6 +10,7 @@ import duckdb
 
 from ...personas.errors import RunFileError
 from ...personas.hub.schema import check_hub
+from ...personas.query import Params, QueryError, Result, answer
 from ...personas.query_limit import QueryLimit
 from .cursors import ClosedError, Cursors, cursors_of
 from .database import BusyError, connect, said
@@ -17,7 +18,6 @@ from .describe import Column, SchemaEntry, describe
 from .emissions import emissions_query
 from .live_client import LiveClient
 from .migrations import check_schema, has_run, is_current, migrate
-from .query import Params, QueryError, Result, answer
 from .sidecar import Sidecar
 
 __all__ = ["Column", "QueryError", "Result", "RunReader", "SchemaEntry", "describe", "open_hub_or_run", "open_run"]

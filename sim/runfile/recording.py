@@ -10,7 +10,7 @@ from typing import Any, Self
 from ...agents.gateway.call import CallKey
 from ...personas.errors import RunFileError
 from ...personas.model import Outcome
-from .query import Params
+from ...personas.query import Params
 from .reader import RunReader, open_run
 from .rows import Row, RunRow
 from .tables import column_names, table_of

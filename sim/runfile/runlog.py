@@ -13,11 +13,11 @@ import duckdb
 
 from ...personas.errors import RunFileError
 from ...personas.files import private_umask, remove_parts
+from ...personas.query import Params
 from .cursors import Cursors, cursors_of, opened
 from .database import connect, make_run_file
 from .inserts import Inserts
 from .migrations import check_schema, migrate
-from .query import Params
 from .rows import GrowthChunkRow, GrowthRow, Row, RunRow, StepRow
 from .tables import column_names, table_of
 from .writer import Change, Statement, Writer

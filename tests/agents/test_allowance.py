@@ -10,8 +10,8 @@ from langchain_core.messages import AIMessage
 from memory_ledger import MemoryLedger
 from quick_time import in_no_time, seconds
 
-from populace.agents.endpoint.delivery import Delivery
-from populace.agents.endpoint.fault import WireError
+from populace.agents.endpoint.errors import RequestError
+from populace.agents.endpoint.response import ModelResponse
 from populace.agents.gateway.allowance import Allowance, Weight
 from populace.agents.gateway.pace import Pace
 from populace.personas.model import Outcome
@@ -44,9 +44,9 @@ async def lived(pace: Pace, calls: list[tuple[float, float, int, float, float, b
         tokens.append((seconds() + takes * written, used))
         await asyncio.sleep(takes)
         if fails:
-            pace.failed(turn, WireError(Outcome.DROPPED, "The connection broke."))
+            pace.failed(turn, RequestError(Outcome.DROPPED, "The connection broke."))
         else:
-            pace.answered(turn, Delivery("", "stop", 0, used))
+            pace.answered(turn, ModelResponse("", "stop", 0, used))
         pace.give(turn)
 
     async with asyncio.TaskGroup() as group:
@@ -117,7 +117,7 @@ def test_a_request_beyond_the_whole_cap_is_sent_alone(memory_ledger: MemoryLedge
 
 
 def test_a_refused_call_has_used_no_tokens(memory_ledger: MemoryLedger) -> None:
-    refusal = WireError(Outcome.RATE_LIMITED, "Too many.", status=429)
+    refusal = RequestError(Outcome.RATE_LIMITED, "Too many.", status=429)
     gateway, chat = scripted([refusal, refusal, VALID], memory_ledger, tpm=10)
     in_no_time(ask_all(gateway, 1))
     assert chat.seen[-1]["at"] < 1

@@ -1,15 +1,15 @@
 import orjson
 import pytest
 
-from populace.agents.endpoint.fault import WireError, fault_of_status, words_of
+from populace.agents.endpoint.errors import RequestError, error_of_status, words_of
 from populace.agents.gateway.dialect import Dialect
 from populace.personas.model import Outcome
 
 EVERYTHING = Dialect().told(seed=7, max_tokens=64)
 
 
-def refused(words: str, status: int = 400) -> WireError:
-    return fault_of_status(status, words)
+def refused(words: str, status: int = 400) -> RequestError:
+    return error_of_status(status, words)
 
 
 def test_what_is_not_known_to_be_refused_is_sent() -> None:
@@ -55,7 +55,7 @@ def test_only_a_refused_request_blames_its_parameters() -> None:
 
 
 def test_a_chat_model_that_knows_no_such_argument_is_told_without_it() -> None:
-    fault = WireError(Outcome.MODEL_ERROR, "generate() got an unexpected keyword argument 'seed'")
+    fault = RequestError(Outcome.MODEL_ERROR, "generate() got an unexpected keyword argument 'seed'")
     assert Dialect().blamed(fault, EVERYTHING) == "seed"
 
 

@@ -29,9 +29,9 @@ from populace.agents.gateway.limits import Limits
 from populace.agents.gateway.price_library import known_prices
 from populace.agents.gateway.prices import Prices
 from populace.personas.errors import EndpointError, PausedError, RunError, SetupError
-from populace.personas.model import Occasion, Outcome
+from populace.personas.model import Outcome, RequestContext
 
-STEP = Occasion("step", 1, "society", 5)
+STEP = RequestContext("step", 1, "society", 5)
 TEXTS = [f"text {number} of a flood" for number in range(20)]
 
 type Open = Callable[..., Embedder]

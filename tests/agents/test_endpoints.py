@@ -1,12 +1,12 @@
 import socket
 
 import pytest
-from asking import LINE, QUICK, VALID, Line, Open, ask, ask_all, occasion_of, prompt_of, scripted
+from asking import LINE, QUICK, VALID, Line, Open, ask, ask_all, context_of, prompt_of, scripted
 from memory_ledger import MemoryLedger
 from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
 
-from populace.agents.endpoint.fault import fault_of_status
+from populace.agents.endpoint.errors import error_of_status
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.form import FormKind
 from populace.agents.gateway.gateway import Gateway
@@ -148,7 +148,7 @@ class ForeignRefusalError(Exception):
 async def test_the_status_of_a_foreign_clients_error_is_understood(memory_ledger: MemoryLedger) -> None:
     gateway, _ = scripted([ForeignRefusalError("slow down"), VALID], memory_ledger)
     assert (await ask(gateway)).attempts == 2
-    assert memory_ledger.calls[0].outcome is fault_of_status(429, "").outcome
+    assert memory_ledger.calls[0].outcome is error_of_status(429, "").outcome
 
 
 async def test_text_that_no_file_can_hold_is_mended_before_it_is_recorded(
@@ -165,7 +165,7 @@ async def test_a_check_that_breaks_loses_no_paid_answer(memory_ledger: MemoryLed
 
     gateway, _ = scripted([VALID] * 3, memory_ledger)
     schema = AnswerSchema("Broken", LINE.json_schema, check)
-    answer = await gateway.ask(prompt_of(1), schema, occasion_of(1))
+    answer = await gateway.ask(prompt_of(1), schema, context_of(1))
     assert answer.outcome is Outcome.SCHEMA_MISMATCH
     assert [call.raw for call in memory_ledger.calls] == [VALID] * 3
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from populace.agents.endpoint.fault import WireError
+from populace.agents.endpoint.errors import RequestError
 from populace.agents.gateway.form import Form, FormKind
 from populace.personas.model import AnswerSchema, Outcome
 from populace.personas.prompt import RenderedPrompt
@@ -10,8 +10,8 @@ from populace.personas.prompt import RenderedPrompt
 LINE: AnswerSchema[object] = AnswerSchema("Line!", {"type": "object"}, lambda answer: answer)
 OTHER: AnswerSchema[object] = AnswerSchema("Other", {"type": "object"}, lambda answer: answer)
 PROMPT = RenderedPrompt("turn", 1, (("system", "Be brief."), ("user", "Speak.")))
-ABOUT_FORM = WireError(Outcome.BAD_REQUEST, "response_format is not supported")
-TOO_LONG = WireError(Outcome.BAD_REQUEST, "maximum context length is 8 tokens")
+ABOUT_FORM = RequestError(Outcome.BAD_REQUEST, "response_format is not supported")
+TOO_LONG = RequestError(Outcome.BAD_REQUEST, "maximum context length is 8 tokens")
 
 
 def test_strict_form_sends_the_schema_and_leaves_the_prompt_alone() -> None:
@@ -83,7 +83,7 @@ def test_an_endpoint_that_takes_the_strict_form_after_all_is_asked_in_it() -> No
 
 @pytest.mark.parametrize("outcome", [Outcome.RATE_LIMITED, Outcome.DROPPED, Outcome.AUTH])
 def test_weather_says_nothing_about_the_form(outcome: Outcome) -> None:
-    assert Form().below(FormKind.STRICT, WireError(outcome, "schema"), LINE) is None
+    assert Form().below(FormKind.STRICT, RequestError(outcome, "schema"), LINE) is None
 
 
 def test_the_plain_form_leaves_bounds_out_and_keeps_properties_that_are_called_like_one() -> None:

@@ -5,8 +5,7 @@ from asking import Open, ask
 from openai_server import OpenAIServer
 from quick_time import in_no_time, seconds
 
-from populace.agents.endpoint.delivery import Delivery
-from populace.agents.endpoint.headroom import Headroom, headroom
+from populace.agents.endpoint.response import ModelResponse, RateLimitHeaders, read_rate_limits
 from populace.agents.gateway.allowance import Weight
 from populace.agents.gateway.pace import Pace
 
@@ -16,7 +15,7 @@ from populace.agents.gateway.pace import Pace
 )
 def test_the_wait_is_read_however_it_is_written(span: str, wait: float) -> None:
     headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": span}
-    assert headroom(headers) == Headroom(is_spent=True, wait=wait)
+    assert read_rate_limits(headers) == RateLimitHeaders(is_spent=True, wait=wait)
 
 
 def test_the_longer_of_two_waits_counts() -> None:
@@ -26,22 +25,24 @@ def test_the_longer_of_two_waits_counts() -> None:
         "x-ratelimit-remaining-tokens": "0",
         "x-ratelimit-reset-tokens": "5s",
     }
-    assert headroom(headers) == Headroom(is_spent=True, wait=5.0)
+    assert read_rate_limits(headers) == RateLimitHeaders(is_spent=True, wait=5.0)
 
 
 def test_what_is_left_asks_for_no_wait() -> None:
-    assert headroom({"x-ratelimit-remaining-tokens": "17", "x-ratelimit-reset-tokens": "5s"}) == Headroom(False, 0.0)
+    assert read_rate_limits(
+        {"x-ratelimit-remaining-tokens": "17", "x-ratelimit-reset-tokens": "5s"}
+    ) == RateLimitHeaders(False, 0.0)
 
 
 def test_no_headers_say_nothing() -> None:
-    assert headroom({"Content-Type": "application/json"}) is None
+    assert read_rate_limits({"Content-Type": "application/json"}) is None
 
 
 def test_a_rate_limit_that_is_used_up_is_waited_for() -> None:
     async def second_start() -> float:
         pace = Pace(8)
         turn = await pace.take(Weight())
-        pace.answered(turn, Delivery("{}", "stop", headroom=Headroom(is_spent=True, wait=7.0)))
+        pace.answered(turn, ModelResponse("{}", "stop", rate_limits=RateLimitHeaders(is_spent=True, wait=7.0)))
         pace.give(turn)
         await pace.take(Weight())
         return seconds()

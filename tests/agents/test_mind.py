@@ -1,10 +1,10 @@
 from populace.agents.actions import Action, Instruction
 from populace.agents.mind import Decision, MindContext, MindState, build_mind
 from populace.agents.observation import Observation
-from populace.personas.model import Answer, AnswerSchema, Occasion, Outcome
+from populace.personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from populace.personas.prompt import RenderedPrompt
 
-OCCASION = Occasion("step", 1, "a", 7)
+CONTEXT = RequestContext("step", 1, "a", 7)
 
 
 class Scripted:
@@ -16,7 +16,9 @@ class Scripted:
         self.answers = list(answers)
         self.asked: list[RenderedPrompt] = []
 
-    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], occasion: Occasion) -> Answer[T]:
+    async def ask[T](
+        self, prompt: RenderedPrompt, schema: AnswerSchema[T], request_context: RequestContext
+    ) -> Answer[T]:
         self.asked.append(prompt)
         return self.answers.pop(0)  # type: ignore[return-value]
 
@@ -27,7 +29,7 @@ def said(text: str) -> Answer[Action]:
 
 async def decide(model: Scripted, known: str | None = None) -> Decision:
     state = MindState(
-        observation=Observation("a", "A baker.", "It is step 1."), offered=(Instruction,), occasion=OCCASION
+        observation=Observation("a", "A baker.", "It is step 1."), offered=(Instruction,), request_context=CONTEXT
     )
     context = MindContext(model, "A village.", lambda kind, text: known if text == "same" else None)
     return (await build_mind().ainvoke(state, context=context))["decision"]  # type: ignore[no-any-return]

@@ -4,25 +4,25 @@ from collections.abc import Sequence
 
 from quick_time import in_no_time, seconds
 
-from populace.agents.endpoint.delivery import Delivery
-from populace.agents.endpoint.fault import WireError
+from populace.agents.endpoint.errors import RequestError
+from populace.agents.endpoint.response import ModelResponse
 from populace.agents.gateway.allowance import Weight
 from populace.agents.gateway.pace import Pace, Turn
 from populace.personas.model import Outcome
 
 NOTHING = Weight()
-TEXT = Delivery("{}", "stop")
+TEXT = ModelResponse("{}", "stop")
 
 
-def too_many(wait: float | None = None, status: int = 429) -> WireError:
-    return WireError(Outcome.RATE_LIMITED, "Too many.", status=status, retry_after=wait)
+def too_many(wait: float | None = None, status: int = 429) -> RequestError:
+    return RequestError(Outcome.RATE_LIMITED, "Too many.", status=status, retry_after=wait)
 
 
 async def taken(pace: Pace, count: int) -> list[Turn]:
     return [await pace.take(NOTHING) for _ in range(count)]
 
 
-def end(pace: Pace, turns: Sequence[Turn], fault: WireError | None = None) -> None:
+def end(pace: Pace, turns: Sequence[Turn], fault: RequestError | None = None) -> None:
     for turn in turns:
         if fault:
             pace.failed(turn, fault)
@@ -144,7 +144,7 @@ async def test_the_limit_never_falls_below_one() -> None:
 
 async def test_other_faults_leave_the_limit_alone() -> None:
     pace = Pace(8)
-    end(pace, await taken(pace, 8), WireError(Outcome.SERVER_ERROR, "Broken.", status=500))
+    end(pace, await taken(pace, 8), RequestError(Outcome.SERVER_ERROR, "Broken.", status=500))
     assert pace.limit == 8
 
 

@@ -13,9 +13,9 @@ from openai_faults import FaultKind
 from openai_server import OpenAIServer
 
 from populace.agents.endpoint.chat_openai import LeanChatOpenAI
-from populace.agents.endpoint.fault import WireError, endpoint_error, fault_of_status, retry_after, words_of
+from populace.agents.endpoint.errors import RequestError, endpoint_error, error_of_status, retry_after, words_of
+from populace.agents.endpoint.http_client import HttpClient
 from populace.agents.endpoint.models import open_model
-from populace.agents.endpoint.wire import Wire
 from populace.personas.model import Outcome
 
 MESSAGES = [SystemMessage("Be brief."), HumanMessage("Speak.")]
@@ -38,8 +38,8 @@ async def message_of(chat: LeanChatOpenAI, **kwargs: Any) -> AIMessage:
     return result.generations[0].message
 
 
-async def fault_of(chat: LeanChatOpenAI) -> WireError:
-    with pytest.raises(WireError) as caught:
+async def fault_of(chat: LeanChatOpenAI) -> RequestError:
+    with pytest.raises(RequestError) as caught:
         await chat._agenerate(list(MESSAGES))
     return caught.value
 
@@ -163,8 +163,8 @@ async def test_a_reply_that_is_no_chat_completion_is_a_typed_fault(
 
 async def test_a_call_ends_at_its_timeout(openai_server: OpenAIServer) -> None:
     openai_server.fault("hang")
-    wire = Wire(openai_server.base_url, timeout=0.05)
-    with pytest.raises(WireError, match=r"within 0\.05 seconds") as caught:
+    wire = HttpClient(openai_server.base_url, timeout=0.05)
+    with pytest.raises(RequestError, match=r"within 0\.05 seconds") as caught:
         await wire.post("chat/completions", {"messages": []})
     await wire.aclose()
     assert caught.value.outcome is Outcome.TIMEOUT
@@ -174,8 +174,8 @@ async def test_nobody_at_the_address_is_unreachable() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    wire = Wire(url)
-    with pytest.raises(WireError) as caught:
+    wire = HttpClient(url)
+    with pytest.raises(RequestError) as caught:
         await wire.post("chat/completions", {"messages": []})
     await wire.aclose()
     assert caught.value.outcome is Outcome.UNREACHABLE
@@ -195,14 +195,14 @@ async def test_a_key_that_an_endpoint_repeats_is_taken_out(
     openai_server.key = "another"
     monkeypatch.setenv("OPENAI_API_KEY", "local-secret-1")
     handle = open_model("openai:m", base_url=openai_server.base_url)
-    with pytest.raises(WireError, match=r"provided: \[key\]") as caught:
+    with pytest.raises(RequestError, match=r"provided: \[key\]") as caught:
         await handle.chat._agenerate(list(MESSAGES))
     await handle.aclose()
     assert "local-secret-1" not in caught.value.detail + caught.value.body
 
 
 def test_a_session_is_opened_anew_after_it_was_closed(openai_server: OpenAIServer) -> None:
-    wire = Wire(openai_server.base_url)
+    wire = HttpClient(openai_server.base_url)
 
     async def once() -> None:
         await wire.post("chat/completions", {"messages": [{"role": "user", "content": "Hm?"}]})
@@ -258,15 +258,15 @@ def test_no_body_makes_the_reading_of_words_raise(body: bytes) -> None:
 
 @given(st.integers(300, 599), st.text())
 def test_every_status_has_an_outcome_other_than_ok(status: int, words: str) -> None:
-    assert fault_of_status(status, words).outcome is not Outcome.OK
+    assert error_of_status(status, words).outcome is not Outcome.OK
 
 
 def test_an_account_without_money_is_not_waited_for() -> None:
-    assert fault_of_status(429, "No money (insufficient_quota)").outcome is Outcome.AUTH
+    assert error_of_status(429, "No money (insufficient_quota)").outcome is Outcome.AUTH
 
 
 def test_the_last_word_names_model_endpoint_status_and_what_to_check() -> None:
-    fault = fault_of_status(404, "The model `m` does not exist.")
+    fault = error_of_status(404, "The model `m` does not exist.")
     said = str(endpoint_error(fault, model="openai:m", endpoint="http://127.0.0.1:9/v1"))
     for part in ("openai:m", "http://127.0.0.1:9/v1", "404", "does not exist", "Check the model's name"):
         assert part in said

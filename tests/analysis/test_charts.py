@@ -9,15 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.analysis.queryable import Queryable
 from populace.analysis.report.chart import Chart
-from populace.analysis.report.fields import chart_fields
+from populace.analysis.report.charts import chart_emissions, chart_fields, chart_measures, chart_novelty, kind_order
 from populace.analysis.report.graph import chart_society, read_society
 from populace.analysis.report.limits import MEASURES
-from populace.analysis.report.marks import COLOURS
-from populace.analysis.report.plot import Axes, Series, draw_bars, draw_lines
+from populace.analysis.report.plot import COLOURS, Axes, Series, draw_bars, draw_lines
 from populace.analysis.report.report import render_report
-from populace.analysis.report.series import chart_emissions, chart_measures, chart_novelty, kind_order
+from populace.analysis.table import Queryable
 
 
 def all_charts(run: Queryable) -> list[Chart]:

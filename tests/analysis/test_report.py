@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from populace.analysis.queryable import Queryable
 from populace.analysis.report import write_report
-from populace.analysis.report.findings import read_findings
+from populace.analysis.report.facts import read_findings
 from populace.analysis.report.report import render_report
 from populace.analysis.summary import summarise
+from populace.analysis.table import Queryable
 from populace.personas.errors import SetupError
 from populace.sim.runfile.reader import open_run
 

@@ -19,15 +19,14 @@ from openai_faults import Latency
 from openai_server import OpenAIServer
 from rich.console import Console
 
-from populace.agents.endpoint.fault import WireError
+from populace.agents.endpoint.errors import RequestError
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
 from populace.agents.gateway.meter import Spent
 from populace.agents.gateway.prices import Prices
 from populace.agents.gateway.rates import Look, Phase
-from populace.cli.panel import Panel
-from populace.cli.picture import line_of, picture_of
+from populace.cli.panel import Panel, line_of, picture_of
 from populace.personas.model import Outcome
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
@@ -48,7 +47,7 @@ def gateway_of(ledger: MemoryLedger, answers: int = 3, **options: object) -> Gat
     """A gateway that has been asked for so many answers, the first of which was refused once."""
     usage = {"input_tokens": 1000, "output_tokens": 500, "total_tokens": 1500}
     answer = AIMessage(VALID, usage_metadata=usage)
-    script = [WireError(Outcome.RATE_LIMITED, "Too many.", status=429), *[answer] * answers]
+    script = [RequestError(Outcome.RATE_LIMITED, "Too many.", status=429), *[answer] * answers]
     gateway, _ = scripted(script, ledger, **options)
 
     async def asked() -> None:

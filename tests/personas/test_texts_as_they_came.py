@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_model import ScriptedModel
 
-from populace.analysis.wording import short_label
+from populace.analysis.page import short_label
 from populace.personas.hub import create_hub, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
@@ -18,7 +18,7 @@ from populace.personas.hub.exporting import export_hub
 from populace.personas.hub.importing import import_files
 from populace.personas.hub.wish import ImportWish
 from populace.personas.judging import judged
-from populace.personas.model import Occasion
+from populace.personas.model import RequestContext
 from populace.personas.persona import Persona, content_id
 from populace.personas.persona_to_persona import persona_to_persona
 from populace.personas.profiles.tied import Tied
@@ -86,7 +86,7 @@ def test_a_line_of_a_prompt_stays_a_line() -> None:
 
 
 async def _asked(model: ScriptedModel, known: Persona) -> None:
-    await persona_to_persona(model, Persona("A nurse"), known=[known], occasion=Occasion("growth", 1, "a", 0))
+    await persona_to_persona(model, Persona("A nurse"), known=[known], context=RequestContext("growth", 1, "a", 0))
 
 
 def test_a_label_is_one_line() -> None:

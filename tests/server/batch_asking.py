@@ -8,13 +8,13 @@ from batch_server import BatchServer
 from langchain_core.messages import HumanMessage
 
 from populace.agents.endpoint.chat_openai import LeanChatOpenAI
-from populace.agents.endpoint.fault import WireError
+from populace.agents.endpoint.errors import RequestError
 from populace.agents.gateway.batch import BatchDesk, Interval
 from populace.agents.gateway.call import CallKey
 from populace.personas.model import Outcome
 
 if TYPE_CHECKING:
-    from populace.agents.endpoint.delivery import Delivery
+    from populace.agents.endpoint.response import ModelResponse
 
 FAST = Interval(first=0.001, most=0.004)
 
@@ -27,13 +27,13 @@ class Customer:
     def __init__(self, desk: BatchDesk, chat: LeanChatOpenAI) -> None:
         self.desk = desk
         self._chat = chat
-        self.answers: dict[int, Delivery] = {}
-        self.faults: dict[int, WireError] = {}
+        self.answers: dict[int, ModelResponse] = {}
+        self.faults: dict[int, RequestError] = {}
 
     async def ask(self, number: int) -> None:
         try:
             delivery = await self.desk.deliver(key_of(number), payload_of(self._chat, number))
-        except WireError as fault:
+        except RequestError as fault:
             self.faults[number] = fault
         else:
             self.answers[number] = delivery

@@ -17,7 +17,7 @@ import orjson
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from populace.agents.endpoint.link import Link
+from populace.agents.endpoint.http_client import HttpConnection
 from populace.agents.gateway.backoff import Backoff
 from populace.agents.gateway.batch import BatchClient, BatchDesk, Interval, OpenBatch
 from populace.agents.gateway.call import CallKey
@@ -61,7 +61,7 @@ def _read(reply: dict[str, Any]) -> ChatResult:
 
 async def main(base_url: str, path: Path, count: int, die_at: int) -> None:
     diary = Diary(path, die_at)
-    client = BatchClient(Link(base_url, whole=False))
+    client = BatchClient(HttpConnection(base_url, whole=False))
     quick = {"quiet": 0.02, "interval": Interval(0.001, 0.01), "backoff": Backoff(base=0.001, cap=0.01)}
     desk = BatchDesk(client, journal=diary, read=_read, **quick)  # type: ignore[arg-type]
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from openai_server import OpenAIServer
 
-from populace.analysis.grown import read_grown
+from populace.analysis.hub_summary import read_grown
 from populace.personas.errors import RunError, SetupError
 from populace.personas.hub import read_hub
 from populace.personas.hub.file import open_hub

@@ -1,4 +1,4 @@
-"""The batch desk as the gateway knows one: for messages, and for some occasions only."""
+"""The batch desk as the gateway knows one: for messages, and for some contexts only."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
@@ -6,8 +6,8 @@ from typing import Any, Protocol, cast
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
-from ....personas.model import Occasion
-from ...endpoint.delivery import Delivery
+from ....personas.model import RequestContext
+from ...endpoint.response import ModelResponse
 from ..call import CallKey
 from .desk import BatchDesk
 
@@ -19,20 +19,20 @@ class _Payable(Protocol):
 
 
 class ChatDesk:
-    """Takes the requests of some occasions to a `BatchDesk`."""
+    """Takes the requests of some contexts to a `BatchDesk`."""
 
-    def __init__(self, desk: BatchDesk, *, takes: Callable[[Occasion], bool] = lambda _: True) -> None:
-        """`takes` says whether an occasion can wait, and all others of its kind are asked at once with it."""
+    def __init__(self, desk: BatchDesk, *, takes: Callable[[RequestContext], bool] = lambda _: True) -> None:
+        """`takes` says whether a context can wait, and all others of its kind are asked at once with it."""
         self.desk = desk
         self._takes = takes
 
-    def takes(self, occasion: Occasion) -> bool:
-        """Whether requests of this occasion go by batch."""
-        return self._takes(occasion)
+    def takes(self, context: RequestContext) -> bool:
+        """Whether requests of this context go by batch."""
+        return self._takes(context)
 
     async def deliver(
         self, key: CallKey, chat: BaseChatModel, messages: list[BaseMessage], kwargs: Mapping[str, Any]
-    ) -> Delivery:
+    ) -> ModelResponse:
         """The answer of `chat`, of the kind that the desk was opened for. Raises `WireError` when none came."""
         return await self.desk.deliver(key, cast("_Payable", chat).payload(messages, **kwargs))
 

@@ -8,9 +8,8 @@ import aiohttp
 from pydantic import ValidationError
 
 from ....personas.model import Outcome
-from ...endpoint.body import check_for_error, parse_object
-from ...endpoint.fault import WireError
-from ...endpoint.link import Link
+from ...endpoint.errors import RequestError, check_for_error, parse_object
+from ...endpoint.http_client import HttpConnection
 from .line import ENDPOINT
 from .state import BatchState
 
@@ -31,7 +30,7 @@ _SKEW = 3600.0
 class BatchClient:
     """One endpoint's `/files` and `/batches`. Every method raises `WireError` when it has nothing to give."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: HttpConnection) -> None:
         self._link = link
         #: Where the batches are, as it may be kept.
         self.endpoint = link.endpoint
@@ -45,12 +44,12 @@ class BatchClient:
         form.add_field("file", BytesIO(b"".join(lines)), filename="batch.jsonl", content_type="application/jsonl")
         try:
             name = (await self._said("POST", "files", data=form)).get("id")
-        except WireError as fault:
+        except RequestError as fault:
             if fault.outcome is Outcome.NOT_FOUND:
-                raise WireError(fault.outcome, f"{_NO_FILES} {fault.detail}", status=fault.status) from fault
+                raise RequestError(fault.outcome, f"{_NO_FILES} {fault.detail}", status=fault.status) from fault
             raise
         if not isinstance(name, str) or not name:
-            raise WireError(Outcome.SERVER_ERROR, "The endpoint took a file and gave it no id.", status=200)
+            raise RequestError(Outcome.SERVER_ERROR, "The endpoint took a file and gave it no id.", status=200)
         return name
 
     async def create(self, file_id: str, metadata: Mapping[str, str]) -> BatchState:
@@ -135,4 +134,4 @@ def _state(said: dict[str, Any]) -> BatchState:
     except ValidationError as error:
         where = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
         detail = f"The endpoint describes a batch in another way than the protocol does (wrong or missing: {where})."
-        raise WireError(Outcome.SERVER_ERROR, detail, status=200) from error
+        raise RequestError(Outcome.SERVER_ERROR, detail, status=200) from error

@@ -13,8 +13,8 @@ from langchain_core.outputs import ChatResult
 
 from ....personas.errors import SetupError
 from ....personas.model import Outcome
-from ...endpoint.delivery import Delivery, delivery_of
-from ...endpoint.fault import WireError
+from ...endpoint.errors import RequestError
+from ...endpoint.response import ModelResponse, response_of
 from ..backoff import Backoff
 from ..call import CallKey
 from .client import BatchClient
@@ -94,7 +94,7 @@ class BatchDesk:
         """How far each batch is that is under way."""
         return [BatchProgress.of(trip) for trip in self._trips if not trip.status]
 
-    async def deliver(self, key: CallKey, payload: Mapping[str, Any]) -> Delivery:
+    async def deliver(self, key: CallKey, payload: Mapping[str, Any]) -> ModelResponse:
         """The answer to what would be posted to `/chat/completions`. Raises `WireError` when none came.
 
         What came must be recorded before the caller awaits anything else: then its batch counts as read.
@@ -120,7 +120,7 @@ class BatchDesk:
         if isinstance(answer, Exception):
             # One fault may end many requests: each raises it from its own place.
             raise answer.with_traceback(None)
-        return delivery_of(self._read(answer))
+        return response_of(self._read(answer))
 
     def recalled(self, key: CallKey) -> None:
         """Take note that an earlier session took the answer to this: no batch need be kept open for it."""
@@ -216,7 +216,7 @@ class BatchDesk:
                 if not trip.status:
                     await trip.run()
                 self._forward(trip)
-            except WireError as fault:
+            except RequestError as fault:
                 has_room = self._stopped(trip, fault)
             if has_room:
                 self._unshelve()
@@ -240,7 +240,7 @@ class BatchDesk:
             else:
                 self._collect(parcel)
 
-    def _stopped(self, trip: Trip, fault: WireError) -> bool:
+    def _stopped(self, trip: Trip, fault: RequestError) -> bool:
         """Tell the parcels of a batch that failed; False when they wait for room in the endpoint's queue instead."""
         others = any(not other.status for other in self._trips if other is not trip)
         if fault.outcome is Outcome.RATE_LIMITED and trip.status and others and self._over is None:
@@ -283,8 +283,8 @@ class BatchDesk:
             self._start(trip)
 
 
-def _dropped(why: str) -> WireError:
-    return WireError(Outcome.DROPPED, why)
+def _dropped(why: str) -> RequestError:
+    return RequestError(Outcome.DROPPED, why)
 
 
 def _parcel(name: str) -> Parcel:

@@ -8,8 +8,7 @@ from typing import Any
 import orjson
 
 from ....personas.model import Outcome
-from ...endpoint.body import check_for_error, parse_object
-from ...endpoint.fault import WireError, fault_of_status, words_of
+from ...endpoint.errors import RequestError, check_for_error, error_of_status, parse_object, words_of
 from ..call import CallKey
 
 __all__ = ["ENDPOINT", "Line", "custom_id", "read_line", "status_of_code", "write_line"]
@@ -40,7 +39,7 @@ class Line:
 
     custom_id: str
     #: A chat completion, the fault that came in its place, or None for a request that was never done.
-    answer: dict[str, Any] | WireError | None
+    answer: dict[str, Any] | RequestError | None
 
 
 def custom_id(key: CallKey) -> str:
@@ -64,14 +63,14 @@ def read_line(line: bytes, *, key: str = "") -> Line | None:
     """What a line says; None for one that is cut or no result at all. No fault holds the `key`."""
     try:
         said = parse_object(line)
-    except WireError:
+    except RequestError:
         return None
     name = said.get("custom_id")
     if not isinstance(name, str):
         return None
     try:
         return Line(name, _answer(said, key))
-    except WireError as fault:
+    except RequestError as fault:
         return Line(name, fault)
 
 
@@ -84,8 +83,8 @@ def _answer(said: dict[str, Any], key: str) -> dict[str, Any] | None:
     body = response.get("body") if isinstance(response, dict) else None
     if error or status != 200:
         known = status if isinstance(status, int) and 300 <= status < 600 else status_of_code(code, 500)
-        raise fault_of_status(known, words_of(orjson.dumps(error or body or "")), key=key)
+        raise error_of_status(known, words_of(orjson.dumps(error or body or "")), key=key)
     if not isinstance(body, dict):
-        raise WireError(Outcome.NOT_JSON, "The batch's line holds no JSON object as its reply.", status=200)
+        raise RequestError(Outcome.NOT_JSON, "The batch's line holds no JSON object as its reply.", status=200)
     check_for_error(body, key=key)
     return body

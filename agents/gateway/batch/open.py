@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 from langchain_core.outputs import ChatResult
 
 from ....personas.errors import SetupError
-from ...endpoint.link import Link
+from ...endpoint.http_client import HttpConnection
 from ...endpoint.models import ModelHandle
 from .client import BatchClient
 from .desk import BatchDesk
@@ -19,7 +19,7 @@ class _Batchable(Protocol):
     # `LeanChatOpenAI`, which takes seconds to import.
     def read(self, reply: dict[str, Any]) -> ChatResult: ...
 
-    def link(self, *, whole: bool = True) -> Link: ...
+    def connection(self, *, whole: bool = True) -> HttpConnection: ...
 
 
 def open_desk(model: ModelHandle, *, journal: BatchJournal, **options: Any) -> BatchDesk:
@@ -29,7 +29,7 @@ def open_desk(model: ModelHandle, *, journal: BatchJournal, **options: Any) -> B
     """
     chat = _batchable(model)
     # Silence is what is bounded, and not the whole: a file may take minutes each way.
-    client = BatchClient(chat.link(whole=False))
+    client = BatchClient(chat.connection(whole=False))
     return BatchDesk(client, journal=journal, read=chat.read, **options)
 
 

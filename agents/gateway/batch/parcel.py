@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....personas.errors import SetupError
 from ....personas.model import Outcome
-from ...endpoint.fault import WireError
+from ...endpoint.errors import RequestError
 
 if TYPE_CHECKING:
     from .trip import Trip
@@ -37,7 +37,7 @@ class BatchLimits:
         for parcel in parcels:
             if len(parcel.line) > self.size:
                 detail = f"The request is {len(parcel.line):,} bytes long; a batch takes {self.size:,}."
-                parcel.settle(WireError(Outcome.BAD_REQUEST, detail))
+                parcel.settle(RequestError(Outcome.BAD_REQUEST, detail))
                 continue
             if len(batch) == self.requests or size + len(parcel.line) > self.size:
                 yield batch

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ....personas.model import Outcome
-from ...endpoint.fault import WireError
+from ...endpoint.errors import RequestError
 from ..backoff import Backoff
 from .client import BatchClient
 from .interval import Interval
@@ -70,12 +70,12 @@ class Route:
         while True:
             try:
                 return await attempt()
-            except WireError as fault:
+            except RequestError as fault:
                 failed += 1
                 if not await self.may_repeat(fault, failed):
                     raise
 
-    async def may_repeat(self, fault: WireError, failed: int) -> bool:
+    async def may_repeat(self, fault: RequestError, failed: int) -> bool:
         """Whether something is worth another attempt; if so, the wait before it is over."""
         # No answer depends on how long was waited.
         delay = self.backoff.delay(failed, random.Random(), asked=fault.retry_after)  # noqa: S311
@@ -92,7 +92,7 @@ class Route:
         """The same; None also where the server has no list."""
         try:
             return await self.find(batch)
-        except WireError as fault:
+        except RequestError as fault:
             if fault.outcome is Outcome.NOT_FOUND:
                 return None
             raise

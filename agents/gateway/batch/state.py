@@ -6,7 +6,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from ....personas.model import Outcome
-from ...endpoint.fault import WireError, fault_of_status, words_of
+from ...endpoint.errors import RequestError, error_of_status, words_of
 from .line import status_of_code
 
 __all__ = ["BatchState", "RequestCounts"]
@@ -46,24 +46,24 @@ class BatchState(BaseModel):
         """Whether nothing more will come of it."""
         return self.status in _ENDED
 
-    def failure(self, *, key: str = "") -> WireError:
+    def failure(self, *, key: str = "") -> RequestError:
         """Why a batch whose status is `failed` was not begun, in the server's own words."""
         data = self.errors.get("data") if isinstance(self.errors, dict) else None
         listed = [error for error in data if isinstance(error, dict)] if isinstance(data, list) else []
         words = "; ".join(_said(error) for error in listed[:3]) or words_of(orjson.dumps(self.errors or ""))
         status = status_of_code(listed[0].get("code") if listed else None, 400)
         # Words and outcome as of a refusal of one request: what stops a run there stops it here.
-        judged = fault_of_status(status, words, key=key)
+        judged = error_of_status(status, words, key=key)
         said = f": {judged.body}" if judged.body else ", and the server did not say why"
-        return WireError(judged.outcome, f"The batch failed as a whole{said}", status=status, body=judged.body)
+        return RequestError(judged.outcome, f"The batch failed as a whole{said}", status=status, body=judged.body)
 
-    def left_undone(self) -> WireError:
+    def left_undone(self) -> RequestError:
         """Why a request has no line in what came of a batch that did end."""
         if self.status == "expired":
-            return WireError(Outcome.TIMEOUT, "The batch expired before this request was done.")
+            return RequestError(Outcome.TIMEOUT, "The batch expired before this request was done.")
         if self.status == "cancelled":
-            return WireError(Outcome.DROPPED, "The batch was cancelled before this request was done.")
-        return WireError(Outcome.DROPPED, "The batch ended without a whole line for this request.")
+            return RequestError(Outcome.DROPPED, "The batch was cancelled before this request was done.")
+        return RequestError(Outcome.DROPPED, "The batch ended without a whole line for this request.")
 
 
 def _said(error: dict[str, Any]) -> str:

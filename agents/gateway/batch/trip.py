@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ....personas.model import Outcome
-from ...endpoint.fault import WireError
+from ...endpoint.errors import RequestError
 from .journal import OpenBatch
 from .parcel import Parcel
 from .results import fetch
@@ -69,11 +69,11 @@ class Trip:
         """The parcels without an answer."""
         return [parcel for parcel in self.parcels.values() if not parcel.answer.done()]
 
-    def left_undone(self) -> WireError:
+    def left_undone(self) -> RequestError:
         """Why a parcel has no answer, after a run that raised nothing."""
         if self.state is not None and self.state.has_ended:
             return self.state.left_undone()
-        return WireError(Outcome.DROPPED, "The endpoint knows nothing of the batch that held this request.")
+        return RequestError(Outcome.DROPPED, "The endpoint knows nothing of the batch that held this request.")
 
     def claim(self, parcel: Parcel) -> None:
         """Take note that a parcel is no longer this trip's concern."""
@@ -93,7 +93,7 @@ class Trip:
             return
         try:
             await self._route.again(lambda: self._route.client.cancel(batch_id))
-        except WireError as fault:
+        except RequestError as fault:
             # What has ended cannot be cancelled, and the next look says so.
             if fault.status not in (400, 404, 409):
                 raise
@@ -129,7 +129,7 @@ class Trip:
         while True:
             try:
                 return await route.client.create(batch.input_file_id, metadata_of(batch))
-            except WireError as fault:
+            except RequestError as fault:
                 failed += 1
                 # After any other refusal there may be a batch all the same.
                 is_certain &= fault.status is not None and 400 <= fault.status < 500
@@ -160,7 +160,7 @@ class Trip:
                 failed = 0
                 if self.state.has_ended:
                     return True
-            except WireError as fault:
+            except RequestError as fault:
                 failed += 1
                 if fault.outcome is Outcome.NOT_FOUND and await self._is_forgotten():
                     return False

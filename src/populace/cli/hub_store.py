@@ -286,7 +286,7 @@ def _standing(rule: str, stand: "TurnedAway", *, redo: bool) -> Iterator[str]:
 
 
 def _shown_example(text: str) -> str:
-    from populace.analysis.wording import clip
+    from populace.analysis.page import clip
 
     return repr(clip(text, 120))
 

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from populace.agents.procedural import PROCEDURAL_NOTICE
-from populace.analysis.grown import distances_of, hops_of, read_grown, skipped_of
+from populace.analysis.hub_summary import distances_of, hops_of, read_grown, skipped_of
 from populace.analysis.questions import answers_of
 from populace.analysis.summary import summarise
 from populace.analysis.table import render_table, visible

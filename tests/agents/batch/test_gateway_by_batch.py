@@ -45,6 +45,6 @@ async def test_what_fails_or_cannot_be_used_goes_into_the_next_batch(
 
 
 async def test_only_what_the_desk_takes_goes_by_batch(server: BatchServer, memory_ledger: MemoryLedger) -> None:
-    await answered(server, memory_ledger, 10, takes=lambda occasion: occasion.owner < "person-4")
+    await answered(server, memory_ledger, 10, takes=lambda context: context.owner < "person-4")
     assert (server.calls, server.lines) == (6, 4)
     assert sorted({call.source for call in memory_ledger.calls}) == ["batch", "endpoint"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.agents.endpoint.fault import WireError
+from populace.agents.endpoint.errors import RequestError
 from populace.agents.gateway.batch import BatchLimits, Interval
 from populace.agents.gateway.batch.line import Line, read_line
 from populace.agents.gateway.batch.parcel import Parcel
@@ -44,7 +44,7 @@ def test_batches_hold_all_that_fits_in_order_and_no_more_than_they_may(
 @given(st.binary() | LINES.map(orjson.dumps))
 def test_no_line_makes_the_reading_of_it_raise(written: bytes) -> None:
     line = read_line(written)
-    assert line is None or isinstance(line.answer, dict | WireError | None)
+    assert line is None or isinstance(line.answer, dict | RequestError | None)
 
 
 @given(LINES)

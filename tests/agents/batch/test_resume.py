@@ -13,7 +13,7 @@ from batch_asking import Customer, OpenDesk, key_of, overpaid, until
 from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 
-from populace.agents.endpoint.link import Link
+from populace.agents.endpoint.http_client import HttpConnection
 from populace.agents.gateway.batch import BatchClient, OpenBatch, custom_id
 from populace.agents.gateway.batch.line import write_line
 
@@ -124,7 +124,7 @@ async def test_of_two_batches_with_one_request_the_newer_has_its_answer(
     server.fault("bad_request", attempts=1)
     name = custom_id(key_of(1))
     line = write_line(name, {"model": "m", "messages": [{"role": "user", "content": "Hm?"}]})
-    client = BatchClient(Link(server.base_url))
+    client = BatchClient(HttpConnection(server.base_url))
     for day in (1, 2):
         file_id = await client.upload([line])
         made = await client.create(file_id, {"populace": str(day)})

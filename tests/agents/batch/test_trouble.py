@@ -5,7 +5,7 @@ from batch_asking import OpenDesk, overpaid, until
 from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 
-from populace.agents.endpoint.link import Link
+from populace.agents.endpoint.http_client import HttpConnection
 from populace.agents.gateway.batch import BatchClient, OpenBatch
 from populace.personas.errors import StorageError
 from populace.personas.model import Outcome
@@ -37,7 +37,7 @@ async def test_a_batch_whose_making_was_not_heard_of_is_found_by_its_file(
 
 
 async def test_a_batch_is_found_behind_many_others(server: BatchServer) -> None:
-    client = BatchClient(Link(server.base_url))
+    client = BatchClient(HttpConnection(server.base_url))
     file_id = await client.upload([b"{}\n"])
     mine = await client.create(file_id, {"populace": "mine"})
     for _ in range(230):

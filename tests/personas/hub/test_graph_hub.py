@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from populace.analysis.hub_graph import tell_figures
+from populace.analysis.hub_summary import tell_figures
 from populace.personas.dedup import Verdict
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.graph import PersonaGraph

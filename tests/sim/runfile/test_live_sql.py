@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from populace.personas.errors import RunFileError
+from populace.personas.query import QueryError, Result
 from populace.sim.runfile import live as live_module
 from populace.sim.runfile.cursors import ClosedError
 from populace.sim.runfile.live import LiveSql
 from populace.sim.runfile.live_client import LiveClient
-from populace.sim.runfile.query import QueryError, Result
 from populace.sim.runfile.reader import RunReader, open_run
 from populace.sim.runfile.rows import AgentRow, RunRow, StepRow
 from populace.sim.runfile.runlog import RunLog
