@@ -10,7 +10,7 @@ from importlib.resources import files
 import duckdb
 
 from ...personas.errors import RunFileError
-from ...personas.hub.schema import check_hub_version, people_schema, rulings_schema
+from ...personas.hub.schema import check_hub_version, people_schema
 
 __all__ = ["SCHEMA_VERSION", "check_schema", "has_jobs", "is_current", "is_early", "migrate"]
 
@@ -34,7 +34,6 @@ def _script(name: str) -> str:
 def _initial(con: duckdb.DuckDBPyConnection) -> None:
     if not _has(con, "personas"):  # a hub in which a job begins has its people already
         con.execute(people_schema())
-    con.execute(rulings_schema())
     con.execute(_script("001_initial.sql"))
 
 

@@ -1,5 +1,5 @@
 -- The run file, in the order in which it fills: jobs and what they ask; how people come about; what a society does.
--- The tables of people (passages, personas, relations, duplicates, rulings) are those of a hub: see personas/hub/sql.
+-- The tables of people (passages, personas, relations, duplicates, rulings, vectors) are those of a hub: see personas/hub/sql.
 
 -- Jobs: what was asked for, how far it has come, and every call to a model.
 
@@ -212,19 +212,6 @@ COMMENT ON COLUMN batches.status IS 'intended, open, or how it ended: completed,
 COMMENT ON COLUMN batches.created_at IS 'UTC';
 COMMENT ON COLUMN batches.ended_at IS 'UTC; null while it is open';
 
--- A hub has the table already.
-CREATE TABLE IF NOT EXISTS vectors (
-    text_hash VARCHAR NOT NULL,
-    model VARCHAR NOT NULL,
-    vector FLOAT[] NOT NULL,
-    request_hash VARCHAR NOT NULL
-);
-COMMENT ON TABLE vectors IS 'What an embedding model made of texts, each text once';
-COMMENT ON COLUMN vectors.text_hash IS '128-bit hash of the text, hexadecimal';
-COMMENT ON COLUMN vectors.model IS 'Embedding model by name';
-COMMENT ON COLUMN vectors.vector IS 'The vector, as the endpoint gave it';
-COMMENT ON COLUMN vectors.request_hash IS 'The call that brought it, as in calls';
-
 -- Growth: whom it asked about, what it read, and what it was asked for in addition.
 
 CREATE TABLE frontier (
@@ -282,8 +269,6 @@ COMMENT ON COLUMN skipped_sources.chunk IS 'Chunk of hop 0 in which it was passe
 COMMENT ON COLUMN skipped_sources.kind IS 'Why, in a few words';
 COMMENT ON COLUMN skipped_sources.number IS 'How many';
 COMMENT ON COLUMN skipped_sources.examples IS 'Sentences on the first of them: which file, which row, and what is wrong';
-
-COMMENT ON TABLE personas IS 'Everybody who was grown or read, near-duplicates (see duplicates) and those turned away (see rulings) included';
 
 -- The society: who lives in it, what the scenario declares, and what happened.
 
