@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 from pydantic import PydanticUserError, ValidationError
 
 from ..personas.errors import SetupError
-from ..personas.strict import strict_schema
+from ..personas.model import strict_schema
 from .actions import Action, Novelty, answer_schema
 from .schema_fill import UnsatisfiableSchemaError, fill_schema
 

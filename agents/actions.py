@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
-from ..personas.model import AnswerGenerator, AnswerSchema
-from ..personas.strict import strict_schema
+from ..personas.model import AnswerGenerator, AnswerSchema, strict_schema
 
 if TYPE_CHECKING:
     from .procedural.situation import Situation
