@@ -11,8 +11,8 @@ from typing import Any, get_args, get_type_hints
 from pydantic import PydanticUserError, ValidationError
 
 from ..personas.errors import SetupError
+from ..personas.model import strict_schema
 from ..personas.prompt import Prompt
-from ..personas.strict import strict_schema
 from .action_schema import TURN_SLOTS, answer_schema, prompt_of
 from .actions import Action, Novelty
 from .schema_fill import UnsatisfiableSchemaError, fill_schema

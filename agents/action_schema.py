@@ -9,9 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import Field, TypeAdapter
 
-from ..personas.model import AnswerGenerator, AnswerSchema
+from ..personas.model import AnswerGenerator, AnswerSchema, strict_schema
 from ..personas.prompt import Prompt, load_prompt
-from ..personas.strict import strict_schema
 from .actions import Action
 
 __all__ = [

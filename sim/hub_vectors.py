@@ -24,13 +24,13 @@ from ..agents.endpoint.models import open_model
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
+from ..personas.dedup.cosine import COSINE, check_cosine
+from ..personas.dedup.vectors import is_compared_exactly
 from ..personas.errors import PausedError, StorageError
 from ..personas.hub.embedded import CHUNK, EmbeddedReport, dedup_embedded, fetch_vectors
 from ..personas.hub.file import open_hub
 from ..personas.hub.vectors import Fetched, compared, without_vector
 from ..personas.model import Outcome, RequestContext
-from ..personas.near.cosine import COSINE, check_cosine
-from ..personas.near.many import is_exact
 from .answered import check_answered
 from .engine import Engine
 from .event_hash import EventHash
@@ -86,7 +86,7 @@ def dedup_by_meaning(
     handle = _opened(embeddings, base_url, limits)
     with open_hub(hub) as opened:
         # Nothing is paid for vectors that could not be compared.
-        is_exact(compared(opened), exact)
+        is_compared_exactly(compared(opened), exact)
     fetched = fetch_hub_vectors(
         hub, handle, limits=limits, prices=prices, cache=cache, ledger=ledger, progress=progress
     )

@@ -21,7 +21,7 @@ from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
 from ..agents.hooks import hook
 from ..personas.errors import HookError, PausedError, RunFileError, SetupError, StorageError
-from ..personas.seed import check_seed
+from ..personas.inputs import check_seed
 from .answered import check_emitted
 from .collector import rare_collections
 from .declared import declare, declared_rows
@@ -48,8 +48,8 @@ from .versions import versions
 from .world import World
 
 if TYPE_CHECKING:
-    from ..personas.graph import PersonaGraph
     from ..personas.hub.read import Drawn
+    from ..personas.population import PersonaGraph
 
 __all__ = ["Society"]
 

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from ..errors import SetupError
-from ..judging import Judge, RulingRow
+from ..judgement import Judge, RulingRow
 from ..rules import FIRST_PERSON, PERSONAL_RULE, QUALITY_RULES, FirstPerson, Policy, personal_judge, quality_judge
 from .file import HubFile
 from .reconcile import reconcile, withdraw

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..database import CONFIG, make_database, said
 from ..errors import SetupError, SourceError, StorageError
 from ..files import folder_beside, private_umask
-from ..source import shown
+from ..inputs import shown
 from .file import HubFile
 from .schema import HUB_VERSION, check_hub
 

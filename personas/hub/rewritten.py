@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from ..judging import judged
+from ..judgement import judge_persona
 from ..persona import Persona
 from ..rules import PERSONAL_RULE, Policy, personal_judge
 from ..rules.quality import rewriting_judge
@@ -77,5 +77,5 @@ def _described(rulings: Iterable[_Ruling]) -> tuple[str, str] | None:
     judges = [
         personal_judge(Policy.PSEUDONYMISE) if rule == PERSONAL_RULE else rewriting_judge() for rule in holding
     ]  # fmt: skip
-    now = judged(Persona(first.text), judges).persona
+    now = judge_persona(Persona(first.text), judges).persona
     return now.id, now.text

@@ -30,8 +30,7 @@ from ...personas.model import Answer, RequestContext
 from ...personas.persona import Persona
 from ...personas.profiles.biography import Biography, write_biography
 from ...personas.profiles.elite import Elite, Tier, raise_persona
-from ...personas.profiles.infer import infer_profile
-from ...personas.profiles.profile import Profile
+from ...personas.profiles.profile import Profile, infer_profile
 from ..answered import check_answered
 from ..bounded import bounded_map
 from ..engine import Engine

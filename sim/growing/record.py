@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ...personas.growth import HopResult, Population
-from ...personas.judging import Ruling, with_changes
-from ...personas.novelty import Latest
+from ...personas.growth import HopResult, NoveltyWindow
+from ...personas.judgement import Ruling, with_redactions
 from ...personas.persona import content_id
+from ...personas.population import Population
 from ..engine import Engine
 from ..persona_rows import persona_rows
 from ..runfile import rows
@@ -43,7 +43,7 @@ class HopRecord:
         # Whoever asks for more knows how new the latest were: an extension begins to count anew.
         latest = "WHERE extension = $extension ORDER BY hop DESC, chunk DESC LIMIT 1"
         before = engine.log.rows(rows.GrowthChunkRow, latest, {"extension": extension})
-        self.latest = Latest(before[0].latest if before else "")
+        self.latest = NoveltyWindow(before[0].latest if before else "")
         self._chunk = _Chunk()
         self._begun = now()
 
@@ -167,4 +167,4 @@ class HopRecord:
 def _rulings(persona: str, said: Ruling) -> Sequence[rows.RulingRow]:
     became = content_id(said.text) if said.text is not None else None
     row = rows.RulingRow(persona, said.rule, said.reason, said.outcome, became, said.was)
-    return with_changes(row, said.changes)
+    return with_redactions(row, said.changes)

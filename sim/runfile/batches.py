@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from ...agents.gateway.batch.journal import OpenBatch
+from ...agents.batch.endpoint import OpenBatch
 from .rows import BatchRow
 from .runlog import RunLog
 from .writer import Statement

@@ -1,7 +1,7 @@
 """The ledger of a run: calls go into the run file, and paid answers to unfinished work come back."""
 
+from ...agents.gateway.budget import Spent
 from ...agents.gateway.call import Call, CallKey, RecordedReply
-from ...agents.gateway.meter import Spent
 from .runlog import RunLog
 
 __all__ = ["RunLedger", "spent_before"]

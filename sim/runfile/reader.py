@@ -11,7 +11,7 @@ import duckdb
 from ...personas.errors import RunFileError
 from ...personas.hub.schema import check_hub
 from ...personas.query import Params, QueryError, Result, answer
-from ...personas.query_limit import QueryLimit
+from ...personas.user_sql import QueryLimit
 from .cursors import ClosedError, Cursors, cursors_of
 from .database import BusyError, connect, said
 from .describe import Column, SchemaEntry, describe

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from ...agents.embedding.vectors import Vector
 from ...agents.gateway.call import Call
-from ...personas.judging import RulingRow
+from ...personas.judgement import RulingRow
 from .declared_rows import ActionFieldRow, AgentRow, QuestionRow
 
 __all__ = [

@@ -99,7 +99,7 @@ def test_nobody_asks_about_them_and_nobody_counts_them(town: Town, corpus: Path)
 def test_growth_ends_when_too_many_of_the_latest_are_turned_away(
     town: Town, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("populace.personas.novelty.WINDOW", 5)
+    monkeypatch.setattr("populace.personas.growth.WINDOW", 5)
     town.good = tuple(n == 1 for n in range(100))
     run = grow(town, corpus, until_novelty=0.5)
     assert run.sql("SELECT hop, asked, born FROM growth ORDER BY hop").rows == [(0, 5, 1), (1, 0, 0), (2, 0, 0)]

@@ -11,8 +11,8 @@ import pytest
 from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
-from populace.agents.gateway.backoff import Backoff
 from populace.agents.gateway.call import CallKey
+from populace.agents.gateway.limits import Backoff
 from populace.personas.errors import PausedError, RunError, RunFileError
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun

@@ -12,7 +12,7 @@ from ...database import said
 from ...errors import SetupError
 from ...files import whole_file
 from ...query import Tabular, html_table
-from ...query_limit import QueryLimit
+from ...user_sql import QueryLimit
 from ..file import HubFile
 from .arrays import Numbers, numbers_table
 from .candidates import read_candidates

@@ -42,7 +42,7 @@ for command in (
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line on these arguments, or the process's own, and exit."""
     code = guarded(cli, argv, name="populace")
-    limits = sys.modules.get("populace.personas.query_limit")
+    limits = sys.modules.get("populace.personas.user_sql")
     if limits is not None and limits.has_unstoppable_query():
         # Python would wait for a thread that the database does not let end.
         sys.stdout.flush()

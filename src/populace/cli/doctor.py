@@ -33,7 +33,7 @@ def doctor(model: str, base_url: tuple[str, ...], embeddings: str | None, price:
     from rich.console import Console
 
     from populace.agents.endpoint.models import open_model
-    from populace.agents.gateway.price_library import given_prices, known_prices
+    from populace.agents.gateway.prices import given_prices, known_prices
     from populace.agents.procedural import PROCEDURAL_NOTICE
 
     handle = open_model(model, base_url=base_url or None, timeout=timeout)

@@ -48,7 +48,7 @@ def select(
     from populace.personas.hub import open_hub
     from populace.personas.hub.select import check_output, drop_selection, write_selection
     from populace.personas.hub.select import select as choose
-    from populace.personas.query_limit import QueryLimit
+    from populace.personas.user_sql import QueryLimit
 
     _check_alone(listed=listed, drop=drop)
     if drop is not None:

@@ -23,7 +23,7 @@ def sql(file: Path, statement: str, form: str | None, timeout: float) -> None:
     """Ask a run file or a hub in SQL, read-only; works on a run that is still going."""
     from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.table import render_csv, render_json, render_table
-    from populace.personas.query_limit import QueryLimit
+    from populace.personas.user_sql import QueryLimit
     from populace.sim.runfile.reader import open_hub_or_run
 
     limit = QueryLimit.given(timeout, has_own_process=True)
