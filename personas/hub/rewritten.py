@@ -20,8 +20,8 @@ _REWRITTEN = """
 WITH wanted AS (SELECT DISTINCT became FROM rulings WHERE rowid IN (SELECT unnest($rows)))
 SELECT r.became, coalesce(u.persona, v.persona) AS was, r.persona, r.rule, r.text, r.undone
 FROM rulings AS r SEMI JOIN wanted USING (became)
-LEFT JOIN (SELECT DISTINCT persona, became FROM united) AS u ON u.persona = r.persona AND u.became = r.became
-LEFT JOIN (FROM united WHERE "table" = 'rulings') AS v
+LEFT JOIN (SELECT DISTINCT persona, became FROM merged_people) AS u ON u.persona = r.persona AND u.became = r.became
+LEFT JOIN (FROM merged_people WHERE "table" = 'rulings') AS v
     ON v.became = r.became AND v."row" ->> 'persona' = r.persona AND v."row" ->> 'rule' = r.rule
 WHERE r.outcome = 'rewritten' ORDER BY r.rowid
 """

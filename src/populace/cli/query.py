@@ -10,7 +10,7 @@ from .notice import BY_STAND_IN
 
 __all__ = ["schema", "sql"]
 
-_HAS_RUN = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'runs'"
+_HAS_RUN = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'jobs'"
 
 
 @click.command()
@@ -30,7 +30,7 @@ def sql(file: Path, statement: str, form: str | None, timeout: float) -> None:
     with open_hub_or_run(file) as run:
         result = run.query(statement, limit=limit)
         made = run.query(BY_STAND_IN).rows or (
-            run.query(_HAS_RUN).rows and run.query("SELECT 1 FROM runs WHERE NOT is_language_model").rows
+            run.query(_HAS_RUN).rows and run.query("SELECT 1 FROM jobs WHERE NOT is_language_model").rows
         )
     if form == "csv":
         click.echo(render_csv(result, for_terminal=sys.stdout.isatty()), nl=False)

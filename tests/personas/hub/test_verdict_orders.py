@@ -110,7 +110,7 @@ def standing(hub: HubFile) -> set[str]:
 
 
 def everything(hub: HubFile) -> dict[str, list[str]]:
-    tables = ("personas", "duplicates", "rulings", "imports", "relations", "united", "comparisons")
+    tables = ("personas", "duplicates", "rulings", "imports", "relations", "merged_people", "comparisons")
     return {table: sorted(map(repr, rows(hub, f"FROM {table}"))) for table in tables}
 
 
