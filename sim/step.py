@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..agents.action_check import check_actions
-from ..agents.actions import Action, possible_actions
+from ..agents.action_schema import possible_actions
+from ..agents.actions import Action
 from ..agents.hooks import hook
 from ..agents.mind import Decision, Mind, MindContext, MindState, decide
 from ..agents.observation import Observation
