@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import dedent
 
-from ..sim.runfile.query import QueryError
-from .queryable import Queryable, Rows
+from ..personas.query import QueryError
+from .table import Queryable, Rows
 
 __all__ = ["Answer", "Field", "Question", "answers_of", "ask", "questions_of", "read_fields"]
 

@@ -7,8 +7,7 @@ import orjson
 
 from ..personas.hub.read import Drawn
 from ..personas.hub.standing import MARKED
-from .queryable import Queryable
-from .table import visible
+from .table import Queryable, visible
 
 __all__ = ["Cost", "Summary", "Tokens", "summarise"]
 

@@ -1,4 +1,4 @@
-"""Rows of an answer as a table for the terminal, as CSV, or as JSON."""
+"""Rows of an answer as a table for the terminal, as CSV or as JSON."""
 
 import csv
 import io
@@ -7,13 +7,44 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
-from .queryable import Rows
+__all__ = ["Queryable", "Rows", "render_csv", "render_json", "render_table", "visible"]
 
-__all__ = ["render_csv", "render_json", "render_table", "visible"]
+
+class Rows(Protocol):
+    """The answer to a query: the columns' names and DuckDB types, and the rows."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Names, in order."""
+        ...
+
+    @property
+    def types(self) -> Sequence[str]:
+        """DuckDB's names of their types."""
+        ...
+
+    @property
+    def rows(self) -> Sequence[tuple[Any, ...]]:
+        """One tuple a row."""
+        ...
+
+
+class Queryable(Protocol):
+    """A run that can be asked in SQL, finished or not."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a process is writing the run at this moment."""
+        ...
+
+    def query(self, sql: str, params: Sequence[object] = ()) -> Rows:
+        """Run one read-only statement, with `?` for each of `params`."""
+        ...
+
 
 # C0 but for the line feed, DEL, C1, and the marks that reorder text: what a terminal obeys instead of shows.
 _CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")

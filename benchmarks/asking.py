@@ -21,12 +21,13 @@ import aiohttp
 import orjson
 from benchmarks.sampler import Sampler
 
-from populace.agents.actions import Action, Instruction, answer_schema
+from populace.agents.action_schema import answer_schema
+from populace.agents.actions import Action, Instruction
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.call import Call, CallKey, RecordedReply
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
-from populace.personas.model import Answer, Occasion
+from populace.personas.model import Answer, RequestContext
 from populace.personas.prompt import RenderedPrompt, fence, load_prompt
 from populace.scenarios.village import Village
 from populace.sim.collector import rare_collections
@@ -115,8 +116,8 @@ class Asking:
                 self.memory.append((asked, resident()))
 
     async def _ask(self, gateway: Gateway, number: int) -> Answer[Action]:
-        occasion = Occasion("step", 1, f"agent-{number}", number)
-        return await gateway.ask(self._prompts[number % PROMPTS], self._schema, occasion)
+        context = RequestContext("step", 1, f"agent-{number}", number)
+        return await gateway.ask(self._prompts[number % PROMPTS], self._schema, context)
 
 
 async def measured(worker: Callable[[], Awaitable[None]], workers: int, *, within: float) -> Result:

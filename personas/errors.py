@@ -11,9 +11,12 @@
         │   └── CacheError  the file of answers that runs share cannot be read or written
         └── StorageError    the run file cannot be written: disk full, file gone
 
-Every message is a full sentence that names the thing, shows the value and says the way out.
+Every message is a full sentence that names the thing, shows the value and says the way out. A sentence about a
+parameter names it with `parameter`: a caller in Python reads `steps`, a user of the command line --steps.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 
@@ -28,7 +31,11 @@ __all__ = [
     "SetupError",
     "SourceError",
     "StorageError",
+    "name_parameters",
+    "parameter",
 ]
+
+type Named = Callable[[str, object], str]
 
 
 class PopulaceError(Exception):
@@ -82,3 +89,30 @@ class CacheError(PausedError):
 
 class StorageError(RunError):
     """The run file cannot be written."""
+
+
+def parameter(name: str, value: object = None) -> str:
+    """How a sentence names a parameter, with the value that it should have, if one is given.
+
+    >>> parameter("steps"), parameter("steps", 4), parameter("cache", False)
+    ('`steps`', '`steps=4`', '`cache=False`')
+    """
+    return _named(name, value)
+
+
+@contextmanager
+def name_parameters(named: Named) -> Iterator[None]:
+    """Name parameters otherwise while this lasts, in the whole process: the command line has its options."""
+    global _named  # noqa: PLW0603 - errors are raised in threads that inherit no context
+    before, _named = _named, named
+    try:
+        yield
+    finally:
+        _named = before
+
+
+def _python_name(name: str, value: object) -> str:
+    return f"`{name}`" if value is None else f"`{name}={value!r}`"
+
+
+_named: Named = _python_name

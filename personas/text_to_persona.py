@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from .description import LONGEST, Description, language_phrase, parse_description
 from .errors import SetupError
-from .model import Answer, AnswerSchema, Occasion, PersonaModel
-from .persona import Persona, canonical_text
-from .prompt import Prompt, fence, load_prompt
-from .strict import strict_schema
+from .model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
+from .persona import LONGEST, Description, Persona, canonical_text, parse_description
+from .prompt import Prompt, fence, language_phrase, load_prompt
 
 if TYPE_CHECKING:
     from .passage import Passage
@@ -83,7 +81,7 @@ async def text_to_persona(
     count: int = 1,
     language: str = "en",
     form: Form = "plain",
-    occasion: Occasion,
+    context: RequestContext,
 ) -> Answer[tuple[Persona, ...]]:
     """`count` people who are likely to `verb` the passage, described in `language` (a BCP 47 tag).
 
@@ -102,7 +100,7 @@ async def text_to_persona(
         passage=fence("passage", passage.text),
     )
     person = _writer(passage, prompt, model.name, language)
-    return await model.ask(request, _schema(person, count, form), occasion)
+    return await model.ask(request, _schema(person, count, form), context)
 
 
 def check_text_to_persona(*, verb: str, granularity: str, count: int) -> None:

@@ -3,7 +3,7 @@
 from ..agents.actions import PLAYER
 from ..agents.hooks import hook
 from ..agents.observation import Heard, Observation, Seen
-from ..personas.graph import Neighbour
+from ..personas.population import Neighbour
 from .recall import EmbeddingRecall
 from .resident import Resident
 from .runfile.rows import MessageRow

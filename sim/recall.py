@@ -6,7 +6,7 @@ from typing import Protocol
 from ..agents.embedding.embedder import Embedded, Lost
 from ..agents.embedding.vectors import Vector
 from ..personas.errors import RunError
-from ..personas.model import Occasion
+from ..personas.model import RequestContext
 from .resident import Resident
 from .runfile.rows import FailureRow
 
@@ -22,7 +22,7 @@ _OWNER = "society"
 class TextEmbedder(Protocol):
     """Anything that gives texts vectors, as `Embedder` does."""
 
-    async def embed(self, texts: Iterable[str], occasion: Occasion) -> Embedded:
+    async def embed(self, texts: Iterable[str], context: RequestContext) -> Embedded:
         """The vectors of these texts, or why one has none."""
         ...
 
@@ -58,7 +58,8 @@ class EmbeddingRecall:
         self._cues = {}
         choosing = [(r, cue) for r, cue in cues if cue.strip() and r.memory.has_choice(recalled)]
         texts = [t for r, cue in choosing if r.id not in settled for t in (cue, *r.memory.without_vector())]
-        embedded = await self._embedder.embed(texts, Occasion("step", step, _OWNER, seed)) if texts else Embedded()
+        context = RequestContext("step", step, _OWNER, seed)
+        embedded = await self._embedder.embed(texts, context) if texts else Embedded()
         if len(embedded.lost) > 1 and not embedded.vectors:
             raise RunError(_nothing(embedded, step))
         rows = [settled.get(r.id) or self._given(r, cue, embedded, step) for r, cue in choosing]

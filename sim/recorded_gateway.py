@@ -11,7 +11,7 @@ from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.replies import Verdict, judge
 from ..agents.gateway.request import Request
 from ..personas.errors import RunError
-from ..personas.model import Answer, AnswerSchema, Occasion, Outcome
+from ..personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from ..personas.prompt import RenderedPrompt
 from .runfile.recording import Marker, Recording
 from .versions import versions
@@ -31,16 +31,16 @@ class RecordedGateway(Gateway):
         self._recording = recording
         self._longest = answer_tokens
 
-    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], occasion: Occasion) -> Answer[T]:
+    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
         """The answer, or the outcome and reason, that the run had.
 
         Raises `RunError` for a request that the run never made, `RecordEndedError` behind its last complete step.
         """
         await asyncio.sleep(0)  # whoever wants to stop the replay must have a turn
-        self._check_recorded(occasion)
-        request = Request(self.name, prompt, schema, occasion, occasion.seed, self._longest)
+        self._check_recorded(context)
+        request = Request(self.name, prompt, schema, context, context.seed, self._longest)
         if not self._recording.knows(request.key):
-            raise self._stray(prompt, occasion)
+            raise self._stray(prompt, context)
         verdict, raw, attempts = self._ended(request)
         # Whether another answer was asked for is said by the record, whatever the gateway's policy was then.
         while verdict.value is None and raw is not None:
@@ -60,17 +60,17 @@ class RecordedGateway(Gateway):
         spoiled = "" if end.outcome is Outcome.CUT_JSON else None
         return Verdict(end.outcome, reason=end.reason), spoiled, end.attempts
 
-    def _check_recorded(self, occasion: Occasion) -> None:
+    def _check_recorded(self, context: RequestContext) -> None:
         # Of what was never completed there may be answers, and nothing that they could be compared with.
-        if not self._recording.covers(occasion.phase, occasion.number):
+        if not self._recording.covers(context.phase, context.number):
             last = self._recording.markers[-1].where
             raise RecordEndedError(f"The replay ends behind {last}, where the run was stopped.")
 
-    def _stray(self, prompt: RenderedPrompt, occasion: Occasion) -> RunError:
+    def _stray(self, prompt: RenderedPrompt, context: RequestContext) -> RunError:
         recording = self._recording
-        where = Marker(occasion.phase, occasion.number, "").where
+        where = Marker(context.phase, context.number, "").where
         return RunError(
-            f"In {where} the replay asks for {occasion.owner} (prompt {prompt.name}@{prompt.version}) something that "
+            f"In {where} the replay asks for {context.owner} (prompt {prompt.name}@{prompt.version}) something that "
             f"the run in {str(recording.path)!r} never asked: the prompt, the scenario or Populace has changed since "
             f"({since_then(orjson.loads(recording.run.versions))}); replay it with those that it was made with."
         )

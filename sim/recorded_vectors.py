@@ -7,7 +7,7 @@ import numpy as np
 from ..agents.embedding.embedder import Embedded
 from ..agents.embedding.vectors import text_hash
 from ..personas.errors import RunError
-from ..personas.model import Occasion
+from ..personas.model import RequestContext
 from .recall import PURPOSE, EmbeddingRecall
 from .runfile.recording import Recording
 from .runfile.rows import FailureRow
@@ -25,7 +25,7 @@ class RecordedEmbedder:
         self._recording = recording
         self._model = model
 
-    async def embed(self, texts: Iterable[str], occasion: Occasion) -> Embedded:
+    async def embed(self, texts: Iterable[str], context: RequestContext) -> Embedded:
         """The recorded vectors. Raises `RunError` for a text that the run had none of."""
         wanted = {text_hash(text): text for text in texts}
         found = self._recording.query(KNOWN_VECTORS, {"model": self._model, "hashes": list(wanted)})
@@ -33,7 +33,7 @@ class RecordedEmbedder:
         missing = [text for text in wanted.values() if text not in vectors]
         if missing:
             raise RunError(
-                f"In {occasion.phase} {occasion.number} the replay needs the vector of a text that the run in "
+                f"In {context.phase} {context.number} the replay needs the vector of a text that the run in "
                 f"{str(self._recording.path)!r} never had ({missing[0][:80]!r}): the prompt, the scenario or Populace "
                 f"has changed since; replay it with those that it was made with."
             )

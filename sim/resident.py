@@ -7,8 +7,8 @@ import networkx as nx
 from mesa.discrete_space import FixedAgent, Network
 
 from ..agents.memory import Memory
-from ..personas.graph import PersonaGraph
 from ..personas.persona import Persona
+from ..personas.population import PersonaGraph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

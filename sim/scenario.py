@@ -166,7 +166,7 @@ class Scenario:
         return False
 
     def mind(self) -> Mind:
-        """The compiled graph all agents think with: by default deliberate, then accept or revise."""
+        """The compiled graph all agents think with: by default generate, check, keep or revise."""
         return build_mind()
 
     def declared_interventions(self) -> tuple[Intervention, ...]:

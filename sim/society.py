@@ -18,7 +18,7 @@ from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.prices import Prices
 from ..agents.hooks import hook
 from ..personas.errors import HookError, PausedError, RunFileError, SetupError, StorageError
-from ..personas.graph import PersonaGraph
+from ..personas.population import PersonaGraph
 from .answered import check_emitted
 from .collector import rare_collections
 from .config import RunConfig, RunModels, RunOptions
@@ -34,8 +34,8 @@ from .progress import Progress, SilentProgress
 from .recall import EmbeddingRecall
 from .resident import Resident, settle
 from .runfile import rows
+from .runfile.job_rows import job_of
 from .runfile.runlog import RunLog
-from .runfile.writer import Statement
 from .scenario import Scenario, check_interventions, check_scenario, check_steps_left
 from .seeds import derive_seed
 from .state import SocietyState, declare, declared_rows, restore
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["Society"]
 
 #: What a resumed run may be given anew.
-_CHANGEABLE = ("steps_wanted", "base_url", "max_in_flight", "limits", "prices", "cache", "embedding_url")
+_CHANGEABLE = ("base_url", "limits", "prices", "cache", "embedding_url")
 
 
 class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
@@ -264,7 +264,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         source = self._opened_source() if self._log is None else None
         cache = AnswerCache(self.config.cache) if self.config.cache else None
         try:
-            log = self._log or RunLog.create(self.path, self._row(getattr(source, "drawn", None)))
+            log = self._log or RunLog.create(self.path, self._job_row(getattr(source, "drawn", None)))
         except BaseException:
             if cache is not None:
                 cache.close()
@@ -326,11 +326,9 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
 
     def _note_changes(self, log: RunLog) -> None:
         # A resumed run may be given other numbers than it began with, and goes on with those when it is resumed again.
-        row = self._row()
-        now_is = {name: getattr(row, name) for name in _CHANGEABLE} | {"steps_wanted": self.steps_wanted}
-        if any(getattr(log.run, name) != value for name, value in now_is.items()):
-            changes = ", ".join(f"{name} = ?" for name in now_is)
-            log.commit(statements=[Statement(f"UPDATE runs SET {changes}", list(now_is.values()))]).result()  # noqa: S608
+        job = self._job_row()
+        now_is = {name: getattr(job, name) for name in _CHANGEABLE}
+        log.commit(statements=log.change(spec={"steps": self.steps_wanted}, **now_is)).result()
 
     def _note_trust(self, run: rows.RunRow) -> None:
         """Note what was named here, by whoever made this society: of a resumed one, all but its script."""
@@ -389,5 +387,6 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         if self._error is not None:
             raise self._error
 
-    def _row(self, drawn: "Drawn | None" = None) -> rows.RunRow:
-        return self._models.row(self.config, self.scenario, drawn=drawn.as_json() if drawn else None)
+    def _job_row(self, drawn: "Drawn | None" = None) -> rows.JobRow:
+        run = self._models.row(self.config, self.scenario, drawn=drawn.as_json() if drawn else None)
+        return job_of(run, kind="society" if self.scenario.lives else "growth")

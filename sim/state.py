@@ -7,12 +7,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..agents.action_check import novelty_of
+from ..agents.action_schema import typed_fields
 from ..agents.actions import PLAYER
-from ..agents.fields import typed_fields
 from ..agents.hooks import hook
 from ..personas.errors import SetupError
-from ..personas.graph import PersonaGraph
 from ..personas.persona import RelationKind
+from ..personas.population import PersonaGraph
 from .emitted import Emitted, read_emissions
 from .runfile import rows
 from .runfile.runlog import RunLog

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..agents.action_check import check_actions
-from ..agents.actions import Action, possible_actions
+from ..agents.action_schema import possible_actions
+from ..agents.actions import Action
 from ..agents.hooks import hook
-from ..agents.mind import Decision, Mind, MindContext, MindState
+from ..agents.mind import Decision, Mind, MindContext, MindState, decide
 from ..agents.observation import Observation
 from ..personas.errors import RunError
-from ..personas.model import Occasion, Outcome, PersonaModel
+from ..personas.model import Outcome, PersonaModel, RequestContext
 from .answered import check_answered
 from .effects import Effects
 from .emitted import Emitted
@@ -33,7 +34,7 @@ class Turn:
 
     observation: Observation
     offered: tuple[type[Action], ...]
-    occasion: Occasion
+    context: RequestContext
 
 
 class TurnWork:
@@ -52,16 +53,14 @@ class TurnWork:
 
     async def __call__(self, item: Turn, model: PersonaModel) -> Decision:
         """What the agent does. Raises `RunError` when no call can succeed; other faults of a mind are decisions."""
-        state = MindState(observation=item.observation, offered=item.offered, occasion=item.occasion)
+        state = MindState(observation=item.observation, offered=item.offered, request_context=item.context)
         context = MindContext(model, self._scenario.world, self._emitted.earlier)
         try:
-            decided = await self._mind.ainvoke(state, context=context)
+            return await decide(self._mind, state, context)
         except RunError:
             raise
         except Exception as error:  # noqa: BLE001 - a mind can be a scenario's own; its fault is this agent's alone
             return Decision(None, Outcome.MODEL_ERROR, f"The mind failed with {type(error).__name__}: {error}.")
-        decision: Decision = decided["decision"]
-        return decision
 
 
 def _work(scenario: type[Scenario], settings: Settings, emitted: Emitted) -> TurnWork:
@@ -114,12 +113,14 @@ class Stepper:
         effects.measure()
         await self._engine.commit(
             *effects.all_rows,
-            rows.StepRow(
-                step=world.step,
-                active=len(decided),
-                acted=len(effects.emissions),
+            rows.MarkerRow(
+                phase="step",
+                number=world.step,
+                chunk=0,
+                items=len(decided),
                 failed=len(effects.failures),
-                world_state=world.model_dump_json(),
+                state=world.model_dump_json(),
+                counts=f'{{"acted":{len(effects.emissions)}}}',
                 started_at=started,
                 ended_at=now(),
                 event_hash=self._engine.events.extend([world.model_dump(mode="json"), *effects.events]),
@@ -181,7 +182,7 @@ class Stepper:
         if not offered:
             return None
         drawn = derive_seed(seed, "step", step, resident.id) >> 32  # endpoints take 31 bits
-        return Turn(observation, offered, Occasion("step", step, resident.id, drawn))
+        return Turn(observation, offered, RequestContext("step", step, resident.id, drawn))
 
     def _offer(self, resident: Resident, observation: Observation) -> tuple[type[Action], ...]:
         scenario = self._state.scenario

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..agents.embedding.models import EmbeddingHandle
-from ..agents.endpoint.fault import WireError
+from ..agents.endpoint.errors import RequestError
 from ..agents.endpoint.models import ModelHandle
 from ..personas.errors import RunError
 from .runfile.rows import RunRow
@@ -37,7 +37,7 @@ class _UnaskedSource:
     async def vectors(self, texts: Sequence[str]) -> NoReturn:
         raise RunError("A replay asks no embedding model, and something asked one.")
 
-    def lower(self, fault: WireError) -> bool:
+    def adapt(self, fault: RequestError) -> bool:
         return False
 
     async def aclose(self) -> None:

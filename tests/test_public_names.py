@@ -6,7 +6,7 @@ import pytest
 
 PROMISED = {
     "personas": """
-        Answer AnswerSchema CacheError EndpointError HookError Hub HubFile Match NearDuplicates Neighbour Occasion
+        Answer AnswerSchema CacheError EndpointError HookError Hub HubFile Match NearDuplicates Neighbour RequestContext
         Outcome Passage PausedError Persona PersonaGraph PersonaModel PopulaceError Population Prompt
         Relation RelationKind Relative RenderedPrompt RunError RunFileError SetupError SourceError
         StorageError Verdict create_hub fence find_duplicates iter_prompts load_prompt open_hub
@@ -32,7 +32,8 @@ PROMISED = {
     """,
     "sim": """
         BatchSociety Emission Enriched Enrichment FinishedRun Growing Growth HubVectors Intervention News Progress
-        QueryError Resident RunConfig RunReader Scenario Settings Society SocietyView Visit World dedup_by_meaning enrich open_run
+        QueryError Resident RunConfig RunReader Scenario Settings Society SocietyView Visit World
+        dedup_by_meaning enrich open_run
     """,
     "analysis": """
         Answer Question Summary answers_of ask questions_of render_csv render_json render_table summarise write_report

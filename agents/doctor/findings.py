@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ...personas.model import Outcome
-from .probe import Reply
-from .trials import Trial
+from .probe import Reply, Trial
 
 __all__ = ["Examination", "Finding", "Health", "formed", "seeded", "some", "spoken", "together"]
 
@@ -59,10 +58,10 @@ def some(names: Sequence[str]) -> str:
 
 def spoken(reply: Reply, *, most: int) -> tuple[Health, str]:
     """What the first plain answer shows; `most` is how many tokens it could have."""
-    delivery = reply.delivery
-    if delivery is not None and delivery.raw.strip():
-        return Health.OK, f"The model says {' '.join(delivery.raw.split())[:60]!r}."
-    reasoned = f", {delivery.reasoning_tokens} of them reasoning" if delivery and delivery.reasoning_tokens else ""
+    response = reply.response
+    if response is not None and response.raw.strip():
+        return Health.OK, f"The model says {' '.join(response.raw.split())[:60]!r}."
+    reasoned = f", {response.reasoning_tokens} of them reasoning" if response and response.reasoning_tokens else ""
     said = f"The model was given {most} tokens{reasoned}, and said nothing"
     return Health.UNKNOWN, f"{said}: a run may have to allow longer answers (--set answer_tokens=N)."
 
@@ -78,7 +77,7 @@ def formed(tried: Trial) -> tuple[Health, str]:
 
 def seeded(first: Reply, again: Reply, other: Reply) -> tuple[Health, str]:
     """What two answers to one seed and one to another show."""
-    texts = [reply.delivery.raw for reply in (first, again, other) if reply.delivery is not None]
+    texts = [reply.response.raw for reply in (first, again, other) if reply.response is not None]
     if len(texts) < 3:
         return Health.UNKNOWN, f"It is taken, but not every call was answered: {again.why or other.why}"
     if texts[0] != texts[1]:

@@ -1,23 +1,29 @@
-"""A few bounded calls to one endpoint, counted and timed, whose failures are results too."""
+"""A few bounded calls to one endpoint, counted and timed, whose failures are results too.
+
+The forms in which an endpoint can be told a schema, tried in the order and by the rules of the gateway.
+"""
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
+from pydantic import BaseModel, Field
 
-from ...personas.model import Outcome
-from ..endpoint.body import check_for_error, parse_object
-from ..endpoint.delivery import Delivery, delivery_of
-from ..endpoint.fault import WireError
-from ..endpoint.link import Link
+from ...personas.model import AnswerSchema, Outcome
+from ...personas.prompt import RenderedPrompt
+from ..endpoint.errors import RequestError, check_for_error, parse_object
+from ..endpoint.http_client import HttpConnection
 from ..endpoint.models import ModelHandle
+from ..endpoint.response import ModelResponse, response_of
+from ..gateway.capabilities import OutputMode, OutputModes
+from ..gateway.replies import judge
 
-__all__ = ["Probe", "Reply"]
+__all__ = ["Probe", "Reply", "Trial", "trial", "trials"]
 
 #: Faults that may be chance: such a call is made once more.
 _CHANCE = frozenset({Outcome.SERVER_ERROR, Outcome.DROPPED})
@@ -25,11 +31,11 @@ _CHANCE = frozenset({Outcome.SERVER_ERROR, Outcome.DROPPED})
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """How one call ended: with a delivery or a fault, after so many seconds."""
+    """How one call ended: with a response or a fault, after so many seconds."""
 
     seconds: float
-    delivery: Delivery | None = None
-    fault: WireError | None = None
+    response: ModelResponse | None = None
+    fault: RequestError | None = None
     #: Whether the model called a tool.
     called_tool: bool = False
 
@@ -55,26 +61,26 @@ class Probe:
         reply = await self._asked(messages, kwargs)
         if reply.fault is not None and reply.fault.outcome in _CHANCE:
             reply = await self._asked(messages, kwargs)
-        if reply.delivery is not None and alone:
+        if reply.response is not None and alone:
             self.answers.append(reply)
         return reply
 
     async def fetch(self, path: str, payload: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The JSON object that the endpoint sends from `path`, to what is posted there if anything is.
 
-        Raises `WireError` when it sends none.
+        Raises `RequestError` when it sends none.
         """
-        link = _link_of(self.handle.chat)
-        if link is None:
-            raise WireError(Outcome.NOT_FOUND, "The model is no OpenAI-compatible endpoint.")
+        connection = _connection_of(self.handle.chat)
+        if connection is None:
+            raise RequestError(Outcome.NOT_FOUND, "The model is no OpenAI-compatible endpoint.")
         self.calls += 1
         try:
             async with asyncio.timeout(self.within):
-                return await _fetched(link, path, payload)
+                return await _fetched(connection, path, payload)
         except TimeoutError as error:
             raise self._timeout() from error
         finally:
-            await link.aclose()
+            await connection.aclose()
 
     async def _asked(self, messages: list[BaseMessage], kwargs: Mapping[str, Any]) -> Reply:
         self.calls += 1
@@ -82,34 +88,105 @@ class Probe:
         try:
             async with asyncio.timeout(self.within):
                 result = await self.handle.chat._agenerate(messages, **kwargs)
-        except WireError as fault:
+        except RequestError as fault:
             return Reply(time.perf_counter() - started, fault=fault)
         except TimeoutError:
             return Reply(time.perf_counter() - started, fault=self._timeout())
         message = result.generations[0].message
         called = isinstance(message, AIMessage) and bool(message.tool_calls)
-        return Reply(time.perf_counter() - started, delivery_of(result), called_tool=called)
+        return Reply(time.perf_counter() - started, response_of(result), called_tool=called)
 
-    def _timeout(self) -> WireError:
-        return WireError(Outcome.TIMEOUT, f"No answer came within {self.within:g} seconds.")
+    def _timeout(self) -> RequestError:
+        return RequestError(Outcome.TIMEOUT, f"No answer came within {self.within:g} seconds.")
 
 
-def _link_of(chat: BaseChatModel) -> Link | None:
+def _connection_of(chat: BaseChatModel) -> HttpConnection | None:
     # By then the chat model has been asked, and what takes long to import is there.
     from ..endpoint.chat_openai import LeanChatOpenAI
 
-    return chat.link() if isinstance(chat, LeanChatOpenAI) else None
+    return chat.connection() if isinstance(chat, LeanChatOpenAI) else None
 
 
-async def _fetched(link: Link, path: str, payload: Mapping[str, Any] | None) -> dict[str, Any]:
+async def _fetched(connection: HttpConnection, path: str, payload: Mapping[str, Any] | None) -> dict[str, Any]:
     method, data = ("GET", None) if payload is None else ("POST", orjson.dumps(payload))
     headers = {"Content-Type": "application/json"} if data else None
-    with link.faults():
-        request = link.session().request(method, link.url(path), data=data, headers=headers, allow_redirects=False)
+    with connection.faults():
+        request = connection.session().request(
+            method, connection.url(path), data=data, headers=headers, allow_redirects=False
+        )
         async with request as response:
             body = await response.read()
     if response.status != 200:
-        raise link.refused(response.status, body, response.headers)
+        raise connection.refused(response.status, body, response.headers)
     reply = parse_object(body)
-    check_for_error(reply, key=link.key)
+    check_for_error(reply, key=connection.key)
     return reply
+
+
+#: Ends of an answer that say more about its limit of length than about its form.
+_TOO_LONG = frozenset({Outcome.LENGTH, Outcome.CUT_JSON})
+
+
+class Animal(BaseModel):
+    """What is asked for."""
+
+    name: str = Field(min_length=2, max_length=30)
+    legs: int = Field(ge=0, le=1000)
+    is_wild: bool
+
+
+_SCHEMA = AnswerSchema.of(Animal)
+_PROMPT = RenderedPrompt("doctor", 1, (("user", "Which animal is it that says moo? Answer in the form that is set."),))
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What became of asking in one form."""
+
+    mode: OutputMode
+    #: How the answer was judged, or how the call failed.
+    outcome: Outcome
+    #: Whether the endpoint took the form at all, whatever it answered.
+    is_taken: bool
+    #: Why the outcome is not `ok`.
+    why: str = ""
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the answer failed for its length, of which a run allows more."""
+        return self.outcome in _TOO_LONG
+
+
+async def trials(probe: Probe, form: OutputModes, kwargs: dict[str, Any]) -> Sequence[Trial]:
+    """Every form from the best down to the one that the endpoint takes, which is tried twice if it misses.
+
+    `form` learns from it what a gateway's would, and `kwargs` go with every request.
+    """
+    done: list[Trial] = []
+    mode: OutputMode | None = form.mode_for(_SCHEMA)
+    while mode is not None:
+        reply, tried = await _tried(probe, form, mode, kwargs)
+        done.append(tried)
+        if reply.fault is None:
+            form.learn(mode, _SCHEMA)
+        mode = form.fallback(mode, reply.fault, _SCHEMA) if reply.fault is not None else None
+    if done[-1].is_taken and done[-1].outcome is not Outcome.OK:
+        done.append(await trial(probe, form, done[-1].mode, kwargs))
+    return done
+
+
+async def trial(probe: Probe, form: OutputModes, mode: OutputMode, kwargs: dict[str, Any]) -> Trial:
+    """What becomes of asking in this form."""
+    return (await _tried(probe, form, mode, kwargs))[1]
+
+
+async def _tried(probe: Probe, form: OutputModes, mode: OutputMode, kwargs: dict[str, Any]) -> tuple[Reply, Trial]:
+    messages, arguments = form.arguments(mode, _PROMPT, _SCHEMA)
+    reply = await probe.ask(messages, {**kwargs, **arguments})
+    if reply.response is None:
+        fault = reply.fault
+        outcome = fault.outcome if fault is not None else Outcome.EMPTY
+        # What the endpoint spoiled was an answer in this form.
+        return reply, Trial(mode, outcome, is_taken=fault is not None and fault.spoiled, why=reply.why)
+    verdict = judge(reply.response.raw, _SCHEMA, finish_reason=reply.response.finish_reason)
+    return reply, Trial(mode, verdict.outcome, is_taken=True, why=verdict.reason)

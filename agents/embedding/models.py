@@ -14,9 +14,8 @@ from pathlib import Path
 from langchain_core.embeddings import Embeddings
 
 from ...personas.errors import SetupError
-from ..endpoint.access import address_of, api_key, check_address, check_allowed
-from ..endpoint.address import public_address
-from ..endpoint.fault import WireError
+from ..endpoint.address import address_of, api_key, check_address, check_allowed, public_address
+from ..endpoint.errors import RequestError
 from ..gateway.limits import Limits
 from ..gateway.prices import Prices
 from .vectors import VectorReply, VectorSource, as_vector
@@ -109,7 +108,7 @@ def _gguf(name: str, path: str) -> EmbeddingHandle:
 
     # What is wrong with the file is said before langchain-openai takes its seconds to import.
     server = LocalServer(Path(path).expanduser(), embeddings=True)
-    from .gguf import GgufEmbeddings
+    from .openai import GgufEmbeddings
 
     source = GgufEmbeddings.over(server, timeout=_LOCAL_PATIENCE)
     return EmbeddingHandle(name, source, at_once=server.slots, patience=_LOCAL_PATIENCE)
@@ -134,7 +133,7 @@ class _Own:
     async def vectors(self, texts: Sequence[str]) -> VectorReply:
         return VectorReply([as_vector(found) for found in await self._embeddings.aembed_documents(list(texts))])
 
-    def lower(self, fault: WireError) -> bool:
+    def adapt(self, fault: RequestError) -> bool:
         return False
 
     async def aclose(self) -> None:

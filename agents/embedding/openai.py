@@ -1,18 +1,22 @@
-"""langchain-openai's `OpenAIEmbeddings` over our own wire: its requests and vectors, and faults with a type."""
+"""langchain-openai's `OpenAIEmbeddings` over our own wire: its requests and vectors, and faults with a type.
+
+An embedding model in a GGUF file: `LeanOpenAIEmbeddings` over a server of our own, which its first call starts.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 from langchain_openai import OpenAIEmbeddings
-from pydantic import PrivateAttr, SecretStr
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from ...personas.model import Outcome
 from ..endpoint.chat_openai import DEFAULT_BASE_URL
-from ..endpoint.fault import WireError
-from ..endpoint.wire import Wire
+from ..endpoint.errors import RequestError
+from ..endpoint.http_client import HttpClient
+from ..endpoint.local_server import LocalServer
 from .vectors import Vector, VectorReply, as_vector
 
-__all__ = ["LeanOpenAIEmbeddings"]
+__all__ = ["GgufEmbeddings", "LeanOpenAIEmbeddings"]
 
 #: The name of the parameter that some endpoints refuse, whatever status they say it with.
 _FORMAT = "encoding_format"
@@ -27,13 +31,13 @@ class LeanOpenAIEmbeddings(OpenAIEmbeddings):
     check_embedding_ctx_length: bool = False
     max_retries: int = 0
 
-    _wire: Wire | None = PrivateAttr(default=None)
+    _http: HttpClient | None = PrivateAttr(default=None)
     _plain: bool = PrivateAttr(default=False)
 
     async def vectors(self, texts: Sequence[str]) -> VectorReply:
         """The vectors of these texts, in their order. Raises `WireError` when none came."""
         posted = await self._opened().post("embeddings", self.payload(texts))
-        return VectorReply(_vectors(posted.reply), _input_tokens(posted.reply), posted.headroom)
+        return VectorReply(_vectors(posted.reply), _input_tokens(posted.reply), posted.rate_limits)
 
     async def aembed_documents(
         self, texts: list[str], chunk_size: int | None = None, **kwargs: Any
@@ -41,7 +45,9 @@ class LeanOpenAIEmbeddings(OpenAIEmbeddings):
         """Vectors as lists of numbers. Raises `WireError` when a text has none."""
         vectors = [vector.tolist() for vector in (await self.vectors(texts)).vectors if vector is not None]
         if len(vectors) != len(texts):
-            raise WireError(Outcome.SCHEMA_MISMATCH, f"{len(texts)} texts were sent, and {len(vectors)} vectors came.")
+            raise RequestError(
+                Outcome.SCHEMA_MISMATCH, f"{len(texts)} texts were sent, and {len(vectors)} vectors came."
+            )
         return vectors
 
     def payload(self, texts: Sequence[str]) -> dict[str, Any]:
@@ -49,7 +55,7 @@ class LeanOpenAIEmbeddings(OpenAIEmbeddings):
         form = {} if self._plain else {_FORMAT: "base64"}
         return {"input": list(texts), **form, **self._invocation_params}
 
-    def lower(self, fault: WireError) -> bool:
+    def adapt(self, fault: RequestError) -> bool:
         """Whether to ask again for plain numbers, because the endpoint knows no other form."""
         if self._plain or _FORMAT not in fault.detail or fault.outcome in (Outcome.AUTH, Outcome.RATE_LIMITED):
             return False
@@ -58,21 +64,21 @@ class LeanOpenAIEmbeddings(OpenAIEmbeddings):
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._wire is not None:
-            await self._wire.aclose()
+        if self._http is not None:
+            await self._http.aclose()
 
-    def _opened(self) -> Wire:
-        if self._wire is None:
+    def _opened(self) -> HttpClient:
+        if self._http is None:
             key = self.openai_api_key.get_secret_value() if isinstance(self.openai_api_key, SecretStr) else ""
             seconds = self.request_timeout if isinstance(self.request_timeout, float | int) else 120.0
-            self._wire = Wire((self.openai_api_base or DEFAULT_BASE_URL).rstrip("/"), key=key, timeout=seconds)
-        return self._wire
+            self._http = HttpClient((self.openai_api_base or DEFAULT_BASE_URL).rstrip("/"), key=key, timeout=seconds)
+        return self._http
 
 
 def _vectors(reply: dict[str, Any]) -> list[Vector | None]:
     data = reply.get("data")
     if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
-        raise WireError(Outcome.SERVER_ERROR, "The endpoint's reply holds no list of embeddings.", status=200)
+        raise RequestError(Outcome.SERVER_ERROR, "The endpoint's reply holds no list of embeddings.", status=200)
     # Some servers answer in the order in which their workers were done, and say by index what is what.
     order = [entry.get("index") for entry in data]
     if sorted(i for i in order if isinstance(i, int)) == list(range(len(data))):
@@ -84,3 +90,38 @@ def _input_tokens(reply: dict[str, Any]) -> int | None:
     usage = reply.get("usage")
     count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
     return count if isinstance(count, int) else None
+
+
+class GgufEmbeddings(LeanOpenAIEmbeddings):
+    """Asks the model that a `LocalServer` serves. Asynchronous only."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    server: LocalServer = Field(exclude=True, repr=False)
+
+    @classmethod
+    def over(cls, server: LocalServer, *, timeout: float) -> "GgufEmbeddings":
+        """The embedding model of a server that is not started yet; `timeout` is in seconds a call."""
+        # The address is that of the first start; until then it is nobody's.
+        return cls(
+            server=server,
+            model=server.path.name,
+            openai_api_base="http://127.0.0.1",
+            openai_api_key=SecretStr("none"),
+            request_timeout=timeout,
+        )
+
+    async def vectors(self, texts: Sequence[str]) -> VectorReply:
+        """The vectors of these texts. Raises `WireError` when none came, `EndpointError` when there is no server."""
+        address = await self.server.started()
+        if address != self.openai_api_base:  # each start of the server has a port of its own
+            self.openai_api_base = address
+            http, self._http = self._http, None
+            if http is not None:
+                await http.aclose()
+        return await super().vectors(texts)
+
+    async def aclose(self) -> None:
+        """Close the connections and end the server; the next call starts another one."""
+        await super().aclose()
+        await self.server.aclose()

@@ -1,25 +1,28 @@
-"""langchain-openai's `ChatOpenAI` over our own wire: its requests and replies at a fraction of the CPU."""
+"""langchain-openai's `ChatOpenAI` over our own http: its requests and replies at a fraction of the CPU.
+
+A chat model in a GGUF file: `LeanChatOpenAI` over a server of our own, which its first call starts.
+"""
 
 from typing import Any
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
-from pydantic import PrivateAttr, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr
 
 from ...personas.model import Outcome
-from .fault import WireError
-from .link import Link
-from .wire import Wire
+from .errors import RequestError
+from .http_client import HttpClient, HttpConnection
+from .local_server import LocalServer
 
-__all__ = ["DEFAULT_BASE_URL", "LeanChatOpenAI"]
+__all__ = ["DEFAULT_BASE_URL", "GgufChat", "LeanChatOpenAI"]
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
 
 class LeanChatOpenAI(ChatOpenAI):
-    """A `ChatOpenAI` whose asynchronous calls go through one aiohttp session; failures are `WireError`s.
+    """A `ChatOpenAI` whose asynchronous calls go through one aiohttp session; failures are `RequestError`s.
 
     Only the chat-completions API is spoken, never streamed: it is what compatible endpoints have.
     """
@@ -27,7 +30,7 @@ class LeanChatOpenAI(ChatOpenAI):
     use_responses_api: bool | None = False
     max_retries: int | None = 0
 
-    _wire: Wire | None = PrivateAttr(default=None)
+    _http: HttpClient | None = PrivateAttr(default=None)
 
     async def _agenerate(
         self,
@@ -38,7 +41,7 @@ class LeanChatOpenAI(ChatOpenAI):
     ) -> ChatResult:
         posted = await self._opened().post("chat/completions", self.payload(messages, stop=stop, **kwargs))
         result = self.read(posted.reply)
-        result.llm_output = {**(result.llm_output or {}), "headroom": posted.headroom}
+        result.llm_output = {**(result.llm_output or {}), "rate_limits": posted.rate_limits}
         return result
 
     def payload(self, messages: list[BaseMessage], *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
@@ -52,36 +55,36 @@ class LeanChatOpenAI(ChatOpenAI):
         return payload
 
     def read(self, reply: dict[str, Any]) -> ChatResult:
-        """The result that a chat completion holds. Raises `WireError` when it is none."""
+        """The result that a chat completion holds. Raises `RequestError` when it is none."""
         _check_message(reply)
         try:
             result = self._create_chat_result(reply)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             detail = f"The endpoint's reply is no chat completion ({type(error).__name__}: {error})"[:300]
-            raise WireError(Outcome.SERVER_ERROR, detail, status=200) from error
+            raise RequestError(Outcome.SERVER_ERROR, detail, status=200) from error
         # Of a plain dict, langchain-openai leaves the refusal out.
         refusal = reply["choices"][0]["message"].get("refusal")
         if refusal:
             result.generations[0].message.additional_kwargs["refusal"] = refusal
         return result
 
-    def link(self, *, whole: bool = True) -> Link:
-        """Connections of their own to the same endpoint, with the same key; `whole` as in `Link`."""
-        return Link(self._base_url, key=self._key(), timeout=self._seconds(), whole=whole)
+    def connection(self, *, whole: bool = True) -> HttpConnection:
+        """Connections of their own to the same endpoint, with the same key; `whole` as in `HttpConnection`."""
+        return HttpConnection(self._base_url, key=self._key(), timeout=self._seconds(), whole=whole)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._wire is not None:
-            await self._wire.aclose()
+        if self._http is not None:
+            await self._http.aclose()
 
     @property
     def _base_url(self) -> str:
         return (self.openai_api_base or DEFAULT_BASE_URL).rstrip("/")
 
-    def _opened(self) -> Wire:
-        if self._wire is None:
-            self._wire = Wire(self._base_url, key=self._key(), timeout=self._seconds())
-        return self._wire
+    def _opened(self) -> HttpClient:
+        if self._http is None:
+            self._http = HttpClient(self._base_url, key=self._key(), timeout=self._seconds())
+        return self._http
 
     def _key(self) -> str:
         return self.openai_api_key.get_secret_value() if isinstance(self.openai_api_key, SecretStr) else ""
@@ -93,8 +96,58 @@ class LeanChatOpenAI(ChatOpenAI):
 def _check_message(reply: dict[str, Any]) -> None:
     choices = reply.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise WireError(Outcome.SERVER_ERROR, "The endpoint answered without any choice.", status=200)
+        raise RequestError(Outcome.SERVER_ERROR, "The endpoint answered without any choice.", status=200)
     message = choices[0].get("message")
     if not isinstance(message, dict):
-        raise WireError(Outcome.SERVER_ERROR, "The endpoint's choice holds no message.", status=200)
+        raise RequestError(Outcome.SERVER_ERROR, "The endpoint's choice holds no message.", status=200)
     message.setdefault("role", "assistant")
+
+
+class GgufChat(LeanChatOpenAI):
+    """Asks the model that a `LocalServer` serves. Asynchronous only."""
+
+    server: LocalServer = Field(exclude=True, repr=False)
+
+    @classmethod
+    def over(cls, server: LocalServer, *, timeout: float) -> "GgufChat":
+        """The chat model of a server that is not started yet; `timeout` is in seconds a call."""
+        # The address is that of the first start; until then it is nobody's.
+        return cls(
+            server=server,
+            model=server.path.name,
+            base_url="http://127.0.0.1",
+            api_key=SecretStr("none"),
+            timeout=timeout,
+        )
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        await self._move(await self.server.started())
+        return await super()._agenerate(messages, stop, run_manager, **kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        raise NotImplementedError("A model in a GGUF file is asked asynchronously: use ainvoke.")
+
+    async def aclose(self) -> None:
+        """Close the connections and end the server; the next call starts another one."""
+        await super().aclose()
+        await self.server.aclose()
+
+    async def _move(self, address: str) -> None:
+        """Ask at another address from now on: each start of the server has a port of its own."""
+        if address != self.openai_api_base:
+            self.openai_api_base = address
+            http, self._http = self._http, None
+            if http is not None:
+                await http.aclose()

@@ -15,13 +15,14 @@ __all__ = ["AnswerStore", "Call", "CallKey", "Ledger", "RecordedReply", "request
 
 @dataclass(frozen=True, slots=True)
 class CallKey:
-    """What a paid answer is found again by: the occasion and the whole request."""
+    """What a paid answer is found again by: the context and the whole request."""
 
     phase: str
     number: int
     owner: str
     request_hash: str
     replicate: int = 0
+    job: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,13 @@ class Call:
     source: str = "endpoint"
     #: US dollars by the run's prices; None when there are none, or when the tokens are not known.
     cost: float | None = None
+    #: The job on whose behalf the call was made, as numbered in its run file.
+    job: int = 1
 
     @property
     def key(self) -> CallKey:
         """The key under which a resumed run finds this call."""
-        return CallKey(self.phase, self.number, self.owner, self.request_hash, self.replicate)
+        return CallKey(self.phase, self.number, self.owner, self.request_hash, self.replicate, self.job)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import orjson
 
 from ...personas.model import AnswerSchema, Outcome
-from ..endpoint.fault import is_html
+from ..endpoint.errors import is_html
 
 __all__ = ["Verdict", "judge"]
 
@@ -20,7 +20,7 @@ __all__ = ["Verdict", "judge"]
 _COMPLAINT = 1500
 _QUOTED = 80
 
-#: Why a model stopped when it did not want to answer; a delivery says "refusal" of an answer marked as one.
+#: Why a model stopped when it did not want to answer; a response says "refusal" of an answer marked as one.
 _REFUSALS = frozenset({"content_filter", "refusal"})
 
 _OPENING = re.compile(r"[{\[]")

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -16,9 +16,10 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from ...personas.model import AnswerGenerator
+from ..schema_fill import fill_schema
+from ..schema_fill.check import to_json
 from .author import Author
-from .schema import fill_schema
-from .schema.encoding import to_json
 from .situation import Situation, read_situation
 
 __all__ = ["ProceduralModel"]
@@ -41,6 +42,9 @@ class ProceduralModel(BaseChatModel):
     every process. The tokens it reports are words. Raises `UnsatisfiableSchemaError` for a schema that
     no value can satisfy.
     """
+
+    #: That it is told the task's name and the generators of what can be answered, which are sent to no endpoint.
+    takes_tasks: ClassVar[bool] = True
 
     model_name: str = "procedural"
 
@@ -93,7 +97,7 @@ def _answer(messages: Sequence[BaseMessage], stop: list[str] | None, options: Ma
         arguments = fill_schema(chosen.get("parameters") or {"type": "object", "properties": {}}, rng, author)
         call = ToolCall(name=chosen["name"], args=arguments, id=f"call_{rng.getrandbits(96):024x}", type="tool_call")
         return _result(told, to_json(arguments), "", [call])
-    text = _written(rng, author, options.get("response_format"))
+    text = _written(rng, author, options)
     for mark in stop or ():
         text = text.partition(mark)[0]
     return _result(told, text, text, [])
@@ -106,15 +110,29 @@ def _dice(told: Sequence[tuple[str, str]], options: Mapping[str, Any]) -> random
     return random.Random(digest.digest())  # noqa: S311  # reproducible text, not a secret
 
 
-def _written(rng: random.Random, author: Author, response_format: Any) -> str:
+def _written(rng: random.Random, author: Author, options: Mapping[str, Any]) -> str:
+    response_format = options.get("response_format")
     kind = response_format.get("type") if isinstance(response_format, Mapping) else None
     if kind == "json_schema":
-        schema = response_format["json_schema"].get("schema", {})
+        schema = (response_format or {})["json_schema"].get("schema", {})
     elif kind == "json_object":
         schema = _schema_in(author.situation) or _FREE_OBJECT
     else:
         return author.voice.prose(author.situation.plain)
-    return to_json(fill_schema(schema, rng, author))
+    proposed = _proposed(rng, author.situation, schema, options.get("generators") or {})
+    return to_json(fill_schema(schema, rng, author, proposed))
+
+
+def _proposed(
+    rng: random.Random, situation: Situation, schema: Mapping[str, Any], generators: Mapping[str, AnswerGenerator]
+) -> Mapping[str, Any] | None:
+    """What the generator of one of the actions proposes, in the form of the whole answer."""
+    names = list(generators)
+    if not names:
+        return None
+    name = "dialogue" if situation.heard and "dialogue" in names else names[0] if len(names) == 1 else rng.choice(names)
+    action = {"kind": name, **(generators[name](rng, situation, schema) or {})}
+    return action if len(names) == 1 else {"action": action}
 
 
 def _schema_in(situation: Situation) -> Mapping[str, Any] | None:

@@ -1,12 +1,13 @@
-"""What the colours of a picture say of a person: the hop, or the community."""
+"""What is written of a person in a picture, and what the colours mean: the hop, or the community."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...personas.hub.graph import Acquaintance, Excerpt
 from ...personas.hub.graph.ties import KINDS
-from .naming import name_of
+from ..page import markup, short_label
 
 __all__ = [
     "INK",
@@ -20,7 +21,30 @@ __all__ = [
     "dark_style",
     "kind_colour",
     "kind_of",
+    "name_of",
+    "said",
 ]
+
+#: In a label of few words the age would push out what the person is.
+_AGED = re.compile(r"^(?:an?|the)\s+(?:[\w-]+[- ]years?[- ]old|middle-aged)\s+(?=\w)", re.IGNORECASE)
+#: Words that promise more, before an ellipsis.
+_OPEN = re.compile(r"(?:\s+(?:an?|the|on|of|for|to|and|or|from|by|as|into|few|some|his|her|their))+\u2026$")
+_LONGEST = 28
+
+
+def name_of(text: str) -> str:
+    """What a person is, in a few words of the description and without the age.
+
+    >>> name_of("A thirty-one-year-old hotel porter who sleeps badly.")
+    'hotel porter'
+    """
+    return _OPEN.sub("\u2026", short_label(_AGED.sub("", text), _LONGEST))
+
+
+def said(text: str) -> str:
+    """The text for markup, with something visible for what no XML file may hold, whatever a model wrote."""
+    return markup(text)
+
 
 #: More than so many colours nobody tells apart.
 _COMMUNITIES = 8

@@ -1,18 +1,71 @@
-"""The drawing itself: an SVG of dots, of lines that are thin where they lead, of names, and of the legend."""
+"""The drawing: an SVG of dots, tapered lines, names and a legend."""
 
+import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import hypot, sqrt
 
 from ...personas.hub.graph import Excerpt, Link
-from ..wording import clip
-from .colours import INK, OTHERS, SOFT, SURFACE, by_community, by_hop, kind_colour, kind_of
-from .labels import Box, Dot, place_labels
-from .legend import SIZE, Legend, Sign, draw_legend, notes
-from .naming import name_of, said
-from .stage import Spots, Stage, fitted, spots
+from ..page import clip
+from .colours import INK, OTHERS, SOFT, SURFACE, by_community, by_hop, kind_colour, kind_of, name_of, said
+from .layout import Box, Dot, Spots, Stage, fitted, place_labels, spots, text_width
 
-__all__ = ["Drawing"]
+__all__ = ["SIZE", "Drawing", "Legend", "Sign", "draw_legend", "notes"]
+
+#: Size of type, and from one row to the next.
+SIZE = 13.0
+_ROW = 26.0
+_SIDE = 16.0
+_GAP = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """One entry: SVG drawn around (0, 0), which reaches `width` to the right, and what it means."""
+
+    svg: str
+    width: float
+    words: str
+    #: Said on hovering.
+    more: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Legend:
+    """What one property of the picture means."""
+
+    title: str
+    signs: Sequence[Sign]
+
+
+def draw_legend(legends: Sequence[Legend], *, width: float, top: float) -> tuple[list[str], float]:
+    """The legends as SVG from `top` downwards, each on rows of its own, and where they end."""
+    lines: list[str] = []
+    y = top
+    for legend in legends:
+        y += _ROW
+        lines.append(f'<text class="of" x="{_SIDE:g}" y="{y:g}" fill="{SOFT}">{said(legend.title)}</text>')
+        x = _SIDE + text_width(legend.title, SIZE) + 2 * _GAP
+        for sign in legend.signs:
+            reach = sign.width + _GAP + text_width(sign.words, SIZE)
+            if x + reach > width - _SIDE:
+                x, y = _SIDE, y + _ROW
+            lines += _drawn(sign, x, y)
+            x += reach + 2 * _GAP
+    return lines, y + _ROW / 2
+
+
+def notes(text: str, width: float) -> list[Legend]:
+    """A text in as many rows as it takes in this width."""
+    return [Legend(line, ()) for line in textwrap.wrap(text, int((width - 2 * _SIDE) / (0.55 * SIZE)))]
+
+
+def _drawn(sign: Sign, x: float, y: float) -> Iterator[str]:
+    more = f"<title>{said(sign.more)}</title>" if sign.more else ""
+    yield f'<g transform="translate({x:.1f} {y - 0.35 * SIZE:.1f})">{more}{sign.svg}'
+    yield f'<text x="{sign.width + _GAP:.1f}" y="{0.35 * SIZE:.1f}">{said(sign.words)}</text></g>'
+
 
 _MARGIN = 34.0
 _EDGE = 6.0

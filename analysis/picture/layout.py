@@ -1,11 +1,30 @@
-"""Where each person of the graph is drawn: every connected part for itself, then packed side by side."""
+"""Where people and their names stand in a picture."""
 
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 import networkx as nx
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["Position", "lay_out"]
+from ...personas.hub.graph import Excerpt
+
+__all__ = [
+    "Box",
+    "Dot",
+    "Label",
+    "Position",
+    "Spots",
+    "Stage",
+    "fitted",
+    "lay_out",
+    "place_labels",
+    "spots",
+    "text_width",
+]
 
 type Position = tuple[float, float]
 type Points = np.ndarray[tuple[int, int], np.dtype[np.float64]]
@@ -59,3 +78,175 @@ def _pack(radii: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Points:
         centres[n] = spiral[free[0] if len(free) else int(room.argmax())]
         room = np.minimum(room, np.hypot(*(spiral - centres[n]).T) - radius)
     return centres
+
+
+type Floats = NDArray[np.float64]
+type Spots = Mapping[str, tuple[float, float]]
+
+#: From so many people on, the crowd in the middle is spread out.
+_CROWD = 60
+#: The layout's unit, about the distance of neighbours, is at most this part of the width.
+_CLOSEST = 1 / 7
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Positions in a picture of `width`, and the height that they take."""
+
+    at: Spots
+    width: float
+    height: float
+
+
+def spots(excerpt: Excerpt) -> Spots:
+    """A position for each person, the same for the same excerpt; x and y are in no unit."""
+    graph: nx.Graph[str] = nx.Graph()
+    graph.add_nodes_from(person.id for person in excerpt.people)
+    graph.add_edges_from((link.source, link.target) for link in excerpt.links)
+    laid = lay_out(graph)
+    points = np.array(list(laid.values()), np.float64).reshape(-1, 2)
+    if len(points) >= _CROWD:
+        points = _spread(points)
+    return {person: (float(x), float(y)) for person, (x, y) in zip(laid, points, strict=True)}
+
+
+def _spread(points: Floats) -> Floats:
+    """The same directions from the middle, at distances half-way to those at which people would stand evenly."""
+    points = points - np.median(points, axis=0)
+    reach = np.hypot(*points.T)
+    place = np.empty(len(points))
+    place[np.argsort(reach, kind="stable")] = np.arange(1, len(points) + 1)
+    wanted = (reach / max(reach.max(), 1e-9) + np.sqrt(place / len(points))) / 2
+    farthest = reach.max()
+    moved: Floats = points * (wanted * farthest / np.maximum(reach, 1e-9))[:, None]
+    return moved
+
+
+def fitted(at: Spots, *, width: float, margin: float) -> Stage:
+    """The positions in a picture of this width, as high as so many people need."""
+    most = width * min(1.05, 0.42 + 0.05 * sqrt(len(at)))
+    points = np.array(list(at.values()), np.float64).reshape(-1, 2)
+    if not len(points):
+        return Stage({}, width, 4 * margin)
+    low, span = points.min(axis=0), np.maximum(np.ptp(points, axis=0), 1e-9)
+    scale = float(min((width - 2 * margin) / span[0], (most - 2 * margin) / span[1], _CLOSEST * width))
+    height = max(scale * span[1] + 2 * margin, width / 4)
+    places = (points - low - span / 2) * scale + (width / 2, height / 2)
+    return Stage(
+        {person: (round(x, 1), round(y, 1)) for person, (x, y) in zip(at, places.tolist(), strict=True)}, width, height
+    )
+
+
+#: Widths in shares of the type size. Fonts differ: these are those of a wide one, so that no text is longer.
+_NARROW = frozenset("iljtfI.,;:'|!()[]\u2019 ")
+_BROAD = frozenset("mwMW@%\u2026\u2014")
+_LABEL_GAP = 4.0
+#: Room that a name needs around it, in squares of the type size: with more of them nobody sees the people.
+_ROOM = 60.0
+#: The first so many are worth hiding a few others.
+_FIRST = 10
+_HIDDEN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """A person in the picture."""
+
+    x: float
+    y: float
+    radius: float
+    #: What the person is, in a few words.
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle; y grows downwards."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: "Box") -> bool:
+        """Whether the two have a point in common."""
+        return (
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A name that has found its room, and the place of the person in the list it was given."""
+
+    person: int
+    box: Box
+
+
+def text_width(text: str, size: float) -> float:
+    """About how wide a text is in this size of type, rather more than less."""
+    return size * sum(map(_width, text))
+
+
+def _width(character: str) -> float:
+    if unicodedata.combining(character):
+        return 0.0
+    if unicodedata.east_asian_width(character) in "WF":
+        return 1.05
+    if character in _NARROW:
+        return 0.42
+    return 0.98 if character in _BROAD else 0.76 if character.isupper() else 0.64
+
+
+def place_labels(dots: Sequence[Dot], frame: Box, size: float) -> list[Label]:
+    """Names of the first people, then of as many as fit within `frame` beside those: the most important come first.
+
+    Each stands above, below or beside its own dot, where it hides no other; of the first ten a few may be hidden.
+    """
+    most = (frame.right - frame.left) * (frame.bottom - frame.top) / (_ROOM * size**2)
+    circles = np.array([(dot.x, dot.y, dot.radius) for dot in dots], np.float64).reshape(-1, 3)
+    placed: list[Label] = []
+    for person, dot in enumerate(dots):
+        if len(placed) >= most:
+            break
+        room = [box for box in (_fitted(box, frame) for box in _places(dot, size)) if box is not None]
+        free = [box for box in room if not any(box.meets(label.box) for label in placed)]
+        hidden = [_hidden(circles, box) for box in free]
+        if free and min(hidden) <= (_HIDDEN if person < _FIRST else 0):
+            placed.append(Label(person, free[hidden.index(min(hidden))]))
+    return placed
+
+
+def _places(dot: Dot, size: float) -> Iterator[Box]:
+    """Rooms for the name of a dot, the best first."""
+    width, height = text_width(dot.name, size), 1.25 * size
+    aside, away = dot.radius + _LABEL_GAP, dot.radius + _LABEL_GAP / 2
+    middle = dot.x - width / 2
+    for left, top in (
+        (middle, dot.y - away - height),
+        (middle, dot.y + away),
+        (dot.x + aside, dot.y - height / 2),
+        (dot.x - aside - width, dot.y - height / 2),
+        (dot.x, dot.y - away - height),
+        (dot.x - width, dot.y - away - height),
+        (dot.x, dot.y + away),
+        (dot.x - width, dot.y + away),
+    ):
+        yield Box(left, top, left + width, top + height)
+
+
+def _fitted(box: Box, frame: Box) -> Box | None:
+    """The box moved sideways into the frame by less than half of itself; None where that is not enough."""
+    shift = max(0.0, frame.left - box.left) - max(0.0, box.right - frame.right)
+    if abs(shift) > (box.right - box.left) / 2 or box.top < frame.top or box.bottom > frame.bottom:
+        return None
+    moved = Box(box.left + shift, box.top, box.right + shift, box.bottom)
+    return moved if moved.left >= frame.left and moved.right <= frame.right else None
+
+
+def _hidden(circles: Floats, box: Box) -> float:
+    """How many dots lie under the box; too many when one of the first does."""
+    x, y, radius = circles.T
+    nearest_x, nearest_y = np.clip(x, box.left, box.right), np.clip(y, box.top, box.bottom)
+    covered = np.hypot(x - nearest_x, y - nearest_y) < radius
+    return np.inf if covered[:_FIRST].any() else float(covered.sum())

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from .marks import colour_class, pattern_of, symbol
-from .plot import NARROW, WIDE, Axes, Series, draw_bars, draw_lines
+from .plot import NARROW, WIDE, Axes, Series, colour_class, draw_bars, draw_lines, pattern_of, symbol
 
 __all__ = ["Chart", "LegendEntry", "bars", "bars_legend", "lines", "lines_legend", "swatch"]
 

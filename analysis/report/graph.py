@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import networkx as nx
 from markupsafe import Markup
 
-from ..picture.layout import lay_out
-from ..picture.stage import Spots, fitted
-from ..queryable import Queryable
-from ..wording import clip, markup
+from ..page import clip, markup
+from ..picture.layout import Spots, fitted, lay_out
+from ..table import Queryable
 from .chart import Chart, LegendEntry, swatch
 from .limits import EMITTED_TEXT, GRAPH_PEOPLE, GRAPH_RELATIONS, GRAPH_SAMPLE, MOST_CONNECTED, PERSON_TEXT
-from .marks import COLOURS, symbol
+from .plot import COLOURS, symbol
 
 __all__ = ["Resident", "Society", "Tie", "chart_society", "read_society"]
 

@@ -12,22 +12,17 @@ import orjson
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from ...personas.characters import legible
-from ..queryable import Queryable
+from ...personas.text import legible
+from ..page import check_own, clip, mark_of, short_label, write_whole
 from ..questions import answers_of
 from ..summary import Summary, summarise
-from ..whole import check_own, mark_of, write_whole
-from ..wording import clip, short_label
+from ..table import Queryable
 from . import limits
-from .cost import read_failures, read_hops, read_purposes
-from .duplicates import read_duplicates
-from .fields import chart_fields
-from .findings import read_findings
+from .charts import chart_emissions, chart_fields, chart_measures, chart_novelty, kind_order
+from .facts import read_failures, read_findings, read_honesty, read_hops, read_purposes
 from .graph import Society, chart_society, read_society
-from .honesty import read_honesty
-from .marks import COLOURS, PATTERNS
-from .said import read_steps
-from .series import chart_emissions, chart_measures, chart_novelty, kind_order
+from .plot import COLOURS, PATTERNS
+from .samples import read_duplicates, read_steps
 
 __all__ = ["render_report", "write_report"]
 

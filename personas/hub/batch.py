@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..languages import detect_languages
+from ..rules.languages import detect_languages
 from .composed import UnsaidError
 from .exact_json import json_text
 from .formats import Columns, Shape

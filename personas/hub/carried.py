@@ -21,7 +21,7 @@ READ = {
     "contradictions": "FROM contradictions",
     "rulings": "FROM rulings",
     "comparisons": "SELECT ordinal, stage, threshold FROM comparisons ORDER BY ordinal",
-    "united": """SELECT * REPLACE ("row"::VARCHAR AS "row") FROM united""",
+    "merged_people": """SELECT * REPLACE ("row"::VARCHAR AS "row") FROM merged_people""",
     "elites": "SELECT * REPLACE (changes::VARCHAR AS changes) FROM elites",
     # Of several the latest, as whoever reads them takes it; those of other texts are a run's.
     "vectors": """SELECT text_hash, model, vector, request_hash FROM vectors WHERE rowid IN (
@@ -81,7 +81,7 @@ WRITE: Mapping[str, tuple[str, ...]] = {
         "UPDATE merged_rulings SET file = file + $files WHERE rowid >= $rulings AND file IS NOT NULL",
     ),
     "comparisons": ("INSERT INTO comparisons SELECT ordinal + $comparisons, stage, threshold FROM taken",),
-    "united": ("INSERT INTO united BY NAME FROM taken",),
+    "merged_people": ("INSERT INTO merged_people BY NAME FROM taken",),
     "elites": ("INSERT INTO elites BY NAME SELECT * FROM taken EXCEPT SELECT * FROM elites",),
     # Vectors of other lengths are another model's, whatever its name: near-duplicates could not be looked for.
     "vectors": (

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from ..errors import SetupError
-from ..judging import Judge, RulingRow
+from ..judgement import Judge, RulingRow
 from ..rules import FIRST_PERSON, PERSONAL_RULE, QUALITY_RULES, FirstPerson, Policy, personal_judge, quality_judge
 from .file import HubFile
 from .reconcile import reconcile, withdraw
@@ -62,7 +62,7 @@ _REFERENCES = {
     "profiles": ("persona",),
     "relations": ("source", "target"),
     "selected": ("persona",),
-    "united": ("became",),
+    "merged_people": ("became",),
 }
 
 #: Tables that know everybody once: of those who become one, the first stays.
@@ -92,7 +92,7 @@ QUALIFY row_number() OVER (PARTITION BY c.now ORDER BY p.ordinal) = 1
 _RULINGS = (
     """UPDATE rulings SET text = NULL, "before" = NULL FROM gone
     WHERE tells AND now IS NULL AND (persona = was OR became = was)""",
-    "DELETE FROM united USING gone WHERE tells AND NOT is_kept AND united.became = was",
+    "DELETE FROM merged_people USING gone WHERE tells AND NOT is_kept AND merged_people.became = was",
     "UPDATE rulings SET became = now FROM gone WHERE became = was",
     "UPDATE rulings SET persona = now FROM gone WHERE persona = was AND now IS NOT NULL "
     """AND (outcome = 'turned_away' OR "column" IS NOT NULL)""",

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ..near.cosine import COSINE, check_cosine
-from ..near.many import NearRows, is_exact, near_rows
+from ..dedup.cosine import COSINE, check_cosine
+from ..dedup.vectors import SimilarVectors, find_similar_vectors, is_compared_exactly
 from .file import HubFile
 from .reconcile import COSINE_STAGE, reconcile, record_comparison
 from .vectors import Embed, Vectors, keep_vectors, read_people, read_vectors, without_vector
@@ -77,20 +77,20 @@ def dedup_embedded(
 
     It is for those whom the words left, so `dedup_hub` comes first, and follows its rules: the first stays,
     standing verdicts stay, whoever has one is no original, and whose verdict was undone is. Who has no vector of this
-    model is left alone. `exact` is as for `near_vectors`. Raises `SetupError` for a threshold outside 0
+    model is left alone. `exact` is as for `find_similar_vectors`. Raises `SetupError` for a threshold outside 0
     to 1, and `StorageError` for a full disk.
     """
     check_cosine(threshold)
     without = len(without_vector(hub, model))
     vectors = read_vectors(hub, model)
-    found = near_rows(vectors.matrix, threshold, fixed=vectors.undone, exact=exact, progress=progress)
+    found = find_similar_vectors(vectors.matrix, threshold, fixed=vectors.undone, exact=exact, progress=progress)
     stage = cosine_stage(model)
     _write(hub, found, vectors, stage, threshold)
-    whole = is_exact(found.vectors, exact)
+    whole = is_compared_exactly(found.vectors, exact)
     return EmbeddedReport(model, found.vectors, without, len(found), threshold, stage, whole)
 
 
-def _write(hub: HubFile, found: NearRows, vectors: Vectors, stage: str, threshold: float) -> None:
+def _write(hub: HubFile, found: SimilarVectors, vectors: Vectors, stage: str, threshold: float) -> None:
     table = pa.table(
         {
             "place": np.arange(len(found)),

@@ -14,7 +14,7 @@ import orjson
 import pyarrow as pa
 
 from ..errors import SourceError
-from ..packing import plain_suffix
+from ..files import uncompressed_suffix
 from .columns import FIELDS, original, own_names, unprefixed
 from .exact_json import parse_json
 from .extras import EXTRA_MARKS, Extra, sources_of
@@ -250,7 +250,7 @@ class _Licensed(FieldTable):
 
     def _taken(self, number: int, place: int, row: dict[str, Any], fields: Fields) -> dict[str, Any]:
         # Lines of JSONL are rows; a row of CSV may have several lines, and only its place is sure.
-        at = place if plain_suffix(self.path) in (".csv", ".tsv") else number
+        at = place if uncompressed_suffix(self.path) in (".csv", ".tsv") else number
         while self._at < len(self._ranges) and self._ranges[self._at][1] < at:
             self._at += 1
         if self._at < len(self._ranges) and self._ranges[self._at][0] <= at:
@@ -269,7 +269,7 @@ class _Licensed(FieldTable):
 def _csv_types(path: Path) -> Mapping[str, Callable[[Any], Any]]:
     """How the cells of CSV columns are read, by what `write_csv_types` wrote beside the file; nothing without it."""
     beside = csv_types_path(path)
-    if plain_suffix(path) not in (".csv", ".tsv") or not beside.is_file():
+    if uncompressed_suffix(path) not in (".csv", ".tsv") or not beside.is_file():
         return {}
     read: dict[str, Callable[[Any], Any]] = {"integer": int, "double": float, "boolean": _is_true, "json": parse_json}
     try:

@@ -11,8 +11,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from ..errors import SetupError, StorageError
-from ..files import whole_file
-from ..packing import packed, packing_of, plain_suffix
+from ..files import compression_of, open_compressed, uncompressed_suffix, whole_file
 from .extras import Extra
 from .file import HubFile
 from .formats import Shape
@@ -127,14 +126,14 @@ def export_hub(
     licensed: People | PublishedRows = people
     with ExitStack() as stack:
         part = stack.enter_context(_whole(path))
-        packing = None if chosen is ExportFormat.PARQUET else packing_of(path)
+        packing = None if chosen is ExportFormat.PARQUET else compression_of(path)
         if chosen in _PUBLISHED:
             ending = check_ending(path, chosen)
             published, report = _published(people, chosen, path)
-            write_published(published, part, ending, packed=partial(packed, part, packing))
+            write_published(published, part, ending, packed=partial(open_compressed, part, packing))
             licensed = published
         else:
-            report, typed = _write(people, chosen, path, partial(packed, part, packing), notice)
+            report, typed = _write(people, chosen, path, partial(open_compressed, part, packing), notice)
         if chosen in _BARE:
             beside_it = stack.enter_context(_whole(licences_path(path)))
             write_licences(beside_it, licensed.licences(), licensed.rows_of_licences())
@@ -214,8 +213,8 @@ def _write_relations(people: People, chosen: ExportFormat, report: ExportReport,
         return report
     path = relations_path(report.path)
     part = stack.enter_context(_whole(path))
-    packing = None if chosen is ExportFormat.PARQUET else packing_of(path)
-    write_relations(relations, chosen.value, packed=partial(packed, part, packing))
+    packing = None if chosen is ExportFormat.PARQUET else compression_of(path)
+    write_relations(relations, chosen.value, packed=partial(open_compressed, part, packing))
     return replace(report, relations=number, relations_path=path)
 
 
@@ -251,7 +250,7 @@ def _published(people: People, form: ExportFormat, path: Path) -> tuple[Publishe
 
 
 def _by_name(path: Path) -> ExportFormat:
-    suffix = plain_suffix(path).removeprefix(".")
+    suffix = uncompressed_suffix(path).removeprefix(".")
     name = path.name.lower()
     if name.startswith("persona.jsonl") or ".persona.jsonl" in name:
         return ExportFormat.PERSONA

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 
-from ..profiles.attributes import ATTRIBUTES
+from ..profiles.profile import ATTRIBUTES
 
 __all__ = ["EXTRA_MARKS", "Extra", "columns_of", "joins_of", "names_of", "sources_of"]
 

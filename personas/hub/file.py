@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import duckdb
 
@@ -22,6 +22,9 @@ from ..database import (
 from ..errors import SourceError, StorageError
 from ..files import private_umask, remove_parts
 from .schema import check_hub, migrate_hub
+
+if TYPE_CHECKING:
+    from ..query import Params, Result
 
 __all__ = ["HubFile", "create_hub", "open_hub"]
 
@@ -72,10 +75,27 @@ class HubFile:
                 ) from error
             raise
 
+    def sql(self, query: str, params: "Params" = ()) -> "Result":
+        """The answer of the hub to one statement that only reads, with `.rows`, `.df()`, `.pl()` and `.arrow()`.
+
+        Raises `QueryError` with the database's own words.
+        """
+        from ..query import answer  # loads pyarrow, which opening a hub does without
+
+        with self.con.cursor() as cursor:
+            return answer(cursor, query, params, None)
+
+    def _repr_html_(self) -> str:
+        """The hub in numbers, for a notebook."""
+        from ..query import html_table
+        from .info import describe_hub
+
+        return html_table((self.path.name, ""), describe_hub(self).as_rows(), most=100)
+
     @property
     def has_lived(self) -> bool:
         """Whether the file is a run whose people have lived a step, so that what they did goes by who they were."""
-        known = self.con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'steps'").fetchall()
+        known = self.con.execute("SELECT 1 FROM information_schema.tables WHERE table_name = 'steps'").fetchall()
         return bool(known) and bool(self.con.execute("SELECT 1 FROM steps LIMIT 1").fetchall())
 
     def close(self) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from typing import Any
 
-from ..characters import legible
 from ..errors import SetupError
+from ..text import legible
 from .columns import own_names, prefixed
 from .exact_json import json_text, parse_json
 from .extras import Extra

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..database import CONFIG, make_database, said
 from ..errors import SetupError, SourceError, StorageError
 from ..files import folder_beside, private_umask
-from ..source import shown
+from ..inputs import shown
 from .file import HubFile
 from .schema import HUB_VERSION, check_hub
 
@@ -78,7 +78,7 @@ class _Comment(_Strict):
 class _Manifest(_Strict):
     populace: Literal["hub"] = "hub"
     format: int
-    hub_version: int
+    schema_version: int
     notice: str | None
     sequences: tuple[str, ...]
     tables: tuple[_Table, ...]
@@ -115,7 +115,7 @@ def write_hub_folder(hub: HubFile, path: Path, *, notice: str | None) -> dict[st
             if comment is not None
         )
         manifest = _Manifest(
-            format=_FORMAT, hub_version=_version(hub.con), notice=notice, tables=tables, comments=comments, **made
+            format=_FORMAT, schema_version=_version(hub.con), notice=notice, tables=tables, comments=comments, **made
         )
         (part / MANIFEST).write_bytes(orjson.dumps(manifest.model_dump(), option=orjson.OPT_INDENT_2) + b"\n")
         part.rename(path)
@@ -208,7 +208,12 @@ def _read_manifest(folder: Path) -> _Manifest:
         raise SourceError(
             f"{str(path)!r} is no manifest of a hub; give a folder that `populace hub export` has written."
         )
-    for name, known in (("format", _FORMAT), ("hub_version", HUB_VERSION)):
+    if "hub_version" in held:
+        raise SourceError(
+            f"{str(path)!r} was written by a development version of Populace, whose hubs this one does not read; "
+            "export the hub's people with that version and import them."
+        )
+    for name, known in (("format", _FORMAT), ("schema_version", HUB_VERSION)):
         version = held.get(name)
         if isinstance(version, int) and version > known:
             raise SourceError(

@@ -24,7 +24,7 @@ from .tally import Skipped, Tally
 from .wish import ImportWish
 
 if TYPE_CHECKING:
-    from ..judging import RulingRow
+    from ..judgement import RulingRow
     from ..profiles.profile import Profile
 
 __all__ = ["ImportedFile"]

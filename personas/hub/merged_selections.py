@@ -10,7 +10,7 @@ __all__ = ["MergedSelections"]
 
 _LONGEST = 63
 _SELECTIONS = """
-SELECT * REPLACE (wish::VARCHAR AS wish, report::VARCHAR AS report) FROM selections ORDER BY made_at, name
+SELECT * REPLACE (spec::VARCHAR AS spec, report::VARCHAR AS report) FROM selections ORDER BY made_at, name
 """
 _SELECTED = "FROM selected SEMI JOIN selections ON name = selection"
 _NAMED = "CREATE OR REPLACE TEMP TABLE merged_names AS SELECT unnest(?::VARCHAR[]) AS was, unnest(?::VARCHAR[]) AS now"
@@ -22,7 +22,7 @@ _TAKE_PEOPLE = """
 INSERT INTO selected BY NAME
 SELECT t.* REPLACE (n.now AS selection) FROM {taken} AS t JOIN merged_names AS n ON n.was = t.selection
 """
-_SAME = "SELECT 1 FROM selections WHERE name = ? AND made_at = ? AND wish::VARCHAR = ?"
+_SAME = "SELECT 1 FROM selections WHERE name = ? AND made_at = ? AND spec::VARCHAR = ?"
 
 
 class MergedSelections:
@@ -44,7 +44,7 @@ class MergedSelections:
         if not source.con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'selections'").fetchall():
             return
         rows = source.con.sql(_SELECTIONS).to_arrow_table()
-        told = zip(*(rows.column(name).to_pylist() for name in ("name", "made_at", "wish")), strict=True)
+        told = zip(*(rows.column(name).to_pylist() for name in ("name", "made_at", "spec")), strict=True)
         con = self._hub.con
         new = [name for name, *rest in told if not con.execute(_SAME, [name, *rest]).fetchall()]
         names = {name: self._name(source.path, name) for name in new}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SourceError
-from ..source import shown
+from ..inputs import shown
 from .columns import FIELDS
 from .exact_json import parse_json
 from .stream import reading

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..judging import Change
+from ..judgement import Redaction
 from ..rules import Policy, personal_changes
-from ..rules.suspicion import suspects
+from ..rules.prefilter import rows_to_search
 from .file import HubFile
 from .traces import found_in_imports
 
@@ -58,9 +58,9 @@ def preview_personal(hub: HubFile, policy: Policy, *, limit: int = 20) -> Previe
     return preview
 
 
-def _all(hub: HubFile, policy: Policy) -> Iterator[tuple[str, Change]]:
+def _all(hub: HubFile, policy: Policy) -> Iterator[tuple[str, Redaction]]:
     for batch in hub.con.sql("SELECT id, text FROM personas ORDER BY ordinal").to_arrow_reader(_ROWS):
-        for place in suspects(batch["text"]):
+        for place in rows_to_search(batch["text"]):
             for change in personal_changes(batch["text"][place].as_py())[1]:
                 yield batch["id"][place].as_py(), change
     for _, row, _, _, changes in found_in_imports(hub.con, policy):
@@ -68,7 +68,7 @@ def _all(hub: HubFile, policy: Policy) -> Iterator[tuple[str, Change]]:
             yield row["persona"], change
 
 
-def _in_sentence(persona: str, change: Change, *, is_dropped: bool) -> Previewed:
+def _in_sentence(persona: str, change: Redaction, *, is_dropped: bool) -> Previewed:
     text, start, end = change.text, change.place, change.place + len(change.before)
     first = max((match.end() for match in _ENDS.finditer(text, 0, start)), default=0)
     behind = _ENDS.search(text, end)

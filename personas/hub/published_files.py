@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from ..errors import SetupError
-from ..packing import plain_suffix
+from ..files import uncompressed_suffix
 from .published import PublishedRows
 
 __all__ = ["check_ending", "write_published"]
@@ -20,7 +20,7 @@ _WHOLE = {"BIGINT", "UBIGINT"}
 
 def check_ending(path: Path, form: str) -> str:
     """The ending of a file to write. Raises `SetupError` for one that says of no table how it is written."""
-    ending = plain_suffix(path)
+    ending = uncompressed_suffix(path)
     if ending not in _ENDINGS:
         raise SetupError(f"{form} is written as JSONL, CSV or Parquet; give {str(path)!r} such an ending.")
     return ending

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal
 
 import duckdb
 
-from ..directory import Directory, Located
 from ..errors import SourceError
-from ..packing import plain_suffix
+from ..files import uncompressed_suffix
+from ..inputs import read_head, resolve_file, shown
 from ..persona import Persona, Relation, RelationKind
-from ..source import read_head, resolve_file, shown
 from .beside import read_beside
+from .directory import Directory, Located
 from .schema import check_hub_version, migrate_hub
 from .standing import AWAY
 
@@ -111,7 +111,7 @@ def read_hub(path: Path, *, select: str | None = None, draw: DrawWish | None = N
 
 
 def _read(path: Path, select: str | None, draw: DrawWish | None) -> Hub:
-    suffix = plain_suffix(resolve_file(path))
+    suffix = uncompressed_suffix(resolve_file(path))
     is_database = read_head(path, 12).endswith(b"DUCK")
     if select is not None and not is_database:
         raise SourceError(f"{path} keeps no selections, as a DuckDB file does; import it into a hub first.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from ..packing import PACKINGS, plain_suffix
+from ..files import COMPRESSIONS, uncompressed_suffix
 from .graph.folds import fold_duplicates
 from .people import People
 from .row_files import write_csv, write_jsonl, write_parquet
@@ -33,9 +33,9 @@ _AS_WRITTEN = "SELECT source, target, kind, label, hop, ordinal FROM relations"
 
 def relations_path(path: Path) -> Path:
     """Where the relations of the people in `path` lie: `town.relations.csv.gz` beside `town.csv.gz`."""
-    name, packing = path.name, path.suffix if path.suffix.lower() in PACKINGS else ""
+    name, packing = path.name, path.suffix if path.suffix.lower() in COMPRESSIONS else ""
     name = name.removesuffix(packing)
-    ending = name[len(name) - len(plain_suffix(path)) :] if plain_suffix(path) else ""
+    ending = name[len(name) - len(uncompressed_suffix(path)) :] if uncompressed_suffix(path) else ""
     return path.with_name(f"{name.removesuffix(ending)}.relations{ending}{packing}")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from ..judging import judged
+from ..judgement import judge_persona
 from ..persona import Persona
 from ..rules import PERSONAL_RULE, Policy, personal_judge
 from ..rules.quality import rewriting_judge
@@ -20,8 +20,8 @@ _REWRITTEN = """
 WITH wanted AS (SELECT DISTINCT became FROM rulings WHERE rowid IN (SELECT unnest($rows)))
 SELECT r.became, coalesce(u.persona, v.persona) AS was, r.persona, r.rule, r.text, r.undone
 FROM rulings AS r SEMI JOIN wanted USING (became)
-LEFT JOIN (SELECT DISTINCT persona, became FROM united) AS u ON u.persona = r.persona AND u.became = r.became
-LEFT JOIN (FROM united WHERE "table" = 'rulings') AS v
+LEFT JOIN (SELECT DISTINCT persona, became FROM merged_people) AS u ON u.persona = r.persona AND u.became = r.became
+LEFT JOIN (FROM merged_people WHERE "table" = 'rulings') AS v
     ON v.became = r.became AND v."row" ->> 'persona' = r.persona AND v."row" ->> 'rule' = r.rule
 WHERE r.outcome = 'rewritten' ORDER BY r.rowid
 """
@@ -77,5 +77,5 @@ def _described(rulings: Iterable[_Ruling]) -> tuple[str, str] | None:
     judges = [
         personal_judge(Policy.PSEUDONYMISE) if rule == PERSONAL_RULE else rewriting_judge() for rule in holding
     ]  # fmt: skip
-    now = judged(Persona(first.text), judges).persona
+    now = judge_persona(Persona(first.text), judges).persona
     return now.id, now.text

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from ..judging import Judge, Judgement, RulingRow, judged, with_changes
+from ..judgement import Judge, Judgement, RulingRow, judge_persona, with_redactions
 from ..persona import Persona
 from ..rules import PERSONAL_RULE
 
@@ -55,7 +55,7 @@ def ruling_rows(text: str, judges: Sequence[Judge]) -> tuple[Judgement, tuple[Ru
     good. Where they were replaced, only the rows that say so hold it.
     """
     was = Persona(text)
-    judgement = judged(was, judges)
+    judgement = judge_persona(was, judges)
     is_replaced = any(ruling.rule == PERSONAL_RULE and ruling.text for _, ruling in judgement.rulings)
     became = None if judgement.is_erased or judgement.persona.id == was.id else judgement.persona.id
     rows: list[RulingRow] = []
@@ -70,7 +70,7 @@ def ruling_rows(text: str, judges: Sequence[Judge]) -> tuple[Judgement, tuple[Ru
             became if persona != became else None,
             was.text if has_text and not judgement.is_erased else None,
         )
-        rows += with_changes(row, ruling.changes)
+        rows += with_redactions(row, ruling.changes)
     return judgement, tuple(rows)
 
 

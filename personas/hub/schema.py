@@ -1,71 +1,65 @@
-"""The tables of a hub: those that every file of people has, and those that work on a hub has brought.
+"""The schema of hubs: its tables, the versions that a file has gone through, and what is refused.
 
 A change of the schema is a new script at the end of the list, never an edit of an earlier one.
 """
 
+import re
 from importlib.resources import files
 
 import duckdb
 
 from ..errors import SourceError
 
-__all__ = ["HUB_VERSION", "check_hub", "check_hub_version", "migrate_hub", "people_schema", "rulings_schema"]
+__all__ = ["HUB_VERSION", "check_hub", "check_hub_version", "migrate_hub", "people_schema"]
 
-_TABLE = """
+_VERSIONS = """
 CREATE TABLE IF NOT EXISTS hub_migrations (
     version INTEGER PRIMARY KEY,
     script VARCHAR NOT NULL
 );
-COMMENT ON TABLE hub_migrations IS 'Which versions of the hub''s tables the file has gone through';
+COMMENT ON TABLE hub_migrations IS 'The versions of the hub schema that have been applied to the file';
 COMMENT ON COLUMN hub_migrations.version IS 'Version, from 1';
-COMMENT ON COLUMN hub_migrations.script IS 'What it brought';
+COMMENT ON COLUMN hub_migrations.script IS 'Script that was applied';
 """
-
-_PEOPLE = "001_people.sql"
-_RULINGS = "004_verdicts.sql"
-_CHANGES = "007_changes.sql"
-_SCRIPTS = (
-    _PEOPLE,
-    "002_imports.sql",
-    "003_profiles.sql",
-    _RULINGS,
-    "005_selections.sql",
-    "006_vectors.sql",
-    _CHANGES,
-    "008_comparisons.sql",
-    "009_imports.sql",
-)
+_INITIAL = "001_hub.sql"
+_SCRIPTS = (_INITIAL,)
+#: The first script of the versions from before the first release, which started anew at version 1.
+_DEVELOPMENT = "001_people.sql"
+#: Tables that run files have too.
+_SHARED = ("passages", "personas", "relations", "duplicates", "rulings", "vectors")
 
 #: The version that this Populace writes and reads.
 HUB_VERSION = len(_SCRIPTS)
 
 
 def people_schema() -> str:
-    """The SQL that makes the tables of people: passages, personas, relations and duplicates."""
-    return _script(_PEOPLE)
-
-
-def rulings_schema() -> str:
-    """The SQL that makes the table of rulings, which run files have too."""
-    return _script(_RULINGS) + _script(_CHANGES).partition("-- What follows is of hubs alone.")[0]
+    """The SQL that makes the tables shared by hubs and run files: people, their relations, verdicts and vectors."""
+    tables = _tables()
+    return "\n".join(tables[name] for name in _SHARED)
 
 
 def migrate_hub(con: duckdb.DuckDBPyConnection) -> None:
-    """Bring a hub's tables to `HUB_VERSION`, from nothing, from a run file or from any earlier version.
+    """Bring the tables of a hub to `HUB_VERSION`, from an empty file, a run file or an earlier version.
 
-    All of it happens in the caller's transaction, or each statement in its own when there is none.
+    Tables that the file has already are kept. All of it happens in the caller's transaction, or each statement in its
+    own when there is none.
     """
-    con.execute(_TABLE)
+    con.execute(_VERSIONS)
     applied = _version(con)
     for version, script in enumerate(_SCRIPTS, start=1):
         if version > applied:
-            if script != _PEOPLE or not _has(con, "personas"):
+            if script == _INITIAL:
+                there = {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+                for table, statements in _tables().items():
+                    if table not in there:
+                        con.execute(statements)
+            else:
                 con.execute(_script(script))
             con.execute("INSERT INTO hub_migrations VALUES (?, ?)", [version, script])
 
 
 def check_hub(con: duckdb.DuckDBPyConnection, path: str) -> None:
-    """Raise `SourceError` when a database holds no people, or is of a newer schema than is known."""
+    """Raise `SourceError` when a database holds no people, or its version of the schema cannot be read."""
     if not _has(con, "personas"):
         raise SourceError(
             f"{path!r} is a DuckDB database but no hub, for it has no table personas; give a hub or a run file."
@@ -80,9 +74,15 @@ def check_hub(con: duckdb.DuckDBPyConnection, path: str) -> None:
 
 
 def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
-    """Raise `SourceError` when a database has tables of a hub of a newer version than is known."""
-    version = _version(con) if _has(con, "hub_migrations") else 0
-    if version > HUB_VERSION:
+    """Raise `SourceError` for a hub of a newer version, or of a version from before the first release."""
+    if not _has(con, "hub_migrations"):
+        return
+    if con.execute("SELECT 1 FROM hub_migrations WHERE script = ?", [_DEVELOPMENT]).fetchall():
+        raise SourceError(
+            f"{path!r} was written by a development version of Populace, whose hubs this one does not read; make the "
+            "hub again, or export its people with the version that wrote it and import them."
+        )
+    if (version := _version(con)) > HUB_VERSION:
         raise SourceError(
             f"{path!r} has version {version} of the hub's tables and this Populace knows versions up to {HUB_VERSION}; "
             f"upgrade Populace (pip install --upgrade populace)."
@@ -96,6 +96,12 @@ def _version(con: duckdb.DuckDBPyConnection) -> int:
 
 def _has(con: duckdb.DuckDBPyConnection, table: str) -> bool:
     return con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [table]).fetchone() is not None
+
+
+def _tables() -> dict[str, str]:
+    """The statements of the first version by table, in order."""
+    statements = re.split(r"^(?=CREATE TABLE )", _script(_INITIAL), flags=re.MULTILINE)[1:]
+    return {block.split(maxsplit=3)[2]: block for block in statements}
 
 
 def _script(name: str) -> str:

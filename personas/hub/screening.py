@@ -7,11 +7,11 @@ from functools import cache
 
 import pyarrow as pa
 
-from ..judging import Judge, Judgement, RulingRow
+from ..inputs import UNKNOWN_LANGUAGE
+from ..judgement import Judge, Judgement, RulingRow
 from ..rules import Policy, personal_judge, quality_judge
 from ..rules.columns import ColumnKind
-from ..rules.suspicion import suspects
-from ..source import UNKNOWN_LANGUAGE
+from ..rules.prefilter import rows_to_search
 from .batch import Prepared
 from .rulings import ruling_rows
 from .tally import Skipped
@@ -85,7 +85,7 @@ class _Screen:
             return list(range(rows.num_rows))
         if self._policy is None:
             return ()
-        return suspects(rows["text"].combine_chunks())
+        return rows_to_search(rows["text"].combine_chunks())
 
     def _judges(self, language: str | None) -> tuple[Judge, ...]:
         personal = (self._personal,) if self._personal is not None else ()
@@ -97,7 +97,7 @@ class _Screen:
             return rows, []
         attributes, rulings, is_changed = column.to_pylist(), list[RulingRow](), False
         # Of a column of names each value is replaced, so no row may be passed over.
-        places = range(len(attributes)) if self._is_whole else suspects(column)
+        places = range(len(attributes)) if self._is_whole else rows_to_search(column)
         for place in places:
             was = attributes[place]
             now, changes = judged_attributes(was, self._kinds, policy) if was is not None else (None, ())

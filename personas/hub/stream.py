@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import SourceError
-from ..packing import DAMAGE, packing_of, unpacked
-from ..source import resolve_file
+from ..files import DAMAGE, compression_of, decompressed
+from ..inputs import resolve_file
 
 __all__ = ["MAX_LINE", "Lines", "RowError", "check_there", "fingerprint", "reading"]
 
@@ -81,8 +81,8 @@ def reading(path: Path) -> Iterator[BinaryIO]:
     with ExitStack() as stack:
         with _refused(path):
             raw = stack.enter_context(path.open("rb", buffering=_CHUNK))
-        packing = packing_of(path)
-        yield io.BufferedReader(unpacked(raw, packing, stack), _CHUNK) if packing else raw
+        packing = compression_of(path)
+        yield io.BufferedReader(decompressed(raw, packing, stack), _CHUNK) if packing else raw
 
 
 @contextmanager

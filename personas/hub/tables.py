@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SourceError
-from ..packing import DAMAGE, plain_suffix
-from ..source import resolve_file, shown
+from ..files import DAMAGE, uncompressed_suffix
+from ..inputs import resolve_file, shown
 from .exact_json import finite, parse_json
 from .stream import MAX_LINE, Lines, RowError, reading
 from .tally import Tally
@@ -58,7 +58,7 @@ def open_table(path: Path) -> Table:
     """
     with reading(resolve_file(path)) as file:
         head = _head(path, file)
-    suffix = plain_suffix(path)
+    suffix = uncompressed_suffix(path)
     if head.startswith((b"PAR1", b"ARROW1")) or suffix in (".parquet", ".arrow", ".feather", ".ipc"):
         return _Columnar(path, head)
     if head[8:12] == b"DUCK":
@@ -140,7 +140,7 @@ class _Csv(Table):
         with reading(self.path) as beginning:
             head = beginning.read(65_536).decode(errors="replace").lstrip("\ufeff\r\n")
         head = _QUOTED.sub("", head).partition("\n")[0]
-        marks = "\t" if plain_suffix(self.path) == ".tsv" else max(",;\t", key=head.count)
+        marks = "\t" if uncompressed_suffix(self.path) == ".tsv" else max(",;\t", key=head.count)
         lines = _Decoded(Lines(self.path, file))
         return lines, csv.reader(lines, delimiter=marks, strict=True)
 
@@ -202,7 +202,7 @@ class _Columnar(Table):
 
     def __init__(self, path: Path, head: bytes) -> None:
         super().__init__(path)
-        if plain_suffix(path) != path.suffix.lower():
+        if uncompressed_suffix(path) != path.suffix.lower():
             raise SourceError(f"{path} is packed twice: Parquet and Arrow pack what they hold; unpack it first.")
         self._is_parquet = head.startswith(b"PAR1") or path.suffix.lower() == ".parquet"
 

@@ -9,11 +9,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ..judging import Change, RulingRow, with_changes
+from ..judgement import Redaction, RulingRow, with_redactions
 from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
-from ..rules.columns import ColumnKind, kinds_of_columns
-from ..rules.json_text import pointer, rewrite_strings
-from ..rules.suspicion import suspects
+from ..rules.columns import ColumnKind, kinds_of_columns, pointer, rewrite_strings
+from ..rules.prefilter import rows_to_search
 
 __all__ = [
     "attribute_rows",
@@ -61,7 +60,7 @@ type _Piece = tuple[int | None, int | None, str, str, int, str, str]
 
 def judged_attributes(
     attributes: str, kinds: Mapping[str, ColumnKind], policy: Policy
-) -> tuple[str | None, tuple[Change, ...]]:
+) -> tuple[str | None, tuple[Redaction, ...]]:
     """The other columns of a row, a JSON object, as a policy has them, and the personal data in them.
 
     Columns stay as they are, are rewritten, or are left out one by one; None where none is left.
@@ -77,12 +76,12 @@ def judged_attributes(
 
 
 def attribute_rows(
-    persona: str, changes: Sequence[Change], policy: Policy, file: int | None, row: int
+    persona: str, changes: Sequence[Redaction], policy: Policy, file: int | None, row: int
 ) -> list[RulingRow]:
     """The rulings on personal data in one imported row, one for each piece."""
     reason, outcome = reason_of(changes, policy), _OUTCOMES[policy]
     said = RulingRow(persona, PERSONAL_RULE, reason, outcome, None, None, file=file, row=row)
-    return list(with_changes(said, changes))
+    return list(with_redactions(said, changes))
 
 
 def column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, ColumnKind]:
@@ -109,7 +108,7 @@ def judge_imports(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[Ruling
 
 def found_in_imports(
     con: duckdb.DuckDBPyConnection, policy: Policy
-) -> Iterator[tuple[int, dict[str, Any], str, str | None, tuple[Change, ...]]]:
+) -> Iterator[tuple[int, dict[str, Any], str, str | None, tuple[Redaction, ...]]]:
     """Of each imported row with personal data its rowid, itself, its columns as they are and would be, and the data."""
     if not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'imports'").fetchall():
         return
@@ -117,7 +116,7 @@ def found_in_imports(
     kinds = {file: column_kinds(con, file) for (file,) in files}
     is_whole = any(kind.is_personal for of_file in kinds.values() for kind in of_file.values())
     for batch in con.sql(_IMPORTS).to_arrow_reader(_ROWS):
-        places = range(batch.num_rows) if is_whole else suspects(batch["text"].cast(pa.string()))
+        places = range(batch.num_rows) if is_whole else rows_to_search(batch["text"].cast(pa.string()))
         for row in batch.take(pa.array(places, pa.int64())).to_pylist():
             now, changes = judged_attributes(row["text"], kinds[row["file"]], policy)
             if changes:
@@ -202,7 +201,7 @@ def _clear(con: duckdb.DuckDBPyConnection, table: str, key: str, column: str, pe
         if changes:
             named = [replace(c, column="/".join(filter(None, (f"{table}.{column}", c.column)))) for c in changes]
             said = RulingRow(persona, PERSONAL_RULE, reason_of(changes, Policy.PSEUDONYMISE), "rewritten", None, None)
-            rows += with_changes(said, named)
+            rows += with_redactions(said, named)
             changed.append((place, now))
     _update(con, table, column, changed)
     return rows

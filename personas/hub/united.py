@@ -30,40 +30,40 @@ SELECT was, now FROM (
     SELECT g.was, g.now, row_number() OVER (PARTITION BY g.now ORDER BY p.ordinal) > 1 AS is_later
     FROM gone AS g JOIN personas AS p ON p.id = g.was WHERE g.now IS NOT NULL AND g.is_kept
 ) WHERE (is_later OR now IN (SELECT id FROM personas))
-AND ((was, now) IN (SELECT (persona, became) FROM united)
+AND ((was, now) IN (SELECT (persona, became) FROM merged_people)
     OR (was, now) NOT IN (SELECT (persona, became) FROM rulings
         WHERE outcome = 'rewritten' AND NOT undone AND "column" IS NULL AND became IS NOT NULL))
 """
 _ROW = """
-INSERT INTO united SELECT was, now, 'personas', 'id', to_json(p) FROM joined JOIN personas AS p ON p.id = was
-WHERE NOT EXISTS (SELECT 1 FROM united AS u WHERE u.persona = was AND u.became = now AND u."table" = 'personas'
+INSERT INTO merged_people SELECT was, now, 'personas', 'id', to_json(p) FROM joined JOIN personas AS p ON p.id = was
+WHERE NOT EXISTS (SELECT 1 FROM merged_people AS u WHERE u.persona = was AND u.became = now AND u."table" = 'personas'
     AND u."column" = 'id')
 """
 _KEY = """
-INSERT INTO united SELECT was, now, '{table}', '{column}', {key} FROM joined JOIN {table} AS t ON {place} = was
+INSERT INTO merged_people SELECT was, now, '{table}', '{column}', {key} FROM joined JOIN {table} AS t ON {place} = was
 """
 #: Of tables that know everybody once, the row as it is where another stays, else only that there was one.
 _ONE = """
-INSERT INTO united
+INSERT INTO merged_people
 SELECT was, now, '{table}', 'persona', CASE WHEN EXISTS (
     SELECT 1 FROM {table} AS o LEFT JOIN gone AS g ON g.was = o.persona
     WHERE coalesce(g.now, o.persona) = joined.now AND o.persona <> joined.was
 ) THEN to_json(t) ELSE '{{}}'::JSON END
 FROM joined JOIN {table} AS t ON t.persona = was
-WHERE NOT EXISTS (SELECT 1 FROM united AS u WHERE u.persona = was AND u.became = now AND u."table" = '{table}')
+WHERE NOT EXISTS (SELECT 1 FROM merged_people AS u WHERE u.persona = was AND u.became = now AND u."table" = '{table}')
 """
 _RESTORE = """
 INSERT INTO {table} BY NAME SELECT * REPLACE ($now AS "{column}") FROM (
-    SELECT unnest(from_json("row", '{structure}')) FROM united
+    SELECT unnest(from_json("row", '{structure}')) FROM merged_people
     WHERE persona = $was AND became = $became AND "table" = '{table}' AND "column" = '{column}' AND "row" <> '{{}}'
 )
 """
 _MOVE = """
-UPDATE {table} AS t SET "{column}" = $now FROM united AS u
+UPDATE {table} AS t SET "{column}" = $now FROM merged_people AS u
 WHERE u.persona = $was AND u.became = $became AND u."table" = '{table}' AND u."column" = '{column}'
 AND {place} = $became AND u."row"::VARCHAR = {key}::VARCHAR
 """
-_FORGET = "DELETE FROM united WHERE persona = $was AND became = $became"
+_FORGET = "DELETE FROM merged_people WHERE persona = $was AND became = $became"
 
 
 def record_united(con: duckdb.DuckDBPyConnection, tables: set[str], single: Sequence[str]) -> None:
@@ -101,7 +101,7 @@ def part(con: duckdb.DuckDBPyConnection, was: str, became: str, now: tuple[str, 
     if is_new:
         con.execute(_FORGET, {"was": was, "became": became})
     else:
-        con.execute("UPDATE united SET became = $now WHERE persona = $was AND became = $became", given)
+        con.execute("UPDATE merged_people SET became = $now WHERE persona = $was AND became = $became", given)
 
 
 def _there(tables: set[str]) -> list[tuple[str, str]]:

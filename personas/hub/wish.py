@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import SetupError
-from ..source import shown
+from ..inputs import shown
 from .formats import Shape
 
 __all__ = ["ImportWish", "parse_mapping"]

@@ -7,14 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from ..description import language_phrase
-from ..model import Answer, AnswerSchema, Occasion, PersonaModel
+from ..model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
 from ..persona import Persona
-from ..prompt import Prompt, fence, load_prompt
-from ..strict import strict_schema
-from .facts import estimated_tokens, told_facts
-from .stated import Stated, contradictions_of
-from .tied import Tied
+from ..prompt import Prompt, fence, language_phrase, load_prompt
+from .biography_check import Stated, contradictions_of
+from .relatives import Tied, estimated_tokens, told_facts
 
 __all__ = ["Biography", "Tied", "write_biography"]
 
@@ -66,7 +63,7 @@ async def write_biography(
     *,
     values: Mapping[str, Any],
     tied: Sequence[Tied] = (),
-    occasion: Occasion,
+    context: RequestContext,
 ) -> Answer[Biography]:
     """A biography of `persona` that fits `values` (its profile by attribute) and the people it is `tied` to.
 
@@ -82,7 +79,7 @@ async def write_biography(
         known=fence("known", "\n".join(other.told(key) for key, other in offered.items())),
         language=language_phrase(prompt, persona.language),
     )
-    return await model.ask(request, _schema(persona, values, offered, prompt, model.name), occasion)
+    return await model.ask(request, _schema(persona, values, offered, prompt, model.name), context)
 
 
 def _offered(tied: Sequence[Tied]) -> dict[str, Tied]:

@@ -7,13 +7,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..description import Description, language_phrase
 from ..errors import SetupError
-from ..model import Answer, AnswerSchema, Occasion, PersonaModel
-from ..persona import Persona, canonical_text
-from ..prompt import Prompt, fence, load_prompt
-from ..strict import strict_schema
-from .attributes import Name, Sentence
+from ..model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
+from ..persona import Description, Persona, canonical_text
+from ..prompt import Prompt, fence, language_phrase, load_prompt
+from .profile import Name, Sentence
 
 __all__ = ["Change", "Elite", "Tier", "raise_persona"]
 
@@ -63,7 +61,7 @@ class _Answered(BaseModel):
 
 
 async def raise_persona(
-    model: PersonaModel, persona: Persona, *, skill: str, tier: Tier, occasion: Occasion
+    model: PersonaModel, persona: Persona, *, skill: str, tier: Tier, context: RequestContext
 ) -> Answer[Elite]:
     """`persona` rewritten as one of the best at `skill`, with the changes listed; the original stays as it is.
 
@@ -80,7 +78,7 @@ async def raise_persona(
         tier=prompt.phrase("tier", tier),
         language=language_phrase(prompt, persona.language),
     )
-    return await model.ask(request, _schema(persona, skill, tier, prompt, model.name), occasion)
+    return await model.ask(request, _schema(persona, skill, tier, prompt, model.name), context)
 
 
 def _schema(persona: Persona, skill: str, tier: Tier, prompt: Prompt, model: str) -> AnswerSchema[Elite]:

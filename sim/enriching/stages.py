@@ -26,12 +26,11 @@ from ...personas.hub.profiles.store import (
     write_elites,
     write_profiles,
 )
-from ...personas.model import Answer, Occasion
+from ...personas.model import Answer, RequestContext
 from ...personas.persona import Persona
 from ...personas.profiles.biography import Biography, write_biography
 from ...personas.profiles.elite import Elite, Tier, raise_persona
-from ...personas.profiles.infer import infer_profile
-from ...personas.profiles.profile import Profile
+from ...personas.profiles.profile import Profile, infer_profile
 from ..answered import check_answered
 from ..engine import Engine
 from ..executor import bounded_map
@@ -58,7 +57,7 @@ class _Work[T]:
 
     stage: Stage
     begin: Callable[[Sequence[str]], Sequence[Persona]]
-    ask: Callable[[Persona, Occasion], Awaitable[Answer[T]]]
+    ask: Callable[[Persona, RequestContext], Awaitable[Answer[T]]]
     keep: Callable[[Sequence[T], datetime], None]
 
 
@@ -106,7 +105,7 @@ class Stages:
 
         async def ask(persona: Persona) -> Answer[T]:
             seed = derive_seed(self._seed, work.stage, persona.id) >> 32
-            return await work.ask(persona, Occasion("step", number, persona.id, seed))
+            return await work.ask(persona, RequestContext("step", number, persona.id, seed))
 
         progress = self._engine.progress
         for _ in range(len(ids) - len(people)):
@@ -138,12 +137,14 @@ class Stages:
             if a.value is None
         ]
         raws = [[p.id, a.outcome, a.raw] for p, a in zip(people, answers, strict=True)]
-        marker = rows.StepRow(
-            step=number,
-            active=len(people),
-            acted=len(people) - len(failures),
+        marker = rows.MarkerRow(
+            phase="step",
+            number=number,
+            chunk=0,
+            items=len(people),
+            counts=orjson.dumps({"acted": len(people) - len(failures)}).decode(),
             failed=len(failures),
-            world_state=orjson.dumps({"stage": stage}).decode(),
+            state=orjson.dumps({"stage": stage}).decode(),
             started_at=started,
             ended_at=now(),
             event_hash=self._engine.events.extend([stage, *raws]),
@@ -186,27 +187,27 @@ class Stages:
         self._tied = read_tied(self._hub.con, [p.id for p in people])
         return people
 
-    async def _infer(self, persona: Persona, occasion: Occasion) -> Answer[Profile]:
+    async def _infer(self, persona: Persona, context: RequestContext) -> Answer[Profile]:
         return await infer_profile(
             self._engine.gateway,
             persona,
             findings=self._findings.get(persona.id, ()),
             only_evident=self._wishes.only_evident,
-            occasion=occasion,
+            context=context,
         )
 
-    async def _write(self, persona: Persona, occasion: Occasion) -> Answer[Biography]:
+    async def _write(self, persona: Persona, context: RequestContext) -> Answer[Biography]:
         return await write_biography(
             self._engine.gateway,
             persona,
             values=self._values[persona.id],
             tied=self._tied[persona.id],
-            occasion=occasion,
+            context=context,
         )
 
-    async def _raise(self, persona: Persona, occasion: Occasion) -> Answer[Elite]:
+    async def _raise(self, persona: Persona, context: RequestContext) -> Answer[Elite]:
         skill, tier = self._wishes.skill or "", self._wishes.tier or Tier.ONE_PERCENT
-        return await raise_persona(self._engine.gateway, persona, skill=skill, tier=tier, occasion=occasion)
+        return await raise_persona(self._engine.gateway, persona, skill=skill, tier=tier, context=context)
 
     def _keep_profiles(self, profiles: Sequence[Profile], made_at: datetime) -> None:
         write_profiles(self._hub.con, profiles, made_at)

@@ -1,12 +1,13 @@
-"""What growth asks of a model, and in which words: settings, seed and occasion of every question."""
+"""What growth asks of a model, and in which words: settings, seed and context of every question."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from ...personas.growth import Population, offer_known
-from ...personas.model import Answer, Occasion
+from ...personas.growth import offer_known
+from ...personas.model import Answer, RequestContext
 from ...personas.passage import Passage
 from ...personas.persona import Persona
 from ...personas.persona_to_persona import Relative, persona_to_persona
+from ...personas.population import Population
 from ...personas.text_to_persona import text_to_persona
 from ..engine import Engine
 from ..executor import bounded_map
@@ -56,7 +57,7 @@ class Asking:
                 count=self._growth.per_passage,
                 language=self._growth.language,
                 form=self._growth.form,
-                occasion=self._occasion(0, passage.id),
+                context=self._context(0, passage.id),
             )
 
         return await self._each(passages, ask)
@@ -75,7 +76,7 @@ class Asking:
                 language=self._growth.language,
                 kinds=self._growth.kinds,
                 low_visibility=self._growth.low_visibility,
-                occasion=self._occasion(hop, row.persona),
+                context=self._context(hop, row.persona),
             )
 
         return await self._each(people, ask)
@@ -99,5 +100,5 @@ class Asking:
         engine = self._engine
         return await bounded_map(ask, items, workers=engine.workers("growth"), done=engine.progress.advanced)
 
-    def _occasion(self, hop: int, owner: str) -> Occasion:
-        return Occasion("growth", hop, owner, derive_seed(self._seed, "growth", hop, owner) >> 32)
+    def _context(self, hop: int, owner: str) -> RequestContext:
+        return RequestContext("growth", hop, owner, derive_seed(self._seed, "growth", hop, owner) >> 32)

@@ -5,7 +5,7 @@ from typing import IO
 import orjson
 import pyarrow as pa
 
-from .query import Query
+from ...personas.query import Query
 
 __all__ = ["read_answer", "write_answer"]
 

@@ -18,10 +18,10 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...personas.errors import SetupError
-from ...personas.query_limit import QueryLimit, run_query
+from ...personas.query import ask
+from ...personas.user_sql import QueryLimit, run_query
 from .answer import write_answer
 from .cursors import ClosedError, Cursors
-from .query import ask
 from .runlog import RunLog
 from .sidecar import Sidecar
 

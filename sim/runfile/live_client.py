@@ -6,9 +6,9 @@ from typing import cast
 
 import orjson
 
+from ...personas.query import Params, QueryError, Result
 from .answer import read_answer
 from .cursors import ClosedError
-from .query import Params, QueryError, Result
 from .sidecar import Sidecar
 
 __all__ = ["LiveClient"]

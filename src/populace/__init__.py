@@ -1,11 +1,64 @@
-"""Populace: grow a society of personas, let it live, and ask what happened in SQL."""
+"""Populace: grow a society of personas, let it live, and ask what happened in SQL.
 
+    import populace
+
+    run = populace.run("village", agents=40, steps=3, out="village.duckdb")
+    run.sql("SELECT kind, count(*) FROM emissions GROUP BY kind").df()
+
+Names are imported when they are first used, so that `import populace` alone takes no time.
+"""
+
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from .agents.actions import Action
+    from .facade import grow, run, run_async
+    from .personas.hub.file import open_hub
+    from .personas.persona import Persona
+    from .sim.runfile.reader import open_run
+    from .sim.scenario import Scenario
+    from .sim.society import Society
+
+__all__ = [
+    "Action",
+    "Persona",
+    "Scenario",
+    "Society",
+    "__version__",
+    "grow",
+    "open_hub",
+    "open_run",
+    "run",
+    "run_async",
+]
 
 __version__ = "0.1.0"
+
+_MODULES = {
+    "Action": "agents.actions",
+    "Persona": "personas.persona",
+    "Scenario": "sim.scenario",
+    "Society": "sim.society",
+    "grow": "facade",
+    "open_hub": "personas.hub.file",
+    "open_run": "sim.runfile.reader",
+    "run": "facade",
+    "run_async": "facade",
+}
 
 # A checkout on a system without symbolic links has the five rooms only at its root.
 if not (Path(__file__).parent / "sim").is_dir():
     __path__.append(str(Path(__file__).parents[2]))
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

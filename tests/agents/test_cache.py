@@ -65,7 +65,7 @@ def test_replicates_and_servers_have_answers_of_their_own(path: Path) -> None:
     assert [reply and reply.raw for reply in replies] == ["a", "b", "c"]
 
 
-def test_the_occasion_is_no_part_of_what_is_asked(cache: AnswerCache) -> None:
+def test_the_context_is_no_part_of_what_is_asked(cache: AnswerCache) -> None:
     cache.keep(call(), HERE)
     until(lambda: cache.commits == 1)
     other = call(phase="growth", number=7, owner="ben", attempt=2)

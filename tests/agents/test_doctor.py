@@ -8,8 +8,8 @@ from openai_server import OpenAIServer
 from populace.agents.doctor.doctor import examine
 from populace.agents.doctor.findings import Examination, Finding, Health, seeded, together
 from populace.agents.doctor.probe import Reply
-from populace.agents.endpoint.delivery import Delivery
 from populace.agents.endpoint.models import open_model
+from populace.agents.endpoint.response import ModelResponse
 from populace.agents.gateway.prices import Prices
 
 type Checked = Callable[..., Awaitable[Examination]]
@@ -242,7 +242,7 @@ async def test_the_price_is_said_or_said_to_be_unknown(checked: Checked) -> None
 
 
 def said(text: str, seconds: float = 1.0) -> Reply:
-    return Reply(seconds, Delivery(text, "stop"))
+    return Reply(seconds, ModelResponse(text, "stop"))
 
 
 @pytest.mark.parametrize(

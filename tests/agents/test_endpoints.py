@@ -1,14 +1,14 @@
 import socket
 
 import pytest
-from asking import LINE, QUICK, VALID, Line, Open, ask, ask_all, occasion_of, prompt_of, scripted
+from asking import LINE, QUICK, VALID, Line, Open, ask, ask_all, context_of, prompt_of, scripted
 from memory_ledger import MemoryLedger
 from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
 
-from populace.agents.endpoint.fault import fault_of_status
+from populace.agents.endpoint.errors import error_of_status
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.form import FormKind
+from populace.agents.gateway.capabilities import OutputMode
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
 from populace.personas.errors import EndpointError
@@ -18,19 +18,19 @@ from populace.personas.model import AnswerSchema, Outcome
 @pytest.mark.parametrize(
     ("refused", "learnt"),
     [
-        (["no_bounds"], FormKind.PLAIN),
-        (["no_json_schema"], FormKind.JSON),
-        (["no_json_schema", "no_json_object"], FormKind.PROMPT),
+        (["no_bounds"], OutputMode.PLAIN),
+        (["no_json_schema"], OutputMode.JSON),
+        (["no_json_schema", "no_json_object"], OutputMode.PROMPT),
     ],
 )
 async def test_the_form_falls_to_what_the_endpoint_takes(
-    opened: Open, openai_server: OpenAIServer, refused: list[FaultKind], learnt: FormKind
+    opened: Open, openai_server: OpenAIServer, refused: list[FaultKind], learnt: OutputMode
 ) -> None:
     for kind in refused:
         openai_server.fault(kind)
     gateway = opened()
     assert (await ask(gateway, 1)).outcome is Outcome.OK
-    assert gateway.form.kind is learnt
+    assert gateway.output_mode is learnt
     before = gateway.calls
     assert (await ask(gateway, 2)).attempts == gateway.calls - before == 1
 
@@ -63,7 +63,7 @@ async def test_a_bad_request_among_good_ones_is_that_requests_failure(
     answers = await ask_all(gateway, 50)
     assert [a.outcome for a in answers] == [Outcome.BAD_REQUEST] + [Outcome.OK] * 49
     assert "maximum context length" in answers[0].reason
-    assert gateway.form.kind is FormKind.STRICT
+    assert gateway.output_mode is OutputMode.STRICT
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ async def test_a_chat_model_that_knows_no_response_format_is_told_in_the_prompt(
     unknown = TypeError("unexpected keyword argument 'response_format'")
     gateway, chat = scripted([unknown, unknown, unknown, VALID], memory_ledger)
     assert (await ask(gateway)).outcome is Outcome.OK
-    assert gateway.form.kind is FormKind.PROMPT
+    assert gateway.output_mode is OutputMode.PROMPT
     assert '"loud"' in chat.seen[-1]["messages"][0].content
 
 
@@ -148,7 +148,7 @@ class ForeignRefusalError(Exception):
 async def test_the_status_of_a_foreign_clients_error_is_understood(memory_ledger: MemoryLedger) -> None:
     gateway, _ = scripted([ForeignRefusalError("slow down"), VALID], memory_ledger)
     assert (await ask(gateway)).attempts == 2
-    assert memory_ledger.calls[0].outcome is fault_of_status(429, "").outcome
+    assert memory_ledger.calls[0].outcome is error_of_status(429, "").outcome
 
 
 async def test_text_that_no_file_can_hold_is_mended_before_it_is_recorded(
@@ -165,7 +165,7 @@ async def test_a_check_that_breaks_loses_no_paid_answer(memory_ledger: MemoryLed
 
     gateway, _ = scripted([VALID] * 3, memory_ledger)
     schema = AnswerSchema("Broken", LINE.json_schema, check)
-    answer = await gateway.ask(prompt_of(1), schema, occasion_of(1))
+    answer = await gateway.ask(prompt_of(1), schema, context_of(1))
     assert answer.outcome is Outcome.SCHEMA_MISMATCH
     assert [call.raw for call in memory_ledger.calls] == [VALID] * 3
 
@@ -180,4 +180,4 @@ async def test_an_endpoint_that_takes_no_seed_is_asked_without_one_from_then_on(
     assert (await ask(gateway, 2)).outcome is Outcome.OK
     assert openai_server.calls == 3
     assert ["seed" in body for body in openai_server.bodies] == [True, False, False]
-    assert gateway.form.kind is FormKind.STRICT
+    assert gateway.output_mode is OutputMode.STRICT

@@ -7,14 +7,14 @@ from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
 from quick_time import in_no_time
 
-from populace.agents.endpoint.fault import WireError
-from populace.agents.gateway.backoff import Backoff
+from populace.agents.endpoint.errors import RequestError
+from populace.agents.gateway.limits import Backoff
 from populace.personas.errors import SetupError
-from populace.personas.model import Occasion, Outcome
+from populace.personas.model import Outcome, RequestContext
 
 
-def too_many(seconds: float | None = None) -> WireError:
-    return WireError(Outcome.RATE_LIMITED, "Too many.", status=429, retry_after=seconds)
+def too_many(seconds: float | None = None) -> RequestError:
+    return RequestError(Outcome.RATE_LIMITED, "Too many.", status=429, retry_after=seconds)
 
 
 async def test_an_answer_is_typed_and_its_call_recorded(opened: Open, memory_ledger: MemoryLedger) -> None:
@@ -204,10 +204,10 @@ async def test_a_failed_attempt_is_no_paid_answer(
     assert (await ask(opened(ledger=MemoryLedger(memory_ledger)))).outcome is Outcome.OK
 
 
-async def test_another_occasion_or_seed_is_another_request(opened: Open, memory_ledger: MemoryLedger) -> None:
+async def test_another_context_or_seed_is_another_request(opened: Open, memory_ledger: MemoryLedger) -> None:
     gateway = opened()
     for seed in (1, 2):
-        await gateway.ask(prompt_of(1), LINE, Occasion("step", 1, "a", seed))
+        await gateway.ask(prompt_of(1), LINE, RequestContext("step", 1, "a", seed))
     assert len({call.request_hash for call in memory_ledger.calls}) == 2
 
 

@@ -20,9 +20,8 @@ from hypothesis import strategies as st
 from memory_ledger import MemoryLedger
 from tiny_gguf import CONTEXT, write_tiny_gguf
 
-from populace.agents.endpoint.chat_gguf import GgufChat
-from populace.agents.endpoint.gguf import GgufHeader, read_gguf
-from populace.agents.endpoint.local_server import SLOTS, LocalServer
+from populace.agents.endpoint.chat_openai import GgufChat
+from populace.agents.endpoint.local_server import SLOTS, GgufHeader, LocalServer, read_gguf
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.gateway import Gateway
 from populace.personas.errors import EndpointError, SetupError

@@ -11,16 +11,16 @@ from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
 from quick_time import in_no_time, seconds
 
-from populace.agents.endpoint.fault import WireError
-from populace.agents.gateway.backoff import Backoff
+from populace.agents.endpoint.errors import RequestError
+from populace.agents.gateway.limits import Backoff
 from populace.agents.gateway.outage import Missed, Outage
 from populace.personas.errors import EndpointError, PausedError
 from populace.personas.model import Outcome
 
-REFUSED = WireError(Outcome.UNREACHABLE, "No connection could be made.")
-DROPPED = WireError(Outcome.DROPPED, "The connection broke.")
-TOO_MANY = WireError(Outcome.RATE_LIMITED, "Too many.", status=429)
-BAD_GATEWAY = WireError(Outcome.SERVER_ERROR, "HTTP status 502", status=502, retry_after=7.0)
+REFUSED = RequestError(Outcome.UNREACHABLE, "No connection could be made.")
+DROPPED = RequestError(Outcome.DROPPED, "The connection broke.")
+TOO_MANY = RequestError(Outcome.RATE_LIMITED, "Too many.", status=429)
+BAD_GATEWAY = RequestError(Outcome.SERVER_ERROR, "HTTP status 502", status=502, retry_after=7.0)
 VALID = '{"text":"hello","loud":false}'
 
 

@@ -8,8 +8,8 @@ from hub_people import townsfolk
 
 from populace.agents.procedural.author import Author
 from populace.agents.procedural.profile import biography_of, profile_of
-from populace.agents.procedural.schema import fill_schema
 from populace.agents.procedural.situation import Situation
+from populace.agents.schema_fill import fill_schema
 from populace.personas.persona import Persona
 from populace.personas.profiles import parse_profile
 from populace.personas.profiles.profile import profile_schema

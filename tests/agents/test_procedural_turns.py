@@ -3,20 +3,25 @@
 import json
 import random
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Literal
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from memory_ledger import MemoryLedger
 
-from populace.agents.actions import Action, DialogueLine, Instruction, ToolSpec, answer_schema
+from populace.agents.action_schema import answer_schema
+from populace.agents.actions import Action, DialogueLine, Instruction, ToolSpec
+from populace.agents.endpoint.models import open_model
+from populace.agents.gateway.gateway import Gateway
 from populace.agents.observation import Heard, Observation, Seen
 from populace.agents.procedural import ProceduralModel
 from populace.agents.procedural.lexicon import lexicon
 from populace.agents.procedural.people import Sketch, describe
 from populace.agents.procedural.portrait import portrait_of
-from populace.agents.procedural.situation import read_situation
-from populace.personas.prompt import fence, load_prompt
+from populace.agents.procedural.situation import Situation, read_situation
+from populace.personas.model import RequestContext
+from populace.personas.prompt import RenderedPrompt, fence, load_prompt
 
 WORLD = "A village of boats. The square lies by the harbour, near the chapel, and everybody meets on the quay."
 BAKER = "A night-shift baker who bakes three hundred loaves before dawn and worries about a cold oven."
@@ -242,3 +247,33 @@ def test_a_stranger_to_the_word_lists_keeps_their_own_words() -> None:
     assert portrait.noun == "numismatist"
     assert portrait.does == ("catalogue forged coins",)
     assert portrait.worries == ("museum budgets",)
+
+
+class Vote(Action):
+    """You vote."""
+
+    name: ClassVar[str] = "vote"
+    kind: Literal["vote"]
+    choice: Literal["yes", "no", "abstain"]
+    why: str
+
+    @property
+    def emitted_text(self) -> str:
+        return self.why
+
+    @staticmethod
+    def stand_in(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"choice": "abstain", "why": f"As {situation.persona[:20]}", "unheard": 1}
+
+
+@pytest.mark.parametrize("offered", [(Vote,), (Vote, Instruction)])
+async def test_an_action_brings_its_own_generator(offered: tuple[type[Action], ...]) -> None:
+    model = Gateway(open_model("procedural"), ledger=MemoryLedger())
+    schema = answer_schema(offered, ())
+    prompt = RenderedPrompt("turn", 1, (("user", fence("persona", BAKER)),))
+    votes = []
+    for seed in range(12):
+        answer = await model.ask(prompt, schema, RequestContext("step", 1, "me", seed))
+        votes += [answer.value] if isinstance(answer.value, Vote) else []
+    assert votes
+    assert {(vote.choice, vote.why) for vote in votes} == {("abstain", "As A night-shift baker ")}

@@ -9,15 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.analysis.queryable import Queryable
 from populace.analysis.report.chart import Chart
-from populace.analysis.report.fields import chart_fields
+from populace.analysis.report.charts import chart_emissions, chart_fields, chart_measures, chart_novelty, kind_order
 from populace.analysis.report.graph import chart_society, read_society
 from populace.analysis.report.limits import MEASURES
-from populace.analysis.report.marks import COLOURS
-from populace.analysis.report.plot import Axes, Series, draw_bars, draw_lines
+from populace.analysis.report.plot import COLOURS, Axes, Series, draw_bars, draw_lines
 from populace.analysis.report.report import render_report
-from populace.analysis.report.series import chart_emissions, chart_measures, chart_novelty, kind_order
+from populace.analysis.table import Queryable
 
 
 def all_charts(run: Queryable) -> list[Chart]:
@@ -44,7 +42,7 @@ def voted(make_run: Any) -> Any:
     run.fill("action_fields", [["ballot", name, n, kind, of, ""] for n, (name, kind, of) in enumerate(fields)])
     for step in (1, 2):
         at = ["2026-03-01 12:00:00"] * 2
-        run.fill("steps", [[step, 12, 12, 0, "{}", *at, f"s{step}"]])
+        run.fill("markers", [[1, "step", step, 0, 12, 0, None, "{}", '{"acted":12}', *at, f"s{step}"]])
         for n, agent in enumerate(agents):
             ballot = {"vote": ("no", "yes")[n % 2 if step == 2 else 1], "toll": n + step, "sure": n < 3}
             number = 100 * step + n

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from populace.analysis.picture.layout import lay_out
-from populace.analysis.queryable import Queryable
 from populace.analysis.report import graph as graph_module
 from populace.analysis.report.graph import chart_society, read_society
+from populace.analysis.table import Queryable
 
 
 def test_the_same_graph_gives_the_same_picture() -> None:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.analysis.hub_picture import draw_excerpt, render_page
+from populace.analysis.picture.colours import name_of
 from populace.analysis.picture.drawing import Drawing
-from populace.analysis.picture.labels import Box, Dot, place_labels, text_width
-from populace.analysis.picture.naming import name_of
+from populace.analysis.picture.layout import Box, Dot, place_labels, text_width
+from populace.analysis.picture.page import draw_excerpt, render_page
 from populace.personas.hub.graph import Acquaintance, Excerpt, Link
 
 _TEXT = "A bell founder {}, who has forgotten the way to the harbour and says so to everybody."

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from populace.analysis.queryable import Queryable
 from populace.analysis.questions import Question, answers_of, ask, questions_of
+from populace.analysis.table import Queryable
 from populace.scenarios.village import Village
 from populace.sim.runfile.reader import open_run
 

@@ -1,8 +1,8 @@
 from typing import Any
 
-from populace.analysis.queryable import Queryable
 from populace.analysis.report.graph import read_society
 from populace.analysis.summary import Tokens, summarise
+from populace.analysis.table import Queryable
 
 
 def test_a_summary_counts_what_the_run_file_holds(lived: Queryable) -> None:

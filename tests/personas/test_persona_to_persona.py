@@ -5,13 +5,13 @@ import pytest
 from scripted_model import ScriptedModel
 
 from populace.personas.errors import SetupError
-from populace.personas.model import Occasion, Outcome
+from populace.personas.model import Outcome, RequestContext
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.personas.persona_to_persona import Relative, persona_to_persona
 
 NURSE = Persona("A nurse on a children's ward.", origin="text", hop=1, source="ward.txt:1", licence="CC0-1.0")
 PORTER, COOK = Persona("A hospital porter."), Persona("A hospital cook.")
-OCCASION = Occasion("growth", 2, NURSE.id, 5)
+CONTEXT = RequestContext("growth", 2, NURSE.id, 5)
 
 
 def tie(persona: str, label: str = "patient", kind: str = "care", **who: str) -> dict[str, str]:
@@ -24,7 +24,7 @@ def ties(*given: dict[str, str]) -> dict[str, Any]:
 
 async def ask(given: object, **options: Any) -> Any:
     count = options.pop("count", len(given["relations"]) if isinstance(given, dict) else 1)
-    return await persona_to_persona(ScriptedModel([given]), NURSE, count=count, **options, occasion=OCCASION)
+    return await persona_to_persona(ScriptedModel([given]), NURSE, count=count, **options, context=CONTEXT)
 
 
 async def test_a_relative_is_a_new_persona_and_the_relation_that_leads_there() -> None:
@@ -55,14 +55,14 @@ async def test_a_known_key_is_that_very_person_and_nobody_new() -> None:
 
 async def test_the_prompt_shows_the_known_behind_keys() -> None:
     model = ScriptedModel([ties(tie("A boy.", who="new"))])
-    await persona_to_persona(model, NURSE, count=1, known=[PORTER, NURSE, COOK], occasion=OCCASION)
+    await persona_to_persona(model, NURSE, count=1, known=[PORTER, NURSE, COOK], context=CONTEXT)
     assert "<known>\nk1: A hospital porter.\nk2: A hospital cook.\n</known>" in model.said
     assert "set `who` to that key" in model.said
 
 
 async def test_nobody_is_shown_as_known_by_default() -> None:
     model = ScriptedModel([ties(tie("A boy."))])
-    await persona_to_persona(model, NURSE, count=1, occasion=OCCASION)
+    await persona_to_persona(model, NURSE, count=1, context=CONTEXT)
     assert "known" not in model.said
     assert "<persona>\nA nurse on a children's ward.\n</persona>" in model.said
     assert "Number of relations to give: 1. Write in English." in model.said
@@ -70,7 +70,7 @@ async def test_nobody_is_shown_as_known_by_default() -> None:
 
 async def test_the_schema_offers_the_keys_and_the_kinds() -> None:
     model = ScriptedModel([ties(tie("A boy.", who="new"))])
-    await persona_to_persona(model, NURSE, count=1, known=[PORTER], occasion=OCCASION)
+    await persona_to_persona(model, NURSE, count=1, known=[PORTER], context=CONTEXT)
     schema = dict(model.schemas[0].json_schema)
     jsonschema.validate(ties(tie("A porter.", who="k1")), schema)
     for wrong in (tie("A boy."), tie("A boy.", who="k2"), tie("A boy.", kind="love", who="new")):
@@ -134,7 +134,7 @@ async def test_a_kind_that_is_missing_or_no_word_is_a_mismatch() -> None:
 
 async def test_only_kinds_that_are_asked_for_may_be_given() -> None:
     model = ScriptedModel([ties(tie("A boy.")), ties(tie("A boy.", kind="rivalry"))])
-    answers = [await persona_to_persona(model, NURSE, count=1, kinds=KINDS, occasion=OCCASION) for _ in range(2)]
+    answers = [await persona_to_persona(model, NURSE, count=1, kinds=KINDS, context=CONTEXT) for _ in range(2)]
     assert [answer.outcome for answer in answers] == [Outcome.OK, Outcome.SCHEMA_MISMATCH]
     assert "rivalry are not asked for; give kinds out of care, work" in answers[1].reason
     assert model.schemas[0].json_schema["$defs"]["RelationKind"]["enum"] == ["care", "work"]
@@ -147,18 +147,18 @@ async def test_a_relation_of_another_kind_than_was_asked_for_costs_its_siblings_
 
 async def test_a_prompt_that_wants_some_kinds_does_not_ask_for_different_ones() -> None:
     model = ScriptedModel([ties(tie("A boy."))])
-    await persona_to_persona(model, NURSE, count=1, kinds=KINDS, occasion=OCCASION)
+    await persona_to_persona(model, NURSE, count=1, kinds=KINDS, context=CONTEXT)
     assert "Only relations of these kinds are wanted, and no others: care, work." in model.said
     assert "differ in kind" not in model.said
     free = ScriptedModel([ties(tie("A boy."))])
-    await persona_to_persona(free, NURSE, count=1, occasion=OCCASION)
+    await persona_to_persona(free, NURSE, count=1, context=CONTEXT)
     assert "differ in kind" in free.said
 
 
 @pytest.mark.parametrize("low", [True, False])
 async def test_people_of_whom_little_is_written_come_to_mind_unless_unwanted(*, low: bool) -> None:
     model = ScriptedModel([ties(tie("A boy."))])
-    await persona_to_persona(model, NURSE, count=1, low_visibility=low, occasion=OCCASION)
+    await persona_to_persona(model, NURSE, count=1, low_visibility=low, context=CONTEXT)
     assert ("few traces in\n  writing" in model.said) is low
 
 

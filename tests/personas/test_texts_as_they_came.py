@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_model import ScriptedModel
 
-from populace.analysis.wording import short_label
+from populace.analysis.page import short_label
 from populace.personas.hub import create_hub, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.exporting import export_hub
 from populace.personas.hub.importing import import_files
 from populace.personas.hub.wish import ImportWish
-from populace.personas.judging import judged
-from populace.personas.model import Occasion
+from populace.personas.judgement import judge_persona
+from populace.personas.model import RequestContext
 from populace.personas.persona import Persona, content_id
 from populace.personas.persona_to_persona import persona_to_persona
-from populace.personas.profiles.tied import Tied
+from populace.personas.profiles.relatives import Tied
 from populace.personas.rules import quality_judge
 
 LAID_OUT = "  A locksmith from Me\u0301rida\u00a0who\n\n- repairs  church clocks\n- plays chess\r\n"
@@ -66,12 +66,12 @@ def test_texts_that_differ_in_layout_and_one_word_are_near_duplicates(tmp_path: 
 
 
 def test_what_is_rewritten_keeps_its_line_breaks() -> None:
-    (_, said), *_ = judged(Persona("I am a nurse who\nsings"), [quality_judge("en")]).rulings
+    (_, said), *_ = judge_persona(Persona("I am a nurse who\nsings"), [quality_judge("en")]).rulings
     assert said.text == "A nurse who\nsings"
 
 
 def test_rules_see_a_text_as_one_line() -> None:
-    judgement = judged(Persona("I am a nurse and\nlove birds"), [quality_judge("en")])
+    judgement = judge_persona(Persona("I am a nurse and\nlove birds"), [quality_judge("en")])
     assert [ruling.rule for _, ruling in judgement.rulings] == ["first_person"]
     assert not judgement.is_let_in
 
@@ -86,7 +86,7 @@ def test_a_line_of_a_prompt_stays_a_line() -> None:
 
 
 async def _asked(model: ScriptedModel, known: Persona) -> None:
-    await persona_to_persona(model, Persona("A nurse"), known=[known], occasion=Occasion("growth", 1, "a", 0))
+    await persona_to_persona(model, Persona("A nurse"), known=[known], context=RequestContext("growth", 1, "a", 0))
 
 
 def test_a_label_is_one_line() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from populace.personas.database import CONFIG
 from populace.personas.errors import SetupError
+from populace.personas.query import QueryError, ask
 from populace.personas.user_sql import check_query
-from populace.sim.runfile.query import QueryError, ask
 
 ATTACKS = r"""
 EXPLAIN ANALYZE COPY t TO 'x.csv'

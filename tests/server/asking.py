@@ -1,4 +1,4 @@
-"""Asking a gateway in a test: a small schema, prompts and occasions by number, and a scripted chat model."""
+"""Asking a gateway in a test: a small schema, prompts and contexts by number, and a scripted chat model."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,10 +12,9 @@ from pydantic import BaseModel, Field
 from quick_time import seconds
 
 from populace.agents.endpoint.models import ModelHandle
-from populace.agents.gateway.backoff import Backoff
 from populace.agents.gateway.gateway import Gateway
-from populace.agents.gateway.limits import Limits
-from populace.personas.model import Answer, AnswerSchema, Occasion
+from populace.agents.gateway.limits import Backoff, Limits
+from populace.personas.model import Answer, AnswerSchema, RequestContext
 from populace.personas.prompt import RenderedPrompt
 
 __all__ = [
@@ -27,8 +26,8 @@ __all__ = [
     "Scripted",
     "ask",
     "ask_all",
+    "context_of",
     "gateway_over",
-    "occasion_of",
     "prompt_of",
     "scripted",
 ]
@@ -51,12 +50,12 @@ def prompt_of(number: int) -> RenderedPrompt:
     return RenderedPrompt("turn", 3, (("system", "A village."), ("user", f"I am person <{number}>.")))
 
 
-def occasion_of(number: int) -> Occasion:
-    return Occasion("step", 1, f"person-{number}", 1000 * number)
+def context_of(number: int) -> RequestContext:
+    return RequestContext("step", 1, f"person-{number}", 1000 * number)
 
 
 async def ask(gateway: Gateway, number: int = 1) -> Answer[Line]:
-    return await gateway.ask(prompt_of(number), LINE, occasion_of(number))
+    return await gateway.ask(prompt_of(number), LINE, context_of(number))
 
 
 async def ask_all(gateway: Gateway, count: int) -> list[Answer[Line]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from populace.personas.model import Answer, AnswerSchema, Occasion, Outcome
+from populace.personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from populace.personas.prompt import RenderedPrompt
 
 __all__ = ["ScriptedModel"]
@@ -16,18 +16,18 @@ class ScriptedModel:
         self._answers = iter(answers)
         self.prompts: list[RenderedPrompt] = []
         self.schemas: list[AnswerSchema[Any]] = []
-        self.occasions: list[Occasion] = []
+        self.contexts: list[RequestContext] = []
 
     @property
     def name(self) -> str:
         """The name it writes into rows."""
         return "scripted"
 
-    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], occasion: Occasion) -> Answer[T]:
+    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
         """Take the next prepared answer, and judge it."""
         self.prompts.append(prompt)
         self.schemas.append(schema)
-        self.occasions.append(occasion)
+        self.contexts.append(context)
         try:
             return Answer(Outcome.OK, schema.validate(next(self._answers)))
         except ValueError as error:

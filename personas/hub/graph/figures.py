@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...seed import check_seed
+from ...inputs import check_seed
 from ..file import HubFile
 from .directed import Directed
 from .mixing import kind_assortativity, nominal_assortativity, numeric_assortativity

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import duckdb
 import numpy as np
 
-from ...query_limit import run_query
+from ...user_sql import run_query
 from ..select.condition import WHERE_LIMIT, parse_condition
 from ..select.draw import lots
 from ..select.people import People

@@ -11,7 +11,7 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
-from ...profiles.labels import read_label
+from ...profiles.relatives import read_label
 from ..standing import REPEATS
 
 __all__ = ["RULES", "Finding", "check_again", "find_contradictions", "findings_to_ask", "unjudged"]

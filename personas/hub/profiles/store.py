@@ -9,11 +9,10 @@ import orjson
 import pyarrow as pa
 
 from ...persona import Persona
-from ...profiles.attributes import ATTRIBUTES
 from ...profiles.biography import Biography
 from ...profiles.elite import Elite
-from ...profiles.profile import Profile
-from ...profiles.tied import Tied
+from ...profiles.profile import ATTRIBUTES, Profile
+from ...profiles.relatives import Tied
 from ..standing import REPEATS
 
 __all__ = [

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...database import said
 from ...errors import SetupError
-from ...query_limit import QueryLimit, run_query
+from ...user_sql import QueryLimit, run_query
 from .arrays import Numbers, integers
 from .condition import Condition
 from .people import People, PeopleColumn, quote_name

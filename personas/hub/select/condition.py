@@ -8,8 +8,7 @@ import duckdb
 
 from ...database import said
 from ...errors import SetupError
-from ...query_limit import QueryLimit, run_query
-from ...user_sql import check_functions, iter_nodes, parse_sql
+from ...user_sql import QueryLimit, check_functions, iter_nodes, parse_sql, run_query
 from .people import People, PeopleColumn
 
 __all__ = ["WHERE_LIMIT", "Condition", "parse_condition"]

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ...dedup.wordsets import iter_blocks, word_sets
+from ...dedup.word_sets import iter_blocks, word_sets
 from .arrays import Numbers
 
 __all__ = ["Spread", "WordSpace", "farthest_first"]

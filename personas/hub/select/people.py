@@ -8,7 +8,7 @@ from functools import cached_property
 import duckdb
 
 from ...errors import SetupError
-from ...profiles.attributes import ATTRIBUTES
+from ...profiles.profile import ATTRIBUTES
 from ..standing import AWAY, repeats_of
 from .attributes import Attribute, Attributes, age_band, joined_attributes
 from .quoting import quote_name, quote_text

@@ -11,7 +11,8 @@ import pyarrow as pa
 from ...database import said
 from ...errors import SetupError
 from ...files import whole_file
-from ...query_limit import QueryLimit
+from ...query import Tabular, html_table
+from ...user_sql import QueryLimit
 from ..file import HubFile
 from .arrays import Numbers, numbers_table
 from .candidates import read_candidates
@@ -30,8 +31,8 @@ _OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Selection:
-    """Who was chosen, and how well that meets the wish."""
+class Selection(Tabular):
+    """Who was chosen, and how well that meets the wish; as a table with `arrow()`, `df()` and `pl()`."""
 
     wish: Wish
     #: One row a person: persona (id), ordinal (place, from 1) and weight (null where it is no sample).
@@ -43,6 +44,14 @@ class Selection:
         """Ids of the personas, in order."""
         ids: list[str] = self.people.column("persona").to_pylist()
         return ids
+
+    def arrow(self) -> pa.Table:
+        """Ids, places and weights of those chosen, as in `people`."""
+        return self.people
+
+    def _repr_html_(self) -> str:
+        """The first of those chosen, for a notebook."""
+        return html_table(self.people.column_names, [tuple(row.values()) for row in self.people.to_pylist()])
 
 
 def select(hub: HubFile, wish: Wish, *, limit: QueryLimit = WHERE_LIMIT) -> Selection:

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-__all__ = ["guarded"]
+__all__ = ["guarded", "option"]
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: What a path can be that nobody looked at before it was used.
@@ -26,10 +26,13 @@ _NO_PATH = (
 
 def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: str | None = None) -> int:
     """The exit code of a command; what is foreseen to go wrong becomes one sentence on standard error."""
+    from populace.personas.errors import name_parameters
+
     _write_whatever_comes()
     _bound_numbers(command)
     try:
-        ended = command.main(_readable(argv), prog_name=name, standalone_mode=False)
+        with name_parameters(option):
+            ended = command.main(_readable(argv), prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
@@ -54,6 +57,30 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
         return _complain(str(error), code, frames=error.frames)
     return ended if isinstance(ended, int) else 0
 
+
+def option(name: str, value: object = None, **otherwise: str) -> str:
+    """The option that stands for a parameter of the library, with its value; `otherwise` are names of a command's own.
+
+    >>> option("max_calls", 40), option("cache", False), option("agents", agents="--limit")
+    ('--max-calls 40', '--no-cache', '--limit')
+    """
+    flag = (_OPTIONS | otherwise).get(name, f"--{name.replace('_', '-')}")
+    if value is False:
+        return f"--no-{flag[2:]}"
+    return flag if value is None or value is True else f"{flag} {value}"
+
+
+#: Options that are not called as the parameter that they stand for.
+_OPTIONS = {
+    "prices": "--price",
+    "embeddings_prices": "--embeddings-price",
+    "per_passage": "--per-text",
+    "fan_outs": "--fan-out",
+    "scenario_file": "--script",
+    "skill": "--raise",
+    "mapping": "--map",
+    "settings": "--set",
+}
 
 _LARGEST = (1 << 63) - 1
 
@@ -103,7 +130,7 @@ def _refused_by_system(error: OSError) -> tuple[str, int]:
         return f"The output cannot be written: {error.strerror}; make room, or send it elsewhere.", 1
     if error.errno not in _NO_PATH or error.filename is None:
         raise error
-    from populace.personas.source import shown
+    from populace.personas.inputs import shown
 
     name = shown(os.fsdecode(error.filename))
     return f"{name} cannot be used ({error.strerror}); check the path and its rights.", 2

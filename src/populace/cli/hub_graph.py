@@ -1,20 +1,19 @@
 """`populace hub graph`: what a hub's relations look like, as a whole or around one person."""
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .notice import notice_of
 from .options import shared_option
+from .show import notice_of, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from _typeshed import DataclassInstance
 
-    from populace.analysis.hub_graph import Section
+    from populace.analysis.hub_summary import Section
     from populace.personas.hub import HubFile
 
 __all__ = ["graph"]
@@ -60,7 +59,7 @@ def graph(
     from populace.personas.hub import open_hub
 
     if picture is not None:
-        from populace.analysis.hub_picture import check_picture
+        from populace.analysis.picture.page import check_picture
 
         check_picture(picture, of=hub.name)
     if colour == "community" and (around is not None or communities is False):
@@ -84,7 +83,7 @@ def _whole(
     communities: bool | None,
     as_json: bool,
 ) -> None:
-    from populace.analysis.hub_graph import tell_figures
+    from populace.analysis.hub_summary import tell_figures
     from populace.personas.hub.graph import central_excerpt, read_ties
     from populace.personas.hub.graph.central import communities_of
     from populace.personas.hub.graph.figures import measure_graph
@@ -95,7 +94,7 @@ def _whole(
     figures, labels = measure_graph(hub, ties, network, seed=seed, communities=communities)
     _print(figures, tell_figures(figures), as_json=as_json)
     if picture is not None:
-        from populace.analysis.hub_picture import write_picture
+        from populace.analysis.picture.page import write_picture
 
         excerpt = central_excerpt(hub, network)
         shown = None if labels is None or colour == "hop" else communities_of(hub, excerpt, labels)
@@ -106,7 +105,7 @@ def _whole(
 
 
 def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, as_json: bool) -> None:
-    from populace.analysis.hub_graph import tell_found, tell_neighbourhood
+    from populace.analysis.hub_summary import tell_found, tell_neighbourhood
     from populace.personas.errors import SetupError
     from populace.personas.hub.graph import find_people, neighbourhood
 
@@ -119,7 +118,7 @@ def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, a
     near = neighbourhood(hub, found.people[0].id, radius)
     _print(near, tell_neighbourhood(near), as_json=as_json)
     if picture is not None:
-        from populace.analysis.hub_picture import write_picture
+        from populace.analysis.picture.page import write_picture
 
         name = hub.path.name
         write_picture(near.excerpt, picture, title=f"The people of {name}", note=notice_of(hub), of=name)
@@ -137,7 +136,7 @@ def _print(result: "DataclassInstance", sections: "Iterable[Section]", *, as_jso
         # As a dataclass, orjson would load numpy's types and hold them past the end of DuckDB, which complains of it.
         click.echo(orjson.dumps(asdict(result), option=orjson.OPT_INDENT_2).decode())
         return
-    width = shutil.get_terminal_size((120, 40)).columns
+    width = terminal_width(10_000, unknown=120)
     for section in sections:
         click.echo(visible(section.title))
         click.echo(render_table(section, width=width))

@@ -2,23 +2,205 @@
 
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.panel import Panel as Frame
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
+from populace.agents.gateway.budget import Spent
 from populace.agents.gateway.rates import Phase, Rates
-
-from .picture import line_of, picture_of
+from populace.personas.model import Outcome
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from populace.agents.gateway.gateway import Gateway
+    from populace.agents.gateway.rates import Phase, RateSnapshot
 
-__all__ = ["Panel"]
+__all__ = ["Panel", "line_of", "picture_of"]
+
+#: From this width on the purposes stand beside the numbers, and with more columns; beyond the second it only gets airy.
+_WIDE, _WIDEST = 120, 160
+
+#: Purposes that have a row of their own.
+_PURPOSES = 5
+
+_STAND_IN = "a stand-in, no language model; its tokens are words"
+
+#: Where answers came from that were not paid for now.
+_RECALLED = {"ledger": "this run's file", "cache": "the cache", "fork": "the run it was forked from"}
+
+
+def picture_of(look: "RateSnapshot", gateway: "Gateway | None", *, width: int) -> RenderableType:
+    """The panel, for a terminal of this width."""
+    parts: list[RenderableType] = [_bar(look.phase, look)] if look.phase is not None else []
+    if gateway is not None:
+        if gateway.meter.outage:
+            parts.append(Text(gateway.meter.outage, style="yellow"))
+        if pace := ", ".join(_pace(look, gateway)):
+            parts.append(Text(pace))
+        facts, purposes = _facts(gateway), _purposes(gateway, is_wide=width >= _WIDE)
+        parts += [_beside(facts, purposes)] if width >= _WIDE else [facts, *([purposes] if purposes else [])]
+    title = Text(gateway.name if gateway is not None else "populace")
+    return Frame(Group(*parts), title=title, title_align="left", border_style="dim", width=min(width, _WIDEST))
+
+
+def line_of(look: "RateSnapshot", gateway: "Gateway | None") -> str:
+    """The same in one line, where there is no terminal."""
+    said = [f"{look.phase.done:,} of {look.phase.total:,}"] if look.phase is not None else []
+    if look.left is not None:
+        said.append(f"about {_clock(look.left)} left")
+    if gateway is not None:
+        said += [*_pace(look, gateway), *_money(gateway), *_budget(gateway), *_outcomes(gateway), *_recalled(gateway)]
+    return f"{look.phase.title if look.phase is not None else 'Run'}: {', '.join(said)}"
+
+
+def _bar(phase: "Phase", look: "RateSnapshot") -> Table:
+    bar = Table.grid(padding=(0, 2), expand=True)
+    bar.add_column(no_wrap=True, min_width=8)
+    bar.add_column(ratio=1)
+    for _ in range(2):
+        bar.add_column(justify="right", no_wrap=True)
+    left = round(look.left or 0)
+    times = _clock(look.elapsed) + (f", about {_clock(left)} left" if left else "")
+    done = f"{phase.done:,} of {phase.total:,}"
+    filled = ProgressBar(max(1, phase.total), phase.done, complete_style="cyan", finished_style="green")
+    bar.add_row(Text(phase.title, style="bold"), filled, done, times)
+    return bar
+
+
+def _facts(gateway: "Gateway") -> Table:
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column()
+    rows = {
+        "money": _money(gateway),
+        "budget": _budget(gateway),
+        "outcomes": _outcomes(gateway),
+        "recalled": _recalled(gateway),
+        "note": [] if gateway.model.is_language_model else [_STAND_IN],
+    }
+    for label, said in rows.items():
+        if parts := list(said):
+            facts.add_row(label, Text(", ".join(parts)))
+    return facts
+
+
+def _pace(look: "RateSnapshot", gateway: "Gateway") -> Iterator[str]:
+    if not gateway.calls:
+        return
+    if look.calls is not None:
+        yield f"{look.calls:,.1f} calls/s"
+    if look.tokens is not None:
+        yield f"{look.tokens:,.0f} {_unit(gateway)}/s"
+    if look.phase is not None:
+        yield f"{gateway.in_flight:,} of {gateway.limit:,} in flight"
+        yield f"{gateway.waiting:,} waiting"
+
+
+def _money(gateway: "Gateway") -> Iterator[str]:
+    total = gateway.meter.total
+    if not gateway.model.is_language_model or not total.answers:
+        return
+    if total.unpriced == total.answers:
+        yield "price unknown"
+        return
+    yield f"{_dollars(total.cost)} so far"
+    if total.unpriced:
+        yield f"{total.unpriced:,} answers of unknown price"
+
+
+def _budget(gateway: "Gateway") -> Iterator[str]:
+    limits, total = gateway.limits, gateway.meter.total
+    for most, spent, unit in ((limits.max_calls, total.calls, "calls"), (limits.max_tokens, total.tokens, "tokens")):
+        if most is not None:
+            yield f"{max(0, most - spent):,} of {most:,} {unit} left"
+    if limits.max_cost is not None:
+        yield f"{_dollars(max(0.0, limits.max_cost - total.cost))} of {_dollars(limits.max_cost)} left"
+
+
+def _outcomes(gateway: "Gateway") -> Iterator[str]:
+    # A copy: the run adds to it meanwhile. What the budget kept back was no call.
+    counts = dict(gateway.meter.outcomes)
+    counts.pop(Outcome.BUDGET, None)
+    for outcome, count in sorted(counts.items(), key=lambda kept: (kept[0] is not Outcome.OK, -kept[1])):
+        yield f"{count:,} {outcome.replace('_', ' ')}"
+
+
+def _recalled(gateway: "Gateway") -> Iterator[str]:
+    for source, count in dict(gateway.meter.recalled).items():
+        yield f"{count:,} from {_RECALLED.get(source, source)}"
+
+
+def _purposes(gateway: "Gateway", *, is_wide: bool) -> Table | None:
+    spent = sorted(gateway.meter.by_purpose.copy().items(), key=lambda kept: -kept[1].calls)
+    if not spent:
+        return None
+    rows = spent[:_PURPOSES]
+    if len(spent) > _PURPOSES:
+        rows.append((f"{len(spent) - _PURPOSES} others", _sum([s for _, s in spent[_PURPOSES:]])))
+    if len(spent) > 1:
+        rows.append(("all", _sum([s for _, s in spent])))
+    has_price = gateway.model.is_language_model and any(s.unpriced < s.answers for _, s in spent)
+    unit = _unit(gateway)
+    heads = ["purpose", "calls", f"{unit} in", f"{unit} out", "dollars" if has_price else ""]
+    if is_wide:
+        heads += ["cached in", "reasoning"]
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for head in filter(None, heads):
+        table.add_column(head, justify="left" if head == "purpose" else "right", no_wrap=head == "purpose")
+    for name, s in rows:
+        cells = {"purpose": name, **_cells(s, unit)}
+        table.add_row(*(cells[head] for head in filter(None, heads)), style="bold" if name == "all" else "")
+    return table
+
+
+def _cells(spent: Spent, unit: str) -> dict[str, str]:
+    return {
+        "calls": f"{spent.calls:,}",
+        f"{unit} in": f"{spent.input_tokens:,}",
+        f"{unit} out": f"{spent.output_tokens:,}",
+        "cached in": f"{spent.cached_tokens:,}",
+        "reasoning": f"{spent.reasoning_tokens:,}",
+        "dollars": f"{spent.cost:,.4f}",
+    }
+
+
+def _sum(parts: list[Spent]) -> Spent:
+    total = Spent()
+    for part in parts:
+        for name in Spent.__slots__:
+            setattr(total, name, getattr(total, name) + getattr(part, name))
+    return total
+
+
+def _beside(left: RenderableType, right: RenderableType | None) -> RenderableType:
+    if right is None:
+        return left
+    both = Table.grid(padding=(0, 4), expand=True)
+    both.add_column(ratio=1)
+    both.add_column()
+    both.add_row(left, right)
+    return both
+
+
+def _unit(gateway: "Gateway") -> str:
+    return "tokens" if gateway.model.is_language_model else "words"
+
+
+def _dollars(amount: float) -> str:
+    return f"${amount:,.4f}" if amount < 10 else f"${amount:,.2f}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
 
 #: Seconds between two pictures, between two looks where there is no terminal, and between two of its lines.
 _PICTURE, _LOOK, _LINE = 0.25, 1.0, 30.0

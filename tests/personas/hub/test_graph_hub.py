@@ -10,10 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from populace.analysis.hub_graph import tell_figures
+from populace.analysis.hub_summary import tell_figures
 from populace.personas.dedup import Verdict
 from populace.personas.errors import SetupError, SourceError
-from populace.personas.graph import PersonaGraph
 from populace.personas.hub import HubFile, create_hub
 from populace.personas.hub.graph import (
     GraphFigures,
@@ -26,6 +25,7 @@ from populace.personas.hub.graph import (
 from populace.personas.hub.graph.network import Network
 from populace.personas.hub.graph.ties import KINDS
 from populace.personas.persona import Persona, Relation, RelationKind
+from populace.personas.population import PersonaGraph
 
 PEOPLE = [Persona(f"A {what} of the {where} quay.") for what in ("bookbinder", "nurse", "potter", "miller")
           for where in ("north", "south", "old")]  # fmt: skip

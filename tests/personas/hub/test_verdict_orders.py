@@ -22,7 +22,7 @@ from populace.personas.hub.undo import undo_persona, undo_rule, undo_stage
 from populace.personas.hub.wish import ImportWish
 from populace.personas.persona import content_id
 from populace.personas.rules import Policy
-from populace.personas.words import words
+from populace.personas.text import words
 
 LEAST = 0.8
 STEM = "nurse who walks home at dawn and keeps a list of birds heard"
@@ -110,7 +110,7 @@ def standing(hub: HubFile) -> set[str]:
 
 
 def everything(hub: HubFile) -> dict[str, list[str]]:
-    tables = ("personas", "duplicates", "rulings", "imports", "relations", "united", "comparisons")
+    tables = ("personas", "duplicates", "rulings", "imports", "relations", "merged_people", "comparisons")
     return {table: sorted(map(repr, rows(hub, f"FROM {table}"))) for table in tables}
 
 

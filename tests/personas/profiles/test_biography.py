@@ -6,7 +6,7 @@ import pytest
 from profile_answers import life
 from scripted_model import ScriptedModel
 
-from populace.personas.model import Answer, Occasion, Outcome
+from populace.personas.model import Answer, Outcome, RequestContext
 from populace.personas.persona import Persona
 from populace.personas.profiles import Biography, Tied, write_biography
 
@@ -18,8 +18,8 @@ async def written(
     answer: dict[str, Any], *, values: dict[str, Any] | None = None, tied: tuple[Tied, ...] = ()
 ) -> tuple[Answer[Biography], ScriptedModel]:
     model = ScriptedModel([answer])
-    occasion = Occasion("step", 1, MECHANIC.id, 7)
-    return await write_biography(model, MECHANIC, values=values or {}, tied=tied, occasion=occasion), model
+    context = RequestContext("step", 1, MECHANIC.id, 7)
+    return await write_biography(model, MECHANIC, values=values or {}, tied=tied, context=context), model
 
 
 async def test_it_keeps_its_paragraphs_and_says_who_wrote_it() -> None:

@@ -6,7 +6,7 @@ import pytest
 from scripted_model import ScriptedModel
 
 from populace.personas.errors import SetupError
-from populace.personas.model import Answer, Occasion, Outcome
+from populace.personas.model import Answer, Outcome, RequestContext
 from populace.personas.persona import Persona
 from populace.personas.profiles import Elite, Tier, raise_persona
 
@@ -31,8 +31,8 @@ def raised_answer(**changed: Any) -> dict[str, Any]:
 
 async def asked(answer: dict[str, Any], tier: Tier = Tier.ONE_PERCENT) -> tuple[Answer[Elite], ScriptedModel]:
     model = ScriptedModel([answer])
-    occasion = Occasion("step", 1, COOK.id, 7)
-    return await raise_persona(model, COOK, skill=" choral  singing", tier=tier, occasion=occasion), model
+    context = RequestContext("step", 1, COOK.id, 7)
+    return await raise_persona(model, COOK, skill=" choral  singing", tier=tier, context=context), model
 
 
 async def test_the_raised_one_is_a_new_persona_who_descends_from_the_original() -> None:
@@ -78,5 +78,5 @@ async def test_the_prompt_says_how_high(tier: Tier, share: str) -> None:
 async def test_a_skill_has_a_name(skill: str) -> None:
     with pytest.raises(SetupError, match="A skill is named in 1 to 80 characters"):
         await raise_persona(
-            ScriptedModel([]), COOK, skill=skill, tier=Tier.ONE_PERCENT, occasion=Occasion("step", 1, COOK.id, 7)
+            ScriptedModel([]), COOK, skill=skill, tier=Tier.ONE_PERCENT, context=RequestContext("step", 1, COOK.id, 7)
         )

@@ -6,7 +6,7 @@ import pytest
 from profile_answers import life
 from scripted_model import ScriptedModel
 
-from populace.personas.model import Answer, Occasion, Outcome
+from populace.personas.model import Answer, Outcome, RequestContext
 from populace.personas.persona import Persona
 from populace.personas.profiles import Biography, Tied, write_biography
 
@@ -26,8 +26,8 @@ ADMIRAL = "At ninety-three the retired admiral of the coast had eleven children 
 async def written(
     answer: dict[str, Any], *tied: Tied, values: dict[str, Any] = VALUES, persona: Persona = CLERK
 ) -> Answer[Biography]:
-    occasion = Occasion("step", 1, persona.id, 7)
-    return await write_biography(ScriptedModel([answer]), persona, values=values, tied=tied, occasion=occasion)
+    context = RequestContext("step", 1, persona.id, 7)
+    return await write_biography(ScriptedModel([answer]), persona, values=values, tied=tied, context=context)
 
 
 def of_another(**stated: Any) -> dict[str, Any]:
@@ -108,6 +108,6 @@ async def test_children_around_are_among_those_it_counts() -> None:
 async def test_the_form_wants_an_age_where_one_is_known() -> None:
     for values, wanted in ((VALUES, {"type": "integer", "minimum": 0, "maximum": 120}), ({}, None)):
         model = ScriptedModel([life(age=21)])
-        await write_biography(model, CLERK, values=values, occasion=Occasion("step", 1, CLERK.id, 7))
+        await write_biography(model, CLERK, values=values, context=RequestContext("step", 1, CLERK.id, 7))
         form = model.schemas[0].json_schema["properties"]["age"]
         assert form == wanted or (wanted is None and {"type": "null"} in form["anyOf"])

@@ -5,7 +5,7 @@ import pytest
 from populace.personas.errors import SetupError
 from populace.personas.hub import HubFile
 from populace.personas.hub.select import Wish, select
-from populace.personas.query_limit import QueryLimit
+from populace.personas.user_sql import QueryLimit
 
 
 def chosen(hub: HubFile, where: str) -> int:

@@ -17,7 +17,7 @@ from populace.personas.hub.select import Wish, select, write_selection
 from populace.personas.hub.select.attributes import age_band
 from populace.personas.hub.select.people import People
 from populace.personas.hub.wish import ImportWish
-from populace.personas.profiles.attributes import AgeBand
+from populace.personas.profiles.profile import AgeBand
 
 ROWS: list[dict[str, Any]] = [
     {"text": "A baker", "Region": "north", "age": 31, "zip": "04101", "member": True, "floors": 2, "size": "1.5"},

@@ -20,7 +20,7 @@ def test_a_kept_selection_is_a_view_with_profiles(town: HubFile) -> None:
 def test_the_row_of_a_selection_says_how_it_was_made(town: HubFile) -> None:
     wish = Wish(n=9, stratify=("region",), seed=4, name="nine")
     report = select(town, wish).report
-    row = town.con.execute("SELECT n, rule, columns, seed, people, hub_people, wish, report FROM selections").fetchone()
+    row = town.con.execute("SELECT n, rule, columns, seed, people, hub_people, spec, report FROM selections").fetchone()
     assert row is not None
     assert row[:6] == (9, "stratify", ["region"], 4, 9, 240)
     assert Wish.model_validate_json(row[6]) == wish
@@ -29,7 +29,7 @@ def test_the_row_of_a_selection_says_how_it_was_made(town: HubFile) -> None:
 
 def test_the_stored_wish_makes_the_same_selection_again(town: HubFile) -> None:
     ids = select(town, Wish(n=9, where="hop > 0", seed=4, name="nine")).ids
-    ((stored,),) = town.con.execute("SELECT wish FROM selections").fetchall()
+    ((stored,),) = town.con.execute("SELECT spec FROM selections").fetchall()
     drop_selection(town, "nine")
     assert select(town, Wish.model_validate_json(stored)).ids == ids
 

@@ -1,0 +1,242 @@
+"""How a call can fail before there is an answer to judge: one exception, one typed outcome.
+
+The bytes an endpoint sends, as the JSON object they should be; anything else is a typed fault.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+from ...personas.errors import EndpointError
+from ...personas.model import Outcome
+
+__all__ = [
+    "TRANSIENT",
+    "RequestError",
+    "check_for_error",
+    "endpoint_error",
+    "error_of_status",
+    "is_html",
+    "parse_object",
+    "retry_after",
+    "words_of",
+]
+
+#: How much of an endpoint's own words is kept.
+_WORDS = 300
+
+#: A key shorter than this is no secret, and could be any word.
+_SECRET = 6
+
+#: Outcomes that may differ when the very same request is sent again.
+TRANSIENT = frozenset(
+    {
+        Outcome.RATE_LIMITED,
+        Outcome.SERVER_ERROR,
+        Outcome.DROPPED,
+        Outcome.TIMEOUT,
+        Outcome.UNREACHABLE,
+        Outcome.NOT_JSON,
+    }
+)
+
+_BY_STATUS = {
+    400: Outcome.BAD_REQUEST,
+    401: Outcome.AUTH,
+    402: Outcome.AUTH,
+    403: Outcome.AUTH,
+    404: Outcome.NOT_FOUND,
+    405: Outcome.NOT_FOUND,
+    408: Outcome.TIMEOUT,
+    409: Outcome.SERVER_ERROR,
+    413: Outcome.BAD_REQUEST,
+    422: Outcome.BAD_REQUEST,
+    425: Outcome.SERVER_ERROR,
+    429: Outcome.RATE_LIMITED,
+}
+
+#: llama.cpp's words when what its model wrote under a schema does not parse, mostly because it was cut.
+_SPOILED = re.compile(r"model produced output that does not match", re.IGNORECASE)
+
+_CREDENTIAL = re.compile(r"\b(?:sk|pk|key|api[-_]key)-[\w*-]{4,}|(?<=bearer )\S{4,}", re.IGNORECASE)
+
+
+class RequestError(Exception):
+    """A call that ended without an answer, and how: `outcome` is never `OK`."""
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        detail: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        body: str = "",
+        spoiled: bool = False,
+    ) -> None:
+        super().__init__(detail)
+        self.outcome = outcome
+        #: What happened, in one sentence, without any key.
+        self.detail = detail
+        #: The HTTP status, where there was one.
+        self.status = status
+        #: Seconds the endpoint asks us to wait.
+        self.retry_after = retry_after
+        #: The first part of what the endpoint sent instead of an answer, without any key.
+        self.body = body
+        #: The model did write, and the endpoint could not read it: the same request would end the same way.
+        self.spoiled = spoiled
+        #: The endpoint's address, once it is known which one it was.
+        self.endpoint: str | None = None
+
+
+def error_of_status(
+    status: int, words: str, *, headers: Mapping[str, str] | None = None, key: str = ""
+) -> RequestError:
+    """The fault that an HTTP status other than success means, with the endpoint's own words in it."""
+    words = _without_keys(words, key)
+    spoiled = status >= 500 and _SPOILED.search(words) is not None
+    outcome = Outcome.CUT_JSON if spoiled else _outcome_of(status, words)
+    said = f": {words}" if words else ""
+    # Not the server failed but its model's text: as when we find it cut, the same seed would give the same again.
+    head = "The endpoint could not read what its model wrote, and answered" if spoiled else "The endpoint answered"
+    return RequestError(
+        outcome,
+        f"{head} with HTTP status {status}{said}",
+        status=status,
+        retry_after=retry_after(headers or {}),
+        body=words,
+        spoiled=spoiled,
+    )
+
+
+def _outcome_of(status: int, words: str) -> Outcome:
+    # Some providers answer 429 to an account without money: waiting does not help there.
+    if status == 429 and "insufficient_quota" in words:
+        return Outcome.AUTH
+    if status >= 500:
+        return Outcome.SERVER_ERROR
+    if 300 <= status < 400:
+        return Outcome.NOT_FOUND
+    return _BY_STATUS.get(status, Outcome.BAD_REQUEST)
+
+
+def _without_keys(words: str, key: str) -> str:
+    if len(key) >= _SECRET:
+        words = words.replace(key, "[key]")
+    return _CREDENTIAL.sub("[key]", words)
+
+
+def words_of(body: bytes) -> str:
+    """What an endpoint says in the body of a refusal, on one line: its message, or the body's start."""
+    try:
+        said = _message_in(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        said = body[: 4 * _WORDS].decode(errors="replace")
+        if is_html(said):
+            said = "an HTML page, " + " ".join(re.sub(r"<[^>]*>", " ", said).split())
+    return " ".join(said.split())[:_WORDS].strip()
+
+
+def is_html(text: str) -> bool:
+    """Whether a text is an HTML page."""
+    return re.match(r"\s*<(?:!doctype html|html|head|body)\b", text, re.IGNORECASE) is not None
+
+
+def _message_in(said: Any) -> str:
+    # OpenAI nests {"error": {"message"}}; others have {"error": "..."}, {"message"} or {"detail"}.
+    if isinstance(said, Mapping):
+        for name in ("error", "message", "detail", "msg"):
+            if said.get(name):
+                code = said.get("code")
+                known = f" ({code})" if isinstance(code, str) and name == "message" else ""
+                return _place(said) + _message_in(said[name]) + known
+    if isinstance(said, list):
+        return "; ".join(_message_in(part) for part in said[:3])
+    return said if isinstance(said, str) else orjson.dumps(said).decode()
+
+
+def _place(said: Mapping[Any, Any]) -> str:
+    # FastAPI says what it refuses in a list of its own: ["body", "seed"].
+    place = said.get("loc")
+    return f"{'.'.join(map(str, place))}: " if isinstance(place, list) and place else ""
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that `retry-after-ms` or `Retry-After` (seconds or an HTTP date) asks for, or None."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    asked = headers.get("Retry-After", headers.get("retry-after"))
+    seconds = _number(asked)
+    if asked is None or seconds is not None:
+        return seconds
+    try:
+        date = parsedate_to_datetime(asked)
+    except ValueError:
+        return None
+    wait = date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)
+    return max(0.0, wait.total_seconds())
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return max(0.0, number) if math.isfinite(number) else None
+
+
+_CHECK = {
+    Outcome.AUTH: "Check OPENAI_API_KEY and what the account may use.",
+    Outcome.NOT_FOUND: "Check the model's name and that --base-url ends where the API begins (often /v1).",
+    Outcome.UNREACHABLE: "Start the server or give another --base-url.",
+    Outcome.NOT_JSON: "Check that --base-url ends where an OpenAI-compatible API begins (often /v1).",
+    Outcome.BAD_REQUEST: "Check that the model takes such requests (prompt length, max tokens, seed).",
+}
+
+
+def endpoint_error(fault: RequestError, *, model: str, endpoint: str | None) -> EndpointError:
+    """The error that ends a run whose endpoint refuses every call, with what it said and what to check."""
+    place = endpoint or "its endpoint"
+    if fault.outcome is Outcome.UNREACHABLE:
+        head = f"Nothing answers at {place}, where model {model} was to be asked: {fault.detail}"
+    else:
+        head = f"Model {model} at {place} cannot be used. {fault.detail}"
+    return EndpointError(f"{head.rstrip('.')}. {_CHECK[fault.outcome]}")
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object that an endpoint sent. Raises `RequestError` when it is none."""
+    try:
+        reply = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        reply = _mended(body)
+    if isinstance(reply, dict):
+        return reply
+    start = body[:200].decode(errors="replace").strip()
+    what = "an HTML page" if is_html(start) else "cut JSON" if start.startswith("{") else "something else"
+    raise RequestError(Outcome.NOT_JSON, f"The endpoint sent {what} instead of a JSON reply.", status=200, body=start)
+
+
+def check_for_error(reply: dict[str, Any], *, key: str = "") -> None:
+    """Raise the `RequestError` that a reply is in truth, though its status says success."""
+    error = reply.get("error")
+    if error:
+        code = error.get("code") if isinstance(error, dict) else None
+        status = code if isinstance(code, int) and 400 <= code < 600 else 500
+        raise error_of_status(status, words_of(orjson.dumps(reply)), key=key)
+
+
+def _mended(body: bytes) -> object:
+    # Half an emoji at the end of a cut text is JSON to most writers, and the answer is paid: it is replaced.
+    try:
+        return orjson.loads(json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,300 @@
+"""A hub in tables: what growth came to, and what its graph looks like beside random graphs."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from typing import TYPE_CHECKING
+
+from ..personas.hub.standing import AWAY, STANDING
+from ..personas.persona import RelationKind, canonical_text
+from .page import clip, short_label
+from .table import Queryable, Rows
+
+if TYPE_CHECKING:
+    from ..personas.hub.graph import Excerpt, Found, GraphFigures, Neighbourhood, Shape
+    from ..personas.hub.graph.estimate import Estimate
+
+__all__ = [
+    "Grown",
+    "Section",
+    "distances_of",
+    "hops_of",
+    "read_grown",
+    "skipped_of",
+    "tell_excerpt",
+    "tell_figures",
+    "tell_found",
+    "tell_neighbourhood",
+]
+
+_HOPS = """
+SELECT hop AS "asked in hop", sum(asked)::BIGINT AS asked, sum(failed)::BIGINT AS failed, sum(born)::BIGINT AS born,
+       sum(duplicates)::BIGINT AS duplicates, sum(repeats)::BIGINT AS repeats,
+       sum(dropped)::BIGINT AS "turned away", sum(relations)::BIGINT AS relations,
+       round(sum(born) / nullif(sum(born) + sum(duplicates) + sum(repeats) + sum(dropped), 0), 3)::DOUBLE AS novelty
+FROM growth_chunks GROUP BY hop ORDER BY hop
+"""
+
+_IN_ALL = f"""
+WITH away AS ({AWAY})
+SELECT status, reason, model, is_language_model, event_hash,
+       (SELECT count(*) FROM personas WHERE {STANDING}),
+       (SELECT count(*) FROM relations AS r ANTI JOIN away AS a ON a.persona = r.source
+        ANTI JOIN away AS b ON b.persona = r.target),
+       (SELECT count(*) FROM passages),
+       (SELECT count(*) FROM failures WHERE phase = 'growth'),
+       (SELECT coalesce(max(hop), 0) FROM growth),
+       (SELECT count(*) FROM calls WHERE source IN ('endpoint', 'batch')),
+       (SELECT sum(cost) FROM calls),
+       (SELECT coalesce(sum(epoch(ended_at - started_at)), 0.0) FROM growth_chunks),
+       (growth_settings ->> 'until_novelty')::DOUBLE,
+       (SELECT latest FROM growth_chunks ORDER BY extension DESC, hop DESC, chunk DESC LIMIT 1),
+       (SELECT max(hop) FROM growth_chunks
+        WHERE asked > 0 AND extension = (SELECT max(extension) FROM growth_chunks)),
+       (SELECT count(*) FROM growth_extensions), (SELECT coalesce(sum(unwanted), 0)::BIGINT FROM growth_chunks)
+FROM runs
+"""  # noqa: S608 - our own words
+
+_SKIPPED = """
+SELECT kind, sum(number)::BIGINT, flatten(list(examples ORDER BY chunk))
+FROM skipped_sources GROUP BY kind ORDER BY sum(number) DESC, kind
+"""
+
+#: People by relations between them and a text, where that is not the hop in which somebody was asked about.
+_BORN_AT = f"""
+SELECT hop, count(*) FROM personas WHERE {STANDING} GROUP BY hop ORDER BY hop
+"""  # noqa: S608 - our own words
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """What growth came to."""
+
+    status: str
+    #: Why it failed or was paused.
+    reason: str | None
+    model: str
+    is_language_model: bool
+    event_hash: str | None
+    #: Those who are nobody's near-duplicate.
+    people: int
+    relations: int
+    passages: int
+    #: Questions that were not answered.
+    failed: int
+    hops: int
+    calls: int
+    #: US dollars; None where the prices are not known.
+    dollars: float | None
+    seconds: float
+    until_novelty: float | None
+    #: The latest 500 newcomers, as in `growth_chunks`.
+    latest: str | None
+    last_asked: int | None
+    #: How often finished growth was asked for more.
+    extensions: int = 0
+    #: Relations of other kinds than were wanted.
+    unwanted: int = 0
+
+    @property
+    def ending(self) -> str:
+        """One sentence when growth ended because too few newcomers were somebody new; else nothing."""
+        if self.until_novelty is None or not self.latest or len(self.latest) < 500:
+            return ""
+        share = self.latest.count("1") / len(self.latest)
+        if share >= self.until_novelty:
+            return ""
+        return (
+            f"Growth ended in hop {self.last_asked}: {share:.0%} of the latest 500 newcomers were somebody new, "
+            f"less than {self.until_novelty:.0%}."
+        )
+
+    def as_rows(self) -> list[tuple[str, str]]:
+        """Label and value of each line."""
+        written = self.model if self.is_language_model else f"{self.model} (a stand-in, no language model)"
+        cost = [] if self.dollars is None or not self.is_language_model else [("cost", f"{self.dollars:,.4f} dollars")]
+        return [
+            ("people", f"{self.people:,}, with {self.relations:,} relations"),
+            ("from", f"{self.passages:,} passages" if self.passages else "people who were there before"),
+            ("model", written),
+            ("status", self.status if self.reason is None else f"{self.status}: {self.reason}"),
+            ("calls", f"{self.calls:,}, {self.failed:,} questions without an answer"),
+            *([("left out", f"{self.unwanted:,} relations of other kinds than were wanted")] if self.unwanted else []),
+            *([("extended", f"{self.extensions} times" if self.extensions > 1 else "once")] if self.extensions else []),
+            *cost,
+            ("time", f"{self.seconds:,.1f} s"),
+            ("event hash", self.event_hash or "none yet"),
+        ]
+
+
+def hops_of(run: Queryable) -> Rows:
+    """A row a hop: asked, failed, born, near-duplicates, repeats, turned away, relations, and the share of the new."""
+    return run.query(_HOPS)
+
+
+def distances_of(run: Queryable) -> str:
+    """A sentence on how far people are from a text, where that is not the hop in which somebody was asked about."""
+    born = dict(run.query("SELECT hop, sum(born)::BIGINT FROM growth_chunks GROUP BY hop HAVING sum(born) > 0").rows)
+    people = dict(run.query(_BORN_AT).rows)
+    if born == people:
+        return ""
+    counts = ", ".join(f"{number:,} with {hop}" for hop, number in people.items())
+    return f"By relations between them and a text: {counts}. A later hop may ask about people of any earlier one."
+
+
+def skipped_of(run: Queryable) -> list[str]:
+    """What the sources passed over: how many and why, then up to three examples, of different kinds first."""
+    found = run.query(_SKIPPED).rows
+    if not found:
+        return []
+    by_turns = (example for turn in zip_longest(*(examples for *_, examples in found)) for example in turn if example)
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number, _ in found)
+    examples = [f"  {example}" for example in islice(by_turns, _EXAMPLES)]
+    return [f"{sum(number for _, number, _ in found):,} skipped: {kinds}. Examples:", *examples]
+
+
+def read_grown(run: Queryable) -> Grown:
+    """What came of growth in all."""
+    return Grown(*run.query(_IN_ALL).rows[0])
+
+
+_TEXT = 60
+_ID = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table under a heading, for `render_table`."""
+
+    title: str
+    columns: Sequence[str]
+    types: Sequence[str]
+    rows: Sequence[tuple[object, ...]]
+
+
+def tell_figures(figures: "GraphFigures") -> Iterator[Section]:
+    """The figures of a whole graph, section by section."""
+    yield _section("Who is there", ("", "number"), _counts(figures), numbers=1)
+    beside = ("", "this hub", "random, G(n, m)", "preferential attachment")
+    yield _section("The hub beside random graphs of its size", beside, _beside(figures), numbers=3)
+    yield _section("How ties are directed, and like tied to like", ("", "value"), _mixing(figures), numbers=1)
+    degrees = ("", "mean", "median", "90 %", "99 %", "most")
+    yield _section("Neighbours of a person", degrees, _degrees(figures), numbers=5)
+    spread = [(f"{s.least}" if s.least == s.most else f"{s.least}-{s.most}", s.people) for s in figures.histogram]
+    yield _section("People by number of neighbours", ("neighbours", "people"), spread, numbers=1)
+    best = [(c.id[:_ID], c.neighbours, c.outgoing, c.incoming, c.hop, _brief(c.text)) for c in figures.central]
+    yield _section("The best connected", ("", "neighbours", "out", "in", "hop", "who"), best, numbers=4)
+    groups = [(n, g.people, g.ties, g.id[:_ID], _brief(g.text)) for n, g in enumerate(figures.communities, 1)]
+    if groups:
+        headings = ("", "people", "ties within", "best connected", "who")
+        yield _section("The largest communities", headings, groups, numbers=2)
+    yield _kinds(figures)
+
+
+def tell_neighbourhood(near: "Neighbourhood") -> Iterator[Section]:
+    """Who is around one person: how many at each distance, who, and how they are related."""
+    rings = [(distance, people) for distance, people in enumerate(near.rings)]
+    yield _section(f"Around {short_label(near.centre.text)}", ("ties away", "people"), rings, numbers=1)
+    yield from tell_excerpt(near.excerpt)
+
+
+def tell_excerpt(excerpt: "Excerpt", most: int = 20) -> Iterator[Section]:
+    """The first people of an excerpt and the first relations between them."""
+    people = [(p.id[:_ID], p.distance, p.hop, _brief(p.text)) for p in excerpt.people[:most]]
+    shown = f"People ({len(people):,} of {excerpt.people_in_all:,})"
+    yield _section(shown, ("", "ties away", "hop", "who"), people, numbers=2)
+    names = {person.id: short_label(person.text) for person in excerpt.people}
+    links = [(names[k.source], k.label, names[k.target], k.kind) for k in excerpt.links[:most]]
+    shown = f"Relations between those of them who are nearest ({len(links):,} of {excerpt.links_in_all:,})"
+    yield _section(shown, ("of", "the", "is", "kind"), links, numbers=0)
+
+
+def tell_found(found: "Found") -> Section:
+    """The people who match what was looked for."""
+    rows = [(p.id, p.hop, _brief(p.text)) for p in found.people]
+    return _section(f"People who match ({len(rows):,} of {found.total:,})", ("id", "hop", "who"), rows, numbers=1)
+
+
+def _section(title: str, columns: Sequence[str], rows: Iterable[tuple[object, ...]], *, numbers: int) -> Section:
+    types = ["VARCHAR"] + ["DOUBLE"] * numbers + ["VARCHAR"] * (len(columns) - 1 - numbers)
+    return Section(title, columns, types, list(rows))
+
+
+def _counts(figures: "GraphFigures") -> Iterator[tuple[str, str]]:
+    yield "people", f"{figures.people:,}"
+    yield "near-duplicates folded into them", f"{figures.folded:,}"
+    yield "people turned away by rules, left out", f"{figures.turned_away:,}"
+    yield "relations", f"{figures.relations:,}"
+    yield "relations that folding made loops", f"{figures.loops:,}"
+    yield "relations that say again what another said", f"{figures.repeated:,}"
+    yield "relations with somebody turned away", f"{figures.turned_away_ties:,}"
+    yield "relations with somebody who is not in the hub", f"{figures.unplaced:,}"
+    yield "strong components", f"{figures.directed.strong.count:,}"
+    yield "largest strong component", f"{max(figures.directed.strong.sizes, default=0):,}"
+    yield "weak components of more than one person", f"{figures.weak.count - figures.weak.single:,}"
+    yield "largest weak components", ", ".join(f"{size:,}" for size in figures.weak.sizes[:5])
+
+
+def _beside(figures: "GraphFigures") -> Iterator[tuple[str, ...]]:
+    columns = [list(_shape(shape)) for shape in (figures.shape, figures.random, figures.preferential)]
+    for (name, first), (_, second), (_, third) in zip(*columns, strict=True):
+        yield name, first, second, third
+    yield "sigma (small world when well above 1)", _figure(figures.sigma), "", ""
+
+
+def _shape(shape: "Shape") -> Iterator[tuple[str, str]]:
+    yield "pairs that are tied", f"{shape.ties:,}"
+    yield "neighbours, mean", _figure(shape.mean_degree)
+    yield "neighbours, most", f"{shape.most_degree:,}"
+    yield "people without a tie", f"{shape.isolated:,}"
+    yield "connected parts", f"{shape.parts:,}"
+    yield "people in the largest part", f"{shape.largest:,}"
+    yield "clustering, mean", _estimate(shape.clustering.average)
+    yield "transitivity", _estimate(shape.clustering.transitivity)
+    yield "mean path in the largest part", _estimate(shape.paths.mean)
+    yield "longest path met", _figure(shape.paths.longest)
+    yield "assortativity by neighbours", _figure(shape.assortativity)
+    sought = shape.communities is not None
+    yield "communities", f"{shape.communities:,}" if sought else "not looked for"
+    yield "modularity", _figure(shape.modularity) if sought else "not looked for"
+
+
+def _mixing(figures: "GraphFigures") -> Iterator[tuple[str, str]]:
+    yield "pairs related in this direction", f"{figures.directed.ties:,}"
+    yield "reciprocity", _figure(figures.directed.reciprocity)
+    yield "reciprocity if as many ran at random", _figure(figures.directed.reciprocity_at_random)
+    yield "assortativity by hop", _figure(figures.by_hop)
+    yield "assortativity by language", _figure(figures.by_language)
+    yield "assortativity of the kinds of one person's relations", _figure(figures.by_kind)
+
+
+def _degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, int, int, int]]:
+    named = {
+        "either way": figures.neighbours,
+        "outgoing": figures.directed.outgoing,
+        "incoming": figures.directed.incoming,
+    }
+    for name, d in named.items():
+        yield name, round(d.mean, 3), d.median, d.p90, d.p99, d.most
+
+
+def _kinds(figures: "GraphFigures") -> Section:
+    kinds = [str(kind) for kind in RelationKind if any(kind in row.kinds for row in figures.kinds_by_hop)]
+    rows = [(str(row.hop), row.relations, *(row.kinds.get(kind, 0) for kind in kinds)) for row in figures.kinds_by_hop]
+    return _section("Kinds of relations by hop", ("hop", "all", *kinds), rows, numbers=1 + len(kinds))
+
+
+def _brief(text: str) -> str:
+    return clip(canonical_text(text), _TEXT)
+
+
+def _figure(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.4g}"
+
+
+def _estimate(estimate: "Estimate") -> str:
+    if estimate.error is None:
+        return _figure(estimate.value)
+    return f"{_figure(estimate.value)} \u00b1 {estimate.error:.2g}"

@@ -1,0 +1,93 @@
+"""Text for pages and pictures, safe in markup, and files of them that replace nothing but an earlier version."""
+
+import os
+import re
+from html import escape
+from pathlib import Path
+
+from ..personas.database import check_regular
+from ..personas.errors import SetupError
+from ..personas.files import whole_file
+from ..personas.text import legible
+
+__all__ = ["check_own", "clip", "mark_of", "markup", "short_label", "write_whole"]
+
+_ARTICLE = re.compile(r"^(an?|the)\s+", re.IGNORECASE)
+# Where a description turns from what the person is to what the person does.
+_TURN = re.compile(
+    r"\s+(?:who|whose|whom|that|which|in|with|at|just|close)\s|\s*[,;:.(\u2013\u2014]\s|[\u3001\u3002\uff0c\uff1b]"
+)
+
+
+def clip(text: str, length: int) -> str:
+    """The text, or its first `length` characters and an ellipsis."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "\u2026"
+
+
+def short_label(text: str, length: int = 42) -> str:
+    """What a person is, in a few words of the description.
+
+    >>> short_label("A night-shift baker who feeds the early trains.")
+    'night-shift baker'
+    """
+    text = " ".join(text.split())
+    label = _TURN.split(_ARTICLE.sub("", text), maxsplit=1)[0].strip(" .,;")
+    return _clip_words(label or text, length)
+
+
+def _clip_words(text: str, length: int) -> str:
+    words, space, _ = text[:length].rpartition(" ")
+    return words.rstrip() + "\u2026" if space and len(text) > length else clip(text, length)
+
+
+def markup(text: str) -> str:
+    """The text for HTML or SVG: escaped, and legible where it holds what these forbid."""
+    return escape(legible(text))
+
+
+#: How far into a page its mark is looked for, in characters.
+_HEAD = 4_000
+_NO_MARK = re.compile(r"[^\w.-]")
+
+
+def mark_of(what: str, of: str) -> str:
+    """What stands in a page and says whose it is: `what` was made `of` what, without what markup would read."""
+    return f"populace-{what}:{_NO_MARK.sub('_', of)}"
+
+
+def check_own(path: Path, mark: str, *, what: str) -> None:
+    """Raise `SetupError` when there is something at `path` that does not hold this mark, and so is not to be lost."""
+    if path.is_dir():
+        raise SetupError(f"{str(path)!r} is a folder; give a file in it, as {str(path / f'{what}.html')!r}.")
+    if os.path.lexists(path) and f'"{mark}"' not in _head(path):
+        raise SetupError(
+            f"{str(path)!r} is there already and is no {what} of the same {'run' if what == 'report' else 'hub'}, so "
+            f"it is not written over; name another file, or move that one away."
+        )
+
+
+def _head(path: Path) -> str:
+    """The beginning of a file; nothing where it cannot be read, or is no file that has one."""
+    if not path.is_file():
+        return ""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(_HEAD)
+    except OSError:
+        return ""
+
+
+def write_whole(page: str, path: Path, *, what: str) -> Path:
+    """Write the page to `path`, which is also what comes back; `what` it is stands in the sentence of an error.
+
+    Raises `SetupError` when the file cannot be written.
+    """
+    check_regular(path, what=what, raised=SetupError)
+    try:
+        with whole_file(path, replace=True) as part:
+            part.write_text(page, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise SetupError(
+            f"The {what} cannot be written to {str(path)!r}: {error.strerror}; name a folder that takes it."
+        ) from error
+    return path

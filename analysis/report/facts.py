@@ -1,0 +1,300 @@
+"""The facts of a report: what the run shows, how far it can be believed, and what it cost and lost."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import orjson
+
+from ...personas.hub.standing import MARKED
+from ..page import clip
+from ..questions import Field, read_fields
+from ..summary import Summary
+from ..table import Queryable
+from .limits import FAILURE_REASONS, FINDINGS, TEXT
+
+__all__ = [
+    "NOT_CHECKED",
+    "FailureReason",
+    "Finding",
+    "Honesty",
+    "Hop",
+    "Purpose",
+    "read_failures",
+    "read_findings",
+    "read_honesty",
+    "read_hops",
+    "read_purposes",
+]
+
+_MEASURES = """
+SELECT name, arg_min(value, step), arg_max(value, step), min(step), max(step)
+FROM measures WHERE isfinite(value) GROUP BY name ORDER BY min(value) = max(value), name
+"""
+_CHOICES = """
+SELECT value, count(*) FROM (SELECT payload ->> ? AS value FROM emissions WHERE kind = ?)
+WHERE value IS NOT NULL GROUP BY value ORDER BY count(*) DESC, value
+"""
+_NUMBERS = """
+WITH said AS (SELECT step, TRY_CAST(payload ->> ? AS DOUBLE) AS value FROM emissions WHERE kind = ?),
+means AS (SELECT step, avg(value) AS mean FROM said WHERE isfinite(value) GROUP BY step)
+SELECT arg_min(mean, step), arg_max(mean, step), min(step), max(step) FROM means HAVING count(*) > 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that the run shows: of what, and a sentence without its subject."""
+
+    subject: str
+    said: str
+
+
+def read_findings(run: Queryable, summary: Summary) -> Sequence[Finding]:
+    """The first few: what the scenario measures, then fields of its actions, then what was emitted in all."""
+    measures, fields = list(_measures(run)), list(_fields(run))
+    # Where there is more of both than has room, both are there.
+    room = FINDINGS - 1
+    shown = max(room - len(fields), (room + 1) // 2)
+    return [*measures[:shown], *fields[: room - len(measures[:shown])], *_emitted(summary)]
+
+
+def _fields(run: Queryable) -> Iterator[Finding]:
+    for field in read_fields(run):
+        said = _number(run, field) if field.is_number else _choice(run, field)
+        if said:
+            yield _finding(field.title, said)
+
+
+def _choice(run: Queryable, field: Field) -> str:
+    counts = run.query(_CHOICES, [field.name, field.kind]).rows
+    whole = sum(count for _, count in counts)
+    shares = ", ".join(f"{clip(value, 24)} {count / whole:.0%}" for value, count in counts[:4])
+    return f"{shares}{', \u2026' if len(counts) > 4 else ''} (of {whole:,})" if counts else ""
+
+
+def _number(run: Queryable, field: Field) -> str:
+    for first, last, begun, ended in run.query(_NUMBERS, [field.name, field.kind]).rows:
+        return _change(first, last, begun, ended, "on average ")
+    return ""
+
+
+def _measures(run: Queryable) -> Iterator[Finding]:
+    for name, first, last, begun, ended in run.query(_MEASURES).rows:
+        if isfinite(first) and isfinite(last):
+            yield _finding(name.replace("_", " "), _change(first, last, begun, ended, ""))
+
+
+def _change(first: float, last: float, begun: int, ended: int, how: str) -> str:
+    if begun == ended:
+        return f"{how}{first:.3g} in step {begun}"
+    return f"{how}{first:.3g} in step {begun}, {last:.3g} in step {ended}"
+
+
+def _emitted(summary: Summary) -> Iterator[Finding]:
+    if summary.emissions:
+        kinds = ", ".join(f"{n:,} {clip(kind, 24)}" for kind, n in list(summary.emissions.items())[:4])
+        more = f", {len(summary.emissions) - 4} other kinds" if len(summary.emissions) > 4 else ""
+        yield _finding("emissions", f"{kinds}{more}, in {_n(summary.steps, 'step')}")
+
+
+def _finding(subject: str, said: str) -> Finding:
+    # The notice on who wrote it all stands below, and is to be on the first screen of a telephone too.
+    return Finding(clip(subject, 40), clip(said, 110))
+
+
+def _n(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+NOT_CHECKED: tuple[str, ...] = (
+    "Whether anything that was said is true, safe, or free of bias.",
+    "Whether these people resemble any population: none was drawn from one or compared with one.",
+    "Likeness in meaning: near-duplicates are found by the words they share, so a paraphrase counts as new.",
+    "Whether a tool could be built as specified; only the form of its specification was checked.",
+    "Whether a description or a line names or resembles a living person.",
+    "What another seed, model or prompt would have given.",
+)
+
+_PROMPTS = """
+SELECT DISTINCT prompt FROM (
+    SELECT prompt FROM personas UNION ALL SELECT prompt FROM emissions
+    UNION ALL SELECT DISTINCT purpose || '@' || prompt_version FROM calls
+) WHERE prompt IS NOT NULL ORDER BY prompt
+"""
+
+_SHARES = f"""
+SELECT (SELECT sum(active) FROM steps), (SELECT sum(failed) FROM steps),
+       (SELECT sum(asked) FROM growth), (SELECT sum(failed) FROM growth),
+       (SELECT count(*) FROM emissions),
+       (SELECT count(DISTINCT emission) FROM duplicates WHERE NOT undone AND emission IS NOT NULL),
+       (SELECT count(*) FROM personas),
+       (SELECT count(*) FROM ({MARKED}))
+"""  # noqa: S608 - our own words
+
+_SOURCES = "SELECT DISTINCT origin FROM personas ORDER BY origin"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """So many of so many."""
+
+    what: str
+    part: int
+    whole: int
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.part:,} of {self.whole:,} ({self.part / self.whole:.1%})"
+
+
+@dataclass(frozen=True, slots=True)
+class Honesty:
+    """The honesty block: what made the text, how much of it failed or repeats, and what nobody checked."""
+
+    #: One sentence in large type, and what follows from it.
+    headline: str
+    consequence: str
+    imports: str
+    prompts: Sequence[str]
+    versions: Sequence[tuple[str, str]]
+    shares: Sequence[Share]
+    not_checked: Sequence[str] = NOT_CHECKED
+
+
+def read_honesty(run: Queryable, summary: Summary) -> Honesty:
+    """What is to be said about this run."""
+    headline, consequence = _made_by(summary)
+    versions = orjson.loads(run.query("SELECT versions FROM runs").rows[0][0])
+    origins = {origin for (origin,) in run.query(_SOURCES).rows}
+    return Honesty(
+        headline=headline,
+        consequence=consequence,
+        imports="Descriptions of people were read from a file; who wrote them is not known here."
+        if "import" in origins
+        else "",
+        prompts=[prompt for (prompt,) in run.query(_PROMPTS).rows],
+        versions=sorted((str(name), str(version)) for name, version in versions.items()),
+        shares=_shares(run),
+    )
+
+
+def _made_by(summary: Summary) -> tuple[str, str]:
+    if not summary.is_language_model:
+        return (
+            f"No language model wrote this: the text is by the procedural stand-in, \u201c{summary.model}\u201d.",
+            "It fills forms from word lists, by rule and seed. Nothing here says anything about people, "
+            "about society, or about what a language model would have written.",
+        )
+    return (
+        f"Synthetic text by \u201c{summary.model}\u201d. No person said any of this.",
+        "A language model wrote it in the roles it was given: these are not statements of people, and no "
+        "evidence of what people think or do. "
+        f"It is one run with one seed ({summary.seed}): no number here has error bars.",
+    )
+
+
+def _shares(run: Queryable) -> list[Share]:
+    turns, lost, asked, unanswered, emitted, repeated, people, doubles = (
+        int(n or 0) for n in run.query(_SHARES).rows[0]
+    )
+    shares = (
+        Share("turns lost", lost, turns),
+        Share("growth requests lost", unanswered, asked),
+        Share("emissions that are near-duplicates", repeated, emitted),
+        Share("personas that are near-duplicates", doubles, people),
+    )
+    return [share for share in shares if share.whole]
+
+
+_PURPOSES = """
+WITH all_calls AS (
+    SELECT *, source IN ('endpoint', 'batch') AS is_sent, epoch(ended_at - started_at) AS seconds FROM calls
+)
+SELECT purpose, count(*), count(*) FILTER (NOT is_sent), count(*) FILTER (outcome = 'ok'),
+       sum(input_tokens) FILTER (is_sent), sum(output_tokens) FILTER (is_sent), sum(cost),
+       median(seconds) FILTER (is_sent), quantile_cont(seconds, 0.95) FILTER (is_sent)
+FROM all_calls GROUP BY purpose ORDER BY count(*) DESC, purpose
+"""
+
+_OTHERWISE = """
+SELECT purpose, outcome, sum(calls)::BIGINT AS calls
+FROM cost WHERE outcome <> 'ok' GROUP BY purpose, outcome ORDER BY calls DESC, outcome
+"""
+
+_FAILURES = """
+SELECT phase, purpose, outcome, reason, failures, attempts, sum(failures) OVER ()::BIGINT, count(*) OVER ()
+FROM failure_reasons ORDER BY failures DESC, phase, purpose, outcome, reason LIMIT ?
+"""
+
+_HOPS = "SELECT hop, asked, failed, born, duplicates, relations FROM growth ORDER BY hop"
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """The calls made for one purpose; times in seconds, None where none was sent, tokens where none were counted."""
+
+    name: str
+    calls: int
+    #: Of the calls, those whose answers were paid for elsewhere.
+    recalled: int
+    ok: int
+    #: Outcomes other than ok, with their number.
+    otherwise: Sequence[tuple[str, int]]
+    input_tokens: int | None
+    output_tokens: int | None
+    #: US dollars; None where the price is not known.
+    dollars: float | None
+    median_latency: float | None
+    slow_latency: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailureReason:
+    """Lost turns or growth requests that share a reason."""
+
+    phase: str
+    purpose: str
+    outcome: str
+    reason: str
+    count: int
+    attempts: int
+    #: How many there are in all, beyond those that are listed.
+    all_failures: int
+    all_reasons: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One hop of growth."""
+
+    hop: int
+    asked: int
+    failed: int
+    born: int
+    duplicates: int
+    relations: int
+
+
+def read_purposes(run: Queryable) -> list[Purpose]:
+    """Calls by purpose, most calls first."""
+    otherwise: dict[str, list[tuple[str, int]]] = {}
+    for purpose, outcome, count in run.query(_OTHERWISE).rows:
+        otherwise.setdefault(purpose, []).append((outcome, count))
+    return [
+        Purpose(name, calls, recalled, ok, otherwise.get(name, ()), *rest)
+        for name, calls, recalled, ok, *rest in run.query(_PURPOSES).rows
+    ]
+
+
+def read_failures(run: Queryable) -> list[FailureReason]:
+    """The commonest reasons why turns and growth requests were lost."""
+    rows = run.query(_FAILURES, [FAILURE_REASONS]).rows
+    return [
+        FailureReason(phase, purpose, outcome, clip(reason, TEXT), *counts)
+        for phase, purpose, outcome, reason, *counts in rows
+    ]
+
+
+def read_hops(run: Queryable) -> list[Hop]:
+    """The completed hops of growth, in order."""
+    return [Hop(*row) for row in run.query(_HOPS).rows]

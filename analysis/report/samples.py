@@ -1,0 +1,314 @@
+"""What was emitted, as samples to read: conversations, emissions, and pairs of near-duplicates."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from ..page import clip, short_label
+from ..table import Queryable
+from .limits import DUPLICATE_PAIRS, LISTED_STEPS, SAMPLES, TEXT, THREAD_LINES, THREADS
+
+__all__ = [
+    "Conversation",
+    "DuplicateKind",
+    "Line",
+    "Pair",
+    "Sample",
+    "SampledKind",
+    "Span",
+    "StepPage",
+    "ToolArgument",
+    "mark_differences",
+    "read_duplicates",
+    "read_steps",
+]
+
+_STEPS = """
+SELECT step, active, acted, failed, (SELECT count(*) FROM emissions AS e WHERE e.step = s.step)
+FROM steps AS s ORDER BY step
+"""
+
+# The order by a hash of the number is a sample nobody picked, and the same one each time.
+_SAMPLES = """
+WITH numbered AS (
+    SELECT emission, count(*) OVER of_kind AS total,
+           row_number() OVER (of_kind ORDER BY md5(emission::VARCHAR)) AS place
+    FROM emissions WHERE kind <> 'dialogue' WINDOW of_kind AS (PARTITION BY step, kind)
+)
+SELECT step, kind, total, persona_text, text, payload, revised, near_duplicate
+FROM (SELECT * FROM numbered WHERE place <= ?) JOIN said USING (emission)
+ORDER BY step, kind, place
+"""
+
+# The longest conversations with a line in each step; more than are wanted, because one that was shown under
+# an earlier step is not shown again.
+_THREADS = """
+WITH line AS MATERIALIZED (SELECT thread, step FROM threads),
+length AS (SELECT thread, count(*) AS lines FROM line GROUP BY thread)
+SELECT step, thread, lines, count(*) OVER (PARTITION BY step) AS total
+FROM (SELECT DISTINCT step, thread FROM line) JOIN length USING (thread)
+QUALIFY row_number() OVER (PARTITION BY step ORDER BY lines DESC, thread) <= ?
+ORDER BY step, lines DESC, thread
+"""
+
+_LINES = """
+SELECT thread, step, coalesce(s.text, sender), coalesce(r.text, recipient), t.text
+FROM threads AS t
+LEFT JOIN personas AS s ON s.id = sender LEFT JOIN personas AS r ON r.id = recipient
+WHERE thread IN (SELECT unnest(?::BIGINT[])) ORDER BY thread, message
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One spoken line."""
+
+    step: int
+    speaker: str
+    listener: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The first lines of a thread, and how many it has in all."""
+
+    lines: Sequence[Line]
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolArgument:
+    """One parameter of a tool spec."""
+
+    name: str
+    type: str
+    description: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One emission: its text, or the parts of a tool spec."""
+
+    author: str
+    text: str
+    revised: bool
+    near_duplicate: bool
+    tool: str = ""
+    arguments: Sequence[ToolArgument] = ()
+    returns: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SampledKind:
+    """A few emissions of one kind in one step, of `total`."""
+
+    kind: str
+    total: int
+    samples: list[Sample]
+
+
+@dataclass(frozen=True, slots=True)
+class StepPage:
+    """What is shown of one step."""
+
+    step: int
+    active: int
+    acted: int
+    failed: int
+    emitted: int
+    #: Name and news of each intervention.
+    interventions: Sequence[tuple[str, str]]
+    conversations: Sequence[Conversation]
+    conversations_total: int
+    kinds: Sequence[SampledKind]
+
+
+def read_steps(run: Queryable) -> list[StepPage]:
+    """The pages of the listed steps: all of a short run, some of a long one (see `limits`)."""
+    steps = run.query(_STEPS).rows
+    news: dict[int, list[tuple[str, str]]] = {}
+    for step, name, text in run.query("SELECT step, name, news FROM interventions ORDER BY step, name").rows:
+        news.setdefault(step, []).append((name, clip(text, TEXT)))
+    kinds = _read_samples(run)
+    talks = _read_conversations(run, listed := _listed([row[0] for row in steps], news))
+    return [
+        StepPage(
+            step=row[0],
+            active=row[1],
+            acted=row[2],
+            failed=row[3],
+            emitted=row[4],
+            interventions=news.get(row[0], ()),
+            conversations=talks.get(row[0], ([], 0))[0],
+            conversations_total=talks.get(row[0], ([], 0))[1],
+            kinds=kinds.get(row[0], ()),
+        )
+        for row in steps
+        if row[0] in listed
+    ]
+
+
+def _listed(steps: Sequence[int], news: Mapping[int, object]) -> set[int]:
+    if len(steps) <= LISTED_STEPS:
+        return set(steps)
+    spread = {steps[n * (len(steps) - 1) // (LISTED_STEPS - 1)] for n in range(LISTED_STEPS)}
+    return spread | set(sorted(set(news) & set(steps))[:LISTED_STEPS])
+
+
+def _read_samples(run: Queryable) -> dict[int, list[SampledKind]]:
+    pages: dict[int, list[SampledKind]] = {}
+    for step, kind, total, author, text, payload, revised, near in run.query(_SAMPLES, [SAMPLES]).rows:
+        page = pages.setdefault(step, [])
+        if not page or page[-1].kind != kind:
+            page.append(SampledKind(kind, total, []))
+        page[-1].samples.append(_sample(author, text, payload, revised, near))
+    return pages
+
+
+def _sample(author: str, text: str, payload: str, revised: bool, near: bool) -> Sample:
+    spec = orjson.loads(payload)
+    plain = Sample(short_label(author), clip(text, TEXT), revised, near)
+    # A scenario's own kinds may hold anything; only what looks like a tool is shown as one.
+    if not (isinstance(spec, dict) and isinstance(spec.get("parameters"), dict) and "name" in spec):
+        return plain
+    returns = spec["returns"] if isinstance(spec.get("returns"), dict) else {}
+    return Sample(
+        author=plain.author,
+        text=clip(str(spec.get("purpose", text)), TEXT),
+        revised=revised,
+        near_duplicate=near,
+        tool=clip(str(spec["name"]), 64),
+        arguments=_arguments(spec["parameters"]),
+        returns=clip(": ".join(str(returns[key]) for key in ("type", "description") if key in returns), 200),
+    )
+
+
+def _arguments(schema: dict[str, Any]) -> list[ToolArgument]:
+    properties = schema.get("properties")
+    required = schema.get("required") or []
+    if not isinstance(properties, dict):
+        return []
+    return [
+        ToolArgument(
+            clip(name, 64),
+            str(of.get("type", "any")),
+            clip(str(of.get("description", "")), 160),
+            name in required,
+        )
+        for name, of in list(properties.items())[:8]
+        if isinstance(of, dict)
+    ]
+
+
+def _read_conversations(run: Queryable, listed: set[int]) -> dict[int, tuple[list[Conversation], int]]:
+    chosen: dict[int, list[tuple[int, int]]] = {}
+    totals: dict[int, int] = {}
+    shown: set[int] = set()
+    for step, thread, length, total in run.query(_THREADS, [THREADS * (LISTED_STEPS + 1)]).rows:
+        page = chosen.setdefault(step, [])
+        totals[step] = total
+        if step in listed and thread not in shown and len(page) < THREADS:
+            page.append((thread, length))
+            shown.add(thread)
+    lines: dict[int, list[Line]] = {}
+    for thread, step, speaker, listener, text in run.query(_LINES, [sorted(shown)]).rows:
+        told = lines.setdefault(thread, [])
+        if len(told) < THREAD_LINES:
+            told.append(Line(step, _who(speaker), _who(listener), clip(text, TEXT)))
+    return {
+        step: ([Conversation(lines[thread], length) for thread, length in page], totals[step])
+        for step, page in chosen.items()
+    }
+
+
+def _who(text: str) -> str:
+    return "the visitor" if text == "player" else short_label(text)
+
+
+_PAIRS = """
+WITH numbered AS (
+    SELECT *, count(*) OVER of_kind AS total,
+           row_number() OVER (of_kind ORDER BY similarity, emission, persona) AS place
+    FROM duplicates WHERE NOT undone WINDOW of_kind AS (PARTITION BY kind)
+)
+SELECT d.kind, total, similarity, stage, p.text, o.text, coalesce(e.text, p.text), coalesce(f.text, o.text)
+FROM numbered AS d
+JOIN personas AS p ON p.id = d.persona
+JOIN personas AS o ON o.id = d."of"
+LEFT JOIN emissions AS e ON e.emission = d.emission
+LEFT JOIN emissions AS f ON f.emission = d.of_emission
+WHERE place <= ? ORDER BY d.kind = 'persona' DESC, d.kind, place
+"""
+
+_WORD = re.compile(r"\w+")
+
+type Span = tuple[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A later text and the earlier one that it repeats, in spans, marked where the other has no such word."""
+
+    similarity: float
+    stage: str
+    #: Short labels of the authors; empty for personas, who are the texts.
+    author: str
+    earlier_author: str
+    later: Sequence[Span]
+    earlier: Sequence[Span]
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateKind:
+    """The least similar pairs of one kind, of `total`."""
+
+    kind: str
+    total: int
+    pairs: list[Pair]
+
+
+def read_duplicates(run: Queryable) -> list[DuplicateKind]:
+    """The doubtful pairs of each kind: the least similar first, since mistakes are most likely there."""
+    kinds: list[DuplicateKind] = []
+    for kind, total, similarity, stage, author, earlier_author, text, earlier in run.query(
+        _PAIRS, [DUPLICATE_PAIRS]
+    ).rows:
+        if not kinds or kinds[-1].kind != kind:
+            kinds.append(DuplicateKind(kind, total, []))
+        named = kind != "persona"
+        kinds[-1].pairs.append(
+            Pair(
+                similarity=similarity,
+                stage=stage,
+                author=short_label(author) if named else "",
+                earlier_author=short_label(earlier_author) if named else "",
+                later=mark_differences(clip(text, TEXT), earlier),
+                earlier=mark_differences(clip(earlier, TEXT), text),
+            )
+        )
+    return kinds
+
+
+def mark_differences(text: str, other: str) -> list[Span]:
+    """The text in spans, with True for the words that `other` does not have.
+
+    >>> mark_differences("a quiet baker", "A baker")
+    [('a ', False), ('quiet', True), (' baker', False)]
+    """
+    known = {word.casefold() for word in _WORD.findall(other)}
+    spans: list[Span] = []
+    end = 0
+    for word in _WORD.finditer(text):
+        if word.group().casefold() not in known:
+            if word.start() > end:
+                spans.append((text[end : word.start()], False))
+            spans.append((word.group(), True))
+            end = word.end()
+    if end < len(text):
+        spans.append((text[end:], False))
+    return spans

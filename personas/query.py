@@ -1,0 +1,222 @@
+"""One statement of SQL that only reads, asked of an open database; its answer as rows, frames or an HTML table."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from html import escape
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from .database import said
+from .errors import SetupError
+from .text import legible
+from .user_sql import TOO_LARGE, QueryLimit, check_query, run_query
+
+__all__ = ["Params", "Query", "QueryError", "Result", "Tabular", "answer", "ask", "html_table"]
+
+type Params = Sequence[object] | Mapping[str, object]
+
+#: Of an answer under a limit: as Python's objects it takes ten times as much.
+_MOST_BYTES = 1 << 28
+
+_WHOLE = ("HUGEINT", "UHUGEINT")
+#: Types that lose their meaning on the way out of the database.
+_UNSPEAKABLE = ("BIGNUM", "BIT", "TIME WITH TIME ZONE")
+#: Characters of a value that an HTML table shows.
+_CELL = 300
+
+
+class QueryError(SetupError):
+    """A query cannot be answered: it is wrong, or asks for more than reading. The database's own words."""
+
+
+class Tabular(ABC):
+    """What can be taken as a table: `arrow()`, `df()` with pandas, `pl()` with polars."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def arrow(self) -> pa.Table:
+        """The rows as an Arrow table; columns of one name are numbered."""
+
+    def df(self) -> Any:
+        """The rows as a pandas data frame, decimals and sums as numbers that pandas calculates with.
+
+        Raises `SetupError` when pandas is not installed.
+        """
+        _import("pandas")
+        table = self.arrow()
+        for place, column in enumerate(table.columns):
+            if pa.types.is_decimal(column.type):
+                table = table.set_column(place, table.column_names[place], _native(column))
+        return table.to_pandas()
+
+    def pl(self) -> Any:
+        """The rows as a polars data frame. Raises `SetupError` when polars is not installed."""
+        return _import("polars").from_arrow(self.arrow())
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Tabular):
+    """The answer to a query."""
+
+    #: Names of the columns, and DuckDB's names of their types.
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    _table: pa.Table | None = field(default=None, compare=False, repr=False)
+
+    def arrow(self) -> pa.Table:
+        """The answer as an Arrow table; columns of one name are numbered."""
+        names = list(_distinct(self.columns))
+        if self._table is not None:
+            return self._table.rename_columns(names)
+        columns = list(zip(*self.rows, strict=True)) or [()] * len(names)
+        return pa.table([pa.array(column) for column in columns], names=names)
+
+    def _repr_html_(self) -> str:
+        """The first rows as a table, for a notebook."""
+        return html_table(self.columns, self.rows)
+
+
+def html_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, most: int = 20) -> str:
+    """The first `most` rows as an HTML table, long values cut, and how many rows there are where that is more."""
+    head = "".join(f"<th>{_cell(name)}</th>" for name in columns)
+    body = "".join(f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>" for row in rows[:most])
+    more = f"<p>{most} of {len(rows):,} rows</p>" if len(rows) > most else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return escape(legible(text if len(text) <= _CELL else f"{text[: _CELL - 1]}\u2026"))
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query under way: the columns of its answer, and the batches as they come."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    batches: pa.RecordBatchReader
+    #: How large the answer may be; None for any size.
+    most_bytes: int | None = None
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """The answer, batch by batch. Raises `QueryError` when the query fails on the way, or gives too much."""
+        size = 0
+        try:
+            for batch in self.batches:
+                size += batch.nbytes
+                if self.most_bytes is not None and size > self.most_bytes:
+                    raise QueryError(
+                        f"The answer is larger than {self.most_bytes >> 20:,} MiB; ask for fewer rows (WHERE, LIMIT) "
+                        f"or for fewer columns."
+                    )
+                yield batch
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise QueryError(_sentence(error)) from error
+
+    def result(self) -> Result:
+        """The whole answer. Raises `QueryError` when the query fails on the way."""
+        table = pa.Table.from_batches(self, schema=self.batches.schema)
+        columns = [
+            _values(column, name, type_)
+            for column, name, type_ in zip(table.columns, self.columns, self.types, strict=True)
+        ]
+        return Result(self.columns, self.types, list(zip(*columns, strict=True)), table)
+
+
+def ask(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params = (), *, most_bytes: int | None = None) -> Query:
+    """Begin to answer one statement that only reads. Raises `QueryError` for others, and for what fails.
+
+    The answer comes in batches, so that a large one needs no memory of its size. One of more than `most_bytes` fails.
+    """
+    try:
+        check_query(sql)
+        relation = cursor.sql(sql, params=params or None)
+        columns, types = tuple(relation.columns), tuple(map(str, relation.types))
+        _check_types(columns, types)
+        return Query(columns, types, relation.to_arrow_reader(10_000), most_bytes)
+    except SetupError as error:
+        raise QueryError(str(error)) from error
+    except duckdb.Error as error:
+        raise QueryError(_sentence(error)) from error
+
+
+def answer(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params, limit: QueryLimit | None) -> Result:
+    """The whole answer to one statement that only reads, within a limit. Raises `QueryError`."""
+    if limit is None:
+        return ask(cursor, sql, params).result()
+    try:
+        return run_query(cursor, lambda: ask(cursor, sql, params, most_bytes=_MOST_BYTES).result(), limit)
+    except QueryError:
+        raise
+    except SetupError as error:
+        raise QueryError(str(error)) from error
+
+
+def _native(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if column.type.scale == 0:
+        try:
+            return column.cast(pa.int64())
+        except pa.ArrowInvalid:
+            pass  # beyond 64 bits
+    return column.cast(pa.float64())
+
+
+def _import(library: str) -> ModuleType:
+    try:
+        return import_module(library)
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            f"{library} is not installed: `pip install {library}`, or take the answer as `.arrow()` or `.rows`."
+        ) from error
+
+
+def _distinct(columns: Sequence[str]) -> Iterator[str]:
+    given: set[str] = set()
+    for column in columns:
+        name, n = column, 2
+        while name in given:
+            name, n = f"{column}_{n}", n + 1
+        given.add(name)
+        yield name
+
+
+def _sentence(error: Exception) -> str:
+    if "Out of Memory Error" in str(error):
+        return TOO_LARGE
+    words = said(error)
+    return words if words.endswith(("!", "?")) else f"{words}."
+
+
+def _check_types(columns: Sequence[str], types: Sequence[str]) -> None:
+    for name, type_ in zip(columns, types, strict=True):
+        if type_ in _UNSPEAKABLE:
+            raise QueryError(f"Column {name!r} is of type {type_}, which cannot be handed out; cast it to VARCHAR.")
+
+
+def _values(column: pa.ChunkedArray, name: str, type_: str) -> list[Any]:
+    # Python's datetime ends at microseconds.
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    try:
+        values = column.to_pylist()
+    except (OverflowError, ValueError) as error:
+        raise QueryError(f"Column {name!r} holds a {type_} out of Python's range; cast it to VARCHAR.") from error
+    if type_ in _WHOLE:
+        return [None if value is None else int(value) for value in values]
+    if type_ == "INTERVAL":
+        return [None if value is None else _timedelta(value) for value in values]
+    return list(values)
+
+
+def _timedelta(interval: pa.MonthDayNano) -> timedelta:
+    # A month counts 30 days, as DuckDB itself has it when it hands out an interval.
+    return timedelta(days=30 * interval.months + interval.days, microseconds=interval.nanoseconds // 1000)

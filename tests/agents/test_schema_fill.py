@@ -1,0 +1,235 @@
+"""Whatever the JSON Schema, the answer is valid under it, or there is none."""
+
+import contextlib
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from populace.agents.procedural.author import Author
+from populace.agents.procedural.situation import Situation
+from populace.agents.schema_fill import UnsatisfiableSchemaError, fill_schema
+
+PERSONA = "A lock keeper in her forties who greases the gates before frost and worries about a leaking gate."
+
+names = st.sampled_from(["name", "age", "reason", "title", "mood", "price", "when", "zz", "weird key", "$x"])
+texts = st.builds(
+    lambda low, more, shape: {"type": "string", "minLength": low, "maxLength": low + more, **shape},
+    st.integers(0, 30),
+    st.integers(0, 60),
+    st.just({}),
+)
+PATTERNS = (
+    r"^[a-z][a-z0-9_]{2,63}$",
+    r"^\d{3}-\d{4}$",
+    r"^(foo|ba[rz])+$",
+    r"^[^@\s]+@[^@\s]+\.[a-z]{2,}$",
+    r"x{5}",
+    r"^\w+(?: \w+){2,4}$",
+)
+FORMATS = ("date", "date-time", "time", "email", "uuid", "uri", "ipv4", "duration", "unheard-of")
+shaped = st.one_of(
+    st.builds(lambda p: {"type": "string", "pattern": p}, st.sampled_from(PATTERNS)),
+    st.builds(lambda f: {"type": "string", "format": f}, st.sampled_from(FORMATS)),
+)
+
+
+@st.composite
+def numbers(draw: st.DrawFn) -> dict[str, Any]:
+    kind = draw(st.sampled_from(["integer", "number"]))
+    low = draw(st.integers(-1000, 1000))
+    schema: dict[str, Any] = {"type": kind}
+    if draw(st.booleans()):
+        schema["multipleOf"] = draw(st.sampled_from([1, 3, 7, 0.5, 0.1] if kind == "number" else [1, 3, 7]))
+    if draw(st.booleans()):
+        schema[draw(st.sampled_from(["minimum", "exclusiveMinimum"]))] = low
+    if draw(st.booleans()):
+        schema[draw(st.sampled_from(["maximum", "exclusiveMaximum"]))] = low + draw(st.integers(9, 60))
+    return schema
+
+
+@st.composite
+def arrays(draw: st.DrawFn, inner: st.SearchStrategy[dict[str, Any]]) -> dict[str, Any]:
+    low = draw(st.integers(0, 3))
+    schema: dict[str, Any] = {
+        "type": "array",
+        "items": draw(inner),
+        "minItems": low,
+        "maxItems": low + draw(st.integers(0, 3)),
+    }
+    if draw(st.booleans()):
+        schema["prefixItems"] = draw(st.lists(inner, max_size=3))
+    return schema
+
+
+@st.composite
+def objects(draw: st.DrawFn, inner: st.SearchStrategy[dict[str, Any]]) -> dict[str, Any]:
+    properties = draw(st.dictionaries(names, inner, max_size=4))
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    if properties:
+        schema["required"] = draw(st.lists(st.sampled_from(sorted(properties)), unique=True))
+    if draw(st.booleans()):
+        schema["additionalProperties"] = draw(st.one_of(st.just(False), inner))
+    return schema
+
+
+leaves = st.one_of(
+    texts,
+    shaped,
+    numbers(),
+    st.sampled_from(
+        [{"type": "boolean"}, {"type": "null"}, {}, {"type": ["string", "null"]}, {"const": {"a": [1, None]}}]
+    ),
+    st.builds(
+        lambda values: {"enum": values},
+        st.lists(st.one_of(st.integers(), st.text(), st.none()), min_size=1, max_size=4),
+    ),
+)
+schemas = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        arrays(inner),
+        objects(inner),
+        st.builds(lambda options: {"anyOf": options}, st.lists(inner, min_size=1, max_size=3)),
+        st.builds(lambda one: {"allOf": [one, {"description": "the same"}]}, inner),
+    ),
+    max_leaves=8,
+)
+
+
+def filled(schema: Any, seed: int = 0) -> Any:
+    rng = random.Random(seed)
+    return fill_schema(schema, rng, Author(rng, Situation(persona=PERSONA)))
+
+
+def valid(schema: Any, value: Any) -> bool:
+    return bool(Draft202012Validator(schema).is_valid(json.loads(json.dumps(value))))
+
+
+@given(schemas, st.integers(0, 1000))
+@settings(max_examples=250, deadline=None)
+def test_the_answer_is_valid_under_any_schema(schema: dict[str, Any], seed: int) -> None:
+    value = filled(schema, seed)
+    Draft202012Validator(schema).validate(json.loads(json.dumps(value)))
+
+
+@given(schemas, schemas, st.integers(0, 1000))
+@settings(max_examples=120, deadline=None)
+def test_two_schemas_at_once_give_a_valid_answer_or_a_refusal(one: Any, other: Any, seed: int) -> None:
+    both = {"allOf": [one, other]}
+    with contextlib.suppress(UnsatisfiableSchemaError):
+        assert valid(both, filled(both, seed))
+
+
+HARD: dict[str, dict[str, Any]] = {
+    "one of": {"oneOf": [{"type": "integer", "multipleOf": 3}, {"type": "integer", "multipleOf": 5}]},
+    "not": {"not": {"type": ["string", "number"]}},
+    "if": {
+        "type": "object",
+        "properties": {"kind": {"enum": ["a", "b"]}},
+        "required": ["kind"],
+        "if": {"properties": {"kind": {"const": "a"}}},
+        "then": {"required": ["x"]},
+        "else": {"required": ["y"]},
+    },
+    "contains": {"type": "array", "contains": {"const": 7}, "minContains": 2, "items": {"type": "integer"}},
+    "unique": {"type": "array", "items": {"enum": [1, 2, 3, 4]}, "minItems": 4, "uniqueItems": True},
+    "pattern properties": {
+        "type": "object",
+        "patternProperties": {"^x_": {"type": "integer"}},
+        "additionalProperties": False,
+        "minProperties": 2,
+    },
+    "property names": {"type": "object", "propertyNames": {"pattern": "^[a-c]{3}$"}, "minProperties": 3},
+    "dependent": {
+        "type": "object",
+        "required": ["a"],
+        "dependentRequired": {"a": ["b"]},
+        "additionalProperties": {"type": "null"},
+    },
+    "closed parts": {
+        "allOf": [
+            {"properties": {"a": {"type": "string"}}, "additionalProperties": False},
+            {"properties": {"a": {"maxLength": 4}, "b": {}}},
+        ],
+        "required": ["a"],
+    },
+    "two patterns": {"allOf": [{"type": "string", "pattern": "^[a-z]+$"}, {"pattern": "^.{3}$"}]},
+    "reference beside": {"$defs": {"n": {"type": "integer"}}, "$ref": "#/$defs/n", "minimum": 40},
+    "look-ahead": {"type": "string", "pattern": r"^(?=.*\d)[a-z0-9]{4}$"},
+    "no room": {"type": "number", "exclusiveMinimum": 1, "exclusiveMaximum": 1.0000000001},
+}
+
+
+@pytest.mark.parametrize("schema", HARD.values(), ids=HARD)
+def test_keywords_that_need_a_check_are_met(schema: dict[str, Any]) -> None:
+    for seed in range(8):
+        assert valid(schema, filled(schema, seed))
+
+
+IMPOSSIBLE: dict[str, Any] = {
+    "false": False,
+    "false property": {"type": "object", "properties": {"x": False}, "required": ["x"]},
+    "crossed lengths": {"type": "string", "minLength": 5, "maxLength": 4},
+    "two constants": {"allOf": [{"const": 1}, {"const": 2}]},
+    "too few values": {"type": "array", "items": {"enum": [1, 2]}, "minItems": 3, "uniqueItems": True},
+    "pattern too long": {"type": "string", "pattern": "^a{9}$", "maxLength": 8},
+    "broken pattern": {"type": "string", "pattern": "("},
+    "endless": {
+        "$defs": {"n": {"type": "object", "properties": {"n": {"$ref": "#/$defs/n"}}, "required": ["n"]}},
+        "$ref": "#/$defs/n",
+    },
+    "circle": {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
+    "nowhere": {"$ref": "#/$defs/missing"},
+    "not anything": {"not": {}},
+}
+
+
+@pytest.mark.parametrize("schema", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_what_nothing_satisfies_is_refused(schema: Any) -> None:
+    with pytest.raises(UnsatisfiableSchemaError, match="No answer can be valid under the schema at #"):
+        filled(schema)
+
+
+def test_a_schema_that_holds_itself_comes_to_an_end() -> None:
+    tree = {
+        "$defs": {
+            "node": {
+                "type": "object",
+                "properties": {
+                    "value": {"type": "integer"},
+                    "left": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]},
+                    "rest": {"type": "array", "items": {"$ref": "#/$defs/node"}},
+                },
+                "required": ["value", "left", "rest"],
+            }
+        },
+        "$ref": "#/$defs/node",
+    }
+    for seed in range(20):
+        assert valid(tree, filled(tree, seed))
+
+
+def test_texts_fit_the_names_of_their_properties() -> None:
+    properties: dict[str, dict[str, Any]] = {
+        "title": {},
+        "city": {},
+        "age": {"type": "integer"},
+        "reason": {},
+        "mood": {"maxLength": 12},
+    }
+    schema = {"type": "object", "properties": {k: {"type": "string", **v} for k, v in properties.items()}}
+    answer = filled({**schema, "required": list(properties)}, 3)
+    assert 30 <= answer["age"] <= 60
+    assert len(answer["reason"].split()) > 6
+    assert len(answer["title"].split()) < len(answer["reason"].split())
+    assert answer["city"][0].isupper()
+
+
+def test_a_list_of_texts_does_not_repeat_itself() -> None:
+    opinions = filled({"type": "array", "items": {"type": "string"}, "minItems": 4, "maxItems": 4})
+    assert len(set(opinions)) == 4

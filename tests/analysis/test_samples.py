@@ -1,0 +1,91 @@
+from typing import Any
+
+import pytest
+
+from populace.analysis.report import samples
+from populace.analysis.report.facts import read_failures, read_purposes
+from populace.analysis.report.samples import read_duplicates, read_steps
+from populace.analysis.table import Queryable
+
+
+def test_each_step_shows_a_few_and_says_of_how_many(lived: Queryable) -> None:
+    pages = read_steps(lived)
+    assert [page.step for page in pages] == [1, 2, 3, 4, 5]
+    for page in pages:
+        assert all(len(group.samples) <= min(4, group.total) for group in page.kinds)
+        assert len(page.conversations) <= min(3, page.conversations_total)
+
+
+def test_no_conversation_is_shown_twice(lived: Queryable) -> None:
+    first = [(line.step, line.text) for page in read_steps(lived) for line in (t.lines[0] for t in page.conversations)]
+    assert first
+    assert len(first) == len(set(first))
+
+
+def test_a_conversation_answers_line_by_line(lived: Queryable) -> None:
+    talk = read_steps(lived)[0].conversations[0]
+    assert [line.step for line in talk.lines] == sorted(line.step for line in talk.lines)
+    assert talk.lines[1].speaker == talk.lines[0].listener
+
+
+def test_the_same_run_gives_the_same_samples(lived: Queryable) -> None:
+    assert read_steps(lived) == read_steps(lived)
+
+
+def test_a_tool_is_taken_apart_into_its_parameters(lived: Queryable) -> None:
+    tools = [s for page in read_steps(lived) for g in page.kinds if g.kind == "tool" for s in g.samples]
+    assert [(a.name, a.type, a.required) for a in tools[0].arguments] == [
+        ("harbour", "string", True),
+        ("day", "integer", False),
+    ]
+
+
+@pytest.mark.parametrize("payload", ["[1]", '"text"', "null", '{"name": "x", "parameters": {"properties": 3}}'])
+def test_a_kind_of_the_scenarios_own_may_hold_anything(payload: str, make_run: Any) -> None:
+    run = make_run(people=12, steps=1)
+    agent = run.query("SELECT agent FROM agents").rows[0][0]
+    run.fill("emissions", [[900, 1, agent, "omen", "A heron.", payload, False, "procedural", "turn@1"]])
+    (omens,) = [group for group in read_steps(run)[0].kinds if group.kind == "omen"]
+    assert (omens.total, omens.samples[0].arguments) == (1, [] if "name" in payload else ())
+
+
+def test_of_a_long_run_the_listed_steps_are_spread_and_hold_the_interventions(
+    make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "LISTED_STEPS", 3)
+    pages = read_steps(make_run(people=12, steps=9))
+    assert [page.step for page in pages] == [1, 3, 5, 9]
+
+
+def test_the_visitor_is_named_as_one(make_run: Any) -> None:
+    run = make_run(people=12, steps=1)
+    agent = run.query("SELECT agent FROM agents").rows[0][0]
+    run.fill(
+        "messages",
+        [[900, 1, "player", agent, "Hello?", None, None], [901, 1, agent, "player", "Yes.", 1, 900]],
+    )
+    (talk,) = [t for t in read_steps(run)[0].conversations if t.length == 2]
+    assert [(line.speaker == "the visitor", line.text) for line in talk.lines] == [
+        (True, "Hello?"),
+        (False, "Yes."),
+    ]
+
+
+def test_the_most_doubtful_pairs_come_first(make_run: Any) -> None:
+    run = make_run(people=20, steps=3)
+    run.connection.execute("UPDATE duplicates SET similarity = 0.91 WHERE kind = 'tool' AND emission % 2 = 0")
+    (tools,) = [kind for kind in read_duplicates(run) if kind.kind == "tool"]
+    shown = [pair.similarity for pair in tools.pairs]
+    assert shown == sorted(shown)
+    assert shown[0] == 0.91
+    assert tools.total > len(tools.pairs)
+
+
+def test_failures_and_calls_are_grouped(lived: Queryable) -> None:
+    (failure,) = read_failures(lived)
+    assert (failure.count, failure.attempts, failure.all_failures, failure.all_reasons) == (5, 15, 5, 1)
+    (purpose,) = read_purposes(lived)
+    assert (purpose.calls, purpose.ok, purpose.otherwise) == (310, 295, [("cut_json", 15)])
+    assert purpose.median_latency is not None
+    assert purpose.slow_latency is not None
+    assert 0.02 <= purpose.median_latency <= purpose.slow_latency <= 0.09

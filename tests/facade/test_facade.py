@@ -1,0 +1,163 @@
+"""`import populace`: runs and growth in one call, and what a call that is made again gives."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import populace
+from populace.facade import grow, run, run_async
+from populace.notebook import NotebookProgress, default_progress
+from populace.personas.errors import SetupError
+from populace.scenarios.village import Village
+from populace.sim import FinishedRun, Growth
+
+NAMES = {
+    *("Action", "Persona", "Scenario", "Society", "__version__"),
+    *("grow", "open_hub", "open_run", "run", "run_async"),
+}
+
+
+class Errands(populace.Scenario):
+    """What would people ask?"""
+
+    name = "errands"
+    world = "It is market day."
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    return small(tmp_path_factory.mktemp("run") / "errands.duckdb")
+
+
+def small(out: Path, **options: Any) -> FinishedRun:
+    given: dict[str, Any] = {"agents": 4, "hops": 0, "steps": 1, "seed": 3, "out": out}
+    return run(Errands, **given | options)
+
+
+def test_the_facade_gives_what_it_promises() -> None:
+    assert set(populace.__all__) == NAMES == set(dir(populace))
+    assert all(getattr(populace, name).__doc__ for name in NAMES)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        populace.nothing  # noqa: B018
+
+
+def test_importing_it_loads_no_room() -> None:
+    loaded = "import sys, populace; print([m for m in sys.modules if m.startswith('populace.')])"
+    assert subprocess.check_output([sys.executable, "-c", loaded], text=True).strip() == "[]"
+
+
+def test_a_run_is_one_call_and_its_emissions_are_a_frame(finished: FinishedRun) -> None:
+    assert finished.note == ""
+    assert len(finished.df()) == finished.pl().height == finished.arrow().num_rows == 4
+    assert finished.sql("SELECT seed FROM runs").rows == [(3,)]
+    assert "procedural (no language model)" in finished._repr_html_()
+
+
+def test_a_run_by_the_name_of_a_scenario_takes_settings(tmp_path: Path) -> None:
+    lived = run("village", settings={"flood_at": 1}, agents=4, hops=0, steps=1, out=tmp_path / "v.duckdb")
+    assert lived.sql("SELECT name FROM interventions WHERE step = 1").rows
+
+
+def test_the_same_call_again_gives_the_run_back(finished: FinishedRun) -> None:
+    again = small(finished.path)
+    assert again.event_hash == finished.event_hash
+    assert "nothing was asked" in again.note
+    assert again.note in again._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"seed": 4}, "its seed is 3, not 4"),
+        ({"agents": 5}, "its agents is 4, not 5"),
+        ({"scenario": Village}, "its scenario is 'errands', not 'village'"),
+    ],
+)
+def test_another_run_at_the_same_place_is_refused(finished: FinishedRun, options: dict[str, Any], said: str) -> None:
+    scenario = options.pop("scenario", Errands)
+    given: dict[str, Any] = {"agents": 4, "hops": 0, "steps": 1, "seed": 3, "out": finished.path} | options
+    with pytest.raises(SetupError, match=f"{said}.*`overwrite=True`"):
+        run(scenario, **given)
+
+
+def test_more_steps_are_resumed_when_that_is_said(tmp_path: Path) -> None:
+    path = small(tmp_path / "e.duckdb").path
+    with pytest.raises(SetupError, match=r"stands at step 1 of 2; go on with `resume=True`"):
+        small(path, steps=2)
+    assert small(path, steps=2, resume=True).sql("SELECT count(*) FROM steps").rows == [(2,)]
+    with pytest.raises(SetupError, match="it has 2 steps, not 1"):
+        small(path, steps=1, resume=True)
+
+
+def test_a_run_is_replaced_when_that_is_said_and_nothing_else_is(tmp_path: Path) -> None:
+    path = small(tmp_path / "e.duckdb").path
+    assert small(path, seed=9, overwrite=True).sql("SELECT seed FROM runs").rows == [(9,)]
+    letter = tmp_path / "letter.duckdb"
+    letter.write_text("Dear Ada, " * 9_000)
+    with pytest.raises(SetupError, match=r"letter\.duckdb"):
+        small(letter, overwrite=True)
+    assert letter.read_text().startswith("Dear Ada")
+
+
+def test_people_are_said_once(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="`growth` says how people come about, and so do `agents`"):
+        run(Errands, growth=Growth(), agents=3, out=tmp_path / "e.duckdb")
+
+
+async def test_a_run_leaves_a_running_loop_free(tmp_path: Path) -> None:
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0)
+
+    ticking = asyncio.create_task(tick())
+    lived = await run_async(Errands, agents=4, hops=0, steps=1, out=tmp_path / "e.duckdb")
+    ticking.cancel()
+    assert len(lived.emissions().rows) == 4
+    assert ticks > 10
+
+
+async def test_run_works_where_a_loop_runs_as_in_a_notebook(tmp_path: Path) -> None:
+    assert len(small(tmp_path / "e.duckdb").emissions().rows) == 4
+
+
+def test_growing_is_one_call_and_goes_on_from_what_is_there(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("A lighthouse keeper writes down the weather, each night, for the harbour master.")
+    hub = tmp_path / "people.duckdb"
+    first = grow(text, hub=hub, hops=0)
+    assert "nothing was asked" in grow(text, hub=hub, hops=0).note
+    grow(text, hub=hub, hops=1, agents=None)
+    with populace.open_hub(hub) as people:
+        found = people.sql("SELECT hop, text FROM personas ORDER BY hop")
+        assert people._repr_html_().startswith("<table>")
+    assert found.df()["hop"].max() == 1
+    assert first.path == hub
+
+
+def test_a_notebook_shows_a_line_that_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    handle = SimpleNamespace(update=shown.append)
+
+    def display(line: str, *, display_id: bool) -> Any:
+        shown.append(line)
+        return handle
+
+    shell = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=object()))
+    monkeypatch.setitem(sys.modules, "IPython", shell)
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(HTML=str, display=display))
+    progress = default_progress(None)
+    assert isinstance(progress, NotebookProgress)
+    progress.began("Step <1>", 2)
+    progress.advanced()
+    progress.ended()
+    assert shown[0] == "<code>Step &lt;1&gt;: 0 of 2</code>"
+    assert shown[-1].startswith("<code>Step &lt;1&gt;: 1 in ")
