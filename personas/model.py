@@ -54,6 +54,8 @@ class RequestContext:
     seed: int
     #: Which of several answers to one and the same request this is: a cache gives each its own.
     replicate: int = 0
+    #: The job on whose behalf it is made, as numbered in its run file.
+    job: int = 1
 
 
 #: Proposes values for an answer, from a random number generator, what the request says (`Situation` of

@@ -216,12 +216,14 @@ class _Work:
             for key, text in zip(hashes, texts, strict=True)
             if (why := embedded.lost.get(text)) is not None
         ]
-        marker = rows.StepRow(
-            step=number,
-            active=len(texts),
-            acted=len(texts) - len(lost),
+        marker = rows.MarkerRow(
+            phase="step",
+            number=number,
+            chunk=0,
+            items=len(texts),
+            counts=orjson.dumps({"acted": len(texts) - len(lost)}).decode(),
             failed=len(lost),
-            world_state=orjson.dumps({"stage": PURPOSE}).decode(),
+            state=orjson.dumps({"stage": PURPOSE}).decode(),
             started_at=started,
             ended_at=now(),
             event_hash=self._engine.events.extend([PURPOSE, *hashes]),

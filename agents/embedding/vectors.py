@@ -181,6 +181,7 @@ def _call(model: str, source: str, vectors: Mapping[str, Vector], context: Reque
     return Call(
         phase=context.phase,
         number=context.number,
+        job=context.job,
         owner=context.owner,
         purpose="embedding",
         prompt_version=1,

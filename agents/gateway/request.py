@@ -43,7 +43,7 @@ class Request[T]:
         """The key under which a paid answer to this very request is found."""
         digest = request_hash(self.model, self.prompt, self.schema, self.seed, self.max_tokens)
         context = self.context
-        return CallKey(context.phase, context.number, context.owner, digest, context.replicate)
+        return CallKey(context.phase, context.number, context.owner, digest, context.replicate, context.job)
 
     def again(self, first: RenderedPrompt, verdict: Verdict[T], raw: str) -> "Request[T]":
         """The request for another answer than `raw`: with another seed, and the complaint where one helps.
@@ -128,6 +128,7 @@ class Attempt:
         return Call(
             phase=self.key.phase,
             number=self.key.number,
+            job=self.key.job,
             owner=self.key.owner,
             purpose=request.prompt.name,
             prompt_version=request.prompt.version,

@@ -137,12 +137,14 @@ class Stages:
             if a.value is None
         ]
         raws = [[p.id, a.outcome, a.raw] for p, a in zip(people, answers, strict=True)]
-        marker = rows.StepRow(
-            step=number,
-            active=len(people),
-            acted=len(people) - len(failures),
+        marker = rows.MarkerRow(
+            phase="step",
+            number=number,
+            chunk=0,
+            items=len(people),
+            counts=orjson.dumps({"acted": len(people) - len(failures)}).decode(),
             failed=len(failures),
-            world_state=orjson.dumps({"stage": stage}).decode(),
+            state=orjson.dumps({"stage": stage}).decode(),
             started_at=started,
             ended_at=now(),
             event_hash=self._engine.events.extend([stage, *raws]),

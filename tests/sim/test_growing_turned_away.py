@@ -146,7 +146,7 @@ def test_whoever_is_back_is_asked_about_when_growth_goes_on(town: Town, corpus: 
     ((away,),) = run.sql(f"SELECT list(persona) FROM ({AWAY})").rows
     with open_hub(run.path, write=True) as hub:
         undo_rule(hub, "too_short")
-        hub.con.execute("UPDATE runs SET growth_settings = json_merge_patch(growth_settings, '{\"hops\": 1}')")
+        hub.con.execute('UPDATE jobs SET spec = json_merge_patch(spec, \'{"growth": {"hops": 1}}\')')
     grown = Society.resume(run.path, Growing).run()
     asked = [persona for (persona,) in grown.sql("SELECT persona FROM frontier WHERE hop = 1").rows]
     assert set(away) < set(asked)

@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import catalog, doctor, estimate, fork, grow, hub, query, replay, report, run
+from . import doctor, estimate, fork, grow, hub, read, replay, run
 from .guard import guarded
 
 __all__ = ["cli", "main"]
@@ -29,12 +29,12 @@ for command in (
     doctor.doctor,
     fork.fork,
     replay.replay,
-    query.sql,
-    report.report,
+    read.sql,
+    read.report,
     hub.hub,
-    catalog.scenarios,
-    query.schema,
-    catalog.prompts,
+    read.scenarios,
+    read.schema,
+    read.prompts,
 ):
     cli.add_command(command)
 

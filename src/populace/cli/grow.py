@@ -158,8 +158,8 @@ def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
     from populace.sim.estimate import estimate
     from populace.sim.growing.scenario import Growing
 
-    from .estimate import show_estimate
     from .panel import Panel
+    from .show import show_estimate
 
     result = estimate(
         Growing(),

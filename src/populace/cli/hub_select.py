@@ -1,6 +1,5 @@
 """`populace hub select`: choosing people from a hub."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+
+from .show import terminal_width
 
 if TYPE_CHECKING:
     from populace.personas.hub.select import Breakdown, Report, Selection, Unlikeness, Wish
@@ -189,4 +190,4 @@ def _table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> str:
     from populace.analysis.table import render_table
 
     types = ["VARCHAR" if isinstance(value, str | None) else "DOUBLE" for value in rows[0]]
-    return render_table(_Rows(columns, types, rows), width=shutil.get_terminal_size((120, 40)).columns)
+    return render_table(_Rows(columns, types, rows), width=terminal_width(10_000, unknown=120))

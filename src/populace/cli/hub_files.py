@@ -1,28 +1,126 @@
-"""`populace hub import`, `info`, `dedup`, `undo` and `merge`."""
+"""`populace hub import` and `populace hub export`: people from files and to files."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .hub_export import export
-from .hub_meaning import meaning_of, meaning_options
 from .hub_people import changes_in_lines
 from .options import shared_option
+from .show import notice_of
 
 if TYPE_CHECKING:
+    from populace.personas.hub.exporting import ExportReport
     from populace.personas.hub.file import HubFile
     from populace.personas.hub.importing import FileReport
-    from populace.personas.hub.undo import TurnedAway
 
-__all__ = ["COMMANDS"]
+__all__ = ["export", "import_"]
 
 _PASSED_ON = ("licence", "revision", "language", "compose", "max_length", "strict", "personal", "quality")
-_PATH = click.Path(path_type=Path)
 _SHAPES = ("personahub", "tasks", "elite", "nemotron", "populace", "table")
+_PATH = click.Path(path_type=Path)
+_WITH = ("profiles", "biographies", "elites", "duplicates")
+_FORMATS = ("persona.jsonl", "jsonl", "csv", "parquet", "tasks", "elite", "nemotron", "graphml", "gexf", "json", "hub")
+
+
+@click.command("export")
+@click.argument("hub_path", type=_PATH, metavar="HUB")
+@click.argument("file", type=_PATH)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    help="What to write.  [default: by the file's ending; jsonl for -]",
+)
+@click.option("--select", metavar="NAME", help="Only the people of this selection.")
+@click.option(
+    "--with",
+    "with_",
+    type=click.Choice(_WITH),
+    multiple=True,
+    help="Columns of these too, or near-duplicates and those turned away, marked as such; may be given several times.",
+)
+@shared_option
+def export(hub_path: Path, file: Path, form: str | None, select: str | None, with_: tuple[str, ...]) -> None:
+    """Write people to FILE as rows, or people and relations as a graph; FILE may be - for the standard output.
+
+    Rows have each imported column with its own type. One that is called like a column of the hub's own is called
+    imported_NAME, and one whose values are nested or of several types is JSON text and called NAME.json. Relations are
+    in a second file beside FILE, and the types of CSV columns in FILE-metadata.json. `populace hub import` reads all of
+    it back: who was grown from whom and how, by which model, and what was imported.
+
+    Profiles are among the columns wherever somebody has one; --with profiles puts their columns there in any case.
+    Lists are lists in JSONL, Parquet and JSON, JSON arrays in CSV, and joined by semicolons in GraphML and GEXF.
+
+    tasks, elite and nemotron give back the rows that were imported in that shape, as JSONL, CSV or Parquet by FILE's
+    ending; elite has those of `hub enrich --raise` too. Nothing is made up: whoever has no such row is left out and
+    counted.
+
+    hub writes a folder with all tables of the hub; `populace hub import FOLDER --hub NEW` makes an equal hub of it.
+    """
+    from populace.personas.errors import SetupError
+    from populace.personas.hub.exporting import ExportFormat, export_hub, stream_hub
+    from populace.personas.hub.extras import Extra
+    from populace.personas.hub.file import open_hub
+
+    wanted = ExportFormat(form) if form else None
+    extras = [Extra(one) for one in dict.fromkeys(with_) if one != "duplicates"]
+    to_stdout = str(file) == "-"
+    if to_stdout and wanted is ExportFormat.PARQUET and sys.stdout.isatty():
+        raise SetupError("Parquet is nothing that a terminal can show; give a file, or send it to a pipe.")
+    with open_hub(hub_path) as hub:
+        notice = notice_of(hub)
+        given: dict[str, Any] = {
+            "select": select,
+            "duplicates": "duplicates" in with_,
+            "extras": extras,
+            "notice": notice or None,
+        }
+        if to_stdout:
+            report = stream_hub(hub, sys.stdout.buffer, format=wanted or ExportFormat.JSONL, **given)
+            sys.stdout.buffer.flush()
+        else:
+            report = export_hub(hub, file, format=wanted, **given)
+    _say_exported(report, to_stdout=to_stdout)
+    if notice:
+        click.echo(notice, err=True)
+
+
+def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
+    say = partial(click.echo, err=to_stdout)
+    within = report.relations is not None and report.relations_path is None
+    ties = f" and {report.relations:,} relations" if within else ""
+    rows = "" if report.rows is None else f"{report.rows:,} rows of "
+    where = "were written" if to_stdout else f"are in {str(report.path)!r}"
+    whole = f", with all {report.tables:,} tables" if report.tables else ""
+    say(f"{rows}{report.people:,} people{ties} {where} as {report.format}{whole}.")
+    if report.relations_path:
+        say(f"{report.relations:,} relations are in {str(report.relations_path)!r}, which an import reads with it.")
+    if report.types:
+        say(f"The types of the columns are in {str(report.types)!r}.")
+    if report.left_relations:
+        say(
+            f"{report.left_relations:,} relations are not in it; write a file of rows, a graph or a whole hub for them."
+        )
+    if report.without:
+        say(f"{report.without:,} people are not, for they have no row in this format.")
+    if report.several:
+        say(
+            f"{report.several:,} people were imported in several rows that differ, and stand here as in the first; "
+            "--format hub has all."
+        )
+    if report.as_json:
+        say(f"JSON text, for their values are nested or of several types: {', '.join(map(repr, report.as_json))}.")
+    if report.beside:
+        say(f"With them: {', '.join(f'{number:,} {extra}' for extra, number in report.beside)}.")
+    stand = f"in {str(report.licences)!r}" if report.licences else "with each of them, under licence"
+    without = f"; {report.unlicensed:,} came without one" if report.unlicensed else ""
+    if report.licences or report.format != "persona.jsonl":
+        say(f"Their licences stand {stand}{without}.")
 
 
 @click.command("import")
@@ -101,132 +199,6 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
                 )
 
 
-@click.command("info")
-@click.argument("hub_path", type=_PATH, metavar="HUB")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
-def info(hub_path: Path, as_json: bool) -> None:
-    """How many people there are, by whatever is known of them, and what the file takes; also while it is grown."""
-    from populace.agents.procedural import PROCEDURAL_NOTICE
-    from populace.analysis.table import visible
-    from populace.sim.growing.watching import hub_in_numbers
-
-    described = hub_in_numbers(hub_path)
-    notice = PROCEDURAL_NOTICE if described.by_stand_in else None
-    if as_json:
-        import orjson
-
-        click.echo(orjson.dumps(described.as_dict() | {"notice": notice}).decode())
-        return
-    click.echo(visible(str(hub_path)))
-    for name, value in described.as_rows():
-        click.echo(f"  {name:<14} {visible(value)}")
-    if notice:
-        click.echo(notice)
-
-
-@click.command("dedup")
-@click.argument("hub_path", type=_PATH, metavar="HUB")
-@click.option("--threshold", type=click.FloatRange(0.5, 1.0), default=0.9, show_default=True, help="Least similarity.")
-@click.option("--anew", is_flag=True, help="Withdraw standing verdicts first, as for another threshold.")
-@meaning_options
-@shared_option
-def dedup(hub_path: Path, threshold: float, anew: bool, **options: Any) -> None:
-    """Mark whoever nearly repeats an earlier person; nobody is deleted, and `populace hub undo` takes it back.
-
-    The first to arrive stays. Verdicts that stand are kept, so another threshold calls for --anew; what was undone
-    stays undone. With an embedding model, whom the words left are compared by meaning too.
-    """
-    from populace.personas.hub.dedup import dedup_hub
-    from populace.personas.hub.file import open_hub
-    from populace.personas.hub.info import describe_hub
-
-    by_meaning = meaning_of(options)
-    with open_hub(hub_path, write=True) as hub:
-        report = dedup_hub(hub, threshold=threshold, anew=anew)
-    click.echo(
-        f"{report.marked:,} of {report.judged:,} people were marked as near-duplicates at {threshold:g}; "
-        f"{report.stood:,} were marked before{' and judged anew' if anew else ''}, "
-        f"and {report.undone:,} verdicts are undone."
-    )
-    if by_meaning is not None:
-        by_meaning(hub_path)
-    with open_hub(hub_path) as hub:
-        stages = describe_hub(hub).stages
-    if stages:
-        click.echo(f"By stage: {', '.join(f'{stage} {times:,}' for stage, times in stages)}.")
-    if by_meaning is None:
-        click.echo("Only the lexical stage ran: texts that say the same in other words are not found by it.")
-
-
-@click.command("undo")
-@click.argument("hub_path", type=_PATH, metavar="HUB")
-@click.option("--persona", metavar="ID", help="The verdicts that mark this person.")
-@click.option("--all-stage", metavar="STAGE", help="All verdicts of a stage.")
-@click.option("--pair", nargs=2, metavar="ID ID", help="The verdict between these two.")
-@click.option("--rule", metavar="RULE", help="Whom this rule turned away, and the descriptions it rewrote.")
-@click.option("--redo", is_flag=True, help="Let the verdicts hold again instead.")
-def undo(hub_path: Path, redo: bool, **given: Any) -> None:
-    """Undo verdicts of near-duplicate detection or of a rule: whom they left out is a person like all others again.
-
-    A description that a rule rewrote is as it was again, with all that is tied to it, unless it was not kept. Whom an
-    undone verdict or ruling concerns is compared with the others again, where near-duplicates were looked for.
-    """
-    from populace.personas.hub.file import open_hub
-    from populace.personas.hub.undo import turned_away, undo_pair, undo_persona, undo_rule, undo_stage
-
-    ways: dict[str, Callable[..., int]] = {
-        "persona": undo_persona,
-        "all_stage": undo_stage,
-        "rule": undo_rule,
-        "pair": undo_pair,
-    }
-    said = {name: value for name, value in given.items() if value is not None}
-    if len(said) != 1:
-        ways_out = "--persona ID, --all-stage STAGE, --rule RULE or --pair ID ID"
-        raise click.UsageError(f"Say which verdicts are meant, in one way: {ways_out}.")
-    ((name, value),) = said.items()
-    with open_hub(hub_path, write=True) as hub:
-        changed = ways[name](hub, *(value if name == "pair" else (value,)), redo=redo)
-        stand = turned_away(hub, value) if name == "rule" else None
-    click.echo(_undone("verdict" if stand is None else "ruling", changed, redo=redo))
-    if stand is not None:
-        for sentence in _standing(value, stand, redo=redo):
-            click.echo(sentence)
-
-
-@click.command("merge")
-@click.argument("hubs", nargs=-1, required=True, type=_PATH, metavar="HUB HUB...")
-@click.option("--out", required=True, type=_PATH, help="The new hub.")
-@shared_option
-def merge(hubs: tuple[Path, ...], out: Path) -> None:
-    """Unite hubs in a new one: equal texts are one person, and all that is known of them stays."""
-    from populace.personas.hub.merging import merge_hubs
-
-    report = merge_hubs(hubs, out)
-    vectors = f" and {report.vectors:,} vectors" if report.vectors else ""
-    click.echo(
-        f"{sum(report.people):,} people of {len(hubs)} hubs are {report.personas:,} in {str(out)!r}, for "
-        f"{report.equal:,} texts were met again. With them came {report.relations:,} relations and "
-        f"{report.verdicts:,} verdicts{vectors}."
-    )
-    for path, name, new in report.renamed:
-        click.echo(f"The selection {name} of {str(path)!r} is called {new} here, for the name was taken.")
-    if report.dangling:
-        click.echo(f"{report.dangling:,} relations stayed behind, for they name somebody who is in none of the hubs.")
-    if report.left_out:
-        left_out = ", ".join(f"{what} {rows:,}" for what, rows in report.left_out)
-        click.echo(f"Not taken over, by rows: {left_out}.")
-    if report.returned:
-        click.echo(
-            f"{report.returned:,} people whom a check had removed or rewritten in one of the hubs came again from "
-            f"another; judge them with: populace hub check {out}"
-        )
-    click.echo(f"Whoever is nearly equal across them is found by: populace hub dedup {out}")
-
-
-COMMANDS = (import_, export, info, dedup, undo, merge)
-
-
 @contextmanager
 def _filled(path: Path) -> Iterator["HubFile"]:
     """The hub to import into; one that was made for it and stays empty is taken away again."""
@@ -256,33 +228,6 @@ def _shown() -> Iterator[Any]:
 
     yield lambda path, rows: click.echo(f"\r{path.name}: {rows:,} rows", nl=False, err=True)
     click.echo("\r\x1b[K", nl=False, err=True)
-
-
-def _undone(what: str, changed: int, *, redo: bool) -> str:
-    if not changed:
-        return f"All of these {what}s {'stand' if redo else 'are undone'} already."
-    if changed == 1:
-        return f"1 {what} {'stands again' if redo else 'is undone'}."
-    return f"{changed:,} {what}s {'stand again' if redo else 'are undone'}."
-
-
-def _standing(rule: str, stand: "TurnedAway", *, redo: bool) -> Iterator[str]:
-    said = f"Of {stand.people:,} people whom {rule} has turned away, "
-    if redo:
-        if stand.people:
-            yield f"{said}{stand.ruled:,} are turned away now."
-        if stand.rewritten:
-            yield f"{stand.rewritten:,} descriptions are rewritten by {rule} now."
-        return
-    ruled = f"; {stand.ruled:,} remain turned away by {' and '.join(stand.others)}" if stand.ruled else ""
-    doubles = f"; {stand.duplicates:,} are marked as near-duplicates" if stand.duplicates else ""
-    gone = f" Beside them {stand.gone:,} cannot come back, for their descriptions were not kept." if stand.gone else ""
-    if stand.people or gone:
-        yield f"{said}{stand.standing:,} stand again{ruled}{doubles}.{gone}"
-    if stand.restored:
-        yield f"{stand.restored:,} descriptions that {rule} rewrote are as they were."
-    if stand.unkept:
-        yield f"{stand.unkept:,} descriptions stay rewritten, for they were not kept as they were."
 
 
 def _shown_example(text: str) -> str:
