@@ -227,3 +227,22 @@ def test_a_pause_beyond_all_patience_is_not_waited_for() -> None:
         return seconds()
 
     assert in_no_time(lived()) == 0
+
+
+async def test_further_requests_start_when_no_first_request_waits() -> None:
+    limiter = ConcurrencyLimiter(1)
+    slot = await limiter.acquire(NOTHING)
+    started: list[str] = []
+
+    async def request(name: str, *, defer: bool) -> None:
+        held = await limiter.acquire(NOTHING, defer=defer)
+        started.append(name)
+        limiter.release(held)
+
+    async with asyncio.TaskGroup() as group:
+        for name in ("revision", "first", "second"):
+            group.create_task(request(name, defer=name == "revision"))
+        await asyncio.sleep(0)
+        assert limiter.waiting == 3
+        limiter.release(slot)
+    assert started == ["first", "second", "revision"]
