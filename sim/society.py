@@ -1,7 +1,6 @@
 """The society: a Mesa model whose agents are personas, placed on the graph that Persona-to-Persona grew."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from math import floor, inf
 from pathlib import Path
@@ -294,7 +293,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         failure = error or self._error
         self._is_open = self.running = False
         try:
-            with suppress(*([StorageError] if isinstance(failure, StorageError) else [])):
+            if not isinstance(failure, StorageError):
                 self._flush()  # the step before the one that failed
             if failure is None:
                 self.engine.log.finish("finished", None, self.engine.events.hex)

@@ -133,6 +133,8 @@ class Stepper:
         )
         await self.flush()
         self._committing = asyncio.create_task(committed)
+        # Where the next step fails too, nobody may ask how the commit ended.
+        self._committing.add_done_callback(lambda task: task.cancelled() or task.exception())
         # The task hands its rows over when it first runs, and with that before anything of the next step.
         await asyncio.sleep(0)
 
