@@ -16,6 +16,7 @@ from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
 from ..agents.gateway.budget import Meter
 from ..agents.gateway.cache import AnswerCache
+from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
@@ -30,7 +31,7 @@ from .runfile.runlog import RunLog
 from .runfile.vectors import RunVectors
 
 if TYPE_CHECKING:
-    from ..agents.gateway.call import AnswerStore, Call
+    from ..agents.gateway.call import AnswerStore
 
 __all__ = ["Engine"]
 
@@ -62,8 +63,12 @@ class Engine:
         answer_tokens: int,
         events: EventHash,
         progress: Progress,
+        gateway: Gateway | None = None,
     ) -> None:
-        """`batched` are the phases whose requests go by batch. Raises `SetupError` for what the model cannot do."""
+        """`batched` are the phases whose requests go by batch; `gateway` is asked instead of one over the model.
+
+        Raises `SetupError` for what the model cannot do.
+        """
         self.log = log
         self.model = model
         self.events = events
@@ -80,7 +85,7 @@ class Engine:
         self._ledger = RunLedger(log)
         self._cache = cache
         stores: list[AnswerStore] = [KnownAnswers(log)] if log.run.forked_from else []
-        self.gateway = Gateway(
+        self.gateway = gateway or Gateway(
             model,
             ledger=self._ledger,
             limits=limits,

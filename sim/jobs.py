@@ -39,7 +39,7 @@ from ..personas.model import Outcome
 from .answered import check_answered
 from .engine import Engine
 from .executor import AsyncioExecutor, Executor, Work
-from .runfile import rows
+from .runfile.rows import MarkerRow, Row
 from .runfile.writer import Change
 from .times import now
 
@@ -57,7 +57,7 @@ _COMPLETE = "WHERE job = $job AND phase = $phase AND number = $number ORDER BY c
 class Changes:
     """What items have come to: committed together, with the marker of their chunk."""
 
-    rows: list[rows.Row] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     #: What the event hash is taken over, instead of times and attempts.
     events: Sequence[object] = ()
     #: Items without a usable answer, and what became of the others by name.
@@ -85,7 +85,7 @@ class Phase[I, R](ABC):
     #: or an object that can be pickled where other processes are to do it.
     work: Work[I, R]
 
-    def begin(self, chunks: "Chunks") -> None:
+    def begin(self, chunks: "Chunks") -> None:  # noqa: B027 - most phases have nothing to do
         """Called once, before anything is taken, with how far the phase has come."""
 
     @abstractmethod
@@ -113,8 +113,11 @@ class Phase[I, R](ABC):
         """Whether to take no more items, asked between chunks: for phases that end by what has come of them."""
         return False
 
-    async def check(self, chunks: "Chunks") -> None:
-        """Called after results were applied, and at the end: raise what ends the job, after committing by `chunks` what must stay."""
+    async def check(self, chunks: "Chunks") -> None:  # noqa: B027 - most phases have nothing to say
+        """Raise what ends the job, after committing by `chunks` what must stay.
+
+        Called whenever results were applied, and once there are no more items.
+        """
 
     async def results(self, items: Sequence[I], executor: Executor, engine: Engine) -> list[R]:
         """The results for items, in their order; overridden where one request is about many of them."""
@@ -134,7 +137,7 @@ class Chunks:
         self._number = number
         self._size = size
         key = {"job": engine.log.job, "phase": phase, "number": number}
-        found = engine.log.rows(rows.MarkerRow, _COMPLETE, key)
+        found = engine.log.rows(MarkerRow, _COMPLETE, key)
         #: The markers of complete chunks.
         self.complete = [marker for marker in found if marker.chunk]
         #: Whether the number is complete, so that there is nothing left to do.
@@ -196,7 +199,7 @@ class Chunks:
         counts = Counter[str]()
         for marker in self.complete:
             counts.update(orjson.loads(marker.counts))
-        whole = rows.MarkerRow(
+        whole = MarkerRow(
             phase=self._phase,
             number=self._number,
             chunk=0,
@@ -211,10 +214,10 @@ class Chunks:
         )
         await self._write([*left, whole], changes.statements)
 
-    def _marker(self, changes: Changes, *, chunk: int | None = None) -> rows.MarkerRow:
+    def _marker(self, changes: Changes, *, chunk: int | None = None) -> MarkerRow:
         items, self._pending = self._pending, 0
         began, self._begun = self._begun, now()
-        return rows.MarkerRow(
+        return MarkerRow(
             phase=self._phase,
             number=self._number,
             chunk=self.chunk if chunk is None else chunk,
@@ -229,7 +232,7 @@ class Chunks:
             job=self._engine.log.job,
         )
 
-    async def _write(self, made: Sequence[rows.Row], statements: Sequence[Change]) -> None:
+    async def _write(self, made: Sequence[Row], statements: Sequence[Change]) -> None:
         await asyncio.wrap_future(self._engine.log.commit(made, statements))
 
 

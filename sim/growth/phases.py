@@ -15,7 +15,7 @@ from ...personas.growth import HopResult, NoveltyWindow, absorb, questions_betwe
 from ...personas.hub import Hub
 from ...personas.hub.beside import beside_of, keep_beside
 from ...personas.judgement import Ruling, with_redactions
-from ...personas.model import Answer
+from ...personas.model import Answer, PersonaModel
 from ...personas.persona import Persona, content_id
 from ...personas.persona_to_persona import Relative
 from ...personas.population import Population
@@ -157,10 +157,8 @@ class ReadingPhase(_GrowthPhase[None, None]):
 
     def __init__(self, context: GrowthContext, hub: Hub, sampler: SourceSampler) -> None:
         super().__init__(context, 0, per_question=1)
+        self.work = _nothing
         self._hub = sampler.people(hub)
-
-    async def work(self, item: None, model: object) -> None:
-        """Nothing: there are no items."""
 
     def begin(self, chunks: Chunks) -> None:
         """Take in everybody, what is between them, and what is known of them besides."""
@@ -232,7 +230,7 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
         skips = self._source.skips  # type: ignore[attr-defined]  # of sources
         self.passed_over = skips.summary()
         # Where a part is drawn, all was read before, and what was passed over noted.
-        if self._context.growth.agents is not None:
+        if self._context.growth.agents is None:
             self._collected.derived += skipped_rows(chunks.chunk, skips.take())
 
     def apply(self, items: Sequence[NextPassage], results: Sequence[Answer[tuple[Persona, ...]]]) -> None:
@@ -307,6 +305,10 @@ class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]])
     def _show(self) -> None:
         if self._waiting:
             self._context.engine.progress.began(f"Hop {self.number}", len(self._waiting))
+
+
+async def _nothing(item: None, model: PersonaModel) -> None:
+    """The work on people who are read: none."""
 
 
 def _ruling_rows(persona: str, said: Ruling) -> Sequence[rows.RulingRow]:

@@ -208,7 +208,9 @@ class SourceSampler:
         self.skipped = everything.skips.take()
 
     def _sampled_texts(self, texts: Sequence[Passage], most: int, chunks: Chunks) -> Sequence[Passage]:
-        before = {passage for (passage,) in self._engine.log.query(_BEFORE, {"asked": asked_before(chunks, self._extension)})}
+        before = {
+            passage for (passage,) in self._engine.log.query(_BEFORE, {"asked": asked_before(chunks, self._extension)})
+        }
         return self._sample([text for text in texts if text.id not in before], max(0, most - len(before)))
 
     def _asked(self, ids: Collection[str]) -> set[str]:
