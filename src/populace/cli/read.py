@@ -116,8 +116,8 @@ def prompts(name: str | None, scenario: str | None) -> None:
         for prompt in shown:
             click.echo(f"{prompt.name}@{prompt.version}: {' '.join(prompt.about.split())}")
     elif name not in known:
-        names = ", ".join(dict.fromkeys(prompt.name for prompt in shown))
-        raise SetupError(f"There is no prompt {name!r}{nearest(name, known)}. There are: {names}.")
+        names = list(dict.fromkeys(prompt.name for prompt in shown))
+        raise SetupError(f"There is no prompt {name!r}{nearest(name, names)}. There are: {', '.join(names)}.")
     else:
         prompt = known[name]
         click.echo(f"# {prompt.name}@{prompt.version}\n# {' '.join(prompt.about.split())}")
