@@ -42,6 +42,10 @@ class Effects:
         self.unembedded: list[rows.FailureRow] = []
         self.measures: list[rows.MeasureRow] = []
 
+    def clear(self) -> None:
+        """Drop rows that an earlier session has written."""
+        self.interventions, self.messages = [], []
+
     def intervene(self) -> None:
         """Apply the interventions that are due, before anybody looks."""
         world = self._state.world
@@ -67,15 +71,17 @@ class Effects:
     def take_turn(self, seen: Observation, decision: Decision) -> None:
         """What an agent saw, heard and did, or why its turn was lost."""
         resident = self._state.residents[seen.agent]
-        self.observations.append(
-            rows.ObservationRow(self._step, seen.agent, len(seen.neighbours), len(seen.heard), seen.text)
-        )
         notes = [_heard(seen.called(h.key), h.text) for h in seen.heard]
         self._keep_unheard(resident)
         if decision.action is None:
             self._lose(seen.agent, decision)
         else:
             notes.append(self._act(seen, decision.action, decision))
+        if not self._state.scenario.observes:
+            return
+        self.observations.append(
+            rows.ObservationRow(self._step, seen.agent, len(seen.neighbours), len(seen.heard), seen.text)
+        )
         for place, note in enumerate(notes, start=1):
             resident.memory.note(note)
             self.memories.append(rows.MemoryRow(self._step, seen.agent, place, note))
@@ -83,6 +89,8 @@ class Effects:
     def compare(self) -> None:
         """Compare what was emitted with everything before it, in the order of agents."""
         self.duplicates += self._state.emitted.add_all(self._compared)
+        self._state.has_emitted |= bool(self.emissions)
+        self._state.emitted.note_latest(self._emitted)
 
     def deliver(self) -> None:
         """Put what was said where it will be heard in the next step."""
@@ -92,7 +100,6 @@ class Effects:
 
     def measure(self) -> None:
         """Take the scenario's measures of the society as it is now."""
-        self._state.emitted.note_latest(self._emitted)
         scenario = self._state.scenario
         with hook(scenario, "measures"):
             for name, value in _items(scenario.measures(self._view)):

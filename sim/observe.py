@@ -20,6 +20,11 @@ def observe(state: SocietyState, resident: Resident, recall: EmbeddingRecall | N
     Notes are recalled by meaning with `recall`, by words without.
     """
     settings = state.scenario.settings
+    if not state.scenario.observes:
+        news = state.world.told
+        return Observation(resident.id, resident.persona.text, _task(state, resident), news=news).capped(
+            settings.observation_tokens
+        )
     inbox = _heard(state, resident)
     speakers = list(dict.fromkeys(m.sender for m in inbox if m.sender != PLAYER))
     seen = tuple(

@@ -1,6 +1,6 @@
 """The state of a society: what its steps read and change, and how it is written to and restored from a run file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import count
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from ..agents.hooks import hook
 from ..personas.errors import SetupError
 from ..personas.persona import RelationKind
 from ..personas.population import PersonaGraph
-from .emitted import Emitted, read_emissions
+from .emitted import Emission, Emitted, read_emissions
 from .runfile import rows
 from .runfile.runlog import RunLog
 from .runfile.writer import Statement
@@ -23,7 +23,7 @@ from .world import World, is_cut
 if TYPE_CHECKING:
     from .resident import Resident
 
-__all__ = ["SocietyState", "declare", "declared_rows", "restore"]
+__all__ = ["SocietyState", "declare", "declared_rows", "emitted_in", "restore"]
 
 #: Lines a resident has not acted on yet: a neighbour's are heard a step after they are spoken, a visitor's at once.
 _UNHEARD = """
@@ -47,6 +47,14 @@ FROM messages AS m JOIN observations AS o ON o.agent = m.recipient AND o.step > 
 WHERE m.sender <> $player GROUP BY ALL HAVING bool_and(o.step IN (SELECT unnest($steps)))
 """
 
+_NUMBERED = """
+SELECT (SELECT coalesce(max(emission), 0) FROM emissions), (SELECT coalesce(max(message), 0) FROM messages)
+"""
+_NEXT_EMISSIONS = "WHERE emission > $first AND emission <= $last ORDER BY emission"
+_EMITTED_AS = "SELECT emission, agent, text FROM emissions WHERE emission IN (SELECT unnest($numbers))"
+#: Emissions that are in memory at once while the index is filled.
+_READ = 20_000
+
 _NEWEST_NOTES = """
     QUALIFY row_number() OVER (PARTITION BY agent ORDER BY step DESC, ordinal DESC) <= $capacity
     ORDER BY step, agent, ordinal
@@ -62,6 +70,8 @@ class SocietyState:
         self.graph = PersonaGraph({}, ())
         self.residents: Mapping[str, Resident] = MappingProxyType({})
         self.world, self.emitted = World(), Emitted()
+        #: Whether anything was emitted in any step.
+        self.has_emitted = False
         self.count_from(emissions=0, messages=0)
 
     def count_from(self, *, emissions: int, messages: int) -> None:
@@ -72,23 +82,40 @@ class SocietyState:
 
 def restore(state: SocietyState, log: RunLog) -> None:
     """Give the residents their notes and unheard lines, the world its state, and the index everything emitted."""
+    state.emitted = Emitted(partial(_emitted_as, log))
     last = log.last_step()
-    if last is None:
+    ((emissions, messages),) = log.query(_NUMBERED)
+    if last is None and not emissions:
         return
-    ((world,),) = log.query("SELECT world_state FROM steps WHERE step = $step", {"step": last})
-    state.world = World.model_validate_json(world)
-    emissions = log.rows(rows.EmissionRow, "ORDER BY emission")
+    if last is not None:
+        ((world,),) = log.query("SELECT world_state FROM steps WHERE step = $step", {"step": last})
+        state.world = World.model_validate_json(world)
+        state.emitted.note_latest(partial(emitted_in, log, last, state.scenario))
     uncompared = {action.name for action in state.scenario.actions if novelty_of(action) == "none"}
-    state.emitted = Emitted(emission for emission in emissions if emission.kind not in uncompared)
-    latest = [emission for emission in emissions if emission.step == last]
-    state.emitted.note_latest(partial(read_emissions, latest, state.scenario.actions))
-    ((messages,),) = log.query("SELECT coalesce(max(message), 0) FROM messages")
-    state.count_from(emissions=len(emissions), messages=messages)
+    for first in range(0, emissions, _READ):
+        some = log.rows(rows.EmissionRow, _NEXT_EMISSIONS, {"first": first, "last": first + _READ})
+        state.emitted.add_all([emission for emission in some if emission.kind not in uncompared])
+    state.has_emitted = emissions > 0
+    state.count_from(emissions=emissions, messages=messages)
     for message in log.rows(rows.MessageRow, _UNHEARD, {"player": PLAYER, "kept": _kept(state, log)}):
         state.residents[message.recipient].inbox.append(message)
     capacity = state.scenario.settings.memory
     for note in log.rows(rows.MemoryRow, _NEWEST_NOTES, {"capacity": capacity}):
         state.residents[note.agent].memory.note(note.text)
+
+
+def emitted_in(log: RunLog, step: int, scenario: Scenario) -> tuple[Emission, ...]:
+    """What a committed step emitted, in the order of agents.
+
+    Raises `RunFileError` for what cannot be read as the scenario's actions.
+    """
+    found = log.rows(rows.EmissionRow, "WHERE step = $step ORDER BY emission", {"step": step})
+    return read_emissions(found, scenario.actions)
+
+
+def _emitted_as(log: RunLog, numbers: Sequence[int]) -> dict[int, tuple[str, str]]:
+    found = log.query(_EMITTED_AS, {"numbers": list(numbers)})
+    return {number: (agent, text) for number, agent, text in found}
 
 
 def _kept(state: SocietyState, log: RunLog) -> list[int]:
