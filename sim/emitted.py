@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from types import MappingProxyType
+from typing import Any, Self
 
 import orjson
 from pydantic import ValidationError
@@ -56,8 +57,12 @@ class Emitted:
     Pickled, it is the snapshot that a step compares with: the originals, without what the latest step emitted.
     """
 
-    def __init__(self, emissions: Iterable[EmissionRow] = ()) -> None:
-        self._index: defaultdict[str, NearDuplicates[int]] = defaultdict(NearDuplicates)
+    def __init__(
+        self, emissions: Iterable[EmissionRow] = (), *, thresholds: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
+        """`thresholds` are the similarities from which a text nearly repeats another, by kind; 0.9 for other kinds."""
+        self.thresholds = dict(thresholds)
+        self._index: dict[str, NearDuplicates[int]] = {}
         #: Agents and texts of originals, by kind and number.
         self._originals: defaultdict[str, dict[int, tuple[str, str]]] = defaultdict(dict)
         self._compared = 0
@@ -65,15 +70,15 @@ class Emitted:
         for emission in emissions:
             self.add(emission)
 
-    def __reduce__(self) -> tuple[Callable[..., "Emitted"], tuple[dict[str, dict[int, tuple[str, str]]]]]:
-        return Emitted.of_originals, (dict(self._originals),)
+    def __reduce__(self) -> tuple[Callable[..., "Emitted"], tuple[Any, ...]]:
+        return Emitted.of_originals, (dict(self._originals), self.thresholds)
 
     @classmethod
-    def of_originals(cls, originals: Mapping[str, dict[int, tuple[str, str]]]) -> Self:
+    def of_originals(cls, originals: Mapping[str, dict[int, tuple[str, str]]], thresholds: Mapping[str, float]) -> Self:
         """What compares as a society's does that holds these originals: agent and text, by kind and number."""
-        self = cls()
+        self = cls(thresholds=thresholds)
         for kind, found in originals.items():
-            self._index[kind].keep_all(found, (text for _, text in found.values()))
+            self._index_of(kind).keep_all(found, (text for _, text in found.values()))
             self._originals[kind] = found
             self._compared += len(found)
         return self
@@ -97,9 +102,14 @@ class Emitted:
         match = self._index[kind].find(text) if kind in self._index else None
         return self._originals[kind][match.key][1] if match else None
 
+    def _index_of(self, kind: str) -> NearDuplicates[int]:
+        if kind not in self._index:
+            self._index[kind] = NearDuplicates(self.thresholds.get(kind, 0.9))
+        return self._index[kind]
+
     def add(self, emission: EmissionRow) -> DuplicateRow | None:
         """Take an emission in; gives the verdict when it nearly repeats an earlier one."""
-        match = self._index[emission.kind].add(emission.emission, emission.text)
+        match = self._index_of(emission.kind).add(emission.emission, emission.text)
         self._compared += 1
         originals = self._originals[emission.kind]
         if match is None:
