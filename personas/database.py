@@ -27,8 +27,8 @@ __all__ = [
 
 type Fill = Callable[[duckdb.DuckDBPyConnection], None]
 
-#: Queries reach no other file, no network and no Python variables. DuckDB opens a file only once in a process, so readers
-#: and writers must use the same configuration.
+#: Queries reach no other file, no network and no Python variables. DuckDB opens a file only once in a process, so
+#: readers and writers must use the same configuration.
 CONFIG: Mapping[str, str | bool | int | float | list[str]] = MappingProxyType(
     {
         "enable_external_access": "false",

@@ -26,7 +26,7 @@ type PersonaOrigin = Literal["text", "persona", "import"]
 
 
 class RelationKind(StrEnum):
-    """The closed set of kinds to which the free labels of relations are normalised."""
+    """The closed set into which the free label of a relation is normalised."""
 
     KINSHIP = "kinship"
     FRIENDSHIP = "friendship"
