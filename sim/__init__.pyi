@@ -1,14 +1,14 @@
 from .batch_society import BatchSociety
+from .config import RunConfig
 from .emitted import Emission
 from .enrichment import Enriched, Enrichment, enrich
 from .finished import FinishedRun
-from .growing.scenario import Growing
 from .growth import Growth
 from .hub_vectors import HubVectors, dedup_by_meaning
 from .progress import Progress
-from .resident import Resident
+from .resident import Resident, SocietyView
 from .runfile.reader import QueryError, RunReader, open_run
-from .scenario import Intervention, Scenario, Settings, Visit
+from .scenario import GrowthOnly, Intervention, Scenario, Settings, Visit
 from .society import Society
 from .world import News, World
 
@@ -18,18 +18,20 @@ __all__ = [
     "Enriched",
     "Enrichment",
     "FinishedRun",
-    "Growing",
     "Growth",
+    "GrowthOnly",
     "HubVectors",
     "Intervention",
     "News",
     "Progress",
     "QueryError",
     "Resident",
+    "RunConfig",
     "RunReader",
     "Scenario",
     "Settings",
     "Society",
+    "SocietyView",
     "Visit",
     "World",
     "dedup_by_meaning",

@@ -3,12 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import orjson
 from pydantic import ValidationError
 
 from ..agents.actions import Action
-from ..personas.dedup import NearDuplicates
+from ..personas.dedup import Match, NearDuplicates
 from ..personas.errors import RunFileError
 from .runfile.rows import DuplicateRow, EmissionRow
 
@@ -50,14 +51,31 @@ def _read(row: EmissionRow, known: Mapping[str, type[Action]]) -> Action:
 
 
 class Emitted:
-    """Near-duplicate indices over all emissions that are compared, one for each kind."""
+    """Near-duplicate indices over all emissions that are compared, one for each kind.
+
+    Pickled, it is the snapshot that a step compares with: the originals, without what the latest step emitted.
+    """
 
     def __init__(self, emissions: Iterable[EmissionRow] = ()) -> None:
         self._index: defaultdict[str, NearDuplicates[int]] = defaultdict(NearDuplicates)
-        self._seen: dict[int, tuple[str, str]] = {}
+        #: Agents and texts of originals, by kind and number.
+        self._originals: defaultdict[str, dict[int, tuple[str, str]]] = defaultdict(dict)
+        self._compared = 0
         self._latest: Sequence[Emission] | Callable[[], Sequence[Emission]] = ()
-        for emission in emissions:
-            self.add(emission)
+        self.add_all(list(emissions))
+
+    def __reduce__(self) -> tuple[Callable[..., "Emitted"], tuple[dict[str, dict[int, tuple[str, str]]]]]:
+        return Emitted.of_originals, (dict(self._originals),)
+
+    @classmethod
+    def of_originals(cls, originals: Mapping[str, dict[int, tuple[str, str]]]) -> Self:
+        """What compares as a society's does that holds these originals: agent and text, by kind and number."""
+        self = cls()
+        for kind, found in originals.items():
+            self._index[kind].keep_all(found, (text for _, text in found.values()))
+            self._originals[kind] = found
+            self._compared += len(found)
+        return self
 
     @property
     def latest(self) -> Sequence[Emission]:
@@ -71,27 +89,40 @@ class Emitted:
         self._latest = emissions if callable(emissions) else tuple(emissions)
 
     def __len__(self) -> int:
-        return len(self._seen)
+        return self._compared
 
     def earlier(self, kind: str, text: str) -> str | None:
         """The earlier text of this kind that `text` nearly repeats, or None. Changes nothing."""
         match = self._index[kind].find(text) if kind in self._index else None
-        return self._seen[match.key][1] if match else None
+        return self._originals[kind][match.key][1] if match else None
 
-    def add(self, emission: EmissionRow) -> DuplicateRow | None:
-        """Take an emission in; gives the verdict when it nearly repeats an earlier one."""
-        match = self._index[emission.kind].add(emission.emission, emission.text)
-        self._seen[emission.emission] = (emission.agent, emission.text)
-        if match is None:
-            return None
-        return DuplicateRow(
-            kind=emission.kind,
-            step=emission.step,
-            persona=emission.agent,
-            of=self._seen[match.key][0],
-            emission=emission.emission,
-            of_emission=match.key,
-            stage=match.stage,
-            similarity=match.similarity,
-            undone=False,
-        )
+    def add_all(self, emissions: Sequence[EmissionRow]) -> list[DuplicateRow]:
+        """Take emissions in, one after the other; gives the verdicts on those that nearly repeat an earlier one."""
+        kinds: defaultdict[str, list[EmissionRow]] = defaultdict(list)
+        for emission in emissions:
+            kinds[emission.kind].append(emission)
+        self._compared += len(emissions)
+        verdicts = []
+        for kind, some in kinds.items():
+            originals = self._originals[kind]
+            matches = self._index[kind].add_all([e.emission for e in some], (e.text for e in some))
+            for emission, match in zip(some, matches, strict=True):
+                if match is None:
+                    originals[emission.emission] = (emission.agent, emission.text)
+                else:
+                    verdicts.append(_verdict(emission, match, originals[match.key][0]))
+        return sorted(verdicts, key=lambda verdict: verdict.emission or 0)
+
+
+def _verdict(emission: EmissionRow, match: Match[int], of: str) -> DuplicateRow:
+    return DuplicateRow(
+        kind=emission.kind,
+        step=emission.step,
+        persona=emission.agent,
+        of=of,
+        emission=emission.emission,
+        of_emission=match.key,
+        stage=match.stage,
+        similarity=match.similarity,
+        undone=False,
+    )

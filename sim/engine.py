@@ -1,7 +1,7 @@
 """What a running society stands on: the run file, the model behind its gateway, and an event loop of its own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from threading import Event
@@ -16,6 +16,7 @@ from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
 from ..agents.gateway.budget import Meter
 from ..agents.gateway.cache import AnswerCache
+from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
@@ -62,8 +63,12 @@ class Engine:
         answer_tokens: int,
         events: EventHash,
         progress: Progress,
+        gateway: Gateway | None = None,
     ) -> None:
-        """`batched` are the phases whose requests go by batch. Raises `SetupError` for what the model cannot do."""
+        """`batched` are the phases whose requests go by batch; `gateway` is asked instead of one over the model.
+
+        Raises `SetupError` for what the model cannot do.
+        """
         self.log = log
         self.model = model
         self.events = events
@@ -80,7 +85,7 @@ class Engine:
         self._ledger = RunLedger(log)
         self._cache = cache
         stores: list[AnswerStore] = [KnownAnswers(log)] if log.run.forked_from else []
-        self.gateway = Gateway(
+        self.gateway = gateway or Gateway(
             model,
             ledger=self._ledger,
             limits=limits,
@@ -132,9 +137,11 @@ class Engine:
     def workers(self, phase: str) -> int:
         """Pieces of work of this phase under way at once: more than calls, so that a free slot finds a prompt ready.
 
+        Some of them wait with a revision until no first call waits; three times the calls leaves enough of the others.
+
         What goes by batch is under way all at once, since what is not cannot be in the batch.
         """
-        return MOST_IN_A_BATCH if phase in self._batched else 2 * self._max_in_flight
+        return MOST_IN_A_BATCH if phase in self._batched else 3 * self._max_in_flight
 
     def call[T](self, work: Callable[[], Awaitable[T]]) -> T:
         """The result of an async function, run in the engine's loop and waited for here.
@@ -160,11 +167,18 @@ class Engine:
                 ended.wait(_PATIENCE_SECONDS)
             raise
 
+    def record(self, calls: Iterable[Call]) -> None:
+        """Keep calls that were made elsewhere: they are durable with the next commit at the latest."""
+        for call in calls:
+            self._ledger.record(call)
+
+    def recall(self, phase: str, number: int, owners: Sequence[str | None]) -> None:
+        """Have the answers ready that earlier sessions paid for on behalf of these owners (None: of anybody)."""
+        self._ledger.prepare(phase, number, owners)
+
     async def commit(self, *rows: Row, finished: tuple[str, int] | None) -> None:
         """Write the rows and everything before them in one transaction; return when they are durable.
 
         `finished` is the hop or step that is complete with them, if any.
         """
         await asyncio.wrap_future(self.log.commit(rows))
-        if finished is not None:
-            self._ledger.forget(*finished)
