@@ -6,7 +6,7 @@ from math import isfinite
 
 import orjson
 
-from ...personas.hub.standing import MARKED
+from ...personas.hub.queries import NEAR_DUPLICATES
 from ..page import clip
 from ..questions import Field, read_fields
 from ..summary import Summary
@@ -129,7 +129,7 @@ SELECT (SELECT sum(active) FROM steps), (SELECT sum(failed) FROM steps),
        (SELECT count(*) FROM emissions),
        (SELECT count(DISTINCT emission) FROM duplicates WHERE NOT undone AND emission IS NOT NULL),
        (SELECT count(*) FROM personas),
-       (SELECT count(*) FROM ({MARKED}))
+       (SELECT count(*) FROM ({NEAR_DUPLICATES}))
 """  # noqa: S608 - our own words
 
 _SOURCES = "SELECT DISTINCT origin FROM personas ORDER BY origin"

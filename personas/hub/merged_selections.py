@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from ..selection.store import make_view
 from .file import HubFile
-from .select.registered import registered
-from .select.store import make_view
+from .queries import registered
 
 __all__ = ["MergedSelections"]
 

@@ -14,7 +14,7 @@ from ..errors import SetupError, SourceError
 from .extras import Extra, columns_of, joins_of
 from .file import HubFile
 from .licence_files import row_ranges
-from .standing import repeats_of
+from .queries import survivors_in
 
 __all__ = ["People"]
 
@@ -165,7 +165,7 @@ class People:
         is_one = "imports" not in there or con.execute(_ONE_LICENCE).fetchall()[0][0]
         con.execute(_NO_LICENCES if is_one else _LICENCES)
         self._has_licences = bool(con.execute("FROM exported_licences LIMIT 1").fetchall())
-        con.execute(_VERDICTS.format(repeats_of(there)))
+        con.execute(_VERDICTS.format(survivors_in(there)))
         con.execute(_RULINGS if "rulings" in there else _NO_RULINGS)
         con.execute(_PEOPLE)
         if select is not None:

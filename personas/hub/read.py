@@ -16,8 +16,8 @@ from ..packing import plain_suffix
 from ..persona import Persona, Relation, RelationKind
 from ..source import read_head, resolve_file, shown
 from .beside import read_beside
+from .queries import TURNED_AWAY
 from .schema import check_hub_version, migrate_hub
-from .standing import AWAY
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,9 +37,9 @@ _BATCH = 10_000
 _TABLES = ("personas", "relations", "duplicates")
 #: Whom a rule has turned away is not read, nor what ties others to them; whoever repeats them stands.
 _KEPT = {
-    "personas": f"id NOT IN ({AWAY})",
-    "relations": f"source NOT IN ({AWAY}) AND target NOT IN ({AWAY})",
-    "duplicates": f'persona NOT IN ({AWAY}) AND "of" NOT IN ({AWAY})',
+    "personas": f"id NOT IN ({TURNED_AWAY})",
+    "relations": f"source NOT IN ({TURNED_AWAY}) AND target NOT IN ({TURNED_AWAY})",
+    "duplicates": f'persona NOT IN ({TURNED_AWAY}) AND "of" NOT IN ({TURNED_AWAY})',
 }
 _OFFLINE: _Config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 #: No view in somebody else's database may read other files, the network or this process's variables.
@@ -105,7 +105,7 @@ def read_hub(path: Path, *, select: str | None = None, draw: DrawWish | None = N
     hub = _read(path, select, draw)
     if draw is None or hub.drawn is not None or len(hub.personas) <= draw.people:
         return hub
-    from .graph.sampling import draw_from  # what draws people loads numpy and scipy, for which reading has no use
+    from ..network.sampling import draw_from  # what draws people loads numpy and scipy, for which reading has no use
 
     return draw_from(hub, draw)
 
@@ -177,7 +177,7 @@ def _read_database(path: Path, select: str | None, draw: DrawWish | None) -> Hub
     with _explained(path), duckdb.connect(str(path.absolute()), read_only=True, config=_CLOSED) as connection:
         check_hub_version(connection, str(path))
         if select is not None:
-            from .select.narrowing import narrow  # what chooses people loads Arrow, for which reading has no use
+            from ..selection.store import narrow  # what chooses people loads Arrow, for which reading has no use
 
             narrow(connection, path, select)
         if draw is not None:
@@ -187,9 +187,9 @@ def _read_database(path: Path, select: str | None, draw: DrawWish | None) -> Hub
 
 
 def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, draw: DrawWish) -> Drawn | None:
+    from ..network.sampling import draw_in
+    from ..selection.store import narrow_to
     from .file import HubFile
-    from .graph.sampling import draw_in
-    from .select.narrowing import narrow_to
 
     def narrow(ids: Sequence[str]) -> None:
         narrow_to(connection, ids)

@@ -7,8 +7,8 @@ from typing import Any
 import duckdb
 
 from ..packing import PACKINGS, plain_suffix
-from .graph.folds import fold_duplicates
 from .people import People
+from .queries import fold_duplicates
 from .row_files import write_csv, write_jsonl, write_parquet
 
 __all__ = ["RELATION_FIELDS", "relations_of", "relations_path", "write_relations"]

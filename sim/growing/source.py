@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from random import Random
 
 from ...personas.hub import Hub
-from ...personas.hub.graph.sampling import draw_from
 from ...personas.hub.read import DrawWish
+from ...personas.network.sampling import draw_from
 from ...personas.passage import Passage
 from ...personas.sources import Position, Skipped, Sources
 from ..engine import Engine

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from ...profiles.labels import read_label
-from ..standing import REPEATS
+from ..queries import SURVIVORS
 
 __all__ = ["RULES", "Finding", "check_again", "find_contradictions", "findings_to_ask", "unjudged"]
 
@@ -121,7 +121,7 @@ JOIN people s ON s.persona = r.source JOIN people t ON t.persona = r.target
 LEFT JOIN meanings m ON m.label = r.label AND m.one = r.s_language AND m.other = r.t_language
 """  # noqa: S608 - our own words
 
-_KEPT = f"SELECT persona, survivor AS living FROM ({REPEATS})"  # noqa: S608 - our own words
+_KEPT = f"SELECT persona, survivor AS living FROM ({SURVIVORS})"  # noqa: S608 - our own words
 
 _LIVING = f"""
 CREATE OR REPLACE TEMP TABLE living AS

@@ -14,7 +14,7 @@ from ...profiles.biography import Biography
 from ...profiles.elite import Elite
 from ...profiles.profile import Profile
 from ...profiles.tied import Tied
-from ..standing import REPEATS
+from ..queries import SURVIVORS
 
 __all__ = [
     "read_done",
@@ -33,7 +33,7 @@ FROM personas WHERE id IN (SELECT unnest(?)) ORDER BY ordinal
 
 #: Whoever leads to a near-duplicate leads to the one who lives; kin first, as their lives bind the most.
 _TIED = f"""
-WITH kept AS (SELECT persona, survivor AS living FROM ({REPEATS})),
+WITH kept AS (SELECT persona, survivor AS living FROM ({SURVIVORS})),
 wanted AS (SELECT DISTINCT unnest(?) AS persona), reached AS (
     SELECT persona AS id, persona FROM wanted
     UNION ALL SELECT kept.persona, living FROM kept JOIN wanted ON wanted.persona = living

@@ -22,10 +22,10 @@ from populace.personas.hub.exporting import ExportFormat, export_hub
 from populace.personas.hub.extras import Extra
 from populace.personas.hub.flat import short
 from populace.personas.hub.importing import import_files
-from populace.personas.hub.select import Wish
-from populace.personas.hub.select import select as choose
 from populace.personas.hub.wish import ImportWish
 from populace.personas.persona import content_id
+from populace.personas.selection import SelectionSpec
+from populace.personas.selection import select as choose
 
 TEXTS = (
     "A ferry pilot",
@@ -141,7 +141,7 @@ def test_a_graph_has_no_tie_of_whoever_was_turned_away(hub: HubFile, tmp_path: P
 
 
 def test_a_selection_that_has_a_near_duplicate_has_its_ties_too(hub: HubFile, tmp_path: Path) -> None:
-    choose(hub, Wish(where="text LIKE '%older%' OR text LIKE '%baker%'", name="two", with_duplicates=True))
+    choose(hub, SelectionSpec(where="text LIKE '%older%' OR text LIKE '%baker%'", name="two", with_duplicates=True))
     export_hub(hub, path := tmp_path / "two.json", select="two")
     assert set(_read(path, "json").edges()) == {(OLDER, BAKER), (BAKER, OLDER)}
 
@@ -272,7 +272,7 @@ def test_what_was_exported_with_profiles_is_imported_with_them(enriched: HubFile
     export_hub(enriched, path := tmp_path / "out.jsonl")
     with create_hub(tmp_path / "again.duckdb") as other:
         list(import_files(other, [path], ImportWish()))
-        assert choose(other, Wish(where="age_band = '30-39' AND education = 6")).ids == [BAKER]
+        assert choose(other, SelectionSpec(where="age_band = '30-39' AND education = 6")).ids == [BAKER]
 
 
 def test_a_selection_is_exported_alone(hub: HubFile, tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_a_selection_is_exported_alone(hub: HubFile, tmp_path: Path) -> None:
         export_hub(hub, tmp_path / "p.csv", select="bakers")
     hub.con.execute("INSERT INTO selected VALUES ('it''s me', ?, 1, 1), ('others', ?, 1, 1)", [BAKER, PILOT])
     for name, where in (("bakers", "text LIKE '%baker%'"), ("pilots", "text LIKE '%pilot%'")):
-        choose(hub, Wish(where=where, name=name, with_duplicates=True))
+        choose(hub, SelectionSpec(where=where, name=name, with_duplicates=True))
     assert export_hub(hub, path := tmp_path / "town.json", select="bakers").relations == 0
     assert set(_read(path, "json").nodes) == {BAKER}
     assert export_hub(hub, tmp_path / "pilots.csv", select="pilots").people == 2

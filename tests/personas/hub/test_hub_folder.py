@@ -15,8 +15,8 @@ from populace.personas.hub.exporting import ExportFormat, export_hub
 from populace.personas.hub.hub_folder import MANIFEST, import_hub_folder, write_hub_folder
 from populace.personas.hub.importing import import_files
 from populace.personas.hub.schema import HUB_VERSION
-from populace.personas.hub.select import Wish
-from populace.personas.hub.select import select as choose
+from populace.personas.selection import SelectionSpec
+from populace.personas.selection import select as choose
 from populace.sim.runfile.migrations import migrate
 
 _VALUES = {"VARCHAR": "'x'", "JSON": """'{"a": 1}'""", "BOOLEAN": "true", "TIMESTAMP": "now()::TIMESTAMP"}
@@ -34,7 +34,7 @@ def hub(tmp_path: Path) -> Iterator[HubFile]:
             if not hub.con.execute(f'FROM "{table}" LIMIT 1').fetchall():
                 kinds = hub.con.execute(f'DESCRIBE "{table}"').fetchall()
                 hub.con.execute(f'INSERT INTO "{table}" VALUES ({", ".join(value(kind) for _, kind, *_ in kinds)})')
-        choose(hub, Wish(where="text LIKE '%pilot%'", name="pilots"))
+        choose(hub, SelectionSpec(where="text LIKE '%pilot%'", name="pilots"))
         hub.con.execute("CREATE TABLE later (big HUGEINT, place UUID, odd ENUM ('a'), \"of it\" FLOAT[2])")
         hub.con.execute("INSERT INTO later VALUES (2::HUGEINT ** 100, uuid(), 'a', [1.5, 'nan'::FLOAT])")
         hub.con.execute("COMMENT ON TABLE later IS 'It''s new'")

@@ -15,10 +15,10 @@ from populace.personas.hub import create_hub, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.importing import import_files
 from populace.personas.hub.merging import merge_hubs
-from populace.personas.hub.select import Wish, list_selections, select
 from populace.personas.hub.vectors import read_vectors
 from populace.personas.hub.wish import ImportWish
 from populace.personas.persona import content_id
+from populace.personas.selection import SelectionSpec, list_selections, select
 
 type Verdict = tuple[str, str, float, bool]
 type Make = Callable[..., Path]
@@ -185,7 +185,7 @@ def vector(path: Path, name: str, model: str, *numbers: float) -> None:
 
 def chosen(path: Path, name: str, **wish: Any) -> None:
     with open_hub(path, write=True) as hub:
-        select(hub, Wish(name=name, **wish))
+        select(hub, SelectionSpec(name=name, **wish))
 
 
 def profile(path: Path, name: str, occupation: str) -> None:

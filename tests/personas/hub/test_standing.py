@@ -13,17 +13,17 @@ from populace.personas.hub import HubFile, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.embedded import dedup_embedded
-from populace.personas.hub.graph.ties import read_ties
 from populace.personas.hub.importing import import_files
 from populace.personas.hub.info import describe_hub
 from populace.personas.hub.merging import merge_hubs
 from populace.personas.hub.people import People
 from populace.personas.hub.reconcile import reconcile
-from populace.personas.hub.select import Wish, select
 from populace.personas.hub.undo import undo_rule
 from populace.personas.hub.vectors import Fetched, keep_vectors
 from populace.personas.hub.wish import ImportWish
+from populace.personas.network.ties import read_ties
 from populace.personas.persona import content_id
+from populace.personas.selection import SelectionSpec, select
 from populace.sim.runfile.migrations import migrate
 
 STEM = "nurse who walks home at dawn and keeps a list of birds heard"
@@ -69,7 +69,7 @@ def test_all_who_count_people_count_the_same(tmp_path: Path, away: tuple[str, ..
         # As a hub of an earlier version has it: nothing was decided anew.
         rule(hub, *away)
         info = describe_hub(hub)
-        selected = len(select(hub, Wish()).ids)
+        selected = len(select(hub, SelectionSpec()).ids)
         ((survivors,),) = hub.con.execute("SELECT count(DISTINCT survivor) FROM survivors").fetchall()
         counts = {info.standing, People(hub).count, selected, read_ties(hub).people, survivors}
         assert info.personas == info.standing + info.near_duplicates + info.turned_away
