@@ -25,9 +25,16 @@ from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
 from ..personas.errors import PausedError, StorageError
-from ..personas.hub.embedded import CHUNK, EmbeddedReport, dedup_embedded, fetch_vectors
 from ..personas.hub.file import open_hub
-from ..personas.hub.vectors import Fetched, compared, without_vector
+from ..personas.hub.vectors import (
+    CHUNK,
+    EmbeddedReport,
+    Fetched,
+    compared,
+    dedup_embedded,
+    fetch_vectors,
+    without_vector,
+)
 from ..personas.model import Outcome, RequestContext
 from ..personas.near.cosine import COSINE, check_cosine
 from ..personas.near.many import is_exact

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ..rules import Policy
-from .rulings import add_rulings
+from .queries import table_names
+from .redaction import clear_traces, judge_imports
 from .schema import migrate_hub
-from .traces import clear_traces, judge_imports
+from .verdicts import add_rulings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,7 +34,7 @@ TABLES = tuple(_READ)
 
 def read_beside(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> "Mapping[str, pa.Table]":
     """The rows of each table that are about these people; a table without any is left out."""
-    there = {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    there = table_names(con)
     wanted = [name for name in TABLES if name in there and con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall()]  # noqa: S608
     # Tables of the same names in a database that is no hub mean something else.
     if not wanted or "hub_migrations" not in there:

@@ -13,9 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..dedup import STAGE, Duplicates, NearDuplicates
-from ..dedup.batch import judged
-from ..dedup.threshold import Threshold
-from ..dedup.wordsets import iter_blocks
+from ..dedup.near_duplicates import find_in_blocks
+from ..dedup.pairs import Threshold
+from ..dedup.word_sets import iter_blocks
 from ..errors import SetupError
 from .file import HubFile
 from .queries import TURNED_AWAY
@@ -97,7 +97,7 @@ def dedup_hub(
     ((total,),) = hub.con.execute(f"SELECT count(*) {compared}").fetchall()
     ((personas, stood, undone),) = hub.con.execute(_COUNTS).fetchall()
     rows = hub.con.execute(f"SELECT p.rowid AS row {compared} {ORDER}").fetchnumpy()["row"]
-    found = judged(
+    found = find_in_blocks(
         _texts(hub, compared),
         least,
         scratch=_scratch(hub, total),

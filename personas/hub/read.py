@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 import duckdb
 
-from ..directory import Directory, Located
+from .directory import Directory, Located
 from ..errors import SourceError
-from ..packing import plain_suffix
+from ..files import uncompressed_suffix
 from ..persona import Persona, Relation, RelationKind
-from ..source import read_head, resolve_file, shown
+from ..inputs import read_head, resolve_file, shown
 from .beside import read_beside
 from .queries import TURNED_AWAY
 from .schema import check_hub_version, migrate_hub
@@ -111,7 +111,7 @@ def read_hub(path: Path, *, select: str | None = None, draw: DrawWish | None = N
 
 
 def _read(path: Path, select: str | None, draw: DrawWish | None) -> Hub:
-    suffix = plain_suffix(resolve_file(path))
+    suffix = uncompressed_suffix(resolve_file(path))
     is_database = read_head(path, 12).endswith(b"DUCK")
     if select is not None and not is_database:
         raise SourceError(f"{path} keeps no selections, as a DuckDB file does; import it into a hub first.")
@@ -127,9 +127,9 @@ def _read(path: Path, select: str | None, draw: DrawWish | None) -> Hub:
 
 def _read_table_file(path: Path) -> Hub:
     """The people of a file as a hub that it is imported into has them, with all that an import makes of it."""
+    from ..formats.importing import import_files
+    from ..formats.options import ImportWish
     from .file import HubFile
-    from .importing import import_files
-    from .wish import ImportWish
 
     way_out = f"mend it, or leave such rows out by `populace hub import {path} --hub HUB`, and give that hub"
     with duckdb.connect(config=_OFFLINE) as connection:

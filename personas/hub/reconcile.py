@@ -16,11 +16,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..dedup import STAGE
-from ..dedup.batch import judged, near_any
-from ..dedup.threshold import Threshold
-from ..dedup.wordsets import iter_blocks
-from ..near.cosine import COSINE, units
-from ..near.many import near_rows
+from ..dedup.near_duplicates import find_in_blocks, near_any
+from ..dedup.pairs import Threshold
+from ..dedup.word_sets import iter_blocks
+from ..dedup.cosine import COSINE, units
+from ..dedup.vectors import find_similar_vectors
 from .queries import TURNED_AWAY
 
 __all__ = ["COSINE_STAGE", "reconcile", "record_comparison", "withdraw"]
@@ -215,7 +215,7 @@ def _by_words(con: duckdb.DuckDBPyConnection, rows: Sequence[int], threshold: fl
     chosen = np.union1d(everybody[near], numbers[0])
     some = con.sql(_CHOSEN, params={"rows": chosen.tolist()}).to_arrow_table()
     undone = some["undone"].to_numpy()
-    found = judged(_blocks(some["text"].to_pylist(), undone), least)
+    found = find_in_blocks(_blocks(some["text"].to_pylist(), undone), least)
     return _found(some["row"].to_numpy(), found.rows, found.of, found.similarity)
 
 
@@ -248,7 +248,7 @@ def _by_vectors(con: duckdb.DuckDBPyConnection, rows: Sequence[int], threshold: 
     table = con.sql(_VECTORS_OF, params=model | {"rows": chosen}).to_arrow_table()
     place = {row: at for at, row in enumerate(table["row"].to_pylist())}
     matrix = _matrix(table)[[place[row] for row in ordered["row"].to_pylist()]]
-    found = near_rows(matrix, threshold, fixed=ordered["undone"].to_numpy(), exact=True)
+    found = find_similar_vectors(matrix, threshold, fixed=ordered["undone"].to_numpy(), exact=True)
     return _found(ordered["row"].to_numpy(), found.rows, found.of, found.similarity)
 
 

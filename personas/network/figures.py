@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from ..hub.file import HubFile
 from ..hub.queries import fetch
-from ..seed import check_seed
+from ..inputs import check_seed
 from .communities import detect_communities, modularity
 from .measures import (
     Clustering,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..database import said
 from ..errors import SetupError
-from ..query_limit import QueryLimit, run_query
+from ..user_sql import QueryLimit, run_query
 from ..user_sql import check_functions, iter_nodes, parse_sql
 from .columns import People, PeopleColumn, quote_name
 from .sampling import Numbers, integers

@@ -10,7 +10,7 @@ import duckdb
 
 from ..errors import SetupError
 from ..hub.queries import TURNED_AWAY, quote_name, quote_text, survivors_in
-from ..profiles.attributes import ATTRIBUTES
+from ..profiles.profile import ATTRIBUTES
 
 __all__ = [
     "Attribute",

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..dedup.wordsets import iter_blocks, word_sets
+from ..dedup.word_sets import iter_blocks, word_sets
 from .sampling import Numbers
 
 __all__ = ["DiverseSample", "WordSpace", "farthest_first"]

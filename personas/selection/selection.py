@@ -14,7 +14,7 @@ from ..files import whole_file
 from ..hub.file import HubFile
 from ..hub.queries import registered
 from ..query import Tabular, html_table
-from ..query_limit import QueryLimit, run_query
+from ..user_sql import QueryLimit, run_query
 from .candidates import WHERE_LIMIT, parse_condition, read_candidates
 from .choosing import Choice, choose
 from .columns import People, quote_name, quote_text

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from scripted_model import ScriptedModel
 
 from populace.analysis.page import short_label
+from populace.personas.formats.exporting import export_hub
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportWish
 from populace.personas.hub import create_hub, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.hub.exporting import export_hub
-from populace.personas.hub.importing import import_files
-from populace.personas.hub.wish import ImportWish
 from populace.personas.judging import judged
 from populace.personas.model import RequestContext
 from populace.personas.persona import Persona, content_id

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from populace.personas.hub import create_hub, import_files, open_hub
-from populace.personas.hub.wish import ImportWish
+from populace.personas.formats.options import ImportWish
+from populace.personas.formats import import_files
+from populace.personas.hub import create_hub, open_hub
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
 from populace.sim.fork import fork

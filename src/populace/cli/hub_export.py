@@ -11,7 +11,7 @@ from .notice import notice_of
 from .options import shared_option
 
 if TYPE_CHECKING:
-    from populace.personas.hub.exporting import ExportReport
+    from populace.personas.formats.exporting import ExportReport
 
 __all__ = ["export"]
 
@@ -56,8 +56,8 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
     hub writes a folder with all tables of the hub; `populace hub import FOLDER --hub NEW` makes an equal hub of it.
     """
     from populace.personas.errors import SetupError
-    from populace.personas.hub.exporting import ExportFormat, export_hub, stream_hub
-    from populace.personas.hub.extras import Extra
+    from populace.personas.formats.columns import Extra
+    from populace.personas.formats.exporting import ExportFormat, export_hub, stream_hub
     from populace.personas.hub.file import open_hub
 
     wanted = ExportFormat(form) if form else None

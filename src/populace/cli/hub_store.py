@@ -14,9 +14,9 @@ from .hub_people import changes_in_lines
 from .options import shared_option
 
 if TYPE_CHECKING:
+    from populace.personas.formats.importing import FileReport
     from populace.personas.hub.file import HubFile
-    from populace.personas.hub.importing import FileReport
-    from populace.personas.hub.undo import TurnedAway
+    from populace.personas.hub.verdicts import TurnedAway
 
 __all__ = ["COMMANDS"]
 
@@ -73,9 +73,9 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     Personal data are found by patterns, so not all of it: contact details, numbers, full names. Rules of quality are
     for `populace hub check`, unless they are asked for here: what others have published is taken as it is.
     """
-    from populace.personas.hub.hub_folder import import_hub_folder
-    from populace.personas.hub.importing import import_files
-    from populace.personas.hub.wish import ImportWish, parse_mapping
+    from populace.personas.formats.hub_folder import import_hub_folder
+    from populace.personas.formats.importing import import_files
+    from populace.personas.formats.options import ImportWish, parse_mapping
 
     wish = ImportWish.given(
         mapping=parse_mapping(options["mapping"]),
@@ -172,7 +172,7 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
     undone verdict or ruling concerns is compared with the others again, where near-duplicates were looked for.
     """
     from populace.personas.hub.file import open_hub
-    from populace.personas.hub.undo import turned_away, undo_pair, undo_persona, undo_rule, undo_stage
+    from populace.personas.hub.verdicts import turned_away, undo_pair, undo_persona, undo_rule, undo_stage
 
     ways: dict[str, Callable[..., int]] = {
         "persona": undo_persona,
@@ -200,7 +200,7 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
 @shared_option
 def merge(hubs: tuple[Path, ...], out: Path) -> None:
     """Unite hubs in a new one: equal texts are one person, and all that is known of them stays."""
-    from populace.personas.hub.merging import merge_hubs
+    from populace.personas.hub.merge import merge_hubs
 
     report = merge_hubs(hubs, out)
     vectors = f" and {report.vectors:,} vectors" if report.vectors else ""

@@ -17,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError
-from populace.personas.hub import HubFile, create_hub, graph_files
-from populace.personas.hub.exporting import ExportFormat, export_hub
-from populace.personas.hub.extras import Extra
-from populace.personas.hub.flat import short
-from populace.personas.hub.importing import import_files
-from populace.personas.hub.wish import ImportWish
+from populace.personas.formats import graph_files
+from populace.personas.formats.columns import Extra
+from populace.personas.formats.exporting import ExportFormat, export_hub
+from populace.personas.formats.graph_files import short
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportWish
+from populace.personas.hub import HubFile, create_hub
 from populace.personas.persona import content_id
 from populace.personas.selection import SelectionSpec
 from populace.personas.selection import select as choose

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError
+from populace.personas.formats.exporting import ExportFormat, ExportReport, export_hub
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportWish
 from populace.personas.hub import HubFile, create_hub
-from populace.personas.hub.exporting import ExportFormat, ExportReport, export_hub
-from populace.personas.hub.importing import import_files
-from populace.personas.hub.wish import ImportWish
 
 type Row = dict[str, Any]
 

@@ -10,10 +10,10 @@ import pytest
 
 from populace.personas.database import CONFIG
 from populace.personas.errors import SetupError, SourceError, StorageError
+from populace.personas.formats.exporting import ExportFormat, export_hub
+from populace.personas.formats.hub_folder import MANIFEST, import_hub_folder, write_hub_folder
+from populace.personas.formats.importing import import_files
 from populace.personas.hub import HubFile, create_hub, open_hub
-from populace.personas.hub.exporting import ExportFormat, export_hub
-from populace.personas.hub.hub_folder import MANIFEST, import_hub_folder, write_hub_folder
-from populace.personas.hub.importing import import_files
 from populace.personas.hub.schema import HUB_VERSION
 from populace.personas.selection import SelectionSpec
 from populace.personas.selection import select as choose
@@ -154,6 +154,6 @@ def test_a_disk_that_fills_up_at_the_checkpoint_is_said_in_one_sentence(
 
     with create_hub(tmp_path / "a.duckdb") as hub:
         write_hub_folder(hub, tmp_path / "folder", notice=None)
-    monkeypatch.setattr("populace.personas.hub.hub_folder.make_database", full)
+    monkeypatch.setattr("populace.personas.formats.hub_folder.make_database", full)
     with pytest.raises(StorageError, match="No space left on device"):
         import_hub_folder(tmp_path / "folder", tmp_path / "b.duckdb")

@@ -18,13 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError, SourceError
+from populace.personas.formats.importing import FileReport, import_files
+from populace.personas.formats.options import Columns, ImportWish, Shape, parse_mapping
+from populace.personas.formats.reading import MAX_LINE
+from populace.personas.formats.rows import prepared
+from populace.personas.formats.tables import Table
 from populace.personas.hub import HubFile, create_hub, open_hub, read_hub
-from populace.personas.hub.batch import prepared
-from populace.personas.hub.formats import Columns, Shape
-from populace.personas.hub.importing import FileReport, import_files
-from populace.personas.hub.stream import MAX_LINE
-from populace.personas.hub.tables import Table
-from populace.personas.hub.wish import ImportWish, parse_mapping
 from populace.personas.persona import content_id
 
 LOCKSMITH = "A retired locksmith who repairs church clocks"
@@ -300,8 +299,8 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from populace.personas.hub import create_hub
-from populace.personas.hub.importing import import_files
-from populace.personas.hub.wish import ImportWish
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportWish
 
 def dies(path, rows):
     if rows > 45_000:

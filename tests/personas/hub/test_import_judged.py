@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from populace.personas.errors import SetupError
+from populace.personas.formats.importing import FileReport, import_files
+from populace.personas.formats.options import ImportWish
+from populace.personas.formats.rows import Prepared, prepared, screened
 from populace.personas.hub import HubFile, create_hub
-from populace.personas.hub.batch import Prepared, prepared
 from populace.personas.hub.check import judge_people
-from populace.personas.hub.importing import FileReport, import_files
-from populace.personas.hub.screening import screened
-from populace.personas.hub.wish import ImportWish
 from populace.personas.persona import content_id
 from populace.personas.rules import Policy
 
@@ -124,7 +123,7 @@ def test_rows_that_come_again_are_flagged_once(hub: HubFile, take: Import) -> No
 def test_rulings_are_committed_with_the_part_they_belong_to(
     hub: HubFile, take: Import, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    importing, given = "populace.personas.hub.importing", [f"{FRIEND} {n}" for n in range(6)]
+    importing, given = "populace.personas.formats.importing", [f"{FRIEND} {n}" for n in range(6)]
 
     def pair_by_pair(*args: Any, **options: Any) -> Iterator[Prepared]:
         for part in prepared(*args, **options):

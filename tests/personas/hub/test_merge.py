@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError, SourceError
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportWish
 from populace.personas.hub import create_hub, open_hub, read_hub
 from populace.personas.hub.check import judge_people
-from populace.personas.hub.importing import import_files
-from populace.personas.hub.merging import merge_hubs
+from populace.personas.hub.merge import merge_hubs
 from populace.personas.hub.vectors import read_vectors
-from populace.personas.hub.wish import ImportWish
 from populace.personas.persona import content_id
 from populace.personas.selection import SelectionSpec, list_selections, select
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from populace.personas.formats.importing import FileReport, import_files
+from populace.personas.formats.options import ImportWish
 from populace.personas.hub import HubFile, create_hub, open_hub
 from populace.personas.hub.check import judge_people
-from populace.personas.hub.importing import FileReport, import_files
-from populace.personas.hub.preview import preview_personal
-from populace.personas.hub.undo import undo_rule
-from populace.personas.hub.wish import ImportWish
+from populace.personas.hub.redaction import preview_personal
+from populace.personas.hub.verdicts import undo_rule
 from populace.personas.rules import Policy
 
 ROWS = 5_000

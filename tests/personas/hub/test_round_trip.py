@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.errors import SourceError
+from populace.personas.formats.columns import Extra
+from populace.personas.formats.exporting import ExportFormat, export_hub
+from populace.personas.formats.importing import FileReport, import_files
+from populace.personas.formats.options import ImportWish
 from populace.personas.hub import HubFile, create_hub, read_hub
-from populace.personas.hub.exporting import ExportFormat, export_hub
-from populace.personas.hub.extras import Extra
-from populace.personas.hub.importing import FileReport, import_files
-from populace.personas.hub.merging import merge_hubs
-from populace.personas.hub.wish import ImportWish
+from populace.personas.hub.merge import merge_hubs
 from populace.personas.persona import content_id
 
 TEXTS = ("A ferry pilot", "A baker", "A smith\nwho sings")

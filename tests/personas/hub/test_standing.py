@@ -9,18 +9,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportWish
+from populace.personas.formats.people import People
 from populace.personas.hub import HubFile, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.hub.embedded import dedup_embedded
-from populace.personas.hub.importing import import_files
 from populace.personas.hub.info import describe_hub
-from populace.personas.hub.merging import merge_hubs
-from populace.personas.hub.people import People
+from populace.personas.hub.merge import merge_hubs
 from populace.personas.hub.reconcile import reconcile
-from populace.personas.hub.undo import undo_rule
-from populace.personas.hub.vectors import Fetched, keep_vectors
-from populace.personas.hub.wish import ImportWish
+from populace.personas.hub.vectors import Fetched, dedup_embedded, keep_vectors
+from populace.personas.hub.verdicts import undo_rule
 from populace.personas.network.ties import read_ties
 from populace.personas.persona import content_id
 from populace.personas.selection import SelectionSpec, select

@@ -11,15 +11,15 @@ import duckdb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportWish
 from populace.personas.hub import HubFile
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.hub.importing import import_files
 from populace.personas.hub.info import describe_hub
 from populace.personas.hub.queries import RETAINED, TURNED_AWAY
 from populace.personas.hub.schema import migrate_hub
-from populace.personas.hub.undo import undo_persona, undo_rule, undo_stage
-from populace.personas.hub.wish import ImportWish
+from populace.personas.hub.verdicts import undo_persona, undo_rule, undo_stage
 from populace.personas.persona import content_id
 from populace.personas.rules import Policy
 from populace.personas.words import words

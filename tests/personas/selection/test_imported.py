@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportWish
 from populace.personas.hub import HubFile, create_hub
-from populace.personas.hub.importing import import_files
-from populace.personas.hub.wish import ImportWish
 from populace.personas.profiles.attributes import AgeBand
 from populace.personas.selection import SelectionSpec, select, write_selection
 from populace.personas.selection.columns import People, age_band
