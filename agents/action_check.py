@@ -11,8 +11,10 @@ from typing import Any, get_args, get_type_hints
 from pydantic import PydanticUserError, ValidationError
 
 from ..personas.errors import SetupError
-from ..personas.strict import strict_schema
-from .actions import Action, Novelty, answer_schema
+from ..personas.model import strict_schema
+from ..personas.prompt import Prompt
+from .action_schema import TURN_SLOTS, answer_schema, prompt_of
+from .actions import Action, Novelty
 from .schema_fill import UnsatisfiableSchemaError, fill_schema
 
 __all__ = ["check_actions", "novelty_of"]
@@ -107,12 +109,41 @@ def _check(action: type[Action]) -> None:
         raise SetupError(f"{said} does not say which text it emits; define the property `emitted_text`, a str.")
     if action.novelty not in (None, *get_args(Novelty.__value__)):
         raise SetupError(f"{said} has novelty {action.novelty!r}; give none, mark or revise.")
+    threshold: object = action.novelty_threshold
+    if not isinstance(threshold, int | float) or not 0.5 <= threshold <= 1:
+        raise SetupError(f"{said} has novelty_threshold {threshold!r}; give a number from .5 to 1.")
+    _check_prompt(said, action)
+    _check_checks(said, action)
     _check_remembered(said, action)
     _check_kind(said, action, name)
     if action.addressed and "to" not in action.model_fields:
         raise SetupError(f"{said} is addressed and has no field `to`; add `to: str`, or leave out `addressed = True`.")
     _check_schema(said, action)
     _check_text(said, action)
+
+
+def _check_prompt(said: str, action: type[Action]) -> None:
+    if not isinstance(action.prompt, str | Prompt):
+        raise SetupError(f"{said} has the prompt {action.prompt!r:.80}; give a name or what `read_prompt` gives.")
+    try:
+        prompt_of((action,)).render(**dict.fromkeys(TURN_SLOTS, ""))
+    except KeyError as error:
+        if isinstance(action.prompt, str):
+            raise SetupError(f"{said} is asked with prompt {action.prompt!r}, and there is no such prompt.") from error
+        raise SetupError(
+            f"{said} is asked with prompt {action.prompt.name!r}, which has a slot {error}; a prompt of a turn has "
+            f"the slots {', '.join(TURN_SLOTS)}."
+        ) from error
+
+
+def _check_checks(said: str, action: type[Action]) -> None:
+    checks: object = action.checks
+    for one in checks if isinstance(checks, tuple | list) else (checks,):
+        is_named = isinstance(getattr(one, "name", None), str) and isinstance(getattr(one, "version", None), int)
+        if not is_named or not hasattr(one, "revises") or not callable(getattr(one, "judge", None)):
+            raise SetupError(
+                f"{said} has {one!r:.80} among its checks; a check has name, version, revises and an async judge."
+            )
 
 
 def _check_remembered(said: str, action: type[Action]) -> None:

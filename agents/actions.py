@@ -1,15 +1,14 @@
-"""What an agent can emit: one pydantic schema a kind. Scenarios add their own by subclassing `Action`."""
+"""What an agent can emit: one class a kind, which holds everything that concerns it. `Action` shows a whole example."""
 
 import random
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from string import Template
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from ..personas.model import AnswerGenerator, AnswerSchema
-from ..personas.strict import strict_schema
+from ..personas.prompt import Prompt
+from .checks import Check
 
 if TYPE_CHECKING:
     from .procedural.situation import Situation
@@ -17,14 +16,13 @@ if TYPE_CHECKING:
 __all__ = [
     "PLAYER",
     "Action",
+    "ActionEffects",
     "Argument",
     "DialogueLine",
     "Instruction",
     "Novelty",
     "ReturnValue",
     "ToolSpec",
-    "answer_schema",
-    "possible_actions",
 ]
 
 #: The addressee that stands for the visiting player of a game.
@@ -40,13 +38,75 @@ JsonType = Literal["string", "integer", "number", "boolean", "array", "object"]
 type Novelty = Literal["none", "mark", "revise"]
 
 
+class ActionEffects(Protocol):
+    """What an action can read and change when it is applied.
+
+    Actions are applied in the fixed order of agents, once all agents of the step have decided.
+    """
+
+    @property
+    def agent(self) -> str:
+        """Id of the agent that acts."""
+        ...
+
+    @property
+    def state(self) -> Any:
+        """The agent's state, of the type that the scenario declares; None when it declares none."""
+        ...
+
+    @property
+    def world(self) -> Any:
+        """The `World`: announces news, suspends and restores kinds of ties, holds the scenario's world state."""
+        ...
+
+    def state_of(self, key: str) -> Any:
+        """The state of an agent that can be spoken to, by its key in this turn. Raises `KeyError` for another key."""
+        ...
+
+    def say(self, to: str, text: str) -> None:
+        """Send `text` to the agent with this key, who hears it in the next step. Raises `KeyError` for another key."""
+        ...
+
+
 class Action(BaseModel):
-    """One thing an agent does in a turn. The class's docstring is what the model is told the action is."""
+    """One thing an agent does in a turn. The class's docstring is what the model is told the action is.
+
+    Everything but `name`, `kind` and `emitted_text` has a default. This is a whole action::
+
+        class Complaint(Action):
+            \"\"\"A complaint to the town council, in one or two sentences.\"\"\"
+
+            name: ClassVar[str] = "complaint"
+            remembered: ClassVar[str] = "You complained to the council: $text"
+            novelty: ClassVar[Novelty | None] = "mark"
+            novelty_threshold: ClassVar[float] = 0.8
+            checks: ClassVar[tuple[Check, ...]] = (NamesAPlace(),)
+            prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("complaint.v1.toml"))
+
+            kind: Literal["complaint"]
+            about: Literal["roads", "noise"] = Field(description="What is wrong")
+            text: Annotated[str, Field(min_length=10, max_length=300)]
+
+            @property
+            def emitted_text(self) -> str:
+                return self.text
+
+            def apply(self, effects: ActionEffects) -> None:
+                effects.state.complaints += 1
+                effects.world.announce(f"Somebody has complained about {self.about}.")
+
+            @staticmethod
+            def stand_in(rng, situation, schema):
+                return {"about": "roads", "text": rng.choice(("Mend the bridge.", "Light the square."))}
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: The value of `emissions.kind`; subclasses repeat it as the field `kind` with a one-value `Literal`.
     name: ClassVar[str]
+    #: The prompt it is asked with: the name of one in `agents/prompts`, or one read by `read_prompt`. Actions offered
+    #: together are asked with the prompt they share, or else with `turn`.
+    prompt: ClassVar[str | Prompt] = "turn"
     #: Whether the action is spoken to somebody: then it has a field `to`, checked against who is there.
     addressed: ClassVar[bool] = False
     #: How the agent remembers it: `$text` is what was emitted, `$to` whom it was said to.
@@ -54,6 +114,10 @@ class Action(BaseModel):
     #: Whether emissions are compared with earlier ones; None for "revise" where `emitted_text` holds free text, and
     #: for "none" where it is made of choices and numbers alone (`novelty_of`).
     novelty: ClassVar[Novelty | None] = None
+    #: Jaccard similarity of the sets of words from which a text nearly repeats another; from .5 to 1.
+    novelty_threshold: ClassVar[float] = 0.9
+    #: What is checked of each emission, in this order.
+    checks: ClassVar[tuple[Check, ...]] = ()
 
     @property
     def emitted_text(self) -> str:
@@ -62,7 +126,7 @@ class Action(BaseModel):
 
     @property
     def addressee(self) -> str:
-        """The key of whoever it is said to. Raises `TypeError` for an action that is said to nobody."""
+        """The key of the agent it is said to. Raises `TypeError` for an action that is said to nobody."""
         to = getattr(self, "to", None)
         if not self.addressed or not isinstance(to, str):
             raise TypeError(f"{type(self).__name__} is said to nobody: it needs addressed = True and a field `to`.")
@@ -71,6 +135,14 @@ class Action(BaseModel):
     def note(self, to: str = "") -> str:
         """What the agent remembers of it."""
         return Template(self.remembered).substitute(text=self.emitted_text, to=to)
+
+    def apply(self, effects: ActionEffects) -> None:
+        """Change the state of agents and the world; by default, what is said to somebody is delivered.
+
+        Called after the emission is logged. What it draws by chance must be the same whenever the step is repeated.
+        """
+        if self.addressed:
+            effects.say(self.addressee, self.emitted_text)
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -199,74 +271,3 @@ class ToolSpec(Action):
         ]
         fields = {"tool_name": payload["name"], "purpose": payload["purpose"], "returns": payload["returns"]}
         return cls.model_validate({"kind": cls.name, "arguments": arguments, **fields})
-
-
-def possible_actions(offered: tuple[type[Action], ...], addressees: tuple[str, ...]) -> tuple[type[Action], ...]:
-    """Those of the `offered` actions that can be done: nothing can be said where nobody is there."""
-    return tuple(a for a in offered if addressees or not a.addressed)
-
-
-@lru_cache(maxsize=256)
-def answer_schema(offered: tuple[type[Action], ...], addressees: tuple[str, ...]) -> AnswerSchema[Action]:
-    """The schema of a turn: one of the `offered` actions, spoken (if it is spoken) to one of the `addressees`.
-
-    A single action is asked for as it is; several as `{"action": <one of them>}`. Raises `ValueError` when none is
-    possible.
-    """
-    possible = possible_actions(offered, addressees)
-    if not possible:
-        raise ValueError("no action can be offered: all of them are spoken to somebody, and nobody is there")
-    if len(possible) == 1:
-        only = possible[0]
-        schema = _told(strict_schema(only.model_json_schema()), only, addressees)
-        return AnswerSchema(only.__name__, schema, _checked(only.model_validate, addressees), _generators(possible))
-    union_type: Any = Annotated[_union(possible), Field(discriminator="kind")]
-    adapter: TypeAdapter[Action] = TypeAdapter(union_type)
-
-    def unwrap(answer: object) -> Action:
-        if not isinstance(answer, dict) or set(answer) != {"action"}:
-            raise ValueError('the answer must be an object with the one key "action"')
-        return adapter.validate_python(answer["action"])
-
-    union = strict_schema(adapter.json_schema())
-    definitions = union["$defs"]
-    for action in possible:
-        definitions[action.__name__] = _told(definitions[action.__name__], action, addressees)
-    wrapped = {
-        "type": "object",
-        "properties": {"action": {"anyOf": union["anyOf"]}},
-        "required": ["action"],
-        "additionalProperties": False,
-        "$defs": definitions,
-    }
-    return AnswerSchema("Turn", wrapped, _checked(unwrap, addressees), _generators(possible))
-
-
-def _generators(actions: tuple[type[Action], ...]) -> dict[str, AnswerGenerator]:
-    return {action.name: action.stand_in for action in actions}
-
-
-def _union(actions: tuple[type[Action], ...]) -> Any:
-    union: Any = actions[0]
-    for action in actions[1:]:
-        union |= action
-    return union
-
-
-def _told(schema: dict[str, Any], action: type[Action], addressees: tuple[str, ...]) -> dict[str, Any]:
-    # What the model is told of an action: its docstring, and who is there to be spoken to.
-    schema = {**schema, "description": " ".join((action.__doc__ or action.name).split())}
-    if action.addressed:
-        to = {**schema["properties"]["to"], "enum": list(addressees)}
-        schema["properties"] = {**schema["properties"], "to": to}
-    return schema
-
-
-def _checked(validate: Callable[[object], Action], addressees: tuple[str, ...]) -> Callable[[object], Action]:
-    def check(answer: object) -> Action:
-        action = validate(answer)
-        if action.addressed and action.addressee not in addressees:
-            raise ValueError(f"to: {action.addressee!r} is not there; choose one of {', '.join(addressees)}")
-        return action
-
-    return check

@@ -7,7 +7,7 @@ from itertools import chain
 from math import fsum, log
 from sys import intern
 
-from ..personas.words import words
+from ..personas.text import words
 from .embedding.vectors import Vector, cosine, unit
 
 __all__ = ["Memory"]

@@ -1,16 +1,19 @@
-"""How an agent thinks: the stages of a turn, compiled once as a LangGraph graph and shared by all agents.
+"""How an agent decides: the stages of a turn, compiled once as a LangGraph graph and shared by all agents.
 
     generate ──► check ──► keep (the graph ends)
-                  └──► revise, once, when the draft nearly repeats what was said before ──► keep
+                  ▲ └──► revise, once, when the draft nearly repeats an earlier text or fails a check that asks for it
+                  └──────┘
 
 One model call a turn by default, a second one only for a revision. `build_mind` takes other stages; a graph of a
-scenario's own serves as well, if it reads `MindState` and writes `decision`.
+scenario's own serves as well, if it reads `MindState` and writes `decision`. So does a plain function, a `Rule`: it
+decides without LangGraph, model or comparison with earlier texts.
 
 `decide` runs a turn. LangGraph's scheduler costs about 1 ms of CPU a turn where these stages cost 0.06 ms, so the
 stages of a graph made by `build_mind` are called one after the other, and the graph is entered where one of them asks
 for a stage outside that sequence. Both ways give the same decisions.
 """
 
+import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, wraps
@@ -24,7 +27,9 @@ from langgraph.types import Command
 from ..personas.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
 from ..personas.prompt import RenderedPrompt, fence, load_prompt
 from .action_check import novelty_of
-from .actions import Action, answer_schema
+from .action_schema import answer_schema, described_actions, possible_actions, prompt_of
+from .actions import Action
+from .checks import CheckContext, CheckOutcome, CheckResult, run_checks
 from .hooks import hook
 from .observation import Observation
 
@@ -34,10 +39,12 @@ __all__ = [
     "Mind",
     "MindContext",
     "MindState",
+    "Rule",
     "Stage",
     "build_mind",
     "check",
     "decide",
+    "decide_by_rule",
     "generate",
     "keep",
     "revise",
@@ -51,7 +58,7 @@ _EARLIER = 600
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an agent does in a turn, or why its turn was lost."""
+    """What an agent does in a turn, or why its turn was lost; nothing at all where a rule decides so."""
 
     action: Action | None
     outcome: Outcome = Outcome.OK
@@ -62,6 +69,8 @@ class Decision:
     revised: bool = False
     #: The prompt that was answered, as `name@version`.
     prompt: str = "turn@1"
+    #: The results of the checks of the action.
+    checks: tuple[CheckResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +94,11 @@ class Draft:
     #: Requests that were sent or recalled so far.
     attempts: int
     revised: bool = False
+    #: True once it is not to be revised any more.
+    is_final: bool = False
     #: The earlier text that the answer nearly repeats.
     earlier: str | None = None
+    checks: tuple[CheckResult, ...] = ()
 
 
 class MindState(TypedDict):
@@ -105,6 +117,9 @@ class MindState(TypedDict):
 
 type Mind = CompiledStateGraph[MindState, MindContext, MindState, MindState]
 
+#: Decides what an agent does, or that it does nothing, from what it observes; draws by chance from the generator alone.
+type Rule = Callable[[Observation, random.Random], Action | None]
+
 #: A stage returns the part of the state that it changes, and the next stage follows; or a `Command` that names another.
 type Stage = Callable[[MindState, Runtime[MindContext]], Awaitable[Mapping[str, Any] | Command[Any]]]
 
@@ -115,11 +130,13 @@ _BUILT: dict[int, tuple[Mind, tuple[Stage, ...]]] = {}
 async def generate(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, Any]:
     """Ask the model what the agent does."""
     observation, context = state["observation"], runtime.context
-    schema = answer_schema(state["offered"], observation.addressees)
-    prompt = load_prompt(_ROOM, "turn").render(
+    offered, addressees = state["offered"], observation.addressees
+    schema = answer_schema(offered, addressees)
+    prompt = prompt_of(possible_actions(offered, addressees)).render(
         world=context.world,
         persona=fence("persona", observation.persona),
         observation=observation.text,
+        actions=described_actions(offered, addressees),
         task=observation.task,
     )
     answer = await context.model.ask(prompt, schema, state["request_context"])
@@ -127,17 +144,22 @@ async def generate(state: MindState, runtime: Runtime[MindContext]) -> Mapping[s
 
 
 async def check(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, Any] | Command[Any]:
-    """Go to `revise` when a valid answer nearly repeats what was said before."""
-    draft = state["draft"]
+    """Check a valid draft; go to `revise` when it nearly repeats an earlier text or a failed check asks for that."""
+    draft, context = state["draft"], runtime.context
     action = draft.answer.value
-    if action is None or draft.revised or novelty_of(type(action)) != "revise":
+    if action is None or (draft.is_final and not draft.revised):
         return {}
-    with hook(action, "emitted_text"):
-        text = action.emitted_text
-    earlier = runtime.context.earlier(action.name, text)
-    if earlier is None:
-        return {}
-    return Command(update={"draft": replace(draft, earlier=earlier)}, goto="revise")
+    if action.checks:
+        about = CheckContext(state["observation"], context.world, context.model, state["request_context"])
+        draft = replace(draft, checks=await run_checks(action, about))
+    if not draft.is_final:
+        if novelty_of(type(action)) == "revise":
+            with hook(action, "emitted_text"):
+                text = action.emitted_text
+            draft = replace(draft, earlier=context.earlier(action.name, text))
+        if draft.earlier is not None or _complaints(draft):
+            return Command(update={"draft": draft}, goto="revise")
+    return {"draft": draft} if action.checks else {}
 
 
 async def revise(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, Any]:
@@ -152,8 +174,8 @@ async def revise(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str
     answer = await runtime.context.model.ask(prompt, draft.schema, state["request_context"])
     attempts = draft.attempts + answer.attempts
     if answer.value is None:
-        return {"draft": replace(draft, attempts=attempts)}
-    return {"draft": Draft(prompt, draft.schema, answer, attempts, revised=True)}
+        return {"draft": replace(draft, attempts=attempts, is_final=True)}
+    return {"draft": Draft(prompt, draft.schema, answer, attempts, revised=True, is_final=True)}
 
 
 async def keep(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, Any]:
@@ -168,13 +190,20 @@ async def keep(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, 
             attempts=draft.attempts,
             revised=draft.revised,
             prompt=f"{draft.prompt.name}@{draft.prompt.version}",
+            checks=draft.checks,
         )
     }
 
 
+def _complaints(draft: Draft) -> list[str]:
+    """The reasons of failed checks that ask for a revision."""
+    asking = {one.name for one in draft.answer.value.checks if one.revises} if draft.answer.value else set()
+    return [r.reason for r in draft.checks if r.outcome is CheckOutcome.FAILED and r.check in asking]
+
+
 @cache
 def build_mind(stages: tuple[Stage, ...] = (generate, check, keep)) -> Mind:
-    """A mind of these stages, one after the other; a stage can send a draft to `revise`, which leads to the last.
+    """A mind of these stages, one after the other; `check` can send a draft to `revise`, which leads back to it.
 
     The graph is compiled once for the same stages.
     """
@@ -183,11 +212,24 @@ def build_mind(stages: tuple[Stage, ...] = (generate, check, keep)) -> Mind:
     for stage, name, following in zip(stages, names, (*names[1:], None), strict=True):
         drawn = ("revise",) if stage is check else ()
         graph.add_node(name, _node(stage, following), destinations=(*drawn, following or "__end__"))
-    graph.add_node("revise", _node(revise, names[-1]), destinations=(names[-1],))
+    back = _name_of(check if check in stages else stages[-1])
+    graph.add_node("revise", _node(revise, back), destinations=(back,))
     graph.add_conditional_edges(START, lambda state: state.get("entry", names[0]), [names[0], "revise"])
     mind = graph.compile(name="mind")
     _BUILT[id(mind)] = (mind, stages)
     return mind
+
+
+def decide_by_rule(rule: Rule, state: MindState) -> Decision:
+    """The decision of a plain function, which may be to do nothing. Raises `HookError` when it fails."""
+    observation, offered = state["observation"], state["offered"]
+    with hook(getattr(rule, "__self__", rule), getattr(rule, "__name__", "mind")):
+        action: object = rule(observation, random.Random(state["request_context"].seed))  # noqa: S311 - no secret
+        if action is not None and not isinstance(action, offered):
+            raise TypeError(f"it must give one of the actions that are offered, or None, and gave {action!r:.80}")
+        if isinstance(action, Action) and action.addressed and action.addressee not in observation.addressees:
+            raise ValueError(f"it speaks to {action.addressee!r}, who is not there")
+    return Decision(action, prompt="rule")
 
 
 async def decide(mind: Mind, state: MindState, context: MindContext) -> Decision:

@@ -5,10 +5,10 @@ import re
 from html import escape
 from pathlib import Path
 
-from ..personas.characters import legible
 from ..personas.database import check_regular
 from ..personas.errors import SetupError
 from ..personas.files import whole_file
+from ..personas.text import legible
 
 __all__ = ["check_own", "clip", "mark_of", "markup", "short_label", "write_whole"]
 

@@ -8,7 +8,7 @@ from benchmarks.people import planted
 from numpy.typing import NDArray
 
 from populace.personas.dedup import NearDuplicates, find_duplicates
-from populace.personas.words import jaccard, words
+from populace.personas.text import jaccard, words
 
 __all__ = ["count_false", "disagreeing", "write_corpus"]
 

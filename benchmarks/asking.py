@@ -21,7 +21,8 @@ import aiohttp
 import orjson
 from benchmarks.sampler import Sampler
 
-from populace.agents.actions import Action, Instruction, answer_schema
+from populace.agents.action_schema import answer_schema
+from populace.agents.actions import Action, Instruction
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.call import Call, CallKey, RecordedReply
 from populace.agents.gateway.gateway import Gateway

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from populace.personas.hub import create_hub
 from populace.personas.persona import content_id
-from populace.personas.profiles.attributes import ATTRIBUTES
+from populace.personas.profiles.profile import ATTRIBUTES
 
 __all__ = ["AGES", "GROUPS", "REGIONS", "make_crowd", "some_ids"]
 

@@ -19,7 +19,7 @@ from benchmarks.lab import peak_memory
 from numpy.typing import NDArray
 
 from populace.personas.dedup import find_duplicates
-from populace.personas.words import words
+from populace.personas.text import words
 
 __all__ = ["LIMIT", "NEAR", "read_texts"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.lab import peak_memory
 from numpy.typing import NDArray
 
-from populace.personas.near.many import NearRows, near_rows
+from populace.personas.dedup.vectors import SimilarVectors, find_similar_vectors
 
 type Matrix = NDArray[np.float32]
 
@@ -56,7 +56,7 @@ def overlooked(matrix: Matrix, gone: NDArray[np.bool_], threshold: float) -> tup
     return int(near.sum()), int((near & ~gone[rows]).sum())
 
 
-def wrong(matrix: Matrix, found: NearRows) -> int:
+def wrong(matrix: Matrix, found: SimilarVectors) -> int:
     """Rows that were marked, and are not as near to whom they are said to repeat."""
     pairs = (matrix[side].astype(np.float64) for side in (found.rows, found.of))
     one, other = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in pairs)
@@ -75,7 +75,7 @@ def main() -> None:
     # Making the vectors took more than they do: what is held now is what counts.
     before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     began, cpu = time.perf_counter(), time.process_time()
-    found = near_rows(matrix, threshold=NEAR, exact=not given.index)
+    found = find_similar_vectors(matrix, threshold=NEAR, exact=not given.index)
     took = {"wall": time.perf_counter() - began, "cpu": time.process_time() - cpu}
     memory = peak_memory() - before
     gone = np.zeros(len(matrix), dtype=np.bool_)

@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from populace.personas.words import words
+from populace.personas.text import words
 
 __all__ = ["Planted", "people", "planted"]
 

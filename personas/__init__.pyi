@@ -12,13 +12,12 @@ from .errors import (
     StorageError,
 )
 from .files import share_files
-from .graph import Neighbour, PersonaGraph
-from .growth import Population
 from .hub import Hub, HubFile, create_hub, open_hub, read_hub
 from .model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
 from .passage import Passage, shipped_passages
 from .persona import Persona, Relation, RelationKind
 from .persona_to_persona import Relative, persona_to_persona
+from .population import Neighbour, PersonaGraph, Population
 from .prompt import Prompt, RenderedPrompt, fence, iter_prompts, load_prompt
 from .sources import read_passages
 from .text_to_persona import text_to_persona

@@ -10,7 +10,7 @@ import duckdb
 
 from .errors import SetupError
 from .files import private_umask, whole_file
-from .source import shown
+from .inputs import shown
 
 __all__ = [
     "CONFIG",

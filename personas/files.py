@@ -1,29 +1,45 @@
-"""Files that are made: whole or not at all, and readable by their owner alone.
+"""Files that are made whole or not at all, readable by their owner alone, and compressed files.
 
 A file is written beside its place, as `.NAME.part-HOST-PID-N`, and takes its name when it is complete. What a killed
 process leaves of it is removed by the next one that makes or opens a file of that name.
 """
 
+import bz2
+import gzip
+import lzma
 import os
 import platform
 import re
 import shutil
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from enum import StrEnum
 from hashlib import blake2b
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO, Protocol
 
 __all__ = [
+    "COMPRESSIONS",
+    "DAMAGE",
+    "Compression",
+    "Stream",
+    "compression_of",
+    "decompressed",
     "folder_beside",
     "make_file",
+    "open_compressed",
     "private_umask",
     "remove_database",
     "remove_parts",
     "share_files",
+    "sniff_compression",
+    "uncompressed_suffix",
     "whole_file",
 ]
+
 
 _PRIVATE, _OTHERS = 0o600, 0o077
 #: Parts of another machine on the same file system are left alone: whether their process lives cannot be seen.
@@ -187,3 +203,97 @@ def _is_alive(process: int) -> bool:
     except OSError:
         return True
     return True
+
+
+class Compression(StrEnum):
+    """How a file is compressed."""
+
+    GZIP = "gzip"
+    BZIP2 = "bzip2"
+    XZ = "xz"
+    ZSTD = "zstd"
+
+
+#: By the ending of the name.
+COMPRESSIONS: Mapping[str, Compression] = {
+    ".gz": Compression.GZIP,
+    ".bz2": Compression.BZIP2,
+    ".xz": Compression.XZ,
+    ".zst": Compression.ZSTD,
+}
+#: What reading a damaged file raises: pyarrow OSError or ValueError, the others each their own.
+DAMAGE = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
+
+_MAGIC = {
+    b"\x1f\x8b": Compression.GZIP,
+    b"BZh": Compression.BZIP2,
+    b"\xfd7zXZ\x00": Compression.XZ,
+    b"\x28\xb5\x2f\xfd": Compression.ZSTD,
+}
+_LONGEST_MAGIC = 6
+
+
+class Stream(Protocol):
+    """Bytes that are read from front to back."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next so many bytes, or fewer; none at the end."""
+        ...
+
+
+def compression_of(path: PurePath) -> Compression | None:
+    """How a file is compressed, by the ending of its name."""
+    return COMPRESSIONS.get(path.suffix.lower())
+
+
+def uncompressed_suffix(path: PurePath) -> str:
+    """The ending of a file's name, in lower case, without that of its compression."""
+    return (PurePath(path.stem).suffix if compression_of(path) else path.suffix).lower()
+
+
+def sniff_compression(raw: BinaryIO) -> Compression | None:
+    """How a pipe is compressed: it has no ending to go by, but its first bytes can be looked at."""
+    peek = getattr(raw, "peek", None)
+    head = bytes(peek(_LONGEST_MAGIC))[:_LONGEST_MAGIC] if peek else b""
+    return next((packing for magic, packing in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def decompressed(raw: BinaryIO, packing: Compression | None, stack: ExitStack) -> Any:
+    """The bytes within `raw`, which stays the caller's; what is opened for it is closed with `stack`.
+
+    Reading may raise what `DAMAGE` lists.
+    """
+    match packing:
+        case Compression.GZIP:
+            return stack.enter_context(gzip.GzipFile(fileobj=raw))
+        case Compression.BZIP2:
+            return stack.enter_context(bz2.BZ2File(raw))
+        case Compression.XZ:
+            return stack.enter_context(lzma.LZMAFile(raw))
+        case Compression.ZSTD:
+            import pyarrow as pa  # Python has its own zstd only from 3.14 on
+
+            return pa.input_stream(raw, compression="zstd")
+        case None:
+            return raw
+
+
+@contextmanager
+def open_compressed(path: Path, packing: Compression | None) -> Iterator[Any]:
+    """The file at `path`, open for writing bytes that are compressed on their way."""
+    with ExitStack() as stack:
+        raw = stack.enter_context(path.open("wb"))
+        match packing:
+            case Compression.GZIP:
+                # Without a name and a time in it, the same bytes make the same file.
+                yield stack.enter_context(gzip.GzipFile("", "wb", 6, raw, mtime=0))
+            case Compression.BZIP2:
+                yield stack.enter_context(bz2.BZ2File(raw, "wb"))
+            case Compression.XZ:
+                yield stack.enter_context(lzma.LZMAFile(raw, "wb"))
+            case Compression.ZSTD:
+                import pyarrow as pa
+
+                yield stack.enter_context(pa.output_stream(raw, compression="zstd"))
+            case None:
+                yield raw

@@ -1,30 +1,98 @@
-"""What a step of growing a society is: whom to ask about, and what becomes of the answers, in their order."""
+"""One step of growing a society: whom to ask about, and how the answers are applied, in order."""
 
 import math
 import random
+from collections import Counter, deque
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from .dedup import Verdict
 from .errors import SetupError
-from .judging import Judge, Judgement, Ruling, judged
-from .novelty import Rarity
+from .judgement import Judge, Judgement, Ruling, judge_persona
 from .persona import Persona, Relation
 from .persona_to_persona import Relative
-from .population import Arrival, Population
+from .population import Admission, Population
+from .text import words
 
 __all__ = [
     "MOST_HOPS",
-    "Arrival",
+    "WINDOW",
+    "Admission",
     "Choice",
     "HopResult",
+    "NoveltyWindow",
     "Population",
+    "WordRarity",
     "absorb",
     "check_growth",
     "offer_known",
     "plan_hop",
+    "questions_between_checks",
 ]
+
+
+#: Newcomers over whom novelty is taken.
+WINDOW = 500
+
+
+class WordRarity:
+    """How new descriptions are beside those that are known.
+
+    The novelty of a description is the mean rarity of its different words: 0 for a word that everybody has, 1 for
+    one that nobody else has, on a logarithmic scale.
+    """
+
+    def __init__(self, known: Sequence[Persona]) -> None:
+        self._holders: Counter[str] = Counter()
+        for persona in known:
+            self._holders.update(words(persona.text))
+        self._scale = math.log(len(known) + 1)
+
+    def most_novel(self, people: Sequence[Persona], most: int, *, rng: random.Random) -> list[Persona]:
+        """The `most` of these people whose words are rarest; which of equals are among them is decided by chance."""
+        drawn = sorted((-self._of(person), rng.random(), place) for place, person in enumerate(people))
+        return [people[place] for _, _, place in drawn[:most]]
+
+    def in_order(self, people: Iterable[Persona]) -> tuple[Persona, ...]:
+        """All of these people, the most novel first; equals in the order in which they were given."""
+        return tuple(sorted(people, key=lambda person: -self._of(person)))
+
+    def _of(self, persona: Persona) -> float:
+        # An exact sum: a set's order differs from process to process, and the rounding of a sum with it.
+        rarities = [1 - math.log(max(1, self._holders[word])) / self._scale for word in words(persona.text)]
+        return math.fsum(rarities) / len(rarities) if rarities else 0.0
+
+
+def questions_between_checks(newcomers: int) -> int:
+    """How many questions, each of which brings so many newcomers, to ask between two looks at how new the latest are.
+
+    At least one look falls into every 500 newcomers.
+    """
+    return max(1, WINDOW // max(1, newcomers))
+
+
+class NoveltyWindow:
+    """The latest newcomers: who of them was somebody new. `str()` gives what `Latest` can be made from again."""
+
+    def __init__(self, written: str = "") -> None:
+        """Raises `SetupError` for a text that no `Latest` has written."""
+        if not set(written) <= {"0", "1"}:
+            raise SetupError(f"{written!r} is no record of newcomers; it has a 1 for each who was new and a 0 else.")
+        self._new = deque((mark == "1" for mark in written), maxlen=WINDOW)
+
+    def __str__(self) -> str:
+        return "".join("1" if is_new else "0" for is_new in self._new)
+
+    def note(self, newcomers: Iterable[bool]) -> None:
+        """Take in whether each of these was somebody new."""
+        self._new.extend(newcomers)
+
+    @property
+    def share(self) -> float | None:
+        """The share of the latest 500 who were somebody new; None while there were fewer."""
+        return sum(self._new) / WINDOW if len(self._new) == WINDOW else None
+
 
 #: The paper expands each persona in six iterations (section 2.2): six degrees of separation.
 MOST_HOPS = 6
@@ -119,7 +187,7 @@ def plan_hop(
     before = [p for p in population.alive if p.hop == hop - 1]
     frontier = [p for p in before if p.id not in asked]
     earlier = [p for p in population.alive if p.hop < hop - 1 and p.id not in asked]
-    rarity = Rarity(population.alive) if choice == "novelty" else None
+    rarity = WordRarity(population.alive) if choice == "novelty" else None
     if limit is None:
         return _in_order(frontier if before else earlier, rarity)
 
@@ -135,7 +203,7 @@ def plan_hop(
     return _in_order([p for p in population.alive if p.id in chosen_ids], rarity)
 
 
-def _in_order(people: Sequence[Persona], rarity: Rarity | None) -> tuple[Persona, ...]:
+def _in_order(people: Sequence[Persona], rarity: WordRarity | None) -> tuple[Persona, ...]:
     # A budget may end a hop at any question: whoever is worth most is asked about first.
     return rarity.in_order(people) if rarity else tuple(people)
 
@@ -232,7 +300,7 @@ class _Taken:
         if persona.id in self._population:
             self._newcomers.append(False)
             return persona
-        judgement = judged(persona, self._judges)
+        judgement = judge_persona(persona, self._judges)
         ruled = judgement.persona
         if self._is_full and ruled.id not in self._population:
             return None
@@ -242,7 +310,7 @@ class _Taken:
         if ruled.id in self._population:
             self._newcomers.append(False)
             return ruled
-        self._newcomers.append(self._population.admit(ruled) is Arrival.BORN)
+        self._newcomers.append(self._population.admit(ruled) is Admission.BORN)
         self._personas.append(ruled)
         return ruled
 

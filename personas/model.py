@@ -1,4 +1,4 @@
-"""What growing personas asks of a language model, declared here and fulfilled by the gateway in `agents`.
+"""What growing personas asks of a language model, declared here and implemented by the gateway in `agents`.
 
 One async method: a prompt and the schema of the answer go in, a typed answer or a typed outcome comes out.
 """
@@ -13,9 +13,8 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ValidationError
 
 from .prompt import RenderedPrompt
-from .strict import strict_schema
 
-__all__ = ["Answer", "AnswerGenerator", "AnswerSchema", "Outcome", "PersonaModel", "RequestContext"]
+__all__ = ["Answer", "AnswerGenerator", "AnswerSchema", "Outcome", "PersonaModel", "RequestContext", "strict_schema"]
 
 
 class Outcome(StrEnum):
@@ -55,6 +54,8 @@ class RequestContext:
     seed: int
     #: Which of several answers to one and the same request this is: a cache gives each its own.
     replicate: int = 0
+    #: The job on whose behalf it is made, as numbered in its run file.
+    job: int = 1
 
 
 #: Proposes values for an answer, from a random number generator, what the request says (`Situation` of
@@ -121,3 +122,36 @@ class PersonaModel(Protocol):
         Raises `EndpointError` when no further call can succeed (wrong key, no such model, unreachable).
         """
         ...
+
+
+_DROPPED = frozenset({"default", "discriminator", "title"})
+
+
+def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The same schema with every object closed and every property required, without defaults and titles.
+
+    Strict mode of structured output accepts no other objects; `title` and `default` only cost tokens.
+    The order of properties is kept: it is the order in which a constrained model writes them.
+    """
+    strict: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _DROPPED:
+            continue
+        if key == "oneOf":  # strict mode knows only anyOf
+            strict["anyOf"] = _strict_value(value)
+        elif key in ("properties", "$defs"):
+            strict[key] = {name: strict_schema(sub) for name, sub in value.items()}
+        else:
+            strict[key] = _strict_value(value)
+    if "properties" in strict:
+        strict["required"] = list(strict["properties"])
+        strict["additionalProperties"] = False
+    return strict
+
+
+def _strict_value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return strict_schema(value)
+    if isinstance(value, list):
+        return [_strict_value(item) for item in value]
+    return value

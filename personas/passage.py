@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import PurePath
 
+from .inputs import UNKNOWN_LANGUAGE, iter_objects, parse_text
 from .persona import content_id
-from .source import UNKNOWN_LANGUAGE, iter_objects, parse_text
 
 __all__ = ["Passage", "distinct", "shipped_passages"]
 

@@ -1,16 +1,144 @@
-"""Everybody who has been grown so far, and what is between them."""
+"""The people of a growing society, the relations between them, and the graph of those that are kept."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
+
+import networkx as nx
 
 from .dedup import NearDuplicates, Verdict
-from .graph import PersonaGraph
-from .persona import Persona, Relation
+from .errors import SetupError
+from .persona import Persona, Relation, RelationKind
 
-__all__ = ["Arrival", "Population"]
+__all__ = ["Admission", "Neighbour", "PersonaGraph", "Population"]
 
 
-class Arrival(StrEnum):
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Somebody at the other end of a relation, seen from one of its ends."""
+
+    #: The other's persona id.
+    id: str
+    kind: RelationKind
+    #: What the relation's target is to its source.
+    label: str
+    #: True when the other is the target: "they are my `label`"; else "I am their `label`".
+    outgoing: bool
+
+    @property
+    def described(self) -> str:
+        """The relation in words for the one who looks: "patient", or "you are their patient"."""
+        return self.label if self.outgoing else f"you are their {self.label}"
+
+    @property
+    def called(self) -> str:
+        """The other as a part of a sentence: "your patient", or "the one whose patient you are"."""
+        return f"your {self.label}" if self.outgoing else f"the one whose {self.label} you are"
+
+
+class PersonaGraph:
+    """A directed graph of persona ids in which a pair may hold several relations.
+
+    Rows are the truth and the graph is built from them: near-duplicates give way to the persona they repeat,
+    what then leads from somebody to themselves is dropped, and what is then said twice is said once.
+    """
+
+    def __init__(self, personas: Mapping[str, Persona], relations: Iterable[Relation]) -> None:
+        self._personas = personas
+        self._graph = nx.MultiDiGraph()
+        self._graph.add_nodes_from((p.id, {"text": p.text, "hop": p.hop}) for p in personas.values())
+        seen: dict[str, list[Neighbour]] = {persona_id: [] for persona_id in personas}
+        for r in relations:
+            self._graph.add_edge(r.source, r.target, kind=r.kind, label=r.label, hop=r.hop)
+            seen[r.source].append(Neighbour(r.target, r.kind, r.label, outgoing=True))
+            seen[r.target].append(Neighbour(r.source, r.kind, r.label, outgoing=False))
+        self._neighbours = {persona_id: tuple(others) for persona_id, others in seen.items()}
+
+    @classmethod
+    def build(
+        cls,
+        personas: Iterable[Persona],
+        relations: Iterable[Relation],
+        verdicts: Iterable[Verdict] = (),
+        turned_away: Iterable[str] = (),
+    ) -> Self:
+        """The graph of all survivors, in the order in which they are given.
+
+        The ids `turned_away` are left out with all their ties, and a verdict that names one of them does not hold.
+        Raises `SetupError` for a relation or verdict that names nobody given, and for verdicts in a circle.
+        """
+        given = {persona.id: persona for persona in personas}
+        away = frozenset(turned_away)
+        survivors = _survivors(given, verdicts, away)
+        alive = {i: p for i, p in given.items() if survivors[i] == i and i not in away}
+        return cls(alive, _between_survivors(relations, survivors, away))
+
+    def __len__(self) -> int:
+        return len(self._personas)
+
+    def __contains__(self, persona_id: object) -> bool:
+        return persona_id in self._personas
+
+    @property
+    def nx(self) -> nx.MultiDiGraph:
+        """The networkx graph, to be read: nodes carry `text` and `hop`; edges `kind`, `label` and `hop`."""
+        return self._graph
+
+    @property
+    def personas(self) -> tuple[Persona, ...]:
+        """The survivors, in order of arrival."""
+        return tuple(self._personas.values())
+
+    def persona(self, persona_id: str) -> Persona:
+        """The survivor with this id. Raises `KeyError` when there is none."""
+        return self._personas[persona_id]
+
+    def neighbours(self, persona_id: str) -> tuple[Neighbour, ...]:
+        """Everybody related to a survivor either way: one entry a relation, the oldest first.
+
+        Raises `KeyError` when there is no such survivor.
+        """
+        return self._neighbours[persona_id]
+
+
+def _survivors(personas: Mapping[str, Persona], verdicts: Iterable[Verdict], away: Set[str]) -> dict[str, str]:
+    """Of everybody given, who stands for them: themselves, or the end of the chain of near-duplicates."""
+    repeats = {verdict.persona: verdict.of for verdict in verdicts}
+    for persona_id in (*repeats, *repeats.values()):
+        if persona_id not in personas:
+            raise SetupError(f"A near-duplicate verdict names persona {persona_id}, who is not among the personas.")
+    repeats = {persona_id: of for persona_id, of in repeats.items() if of not in away}
+    survivors: dict[str, str] = {}
+    for persona_id in personas:
+        path = [persona_id]
+        while path[-1] in repeats and path[-1] not in survivors:
+            path.append(repeats[path[-1]])
+            if len(path) > len(repeats) + 1:
+                raise SetupError(f"Near-duplicate verdicts lead in a circle from {persona_id}; undo one of them.")
+        end = survivors.get(path[-1], path[-1])
+        survivors.update(dict.fromkeys(path, end))
+    return survivors
+
+
+def _between_survivors(
+    relations: Iterable[Relation], survivors: Mapping[str, str], away: Set[str]
+) -> Iterator[Relation]:
+    said: set[tuple[str, str, RelationKind, str]] = set()
+    for relation in relations:
+        for end in (relation.source, relation.target):
+            if end not in survivors:
+                raise SetupError(f"Relation {relation.label!r} names persona {end}, who is not among the personas.")
+        if relation.source in away or relation.target in away:
+            continue
+        source, target = survivors[relation.source], survivors[relation.target]
+        tie = (source, target, relation.kind, relation.label)
+        if source != target and tie not in said:
+            said.add(tie)
+            yield replace(relation, source=source, target=target)
+
+
+class Admission(StrEnum):
     """What became of a persona that arrived."""
 
     #: Somebody new.
@@ -99,25 +227,25 @@ class Population:
         """The verdict on a persona; None for one who is alive."""
         return self._verdicts.get(persona_id)
 
-    def admit(self, persona: Persona) -> Arrival:
+    def admit(self, persona: Persona) -> Admission:
         """Take a persona in, and say what became of it. The first of equals stays, with its lineage."""
         if persona.id in self._personas:
-            return Arrival.KNOWN
+            return Admission.KNOWN
         self._personas[persona.id] = persona
         match = self._index.add(persona.id, persona.text)
         if match is None:
             self._newborn.append(persona)
-            return Arrival.BORN
+            return Admission.BORN
         self._verdicts[persona.id] = Verdict(persona.id, match.key, match.stage, match.similarity)
-        return Arrival.DUPLICATE
+        return Admission.DUPLICATE
 
-    def turn_away(self, persona: Persona) -> Arrival:
+    def turn_away(self, persona: Persona) -> Admission:
         """Keep a persona whom a rule does not let in. Nobody can be a near-duplicate of one who is not there."""
         if persona.id in self._personas:
-            return Arrival.KNOWN
+            return Admission.KNOWN
         self._personas[persona.id] = persona
         self._away.add(persona.id)
-        return Arrival.TURNED_AWAY
+        return Admission.TURNED_AWAY
 
     def is_turned_away(self, persona_id: str) -> bool:
         """Whether a rule has not let this persona in."""

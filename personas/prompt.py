@@ -15,7 +15,7 @@ from typing import Literal
 
 from .errors import SetupError
 
-__all__ = ["Message", "Prompt", "RenderedPrompt", "fence", "iter_prompts", "load_prompt"]
+__all__ = ["Message", "Prompt", "RenderedPrompt", "fence", "iter_prompts", "language_phrase", "load_prompt"]
 
 type Role = Literal["system", "user", "assistant"]
 type Message = tuple[Role, str]
@@ -79,6 +79,12 @@ def fence(tag: str, text: str, **attributes: str) -> str:
     inside = re.sub(rf"<(?=\s*/|\s*{re.escape(tag)}\b)", "&lt;", text.strip(), flags=re.IGNORECASE)
     written = "".join(f' {name}="{value}"' for name, value in attributes.items())
     return f"<{tag}{written}>\n{inside}\n</{tag}>"
+
+
+def language_phrase(prompt: Prompt, tag: str) -> str:
+    """How `prompt` asks for answers in the language with BCP 47 tag `tag`."""
+    phrases = prompt.choices["language"]
+    return phrases.get(tag) or Template(phrases["other"]).substitute(tag=tag)
 
 
 def load_prompt(package: str, name: str) -> Prompt:

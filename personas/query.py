@@ -12,11 +12,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from .characters import legible
 from .database import said
 from .errors import SetupError
-from .query_limit import TOO_LARGE, QueryLimit, run_query
-from .user_sql import check_query
+from .text import legible
+from .user_sql import TOO_LARGE, QueryLimit, check_query, run_query
 
 __all__ = ["Params", "Query", "QueryError", "Result", "Tabular", "answer", "ask", "html_table"]
 

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from .description import LONGEST, Description, language_phrase, parse_description
 from .errors import SetupError
-from .model import Answer, AnswerSchema, PersonaModel, RequestContext
-from .persona import Persona, canonical_text
-from .prompt import Prompt, fence, load_prompt
-from .strict import strict_schema
+from .model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
+from .persona import LONGEST, Description, Persona, canonical_text, parse_description
+from .prompt import Prompt, fence, language_phrase, load_prompt
 
 if TYPE_CHECKING:
     from .passage import Passage

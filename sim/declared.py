@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ..agents.fields import typed_fields
+from ..agents.action_schema import typed_fields
 from ..agents.hooks import hook
 from ..personas.errors import SetupError
 from .runfile import rows

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Self
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from ..agents.batch import MOST_IN_A_BATCH, ChatBatchQueue, open_batch_queue
 from ..agents.embedding.embedder import Embedder
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
-from ..agents.gateway.batch import MOST_IN_A_BATCH, ChatDesk, open_desk
+from ..agents.gateway.budget import Meter
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.meter import Meter
 from ..agents.gateway.prices import Prices
 from .event_hash import EventHash
 from .progress import Progress
@@ -70,8 +70,10 @@ class Engine:
         self.progress = progress
         self._max_in_flight = limits.max_in_flight
         self._batched = batched
-        self._desk = (
-            ChatDesk(open_desk(model, journal=RunBatches(log)), takes=lambda context: context.phase in batched)
+        self._batch_queue = (
+            ChatBatchQueue(
+                open_batch_queue(model, journal=RunBatches(log)), takes=lambda context: context.phase in batched
+            )
             if batched
             else None
         )
@@ -85,7 +87,7 @@ class Engine:
             stores=[*stores, cache] if cache else stores,
             prices=prices,
             meter=Meter(spent_before(log)),
-            desk=self._desk,
+            queue=self._batch_queue,
             attempts=_BATCH_ATTEMPTS if batched else _ATTEMPTS,
             answer_tokens=answer_tokens,
         )
@@ -113,8 +115,8 @@ class Engine:
         self._stack.enter_context(LiveSql(self.log))
         self._portal = self._stack.enter_context(start_blocking_portal())
         self._stack.callback(lambda: self.call(self.gateway.aclose))
-        if self._desk is not None:
-            self._stack.callback(partial(self.call, self._desk.aclose))
+        if self._batch_queue is not None:
+            self._stack.callback(partial(self.call, self._batch_queue.aclose))
         if self.embedder is not None:
             self._stack.callback(partial(self.call, self.embedder.aclose))
         self.progress.opened(self.gateway)

@@ -10,16 +10,15 @@ from pathlib import Path
 
 from langchain_core.language_models.chat_models import BaseChatModel
 
+from ..agents.batch import check_batchable
 from ..agents.endpoint.models import ModelHandle, open_model
-from ..agents.gateway.batch import check_batchable
 from ..agents.gateway.budget import check_priced
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.price_library import known_prices
-from ..agents.gateway.prices import Prices
+from ..agents.gateway.prices import Prices, known_prices
 from ..personas.errors import PausedError, StorageError
 from ..personas.hub.file import open_hub
-from ..personas.seed import check_seed
+from ..personas.inputs import check_seed
 from .engine import Engine
 from .enriching.ledger import Job
 from .enriching.outcome import Enriched, summed_up

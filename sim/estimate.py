@@ -13,8 +13,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from ..agents.action_check import novelty_of
 from ..agents.endpoint.models import ModelHandle, open_model
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.price_library import known_prices
-from ..agents.gateway.prices import Prices
+from ..agents.gateway.prices import Prices, known_prices
 from ..agents.mind import build_mind
 from ..personas.errors import SetupError
 from ..personas.sources import Sources

@@ -11,11 +11,11 @@ from ..personas.errors import SetupError
 from ..personas.growth import MOST_HOPS, Choice
 from ..personas.hub import Hub, read_hub
 from ..personas.hub.read import Draw, DrawWish
-from ..personas.judging import Judge
+from ..personas.inputs import parse_language
+from ..personas.judgement import Judge
 from ..personas.passage import Passage, shipped_passages
 from ..personas.persona import RelationKind
 from ..personas.rules import Policy, personal_judge, quality_judge
-from ..personas.source import parse_language
 from ..personas.sources import DEFAULT_LENGTH, Position, Sources, open_sources, read_passages
 from ..personas.text_to_persona import Form, check_text_to_persona
 

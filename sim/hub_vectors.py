@@ -24,6 +24,8 @@ from ..agents.endpoint.models import open_model
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
+from ..personas.dedup.cosine import COSINE, check_cosine
+from ..personas.dedup.vectors import is_compared_exactly
 from ..personas.errors import PausedError, StorageError
 from ..personas.hub.file import open_hub
 from ..personas.hub.vectors import (
@@ -36,8 +38,6 @@ from ..personas.hub.vectors import (
     without_vector,
 )
 from ..personas.model import Outcome, RequestContext
-from ..personas.near.cosine import COSINE, check_cosine
-from ..personas.near.many import is_exact
 from .answered import check_answered
 from .engine import Engine
 from .event_hash import EventHash
@@ -93,7 +93,7 @@ def dedup_by_meaning(
     handle = _opened(embeddings, base_url, limits)
     with open_hub(hub) as opened:
         # Nothing is paid for vectors that could not be compared.
-        is_exact(compared(opened), exact)
+        is_compared_exactly(compared(opened), exact)
     fetched = fetch_hub_vectors(
         hub, handle, limits=limits, prices=prices, cache=cache, ledger=ledger, progress=progress
     )
@@ -223,12 +223,14 @@ class _Work:
             for key, text in zip(hashes, texts, strict=True)
             if (why := embedded.lost.get(text)) is not None
         ]
-        marker = rows.StepRow(
-            step=number,
-            active=len(texts),
-            acted=len(texts) - len(lost),
+        marker = rows.MarkerRow(
+            phase="step",
+            number=number,
+            chunk=0,
+            items=len(texts),
+            counts=orjson.dumps({"acted": len(texts) - len(lost)}).decode(),
             failed=len(lost),
-            world_state=orjson.dumps({"stage": PURPOSE}).decode(),
+            state=orjson.dumps({"stage": PURPOSE}).decode(),
             started_at=started,
             ended_at=now(),
             event_hash=self._engine.events.extend([PURPOSE, *hashes]),

@@ -13,9 +13,9 @@ from ..personas.errors import SetupError
 from ..personas.hub.file import HubFile
 from .growth import Growth
 from .runfile import rows
+from .runfile.job_rows import job_of
 from .runfile.reader import open_run
 from .runfile.runlog import RunLog
-from .runfile.writer import Statement
 from .times import now
 from .versions import versions
 
@@ -24,7 +24,7 @@ __all__ = ["open_ledger"]
 _NAME = "vectors"
 _MOST_LEDGERS = 1_000
 #: What a job that goes on may be given anew.
-_CHANGEABLE = ("embedding_url", "max_in_flight", "limits", "prices", "cache")
+_CHANGEABLE = ("embedding_url", "limits", "prices", "cache")
 
 
 def open_ledger(
@@ -43,11 +43,9 @@ def open_ledger(
     row = _run_row(hub, model, limits, prices, cache)
     place = _place(hub.path, given, model.name)
     if not is_made(place):
-        return RunLog.create(place, row)
+        return RunLog.create(place, job_of(row))
     log = RunLog.open(place)
-    changes = ", ".join(f"{name} = ?" for name in _CHANGEABLE)
-    values = [getattr(row, name) for name in _CHANGEABLE]
-    log.commit(statements=[Statement(f"UPDATE runs SET {changes}", values)]).result()  # noqa: S608 - our own names
+    log.commit(statements=log.change(**{name: getattr(job_of(row), name) for name in _CHANGEABLE})).result()
     return log
 
 

@@ -9,13 +9,12 @@ import orjson
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
 
+from ..agents.batch import check_batchable
 from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, embedding_handle
 from ..agents.endpoint.models import ModelHandle, open_model
-from ..agents.gateway.batch import check_batchable
 from ..agents.gateway.budget import check_priced
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.price_library import known_prices
-from ..agents.gateway.prices import Prices
+from ..agents.gateway.prices import Prices, known_prices
 from ..personas.errors import RunFileError, SetupError
 from .runfile.rows import RunRow
 

@@ -9,7 +9,7 @@ from .seeds import rng_for
 from .world import is_cut
 
 if TYPE_CHECKING:
-    from ..personas.graph import Neighbour
+    from ..personas.population import Neighbour
     from .resident import Resident
     from .runfile.rows import MessageRow
     from .society import Society

@@ -1,11 +1,12 @@
 """People and relations as rows of the run file, and back again."""
 
 from ..personas.dedup import Verdict
-from ..personas.growth import HopResult, Population
+from ..personas.growth import HopResult
 from ..personas.hub import Hub
 from ..personas.hub.queries import TURNED_AWAY
 from ..personas.passage import Passage
 from ..personas.persona import Persona, Relation, RelationKind
+from ..personas.population import Population
 from .runfile import rows
 from .runfile.recording import Recording
 from .runfile.runlog import RunLog
@@ -61,13 +62,11 @@ def recorded_source(recording: Recording, *, extension: int = 0) -> Hub | list[P
     if passages:
         return [Passage(p.text, p.language, p.source, p.licence) for p in passages]
     # Personas of a hub keep the hop at which they were grown there: it is their place that says who was read.
-    (read,) = recording.rows(rows.GrowthRow, "WHERE hop = 0")
+    ((read, relations),) = recording.query("SELECT born + duplicates, relations FROM growth WHERE hop = 0")
     ((away,),) = recording.query(_READ_AWAY)
-    personas = recording.rows(
-        rows.PersonaRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": read.born + read.duplicates + away}
-    )
-    relations = recording.rows(rows.RelationRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": read.relations})
-    return Hub(tuple(map(_persona, personas)), tuple(map(_relation, relations)))
+    personas = recording.rows(rows.PersonaRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": read + away})
+    ties = recording.rows(rows.RelationRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": relations})
+    return Hub(tuple(map(_persona, personas)), tuple(map(_relation, ties)))
 
 
 def _persona_row(persona: Persona, ordinal: int) -> rows.PersonaRow:

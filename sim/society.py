@@ -21,7 +21,7 @@ from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
 from ..agents.hooks import hook
 from ..personas.errors import HookError, PausedError, RunFileError, SetupError, StorageError
-from ..personas.seed import check_seed
+from ..personas.inputs import check_seed
 from .answered import check_emitted
 from .collector import rare_collections
 from .declared import declare, declared_rows
@@ -36,8 +36,8 @@ from .progress import Progress, SilentProgress
 from .resident import Resident, settle
 from .restore import restore
 from .runfile import rows
+from .runfile.job_rows import job_of
 from .runfile.runlog import RunLog
-from .runfile.writer import Statement
 from .scenario import Scenario, check_interventions, check_scenario, check_steps, check_steps_left
 from .seeds import derive_seed
 from .step import take_step
@@ -48,13 +48,13 @@ from .versions import versions
 from .world import World
 
 if TYPE_CHECKING:
-    from ..personas.graph import PersonaGraph
     from ..personas.hub.read import Drawn
+    from ..personas.population import PersonaGraph
 
 __all__ = ["Society"]
 
 #: What a resumed run may be given anew.
-_CHANGEABLE = ("steps_wanted", "base_url", "max_in_flight", "limits", "prices", "cache", "embedding_url")
+_CHANGEABLE = ("base_url", "limits", "prices", "cache", "embedding_url")
 
 
 class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
@@ -267,7 +267,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         source = self._source() if self._log is None else None
         self._answers = AnswerCache(self._models.cache) if self._models.cache else None
         try:
-            log = self._log or RunLog.create(self.path, self._run_row(getattr(source, "drawn", None)))
+            log = self._log or RunLog.create(self.path, self._job_row(getattr(source, "drawn", None)))
         except BaseException:
             if self._answers is not None:
                 self._answers.close()
@@ -328,10 +328,9 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
 
     def _note_changes(self, log: RunLog) -> None:
         # A resumed run may be given other numbers than it began with, and goes on with those when it is resumed again.
-        now_is = {name: getattr(self._run_row(), name) for name in _CHANGEABLE}
-        if any(getattr(log.run, name) != value for name, value in now_is.items()):
-            changes = ", ".join(f"{name} = ?" for name in now_is)
-            log.commit(statements=[Statement(f"UPDATE runs SET {changes}", list(now_is.values()))]).result()  # noqa: S608
+        job = self._job_row()
+        now_is = {name: getattr(job, name) for name in _CHANGEABLE}
+        log.commit(statements=log.change(spec={"steps": self.steps_wanted}, **now_is)).result()
 
     def _note_trust(self, run: rows.RunRow) -> None:
         """Note what was named here, by whoever made this society: of a resumed one, all but its script."""
@@ -376,6 +375,9 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
+
+    def _job_row(self, drawn: "Drawn | None" = None) -> rows.JobRow:
+        return job_of(self._run_row(drawn), kind="society" if self.scenario.lives else "growth")
 
     def _run_row(self, drawn: "Drawn | None" = None) -> rows.RunRow:
         return rows.RunRow(

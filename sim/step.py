@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..agents.action_check import check_actions
-from ..agents.actions import Action, possible_actions
+from ..agents.action_schema import possible_actions
+from ..agents.actions import Action
 from ..agents.hooks import hook
 from ..agents.mind import Decision, Mind, MindContext, MindState, decide
 from ..agents.observation import Observation
@@ -52,12 +53,14 @@ async def take_step(society: "Society", mind: Mind) -> None:
     effects.measure()
     await society.engine.commit(
         *effects.all_rows,
-        rows.StepRow(
-            step=world.step,
-            active=len(decided),
-            acted=len(effects.emissions),
+        rows.MarkerRow(
+            phase="step",
+            number=world.step,
+            chunk=0,
+            items=len(decided),
             failed=len(effects.failures),
-            world_state=world.model_dump_json(),
+            state=world.model_dump_json(),
+            counts=f'{{"acted":{len(effects.emissions)}}}',
             started_at=started,
             ended_at=now(),
             event_hash=society.engine.events.extend([world.model_dump(mode="json"), *effects.events]),

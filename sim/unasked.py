@@ -37,7 +37,7 @@ class _UnaskedSource:
     async def vectors(self, texts: Sequence[str]) -> NoReturn:
         raise RunError("A replay asks no embedding model, and something asked one.")
 
-    def lower(self, fault: RequestError) -> bool:
+    def adapt(self, fault: RequestError) -> bool:
         return False
 
     async def aclose(self) -> None:

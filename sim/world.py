@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..personas.persona import RelationKind
 
 if TYPE_CHECKING:
-    from ..personas.graph import PersonaGraph
+    from ..personas.population import PersonaGraph
 
 __all__ = ["News", "World", "is_cut"]
 

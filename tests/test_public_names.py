@@ -12,10 +12,12 @@ PROMISED = {
         StorageError Verdict create_hub fence find_duplicates iter_prompts load_prompt open_hub
         persona_to_persona read_hub read_passages share_files shipped_passages text_to_persona
     """,
+    "personas.formats": """
+        ExportFormat ExportReport Extra FileReport ImportWish export_hub import_files
+    """,
     "personas.hub": """
-        CheckReport DedupReport ExportFormat ExportReport Extra FileReport Hub HubFile HubInfo ImportWish MergeReport
-        create_hub dedup_hub describe_hub export_hub import_files judge_people merge_hubs open_hub read_hub undo_pair
-        undo_persona undo_rule undo_stage
+        CheckReport DedupReport Hub HubFile HubInfo MergeReport create_hub dedup_hub describe_hub judge_people
+        merge_hubs open_hub read_hub undo_pair undo_persona undo_rule undo_stage
     """,
     "personas.network": """
         Acquaintance Excerpt Found GraphFigures Link Neighbourhood Shape Ties central_excerpt find_people graph_figures

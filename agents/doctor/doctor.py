@@ -16,8 +16,7 @@ from ...personas.model import Outcome
 from ..endpoint.errors import RequestError
 from ..endpoint.models import ModelHandle
 from ..endpoint.response import ModelResponse
-from ..gateway.dialect import Dialect
-from ..gateway.form import Form, FormKind
+from ..gateway.capabilities import OutputMode, OutputModes, ParameterSupport
 from ..gateway.prices import Prices
 from .findings import Examination, Finding, Health, formed, seeded, some, spoken, together
 from .probe import Probe, Reply, trial, trials
@@ -43,9 +42,9 @@ _TOOL = {
 }
 
 _FALLBACKS = {
-    FormKind.PLAIN: "Schemas are sent without bounds and patterns; answers are still held to all of the schema.",
-    FormKind.JSON: "Schemas are told in the prompt, in JSON mode; answers are still held to all of the schema.",
-    FormKind.PROMPT: "Schemas are told in the prompt alone; answers are still held to all of the schema.",
+    OutputMode.PLAIN: "Schemas are sent without bounds and patterns; answers are still held to all of the schema.",
+    OutputMode.JSON: "Schemas are told in the prompt, in JSON mode; answers are still held to all of the schema.",
+    OutputMode.PROMPT: "Schemas are told in the prompt alone; answers are still held to all of the schema.",
 }
 _WITHOUT = {
     "seed": "No seed is sent: what a run was answered is in its file all the same, and can be replayed.",
@@ -83,7 +82,7 @@ class _Doctor:
         self._found = found
         self._findings: list[Finding] = []
         self._fallbacks: list[str] = []
-        self._dialect = Dialect()
+        self._parameters = ParameterSupport()
         #: The replies to one text, asked alone.
         self._tales: list[Reply] = []
         self._served = probe.handle.name.partition(":")[2]
@@ -91,8 +90,8 @@ class _Doctor:
 
     def examination(self, *, works: bool) -> Examination:
         probe = self._probe
-        fallbacks = [*self._fallbacks, *(_WITHOUT[name] for name in _WITHOUT if name in self._dialect.without)]
-        if "max_completion_tokens" in self._dialect.without:
+        fallbacks = [*self._fallbacks, *(_WITHOUT[name] for name in _WITHOUT if name in self._parameters.without)]
+        if "max_completion_tokens" in self._parameters.without:
             fallbacks.remove(_WITHOUT["max_tokens"])
         return Examination(
             tuple(self._findings), tuple(fallbacks), works=works, calls=probe.calls, tokens=self._tokens()
@@ -138,7 +137,9 @@ class _Doctor:
         times = [reply.seconds for reply in self._probe.answers]
         said = f"An answer takes {statistics.median(times):.2f} s, the median of {len(times)}"
         self._find("latency", Health.OK, f"{said} (from {min(times):.2f} to {max(times):.2f}).")
-        seeds: list[int | None] = [None if "seed" in self._dialect.without else _SEED + 2 + n for n in range(_AT_ONCE)]
+        seeds: list[int | None] = [
+            None if "seed" in self._parameters.without else _SEED + 2 + n for n in range(_AT_ONCE)
+        ]
         replies = await asyncio.gather(*(self._say(_TALE, seed=seed, alone=False) for seed in seeds))
         # How long an answer takes depends on its length: what is compared with is the same, asked alone.
         alone = [reply.seconds for reply in self._tales if reply.fault is None] or times
@@ -176,16 +177,16 @@ class _Doctor:
         while True:
             kwargs = self._kwargs(seed, without)
             reply = await self._probe.ask(messages, kwargs, alone=alone)
-            refused = self._dialect.blamed(reply.fault, kwargs) if reply.fault is not None else None
+            refused = self._parameters.blamed(reply.fault, kwargs) if reply.fault is not None else None
             if refused is None or refused == "seed":
-                self._dialect.learn({"seed"} if refused else without if reply.fault is None else set())
+                self._parameters.learn({"seed"} if refused else without if reply.fault is None else set())
                 return reply
             without.add(refused)
 
     def _kwargs(self, seed: int | None = None, without: AbstractSet[str] = frozenset()) -> dict[str, Any]:
         if seed is None:
             without = without | {"seed"}
-        return self._dialect.told(seed=seed or 0, max_tokens=_LENGTH, without=without)
+        return self._parameters.arguments(seed=seed or 0, max_tokens=_LENGTH, without=without)
 
     async def _explain(self, fault: RequestError, why: str) -> None:
         """Find what stands in the way of the first answer."""
@@ -225,18 +226,18 @@ class _Doctor:
         return Health.UNKNOWN, said
 
     async def _check_forms(self) -> bool:
-        form, kwargs = Form(), self._kwargs()
+        form, kwargs = OutputModes(), self._kwargs()
         done = list(await trials(self._probe, form, kwargs))
         last = done[-1]
-        if last.kind in (FormKind.STRICT, FormKind.PLAIN):
-            done.append(await trial(self._probe, form, FormKind.JSON, kwargs))
+        if last.mode in (OutputMode.STRICT, OutputMode.PLAIN):
+            done.append(await trial(self._probe, form, OutputMode.JSON, kwargs))
         # Of a form that was tried twice, the later try counts.
-        for tried in {t.kind: t for t in done}.values():
-            self._find(tried.kind.value.replace("_plain", " without bounds"), *formed(tried))
+        for tried in {t.mode: t for t in done}.values():
+            self._find(tried.mode.value.replace("_plain", " without bounds"), *formed(tried))
         if not last.is_taken:
             return False
-        if last.kind in _FALLBACKS:
-            self._fallbacks.append(_FALLBACKS[last.kind])
+        if last.mode in _FALLBACKS:
+            self._fallbacks.append(_FALLBACKS[last.mode])
         if last.outcome is not Outcome.OK:
             self._fallbacks.append("Answers that do not fit their schema are asked for again, at most twice each.")
         return last.outcome is Outcome.OK or last.is_doubtful
@@ -259,7 +260,7 @@ class _Doctor:
             self._tales = [first, again, other]
             self._find("seed", *seeded(first, again, other))
             return True
-        is_learnt = "seed" in self._dialect.without
+        is_learnt = "seed" in self._parameters.without
         if is_learnt or first.fault.outcome is not Outcome.BAD_REQUEST:
             self._find("seed", Health.NO if is_learnt else Health.UNKNOWN, first.why)
             self._tales = [await self._say(_TALE)]

@@ -20,7 +20,7 @@ from ..endpoint.errors import RequestError, check_for_error, parse_object
 from ..endpoint.http_client import HttpConnection
 from ..endpoint.models import ModelHandle
 from ..endpoint.response import ModelResponse, response_of
-from ..gateway.form import Form, FormKind
+from ..gateway.capabilities import OutputMode, OutputModes
 from ..gateway.replies import judge
 
 __all__ = ["Probe", "Reply", "Trial", "trial", "trials"]
@@ -143,7 +143,7 @@ _PROMPT = RenderedPrompt("doctor", 1, (("user", "Which animal is it that says mo
 class Trial:
     """What became of asking in one form."""
 
-    kind: FormKind
+    mode: OutputMode
     #: How the answer was judged, or how the call failed.
     outcome: Outcome
     #: Whether the endpoint took the form at all, whatever it answered.
@@ -157,36 +157,36 @@ class Trial:
         return self.outcome in _TOO_LONG
 
 
-async def trials(probe: Probe, form: Form, kwargs: dict[str, Any]) -> Sequence[Trial]:
+async def trials(probe: Probe, form: OutputModes, kwargs: dict[str, Any]) -> Sequence[Trial]:
     """Every form from the best down to the one that the endpoint takes, which is tried twice if it misses.
 
     `form` learns from it what a gateway's would, and `kwargs` go with every request.
     """
     done: list[Trial] = []
-    kind: FormKind | None = form.kind_for(_SCHEMA)
-    while kind is not None:
-        reply, tried = await _tried(probe, form, kind, kwargs)
+    mode: OutputMode | None = form.mode_for(_SCHEMA)
+    while mode is not None:
+        reply, tried = await _tried(probe, form, mode, kwargs)
         done.append(tried)
         if reply.fault is None:
-            form.learn(kind, _SCHEMA)
-        kind = form.below(kind, reply.fault, _SCHEMA) if reply.fault is not None else None
+            form.learn(mode, _SCHEMA)
+        mode = form.fallback(mode, reply.fault, _SCHEMA) if reply.fault is not None else None
     if done[-1].is_taken and done[-1].outcome is not Outcome.OK:
-        done.append(await trial(probe, form, done[-1].kind, kwargs))
+        done.append(await trial(probe, form, done[-1].mode, kwargs))
     return done
 
 
-async def trial(probe: Probe, form: Form, kind: FormKind, kwargs: dict[str, Any]) -> Trial:
+async def trial(probe: Probe, form: OutputModes, mode: OutputMode, kwargs: dict[str, Any]) -> Trial:
     """What becomes of asking in this form."""
-    return (await _tried(probe, form, kind, kwargs))[1]
+    return (await _tried(probe, form, mode, kwargs))[1]
 
 
-async def _tried(probe: Probe, form: Form, kind: FormKind, kwargs: dict[str, Any]) -> tuple[Reply, Trial]:
-    messages, told = form.told(kind, _PROMPT, _SCHEMA)
-    reply = await probe.ask(messages, {**kwargs, **told})
+async def _tried(probe: Probe, form: OutputModes, mode: OutputMode, kwargs: dict[str, Any]) -> tuple[Reply, Trial]:
+    messages, arguments = form.arguments(mode, _PROMPT, _SCHEMA)
+    reply = await probe.ask(messages, {**kwargs, **arguments})
     if reply.response is None:
         fault = reply.fault
         outcome = fault.outcome if fault is not None else Outcome.EMPTY
         # What the endpoint spoiled was an answer in this form.
-        return reply, Trial(kind, outcome, is_taken=fault is not None and fault.spoiled, why=reply.why)
+        return reply, Trial(mode, outcome, is_taken=fault is not None and fault.spoiled, why=reply.why)
     verdict = judge(reply.response.raw, _SCHEMA, finish_reason=reply.response.finish_reason)
-    return reply, Trial(kind, verdict.outcome, is_taken=True, why=verdict.reason)
+    return reply, Trial(mode, verdict.outcome, is_taken=True, why=verdict.reason)

@@ -14,17 +14,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...personas.model import Outcome, RequestContext
-from ..gateway.backoff import Backoff
+from ..gateway.budget import Meter
 from ..gateway.call import AnswerStore, Ledger
-from ..gateway.dispatch import Dispatch
-from ..gateway.limits import Limits
-from ..gateway.meter import Meter
+from ..gateway.limits import Backoff, Limits
 from ..gateway.prices import Prices
-from .courier import EmbeddingCourier, EmbeddingErrand
+from .client import Batching, EmbeddingClient, PendingEmbedding, Snippet, halves
 from .models import EmbeddingHandle
-from .shelf import VectorShelf
-from .texts import Batching, Snippet, halves
-from .vectors import Vector, VectorStore, text_hash
+from .vectors import ModelVectors, Vector, VectorStore, text_hash
 
 __all__ = ["Embedded", "Embedder", "Lost"]
 
@@ -80,19 +76,18 @@ class Embedder:
         `reasks` bounds how often a text is sent again on its own when its vector is none.
         Raises `SetupError` for a cap on money without `prices`.
         """
-        backoff = backoff or Backoff()
         self.model = model
-        self._shelf = VectorShelf(model.name, model.endpoint or "", store=store, shared=shared)
-        self._courier = EmbeddingCourier(
+        self._model_vectors = ModelVectors(model.name, model.endpoint or "", store=store, shared=shared)
+        self._client = EmbeddingClient(
             model,
-            shelf=self._shelf,
+            model_vectors=self._model_vectors,
             ledger=ledger,
             limits=limits or Limits.given(),
             prices=prices,
             meter=meter or Meter(),
-            backoff=backoff,
+            attempts=attempts,
+            backoff=backoff or Backoff(),
         )
-        self._dispatch = Dispatch(self._courier, attempts=attempts, backoff=backoff)
         self._batching = batching or Batching()
         self._reasks = reasks
         #: Texts in a request that the endpoint was seen to take.
@@ -106,7 +101,7 @@ class Embedder:
     @property
     def dims(self) -> int | None:
         """Numbers in a vector; None until there is one."""
-        return self._shelf.dims
+        return self._model_vectors.dims
 
     async def embed(self, texts: Iterable[str], context: RequestContext) -> Embedded:
         """The vectors of these texts; equal texts are sent once, and those that have a vector are not sent.
@@ -114,8 +109,8 @@ class Embedder:
         Raises `EndpointError` when no text can get one, `PausedError` when the budget is spent or too many calls fail.
         """
         wanted = {text_hash(text): text for text in texts}
-        known, elsewhere = self._shelf.known(wanted, context)
-        self._courier.meter.recalled.update(elsewhere)
+        known, elsewhere = self._model_vectors.known(wanted, context)
+        self._client.meter.recalled.update(elsewhere)
         embedded = Embedded({wanted[key]: vector for key, vector in known.items()})
         missing = {key: text for key, text in wanted.items() if key not in known}
         for key in [key for key, text in missing.items() if not text.strip()]:
@@ -136,7 +131,7 @@ class Embedder:
 
         # What is under way when something is raised ends first: it is paid for.
         ends = await asyncio.gather(
-            *(work() for _ in range(min(len(waiting), 2 * self._courier.pace.most))), return_exceptions=True
+            *(work() for _ in range(min(len(waiting), 2 * self._client.limiter.most))), return_exceptions=True
         )
         for error in ends:
             if error is not None:
@@ -148,22 +143,22 @@ class Embedder:
         """Have one request carried, and put back what it left."""
         snippets = self._few_enough(waiting)
         for again in range(self._reasks + 1):
-            errand = EmbeddingErrand.of(self.name, snippets, context, again=again)
-            verdict, _ = await self._dispatch.answered(errand)
-            waiting.extend(errand.left)
-            snippets = errand.snippets
+            pending = PendingEmbedding.of(self.name, snippets, context, again=again)
+            verdict, _ = await self._client.answer(pending)
+            waiting.extend(pending.left)
+            snippets = pending.snippets
             # What one text made of a request is not to cost the others theirs.
             if verdict.outcome is not Outcome.SCHEMA_MISMATCH or len(snippets) > 1:
                 break
         if verdict.value is not None:
-            if errand.was_too_many:
+            if pending.was_too_many:
                 self._most = min(self._most, len(snippets))
             embedded.cut += sum(snippet.is_cut for snippet in snippets)
             embedded.vectors |= {texts[key]: vector for key, vector in verdict.value.vectors.items()}
         elif verdict.outcome is Outcome.SCHEMA_MISMATCH and len(snippets) > 1:
             waiting.extend(halves(snippets))
         else:
-            lost = Lost(verdict.outcome, verdict.reason, errand.sent)
+            lost = Lost(verdict.outcome, verdict.reason, pending.sent)
             embedded.lost |= {texts[snippet.hash]: lost for snippet in snippets}
 
     def _few_enough(self, waiting: deque[tuple[Snippet, ...]]) -> tuple[Snippet, ...]:

@@ -108,7 +108,7 @@ def _gguf(name: str, path: str) -> EmbeddingHandle:
 
     # What is wrong with the file is said before langchain-openai takes its seconds to import.
     server = LocalServer(Path(path).expanduser(), embeddings=True)
-    from .gguf import GgufEmbeddings
+    from .openai import GgufEmbeddings
 
     source = GgufEmbeddings.over(server, timeout=_LOCAL_PATIENCE)
     return EmbeddingHandle(name, source, at_once=server.slots, patience=_LOCAL_PATIENCE)
@@ -133,7 +133,7 @@ class _Own:
     async def vectors(self, texts: Sequence[str]) -> VectorReply:
         return VectorReply([as_vector(found) for found in await self._embeddings.aembed_documents(list(texts))])
 
-    def lower(self, fault: RequestError) -> bool:
+    def adapt(self, fault: RequestError) -> bool:
         return False
 
     async def aclose(self) -> None:

@@ -1,18 +1,22 @@
-"""langchain-openai's `OpenAIEmbeddings` over our own wire: its requests and vectors, and faults with a type."""
+"""langchain-openai's `OpenAIEmbeddings` over our own wire: its requests and vectors, and faults with a type.
+
+An embedding model in a GGUF file: `LeanOpenAIEmbeddings` over a server of our own, which its first call starts.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 from langchain_openai import OpenAIEmbeddings
-from pydantic import PrivateAttr, SecretStr
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from ...personas.model import Outcome
 from ..endpoint.chat_openai import DEFAULT_BASE_URL
 from ..endpoint.errors import RequestError
 from ..endpoint.http_client import HttpClient
+from ..endpoint.local_server import LocalServer
 from .vectors import Vector, VectorReply, as_vector
 
-__all__ = ["LeanOpenAIEmbeddings"]
+__all__ = ["GgufEmbeddings", "LeanOpenAIEmbeddings"]
 
 #: The name of the parameter that some endpoints refuse, whatever status they say it with.
 _FORMAT = "encoding_format"
@@ -51,7 +55,7 @@ class LeanOpenAIEmbeddings(OpenAIEmbeddings):
         form = {} if self._plain else {_FORMAT: "base64"}
         return {"input": list(texts), **form, **self._invocation_params}
 
-    def lower(self, fault: RequestError) -> bool:
+    def adapt(self, fault: RequestError) -> bool:
         """Whether to ask again for plain numbers, because the endpoint knows no other form."""
         if self._plain or _FORMAT not in fault.detail or fault.outcome in (Outcome.AUTH, Outcome.RATE_LIMITED):
             return False
@@ -86,3 +90,38 @@ def _input_tokens(reply: dict[str, Any]) -> int | None:
     usage = reply.get("usage")
     count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
     return count if isinstance(count, int) else None
+
+
+class GgufEmbeddings(LeanOpenAIEmbeddings):
+    """Asks the model that a `LocalServer` serves. Asynchronous only."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    server: LocalServer = Field(exclude=True, repr=False)
+
+    @classmethod
+    def over(cls, server: LocalServer, *, timeout: float) -> "GgufEmbeddings":
+        """The embedding model of a server that is not started yet; `timeout` is in seconds a call."""
+        # The address is that of the first start; until then it is nobody's.
+        return cls(
+            server=server,
+            model=server.path.name,
+            openai_api_base="http://127.0.0.1",
+            openai_api_key=SecretStr("none"),
+            request_timeout=timeout,
+        )
+
+    async def vectors(self, texts: Sequence[str]) -> VectorReply:
+        """The vectors of these texts. Raises `WireError` when none came, `EndpointError` when there is no server."""
+        address = await self.server.started()
+        if address != self.openai_api_base:  # each start of the server has a port of its own
+            self.openai_api_base = address
+            http, self._http = self._http, None
+            if http is not None:
+                await http.aclose()
+        return await super().vectors(texts)
+
+    async def aclose(self) -> None:
+        """Close the connections and end the server; the next call starts another one."""
+        await super().aclose()
+        await self.server.aclose()

@@ -17,6 +17,7 @@ from ...personas.errors import EndpointError
 from ...personas.model import Outcome
 
 __all__ = [
+    "TRANSIENT",
     "RequestError",
     "check_for_error",
     "endpoint_error",
@@ -32,6 +33,18 @@ _WORDS = 300
 
 #: A key shorter than this is no secret, and could be any word.
 _SECRET = 6
+
+#: Outcomes that may differ when the very same request is sent again.
+TRANSIENT = frozenset(
+    {
+        Outcome.RATE_LIMITED,
+        Outcome.SERVER_ERROR,
+        Outcome.DROPPED,
+        Outcome.TIMEOUT,
+        Outcome.UNREACHABLE,
+        Outcome.NOT_JSON,
+    }
+)
 
 _BY_STATUS = {
     400: Outcome.BAD_REQUEST,

@@ -12,19 +12,49 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, Self
 
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from ...personas.errors import SetupError
 from .address import address_of, api_key, check_address, check_allowed, public_address
 
-__all__ = ["MODEL_NAMES", "ModelHandle", "open_model"]
+__all__ = ["MODEL_NAMES", "ModelHandle", "ServedModel", "open_model"]
 
 #: What can be asked for, with MODEL as the endpoint calls it and PATH of a file on this machine.
 MODEL_NAMES = ("procedural", "openai:MODEL", "gguf:PATH")
 
 #: Seconds for a call of a model on this machine: it may have to be loaded first, and nobody asks for money.
 _LOCAL_PATIENCE = 1800.0
+
+
+class ServedModel(Protocol):
+    """What has to be known of a model, of whatever kind, before anything is sent to it."""
+
+    @property
+    def name(self) -> str:
+        """The model by name."""
+        ...
+
+    @property
+    def endpoint(self) -> str | None:
+        """The base URL, without key; None for a model in the process."""
+        ...
+
+    @property
+    def at_once(self) -> int | None:
+        """Calls that it works on at once; None where that is for the endpoint to show."""
+        ...
+
+    @property
+    def patience(self) -> float:
+        """Seconds that each call is to be given at least."""
+        ...
+
+    @property
+    def all(self) -> tuple[Self, ...]:
+        """The model at all of its endpoints."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class CallKey:
     owner: str
     request_hash: str
     replicate: int = 0
+    job: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,13 @@ class Call:
     source: str = "endpoint"
     #: US dollars by the run's prices; None when there are none, or when the tokens are not known.
     cost: float | None = None
+    #: The job on whose behalf the call was made, as numbered in its run file.
+    job: int = 1
 
     @property
     def key(self) -> CallKey:
         """The key under which a resumed run finds this call."""
-        return CallKey(self.phase, self.number, self.owner, self.request_hash, self.replicate)
+        return CallKey(self.phase, self.number, self.owner, self.request_hash, self.replicate, self.job)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,39 +1,40 @@
-"""The one door to a model: how many calls are under way, what is sent or asked again, and what is recorded.
+"""The gateway to a model: bounds, sends, repeats and records requests, and gives typed answers.
 
-ask ──► paid for before, here or elsewhere? ──► judged
-         └──► turn ──► sent ──► judged and recorded ──► answer
-               ▲         ├─ weather (rate limit, dropped, ...): the same again, after a wait without a turn
-               └─────────┴─ an answer that cannot be used: asked again, with the complaint and another seed
+ask ──► paid for before, here or elsewhere? ──► verdict
+         └──► client: slot ──► sent ──► recorded ──► verdict ──► answer
+                ▲                │          └── unusable: asked again, with the complaint and another seed
+                └── transient ◄──┘
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ...personas.errors import SetupError
 from ...personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from ...personas.prompt import RenderedPrompt
 from ..endpoint.models import ModelHandle
-from .backoff import Backoff
+from .budget import Meter
 from .call import AnswerStore, Ledger
-from .courier import Courier, Desk, Errand
-from .dispatch import Dispatch
-from .form import Form
-from .limits import Limits
-from .meter import Meter
+from .capabilities import OutputMode
+from .client import ChatClient, RequestQueue
+from .limits import Backoff, Limits
 from .prices import Prices
-from .replies import Verdict
-from .request import Request
+from .request import PendingRequest, Request
+
+if TYPE_CHECKING:
+    from .replies import Verdict
 
 __all__ = ["Gateway"]
 
-#: Answers after which another answer is asked for.
+#: Outcomes after which another answer is asked for.
 _UNUSABLE = frozenset({Outcome.CUT_JSON, Outcome.NOT_JSON, Outcome.EMPTY, Outcome.LENGTH, Outcome.SCHEMA_MISMATCH})
 
 
 class Gateway:
     """A `PersonaModel` over one chat model, at one endpoint or several that share the load.
 
-    Every attempt is recorded before anything is made of its answer; a request whose paid answer the ledger
-    or a store has is not sent. Which answers come does not depend on how many calls are in flight.
+    Every attempt is recorded before anything is made of its answer. A request whose paid answer the ledger
+    or a store holds is not sent. Which answers come does not depend on how many calls are in flight.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Gateway:
         stores: Sequence[AnswerStore] = (),
         prices: Prices | None = None,
         meter: Meter | None = None,
-        desk: Desk | None = None,
+        queue: RequestQueue | None = None,
         attempts: int = 6,
         reasks: int = 2,
         answer_tokens: int = 1024,
@@ -65,18 +66,17 @@ class Gateway:
         self.meter = meter or Meter()
         self._reasks = reasks
         self._answer_tokens = answer_tokens
-        backoff = backoff or Backoff()
-        self._courier = Courier(
+        self._client = ChatClient(
             model,
             ledger=ledger,
             stores=stores,
             limits=self.limits,
             prices=prices,
             meter=self.meter,
-            backoff=backoff,
-            desk=desk,
+            attempts=attempts,
+            backoff=backoff or Backoff(),
+            queue=queue,
         )
-        self._dispatch = Dispatch(self._courier, attempts=attempts, backoff=backoff)
 
     @property
     def name(self) -> str:
@@ -84,9 +84,9 @@ class Gateway:
         return self.model.name
 
     @property
-    def form(self) -> Form:
-        """How the model's first endpoint is told the schema, as learnt so far."""
-        return self._courier.endpoints[0].form
+    def output_mode(self) -> OutputMode:
+        """How the model's first endpoint is asked for structured output, as learnt so far."""
+        return self._client.endpoints[0].output_modes.mode
 
     @property
     def calls(self) -> int:
@@ -100,23 +100,23 @@ class Gateway:
 
     @property
     def in_flight(self) -> int:
-        """Calls under way now."""
-        return self._courier.pace.in_flight
+        """Calls in flight now."""
+        return self._client.limiter.in_flight
 
     @property
     def waiting(self) -> int:
-        """Calls that wait for a turn now."""
-        return self._courier.pace.waiting
+        """Calls that wait for a slot now."""
+        return self._client.limiter.waiting
 
     @property
     def limit(self) -> int:
-        """Calls that may be under way at once, as learnt so far."""
-        return self._courier.pace.limit
+        """Calls that may be in flight at once, as learnt so far."""
+        return self._client.limiter.limit
 
     @property
     def peak_in_flight(self) -> int:
-        """The most calls that were ever under way at once."""
-        return self._courier.pace.peak
+        """The most calls that were ever in flight at once."""
+        return self._client.limiter.peak
 
     async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
         """A typed answer, or the outcome and reason why there is none.
@@ -127,8 +127,15 @@ class Gateway:
         request = Request(self.name, prompt, schema, context, context.seed, self._answer_tokens)
         attempts = reasks = 0
         while True:
-            verdict, raw, sent = await self._answered(request)
-            attempts += sent
+            key = request.key
+            known: tuple[Verdict[T], str | None] | None = self._client.recall(request, key)
+            if known is None:
+                pending = PendingRequest(request, key)
+                known = await self._client.answer(pending)
+                attempts += pending.sent
+            else:
+                attempts += 1
+            verdict, raw = known
             if raw is None or verdict.outcome not in _UNUSABLE or reasks == self._reasks:
                 return Answer(verdict.outcome, verdict.value, verdict.reason, attempts, raw or "")
             reasks += 1
@@ -137,13 +144,3 @@ class Gateway:
     async def aclose(self) -> None:
         """Close the model's connections; the next call opens new ones."""
         await self.model.aclose()
-
-    async def _answered[T](self, request: Request[T]) -> tuple[Verdict[T], str | None, int]:
-        """The verdict on a request, the answer it is on (None when none came), and how often it was sent."""
-        key = request.key
-        known = self._courier.recalled(request, key)
-        if known is not None:
-            return *known, 1
-        errand = Errand(request, key)
-        verdict, raw = await self._dispatch.answered(errand)
-        return verdict, raw, errand.sent

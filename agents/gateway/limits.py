@@ -1,12 +1,17 @@
-"""What a run may do to an endpoint and what it may cost; no result depends on any of it."""
+"""What a run may do to an endpoint and what it may cost; no result depends on any of it.
 
+How long to wait before a request is sent again.
+"""
+
+import random
+from dataclasses import dataclass
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...personas.errors import SetupError
 
-__all__ = ["Limits"]
+__all__ = ["Backoff", "Limits"]
 
 
 class Limits(BaseModel):
@@ -43,3 +48,26 @@ class Limits(BaseModel):
     def changed(self, **options: Any) -> Self:
         """These limits with those options that are not None in place. Raises `SetupError` in one sentence."""
         return self.given(**self.model_dump() | {n: v for n, v in options.items() if v is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential waits with full jitter, never shorter than the endpoint asks for. All in seconds."""
+
+    base: float = 0.5
+    cap: float = 30.0
+    #: A request whose endpoint asks to wait longer than this is given up.
+    patience: float = 600.0
+
+    def delay(self, attempt: int, rng: random.Random, *, asked: float | None = None) -> float | None:
+        """Seconds to wait after failed attempt number `attempt` (from 1); None when the endpoint asks for too much.
+
+        The first time, a wait that the endpoint asks for is kept to within a tenth of it.
+        """
+        if asked is not None and asked > self.patience:
+            return None
+        # Capped first: 2 to the power of a large attempt is no float.
+        ceiling = min(self.cap, self.base * 2 ** min(attempt - 1, 60))
+        if asked and attempt == 1:
+            ceiling = min(ceiling, asked / 10)
+        return (asked or 0.0) + rng.uniform(0.0, ceiling)

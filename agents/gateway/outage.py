@@ -1,17 +1,69 @@
-"""Whether all endpoints of a model are gone, and how long to wait for one of them to come back."""
+"""Whether an endpoint works at all: what tells one lost call from a wrong set-up.
 
+Whether all endpoints of a model are gone, and how long to wait for one of them to come back.
+"""
+
+import asyncio
 import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from ...personas.errors import EndpointError
 from ...personas.model import Outcome
-from ..endpoint.errors import RequestError
-from .backoff import Backoff
-from .meter import Meter
+from ..endpoint.errors import RequestError, endpoint_error
+from .budget import Meter
+from .limits import Backoff
 
-__all__ = ["Missed", "Outage"]
+__all__ = ["Liveness", "Missed", "Outage"]
+
+_STOPPING = frozenset({Outcome.AUTH, Outcome.NOT_FOUND})
+
+#: Faults that mean a wrong set-up when no call at all was ever answered.
+_DOUBTFUL = frozenset({Outcome.UNREACHABLE, Outcome.BAD_REQUEST, Outcome.NOT_JSON})
+
+
+class Liveness:
+    """What the calls so far say of one model at one endpoint."""
+
+    def __init__(self, model: str, endpoint: str | None) -> None:
+        self._model = model
+        self._endpoint = endpoint
+        self._calls: set[asyncio.Future[None]] = set()
+        self._stopped = ""
+        #: Whether any call was ever answered.
+        self.was_answered = False
+
+    def check(self) -> None:
+        """Raise the `EndpointError` that stopped an earlier call, if one did: no further one can succeed."""
+        if self._stopped:
+            raise EndpointError(self._stopped)
+
+    def begin_call(self) -> asyncio.Future[None]:
+        """Count a call as under way, until `land`."""
+        call: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._calls.add(call)
+        return call
+
+    def end_call(self, call: asyncio.Future[None]) -> None:
+        """Count a call as ended."""
+        self._calls.discard(call)
+        if not call.done():
+            call.set_result(None)
+
+    async def judge(self, fault: RequestError) -> None:
+        """Raise `EndpointError` when a fault, the last word on its request, means that no call can succeed.
+
+        A doubtful one waits for the calls now under way: one bad request among good ones is that request's.
+        """
+        if fault.outcome in _DOUBTFUL and not self.was_answered and self._calls:
+            await asyncio.wait(set(self._calls))
+        self.check()
+        if fault.outcome in _STOPPING or (fault.outcome in _DOUBTFUL and not self.was_answered):
+            self._stopped = str(endpoint_error(fault, model=self._model, endpoint=fault.endpoint or self._endpoint))
+            self.check()
+
 
 #: What a proxy answers whose server is gone: 502 and 503 to anybody, the others perhaps to this request alone.
 _FOR_ALL = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE})
@@ -104,7 +156,7 @@ class Outage:
         if self.is_on:
             self._plan(now, fault)
 
-    def opens(self, now: float) -> float:
+    def ready_at(self, now: float) -> float:
         """When the next call may try: `now` when it may. Past the end of the wait, `over` says why none may."""
         if now >= self._until and self.is_on and not self.over:
             self.over = (

@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .meter import Meter
+from .budget import Meter
 
-__all__ = ["Look", "Phase", "Rate", "Rates"]
+__all__ = ["Phase", "Rate", "RateSnapshot", "Rates"]
 
 #: Seconds that calls and tokens, and the pieces of a phase, are looked back over.
 _LATELY, _OF_A_PHASE = 10.0, 60.0
@@ -50,7 +50,7 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class RateSnapshot:
     """How fast a run goes at one moment; None is what cannot be said yet. Times are in seconds."""
 
     calls: float | None
@@ -92,10 +92,10 @@ class Rates:
         phase, self.phase = self.phase, None
         return (phase, self._clock() - phase.since) if phase is not None else None
 
-    def look(self) -> Look:
+    def look(self) -> RateSnapshot:
         """How fast it goes now."""
         now, phase, total = self._clock(), self.phase, self._meter.total
-        return Look(
+        return RateSnapshot(
             calls=self._calls.note(now, total.calls),
             tokens=self._tokens.note(now, total.tokens),
             phase=phase,

@@ -20,7 +20,7 @@ __all__ = ["Verdict", "judge"]
 _COMPLAINT = 1500
 _QUOTED = 80
 
-#: Why a model stopped when it did not want to answer; a delivery says "refusal" of an answer marked as one.
+#: Why a model stopped when it did not want to answer; a response says "refusal" of an answer marked as one.
 _REFUSALS = frozenset({"content_filter", "refusal"})
 
 _OPENING = re.compile(r"[{\[]")

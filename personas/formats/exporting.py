@@ -11,9 +11,8 @@ from typing import Any, BinaryIO
 import orjson
 
 from ..errors import SetupError, StorageError
-from ..files import whole_file
+from ..files import compression_of, open_compressed, uncompressed_suffix, whole_file
 from ..hub.file import HubFile
-from ..files import compression_of, open_compressed, uncompressed_suffix
 from .columns import Extra
 from .hub_folder import write_hub_folder
 from .options import Shape

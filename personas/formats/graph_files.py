@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from ..text import legible
 from ..errors import SetupError
+from ..text import legible
 from .columns import graph_names, prefixed
 from .people import People
 from .reading import json_text, parse_json

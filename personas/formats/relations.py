@@ -9,9 +9,9 @@ import duckdb
 import pyarrow as pa
 
 from ..errors import SourceError
+from ..files import COMPRESSIONS, uncompressed_suffix
 from ..hub.file import HubFile
 from ..hub.queries import fold_duplicates
-from ..files import COMPRESSIONS, uncompressed_suffix
 from ..persona import RelationKind
 from .fields import FieldTable
 from .imported_file import RENAMED

@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 
 from ..hub.redaction import attribute_rows, judged_attributes
 from ..hub.verdicts import ruling_rows
+from ..inputs import UNKNOWN_LANGUAGE
 from ..judgement import Judge, Judgement, RulingRow
-from ..rules.languages import detect_languages
 from ..rules import Policy, personal_judge, quality_judge
 from ..rules.columns import ColumnKind
+from ..rules.languages import detect_languages
 from ..rules.prefilter import rows_to_search
-from ..inputs import UNKNOWN_LANGUAGE
 from .compose import UnsaidError
 from .options import Columns, ImportWish, Shape
 from .reading import Skipped, Tally, json_text

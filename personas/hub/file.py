@@ -95,7 +95,7 @@ class HubFile:
     @property
     def has_lived(self) -> bool:
         """Whether the file is a run whose people have lived a step, so that what they did goes by who they were."""
-        known = self.con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'steps'").fetchall()
+        known = self.con.execute("SELECT 1 FROM information_schema.tables WHERE table_name = 'steps'").fetchall()
         return bool(known) and bool(self.con.execute("SELECT 1 FROM steps LIMIT 1").fetchall())
 
     def close(self) -> None:

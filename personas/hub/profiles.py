@@ -9,10 +9,9 @@ import orjson
 import pyarrow as pa
 
 from ..persona import Persona
-from ..profiles.profile import ATTRIBUTES
 from ..profiles.biography import Biography
 from ..profiles.elite import Elite
-from ..profiles.profile import Profile
+from ..profiles.profile import ATTRIBUTES, Profile
 from ..profiles.relatives import Tied
 from .queries import SURVIVORS
 

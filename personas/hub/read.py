@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal
 
 import duckdb
 
-from .directory import Directory, Located
 from ..errors import SourceError
 from ..files import uncompressed_suffix
-from ..persona import Persona, Relation, RelationKind
 from ..inputs import read_head, resolve_file, shown
+from ..persona import Persona, Relation, RelationKind
 from .beside import read_beside
+from .directory import Directory, Located
 from .queries import TURNED_AWAY
 from .schema import check_hub_version, migrate_hub
 

@@ -16,11 +16,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..dedup import STAGE
+from ..dedup.cosine import COSINE, units
 from ..dedup.near_duplicates import find_in_blocks, near_any
 from ..dedup.pairs import Threshold
-from ..dedup.word_sets import iter_blocks
-from ..dedup.cosine import COSINE, units
 from ..dedup.vectors import find_similar_vectors
+from ..dedup.word_sets import iter_blocks
 from .queries import TURNED_AWAY
 
 __all__ = ["COSINE_STAGE", "reconcile", "record_comparison", "withdraw"]

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..errors import SetupError
 from ..dedup.cosine import COSINE, check_cosine
-from ..dedup.vectors import SimilarVectors, is_compared_exactly, find_similar_vectors
+from ..dedup.vectors import SimilarVectors, find_similar_vectors, is_compared_exactly
+from ..errors import SetupError
 from ..persona import canonical_text
 from .dedup import COMPARED, ORDER
 from .file import HubFile

@@ -7,14 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from ..description import language_phrase
-from ..model import Answer, AnswerSchema, PersonaModel, RequestContext
+from ..model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
 from ..persona import Persona
-from ..prompt import Prompt, fence, load_prompt
-from ..strict import strict_schema
-from .facts import estimated_tokens, told_facts
-from .stated import Stated, contradictions_of
-from .tied import Tied
+from ..prompt import Prompt, fence, language_phrase, load_prompt
+from .biography_check import Stated, contradictions_of
+from .relatives import Tied, estimated_tokens, told_facts
 
 __all__ = ["Biography", "Tied", "write_biography"]
 

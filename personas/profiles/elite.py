@@ -7,13 +7,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..description import Description, language_phrase
 from ..errors import SetupError
-from ..model import Answer, AnswerSchema, PersonaModel, RequestContext
-from ..persona import Persona, canonical_text
-from ..prompt import Prompt, fence, load_prompt
-from ..strict import strict_schema
-from .attributes import Name, Sentence
+from ..model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
+from ..persona import Description, Persona, canonical_text
+from ..prompt import Prompt, fence, language_phrase, load_prompt
+from .profile import Name, Sentence
 
 __all__ = ["Change", "Elite", "Tier", "raise_persona"]
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from .attributes import ATTRIBUTES, AnsweredProfile, Evidence
-from .profile import Attribute, Profile
+from .profile import ATTRIBUTES, AnsweredProfile, AttributeValue, Evidence, Profile
 
 __all__ = ["profile_of_columns"]
 
@@ -48,12 +47,12 @@ def profile_of_columns(persona: str, columns: Mapping[str, Any]) -> Profile | No
     A value is taken over where it can mean one thing only, as 34 is an age; everything else stays a column.
     """
     by_name = {re.sub(r"[\s_-]+", "_", str(name).strip().casefold()): name for name in columns}
-    known = {name: Attribute(None, Evidence.UNKNOWN) for name in ATTRIBUTES}
+    known = {name: AttributeValue(None, Evidence.UNKNOWN) for name in ATTRIBUTES}
     for attribute, names in _NAMES.items():
         for column in (by_name[name] for name in names if name in by_name):
             value = _valid(attribute, _read(attribute, columns[column]))
             if value is not None:
-                known[attribute] = Attribute(value, Evidence.STATED, f"{column}: {columns[column]}"[:300])
+                known[attribute] = AttributeValue(value, Evidence.STATED, f"{column}: {columns[column]}"[:300])
                 break
     if region := _region(columns, by_name):
         known["region"] = region
@@ -110,8 +109,8 @@ def _kinds() -> Mapping[str, TypeAdapter[Any]]:
     return {name: TypeAdapter(kind) for name, kind in kinds.items() if kind is not None}
 
 
-def _region(columns: Mapping[str, Any], by_name: Mapping[str, Any]) -> Attribute | None:
+def _region(columns: Mapping[str, Any], by_name: Mapping[str, Any]) -> AttributeValue | None:
     there = [by_name[name] for name in _PLACES if name in by_name and _is_text(columns[by_name[name]])]
     value = _valid("region", ", ".join(columns[name].strip() for name in there))
     words = "; ".join(f"{name}: {columns[name]}" for name in there)[:300]
-    return Attribute(value, Evidence.STATED, words) if value is not None else None
+    return AttributeValue(value, Evidence.STATED, words) if value is not None else None

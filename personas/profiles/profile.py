@@ -1,23 +1,146 @@
 """Profiles: the fine-grained attributes of a person, inferred from the description, each with its evidence."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from ..model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
 from ..persona import Persona, canonical_text
-from ..strict import strict_schema
-from ..words import words as words_of
-from .attributes import ATTRIBUTES, AnsweredProfile, Evidence, Known
+from ..prompt import Prompt, fence, language_phrase, load_prompt
+from ..text import words as words_of
 
-__all__ = ["Attribute", "Profile", "parse_profile", "profile_schema"]
+__all__ = [
+    "ATTRIBUTES",
+    "AnsweredProfile",
+    "AttributeValue",
+    "Evidence",
+    "Known",
+    "Profile",
+    "infer_profile",
+    "parse_profile",
+    "profile_schema",
+]
+
+
+class Evidence(StrEnum):
+    """What the value of an attribute rests on."""
+
+    #: The description says so in so many words.
+    STATED = "stated"
+    #: It follows from words of the description.
+    IMPLIED = "implied"
+    #: The model thinks it likely; nothing in the description says so.
+    ASSUMED = "assumed"
+    #: There is no value.
+    UNKNOWN = "unknown"
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether words of the description stand behind it."""
+        return self in (Evidence.STATED, Evidence.IMPLIED)
+
+
+def _parse_line(text: str) -> str:
+    text = canonical_text(text)
+    if not words_of(text) or not text.isprintable():
+        raise ValueError("write plain words on one line, or null where nothing is known")
+    return text
+
+
+type AgeBand = Literal["0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90+"]
+type Household = Literal[
+    "alone",
+    "couple",
+    "couple with children",
+    "single parent",
+    "with parents",
+    "extended family",
+    "shared",
+    "institution",
+    "homeless",
+]
+#: The ten values of Schwartz's theory of basic human values.
+type BasicValue = Literal[
+    "self-direction",
+    "stimulation",
+    "hedonism",
+    "achievement",
+    "power",
+    "security",
+    "conformity",
+    "tradition",
+    "benevolence",
+    "universalism",
+]
+#: Major group of ISCO-08, level of ISCED 2011, and one of the Big Five from very low to very high.
+type OccupationGroup = Annotated[int, Field(ge=0, le=9)]
+type EducationLevel = Annotated[int, Field(ge=0, le=8)]
+type Trait = Annotated[int, Field(ge=1, le=5)]
+type Number = Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)]
+type Name = Annotated[str, AfterValidator(_parse_line), Field(max_length=80)]
+type Sentence = Annotated[str, AfterValidator(_parse_line), Field(max_length=300)]
+type LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+type Languages = Annotated[list[LanguageTag], Field(min_length=1, max_length=6)]
+type Names = Annotated[list[Name], Field(min_length=1, max_length=8)]
+type BasicValues = Annotated[list[BasicValue], Field(min_length=1, max_length=3)]
+type Events = Annotated[list[Sentence], Field(min_length=1, max_length=8)]
+
+
+class Known[T](BaseModel):
+    """One attribute: the words of the description, the evidence they are, and the value that follows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    words: Annotated[str, Field(max_length=300)]
+    evidence: Evidence
+    value: T | None
+
+    @model_validator(mode="after")
+    def _check_evidence(self) -> "Known[T]":
+        if (self.value is None) != (self.evidence is Evidence.UNKNOWN):
+            raise ValueError("value is null when evidence is unknown, and never otherwise")
+        return self
+
+
+class AnsweredProfile(BaseModel):
+    """A profile as a model answers it, before its quotations are compared with the description."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    age_band: Known[AgeBand]
+    occupation: Known[Name]
+    occupation_group: Known[OccupationGroup]
+    education: Known[EducationLevel]
+    household: Known[Household]
+    region: Known[Name]
+    languages: Known[Languages]
+    interests: Known[Names]
+    values: Known[BasicValues]
+    openness: Known[Trait]
+    conscientiousness: Known[Trait]
+    extraversion: Known[Trait]
+    agreeableness: Known[Trait]
+    neuroticism: Known[Trait]
+    favourite_colour: Known[Name]
+    favourite_number: Known[Number]
+    family_background: Known[Sentence]
+    life_events: Known[Events]
+
+
+#: The attributes by name, in the order of the columns.
+ATTRIBUTES: tuple[str, ...] = tuple(AnsweredProfile.model_fields)
+
 
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"'})
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class AttributeValue:
     """What is known of one attribute, and what that rests on."""
 
     #: None when it is unknown.
@@ -33,7 +156,7 @@ class Profile:
 
     persona: str
     #: Every attribute by name.
-    attributes: Mapping[str, Attribute]
+    attributes: Mapping[str, AttributeValue]
     #: Who inferred it: the model, and the prompt as `name@version`.
     model: str
     prompt: str
@@ -47,7 +170,7 @@ class Profile:
     def evident(self) -> "Profile":
         """The same profile without assumptions: what was only assumed is unknown."""
         kept = {
-            name: Attribute(None, Evidence.UNKNOWN) if a.evidence is Evidence.ASSUMED else a
+            name: AttributeValue(None, Evidence.UNKNOWN) if a.evidence is Evidence.ASSUMED else a
             for name, a in self.attributes.items()
         }
         return replace(self, attributes=kept, only_evident=True)
@@ -71,9 +194,9 @@ def profile_schema() -> dict[str, Any]:
     return strict_schema(AnsweredProfile.model_json_schema())
 
 
-def _attribute(known: Known[Any]) -> Attribute:
+def _attribute(known: Known[Any]) -> AttributeValue:
     # What stands behind nothing is no quotation, whatever was written there.
-    return Attribute(known.value, known.evidence, canonical_text(known.words) if known.evidence.is_quoted else "")
+    return AttributeValue(known.value, known.evidence, canonical_text(known.words) if known.evidence.is_quoted else "")
 
 
 def _misquotations(answered: AnsweredProfile, description: str) -> Iterator[str]:
@@ -97,3 +220,38 @@ def _says_something(quotation: str) -> bool:
 
 def _folded(text: str) -> str:
     return re.sub(r"[.,;:!?\s]+$", "", canonical_text(text).translate(_QUOTES).casefold())
+
+
+_ROOM = "populace.personas"
+
+
+async def infer_profile(
+    model: PersonaModel,
+    persona: Persona,
+    *,
+    findings: Sequence[str] = (),
+    only_evident: bool = False,
+    context: RequestContext,
+) -> Answer[Profile]:
+    """The profile of `persona`, or the outcome and reason why there is none.
+
+    `findings` are sentences on what in an earlier profile did not fit the people whom the persona is tied to.
+    With `only_evident`, what the model assumed is unknown. Evidence that the description does not hold is a schema
+    mismatch, and asked for again.
+    """
+    prompt = load_prompt(_ROOM, "profile")
+    request = prompt.render(
+        persona=fence("persona", persona.text),
+        findings=fence("findings", "\n".join(f"- {finding}" for finding in findings)),
+        findings_rule=prompt.phrase("findings_rule", "found" if findings else "none"),
+        language=language_phrase(prompt, persona.language),
+    )
+    return await model.ask(request, _schema(persona, model.name, prompt, only_evident=only_evident), context)
+
+
+def _schema(persona: Persona, model: str, prompt: Prompt, *, only_evident: bool) -> AnswerSchema[Profile]:
+    def profile(answer: object) -> Profile:
+        parsed = parse_profile(answer, persona, model=model, prompt=f"{prompt.name}@{prompt.version}")
+        return parsed.evident() if only_evident else parsed
+
+    return AnswerSchema("Profile", profile_schema(), profile)

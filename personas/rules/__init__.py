@@ -1,8 +1,8 @@
 """Rules for descriptions of people: whether one is good for anything, and whether it tells on somebody real."""
 
+from .contacts import PersonalDataSpan
 from .personal import (
     PERSONAL_RULE,
-    Found,
     Policy,
     find_personal,
     personal_changes,
@@ -17,7 +17,7 @@ __all__ = [
     "PERSONAL_RULE",
     "QUALITY_RULES",
     "FirstPerson",
-    "Found",
+    "PersonalDataSpan",
     "Policy",
     "find_personal",
     "personal_changes",

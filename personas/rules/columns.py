@@ -1,23 +1,102 @@
-"""What columns of a table hold, by their headings and values: names, contact details, or nothing personal.
+"""The columns of a table, told by heading and values: names, contact details, or nothing personal.
 
-Each is judged as a whole: a column of names is replaced in every row, whether a list knows the name or not, and a
-column of companies, timestamps or identifiers in none.
+Each column is judged as a whole: a column of names is replaced in every row, whether a list knows the name or not, and
+a column of companies, timestamps or identifiers in none. Values may be JSON, whose strings are looked at one by one.
 """
 
+import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 
-from .contacts import find_contacts, is_phone
-from .identifiers import identifier_kind
-from .json_text import pointer, rewrite_strings
-from .names import find_names, is_listed
-from .scripts import find_foreign_names, is_foreign_name
+from .contacts import find_contacts, identifier_kind, is_phone
+from .names import find_foreign_names, find_names, is_foreign_name, is_listed
 from .word_lists import read_words
 
-__all__ = ["ColumnKind", "column_in_all", "column_of", "is_empty", "kinds_of_columns", "leftover"]
+__all__ = [
+    "ColumnKind",
+    "column_in_all",
+    "column_of",
+    "holds_json",
+    "is_empty",
+    "kinds_of_columns",
+    "leftover",
+    "pointer",
+    "rewrite_strings",
+]
+
+
+_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+', re.DOTALL)
+_OPENS = '{["'
+
+#: Gives what a string becomes; the path is of keys and of places in lists, from 0.
+type Rewrite = Callable[[tuple[str, ...], str], str]
+
+
+def pointer(path: tuple[str, ...]) -> str:
+    """The path as a JSON pointer (RFC 6901); a single key as it stands."""
+    if len(path) == 1:
+        return path[0]
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def holds_json(text: str) -> bool:
+    """Whether the whole of a text is a JSON object, list or string."""
+    if text.lstrip()[:1] not in _OPENS or not text or text.isspace():
+        return False
+    try:
+        json.loads(text)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True
+
+
+def rewrite_strings(text: str, rewrite: Rewrite, path: tuple[str, ...] = (), *, numbers: bool = False) -> str:
+    """The text with each of its strings rewritten: of JSON those inside it, to any depth, and else the text itself.
+
+    Keys stay, and so does each character outside the strings that change: order, blanks, numbers as they are written.
+    With `numbers` those are shown to `rewrite` too, and become strings where they change.
+    """
+    if not holds_json(text):
+        return rewrite(path, text)
+    parts, end = [], 0
+    for where, start, stop in _values(text, path):
+        piece = text[start:stop]
+        is_string = piece[0] == '"'
+        if not is_string and not numbers:
+            continue
+        was = json.loads(piece) if is_string else piece
+        now = rewrite_strings(was, rewrite, where, numbers=numbers) if is_string else rewrite(where, was)
+        if now != was:
+            parts += [text[end:start], json.dumps(now, ensure_ascii="\\u" in piece)]
+            end = stop
+    return "".join(parts) + text[end:] if parts else text
+
+
+def _values(text: str, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int, int]]:
+    """Path, start and end (excluded) of each string and number that is a value in valid JSON."""
+    # The open objects (their key, if it is read) and lists (the place in them).
+    stack: list[str | int | None] = []
+    for match in _PIECE.finditer(text):
+        piece = match[0]
+        if piece == "{":
+            stack.append(None)
+        elif piece == "[":
+            stack.append(0)
+        elif piece in "}]":
+            stack.pop()
+        elif piece == ",":
+            stack[-1] = stack[-1] + 1 if isinstance(stack[-1], int) else None
+        elif piece == ":":
+            continue
+        elif stack and stack[-1] is None:
+            stack[-1] = json.loads(piece)
+        elif piece[0] == '"' or piece[0] in "-0123456789":
+            yield (*path, *map(str, stack)), *match.span()
 
 
 class ColumnKind(StrEnum):

@@ -1,26 +1,23 @@
 """Personal data in descriptions: contact details, numbers that identify, and people called by their full names.
 
-What is found is found by patterns and by lists of common names: it is a net with holes, made to catch what is written
-in the usual way, and no proof that a text tells on nobody. A single name, a name that no list has without a word that
-says that it is one, and names in scripts that are not known pass through it.
+Detection is by patterns and by lists of common names. It finds what is written in the usual way and is no proof that a
+text is free of personal data: a single name, a name that is in no list and has no telling context, and names in scripts
+that are not known are not found.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
-from ..judging import Change, Judge, Ruling
-from .columns import ColumnKind, column_of, is_empty, leftover
-from .contacts import find_contacts
-from .found import KINDS, Found
-from .json_text import pointer, rewrite_strings
-from .names import find_names
-from .pseudonym import is_invented, pseudonym
-from .scripts import find_foreign_names
+from ..judgement import Judge, Redaction, Ruling
+from .columns import ColumnKind, column_of, is_empty, leftover, pointer, rewrite_strings
+from .contacts import KINDS, PersonalDataSpan, find_contacts
+from .names import find_foreign_names, find_names
+from .word_lists import is_invented, pseudonym
 
 __all__ = [
     "PERSONAL_RULE",
-    "Found",
+    "PersonalDataSpan",
     "Policy",
     "find_personal",
     "personal_changes",
@@ -28,6 +25,7 @@ __all__ = [
     "reason_of",
     "without_personal",
 ]
+
 
 #: What a judge of personal data calls its finding.
 PERSONAL_RULE = "personal_data"
@@ -55,25 +53,25 @@ _PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(KINDS)})\]")
 _HAS_DATA = re.compile(r"\d|@")
 
 
-def find_personal(text: str) -> tuple[Found, ...]:
+def find_personal(text: str) -> tuple[PersonalDataSpan, ...]:
     """The personal data in a text, in order and without overlaps."""
     return _apart(_all(text))
 
 
-def personal_changes(text: str, columns: Mapping[str, ColumnKind] | None = None) -> tuple[str, tuple[Change, ...]]:
+def personal_changes(text: str, columns: Mapping[str, ColumnKind] | None = None) -> tuple[str, tuple[Redaction, ...]]:
     """The text without its personal data, and each of these; of JSON the strings inside it are looked at.
 
     `columns` says what the values of a JSON object are, by pointer (`*` for any place in a list); those of other
     columns are texts. Numbers are looked at where their column is personal.
     """
-    changes: list[Change] = []
+    changes: list[Redaction] = []
 
     def rewrite(path: tuple[str, ...], value: str) -> str:
         column = pointer(path) if path and columns is not None else None
         kind = columns.get(pointer(column_of(path))) if path and columns is not None else None
         found = _of_kind(value, kind or ColumnKind.TEXT)
         changes.extend(
-            Change(f.kind, value, f.start, value[f.start : f.end], _replacement(value, f), column) for f in found
+            Redaction(f.kind, value, f.start, value[f.start : f.end], _replacement(value, f), column) for f in found
         )
         return without_personal(value, found)
 
@@ -81,7 +79,7 @@ def personal_changes(text: str, columns: Mapping[str, ColumnKind] | None = None)
     return rewrite_strings(text, rewrite, numbers=numbers), tuple(changes)
 
 
-def without_personal(text: str, found: Iterable[Found]) -> str:
+def without_personal(text: str, found: Iterable[PersonalDataSpan]) -> str:
     """The text with each piece replaced: a name by an invented one, all else by the word for what it was."""
     parts, end = [], 0
     for finding in found:
@@ -104,16 +102,16 @@ def personal_judge(policy: Policy) -> Judge:
     return judge
 
 
-def reason_of(changes: Iterable[Change], policy: Policy) -> str:
+def reason_of(changes: Iterable[Redaction], policy: Policy) -> str:
     """Why a policy speaks, in one sentence that names kinds, and never the data."""
     return f"It holds {', '.join(sorted({change.kind for change in changes}))}. {_DONE[policy]}"
 
 
-def _replacement(text: str, finding: Found) -> str:
+def _replacement(text: str, finding: PersonalDataSpan) -> str:
     return pseudonym(text[finding.start : finding.end]) if finding.kind == "name" else f"[{finding.kind}]"
 
 
-def _of_kind(value: str, kind: ColumnKind) -> tuple[Found, ...]:
+def _of_kind(value: str, kind: ColumnKind) -> tuple[PersonalDataSpan, ...]:
     """The personal data in a value of a column of this kind."""
     if kind is ColumnKind.IDENTIFIER:
         # Of a link that leads to nobody the query may still name somebody.
@@ -130,10 +128,10 @@ def _of_kind(value: str, kind: ColumnKind) -> tuple[Found, ...]:
     elif kind is not ColumnKind.HANDLE and not _HAS_DATA.search(plain):
         return find_personal(value)
     start = value.index(plain)
-    return (Found(str(kind), start, start + len(plain)),)
+    return (PersonalDataSpan(str(kind), start, start + len(plain)),)
 
 
-def _covers(found: Iterable[Found], value: str) -> bool:
+def _covers(found: Iterable[PersonalDataSpan], value: str) -> bool:
     """Whether nothing but titles and marks is left of a value when these are taken out of it."""
     parts, end = [], 0
     for finding in found:
@@ -142,18 +140,18 @@ def _covers(found: Iterable[Found], value: str) -> bool:
     return not leftover(" ".join((*parts, value[end:])))
 
 
-def _apart(found: Iterable[Found]) -> tuple[Found, ...]:
+def _apart(found: Iterable[PersonalDataSpan]) -> tuple[PersonalDataSpan, ...]:
     """Those that do not overlap, in order; of two the one that begins first, or is longer."""
-    kept: list[Found] = []
+    kept: list[PersonalDataSpan] = []
     for finding in sorted(found, key=lambda f: (f.start, f.start - f.end)):
         if not kept or finding.start >= kept[-1].end:
             kept.append(finding)
     return tuple(kept)
 
 
-def _all(text: str) -> Iterator[Found]:
+def _all(text: str) -> Iterator[PersonalDataSpan]:
     yield from find_contacts(text)
     for start, end in find_names(text):
-        yield Found("name", start, end)
+        yield PersonalDataSpan("name", start, end)
     for start, end in find_foreign_names(text):
-        yield Found("name", start, end)
+        yield PersonalDataSpan("name", start, end)

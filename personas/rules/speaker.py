@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-from .tongue import beginning, tongue_of, tongues
+from .languages import beginning, known_languages, sure_language
 from .word_lists import read_words
 
 __all__ = ["from_outside", "in_third_person", "speaks_of_itself", "speaks_to_somebody"]
@@ -63,7 +63,7 @@ def speaks_of_itself(text: str) -> bool:
     text = _without_quotes(text)
     return bool(
         _opens().search(text) or _ENGLISH_SELF.search(text) or _has_capital_i(text) or _HAN_SELF.search(text)
-    ) or _in_their_tongue(text)
+    ) or _in_their_language(text)
 
 
 def speaks_to_somebody(text: str) -> bool:
@@ -89,7 +89,7 @@ def in_third_person(text: str) -> str | None:
     """
     if (whole := from_outside(text)) is not None:
         return whole
-    if tongue_of(text) not in (None, "en") or _UNSURE.search(_SPOKEN_I.sub("I ", _without_quotes(text))):
+    if sure_language(text) not in (None, "en") or _UNSURE.search(_SPOKEN_I.sub("I ", _without_quotes(text))):
         return None
     first, *rest = _SENTENCE.split(text, maxsplit=1)
     opening = from_outside(first) if rest else None
@@ -153,13 +153,13 @@ def _is_somebody(match: re.Match[str]) -> bool:
     return not before or ends or before.lower() in _words("conjunctions") or (before.islower() and is_verb)
 
 
-def _in_their_tongue(text: str) -> bool:
-    tag = tongue_of(text) or _by_script(text)
-    if tag is None or not tongues()[tag].self:
+def _in_their_language(text: str) -> bool:
+    tag = sure_language(text) or _by_script(text)
+    if tag is None or not known_languages()[tag].self:
         return False
     # In the middle of a text a capital makes a name of `Mia`, and a station of `Mir`.
     words = _WORD.findall(text[:1].lower() + text[1:])
-    return any(word in tongues()[tag].self for word in words)
+    return any(word in known_languages()[tag].self for word in words)
 
 
 def _by_script(text: str) -> str | None:
@@ -169,7 +169,7 @@ def _by_script(text: str) -> str | None:
 
 @cache
 def _opens() -> re.Pattern[str]:
-    return beginning(tongue.opens for tongue in tongues().values())
+    return beginning(language.opens for language in known_languages().values())
 
 
 def _without_quotes(text: str) -> str:

@@ -1,13 +1,17 @@
-"""The words that rules go by, as they stand in the files beside them."""
+"""The word lists that rules use, loaded on first use, and invented names made from them."""
 
+import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping
 from functools import cache
+from hashlib import blake2b
 from importlib.resources import files
+from string import ascii_uppercase
 from typing import Any
 
-__all__ = ["folded", "name_words", "read_words"]
+__all__ = ["folded", "is_invented", "name_words", "pseudonym", "read_words"]
+
 
 _BARRED = str.maketrans({"đ": "d", "ł": "l", "ø": "o", "ı": "i", "ß": "ss", "æ": "ae"})
 _LAST_LATIN = 0x24F
@@ -42,3 +46,42 @@ def _inner(said: Mapping[str, str]) -> dict[str, frozenset[str]]:
 
 def _set(said: str) -> frozenset[str]:
     return frozenset(word if ord(word[0]) > _LAST_LATIN else folded(word) for word in said.split())
+
+
+_INITIALS = tuple(ascii_uppercase)
+
+
+def pseudonym(name: str) -> str:
+    """An invented name, in Latin letters, for a name in any script; of one word for one of one word.
+
+    There are some 3 * 10 ** 9, and 80,000 of one word: that any two of 10,000 names get the same has a chance of one
+    in sixty.
+    """
+    folded = " ".join(name.casefold().split())
+    number = int.from_bytes(blake2b(folded.encode(), digest_size=16).digest())
+    picked = []
+    for part in (*map(_parts, ("onsets", "middles", "lasts", "onsets", "firsts")), _INITIALS):
+        number, place = divmod(number, len(part))
+        picked.append(part[place])
+    last = "".join(picked[:3])
+    return f"{picked[3]}{picked[4]} {picked[5]}. {last}" if " " in folded or not folded.isascii() else last
+
+
+def is_invented(name: str) -> bool:
+    """Whether an invented name is among these words, so that they are no name to be found."""
+    return any(_invented().fullmatch(word) for word in name.split())
+
+
+@cache
+def _invented() -> re.Pattern[str]:
+    onset, first, middle, last = map(_any, ("onsets", "firsts", "middles", "lasts"))
+    return re.compile(rf"{onset}(?:{first}|{middle}{last})")
+
+
+def _any(name: str) -> str:
+    return f"(?:{'|'.join(_parts(name))})"
+
+
+@cache
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(read_words("pseudonym")[name].split())

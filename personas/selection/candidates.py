@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ..database import said
 from ..errors import SetupError
-from ..user_sql import QueryLimit, run_query
-from ..user_sql import check_functions, iter_nodes, parse_sql
+from ..user_sql import QueryLimit, check_functions, iter_nodes, parse_sql, run_query
 from .columns import People, PeopleColumn, quote_name
 from .sampling import Numbers, integers
 

@@ -1,14 +1,76 @@
-"""Bytes as text: UTF-8, UTF-16 and UTF-32 with their mark, or the encoding that was named; else a sentence."""
+"""From the bytes of a document to its text: decompression and decoding, both streamed.
+
+UTF-8, UTF-16 and UTF-32 with a byte order mark are recognised; other encodings must be named.
+"""
 
 import codecs
 import io
 import re
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from typing import BinaryIO
 
 from ..errors import SetupError
-from .skips import DocumentError, Skip
+from ..files import DAMAGE, Compression, Stream, decompressed, sniff_compression
+from .document import Document, DocumentError, Skip
 
-__all__ = ["check_encoding", "declared_encoding", "iter_text"]
+__all__ = ["check_encoding", "declared_encoding", "iter_bytes", "iter_text"]
+
+
+_PIECE = 1 << 17
+
+
+def iter_bytes(document: Document) -> Iterator[bytes]:
+    """The unpacked bytes. Raises `DocumentError` for a file that cannot be opened, or that is damaged on the way."""
+    with ExitStack() as stack:
+        raw = _opened(document, stack)
+        packing = document.packing or (sniff_compression(raw) if document.path is None else None)
+        yield from _pieces(document, decompressed(raw, packing, stack), packing)
+
+
+def _opened(document: Document, stack: ExitStack) -> BinaryIO:
+    if document.path is None:
+        if sys.stdin is None:
+            raise DocumentError(Skip.UNREADABLE, "Standard input is closed; send texts into it, or name a file.")
+        return sys.stdin.buffer
+    try:
+        return stack.enter_context(document.path.open("rb"))
+    except OSError as error:
+        raise DocumentError(
+            Skip.UNREADABLE, f"{document.label} cannot be read ({error.strerror}); check its rights."
+        ) from error
+
+
+def _pieces(document: Document, stream: Stream, packing: Compression | None) -> Iterator[bytes]:
+    got = 0
+    while True:
+        try:
+            piece = stream.read(_PIECE)
+        except DAMAGE as error:
+            raise _damage(document, packing, got, error) from error
+        if not piece:
+            return
+        got += len(piece)
+        yield piece
+
+
+def _damage(document: Document, packing: Compression | None, got: int, error: Exception) -> DocumentError:
+    why = " ".join(str(error).split()).rstrip(".")
+    if packing is None:
+        return DocumentError(
+            Skip.UNREADABLE, f"{document.label} could not be read beyond byte {got:,} ({why}); try a copy."
+        )
+    if not got:
+        sentence = (
+            f"{document.label} is no readable {packing} file ({why}); fetch it again, or rename it if it is none."
+        )
+        return DocumentError(Skip.CORRUPT, sentence)
+    sentence = (
+        f"{document.label} is damaged: its {packing} breaks off after {got:,} unpacked bytes ({why}); fetch it again."
+    )
+    return DocumentError(Skip.CORRUPT, sentence)
+
 
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),

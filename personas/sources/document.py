@@ -1,14 +1,125 @@
-"""Documents: the files that texts are read from, and by which endings they are known."""
+"""Documents and the texts in them, how they are read, and what is reported of those that cannot be."""
 
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path, PurePath
 
-from ..packing import PACKINGS, Packing, packing_of, plain_suffix
-from .skips import DocumentError, Skip
+from ..errors import SourceError
+from ..files import COMPRESSIONS, Compression, compression_of, uncompressed_suffix
+from ..inputs import parse_language, parse_text
 
-__all__ = ["ENDINGS", "STDIN", "Document", "Format", "known_endings", "recognise"]
+__all__ = [
+    "ENDINGS",
+    "STDIN",
+    "Document",
+    "DocumentError",
+    "DocumentMetadata",
+    "Format",
+    "ReadOptions",
+    "Skip",
+    "SkipCount",
+    "Skips",
+    "SourceText",
+    "known_endings",
+    "licence_name",
+    "recognise",
+    "skip_summary",
+]
+
+
+_EXAMPLES = 20
+_EXAMPLES_OF_A_KIND = 3
+
+
+class Skip(StrEnum):
+    """Why something is not read."""
+
+    ENDING = "of another kind"
+    HIDDEN = "hidden"
+    LOOP = "reached before"
+    UNREADABLE = "unreadable"
+    BINARY = "binary"
+    ENCODING = "in another encoding"
+    CORRUPT = "damaged"
+    EMPTY = "empty"
+    LONG = "too long"
+    COLUMN = "without the column"
+    ROW = "rows without a text"
+    JSON = "lines that are not JSON"
+    COLUMNS = "rows with other columns than the header"
+
+
+@dataclass(frozen=True, slots=True)
+class SkipCount:
+    """How much of one kind was passed over, with sentences on the first of it: which file, which row, and why."""
+
+    kind: Skip
+    number: int
+    examples: tuple[str, ...]
+
+
+class DocumentError(SourceError):
+    """A document that cannot be read, or not to its end; `kind` says why in a word."""
+
+    def __init__(self, kind: Skip, sentence: str) -> None:
+        super().__init__(sentence)
+        self.kind = kind
+
+
+class Skips:
+    """What was passed over: how many of each kind, and the sentences of the first twenty."""
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
+        self.counts: Counter[Skip] = Counter()
+        self.examples: list[str] = []
+        self._numbers: Counter[Skip] = Counter()
+        self._sentences: dict[Skip, list[str]] = {}
+
+    def add(self, fault: DocumentError) -> None:
+        """Count `fault`. Raises it instead where nothing may be passed over."""
+        if self._strict:
+            raise fault
+        self.count(fault.kind, str(fault))
+
+    def count(self, kind: Skip, sentence: str) -> None:
+        """Count something that is passed over even where faults are errors."""
+        self.counts[kind] += 1
+        if len(self.examples) < _EXAMPLES:
+            self.examples.append(sentence)
+        self._numbers[kind] += 1
+        sentences = self._sentences.setdefault(kind, [])
+        if len(sentences) < _EXAMPLES_OF_A_KIND:
+            sentences.append(sentence)
+
+    def take(self) -> tuple[SkipCount, ...]:
+        """What was passed over since this was last asked, by kind."""
+        if not self._numbers:
+            return ()
+        numbers, self._numbers = self._numbers, Counter()
+        sentences, self._sentences = self._sentences, {}
+        return tuple(SkipCount(kind, number, tuple(sentences[kind])) for kind, number in numbers.items())
+
+    @property
+    def total(self) -> int:
+        """Files, folders and rows that were passed over."""
+        return self.counts.total()
+
+    def summary(self) -> str:
+        """How many were passed over and why, in one sentence; empty when none were."""
+        return skip_summary(self.counts.most_common())
+
+
+def skip_summary(counts: Iterable[tuple[str, int]]) -> str:
+    """How many were passed over and why, in one sentence; empty when none were."""
+    found = list(counts)
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in found)
+    return f"{sum(number for _, number in found):,} skipped: {kinds}." if found else ""
+
 
 #: The argument that stands for standard input, and the name of the document that comes from there.
 STDIN = "-"
@@ -65,7 +176,7 @@ class Document:
     #: None for standard input.
     path: Path | None
     format: Format | None
-    packing: Packing | None
+    packing: Compression | None
     #: Which of the given sources it belongs to, from 0.
     argument: int = 0
     #: Whether it was given by its own name: then what is wrong with it is an error.
@@ -98,11 +209,92 @@ class Document:
         return mark.hexdigest()
 
 
-def recognise(path: PurePath) -> tuple[Format | None, Packing | None]:
+def recognise(path: PurePath) -> tuple[Format | None, Compression | None]:
     """Format and compression by the endings of a name; no format where the ending is unknown."""
-    return ENDINGS.get(plain_suffix(path)), packing_of(path)
+    return ENDINGS.get(uncompressed_suffix(path)), compression_of(path)
 
 
 def known_endings() -> str:
     """The endings that texts are read from, for messages."""
-    return f"{', '.join(ENDINGS)} (or one of these with {', '.join(PACKINGS)} behind it)"
+    return f"{', '.join(ENDINGS)} (or one of these with {', '.join(COMPRESSIONS)} behind it)"
+
+
+_CREATIVE_COMMONS = re.compile(
+    r"(?:https?://)?(?:www\.)?creativecommons\.org/(?:licenses/(?P<terms>[a-z-]+)/(?P<version>\d\.\d)"
+    r"|publicdomain/(?P<free>zero|mark)/(?P<of>\d\.\d))(?:[/?#].*)?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How documents are to be read."""
+
+    #: The column of tables that holds the text; None for one of the names that are known.
+    column: str | None
+    #: What documents are written in that are not UTF-8.
+    encoding: str | None
+    skips: Skips
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentMetadata:
+    """What a document or a row says of itself; None where it says nothing."""
+
+    language: str | None = None
+    #: SPDX identifier where the document gives one, or words that lead to one.
+    licence: str | None = None
+    title: str | None = None
+    source: str | None = None
+
+    @staticmethod
+    def of(where: str, row: Mapping[str, object]) -> "DocumentMetadata":
+        """What a row or a front matter states under the usual names. Raises `SourceError` for what is no such value."""
+        return DocumentMetadata(
+            language=parse_language(where, {"language": _first(row, "language", "lang")})
+            if _has_language(row)
+            else None,
+            licence=_optional(where, row, "licence", "license"),
+            title=_optional(where, row, "title"),
+            source=_optional(where, row, "source", "url"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceText:
+    """One text: a whole file, a row of a table or a page."""
+
+    document: Document
+    #: Place among the texts of its document: a row or page from 1; 0 when the document is one text.
+    row: int
+    parts: Iterable[str]
+    stated: DocumentMetadata = DocumentMetadata()
+    #: What names the text within its document, as `#id`, `:line` or `#page=3`; empty for a whole file.
+    mark: str = ""
+    #: Whether lines that begin with `#` are headings.
+    headings: bool = False
+    #: Whether the line of a passage is a line of the file.
+    has_lines: bool = False
+
+
+def licence_name(stated: str) -> str:
+    """The SPDX identifier behind the address of a Creative Commons licence; anything else as it stands."""
+    found = _CREATIVE_COMMONS.fullmatch(stated.strip())
+    if found is None:
+        return stated.strip()
+    if found["terms"]:
+        return f"CC-{found['terms'].upper()}-{found['version']}"
+    return f"CC0-{found['of']}" if found["free"].lower() == "zero" else f"CC-PDM-{found['of']}"
+
+
+def _has_language(row: Mapping[str, object]) -> bool:
+    return _first(row, "language", "lang") is not None
+
+
+def _optional(where: str, row: Mapping[str, object], *keys: str) -> str | None:
+    key = next((key for key in keys if row.get(key) not in (None, "")), None)
+    return None if key is None else parse_text(where, row, key)
+
+
+def _first(row: Mapping[str, object], *keys: str) -> object:
+    return next((row[key] for key in keys if row.get(key) not in (None, "")), None)

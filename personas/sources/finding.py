@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from ..errors import SourceError
-from ..source import resolve_file, shown
-from .document import STDIN, Document, Format, known_endings, recognise
-from .pages import check_extra
-from .skips import DocumentError, Skip, Skips
+from ..inputs import resolve_file, shown
+from .document import STDIN, Document, DocumentError, Format, Skip, Skips, known_endings, recognise
+from .prose import check_extra
 
 __all__ = ["Finder"]
 

@@ -1,17 +1,28 @@
-"""Plain text and Markdown: one text a file, streamed; Markdown may begin with a front matter that says what it is."""
+"""Prose: plain text and Markdown, streamed; HTML and PDF by libraries that are extras (`html` and `pdf`).
+
+Markdown may begin with a front matter that states language, licence, title and source.
+"""
 
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from html import unescape
+from importlib.util import find_spec
+from io import StringIO
 from itertools import chain
+from logging import NullHandler, getLogger
+from typing import TYPE_CHECKING
 
-from ..errors import SourceError
-from .decoding import iter_text
-from .document import Document, Format
-from .skips import DocumentError, Skip
-from .text import Statement, Text, Wishes, licence_name
+from ..errors import SetupError, SourceError
+from ..inputs import parse_language
+from .decoding import declared_encoding, iter_text
+from .document import Document, DocumentError, DocumentMetadata, Format, ReadOptions, Skip, SourceText, licence_name
 
-__all__ = ["read_prose"]
+if TYPE_CHECKING:
+    from pypdf import PdfReader
+
+__all__ = ["check_extra", "read_html", "read_pdf", "read_prose"]
+
 
 #: Most characters of a front matter; what is longer begins with a line, not with one.
 _LONGEST = 1 << 14
@@ -19,17 +30,17 @@ _FENCES = {"---": re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)"), "+++": re.comp
 _KEY = re.compile(r"^([A-Za-z_][\w-]*):[ \t]+(.+)$", re.MULTILINE)
 
 
-def read_prose(document: Document, wishes: Wishes, pieces: Iterable[bytes]) -> Iterator[Text]:
+def read_prose(document: Document, wishes: ReadOptions, pieces: Iterable[bytes]) -> Iterator[SourceText]:
     """The one text of a file."""
     parts: Iterator[str] = iter_text(document.label, pieces, wishes.encoding)
     is_markdown = document.format is Format.MARKDOWN
-    stated = Statement()
+    stated = DocumentMetadata()
     if is_markdown:
         head, parts = _head(parts)
         size, values = _front_matter(head)
         stated = _statement(document, values)
         parts = _blanked(size, parts)
-    yield Text(document, 0, parts, stated, headings=is_markdown, has_lines=True)
+    yield SourceText(document, 0, parts, stated, headings=is_markdown, has_lines=True)
 
 
 def _head(parts: Iterator[str]) -> tuple[str, Iterator[str]]:
@@ -67,13 +78,13 @@ def _unquoted(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
 
 
-def _statement(document: Document, values: Mapping[str, object]) -> Statement:
+def _statement(document: Document, values: Mapping[str, object]) -> DocumentMetadata:
     try:
-        stated = Statement.of(f"{document.label}, front matter", values)
+        stated = DocumentMetadata.of(f"{document.label}, front matter", values)
     except SourceError as error:
         raise DocumentError(Skip.ROW, str(error)) from error
     licence = stated.licence and licence_name(stated.licence)
-    return Statement(stated.language, licence, stated.title, stated.source)
+    return DocumentMetadata(stated.language, licence, stated.title, stated.source)
 
 
 def _blanked(size: int, parts: Iterable[str]) -> Iterator[str]:
@@ -82,3 +93,165 @@ def _blanked(size: int, parts: Iterable[str]) -> Iterator[str]:
         blank = re.sub(r"[^\n]", " ", part[:size])
         yield blank + part[size:]
         size -= len(blank)
+
+
+#: Most bytes of a page, all of which must be held at once.
+LARGEST_PAGE = 20_000_000
+
+_EXTRAS = {Format.HTML: ("html", "trafilatura"), Format.PDF: ("pdf", "pypdf")}
+#: What these libraries say of a file is said in our sentences; without a handler Python would print it as well.
+_SILENT = NullHandler()
+_HEAD = 4_096
+_LANG = re.compile(r"""<html\b[^>]{0,500}?\blang\s*=\s*["']?([\w-]{2,35})""", re.IGNORECASE)
+_TITLE = re.compile(r"<title\b[^>]{0,200}>([^<]{1,500})<", re.IGNORECASE)
+_HREF = r"""\bhref\s*=\s*["']?([^"'\s>]{4,300})"""
+_REL = r"""\brel\s*=\s*["']?license\b"""
+_LICENCE = re.compile(
+    rf"<(?:a|link)\b(?:[^>]{{0,300}}?{_REL}[^>]{{0,300}}?{_HREF}|[^>]{{0,300}}?{_HREF}[^>]{{0,300}}?{_REL})",
+    re.IGNORECASE,
+)
+
+
+def check_extra(document: Document) -> None:
+    """Raises `SetupError` when what reads this kind of document is not installed."""
+    if document.format not in _EXTRAS:
+        return
+    extra, module = _EXTRAS[document.format]
+    if find_spec(module) is None:
+        raise SetupError(
+            f"{document.label} needs {module}, which is not installed; run: pip install 'populace[{extra}]', "
+            f"or leave {document.format.upper()} out."
+        )
+
+
+def read_html(document: Document, wishes: ReadOptions, pieces: Iterable[bytes]) -> Iterator[SourceText]:
+    """The main text of a page, as Markdown: without menus, banners and footers."""
+    page = _page(document, wishes, pieces)
+    text = _main_text(document, page)
+    if not text or not text.strip():
+        raise DocumentError(
+            Skip.EMPTY, f"{document.label} has no main text; give a page with paragraphs, or its text as .txt."
+        )
+    yield SourceText(document, 0, (text,), _stated(document, page), headings=True)
+
+
+def _main_text(document: Document, page: str) -> str | None:
+    from trafilatura import extract
+
+    getLogger("trafilatura").addHandler(_SILENT)
+    try:
+        return extract(page, output_format="markdown", include_comments=False)
+    # What a page made by nobody with any care can lead a parser to is not known beforehand.
+    except Exception as error:
+        raise DocumentError(
+            Skip.CORRUPT, f"{document.label} cannot be read as HTML ({_said(error)}); give its text as .txt."
+        ) from error
+
+
+def _stated(document: Document, page: str) -> DocumentMetadata:
+    title = _TITLE.search(page)
+    licence = _LICENCE.search(page)
+    return DocumentMetadata(
+        language=_language(document, page),
+        licence=licence_name(unescape(licence[1] or licence[2])) if licence else None,
+        title=" ".join(unescape(title[1]).split()) or None if title else None,
+    )
+
+
+def _page(document: Document, wishes: ReadOptions, pieces: Iterable[bytes]) -> str:
+    held = b"".join(_bounded(document, pieces))
+    # What a page says of its encoding holds where it is not UTF-8, which is looked at first.
+    encoding = declared_encoding(held[:_HEAD]) or wishes.encoding
+    page = StringIO()
+    page.writelines(iter_text(document.label, (held,), encoding))
+    if not page.tell():
+        raise DocumentError(Skip.EMPTY, f"{document.label} is empty; give a file with text in it.")
+    return page.getvalue()
+
+
+def _bounded(document: Document, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > LARGEST_PAGE:
+            sentence = (
+                f"{document.label} is larger than {LARGEST_PAGE:,} bytes, too much for one page of HTML; split it."
+            )
+            raise DocumentError(Skip.LONG, sentence)
+        yield piece
+
+
+def _language(document: Document, page: str) -> str | None:
+    found = _LANG.search(page, 0, _HEAD)
+    try:
+        return parse_language(document.label, {"language": found[1]}) if found else None
+    except SourceError:  # a page's own word for its language is a hint, and a wrong one is none
+        return None
+
+
+def read_pdf(document: Document, wishes: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
+    """A text a page, from page `first` on; pages without text (pictures of text, say) are counted."""
+    reader = _reader(document)
+    stated = DocumentMetadata(title=_title(reader))
+    for number in range(max(1, first), _length(document, reader) + 1):
+        text = _page_text(document, reader, number)
+        if isinstance(text, DocumentError):
+            wishes.skips.add(text)
+        else:
+            yield SourceText(document, number, (text,), stated, f"#page={number}")
+
+
+def _reader(document: Document) -> "PdfReader":
+    from pypdf import PdfReader
+
+    getLogger("pypdf").addHandler(_SILENT)
+    try:
+        reader = PdfReader(document.path or "", strict=False)
+        locked = reader.is_encrypted and not reader.decrypt("")
+    # A damaged file ends in whatever error the part that is damaged leads to.
+    except Exception as error:
+        raise _damaged(document, error) from error
+    if locked:
+        raise DocumentError(Skip.UNREADABLE, f"{document.label} is locked with a password; save it without one.")
+    return reader
+
+
+def _length(document: Document, reader: "PdfReader") -> int:
+    try:
+        return len(reader.pages)
+    except Exception as error:  # as above
+        raise _damaged(document, error) from error
+
+
+def _title(reader: "PdfReader") -> str | None:
+    try:
+        title = reader.metadata.title if reader.metadata else None
+    except Exception:  # noqa: BLE001  (as above; a title is a courtesy)
+        return None
+    return _clean(title).strip() or None if title else None
+
+
+def _page_text(document: Document, reader: "PdfReader", number: int) -> str | DocumentError:
+    where = f"{document.label}, page {number}"
+    try:
+        text = reader.pages[number - 1].extract_text()
+    except Exception as error:  # noqa: BLE001  (as above; the other pages may be whole)
+        return DocumentError(Skip.CORRUPT, f"{where} cannot be read ({_said(error)}); save the file anew.")
+    if not text.strip():
+        return DocumentError(Skip.ROW, f"{where} has no text, perhaps a picture of it; recognise its letters first.")
+    return _clean(text)
+
+
+def _clean(text: str) -> str:
+    """The text without what no file of text can hold."""
+    return re.sub("[\ud800-\udfff\0]", "\ufffd", text)
+
+
+def _damaged(document: Document, error: Exception) -> DocumentError:
+    return DocumentError(
+        Skip.CORRUPT, f"{document.label} cannot be read as PDF ({_said(error)}); fetch or save it anew."
+    )
+
+
+def _said(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:120].rstrip(". ")

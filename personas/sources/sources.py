@@ -1,23 +1,126 @@
-"""Sources: passages from files, folders, patterns and pipes, one at a time, however much there is."""
+"""Passages from files, folders, patterns and pipes of any size, one at a time."""
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 
 from ..errors import SetupError, SourceError
+from ..inputs import parse_language, shown
 from ..passage import Passage, distinct
-from ..source import parse_language
-from .cutting import Cutter, LongWordError, Piece
-from .decoding import check_encoding
-from .document import Document, Format
+from .cutting import LongWordError, PassagePiece, PassageSplitter
+from .decoding import check_encoding, iter_bytes
+from .document import Document, DocumentError, Format, ReadOptions, Skip, Skips, SourceText, licence_name
 from .finding import Finder
-from .position import Position
-from .reading import read_document
-from .skips import DocumentError, Skip, Skips
-from .text import Text, Wishes, licence_name
+from .prose import check_extra, read_html, read_pdf, read_prose
+from .tables import read_columns, read_csv, read_jsonl
 
-__all__ = ["DEFAULT_LENGTH", "Sources", "open_sources", "read_passages"]
+__all__ = ["DEFAULT_LENGTH", "Position", "Sources", "open_sources", "read_document", "read_passages"]
+
+
+_WRITTEN = re.compile(r"(\d{1,9}):(\d{1,18}):(\d{1,18}):([0-9a-f]*):(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The place behind a passage.
+
+    Documents before it need not be read again, nor what stands before it in its own.
+    """
+
+    #: Which of the given sources, from 0.
+    argument: int
+    #: The document by the name that passages give it.
+    document: str
+    #: Mark of what the document held, by which a later reading knows it again; empty for standard input.
+    stamp: str
+    #: Row or page, from 1; 0 where the document is one text.
+    row: int
+    #: Characters of that text that have been read.
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.argument}:{self.row}:{self.offset}:{self.stamp}:{self.document}"
+
+    @staticmethod
+    def parse(written: str) -> "Position":
+        """The position that `str` wrote. Raises `SourceError` for anything else."""
+        found = _WRITTEN.fullmatch(written)
+        if found is None:
+            raise SourceError(f"{shown(written)} is no position in sources; give one that a reading has left.")
+        argument, row, offset, stamp, document = found.groups()
+        return Position(int(argument), document, stamp, int(row), int(offset))
+
+
+#: What files begin with that are no text.
+_MARKS = {
+    b"PAR1": Format.PARQUET,
+    b"ARROW1": Format.ARROW,
+    b"\xff\xff\xff\xff": Format.ARROW,
+    b"%PDF-": Format.PDF,
+}
+
+
+def read_document(document: Document, wishes: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
+    """The texts of `document`; of tables and PDF those from row or page `first` on.
+
+    Raises `DocumentError` for what is wrong with the document, and `SetupError` when it takes an extra that is missing.
+    """
+    check_extra(document)
+    if document.path is not None and document.format is not None and not document.format.is_streamed:
+        return _whole(document, wishes, first)
+    return _streamed(document, wishes, iter_bytes(document), first)
+
+
+def _whole(document: Document, wishes: ReadOptions, first: int) -> Iterator[SourceText]:
+    read = read_pdf if document.format is Format.PDF else read_columns
+    return read(document, wishes, first=first)
+
+
+def _spooled(document: Document, wishes: ReadOptions, pieces: Iterator[bytes], first: int) -> Iterator[SourceText]:
+    """Standard input in a format that begins at its end: it is put into a file first, which is gone afterwards."""
+    check_extra(document)
+    with TemporaryDirectory(prefix="populace-") as folder:
+        path = Path(folder, "stdin")
+        try:
+            with path.open("wb") as file:
+                file.writelines(pieces)
+        except OSError as error:
+            raise DocumentError(
+                Skip.UNREADABLE,
+                f"{document.label} is {document.format}, which is put into a file in {gettempdir()} to be read, and "
+                f"that cannot be written ({error.strerror}); make room there, or name a file.",
+            ) from error
+        yield from _whole(replace(document, path=path, is_stdin=True), wishes, first)
+
+
+def _streamed(document: Document, wishes: ReadOptions, pieces: Iterator[bytes], first: int) -> Iterator[SourceText]:
+    if document.format is None:
+        document, pieces = _guessed(document, wishes, pieces)
+    if document.format is not None and not document.format.is_streamed:
+        return _spooled(document, wishes, pieces, first)
+    match document.format:
+        case Format.JSONL:
+            return read_jsonl(document, wishes, pieces, first=first)
+        case Format.CSV | Format.TSV:
+            return read_csv(document, wishes, pieces, first=first)
+        case Format.HTML:
+            return read_html(document, wishes, pieces)
+    return read_prose(document, wishes, pieces)
+
+
+def _guessed(document: Document, wishes: ReadOptions, pieces: Iterator[bytes]) -> tuple[Document, Iterator[bytes]]:
+    """Standard input has no ending: its first bytes say what it is, and else it is CSV if a column is wanted."""
+    head = next(pieces, b"")
+    form = next((form for mark, form in _MARKS.items() if head.startswith(mark)), None)
+    if form is not None:
+        return replace(document, format=form), chain([head], pieces)
+    plain = Format.TEXT if wishes.column is None else Format.CSV
+    is_json = head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+    return replace(document, format=Format.JSONL if is_json else plain), chain([head], pieces)
+
 
 #: Words of a passage, at most. The paper does not say how long its texts were; the passages that ship with
 #: Populace have about a hundred words, and two or three paragraphs seldom have more than this.
@@ -56,7 +159,7 @@ def open_sources(
     terms = _Terms(_licence(licence), parse_language("The option --text-language", {"language": language}))
     finder = Finder(tuple(paths), _format(format), skips)
     finder.check()
-    return Sources(finder, Wishes(column, encoding, skips), terms, _cutter(length), after)
+    return Sources(finder, ReadOptions(column, encoding, skips), terms, _cutter(length), after)
 
 
 def read_passages(path: Path) -> list[Passage]:
@@ -82,7 +185,7 @@ class Sources:
     """
 
     def __init__(
-        self, finder: Finder, wishes: Wishes, terms: _Terms, cutter: Cutter, after: Position | None = None
+        self, finder: Finder, wishes: ReadOptions, terms: _Terms, cutter: PassageSplitter, after: Position | None = None
     ) -> None:
         self._finder, self._wishes, self._terms, self._cutter = finder, wishes, terms, cutter
         self._after = after
@@ -139,7 +242,7 @@ class Sources:
         if start is None and self.passages + self.skips.total == before:
             raise DocumentError(Skip.EMPTY, f"{document.label} is empty; give a file with text in it.")
 
-    def _pieces(self, text: Text, start: int) -> Iterator[Piece]:
+    def _pieces(self, text: SourceText, start: int) -> Iterator[PassagePiece]:
         try:
             yield from self._cutter.cut(text.parts, headings=text.headings, start=start)
         except LongWordError as error:
@@ -150,7 +253,7 @@ class Sources:
                 raise fault from error
             self.skips.add(fault)
 
-    def _passage(self, text: Text, piece: Piece) -> Passage:
+    def _passage(self, text: SourceText, piece: PassagePiece) -> Passage:
         document = f"{text.document.name}{text.mark}"
         place = f"{document}:{piece.line}" if text.has_lines else document
         return Passage(
@@ -185,7 +288,7 @@ def _licence(name: str | None) -> str | None:
     return licence_name(name)
 
 
-def _cutter(length: int) -> Cutter:
+def _cutter(length: int) -> PassageSplitter:
     if not _SHORTEST <= length <= _LONGEST:
         raise SetupError(f"The length of passages must be {_SHORTEST} to {_LONGEST:,} words, but {length:,} was given.")
-    return Cutter(length)
+    return PassageSplitter(length)

@@ -1,18 +1,51 @@
-"""Tables: JSONL, CSV and TSV with one text a row, of which one column is the text and others say what it is."""
+"""Tables with one text per row: JSONL, CSV and TSV, streamed by line; Parquet and Arrow, read in batches.
+
+One column holds the text; others may state its language, licence, title and source.
+"""
 
 import csv
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SourceError
-from ..source import parse_object, parse_text, shown
+from ..inputs import parse_object, parse_text, shown
 from .decoding import iter_text
-from .document import Document, Format
-from .lines import LONGEST_LINE, iter_lines
-from .skips import DocumentError, Skip
-from .text import Statement, Text, Wishes, licence_name
+from .document import Document, DocumentError, DocumentMetadata, Format, ReadOptions, Skip, SourceText, licence_name
 
-__all__ = ["TEXT_COLUMNS", "column_of", "read_csv", "read_jsonl", "row_text"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "LONGEST_LINE",
+    "TEXT_COLUMNS",
+    "column_of",
+    "iter_lines",
+    "read_columns",
+    "read_csv",
+    "read_jsonl",
+    "row_text",
+]
+
+
+#: Most characters of a line; a longer one is passed over without being held.
+LONGEST_LINE = 1 << 23
+
+
+def iter_lines(parts: Iterable[str]) -> Iterator[str | None]:
+    """The lines without their ends; None in the place of one that is longer than `LONGEST_LINE`."""
+    held, is_long = "", False
+    for part in parts:
+        *whole, rest = part.split("\n")
+        for line in whole:
+            yield None if is_long or len(held) + len(line) > LONGEST_LINE else held + line
+            held, is_long = "", False
+        is_long = is_long or len(held) + len(rest) > LONGEST_LINE
+        held = "" if is_long else held + rest
+    if held or is_long:
+        yield None if is_long else held
+
 
 #: What the column of the text is called where nobody says.
 TEXT_COLUMNS = ("text", "content", "body", "passage")
@@ -20,7 +53,7 @@ TEXT_COLUMNS = ("text", "content", "body", "passage")
 _LONGEST_KEY = 200
 
 
-def column_of(document: Document, columns: Sequence[str], wishes: Wishes) -> str:
+def column_of(document: Document, columns: Sequence[str], wishes: ReadOptions) -> str:
     """The column that holds the text: the one that was named, or the first known. Raises `DocumentError` naming all."""
     wanted = TEXT_COLUMNS if wishes.column is None else (wishes.column,)
     for name in wanted:
@@ -35,22 +68,22 @@ def column_of(document: Document, columns: Sequence[str], wishes: Wishes) -> str
 
 
 def row_text(
-    document: Document, row: int, values: Mapping[str, object], column: str, wishes: Wishes, *, unit: str
-) -> Text | None:
+    document: Document, row: int, values: Mapping[str, object], column: str, wishes: ReadOptions, *, unit: str
+) -> SourceText | None:
     """The text of a row; None where it has none, which is counted."""
     where = f"{document.label}, {unit} {row}"
     try:
         text = parse_text(where, values, column)
-        stated = Statement.of(where, _folded(values, column))
+        stated = DocumentMetadata.of(where, _folded(values, column))
     except SourceError as error:
         wishes.skips.add(DocumentError(Skip.ROW, str(error)))
         return None
     licence = stated.licence and licence_name(stated.licence)
-    return Text(
+    return SourceText(
         document,
         row,
         (text,),
-        Statement(stated.language, licence, stated.title, stated.source),
+        DocumentMetadata(stated.language, licence, stated.title, stated.source),
         _mark(row, values.get("id")),
     )
 
@@ -64,7 +97,9 @@ def _folded(values: Mapping[str, object], column: str) -> dict[str, object]:
     return {key.strip().casefold(): value for key, value in values.items() if key != column}
 
 
-def read_jsonl(document: Document, wishes: Wishes, pieces: Iterable[bytes], *, first: int = 0) -> Iterator[Text]:
+def read_jsonl(
+    document: Document, wishes: ReadOptions, pieces: Iterable[bytes], *, first: int = 0
+) -> Iterator[SourceText]:
     """A text a line, from line `first` on; lines that give none are counted."""
     column: str | None = None
     for number, line in enumerate(_lines(document, wishes, pieces), start=1):
@@ -79,11 +114,11 @@ def read_jsonl(document: Document, wishes: Wishes, pieces: Iterable[bytes], *, f
             yield text
 
 
-def _lines(document: Document, wishes: Wishes, pieces: Iterable[bytes]) -> Iterator[str | None]:
+def _lines(document: Document, wishes: ReadOptions, pieces: Iterable[bytes]) -> Iterator[str | None]:
     return iter_lines(iter_text(document.label, pieces, wishes.encoding))
 
 
-def _object(document: Document, number: int, line: str | None, wishes: Wishes) -> dict[str, object] | None:
+def _object(document: Document, number: int, line: str | None, wishes: ReadOptions) -> dict[str, object] | None:
     where = f"{document.label}, line {number}"
     if line is None:
         wishes.skips.add(_too_long(where))
@@ -101,7 +136,9 @@ def _too_long(where: str) -> DocumentError:
     )
 
 
-def read_csv(document: Document, wishes: Wishes, pieces: Iterable[bytes], *, first: int = 0) -> Iterator[Text]:
+def read_csv(
+    document: Document, wishes: ReadOptions, pieces: Iterable[bytes], *, first: int = 0
+) -> Iterator[SourceText]:
     """A text a row, from the row that ends on line `first` on; rows that give none are counted."""
     # The limit is one for all of Python; it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), min(LONGEST_LINE, sys.maxsize)))
@@ -121,7 +158,7 @@ def read_csv(document: Document, wishes: Wishes, pieces: Iterable[bytes], *, fir
             yield text
 
 
-def _header(document: Document, wishes: Wishes, pieces: Iterable[bytes]) -> tuple[str, Iterator[str]]:
+def _header(document: Document, wishes: ReadOptions, pieces: Iterable[bytes]) -> tuple[str, Iterator[str]]:
     """The first line that says something, and all lines from there on with their ends."""
     lines = _whole_lines(document, wishes, pieces)
     skipped: list[str] = []
@@ -137,7 +174,7 @@ def _chained(first: Iterable[str], rest: Iterable[str]) -> Iterator[str]:
     yield from rest
 
 
-def _whole_lines(document: Document, wishes: Wishes, pieces: Iterable[bytes]) -> Iterator[str]:
+def _whole_lines(document: Document, wishes: ReadOptions, pieces: Iterable[bytes]) -> Iterator[str]:
     for number, line in enumerate(_lines(document, wishes, pieces), start=1):
         if line is None:
             # A quote may have been open in it: what a later line means cannot be known.
@@ -167,3 +204,90 @@ def _ragged(document: Document, line: int, columns: int, values: int, delimiter:
         f"{document.label}, line {line}: the header has {columns} columns and this row {values}; "
         f"put texts that contain {delimiter!r} between double quotes.",
     )
+
+
+_BATCH = 512
+_ALSO = frozenset({"id", "language", "lang", "licence", "license", "title", "source", "url"})
+
+
+def read_columns(document: Document, wishes: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
+    """A text a row, from row `first` on (from 1); rows that give none are counted."""
+    read = _parquet_batches if document.format is Format.PARQUET else _arrow_batches
+    with _explained(document):
+        column = ""
+        for number, batch in read(document, wishes, first):
+            column = column or column_of(document, batch.schema.names, wishes)
+            _check_text(document, batch.schema.field(column))
+            batch.validate(full=True)  # what is damaged may point anywhere in memory
+            for row, values in enumerate(batch.to_pylist(), start=number):
+                if row >= first and (text := row_text(document, row, values, column, wishes, unit="row")):
+                    yield text
+
+
+def _parquet_batches(document: Document, wishes: ReadOptions, first: int) -> Iterator[tuple[int, "pa.RecordBatch"]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(document.path) as file:
+        names = _wanted(document, file.schema_arrow.names, wishes)
+        number = 1
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if number + rows > first:
+                yield from _numbered(file.iter_batches(_BATCH, [group], names, use_threads=False), number)
+            number += rows
+
+
+def _arrow_batches(document: Document, wishes: ReadOptions, first: int) -> Iterator[tuple[int, "pa.RecordBatch"]]:
+    import pyarrow as pa
+
+    with pa.OSFile(str(document.path)) as file:
+        is_file = file.read(6) == b"ARROW1"
+        file.seek(0)
+        if is_file:
+            reader = pa.ipc.open_file(file)
+            batches: Iterator[Any] = (reader.get_batch(n) for n in range(reader.num_record_batches))
+        else:
+            batches = reader = pa.ipc.open_stream(file)
+        names = _wanted(document, reader.schema.names, wishes)
+        yield from _numbered((part for batch in batches for part in _parts(batch.select(names))), 1)
+
+
+def _parts(batch: "pa.RecordBatch") -> Iterator["pa.RecordBatch"]:
+    """A batch may hold a whole file: as Python's values it would be many times as large."""
+    yield from (batch.slice(at, _BATCH) for at in range(0, batch.num_rows, _BATCH))
+
+
+def _numbered(batches: Iterator[Any], number: int) -> Iterator[tuple[int, "pa.RecordBatch"]]:
+    for batch in batches:
+        yield number, batch
+        number += batch.num_rows
+
+
+def _wanted(document: Document, names: Sequence[str], wishes: ReadOptions) -> list[str]:
+    column = column_of(document, names, wishes)
+    return [name for name in names if name == column or name.strip().casefold() in _ALSO]
+
+
+def _check_text(document: Document, field: "pa.Field") -> None:
+    import pyarrow.types as kinds
+
+    kind = field.type.value_type if kinds.is_dictionary(field.type) else field.type
+    if not (kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind)):
+        said = f"{document.label}: column {field.name!r} holds {kind}, which is no text"
+        raise DocumentError(Skip.COLUMN, f"{said}; name another with `populace grow --column`.")
+
+
+@contextmanager
+def _explained(document: Document) -> Iterator[None]:
+    """Puts what Arrow says of a file into one sentence."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        why = " ".join(str(error).split())[:120].rstrip(". ")
+        is_missing = isinstance(error, PermissionError | FileNotFoundError)
+        kind = Skip.UNREADABLE if is_missing else Skip.CORRUPT
+        raise DocumentError(
+            kind, f"{document.label} cannot be read as {document.format} ({why}); give a whole file."
+        ) from error

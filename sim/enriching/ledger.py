@@ -16,9 +16,9 @@ from ...personas.hub.file import HubFile
 from ...personas.selection.selection import choose_people
 from ..growth import Growth
 from ..runfile import rows
+from ..runfile.job_rows import job_of
 from ..runfile.reader import open_run
 from ..runfile.runlog import RunLog
-from ..runfile.writer import Statement
 from ..times import now
 from ..versions import versions
 from .wishes import Enrichment
@@ -28,7 +28,7 @@ __all__ = ["Job"]
 _NAME = "enrich"
 _MOST_LEDGERS = 1_000
 #: What a job that goes on may be given anew.
-_CHANGEABLE = ("base_url", "max_in_flight", "limits", "prices", "cache")
+_CHANGEABLE = ("base_url", "limits", "prices", "cache")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Job:
         people = [] if is_made(place) else choose()
         if not people and not is_made(place):
             return None
-        log = self._reopened(place) if is_made(place) else RunLog.create(place, self._run_row())
+        log = self._reopened(place) if is_made(place) else RunLog.create(place, job_of(self._run_row()))
         try:
             if not log.query("SELECT 1 FROM agents LIMIT 1"):  # it was killed as soon as it was made
                 chosen = enumerate(people or choose(), start=1)
@@ -111,10 +111,8 @@ class Job:
 
     def _reopened(self, place: Path) -> RunLog:
         log = RunLog.open(place)
-        row = self._run_row()
-        changes = ", ".join(f"{name} = ?" for name in _CHANGEABLE)
-        values = [getattr(row, name) for name in _CHANGEABLE]
-        log.commit(statements=[Statement(f"UPDATE runs SET {changes}", values)]).result()  # noqa: S608 - our own names
+        row = job_of(self._run_row())
+        log.commit(statements=log.change(**{name: getattr(row, name) for name in _CHANGEABLE})).result()
         return log
 
     def _settings(self) -> dict[str, object]:

@@ -30,8 +30,7 @@ from ...personas.model import Answer, RequestContext
 from ...personas.persona import Persona
 from ...personas.profiles.biography import Biography, write_biography
 from ...personas.profiles.elite import Elite, Tier, raise_persona
-from ...personas.profiles.infer import infer_profile
-from ...personas.profiles.profile import Profile
+from ...personas.profiles.profile import Profile, infer_profile
 from ..answered import check_answered
 from ..bounded import bounded_map
 from ..engine import Engine
@@ -138,12 +137,14 @@ class Stages:
             if a.value is None
         ]
         raws = [[p.id, a.outcome, a.raw] for p, a in zip(people, answers, strict=True)]
-        marker = rows.StepRow(
-            step=number,
-            active=len(people),
-            acted=len(people) - len(failures),
+        marker = rows.MarkerRow(
+            phase="step",
+            number=number,
+            chunk=0,
+            items=len(people),
+            counts=orjson.dumps({"acted": len(people) - len(failures)}).decode(),
             failed=len(failures),
-            world_state=orjson.dumps({"stage": stage}).decode(),
+            state=orjson.dumps({"stage": stage}).decode(),
             started_at=started,
             ended_at=now(),
             event_hash=self._engine.events.extend([stage, *raws]),

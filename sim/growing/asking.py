@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from ...personas.growth import Population, offer_known
+from ...personas.growth import offer_known
 from ...personas.model import Answer, RequestContext
 from ...personas.passage import Passage
 from ...personas.persona import Persona
 from ...personas.persona_to_persona import Relative, persona_to_persona
+from ...personas.population import Population
 from ...personas.text_to_persona import text_to_persona
 from ..bounded import bounded_map
 from ..engine import Engine

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from ...personas.errors import SetupError
 from ..growth import Growth
 from ..runfile import rows
@@ -63,9 +65,9 @@ def begin_extension(log: RunLog, became: Growth) -> None:
     rounds = [rounds for (rounds,) in log.query(_ROUNDS)]
     settings = became.model_dump_json()
     row = rows.GrowthExtensionRow(number + 1, written, settings, rounds, log.last_event_hash(), now())
-    changes = [Statement("UPDATE runs SET growth_settings = ?", [settings])]
+    changes = log.change(spec={"growth": orjson.loads(settings)})
     if (was.agents, was.sources) != (became.agents, became.sources):
         # People who were read from a hub are all there; from texts more may come.
         first = 0 if became.hub is None else 1
-        changes.append(Statement("DELETE FROM growth WHERE hop >= ?", [first]))
+        changes.append(Statement("DELETE FROM markers WHERE phase = 'growth' AND chunk = 0 AND number >= ?", [first]))
     log.commit([row], statements=changes).result()

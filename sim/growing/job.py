@@ -9,12 +9,12 @@ from dataclasses import replace
 from functools import partial
 
 from ...personas.errors import RunError
-from ...personas.growth import HopResult, Population, absorb, plan_hop
+from ...personas.growth import HopResult, absorb, plan_hop, questions_between_checks
 from ...personas.hub import Hub
 from ...personas.hub.beside import beside_of, keep_beside
-from ...personas.judging import Judge
-from ...personas.novelty import questions_between
+from ...personas.judgement import Judge
 from ...personas.persona import content_id
+from ...personas.population import Population
 from ...personas.rules import Policy
 from ...personas.sources import Sources
 from ..answered import check_answered
@@ -214,7 +214,7 @@ class GrowthJob:
         growth = self._growth
         if growth.until_novelty is None:
             return growth.chunk
-        return min(growth.chunk, questions_between(self._fan_out(hop) if hop else growth.per_passage))
+        return min(growth.chunk, questions_between_checks(self._fan_out(hop) if hop else growth.per_passage))
 
     def _rounds_before(self, hop: int) -> int:
         rounds = self._extended.rounds if self._extended else ()

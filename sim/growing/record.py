@@ -3,16 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ...personas.growth import HopResult, Population
-from ...personas.judging import Ruling, with_changes
-from ...personas.novelty import Latest
+import orjson
+
+from ...personas.growth import HopResult, NoveltyWindow
+from ...personas.judgement import Ruling, with_redactions
 from ...personas.persona import content_id
+from ...personas.population import Population
 from ..engine import Engine
 from ..persona_rows import persona_rows
 from ..runfile import rows
 from ..times import now
 
 __all__ = ["HopRecord"]
+
+_CHUNKS = "WHERE job = 1 AND phase = 'growth' AND number = $hop AND chunk > 0 ORDER BY chunk"
+_LATEST = "SELECT latest FROM growth_chunks WHERE extension = $extension ORDER BY hop DESC, chunk DESC LIMIT 1"
 
 
 @dataclass(slots=True)
@@ -39,18 +44,17 @@ class HopRecord:
         self._size = chunk
         self._extension = extension
         #: The chunks that are complete.
-        self._complete = engine.log.rows(rows.GrowthChunkRow, "WHERE hop = $hop ORDER BY chunk", {"hop": hop})
+        self._complete = engine.log.rows(rows.MarkerRow, _CHUNKS, {"hop": hop})
         # Whoever asks for more knows how new the latest were: an extension begins to count anew.
-        latest = "WHERE extension = $extension ORDER BY hop DESC, chunk DESC LIMIT 1"
-        before = engine.log.rows(rows.GrowthChunkRow, latest, {"extension": extension})
-        self.latest = Latest(before[0].latest if before else "")
+        before = engine.log.query(_LATEST, {"extension": extension})
+        self.latest = NoveltyWindow(before[0][0] if before else "")
         self._chunk = _Chunk()
         self._begun = now()
 
     @property
     def asked(self) -> int:
         """Passages or people that were asked about so far, those that are not committed yet among them."""
-        return sum(c.asked for c in self._complete) + self._chunk.asked
+        return sum(c.items for c in self._complete) + self._chunk.asked
 
     @property
     def chunk(self) -> int:
@@ -65,7 +69,7 @@ class HopRecord:
     @property
     def asked_before(self) -> int:
         """Passages or people that were asked about before this extension of growth began."""
-        return sum(c.asked for c in self._complete if c.extension < self._extension)
+        return sum(c.items for c in self._complete if orjson.loads(c.state or "{}")["extension"] < self._extension)
 
     @property
     def room(self) -> int:
@@ -80,7 +84,7 @@ class HopRecord:
     @property
     def dropped(self) -> int:
         """How many newcomers were not let in, in the hop so far."""
-        return self._sum("dropped") + self._chunk.result.dropped
+        return sum(c.count("dropped") for c in self._complete) + self._chunk.result.dropped
 
     def note(self, derived: Sequence[rows.Row]) -> None:
         """Keep rows that belong to the chunk and follow from what went before."""
@@ -113,21 +117,20 @@ class HopRecord:
         """Commit what is left, and that the hop is complete."""
         is_left = self._chunk.asked or not self._complete
         left = self._take() if is_left else self._chunk.derived
-        hop = rows.GrowthRow(
-            hop=self._hop,
-            asked=self._sum("asked"),
-            failed=self._sum("failed"),
-            born=self._sum("born"),
-            duplicates=self._sum("duplicates"),
-            relations=self._sum("relations"),
+        counts = {name: sum(c.count(name) for c in self._complete) for name in ("born", "duplicates", "relations")}
+        hop = rows.MarkerRow(
+            phase="growth",
+            number=self._hop,
+            chunk=0,
+            items=sum(c.items for c in self._complete),
+            failed=sum(c.failed for c in self._complete),
+            state=None,
+            counts=orjson.dumps(counts).decode(),
             started_at=self._complete[0].started_at,
             ended_at=now(),
             event_hash=self._engine.events.hex,
         )
         await self._engine.commit(*left, hop, finished=("growth", self._hop))
-
-    def _sum(self, name: str) -> int:
-        return sum(getattr(chunk, name) for chunk in self._complete)
 
     def _take(self) -> list[rows.Row]:
         """The rows of the chunk and its marker; another one begins."""
@@ -140,31 +143,34 @@ class HopRecord:
         rulings = [row for said in chunk.result.rulings for row in _rulings(*said)]
         return [*chunk.passages, *people, *rulings, *chunk.failures, *chunk.derived, self._complete[-1]]
 
-    def _marker(self, chunk: _Chunk, event_hash: str) -> rows.GrowthChunkRow:
+    def _marker(self, chunk: _Chunk, event_hash: str) -> rows.MarkerRow:
         result, began, ended = chunk.result, self._begun, now()
         self._begun = ended
-        return rows.GrowthChunkRow(
-            hop=self._hop,
+        counts = {
+            "born": result.born,
+            "duplicates": result.duplicates,
+            "repeats": result.repeats,
+            "dropped": result.dropped,
+            "relations": len(result.relations),
+            "turned_away": len(result.turned_away),
+            "unwanted": result.unwanted,
+        }
+        return rows.MarkerRow(
+            phase="growth",
+            number=self._hop,
             chunk=self.chunk,
-            asked=chunk.asked,
+            items=chunk.asked,
             failed=len(chunk.failures),
-            born=result.born,
-            duplicates=result.duplicates,
-            repeats=result.repeats,
-            dropped=result.dropped,
-            relations=len(result.relations),
-            latest=str(self.latest),
-            position=chunk.position,
+            state=orjson.dumps({"latest": str(self.latest), "extension": self._extension}).decode(),
+            counts=orjson.dumps(counts).decode(),
             started_at=began,
             ended_at=ended,
             event_hash=event_hash,
-            turned_away=len(result.turned_away),
-            unwanted=result.unwanted,
-            extension=self._extension,
+            position=chunk.position,
         )
 
 
 def _rulings(persona: str, said: Ruling) -> Sequence[rows.RulingRow]:
     became = content_id(said.text) if said.text is not None else None
     row = rows.RulingRow(persona, said.rule, said.reason, said.outcome, became, said.was)
-    return with_changes(row, said.changes)
+    return with_redactions(row, said.changes)

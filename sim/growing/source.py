@@ -7,7 +7,7 @@ from ...personas.hub import Hub
 from ...personas.hub.read import DrawWish
 from ...personas.network.sampling import draw_from
 from ...personas.passage import Passage
-from ...personas.sources import Position, Skipped, Sources
+from ...personas.sources import Position, SkipCount, Sources
 from ..engine import Engine
 from ..growth import Growth, Source
 from ..runfile import rows
@@ -30,7 +30,7 @@ class Chooser:
         self._seed = seed
         self._extension = extension
         #: What was passed over while all was read to draw from it.
-        self.skipped: tuple[Skipped, ...] = ()
+        self.skipped: tuple[SkipCount, ...] = ()
 
     def open(self, record: HopRecord) -> Source:
         """What people come from, behind what was read of it before."""
@@ -99,6 +99,6 @@ class Chooser:
         return [items[position] for position in sorted(chosen)]
 
 
-def skipped_rows(chunk: int, skipped: Sequence[Skipped]) -> list[rows.SkippedSourceRow]:
+def skipped_rows(chunk: int, skipped: Sequence[SkipCount]) -> list[rows.SkippedSourceRow]:
     """Rows for what was passed over."""
     return [rows.SkippedSourceRow(chunk, one.kind, one.number, one.examples) for one in skipped]

@@ -7,7 +7,7 @@ from itertools import islice
 from operator import itemgetter
 
 from ...personas.passage import Passage
-from ...personas.sources import Position, Skipped, Sources
+from ...personas.sources import Position, SkipCount, Sources
 from ..seeds import derive_seed
 
 __all__ = ["Lottery", "Texts", "Unasked"]
@@ -20,7 +20,7 @@ class Unasked:
     passage: Passage
     position: Position | None
     #: What was passed over between the passage before and this one.
-    skipped: tuple[Skipped, ...] = ()
+    skipped: tuple[SkipCount, ...] = ()
 
 
 class Lottery:

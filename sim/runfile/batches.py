@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 
 import orjson
 
-from ...agents.gateway.batch.journal import OpenBatch
+from ...agents.batch.endpoint import OpenBatch
 from .rows import BatchRow
 from .runlog import RunLog
 from .writer import Statement
 
 __all__ = ["RunBatches"]
 
-_OPENED = "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?, 'open', ?, NULL)"
+_OPENED = "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?, ?, 'open', ?, NULL)"
+_OPEN = "WHERE job = $job AND ended_at IS NULL ORDER BY created_at"
 _CLOSED = "UPDATE batches SET status = ?, ended_at = ? WHERE nonce = ?"
 
 
@@ -27,7 +28,7 @@ class RunBatches:
         """Keep a batch, in place of what was kept under its nonce; return when that is durable."""
         requests = orjson.dumps(batch.custom_ids).decode()
         created = batch.created_at.astimezone(UTC).replace(tzinfo=None)
-        values = [batch.nonce, batch.batch_id, batch.endpoint, batch.input_file_id, requests, created]
+        values = [batch.nonce, self._log.job, batch.batch_id, batch.endpoint, batch.input_file_id, requests, created]
         await self._written(Statement(_OPENED, values))
 
     async def closed(self, nonce: str, status: str) -> None:
@@ -45,7 +46,7 @@ class RunBatches:
                 created_at=row.created_at.replace(tzinfo=UTC),
                 batch_id=row.batch,
             )
-            for row in self._log.rows(BatchRow, "WHERE ended_at IS NULL ORDER BY created_at")
+            for row in self._log.rows(BatchRow, _OPEN, {"job": self._log.job})
         ]
 
     async def _written(self, statement: Statement) -> None:

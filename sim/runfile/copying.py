@@ -11,7 +11,7 @@ from .beside import check_free
 from .cursors import cursors_of
 from .database import BusyError, connect, make_run_file
 from .inserts import Inserts
-from .rows import RunRow
+from .job_rows import RunRow, job_of
 
 __all__ = ["COPIED", "LEFT", "copy_run"]
 
@@ -22,8 +22,7 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "personas": "true",
         "relations": "true",
         "rulings": "true",
-        "growth": "true",
-        "growth_chunks": "true",
+        "markers": "job = 1 AND (phase <> 'step' OR number <= $at)",
         "growth_extensions": "true",
         "skipped_sources": "true",
         "frontier": "true",
@@ -32,7 +31,6 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "action_fields": "true",
         "questions": "true",
         "vectors": "true",
-        "steps": "step <= $at",
         "interventions": "step <= $at",
         "observations": "step <= $at",
         "emissions": "step <= $at",
@@ -40,15 +38,16 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "duplicates": "step IS NULL OR step <= $at",
         "memories": "step <= $at",
         "measures": "step <= $at",
-        "failures": "phase <> 'step' OR number <= $at",
-        "calls": "phase <> 'step' OR number <= $at",
+        "failures": "job = 1 AND (phase <> 'step' OR number <= $at)",
+        "calls": "job = 1 AND (phase <> 'step' OR number <= $at)",
     }
 )
 
 #: The tables whose rows are not copied, and what a copy has instead.
 LEFT: Mapping[str, str] = MappingProxyType(
     {
-        "runs": "a row of its own",
+        "jobs": "a row of its own",
+        "job_items": "none: what other jobs of the file work on is theirs",
         "migrations": "those that made it",
         "known_answers": "what the other run was answered after the step",
         "batches": "none: what was under way for the other run is that run's",
@@ -58,11 +57,11 @@ LEFT: Mapping[str, str] = MappingProxyType(
 #: Calls up to the step were paid for by the other run: they count nothing in the budget of this one.
 _PAID_ELSEWHERE = "* REPLACE ('fork' AS source, 0.0 AS cost)"
 
-_LATER = "phase = 'step' AND number > $at"
+_LATER = "job = 1 AND phase = 'step' AND number > $at"
 #: The other run may be a fork itself, and know answers that it has not asked for.
 _UNASKED = f"""
 SELECT known_answers.* FROM known_answers
-ANTI JOIN (FROM calls WHERE raw IS NOT NULL) AS asked USING (phase, number, owner, request_hash, replicate)
+ANTI JOIN (FROM calls WHERE raw IS NOT NULL) AS asked USING (job, phase, number, owner, request_hash, replicate)
 WHERE {_LATER}
 """  # noqa: S608 - our own names
 
@@ -88,7 +87,7 @@ def copy_run(source: Path, target: Path, run: RunRow, *, at: int, with_calls: bo
 def _fill(
     new: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, run: RunRow, at: int, *, with_calls: bool
 ) -> None:
-    Inserts(new).write([run])
+    Inserts(new).write([job_of(run)])
     for table, had in COPIED.items():
         if table != "calls":
             _insert(new, table, old, f"SELECT * FROM {table} WHERE {had}", at)  # noqa: S608 - our own names

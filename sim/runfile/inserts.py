@@ -8,8 +8,7 @@ from operator import attrgetter
 import duckdb
 import pyarrow as pa
 
-from .rows import Row
-from .tables import column_names, table_of
+from .rows import Row, column_names, table_of
 
 __all__ = ["Inserts"]
 

@@ -9,7 +9,7 @@ _ANSWERS = """
 SELECT owner, request_hash, replicate,
        raw, finish_reason, input_tokens, output_tokens, reasoning_tokens, cached_tokens
 FROM known_answers
-WHERE phase = $phase AND number = $number
+WHERE job = 1 AND phase = $phase AND number = $number
 ORDER BY rowid
 """
 

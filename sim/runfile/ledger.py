@@ -1,23 +1,17 @@
 """The ledger of a run: calls go into the run file, and paid answers to unfinished work come back."""
 
+from ...agents.gateway.budget import Spent
 from ...agents.gateway.call import Call, CallKey, RecordedReply
-from ...agents.gateway.meter import Spent
 from .runlog import RunLog
 
 __all__ = ["RunLedger", "spent_before"]
 
 _PAID = """
-SELECT phase, number, owner, request_hash, replicate, raw, finish_reason
-FROM calls
-WHERE raw IS NOT NULL
-  AND number > CASE phase WHEN 'growth' THEN coalesce((SELECT max(hop) FROM growth), -1)
-                          ELSE coalesce((SELECT max(step) FROM steps), 0) END
-  AND (phase <> 'growth' OR (number, owner) NOT IN (
-      SELECT 0, passage FROM passages
-      UNION ALL
-      SELECT hop, persona
-      FROM frontier JOIN (SELECT hop, sum(asked) AS asked FROM growth_chunks GROUP BY hop) USING (hop)
-      WHERE ordinal <= asked))
+SELECT phase, number, owner, request_hash, replicate, job, raw, finish_reason
+FROM calls AS c
+WHERE job = $job AND raw IS NOT NULL AND NOT EXISTS (
+    FROM markers AS m WHERE m.job = c.job AND m.phase = c.phase AND m.number = c.number AND m.chunk = 0
+)
 ORDER BY rowid
 """
 
@@ -27,13 +21,13 @@ SELECT count(*), count(raw),
        coalesce(sum(reasoning_tokens), 0), coalesce(sum(cached_tokens), 0),
        coalesce(sum(cost), 0.0), count(raw) - count(cost), count(raw) - count(output_tokens)
 FROM calls
-WHERE source IN ('endpoint', 'batch')
+WHERE job = $job AND source IN ('endpoint', 'batch')
 """
 
 
 def spent_before(log: RunLog) -> Spent:
     """What the calls of all earlier sessions of a run came to."""
-    (sums,) = log.query(_SPENT)
+    (sums,) = log.query(_SPENT, {"job": log.job})
     return Spent(*sums)
 
 
@@ -43,7 +37,8 @@ class RunLedger:
     def __init__(self, log: RunLog) -> None:
         self._log = log
         # A request that was answered twice was not content with the first: the later answer stands.
-        self._paid = {CallKey(*key): RecordedReply(raw, finish_reason) for *key, raw, finish_reason in log.query(_PAID)}
+        found = log.query(_PAID, {"job": log.job})
+        self._paid = {CallKey(*key): RecordedReply(raw, finish_reason) for *key, raw, finish_reason in found}
 
     def __len__(self) -> int:
         """Answers that can still be recalled."""

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...personas.errors import SetupError
 from ...personas.query import ask
-from ...personas.query_limit import QueryLimit, run_query
+from ...personas.user_sql import QueryLimit, run_query
 from .answer import write_answer
 from .cursors import ClosedError, Cursors
 from .runlog import RunLog

@@ -12,7 +12,7 @@ import duckdb
 from ...personas.errors import RunFileError
 from ...personas.hub.schema import check_hub_version, people_schema
 
-__all__ = ["SCHEMA_VERSION", "check_schema", "has_run", "is_current", "migrate"]
+__all__ = ["SCHEMA_VERSION", "check_schema", "has_jobs", "is_current", "is_early", "migrate"]
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (
@@ -32,45 +32,19 @@ def _script(name: str) -> str:
 
 
 def _initial(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(people_schema())
+    if not _has(con, "personas"):  # a hub in which a job begins has its people already
+        con.execute(people_schema())
     con.execute(_script("001_initial.sql"))
 
 
-def _gateway(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(_script("002_gateway.sql"))
-
-
-def _growth(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(_script("003_growth.sql"))
-
-
-def _turned_away(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(_script("005_turned_away.sql"))
-
-
-def _society(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(_script("006_society.sql"))
-
-
-def _declared(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(_script("008_declared.sql"))
-
-
-_MIGRATIONS: tuple[tuple[str, Callable[[duckdb.DuckDBPyConnection], None]], ...] = (
-    ("initial", _initial),
-    ("gateway", _gateway),
-    ("growth", _growth),
-    ("turned away", _turned_away),
-    ("society", _society),
-    ("declared", _declared),
-)
+_MIGRATIONS: tuple[tuple[str, Callable[[duckdb.DuckDBPyConnection], None]], ...] = (("initial", _initial),)
 
 #: The version that this Populace writes and reads.
 SCHEMA_VERSION = len(_MIGRATIONS)
 
 
 def migrate(con: duckdb.DuckDBPyConnection) -> None:
-    """Bring the schema to `SCHEMA_VERSION`, from nothing or from any earlier version, and renew the views.
+    """Bring the schema to `SCHEMA_VERSION`, from nothing, from a hub or from any earlier version; renew the views.
 
     All of it happens in the caller's transaction, or each statement in its own when there is none.
     """
@@ -85,34 +59,47 @@ def migrate(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(_script("views.sql"))
 
 
-def check_schema(con: duckdb.DuckDBPyConnection, path: str) -> None:
-    """Raise `RunFileError` when the database is no run file, or one of a newer schema than is known.
+def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = False) -> None:
+    """Raise `RunFileError` when the database is no run file, or one of a schema that this version does not know.
 
-    Raises `SourceError` when it is the schema of its people that is newer.
+    With `hubs`, a hub that holds jobs but no run is accepted. Raises `SourceError` when it is the schema of its people
+    that is newer.
     """
-    try:
-        version = _version(con)
-        con.execute("SELECT run FROM runs LIMIT 0")
-    except duckdb.Error as error:
-        raise RunFileError(
-            f"{path!r} is a DuckDB database but no run file; give the path that a run was written to."
-        ) from error
+    if not has_jobs(con):
+        if is_early(con):
+            raise RunFileError(
+                f"{path!r} was written by a development version of Populace from before the first release, which this "
+                f"one does not read; make it anew."
+            )
+        raise RunFileError(f"{path!r} is a DuckDB database but no run file; give the path that a run was written to.")
+    version = _version(con)
     if version > SCHEMA_VERSION:
         raise RunFileError(
             f"{path!r} has version {version} of the run file's schema and this Populace knows versions up to "
             f"{SCHEMA_VERSION}; upgrade Populace (pip install --upgrade populace)."
         )
+    if not hubs and con.execute("SELECT 1 FROM runs").fetchone() is None:
+        raise RunFileError(f"{path!r} is a hub but no run file; give the path that a run was written to.")
     check_hub_version(con, path)
 
 
-def has_run(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the database holds a run, and not people alone."""
-    return con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'runs'").fetchone() is not None
+def has_jobs(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the database has the tables of jobs: it is a run file, or a hub in which a job has begun."""
+    return _has(con, "jobs") and _has(con, "migrations")
+
+
+def is_early(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a development version from before the first release wrote it."""
+    return _has(con, "runs") and _has(con, "migrations")
 
 
 def is_current(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether the schema is the one that this Populace writes and reads."""
     return _version(con) == SCHEMA_VERSION
+
+
+def _has(con: duckdb.DuckDBPyConnection, table: str) -> bool:
+    return con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [table]).fetchone() is not None
 
 
 def _version(con: duckdb.DuckDBPyConnection) -> int:

@@ -11,13 +11,13 @@ import duckdb
 from ...personas.errors import RunFileError
 from ...personas.hub.schema import check_hub
 from ...personas.query import Params, QueryError, Result, answer
-from ...personas.query_limit import QueryLimit
+from ...personas.user_sql import QueryLimit
 from .cursors import ClosedError, Cursors, cursors_of
 from .database import BusyError, connect, said
 from .describe import Column, SchemaEntry, describe
 from .emissions import emissions_query
 from .live_client import LiveClient
-from .migrations import check_schema, has_run, is_current, migrate
+from .migrations import check_schema, has_jobs, is_current, is_early, migrate
 from .sidecar import Sidecar
 
 __all__ = ["Column", "QueryError", "Result", "RunReader", "SchemaEntry", "describe", "open_hub_or_run", "open_run"]
@@ -105,7 +105,7 @@ class _File:
 
     def __init__(self, path: Path, *, hubs: bool) -> None:
         self._con = _checked(path, hubs=hubs)
-        if has_run(self._con) and not is_current(self._con):
+        if has_jobs(self._con) and not is_current(self._con):
             self._con.close()
             _upgrade(path)
             self._con = _checked(path, hubs=hubs)
@@ -129,10 +129,10 @@ class _File:
 def _checked(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
     con = connect(path, read_only=True)
     try:
-        if hubs and not has_run(con):
+        if hubs and not has_jobs(con) and not is_early(con):
             check_hub(con, str(path))
         else:
-            check_schema(con, str(path))
+            check_schema(con, str(path), hubs=hubs)
     except BaseException:
         con.close()
         raise

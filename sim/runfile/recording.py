@@ -12,21 +12,18 @@ from ...personas.errors import RunFileError
 from ...personas.model import Outcome
 from ...personas.query import Params
 from .reader import RunReader, open_run
-from .rows import Row, RunRow
-from .tables import column_names, table_of
+from .rows import Row, RunRow, column_names, table_of
 
 __all__ = ["Marker", "RecordedEnd", "Recording", "markers", "run_of"]
 
 _MARKERS = """
-SELECT 'growth' AS phase, hop AS number, event_hash FROM growth
-UNION ALL SELECT 'step', step, event_hash FROM steps
-ORDER BY phase, number
+SELECT phase, number, event_hash FROM markers WHERE job = 1 AND chunk = 0 ORDER BY phase, number
 """
 
 _ATTEMPTS = """
 SELECT owner, request_hash, replicate, outcome, reason, raw, finish_reason
 FROM calls
-WHERE phase = $phase AND number = $number
+WHERE job = 1 AND phase = $phase AND number = $number
 ORDER BY rowid
 """
 
@@ -153,7 +150,7 @@ class Recording:
             )
         asked = "SELECT (SELECT sum(asked) FROM growth) + (SELECT coalesce(sum(active), 0) FROM steps)"
         ((turns,),) = self._reader.query(asked).rows
-        ((calls,),) = self._reader.query("SELECT count(*) FROM calls").rows
+        ((calls,),) = self._reader.query("SELECT count(*) FROM calls WHERE job = 1").rows
         if turns and not calls:
             raise RunFileError(
                 f"{str(self.path)!r} holds no answers, as the file that a replay leaves; replay the run that it was "

@@ -4,14 +4,14 @@ What a column means is said once, in the comments of the run file itself (`popul
 JSON is text.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
+from types import MappingProxyType
 
-from ...agents.embedding.vectors import Vector
 from ...agents.gateway.call import Call
-from ...personas.judging import RulingRow
-from .declared_rows import ActionFieldRow, AgentRow, QuestionRow
+from ...personas.judgement import RulingRow
+from .job_rows import BatchRow, FailureRow, JobItemRow, JobRow, KnownAnswerRow, MarkerRow, RunRow, VectorRow
 
 __all__ = [
     "ActionFieldRow",
@@ -22,11 +22,12 @@ __all__ = [
     "EmissionRow",
     "FailureRow",
     "FrontierRow",
-    "GrowthChunkRow",
     "GrowthExtensionRow",
-    "GrowthRow",
     "InterventionRow",
+    "JobItemRow",
+    "JobRow",
     "KnownAnswerRow",
+    "MarkerRow",
     "MeasureRow",
     "MemoryRow",
     "MessageRow",
@@ -40,42 +41,10 @@ __all__ = [
     "RulingRow",
     "RunRow",
     "SkippedSourceRow",
-    "StepRow",
     "VectorRow",
+    "column_names",
+    "table_of",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """The run itself, in `runs`."""
-
-    run: str
-    scenario: str
-    scenario_file: str | None
-    settings: str
-    growth_settings: str
-    world: str
-    seed: int
-    model: str
-    is_language_model: bool
-    base_url: str | None
-    max_in_flight: int
-    steps_wanted: int
-    versions: str
-    status: str
-    reason: str | None
-    event_hash: str | None
-    started_at: datetime
-    ended_at: datetime | None
-    limits: str | None = None
-    prices: str | None = None
-    cache: str | None = None
-    batch: bool = False
-    embedding_model: str | None = None
-    embedding_url: str | None = None
-    forked_from: str | None = None
-    forked_at: int | None = None
-    drawn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,44 +89,6 @@ class RelationRow:
 
 
 @dataclass(frozen=True, slots=True)
-class GrowthRow:
-    """The marker of a complete hop, in `growth`."""
-
-    hop: int
-    asked: int
-    failed: int
-    born: int
-    duplicates: int
-    relations: int
-    started_at: datetime
-    ended_at: datetime
-    event_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class GrowthChunkRow:
-    """The marker of a complete chunk of a hop, in `growth_chunks`."""
-
-    hop: int
-    chunk: int
-    asked: int
-    failed: int
-    born: int
-    duplicates: int
-    repeats: int
-    dropped: int
-    relations: int
-    latest: str
-    position: str | None
-    started_at: datetime
-    ended_at: datetime
-    event_hash: str
-    turned_away: int = 0
-    unwanted: int = 0
-    extension: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class GrowthExtensionRow:
     """What finished growth was asked for in addition, in `growth_extensions`."""
 
@@ -199,20 +130,6 @@ class PassagePlaceRow:
     offset: int
     length: int
     title: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class StepRow:
-    """The marker of a complete step, in `steps`."""
-
-    step: int
-    active: int
-    acted: int
-    failed: int
-    world_state: str
-    started_at: datetime
-    ended_at: datetime
-    event_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,68 +215,42 @@ class MeasureRow:
 
 
 @dataclass(frozen=True, slots=True)
-class FailureRow:
-    """An agent-turn or growth request that was lost, in `failures`."""
+class AgentRow:
+    """A persona who lives in the society, in `agents`."""
 
-    phase: str
-    number: int
-    step: int | None
-    agent: str | None
-    owner: str
-    purpose: str
-    outcome: str
-    reason: str
-    attempts: int
+    agent: str
+    ordinal: int
+    group_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class KnownAnswerRow:
-    """An answer of the run that this one was forked from, in `known_answers`."""
+class ActionFieldRow:
+    """A field of an action that can be counted or averaged, in `action_fields`."""
 
-    phase: str
-    number: int
-    owner: str
-    request_hash: str
-    replicate: int
-    raw: str
-    finish_reason: str | None
-    input_tokens: int | None
-    output_tokens: int | None
-    reasoning_tokens: int | None
-    cached_tokens: int | None
+    kind: str
+    field: str
+    ordinal: int
+    type: str
+    choices: Sequence[str]
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
-class BatchRow:
-    """Requests that were handed to an endpoint together, in `batches`."""
+class QuestionRow:
+    """A question of the scenario's own, in `questions`."""
 
-    nonce: str
-    batch: str | None
-    endpoint: str
-    input_file: str | None
-    requests: str
-    status: str
-    created_at: datetime
-    ended_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class VectorRow:
-    """What an embedding model made of a text, in `vectors`."""
-
-    text_hash: str
-    model: str
-    vector: Vector
-    request_hash: str
+    ordinal: int
+    title: str
+    sql: str
 
 
 type Row = (
-    RunRow
+    JobRow
+    | MarkerRow
+    | JobItemRow
     | PassageRow
     | PersonaRow
     | RelationRow
-    | GrowthRow
-    | GrowthChunkRow
     | GrowthExtensionRow
     | SkippedSourceRow
     | FrontierRow
@@ -367,7 +258,6 @@ type Row = (
     | AgentRow
     | ActionFieldRow
     | QuestionRow
-    | StepRow
     | InterventionRow
     | ObservationRow
     | EmissionRow
@@ -382,3 +272,47 @@ type Row = (
     | VectorRow
     | RulingRow
 )
+
+_TABLES: Mapping[type[object], str] = MappingProxyType(
+    {
+        JobRow: "jobs",
+        MarkerRow: "markers",
+        JobItemRow: "job_items",
+        Call: "calls",
+        FailureRow: "failures",
+        KnownAnswerRow: "known_answers",
+        BatchRow: "batches",
+        VectorRow: "vectors",
+        PassageRow: "passages",
+        PassagePlaceRow: "passage_places",
+        PersonaRow: "personas",
+        RelationRow: "relations",
+        DuplicateRow: "duplicates",
+        RulingRow: "rulings",
+        FrontierRow: "frontier",
+        GrowthExtensionRow: "growth_extensions",
+        SkippedSourceRow: "skipped_sources",
+        AgentRow: "agents",
+        ActionFieldRow: "action_fields",
+        QuestionRow: "questions",
+        InterventionRow: "interventions",
+        ObservationRow: "observations",
+        EmissionRow: "emissions",
+        MessageRow: "messages",
+        MemoryRow: "memories",
+        MeasureRow: "measures",
+    }
+)
+
+
+def table_of(row_type: type[object]) -> str:
+    """The table that rows of this class are kept in. Raises `TypeError` for any other class."""
+    try:
+        return _TABLES[row_type]
+    except KeyError:
+        raise TypeError(f"{row_type.__name__} is not a row of the run file.") from None
+
+
+def column_names[R: Row | RunRow](row_type: type[R]) -> tuple[str, ...]:
+    """The columns of the class's table or view, which are its fields."""
+    return tuple(field.name for field in fields(row_type))

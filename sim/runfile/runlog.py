@@ -1,54 +1,52 @@
 """The run file of a run that is going on: written by one thread, read by any."""
 
 import atexit
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import duckdb
+import orjson
 
 from ...personas.errors import RunFileError
 from ...personas.files import private_umask, remove_parts
+from ...personas.hub.schema import check_hub, migrate_hub
 from ...personas.query import Params
 from .cursors import Cursors, cursors_of, opened
 from .database import connect, make_run_file
 from .inserts import Inserts
-from .migrations import check_schema, migrate
-from .rows import GrowthChunkRow, GrowthRow, Row, RunRow, StepRow
-from .tables import column_names, table_of
+from .migrations import check_schema, has_jobs, is_early, migrate
+from .rows import JobRow, MarkerRow, Row, RunRow, column_names, table_of
 from .writer import Change, Statement, Writer
 
 __all__ = ["RunLog"]
 
-_GOES_ON = Statement("UPDATE runs SET status = 'running', reason = NULL, ended_at = NULL")
-_LAST_HASH = """
-SELECT coalesce(
-    (SELECT event_hash FROM steps ORDER BY step DESC LIMIT 1),
-    (SELECT event_hash FROM growth_chunks ORDER BY extension DESC, hop DESC, chunk DESC LIMIT 1),
-    (SELECT event_hash FROM growth ORDER BY hop DESC LIMIT 1)
-)
-"""
+_GOES_ON = "UPDATE jobs SET status = 'running', reason = NULL, ended_at = NULL WHERE job = ?"
+_LAST_HASH = "SELECT event_hash FROM markers WHERE job = $job ORDER BY rowid DESC LIMIT 1"
 
 
 class RunLog:
-    """Everything that happens in a run, as it happens.
+    """Everything that happens in a job, as it happens, in a run file or in a hub.
 
-    One process has a run file open for writing, and only once. Rows are handed over from any thread with
-    `submit` or `commit`; `query` and `rows` see what is committed. A marker (`GrowthRow`, `GrowthChunkRow`,
-    `StepRow`) must be committed together with the rows of its hop, chunk or step: then a file cut off at any
-    moment holds all or none.
+    One process has a file open for writing, and only once. Rows are handed over from any thread with
+    `submit` or `commit`; `query` and `rows` see what is committed. A marker (`MarkerRow`) must be committed together
+    with the rows of its chunk: then a file cut off at any moment holds all or none.
     """
 
-    def __init__(self, path: Path, con: duckdb.DuckDBPyConnection, *, going_on: bool) -> None:
+    def __init__(self, path: Path, con: duckdb.DuckDBPyConnection, *, job: int = 1, going_on: bool) -> None:
         self.path = path
+        #: Number of the job that is worked on.
+        self.job = job
+        self._con = con
         self.cursors = Cursors(con)
         self._writer = Writer(con.cursor(), path)
         # Opening an ended run changes nothing; writing to it makes it a running one again.
-        self._ahead: list[Change] = [] if going_on else [_GOES_ON]
+        self._ahead: list[Change] = [] if going_on else [Statement(_GOES_ON, [job])]
         self._stack = ExitStack()
         self._stack.enter_context(private_umask(path))
         self._stack.callback(self.cursors.close)
@@ -58,33 +56,37 @@ class RunLog:
         atexit.register(self.close)
 
     @classmethod
-    def create(cls, path: Path, run: RunRow) -> Self:
-        """A new run file that holds `run`.
+    def create(cls, path: Path, job: JobRow) -> Self:
+        """A new run file that holds this job.
 
         Raises `RunFileError` when the path is taken or cannot be written.
         """
-        make_run_file(path, lambda con: Inserts(con).write([run]))
-        return cls(path, connect(path, read_only=False), going_on=True)
+        make_run_file(path, lambda con: Inserts(con).write([job]))
+        return cls(path, connect(path, read_only=False), job=job.job, going_on=True)
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """The file of a run that is to go on, its schema brought up to date.
+    def open(cls, path: Path, job: int = 1) -> Self:
+        """The file of a job that is to go on, its schema brought up to date.
 
         Raises `RunFileError` when it is no run file, is of a newer schema, or is open already.
         """
-        if cursors_of(path):
-            raise RunFileError(f"{str(path)!r} is being written in this process already; close that run first.")
-        remove_parts(path)
-        con = connect(path, read_only=False)
+        return cls(path, _opened(path, hubs=job != 1), job=job, going_on=False)
+
+    @classmethod
+    def begin(cls, path: Path, job: JobRow) -> Self:
+        """The file of people in which another job begins, numbered behind those that are there.
+
+        A hub gets the tables of jobs when its first one begins. Raises `RunFileError` as `open` does, and `SourceError`
+        for what is no hub either.
+        """
+        con = _opened(path, hubs=True)
         try:
-            check_schema(con, str(path))
-            con.execute("BEGIN TRANSACTION")
-            migrate(con)
-            con.execute("COMMIT")
+            ((number,),) = con.execute("SELECT coalesce(max(job), 0) + 1 FROM jobs").fetchall()
+            Inserts(con).write([replace(job, job=number)])
         except BaseException:
             con.close()
             raise
-        return cls(path, con, going_on=False)
+        return cls(path, con, job=number, going_on=True)
 
     def __enter__(self) -> Self:
         """The log itself."""
@@ -99,8 +101,15 @@ class RunLog:
     @property
     def run(self) -> RunRow:
         """The run as it stands in the file."""
-        (run,) = self.rows(RunRow)
-        return run
+        columns = ", ".join(f'"{name}"' for name in column_names(RunRow))
+        (run,) = self.query(f"SELECT {columns} FROM runs")  # noqa: S608 - our own names
+        return RunRow(*run)
+
+    @property
+    def job_row(self) -> JobRow:
+        """The job as it stands in the file."""
+        (row,) = self.rows(JobRow, "WHERE job = $job", {"job": self.job})
+        return row
 
     @property
     def commits(self) -> int:
@@ -117,7 +126,7 @@ class RunLog:
         The statements run after the rows, in the same transaction. Raises `StorageError`, as does the future.
         """
         rows = tuple(rows)
-        hashes = [_hash_so_far(row) for row in rows if isinstance(row, GrowthChunkRow | GrowthRow | StepRow)]
+        hashes = [_hash_so_far(row) for row in rows if isinstance(row, MarkerRow)]
         return self._writer.commit(rows, [*self._take_ahead(), *hashes, *statements])
 
     def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
@@ -133,21 +142,34 @@ class RunLog:
 
     def last_hop(self) -> int | None:
         """The last complete hop of growth, or None."""
-        return self._last(int, "SELECT max(hop) FROM growth")
+        return self._last(int, "SELECT max(number) FROM markers WHERE phase = 'growth' AND chunk = 0")
 
     def last_step(self) -> int | None:
         """The last complete step, or None."""
-        return self._last(int, "SELECT max(step) FROM steps")
+        return self._last(int, "SELECT max(number) FROM markers WHERE phase = 'step' AND chunk = 0")
 
     def last_event_hash(self) -> str | None:
-        """The hash over all events up to the last complete step, hop or chunk of one, or None when there is none."""
-        return self._last(str, _LAST_HASH)
+        """The hash over all events of the job up to its last marker, or None when there is none."""
+        found = self.query(_LAST_HASH, {"job": self.job})
+        return str(found[0][0]) if found else None
+
+    def change(self, *, spec: Mapping[str, object] | None = None, **columns: object) -> list[Change]:
+        """The statements that give the job other values: of these keys of its spec, and of these columns."""
+        if spec:
+            columns["spec"] = orjson.dumps({**orjson.loads(self.job_row.spec), **spec}).decode()
+        assigned = ", ".join(f"{name} = ?" for name in columns)
+        update = f"UPDATE jobs SET {assigned} WHERE job = ?"  # noqa: S608 - our own names
+        return [Statement(update, [*columns.values(), self.job])] if columns else []
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to the file, in this process; to be closed before the log is."""
+        return self._con.cursor()
 
     def finish(self, status: Literal["finished", "failed", "paused"], reason: str | None, event_hash: str) -> None:
-        """Mark the run as ended and wait until that is durable. Raises `StorageError`."""
+        """Mark the job as ended and wait until that is durable. Raises `StorageError`."""
         ended = Statement(
-            "UPDATE runs SET status = ?, reason = ?, event_hash = ?, ended_at = ?",
-            [status, reason, event_hash, datetime.now(UTC).replace(tzinfo=None)],
+            "UPDATE jobs SET status = ?, reason = ?, event_hash = ?, ended_at = ? WHERE job = ?",
+            [status, reason, event_hash, datetime.now(UTC).replace(tzinfo=None), self.job],
         )
         self.commit(statements=[ended]).result()
 
@@ -168,5 +190,29 @@ class RunLog:
         return None if value is None else kind(value)
 
 
-def _hash_so_far(marker: GrowthChunkRow | GrowthRow | StepRow) -> Statement:
-    return Statement("UPDATE runs SET event_hash = ?", [marker.event_hash])
+def _opened(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
+    """A connection that writes, to a file whose schema is up to date."""
+    if cursors_of(path):
+        raise RunFileError(f"{str(path)!r} is being written in this process already; close that run first.")
+    remove_parts(path)
+    con = connect(path, read_only=False)
+    try:
+        if not hubs:
+            check_schema(con, str(path))
+        elif has_jobs(con) or is_early(con):
+            check_schema(con, str(path), hubs=True)
+        else:
+            check_hub(con, str(path))
+        con.execute("BEGIN TRANSACTION")
+        if hubs:
+            migrate_hub(con)
+        migrate(con)
+        con.execute("COMMIT")
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def _hash_so_far(marker: MarkerRow) -> Statement:
+    return Statement("UPDATE jobs SET event_hash = ? WHERE job = ?", [marker.event_hash, marker.job])

@@ -12,8 +12,7 @@ import duckdb
 from ...personas.errors import StorageError
 from .database import said
 from .inserts import Inserts
-from .rows import Row
-from .tables import table_of
+from .rows import Row, table_of
 
 __all__ = ["GROUP_SECONDS", "Change", "Statement", "Writer"]
 

@@ -10,8 +10,7 @@ import orjson
 
 from .agents.endpoint.models import ModelHandle, open_model
 from .agents.gateway.limits import Limits
-from .agents.gateway.price_library import given_prices
-from .agents.gateway.prices import Prices
+from .agents.gateway.prices import Prices, given_prices
 from .notebook import default_progress
 from .personas.database import is_made
 from .personas.errors import SetupError, parameter

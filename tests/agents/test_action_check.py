@@ -8,6 +8,7 @@ import pytest
 from populace.agents.action_check import check_actions, novelty_of
 from populace.agents.actions import Action, DialogueLine, Instruction, ToolSpec
 from populace.personas.errors import SetupError
+from populace.personas.prompt import Prompt
 
 
 class Colour(Enum):
@@ -114,6 +115,12 @@ class Textless(Action):
         ((changed(remembered="You chose $choice"),), "write `$$` for the sign itself"),
         ((changed(name="poll"),), "needs the field `kind: Literal['poll']`"),
         ((changed(novelty="never"),), "give none, mark or revise"),
+        ((changed(novelty_threshold=0.2),), "has novelty_threshold 0.2; give a number from .5 to 1"),
+        ((changed(checks=(3,)),), "has 3 among its checks; a check has name, version, revises and an async judge"),
+        ((changed(checks="polite"),), "has 'polite' among its checks"),
+        ((changed(prompt="trun"),), "is asked with prompt 'trun', and there is no such prompt"),
+        ((changed(prompt=3),), "has the prompt 3; give a name or what `read_prompt` gives"),
+        ((changed(prompt=Prompt("own", 1, "", "$place")),), "asked with prompt 'own', which has a slot 'place'"),
         ((Vote, changed()), "lists Vote and Mine, which have one name, 'vote'"),
         ((Vote, dict), "lists <class 'dict'> among its actions"),
         ((Vote(kind="vote", choice="no", reason="So."),), "which is no class derived from Action"),

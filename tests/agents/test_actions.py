@@ -1,15 +1,17 @@
+import random
+import textwrap
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated, Any, ClassVar, Literal
+
 import jsonschema
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from populace.agents.actions import (
-    Action,
-    DialogueLine,
-    Instruction,
-    ToolSpec,
-    answer_schema,
-    possible_actions,
-)
+from populace.agents.action_check import check_actions
+from populace.agents.action_schema import answer_schema, described_actions, possible_actions, prompt_of
+from populace.agents.actions import Action, ActionEffects, DialogueLine, Instruction, Novelty, ToolSpec
+from populace.personas.prompt import Prompt
 
 TOOL = {
     "kind": "tool",
@@ -66,3 +68,56 @@ def test_arguments_with_one_name_are_refused() -> None:
 def test_a_kind_that_does_not_say_its_text_is_refused_with_the_way_out() -> None:
     with pytest.raises(TypeError, match="define emitted_text"):
         Action().emitted_text  # noqa: B018
+
+
+def test_the_model_is_told_of_fields_and_bounds_in_words() -> None:
+    told = described_actions((DialogueLine, ToolSpec), ("n1", "player"))
+    assert "- dialogue: One line you say to somebody who is there" in told
+    assert "\n  to (one of n1, player): The key of the person" in told
+    assert "\n  text (text, at most 500 characters): The spoken line" in told
+    assert "\n  arguments (list of object, at least 1 items, at most 8 items)\n    name (text, matching" in told
+    assert "kind" not in told
+    assert "dialogue" not in described_actions((DialogueLine, ToolSpec), ())
+
+
+def test_actions_are_asked_with_the_prompt_that_they_share() -> None:
+    own = Prompt("own", 1, "A prompt of a scenario's own.", "$world $persona $observation $task")
+
+    class Own(Instruction):
+        prompt = own
+
+    assert prompt_of((Own,)) is own
+    assert prompt_of((Own, ToolSpec)).name == "turn"
+
+
+def test_the_example_in_the_docstring_of_action_is_an_action() -> None:
+    example = textwrap.dedent((Action.__doc__ or "").partition("::\n")[2])
+    names: dict[str, Any] = {
+        "Action": Action,
+        "ActionEffects": ActionEffects,
+        "Novelty": Novelty,
+        "Prompt": Prompt,
+        "Field": Field,
+        "Annotated": Annotated,
+        "ClassVar": ClassVar,
+        "Literal": Literal,
+        "Path": Path,
+        "__file__": __file__,
+        "NamesAPlace": lambda: SimpleNamespace(name="place", version=1, revises=False, judge=print),
+        "Check": object,
+        "read_prompt": lambda path: "turn",
+        "__name__": __name__,
+    }
+    exec(example, names)
+    complaint: type[Action] = names["Complaint"]
+    check_actions((complaint,), where="The test")
+    written = complaint.stand_in(random.Random(1), None, {})  # type: ignore[arg-type]
+    assert complaint.model_validate({"kind": "complaint", **(written or {})}).note().startswith("You complained")
+
+
+def test_what_is_spoken_is_delivered_when_it_is_applied() -> None:
+    said: list[tuple[str, str]] = []
+    effects: Any = SimpleNamespace(say=lambda to, text: said.append((to, text)))
+    DialogueLine(kind="dialogue", to="n1", text="Good day.").apply(effects)
+    Instruction(kind="instruction", text="Help me.").apply(effects)
+    assert said == [("n1", "Good day.")]

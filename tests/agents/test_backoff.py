@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from populace.agents.gateway.backoff import Backoff
+from populace.agents.gateway.limits import Backoff
 
 
 @pytest.mark.parametrize("attempt", [1, 3, 2000])

@@ -8,7 +8,7 @@ from openai_server import OpenAIServer
 
 from populace.agents.endpoint.errors import error_of_status
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.form import FormKind
+from populace.agents.gateway.capabilities import OutputMode
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
 from populace.personas.errors import EndpointError
@@ -18,19 +18,19 @@ from populace.personas.model import AnswerSchema, Outcome
 @pytest.mark.parametrize(
     ("refused", "learnt"),
     [
-        (["no_bounds"], FormKind.PLAIN),
-        (["no_json_schema"], FormKind.JSON),
-        (["no_json_schema", "no_json_object"], FormKind.PROMPT),
+        (["no_bounds"], OutputMode.PLAIN),
+        (["no_json_schema"], OutputMode.JSON),
+        (["no_json_schema", "no_json_object"], OutputMode.PROMPT),
     ],
 )
 async def test_the_form_falls_to_what_the_endpoint_takes(
-    opened: Open, openai_server: OpenAIServer, refused: list[FaultKind], learnt: FormKind
+    opened: Open, openai_server: OpenAIServer, refused: list[FaultKind], learnt: OutputMode
 ) -> None:
     for kind in refused:
         openai_server.fault(kind)
     gateway = opened()
     assert (await ask(gateway, 1)).outcome is Outcome.OK
-    assert gateway.form.kind is learnt
+    assert gateway.output_mode is learnt
     before = gateway.calls
     assert (await ask(gateway, 2)).attempts == gateway.calls - before == 1
 
@@ -63,7 +63,7 @@ async def test_a_bad_request_among_good_ones_is_that_requests_failure(
     answers = await ask_all(gateway, 50)
     assert [a.outcome for a in answers] == [Outcome.BAD_REQUEST] + [Outcome.OK] * 49
     assert "maximum context length" in answers[0].reason
-    assert gateway.form.kind is FormKind.STRICT
+    assert gateway.output_mode is OutputMode.STRICT
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ async def test_a_chat_model_that_knows_no_response_format_is_told_in_the_prompt(
     unknown = TypeError("unexpected keyword argument 'response_format'")
     gateway, chat = scripted([unknown, unknown, unknown, VALID], memory_ledger)
     assert (await ask(gateway)).outcome is Outcome.OK
-    assert gateway.form.kind is FormKind.PROMPT
+    assert gateway.output_mode is OutputMode.PROMPT
     assert '"loud"' in chat.seen[-1]["messages"][0].content
 
 
@@ -180,4 +180,4 @@ async def test_an_endpoint_that_takes_no_seed_is_asked_without_one_from_then_on(
     assert (await ask(gateway, 2)).outcome is Outcome.OK
     assert openai_server.calls == 3
     assert ["seed" in body for body in openai_server.bodies] == [True, False, False]
-    assert gateway.form.kind is FormKind.STRICT
+    assert gateway.output_mode is OutputMode.STRICT

@@ -8,7 +8,7 @@ from openai_server import OpenAIServer
 from quick_time import in_no_time
 
 from populace.agents.endpoint.errors import RequestError
-from populace.agents.gateway.backoff import Backoff
+from populace.agents.gateway.limits import Backoff
 from populace.personas.errors import SetupError
 from populace.personas.model import Outcome, RequestContext
 

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from populace.agents.endpoint.errors import RequestError
-from populace.agents.gateway.liveness import Liveness
+from populace.agents.gateway.outage import Liveness
 from populace.personas.errors import EndpointError
 from populace.personas.model import Outcome
 
@@ -12,21 +12,21 @@ DOUBTFUL = RequestError(Outcome.BAD_REQUEST, "The prompt is too long.")
 
 async def test_a_doubtful_fault_waits_for_the_calls_under_way() -> None:
     liveness = Liveness("openai:m", None)
-    flight = liveness.take_off()
+    flight = liveness.begin_call()
     verdict = asyncio.create_task(liveness.judge(DOUBTFUL))
     await asyncio.sleep(0)
     assert not verdict.done()
     liveness.was_answered = True
-    liveness.land(flight)
+    liveness.end_call(flight)
     await verdict
 
 
 async def test_a_doubtful_fault_among_none_but_faults_stops_everything() -> None:
     liveness = Liveness("openai:m", None)
-    flight = liveness.take_off()
+    flight = liveness.begin_call()
     verdict = asyncio.create_task(liveness.judge(DOUBTFUL))
     await asyncio.sleep(0)
-    liveness.land(flight)
+    liveness.end_call(flight)
     with pytest.raises(EndpointError, match="too long"):
         await verdict
     with pytest.raises(EndpointError):

@@ -1,6 +1,26 @@
-from populace.agents.actions import Action, Instruction
-from populace.agents.mind import Decision, MindContext, MindState, build_mind
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from langgraph.runtime import Runtime
+
+from populace.agents.actions import Action, DialogueLine, Instruction
+from populace.agents.checks import CheckContext, CheckOutcome, CheckResult, failed, passed
+from populace.agents.mind import (
+    Decision,
+    Mind,
+    MindContext,
+    MindState,
+    build_mind,
+    check,
+    decide,
+    decide_by_rule,
+    generate,
+    keep,
+)
 from populace.agents.observation import Observation
+from populace.personas.errors import HookError
 from populace.personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from populace.personas.prompt import RenderedPrompt
 
@@ -27,12 +47,21 @@ def said(text: str) -> Answer[Action]:
     return Answer(Outcome.OK, Instruction(kind="instruction", text=text), raw=f'{{"text": "{text}"}}')
 
 
-async def decide(model: Scripted, known: str | None = None) -> Decision:
-    state = MindState(
-        observation=Observation("a", "A baker.", "It is step 1."), offered=(Instruction,), request_context=CONTEXT
-    )
+def state(*offered: type[Action]) -> MindState:
+    observation = Observation("a", "A baker.", "It is step 1.")
+    return MindState(observation=observation, offered=offered or (Instruction,), request_context=CONTEXT)
+
+
+async def decided(
+    model: Scripted, known: str | None = None, *, mind: Mind | None = None, offered: type[Action] = Instruction
+) -> Decision:
+    """What both ways of running a turn decide: the stages called directly, and scheduled by LangGraph."""
     context = MindContext(model, "A village.", lambda kind, text: known if text == "same" else None)
-    return (await build_mind().ainvoke(state, context=context))["decision"]  # type: ignore[no-any-return]
+    mind, answers = mind or build_mind(), list(model.answers)
+    scheduled: Decision = (await mind.ainvoke(state(offered), context=context))["decision"]
+    model.answers, model.asked = answers, []
+    assert await decide(mind, state(offered), context) == scheduled
+    return scheduled
 
 
 def test_the_mind_is_compiled_once() -> None:
@@ -41,7 +70,7 @@ def test_the_mind_is_compiled_once() -> None:
 
 async def test_a_new_answer_takes_one_call_and_the_world_comes_first() -> None:
     model = Scripted(said("new"))
-    decision = await decide(model)
+    decision = await decided(model)
     assert decision.action == Instruction(kind="instruction", text="new")
     assert not decision.revised
     (asked,) = model.asked
@@ -51,7 +80,7 @@ async def test_a_new_answer_takes_one_call_and_the_world_comes_first() -> None:
 
 async def test_an_answer_that_repeats_is_revised_once_with_what_it_repeats() -> None:
     model = Scripted(said("same"), said("same"))
-    decision = await decide(model, known="said before")
+    decision = await decided(model, known="said before")
     assert decision.revised
     assert decision.attempts == 2
     assert decision.prompt == "revise@1"
@@ -60,13 +89,99 @@ async def test_an_answer_that_repeats_is_revised_once_with_what_it_repeats() -> 
 
 async def test_a_revision_that_fails_leaves_the_draft_that_was_paid_for() -> None:
     model = Scripted(said("same"), Answer(Outcome.CUT_JSON, reason="The answer was cut."))
-    decision = await decide(model, known="said before")
+    decision = await decided(model, known="said before")
     assert decision.action == Instruction(kind="instruction", text="same")
     assert not decision.revised
 
 
 async def test_a_lost_answer_is_a_decision_with_its_reason() -> None:
-    decision = await decide(Scripted(Answer(Outcome.REFUSAL, reason="The model refused: no.")))
+    decision = await decided(Scripted(Answer(Outcome.REFUSAL, reason="The model refused: no.")))
     assert decision.action is None
     assert decision.outcome is Outcome.REFUSAL
     assert decision.reason == "The model refused: no."
+
+
+class Polite:
+    """A check that the text says please."""
+
+    name, version = "polite", 2
+
+    def __init__(self, *, revises: bool) -> None:
+        self.revises = revises
+
+    async def judge(self, action: Action, context: CheckContext) -> CheckResult:
+        """Passed when the word is there."""
+        return passed(1.0) if "please" in action.emitted_text else failed("It does not say please.", 0.0)
+
+
+class Judged(Instruction):
+    """A request that is checked."""
+
+    checks = (Polite(revises=False),)
+
+
+class SentBack(Instruction):
+    """A request that is asked for again when it fails its check."""
+
+    checks = (Polite(revises=True),)
+
+
+def request(text: str, kind: type[Instruction]) -> Answer[Action]:
+    return Answer(Outcome.OK, kind(kind="instruction", text=text), raw=text)
+
+
+async def test_a_failed_check_is_kept_with_the_action_that_failed() -> None:
+    decision = await decided(Scripted(request("Help.", Judged)), offered=Judged)
+    assert decision.action is not None
+    assert decision.checks == (CheckResult(CheckOutcome.FAILED, "It does not say please.", 0.0, "polite", 2),)
+    assert not decision.revised
+
+
+async def test_a_check_can_ask_for_a_revision_which_is_checked_again() -> None:
+    model = Scripted(request("Help.", SentBack), request("Help, please.", SentBack))
+    decision = await decided(model, offered=SentBack)
+    assert decision.revised
+    assert [result.outcome for result in decision.checks] == [CheckOutcome.PASSED]
+    again = await decided(Scripted(*[request("Help.", SentBack)] * 2), offered=SentBack)
+    assert (again.attempts, again.checks[0].outcome) == (2, CheckOutcome.FAILED)
+
+
+async def test_a_check_that_gives_no_result_is_an_error_of_its_author() -> None:
+    class Broken(Polite):
+        async def judge(self, action: Action, context: CheckContext) -> Any:
+            return True
+
+    class Asked(Instruction):
+        checks = (Broken(revises=False),)
+
+    with pytest.raises(HookError, match="`judge` of Broken failed with TypeError: it must give a CheckResult"):
+        await decide(build_mind(), state(Asked), MindContext(Scripted(request("Help.", Asked)), "", lambda *_: None))
+
+
+async def test_a_scenario_adds_a_stage() -> None:
+    async def shout(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, Any]:
+        return {"results": {"shouted": True}}
+
+    async def keep_shouted(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, Any]:
+        kept = await keep(state, runtime)
+        return {"decision": Decision(None, reason=str(state["results"]), attempts=kept["decision"].attempts)}
+
+    mind = build_mind((generate, check, shout, keep_shouted))
+    assert (await decided(Scripted(said("new")), mind=mind)).reason == "{'shouted': True}"
+    revised = await decided(Scripted(said("same"), said("other")), known="before", mind=mind)
+    assert (revised.reason, revised.attempts) == ("{'shouted': True}", 2)
+    assert build_mind((generate, check, shout, keep_shouted)) is mind
+
+
+def test_a_rule_decides_without_a_model_and_may_do_nothing() -> None:
+    def ask(observation: Observation, rng: random.Random) -> Action | None:
+        return (
+            Instruction(kind="instruction", text=f"{observation.persona} {rng.random()}") if rng.random() < 1 else None
+        )
+
+    assert decide_by_rule(ask, state()) == decide_by_rule(ask, state())
+    assert decide_by_rule(lambda *_: None, state()).action is None
+    with pytest.raises(HookError, match="must give one of the actions that are offered"):
+        decide_by_rule(ask, state(DialogueLine))
+    with pytest.raises(HookError, match="speaks to 'n1', who is not there"):
+        decide_by_rule(lambda *_: DialogueLine(kind="dialogue", to="n1", text="Hello."), state(DialogueLine))

@@ -12,7 +12,7 @@ from openai_server import OpenAIServer
 from quick_time import in_no_time, seconds
 
 from populace.agents.endpoint.errors import RequestError
-from populace.agents.gateway.backoff import Backoff
+from populace.agents.gateway.limits import Backoff
 from populace.agents.gateway.outage import Missed, Outage
 from populace.personas.errors import EndpointError, PausedError
 from populace.personas.model import Outcome

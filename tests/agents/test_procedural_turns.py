@@ -10,7 +10,8 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from memory_ledger import MemoryLedger
 
-from populace.agents.actions import Action, DialogueLine, Instruction, ToolSpec, answer_schema
+from populace.agents.action_schema import answer_schema
+from populace.agents.actions import Action, DialogueLine, Instruction, ToolSpec
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.observation import Heard, Observation, Seen

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.agents.gateway.meter import Meter, Spent
+from populace.agents.gateway.budget import Meter, Spent
 from populace.agents.gateway.rates import Rate, Rates
 
 

@@ -57,7 +57,7 @@ async def test_a_dead_endpoint_is_left_out_and_costs_nobody_an_answer(
 async def test_an_endpoint_that_comes_back_is_used_again(
     opened: Open, openai_server: OpenAIServer, second_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("populace.agents.gateway.track._OUT", 0.05)
+    monkeypatch.setattr("populace.agents.gateway.concurrency._OUT", 0.05)
     openai_server.latency = second_server.latency = Latency(0.01)
     second_server.fault("server_error", attempts=None)
     gateway = opened(base_url=both(openai_server, second_server), max_in_flight=8)

@@ -89,11 +89,23 @@ class Village:
     def header(self, model: str, status: str) -> None:
         versions = json.dumps({"populace": "0.1.0", "python": "3.13.0", "duckdb": "2.0.0"})
         ended = NOON + timedelta(minutes=5) if status != "running" else None
-        # The columns' order is the table's.
-        self.run.fill("runs", [[
-            "r1", "village", None, "{}", '{"agents": 60, "hops": 3}', "A village by the water.", self.seed,
-            model, model != "procedural", None, 8, self.steps, versions, status, None, "c0ffee" * 5, NOON,
-            ended,
+        spec = {
+            "scenario": "village",
+            "settings": {},
+            "growth": {"agents": 60, "hops": 3},
+            "world": "A village by the water.",
+            "steps": self.steps,
+        }
+        self.run.fill("jobs", [[
+            1, "r1", "society", json.dumps(spec), self.seed, model, model != "procedural", None, None, None,
+            '{"max_in_flight":8}', None, None, False, versions, status, None, "c0ffee" * 5, NOON, ended,
+        ]])  # fmt: skip
+
+    def mark(self, phase: str, number: int, items: int, failed: int, counts: dict[str, int], at: datetime) -> None:
+        seconds, state = (1, None) if phase == "growth" else (2, '{"news": []}')
+        self.run.fill("markers", [[
+            1, phase, number, 0, items, failed, None, state, json.dumps(counts), at, at + timedelta(seconds=seconds),
+            f"{phase[0]}{number}",
         ]])  # fmt: skip
 
     def grow(self, odd_texts: Sequence[str] = ()) -> None:
@@ -120,8 +132,8 @@ class Village:
         self.run.fill("relations", [[99, self.ids[-1], again, "teaching", "apprentice", 2]])
         self.run.fill("agents", [[persona, n + 1] for n, persona in enumerate(self.ids)])
         for hop in range(3):
-            later = NOON + timedelta(seconds=hop)
-            self.run.fill("growth", [[hop, 10, 0, 20, hop, 20, later, later + timedelta(seconds=1), f"g{hop}"]])
+            counts = {"born": 20, "duplicates": hop, "relations": 20}
+            self.mark("growth", hop, 10, 0, counts, NOON + timedelta(seconds=hop))
 
     def live(self) -> None:
         for step in range(1, self.steps + 1):
@@ -133,9 +145,8 @@ class Village:
             self.heard = said
             self.lose(step, self.ids[-1])
             at = NOON + timedelta(seconds=10 * step)
-            state = json.dumps({"news": []})
             acted = len(self.ids) - 1
-            self.run.fill("steps", [[step, acted + 1, acted, 1, state, at, at + timedelta(seconds=2), f"s{step}"]])
+            self.mark("step", step, acted + 1, 1, {"acted": acted}, at)
             self.run.fill("measures", [[step, "lines_spoken", float(len(said))]])
 
     def act(self, step: int, persona: str, said: dict[str, tuple[int, str]]) -> None:
@@ -173,7 +184,7 @@ class Village:
         reason = "" if outcome == "ok" else "The answer was cut off."
         tokens = [210, 40, None, 128] if outcome == "ok" else [None] * 4
         self.run.fill("calls", [[
-            phase, number, owner, purpose, 1, content_id(f"{phase}{number}{owner}{self.rng.random()}"), 1,
+            1, phase, number, owner, purpose, 1, content_id(f"{phase}{number}{owner}{self.rng.random()}"), 1,
             outcome, reason, "{}", "stop", "procedural", None, *tokens, started, ended, 0.0,
         ]])  # fmt: skip
 
@@ -181,7 +192,7 @@ class Village:
         for _ in range(3):
             self.call("step", step, persona, "turn", "cut_json")
         reason = "The answer was cut off."
-        self.run.fill("failures", [["step", step, step, persona, persona, "turn", "cut_json", reason, 3]])
+        self.run.fill("failures", [[1, "step", step, step, persona, persona, "turn", "cut_json", reason, 3]])
 
 
 def _tool(n: int) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def voted(make_run: Any) -> Any:
     run.fill("action_fields", [["ballot", name, n, kind, of, ""] for n, (name, kind, of) in enumerate(fields)])
     for step in (1, 2):
         at = ["2026-03-01 12:00:00"] * 2
-        run.fill("steps", [[step, 12, 12, 0, "{}", *at, f"s{step}"]])
+        run.fill("markers", [[1, "step", step, 0, 12, 0, None, "{}", '{"acted":12}', *at, f"s{step}"]])
         for n, agent in enumerate(agents):
             ballot = {"vote": ("no", "yes")[n % 2 if step == 2 else 1], "toll": n + step, "sure": n < 3}
             number = 100 * step + n

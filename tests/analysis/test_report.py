@@ -130,7 +130,8 @@ def test_however_much_is_found_the_notice_below_it_stays_on_the_first_screen(mak
 
 def test_the_settings_used_are_listed(make_run: Any) -> None:
     run = make_run(people=12, steps=1)
-    run.connection.execute("""UPDATE runs SET settings = '{"talk": 0.5, "mode": "<open>"}'""")
+    settings = '{"settings": {"talk": 0.5, "mode": "<open>"}}'
+    run.connection.execute("UPDATE jobs SET spec = json_merge_patch(spec, ?)", [settings])
     text = " ".join(Page(render_report(run)).text.split())
     assert "talk 0.5" in text.replace("talk0.5", "talk 0.5")
     assert "<open>" in text
@@ -199,7 +200,7 @@ def test_a_report_is_written_over_one_of_the_same_run_and_over_nothing_else(
     page = write_report(lived, tmp_path / "run.html")
     assert write_report(lived, page) == page
     other = make_run(upto="header")
-    other.connection.execute("UPDATE runs SET run = 'r2'")
+    other.connection.execute("UPDATE jobs SET id = 'r2'")
     for there in (page.read_text("utf-8"), "<p>mine</p>", "\x00\udcff", ""):
         page.write_text(there, encoding="utf-8", errors="surrogateescape")
         with pytest.raises(SetupError, match="is there already and is no report of the same run"):

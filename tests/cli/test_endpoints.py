@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from openai_server import OpenAIServer
 
-from populace.agents.gateway.backoff import Backoff
+from populace.agents.gateway.limits import Backoff
 
 from .conftest import Ask, Said
 

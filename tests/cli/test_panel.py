@@ -21,11 +21,11 @@ from rich.console import Console
 
 from populace.agents.endpoint.errors import RequestError
 from populace.agents.endpoint.models import open_model
+from populace.agents.gateway.budget import Spent
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
-from populace.agents.gateway.meter import Spent
 from populace.agents.gateway.prices import Prices
-from populace.agents.gateway.rates import Look, Phase
+from populace.agents.gateway.rates import Phase, RateSnapshot
 from populace.cli.panel import Panel, line_of, picture_of
 from populace.personas.model import Outcome
 from populace.scenarios.village import Village
@@ -33,10 +33,10 @@ from populace.sim.growth import Growth
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
 
-LOOK = Look(calls=41.25, tokens=8312.4, phase=Phase("Step 3", 240, 0.0, 123), elapsed=12.0, left=75.2)
+LOOK = RateSnapshot(calls=41.25, tokens=8312.4, phase=Phase("Step 3", 240, 0.0, 123), elapsed=12.0, left=75.2)
 
 
-def shown(gateway: Gateway | None, width: int = 80, look: Look = LOOK) -> str:
+def shown(gateway: Gateway | None, width: int = 80, look: RateSnapshot = LOOK) -> str:
     console = Console(file=StringIO(), width=width, height=40)
     with console.capture() as captured:
         console.print(picture_of(look, gateway, width=width))
@@ -134,7 +134,7 @@ def test_one_line_says_the_same(gateway: Gateway) -> None:
 
 
 def test_before_there_is_a_gateway_there_is_a_picture(gateway: Gateway) -> None:
-    assert "populace" in shown(None, look=Look(None, None, None, 0.0, None))
+    assert "populace" in shown(None, look=RateSnapshot(None, None, None, 0.0, None))
 
 
 class Watched(StringIO):

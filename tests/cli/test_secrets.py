@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from openai_server import OpenAIServer
 
-from populace.agents.gateway.backoff import Backoff
+from populace.agents.gateway.limits import Backoff
 
 from .conftest import Ask
 

@@ -90,7 +90,7 @@ def test_a_scenario_whose_name_is_a_path_is_not_run(ask: Ask, run_file: Path) ->
 
     Path("evil.py").write_text("from pathlib import Path\nPath('was-run').touch()\n")
     with duckdb.connect(run_file) as con:
-        con.execute("UPDATE runs SET scenario = './evil.py'")
+        con.execute('UPDATE jobs SET spec = json_merge_patch(spec, \'{"scenario": "./evil.py"}\')')
     ask("replay", run_file).complains(2, "There is no scenario './evil.py'")
     assert not Path("was-run").exists()
 

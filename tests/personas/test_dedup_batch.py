@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from populace.personas.dedup import NearDuplicates, find_duplicates, judge, newcomers, originals
-from populace.personas.words import words
+from populace.personas.dedup import NearDuplicates, find_duplicates, matcher
+from populace.personas.dedup import index as index_module
+from populace.personas.text import words
 
 THRESHOLDS = [0.5, 0.55, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0]
 
@@ -95,11 +96,11 @@ def test_neither_groups_nor_a_crowd_nor_a_file_change_a_verdict(
 ) -> None:
     texts = kin(5, count=600, largest=40)
     expected = in_batch(texts, threshold)
-    monkeypatch.setattr(newcomers, "_MOST_TEXTS", 100)
-    monkeypatch.setattr(judge, "_MOST_PAIRS", 20)
-    monkeypatch.setattr(judge, "_LEAST_GROUP", 8)
-    monkeypatch.setattr(originals, "_RECENT", 16)
-    monkeypatch.setattr("populace.personas.dedup.wordsets._TEXTS", 50)
+    monkeypatch.setattr(index_module, "_MOST_TEXTS", 100)
+    monkeypatch.setattr(matcher, "_MOST_PAIRS", 20)
+    monkeypatch.setattr(matcher, "_LEAST_GROUP", 8)
+    monkeypatch.setattr(index_module, "_RECENT", 16)
+    monkeypatch.setattr("populace.personas.dedup.word_sets._TEXTS", 50)
     assert (
         in_batch(texts, threshold, tmp_path)
         == one_by_one(texts, threshold)
@@ -134,7 +135,7 @@ def test_a_text_longer_than_what_is_hashed_at_once_is_cut_between_words() -> Non
 
 
 def test_progress_tells_how_many_were_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(newcomers, "_MOST_TEXTS", 1)
+    monkeypatch.setattr(index_module, "_MOST_TEXTS", 1)
     told: list[int] = []
     find_duplicates((f"text {n}" for n in range(1500)), progress=told.append)
     assert told == [512, 1024, 1500]

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.minhash import PERMUTATIONS, signature
-from populace.personas.words import words
+from populace.personas.text import words
 
 BAKER = "a night shift baker who kneads dough for three hospitals before the city wakes up every single morning"
 TEXTS = [

@@ -7,13 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from planted_vectors import Verdicts, brute, planted
+from planted_vectors import Verdicts, brute, found, planted
 
+from populace.personas.dedup.cosine import units
+from populace.personas.dedup.vectors import FaissSearch, find_similar_vectors
 from populace.personas.errors import SetupError
-from populace.personas.near import near_vectors
-from populace.personas.near.cosine import units
-from populace.personas.near.faiss_search import FaissSearch
-from populace.personas.near.many import near_rows
 
 EVERY = 10**6
 
@@ -21,22 +19,22 @@ EVERY = 10**6
 def by_index(matrix: NDArray[np.float32], threshold: float = 0.9, *, probed: int = EVERY) -> Verdicts:
     """Verdicts by the index, which is asked for every 32 newcomers: within a block it is not needed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("populace.personas.near.many.BLOCK", 32)
-        patch.setattr("populace.personas.near.faiss_search._PROBED", probed)
-        return near_vectors(range(len(matrix)), matrix, threshold, exact=False)
+        patch.setattr("populace.personas.dedup.vectors.BLOCK", 32)
+        patch.setattr("populace.personas.dedup.vectors._PROBED", probed)
+        return found(matrix, threshold, exact=False)
 
 
 def test_very_many_vectors_need_an_index_that_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("populace.personas.near.many.MOST_EXACT", 10)
+    monkeypatch.setattr("populace.personas.dedup.vectors.MOST_EXACT", 10)
 
     def missing(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr("populace.personas.near.faiss_search.import_module", missing)
+    monkeypatch.setattr("populace.personas.dedup.vectors.import_module", missing)
     matrix = planted(2, 11, 8)
     with pytest.raises(SetupError, match=r"populace\[faiss\]"):
-        near_vectors(range(11), matrix)
-    assert near_vectors(range(11), matrix, exact=True) == brute(matrix, 0.9)
+        found(matrix)
+    assert found(matrix, exact=True) == brute(matrix, 0.9)
 
 
 @given(
@@ -57,11 +55,11 @@ def test_with_every_cell_looked_into_verdicts_are_those_of_brute_force(
 @pytest.mark.parametrize("threshold", [0.5, 0.8, 0.9, 0.99])
 def test_whoever_is_found_in_a_few_cells_is_as_near_as_is_said(dims: int, threshold: float) -> None:
     matrix = planted(dims, 400, dims, threshold)
-    found, wide = by_index(matrix, threshold, probed=4), units(matrix)
-    gone = {row for row, _, _ in found}
+    near, wide = by_index(matrix, threshold, probed=4), units(matrix)
+    gone = {row for row, _, _ in near}
     assert len(gone) > 50
-    assert all(of < row and of not in gone for row, of, _ in found)
-    assert all(similarity == round(float(wide[row] @ wide[of]), 6) >= threshold for row, of, similarity in found)
+    assert all(of < row and of not in gone for row, of, _ in near)
+    assert all(similarity == round(float(wide[row] @ wide[of]), 6) >= threshold for row, of, similarity in near)
 
 
 @pytest.mark.parametrize("dims", [8, 128])
@@ -86,10 +84,10 @@ def test_vectors_without_length_are_near_nobody_and_equal_ones_repeat_the_first(
 def test_who_is_fixed_stays_and_is_found_in_the_index() -> None:
     matrix = np.tile(planted(1, 20, 16), (100, 1))
     fixed = np.arange(2000) < 1500
-    found = near_rows(matrix, fixed=fixed, exact=False)
-    right = near_rows(matrix, fixed=fixed, exact=True)
-    assert set(found.rows.tolist()) == set(right.rows.tolist())
-    assert len(found) == 500
+    near = find_similar_vectors(matrix, fixed=fixed, exact=False)
+    right = find_similar_vectors(matrix, fixed=fixed, exact=True)
+    assert set(near.rows.tolist()) == set(right.rows.tolist())
+    assert len(near) == 500
 
 
 def test_an_index_that_holds_nobody_and_one_that_is_asked_for_nobody_give_no_pairs() -> None:

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from populace.personas.dedup import Verdict
 from populace.personas.errors import SetupError
-from populace.personas.graph import Neighbour, PersonaGraph
 from populace.personas.persona import Persona, Relation, RelationKind
+from populace.personas.population import Neighbour, PersonaGraph
 
 NURSE, PATIENT, TWIN, PORTER = (Persona(f"A {who}.", hop=n) for n, who in enumerate(["nurse", "boy", "lad", "porter"]))
 EVERYBODY = (NURSE, PATIENT, TWIN, PORTER)

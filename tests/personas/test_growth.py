@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError
-from populace.personas.growth import Arrival, Population, absorb, check_growth, offer_known, plan_hop
+from populace.personas.growth import absorb, check_growth, offer_known, plan_hop
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.personas.persona_to_persona import Relative
+from populace.personas.population import Admission, Population
 
 TEN = "a b c d e f g h i j"
 BAKER, TWIN, MILLER = Persona(TEN, hop=0), Persona(f"{TEN} k", hop=1), Persona("A miller.", hop=1)
@@ -48,7 +49,7 @@ def rows(population: Population) -> tuple[object, ...]:
 def test_a_newcomer_is_born_known_or_a_duplicate() -> None:
     population = Population()
     arrivals = [population.admit(p) for p in (BAKER, Persona(f" {TEN} "), TWIN)]
-    assert arrivals == [Arrival.BORN, Arrival.KNOWN, Arrival.DUPLICATE]
+    assert arrivals == [Admission.BORN, Admission.KNOWN, Admission.DUPLICATE]
     assert population.personas == (BAKER, TWIN)
     assert population.alive == (BAKER,)
 

@@ -1,7 +1,8 @@
-from populace.personas.growth import HopResult, Population, absorb
-from populace.personas.judging import Ruling, judged
+from populace.personas.growth import HopResult, absorb
+from populace.personas.judgement import Ruling, judge_persona
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.personas.persona_to_persona import Relative
+from populace.personas.population import Population
 
 BAKER, MILLER = Persona("A baker."), Persona("A miller.")
 
@@ -32,7 +33,7 @@ def absorbed(population: Population, *newcomers: Persona, **options: object) -> 
 
 
 def test_each_judge_sees_what_the_one_before_has_left() -> None:
-    judgement = judged(Persona("A BAKER."), [no_shouting, no_bakers])
+    judgement = judge_persona(Persona("A BAKER."), [no_shouting, no_bakers])
     assert not judgement.is_let_in
     assert [ruling.rule for _, ruling in judgement.rulings] == ["shouting", "bakers"]
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.personas.kinds import kind_of, nearest_kind
 from populace.personas.persona import RelationKind
+from populace.personas.persona_to_persona import kind_of, nearest_kind
 
 
 @pytest.mark.parametrize("kind", RelationKind)

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from populace.personas.languages import detect_languages
+from populace.personas.rules.languages import detect_languages
 
 #: Written for this test, before any detector was asked.
 WRITTEN = """

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError
-from populace.personas.novelty import WINDOW, Latest, Rarity, questions_between
+from populace.personas.growth import WINDOW, NoveltyWindow, WordRarity, questions_between_checks
 from populace.personas.persona import Persona
 
 BAKERS = [Persona(f"A baker of bread in town number{n}") for n in range(20)]
@@ -14,27 +14,27 @@ DIVER = Persona("Somebody who mends harpoons under polar ice")
 
 def test_whoever_has_the_rarest_words_comes_first() -> None:
     everybody = [*BAKERS, DIVER]
-    assert Rarity(everybody).most_novel(everybody, 1, rng=random.Random(1)) == [DIVER]
-    assert Rarity(everybody).in_order(everybody) == (DIVER, *BAKERS)
+    assert WordRarity(everybody).most_novel(everybody, 1, rng=random.Random(1)) == [DIVER]
+    assert WordRarity(everybody).in_order(everybody) == (DIVER, *BAKERS)
 
 
 def test_equals_are_drawn_by_chance_and_the_same_again_with_the_seed() -> None:
-    draws = [tuple(Rarity(BAKERS).most_novel(BAKERS, 5, rng=random.Random(seed))) for seed in (1, 1, 2)]
+    draws = [tuple(WordRarity(BAKERS).most_novel(BAKERS, 5, rng=random.Random(seed))) for seed in (1, 1, 2)]
     assert draws[0] == draws[1]
     assert set(draws[0]) != set(draws[2])
 
 
 def test_equals_are_in_the_order_in_which_they_were_given() -> None:
-    assert Rarity(BAKERS).in_order(reversed(BAKERS)) == tuple(reversed(BAKERS))
+    assert WordRarity(BAKERS).in_order(reversed(BAKERS)) == tuple(reversed(BAKERS))
 
 
 @pytest.mark.parametrize(("each", "questions"), [(1, 500), (3, 166), (499, 1), (500, 1), (900, 1)])
 def test_a_look_falls_into_every_500_newcomers(each: int, questions: int) -> None:
-    assert questions_between(each) == questions
+    assert questions_between_checks(each) == questions
 
 
 def test_nothing_is_said_before_there_were_enough() -> None:
-    latest = Latest()
+    latest = NoveltyWindow()
     latest.note([True] * (WINDOW - 1))
     assert latest.share is None
     latest.note([False])
@@ -43,9 +43,9 @@ def test_nothing_is_said_before_there_were_enough() -> None:
 
 @given(st.lists(st.booleans(), max_size=3 * WINDOW), st.lists(st.booleans(), max_size=WINDOW))
 def test_what_was_written_goes_on_as_if_it_had_never_been(first: list[bool], then: list[bool]) -> None:
-    whole = Latest()
+    whole = NoveltyWindow()
     whole.note(first)
-    again = Latest(str(whole))
+    again = NoveltyWindow(str(whole))
     for latest in (whole, again):
         latest.note(then)
     assert (str(again), again.share) == (str(whole), whole.share)
@@ -54,4 +54,4 @@ def test_what_was_written_goes_on_as_if_it_had_never_been(first: list[bool], the
 
 def test_another_text_is_no_record() -> None:
     with pytest.raises(SetupError, match="'10x' is no record of newcomers"):
-        Latest("10x")
+        NoveltyWindow("10x")

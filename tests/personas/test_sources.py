@@ -359,7 +359,7 @@ def test_a_damaged_pdf_gets_a_sentence(tmp_path: Path, content: bytes) -> None:
 def test_an_extra_that_is_missing_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, extra: str
 ) -> None:
-    monkeypatch.setattr("populace.personas.sources.pages.find_spec", lambda _: None)
+    monkeypatch.setattr("populace.personas.sources.prose.find_spec", lambda _: None)
     assert f"pip install '{extra}'" in complaint(written(tmp_path / name, "x"), raised=SetupError)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from populace.personas.sources.cutting import Cutter, LongWordError, Piece
+from populace.personas.sources.cutting import LongWordError, PassagePiece, PassageSplitter
 
 regex = pytest.importorskip("regex")
 
@@ -17,9 +17,11 @@ ALPHABET = st.sampled_from((*LATIN, *SCRIPTS, *MARKED))
 TEXTS = st.lists(ALPHABET, max_size=300).map("".join)
 
 
-def cut(text: str, length: int = 20, *, part: int = 10_000, headings: bool = False, start: int = 0) -> list[Piece]:
+def cut(
+    text: str, length: int = 20, *, part: int = 10_000, headings: bool = False, start: int = 0
+) -> list[PassagePiece]:
     parts = [text[at : at + part] for at in range(0, len(text), part)]
-    return list(Cutter(length).cut(parts, headings=headings, start=start))
+    return list(PassageSplitter(length).cut(parts, headings=headings, start=start))
 
 
 @settings(deadline=None, max_examples=100)

@@ -17,11 +17,11 @@ from populace.personas.formats.options import ImportWish
 from populace.personas.hub import create_hub, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.judging import judged
+from populace.personas.judgement import judge_persona
 from populace.personas.model import RequestContext
 from populace.personas.persona import Persona, content_id
 from populace.personas.persona_to_persona import persona_to_persona
-from populace.personas.profiles.tied import Tied
+from populace.personas.profiles.relatives import Tied
 from populace.personas.rules import quality_judge
 
 LAID_OUT = "  A locksmith from Me\u0301rida\u00a0who\n\n- repairs  church clocks\n- plays chess\r\n"
@@ -66,12 +66,12 @@ def test_texts_that_differ_in_layout_and_one_word_are_near_duplicates(tmp_path: 
 
 
 def test_what_is_rewritten_keeps_its_line_breaks() -> None:
-    (_, said), *_ = judged(Persona("I am a nurse who\nsings"), [quality_judge("en")]).rulings
+    (_, said), *_ = judge_persona(Persona("I am a nurse who\nsings"), [quality_judge("en")]).rulings
     assert said.text == "A nurse who\nsings"
 
 
 def test_rules_see_a_text_as_one_line() -> None:
-    judgement = judged(Persona("I am a nurse and\nlove birds"), [quality_judge("en")])
+    judgement = judge_persona(Persona("I am a nurse and\nlove birds"), [quality_judge("en")])
     assert [ruling.rule for _, ruling in judgement.rulings] == ["first_person"]
     assert not judgement.is_let_in
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from populace.personas import words as words_module
-from populace.personas.words import jaccard, words
+from populace.personas import text as text_module
+from populace.personas.text import jaccard, words
 
 TEXTS = st.text() | st.text(alphabet="abc XÉé-ß面包हिน्दีไทย한글か", max_size=40)
 
@@ -43,14 +43,14 @@ def test_compatibility_forms_count_as_the_plain_ones() -> None:
 @settings(deadline=None)
 @given(st.text(alphabet=st.characters(max_codepoint=127)))
 def test_the_fast_path_for_ascii_agrees_with_the_pattern(text: str) -> None:
-    assert words(text) == frozenset(words_module._any_script().findall(text.casefold()))
+    assert words(text) == frozenset(text_module._any_script().findall(text.casefold()))
 
 
 @settings(deadline=None)
 @given(st.text(alphabet=st.characters(max_codepoint=0x2FF)))
 def test_the_fast_path_for_latin_agrees_with_the_pattern(text: str) -> None:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    assert words(text) == frozenset(words_module._any_script().findall(folded))
+    assert words(text) == frozenset(text_module._any_script().findall(folded))
 
 
 @settings(deadline=None)

@@ -12,9 +12,8 @@ from pydantic import BaseModel, Field
 from quick_time import seconds
 
 from populace.agents.endpoint.models import ModelHandle
-from populace.agents.gateway.backoff import Backoff
 from populace.agents.gateway.gateway import Gateway
-from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.limits import Backoff, Limits
 from populace.personas.model import Answer, AnswerSchema, RequestContext
 from populace.personas.prompt import RenderedPrompt
 

@@ -1,4 +1,4 @@
-"""Asking a batch desk in a test: customers, and what they are told."""
+"""Asking a batch queue in a test: customers, and what they are told."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,32 +7,32 @@ from typing import TYPE_CHECKING, Any
 from batch_server import BatchServer
 from langchain_core.messages import HumanMessage
 
+from populace.agents.batch import BatchQueue, PollInterval
 from populace.agents.endpoint.chat_openai import LeanChatOpenAI
 from populace.agents.endpoint.errors import RequestError
-from populace.agents.gateway.batch import BatchDesk, Interval
 from populace.agents.gateway.call import CallKey
 from populace.personas.model import Outcome
 
 if TYPE_CHECKING:
     from populace.agents.endpoint.response import ModelResponse
 
-FAST = Interval(first=0.001, most=0.004)
+FAST = PollInterval(first=0.001, most=0.004)
 
-type OpenDesk = Callable[..., "Customer"]
+type OpenQueue = Callable[..., "Customer"]
 
 
 class Customer:
-    """A desk with those who ask at it: what they are told is kept, as a ledger would."""
+    """A queue with those who ask at it: what they are told is kept, as a ledger would."""
 
-    def __init__(self, desk: BatchDesk, chat: LeanChatOpenAI) -> None:
-        self.desk = desk
+    def __init__(self, queue: BatchQueue, chat: LeanChatOpenAI) -> None:
+        self.queue = queue
         self._chat = chat
         self.answers: dict[int, ModelResponse] = {}
         self.faults: dict[int, RequestError] = {}
 
     async def ask(self, number: int) -> None:
         try:
-            delivery = await self.desk.deliver(key_of(number), payload_of(self._chat, number))
+            delivery = await self.queue.deliver(key_of(number), payload_of(self._chat, number))
         except RequestError as fault:
             self.faults[number] = fault
         else:
@@ -49,7 +49,7 @@ class Customer:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Wait for something that happens in the server's thread or in a task of the desk's own."""
+    """Wait for something that happens in the server's thread or in a task of the queue's own."""
     for _ in range(5000):
         if holds():
             return

@@ -17,10 +17,10 @@ import orjson
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
+from populace.agents.batch import BatchClient, BatchQueue, OpenBatch, PollInterval
 from populace.agents.endpoint.http_client import HttpConnection
-from populace.agents.gateway.backoff import Backoff
-from populace.agents.gateway.batch import BatchClient, BatchDesk, Interval, OpenBatch
 from populace.agents.gateway.call import CallKey
+from populace.agents.gateway.limits import Backoff
 
 
 class Diary:
@@ -62,22 +62,22 @@ def _read(reply: dict[str, Any]) -> ChatResult:
 async def main(base_url: str, path: Path, count: int, die_at: int) -> None:
     diary = Diary(path, die_at)
     client = BatchClient(HttpConnection(base_url, whole=False))
-    quick = {"quiet": 0.02, "interval": Interval(0.001, 0.01), "backoff": Backoff(base=0.001, cap=0.01)}
-    desk = BatchDesk(client, journal=diary, read=_read, **quick)  # type: ignore[arg-type]
+    quick = {"quiet": 0.02, "interval": PollInterval(0.001, 0.01), "backoff": Backoff(base=0.001, cap=0.01)}
+    queue = BatchQueue(client, journal=diary, read=_read, **quick)  # type: ignore[arg-type]
 
     async def ask(number: int) -> None:
         key = CallKey("growth", 1, f"person-{number}", f"{number:032x}")
         if number in diary.answered:
-            desk.recalled(key)
+            queue.recalled(key)
             return
         payload = {"model": "m", "messages": [{"role": "user", "content": f"I am person <{number}>."}]}
-        delivery = await desk.deliver(key, payload)
+        delivery = await queue.deliver(key, payload)
         diary.write("answer", number, delivery.raw)
 
     async with asyncio.TaskGroup() as group:
         for number in range(count):
             group.create_task(ask(number))
-    await desk.aclose()
+    await queue.aclose()
 
 
 if __name__ == "__main__":

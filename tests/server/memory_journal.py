@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from populace.agents.gateway.batch import OpenBatch
+from populace.agents.batch import OpenBatch
 
 __all__ = ["MemoryJournal"]
 

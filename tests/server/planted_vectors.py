@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Verdicts", "brute", "planted"]
+from populace.personas.dedup.vectors import find_similar_vectors
+
+__all__ = ["Verdicts", "brute", "found", "planted"]
 
 #: Who, of which original, and their cosine.
 type Verdicts = list[tuple[int, int, float]]
@@ -45,3 +47,9 @@ def brute(matrix: NDArray[np.float32], threshold: float) -> Verdicts:
         else:
             kept.append(row)
     return verdicts
+
+
+def found(matrix: NDArray[np.float32], threshold: float = 0.9, *, exact: bool | None = None) -> Verdicts:
+    """The same verdicts by `find_similar_vectors`."""
+    near = find_similar_vectors(matrix, threshold, exact=exact)
+    return list(zip(near.rows.tolist(), near.of.tolist(), near.similarity.tolist(), strict=True))

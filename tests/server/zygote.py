@@ -26,8 +26,8 @@ import populace.sim.estimate
 import populace.sim.fork
 import populace.sim.hub_vectors
 import populace.sim.replay  # noqa: F401
+from populace.agents.batch import PollInterval, open_batch_queue
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.batch import Interval, open_desk
 from populace.agents.gateway.gateway import Gateway  # noqa: F401
 from populace.agents.gateway.limits import Limits
 from populace.cli import main as populace_command
@@ -42,7 +42,7 @@ def live(job: dict[str, Any]) -> None:
     """Run or resume a village, and leave its hash beside it."""
     out = Path(job["out"])
     # Only where requests go by batch does it matter how often a server is looked at.
-    engine.open_desk = partial(open_desk, quiet=0.05, interval=Interval(0.01, 0.02))  # type: ignore[attr-defined]
+    engine.open_batch_queue = partial(open_batch_queue, quiet=0.05, interval=PollInterval(0.01, 0.02))  # type: ignore[attr-defined]
     grows = "growth" in job
     if job["resume"]:
         society = Society.resume(out, Growing if grows else Village)

@@ -9,7 +9,7 @@ import pytest
 from batch_server import BatchServer, Plan
 from warm_process import WarmProcess
 
-from populace.agents.gateway.batch import Interval, open_desk
+from populace.agents.batch import PollInterval, open_batch_queue
 from populace.personas.errors import SetupError
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
@@ -18,7 +18,7 @@ from populace.sim.society import Society
 
 type Live = Callable[..., FinishedRun]
 
-QUICK: dict[str, Any] = {"quiet": 0.05, "interval": Interval(0.01, 0.02)}
+QUICK: dict[str, Any] = {"quiet": 0.05, "interval": PollInterval(0.01, 0.02)}
 
 
 class Errands(Village):
@@ -29,7 +29,7 @@ class Errands(Village):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("populace.sim.engine.open_desk", partial(open_desk, **QUICK))
+    monkeypatch.setattr("populace.sim.engine.open_batch_queue", partial(open_batch_queue, **QUICK))
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 from pydantic import Field
 
+from populace.agents.action_schema import typed_fields
 from populace.agents.actions import Action, Argument, ReturnValue, ToolSpec
-from populace.agents.fields import typed_fields
 from populace.personas.errors import RunFileError, SetupError
 from populace.sim import Growth, Resident, Scenario, Society
 from populace.sim.fork import fork

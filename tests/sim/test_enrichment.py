@@ -17,10 +17,9 @@ from openai_server import OpenAIServer
 from profile_answers import answered, known, life
 from warm_process import WarmProcess
 
+from populace.agents.batch import PollInterval, open_batch_queue
 from populace.agents.endpoint.models import ModelHandle
-from populace.agents.gateway.backoff import Backoff
-from populace.agents.gateway.batch import Interval, open_desk
-from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.limits import Backoff, Limits
 from populace.personas.errors import PausedError, RunError, SetupError, SourceError
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
@@ -218,8 +217,8 @@ def test_killed_and_given_again_it_asks_nobody_twice(warm: WarmProcess, town: Pa
 def test_by_batch_the_same_profiles_come_and_each_is_paid_once(
     made_town: Path, town: Path, sql: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    quick = partial(open_desk, quiet=0.05, interval=Interval(0.01, 0.02))
-    monkeypatch.setattr("populace.sim.engine.open_desk", quick)
+    quick = partial(open_batch_queue, quiet=0.05, interval=PollInterval(0.01, 0.02))
+    monkeypatch.setattr("populace.sim.engine.open_batch_queue", quick)
     with BatchServer() as server:
         batched = enrich(town, model="openai:test", base_url=server.base_url, batch=True)
         single = enrich(

@@ -14,7 +14,7 @@ import pytest
 from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
-from populace.agents.gateway.backoff import Backoff
+from populace.agents.gateway.limits import Backoff
 from populace.personas.errors import PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
@@ -303,34 +303,6 @@ def test_what_is_read_meanwhile_keeps_its_file(whole: FinishedRun, new: Path) ->
         ended = subprocess.run([sys.executable, "-c", writing], check=False, capture_output=True, text=True)
         assert "Could not set lock" in ended.stderr
         assert reader.query("SELECT count(*) FROM steps").rows == [(STEPS,)]
-
-
-def test_a_run_file_of_the_first_schema_is_forked(whole: FinishedRun, new: Path, tmp_path: Path) -> None:
-    old = Path(shutil.copy(whole.path, tmp_path / "old.duckdb"))
-    with duckdb.connect(old) as con:
-        for (view,) in con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
-            con.execute(f"DROP VIEW {view}")
-        later = ("known_answers", "batches", "vectors", "growth_chunks", "frontier", "passage_places")
-        for table in (*later, "growth_extensions", "skipped_sources", "action_fields", "questions"):
-            con.execute(f"DROP TABLE {table}")
-        con.execute("ALTER TABLE agents DROP COLUMN group_name")
-        for column in ("replicate", "source", "cost"):
-            con.execute(f"ALTER TABLE calls DROP COLUMN {column}")
-        for column in (
-            "limits",
-            "prices",
-            "cache",
-            "batch",
-            "embedding_model",
-            "embedding_url",
-            "forked_from",
-            "forked_at",
-            "drawn",
-        ):
-            con.execute(f"ALTER TABLE runs DROP COLUMN {column}")
-        con.execute("DELETE FROM migrations WHERE version > 1")
-    assert fork(old, Village, at=2, out=new).run().event_hash == whole.event_hash
-    assert asked_since(new).sent == 0
 
 
 def test_a_fork_that_was_killed_goes_on_to_the_same_end_and_pays_once(warm: WarmProcess, live: Live, new: Path) -> None:

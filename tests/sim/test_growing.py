@@ -11,8 +11,7 @@ import orjson
 import pytest
 from openai_server import OpenAIServer
 
-from populace.agents.gateway.backoff import Backoff
-from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.limits import Backoff, Limits
 from populace.agents.procedural import ProceduralModel
 from populace.personas.errors import PausedError, RunError, SetupError, SourceError
 from populace.personas.hub import read_hub
@@ -166,7 +165,7 @@ class Repeating(OpenAIServer):
 
 
 def test_growth_ends_when_too_few_newcomers_are_new(grow: Grow, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("populace.personas.novelty.WINDOW", 20)
+    monkeypatch.setattr("populace.personas.growth.WINDOW", 20)
     with Repeating() as server:
         run = grow(sources=(str(corpus),), until_novelty=0.3, model="openai:test", base_url=server.base_url)
     asked = run.sql("SELECT hop, asked, born FROM growth ORDER BY hop").rows
@@ -177,7 +176,7 @@ def test_growth_ends_when_too_few_newcomers_are_new(grow: Grow, corpus: Path, mo
 def test_how_new_the_latest_are_is_looked_at_however_large_chunks_are(
     grow: Grow, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("populace.personas.novelty.WINDOW", 20)
+    monkeypatch.setattr("populace.personas.growth.WINDOW", 20)
     with Repeating() as server:
         to = {"model": "openai:test", "base_url": server.base_url}
         run = grow(sources=(str(corpus),), until_novelty=0.3, per_passage=1, chunk=1_000, **to)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from populace.personas.formats.options import ImportWish
 from populace.personas.formats import import_files
+from populace.personas.formats.options import ImportWish
 from populace.personas.hub import create_hub, open_hub
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun

@@ -99,7 +99,7 @@ def test_nobody_asks_about_them_and_nobody_counts_them(town: Town, corpus: Path)
 def test_growth_ends_when_too_many_of_the_latest_are_turned_away(
     town: Town, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("populace.personas.novelty.WINDOW", 5)
+    monkeypatch.setattr("populace.personas.growth.WINDOW", 5)
     town.good = tuple(n == 1 for n in range(100))
     run = grow(town, corpus, until_novelty=0.5)
     assert run.sql("SELECT hop, asked, born FROM growth ORDER BY hop").rows == [(0, 5, 1), (1, 0, 0), (2, 0, 0)]
@@ -146,7 +146,7 @@ def test_whoever_is_back_is_asked_about_when_growth_goes_on(town: Town, corpus: 
     ((away,),) = run.sql(f"SELECT list(persona) FROM ({AWAY})").rows
     with open_hub(run.path, write=True) as hub:
         undo_rule(hub, "too_short")
-        hub.con.execute("UPDATE runs SET growth_settings = json_merge_patch(growth_settings, '{\"hops\": 1}')")
+        hub.con.execute('UPDATE jobs SET spec = json_merge_patch(spec, \'{"growth": {"hops": 1}}\')')
     grown = Society.resume(run.path, Growing).run()
     asked = [persona for (persona,) in grown.sql("SELECT persona FROM frontier WHERE hop = 1").rows]
     assert set(away) < set(asked)

@@ -11,8 +11,7 @@ from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
 from populace.agents.embedding.vectors import text_hash
-from populace.agents.gateway.backoff import Backoff
-from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.limits import Backoff, Limits
 from populace.agents.gateway.prices import Prices
 from populace.personas.errors import EndpointError, PausedError, RunError, SetupError
 from populace.personas.hub import vectors as embedded

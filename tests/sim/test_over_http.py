@@ -9,7 +9,7 @@ import pytest
 from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
 
-from populace.agents.gateway.backoff import Backoff
+from populace.agents.gateway.limits import Backoff
 from populace.personas.errors import EndpointError, RunError
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun

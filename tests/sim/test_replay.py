@@ -11,8 +11,8 @@ import pytest
 from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
-from populace.agents.gateway.backoff import Backoff
 from populace.agents.gateway.call import CallKey
+from populace.agents.gateway.limits import Backoff
 from populace.personas.errors import PausedError, RunError, RunFileError
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
@@ -173,7 +173,7 @@ def test_a_changed_scenario_is_told_by_what_it_asks(run_file: Path) -> None:
 
 
 def test_versions_that_differ_are_named_then_and_now(run_file: Path) -> None:
-    changed(run_file, """UPDATE runs SET versions = replace(versions, '"mesa":"', '"mesa":"0.')""")
+    changed(run_file, """UPDATE jobs SET versions = replace(versions, '"mesa":"', '"mesa":"0.')""")
     with pytest.raises(RunError, match=r"\(mesa 0\.[\d.]+ then and [\d.]+ now\)"):
         replay(run_file, Elsewhere)
 

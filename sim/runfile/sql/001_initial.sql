@@ -1,16 +1,23 @@
-CREATE TABLE runs (
-    run VARCHAR NOT NULL,
-    scenario VARCHAR NOT NULL,
-    scenario_file VARCHAR,
-    settings JSON NOT NULL,
-    growth_settings JSON NOT NULL,
-    world VARCHAR NOT NULL,
+-- The run file, in the order in which it fills: jobs and what they ask; how people come about; what a society does.
+-- The tables of people (passages, personas, relations, duplicates, rulings, vectors) are those of a hub: see personas/hub/sql.
+
+-- Jobs: what was asked for, how far it has come, and every call to a model.
+
+CREATE TABLE jobs (
+    job INTEGER PRIMARY KEY,
+    id VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    spec JSON NOT NULL,
     seed BIGINT NOT NULL,
     model VARCHAR NOT NULL,
     is_language_model BOOLEAN NOT NULL,
     base_url VARCHAR,
-    max_in_flight INTEGER NOT NULL,
-    steps_wanted INTEGER NOT NULL,
+    embedding_model VARCHAR,
+    embedding_url VARCHAR,
+    limits JSON NOT NULL,
+    prices JSON,
+    cache VARCHAR,
+    batch BOOLEAN NOT NULL,
     versions JSON NOT NULL,
     status VARCHAR NOT NULL,
     reason VARCHAR,
@@ -18,75 +25,289 @@ CREATE TABLE runs (
     started_at TIMESTAMP NOT NULL,
     ended_at TIMESTAMP
 );
-COMMENT ON TABLE runs IS 'The run itself: one row';
-COMMENT ON COLUMN runs.run IS 'Random id of the run';
-COMMENT ON COLUMN runs.scenario IS 'Name of the scenario';
-COMMENT ON COLUMN runs.scenario_file IS 'Script the scenario was read from; null when it ships with Populace';
-COMMENT ON COLUMN runs.settings IS 'The scenario''s settings, all of them, as JSON';
-COMMENT ON COLUMN runs.growth_settings IS 'How the people were grown or read: seeds or hub, agents, hops, fan-out, as JSON';
-COMMENT ON COLUMN runs.world IS 'The world text that stands verbatim at the start of every turn''s prompt';
-COMMENT ON COLUMN runs.seed IS 'Seed from which every random choice of the run is drawn';
-COMMENT ON COLUMN runs.model IS 'The model by name';
-COMMENT ON COLUMN runs.is_language_model IS 'False for the procedural stand-in: its text says nothing about people or language models';
-COMMENT ON COLUMN runs.base_url IS 'Endpoint of the model, without key; null for a model in the process';
-COMMENT ON COLUMN runs.max_in_flight IS 'Most model calls under way at once; the result does not depend on it';
-COMMENT ON COLUMN runs.steps_wanted IS 'Steps the run was asked for';
-COMMENT ON COLUMN runs.versions IS 'Versions of Populace, Python and the libraries, as JSON';
-COMMENT ON COLUMN runs.status IS 'running, finished or failed; a run found running by nobody was killed and can be resumed';
-COMMENT ON COLUMN runs.reason IS 'Why the run failed, in one sentence';
-COMMENT ON COLUMN runs.event_hash IS 'Hash over every event of the run so far: equal for equal seed, settings and answers';
-COMMENT ON COLUMN runs.started_at IS 'UTC';
-COMMENT ON COLUMN runs.ended_at IS 'UTC; null while running';
+COMMENT ON TABLE jobs IS 'The jobs of this file, in the order in which they began: growth, a society, enrichment, embedding';
+COMMENT ON COLUMN jobs.job IS 'Number in this file, from 1';
+COMMENT ON COLUMN jobs.id IS 'Random id of the job';
+COMMENT ON COLUMN jobs.kind IS 'growth (people alone), society (people and steps), enrichment or embedding';
+COMMENT ON COLUMN jobs.spec IS 'All that is asked for, as JSON; what it holds depends on the kind';
+COMMENT ON COLUMN jobs.seed IS 'Seed from which every random choice of the job is drawn';
+COMMENT ON COLUMN jobs.model IS 'The model by name; of an embedding job the embedding model';
+COMMENT ON COLUMN jobs.is_language_model IS 'False for the procedural stand-in: its text says nothing about people or language models';
+COMMENT ON COLUMN jobs.base_url IS 'Endpoints of the model, without keys, separated by spaces; null for a model in the process';
+COMMENT ON COLUMN jobs.embedding_model IS 'Model that gives vectors, by name; null when there is none, and then only words are compared';
+COMMENT ON COLUMN jobs.embedding_url IS 'Endpoint of that model, without key';
+COMMENT ON COLUMN jobs.limits IS 'Calls in flight, requests and tokens a minute, budget, error rate and timeout, as JSON; no result depends on them';
+COMMENT ON COLUMN jobs.prices IS 'US dollars for a million tokens and where the prices are from, as JSON; null when they are not known';
+COMMENT ON COLUMN jobs.cache IS 'File from which answers are shared with other jobs; null for none';
+COMMENT ON COLUMN jobs.batch IS 'True when work that nothing waits for goes through batches';
+COMMENT ON COLUMN jobs.versions IS 'Versions of Populace, Python and the libraries, as JSON';
+COMMENT ON COLUMN jobs.status IS 'running, finished, failed or paused (a budget that is spent, too many failing calls); a job found running by nobody was killed; all but finished can be resumed';
+COMMENT ON COLUMN jobs.reason IS 'Why the job failed or was paused, in one sentence';
+COMMENT ON COLUMN jobs.event_hash IS 'Hash over every event of the job so far: equal for equal spec, seed and answers';
+COMMENT ON COLUMN jobs.started_at IS 'UTC';
+COMMENT ON COLUMN jobs.ended_at IS 'UTC; null while running';
 
-CREATE TABLE growth (
-    hop INTEGER PRIMARY KEY,
-    asked INTEGER NOT NULL,
+CREATE TABLE markers (
+    job INTEGER NOT NULL,
+    phase VARCHAR NOT NULL,
+    number INTEGER NOT NULL,
+    chunk INTEGER NOT NULL,
+    items INTEGER NOT NULL,
     failed INTEGER NOT NULL,
-    born INTEGER NOT NULL,
-    duplicates INTEGER NOT NULL,
-    relations INTEGER NOT NULL,
+    position VARCHAR,
+    state JSON,
+    counts JSON NOT NULL,
     started_at TIMESTAMP NOT NULL,
     ended_at TIMESTAMP NOT NULL,
-    event_hash VARCHAR NOT NULL
+    event_hash VARCHAR NOT NULL,
+    PRIMARY KEY (job, phase, number, chunk)
 );
-COMMENT ON TABLE growth IS 'Markers of growth: a hop with a row is complete; hop 0 is Text-to-Persona or the hub that was read';
-COMMENT ON COLUMN growth.hop IS '0 for Text-to-Persona, then one for each hop of Persona-to-Persona';
-COMMENT ON COLUMN growth.asked IS 'Passages or personas that the model was asked about';
-COMMENT ON COLUMN growth.failed IS 'Of those, how many gave no usable answer (see failures)';
-COMMENT ON COLUMN growth.born IS 'New personas that are nobody''s near-duplicate';
-COMMENT ON COLUMN growth.duplicates IS 'New personas marked as near-duplicates';
-COMMENT ON COLUMN growth.relations IS 'New relations';
-COMMENT ON COLUMN growth.started_at IS 'UTC';
-COMMENT ON COLUMN growth.ended_at IS 'UTC';
-COMMENT ON COLUMN growth.event_hash IS 'Hash over all events up to here';
+COMMENT ON TABLE markers IS 'How far jobs have come: a chunk with a row is complete, and a job that was stopped goes on behind the last one. The views growth, growth_chunks and steps are made of them';
+COMMENT ON COLUMN markers.job IS 'Job, as in jobs';
+COMMENT ON COLUMN markers.phase IS 'Part of the job: growth, step, or a stage of an enrichment or embedding';
+COMMENT ON COLUMN markers.number IS 'Hop of growth or step of the society; 1 where a phase has no such numbers';
+COMMENT ON COLUMN markers.chunk IS 'Chunk within that number, from 1; 0 says that the number is complete, and stands for all of its chunks';
+COMMENT ON COLUMN markers.items IS 'Items that were worked on: passages, personas, agents or texts';
+COMMENT ON COLUMN markers.failed IS 'Of those, how many gave no usable answer (see failures)';
+COMMENT ON COLUMN markers.position IS 'Where reading the sources has come to; null where they are not read as a stream';
+COMMENT ON COLUMN markers.state IS 'What the job goes on with, as JSON; of a step the state of the world after it';
+COMMENT ON COLUMN markers.counts IS 'What came of the items, as JSON: names and numbers';
+COMMENT ON COLUMN markers.started_at IS 'UTC';
+COMMENT ON COLUMN markers.ended_at IS 'UTC';
+COMMENT ON COLUMN markers.event_hash IS 'Hash over all events of the job up to here';
+
+CREATE TABLE job_items (
+    job INTEGER NOT NULL,
+    ordinal INTEGER NOT NULL,
+    item VARCHAR NOT NULL
+);
+COMMENT ON TABLE job_items IS 'What a job works on, where that is chosen when it begins';
+COMMENT ON COLUMN job_items.job IS 'Job, as in jobs';
+COMMENT ON COLUMN job_items.ordinal IS 'Place in the job, from 1';
+COMMENT ON COLUMN job_items.item IS 'Persona';
+
+CREATE TABLE calls (
+    job INTEGER DEFAULT 1,
+    phase VARCHAR NOT NULL,
+    number INTEGER NOT NULL,
+    owner VARCHAR NOT NULL,
+    purpose VARCHAR NOT NULL,
+    prompt_version INTEGER NOT NULL,
+    request_hash VARCHAR NOT NULL,
+    attempt INTEGER NOT NULL,
+    outcome VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    raw VARCHAR,
+    finish_reason VARCHAR,
+    model VARCHAR NOT NULL,
+    endpoint VARCHAR,
+    input_tokens BIGINT,
+    output_tokens BIGINT,
+    reasoning_tokens BIGINT,
+    cached_tokens BIGINT,
+    started_at TIMESTAMP NOT NULL,
+    ended_at TIMESTAMP NOT NULL,
+    waited DOUBLE NOT NULL,
+    replicate INTEGER DEFAULT 0,
+    source VARCHAR DEFAULT 'endpoint',
+    cost DOUBLE
+);
+COMMENT ON TABLE calls IS 'Every attempt at the model, written before its answer is parsed; and every answer taken from elsewhere';
+COMMENT ON COLUMN calls.job IS 'Job, as in jobs';
+COMMENT ON COLUMN calls.phase IS 'Part of the job, as in markers';
+COMMENT ON COLUMN calls.number IS 'Hop of growth, step of the society, or 1, as in markers';
+COMMENT ON COLUMN calls.owner IS 'Passage or persona on whose behalf it was made; society or hub for vectors that were fetched for many at once';
+COMMENT ON COLUMN calls.purpose IS 'Name of the prompt';
+COMMENT ON COLUMN calls.prompt_version IS 'Version of the prompt';
+COMMENT ON COLUMN calls.request_hash IS '128-bit hash of the whole request as it was meant';
+COMMENT ON COLUMN calls.attempt IS '1 for the first attempt at this very request';
+COMMENT ON COLUMN calls.outcome IS 'ok, rate_limited, server_error, dropped, unreachable, timeout, cut_json, not_json, schema_mismatch, empty, refusal, length, auth, not_found, bad_request or model_error';
+COMMENT ON COLUMN calls.reason IS 'Why the outcome is not ok; empty otherwise';
+COMMENT ON COLUMN calls.raw IS 'The answer exactly as it came; null when none came; of embeddings a note of what came, whose vectors are in vectors';
+COMMENT ON COLUMN calls.finish_reason IS 'Why the model stopped, in the endpoint''s words';
+COMMENT ON COLUMN calls.model IS 'Model asked';
+COMMENT ON COLUMN calls.endpoint IS 'Endpoint asked, without key; null for a model in the process';
+COMMENT ON COLUMN calls.input_tokens IS 'Tokens of the request, as the endpoint counted them; null when it did not';
+COMMENT ON COLUMN calls.output_tokens IS 'Tokens of the answer; null when not counted';
+COMMENT ON COLUMN calls.reasoning_tokens IS 'Of the output tokens, those spent on reasoning; null when not counted';
+COMMENT ON COLUMN calls.cached_tokens IS 'Of the input tokens, those the endpoint had cached; null when not counted';
+COMMENT ON COLUMN calls.started_at IS 'UTC';
+COMMENT ON COLUMN calls.ended_at IS 'UTC';
+COMMENT ON COLUMN calls.waited IS 'Seconds waited for a free slot';
+COMMENT ON COLUMN calls.replicate IS 'Which of several answers to the same request it is, from 0';
+COMMENT ON COLUMN calls.source IS 'endpoint or batch when it was sent; cache or fork for an answer that was paid for elsewhere';
+COMMENT ON COLUMN calls.cost IS 'US dollars by the prices of the job, 0 for an answer paid for elsewhere; null when prices or tokens are not known';
+
+CREATE TABLE failures (
+    job INTEGER DEFAULT 1,
+    phase VARCHAR NOT NULL,
+    number INTEGER NOT NULL,
+    step INTEGER,
+    agent VARCHAR,
+    owner VARCHAR NOT NULL,
+    purpose VARCHAR NOT NULL,
+    outcome VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    attempts INTEGER NOT NULL
+);
+COMMENT ON TABLE failures IS 'Items of jobs that were lost (agent-turns, growth requests, profiles, embeddings), each with its reason';
+COMMENT ON COLUMN failures.job IS 'Job, as in jobs';
+COMMENT ON COLUMN failures.phase IS 'Part of the job, as in markers';
+COMMENT ON COLUMN failures.number IS 'Hop of growth, step of the society, or 1, as in markers';
+COMMENT ON COLUMN failures.step IS 'Step of the lost turn; null elsewhere';
+COMMENT ON COLUMN failures.agent IS 'Agent whose turn was lost; null elsewhere';
+COMMENT ON COLUMN failures.owner IS 'Passage or persona on whose behalf the request was made';
+COMMENT ON COLUMN failures.purpose IS 'Name of the prompt';
+COMMENT ON COLUMN failures.outcome IS 'Outcome of the last attempt, as in calls';
+COMMENT ON COLUMN failures.reason IS 'Why, in one sentence';
+COMMENT ON COLUMN failures.attempts IS 'Attempts made';
+
+CREATE TABLE known_answers (
+    job INTEGER DEFAULT 1,
+    phase VARCHAR NOT NULL,
+    number INTEGER NOT NULL,
+    owner VARCHAR NOT NULL,
+    request_hash VARCHAR NOT NULL,
+    replicate INTEGER NOT NULL,
+    raw VARCHAR NOT NULL,
+    finish_reason VARCHAR,
+    input_tokens BIGINT,
+    output_tokens BIGINT,
+    reasoning_tokens BIGINT,
+    cached_tokens BIGINT
+);
+COMMENT ON TABLE known_answers IS 'Answers of the run that this one was forked from, behind the step of the fork: a request that is the same takes its answer from here';
+COMMENT ON COLUMN known_answers.job IS 'Job, as in jobs';
+COMMENT ON COLUMN known_answers.phase IS 'Part of the job, as in markers';
+COMMENT ON COLUMN known_answers.number IS 'Hop of growth, or step of the society, as in markers';
+COMMENT ON COLUMN known_answers.owner IS 'Passage or persona on whose behalf it was asked';
+COMMENT ON COLUMN known_answers.request_hash IS '128-bit hash of the whole request';
+COMMENT ON COLUMN known_answers.replicate IS 'Which of several answers to the same request it is, from 0';
+COMMENT ON COLUMN known_answers.raw IS 'The answer exactly as it came';
+COMMENT ON COLUMN known_answers.finish_reason IS 'Why the model stopped, in the endpoint''s words';
+COMMENT ON COLUMN known_answers.input_tokens IS 'Tokens of the request, as counted then';
+COMMENT ON COLUMN known_answers.output_tokens IS 'Tokens of the answer, as counted then';
+COMMENT ON COLUMN known_answers.reasoning_tokens IS 'Of the output tokens, those spent on reasoning';
+COMMENT ON COLUMN known_answers.cached_tokens IS 'Of the input tokens, those the endpoint had cached';
+
+CREATE TABLE batches (
+    nonce VARCHAR PRIMARY KEY,
+    job INTEGER DEFAULT 1,
+    batch VARCHAR,
+    endpoint VARCHAR NOT NULL,
+    input_file VARCHAR,
+    requests JSON NOT NULL,
+    status VARCHAR NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    ended_at TIMESTAMP
+);
+COMMENT ON TABLE batches IS 'Batches of requests handed to an endpoint''s batch interface';
+COMMENT ON COLUMN batches.nonce IS 'Random name that the batch carries in its metadata, by which one that was created and not yet noted is found again';
+COMMENT ON COLUMN batches.job IS 'Job, as in jobs';
+COMMENT ON COLUMN batches.batch IS 'Id that the endpoint gave it; null until it is known';
+COMMENT ON COLUMN batches.endpoint IS 'Endpoint, without key';
+COMMENT ON COLUMN batches.input_file IS 'Id that the endpoint gave the file of requests';
+COMMENT ON COLUMN batches.requests IS 'Names (custom_id) of its requests, as a JSON list';
+COMMENT ON COLUMN batches.status IS 'intended, open, or how it ended: completed, failed, expired or cancelled';
+COMMENT ON COLUMN batches.created_at IS 'UTC';
+COMMENT ON COLUMN batches.ended_at IS 'UTC; null while it is open';
+
+-- Growth: whom it asked about, what it read, and what it was asked for in addition.
+
+CREATE TABLE frontier (
+    hop INTEGER NOT NULL,
+    ordinal INTEGER NOT NULL,
+    round INTEGER NOT NULL,
+    persona VARCHAR NOT NULL,
+    known VARCHAR[] NOT NULL
+);
+COMMENT ON TABLE frontier IS 'Whom each hop of Persona-to-Persona asks about, in order; written before the first of its chunks is complete';
+COMMENT ON COLUMN frontier.hop IS 'Hop, from 1';
+COMMENT ON COLUMN frontier.ordinal IS 'Place in the hop, from 1';
+COMMENT ON COLUMN frontier.round IS 'The last hop may ask in several rounds, until there are as many people as are wanted; from 0';
+COMMENT ON COLUMN frontier.persona IS 'Persona that is asked about';
+COMMENT ON COLUMN frontier.known IS 'Personas who already lived there and were offered as answers';
+
+CREATE TABLE passage_places (
+    passage VARCHAR PRIMARY KEY,
+    document VARCHAR NOT NULL,
+    "offset" BIGINT NOT NULL,
+    length BIGINT NOT NULL,
+    title VARCHAR
+);
+COMMENT ON TABLE passage_places IS 'Where passages stand in the documents that they were read from';
+COMMENT ON COLUMN passage_places.passage IS 'Passage, as in passages';
+COMMENT ON COLUMN passage_places.document IS 'File, or the row or page of one (FILE#id, FILE:line), that the offset counts in';
+COMMENT ON COLUMN passage_places."offset" IS 'Characters of that document before the passage';
+COMMENT ON COLUMN passage_places.length IS 'Characters of the passage';
+COMMENT ON COLUMN passage_places.title IS 'Title of the document, where it has one';
+
+CREATE TABLE growth_extensions (
+    extension INTEGER PRIMARY KEY,
+    was JSON NOT NULL,
+    became JSON NOT NULL,
+    rounds INTEGER[] NOT NULL,
+    event_hash VARCHAR,
+    extended_at TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE growth_extensions IS 'Finished growth that was asked for more: more hops, more people, more sources. Its hops are gone through once more, and what is there stays';
+COMMENT ON COLUMN growth_extensions.extension IS 'From 1';
+COMMENT ON COLUMN growth_extensions.was IS 'The settings until then';
+COMMENT ON COLUMN growth_extensions.became IS 'The settings from then on, as in runs';
+COMMENT ON COLUMN growth_extensions.rounds IS 'Rounds in which each hop had asked, from hop 1: those that follow belong to the extension';
+COMMENT ON COLUMN growth_extensions.event_hash IS 'Hash over all events until then';
+COMMENT ON COLUMN growth_extensions.extended_at IS 'UTC';
+
+CREATE TABLE skipped_sources (
+    chunk INTEGER NOT NULL,
+    kind VARCHAR NOT NULL,
+    number BIGINT NOT NULL,
+    examples VARCHAR[] NOT NULL
+);
+COMMENT ON TABLE skipped_sources IS 'What was passed over while the sources were read: files, folders and rows, by chunk and kind';
+COMMENT ON COLUMN skipped_sources.chunk IS 'Chunk of hop 0 in which it was passed over, as in growth_chunks';
+COMMENT ON COLUMN skipped_sources.kind IS 'Why, in a few words';
+COMMENT ON COLUMN skipped_sources.number IS 'How many';
+COMMENT ON COLUMN skipped_sources.examples IS 'Sentences on the first of them: which file, which row, and what is wrong';
+
+-- The society: who lives in it, what the scenario declares, and what happened.
 
 CREATE TABLE agents (
     agent VARCHAR PRIMARY KEY,
-    ordinal INTEGER NOT NULL
+    ordinal INTEGER NOT NULL,
+    group_name VARCHAR
 );
 COMMENT ON TABLE agents IS 'The personas that live in the society';
 COMMENT ON COLUMN agents.agent IS 'Persona id';
 COMMENT ON COLUMN agents.ordinal IS 'Fixed order in which effects are applied, from 1';
+COMMENT ON COLUMN agents.group_name IS 'Group that the scenario puts the agent in; null where it has none';
 
-CREATE TABLE steps (
-    step INTEGER PRIMARY KEY,
-    active INTEGER NOT NULL,
-    acted INTEGER NOT NULL,
-    failed INTEGER NOT NULL,
-    world_state JSON NOT NULL,
-    started_at TIMESTAMP NOT NULL,
-    ended_at TIMESTAMP NOT NULL,
-    event_hash VARCHAR NOT NULL
+CREATE TABLE action_fields (
+    kind VARCHAR NOT NULL,
+    field VARCHAR NOT NULL,
+    ordinal INTEGER NOT NULL,
+    type VARCHAR NOT NULL,
+    choices VARCHAR[] NOT NULL,
+    description VARCHAR NOT NULL,
+    PRIMARY KEY (kind, field)
 );
-COMMENT ON TABLE steps IS 'Markers of steps: a step with a row is complete, and a resumed run goes on behind the last one';
-COMMENT ON COLUMN steps.step IS 'From 1';
-COMMENT ON COLUMN steps.active IS 'Agents whose turn it was';
-COMMENT ON COLUMN steps.acted IS 'Agents that emitted something';
-COMMENT ON COLUMN steps.failed IS 'Agents whose turn was lost (see failures)';
-COMMENT ON COLUMN steps.world_state IS 'State of the world after the step (news, suspended relation kinds, values), as JSON';
-COMMENT ON COLUMN steps.started_at IS 'UTC';
-COMMENT ON COLUMN steps.ended_at IS 'UTC';
-COMMENT ON COLUMN steps.event_hash IS 'Hash over all events up to here';
+COMMENT ON TABLE action_fields IS 'The fields of the scenario''s actions that can be counted or averaged; their values are in emissions.payload';
+COMMENT ON COLUMN action_fields.kind IS 'Kind of the emissions that have it';
+COMMENT ON COLUMN action_fields.field IS 'Name of the field, and its key in emissions.payload';
+COMMENT ON COLUMN action_fields.ordinal IS 'Its place among them, from 1';
+COMMENT ON COLUMN action_fields.type IS 'integer, number, boolean or choice';
+COMMENT ON COLUMN action_fields.choices IS 'The values of a choice, in the order in which they are declared';
+COMMENT ON COLUMN action_fields.description IS 'What the model is told of it';
+
+CREATE TABLE questions (
+    ordinal INTEGER PRIMARY KEY,
+    title VARCHAR NOT NULL,
+    sql VARCHAR NOT NULL
+);
+COMMENT ON TABLE questions IS 'Questions that the scenario has of its own runs';
+COMMENT ON COLUMN questions.ordinal IS 'From 1';
+COMMENT ON COLUMN questions.title IS 'The question in words';
+COMMENT ON COLUMN questions.sql IS 'The question in SQL';
 
 CREATE TABLE interventions (
     step INTEGER NOT NULL,
@@ -173,69 +394,3 @@ COMMENT ON TABLE measures IS 'Numbers the scenario takes of the society after ea
 COMMENT ON COLUMN measures.step IS 'Step';
 COMMENT ON COLUMN measures.name IS 'Name of the measure';
 COMMENT ON COLUMN measures.value IS 'Its value';
-
-CREATE TABLE calls (
-    phase VARCHAR NOT NULL,
-    number INTEGER NOT NULL,
-    owner VARCHAR NOT NULL,
-    purpose VARCHAR NOT NULL,
-    prompt_version INTEGER NOT NULL,
-    request_hash VARCHAR NOT NULL,
-    attempt INTEGER NOT NULL,
-    outcome VARCHAR NOT NULL,
-    reason VARCHAR NOT NULL,
-    raw VARCHAR,
-    finish_reason VARCHAR,
-    model VARCHAR NOT NULL,
-    endpoint VARCHAR,
-    input_tokens BIGINT,
-    output_tokens BIGINT,
-    reasoning_tokens BIGINT,
-    cached_tokens BIGINT,
-    started_at TIMESTAMP NOT NULL,
-    ended_at TIMESTAMP NOT NULL,
-    waited DOUBLE NOT NULL
-);
-COMMENT ON TABLE calls IS 'Every attempt at the model, written before its answer is parsed';
-COMMENT ON COLUMN calls.phase IS 'growth or step';
-COMMENT ON COLUMN calls.number IS 'Hop of growth, or step of the society';
-COMMENT ON COLUMN calls.owner IS 'Passage or persona on whose behalf it was made';
-COMMENT ON COLUMN calls.purpose IS 'Name of the prompt';
-COMMENT ON COLUMN calls.prompt_version IS 'Version of the prompt';
-COMMENT ON COLUMN calls.request_hash IS '128-bit hash of the whole request as it was meant';
-COMMENT ON COLUMN calls.attempt IS '1 for the first attempt at this very request';
-COMMENT ON COLUMN calls.outcome IS 'ok, rate_limited, server_error, dropped, unreachable, timeout, cut_json, not_json, schema_mismatch, empty, refusal, length, auth, not_found, bad_request or model_error';
-COMMENT ON COLUMN calls.reason IS 'Why the outcome is not ok; empty otherwise';
-COMMENT ON COLUMN calls.raw IS 'The answer exactly as it came; null when none came';
-COMMENT ON COLUMN calls.finish_reason IS 'Why the model stopped, in the endpoint''s words';
-COMMENT ON COLUMN calls.model IS 'Model asked';
-COMMENT ON COLUMN calls.endpoint IS 'Endpoint asked, without key; null for a model in the process';
-COMMENT ON COLUMN calls.input_tokens IS 'Tokens of the request, as the endpoint counted them; null when it did not';
-COMMENT ON COLUMN calls.output_tokens IS 'Tokens of the answer; null when not counted';
-COMMENT ON COLUMN calls.reasoning_tokens IS 'Of the output tokens, those spent on reasoning; null when not counted';
-COMMENT ON COLUMN calls.cached_tokens IS 'Of the input tokens, those the endpoint had cached; null when not counted';
-COMMENT ON COLUMN calls.started_at IS 'UTC';
-COMMENT ON COLUMN calls.ended_at IS 'UTC';
-COMMENT ON COLUMN calls.waited IS 'Seconds waited for a free slot';
-
-CREATE TABLE failures (
-    phase VARCHAR NOT NULL,
-    number INTEGER NOT NULL,
-    step INTEGER,
-    agent VARCHAR,
-    owner VARCHAR NOT NULL,
-    purpose VARCHAR NOT NULL,
-    outcome VARCHAR NOT NULL,
-    reason VARCHAR NOT NULL,
-    attempts INTEGER NOT NULL
-);
-COMMENT ON TABLE failures IS 'Agent-turns (and growth requests) that were lost, each with its reason';
-COMMENT ON COLUMN failures.phase IS 'growth or step';
-COMMENT ON COLUMN failures.number IS 'Hop of growth, or step of the society';
-COMMENT ON COLUMN failures.step IS 'Step of the lost turn; null in growth';
-COMMENT ON COLUMN failures.agent IS 'Agent whose turn was lost; null in growth';
-COMMENT ON COLUMN failures.owner IS 'Passage or persona on whose behalf the request was made';
-COMMENT ON COLUMN failures.purpose IS 'Name of the prompt';
-COMMENT ON COLUMN failures.outcome IS 'Outcome of the last attempt, as in calls';
-COMMENT ON COLUMN failures.reason IS 'Why, in one sentence';
-COMMENT ON COLUMN failures.attempts IS 'Attempts made';

@@ -1,3 +1,102 @@
+CREATE OR REPLACE VIEW runs AS
+SELECT id AS run, spec ->> '$.scenario' AS scenario, spec ->> '$.scenario_file' AS scenario_file,
+       spec -> '$.settings' AS settings, spec -> '$.growth' AS growth_settings, spec ->> '$.world' AS world,
+       seed, model, is_language_model, base_url, CAST(limits ->> '$.max_in_flight' AS INTEGER) AS max_in_flight,
+       CAST(spec ->> '$.steps' AS INTEGER) AS steps_wanted, versions, status, reason, event_hash, started_at, ended_at,
+       limits, prices, cache, batch, embedding_model, embedding_url, spec ->> '$.forked_from' AS forked_from,
+       CAST(spec ->> '$.forked_at' AS INTEGER) AS forked_at,
+       CASE WHEN spec ->> '$.drawn' IS NOT NULL THEN spec -> '$.drawn' END AS drawn
+FROM jobs
+WHERE kind IN ('growth', 'society');
+COMMENT ON VIEW runs IS 'The run itself: one row, the job that grows people and takes the steps; none in a hub that was imported';
+COMMENT ON COLUMN runs.run IS 'Random id of the run';
+COMMENT ON COLUMN runs.scenario IS 'Name of the scenario';
+COMMENT ON COLUMN runs.scenario_file IS 'Script the scenario was read from; null when it ships with Populace';
+COMMENT ON COLUMN runs.settings IS 'The scenario''s settings, all of them, as JSON';
+COMMENT ON COLUMN runs.growth_settings IS 'How the people were grown or read: seeds or hub, agents, hops, fan-out, as JSON';
+COMMENT ON COLUMN runs.world IS 'The world text that stands verbatim at the start of every turn''s prompt';
+COMMENT ON COLUMN runs.seed IS 'Seed from which every random choice of the run is drawn';
+COMMENT ON COLUMN runs.model IS 'The model by name';
+COMMENT ON COLUMN runs.is_language_model IS 'False for the procedural stand-in: its text says nothing about people or language models';
+COMMENT ON COLUMN runs.base_url IS 'Endpoints of the model, without keys, separated by spaces; null for a model in the process';
+COMMENT ON COLUMN runs.max_in_flight IS 'Most model calls under way at once; the result does not depend on it';
+COMMENT ON COLUMN runs.steps_wanted IS 'Steps the run was asked for';
+COMMENT ON COLUMN runs.versions IS 'Versions of Populace, Python and the libraries, as JSON';
+COMMENT ON COLUMN runs.status IS 'running, finished, failed or paused (a budget that is spent, too many failing calls); a run found running by nobody was killed; all but finished can be resumed';
+COMMENT ON COLUMN runs.reason IS 'Why the run failed or was paused, in one sentence';
+COMMENT ON COLUMN runs.event_hash IS 'Hash over every event of the run so far: equal for equal seed, settings and answers';
+COMMENT ON COLUMN runs.started_at IS 'UTC';
+COMMENT ON COLUMN runs.ended_at IS 'UTC; null while running';
+COMMENT ON COLUMN runs.limits IS 'Calls in flight, requests and tokens a minute, budget, error rate and timeout, as JSON; no result depends on them';
+COMMENT ON COLUMN runs.prices IS 'US dollars for a million tokens and where the prices are from, as JSON; null when they are not known';
+COMMENT ON COLUMN runs.cache IS 'File from which answers are shared with other runs; null for none';
+COMMENT ON COLUMN runs.batch IS 'True when work without a next step goes through batches';
+COMMENT ON COLUMN runs.embedding_model IS 'Model that gives vectors, by name; null when there is none, and then only words are compared';
+COMMENT ON COLUMN runs.embedding_url IS 'Endpoint of that model, without key';
+COMMENT ON COLUMN runs.forked_from IS 'Run that this one was forked from; null for none';
+COMMENT ON COLUMN runs.forked_at IS 'Step of that run whose state this one began with';
+COMMENT ON COLUMN runs.drawn IS 'Of a hub with more people than were wanted: how they were drawn (snowball, ego, community or random), how many of how many people, and how many of the ties among them remained; null where all were taken';
+
+CREATE OR REPLACE VIEW growth AS
+SELECT number AS hop, items AS asked, failed, CAST(counts ->> '$.born' AS INTEGER) AS born,
+       CAST(counts ->> '$.duplicates' AS INTEGER) AS duplicates, CAST(counts ->> '$.relations' AS INTEGER) AS relations,
+       started_at, ended_at, event_hash
+FROM markers
+WHERE phase = 'growth' AND chunk = 0;
+COMMENT ON VIEW growth IS 'Complete hops of growth; hop 0 is Text-to-Persona or the hub that was read';
+COMMENT ON COLUMN growth.hop IS '0 for Text-to-Persona, then one for each hop of Persona-to-Persona';
+COMMENT ON COLUMN growth.asked IS 'Passages or personas that the model was asked about';
+COMMENT ON COLUMN growth.failed IS 'Of those, how many gave no usable answer (see failures)';
+COMMENT ON COLUMN growth.born IS 'New personas that are nobody''s near-duplicate';
+COMMENT ON COLUMN growth.duplicates IS 'New personas marked as near-duplicates';
+COMMENT ON COLUMN growth.relations IS 'New relations';
+COMMENT ON COLUMN growth.started_at IS 'UTC';
+COMMENT ON COLUMN growth.ended_at IS 'UTC';
+COMMENT ON COLUMN growth.event_hash IS 'Hash over all events up to here';
+
+CREATE OR REPLACE VIEW growth_chunks AS
+SELECT number AS hop, chunk, items AS asked, failed, CAST(counts ->> '$.born' AS INTEGER) AS born,
+       CAST(counts ->> '$.duplicates' AS INTEGER) AS duplicates, CAST(counts ->> '$.repeats' AS INTEGER) AS repeats,
+       CAST(counts ->> '$.dropped' AS INTEGER) AS dropped, CAST(counts ->> '$.relations' AS INTEGER) AS relations,
+       state ->> '$.latest' AS latest, position, started_at, ended_at, event_hash,
+       CAST(counts ->> '$.turned_away' AS INTEGER) AS turned_away, CAST(counts ->> '$.unwanted' AS INTEGER) AS unwanted,
+       CAST(state ->> '$.extension' AS INTEGER) AS extension
+FROM markers
+WHERE phase = 'growth' AND chunk > 0;
+COMMENT ON VIEW growth_chunks IS 'Complete chunks of the hops of growth; growth that was stopped goes on behind the last one';
+COMMENT ON COLUMN growth_chunks.hop IS 'Hop, as in growth';
+COMMENT ON COLUMN growth_chunks.chunk IS 'Number within the hop, from 1';
+COMMENT ON COLUMN growth_chunks.asked IS 'Passages or personas that the model was asked about';
+COMMENT ON COLUMN growth_chunks.failed IS 'Of those, how many gave no usable answer (see failures)';
+COMMENT ON COLUMN growth_chunks.born IS 'New personas that are nobody''s near-duplicate';
+COMMENT ON COLUMN growth_chunks.duplicates IS 'New personas marked as near-duplicates';
+COMMENT ON COLUMN growth_chunks.repeats IS 'Descriptions with the very text of somebody who was there already';
+COMMENT ON COLUMN growth_chunks.dropped IS 'Descriptions that a rule did not let in';
+COMMENT ON COLUMN growth_chunks.relations IS 'New relations';
+COMMENT ON COLUMN growth_chunks.latest IS 'Of the latest 500 descriptions up to here, oldest first: 1 for somebody new, 0 for a near-duplicate, a repeat or one turned away';
+COMMENT ON COLUMN growth_chunks.position IS 'Where reading the sources has come to; null where they were not read as a stream';
+COMMENT ON COLUMN growth_chunks.started_at IS 'UTC';
+COMMENT ON COLUMN growth_chunks.ended_at IS 'UTC';
+COMMENT ON COLUMN growth_chunks.event_hash IS 'Hash over all events up to here';
+COMMENT ON COLUMN growth_chunks.turned_away IS 'Of those that were dropped, how many stay as rows, marked by their rulings; of the others nothing may be kept';
+COMMENT ON COLUMN growth_chunks.unwanted IS 'Relations of other kinds than were wanted; they were left out';
+COMMENT ON COLUMN growth_chunks.extension IS 'The extension of growth that it belongs to, as in growth_extensions; 0 for growth as it was begun';
+
+CREATE OR REPLACE VIEW steps AS
+SELECT number AS step, items AS active, CAST(counts ->> '$.acted' AS INTEGER) AS acted, failed, state AS world_state,
+       started_at, ended_at, event_hash
+FROM markers
+WHERE phase = 'step' AND chunk = 0;
+COMMENT ON VIEW steps IS 'Complete steps of the society; a resumed run goes on behind the last one';
+COMMENT ON COLUMN steps.step IS 'From 1';
+COMMENT ON COLUMN steps.active IS 'Agents whose turn it was';
+COMMENT ON COLUMN steps.acted IS 'Agents that emitted something';
+COMMENT ON COLUMN steps.failed IS 'Agents whose turn was lost (see failures)';
+COMMENT ON COLUMN steps.world_state IS 'State of the world after the step (news, suspended relation kinds, values), as JSON';
+COMMENT ON COLUMN steps.started_at IS 'UTC';
+COMMENT ON COLUMN steps.ended_at IS 'UTC';
+COMMENT ON COLUMN steps.event_hash IS 'Hash over all events up to here';
+
 CREATE OR REPLACE VIEW said AS
 SELECT e.emission, e.step, e.agent, p.text AS persona_text, p.parent, p.hop, e.kind, e.text, e.payload, e.revised,
        d.emission IS NOT NULL AS near_duplicate, d.of_emission, e.model, e.prompt
@@ -163,12 +262,13 @@ COMMENT ON COLUMN mix.near_duplicates IS 'Of the emissions, near-duplicates of e
 COMMENT ON COLUMN mix.mean_characters IS 'Mean length of the text in characters';
 
 CREATE OR REPLACE VIEW failure_reasons AS
-SELECT phase, purpose, outcome, reason, count(*) AS failures, sum(attempts)::BIGINT AS attempts,
+SELECT job, phase, purpose, outcome, reason, count(*) AS failures, sum(attempts)::BIGINT AS attempts,
        min(number) AS first_number, max(number) AS last_number
 FROM failures
-GROUP BY phase, purpose, outcome, reason;
-COMMENT ON VIEW failure_reasons IS 'Why agent-turns and growth requests were lost';
-COMMENT ON COLUMN failure_reasons.phase IS 'growth or step';
+GROUP BY job, phase, purpose, outcome, reason;
+COMMENT ON VIEW failure_reasons IS 'Why agent-turns, growth requests and other items of jobs were lost';
+COMMENT ON COLUMN failure_reasons.job IS 'Job, as in jobs';
+COMMENT ON COLUMN failure_reasons.phase IS 'Part of the job, as in markers';
 COMMENT ON COLUMN failure_reasons.purpose IS 'Name of the prompt';
 COMMENT ON COLUMN failure_reasons.outcome IS 'Outcome of the last attempt, as in calls';
 COMMENT ON COLUMN failure_reasons.reason IS 'Why, in one sentence';
@@ -178,14 +278,15 @@ COMMENT ON COLUMN failure_reasons.first_number IS 'Hop or step of the first';
 COMMENT ON COLUMN failure_reasons.last_number IS 'Hop or step of the last';
 
 CREATE OR REPLACE VIEW cost AS
-SELECT purpose, source, outcome, count(*) AS calls, count(output_tokens) AS counted,
+SELECT job, purpose, source, outcome, count(*) AS calls, count(output_tokens) AS counted,
        sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens,
        sum(reasoning_tokens)::BIGINT AS reasoning_tokens, sum(cached_tokens)::BIGINT AS cached_tokens,
        sum(epoch(ended_at - started_at)) AS seconds, avg(epoch(ended_at - started_at)) AS mean_seconds,
        avg(waited) AS mean_waited, sum(cost) AS dollars
 FROM calls
-GROUP BY purpose, source, outcome;
-COMMENT ON VIEW cost IS 'What the model was asked and what it took, by purpose, source and outcome';
+GROUP BY job, purpose, source, outcome;
+COMMENT ON VIEW cost IS 'What the model was asked and what it took, by job, purpose, source and outcome';
+COMMENT ON COLUMN cost.job IS 'Job, as in jobs';
 COMMENT ON COLUMN cost.purpose IS 'Name of the prompt';
 COMMENT ON COLUMN cost.source IS 'endpoint or batch when they were sent; cache or fork when the answers were paid for elsewhere';
 COMMENT ON COLUMN cost.outcome IS 'How the attempts ended, as in calls';
@@ -198,4 +299,4 @@ COMMENT ON COLUMN cost.cached_tokens IS 'Of the input tokens, those the endpoint
 COMMENT ON COLUMN cost.seconds IS 'Seconds that the attempts took, added up; many run side by side';
 COMMENT ON COLUMN cost.mean_seconds IS 'Mean seconds of an attempt';
 COMMENT ON COLUMN cost.mean_waited IS 'Mean seconds an attempt waited for a free slot';
-COMMENT ON COLUMN cost.dollars IS 'US dollars by the prices of the run; null when they are not known';
+COMMENT ON COLUMN cost.dollars IS 'US dollars by the prices of the job; null when they are not known';

@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import catalog, doctor, estimate, fork, grow, hub, query, replay, report, run
+from . import doctor, estimate, fork, grow, hub, read, replay, run
 from .guard import guarded
 
 __all__ = ["cli", "main"]
@@ -29,12 +29,12 @@ for command in (
     doctor.doctor,
     fork.fork,
     replay.replay,
-    query.sql,
-    report.report,
+    read.sql,
+    read.report,
     hub.hub,
-    catalog.scenarios,
-    query.schema,
-    catalog.prompts,
+    read.scenarios,
+    read.schema,
+    read.prompts,
 ):
     cli.add_command(command)
 
@@ -42,7 +42,7 @@ for command in (
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line on these arguments, or the process's own, and exit."""
     code = guarded(cli, argv, name="populace")
-    limits = sys.modules.get("populace.personas.query_limit")
+    limits = sys.modules.get("populace.personas.user_sql")
     if limits is not None and limits.has_unstoppable_query():
         # Python would wait for a thread that the database does not let end.
         sys.stdout.flush()

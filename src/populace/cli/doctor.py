@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .show import terminal_width
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -28,12 +30,11 @@ def doctor(model: str, base_url: tuple[str, ...], embeddings: str | None, price:
     The exit code is 0 when a run could work.
     """
     import asyncio
-    import shutil
 
     from rich.console import Console
 
     from populace.agents.endpoint.models import open_model
-    from populace.agents.gateway.price_library import given_prices, known_prices
+    from populace.agents.gateway.prices import given_prices, known_prices
     from populace.agents.procedural import PROCEDURAL_NOTICE
 
     handle = open_model(model, base_url=base_url or None, timeout=timeout)
@@ -41,7 +42,7 @@ def doctor(model: str, base_url: tuple[str, ...], embeddings: str | None, price:
         click.echo(f"Model {handle.name} needs no endpoint, so there is nothing to check. {PROCEDURAL_NOTICE}")
         return
     prices = given_prices(price) if price is not None else known_prices(handle)
-    console = Console(width=min(shutil.get_terminal_size((110, 40)).columns, 140), highlight=False)
+    console = Console(width=terminal_width(), highlight=False)
     examinations = asyncio.run(_all(handle, console, timeout, embeddings, prices))
     if not all(examination.works for examination in examinations):
         raise click.exceptions.Exit(1)

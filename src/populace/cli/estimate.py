@@ -1,16 +1,12 @@
 """`populace estimate`: what a run will ask of its model and cost, before it begins."""
 
-import shutil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from .options import growth_of, limits_of, prices_of, run_options, settings_of
 
-if TYPE_CHECKING:
-    from populace.sim.estimate import Estimate
-
-__all__ = ["estimate", "show_estimate"]
+__all__ = ["estimate"]
 
 
 @click.command()
@@ -28,6 +24,7 @@ def estimate(scenario: str, sample: int | None, **options: Any) -> None:
     from populace.sim.estimate import estimate as estimated
 
     from .panel import Panel
+    from .show import show_estimate
 
     found, _ = find_scenario(scenario)
     result = estimated(
@@ -45,13 +42,3 @@ def estimate(scenario: str, sample: int | None, **options: Any) -> None:
         progress=Panel(),
     )
     show_estimate(result)
-
-
-def show_estimate(result: "Estimate") -> None:
-    """Print an estimate, and what it rests on."""
-    from populace.analysis.table import render_table
-    from populace.sim.estimating.wording import sentences, table
-
-    click.echo(render_table(table(result), width=min(110, shutil.get_terminal_size((110, 40)).columns)), nl=False)
-    for sentence in sentences(result):
-        click.echo(sentence)

@@ -158,8 +158,8 @@ def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
     from populace.sim.estimate import estimate
     from populace.sim.growing.scenario import Growing
 
-    from .estimate import show_estimate
     from .panel import Panel
+    from .show import show_estimate
 
     result = estimate(
         Growing(),
@@ -256,8 +256,8 @@ def _numbers(written: str) -> tuple[int, ...]:
 
 def _kinds(written: str | None) -> tuple[str, ...] | None:
     from populace.personas.errors import SetupError
-    from populace.personas.kinds import kind_of
     from populace.personas.persona import RelationKind
+    from populace.personas.persona_to_persona import kind_of
 
     wanted: dict[RelationKind, None] = {}
     for word in written.split(",") if written is not None else ():

@@ -130,7 +130,7 @@ def _refused_by_system(error: OSError) -> tuple[str, int]:
         return f"The output cannot be written: {error.strerror}; make room, or send it elsewhere.", 1
     if error.errno not in _NO_PATH or error.filename is None:
         raise error
-    from populace.personas.source import shown
+    from populace.personas.inputs import shown
 
     name = shown(os.fsdecode(error.filename))
     return f"{name} cannot be used ({error.strerror}); check the path and its rights.", 2

@@ -1,14 +1,175 @@
 """`populace hub`: what is done with a file of people."""
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from . import hub_store
+from .hub_files import export, import_
 from .hub_graph import graph
+from .hub_meaning import meaning_of, meaning_options
 from .hub_people import check
 from .hub_profiles import enrich
 from .hub_select import select
+from .options import shared_option
+
+if TYPE_CHECKING:
+    from populace.personas.hub.verdicts import TurnedAway
 
 __all__ = ["hub"]
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("info")
+@click.argument("hub_path", type=_PATH, metavar="HUB")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+def info(hub_path: Path, as_json: bool) -> None:
+    """How many people there are, by whatever is known of them, and what the file takes; also while it is grown."""
+    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.analysis.table import visible
+    from populace.sim.growing.watching import hub_in_numbers
+
+    described = hub_in_numbers(hub_path)
+    notice = PROCEDURAL_NOTICE if described.by_stand_in else None
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(described.as_dict() | {"notice": notice}).decode())
+        return
+    click.echo(visible(str(hub_path)))
+    for name, value in described.as_rows():
+        click.echo(f"  {name:<14} {visible(value)}")
+    if notice:
+        click.echo(notice)
+
+
+@click.command("dedup")
+@click.argument("hub_path", type=_PATH, metavar="HUB")
+@click.option("--threshold", type=click.FloatRange(0.5, 1.0), default=0.9, show_default=True, help="Least similarity.")
+@click.option("--anew", is_flag=True, help="Withdraw standing verdicts first, as for another threshold.")
+@meaning_options
+@shared_option
+def dedup(hub_path: Path, threshold: float, anew: bool, **options: Any) -> None:
+    """Mark whoever nearly repeats an earlier person; nobody is deleted, and `populace hub undo` takes it back.
+
+    The first to arrive stays. Verdicts that stand are kept, so another threshold calls for --anew; what was undone
+    stays undone. With an embedding model, whom the words left are compared by meaning too.
+    """
+    from populace.personas.hub.dedup import dedup_hub
+    from populace.personas.hub.file import open_hub
+    from populace.personas.hub.info import describe_hub
+
+    by_meaning = meaning_of(options)
+    with open_hub(hub_path, write=True) as hub:
+        report = dedup_hub(hub, threshold=threshold, anew=anew)
+    click.echo(
+        f"{report.marked:,} of {report.judged:,} people were marked as near-duplicates at {threshold:g}; "
+        f"{report.stood:,} were marked before{' and judged anew' if anew else ''}, "
+        f"and {report.undone:,} verdicts are undone."
+    )
+    if by_meaning is not None:
+        by_meaning(hub_path)
+    with open_hub(hub_path) as hub:
+        stages = describe_hub(hub).stages
+    if stages:
+        click.echo(f"By stage: {', '.join(f'{stage} {times:,}' for stage, times in stages)}.")
+    if by_meaning is None:
+        click.echo("Only the lexical stage ran: texts that say the same in other words are not found by it.")
+
+
+@click.command("undo")
+@click.argument("hub_path", type=_PATH, metavar="HUB")
+@click.option("--persona", metavar="ID", help="The verdicts that mark this person.")
+@click.option("--all-stage", metavar="STAGE", help="All verdicts of a stage.")
+@click.option("--pair", nargs=2, metavar="ID ID", help="The verdict between these two.")
+@click.option("--rule", metavar="RULE", help="Whom this rule turned away, and the descriptions it rewrote.")
+@click.option("--redo", is_flag=True, help="Let the verdicts hold again instead.")
+def undo(hub_path: Path, redo: bool, **given: Any) -> None:
+    """Undo verdicts of near-duplicate detection or of a rule: whom they left out is a person like all others again.
+
+    A description that a rule rewrote is as it was again, with all that is tied to it, unless it was not kept. Whom an
+    undone verdict or ruling concerns is compared with the others again, where near-duplicates were looked for.
+    """
+    from populace.personas.hub.file import open_hub
+    from populace.personas.hub.verdicts import turned_away, undo_pair, undo_persona, undo_rule, undo_stage
+
+    ways: dict[str, Callable[..., int]] = {
+        "persona": undo_persona,
+        "all_stage": undo_stage,
+        "rule": undo_rule,
+        "pair": undo_pair,
+    }
+    said = {name: value for name, value in given.items() if value is not None}
+    if len(said) != 1:
+        ways_out = "--persona ID, --all-stage STAGE, --rule RULE or --pair ID ID"
+        raise click.UsageError(f"Say which verdicts are meant, in one way: {ways_out}.")
+    ((name, value),) = said.items()
+    with open_hub(hub_path, write=True) as hub:
+        changed = ways[name](hub, *(value if name == "pair" else (value,)), redo=redo)
+        stand = turned_away(hub, value) if name == "rule" else None
+    click.echo(_undone("verdict" if stand is None else "ruling", changed, redo=redo))
+    if stand is not None:
+        for sentence in _standing(value, stand, redo=redo):
+            click.echo(sentence)
+
+
+@click.command("merge")
+@click.argument("hubs", nargs=-1, required=True, type=_PATH, metavar="HUB HUB...")
+@click.option("--out", required=True, type=_PATH, help="The new hub.")
+@shared_option
+def merge(hubs: tuple[Path, ...], out: Path) -> None:
+    """Unite hubs in a new one: equal texts are one person, and all that is known of them stays."""
+    from populace.personas.hub.merge import merge_hubs
+
+    report = merge_hubs(hubs, out)
+    vectors = f" and {report.vectors:,} vectors" if report.vectors else ""
+    click.echo(
+        f"{sum(report.people):,} people of {len(hubs)} hubs are {report.personas:,} in {str(out)!r}, for "
+        f"{report.equal:,} texts were met again. With them came {report.relations:,} relations and "
+        f"{report.verdicts:,} verdicts{vectors}."
+    )
+    for path, name, new in report.renamed:
+        click.echo(f"The selection {name} of {str(path)!r} is called {new} here, for the name was taken.")
+    if report.dangling:
+        click.echo(f"{report.dangling:,} relations stayed behind, for they name somebody who is in none of the hubs.")
+    if report.left_out:
+        left_out = ", ".join(f"{what} {rows:,}" for what, rows in report.left_out)
+        click.echo(f"Not taken over, by rows: {left_out}.")
+    if report.returned:
+        click.echo(
+            f"{report.returned:,} people whom a check had removed or rewritten in one of the hubs came again from "
+            f"another; judge them with: populace hub check {out}"
+        )
+    click.echo(f"Whoever is nearly equal across them is found by: populace hub dedup {out}")
+
+
+def _undone(what: str, changed: int, *, redo: bool) -> str:
+    if not changed:
+        return f"All of these {what}s {'stand' if redo else 'are undone'} already."
+    if changed == 1:
+        return f"1 {what} {'stands again' if redo else 'is undone'}."
+    return f"{changed:,} {what}s {'stand again' if redo else 'are undone'}."
+
+
+def _standing(rule: str, stand: "TurnedAway", *, redo: bool) -> Iterator[str]:
+    said = f"Of {stand.people:,} people whom {rule} has turned away, "
+    if redo:
+        if stand.people:
+            yield f"{said}{stand.ruled:,} are turned away now."
+        if stand.rewritten:
+            yield f"{stand.rewritten:,} descriptions are rewritten by {rule} now."
+        return
+    ruled = f"; {stand.ruled:,} remain turned away by {' and '.join(stand.others)}" if stand.ruled else ""
+    doubles = f"; {stand.duplicates:,} are marked as near-duplicates" if stand.duplicates else ""
+    gone = f" Beside them {stand.gone:,} cannot come back, for their descriptions were not kept." if stand.gone else ""
+    if stand.people or gone:
+        yield f"{said}{stand.standing:,} stand again{ruled}{doubles}.{gone}"
+    if stand.restored:
+        yield f"{stand.restored:,} descriptions that {rule} rewrote are as they were."
+    if stand.unkept:
+        yield f"{stand.unkept:,} descriptions stay rewritten, for they were not kept as they were."
 
 
 @click.group()
@@ -16,5 +177,5 @@ def hub() -> None:
     """Keep people in one file: import, export, choose, find near-duplicates, and ask."""
 
 
-for command in (*hub_store.COMMANDS, check, enrich, graph, select):
+for command in (import_, export, info, dedup, undo, merge, check, enrich, graph, select):
     hub.add_command(command)

@@ -1,13 +1,12 @@
 """`populace hub graph`: what a hub's relations look like, as a whole or around one person."""
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .notice import notice_of
 from .options import shared_option
+from .show import notice_of, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -137,7 +136,7 @@ def _print(result: "DataclassInstance", sections: "Iterable[Section]", *, as_jso
         # As a dataclass, orjson would load numpy's types and hold them past the end of DuckDB, which complains of it.
         click.echo(orjson.dumps(asdict(result), option=orjson.OPT_INDENT_2).decode())
         return
-    width = shutil.get_terminal_size((120, 40)).columns
+    width = terminal_width(10_000, unknown=120)
     for section in sections:
         click.echo(visible(section.title))
         click.echo(render_table(section, width=width))

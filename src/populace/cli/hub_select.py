@@ -1,6 +1,5 @@
 """`populace hub select`: choosing people from a hub."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+
+from .show import terminal_width
 
 if TYPE_CHECKING:
     from populace.personas.selection import Breakdown, Diversity, Report, Selection, SelectionSpec
@@ -46,9 +47,9 @@ def select(
 ) -> None:
     """Choose people from HUB by a condition, a rule and a seed, and say how well that meets the spec."""
     from populace.personas.hub import open_hub
-    from populace.personas.query_limit import QueryLimit
     from populace.personas.selection import check_output, drop_selection, write_selection
     from populace.personas.selection import select as choose
+    from populace.personas.user_sql import QueryLimit
 
     _check_alone(listed=listed, drop=drop)
     if drop is not None:
@@ -189,4 +190,4 @@ def _table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> str:
     from populace.analysis.table import render_table
 
     types = ["VARCHAR" if isinstance(value, str | None) else "DOUBLE" for value in rows[0]]
-    return render_table(_Rows(columns, types, rows), width=shutil.get_terminal_size((120, 40)).columns)
+    return render_table(_Rows(columns, types, rows), width=terminal_width(10_000, unknown=120))

@@ -212,14 +212,14 @@ def changed_limits(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def prices_of(options: Mapping[str, Any]) -> "Prices | None":
     """The prices that were given, if any. Raises `SetupError`."""
-    from populace.agents.gateway.price_library import given_prices
+    from populace.agents.gateway.prices import given_prices
 
     return given_prices(options["price"]) if options["price"] is not None else None
 
 
 def embeddings_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """What is to be known of the embedding model: its name, endpoint and price. Raises `SetupError`."""
-    from populace.agents.gateway.price_library import given_prices
+    from populace.agents.gateway.prices import given_prices
 
     price = options["embeddings_price"]
     return {

@@ -13,13 +13,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from populace.agents.gateway.meter import Spent
+from populace.agents.gateway.budget import Spent
 from populace.agents.gateway.rates import Phase, Rates
 from populace.personas.model import Outcome
 
 if TYPE_CHECKING:
     from populace.agents.gateway.gateway import Gateway
-    from populace.agents.gateway.rates import Look, Phase
+    from populace.agents.gateway.rates import Phase, RateSnapshot
 
 __all__ = ["Panel", "line_of", "picture_of"]
 
@@ -35,7 +35,7 @@ _STAND_IN = "a stand-in, no language model; its tokens are words"
 _RECALLED = {"ledger": "this run's file", "cache": "the cache", "fork": "the run it was forked from"}
 
 
-def picture_of(look: "Look", gateway: "Gateway | None", *, width: int) -> RenderableType:
+def picture_of(look: "RateSnapshot", gateway: "Gateway | None", *, width: int) -> RenderableType:
     """The panel, for a terminal of this width."""
     parts: list[RenderableType] = [_bar(look.phase, look)] if look.phase is not None else []
     if gateway is not None:
@@ -49,7 +49,7 @@ def picture_of(look: "Look", gateway: "Gateway | None", *, width: int) -> Render
     return Frame(Group(*parts), title=title, title_align="left", border_style="dim", width=min(width, _WIDEST))
 
 
-def line_of(look: "Look", gateway: "Gateway | None") -> str:
+def line_of(look: "RateSnapshot", gateway: "Gateway | None") -> str:
     """The same in one line, where there is no terminal."""
     said = [f"{look.phase.done:,} of {look.phase.total:,}"] if look.phase is not None else []
     if look.left is not None:
@@ -59,7 +59,7 @@ def line_of(look: "Look", gateway: "Gateway | None") -> str:
     return f"{look.phase.title if look.phase is not None else 'Run'}: {', '.join(said)}"
 
 
-def _bar(phase: "Phase", look: "Look") -> Table:
+def _bar(phase: "Phase", look: "RateSnapshot") -> Table:
     bar = Table.grid(padding=(0, 2), expand=True)
     bar.add_column(no_wrap=True, min_width=8)
     bar.add_column(ratio=1)
@@ -90,7 +90,7 @@ def _facts(gateway: "Gateway") -> Table:
     return facts
 
 
-def _pace(look: "Look", gateway: "Gateway") -> Iterator[str]:
+def _pace(look: "RateSnapshot", gateway: "Gateway") -> Iterator[str]:
     if not gateway.calls:
         return
     if look.calls is not None:

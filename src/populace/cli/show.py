@@ -1,28 +1,47 @@
-"""What the terminal shows of a run, or of growth, that has ended."""
+"""What the terminal shows: a run or growth that has ended, an estimate, and the notice on who wrote the text.
+
+What they show loads slowly, so each function imports what it needs.
+"""
 
 import shutil
 import textwrap
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
-from populace.agents.procedural import PROCEDURAL_NOTICE
-from populace.analysis.hub_summary import distances_of, hops_of, read_grown, skipped_of
-from populace.analysis.questions import answers_of
-from populace.analysis.summary import summarise
-from populace.analysis.table import render_table, visible
-from populace.sim.growth import Growth
-from populace.sim.runfile.reader import RunReader, open_run
-from populace.sim.runfile.recording import run_of
+if TYPE_CHECKING:
+    from populace.personas.hub import HubFile
+    from populace.sim.estimate import Estimate
+    from populace.sim.runfile.reader import RunReader
 
-__all__ = ["show_growth", "show_run"]
+__all__ = ["BY_STAND_IN", "notice_of", "show_estimate", "show_growth", "show_run", "terminal_width"]
+
+#: The stand-in gives its name to whatever it writes.
+BY_STAND_IN = "SELECT 1 FROM personas WHERE model = 'procedural' LIMIT 1"
+_KNOW_MODELS = """
+SELECT table_name FROM duckdb_columns()
+WHERE column_name = 'model' AND table_name IN ('personas', 'profiles', 'biographies', 'elites')
+"""
+
+
+def terminal_width(most: int = 140, *, unknown: int = 110) -> int:
+    """Columns of the terminal, at most so many; `unknown` where there is none."""
+    return min(shutil.get_terminal_size((unknown, 40)).columns, most)
 
 
 def show_run(path: Path) -> None:
     """Print the summary of a run, the answers to three questions that fit it, and how to ask on."""
-    console = Console(width=min(shutil.get_terminal_size((110, 40)).columns, 140), highlight=False)
+    from rich.console import Console
+
+    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.analysis.questions import answers_of
+    from populace.analysis.summary import summarise
+    from populace.analysis.table import render_table, visible
+    from populace.sim.runfile.reader import open_run
+
+    console = Console(width=terminal_width(), highlight=False)
     with open_run(path) as run:
         summary = summarise(run)
         console.print(f"\n{visible(str(path))}", style="bold", markup=False)
@@ -58,13 +77,20 @@ def _line(name: str, value: str, width: int) -> str:
 
 def show_growth(path: Path) -> None:
     """Print what came of growing a hub, and what can be done with it."""
+    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.analysis.hub_summary import distances_of, hops_of, read_grown, skipped_of
+    from populace.analysis.table import render_table, visible
+    from populace.sim.growth import Growth
+    from populace.sim.runfile.reader import open_run
+    from populace.sim.runfile.recording import run_of
+
     with open_run(path) as run:
         grown, hops, distances, skipped = read_grown(run), hops_of(run), distances_of(run), skipped_of(run)
         growth = Growth.model_validate_json(run_of(run).growth_settings)
     click.echo(f"\n{visible(str(path))}")
     for name, value in grown.as_rows():
         click.echo(f"  {name:<12} {visible(value)}")
-    click.echo(render_table(hops, width=min(shutil.get_terminal_size((110, 40)).columns, 140)), nl=False)
+    click.echo(render_table(hops, width=terminal_width()), nl=False)
     for sentence in (distances, grown.ending, growth.shortfall(grown.people), *skipped):
         if sentence:
             click.echo(visible(sentence))
@@ -74,7 +100,29 @@ def show_growth(path: Path) -> None:
     click.echo(f"Next: `populace run village --hub {hub}` lets them live, `populace hub info {hub}` says who they are.")
 
 
-def _shortfall(run: RunReader) -> str:
+def _shortfall(run: "RunReader") -> str:
     """What is to be said when there are fewer people than were asked for."""
+    from populace.sim.growth import Growth
+
     ((growth, people),) = run.query("SELECT growth_settings, (SELECT count(*) FROM agents) FROM runs").rows
     return Growth.model_validate_json(growth).shortfall(people) if people else ""
+
+
+def show_estimate(result: "Estimate") -> None:
+    """Print an estimate, and what it rests on."""
+    from populace.analysis.table import render_table
+    from populace.sim.estimating.wording import sentences, table
+
+    click.echo(render_table(table(result), width=terminal_width(110)), nl=False)
+    for sentence in sentences(result):
+        click.echo(sentence)
+
+
+def notice_of(hub: "HubFile") -> str:
+    """The sentence that goes with the people of a hub; empty when the stand-in wrote nothing about any of them."""
+    from populace.agents.procedural import PROCEDURAL_NOTICE
+
+    for (table,) in hub.con.execute(_KNOW_MODELS).fetchall():
+        if hub.con.execute(f"SELECT 1 FROM {table} WHERE model = 'procedural' LIMIT 1").fetchall():  # noqa: S608 - ours
+            return PROCEDURAL_NOTICE
+    return ""

@@ -3,12 +3,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from asking import QUICK
-from batch_asking import FAST, Customer, OpenDesk
+from batch_asking import FAST, Customer, OpenQueue
 from batch_server import BatchServer
 from memory_journal import MemoryJournal
 
+from populace.agents.batch import open_batch_queue
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.batch import open_desk
 
 if TYPE_CHECKING:
     from populace.agents.endpoint.chat_openai import LeanChatOpenAI
@@ -26,15 +26,15 @@ def journal() -> MemoryJournal:
 
 
 @pytest.fixture
-async def opened(server: BatchServer, journal: MemoryJournal) -> AsyncIterator[OpenDesk]:
+async def opened(server: BatchServer, journal: MemoryJournal) -> AsyncIterator[OpenQueue]:
     customers: list[Customer] = []
 
     def open_customer(**options: Any) -> Customer:
         handle = open_model("openai:m", base_url=options.pop("base_url", server.base_url), timeout=10.0)
         given = {"journal": journal, "quiet": 0.02, "interval": FAST, "backoff": QUICK, **options}
-        customers.append(Customer(open_desk(handle, **given), cast("LeanChatOpenAI", handle.chat)))
+        customers.append(Customer(open_batch_queue(handle, **given), cast("LeanChatOpenAI", handle.chat)))
         return customers[-1]
 
     yield open_customer
     for customer in customers:
-        await customer.desk.aclose()
+        await customer.queue.aclose()

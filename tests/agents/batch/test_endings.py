@@ -1,32 +1,32 @@
 import asyncio
 
 import pytest
-from batch_asking import OpenDesk, overpaid, until
+from batch_asking import OpenQueue, overpaid, until
 from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 
+from populace.agents.batch import BatchLimits, open_batch_queue
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.batch import BatchLimits, open_desk
 from populace.personas.errors import SetupError
 from populace.personas.model import Outcome
 
 
 @pytest.mark.parametrize("status", ["expired", "cancelled"])
 async def test_what_was_done_is_used_and_the_rest_sent_again(
-    opened: OpenDesk, server: BatchServer, journal: MemoryJournal, status: str
+    opened: OpenQueue, server: BatchServer, journal: MemoryJournal, status: str
 ) -> None:
     server.plans = [Plan(status=status, share=0.4), Plan(status=status, share=0.5)]
     customer = opened()
     await customer.ask_all(*range(20))
     assert len(customer.answers) == 20
     assert (server.lines, overpaid(server)) == (20 + 12 + 6, [])
-    await customer.desk.aclose()
+    await customer.queue.aclose()
     assert sorted(journal.ended.values()) == sorted([status, status, "completed"])
 
 
 @pytest.mark.parametrize(("status", "outcome"), [("expired", Outcome.TIMEOUT), ("cancelled", Outcome.DROPPED)])
 async def test_batches_that_never_do_anything_come_to_an_end(
-    opened: OpenDesk, server: BatchServer, status: str, outcome: Outcome
+    opened: OpenQueue, server: BatchServer, status: str, outcome: Outcome
 ) -> None:
     server.plan = Plan(status=status, share=0.0)
     assert await opened(rounds=2).outcome() is outcome
@@ -34,7 +34,7 @@ async def test_batches_that_never_do_anything_come_to_an_end(
 
 
 async def test_a_batch_that_fails_tells_everybody_why(
-    opened: OpenDesk, server: BatchServer, journal: MemoryJournal
+    opened: OpenQueue, server: BatchServer, journal: MemoryJournal
 ) -> None:
     errors = [{"code": "invalid_url", "message": "The URL is not served.", "param": "url", "line": 1}]
     server.plan = Plan(status="failed", errors=errors)
@@ -42,7 +42,7 @@ async def test_a_batch_that_fails_tells_everybody_why(
     await customer.ask_all(*range(3))
     assert [fault.outcome for fault in customer.faults.values()] == [Outcome.BAD_REQUEST] * 3
     assert "line 1: The URL is not served. (invalid_url)" in customer.faults[2].detail
-    await customer.desk.aclose()
+    await customer.queue.aclose()
     assert list(journal.ended.values()) == ["failed"]
 
 
@@ -57,13 +57,13 @@ async def test_a_batch_that_fails_tells_everybody_why(
     ],
 )
 async def test_why_a_batch_failed_has_its_outcome(
-    opened: OpenDesk, server: BatchServer, code: str | None, outcome: Outcome
+    opened: OpenQueue, server: BatchServer, code: str | None, outcome: Outcome
 ) -> None:
     server.plan = Plan(status="failed", errors=[{"code": code, "message": "No."}])
     assert await opened().outcome() is outcome
 
 
-async def test_a_full_queue_is_waited_for_while_another_batch_is_in_it(opened: OpenDesk, server: BatchServer) -> None:
+async def test_a_full_queue_is_waited_for_while_another_batch_is_in_it(opened: OpenQueue, server: BatchServer) -> None:
     full = Plan(looks=1, status="failed", errors=[{"code": "token_limit_exceeded", "message": "Queue is full."}])
     server.plans = [Plan(looks=30), full, full]
     customer = opened(limits=BatchLimits(requests=4))
@@ -71,7 +71,7 @@ async def test_a_full_queue_is_waited_for_while_another_batch_is_in_it(opened: O
     assert (len(customer.answers), len(customer.faults), overpaid(server)) == (12, 0, [])
 
 
-async def test_a_queue_that_is_full_of_nothing_of_ours_is_a_fault(opened: OpenDesk, server: BatchServer) -> None:
+async def test_a_queue_that_is_full_of_nothing_of_ours_is_a_fault(opened: OpenQueue, server: BatchServer) -> None:
     server.plan = Plan(looks=1, status="failed", errors=[{"code": "token_limit_exceeded", "message": "Full."}])
     customer = opened(limits=BatchLimits(requests=4))
     await customer.ask_all(*range(12))
@@ -79,19 +79,19 @@ async def test_a_queue_that_is_full_of_nothing_of_ours_is_a_fault(opened: OpenDe
     assert len(customer.faults) == 12
 
 
-async def test_a_desk_that_cancels_gets_what_was_done(opened: OpenDesk, server: BatchServer) -> None:
+async def test_a_queue_that_cancels_gets_what_was_done(opened: OpenQueue, server: BatchServer) -> None:
     server.plan = Plan(looks=10**6, share=0.5)
     customer = opened()
     asking = asyncio.create_task(customer.ask_all(*range(10)))
-    await until(lambda: [batch.status for batch in customer.desk.progress] == ["in_progress"])
-    await customer.desk.cancel()
+    await until(lambda: [batch.status for batch in customer.queue.progress] == ["in_progress"])
+    await customer.queue.cancel()
     await asking
     assert (len(customer.answers), server.lines) == (5, 10)
     assert {fault.outcome for fault in customer.faults.values()} == {Outcome.DROPPED}
     assert await customer.outcome() is Outcome.DROPPED
 
 
-async def test_5000_requests_end_with_an_answer_or_an_outcome_each(opened: OpenDesk, server: BatchServer) -> None:
+async def test_5000_requests_end_with_an_answer_or_an_outcome_each(opened: OpenQueue, server: BatchServer) -> None:
     server.keep_bodies = False
     server.fault("rate_limit", 0.03, attempts=1).fault("bad_request", 0.02, attempts=None)
     server.plans = [Plan(), Plan(status="expired", share=0.5)]
@@ -108,7 +108,7 @@ async def test_5000_requests_end_with_an_answer_or_an_outcome_each(opened: OpenD
 
 def test_a_model_in_the_process_takes_no_batches() -> None:
     with pytest.raises(SetupError, match="procedural takes no batches"):
-        open_desk(open_model("procedural"), journal=MemoryJournal())
+        open_batch_queue(open_model("procedural"), journal=MemoryJournal())
 
 
 def test_limits_that_leave_room_for_nothing_are_refused() -> None:
@@ -116,7 +116,7 @@ def test_limits_that_leave_room_for_nothing_are_refused() -> None:
         BatchLimits(requests=0)
 
 
-def test_a_desk_without_rounds_is_refused() -> None:
+def test_a_queue_without_rounds_is_refused() -> None:
     handle = open_model("openai:m", base_url="http://127.0.0.1:9/v1")
     with pytest.raises(SetupError, match="rounds is 0"):
-        open_desk(handle, journal=MemoryJournal(), rounds=0)
+        open_batch_queue(handle, journal=MemoryJournal(), rounds=0)

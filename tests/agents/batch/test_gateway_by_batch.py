@@ -6,8 +6,8 @@ from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 from memory_ledger import MemoryLedger
 
+from populace.agents.batch import ChatBatchQueue, open_batch_queue
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.batch import ChatDesk, open_desk
 from populace.agents.gateway.gateway import Gateway
 from populace.personas.model import Answer, Outcome
 
@@ -16,15 +16,17 @@ async def answered(
     server: BatchServer, ledger: MemoryLedger, count: int, **options: Any
 ) -> tuple[list[Answer[Any]], MemoryJournal]:
     handle, journal = open_model("openai:m", base_url=server.base_url), MemoryJournal()
-    desk = ChatDesk(open_desk(handle, journal=journal, quiet=0.05, interval=FAST, backoff=QUICK), **options)
-    gateway = Gateway(handle, ledger=ledger, backoff=QUICK, desk=desk)
+    queue = ChatBatchQueue(
+        open_batch_queue(handle, journal=journal, quiet=0.05, interval=FAST, backoff=QUICK), **options
+    )
+    gateway = Gateway(handle, ledger=ledger, backoff=QUICK, queue=queue)
     answers = await ask_all(gateway, count)
-    await desk.aclose()
+    await queue.aclose()
     await gateway.aclose()
     return list(answers), journal
 
 
-async def test_a_gateway_with_a_desk_makes_no_call(server: BatchServer, memory_ledger: MemoryLedger) -> None:
+async def test_a_gateway_with_a_queue_makes_no_call(server: BatchServer, memory_ledger: MemoryLedger) -> None:
     answers, journal = await answered(server, memory_ledger, 40)
     assert {answer.outcome for answer in answers} == {Outcome.OK}
     assert (server.calls, len(server.batches), server.lines) == (0, 1, 40)
@@ -44,7 +46,7 @@ async def test_what_fails_or_cannot_be_used_goes_into_the_next_batch(
     assert server.calls == 0
 
 
-async def test_only_what_the_desk_takes_goes_by_batch(server: BatchServer, memory_ledger: MemoryLedger) -> None:
+async def test_only_what_the_queue_takes_goes_by_batch(server: BatchServer, memory_ledger: MemoryLedger) -> None:
     await answered(server, memory_ledger, 10, takes=lambda context: context.owner < "person-4")
     assert (server.calls, server.lines) == (6, 4)
     assert sorted({call.source for call in memory_ledger.calls}) == ["batch", "endpoint"]

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from populace.agents.batch import BatchLimits, PollInterval
+from populace.agents.batch.buffer import BatchItem
+from populace.agents.batch.client import BatchState, ResultLine, read_line
 from populace.agents.endpoint.errors import RequestError
-from populace.agents.gateway.batch import BatchLimits, Interval
-from populace.agents.gateway.batch.line import Line, read_line
-from populace.agents.gateway.batch.parcel import Parcel
-from populace.agents.gateway.batch.state import BatchState
 from populace.personas.model import Outcome
 
 VALUES = st.recursive(
@@ -33,12 +32,12 @@ def test_batches_hold_all_that_fits_in_order_and_no_more_than_they_may(
     sizes: list[int], requests: int, size: int
 ) -> None:
     loop = asyncio.new_event_loop()
-    parcels = [Parcel(str(number), loop.create_future(), b"x" * length) for number, length in enumerate(sizes)]
-    batches = list(BatchLimits(requests, size).split(parcels))
+    items = [BatchItem(str(number), loop.create_future(), b"x" * length) for number, length in enumerate(sizes)]
+    batches = list(BatchLimits(requests, size).split(items))
     loop.close()
-    assert [parcel for batch in batches for parcel in batch] == [p for p in parcels if len(p.line) <= size]
+    assert [item for batch in batches for item in batch] == [p for p in items if len(p.line) <= size]
     assert all(0 < len(batch) <= requests and sum(len(p.line) for p in batch) <= size for batch in batches)
-    assert [p.answer.done() for p in parcels] == [len(p.line) > size for p in parcels]
+    assert [p.answer.done() for p in items] == [len(p.line) > size for p in items]
 
 
 @given(st.binary() | LINES.map(orjson.dumps))
@@ -50,7 +49,7 @@ def test_no_line_makes_the_reading_of_it_raise(written: bytes) -> None:
 @given(LINES)
 def test_a_line_with_an_id_is_never_lost(said: dict[str, Any]) -> None:
     line = read_line(orjson.dumps(said))
-    assert isinstance(line, Line)
+    assert isinstance(line, ResultLine)
     assert line.custom_id == said["custom_id"]
 
 
@@ -64,14 +63,14 @@ def test_whatever_a_failed_batch_says_is_a_fault(errors: Any) -> None:
 @pytest.mark.parametrize("code", ["batch_expired", "batch_cancelled"])
 def test_a_request_that_was_never_done_is_told_from_one_that_failed(code: str) -> None:
     line = orjson.dumps({"custom_id": "a", "response": None, "error": {"code": code, "message": "Too late."}})
-    assert read_line(line) == Line("a", None)
+    assert read_line(line) == ResultLine("a", None)
 
 
 def test_looks_become_rarer_up_to_a_bound() -> None:
-    waits = [Interval(5.0, 60.0).wait(looks) for looks in range(2000)]
+    waits = [PollInterval(5.0, 60.0).wait(looks) for looks in range(2000)]
     assert (waits[0], waits[-1]) == (5.0, 60.0)
     assert all(earlier <= later for earlier, later in pairwise(waits))
 
 
 def test_no_look_comes_sooner_than_the_server_asks() -> None:
-    assert Interval(5.0, 60.0).wait(0, asked=300.0) == 300.0
+    assert PollInterval(5.0, 60.0).wait(0, asked=300.0) == 300.0

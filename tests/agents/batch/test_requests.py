@@ -5,26 +5,26 @@ import orjson
 from batch_server import BatchServer, Plan
 from langchain_core.messages import HumanMessage
 
+from populace.agents.batch import BatchLimits, custom_id
+from populace.agents.batch.client import write_line
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.batch import BatchLimits, custom_id
-from populace.agents.gateway.batch.line import write_line
 from populace.agents.gateway.call import CallKey
 from populace.personas.model import Outcome
 
 if TYPE_CHECKING:
     from populace.agents.endpoint.chat_openai import LeanChatOpenAI
 
-from batch_asking import OpenDesk, key_of, payload_of
+from batch_asking import OpenQueue, key_of, payload_of
 
 
-async def test_requests_of_one_moment_go_as_one_batch(opened: OpenDesk, server: BatchServer) -> None:
+async def test_requests_of_one_moment_go_as_one_batch(opened: OpenQueue, server: BatchServer) -> None:
     customer = opened()
     await customer.ask_all(*range(20))
     assert sorted(customer.answers) == list(range(20))
     assert (len(server.batches), server.lines, len(server.paid)) == (1, 20, 20)
 
 
-async def test_a_line_holds_what_would_be_posted(opened: OpenDesk, server: BatchServer) -> None:
+async def test_a_line_holds_what_would_be_posted(opened: OpenQueue, server: BatchServer) -> None:
     await opened().ask_all(7)
     line = orjson.loads(server.asked_in(next(iter(server.batches.values())))[0])
     assert line == {
@@ -40,7 +40,7 @@ async def test_a_line_holds_what_would_be_posted(opened: OpenDesk, server: Batch
     }
 
 
-async def test_an_answer_by_batch_is_the_one_that_a_call_brings(opened: OpenDesk, server: BatchServer) -> None:
+async def test_an_answer_by_batch_is_the_one_that_a_call_brings(opened: OpenQueue, server: BatchServer) -> None:
     customer = opened()
     await customer.ask_all(7)
     chat = open_model("openai:m", base_url=server.base_url).chat
@@ -51,7 +51,7 @@ async def test_an_answer_by_batch_is_the_one_that_a_call_brings(opened: OpenDesk
     assert customer.answers[7].output_tokens == len(customer.answers[7].raw) // 4
 
 
-async def test_lines_in_any_order_find_who_asked(opened: OpenDesk, server: BatchServer) -> None:
+async def test_lines_in_any_order_find_who_asked(opened: OpenQueue, server: BatchServer) -> None:
     customer = opened()
     server.plan = Plan(spoil=lambda lines: list(reversed(lines)))
     await customer.ask_all(*range(50))
@@ -59,24 +59,24 @@ async def test_lines_in_any_order_find_who_asked(opened: OpenDesk, server: Batch
     assert tokens == {number: len(f"I am person <{number}>.") // 4 for number in range(50)}
 
 
-async def test_a_flush_sends_what_has_come(opened: OpenDesk, server: BatchServer) -> None:
+async def test_a_flush_sends_what_has_come(opened: OpenQueue, server: BatchServer) -> None:
     customer = opened(quiet=3600.0)
     task = asyncio.create_task(customer.ask(1))
     await asyncio.sleep(0)
-    assert customer.desk.waiting == 1
-    customer.desk.flush()
+    assert customer.queue.waiting == 1
+    customer.queue.flush()
     async with asyncio.timeout(10):
         await task
     assert list(customer.answers) == [1]
 
 
-async def test_two_who_ask_the_same_pay_once(opened: OpenDesk, server: BatchServer) -> None:
+async def test_two_who_ask_the_same_pay_once(opened: OpenQueue, server: BatchServer) -> None:
     customer = opened()
     await customer.ask_all(3, 3, 3)
     assert (server.lines, sum(server.paid.values())) == (1, 1)
 
 
-async def test_nothing_is_sent_for_who_has_left(opened: OpenDesk, server: BatchServer) -> None:
+async def test_nothing_is_sent_for_who_has_left(opened: OpenQueue, server: BatchServer) -> None:
     customer = opened()
     task = asyncio.create_task(customer.ask(1))
     await asyncio.sleep(0)
@@ -85,14 +85,14 @@ async def test_nothing_is_sent_for_who_has_left(opened: OpenDesk, server: BatchS
     assert server.lines == 1
 
 
-async def test_more_than_a_batch_holds_goes_in_several(opened: OpenDesk, server: BatchServer) -> None:
+async def test_more_than_a_batch_holds_goes_in_several(opened: OpenQueue, server: BatchServer) -> None:
     customer = opened(limits=BatchLimits(requests=8))
     await customer.ask_all(*range(20))
     assert sorted(len(server.asked_in(batch)) for batch in server.batches.values()) == [4, 8, 8]
     assert len(customer.answers) == 20
 
 
-async def test_a_file_stays_below_its_size(opened: OpenDesk, server: BatchServer) -> None:
+async def test_a_file_stays_below_its_size(opened: OpenQueue, server: BatchServer) -> None:
     customer = opened(limits=BatchLimits(size=1000))
     await customer.ask_all(*range(20))
     sizes = [sum(len(line) + 1 for line in server.asked_in(batch)) for batch in server.batches.values()]
@@ -100,7 +100,7 @@ async def test_a_file_stays_below_its_size(opened: OpenDesk, server: BatchServer
     assert len(customer.answers) == 20
 
 
-async def test_a_request_too_large_for_any_batch_fails_alone(opened: OpenDesk, server: BatchServer) -> None:
+async def test_a_request_too_large_for_any_batch_fails_alone(opened: OpenQueue, server: BatchServer) -> None:
     chat = cast("LeanChatOpenAI", open_model("openai:m", base_url=server.base_url).chat)
     size = len(write_line(custom_id(key_of(1)), payload_of(chat, 1)))
     customer = opened(limits=BatchLimits(size=size))

@@ -9,26 +9,26 @@ from pathlib import Path
 import batch_server
 import orjson
 import pytest
-from batch_asking import Customer, OpenDesk, key_of, overpaid, until
+from batch_asking import Customer, OpenQueue, key_of, overpaid, until
 from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 
+from populace.agents.batch import BatchClient, OpenBatch, custom_id
+from populace.agents.batch.client import write_line
 from populace.agents.endpoint.http_client import HttpConnection
-from populace.agents.gateway.batch import BatchClient, OpenBatch, custom_id
-from populace.agents.gateway.batch.line import write_line
 
 
 async def abandoned(customer: Customer, server: BatchServer, *numbers: int, at: Callable[[], bool]) -> None:
     """Ask, and be killed as soon as `at` holds."""
     tasks = [asyncio.create_task(customer.ask(number)) for number in numbers]
     await until(at)
-    for task in (*customer.desk._trips.values(), *tasks):
+    for task in (*customer.queue._jobs.values(), *tasks):
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_the_next_session_waits_for_the_batch_of_the_last(
-    opened: OpenDesk, server: BatchServer, journal: MemoryJournal
+    opened: OpenQueue, server: BatchServer, journal: MemoryJournal
 ) -> None:
     server.plan = Plan(looks=15)
     await abandoned(opened(), server, *range(10), at=lambda: any(b.looks > 3 for b in server.batches.values()))
@@ -36,14 +36,14 @@ async def test_the_next_session_waits_for_the_batch_of_the_last(
     await second.ask_all(*range(12))
     assert len(second.answers) == 12
     assert (server.lines, overpaid(server)) == (12, [])
-    await second.desk.aclose()
+    await second.queue.aclose()
     assert not journal.open_batches()
 
 
 @pytest.mark.parametrize("moment", range(8))
 @pytest.mark.parametrize("kind", ["hang", "hang_after"])
 async def test_killed_at_any_request_nothing_is_paid_twice(
-    opened: OpenDesk, server: BatchServer, journal: MemoryJournal, moment: int, kind: str
+    opened: OpenQueue, server: BatchServer, journal: MemoryJournal, moment: int, kind: str
 ) -> None:
     server.mishap(moment, kind)
     server.plan = Plan(looks=4)
@@ -75,36 +75,36 @@ def run_session(script: Path, base_url: str, diary: Path, die_at: int) -> int:
 
 
 async def test_what_was_read_and_not_asked_stays_open(
-    opened: OpenDesk, server: BatchServer, journal: MemoryJournal
+    opened: OpenQueue, server: BatchServer, journal: MemoryJournal
 ) -> None:
     await abandoned(opened(), server, *range(4), at=lambda: bool(server.batches))
     second = opened()
     await second.ask_all(1)
-    await second.desk.aclose()
+    await second.queue.aclose()
     assert len(journal.open_batches()) == 1
     third = opened()
-    third.desk.recalled(key_of(1))
+    third.queue.recalled(key_of(1))
     await third.ask_all(0, 2, 3)
-    await third.desk.aclose()
+    await third.queue.aclose()
     assert not journal.open_batches()
     assert (server.lines, overpaid(server)) == (4, [])
 
 
 async def test_a_batch_whose_answers_are_all_recalled_is_closed(
-    opened: OpenDesk, server: BatchServer, journal: MemoryJournal
+    opened: OpenQueue, server: BatchServer, journal: MemoryJournal
 ) -> None:
     await abandoned(opened(), server, 1, 2, at=lambda: any(b.batch_id for b in journal.batches.values()))
     second = opened()
     sent = len(server.requests)
     for number in (1, 2):
-        second.desk.recalled(key_of(number))
-    await second.desk.aclose()
+        second.queue.recalled(key_of(number))
+    await second.queue.aclose()
     assert list(journal.ended.values()) == ["read"]
     assert len(server.requests) == sent
 
 
 async def test_a_batch_is_closed_only_after_its_answers_were_taken(
-    opened: OpenDesk, journal: MemoryJournal, server: BatchServer
+    opened: OpenQueue, journal: MemoryJournal, server: BatchServer
 ) -> None:
     customer = opened()
     taken: list[int] = []
@@ -114,12 +114,12 @@ async def test_a_batch_is_closed_only_after_its_answers_were_taken(
 
     journal.closed = closed  # type: ignore[method-assign]
     await customer.ask_all(*range(30))
-    await customer.desk.aclose()
+    await customer.queue.aclose()
     assert taken == [30]
 
 
 async def test_of_two_batches_with_one_request_the_newer_has_its_answer(
-    opened: OpenDesk, server: BatchServer, journal: MemoryJournal
+    opened: OpenQueue, server: BatchServer, journal: MemoryJournal
 ) -> None:
     server.fault("bad_request", attempts=1)
     name = custom_id(key_of(1))
@@ -135,13 +135,13 @@ async def test_of_two_batches_with_one_request_the_newer_has_its_answer(
     await client.aclose()
     customer = opened()
     await customer.ask_all(1)
-    await customer.desk.aclose()
+    await customer.queue.aclose()
     assert (list(customer.answers), server.lines) == ([1], 2)
     assert not journal.open_batches()
 
 
 async def test_the_next_session_looks_for_nothing_that_it_does_not_need(
-    opened: OpenDesk, server: BatchServer, journal: MemoryJournal
+    opened: OpenQueue, server: BatchServer, journal: MemoryJournal
 ) -> None:
     await journal.opened(OpenBatch("n", server.base_url, "file-9", ("a" * 32,), datetime.now(UTC), "batch_9"))
     await opened().ask_all(1)
@@ -150,7 +150,7 @@ async def test_the_next_session_looks_for_nothing_that_it_does_not_need(
 
 
 async def test_a_batch_of_another_endpoint_is_not_asked_for_here(
-    opened: OpenDesk, server: BatchServer, journal: MemoryJournal
+    opened: OpenQueue, server: BatchServer, journal: MemoryJournal
 ) -> None:
     ids = (custom_id(key_of(1)),)
     await journal.opened(OpenBatch("n", "http://127.0.0.1:9/v1", "file-9", ids, datetime.now(UTC), "batch_9"))
@@ -160,7 +160,7 @@ async def test_a_batch_of_another_endpoint_is_not_asked_for_here(
 
 
 async def test_a_batch_that_expired_while_nobody_looked_is_used_and_completed(
-    opened: OpenDesk, server: BatchServer
+    opened: OpenQueue, server: BatchServer
 ) -> None:
     server.plans = [Plan(looks=3, status="expired", share=0.5)]
     await abandoned(opened(), server, *range(10), at=lambda: bool(server.batches))

@@ -1,12 +1,12 @@
 import asyncio
 
 import pytest
-from batch_asking import OpenDesk, overpaid, until
+from batch_asking import OpenQueue, overpaid, until
 from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 
+from populace.agents.batch import BatchClient, OpenBatch
 from populace.agents.endpoint.http_client import HttpConnection
-from populace.agents.gateway.batch import BatchClient, OpenBatch
 from populace.personas.errors import StorageError
 from populace.personas.model import Outcome
 
@@ -14,7 +14,7 @@ from populace.personas.model import Outcome
 @pytest.mark.parametrize("kind", ["drop", "drop_after", "500", "429"])
 @pytest.mark.parametrize("name", ["POST /files", "POST /batches", "GET /batches/{id}", "GET /files/{id}/content"])
 async def test_what_passes_is_tried_again_and_paid_once(
-    opened: OpenDesk, server: BatchServer, name: str, kind: str
+    opened: OpenQueue, server: BatchServer, name: str, kind: str
 ) -> None:
     server.mishap(name, kind, kind)
     customer = opened()
@@ -25,7 +25,7 @@ async def test_what_passes_is_tried_again_and_paid_once(
 
 @pytest.mark.parametrize("lists", [True, False])
 async def test_a_batch_whose_making_was_not_heard_of_is_found_by_its_file(
-    opened: OpenDesk, server: BatchServer, *, lists: bool
+    opened: OpenQueue, server: BatchServer, *, lists: bool
 ) -> None:
     server.keeps_metadata, server.lists = False, lists
     server.mishap("POST /batches", "drop_after")
@@ -49,13 +49,13 @@ async def test_a_batch_is_found_behind_many_others(server: BatchServer) -> None:
 
 
 @pytest.mark.parametrize("name", ["POST /files", "POST /batches", "GET /batches/{id}", "GET /files/{id}/content"])
-async def test_a_wrong_key_is_told_at_once(opened: OpenDesk, server: BatchServer, name: str) -> None:
+async def test_a_wrong_key_is_told_at_once(opened: OpenQueue, server: BatchServer, name: str) -> None:
     server.mishap(name, *["401"] * 9)
     assert await opened().outcome() is Outcome.AUTH
     assert len(server.mishaps[name]) == 8
 
 
-async def test_no_fault_holds_the_key(opened: OpenDesk, server: BatchServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_fault_holds_the_key(opened: OpenQueue, server: BatchServer, monkeypatch: pytest.MonkeyPatch) -> None:
     server.key = "another"
     monkeypatch.setenv("OPENAI_API_KEY", "local-secret-1")
     customer = opened()
@@ -65,7 +65,7 @@ async def test_no_fault_holds_the_key(opened: OpenDesk, server: BatchServer, mon
 
 
 async def test_a_batch_that_can_no_longer_be_followed_is_waited_for_again(
-    opened: OpenDesk, server: BatchServer, journal: MemoryJournal
+    opened: OpenQueue, server: BatchServer, journal: MemoryJournal
 ) -> None:
     server.mishap("GET /batches/{id}", *["503"] * 4)
     customer = opened(looks=4)
@@ -75,7 +75,7 @@ async def test_a_batch_that_can_no_longer_be_followed_is_waited_for_again(
     assert (list(customer.answers), server.lines) == ([0], 1)
 
 
-async def test_a_batch_that_its_server_has_forgotten_is_sent_again(opened: OpenDesk, server: BatchServer) -> None:
+async def test_a_batch_that_its_server_has_forgotten_is_sent_again(opened: OpenQueue, server: BatchServer) -> None:
     server.plans = [Plan(looks=10**6)]
     customer = opened()
     asking = asyncio.create_task(customer.ask_all(1))
@@ -85,7 +85,7 @@ async def test_a_batch_that_its_server_has_forgotten_is_sent_again(opened: OpenD
     assert (list(customer.answers), server.lines) == ([1], 2)
 
 
-async def test_a_server_may_restart_meanwhile(opened: OpenDesk) -> None:
+async def test_a_server_may_restart_meanwhile(opened: OpenQueue) -> None:
     with BatchServer(procedural=False) as first:
         first.plan = Plan(looks=20)
         customer = opened(base_url=first.base_url)
@@ -96,7 +96,7 @@ async def test_a_server_may_restart_meanwhile(opened: OpenDesk) -> None:
     assert (len(customer.answers), second.lines, overpaid(second)) == (5, 5, [])
 
 
-async def test_whatever_fails_here_is_heard_by_those_who_wait(opened: OpenDesk, journal: MemoryJournal) -> None:
+async def test_whatever_fails_here_is_heard_by_those_who_wait(opened: OpenQueue, journal: MemoryJournal) -> None:
     async def full(batch: OpenBatch) -> None:
         raise StorageError("The disk is full.")
 
@@ -107,7 +107,7 @@ async def test_whatever_fails_here_is_heard_by_those_who_wait(opened: OpenDesk, 
 
 
 async def test_a_batch_that_cannot_be_closed_in_the_journal_is_heard_of(
-    opened: OpenDesk, journal: MemoryJournal
+    opened: OpenQueue, journal: MemoryJournal
 ) -> None:
     async def full(nonce: str, status: str) -> None:
         raise StorageError("The disk is full.")
@@ -115,7 +115,7 @@ async def test_a_batch_that_cannot_be_closed_in_the_journal_is_heard_of(
     journal.closed = full  # type: ignore[method-assign]
     customer = opened()
     await customer.ask_all(1)
-    await until(lambda: not customer.desk._trips)
+    await until(lambda: not customer.queue._jobs)
     with pytest.raises(ExceptionGroup) as caught:
         await customer.ask_all(2)
     assert isinstance(caught.value.exceptions[0], StorageError)

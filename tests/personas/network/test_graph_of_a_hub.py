@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from populace.analysis.hub_summary import tell_figures
 from populace.personas.dedup import Verdict
 from populace.personas.errors import SetupError, SourceError
-from populace.personas.graph import PersonaGraph
 from populace.personas.hub import HubFile, create_hub
 from populace.personas.network import (
     GraphFigures,
@@ -26,6 +25,7 @@ from populace.personas.network import (
 from populace.personas.network.network import Network
 from populace.personas.network.ties import KINDS
 from populace.personas.persona import Persona, Relation, RelationKind
+from populace.personas.population import PersonaGraph
 
 PEOPLE = [Persona(f"A {what} of the {where} quay.") for what in ("bookbinder", "nurse", "potter", "miller")
           for where in ("north", "south", "old")]  # fmt: skip

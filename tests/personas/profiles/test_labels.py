@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.personas.profiles.labels import LANGUAGES, read_label
+from populace.personas.profiles.relatives import LANGUAGES, read_label
 
 
 @pytest.mark.parametrize(

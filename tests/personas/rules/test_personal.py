@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.rules import Policy, find_personal, personal_judge, without_personal
-from populace.personas.rules.pseudonym import is_invented, pseudonym
-from populace.personas.rules.suspicion import suspects
+from populace.personas.rules.prefilter import rows_to_search
+from populace.personas.rules.word_lists import is_invented, pseudonym
 
 #: What is personal stands between double brackets.
 LINES = (Path(__file__).with_name("lines") / "personal.txt").read_text(encoding="utf-8").splitlines()
@@ -114,7 +114,7 @@ def test_what_is_found_lies_in_the_text_and_does_not_overlap(text: str) -> None:
 
 def test_no_line_with_personal_data_is_passed_over_by_the_quick_look() -> None:
     texts = [plain(line) for line in LINES]
-    suspected = set(suspects(pa.array(texts)))
+    suspected = set(rows_to_search(pa.array(texts)))
     assert [text for place, text in enumerate(texts) if find_personal(text) and place not in suspected] == []
     assert len(suspected) < len(texts)
 
@@ -126,4 +126,4 @@ _PIECES = st.sampled_from(sorted({piece for line in LINES for piece in re.findal
 @given(st.lists(_PIECES, max_size=12))
 def test_the_quick_look_finds_whatever_is_found(pieces: list[str]) -> None:
     for text in ("".join(pieces), " ".join(pieces)):
-        assert not find_personal(text) or suspects(pa.array([text])) == [0]
+        assert not find_personal(text) or rows_to_search(pa.array([text])) == [0]

@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.rules import find_personal
-from populace.personas.rules.columns import kinds_of_columns
-from populace.personas.rules.json_text import rewrite_strings
+from populace.personas.rules.columns import kinds_of_columns, rewrite_strings
 from populace.personas.rules.personal import personal_changes
-from populace.personas.rules.suspicion import suspects
+from populace.personas.rules.prefilter import rows_to_search
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.sampled_from(
     ["Ask Nancy Whitfield, at https://example.org/a", 'tell "Ada Lovelace". They', "a@example.org", "+44 20 7946 0958"]
@@ -140,7 +139,7 @@ def test_names_are_the_same_in_columns_and_in_texts() -> None:
 def test_the_quick_look_sees_through_what_json_escapes() -> None:
     inner = [json.dumps({"who": who}) for who in ("x\nMr. Okonjo", "Jos\u00e9 Garc\u00eda", 'so "Nancy Whitfield"')]
     texts = [*(json.dumps({"calls": text}) for text in inner), '{"path":"C:\\\\new"}']
-    assert suspects(pa.array(texts)) == [0, 1, 2]
+    assert rows_to_search(pa.array(texts)) == [0, 1, 2]
     assert all(personal_changes(text)[1] for text in texts[:3])
 
 

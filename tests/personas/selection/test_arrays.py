@@ -45,8 +45,8 @@ def test_choosing_people_loads_no_pandas(tmp_path: Path) -> None:
         "from populace.personas.hub import open_hub\n"
         "from populace.personas.selection import SelectionSpec, select\n"
         f"with open_hub({str(path)!r}) as hub:\n"
-        "    for wish in (SelectionSpec(n=4, stratify=('hop',)), SelectionSpec(n=4, balance=('hop',), diverse=True)):\n"
-        "        assert len(select(hub, wish).ids) == 4\n"
+        "    for spec in (SelectionSpec(n=4, stratify=('hop',)), SelectionSpec(n=4, balance=('hop',), diverse=True)):\n"
+        "        assert len(select(hub, spec).ids) == 4\n"
         "print('pandas' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

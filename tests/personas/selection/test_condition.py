@@ -4,8 +4,8 @@ import pytest
 
 from populace.personas.errors import SetupError
 from populace.personas.hub import HubFile
-from populace.personas.query_limit import QueryLimit
 from populace.personas.selection import SelectionSpec, select
+from populace.personas.user_sql import QueryLimit
 
 
 def chosen(hub: HubFile, where: str) -> int:

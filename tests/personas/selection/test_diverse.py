@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from populace.personas.hub import HubFile
 from populace.personas.selection import SelectionSpec, select
 from populace.personas.selection.diverse import WordSpace, farthest_first
-from populace.personas.words import jaccard, words
+from populace.personas.text import jaccard, words
 
 # Deadlines are off: the first example pays for what pyarrow loads late.
 TEXTS = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=6).map(" ".join), min_size=3, max_size=9)

@@ -14,7 +14,7 @@ from populace.personas.errors import SetupError
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportWish
 from populace.personas.hub import HubFile, create_hub
-from populace.personas.profiles.attributes import AgeBand
+from populace.personas.profiles.profile import AgeBand
 from populace.personas.selection import SelectionSpec, select, write_selection
 from populace.personas.selection.columns import People, age_band
 

@@ -18,12 +18,12 @@ def test_a_kept_selection_is_a_view_with_profiles(town: HubFile) -> None:
 
 
 def test_the_row_of_a_selection_says_how_it_was_made(town: HubFile) -> None:
-    wish = SelectionSpec(n=9, stratify=("region",), seed=4, name="nine")
-    report = select(town, wish).report
+    spec = SelectionSpec(n=9, stratify=("region",), seed=4, name="nine")
+    report = select(town, spec).report
     row = town.con.execute("SELECT n, rule, columns, seed, people, hub_people, spec, report FROM selections").fetchone()
     assert row is not None
     assert row[:6] == (9, "stratify", ["region"], 4, 9, 240)
-    assert SelectionSpec.model_validate_json(row[6]) == wish
+    assert SelectionSpec.model_validate_json(row[6]) == spec
     assert json.loads(row[7]) == json.loads(report.to_json())
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from populace.agents.gateway.call import Call
 from populace.personas.model import Outcome
-from populace.sim.runfile.rows import RunRow, StepRow
+from populace.sim.runfile.job_rows import job_of
+from populace.sim.runfile.rows import MarkerRow, RunRow
 from populace.sim.runfile.runlog import RunLog
 
 NOON = datetime(2030, 6, 1, 12, 0, 0, 250_000)
@@ -20,7 +21,7 @@ def run_row() -> RunRow:
         run="r1",
         scenario="village",
         scenario_file=None,
-        settings='{"memory": 4}',
+        settings='{"memory":4}',
         growth_settings="{}",
         world="A village by a river.",
         seed=7,
@@ -35,6 +36,7 @@ def run_row() -> RunRow:
         event_hash=None,
         started_at=NOON,
         ended_at=None,
+        limits='{"max_in_flight":8}',
     )
 
 
@@ -45,7 +47,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def log(path: Path, run_row: RunRow) -> Iterator[RunLog]:
-    with RunLog.create(path, run_row) as log:
+    with RunLog.create(path, job_of(run_row)) as log:
         yield log
 
 
@@ -80,5 +82,5 @@ def call() -> Callable[..., Call]:
 
 
 @pytest.fixture
-def step() -> Callable[[int], StepRow]:
-    return lambda number: StepRow(number, 1, 1, 0, "{}", NOON, NOON, f"{number:064x}")
+def step() -> Callable[[int], MarkerRow]:
+    return lambda number: MarkerRow("step", number, 0, 1, 0, "{}", '{"acted":1}', NOON, NOON, f"{number:064x}")

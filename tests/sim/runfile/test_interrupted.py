@@ -7,6 +7,7 @@ import pytest
 from warm_process import WarmProcess
 
 from populace.personas.errors import RunFileError
+from populace.sim.runfile.job_rows import job_of
 from populace.sim.runfile.reader import open_run
 from populace.sim.runfile.rows import RunRow
 from populace.sim.runfile.runlog import RunLog
@@ -19,7 +20,7 @@ from pathlib import Path
 from populace.agents.gateway.call import Call
 from populace.personas.model import Outcome
 from populace.sim.runfile.live import LiveSql
-from populace.sim.runfile.rows import MessageRow, StepRow
+from populace.sim.runfile.rows import MessageRow, MarkerRow
 from populace.sim.runfile.runlog import RunLog
 
 noon = datetime(2030, 6, 1)
@@ -31,7 +32,7 @@ with LiveSql(log):
         for number in range(40):
             log.submit([replace(call, number=step, attempt=40 * step + number)])
         lines = [MessageRow(10 * step + n, step, "ada", "ben", "x" * 200, None, None) for n in range(10)]
-        done = log.commit([*lines, StepRow(step, 1, 1, 0, "{}", noon, noon, "0")])
+        done = log.commit([*lines, MarkerRow("step", step, 0, 1, 0, "{}", "{}", noon, noon, "0")])
         if step % 3 == 0:
             done.result()
             print(step, flush=True)
@@ -42,7 +43,7 @@ with LiveSql(log):
 def test_a_killed_run_holds_whole_steps_and_every_call_up_to_one(
     warm: WarmProcess, path: Path, run_row: RunRow, steps: int
 ) -> None:
-    RunLog.create(path, run_row).close()
+    RunLog.create(path, job_of(run_row)).close()
     warm.begin_command("-c", WRITE, path)
     warm.kill_when(lambda: len(warm.said()) >= steps // 3)
     with RunLog.open(path) as log:
@@ -58,7 +59,7 @@ def test_a_killed_run_holds_whole_steps_and_every_call_up_to_one(
 
 
 def test_a_killed_run_is_read_as_it_stands(warm: WarmProcess, path: Path, run_row: RunRow) -> None:
-    RunLog.create(path, run_row).close()
+    RunLog.create(path, job_of(run_row)).close()
     warm.begin_command("-c", WRITE, path)
     warm.kill_when(lambda: bool(warm.said()))
     assert path.with_name("run.duckdb.live").exists()
@@ -90,7 +91,7 @@ import resource, signal, sys
 from datetime import datetime
 from pathlib import Path
 from populace.personas.errors import StorageError
-from populace.sim.runfile.rows import MessageRow, StepRow
+from populace.sim.runfile.rows import MessageRow, MarkerRow
 from populace.sim.runfile.runlog import RunLog
 
 noon = datetime(2030, 6, 1)
@@ -102,7 +103,7 @@ with RunLog.open(Path(sys.argv[1])) as log:
         try:
             numbers = range(10 * step, 10 * step + 10)
             lines = [MessageRow(n, step, "ada", "ben", f"{n * n}" * 50, None, None) for n in numbers]
-            log.commit([*lines, StepRow(step, 1, 1, 0, "{}", noon, noon, "0")]).result()
+            log.commit([*lines, MarkerRow("step", step, 0, 1, 0, "{}", "{}", noon, noon, "0")]).result()
         except StorageError as error:
             print(step, error)
             break
@@ -110,7 +111,7 @@ with RunLog.open(Path(sys.argv[1])) as log:
 
 
 def test_a_full_disk_is_one_sentence_and_what_was_done_stays(warm: WarmProcess, path: Path, run_row: RunRow) -> None:
-    RunLog.create(path, run_row).close()
+    RunLog.create(path, job_of(run_row)).close()
     ended = warm.run("-c", FILL, path)
     assert ended.stderr == ""
     step, sentence = ended.stdout.strip().split(" ", 1)
@@ -130,7 +131,7 @@ RunLog.open(Path(sys.argv[1])).submit([AgentRow("ada", 1)])
 
 
 def test_a_run_that_nobody_closed_is_closed_with_its_process(path: Path, run_row: RunRow) -> None:
-    RunLog.create(path, run_row).close()
+    RunLog.create(path, job_of(run_row)).close()
     left = subprocess.run([sys.executable, "-c", LEAVE, path], capture_output=True, text=True, timeout=60)
     assert (left.returncode, left.stderr) == (0, "")
     with open_run(path) as run:

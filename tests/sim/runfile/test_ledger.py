@@ -4,7 +4,7 @@ from pathlib import Path
 
 from populace.agents.gateway.call import Call, RecordedReply
 from populace.sim.runfile.ledger import RunLedger
-from populace.sim.runfile.rows import GrowthRow, StepRow
+from populace.sim.runfile.rows import MarkerRow
 from populace.sim.runfile.runlog import RunLog
 
 type MakeCall = Callable[..., Call]
@@ -25,7 +25,7 @@ def test_a_call_is_kept_whatever_became_of_it(log: RunLog, call: MakeCall) -> No
 
 
 def test_answers_of_the_unfinished_step_are_recalled(
-    log: RunLog, call: MakeCall, step: Callable[[int], StepRow]
+    log: RunLog, call: MakeCall, step: Callable[[int], MarkerRow]
 ) -> None:
     log.submit([call(number=1), step(1), call(number=2, raw="paid")])
     with reopened(log) as again:
@@ -37,7 +37,7 @@ def test_answers_of_the_unfinished_step_are_recalled(
 def test_answers_of_the_unfinished_hop_are_recalled(log: RunLog, call: MakeCall) -> None:
     now = log.run.started_at
     paid = [call(phase="growth", number=hop, raw=f"hop {hop}") for hop in (0, 1)]
-    log.submit([*paid, GrowthRow(0, 1, 0, 1, 0, 0, now, now, "a")])
+    log.submit([*paid, MarkerRow("growth", 0, 0, 1, 0, None, "{}", now, now, "a")])
     with reopened(log) as again:
         ledger = RunLedger(again)
         assert ledger.recall(paid[1].key) == RecordedReply("hop 1", "stop")

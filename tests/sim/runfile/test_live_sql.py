@@ -15,10 +15,11 @@ from populace.personas.errors import RunFileError
 from populace.personas.query import QueryError, Result
 from populace.sim.runfile import live as live_module
 from populace.sim.runfile.cursors import ClosedError
+from populace.sim.runfile.job_rows import job_of
 from populace.sim.runfile.live import LiveSql
 from populace.sim.runfile.live_client import LiveClient
 from populace.sim.runfile.reader import RunReader, open_run
-from populace.sim.runfile.rows import AgentRow, RunRow, StepRow
+from populace.sim.runfile.rows import AgentRow, MarkerRow, RunRow
 from populace.sim.runfile.runlog import RunLog
 from populace.sim.runfile.sidecar import Sidecar
 
@@ -126,9 +127,9 @@ REFUSED = {
 def doors(tmp_path_factory: pytest.TempPathFactory, run_row: RunRow) -> Iterator[tuple[LiveClient, RunReader]]:
     """A run that is going on and one that has ended."""
     folder = tmp_path_factory.mktemp("doors")
-    RunLog.create(folder / "ended.duckdb", run_row).close()
+    RunLog.create(folder / "ended.duckdb", job_of(run_row)).close()
     with (
-        RunLog.create(folder / "running.duckdb", run_row) as log,
+        RunLog.create(folder / "running.duckdb", job_of(run_row)) as log,
         LiveSql(log) as live,
         open_run(folder / "ended.duckdb") as ended,
     ):
@@ -220,7 +221,7 @@ def test_a_stale_sidecar_beside_a_held_file_is_not_believed(path: Path, log: Run
 SLOW = "SELECT count(*) FROM range(100_000_000) a, range(100_000_000) b"
 
 
-def test_a_slow_query_does_not_stop_the_run(log: RunLog, client: LiveClient, step: Callable[[int], StepRow]) -> None:
+def test_a_slow_query_does_not_stop_the_run(log: RunLog, client: LiveClient, step: Callable[[int], MarkerRow]) -> None:
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(client.query, SLOW)
         while not log.cursors.active and not asked.done():

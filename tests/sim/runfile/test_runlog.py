@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from populace.personas.errors import RunFileError, StorageError
+from populace.sim.runfile.job_rows import job_of
 from populace.sim.runfile.live import LiveSql
 from populace.sim.runfile.reader import open_run
-from populace.sim.runfile.rows import GrowthRow, RunRow, StepRow
+from populace.sim.runfile.rows import MarkerRow, RunRow
 from populace.sim.runfile.runlog import RunLog
 
 
@@ -23,26 +24,26 @@ def test_a_new_file_holds_its_run(log: RunLog, run_row: RunRow) -> None:
 def test_an_existing_file_is_refused(path: Path, run_row: RunRow) -> None:
     path.write_text("mine")
     with pytest.raises(RunFileError, match=r"exists; give another path, or go on with `populace resume"):
-        RunLog.create(path, run_row)
+        RunLog.create(path, job_of(run_row))
     assert path.read_text() == "mine"
 
 
 def test_a_missing_folder_is_named(tmp_path: Path, run_row: RunRow) -> None:
     with pytest.raises(RunFileError, match=r"There is no folder '.*nowhere' to write 'a.duckdb' to"):
-        RunLog.create(tmp_path / "nowhere" / "a.duckdb", run_row)
+        RunLog.create(tmp_path / "nowhere" / "a.duckdb", job_of(run_row))
 
 
 def test_a_run_that_cannot_be_written_leaves_no_file(path: Path, run_row: RunRow) -> None:
     with pytest.raises(RunFileError, match="cannot be written"):
-        RunLog.create(path, replace(run_row, settings="no JSON"))
+        RunLog.create(path, replace(job_of(run_row), spec="no JSON"))
     assert list(path.parent.iterdir()) == []
 
 
 def test_markers_are_found_after_reopening(
-    path: Path, log: RunLog, run_row: RunRow, step: Callable[[int], StepRow]
+    path: Path, log: RunLog, run_row: RunRow, step: Callable[[int], MarkerRow]
 ) -> None:
     now = run_row.started_at
-    log.commit([GrowthRow(0, 1, 0, 1, 0, 0, now, now, "a"), GrowthRow(1, 1, 0, 1, 0, 1, now, now, "b")])
+    log.commit([MarkerRow("growth", hop, 0, 1, 0, None, "{}", now, now, "ab"[hop]) for hop in (0, 1)])
     log.commit([step(1)])
     log.commit([step(2)])
     log.close()
@@ -50,7 +51,7 @@ def test_markers_are_found_after_reopening(
         assert (again.last_hop(), again.last_step(), again.last_event_hash()) == (1, 2, f"{2:064x}")
 
 
-def test_a_marker_brings_the_runs_hash_up_to_date(log: RunLog, step: Callable[[int], StepRow]) -> None:
+def test_a_marker_brings_the_runs_hash_up_to_date(log: RunLog, step: Callable[[int], MarkerRow]) -> None:
     log.commit([step(3)]).result()
     assert log.run.event_hash == f"{3:064x}"
 
@@ -64,7 +65,7 @@ def test_finish_says_how_it_ended(log: RunLog) -> None:
 
 
 def test_opening_an_ended_run_changes_nothing_and_writing_makes_it_run(
-    path: Path, log: RunLog, step: Callable[[int], StepRow]
+    path: Path, log: RunLog, step: Callable[[int], MarkerRow]
 ) -> None:
     log.finish("failed", "The endpoint was unreachable.", "c0ffee")
     log.close()
@@ -88,7 +89,7 @@ def test_a_file_that_is_read_in_this_process_is_not_resumed(path: Path, log: Run
 
 def test_queries_of_the_log_cannot_write(log: RunLog) -> None:
     with pytest.raises(Exception, match="read-only"):
-        log.query("DELETE FROM runs")
+        log.query("DELETE FROM jobs")
     assert len(log.query("FROM runs")) == 1
 
 
@@ -101,7 +102,7 @@ def test_closing_twice_does_nothing_and_leaves_one_file(path: Path, log: RunLog)
 def test_where_nothing_can_be_written_it_says_so(path: Path, run_row: RunRow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("populace.personas.files.os.open", fails(errno.EROFS))
     with pytest.raises(RunFileError, match=r"'.*run.duckdb' cannot be written: Read-only file system; make room"):
-        RunLog.create(path, run_row)
+        RunLog.create(path, job_of(run_row))
     assert not list(path.parent.iterdir())
 
 
@@ -121,7 +122,9 @@ def fails(number: int) -> Callable[..., None]:
     return failing
 
 
-def test_a_run_file_and_its_log_are_their_owners_alone(log: RunLog, path: Path, step: Callable[[int], StepRow]) -> None:
+def test_a_run_file_and_its_log_are_their_owners_alone(
+    log: RunLog, path: Path, step: Callable[[int], MarkerRow]
+) -> None:
     log.commit([step(1)]).result()
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     assert modes == {"run.duckdb": 0o600, "run.duckdb.wal": 0o600}

@@ -6,28 +6,24 @@ import pytest
 from populace.personas.errors import RunFileError
 from populace.sim.runfile import migrations
 from populace.sim.runfile.describe import SchemaEntry, describe
+from populace.sim.runfile.job_rows import job_of
 from populace.sim.runfile.migrations import SCHEMA_VERSION, migrate
-from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.reader import open_hub_or_run, open_run
 from populace.sim.runfile.rows import RunRow
 from populace.sim.runfile.runlog import RunLog
 
-EARLIER_CALL = """
-INSERT INTO calls (phase, number, owner, purpose, prompt_version, request_hash, attempt, outcome, reason, model,
-                   started_at, ended_at, waited)
-VALUES ('step', 1, 'a', 'turn', 1, 'f', 1, 'ok', '', 'm', now()::TIMESTAMP, now()::TIMESTAMP, 0)
-"""
-
 PROMISED = {
-    "runs",
+    "jobs",
+    "markers",
     "personas",
     "relations",
-    "steps",
     "emissions",
     "messages",
     "duplicates",
     "calls",
     "failures",
 }
+VIEWS = ("runs", "growth", "growth_chunks", "steps", "said", "threads", "spoke_to", "living_relations", "cost")
 OF_HUBS = {"imports", "profiles", "biographies", "contradictions", "elites", "selections", "vectors", "rulings"}
 
 
@@ -41,39 +37,40 @@ def test_promised_tables_and_views_are_there() -> None:
     kinds = {entry.name: entry.kind for entry in describe()}
     assert kinds.keys() >= PROMISED
     assert {entry.name for entry in describe(hubs=True)} >= PROMISED | OF_HUBS
-    assert {kinds[view] for view in ("said", "threads", "spoke_to", "living_relations", "novelty", "cost")} == {"view"}
+    assert {kinds[view] for view in VIEWS} == {"view"}
 
 
 def test_migrating_twice_changes_nothing() -> None:
     with duckdb.connect() as con:
         migrate(con)
         migrate(con)
-        assert con.execute("SELECT version, name FROM migrations").fetchall() == [
-            (1, "initial"),
-            (2, "gateway"),
-            (3, "growth"),
-            (4, "turned away"),
-            (5, "society"),
-            (6, "declared"),
-        ]
+        assert con.execute("SELECT version, name FROM migrations").fetchall() == [(1, "initial")]
 
 
-def test_a_file_of_an_earlier_version_is_brought_up_to_date_when_it_is_read(path: Path) -> None:
-    with duckdb.connect(path) as con, pytest.MonkeyPatch.context() as patch:
-        script = migrations._script
-        patch.setattr(migrations, "_MIGRATIONS", migrations._MIGRATIONS[:1])
-        patch.setattr(migrations, "_script", lambda name: "" if name == "views.sql" else script(name))
-        migrate(con)
-        con.execute(EARLIER_CALL)
+def test_an_earlier_version_is_brought_up_to_date_when_it_is_read(
+    path: Path, run_row: RunRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RunLog.create(path, job_of(run_row)).close()
+    added = ("colour", lambda con: con.execute("ALTER TABLE jobs ADD COLUMN colour VARCHAR"))
+    monkeypatch.setattr(migrations, "_MIGRATIONS", (*migrations._MIGRATIONS, added))
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", 2)
     with open_run(path) as run:
-        assert run.query("SELECT replicate, source, cost FROM calls").rows == [(0, "endpoint", None)]
-        assert run.query("SELECT max(version) FROM migrations").rows == [(SCHEMA_VERSION,)]
-        assert run.query("SELECT count(*) FROM cost").rows == [(1,)]
+        assert run.query("SELECT colour FROM jobs").rows == [(None,)]
+        assert run.query("SELECT max(version) FROM migrations").rows == [(2,)]
+
+
+def test_a_file_from_before_the_first_release_is_refused(path: Path) -> None:
+    with duckdb.connect(path) as con:
+        con.execute("CREATE TABLE runs (run VARCHAR)")
+        con.execute("CREATE TABLE migrations (version INTEGER)")
+    for opened in (open_run, open_hub_or_run, RunLog.open):
+        with pytest.raises(RunFileError, match="development version of Populace from before the first release"):
+            opened(path)
 
 
 @pytest.fixture
 def newer(path: Path, run_row: RunRow) -> Path:
-    RunLog.create(path, run_row).close()
+    RunLog.create(path, job_of(run_row)).close()
     with duckdb.connect(path) as con:
         con.execute("INSERT INTO migrations VALUES (99, 'of the future', now()::TIMESTAMP)")
     return path
@@ -88,10 +85,10 @@ def test_a_newer_schema_names_both_versions_and_the_way_out(newer: Path) -> None
 
 def test_an_unfinished_migration_leaves_nothing(path: Path, run_row: RunRow, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(con: duckdb.DuckDBPyConnection) -> None:
-        con.execute("ALTER TABLE runs ADD COLUMN colour VARCHAR")
+        con.execute("ALTER TABLE jobs ADD COLUMN colour VARCHAR")
         raise RuntimeError
 
-    RunLog.create(path, run_row).close()
+    RunLog.create(path, job_of(run_row)).close()
     monkeypatch.setattr(
         "populace.sim.runfile.migrations._MIGRATIONS",
         [*migrations._MIGRATIONS, ("colour", broken)],
@@ -100,7 +97,7 @@ def test_an_unfinished_migration_leaves_nothing(path: Path, run_row: RunRow, mon
         RunLog.open(path)
     with open_run(path) as run:
         assert run.query("SELECT max(version) FROM migrations").rows == [(SCHEMA_VERSION,)]
-        assert "colour" not in run.query("FROM runs").columns
+        assert "colour" not in run.query("FROM jobs").columns
 
 
 class TestWhatIsNoRunFile:
@@ -131,6 +128,6 @@ class TestWhatIsNoRunFile:
         assert "is a DuckDB database but no run file" in self.sentence(path)
 
     def test_half_a_run_file(self, path: Path, run_row: RunRow) -> None:
-        RunLog.create(path, run_row).close()
+        RunLog.create(path, job_of(run_row)).close()
         path.write_bytes(path.read_bytes()[:100_000])
         assert "run.duckdb" in self.sentence(path)

@@ -146,8 +146,8 @@ def test_failures_are_counted_by_reason(con: duckdb.DuckDBPyConnection) -> None:
     lost = FailureRow("step", 2, 2, "ada", "ada", "turn", "timeout", "No answer in 120 s.", 6)
     Inserts(con).write([lost, replace(lost, number=4, attempts=5), replace(lost, reason="Another.")])
     assert rows(con, "FROM failure_reasons ORDER BY failures DESC") == [
-        ("step", "turn", "timeout", "No answer in 120 s.", 2, 11, 2, 4),
-        ("step", "turn", "timeout", "Another.", 1, 6, 2, 2),
+        (1, "step", "turn", "timeout", "No answer in 120 s.", 2, 11, 2, 4),
+        (1, "step", "turn", "timeout", "Another.", 1, 6, 2, 2),
     ]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from populace.agents.gateway.call import Call
 from populace.personas.errors import StorageError
-from populace.sim.runfile.rows import AgentRow, MeasureRow, StepRow
+from populace.sim.runfile.rows import AgentRow, MarkerRow, MeasureRow
 from populace.sim.runfile.runlog import RunLog
 from populace.sim.runfile.writer import Statement
 
@@ -59,13 +59,13 @@ def test_a_statement_is_in_the_transaction_of_its_rows(log: RunLog) -> None:
     assert log.query("SELECT count(*) FROM agents") == [(0,)]
 
 
-def test_one_bad_row_keeps_its_whole_commit_out(log: RunLog, step: Callable[[int], StepRow]) -> None:
+def test_one_bad_row_keeps_its_whole_commit_out(log: RunLog, step: Callable[[int], MarkerRow]) -> None:
     with pytest.raises(StorageError, match="cannot be written"):
         log.commit([MeasureRow(1, "trust", 0.5), step(1), step(1)]).result()
     assert log.query("SELECT count(*) FROM measures") == [(0,)]
 
 
-def test_after_a_failure_every_call_says_so(log: RunLog, step: Callable[[int], StepRow]) -> None:
+def test_after_a_failure_every_call_says_so(log: RunLog, step: Callable[[int], MarkerRow]) -> None:
     with pytest.raises(StorageError):
         log.commit([step(1), step(1)]).result()
     with pytest.raises(StorageError, match="everything committed before is kept"):
@@ -74,7 +74,7 @@ def test_after_a_failure_every_call_says_so(log: RunLog, step: Callable[[int], S
         log.commit()
 
 
-def test_a_failure_that_nobody_was_told_of_is_raised_on_closing(log: RunLog, step: Callable[[int], StepRow]) -> None:
+def test_a_failure_that_nobody_was_told_of_is_raised_on_closing(log: RunLog, step: Callable[[int], MarkerRow]) -> None:
     log.submit([step(1), step(1)])
     with pytest.raises(StorageError):
         log.close()

@@ -1,0 +1,24 @@
+"""The OpenAI batch protocol: requests sent by file, answered within a day, at a lower price."""
+
+from .buffer import MOST_IN_A_BATCH, BatchLimits
+from .chat_queue import ChatBatchQueue, check_batchable, open_batch_queue
+from .client import BatchClient, custom_id
+from .endpoint import BatchJournal, Oddity, OpenBatch, PollInterval
+from .job import BatchProgress
+from .queue import BatchQueue
+
+__all__ = [
+    "MOST_IN_A_BATCH",
+    "BatchClient",
+    "BatchJournal",
+    "BatchLimits",
+    "BatchProgress",
+    "BatchQueue",
+    "ChatBatchQueue",
+    "Oddity",
+    "OpenBatch",
+    "PollInterval",
+    "check_batchable",
+    "custom_id",
+    "open_batch_queue",
+]

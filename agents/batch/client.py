@@ -1,0 +1,292 @@
+"""One line of a batch's files: a request on its way out, or what became of one on its way back.
+
+What a server says of a batch.
+
+The batch protocol over HTTP: upload, create, look, fetch, cancel. Repeats nothing: that is the job's.
+"""
+
+import hashlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from io import BytesIO
+from typing import Any
+
+import aiohttp
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ...personas.model import Outcome
+from ..endpoint.errors import RequestError, check_for_error, error_of_status, parse_object, words_of
+from ..endpoint.http_client import HttpConnection
+from ..gateway.call import CallKey
+
+__all__ = [
+    "ENDPOINT",
+    "BatchClient",
+    "BatchState",
+    "RequestCounts",
+    "ResultLine",
+    "custom_id",
+    "read_line",
+    "status_of_code",
+    "write_line",
+]
+
+#: What every line and every batch is for.
+ENDPOINT = "/v1/chat/completions"
+
+#: Lines that say only that the batch ended before their request's slot came.
+_UNDONE = frozenset({"batch_expired", "batch_cancelled"})
+
+#: The HTTP status that a refusal by this code would have had.
+_STATUS_OF_CODE = {
+    "invalid_api_key": 401,
+    "insufficient_quota": 402,
+    "billing_hard_limit_reached": 402,
+    "billing_not_active": 402,
+    "model_not_found": 404,
+    "rate_limit_exceeded": 429,
+    "token_limit_exceeded": 429,
+    "server_error": 500,
+    "internal_error": 500,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ResultLine:
+    """What one line of a result file says."""
+
+    custom_id: str
+    #: A chat completion, the fault that came in its place, or None for a request that was never done.
+    answer: dict[str, Any] | RequestError | None
+
+
+def custom_id(key: CallKey) -> str:
+    """The 32 hexadecimal digits that a request goes by in a batch; some servers take 64 characters at most."""
+    return hashlib.blake2b(orjson.dumps(astuple(key)), digest_size=16).hexdigest()
+
+
+def status_of_code(code: object, default: int) -> int:
+    """The HTTP status that a refusal with this code would have had, or `default` where that is not known."""
+    if isinstance(code, int) and 300 <= code < 600:
+        return code
+    return _STATUS_OF_CODE.get(code, default) if isinstance(code, str) else default
+
+
+def write_line(name: str, payload: Mapping[str, Any]) -> bytes:
+    """The line that asks for one chat completion under a custom id."""
+    return orjson.dumps({"custom_id": name, "method": "POST", "url": ENDPOINT, "body": payload}) + b"\n"
+
+
+def read_line(line: bytes, *, key: str = "") -> ResultLine | None:
+    """What a line says; None for one that is cut or no result at all. No fault holds the `key`."""
+    try:
+        said = parse_object(line)
+    except RequestError:
+        return None
+    name = said.get("custom_id")
+    if not isinstance(name, str):
+        return None
+    try:
+        return ResultLine(name, _answer(said, key))
+    except RequestError as fault:
+        return ResultLine(name, fault)
+
+
+def _answer(said: dict[str, Any], key: str) -> dict[str, Any] | None:
+    response, error = said.get("response"), said.get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    if isinstance(code, str) and code in _UNDONE:
+        return None
+    status = response.get("status_code") if isinstance(response, dict) else None
+    body = response.get("body") if isinstance(response, dict) else None
+    if error or status != 200:
+        known = status if isinstance(status, int) and 300 <= status < 600 else status_of_code(code, 500)
+        raise error_of_status(known, words_of(orjson.dumps(error or body or "")), key=key)
+    if not isinstance(body, dict):
+        raise RequestError(Outcome.NOT_JSON, "The batch's line holds no JSON object as its reply.", status=200)
+    check_for_error(body, key=key)
+    return body
+
+
+_ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+
+
+class RequestCounts(BaseModel):
+    """How far a batch is."""
+
+    # Servers add fields of their own to what the protocol names, here and below.
+    model_config = ConfigDict(extra="ignore")
+
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+
+
+class BatchState(BaseModel):
+    """One batch as its server describes it. A status that is not known counts as under way."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str
+    status: str
+    created_at: float | None = None
+    input_file_id: str | None = None
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    request_counts: RequestCounts | None = None
+    metadata: dict[str, Any] | None = None
+    #: {"data": [{"code", "message", "line"}]} by the protocol; some servers have a mere string.
+    errors: Any = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.status in _ENDED
+
+    def failure(self, *, key: str = "") -> RequestError:
+        """Why a batch whose status is `failed` was not begun, in the server's own words."""
+        data = self.errors.get("data") if isinstance(self.errors, dict) else None
+        listed = [error for error in data if isinstance(error, dict)] if isinstance(data, list) else []
+        words = "; ".join(_said(error) for error in listed[:3]) or words_of(orjson.dumps(self.errors or ""))
+        status = status_of_code(listed[0].get("code") if listed else None, 400)
+        # Words and outcome as of a refusal of one request: what stops a run there stops it here.
+        judged = error_of_status(status, words, key=key)
+        said = f": {judged.body}" if judged.body else ", and the server did not say why"
+        return RequestError(judged.outcome, f"The batch failed as a whole{said}", status=status, body=judged.body)
+
+    def left_undone(self) -> RequestError:
+        """Why a request has no line in what came of a batch that did end."""
+        if self.status == "expired":
+            return RequestError(Outcome.TIMEOUT, "The batch expired before this request was done.")
+        if self.status == "cancelled":
+            return RequestError(Outcome.DROPPED, "The batch was cancelled before this request was done.")
+        return RequestError(Outcome.DROPPED, "The batch ended without a whole line for this request.")
+
+
+def _said(error: dict[str, Any]) -> str:
+    where = f"line {error['line']}: " if error.get("line") is not None else ""
+    code = f" ({error['code']})" if error.get("code") else ""
+    return f"{where}{error.get('message') or 'no message'}{code}"
+
+
+_WINDOW = "24h"
+
+_NO_FILES = "The endpoint takes no files, so it may know no batches: run without --batch there."
+
+#: How batches are listed: so many a page, and so many pages at most.
+_PAGE = 100
+_PAGES = 20
+
+#: Seconds by which the server's clock may be behind ours.
+_SKEW = 3600.0
+
+
+class BatchClient:
+    """One endpoint's `/files` and `/batches`. Every method raises `WireError` when it has nothing to give."""
+
+    def __init__(self, link: HttpConnection) -> None:
+        self._link = link
+        #: Where the batches are, as it may be kept.
+        self.endpoint = link.endpoint
+        #: What must stand in nothing that is shown or kept.
+        self.key = link.key
+
+    async def upload(self, lines: Sequence[bytes]) -> str:
+        """The id of a new file with these lines."""
+        form = aiohttp.FormData()
+        form.add_field("purpose", "batch")
+        form.add_field("file", BytesIO(b"".join(lines)), filename="batch.jsonl", content_type="application/jsonl")
+        try:
+            name = (await self._said("POST", "files", data=form)).get("id")
+        except RequestError as fault:
+            if fault.outcome is Outcome.NOT_FOUND:
+                raise RequestError(fault.outcome, f"{_NO_FILES} {fault.detail}", status=fault.status) from fault
+            raise
+        if not isinstance(name, str) or not name:
+            raise RequestError(Outcome.SERVER_ERROR, "The endpoint took a file and gave it no id.", status=200)
+        return name
+
+    async def create(self, file_id: str, metadata: Mapping[str, str]) -> BatchState:
+        """A new batch over an uploaded file."""
+        asked = {
+            "input_file_id": file_id,
+            "endpoint": ENDPOINT,
+            "completion_window": _WINDOW,
+            "metadata": dict(metadata),
+        }
+        return _state(await self._said("POST", "batches", json=asked))
+
+    async def state(self, batch_id: str) -> BatchState:
+        """How a batch stands."""
+        return _state(await self._said("GET", f"batches/{batch_id}"))
+
+    async def cancel(self, batch_id: str) -> BatchState:
+        """How a batch stands, now that it was told to stop."""
+        return _state(await self._said("POST", f"batches/{batch_id}/cancel"))
+
+    async def find(self, file_id: str, metadata: Mapping[str, str], since: float) -> BatchState | None:
+        """The batch over this file and with this metadata, made after `since` (Unix time); None when there is none."""
+        after: dict[str, str] = {}
+        for _ in range(_PAGES):
+            page = await self._said("GET", "batches", params={"limit": str(_PAGE), **after})
+            data = page.get("data")
+            states = [_state(said) for said in data if isinstance(said, dict)] if isinstance(data, list) else []
+            found = next((state for state in states if _is(state, file_id, metadata)), None)
+            if found is not None:
+                return found
+            # The newest come first.
+            if not states or not page.get("has_more") or (states[-1].created_at or since) < since - _SKEW:
+                return None
+            after = {"after": states[-1].id}
+        return None
+
+    async def lines(self, file_id: str) -> AsyncGenerator[bytes]:
+        """The lines of a file as they come, the last one also when it is cut."""
+        link = self._link
+        rest = bytearray()
+        with link.faults():
+            async with link.session().get(link.url(f"files/{file_id}/content"), allow_redirects=False) as response:
+                if response.status != 200:
+                    raise link.refused(response.status, await response.read(), response.headers)
+                async for chunk in response.content.iter_any():
+                    rest += chunk
+                    *whole, rest = rest.split(b"\n")
+                    for line in whole:
+                        yield bytes(line)
+        yield bytes(rest)
+
+    async def aclose(self) -> None:
+        """Close the connections; the next call opens new ones."""
+        await self._link.aclose()
+
+    async def _said(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, **content: Any
+    ) -> dict[str, Any]:
+        link = self._link
+        url = link.url(path).update_query(params or {})
+        with link.faults():
+            async with link.session().request(method, url, allow_redirects=False, **content) as response:
+                body = await response.read()
+        if response.status not in (200, 201, 202):
+            raise link.refused(response.status, body, response.headers)
+        said = parse_object(body)
+        check_for_error(said, key=link.key)
+        return said
+
+
+def _is(state: BatchState, file_id: str, metadata: Mapping[str, str]) -> bool:
+    # Not every server keeps the metadata, and some give equal files one id.
+    kept = state.metadata or {}
+    if any(name in kept for name in metadata):
+        return all(kept.get(name) == value for name, value in metadata.items())
+    return state.input_file_id == file_id
+
+
+def _state(said: dict[str, Any]) -> BatchState:
+    try:
+        return BatchState.model_validate(said)
+    except ValidationError as error:
+        where = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
+        detail = f"The endpoint describes a batch in another way than the protocol does (wrong or missing: {where})."
+        raise RequestError(Outcome.SERVER_ERROR, detail, status=200) from error

@@ -1,0 +1,139 @@
+"""The batches that are under way, kept where a killed run finds them again.
+
+How long to wait between two looks at a batch.
+
+What all jobs have in common: the client, the journal, and how long what fails is tried again.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from ...personas.model import Outcome
+from ..endpoint.errors import TRANSIENT, RequestError
+from ..gateway.limits import Backoff
+from .client import BatchClient, BatchState
+
+__all__ = ["BatchEndpoint", "BatchJournal", "Oddity", "OpenBatch", "PollInterval", "metadata_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBatch:
+    """A batch that was sent, or is just about to be."""
+
+    #: Ours, also in the batch's metadata: by it a batch is found whose id we were killed before we heard.
+    nonce: str
+    #: The base URL without key or credentials.
+    endpoint: str
+    input_file_id: str
+    #: One a request, in the order of the file; `custom_id` of a `CallKey` gives them.
+    custom_ids: tuple[str, ...]
+    created_at: datetime
+    #: The server's; None from just before the batch is made until its id is known.
+    batch_id: str | None = None
+
+
+class BatchJournal(Protocol):
+    """Keeps every batch until it is closed."""
+
+    async def opened(self, batch: OpenBatch) -> None:
+        """Keep a batch, in place of what was kept under its nonce. Returns when a kill can no longer lose it."""
+        ...
+
+    async def closed(self, nonce: str, status: str) -> None:
+        """Take note that nothing more is to be had from a batch, and how it ended.
+
+        Must not be durable before the calls that were recorded earlier: they are what came of it.
+        """
+        ...
+
+    def open_batches(self) -> Sequence[OpenBatch]:
+        """Those of earlier sessions that are not closed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PollInterval:
+    """Waits that grow from look to look. All in seconds."""
+
+    first: float = 5.0
+    most: float = 60.0
+    growth: float = 1.5
+
+    def wait(self, looks: int, *, asked: float | None = None) -> float:
+        """Seconds to wait after so many looks (from 0); never less than the server asks for."""
+        # Bounded first: a large power is no float.
+        return max(asked or 0.0, min(self.most, self.first * self.growth ** min(looks, 100)))
+
+
+class Oddity(StrEnum):
+    """What can be wrong with the lines of a batch's results."""
+
+    #: Not JSON, or without a custom id.
+    CUT = "cut"
+    #: Of a request that is not in this batch.
+    FOREIGN = "foreign"
+    #: A second line for a request; the first counts.
+    REPEATED = "repeated"
+    #: A request without any line, though its batch was completed.
+    MISSING = "missing"
+
+
+def metadata_of(batch: OpenBatch) -> dict[str, str]:
+    """What the server is given to keep with a batch."""
+    return {"populace": batch.nonce}
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEndpoint:
+    """The way to one endpoint's batches and back."""
+
+    client: BatchClient
+    journal: BatchJournal
+    interval: PollInterval = field(default_factory=PollInterval)
+    #: Between attempts to send or fetch a file, and how many there are.
+    backoff: Backoff = field(default_factory=Backoff)
+    attempts: int = 5
+    #: Looks at a batch that may fail one after the other.
+    looks: int = 60
+    oddities: Counter[Oddity] = field(default_factory=Counter)
+    #: One file is in memory at a time.
+    upload: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def again[T](self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """What an attempt gives, made again as long as what it fails of may pass."""
+        failed = 0
+        while True:
+            try:
+                return await attempt()
+            except RequestError as fault:
+                failed += 1
+                if not await self.may_repeat(fault, failed):
+                    raise
+
+    async def may_repeat(self, fault: RequestError, failed: int) -> bool:
+        """Whether something is worth another attempt; if so, the wait before it is over."""
+        # No answer depends on how long was waited.
+        delay = self.backoff.delay(failed, random.Random(), asked=fault.retry_after)  # noqa: S311
+        if fault.outcome not in TRANSIENT or failed >= self.attempts or delay is None:
+            return False
+        await asyncio.sleep(delay)
+        return True
+
+    async def find(self, batch: OpenBatch) -> BatchState | None:
+        """The batch in the server's list, by its nonce or its file; None when it is not there."""
+        return await self.client.find(batch.input_file_id, metadata_of(batch), batch.created_at.timestamp())
+
+    async def find_if_listed(self, batch: OpenBatch) -> BatchState | None:
+        """The same; None also where the server has no list."""
+        try:
+            return await self.find(batch)
+        except RequestError as fault:
+            if fault.outcome is Outcome.NOT_FOUND:
+                return None
+            raise

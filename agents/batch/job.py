@@ -1,0 +1,257 @@
+"""What came of a batch: its files, read line by line into the items.
+
+One batch from the upload of its file to the last line of its results.
+
+upload ──► journal: about to be made ──► create ──► journal: its id ──► look, look, ... ──► fetch, line by line
+                                           └─ no word of it? ──► found in the list of batches, or made again
+
+How far a batch is, for whoever watches the run.
+"""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Mapping, Set
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Self
+
+from ...personas.model import Outcome
+from ..endpoint.errors import TRANSIENT, RequestError
+from .buffer import BatchItem
+from .client import BatchState, read_line
+from .endpoint import BatchEndpoint, Oddity, OpenBatch, metadata_of
+
+__all__ = ["BatchJob", "BatchProgress", "fetch"]
+
+
+async def fetch(route: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]) -> None:
+    """Give the items what a file of results holds for them, each as soon as its line is there.
+
+    `names` are the custom ids of the whole batch; those whose answer was taken have no item any more.
+    """
+
+    async def read() -> Counter[Oddity]:
+        return await _read(route, file_id, names, items)
+
+    oddities = await route.again(read)
+    if oddities[Oddity.CUT]:
+        # What is cut is paid for all the same, and it may have been the way here that cut it.
+        oddities = await route.again(read)
+    route.oddities.update(oddities)
+
+
+async def _read(route: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]) -> Counter[Oddity]:
+    oddities: Counter[Oddity] = Counter()
+    seen: set[str] = set()
+    async with aclosing(route.client.lines(file_id)) as lines:
+        async for written in lines:
+            line = read_line(written, key=route.client.key)
+            if line is None:
+                oddities[Oddity.CUT] += bool(written.strip())
+            elif line.custom_id not in names:
+                oddities[Oddity.FOREIGN] += 1
+            elif line.custom_id in seen:
+                oddities[Oddity.REPEATED] += 1
+            else:
+                seen.add(line.custom_id)
+                item = items.get(line.custom_id)
+                if item is not None and line.answer is not None:
+                    item.settle(line.answer)
+    return +oddities
+
+
+#: Statuses of our own: of a batch that was announced and never made, made by nobody because the server would
+#: not, and of one that its server has forgotten.
+_NEVER_MADE = "never_made"
+_REFUSED = "refused"
+_FORGOTTEN = "forgotten"
+
+
+class BatchJob:
+    """A batch and the items in it. Parcels get their answers as the lines arrive."""
+
+    def __init__(self, route: BatchEndpoint, items: Iterable[BatchItem], *, batch: OpenBatch | None = None) -> None:
+        """With `batch`, one that was opened before: it is looked for rather than sent."""
+        self._endpoint = route
+        #: Those whose answer nobody has taken yet.
+        self.items = {item.custom_id: item for item in items}
+        #: The custom ids of all that are or were in it.
+        self.names = frozenset(self.items)
+        for item in self.items.values():
+            item.job = self
+        #: What the journal knows; None before it knows anything.
+        self.batch = batch
+        #: What the server said last.
+        self.state: BatchState | None = None
+        #: How it ended; empty as long as there may be more to come of it.
+        self.status = ""
+        #: Set when it has ended and all answers were taken.
+        self.claimed = asyncio.Event()
+        self._is_cancelled = False
+
+    async def run(self) -> None:
+        """Go to the end. Parcels without an answer then have none in this batch.
+
+        Raises the `WireError` for which the batch failed, could not be made, or (its status is empty then)
+        could not be followed any further.
+        """
+        state = await self._made()
+        if self._is_cancelled and state is not None:
+            await self.cancel()
+        if state is None:
+            self.status = _NEVER_MADE
+        elif not await self._has_ended(state.id):
+            self.status = _FORGOTTEN
+        else:
+            await self._fetch()
+
+    def rest(self) -> list[BatchItem]:
+        """The items without an answer."""
+        return [item for item in self.items.values() if not item.answer.done()]
+
+    def left_undone(self) -> RequestError:
+        """Why a item has no answer, after a run that raised nothing."""
+        if self.state is not None and self.state.has_ended:
+            return self.state.left_undone()
+        return RequestError(Outcome.DROPPED, "The endpoint knows nothing of the batch that held this request.")
+
+    def claim(self, item: BatchItem) -> None:
+        """Take note that a item is no longer this job's concern."""
+        self.items.pop(item.custom_id, None)
+        self.check_claims()
+
+    def check_claims(self) -> None:
+        """Set `claimed` if it is time."""
+        if self.status and not self.items:
+            self.claimed.set()
+
+    async def cancel(self) -> None:
+        """Ask the server to stop. What it did is fetched all the same."""
+        self._is_cancelled = True
+        batch_id = self.batch.batch_id if self.batch else None
+        if batch_id is None:
+            return
+        try:
+            await self._endpoint.again(lambda: self._endpoint.client.cancel(batch_id))
+        except RequestError as fault:
+            # What has ended cannot be cancelled, and the next look says so.
+            if fault.status not in (400, 404, 409):
+                raise
+
+    async def _made(self) -> BatchState | None:
+        """The batch at the server, sent now or found there; None when an earlier session never made it."""
+        if self.batch is None:
+            batch = await self._announced()
+            state = await self._created(batch)
+        elif self.batch.batch_id is not None:
+            return BatchState(id=self.batch.batch_id, status="unknown")
+        else:
+            batch, found = self.batch, await self._listed(self.batch)
+            if found is None:
+                return None
+            state = found
+        self.batch = replace(batch, batch_id=state.id)
+        await self._endpoint.journal.opened(self.batch)
+        return state
+
+    async def _announced(self) -> OpenBatch:
+        route = self._endpoint
+        async with route.upload:
+            file_id = await route.again(lambda: route.client.upload([p.line for p in self.items.values()]))
+        nonce, endpoint = secrets.token_hex(16), route.client.endpoint
+        batch = OpenBatch(nonce, endpoint, file_id, tuple(self.items), datetime.now(UTC))
+        await route.journal.opened(batch)
+        self.batch = batch
+        return batch
+
+    async def _created(self, batch: OpenBatch) -> BatchState:
+        route, failed, is_certain = self._endpoint, 0, True
+        while True:
+            try:
+                return await route.client.create(batch.input_file_id, metadata_of(batch))
+            except RequestError as fault:
+                failed += 1
+                # After any other refusal there may be a batch all the same.
+                is_certain &= fault.status is not None and 400 <= fault.status < 500
+                may_repeat = await route.may_repeat(fault, failed)
+                if not is_certain and (found := await self._listed(batch)) is not None:
+                    return found
+                if not may_repeat:
+                    self.status = _REFUSED if is_certain else ""
+                    raise
+
+    async def _listed(self, batch: OpenBatch) -> BatchState | None:
+        """The batch, if it was made though nobody heard of it."""
+        route = self._endpoint
+        found = await route.again(lambda: route.find_if_listed(batch))
+        if found is None:
+            # It may have been on its way still, or be made and not listed yet.
+            await asyncio.sleep(route.interval.first)
+            found = await route.again(lambda: route.find_if_listed(batch))
+        return found
+
+    async def _has_ended(self, batch_id: str) -> bool:
+        """RateSnapshot until the batch has ended; False when the server has forgotten it."""
+        route, looks, failed = self._endpoint, 0, 0
+        while True:
+            asked = None
+            try:
+                self.state = await route.client.state(batch_id)
+                failed = 0
+                if self.state.has_ended:
+                    return True
+            except RequestError as fault:
+                failed += 1
+                if fault.outcome is Outcome.NOT_FOUND and await self._is_forgotten():
+                    return False
+                if fault.outcome not in TRANSIENT or failed >= route.looks:
+                    raise
+                asked = fault.retry_after
+            await asyncio.sleep(route.interval.wait(looks, asked=asked))
+            looks += 1
+
+    async def _is_forgotten(self) -> bool:
+        # Where even the list is not found it is the address that is wrong, and nothing is known of the batch.
+        batch, route = self.batch, self._endpoint
+        return batch is not None and await route.again(lambda: route.find(batch)) is None
+
+    async def _fetch(self) -> None:
+        state = self.state
+        if state is None:
+            return
+        for file_id in (state.output_file_id, state.error_file_id):
+            if file_id and self.rest():
+                await fetch(self._endpoint, file_id, self.names, self.items)
+        self.status = state.status
+        rest = len(self.rest())
+        if state.status == "failed" and rest:
+            raise state.failure(key=self._endpoint.client.key)
+        if state.status == "completed" and rest:
+            self._endpoint.oddities[Oddity.MISSING] += rest
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """How far one batch is, by what its server said last."""
+
+    #: None until the server has named it.
+    batch_id: str | None
+    status: str
+    requests: int
+    completed: int
+    failed: int
+
+    @classmethod
+    def of(cls, job: BatchJob) -> Self:
+        """The progress of a batch on its job."""
+        state = job.state
+        counts = state.request_counts if state is not None else None
+        return cls(
+            batch_id=job.batch.batch_id if job.batch else None,
+            status=state.status if state is not None else "sending",
+            requests=len(job.names),
+            completed=counts.completed if counts is not None else 0,
+            failed=counts.failed if counts is not None else 0,
+        )

@@ -1,0 +1,288 @@
+"""Where requests wait for the batch that they go with, and for their answer out of it.
+
+deliver ──► in an open batch? ──────────────────────────────────────► its line ──► answer ──► batch closed
+              └─► collected, until none has come for a moment ──► batch ─┘  └─ undone? ──► another batch
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from langchain_core.outputs import ChatResult
+
+from ...personas.errors import SetupError
+from ...personas.model import Outcome
+from ..endpoint.errors import RequestError
+from ..endpoint.response import ModelResponse, response_of
+from ..gateway.call import CallKey
+from ..gateway.limits import Backoff
+from .buffer import BatchBuffer, BatchItem, BatchLimits
+from .client import BatchClient, custom_id, write_line
+from .endpoint import BatchEndpoint, BatchJournal, Oddity, OpenBatch, PollInterval
+from .job import BatchJob, BatchProgress
+
+__all__ = ["BatchQueue"]
+
+#: The status of a batch whose answers were all taken before this was written down.
+_READ = "read"
+
+
+class BatchQueue:
+    """Delivers answers by batch, in place of a model that is asked call by call.
+
+    Whoever asks must ask everything at once: a batch holds what was asked for together. The batches that the
+    journal knows are waited for rather than sent again.
+    """
+
+    def __init__(
+        self,
+        client: BatchClient,
+        *,
+        journal: BatchJournal,
+        read: Callable[[dict[str, Any]], ChatResult],
+        quiet: float = 0.5,
+        interval: PollInterval | None = None,
+        limits: BatchLimits | None = None,
+        rounds: int = 3,
+        backoff: Backoff | None = None,
+        looks: int = 60,
+    ) -> None:
+        """`read` makes a chat model's result of a chat completion, or raises `WireError`.
+
+        A batch is sent when no request has come for `quiet` seconds. `rounds` bounds how many batches one request
+        is put into when they leave it undone, `looks` how many looks at a batch may fail one after the other.
+        Raises `SetupError` for a number with which nothing could be done.
+        """
+        for name, number in {"rounds": rounds, "looks": looks}.items():
+            if number <= 0:
+                raise SetupError(f"The batch queue's {name} is {number}; give a number above 0.")
+        self._limits = limits or BatchLimits()
+        self._endpoint = BatchEndpoint(
+            client, journal, interval=interval or PollInterval(), backoff=backoff or Backoff(), looks=looks
+        )
+        self._read = read
+        self._rounds = rounds
+        #: Every request that waits or whose answer nobody has taken yet.
+        self._items: dict[str, BatchItem] = {}
+        self._buffer = BatchBuffer(self._send, quiet=quiet, most=self._limits.requests)
+        #: Parcels for which the endpoint's queue has no room until another batch has ended.
+        self._postponed: list[BatchItem] = []
+        self._jobs: dict[BatchJob, asyncio.Task[None]] = {}
+        #: How many wait for an answer; `_left` is set when there are none.
+        self._asking = 0
+        self._left = asyncio.Event()
+        self._has_resumed = False
+        #: What whoever asks is told once nothing is sent any more.
+        self._over: Exception | None = None
+
+    @property
+    def oddities(self) -> Counter[Oddity]:
+        """What was wrong with lines of results so far."""
+        return self._endpoint.oddities
+
+    @property
+    def waiting(self) -> int:
+        """Requests that are in no batch yet."""
+        return len(self._buffer.items) + len(self._postponed)
+
+    @property
+    def progress(self) -> list[BatchProgress]:
+        """How far each batch is that is under way."""
+        return [BatchProgress.of(job) for job in self._jobs if not job.status]
+
+    async def deliver(self, key: CallKey, payload: Mapping[str, Any]) -> ModelResponse:
+        """The answer to what would be posted to `/chat/completions`. Raises `WireError` when none came.
+
+        What came must be recorded before the caller awaits anything else: then its batch counts as read.
+        """
+        self._resume()
+        name = custom_id(key)
+        item = self._items.get(name) or _item(name)
+        item.askers += 1
+        self._asking += 1
+        try:
+            self._see_to(item, payload)
+            # Shielded: another may wait for the same.
+            answer = await asyncio.shield(item.answer)
+        finally:
+            item.askers -= 1
+            self._asking -= 1
+            if not self._asking:
+                self._left.set()
+        # Taken: who asks the same again, be it at once, asks anew.
+        self._drop(item)
+        # Called when the caller's step is over, and so after it has recorded the answer.
+        asyncio.get_running_loop().call_soon(self._claim, item)
+        if isinstance(answer, Exception):
+            # One fault may end many requests: each raises it from its own place.
+            raise answer.with_traceback(None)
+        return response_of(self._read(answer))
+
+    def recalled(self, key: CallKey) -> None:
+        """Take note that an earlier session took the answer to this: no batch need be kept open for it."""
+        self._resume()
+        item = self._items.get(custom_id(key))
+        if item is not None and not item.askers:
+            self._drop(item)
+            self._claim(item)
+
+    def flush(self) -> None:
+        """Send what has come so far, without waiting for more."""
+        self._buffer.flush()
+
+    async def cancel(self) -> None:
+        """Tell the server to stop all batches that are under way. Who waits gets what was done, or a fault."""
+        self._end(_dropped("The batches were cancelled before this request was done."), self._unsent())
+        for job in list(self._jobs):
+            await job.cancel()
+
+    async def aclose(self) -> None:
+        """Leave: batches that are under way stay so at the server, and in the journal for the next session."""
+        self._unsent()
+        # What has no answer yet stays under way; what was read to the end is closed.
+        under_way = {job for job in self._jobs if job.rest()}
+        self._end(_dropped("The run ended before this request's batch did."), list(self._items.values()))
+        if self._asking:
+            self._left.clear()
+            await self._left.wait()
+        # Once more, for those that have just taken their answer.
+        await asyncio.sleep(0)
+        for job, task in self._jobs.items():
+            if job in under_way or job.items:
+                task.cancel()
+        await asyncio.gather(*self._jobs.values(), return_exceptions=True)
+        await self._endpoint.client.aclose()
+
+    def _end(self, why: Exception, items: Iterable[BatchItem]) -> None:
+        self._over = why
+        for item in items:
+            item.settle(why)
+
+    def _unsent(self) -> list[BatchItem]:
+        """Take away all that is in no batch."""
+        shelved, self._postponed = self._postponed, []
+        return [*self._buffer.clear(), *shelved]
+
+    def _resume(self) -> None:
+        """Take note, once, of the batches of earlier sessions at this endpoint."""
+        if self._has_resumed:
+            return
+        self._has_resumed = True
+        route = self._endpoint
+        known = [batch for batch in route.journal.open_batches() if batch.endpoint == route.client.endpoint]
+        # The newest first: a request in two of them was asked again because the older one had no answer for it.
+        for batch in sorted(known, key=lambda batch: batch.created_at, reverse=True):
+            self._adopt(batch, [_item(name) for name in batch.custom_ids if name not in self._items])
+
+    def _adopt(self, batch: OpenBatch, items: list[BatchItem]) -> None:
+        """Know a batch again. Nobody looks for it until one of its requests is asked."""
+        job = BatchJob(self._endpoint, items, batch=batch)
+        for item in items:
+            self._items[item.custom_id] = item
+        self._close_if_read(job)
+
+    def _see_to(self, item: BatchItem, payload: Mapping[str, Any]) -> None:
+        item.line = item.line or write_line(item.custom_id, payload)
+        if self._items.get(item.custom_id) is not item:
+            self._items[item.custom_id] = item
+            if self._over is not None:
+                item.settle(self._over)
+            else:
+                self._buffer.add(item)
+        elif item.job is not None and not item.job.status and item.job not in self._jobs:
+            self._start(item.job)
+
+    def _send(self, items: list[BatchItem]) -> None:
+        # Nothing is paid for that nobody waits for any more.
+        for item in items:
+            if not item.askers:
+                self._drop(item)
+        for batch in self._limits.split(item for item in items if item.askers):
+            for item in batch:
+                item.rounds += 1
+            self._start(BatchJob(self._endpoint, batch))
+
+    def _start(self, job: BatchJob) -> None:
+        self._jobs[job] = asyncio.get_running_loop().create_task(self._travel(job))
+
+    async def _travel(self, job: BatchJob) -> None:
+        try:
+            has_room = True
+            try:
+                if not job.status:
+                    await job.run()
+                self._forward(job)
+            except RequestError as fault:
+                has_room = self._stopped(job, fault)
+            if has_room:
+                self._collect_postponed()
+            job.check_claims()
+            if job.status and job.batch is not None:
+                await job.claimed.wait()
+                await self._endpoint.journal.closed(job.batch.nonce, job.status)
+        except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it, or they wait for ever
+            self._end(error, (*job.rest(), *self._unsent()))
+        finally:
+            self._jobs.pop(job, None)
+
+    def _forward(self, job: BatchJob) -> None:
+        """Send what a batch left undone with another one, as long as that is worth it."""
+        for item in job.rest():
+            job.claim(item)
+            if not item.askers:
+                self._drop(item)
+            elif self._over is not None or item.rounds >= self._rounds:
+                item.settle(job.left_undone())
+            else:
+                self._collect(item)
+
+    def _stopped(self, job: BatchJob, fault: RequestError) -> bool:
+        """Tell the items of a batch that failed; False when they wait for room in the endpoint's queue instead."""
+        others = any(not other.status for other in self._jobs if other is not job)
+        if fault.outcome is Outcome.RATE_LIMITED and job.status and others and self._over is None:
+            for item in job.rest():
+                job.claim(item)
+                item.rounds -= 1
+                self._postponed.append(item)
+            return False
+        for item in job.rest():
+            item.settle(fault)
+        if job.batch is not None and not job.status:
+            # It is still under way: who asks again waits for it again.
+            batch, job.batch = job.batch, None
+            answered = {n: p for n, p in job.items.items() if isinstance(p.answer.result(), dict)}
+            self._adopt(batch, [answered.get(name) or _item(name) for name in job.items])
+        return True
+
+    def _collect_postponed(self) -> None:
+        items, self._postponed = self._postponed, []
+        for item in items:
+            self._collect(item)
+
+    def _collect(self, item: BatchItem) -> None:
+        item.job = None
+        self._buffer.add(item)
+
+    def _drop(self, item: BatchItem) -> None:
+        if self._items.get(item.custom_id) is item:
+            del self._items[item.custom_id]
+
+    def _claim(self, item: BatchItem) -> None:
+        if item.job is not None and not item.askers:
+            item.job.claim(item)
+            self._close_if_read(item.job)
+
+    def _close_if_read(self, job: BatchJob) -> None:
+        """Close a batch at which nobody needs to look any more."""
+        if not job.items and not job.status and job.batch is not None and job not in self._jobs:
+            job.status = _READ
+            self._start(job)
+
+
+def _dropped(why: str) -> RequestError:
+    return RequestError(Outcome.DROPPED, why)
+
+
+def _item(name: str) -> BatchItem:
+    return BatchItem(name, asyncio.get_running_loop().create_future())

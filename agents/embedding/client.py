@@ -1,0 +1,232 @@
+"""Texts on their way to an embedding model: cut where they are too long, put together into requests.
+
+One attempt at a request for vectors, under the same policy as any other call.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from ...personas.model import AnswerSchema, Outcome, RequestContext
+from ...personas.prompt import RenderedPrompt
+from ..endpoint.errors import RequestError
+from ..endpoint.response import ModelResponse, typed_errors
+from ..gateway.call import Call
+from ..gateway.client import ModelClient
+from ..gateway.replies import Verdict
+from ..gateway.request import Endpoint, PendingRequest, Request
+from .models import EmbeddingHandle
+from .vectors import ModelVectors, Vector, VectorReply
+
+__all__ = ["Batching", "EmbeddingClient", "PendingEmbedding", "ReceivedVectors", "Snippet", "halves"]
+
+#: Bytes of UTF-8 that are reckoned as one token: prose has four and more, other scripts and code have less.
+_BYTES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A text as it is sent, by the hash of the whole."""
+
+    hash: str
+    text: str
+    #: Whether some of it was left out.
+    is_cut: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """About how many tokens it has, reckoned on the safe side."""
+        return -(-len(self.text.encode("utf-8", "replace")) // _BYTES)
+
+    def first_half(self) -> "Snippet":
+        """The beginning of it, half as long."""
+        data = self.text.encode("utf-8", "replace")
+        return replace(self, text=_head(data[: len(data) // 2]), is_cut=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How much one request holds at most; tokens are estimated on the safe side."""
+
+    texts: int = 256
+    tokens: int = 8_000
+    #: Tokens of one text; what is longer is cut.
+    longest: int = 8_191
+
+    def batches(self, texts: Mapping[str, str]) -> Iterator[tuple[Snippet, ...]]:
+        """The texts, given by their hashes, in requests. One that is too long for the others goes alone."""
+        batch: list[Snippet] = []
+        tokens = 0
+        for snippet in self._cut(texts.items()):
+            if batch and (len(batch) == self.texts or tokens + snippet.tokens > self.tokens):
+                yield tuple(batch)
+                batch, tokens = [], 0
+            batch.append(snippet)
+            tokens += snippet.tokens
+        if batch:
+            yield tuple(batch)
+
+    def _cut(self, texts: Iterable[tuple[str, str]]) -> Iterator[Snippet]:
+        most = self.longest * _BYTES
+        for key, text in texts:
+            data = text.encode("utf-8", "replace")
+            yield Snippet(key, data.decode()) if len(data) <= most else Snippet(key, _head(data[:most]), is_cut=True)
+
+
+def _head(data: bytes) -> str:
+    """As much of the text as ends with a whole word, or, where there are no spaces, with a whole character."""
+    text = data.decode(errors="ignore")
+    border = max(text.rfind(" "), text.rfind("\n"))
+    return text[:border] if border > len(text) // 2 else text
+
+
+def halves(snippets: Sequence[Snippet]) -> tuple[tuple[Snippet, ...], tuple[Snippet, ...]]:
+    """Two requests in place of one, the shorter texts first: what was too much is likely among the others."""
+    ordered = sorted(snippets, key=lambda snippet: snippet.tokens)
+    middle = len(ordered) // 2
+    return tuple(ordered[:middle]), tuple(ordered[middle:])
+
+
+#: How servers say, mostly with status 500, that it is the texts which they cannot work on.
+_TOO_LONG = re.compile(r"too (?:large|long)|context (?:length|size)|maximum (?:sequence|input) length", re.IGNORECASE)
+_OF_THE_TEXTS = re.compile(rf"{_TOO_LONG.pattern}|\bNaN\b", re.IGNORECASE)
+
+#: And how they say that it is their number.
+_TOO_MANY = re.compile(
+    r"allowed batch size|too many (?:texts|inputs)|array (?:is )?too long|at most \d+ texts", re.IGNORECASE
+)
+
+#: A text of fewer tokens is not too long for any model.
+_SHORT = 128
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedVectors:
+    """Vectors that came and are what they should be, by the hashes of their texts."""
+
+    vectors: Mapping[str, Vector]
+
+
+@dataclass(frozen=True, slots=True)
+class _VectorResponse(ModelResponse):
+    """An answer of vectors; its text is a note of what they are."""
+
+    vectors: Sequence[Vector | None] = ()
+
+
+@dataclass(slots=True)
+class PendingEmbedding(PendingRequest[ReceivedVectors]):
+    """A request for vectors; it may be reduced to a part of its texts, and the others are `left`."""
+
+    snippets: tuple[Snippet, ...] = ()
+    left: list[tuple[Snippet, ...]] = field(default_factory=list)
+    #: Whether the endpoint refused it for the number of its texts.
+    was_too_many: bool = False
+
+    @classmethod
+    def of(
+        cls, model: str, snippets: tuple[Snippet, ...], context: RequestContext, *, again: int
+    ) -> "PendingEmbedding":
+        """The request for these texts; `again` counts how often they were sent and gave no vectors."""
+        request = _request(model, snippets, replace(context, seed=context.seed + again))
+        return cls(request, request.key, snippets=snippets)
+
+    def adapt(self, fault: RequestError) -> bool:
+        """Change the request to another encoding or to half of its texts; False when neither would help."""
+        if self.endpoint is not None and self.endpoint.handle.source.adapt(fault):
+            return True
+        is_theirs = fault.outcome is Outcome.BAD_REQUEST or _OF_THE_TEXTS.search(fault.detail)
+        if not is_theirs:
+            return False
+        if len(self.snippets) == 1:
+            return self._shorten(fault)
+        self.was_too_many |= fault.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or bool(_TOO_MANY.search(fault.detail))
+        self.snippets, others = halves(self.snippets)
+        self.left.append(others)
+        self._begin_anew()
+        return True
+
+    def _shorten(self, fault: RequestError) -> bool:
+        """Whether to send the one text again, cut to half, because the model takes none so long."""
+        (snippet,) = self.snippets
+        if not _TOO_LONG.search(fault.detail) or snippet.tokens < _SHORT:
+            return False
+        self.snippets = (snippet.first_half(),)
+        self._begin_anew()
+        return True
+
+    def _begin_anew(self) -> None:
+        self.request = _request(self.request.model, self.snippets, self.request.context)
+        self.key, self.sent = self.request.key, 0
+
+
+class EmbeddingClient(ModelClient[EmbeddingHandle]):
+    """Sends requests to the endpoint of one embedding model; vectors are kept before anything is made of them."""
+
+    def __init__(self, model: EmbeddingHandle, *, model_vectors: ModelVectors, **policy: Any) -> None:
+        super().__init__(model, stores=(), **policy)
+        self._model_vectors = model_vectors
+
+    async def _respond[T](
+        self, pending: PendingRequest[T], endpoint: Endpoint[EmbeddingHandle], *, by_queue: bool
+    ) -> ModelResponse:
+        texts = [text for _, text in pending.request.prompt.messages]
+        reply = await typed_errors(endpoint.handle.source.vectors(texts), within=self._timeout)
+        counted = reply.input_tokens is not None
+        cut = sum(snippet.is_cut for snippet in pending.snippets) if isinstance(pending, PendingEmbedding) else 0
+        return _VectorResponse(
+            raw=_note(reply, cut),
+            finish_reason=None,
+            input_tokens=reply.input_tokens,
+            output_tokens=0 if counted else None,
+            rate_limits=reply.rate_limits,
+            vectors=reply.vectors,
+        )
+
+    def _judge[T](
+        self, pending: PendingRequest[T], endpoint: Endpoint[EmbeddingHandle], response: ModelResponse
+    ) -> Verdict[T]:
+        try:
+            arrived = pending.request.schema.validate(response.vectors if isinstance(response, _VectorResponse) else ())
+            self._model_vectors.fit(arrived.vectors.values() if isinstance(arrived, ReceivedVectors) else ())
+        except ValueError as error:
+            return Verdict(Outcome.SCHEMA_MISMATCH, reason=str(error))
+        return Verdict(Outcome.OK, arrived)
+
+    def _keep[T](self, pending: PendingRequest[T], call: Call, verdict: Verdict[T]) -> None:
+        if isinstance(verdict.value, ReceivedVectors):
+            self._model_vectors.keep(call, verdict.value.vectors)
+        else:
+            super()._keep(pending, call, verdict)
+
+
+def _request(model: str, snippets: Sequence[Snippet], context: RequestContext) -> Request[ReceivedVectors]:
+    hashes = [snippet.hash for snippet in snippets]
+
+    def arrived(vectors: object) -> ReceivedVectors:
+        return ReceivedVectors(_checked(hashes, vectors if isinstance(vectors, Sequence) else ()))
+
+    prompt = RenderedPrompt("embedding", 1, tuple(("user", snippet.text) for snippet in snippets))
+    # Nothing is written; a limit of 0 would stand for none.
+    return Request(model, prompt, AnswerSchema("vectors", {}, arrived), context, context.seed, max_tokens=1)
+
+
+def _checked(hashes: Sequence[str], vectors: Sequence[Vector | None]) -> dict[str, Vector]:
+    if len(vectors) != len(hashes):
+        raise ValueError(f"{len(hashes)} texts were sent, and {len(vectors)} vectors came.")
+    checked = {key: vector for key, vector in zip(hashes, vectors, strict=True) if vector is not None}
+    if len(checked) < len(hashes):
+        broken = len(hashes) - len(checked)
+        raise ValueError(f"{broken} of {len(hashes)} vectors are none: no numbers, or not finite ones.")
+    return checked
+
+
+def _note(reply: VectorReply, cut: int) -> str:
+    """What is kept as the answer's text, since the vectors have a table of their own."""
+    dims = sorted({vector.size for vector in reply.vectors if vector is not None})
+    note = {"vectors": len(reply.vectors), "dims": dims[0] if len(dims) == 1 else dims}
+    return orjson.dumps(note | ({"cut": cut} if cut else {})).decode()

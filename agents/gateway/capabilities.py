@@ -1,0 +1,200 @@
+"""How an endpoint is told which form an answer must have, learnt from what it answers.
+
+    json_schema ──► json_schema without bounds ──► json_object ──► prompt
+
+A request whose form is refused goes down this road by itself; the endpoint's form is settled only when an
+answer came that way, so a request that would be refused in any form teaches nothing.
+
+Which optional parameters one endpoint does not take, learnt from what it refuses.
+
+    seed        ──► none
+    max_tokens  ──► max_completion_tokens ──► none
+
+A request that is refused for one of them is sent again without it; that is settled for the endpoint only when an
+answer came that way, so a request that would be refused in any dialect teaches nothing.
+"""
+
+import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from enum import StrEnum
+from typing import Any, Final
+
+import orjson
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+
+from ...personas.model import AnswerSchema, Outcome
+from ...personas.prompt import Message, RenderedPrompt, load_prompt
+from ..endpoint.errors import RequestError
+
+__all__ = ["OutputMode", "OutputModes", "ParameterSupport", "schema_instructions"]
+
+_ROOM = (__package__ or "").rpartition(".")[0]
+
+#: Keywords that endpoints with structured output take or refuse, each its own way.
+_BOUNDS = frozenset({"minLength", "maxLength", "pattern", "minItems", "maxItems", "minimum", "maximum", "uniqueItems"})
+
+#: Words by which a refusal shows that it is about the form.
+_ABOUT_FORM = ("response_format", "json_schema", "json_object", "schema", "structured", "grammar")
+
+#: Schemas whose prompt text is kept ready.
+_KEPT = 256
+
+
+class OutputMode(StrEnum):
+    """The ways to ask for a form, best first."""
+
+    STRICT = "json_schema"
+    #: The schema without bounds and patterns, which not every endpoint takes; answers are still checked by all of it.
+    PLAIN = "json_schema_plain"
+    JSON = "json_object"
+    PROMPT = "prompt"
+
+
+_BELOW = {OutputMode.STRICT: OutputMode.PLAIN, OutputMode.PLAIN: OutputMode.JSON, OutputMode.JSON: OutputMode.PROMPT}
+_RANK = {mode: rank for rank, mode in enumerate(OutputMode)}
+
+
+class OutputModes:
+    """What one endpoint is known to accept."""
+
+    def __init__(self, start: OutputMode = OutputMode.STRICT) -> None:
+        #: The form that requests begin with.
+        self.mode = start
+        self._answered: set[OutputMode] = set()
+        self._by_schema: dict[str, OutputMode] = {}
+        self._texts: dict[int, tuple[AnswerSchema[Any], str]] = {}
+
+    def mode_for(self, schema: AnswerSchema[Any]) -> OutputMode:
+        """The form that a request for this schema begins with."""
+        return max(self.mode, self._by_schema.get(schema.name, self.mode), key=_RANK.__getitem__)
+
+    def arguments(
+        self, mode: OutputMode, prompt: RenderedPrompt, schema: AnswerSchema[Any]
+    ) -> tuple[list[BaseMessage], dict[str, Any]]:
+        """The messages and the keyword arguments that ask for `schema` in a form of this kind."""
+        if mode in (OutputMode.STRICT, OutputMode.PLAIN):
+            shape = schema.json_schema if mode is OutputMode.STRICT else _unbounded(schema.json_schema)
+            form = {"name": _wire_name(schema.name), "schema": shape, "strict": True}
+            return _messages(prompt.messages), {"response_format": {"type": "json_schema", "json_schema": form}}
+        messages = _messages(_with_form(prompt.messages, self._text(schema)))
+        return messages, {"response_format": {"type": mode.value}} if mode is OutputMode.JSON else {}
+
+    def fallback(self, mode: OutputMode, fault: RequestError, schema: AnswerSchema[Any]) -> OutputMode | None:
+        """The form in which to repeat a request refused in form `kind`; None when that is not to blame."""
+        # A foreign chat model may choke on an argument that it does not know.
+        if fault.outcome not in (Outcome.BAD_REQUEST, Outcome.MODEL_ERROR):
+            return None
+        settled = self.mode_for(schema)
+        if _RANK[settled] > _RANK[mode]:  # another request found out while this one was under way
+            return settled
+        about_form = any(word in fault.detail.lower() for word in _ABOUT_FORM)
+        return _BELOW.get(mode) if about_form or mode not in self._answered else None
+
+    def learn(self, mode: OutputMode, schema: AnswerSchema[Any]) -> None:
+        """Take note that a request in form `kind` was answered."""
+        if _RANK[mode] > _RANK[self.mode_for(schema)]:
+            self._by_schema[schema.name] = mode
+            # An endpoint that did take the better form only refuses this schema in it.
+            if self.mode not in self._answered:
+                self.mode = mode
+        elif _RANK[mode] < _RANK[self.mode]:
+            self.mode = mode
+        self._answered.add(mode)
+
+    def _text(self, schema: AnswerSchema[Any]) -> str:
+        # Kept by identity, and the schema with it: the number of an object that is gone is given away again.
+        kept = self._texts.get(id(schema))
+        if kept is None:
+            if len(self._texts) >= _KEPT:
+                self._texts.clear()
+            kept = self._texts[id(schema)] = (schema, schema_instructions(schema.json_schema))
+        return kept[1]
+
+
+def schema_instructions(schema: Mapping[str, Any]) -> str:
+    """The prompt that asks for one JSON object valid under `schema`."""
+    written = orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode()
+    return load_prompt(_ROOM, "json_form").render(schema=written).messages[-1][1]
+
+
+def _unbounded(schema: Any) -> Any:
+    if isinstance(schema, Mapping):
+        # A property may be called like a bound; then what stands behind it is a schema and no number or pattern.
+        return {k: _unbounded(v) for k, v in schema.items() if k not in _BOUNDS or isinstance(v, Mapping)}
+    return [_unbounded(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def _wire_name(name: str) -> str:
+    # Endpoints take letters, digits, _ and - only, and 64 of them.
+    return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)[:64] or "answer"
+
+
+def _with_form(messages: tuple[Message, ...], form: str) -> tuple[Message, ...]:
+    if messages and messages[0][0] == "system":
+        return (("system", f"{messages[0][1]}\n\n{form}"), *messages[1:])
+    return (("system", form), *messages)
+
+
+def _messages(messages: tuple[Message, ...]) -> list[BaseMessage]:
+    return [_CLASSES[role](text) for role, text in messages]
+
+
+_CLASSES: dict[str, type[BaseMessage]] = {
+    "system": SystemMessage,
+    "user": HumanMessage,
+    "assistant": AIMessage,
+}
+
+
+_SEED: Final = "seed"
+_LENGTH: Final = "max_tokens"
+_NEWER: Final = "max_completion_tokens"
+
+#: A parameter by its name, and by no longer name that holds it.
+_NAMES = {name: re.compile(rf"(?<!\w){name}(?!\w)") for name in (_SEED, _LENGTH, _NEWER)}
+
+#: Words by which a refusal shows that a parameter, and not its value, is what it does not take.
+_NOT_TAKEN = re.compile(
+    r"unsupported|n['o]t\s+support|unknown|unrecogni[sz]ed|unexpected|undefined|\bextra\b|n['o]t\s+(?:permitted|allowed)"
+    r"|forbidden",
+    re.IGNORECASE,
+)
+
+#: What a foreign chat model says of an argument that it does not know is no HTTP status.
+_REFUSALS = frozenset({Outcome.BAD_REQUEST, Outcome.MODEL_ERROR})
+
+
+class ParameterSupport:
+    """What one endpoint is known not to take."""
+
+    def __init__(self) -> None:
+        #: The parameters that are left out of every request, as far as that is settled.
+        self.without: frozenset[str] = frozenset()
+
+    def arguments(self, *, seed: int, max_tokens: int, without: AbstractSet[str] = frozenset()) -> dict[str, Any]:
+        """The keyword arguments that ask for a seed and a limit of length (0: none), as far as they are taken.
+
+        `without` are those which this very request has been refused for already.
+        """
+        left_out = self.without | without
+        kwargs: dict[str, Any] = {} if _SEED in left_out else {_SEED: seed}
+        if max_tokens and _LENGTH not in left_out:
+            kwargs[_LENGTH] = max_tokens
+        elif max_tokens and _NEWER not in left_out:
+            # Chat models know the parameter by its older name, and some write it so: this is sent as it is.
+            kwargs["extra_body"] = {_NEWER: max_tokens}
+        return kwargs
+
+    def blamed(self, fault: RequestError, arguments: Mapping[str, Any]) -> str | None:
+        """The parameter among those `told` without which to send a refused request again; None when it is none."""
+        if fault.outcome not in _REFUSALS or not _NOT_TAKEN.search(fault.detail):
+            return None
+        sent = (*arguments, *arguments.get("extra_body", ()))
+        # The newer name is mostly said as what to use instead, so the older one is looked for first.
+        return next((name for name, named in _NAMES.items() if name in sent and named.search(fault.detail)), None)
+
+    def learn(self, without: AbstractSet[str]) -> None:
+        """Take note that a request without these was answered."""
+        if without:
+            self.without |= without

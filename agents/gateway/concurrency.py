@@ -1,0 +1,327 @@
+"""How many calls are in flight and when the next may start: the one place where concurrency is bounded.
+
+acquire  ──► in the order asked for: an endpoint below its limit and not paused? within the rate limits? ──► Slot
+answered ──► that endpoint's limit grows, by one after about as many answers as it allows
+failed   ──► refused for being too many: its limit shrinks, once for all that were in flight together
+release  ──► the request that has waited longest is next, at the endpoint with the most room
+
+At first few calls are in flight: a wrong key or address is found with those. During an outage it is one.
+"""
+
+import asyncio
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from ...personas.errors import PausedError
+from ...personas.model import Outcome
+from ..endpoint.errors import RequestError
+from ..endpoint.response import ModelResponse, RateLimitHeaders
+from .outage import Outage
+from .rate_limiter import RateLimiter, TokenEstimate
+
+__all__ = ["FIRST", "ConcurrencyLimiter", "EndpointState", "Slot"]
+
+#: The statuses that say: too many.
+_TOO_MANY = frozenset({429, 503, 529})
+
+#: How far the limit goes below what the endpoint took, and how far it falls in one burst at most.
+_BELOW = 0.95
+_AT_MOST = 0.5
+
+#: At the width that the endpoint last took, so many times more answers are awaited before one more is tried.
+_PATIENCE = 10
+
+#: How many ends are remembered; and of those at a width or more, how many refusals may be chance, and what share.
+_REMEMBERED = 100
+_BY_CHANCE = 1
+_SHARE = 0.2
+
+#: Refusals, without an answer between them, after which an endpoint counts as full and a pause it asks for holds for
+#: all calls: one refusal in twenty by chance comes so often in a row once in 160,000 calls.
+_FULL = 4
+
+#: Faults that may mean that an endpoint is gone, and how many of them in a row do; one is enough when nobody is there.
+_MISSING = frozenset({Outcome.SERVER_ERROR, Outcome.DROPPED, Outcome.TIMEOUT, Outcome.NOT_JSON})
+_IN_A_ROW = 5
+
+#: Seconds for which an endpoint that is gone is left out: the first time, and at most.
+_OUT, _LONGEST_OUT = 2.0, 60.0
+
+#: Faults whose request used no tokens; of the others it cannot be known.
+_UNUSED = frozenset({Outcome.RATE_LIMITED, Outcome.UNREACHABLE})
+
+#: Calls in flight at most until one was answered, or failed for another reason than those which concern all of them.
+FIRST = 4
+_CONCERN_ALL = frozenset({Outcome.AUTH, Outcome.NOT_FOUND, Outcome.UNREACHABLE, Outcome.BAD_REQUEST, Outcome.NOT_JSON})
+
+
+@dataclass(slots=True)
+class Slot:
+    """One call's leave to be in flight at one endpoint, until it is released."""
+
+    endpoint: "EndpointState"
+    #: How many bursts of refusals there had been when it began, and how many calls were then in flight with it.
+    bursts: int
+    width: int
+    estimate: TokenEstimate
+    #: Tokens held for it, and those it used as far as is known.
+    held: int
+    used: int
+    is_released: bool = False
+
+
+class EndpointState:
+    """What is known of one endpoint: how many calls it takes at once, and whether it answers at all."""
+
+    def __init__(self, number: int, most: int, *, patience: float = math.inf, alone: bool = True) -> None:
+        """Begins with `most` at once. A pause of more than `patience` seconds is not waited for.
+
+        `number` is its place among the model's endpoints. One that is `alone` is never left out.
+        """
+        self.number = number
+        #: Calls in flight now, and the moment until which no more are to start.
+        self.in_flight = 0
+        self.paused_until = -math.inf
+        self._alone = alone
+        self._most = most
+        self._patience = patience
+        self._level = float(most)
+        self._bursts = 0
+        #: Of the last burst: the calls in flight when it began, those refused, and how many the endpoint took.
+        self._width = self._refused = 0
+        self._took = most
+        self._recent: deque[tuple[int, bool]] = deque(maxlen=_REMEMBERED)
+        #: Refusals since the last answer.
+        self._refused_in_a_row = 0
+        self._out_until = -math.inf
+        self._missed = self._times_out = self._spared = 0
+
+    @property
+    def limit(self) -> int:
+        """The calls that may be in flight at once, as learnt so far; one, while it is being tried again."""
+        return 1 if self._times_out else int(self._level)
+
+    def is_out(self, now: float) -> bool:
+        """Whether it is left out because it does not answer."""
+        return self._out_until > now
+
+    def start(self, estimate: TokenEstimate, held: int) -> Slot:
+        """A slot that begins now."""
+        self.in_flight += 1
+        return Slot(self, self._bursts, self.in_flight, estimate, held, held)
+
+    def answered(self, slot: Slot, now: float, rate_limits: RateLimitHeaders | None) -> None:
+        """Learn from an answer. To be called before the slot is released."""
+        self._missed = self._times_out = self._spared = self._refused_in_a_row = 0
+        self._recent.append((slot.width, True))
+        if rate_limits is not None and rate_limits.is_spent:
+            self._pause(now, rate_limits.wait)
+        # An answer from before the last burst, or while slots were to spare, says nothing of what more would do.
+        if self._level < self._most and slot.bursts == self._bursts and self.in_flight >= self.limit:
+            slowly = _PATIENCE if self._took <= self._level < self._took + 1 else 1
+            self._level = min(self._most, self._level + 1 / (slowly * self._level))
+
+    def failed(self, slot: Slot, now: float, fault: RequestError) -> None:
+        """Learn from a fault. To be called before the slot is released."""
+        if fault.status in _TOO_MANY:
+            self._refused_in_a_row += 1
+            self._recent.append((slot.width, False))
+            if slot.bursts == self._bursts and self._takes(slot.width):
+                self._spared += 1
+            else:
+                self._shrink(slot)
+            if self._is_full(slot.width):
+                self._pause(now, fault.retry_after or 0.0)
+        else:
+            self._pause(now, fault.retry_after or 0.0)
+        self._miss(now, fault)
+
+    def _takes(self, width: int) -> bool:
+        # An endpoint that refuses by chance refuses as often with fewer calls in flight: that is no reason for fewer.
+        ends, refused = self._at(width)
+        return refused <= _SHARE * ends or (refused <= _BY_CHANCE and self._spared < _BY_CHANCE)
+
+    def _is_full(self, width: int) -> bool:
+        """Whether refusals are so many that every call would be refused, and not only the one that was."""
+        ends, refused = self._at(width)
+        return self._refused_in_a_row >= min(_FULL, self._most) or (refused >= _FULL and refused > _SHARE * ends)
+
+    def _at(self, width: int) -> tuple[int, int]:
+        """The latest ends at this width or more, and how many of them were refusals."""
+        ends = [ok for w, ok in self._recent if w >= width]
+        return len(ends), len(ends) - sum(ends)
+
+    def _shrink(self, slot: Slot) -> None:
+        if slot.bursts == self._bursts:
+            self._bursts += 1
+            # Refusals that were put down to chance a moment ago, with no answer since, were the first of this burst.
+            self._width, self._refused = self.in_flight + self._spared, self._spared
+            self._spared = 0
+        elif slot.bursts != self._bursts - 1:
+            return
+        # One burst, one shrink: its later refusals only tell how many of its calls the endpoint took.
+        self._refused += 1
+        self._took = self._width - self._refused
+        self._level = max(1.0, min(self._level, max(_AT_MOST * self._width, _BELOW * self._took)))
+
+    def _pause(self, now: float, seconds: float) -> None:
+        # A longer pause ends the requests that meet it: those that are waiting may as well be told at once.
+        if 0.0 < seconds <= self._patience:
+            self.paused_until = max(self.paused_until, now + seconds)
+
+    def _miss(self, now: float, fault: RequestError) -> None:
+        if fault.outcome is Outcome.UNREACHABLE:
+            self._missed = _IN_A_ROW
+        elif fault.outcome in _MISSING and fault.status not in _TOO_MANY:
+            self._missed += 1
+        if self._missed >= _IN_A_ROW and not self._alone and not self.is_out(now):
+            self._out_until = now + min(_LONGEST_OUT, _OUT * 2**self._times_out)
+            self._times_out += 1
+
+
+class ConcurrencyLimiter:
+    """Slots for calls, first come first served, as many at once as the endpoints are seen to take."""
+
+    def __init__(
+        self,
+        most: int,
+        *,
+        rate_limiter: RateLimiter | None = None,
+        patience: float = math.inf,
+        endpoints: int = 1,
+        outage: Outage | None = None,
+        first: int | None = None,
+    ) -> None:
+        """Begins with `most` at once, over all `endpoints`; a pause of more than `patience` seconds is not awaited.
+
+        `first` calls are sent before any was answered, if that is fewer.
+        """
+        self.most = most
+        self.outage = outage or Outage()
+        self._first = first
+        #: The call that tries whether an endpoint is back.
+        self._trying: Slot | None = None
+        #: Calls in flight now, and the most that ever were at once.
+        self.in_flight = 0
+        self.peak = 0
+        self._states = [
+            EndpointState(number, most, patience=patience, alone=endpoints == 1) for number in range(endpoints)
+        ]
+        self._rate_limiter = rate_limiter or RateLimiter()
+        self._queue: deque[tuple[asyncio.Future[Slot], TokenEstimate]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def limit(self) -> int:
+        """The calls that may be in flight at once, as learnt so far: from 1 to `most`."""
+        return min(self.most, sum(state.limit for state in self._states))
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a slot."""
+        return len(self._queue)
+
+    async def acquire(self, estimate: TokenEstimate, *, ahead: bool = False) -> Slot:
+        """Wait for a slot; it is the caller's until `release`. Raises `PausedError` after too long an outage.
+
+        `ahead` of all that wait goes a request that has waited for its slot before and was refused.
+        """
+        future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
+        if ahead:
+            self._queue.appendleft((future, estimate))
+        else:
+            self._queue.append((future, estimate))
+        self._admit()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():  # the slot was ours already: the next request's, then
+                future.result().used = 0
+                self.release(future.result())
+            self._admit()
+            raise
+
+    def answered(self, slot: Slot, response: ModelResponse) -> None:
+        """Learn from an answer. To be called before `release`."""
+        self._first = None
+        self.outage.answered()
+        slot.used = self._rate_limiter.used_by(slot.estimate, response)
+        slot.endpoint.answered(slot, asyncio.get_running_loop().time(), response.rate_limits)
+
+    def failed(self, slot: Slot, fault: RequestError, request: str = "") -> None:
+        """Learn from a fault that a request met. To be called before `release`."""
+        now = asyncio.get_running_loop().time()
+        if fault.outcome not in _CONCERN_ALL:
+            self._first = None
+        self.outage.failed(slot.endpoint.number, fault, request, now)
+        if slot is self._trying:
+            self.outage.tried(fault, now)
+        if fault.outcome in _UNUSED:
+            slot.used = 0
+        slot.endpoint.failed(slot, now, fault)
+
+    def release(self, slot: Slot) -> None:
+        """Give a slot back, once: to the request that has waited longest, if one waits and may start."""
+        if slot.is_released:
+            return
+        slot.is_released = True
+        if slot is self._trying:
+            self._trying = None
+        self.in_flight -= 1
+        slot.endpoint.in_flight -= 1
+        self._rate_limiter.settle(asyncio.get_running_loop().time(), slot.held, slot.used)
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._queue and self._has_room():
+            future, estimate = self._queue[0]
+            if not future.done():
+                now = asyncio.get_running_loop().time()
+                state, ready_at = self._tried(now) if self.outage.is_on else self._roomiest(now)
+                if self.outage.over:
+                    future.set_exception(PausedError(self.outage.over))
+                    self._queue.popleft()
+                    continue
+                if state is None:
+                    self._wake(ready_at)
+                    return
+                ready_at = self._rate_limiter.ready_at(now, estimate)
+                if ready_at > now:
+                    self._wake(ready_at)
+                    return
+                slot = self._started(state, now, estimate)
+                self._trying = slot if self.outage.is_on else None
+                future.set_result(slot)
+            self._queue.popleft()
+
+    def _has_room(self) -> bool:
+        if self.outage.is_on:  # however many calls hang since it began
+            return self._trying is None
+        return self.in_flight < (self.most if self._first is None else min(self.most, self._first))
+
+    def _tried(self, now: float) -> tuple[EndpointState | None, float]:
+        """The endpoint to try during an outage, however many calls hang there; or None, and when to look again."""
+        ready_at = self.outage.ready_at(now)
+        return (None, ready_at) if ready_at > now else (self._states[self.outage.next_endpoint()], now)
+
+    def _roomiest(self, now: float) -> tuple[EndpointState | None, float]:
+        """The endpoint with the most room; or None, and when to look again (infinity: when a slot is released)."""
+        # Where all are gone, each is as good as the other: what is sent then fails for what it is.
+        there = [state for state in self._states if not state.is_out(now)] or self._states
+        free = [state for state in there if state.in_flight < state.limit]
+        ready = [state for state in free if state.paused_until <= now]
+        if ready:
+            return min(ready, key=lambda state: state.in_flight / state.limit), now
+        return None, min((state.paused_until for state in free), default=math.inf)
+
+    def _started(self, state: EndpointState, now: float, estimate: TokenEstimate) -> Slot:
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        return state.start(estimate, self._rate_limiter.start(now, estimate))
+
+    def _wake(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        # Without a moment to wait for, it is a released slot that admits the next request.
+        self._timer = asyncio.get_running_loop().call_at(when, self._admit) if when < math.inf else None

@@ -1,0 +1,233 @@
+"""The originals found so far, indexed by their keys, and batches of texts that are compared with them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import FileArray, GrowingArray, ranges
+from .keys import KeyScheme
+from .pairs import ROW, Compared, Sets, Threshold, near_across, pack
+from .word_sets import WordSet, WordSets, numbered
+
+__all__ = ["BatchBuilder", "WordSetBatch", "WordSetIndex"]
+
+
+type Numbers = NDArray[np.uint64]
+type Counts = NDArray[np.int64]
+type Flags = NDArray[np.bool_]
+
+#: What is judged together at most: it decides the memory needed, not the verdicts.
+_MOST_TEXTS, _MOST_WORDS = 1 << 19, 1 << 24
+_BLOCK = 1 << 12
+_HALF = np.uint64(32)
+
+
+@dataclass(frozen=True, slots=True)
+class WordSetBatch:
+    """Sets of words in order of arrival, with their keys: upper half of each number the set, lower half the key."""
+
+    sets: Sets
+    identities: Numbers
+    fixed: Flags
+    published: Numbers
+
+    def __len__(self) -> int:
+        return len(self.fixed)
+
+    def part(self, first: int, end: int) -> Self:
+        """Those from `first` up to before `end`."""
+        some = slice(first, end)
+        sets = Sets(self.sets.words, self.sets.starts[some], self.sets.sizes[some], self.sets.parities[some])
+        bounds = np.array([first, min(end, len(self))], dtype=np.uint64) << _HALF
+        at, stop = self.published.searchsorted(bounds).tolist()
+        return type(self)(sets, self.identities[some], self.fixed[some], self.published[at:stop] - bounds[0])
+
+    def first_alike(self) -> Counts:
+        """For each the first with its very set, the fixed ones being a world of their own."""
+        _, first, same = np.unique(
+            self.identities ^ self.fixed.astype(np.uint64), return_index=True, return_inverse=True
+        )
+        alike: Counts = first[same]
+        return alike
+
+    def keys_of(self, wanted: Flags) -> Numbers:
+        """The keys of those wanted, packed and sorted."""
+        some = self.published[wanted[(self.published >> _HALF).view(np.int64)]]
+        packed = some << _HALF | some >> _HALF
+        packed.sort()
+        return packed
+
+
+class BatchBuilder:
+    """Newcomers while they come in, block by block."""
+
+    def __init__(self) -> None:
+        # Room that is not used costs nothing, and what has room need not be copied.
+        self._words, self._sizes = GrowingArray(np.uint64, room=_MOST_WORDS + _MOST_WORDS // 8), GrowingArray(np.int64)
+        self._parities, self._identities = GrowingArray(np.uint64), GrowingArray(np.uint64)
+        self._fixed, self._published = GrowingArray(np.bool_), GrowingArray(np.uint64)
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to judge them."""
+        return len(self._sizes) >= _MOST_TEXTS or len(self._words) >= _MOST_WORDS
+
+    @property
+    def words(self) -> Numbers:
+        """The words of all of them."""
+        return self._words.values
+
+    def add(self, sets: WordSets, fixed: Flags, scheme: KeyScheme | None) -> None:
+        """Take a block in, and its keys if the scheme is known already."""
+        if scheme:
+            self._publish(sets, len(self), scheme)
+        self._words.append(sets.words)
+        self._sizes.append(sets.sizes)
+        self._parities.append(sets.parities)
+        self._identities.append(sets.identities)
+        self._fixed.append(fixed)
+
+    def publish(self, scheme: KeyScheme) -> None:
+        """The keys of all of them, when the scheme depends on them."""
+        ends = np.cumsum(self._sizes.values)
+        for first in range(0, len(self), _BLOCK):
+            sizes = self._sizes.values[first : first + _BLOCK]
+            end = int(ends[first + len(sizes) - 1])
+            words = self._words.values[end - int(sizes.sum()) : end]
+            self._publish(numbered(words, sizes), first, scheme)
+
+    def newcomers(self) -> WordSetBatch:
+        """All of them, ready to be judged."""
+        sizes = self._sizes.values
+        sets = Sets(self._words.values, np.cumsum(sizes) - sizes, sizes, self._parities.values)
+        published = self._published.values
+        published.sort()
+        return WordSetBatch(sets, self._identities.values, self._fixed.values, published)
+
+    def _publish(self, sets: WordSets, first: int, scheme: KeyScheme) -> None:
+        keys, rows = scheme.keys(sets)
+        self._published.append(keys >> _HALF | (rows + first).view(np.uint64) << _HALF)
+
+
+#: Keys that are held in a dictionary before they are sorted into an array.
+_RECENT = 1 << 15
+_SHIFT = 32
+_NOBODY: Counts = np.empty(0, dtype=np.int64)
+
+
+class WordSetIndex:
+    """Sets of words under numbers from 0, found again by the keys they publish.
+
+    Keys stand in a few sorted arrays, each at least twice as long as the next, and the latest in a dictionary.
+    """
+
+    def __init__(self, scratch: Path | None = None) -> None:
+        self._words = GrowingArray(np.uint64) if scratch is None else FileArray(scratch, np.uint64)
+        self._starts, self._sizes = GrowingArray(np.int64), GrowingArray(np.int64)
+        self._parities = GrowingArray(np.uint64)
+        self._runs: list[Numbers] = []
+        self._recent: dict[int, int | list[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def close(self) -> None:
+        """Delete the file of words, if there is one."""
+        if isinstance(self._words, FileArray):
+            self._words.close()
+
+    @property
+    def sets(self) -> Sets:
+        """All of them, of use until the next one comes."""
+        return Sets(self._words.values, self._starts.values, self._sizes.values, self._parities.values)
+
+    def near(self, packed: Numbers, sets: Sets, threshold: Threshold) -> Compared:
+        """Each pair of an original and one of `sets`, whose sorted keys are `packed`, that are near-duplicates."""
+        self._flush()
+        return near_across(self._runs, self.sets, packed, sets, threshold)
+
+    def extend(self, sets: Sets, packed: Numbers, kept: Flags) -> None:
+        """Hold those of `sets` that are `kept`; `packed` are the keys of all."""
+        number = np.where(kept, np.cumsum(kept) - 1 + len(self), -1)
+        rows = number[(packed & ROW).view(np.int64)]
+        stays = rows >= 0
+        self._add_run(pack(packed[stays], rows[stays]))
+        words = sets.words[int(sets.starts[0]) : int(sets.starts[-1] + sets.sizes[-1])]
+        self._hold(words[np.repeat(kept, sets.sizes)], sets.sizes[kept], sets.parities[kept])
+
+    def hold(self, sets: Sets, packed: Numbers) -> None:
+        """Hold all sets; `packed` are their keys."""
+        self._add_run(pack(packed, (packed & ROW).view(np.int64) + len(self)))
+        self._hold(sets.words, sets.sizes, sets.parities)
+
+    def add(self, one: WordSet, keys: list[int]) -> None:
+        """Hold a single set under its keys."""
+        number = len(self)
+        for key in keys:
+            others = self._recent.setdefault(key >> _SHIFT, number)
+            if isinstance(others, list):
+                others.append(number)
+            elif others != number:
+                self._recent[key >> _SHIFT] = [others, number]
+        self._starts.push(len(self._words))
+        self._words.append(np.array(one.hashes, dtype=np.uint64))
+        self._parities.push(one.parity)
+        self._sizes.push(len(one))
+        if len(self._recent) >= _RECENT:
+            self._flush()
+
+    def candidates(self, keys: list[int]) -> Counts:
+        """The numbers of those that share one of some keys, some of them several times."""
+        found: list[Counts] = []
+        recent = [number for key in keys for number in self._lately(key >> _SHIFT)]
+        if recent:
+            found.append(np.array(recent, dtype=np.int64))
+        wanted = np.array(keys, dtype=np.uint64) & ~ROW
+        for run in self._runs:
+            first, end = run.searchsorted(wanted).tolist(), run.searchsorted(wanted | ROW, side="right").tolist()
+            if first != end:
+                found += [(run[a:b] & ROW).view(np.int64) for a, b in zip(first, end, strict=True) if a < b]
+        return np.concatenate(found) if found else _NOBODY
+
+    def publish(self, scheme: KeyScheme) -> None:
+        """Let all of them publish other keys."""
+        self._recent.clear()
+        self._runs.clear()
+        for first in range(0, len(self), _RECENT):
+            numbers = np.arange(first, min(first + _RECENT, len(self)))
+            keys, rows = scheme.keys(self._some(numbers))
+            self._add_run(pack(keys, numbers[rows]))
+
+    def _some(self, numbers: Counts) -> WordSets:
+        held = self.sets
+        sizes = held.sizes[numbers].astype(np.int64)
+        return numbered(held.words[ranges(held.starts[numbers], sizes)], sizes)
+
+    def _lately(self, key: int) -> Sequence[int]:
+        others = self._recent.get(key, ())
+        return (others,) if isinstance(others, int) else others
+
+    def _hold(self, words: Numbers, sizes: Counts, parities: Numbers) -> None:
+        self._starts.append(len(self._words) + np.cumsum(sizes, dtype=np.int64) - sizes)
+        self._words.append(words)
+        self._sizes.append(sizes)
+        self._parities.append(parities)
+
+    def _flush(self) -> None:
+        if self._recent:
+            packed = [key << _SHIFT | number for key in self._recent for number in self._lately(key)]
+            self._recent.clear()
+            self._add_run(np.sort(np.array(packed, dtype=np.uint64)))
+
+    def _add_run(self, run: Numbers) -> None:
+        while self._runs and len(self._runs[-1]) < 2 * len(run):
+            run = np.concatenate([self._runs.pop(), run])
+            run.sort()
+        self._runs.append(run)

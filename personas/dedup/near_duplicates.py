@@ -1,0 +1,179 @@
+"""Near-duplicates of texts, exactly: an index for texts that come one at a time, and a function for many at once."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import GrowingArray
+from .matcher import Matches, WordSetMatcher
+from .pairs import Threshold
+from .word_sets import iter_blocks, word_set
+
+__all__ = ["STAGE", "Duplicates", "Match", "NearDuplicates", "Verdict", "find_duplicates", "find_in_blocks", "near_any"]
+
+
+#: The stage that decides here: an exact join on the sets of words.
+STAGE = "exact"
+
+
+@dataclass(frozen=True, slots=True)
+class Match[K: (str, int)]:
+    """The earlier text that a text is a near-duplicate of."""
+
+    key: K
+    #: Exact Jaccard similarity of the two sets of words.
+    similarity: float
+    #: The stage that found it.
+    stage: str = STAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Persona `persona` is a near-duplicate of the earlier persona `of`: marked, never deleted."""
+
+    persona: str
+    of: str
+    stage: str
+    similarity: float
+
+
+class NearDuplicates[K: (str, int)]:
+    """An index that tells of each text which earlier text it nearly repeats.
+
+    Only originals are kept: a text that is a near-duplicate is reported and not indexed. So every later copy
+    is reported against an original and never against a copy of it, matches form no chains, and a text that is
+    said a thousand times costs as much memory as one said once. `len()` is the number of originals.
+    """
+
+    def __init__(self, threshold: float = 0.9) -> None:
+        self._judge = WordSetMatcher(Threshold.parse(threshold))
+        self._keys: list[K] = []
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def find(self, text: str) -> Match[K] | None:
+        """The most similar original that `text` nearly repeats, the earliest of equals; nothing is added."""
+        return self._match(self._judge.find(word_set(text)))
+
+    def add(self, key: K, text: str) -> Match[K] | None:
+        """What `find` gives; when that is None, `text` is an original from now on, under `key`."""
+        found = self._judge.add(word_set(text))
+        if found is None:
+            self._keys.append(key)
+        return self._match(found)
+
+    def keep(self, key: K, text: str) -> None:
+        """Make `text` an original without comparing it: for those that an earlier session decided on."""
+        self._judge.add(word_set(text), fixed=True)
+        self._keys.append(key)
+
+    def keep_all(self, keys: Iterable[K], texts: Iterable[str]) -> None:
+        """What `keep` does for each text: a million in seconds."""
+        self._judge.hold(_blocks(texts))
+        self._keys += keys
+
+    def add_all(self, keys: Sequence[K], texts: Iterable[str]) -> list[Match[K] | None]:
+        """What `add` gives for each text in turn, a hundred times as fast when there are many."""
+        matches: list[Match[K] | None] = []
+        for decision in self._judge.judge(_blocks(texts)):
+            kept = np.flatnonzero(decision.of < 0) + len(matches)
+            self._keys += [keys[place] for place in kept.tolist()]
+            for of, similarity in zip(decision.of.tolist(), decision.similarity.tolist(), strict=True):
+                matches.append(None if of < 0 else Match(self._keys[of], similarity))
+        return matches
+
+    def _match(self, found: tuple[int, float] | None) -> Match[K] | None:
+        return None if found is None else Match(self._keys[found[0]], found[1])
+
+
+def _blocks(texts: Iterable[str]) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
+    return ((block, np.zeros(len(block), dtype=np.bool_)) for block in iter_blocks(texts))
+
+
+type Blocks = Iterable[tuple[list[str], NDArray[np.bool_]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """Which texts are near-duplicates, by their places from 0: text `rows[i]` repeats text `of[i]`."""
+
+    #: Texts that were compared.
+    texts: int
+    rows: NDArray[np.int64]
+    #: The original that each repeats: the most similar before it, the earliest of equals.
+    of: NDArray[np.int64]
+    #: Exact Jaccard similarity of the two sets of words.
+    similarity: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def find_duplicates(
+    texts: Iterable[str],
+    *,
+    threshold: float = 0.9,
+    scratch: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Duplicates:
+    """The near-duplicates among `texts`, exactly: those that `NearDuplicates.add` finds in the same order.
+
+    The first of near-duplicates stays. A text whose only near-duplicates are themselves duplicates stays too. The
+    texts are read once. With a folder `scratch`, the words of the originals are kept in a file
+    there for the time being, not in memory. `progress` is told the number of texts judged so far.
+    """
+    return find_in_blocks(_plain(texts), Threshold.parse(threshold), scratch=scratch, progress=progress)
+
+
+def find_in_blocks(
+    blocks: Blocks,
+    threshold: Threshold,
+    *,
+    scratch: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Duplicates:
+    """What `find_duplicates` gives of texts in blocks; those marked in a block are originals whatever they repeat."""
+    if scratch is None:
+        return _collected(WordSetMatcher(threshold).judge(blocks), progress)
+    with TemporaryDirectory(dir=scratch, prefix="near-duplicates-") as folder:
+        judge = WordSetMatcher(threshold, Path(folder) / "words")
+        try:
+            return _collected(judge.judge(blocks), progress)
+        finally:
+            judge.originals.close()
+
+
+def near_any(few: Iterable[str], texts: Iterable[str], threshold: Threshold) -> NDArray[np.int64]:
+    """The places, from 0, of those `texts` that are near-duplicates of any of a `few`, whichever came first."""
+    judge = WordSetMatcher(threshold)
+    judge.hold(_plain(few))
+    return np.concatenate([np.empty(0, dtype=np.int64), *judge.near(_plain(texts))])
+
+
+def _plain(texts: Iterable[str]) -> Blocks:
+    return ((block, np.zeros(len(block), dtype=np.bool_)) for block in iter_blocks(texts))
+
+
+def _collected(decisions: Iterator[Matches], progress: Callable[[int], None] | None) -> Duplicates:
+    texts = 0
+    originals, rows, of, similarity = (
+        GrowingArray(np.int64),
+        GrowingArray(np.int64),
+        GrowingArray(np.int64),
+        GrowingArray(np.float64),
+    )
+    for decision in decisions:
+        repeats = np.flatnonzero(decision.of >= 0)
+        originals.append(np.flatnonzero(decision.of < 0) + texts)
+        rows.append(repeats + texts)
+        of.append(originals.values[decision.of[repeats]])
+        similarity.append(decision.similarity[repeats])
+        texts += len(decision.of)
+        if progress:
+            progress(texts)
+    return Duplicates(texts, rows.values, of.values, similarity.values)

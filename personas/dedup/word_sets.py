@@ -1,0 +1,233 @@
+"""Sets of words as sorted 48-bit hashes: many texts at once in NumPy, or one text at a time.
+
+A word's hash is a polynomial of its bytes, which running sums give for all words of a block of texts in a few array
+operations, mixed and cut to 48 bits. It is the same on every machine and in every session.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..text import words
+
+__all__ = [
+    "BASE",
+    "HASH_BITS",
+    "WordSet",
+    "WordSets",
+    "iter_blocks",
+    "mix",
+    "mix_one",
+    "numbered",
+    "word_set",
+    "word_sets",
+]
+
+
+type Numbers = NDArray[np.uint64]
+type Counts = NDArray[np.int64]
+
+#: Texts at once, and characters: what the sums need then stays in a core's cache.
+_TEXTS, _CHARACTERS = 512, 1 << 19
+#: Bytes that are hashed at once: longer texts are cut between words.
+_PIECE = 1 << 20
+#: Bits of a word's hash.
+HASH_BITS = 48
+_HASH_BITS = np.uint64(HASH_BITS)
+_HASH = np.uint64((1 << HASH_BITS) - 1)
+#: What the bytes of a word are multiplied by the powers of; odd, and so invertible modulo 2 ** 64.
+BASE = 0x9E3779B97F4A7C15
+#: What separates words is 0, capitals are small, and bytes beyond ASCII stay: those texts are cut before.
+_BYTES = bytes(
+    code if code >= 128 else ord(chr(code).lower()) if chr(code).isalnum() or chr(code) == "_" else 0
+    for code in range(256)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WordSets:
+    """Sets of word hashes, one after the other, each sorted; `starts` has one more entry than there are sets."""
+
+    #: The hashes, below the number of the set that each belongs to; so all of them are sorted.
+    packed: Numbers
+    starts: Counts
+    #: 64 bits a set, each flipped by a 64th of all words: sets differ in at least as many words as bits.
+    parities: Numbers
+    #: Running sums of mixed hashes, from 0: the sum over any stretch of words is one subtraction.
+    sums: Numbers
+
+    @classmethod
+    def of(cls, packed: Numbers, count: int) -> Self:
+        """So many sets, of hashes with their set's number."""
+        starts = np.empty(count + 1, dtype=np.int64)
+        starts[:-1] = np.searchsorted(packed, np.arange(count, dtype=np.uint64) << _HASH_BITS)
+        starts[-1] = len(packed)
+        words = packed & _HASH
+        bits = np.zeros(len(words) + 1, dtype=np.uint64)
+        np.bitwise_xor.accumulate(np.uint64(1) << (words & np.uint64(63)), out=bits[1:])
+        words += np.uint64(BASE)
+        sums = np.zeros(len(words) + 1, dtype=np.uint64)
+        np.cumsum(mix(words), out=sums[1:])
+        return cls(packed, starts, bits[starts[1:]] ^ bits[starts[:-1]], sums)
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def words(self) -> Numbers:
+        """The hashes alone."""
+        return self.packed & _HASH
+
+    @property
+    def sizes(self) -> Counts:
+        """The number of words in each set."""
+        return self.starts[1:] - self.starts[:-1]
+
+    @property
+    def identities(self) -> Numbers:
+        """64 bits that are equal for equal sets."""
+        return self.sums[self.starts[1:]] - self.sums[self.starts[:-1]]
+
+
+def numbered(words: Numbers, sizes: Counts) -> WordSets:
+    """The sets of so many words each, ascending in each."""
+    numbers = np.arange(len(sizes), dtype=np.uint64) << _HASH_BITS
+    return WordSets.of(words | np.repeat(numbers, sizes), len(sizes))
+
+
+def iter_blocks(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts in lists that are quick to hash at once."""
+    remaining = iter(texts)
+    while block := list(islice(remaining, _TEXTS)):
+        if sum(map(len, block)) <= _CHARACTERS:
+            yield block
+        else:
+            yield from ([text] for text in block)
+
+
+def word_sets(texts: Sequence[str]) -> WordSets:
+    """The sets of words of at most 65,536 texts, as `words.words` defines them."""
+    joined, lengths = "\n".join(texts), [*map(len, texts)]
+    if not joined.isascii():
+        cut = [text if text.isascii() else " ".join(words(text)) for text in texts]
+        joined, lengths = "\n".join(cut), [len(text.encode("utf-8", "surrogatepass")) for text in cut]
+    ends = np.cumsum(np.array(lengths, dtype=np.int64) + 1)
+    hashes, places = _word_hashes(joined.encode("utf-8", "surrogatepass"))
+    return _distinct(hashes, np.searchsorted(places, ends))
+
+
+def mix(numbers: Numbers) -> Numbers:
+    """The numbers with their bits spread, in place."""
+    for _ in range(2):
+        numbers ^= numbers >> np.uint64(32)
+        numbers *= np.uint64(0xD6E8FEB86659FD93)
+    numbers ^= numbers >> np.uint64(32)
+    return numbers
+
+
+def _word_hashes(data: bytes) -> tuple[Numbers, Counts]:
+    """The hash of each word in the order of the text, and the place of its first byte."""
+    letters = data.translate(_BYTES)
+    if len(letters) <= _PIECE:
+        return _piece_hashes(letters)
+    hashes, places, start = [], [], 0
+    while start < len(letters):
+        end = letters.rfind(b"\0", start, start + _PIECE)
+        if end < 0:
+            end = letters.find(b"\0", start)
+        end = len(letters) if end < 0 else end + 1
+        some, first = _piece_hashes(letters[start:end])
+        hashes.append(some)
+        places.append(first + start)
+        start = end
+    return np.concatenate(hashes), np.concatenate(places)
+
+
+def _piece_hashes(piece: bytes) -> tuple[Numbers, Counts]:
+    letters = np.frombuffer(piece, dtype=np.uint8)
+    inside = np.zeros(len(letters) + 2, dtype=np.bool_)
+    np.not_equal(letters, 0, out=inside[1:-1])
+    borders = np.flatnonzero(inside[1:] != inside[:-1])
+    first, end = borders[0::2], borders[1::2]
+    powers, inverses = _powers(1 << max(_PIECE.bit_length() - 1, len(letters).bit_length()))
+    sums = np.zeros(len(letters) + 1, dtype=np.uint64)
+    np.cumsum(powers[: len(letters)] * letters, out=sums[1:])
+    return mix((sums[end] - sums[first]) * inverses[first]) >> (np.uint64(64) - _HASH_BITS), first
+
+
+def _distinct(hashes: Numbers, ends: Counts) -> WordSets:
+    counts = ends.copy()
+    counts[1:] -= ends[:-1]
+    packed = np.repeat(np.arange(len(ends), dtype=np.uint64) << _HASH_BITS, counts)
+    packed |= hashes
+    packed.sort()
+    kept = np.ones(len(packed), dtype=np.bool_)
+    np.not_equal(packed[1:], packed[:-1], out=kept[1:])
+    return WordSets.of(packed[kept], len(ends))
+
+
+@lru_cache(maxsize=1)
+def _powers(count: int) -> tuple[Numbers, Numbers]:
+    """The powers of the base, and of its inverse modulo 2 ** 64."""
+    return _series(BASE, count), _series(pow(BASE, -1, 1 << 64), count)
+
+
+def _series(base: int, count: int) -> Numbers:
+    powers = np.ones(count, dtype=np.uint64)
+    done = 1
+    while done < count:
+        more = min(done, count - done)
+        powers[done : done + more] = powers[:more] * np.uint64(pow(base, done, 1 << 64))
+        done += more
+    return powers
+
+
+_ALL = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class WordSet:
+    """The hashes of a set of words, ascending, each with its mixed form for sums."""
+
+    words: list[tuple[int, int]]
+    parity: int
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    @property
+    def hashes(self) -> list[int]:
+        """The hashes alone."""
+        return [word for word, _ in self.words]
+
+
+def word_set(text: str) -> WordSet:
+    """The set of words of one text."""
+    hashes = sorted(map(_word_hash, words(text)))
+    parity = 0
+    for word, _ in hashes:
+        parity ^= 1 << (word & 63)
+    return WordSet(hashes, parity)
+
+
+def mix_one(number: int) -> int:
+    """What `wordsets.mix` makes of a number."""
+    for _ in range(2):
+        number ^= number >> 32
+        number = number * 0xD6E8FEB86659FD93 & _ALL
+    return number ^ number >> 32
+
+
+@lru_cache(maxsize=1 << 17)
+def _word_hash(word: str) -> tuple[int, int]:
+    total, power = 0, 1
+    for byte in word.encode("utf-8", "surrogatepass"):
+        total += byte * power
+        power = power * BASE & _ALL
+    hashed = mix_one(total & _ALL) >> (64 - HASH_BITS)
+    return hashed, mix_one(hashed + BASE & _ALL)

@@ -1,0 +1,166 @@
+"""Checked input: files, JSON objects, their texts and language tags, and seeds.
+
+Every function raises `SetupError` (`SourceError` for files) with one sentence that names the file as it was given.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from itertools import islice
+from operator import index
+from pathlib import Path, PurePath
+
+from .errors import SetupError, SourceError
+
+__all__ = [
+    "UNKNOWN_LANGUAGE",
+    "check_seed",
+    "iter_objects",
+    "parse_language",
+    "parse_object",
+    "parse_text",
+    "read_head",
+    "read_text",
+    "resolve_file",
+    "shown",
+]
+
+
+#: The BCP 47 tag of a text whose language nobody has stated.
+UNKNOWN_LANGUAGE = "und"
+
+_SHOWN = 60
+_NAMES_LOOKED_AT = 10_000
+_LANGUAGE_TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def shown(value: object) -> str:
+    """The value as it stands in a message: quoted, escaped and cut to 60 characters."""
+    written = repr(value[: 2 * _SHOWN] if isinstance(value, str) else value)
+    return written if len(written) <= _SHOWN else f"{written[: _SHOWN - 1]}…"
+
+
+def resolve_file(path: Path) -> Path:
+    """The same path, once it is known to be a file."""
+    try:
+        if path.is_file():
+            return path
+        raise SourceError(_why_no_file(path))
+    except OSError as error:
+        raise SourceError(f"{path} cannot be looked at ({error.strerror}); check path and rights.") from error
+
+
+def _why_no_file(path: Path) -> str:
+    if str(path) == "-":
+        return "Standard input (-) is not read here; write what comes from there to a file, and name that."
+    if path.is_dir():
+        names = [name for name in _names_in(path) if not name.startswith(".")][:3]
+        return f"{path} is a folder; name one file in it{f', such as {" or ".join(names)}' if names else ''}."
+    if path.exists():
+        return f"{path} is not a regular file; write what it gives to a file and name that."
+    if not path.parent.is_dir():
+        return f"There is no folder {path.parent}, and so no {path.name} in it; check the path."
+    near = get_close_matches(path.name, _names_in(path.parent))
+    return f"There is no file {path}; {f'did you mean {" or ".join(near)}?' if near else 'check the name.'}"
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in islice(folder.iterdir(), _NAMES_LOOKED_AT))
+    except OSError:  # names are a courtesy: a folder that may not be listed offers none
+        return []
+
+
+def read_head(path: Path, size: int) -> bytes:
+    """The first `size` bytes of a file, or fewer when it is shorter."""
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read ({error.strerror}); check its rights.") from error
+
+
+def read_text(path: Path) -> str:
+    """The whole text of a UTF-8 file, without byte order mark and with line ends as newlines."""
+    text = _decoded(path, read_head(path, -1))
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    if not text.strip():
+        raise SourceError(f"{path} is empty; give a file with text in it.")
+    return text
+
+
+def _decoded(path: Path, data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise SourceError(f"{path} is UTF-16, as its bytes 0 and 1 say; save it as UTF-8.")
+    nul = data.find(b"\0")
+    if nul >= 0:
+        raise SourceError(f"{path} is a binary file: byte {nul} is NUL; give a text file in UTF-8.")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        at = error.start
+        line = data.count(b"\n", 0, at) + 1
+        found = f"byte {at}, on line {line}, is 0x{data[at]:02X}"
+        raise SourceError(f"{path} is not UTF-8: {found}; save it as UTF-8.") from error
+
+
+def iter_objects(path: PurePath, text: str) -> Iterator[tuple[int, dict[str, object]]]:
+    """The objects of a JSONL text, each with the number of its line; blank lines are passed over."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield number, parse_object(f"{path}, line {number}", line)
+
+
+def parse_object(where: str, line: str) -> dict[str, object]:
+    """The JSON object on a line."""
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg}, column {error.colno}"
+        raise SourceError(f"{where}: {shown(line)} is not JSON ({reason}); write one object a line.") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets nested as deep
+        raise SourceError(f"{where}: {shown(line)} is more than JSON can hold; write a plain object.") from error
+    if not isinstance(value, dict):
+        raise SourceError(f'{where}: {shown(value)} is not an object; write one such as {{"text": "..."}}.')
+    return value
+
+
+def parse_text(where: str, row: Mapping[str, object], *keys: str) -> str:
+    """The text under the first of `keys` that the row has: never blank, and writable as UTF-8."""
+    key = next((key for key in keys if key in row), None)
+    if key is None:
+        there = ", ".join(map(shown, row)) or "none at all"
+        raise SourceError(f"{where} has no {' or '.join(map(repr, keys))} but {there}; name the text so.")
+    value = row[key]
+    if not isinstance(value, str):
+        raise SourceError(f"{where}: {key!r} is {shown(value)}, which is no text; write one, in quotes.")
+    if not value.strip():
+        raise SourceError(f"{where}: {key!r} is {shown(value)}, which is blank; write a text or remove the line.")
+    if _SURROGATE.search(value):
+        raise SourceError(f"{where}: {key!r} is {shown(value)}, with half a character in it; write it whole.")
+    return value
+
+
+def parse_language(where: str, row: Mapping[str, object]) -> str:
+    """The BCP 47 tag under `language`; `und` where the row states none.
+
+    Tags go into prompts, so nothing passes that is not shaped like one.
+    """
+    value = row.get("language")
+    if value is None or value == "":
+        return UNKNOWN_LANGUAGE
+    if not isinstance(value, str) or not _LANGUAGE_TAG.fullmatch(value):
+        raise SourceError(f"{where}: language {shown(value)} is no BCP 47 tag; write one such as 'en' or 'pt-BR'.")
+    return value
+
+
+def check_seed(seed: int) -> int:
+    """The seed. Raises `SetupError` when it is no whole number from 0, or does not fit into a column of the hub."""
+    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+        raise SetupError(f"The seed must be a whole number from 0, but {seed!r} was given.")
+    seed = index(seed)
+    if not 0 <= seed < 2**63:
+        raise SetupError(f"The seed must be from 0 to {2**63 - 1}, but {seed} was given.")
+    return seed

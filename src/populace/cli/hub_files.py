@@ -1,0 +1,303 @@
+"""`populace hub import` and `populace hub export`: people from files and to files."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .hub_people import changes_in_lines
+from .options import shared_option
+from .show import notice_of
+
+if TYPE_CHECKING:
+    from populace.personas.formats.exporting import ExportReport
+    from populace.personas.formats.importing import FileReport
+    from populace.personas.hub.file import HubFile
+
+__all__ = ["export", "import_"]
+
+_PASSED_ON = ("licence", "revision", "language", "compose", "max_length", "strict", "personal", "quality")
+_SHAPES = ("personahub", "tasks", "elite", "nemotron", "populace", "table")
+_PATH = click.Path(path_type=Path)
+_WITH = ("profiles", "biographies", "elites", "duplicates")
+_FORMATS = ("persona.jsonl", "jsonl", "csv", "parquet", "tasks", "elite", "nemotron", "graphml", "gexf", "json", "hub")
+
+
+@click.command("export")
+@click.argument("hub_path", type=_PATH, metavar="HUB")
+@click.argument("file", type=_PATH)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    help="What to write.  [default: by the file's ending; jsonl for -]",
+)
+@click.option("--select", metavar="NAME", help="Only the people of this selection.")
+@click.option(
+    "--with",
+    "with_",
+    type=click.Choice(_WITH),
+    multiple=True,
+    help="Columns of these too, or near-duplicates and those turned away, marked as such; may be given several times.",
+)
+@shared_option
+def export(hub_path: Path, file: Path, form: str | None, select: str | None, with_: tuple[str, ...]) -> None:
+    """Write people to FILE as rows, or people and relations as a graph; FILE may be - for the standard output.
+
+    Rows have each imported column with its own type. One that is called like a column of the hub's own is called
+    imported_NAME, and one whose values are nested or of several types is JSON text and called NAME.json. Relations are
+    in a second file beside FILE, and the types of CSV columns in FILE-metadata.json. `populace hub import` reads all of
+    it back: who was grown from whom and how, by which model, and what was imported.
+
+    Profiles are among the columns wherever somebody has one; --with profiles puts their columns there in any case.
+    Lists are lists in JSONL, Parquet and JSON, JSON arrays in CSV, and joined by semicolons in GraphML and GEXF.
+
+    tasks, elite and nemotron give back the rows that were imported in that shape, as JSONL, CSV or Parquet by FILE's
+    ending; elite has those of `hub enrich --raise` too. Nothing is made up: whoever has no such row is left out and
+    counted.
+
+    hub writes a folder with all tables of the hub; `populace hub import FOLDER --hub NEW` makes an equal hub of it.
+    """
+    from populace.personas.errors import SetupError
+    from populace.personas.formats.columns import Extra
+    from populace.personas.formats.exporting import ExportFormat, export_hub, stream_hub
+    from populace.personas.hub.file import open_hub
+
+    wanted = ExportFormat(form) if form else None
+    extras = [Extra(one) for one in dict.fromkeys(with_) if one != "duplicates"]
+    to_stdout = str(file) == "-"
+    if to_stdout and wanted is ExportFormat.PARQUET and sys.stdout.isatty():
+        raise SetupError("Parquet is nothing that a terminal can show; give a file, or send it to a pipe.")
+    with open_hub(hub_path) as hub:
+        notice = notice_of(hub)
+        given: dict[str, Any] = {
+            "select": select,
+            "duplicates": "duplicates" in with_,
+            "extras": extras,
+            "notice": notice or None,
+        }
+        if to_stdout:
+            report = stream_hub(hub, sys.stdout.buffer, format=wanted or ExportFormat.JSONL, **given)
+            sys.stdout.buffer.flush()
+        else:
+            report = export_hub(hub, file, format=wanted, **given)
+    _say_exported(report, to_stdout=to_stdout)
+    if notice:
+        click.echo(notice, err=True)
+
+
+def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
+    say = partial(click.echo, err=to_stdout)
+    within = report.relations is not None and report.relations_path is None
+    ties = f" and {report.relations:,} relations" if within else ""
+    rows = "" if report.rows is None else f"{report.rows:,} rows of "
+    where = "were written" if to_stdout else f"are in {str(report.path)!r}"
+    whole = f", with all {report.tables:,} tables" if report.tables else ""
+    say(f"{rows}{report.people:,} people{ties} {where} as {report.format}{whole}.")
+    if report.relations_path:
+        say(f"{report.relations:,} relations are in {str(report.relations_path)!r}, which an import reads with it.")
+    if report.types:
+        say(f"The types of the columns are in {str(report.types)!r}.")
+    if report.left_relations:
+        say(
+            f"{report.left_relations:,} relations are not in it; write a file of rows, a graph or a whole hub for them."
+        )
+    if report.without:
+        say(f"{report.without:,} people are not, for they have no row in this format.")
+    if report.several:
+        say(
+            f"{report.several:,} people were imported in several rows that differ, and stand here as in the first; "
+            "--format hub has all."
+        )
+    if report.as_json:
+        say(f"JSON text, for their values are nested or of several types: {', '.join(map(repr, report.as_json))}.")
+    if report.beside:
+        say(f"With them: {', '.join(f'{number:,} {extra}' for extra, number in report.beside)}.")
+    stand = f"in {str(report.licences)!r}" if report.licences else "with each of them, under licence"
+    without = f"; {report.unlicensed:,} came without one" if report.unlicensed else ""
+    if report.licences or report.format != "persona.jsonl":
+        say(f"Their licences stand {stand}{without}.")
+
+
+@click.command("import")
+@click.argument("files", nargs=-1, required=True, type=_PATH, metavar="FILE...")
+@click.option("--hub", "hub_path", required=True, type=_PATH, help="The hub; made when there is none.")
+@click.option(
+    "--map", "mapping", multiple=True, metavar="MEANING=COLUMN", help="Where text, language, source or licence stands."
+)
+@click.option("--format", "form", type=click.Choice(_SHAPES), help="Shape of the rows.  [default: by their columns]")
+@click.option(
+    "--compose",
+    metavar="TEMPLATE",
+    help="Make descriptions of columns: 'A {age}-year-old [{job} ]in {city}'; [ ] only where no value is missing.",
+)
+@click.option("--source-name", help="What to call the source.  [default: the file's name]")
+@click.option("--licence", metavar="SPDX", help="Licence of the source, where no column states it.")
+@click.option("--revision", help="Revision of the source: a commit, a date.")
+@click.option("--language", metavar="TAG", help="Language of the descriptions, where no column states it.")
+@click.option("--max-length", type=int, help="Characters that a description may have.  [default: 20000]")
+@click.option(
+    "--personal",
+    type=click.Choice(("keep", "pseudonymise", "drop", "ignore")),
+    default="keep",
+    show_default=True,
+    help="Personal data: flagged, replaced in all columns, left out with their row, or not looked for.",
+)
+@click.option(
+    "--quality/--no-quality",
+    default=False,
+    help="Judge the descriptions by the rules of quality.  [default: --no-quality]",
+)
+@click.option("--strict", is_flag=True, help="Stop at the first row that cannot be imported.")
+@shared_option
+def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
+    """Import people from JSONL, CSV, TSV, Parquet, Arrow or JSON graph files, packed or not, or from a whole hub.
+
+    Persona Hub's people, task rows and elite and Nemotron-Personas are known by their columns; of any other table say
+    where the text stands: --map text=COLUMN. All other columns are kept as attributes.
+
+    People who come as columns alone are described by --compose, or else in English by the columns that are known (age,
+    sex, city, occupation, ...); what these columns state becomes their profiles. Languages are told where neither a
+    column nor --language states them. A row that another file has brought already is kept once, and what was not known
+    of it is filled in: import a file again with --licence.
+
+    What `populace hub export` wrote is read back as it was, with the relations in the file beside it. A graph is JSON
+    with nodes and links, as networkx writes it. A folder of --format hub becomes a new hub, equal to the one it is of.
+
+    Personal data are found by patterns, so not all of it: contact details, numbers, full names. Rules of quality are
+    for `populace hub check`, unless they are asked for here: what others have published is taken as it is.
+    """
+    from populace.personas.formats.hub_folder import import_hub_folder
+    from populace.personas.formats.importing import import_files
+    from populace.personas.formats.options import ImportWish, parse_mapping
+
+    wish = ImportWish.given(
+        mapping=parse_mapping(options["mapping"]),
+        format=options["form"],
+        source=options["source_name"],
+        **{name: options[name] for name in _PASSED_ON},
+    )
+    if any(path.is_dir() for path in files):
+        if len(files) > 1 or wish != ImportWish():
+            raise click.UsageError("A folder is a whole hub; give it alone, and no option but --hub.")
+        whole = import_hub_folder(files[0], hub_path)
+        click.echo(f"{str(hub_path)!r} is equal to the hub of {whole.people:,} people that {str(files[0])!r} holds.")
+        return
+    with _filled(hub_path) as hub, _shown() as progress:
+        for report in import_files(hub, files, wish, progress=progress):
+            _say_imported(report)
+            if report.unlicensed:
+                _say_unlicensed(report)
+            if report.returned:
+                click.echo(
+                    f"{report.returned:,} people whom a check had removed or rewritten came again, as the file has "
+                    f"them; judge them with: populace hub check {hub_path} (with the --personal that was used)"
+                )
+
+
+@contextmanager
+def _filled(path: Path) -> Iterator["HubFile"]:
+    """The hub to import into; one that was made for it and stays empty is taken away again."""
+    from populace.personas.database import is_made
+    from populace.personas.files import remove_database
+    from populace.personas.hub.file import create_hub, open_hub
+
+    made = not is_made(path)
+    empty = False
+    try:
+        with create_hub(path) if made else open_hub(path, write=True) as hub:
+            try:
+                yield hub
+            finally:
+                empty = not hub.con.execute("SELECT 1 FROM personas LIMIT 1").fetchall()
+    finally:
+        if made and empty:
+            remove_database(path)
+
+
+@contextmanager
+def _shown() -> Iterator[Any]:
+    """What shows on a terminal how far an import is."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+
+    yield lambda path, rows: click.echo(f"\r{path.name}: {rows:,} rows", nl=False, err=True)
+    click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def _shown_example(text: str) -> str:
+    from populace.analysis.page import clip
+
+    return repr(clip(text, 120))
+
+
+def _say_unlicensed(report: "FileReport") -> None:
+    click.echo(
+        f"No licence is stated of {report.unlicensed:,} of these people; if you know it, import the file again with "
+        "--licence SPDX, or with --map licence=COLUMN.",
+        err=True,
+    )
+
+
+def _say_imported(report: "FileReport") -> None:
+    from populace.analysis.table import visible
+
+    name = str(report.path)
+    if report.already:
+        if report.relations is None or not report.relations.new:
+            click.echo(visible(f"{name} was imported before, in the same way: nothing was done."))
+            return
+        click.echo(visible(f"{name} was imported before, in the same way."))
+        _say_related(report)
+        return
+    went_on = f", gone on behind line or row {report.resumed_at:,}" if report.resumed_at else ""
+    click.echo(visible(f"{name} is read as {report.columns.shape}: {report.columns}{went_on}."))
+    click.echo(f"{report.rows:,} rows: {report.new:,} new people, and {report.equal:,} whose text was there already.")
+    _say_related(report)
+    if report.example is not None:
+        click.echo(visible(f"Descriptions were composed, as {_shown_example(report.example)}."))
+        click.echo("What columns state of people beyond doubt is in their profiles.")
+        if report.equal:
+            click.echo(f"{report.equal:,} rows have the description of an earlier one and are the same person there.")
+    if report.repeated:
+        click.echo(f"{report.repeated:,} of the rows had come from another file already; they are kept once.")
+    for skip in report.skipped:
+        click.echo(visible(f"Left out: {skip}."))
+    if report.kinds:
+        click.echo(visible(f"For personal data its columns are taken as {_taken(report.kinds)}."))
+    said = ", ".join(
+        f"{rule} {outcome.replace('_', ' ')} {n:,}" for (rule, outcome), n in sorted(report.rulings.items())
+    )
+    if said:
+        click.echo(f"Judged: {said}; each is a row in rulings. Patterns do not find everything.")
+    for line in changes_in_lines(report.changes):
+        click.echo(line)
+
+
+def _taken(kinds: Mapping[str, str]) -> str:
+    """What columns are taken for, by kind."""
+    columns: dict[str, list[str]] = {}
+    for column, kind in kinds.items():
+        columns.setdefault(str(kind), []).append(column)
+    most = {
+        kind: named if len(named) <= 8 else [*named[:8], f"{len(named) - 8} more"] for kind, named in columns.items()
+    }
+    return "; ".join(f"{kind}: {', '.join(named)}" for kind, named in most.items())
+
+
+def _say_related(report: "FileReport") -> None:
+    from populace.analysis.table import visible
+
+    if (ties := report.relations) is None:
+        return
+    where = "" if ties.path == report.path else f" from {ties.path}"
+    click.echo(visible(f"{ties.new:,} relations{where}, and {ties.equal:,} that were there already."))
+    for skip in ties.skipped:
+        click.echo(visible(f"Relations left out: {skip}."))
+    if ties.unread:
+        click.echo(visible(f"Not kept of relations, which have no place for it: {', '.join(map(repr, ties.unread))}."))

@@ -1,0 +1,123 @@
+"""Commands that only read: `populace sql`, `schema`, `report`, `scenarios` and `prompts`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from .options import shared_option
+from .show import BY_STAND_IN, terminal_width
+
+__all__ = ["prompts", "report", "scenarios", "schema", "sql"]
+
+_HAS_RUN = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'runs'"
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("statement")
+@click.option("--csv", "form", flag_value="csv", help="Comma-separated values.")
+@click.option("--json", "form", flag_value="json", help="A JSON array of objects.")
+@click.option("--timeout", type=float, default=60, show_default=True, help="Seconds it may take; 0 for no limit.")
+def sql(file: Path, statement: str, form: str | None, timeout: float) -> None:
+    """Ask a run file or a hub in SQL, read-only; works on a run that is still going."""
+    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.analysis.table import render_csv, render_json, render_table
+    from populace.personas.user_sql import QueryLimit
+    from populace.sim.runfile.reader import open_hub_or_run
+
+    limit = QueryLimit.given(timeout, has_own_process=True)
+    with open_hub_or_run(file) as run:
+        result = run.query(statement, limit=limit)
+        made = run.query(BY_STAND_IN).rows or (
+            run.query(_HAS_RUN).rows and run.query("SELECT 1 FROM runs WHERE NOT is_language_model").rows
+        )
+    if form == "csv":
+        click.echo(render_csv(result, for_terminal=sys.stdout.isatty()), nl=False)
+    elif form == "json":
+        click.echo(render_json(result), nl=False)
+    else:
+        elsewhere = "Values that end in \u2026 are shortened; --csv and --json give them whole."
+        click.echo(render_table(result, width=terminal_width(10_000, unknown=120), elsewhere=elsewhere), nl=False)
+    if made:
+        # On standard error, so that it goes wherever the text goes and into no file that is read by machines.
+        click.echo(PROCEDURAL_NOTICE, err=True)
+
+
+@click.command()
+@click.argument("table", required=False)
+def schema(table: str | None) -> None:
+    """Every table, view and column of run files and hubs with its meaning, or those of TABLE."""
+    from populace.personas.errors import SetupError
+    from populace.sim.choices import nearest
+    from populace.sim.runfile.reader import describe
+
+    relations = {relation.name: relation for relation in describe(hubs=True)}
+    if table is not None and table not in relations:
+        raise SetupError(
+            f"There is no table or view {table!r}{nearest(table, relations)}. There are: {', '.join(relations)}."
+        )
+    for relation in relations.values() if table is None else (relations[table],):
+        click.echo(f"{relation.kind} {relation.name}: {relation.comment}")
+        for column in relation.columns:
+            click.echo(f"    {column.name} {column.type}: {column.comment}")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="The page.  [default: FILE with .html in place of its ending]",
+)
+@shared_option
+def report(file: Path, out: Path | None) -> None:
+    """Write what happened in a run as one page that opens offline.
+
+    A page of the same run that is there already is written anew; nothing else is written over.
+    """
+    from populace.analysis.report import write_report
+    from populace.sim.runfile.reader import open_run
+
+    with open_run(file) as run:
+        page = write_report(run, out or file.with_suffix(".html"), run_file=file.name)
+    click.echo(f"Wrote {page}")
+
+
+@click.command()
+@click.argument("scenario", required=False)
+def scenarios(scenario: str | None) -> None:
+    """What can be run, and each scenario's settings; or those of SCENARIO, a name or the path of a script."""
+    from populace.analysis.table import visible
+    from populace.scenarios.catalog import find_scenario, iter_scenarios, settings_of
+
+    for found in iter_scenarios() if scenario is None else (find_scenario(scenario)[0],):
+        click.echo(visible(f"{found.name}: {found.summary()}"))
+        for setting in settings_of(found):
+            click.echo(visible(f"    --set {setting}"))
+
+
+@click.command()
+@click.argument("name", required=False)
+def prompts(name: str | None) -> None:
+    """Every prompt with its version, or the whole of the one called NAME."""
+    from populace.personas.errors import SetupError
+    from populace.personas.prompt import iter_prompts
+    from populace.sim.choices import nearest
+
+    known = {p.name: p for room in ("personas", "agents") for p in iter_prompts(f"populace.{room}")}
+    if name is None:
+        for prompt in known.values():
+            click.echo(f"{prompt.name}@{prompt.version}: {' '.join(prompt.about.split())}")
+    elif name not in known:
+        raise SetupError(f"There is no prompt {name!r}{nearest(name, known)}. There are: {', '.join(known)}.")
+    else:
+        prompt = known[name]
+        click.echo(f"# {prompt.name}@{prompt.version}\n# {' '.join(prompt.about.split())}")
+        for role, text in (("system", prompt.system), ("user", prompt.user)):
+            if text:
+                click.echo(f"\n[{role}]\n{text.strip()}")
+        for slot, phrases in prompt.choices.items():
+            for word, phrase in phrases.items():
+                click.echo(f"\n[{slot} = {word}]\n{phrase.strip()}")

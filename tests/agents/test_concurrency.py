@@ -1,0 +1,229 @@
+import asyncio
+import random
+from collections.abc import Sequence
+
+from quick_time import in_no_time, seconds
+
+from populace.agents.endpoint.errors import RequestError
+from populace.agents.endpoint.response import ModelResponse
+from populace.agents.gateway.concurrency import ConcurrencyLimiter, Slot
+from populace.agents.gateway.rate_limiter import TokenEstimate
+from populace.personas.model import Outcome
+
+NOTHING = TokenEstimate()
+TEXT = ModelResponse("{}", "stop")
+
+
+def too_many(wait: float | None = None, status: int = 429) -> RequestError:
+    return RequestError(Outcome.RATE_LIMITED, "Too many.", status=status, retry_after=wait)
+
+
+async def taken(limiter: ConcurrencyLimiter, count: int) -> list[Slot]:
+    return [await limiter.acquire(NOTHING) for _ in range(count)]
+
+
+def end(limiter: ConcurrencyLimiter, slots: Sequence[Slot], fault: RequestError | None = None) -> None:
+    for slot in slots:
+        if fault:
+            limiter.failed(slot, fault)
+        else:
+            limiter.answered(slot, TEXT)
+        limiter.release(slot)
+
+
+class Crowded:
+    """An endpoint that takes so many calls at once and refuses one more."""
+
+    def __init__(self, allow: int) -> None:
+        self.allow = allow
+        self.under_way = self.answered = self.refused = self.peak = 0
+
+    async def call(self, limiter: ConcurrencyLimiter, latency: float) -> bool:
+        slot = await limiter.acquire(NOTHING)
+        self.under_way += 1
+        self.peak = max(self.peak, self.under_way)
+        is_refused = self.under_way > self.allow
+        await asyncio.sleep(0.01 if is_refused else latency)
+        self.under_way -= 1
+        self.refused += is_refused
+        self.answered += not is_refused
+        end(limiter, [slot], too_many() if is_refused else None)
+        return not is_refused
+
+    async def work(self, limiter: ConcurrencyLimiter, count: int) -> None:
+        """Have so many calls answered, each sent until it is."""
+        latencies = iter([random.Random(number).lognormvariate(0, 0.8) for number in range(count)])
+
+        async def worker() -> None:
+            for latency in latencies:
+                for _ in range(50):
+                    if await self.call(limiter, latency):
+                        break
+                    await asyncio.sleep(0.5)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(2 * limiter.most):
+                group.create_task(worker())
+
+
+async def test_slots_are_given_in_the_order_they_were_asked_for() -> None:
+    limiter, order = ConcurrencyLimiter(2), []
+
+    async def work(number: int) -> None:
+        (slot,) = await taken(limiter, 1)
+        order.append(number)
+        await asyncio.sleep(0)
+        end(limiter, [slot])
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(9):
+            group.create_task(work(number))
+    assert order == list(range(9))
+    assert (limiter.peak, limiter.in_flight) == (2, 0)
+
+
+async def test_one_who_stops_waiting_takes_no_slot() -> None:
+    limiter = ConcurrencyLimiter(1)
+    slots = await taken(limiter, 1)
+    waiting = asyncio.create_task(limiter.acquire(NOTHING))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    end(limiter, slots)
+    assert limiter.in_flight == 0
+
+
+async def test_one_who_is_cancelled_at_its_slot_hands_it_on() -> None:
+    limiter = ConcurrencyLimiter(1)
+    slots = await taken(limiter, 1)
+    first, second = asyncio.create_task(limiter.acquire(NOTHING)), asyncio.create_task(limiter.acquire(NOTHING))
+    await asyncio.sleep(0)
+    end(limiter, slots)
+    first.cancel()
+    await second
+    assert first.cancelled()
+    assert limiter.in_flight == 1
+
+
+async def test_one_burst_shrinks_the_limit_once() -> None:
+    limiter = ConcurrencyLimiter(64)
+    end(limiter, await taken(limiter, 64), too_many())
+    assert limiter.limit == 32
+    end(limiter, await taken(limiter, 32), too_many(status=503))
+    assert limiter.limit == 16
+
+
+async def test_a_small_burst_brings_the_limit_just_below_what_was_taken() -> None:
+    limiter = ConcurrencyLimiter(44)
+    slots = await taken(limiter, 44)
+    end(limiter, slots[:4], too_many())
+    assert limiter.limit == 38
+    for slot in slots[4:]:  # answers to calls from before it say nothing of what is taken now
+        end(limiter, [slot])
+        await taken(limiter, limiter.limit - limiter.in_flight)
+    assert limiter.limit == 38
+
+
+async def test_refusals_of_an_older_burst_change_nothing() -> None:
+    limiter = ConcurrencyLimiter(100)
+    old = await taken(limiter, 100)
+    end(limiter, old[:80], too_many())
+    young = await taken(limiter, 30)
+    end(limiter, young[:1], too_many())
+    limit = limiter.limit
+    end(limiter, old[80:], too_many())
+    assert limiter.limit == limit == 46
+
+
+async def test_the_limit_never_falls_below_one() -> None:
+    limiter = ConcurrencyLimiter(4)
+    for _ in range(9):
+        end(limiter, await taken(limiter, 1), too_many())
+    assert limiter.limit == 1
+
+
+async def test_other_faults_leave_the_limit_alone() -> None:
+    limiter = ConcurrencyLimiter(8)
+    end(limiter, await taken(limiter, 8), RequestError(Outcome.SERVER_ERROR, "Broken.", status=500))
+    assert limiter.limit == 8
+
+
+async def test_the_limit_grows_by_one_after_as_many_answers_as_it_allows() -> None:
+    limiter = ConcurrencyLimiter(64)
+    end(limiter, await taken(limiter, 64), too_many())
+    under_way = await taken(limiter, 32)
+    for limit in range(32, 64):
+        assert limiter.limit == limit
+        for _ in range(limit + 1):
+            end(limiter, [under_way.pop()])
+            under_way += await taken(limiter, limiter.limit - limiter.in_flight)
+    assert limiter.limit == 64
+
+
+async def test_answers_while_slots_are_to_spare_do_not_raise_the_limit() -> None:
+    limiter = ConcurrencyLimiter(64)
+    end(limiter, await taken(limiter, 64), too_many())
+    for _ in range(500):
+        end(limiter, await taken(limiter, 1))
+    assert limiter.limit == 32
+
+
+def test_the_limit_settles_at_what_the_endpoint_takes_and_wastes_little() -> None:
+    async def lived() -> tuple[Crowded, float]:
+        endpoint, limiter = Crowded(40), ConcurrencyLimiter(256)
+        await endpoint.work(limiter, 2_000)
+        endpoint.answered = endpoint.refused = endpoint.peak = 0
+        begun = seconds()
+        await endpoint.work(limiter, 10_000)
+        return endpoint, seconds() - begun
+
+    endpoint, took = in_no_time(lived())
+    assert endpoint.answered == 10_000
+    assert endpoint.refused < 100
+    assert 40 <= endpoint.peak <= 42
+    ideal = sum(random.Random(number).lognormvariate(0, 0.8) for number in range(10_000)) / 40
+    assert ideal / took > 0.95
+
+
+def test_the_limit_finds_its_way_back_when_the_endpoint_takes_more() -> None:
+    async def lived() -> ConcurrencyLimiter:
+        endpoint, limiter = Crowded(8), ConcurrencyLimiter(32)
+        await endpoint.work(limiter, 500)
+        endpoint.allow = 100
+        await endpoint.work(limiter, 2_000)
+        return limiter
+
+    assert in_no_time(lived()).limit == 32
+
+
+async def waited(*ends: RequestError | None) -> float:
+    """Seconds until a slot is free after calls that ended so, one after the other."""
+    limiter = ConcurrencyLimiter(8, patience=600)
+    for fault in ends:
+        end(limiter, await taken(limiter, 1), fault)
+    await taken(limiter, 1)
+    return seconds()
+
+
+def test_a_pause_that_several_refusals_in_a_row_ask_for_holds_for_all_new_slots() -> None:
+    assert in_no_time(waited(*[too_many(30)] * 4)) == 30.0
+
+
+def test_a_single_refusal_pauses_nobody_else() -> None:
+    assert in_no_time(waited(None, too_many(30))) == 0
+    assert in_no_time(waited(*[too_many(30), None] * 3)) == 0
+
+
+def test_a_share_of_refusals_beyond_chance_pauses_all() -> None:
+    assert in_no_time(waited(*[too_many(30), None] * 4)) == 30.0
+
+
+def test_a_pause_beyond_all_patience_is_not_waited_for() -> None:
+    async def lived() -> float:
+        limiter = ConcurrencyLimiter(8, patience=600)
+        for _ in range(4):
+            end(limiter, await taken(limiter, 1), too_many(86_400))
+        await taken(limiter, 1)
+        return seconds()
+
+    assert in_no_time(lived()) == 0

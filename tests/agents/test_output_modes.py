@@ -1,0 +1,99 @@
+from typing import Any
+
+import pytest
+
+from populace.agents.endpoint.errors import RequestError
+from populace.agents.gateway.capabilities import OutputMode, OutputModes
+from populace.personas.model import AnswerSchema, Outcome
+from populace.personas.prompt import RenderedPrompt
+
+LINE: AnswerSchema[object] = AnswerSchema("Line!", {"type": "object"}, lambda answer: answer)
+OTHER: AnswerSchema[object] = AnswerSchema("Other", {"type": "object"}, lambda answer: answer)
+PROMPT = RenderedPrompt("turn", 1, (("system", "Be brief."), ("user", "Speak.")))
+ABOUT_FORM = RequestError(Outcome.BAD_REQUEST, "response_format is not supported")
+TOO_LONG = RequestError(Outcome.BAD_REQUEST, "maximum context length is 8 tokens")
+
+
+def test_strict_form_sends_the_schema_and_leaves_the_prompt_alone() -> None:
+    messages, kwargs = OutputModes().arguments(OutputMode.STRICT, PROMPT, LINE)
+    assert [m.content for m in messages] == ["Be brief.", "Speak."]
+    form = kwargs["response_format"]["json_schema"]
+    assert form == {"name": "Line_", "schema": {"type": "object"}, "strict": True}
+
+
+@pytest.mark.parametrize(
+    ("mode", "kwargs"),
+    [(OutputMode.JSON, {"response_format": {"type": "json_object"}}), (OutputMode.PROMPT, {})],
+)
+def test_lower_forms_put_the_schema_into_the_system_message(mode: OutputMode, kwargs: dict[str, Any]) -> None:
+    messages, sent = OutputModes().arguments(mode, PROMPT, LINE)
+    assert sent == kwargs
+    assert str(messages[0].content).startswith("Be brief.")
+    assert '"type": "object"' in str(messages[0].content)
+
+
+def test_a_prompt_without_a_system_message_gets_one_in_lower_forms() -> None:
+    messages, _ = OutputModes().arguments(OutputMode.PROMPT, RenderedPrompt("p", 1, (("user", "Speak."),)), LINE)
+    assert [m.type for m in messages] == ["system", "human"]
+
+
+def test_a_refused_form_is_followed_by_the_next_down_to_the_prompt() -> None:
+    form = OutputModes()
+    assert form.fallback(OutputMode.STRICT, TOO_LONG, LINE) is OutputMode.PLAIN
+    assert form.fallback(OutputMode.PLAIN, TOO_LONG, LINE) is OutputMode.JSON
+    assert form.fallback(OutputMode.JSON, TOO_LONG, LINE) is OutputMode.PROMPT
+    assert form.fallback(OutputMode.PROMPT, ABOUT_FORM, LINE) is None
+
+
+def test_a_form_is_settled_only_by_an_answer_in_it() -> None:
+    form, kinds = OutputModes(), []
+    for _ in range(2):
+        form.fallback(OutputMode.STRICT, ABOUT_FORM, LINE)
+        kinds.append(form.mode)
+        form.learn(OutputMode.JSON, LINE)
+    assert kinds == [OutputMode.STRICT, OutputMode.JSON]
+
+
+def test_a_form_that_was_answered_before_is_not_blamed_for_another_refusal() -> None:
+    form = OutputModes()
+    form.learn(OutputMode.STRICT, LINE)
+    assert form.fallback(OutputMode.STRICT, TOO_LONG, LINE) is None
+
+
+def test_a_schema_that_alone_is_refused_goes_down_alone() -> None:
+    form = OutputModes()
+    form.learn(OutputMode.STRICT, LINE)
+    assert form.fallback(OutputMode.STRICT, ABOUT_FORM, OTHER) is OutputMode.PLAIN
+    form.learn(OutputMode.JSON, OTHER)
+    assert (form.mode_for(LINE), form.mode_for(OTHER)) == (OutputMode.STRICT, OutputMode.JSON)
+
+
+def test_a_call_that_was_under_way_when_the_form_fell_is_repeated_in_the_new_form() -> None:
+    form = OutputModes()
+    form.learn(OutputMode.PROMPT, LINE)
+    assert form.fallback(OutputMode.STRICT, TOO_LONG, LINE) is OutputMode.PROMPT
+
+
+def test_an_endpoint_that_takes_the_strict_form_after_all_is_asked_in_it() -> None:
+    form = OutputModes()
+    form.learn(OutputMode.JSON, OTHER)
+    form.learn(OutputMode.STRICT, LINE)
+    assert (form.mode_for(LINE), form.mode_for(OTHER)) == (OutputMode.STRICT, OutputMode.JSON)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.RATE_LIMITED, Outcome.DROPPED, Outcome.AUTH])
+def test_weather_says_nothing_about_the_form(outcome: Outcome) -> None:
+    assert OutputModes().fallback(OutputMode.STRICT, RequestError(outcome, "schema"), LINE) is None
+
+
+def test_the_plain_form_leaves_bounds_out_and_keeps_properties_that_are_called_like_one() -> None:
+    text = {"type": "string", "minLength": 1, "pattern": "^a"}
+    schema: AnswerSchema[object] = AnswerSchema(
+        "Bounds",
+        {"type": "object", "properties": {"pattern": text, "all": {"type": "array", "items": text, "maxItems": 2}}},
+        lambda answer: answer,
+    )
+    _, kwargs = OutputModes().arguments(OutputMode.PLAIN, PROMPT, schema)
+    sent = kwargs["response_format"]["json_schema"]["schema"]
+    bare = {"type": "string"}
+    assert sent == {"type": "object", "properties": {"pattern": bare, "all": {"type": "array", "items": bare}}}
