@@ -11,7 +11,7 @@ from .page import clip, short_label
 from .table import Queryable, Rows
 
 if TYPE_CHECKING:
-    from ..personas.network import Excerpt, Found, GraphFigures, Neighbourhood, Shape
+    from ..personas.network import Excerpt, Found, GraphFigures, Neighbourhood, NetworkShape
     from ..personas.network.measures import Estimate
 
 __all__ = [
@@ -244,7 +244,7 @@ def _beside(figures: "GraphFigures") -> Iterator[tuple[str, ...]]:
     yield "sigma (small world when well above 1)", _figure(figures.sigma), "", ""
 
 
-def _shape(shape: "Shape") -> Iterator[tuple[str, str]]:
+def _shape(shape: "NetworkShape") -> Iterator[tuple[str, str]]:
     yield "pairs that are tied", f"{shape.ties:,}"
     yield "neighbours, mean", _figure(shape.mean_degree)
     yield "neighbours, most", f"{shape.most_degree:,}"

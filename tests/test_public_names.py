@@ -13,15 +13,15 @@ PROMISED = {
         persona_to_persona read_hub read_passages share_files shipped_passages text_to_persona
     """,
     "personas.formats": """
-        ExportFormat ExportReport Extra FileReport ImportWish export_hub import_files
+        ExportFormat ExportReport Extra FileReport ImportOptions export_hub import_files
     """,
     "personas.hub": """
         CheckReport DedupReport Hub HubFile HubInfo MergeReport create_hub dedup_hub describe_hub judge_people
         merge_hubs open_hub read_hub undo_pair undo_persona undo_rule undo_stage
     """,
     "personas.network": """
-        Acquaintance Excerpt Found GraphFigures Link Neighbourhood Shape Ties central_excerpt find_people graph_figures
-        neighbourhood read_ties
+        Acquaintance Excerpt Found GraphFigures Link Neighbourhood NetworkShape Ties central_excerpt find_people
+        graph_figures neighbourhood read_ties
     """,
     "personas.selection": """
         Breakdown Diversity KeptSelection Marginals Quota Report Selection SelectionSpec Share check_output

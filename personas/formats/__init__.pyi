@@ -1,14 +1,14 @@
 from .columns import Extra
 from .exporting import ExportFormat, ExportReport, export_hub
 from .importing import FileReport, import_files
-from .options import ImportWish
+from .options import ImportOptions
 
 __all__ = [
     "ExportFormat",
     "ExportReport",
     "Extra",
     "FileReport",
-    "ImportWish",
+    "ImportOptions",
     "export_hub",
     "import_files",
 ]

@@ -17,9 +17,9 @@ from .reading import json_text, parse_json
 __all__ = [
     "EXTRA_MARKS",
     "FIELDS",
+    "ColumnType",
     "Extra",
     "ImportedColumn",
-    "Kind",
     "columns_of",
     "found_columns",
     "graph_names",
@@ -111,7 +111,7 @@ _MEANT = {"label", "pid", "start", "end", "parents", "slices", "spells", "viz", 
 _EXACT = 1 << 53
 
 
-class Kind(StrEnum):
+class ColumnType(StrEnum):
     """The type of a column's values, named as Parquet and CSVW name it where they agree."""
 
     TEXT = "string"
@@ -125,12 +125,17 @@ class Kind(StrEnum):
     JSON = "json"
 
 
-_SCALARS: Mapping[type, Kind] = {str: Kind.TEXT, bool: Kind.BOOLEAN, int: Kind.INTEGER, float: Kind.NUMBER}
+_SCALARS: Mapping[type, ColumnType] = {
+    str: ColumnType.TEXT,
+    bool: ColumnType.BOOLEAN,
+    int: ColumnType.INTEGER,
+    float: ColumnType.NUMBER,
+}
 _LISTS = {
-    Kind.TEXT: Kind.TEXTS,
-    Kind.INTEGER: Kind.INTEGERS,
-    Kind.NUMBER: Kind.NUMBERS,
-    Kind.BOOLEAN: Kind.BOOLEANS,
+    ColumnType.TEXT: ColumnType.TEXTS,
+    ColumnType.INTEGER: ColumnType.INTEGERS,
+    ColumnType.NUMBER: ColumnType.NUMBERS,
+    ColumnType.BOOLEAN: ColumnType.BOOLEANS,
 }
 #: Judged before a column is: an integer that no float holds, and a list without anything in it.
 _WIDE, _EMPTY = "wide", "empty"
@@ -143,7 +148,7 @@ class ImportedColumn:
     name: str
     #: What it is called in the export.
     written: str
-    kind: Kind
+    kind: ColumnType
     #: Place, from 0, of the first person of whom it says something that shows its type.
     first: int
 
@@ -152,11 +157,11 @@ class ImportedColumn:
         value = row.get(self.name)
         if value is None:
             return None
-        if self.kind is Kind.JSON:
+        if self.kind is ColumnType.JSON:
             return json_text(value)
-        if self.kind is Kind.NUMBERS:
+        if self.kind is ColumnType.NUMBERS:
             return [float(item) for item in value]
-        return float(value) if self.kind is Kind.NUMBER else value
+        return float(value) if self.kind is ColumnType.NUMBER else value
 
 
 def own_names(extras: Collection[Extra]) -> frozenset[str]:
@@ -215,30 +220,30 @@ def _clashes(name: str, own: Collection[str]) -> bool:
 
 
 def _column(name: str, found: Mapping[str, int], own: Collection[str]) -> ImportedColumn:
-    kind = Kind.JSON if name.endswith(_SUFFIX) else _united(set(found))
+    kind = ColumnType.JSON if name.endswith(_SUFFIX) else _united(set(found))
     # An empty list shows no type.
     shown = {judged: place for judged, place in found.items() if judged != _EMPTY} or found
-    return ImportedColumn(name, written(name, is_json=kind is Kind.JSON, own=own), kind, min(shown.values()))
+    return ImportedColumn(name, written(name, is_json=kind is ColumnType.JSON, own=own), kind, min(shown.values()))
 
 
 def _judged(value: Any) -> str:
     kind = _SCALARS.get(type(value))
-    if kind is Kind.INTEGER and not -_EXACT <= value <= _EXACT:
-        return _WIDE if -(1 << 63) <= value < 1 << 63 else Kind.JSON
+    if kind is ColumnType.INTEGER and not -_EXACT <= value <= _EXACT:
+        return _WIDE if -(1 << 63) <= value < 1 << 63 else ColumnType.JSON
     if kind is not None:
         return kind
     if isinstance(value, list):
         inner = {_judged(item) for item in value}
-        return _LISTS.get(_united(inner), Kind.JSON) if inner else _EMPTY
-    return Kind.JSON
+        return _LISTS.get(_united(inner), ColumnType.JSON) if inner else _EMPTY
+    return ColumnType.JSON
 
 
-def _united(found: set[str]) -> Kind:
-    if found <= {Kind.INTEGER, _WIDE}:
-        return Kind.INTEGER
-    if found == {Kind.INTEGER, Kind.NUMBER}:
-        return Kind.NUMBER
+def _united(found: set[str]) -> ColumnType:
+    if found <= {ColumnType.INTEGER, _WIDE}:
+        return ColumnType.INTEGER
+    if found == {ColumnType.INTEGER, ColumnType.NUMBER}:
+        return ColumnType.NUMBER
     if found == {_EMPTY}:
-        return Kind.TEXTS
+        return ColumnType.TEXTS
     found = found - {_EMPTY} if found & set(_LISTS.values()) else found
-    return Kind(next(iter(found))) if len(found) == 1 and not found & {_WIDE, _EMPTY} else Kind.JSON
+    return ColumnType(next(iter(found))) if len(found) == 1 and not found & {_WIDE, _EMPTY} else ColumnType.JSON

@@ -16,7 +16,7 @@ from ..hub.file import HubFile
 from .columns import Extra
 from .hub_folder import write_hub_folder
 from .options import Shape
-from .people import People, licences_path, write_licences
+from .people import ExportedPeople, licences_path, write_licences
 from .published import PublishedRows, check_ending, write_published
 from .relations import relations_of, relations_path, write_relations
 from .row_files import PeopleRows, write_csv, write_csv_types, write_jsonl, write_parquet
@@ -62,8 +62,8 @@ class ExportReport:
     licences: Path | None
     #: The people who came without any licence.
     unlicensed: int
-    #: How many of them have a profile, a biography and so on, for what stands beside them in the file.
-    beside: tuple[tuple[Extra, int], ...] = ()
+    #: How many of them have a profile, a biography and so on, for each of the extras that the file has.
+    extras: tuple[tuple[Extra, int], ...] = ()
     #: The file beside it with the relations; None where they are in the same file, or there are none.
     relations_path: Path | None = None
     #: The file beside it with the types of its columns, which CSV has no place for.
@@ -121,7 +121,7 @@ def export_hub(
         return _export_whole(hub, path, select=select, extras=extras, notice=notice)
     people = _people(hub, chosen, select=select, duplicates=duplicates, extras=extras)
     typed: PeopleRows | None = None
-    licensed: People | PublishedRows = people
+    licensed: ExportedPeople | PublishedRows = people
     with ExitStack() as stack:
         part = stack.enter_context(_whole(path))
         packing = None if chosen is ExportFormat.PARQUET else compression_of(path)
@@ -170,17 +170,17 @@ def stream_hub(
     return report if format in _GRAPHS else replace(report, left_relations=len(relations_of(people)))
 
 
-def _people(hub: HubFile, chosen: ExportFormat, *, select: str | None, duplicates: bool, extras: Any) -> People:
+def _people(hub: HubFile, chosen: ExportFormat, *, select: str | None, duplicates: bool, extras: Any) -> ExportedPeople:
     if extras and chosen in _BARE:
         raise SetupError(f"{chosen} has no place for {' and '.join(extras)}; write jsonl, csv, parquet or a graph.")
-    people = People(hub, select=select, duplicates=duplicates, extras=extras)
+    people = ExportedPeople(hub, select=select, duplicates=duplicates, extras=extras)
     if not people.count:
         raise SetupError(f"There is nobody to export in {str(hub.path)!r}{f' under {select!r}' if select else ''}.")
     return people
 
 
 def _write(
-    people: People, chosen: ExportFormat, path: Path, opened: Opened, notice: str | None
+    people: ExportedPeople, chosen: ExportFormat, path: Path, opened: Opened, notice: str | None
 ) -> tuple[ExportReport, PeopleRows | None]:
     """Write the people themselves; gives the rows too, where they have columns with types."""
     beside = () if chosen in _BARE else _beside(people)
@@ -205,7 +205,9 @@ def _write(
     return replace(report, as_json=rows.as_json, several=people.several), rows
 
 
-def _write_relations(people: People, chosen: ExportFormat, report: ExportReport, stack: ExitStack) -> ExportReport:
+def _write_relations(
+    people: ExportedPeople, chosen: ExportFormat, report: ExportReport, stack: ExitStack
+) -> ExportReport:
     relations = relations_of(people)
     if not (number := len(relations)):
         return report
@@ -221,7 +223,7 @@ def _export_whole(
 ) -> ExportReport:
     if select is not None or extras:
         raise SetupError("The format hub writes all that a hub holds; give neither --select nor --with with it.")
-    people = People(hub, duplicates=True)
+    people = ExportedPeople(hub, duplicates=True)
     written = write_hub_folder(hub, path, notice=notice)
     relations = written.get("relations", 0)
     return ExportReport(
@@ -229,14 +231,14 @@ def _export_whole(
     )
 
 
-def _beside(people: People) -> tuple[tuple[Extra, int], ...]:
+def _beside(people: ExportedPeople) -> tuple[tuple[Extra, int], ...]:
     """Give the people their profiles, if any of them has one, and count whatever stands beside them."""
     numbers = {extra: people.number_with(extra) for extra in {Extra.PROFILES, *people.extras}}
     people.extras = tuple(extra for extra in Extra if extra in people.extras or numbers.get(extra))
     return tuple((extra, numbers[extra]) for extra in people.extras)
 
 
-def _published(people: People, form: ExportFormat, path: Path) -> tuple[PublishedRows, ExportReport]:
+def _published(people: ExportedPeople, form: ExportFormat, path: Path) -> tuple[PublishedRows, ExportReport]:
     rows = PublishedRows(people, Shape(form))
     if not rows.rows:
         raise SetupError(

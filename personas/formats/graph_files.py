@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import SetupError
 from ..text import legible
 from .columns import graph_names, prefixed
-from .people import People
+from .people import ExportedPeople
 from .reading import json_text, parse_json
 from .relations import relations_of
 
@@ -46,7 +46,7 @@ _LEFT = {"evidence"}
 _JSON = {"evidence", "elite_changes"}
 
 
-def write_graph(people: People, form: str, *, opened: Callable[[], Any], notice: str | None = None) -> int:
+def write_graph(people: ExportedPeople, form: str, *, opened: Callable[[], Any], notice: str | None = None) -> int:
     """Write the graph of these people as `graphml`, `gexf` or `json`, and say how many ties it has.
 
     A tie is there when both its ends are. Near-duplicates that are left out give their ties to whom they repeat, and
@@ -76,7 +76,7 @@ def write_graph(people: People, form: str, *, opened: Callable[[], Any], notice:
     return int(graph.number_of_edges())
 
 
-def _nodes(people: People) -> Iterator[tuple[str, dict[str, Any]]]:
+def _nodes(people: ExportedPeople) -> Iterator[tuple[str, dict[str, Any]]]:
     own = graph_names(people.extras)
     for batch in people.batches():
         for row in batch.to_pylist():
@@ -115,7 +115,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json_text(value)
 
 
-def _ties(people: People, *, is_xml: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _ties(people: ExportedPeople, *, is_xml: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for source, target, kind, label, hop in relations_of(people).fetchall():
         yield source, target, {"kind": kind, "label": _held(label) if is_xml else label, "hop": hop}
 

@@ -18,7 +18,7 @@ from ..hub.verdicts import add_rulings
 from ..profiles.imported import profile_of_columns
 from .columns import Extra
 from .fields import FIELD_SCHEMA, Fields, FieldTable
-from .options import Columns, ImportWish
+from .options import Columns, ImportOptions
 from .reading import Skipped, Tally
 from .repeats import fill_licences, fold_repeats
 from .rows import Screened
@@ -141,16 +141,16 @@ class ImportedFile:
         sha256: str,
         size: int,
         columns: Columns,
-        wish: ImportWish,
+        options: ImportOptions,
         fields: FieldTable | None = None,
     ) -> None:
         self._con = hub.con
         self._named = (name, sha256, size, str(columns.shape))
-        self._settings = _settings(columns, wish)
+        self._settings = _settings(columns, options)
         self._fields = fields
-        self._source = wish.source or name
+        self._source = options.source or name
         self._is_composed = columns.composer is not None
-        self._revision = wish.revision
+        self._revision = options.revision
         self.number, self.read_to, self.rows, self.new, self.complete = 0, 0, 0, 0, False
         #: Rows that an earlier file had brought.
         self.repeated = 0
@@ -171,11 +171,11 @@ class ImportedFile:
         sha256: str,
         size: int,
         columns: Columns,
-        wish: ImportWish,
+        options: ImportOptions,
         fields: FieldTable | None = None,
     ) -> Self:
         """The file with these bytes as far as it was imported in this way before, or from its beginning."""
-        file = cls(hub, name, sha256, size, columns, wish, fields)
+        file = cls(hub, name, sha256, size, columns, options, fields)
         if row := hub.con.execute(_FIND, [sha256, file._settings]).fetchone():
             file.number, file.read_to, file.rows, file.new, file.complete = row
             file._saved_to = file.read_to
@@ -255,10 +255,10 @@ class ImportedFile:
         return int(people)
 
 
-def _settings(columns: Columns, wish: ImportWish) -> str:
+def _settings(columns: Columns, options: ImportOptions) -> str:
     composed = {"compose": columns.composer.name} if columns.composer is not None else {}
     read = {"mapping": columns.meanings, "format": columns.shape}
-    return json.dumps(wish.settings() | read | composed, sort_keys=True)
+    return json.dumps(options.settings() | read | composed, sort_keys=True)
 
 
 def _add_profiles(con: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:

@@ -13,7 +13,7 @@ from ..rules.columns import ColumnKind, kinds_of_columns
 from .compose import RuleComposer
 from .fields import field_table
 from .imported_file import ImportedFile
-from .options import Columns, ImportWish, resolve_columns
+from .options import Columns, ImportOptions, resolve_columns
 from .reading import Skipped, Tally, check_there, fingerprint
 from .relations import RelationsReport, import_relations, is_relations, relations_path
 from .rows import Screened, prepared, screened
@@ -68,7 +68,7 @@ class FileReport:
 def import_files(
     hub: HubFile,
     paths: Sequence[Path | str],
-    wish: ImportWish | None = None,
+    options: ImportOptions | None = None,
     *,
     progress: Callable[[Path, int], None] | None = None,
     part: int = PART,
@@ -77,7 +77,7 @@ def import_files(
 
     A file is committed in parts of about `part` rows, each together with how far it got: an import that is cut off,
     by whatever, goes on there when it is asked for again, and a file that is in the hub already, imported in the same
-    way, is passed over. What the wish says of personal data and quality is done with the rows on their way, and the
+    way, is passed over. What the options says of personal data and quality is done with the rows on their way, and the
     rulings are rows beside them. `progress` hears how many rows of a file are done. Raises `SourceError` for a file
     that is missing, corrupt, empty or has not the columns, and for one of whose rows none can be imported;
     `SetupError` when the hub is a run whose people have lived.
@@ -92,7 +92,9 @@ def import_files(
         if is_relations(table):
             _check_read_with(path, beside)
             continue
-        yield _import_file(hub, table, wish or ImportWish(), part=part, progress=progress or (lambda path, rows: None))
+        yield _import_file(
+            hub, table, options or ImportOptions(), part=part, progress=progress or (lambda path, rows: None)
+        )
 
 
 def _check_read_with(path: Path, beside: Collection[Path]) -> None:
@@ -110,25 +112,25 @@ def _check_unlived(hub: HubFile) -> None:
 
 
 def _import_file(
-    hub: HubFile, table: Table, wish: ImportWish, *, part: int, progress: Callable[[Path, int], None]
+    hub: HubFile, table: Table, options: ImportOptions, *, part: int, progress: Callable[[Path, int], None]
 ) -> FileReport:
     path = table.path
     sha256, size = fingerprint(path)
     columns = resolve_columns(
         path,
         table.columns(),
-        mapping={str(k): v for k, v in wish.mapping.items()},
-        shape=wish.format,
-        compose=wish.compose,
+        mapping={str(k): v for k, v in options.mapping.items()},
+        shape=options.format,
+        compose=options.compose,
     )
     if isinstance(columns.composer, RuleComposer):
         _check_no_prose(table, columns.composer)
     fields = field_table(table, columns)
-    file = ImportedFile.find(hub, path.name, sha256, size, columns, wish, fields)
+    file = ImportedFile.find(hub, path.name, sha256, size, columns, options, fields)
     already, began = file.complete, file.read_to
     read, means = (table, columns) if fields is None else (fields, fields.means)
-    kinds = {} if already or wish.personal == "ignore" else _kinds(read, means, wish)
-    ahead = iter(()) if already else _ahead(screened(prepared(read, means, wish, after=began), wish, kinds))
+    kinds = {} if already or options.personal == "ignore" else _kinds(read, means, options)
+    ahead = iter(()) if already else _ahead(screened(prepared(read, means, options, after=began), options, kinds))
     while not file.complete:
         with hub.writing():
             more = _write_part(file, ahead, until=file.rows + part, said=lambda: progress(path, file.rows))
@@ -158,11 +160,11 @@ def _import_file(
     )
 
 
-def _kinds(table: Table, columns: Columns, wish: ImportWish) -> dict[str, ColumnKind]:
+def _kinds(table: Table, columns: Columns, options: ImportOptions) -> dict[str, ColumnKind]:
     """What the other columns are taken for, by the first rows of the file: the same when an import is gone on with."""
     if set(table.columns()) <= set(columns.meanings.values()):
         return {}
-    parts = prepared(table, columns, wish.model_copy(update={"strict": False}), after=0)
+    parts = prepared(table, columns, options.model_copy(update={"strict": False}), after=0)
     first = next(parts).rows["attributes"].slice(0, SAMPLE).drop_null()
     return kinds_of_columns(first.to_pylist())
 

@@ -14,7 +14,7 @@ from ..inputs import shown
 from .columns import is_exported
 from .compose import Composer, parse_template, rule_composer
 
-__all__ = ["Columns", "ImportWish", "Shape", "parse_mapping", "resolve_columns"]
+__all__ = ["Columns", "ImportOptions", "Shape", "parse_mapping", "resolve_columns"]
 
 
 class Shape(StrEnum):
@@ -169,7 +169,7 @@ _WAYS_OUT = {
 }
 
 
-class ImportWish(BaseModel):
+class ImportOptions(BaseModel):
     """What is asked of an import; whatever is not asked for is taken from the file, or is not known."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -199,7 +199,7 @@ class ImportWish(BaseModel):
 
     @classmethod
     def given(cls, **options: Any) -> Self:
-        """A wish from options of which some are None, that is, not given. Raises `SetupError` in one sentence."""
+        """A options from options of which some are None, that is, not given. Raises `SetupError` in one sentence."""
         try:
             return cls.model_validate({name: value for name, value in options.items() if value is not None})
         except ValidationError as error:

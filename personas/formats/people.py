@@ -15,7 +15,7 @@ from ..hub.file import HubFile
 from ..hub.queries import survivors_in
 from .columns import Extra, columns_of, joins_of
 
-__all__ = ["Licences", "People", "licences_path", "read_licences", "row_ranges", "write_licences"]
+__all__ = ["ExportedPeople", "Licences", "licences_path", "read_licences", "row_ranges", "write_licences"]
 
 _FIELDS = ("licence", "source", "revision", "model", "personas", "rows")
 _RANGES = re.compile(r"[0-9]+(-[0-9]+)?( [0-9]+(-[0-9]+)?)*")
@@ -147,7 +147,7 @@ _STANDING = "duplicate_of IS NULL AND turned_away IS NULL"
 _CHOSEN = "id IN (SELECT persona FROM exported_selected)"
 
 
-class People:
+class ExportedPeople:
     """The people that were asked for, in order of arrival, as batches of rows; also the view `exported_kept`.
 
     Raises `SetupError` for a selection or a table of extras that is not there, and `SourceError` when a table is not

@@ -11,7 +11,7 @@ import orjson
 from ..errors import SetupError
 from ..files import uncompressed_suffix
 from .options import Shape
-from .people import People, row_ranges
+from .people import ExportedPeople, row_ranges
 
 __all__ = ["PUBLISHED", "PublishedRows", "check_ending", "write_published"]
 
@@ -86,7 +86,7 @@ class PublishedRows:
     What a row does not hold is null, and the word None among the domains of Persona Hub's elite, as it is there.
     """
 
-    def __init__(self, people: People, shape: Shape) -> None:
+    def __init__(self, people: ExportedPeople, shape: Shape) -> None:
         self._con = people.hub.con
         self._shape = shape
         self._fill(people)
@@ -113,7 +113,7 @@ class PublishedRows:
         """Which rows, from 1, have each licence, source, revision and model."""
         return row_ranges(self._con, _NUMBERED)
 
-    def _fill(self, people: People) -> None:
+    def _fill(self, people: ExportedPeople) -> None:
         self._con.execute(_NO_ROWS)
         if people.has("imports") and people.has("imported_files"):
             self._con.execute(_IMPORTED, [str(self._shape)])

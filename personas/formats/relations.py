@@ -15,7 +15,7 @@ from ..hub.queries import fold_duplicates
 from ..persona import RelationKind
 from .fields import FieldTable
 from .imported_file import RENAMED
-from .people import People
+from .people import ExportedPeople
 from .reading import Skipped, Tally
 from .row_files import write_csv, write_jsonl, write_parquet
 from .tables import Batch, NodeLink, Table, open_table
@@ -56,7 +56,7 @@ def relations_path(path: Path) -> Path:
     return path.with_name(f"{name.removesuffix(ending)}.relations{ending}{packing}")
 
 
-def relations_of(people: People) -> duckdb.DuckDBPyRelation:
+def relations_of(people: ExportedPeople) -> duckdb.DuckDBPyRelation:
     """The relations of which both ends are exported, in order of arrival.
 
     Near-duplicates that are left out give theirs to whom they repeat, and whom a rule turned away takes all along.

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from .columns import Kind, found_columns, own_names
-from .people import People
+from .columns import ColumnType, found_columns, own_names
+from .people import ExportedPeople
 from .reading import json_text, parse_json
 
 __all__ = ["PeopleRows", "arrow_type", "write_csv", "write_csv_types", "write_jsonl", "write_parquet"]
@@ -26,7 +26,7 @@ class PeopleRows:
     arrival would not show it: programs that read JSONL tell the types from them.
     """
 
-    def __init__(self, people: People, *, types_first: bool = False) -> None:
+    def __init__(self, people: ExportedPeople, *, types_first: bool = False) -> None:
         self._people = people
         self.imported = found_columns(people.attributes(), own_names(people.extras))
         self._first: Sequence[int] = ()
@@ -42,7 +42,7 @@ class PeopleRows:
     @property
     def as_json(self) -> tuple[str, ...]:
         """The columns, as they are called in the export, whose cells are JSON text."""
-        return tuple(column.written for column in self.imported if column.kind is Kind.JSON)
+        return tuple(column.written for column in self.imported if column.kind is ColumnType.JSON)
 
     def batches(self) -> Iterator[Any]:
         """The rows, some thousands at a time."""
@@ -63,13 +63,13 @@ class PeopleRows:
         return pa.RecordBatch.from_arrays(list(arrays), names=list(names))
 
 
-def arrow_type(kind: Kind) -> Any:
+def arrow_type(kind: ColumnType) -> Any:
     """The Arrow type of a column's values; JSON is text."""
     import pyarrow as pa
 
-    types = {Kind.INTEGER: pa.int64(), Kind.NUMBER: pa.float64(), Kind.BOOLEAN: pa.bool_()}
+    types = {ColumnType.INTEGER: pa.int64(), ColumnType.NUMBER: pa.float64(), ColumnType.BOOLEAN: pa.bool_()}
     if kind.startswith("list of "):
-        return pa.list_(types.get(Kind(kind.removeprefix("list of ")), pa.string()))
+        return pa.list_(types.get(ColumnType(kind.removeprefix("list of ")), pa.string()))
     return types.get(kind, pa.string())
 
 
@@ -135,7 +135,7 @@ def write_csv_types(rows: PeopleRows, name: str, path: Path, notice: str | None)
     path.write_bytes(orjson.dumps(described, option=orjson.OPT_INDENT_2) + b"\n")
 
 
-def _datatype(kind: Kind) -> str:
+def _datatype(kind: ColumnType) -> str:
     return "json" if kind.startswith("list of ") else kind.value
 
 

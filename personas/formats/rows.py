@@ -21,7 +21,7 @@ from ..rules.columns import ColumnKind
 from ..rules.languages import detect_languages
 from ..rules.prefilter import rows_to_search
 from .compose import UnsaidError
-from .options import Columns, ImportWish, Shape
+from .options import Columns, ImportOptions, Shape
 from .reading import Skipped, Tally, json_text
 from .tables import Batch, Table
 
@@ -56,13 +56,13 @@ class Prepared:
     skipped: tuple[Skipped, ...]
 
 
-def prepared(table: Table, columns: Columns, wish: ImportWish, *, after: int) -> Iterator[Prepared]:
+def prepared(table: Table, columns: Columns, options: ImportOptions, *, after: int) -> Iterator[Prepared]:
     """All rows of a table behind line or row `after`, batch by batch; the last of them may be empty.
 
-    Raises `SourceError` for a file that is corrupt and, when the wish is strict, for a row that cannot be imported.
+    Raises `SourceError` for a file that is corrupt and, when the options is strict, for a row that cannot be imported.
     """
-    tally = Tally(str(table.path), after=after, way_out=wish.way_out if wish.strict else "")
-    reader = _RowReader(columns, wish)
+    tally = Tally(str(table.path), after=after, way_out=options.way_out if options.strict else "")
+    reader = _RowReader(columns, options)
     for batch in table.batches(tally):
         if batch and batch[-1][0] > after:
             left = [row for row in batch if row[0] > after]
@@ -109,11 +109,11 @@ class _UnusableError(Exception):
 class _RowReader:
     """Takes rows apart. It is called for each of millions of rows: what can be decided before is."""
 
-    def __init__(self, columns: Columns, wish: ImportWish) -> None:
+    def __init__(self, columns: Columns, options: ImportOptions) -> None:
         self._columns = columns
-        self._language = wish.language or (columns.composer.language if columns.composer is not None else None)
-        self._licence = wish.licence
-        self._max_length = wish.max_length
+        self._language = options.language or (columns.composer.language if columns.composer is not None else None)
+        self._licence = options.licence
+        self._max_length = options.max_length
         self._nothing = (None, "", "None") if columns.shape is Shape.ELITE else (None, "")
 
     def read(self, number: int, row: dict[str, Any]) -> _Row:
@@ -179,24 +179,24 @@ class Screened:
 
 
 def screened(
-    parts: Iterator[Prepared], wish: ImportWish, kinds: Mapping[str, ColumnKind] | None = None
+    parts: Iterator[Prepared], options: ImportOptions, kinds: Mapping[str, ColumnKind] | None = None
 ) -> Iterator[Screened]:
     """Each batch as the policy for personal data and, when they are wanted, the rules of quality have it.
 
     `kinds` says what the other columns are taken for; those that it does not name are texts.
     """
-    screen = _Screen(wish, kinds or {})
+    screen = _Screen(options, kinds or {})
     for part in parts:
         yield screen.of(part) if part.rows.num_rows else Screened(part)
 
 
 class _Screen:
-    def __init__(self, wish: ImportWish, kinds: Mapping[str, ColumnKind]) -> None:
+    def __init__(self, options: ImportOptions, kinds: Mapping[str, ColumnKind]) -> None:
         self._kinds = kinds
         self._is_whole = any(kind.is_personal for kind in kinds.values())
-        self._policy = Policy(wish.personal) if wish.personal != "ignore" else None
+        self._policy = Policy(options.personal) if options.personal != "ignore" else None
         self._personal = personal_judge(self._policy) if self._policy is not None else None
-        self._has_quality = wish.quality
+        self._has_quality = options.quality
 
     def of(self, part: Prepared) -> Screened:
         """The batch as the judges leave it."""

@@ -26,7 +26,7 @@ __all__ = [
     "Embed",
     "EmbeddedReport",
     "Fetched",
-    "People",
+    "PersonTexts",
     "Vectors",
     "compared",
     "cosine_stage",
@@ -86,7 +86,7 @@ class Vectors:
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class PersonTexts:
     """Some people by id, with their texts."""
 
     ids: Sequence[str]
@@ -105,14 +105,14 @@ def compared(hub: HubFile) -> int:
     return int(number)
 
 
-def read_people(hub: HubFile, rows: NDArray[np.int64]) -> People:
+def read_people(hub: HubFile, rows: NDArray[np.int64]) -> PersonTexts:
     """The people of these rows, in their order."""
     with hub.con.cursor() as cursor:
         cursor.register("wanted_people", pa.table({"place": np.arange(len(rows)), "row": rows}))
         query = "SELECT p.id, p.text FROM wanted_people AS w JOIN personas AS p ON p.rowid = w.row ORDER BY w.place"
         found = cursor.sql(query).to_arrow_table()
     # An embedder keeps vectors by the hash of what it was given, which is to be the id.
-    return People(found["id"].to_pylist(), [canonical_text(text) for text in found["text"].to_pylist()])
+    return PersonTexts(found["id"].to_pylist(), [canonical_text(text) for text in found["text"].to_pylist()])
 
 
 def keep_vectors(hub: HubFile, ids: Sequence[str], fetched: Fetched, model: str) -> None:

@@ -8,7 +8,7 @@ from .excerpts import (
     find_people,
     neighbourhood,
 )
-from .figures import GraphFigures, Shape, graph_figures
+from .figures import GraphFigures, NetworkShape, graph_figures
 from .ties import Ties, read_ties
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "GraphFigures",
     "Link",
     "Neighbourhood",
-    "Shape",
+    "NetworkShape",
     "Ties",
     "central_excerpt",
     "find_people",

@@ -14,8 +14,8 @@ from .measures import (
     Clustering,
     Components,
     Degrees,
+    DegreeShare,
     Paths,
-    Share,
     cluster,
     degree_assortativity,
     kind_assortativity,
@@ -33,7 +33,7 @@ __all__ = [
     "Directed",
     "GraphFigures",
     "KindsOfHop",
-    "Shape",
+    "NetworkShape",
     "describe",
     "graph_figures",
     "measure_graph",
@@ -142,7 +142,7 @@ def _read(hub: HubFile, codes: list[int]) -> dict[int, tuple[str, str, int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class NetworkShape:
     """The figures of one undirected network."""
 
     people: int
@@ -164,12 +164,14 @@ class Shape:
     modularity: float | None
 
 
-def describe(network: Network, rng: np.random.Generator, *, communities: bool = True) -> tuple[Shape, Ints | None]:
+def describe(
+    network: Network, rng: np.random.Generator, *, communities: bool = True
+) -> tuple[NetworkShape, Ints | None]:
     """The shape of a network, and the community of each person when they are looked for."""
     labels = detect_communities(network, rng) if communities else None
     degrees = network.degrees if network.people else np.zeros(1, np.int64)
     sizes = np.bincount(network.parts) if network.people else np.zeros(1, np.int64)
-    shape = Shape(
+    shape = NetworkShape(
         people=network.people,
         ties=len(network),
         mean_degree=float(degrees.mean()),
@@ -221,17 +223,17 @@ class GraphFigures:
     directed: Directed
     #: People by how many others they are tied to, either way.
     neighbours: Degrees
-    histogram: tuple[Share, ...]
+    histogram: tuple[DegreeShare, ...]
     central: tuple[Central, ...]
     #: Newman's r by the hop and the language of the people tied, and by the kinds of relations that share a person.
     by_hop: float | None
     by_language: float | None
     by_kind: float | None
     kinds_by_hop: tuple[KindsOfHop, ...]
-    shape: Shape
+    shape: NetworkShape
     #: G(n, m) with as many people and ties, and preferential attachment with nearly as many.
-    random: Shape
-    preferential: Shape
+    random: NetworkShape
+    preferential: NetworkShape
     #: See `small_world`.
     sigma: float | None
     #: The largest communities; empty where they were not looked for.
@@ -271,7 +273,7 @@ def measure_graph(
         weak=Components.of(components(ties.people, network.first, network.second)),
         directed=Directed.of(ties),
         neighbours=Degrees.of(network.degrees),
-        histogram=Share.histogram(network.degrees),
+        histogram=DegreeShare.histogram(network.degrees),
         central=read_central(hub, network, ties, top),
         by_hop=numeric_assortativity(network, ties.person_hop),
         by_language=nominal_assortativity(network, ties.person_language),
@@ -287,7 +289,7 @@ def measure_graph(
     return figures, labels
 
 
-def small_world(shape: Shape, by_chance: Shape) -> float | None:
+def small_world(shape: NetworkShape, by_chance: NetworkShape) -> float | None:
     """Sigma of Humphries and Gurney 2008: (C / C_random) / (L / L_random); well above 1 in a small world.
 
     C is the average clustering and L the mean path in the largest part. C_random is what G(n, m) has on average, its

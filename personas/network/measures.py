@@ -13,10 +13,10 @@ from .ties import KINDS, Ints, distinct
 __all__ = [
     "Clustering",
     "Components",
+    "DegreeShare",
     "Degrees",
     "Estimate",
     "Paths",
-    "Share",
     "cluster",
     "degree_assortativity",
     "kind_assortativity",
@@ -78,7 +78,7 @@ class Degrees:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class DegreeShare:
     """People who have from `least` to `most` neighbours."""
 
     least: int
@@ -86,7 +86,7 @@ class Share:
     people: int
 
     @classmethod
-    def histogram(cls, degrees: Ints) -> "tuple[Share, ...]":
+    def histogram(cls, degrees: Ints) -> "tuple[DegreeShare, ...]":
         """People by their number of neighbours: 0, 1, 2-3, 4-7, and so on by powers of two."""
         places = np.frexp(degrees.astype(np.float64))[1]
         counts = np.bincount(places).tolist()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..database import said
 from ..errors import SetupError
 from ..user_sql import QueryLimit, check_functions, iter_nodes, parse_sql, run_query
-from .columns import People, PeopleColumn, quote_name
+from .columns import PeopleColumn, PeopleColumns, quote_name
 from .sampling import Numbers, integers
 
 __all__ = [
@@ -53,7 +53,7 @@ WHERE_LIMIT = QueryLimit(30, "ask something simpler of them")
 
 
 def parse_condition(
-    con: duckdb.DuckDBPyConnection, text: str | None, people: People, limit: QueryLimit = WHERE_LIMIT
+    con: duckdb.DuckDBPyConnection, text: str | None, people: PeopleColumns, limit: QueryLimit = WHERE_LIMIT
 ) -> Condition:
     """The condition, checked against the hub's columns; None is true of everybody.
 
@@ -130,7 +130,7 @@ def _column_names(nodes: list[dict[str, Any]]) -> Iterator[str]:
 _MADE_UP = frozenset({"elem"})
 
 
-def _check_type(con: duckdb.DuckDBPyConnection, condition: Condition, people: People, limit: QueryLimit) -> None:
+def _check_type(con: duckdb.DuckDBPyConnection, condition: Condition, people: PeopleColumns, limit: QueryLimit) -> None:
     relation = people.relation(condition.columns, with_duplicates=True)
     try:
         # Asked for as a condition too, where DuckDB takes neither aggregates nor windows.
@@ -178,7 +178,7 @@ class Candidates:
 
 def read_candidates(
     con: duckdb.DuckDBPyConnection,
-    people: People,
+    people: PeopleColumns,
     condition: Condition,
     columns: Sequence[PeopleColumn],
     *,

@@ -14,10 +14,10 @@ from ..profiles.profile import ATTRIBUTES
 
 __all__ = [
     "Attribute",
+    "AttributeType",
     "Attributes",
-    "Kind",
-    "People",
     "PeopleColumn",
+    "PeopleColumns",
     "age_band",
     "joined_attributes",
     "joins_for",
@@ -25,7 +25,7 @@ __all__ = [
     "quote_text",
 ]
 
-type Kind = Literal["VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR[]"]
+type AttributeType = Literal["VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR[]"]
 
 #: Of how many rows the names are looked at before all others are.
 _FIRST = 2048
@@ -33,10 +33,10 @@ _FIRST = 2048
 _WHOLE = "-?(0|[1-9][0-9]{0,17})"
 _NUMBER = "-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?([eE][+-]?[0-9]{1,3})?"
 #: What all values of an attribute may be, by the type of the first one.
-_KINDS: dict[str, tuple[Kind, ...]] = {"BOOLEAN": ("BOOLEAN",), "ARRAY": ("VARCHAR[]",), "OBJECT": ()}
+_KINDS: dict[str, tuple[AttributeType, ...]] = {"BOOLEAN": ("BOOLEAN",), "ARRAY": ("VARCHAR[]",), "OBJECT": ()}
 
 
-_NUMBERS: set[Kind] = {"BIGINT", "DOUBLE"}
+_NUMBERS: set[AttributeType] = {"BIGINT", "DOUBLE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Attribute:
     """An attribute as a column of one kind; where a value is not of it, the column is null."""
 
     name: str
-    kind: Kind
+    kind: AttributeType
 
     @property
     def value(self) -> str:
@@ -86,7 +86,7 @@ class Attributes:
             kinds = ["VARCHAR"] * len(names)
         return tuple(map(Attribute, names, kinds))
 
-    def _kind(self, name: str) -> Kind:
+    def _kind(self, name: str) -> AttributeType:
         kind_of = f"SELECT json_type(attributes, {_pointer(name)}) FROM {self._rows}"  # noqa: S608 - quoted
         first = self._con.execute(f"{kind_of} AND {_text(name)} IS NOT NULL LIMIT 1").fetchall()
         for kind in _KINDS.get(first[0][0], ("BIGINT", "DOUBLE")) if first else ():
@@ -139,7 +139,7 @@ def _alike(name: str, names: list[str]) -> tuple[str, ...]:
     return tuple(sorted((one for one in names if one.lower() == name.lower()), key=lambda one: one != name))
 
 
-def _is_otherwise(name: str, kind: Kind) -> str:
+def _is_otherwise(name: str, kind: AttributeType) -> str:
     """SQL that is true where the attribute is there and not of that kind."""
     if kind in ("BIGINT", "DOUBLE"):
         return f"NOT regexp_full_match({_text(name)}, '{_WHOLE if kind == 'BIGINT' else _NUMBER}')"
@@ -173,7 +173,7 @@ class PeopleColumn:
     is_whole: bool = False
 
 
-class People:
+class PeopleColumns:
     """The columns of `people` in one hub: those of its personas, of their profiles, and what was imported with them.
 
     A column that both personas and profiles have is the persona's; the profile's is called `profile_...`. Where a

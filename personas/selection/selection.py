@@ -17,7 +17,7 @@ from ..query import Tabular, html_table
 from ..user_sql import QueryLimit, run_query
 from .candidates import WHERE_LIMIT, parse_condition, read_candidates
 from .choosing import Choice, choose
-from .columns import People, quote_name, quote_text
+from .columns import PeopleColumns, quote_name, quote_text
 from .sampling import Numbers, numbers_table, random_keys
 from .spec import Report, SelectionSpec
 from .store import check_name, chosen_columns, keep_selection
@@ -60,7 +60,7 @@ def select(hub: HubFile, spec: SelectionSpec, *, limit: QueryLimit = WHERE_LIMIT
     """
     if spec.name is not None:
         check_name(hub, spec.name)
-    people = People(hub.con)
+    people = PeopleColumns(hub.con)
     condition = parse_condition(hub.con, spec.where, people, limit)
     columns = [people.column(name, asked_by=f"--{spec.rule}") for name in spec.columns]
     candidates = read_candidates(hub.con, people, condition, columns, with_duplicates=spec.with_duplicates, limit=limit)
@@ -152,7 +152,7 @@ def choose_people(
     `lacking` are tables keyed by persona: whoever is in all of them is left out. Raises `SetupError` for a condition
     that cannot be asked.
     """
-    people = People(con)
+    people = PeopleColumns(con)
     condition = parse_condition(con, where, people)
     used = {*condition.columns, people.column("id", asked_by="--where")}
     tables = [f"id IN (SELECT persona FROM {table})" for table in lacking]  # noqa: S608 - the caller's own names

@@ -12,7 +12,7 @@ import pyarrow as pa
 from ..errors import SetupError, SourceError
 from ..hub.file import HubFile
 from ..hub.queries import registered
-from .columns import People, PeopleColumn, joins_for, quote_name, quote_text
+from .columns import PeopleColumn, PeopleColumns, joins_for, quote_name, quote_text
 from .spec import Report, SelectionSpec
 
 __all__ = [
@@ -91,7 +91,7 @@ def make_view(con: duckdb.DuckDBPyConnection, name: str) -> None:
 def chosen_columns(con: duckdb.DuckDBPyConnection, chosen: str) -> str:
     """SQL that gives everything known of those in the relation `chosen` (persona, ordinal, weight)."""
     within = f"SELECT persona FROM {chosen}"  # noqa: S608 - our own words
-    columns = People(con, within=within).every_column()
+    columns = PeopleColumns(con, within=within).every_column()
     shown = ", ".join(f"{column.sql} AS {quote_name(_shown_as(column))}" for column in columns)
     joined = f"{chosen} AS s JOIN personas AS p ON p.id = s.persona {joins_for(columns, within=within)}"
     return f"SELECT s.ordinal AS place, s.weight, {shown} FROM {joined}"  # noqa: S608 - names are quoted
@@ -129,7 +129,7 @@ def _shown_as(column: PeopleColumn) -> str:
 
 def _state(con: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
     """What a choice depends on, in four numbers: people, the last of them, those left out, profiles."""
-    people = People(con)
+    people = PeopleColumns(con)
     none = "SELECT 1 WHERE false"
     query = _STATE.format(
         ordinal="ordinal" if "ordinal" in people.columns else "NULL",

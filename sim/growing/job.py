@@ -11,7 +11,7 @@ from functools import partial
 from ...personas.errors import RunError
 from ...personas.growth import HopResult, absorb, plan_hop, questions_between_checks
 from ...personas.hub import Hub
-from ...personas.hub.beside import beside_of, keep_beside
+from ...personas.hub.details import details_of, write_details
 from ...personas.judgement import Judge
 from ...personas.persona import content_id
 from ...personas.population import Population
@@ -83,7 +83,7 @@ class GrowthJob:
         if isinstance(source, Hub):
             people = self._chooser.people(source)
             result = self._read(people, record)
-            await self._keep_beside(people, result)
+            await self._write_details(people, result)
             await self._check_anybody(f"{len(people.personas):,} people", (), record)
             return
         texts = self._chooser.texts(source, record)
@@ -108,13 +108,13 @@ class GrowthJob:
         record.add(0, result)
         return result
 
-    async def _keep_beside(self, hub: Hub, result: HopResult) -> None:
+    async def _write_details(self, hub: Hub, result: HopResult) -> None:
         """Take along what is known of the people beside themselves, before the marker of their hop is there."""
         became = {persona: content_id(ruling.text) for persona, ruling in result.rulings if ruling.text is not None}
         ids = {p.id: became.get(p.id, p.id) for p in hub.personas}
-        tables = beside_of(hub.beside, {was: now for was, now in ids.items() if now in self._population})
+        tables = details_of(hub.details, {was: now for was, now in ids.items() if now in self._population})
         if tables:
-            keep = partial(keep_beside, tables=tables, personal=self._growth.personal or Policy.KEEP)
+            keep = partial(write_details, tables=tables, personal=self._growth.personal or Policy.KEEP)
             await wrap_future(self._engine.log.commit(statements=[keep]))
 
     async def _infer(self, taken: Sequence[Unasked], record: HopRecord) -> None:

@@ -4,8 +4,7 @@ from collections.abc import Collection, Sequence
 from random import Random
 
 from ...personas.hub import Hub
-from ...personas.hub.read import DrawWish
-from ...personas.network.sampling import draw_from
+from ...personas.hub.read import DrawSpec, draw_from
 from ...personas.passage import Passage
 from ...personas.sources import Position, SkipCount, Sources
 from ..engine import Engine
@@ -56,7 +55,7 @@ class Chooser:
         most = self._growth.agents
         if most is None or len(hub.personas) <= most:
             return hub
-        return draw_from(hub, DrawWish(most, self._growth.draw, self._draw_seed))
+        return draw_from(hub, DrawSpec(most, self._growth.draw, self._draw_seed))
 
     @property
     def _draw_seed(self) -> int:

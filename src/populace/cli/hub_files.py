@@ -115,8 +115,8 @@ def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
         )
     if report.as_json:
         say(f"JSON text, for their values are nested or of several types: {', '.join(map(repr, report.as_json))}.")
-    if report.beside:
-        say(f"With them: {', '.join(f'{number:,} {extra}' for extra, number in report.beside)}.")
+    if report.extras:
+        say(f"With them: {', '.join(f'{number:,} {extra}' for extra, number in report.extras)}.")
     stand = f"in {str(report.licences)!r}" if report.licences else "with each of them, under licence"
     without = f"; {report.unlicensed:,} came without one" if report.unlicensed else ""
     if report.licences or report.format != "persona.jsonl":
@@ -173,16 +173,16 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     """
     from populace.personas.formats.hub_folder import import_hub_folder
     from populace.personas.formats.importing import import_files
-    from populace.personas.formats.options import ImportWish, parse_mapping
+    from populace.personas.formats.options import ImportOptions, parse_mapping
 
-    wish = ImportWish.given(
+    wish = ImportOptions.given(
         mapping=parse_mapping(options["mapping"]),
         format=options["form"],
         source=options["source_name"],
         **{name: options[name] for name in _PASSED_ON},
     )
     if any(path.is_dir() for path in files):
-        if len(files) > 1 or wish != ImportWish():
+        if len(files) > 1 or wish != ImportOptions():
             raise click.UsageError("A folder is a whole hub; give it alone, and no option but --hub.")
         whole = import_hub_folder(files[0], hub_path)
         click.echo(f"{str(hub_path)!r} is equal to the hub of {whole.people:,} people that {str(files[0])!r} holds.")

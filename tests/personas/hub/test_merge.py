@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.formats.importing import import_files
-from populace.personas.formats.options import ImportWish
+from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.merge import merge_hubs
@@ -37,7 +37,7 @@ def make(tmp_path: Path) -> Make:
     ) -> Path:
         (source := tmp_path / f"{file}.csv").write_text("text,from\n" + "".join(f"{text(n)},{file}\n" for n in people))
         with create_hub(path := tmp_path / f"{file}.duckdb") as hub:
-            list(import_files(hub, [source], ImportWish()))
+            list(import_files(hub, [source], ImportOptions()))
             for n, (one, other) in enumerate(ties, 1):
                 row = [n, content_id(text(one)), content_id(text(other)), n]
                 hub.con.execute("INSERT INTO relations VALUES (?, ?, ?, 'work', 'colleague', ?)", row)

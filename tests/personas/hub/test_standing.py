@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from populace.personas.formats.importing import import_files
-from populace.personas.formats.options import ImportWish
-from populace.personas.formats.people import People
+from populace.personas.formats.options import ImportOptions
+from populace.personas.formats.people import ExportedPeople
 from populace.personas.hub import HubFile, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
@@ -36,7 +36,7 @@ def filled(path: Path, *texts: str) -> Path:
     rows = path.with_suffix(".jsonl")
     rows.write_text("\n".join(json.dumps({"persona": text}) for text in texts))
     with open_hub(path, write=True) as hub:
-        list(import_files(hub, [rows], ImportWish()))
+        list(import_files(hub, [rows], ImportOptions()))
     return path
 
 
@@ -70,7 +70,7 @@ def test_all_who_count_people_count_the_same(tmp_path: Path, away: tuple[str, ..
         info = describe_hub(hub)
         selected = len(select(hub, SelectionSpec()).ids)
         ((survivors,),) = hub.con.execute("SELECT count(DISTINCT survivor) FROM survivors").fetchall()
-        counts = {info.standing, People(hub).count, selected, read_ties(hub).people, survivors}
+        counts = {info.standing, ExportedPeople(hub).count, selected, read_ties(hub).people, survivors}
         assert info.personas == info.standing + info.near_duplicates + info.turned_away
     assert {*counts, len(read_hub(path).personas)} == {info.standing}
     with open_hub(path, write=True) as hub, hub.writing() as con:
@@ -98,7 +98,7 @@ def test_an_import_that_turns_away_whom_others_repeat_decides_those_anew(tmp_pat
     with open_hub(filled(tmp_path / "a.duckdb", LEAK, FIRST, SECOND), write=True) as hub:
         dedup_hub(hub, threshold=0.8)
         (tmp_path / "more.jsonl").write_text(json.dumps({"persona": LEAK}))
-        list(import_files(hub, [tmp_path / "more.jsonl"], ImportWish(quality=True)))
+        list(import_files(hub, [tmp_path / "more.jsonl"], ImportOptions(quality=True)))
         assert marks(hub) == [(SECOND, FIRST, "exact")]
 
 

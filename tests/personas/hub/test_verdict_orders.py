@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from populace.personas.formats.importing import import_files
-from populace.personas.formats.options import ImportWish
+from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
@@ -76,7 +76,7 @@ def bring(hub: HubFile, texts: Sequence[str]) -> None:
     table = hub.path.with_name("rows.jsonl")
     ((number,),) = hub.con.execute("SELECT count(*) FROM imports").fetchall()
     table.write_text("\n".join(json.dumps({"persona": text, "n": number}) for text in texts))
-    list(import_files(hub, [table], ImportWish(personal="ignore")))
+    list(import_files(hub, [table], ImportOptions(personal="ignore")))
 
 
 def do(hub: HubFile, command: str, what: Any) -> None:

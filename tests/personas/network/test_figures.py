@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from populace.personas.network.communities import detect_communities, modularity
 from populace.personas.network.measures import (
     Degrees,
-    Share,
+    DegreeShare,
     cluster,
     degree_assortativity,
     kind_assortativity,
@@ -220,5 +220,5 @@ def test_random_networks_of_next_to_nobody(people: int, ties: int) -> None:
 def test_the_spread_of_degrees() -> None:
     degrees = np.array([0, 1, 1, 2, 3, 4, 9, 4])
     assert Degrees.of(degrees) == Degrees(3.0, 2, 9, 9, 9)
-    shares = [(s.least, s.most, s.people) for s in Share.histogram(degrees)]
+    shares = [(s.least, s.most, s.people) for s in DegreeShare.histogram(degrees)]
     assert shares == [(0, 0, 1), (1, 1, 2), (2, 3, 2), (4, 7, 2), (8, 15, 1)]

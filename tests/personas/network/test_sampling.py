@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.hub.file import open_hub
-from populace.personas.hub.read import DrawWish, Hub, read_hub
+from populace.personas.hub.read import DrawSpec, Hub, draw_from, read_hub
 from populace.personas.network.network import Network
-from populace.personas.network.sampling import draw_from, draw_people
+from populace.personas.network.sampling import draw_people
 from populace.personas.persona import Persona
 
 WAYS = ("snowball", "ego", "community", "random")
@@ -41,17 +41,17 @@ pairs = st.integers(1, 40).flatmap(
 def test_a_draw_is_as_large_as_can_be_in_order_and_the_same_again(network: Any, most: int, seed: int, how: Any) -> None:
     people, ties = network
     a, b = np.array(ties, np.int64).reshape(-1, 2).T
-    drawn = draw_people(Network.of_pairs(people, a, b), DrawWish(most, how, seed))
+    drawn = draw_people(Network.of_pairs(people, a, b), DrawSpec(most, how, seed))
     assert len(drawn) == min(people, most)
     assert (np.diff(drawn) > 0).all()
-    assert (drawn == draw_people(Network.of_pairs(people, a, b), DrawWish(most, how, seed))).all()
+    assert (drawn == draw_people(Network.of_pairs(people, a, b), DrawSpec(most, how, seed))).all()
 
 
 @given(most=st.integers(2, 60), seed=st.integers(0, 99), how=st.sampled_from(("snowball", "ego")))
 @settings(max_examples=60, deadline=None)
 def test_people_who_were_drawn_along_ties_are_connected(most: int, seed: int, how: Any) -> None:
     network = ring(300)
-    drawn = draw_people(network, DrawWish(most, how, seed))
+    drawn = draw_people(network, DrawSpec(most, how, seed))
     is_in = np.isin(network.first, drawn) & np.isin(network.second, drawn)
     place = {person: n for n, person in enumerate(drawn.tolist())}
     ends = [[place[int(p)] for p in side[is_in]] for side in (network.first, network.second)]
@@ -61,20 +61,20 @@ def test_people_who_were_drawn_along_ties_are_connected(most: int, seed: int, ho
 @pytest.mark.parametrize("how", TIED)
 def test_of_twenty_thousand_sixty_keep_their_ties_which_chance_leaves_none_of(how: Any) -> None:
     network = ring(20_000)
-    assert remaining(network, draw_people(network, DrawWish(60, how, 1))) >= 59
-    assert remaining(network, draw_people(network, DrawWish(60, "random", 1))) < 5
+    assert remaining(network, draw_people(network, DrawSpec(60, how, 1))) >= 59
+    assert remaining(network, draw_people(network, DrawSpec(60, "random", 1))) < 5
 
 
 def test_another_seed_draws_others() -> None:
     network = ring(500)
-    drawn = {tuple(draw_people(network, DrawWish(20, "snowball", seed)).tolist()) for seed in range(5)}
+    drawn = {tuple(draw_people(network, DrawSpec(20, "snowball", seed)).tolist()) for seed in range(5)}
     assert len(drawn) > 3
 
 
 def test_whoever_has_no_tie_is_drawn_last() -> None:
     network = Network.of_pairs(100, np.array([3, 50]), np.array([4, 51]))
     for how in TIED:
-        assert {3, 4, 50, 51} < set(draw_people(network, DrawWish(6, how, 2)).tolist())  # type: ignore[arg-type]
+        assert {3, 4, 50, 51} < set(draw_people(network, DrawSpec(6, how, 2)).tolist())  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def circle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_draw_of_a_hub_says_how_many_ties_remained(circle: Path) -> None:
-    hub = read_hub(circle, draw=DrawWish(10, "snowball", 1))
+    hub = read_hub(circle, draw=DrawSpec(10, "snowball", 1))
     assert hub.drawn is not None
     assert (hub.drawn.people, hub.drawn.of_people, hub.drawn.ties, hub.drawn.of_ties) == (10, 56, 9, 55)
     assert hub.drawn.sentence() == "10 of the hub's 56 people were drawn by snowball; 9 of 55 ties remain."
@@ -110,7 +110,7 @@ def test_a_draw_of_a_hub_says_how_many_ties_remained(circle: Path) -> None:
 def test_only_those_who_stand_are_drawn_and_what_led_to_a_near_duplicate_leads_to_its_survivor(circle: Path) -> None:
     names = {f"Person {n} of the circle." for n in (20, 21, 22, 40)}
     for seed in range(8):
-        hub = read_hub(circle, draw=DrawWish(50, "snowball", seed))
+        hub = read_hub(circle, draw=DrawSpec(50, "snowball", seed))
         ids = {p.text: p.id for p in hub.personas}
         assert not names & set(ids)
         if {"Person 19 of the circle.", "Person 23 of the circle."} <= set(ids):
@@ -119,19 +119,19 @@ def test_only_those_who_stand_are_drawn_and_what_led_to_a_near_duplicate_leads_t
 
 
 def test_a_hub_that_is_no_larger_is_taken_as_it_is(circle: Path) -> None:
-    assert read_hub(circle, draw=DrawWish(56, "snowball", 1)) == read_hub(circle)
+    assert read_hub(circle, draw=DrawSpec(56, "snowball", 1)) == read_hub(circle)
 
 
 @pytest.mark.parametrize("how", WAYS)
 def test_what_is_read_in_part_is_what_the_whole_would_give(circle: Path, how: Any) -> None:
-    wish = DrawWish(13, how, 5)
+    wish = DrawSpec(13, how, 5)
     assert read_hub(circle, draw=wish) == draw_from(read_hub(circle), wish)
 
 
 def test_people_without_ties_are_drawn_at_random_and_it_is_said(tmp_path: Path) -> None:
     path = tmp_path / "people.jsonl"
     path.write_text("".join(f'{{"text": "Somebody with {n} hens."}}\n' for n in range(30)))
-    hub = read_hub(path, draw=DrawWish(5, "snowball", 1))
+    hub = read_hub(path, draw=DrawSpec(5, "snowball", 1))
     assert isinstance(hub, Hub)
     assert hub.drawn is not None
     assert "5 of the hub's 30 people were drawn at random, for the hub has no ties" in hub.drawn.sentence()
@@ -142,6 +142,15 @@ def test_tables_of_somebody_elses_are_drawn_from_too(tmp_path: Path) -> None:
     with duckdb.connect(str(path)) as con:
         con.execute("CREATE TABLE personas AS SELECT i::VARCHAR AS id, 'Person ' || i AS text FROM range(40) t(i)")
         con.execute("CREATE TABLE relations AS SELECT id AS source, (id::INT + 1) % 40 AS target FROM personas")
-    drawn = read_hub(path, draw=DrawWish(8, "ego", 3)).drawn
+    drawn = read_hub(path, draw=DrawSpec(8, "ego", 3)).drawn
     assert drawn is not None
     assert (drawn.people, drawn.ties, drawn.of_ties) == (8, 7, 40)
+
+
+def test_a_snowball_names_the_many_neighbours_of_one_person_once_each() -> None:
+    star = Network.of_pairs(3_001, np.zeros(3_000, np.int64), np.arange(1, 3_001))
+    drawn = draw_people(star, DrawSpec(2_500, "snowball", 1))
+    assert len(np.unique(drawn)) == 2_500
+    assert drawn[0] == 0
+    other = draw_people(star, DrawSpec(2_500, "snowball", 2))
+    assert len(np.setdiff1d(drawn, other)) > 200

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError
 from populace.personas.formats.importing import import_files
-from populace.personas.formats.options import ImportWish
+from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile, create_hub
 from populace.personas.profiles.profile import AgeBand
 from populace.personas.selection import SelectionSpec, select, write_selection
-from populace.personas.selection.columns import People, age_band
+from populace.personas.selection.columns import PeopleColumns, age_band
 
 ROWS: list[dict[str, Any]] = [
     {"text": "A baker", "Region": "north", "age": 31, "zip": "04101", "member": True, "floors": 2, "size": "1.5"},
@@ -32,7 +32,7 @@ def villagers(tmp_path: Path) -> Iterator[HubFile]:
     """Five people with attributes, and a profile of the first, which says her region and her education."""
     (source := tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     with create_hub(tmp_path / "hub.duckdb") as hub:
-        list(import_files(hub, [source], ImportWish(licence="CC0-1.0")))
+        list(import_files(hub, [source], ImportOptions(licence="CC0-1.0")))
         yield hub
 
 
@@ -132,7 +132,7 @@ def test_an_unknown_name_is_answered_without_repeats(villagers: HubFile) -> None
 
 
 def test_nothing_is_joined_that_is_not_asked_for(villagers: HubFile) -> None:
-    people = People(villagers.con)
+    people = PeopleColumns(villagers.con)
     plain, filled = (people.column(name, asked_by="--where") for name in ("hop", "region"))
     assert "JOIN" not in people.relation([plain], with_duplicates=True)
     assert people.relation([filled], with_duplicates=True).count("JOIN") == 2
@@ -141,7 +141,7 @@ def test_nothing_is_joined_that_is_not_asked_for(villagers: HubFile) -> None:
 
 def test_files_that_write_a_name_otherwise_mean_the_same(villagers: HubFile, tmp_path: Path) -> None:
     (more := tmp_path / "more.jsonl").write_text('{"text": "A cook", "AGE": "33", "region": "north"}\n')
-    list(import_files(villagers, [more], ImportWish(licence="CC0-1.0")))
+    list(import_files(villagers, [more], ImportOptions(licence="CC0-1.0")))
     assert chosen(villagers, "age_band = '30-39'") == chosen(villagers, "age IN (31, 33)") == {"baker", "cook"}
     assert chosen(villagers, "region = 'north'") == {"baker", "keeper", "cook"}
 

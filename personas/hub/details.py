@@ -14,7 +14,7 @@ from .verdicts import add_rulings
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["TABLES", "beside_of", "keep_beside", "read_beside"]
+__all__ = ["TABLES", "details_of", "read_details", "write_details"]
 
 #: How each table is read for the people in `read_people`. JSON travels as text.
 _READ = {
@@ -32,7 +32,7 @@ _READ = {
 TABLES = tuple(_READ)
 
 
-def read_beside(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> "Mapping[str, pa.Table]":
+def read_details(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> "Mapping[str, pa.Table]":
     """The rows of each table that are about these people; a table without any is left out."""
     there = table_names(con)
     wanted = [name for name in TABLES if name in there and con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall()]  # noqa: S608
@@ -49,7 +49,7 @@ def read_beside(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> "Mappi
     return {name: table for name, table in tables.items() if table.num_rows}
 
 
-def beside_of(tables: "Mapping[str, pa.Table]", people: Mapping[str, str]) -> "Mapping[str, pa.Table]":
+def details_of(tables: "Mapping[str, pa.Table]", people: Mapping[str, str]) -> "Mapping[str, pa.Table]":
     """Those of such rows that are about some of the people, whose ids are keys, under the ids that they have now."""
     if not tables:
         return {}
@@ -70,7 +70,7 @@ def beside_of(tables: "Mapping[str, pa.Table]", people: Mapping[str, str]) -> "M
     return {name: table for name, table in about.items() if table.num_rows}
 
 
-def keep_beside(
+def write_details(
     con: duckdb.DuckDBPyConnection, tables: "Mapping[str, pa.Table]", personal: Policy = Policy.KEEP
 ) -> None:
     """Write such rows into a run file, which gets the tables of a hub for it; in the place of any that it has.
