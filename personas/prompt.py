@@ -10,12 +10,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 from typing import Literal
 
 from .errors import SetupError
 
-__all__ = ["Message", "Prompt", "RenderedPrompt", "fence", "iter_prompts", "language_phrase", "load_prompt"]
+__all__ = [
+    "Message",
+    "Prompt",
+    "RenderedPrompt",
+    "fence",
+    "iter_prompts",
+    "language_phrase",
+    "load_prompt",
+    "read_prompt",
+]
 
 type Role = Literal["system", "user", "assistant"]
 type Message = tuple[Role, str]
@@ -64,8 +74,31 @@ class Prompt:
 
 
 def _filled(template: str, slots: Mapping[str, str]) -> str:
+    literals, names = _parsed(template)
+    parts = [literals[0]]
+    for name, literal in zip(names, literals[1:], strict=True):
+        parts += (slots[name], literal)
+    text = "".join(parts)
     # An empty slot on a line of its own leaves no gap behind.
-    return re.sub(r"\n{3,}", "\n\n", Template(template).substitute(slots)).strip()
+    return (re.sub(r"\n{3,}", "\n\n", text) if "\n\n\n" in text else text).strip()
+
+
+@cache
+def _parsed(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The literal texts of a template, and the slots between them."""
+    literals, names, end = [""], [], 0
+    for found in Template.pattern.finditer(template):
+        literals[-1] += template[end : found.start()]
+        end = found.end()
+        if found["escaped"] is not None:
+            literals[-1] += "$"
+        elif name := found["named"] or found["braced"]:
+            names.append(name)
+            literals.append("")
+        else:
+            raise ValueError(f"a `$` that marks no slot stands before {template[end : end + 20]!r}; write `$$` for $")
+    literals[-1] += template[end:]
+    return tuple(literals), tuple(names)
 
 
 def fence(tag: str, text: str, **attributes: str) -> str:
@@ -76,7 +109,9 @@ def fence(tag: str, text: str, **attributes: str) -> str:
     """
     if not text.strip():
         return ""
-    inside = re.sub(rf"<(?=\s*/|\s*{re.escape(tag)}\b)", "&lt;", text.strip(), flags=re.IGNORECASE)
+    inside = text.strip()
+    if "<" in inside:
+        inside = re.sub(rf"<(?=\s*/|\s*{re.escape(tag)}\b)", "&lt;", inside, flags=re.IGNORECASE)
     written = "".join(f' {name}="{value}"' for name, value in attributes.items())
     return f"<{tag}{written}>\n{inside}\n</{tag}>"
 
@@ -92,20 +127,42 @@ def load_prompt(package: str, name: str) -> Prompt:
 
     Raises `KeyError` when there is none.
     """
-    return _load(package)[name]
+    return _newest(package)[name]
+
+
+def read_prompt(path: Path | str) -> Prompt:
+    """The prompt in a TOML file, for actions, checks and stages of a scenario's own.
+
+    Raises `SetupError` when the file is missing or holds none.
+    """
+    try:
+        return _parsed_file(Path(path).read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
+        raise SetupError(
+            f"{str(path)!r} holds no prompt ({str(error).rstrip('.')}); a prompt is a TOML file with name, version, "
+            f"about, user and, where it has one, system."
+        ) from error
 
 
 def iter_prompts(package: str) -> Iterator[Prompt]:
-    """Every prompt of a package, by name."""
-    yield from _load(package).values()
+    """Every prompt of a package in every version there was, by name and version."""
+    yield from _load(package)
 
 
 @cache
-def _load(package: str) -> Mapping[str, Prompt]:
-    found: dict[str, Prompt] = {}
-    for entry in sorted(files(package).joinpath("prompts").iterdir(), key=lambda e: e.name):
-        if entry.name.endswith(".toml"):
-            prompt = Prompt(**tomllib.loads(entry.read_text(encoding="utf-8")))
-            if prompt.name not in found or found[prompt.name].version < prompt.version:
-                found[prompt.name] = prompt
-    return found
+def _newest(package: str) -> Mapping[str, Prompt]:
+    return {prompt.name: prompt for prompt in _load(package)}
+
+
+@cache
+def _load(package: str) -> tuple[Prompt, ...]:
+    entries = [entry for entry in files(package).joinpath("prompts").iterdir() if entry.name.endswith(".toml")]
+    found = [_parsed_file(entry.read_text(encoding="utf-8")) for entry in entries]
+    return tuple(sorted(found, key=lambda prompt: (prompt.name, prompt.version)))
+
+
+def _parsed_file(text: str) -> Prompt:
+    prompt = Prompt(**tomllib.loads(text))
+    for template in (prompt.system, prompt.user):
+        _parsed(template)
+    return prompt

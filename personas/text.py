@@ -4,7 +4,7 @@ import re
 import unicodedata
 from functools import cache
 
-__all__ = ["jaccard", "legible", "words"]
+__all__ = ["jaccard", "legible", "word_list", "words"]
 
 
 #: Thai, Lao, Myanmar, Khmer, Hangul, kana, Bopomofo and Han: there a letter counts as a word.
@@ -18,18 +18,23 @@ _SEPARATORS = {code: " " for code in range(128) if not (chr(code).isalnum() or c
 
 
 def words(text: str) -> frozenset[str]:
-    """The distinct words of `text`, without regard to case, order and punctuation.
+    """The distinct words of `text`, without regard to case, order and punctuation: those of `word_list`."""
+    return frozenset(word_list(text))
+
+
+def word_list(text: str) -> list[str]:
+    """The words of `text` in order, without regard to case and punctuation.
 
     A word is a run of letters, digits and underscores with their combining marks; in scripts written without
     spaces, and in Hangul, it is one character. Compatibility variants (full-width letters, ligatures) count
     as the plain form.
     """
     if text.isascii():
-        return frozenset(text.lower().translate(_SEPARATORS).split())
+        return text.lower().translate(_SEPARATORS).split()
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     # Below U+0300 there are neither combining marks nor unspaced scripts, and the plain pattern is faster.
     pattern = _LATIN if max(folded, default="") < "\u0300" else _any_script()
-    return frozenset(pattern.findall(folded))
+    return pattern.findall(folded)
 
 
 def jaccard(a: frozenset[str], b: frozenset[str]) -> float:

@@ -13,10 +13,11 @@ from types import ModuleType
 from typing import Any
 
 from populace.personas.errors import PopulaceError, SetupError
+from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.choices import nearest
 from populace.sim.scenario import Scenario, Settings
 
-__all__ = ["find_scenario", "iter_scenarios", "load_scenario", "settings_of", "shipped_scenario"]
+__all__ = ["find_scenario", "iter_scenarios", "load_scenario", "prompts_of", "settings_of", "shipped_scenario"]
 
 _BOUNDS = {
     "minimum": "from {}",
@@ -115,6 +116,17 @@ def settings_of(scenario: type[Scenario]) -> Iterator[str]:
         kind = _kind(schema["properties"][name], schema.get("$defs", {}))
         about = " ".join((field.description or "").split())
         yield f"{name}={default} ({kind}{', required' * field.is_required()})  {about}".rstrip()
+
+
+def prompts_of(scenario: type[Scenario]) -> tuple[Prompt, ...]:
+    """The prompts that a scenario brings: the files in `prompts/` beside its script, and those of its actions."""
+    folder = Path(inspect.getfile(scenario)).with_name("prompts")
+    found = [read_prompt(path) for path in sorted(folder.glob("*.toml"))]
+    listed: object = scenario.actions  # a property where they follow from the settings
+    for action in listed if isinstance(listed, tuple | list) else ():
+        if isinstance(action.prompt, Prompt) and action.prompt not in found:
+            found.append(action.prompt)
+    return tuple(sorted(found, key=lambda prompt: (prompt.name, prompt.version)))
 
 
 def _plain(value: object) -> object:

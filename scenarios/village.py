@@ -11,9 +11,8 @@ from pydantic import Field
 from populace.agents.actions import Action, DialogueLine, Instruction, ToolSpec
 from populace.agents.observation import Observation
 from populace.personas.persona import RelationKind
-from populace.sim.resident import Resident
+from populace.sim.resident import Resident, SocietyView
 from populace.sim.scenario import Intervention, Scenario, Settings, Visit
-from populace.sim.society import Society
 from populace.sim.world import World
 
 __all__ = ["Village", "VillageSettings"]
@@ -134,7 +133,7 @@ class Village(Scenario):
             ),
         )
 
-    def visits(self, society: Society, rng: random.Random) -> Sequence[Visit]:
+    def visits(self, society: SocietyView, rng: random.Random) -> Sequence[Visit]:
         """The player speaks to a share of the people."""
         agents = [resident.id for resident in society.residents]
         met = rng.sample(agents, round(self.settings.visited * len(agents)))
@@ -157,7 +156,7 @@ class Village(Scenario):
         """What time it is."""
         return f"It is step {world.step} in Lindenford. What do you do now?"
 
-    def measures(self, society: Society) -> Mapping[str, float]:
+    def measures(self, society: SocietyView) -> Mapping[str, float]:
         """How many people were spoken to in this step."""
         spoken_to = sum(bool(resident.inbox) for resident in society.residents)
         return {"share_spoken_to": spoken_to / len(society.residents)}

@@ -1,4 +1,5 @@
 from .batch_society import BatchSociety
+from .config import RunConfig
 from .emitted import Emission
 from .enrichment import Enriched, Enrichment, enrich
 from .finished import FinishedRun
@@ -6,7 +7,7 @@ from .growing.scenario import Growing
 from .growth import Growth
 from .hub_vectors import HubVectors, dedup_by_meaning
 from .progress import Progress
-from .resident import Resident
+from .resident import Resident, SocietyView
 from .runfile.reader import QueryError, RunReader, open_run
 from .scenario import Intervention, Scenario, Settings, Visit
 from .society import Society
@@ -26,10 +27,12 @@ __all__ = [
     "Progress",
     "QueryError",
     "Resident",
+    "RunConfig",
     "RunReader",
     "Scenario",
     "Settings",
     "Society",
+    "SocietyView",
     "Visit",
     "World",
     "dedup_by_meaning",

@@ -1,8 +1,7 @@
 """What the decisions of a step do to the world, gathered as rows in the fixed order of agents."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -11,35 +10,25 @@ from ..agents.actions import PLAYER, Action
 from ..agents.hooks import hook
 from ..agents.mind import Decision
 from ..agents.observation import Observation
-from ..personas.model import RequestContext
 from .emitted import Emission
+from .resident import Resident, SocietyView
 from .runfile import rows
+from .scenario import Visit
+from .state import SocietyState
 from .world import is_cut
 
-if TYPE_CHECKING:
-    from .resident import Resident
-    from .scenario import Visit
-    from .society import Society
-
-__all__ = ["Effects", "Turn"]
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One agent's turn: what it sees and what it may do."""
-
-    resident: "Resident"
-    observation: Observation
-    offered: tuple[type[Action], ...]
-    context: RequestContext
+__all__ = ["Effects"]
 
 
 class Effects:
     """Applies visits and decisions one by one, and holds the rows they leave."""
 
-    def __init__(self, society: "Society") -> None:
-        self._society = society
-        self._step = society.world.step
+    def __init__(self, state: SocietyState, view: SocietyView, *, model: str) -> None:
+        """`view` is what the scenario is shown, `model` the name in the rows of emissions."""
+        self._state = state
+        self._view = view
+        self._model = model
+        self._step = state.world.step
         self.interventions: list[rows.InterventionRow] = []
         self.observations: list[rows.ObservationRow] = []
         self.emissions: list[rows.EmissionRow] = []
@@ -48,60 +37,60 @@ class Effects:
         self.duplicates: list[rows.DuplicateRow] = []
         self.memories: list[rows.MemoryRow] = []
         self.failures: list[rows.FailureRow] = []
-        #: Of those who had their turn, and remembered by words what should have been remembered by meaning.
+        #: Agents that had their turn, and recalled by words because their vectors were missing.
         self.unembedded: list[rows.FailureRow] = []
         self.measures: list[rows.MeasureRow] = []
 
     def intervene(self) -> None:
         """Apply the interventions that are due, before anybody looks."""
-        world = self._society.world
-        for due in self._society.scenario.declared_interventions():
+        world = self._state.world
+        for due in self._state.scenario.declared_interventions():
             if due.at == self._step:
                 world.announce(due.news)
                 if due.effect is not None:
-                    with hook(self._society.scenario, f"interventions: {due.name}"):
+                    with hook(self._state.scenario, f"interventions: {due.name}"):
                         due.effect(world)
                 self.interventions.append(rows.InterventionRow(self._step, due.name, due.news))
 
-    def visit(self, visit: "Visit") -> None:
+    def visit(self, visit: Visit) -> None:
         """A player's line, heard in this very step. Raises `TypeError` or `ValueError` for what is no such line."""
         agent, text = getattr(visit, "agent", None), getattr(visit, "text", None)
         if not isinstance(agent, str) or not isinstance(text, str):
             raise TypeError(f"it must give visits, as Visit(resident.id, 'Good day.'), and gave {visit!r}")
         try:
-            visited = self._society.resident(agent)
+            visited = self._state.residents[agent]
         except KeyError:
             raise ValueError(f"it gave a visit to {agent!r}, and nobody has that id; take `resident.id`") from None
         visited.inbox.append(self._message(PLAYER, agent, text))
 
-    def take_turn(self, turn: Turn, decision: Decision) -> None:
+    def take_turn(self, seen: Observation, decision: Decision) -> None:
         """What an agent saw, heard and did, or why its turn was lost."""
-        seen = turn.observation
+        resident = self._state.residents[seen.agent]
         self.observations.append(
             rows.ObservationRow(self._step, seen.agent, len(seen.neighbours), len(seen.heard), seen.text)
         )
         notes = [_heard(seen.called(h.key), h.text) for h in seen.heard]
-        self._keep_unheard(turn.resident)
+        self._keep_unheard(resident)
         if decision.action is None:
-            self._lose(turn, decision)
+            self._lose(seen.agent, decision)
         else:
             notes.append(self._act(seen, decision.action, decision))
         for place, note in enumerate(notes, start=1):
-            turn.resident.memory.note(note)
+            resident.memory.note(note)
             self.memories.append(rows.MemoryRow(self._step, seen.agent, place, note))
 
     def deliver(self) -> None:
         """Put what was said where it will be heard in the next step."""
         for message in self.messages:
             if PLAYER not in (message.sender, message.recipient):
-                self._society.resident(message.recipient).inbox.append(message)
+                self._state.residents[message.recipient].inbox.append(message)
 
     def measure(self) -> None:
         """Take the scenario's measures of the society as it is now."""
-        self._society.emitted.note_latest(self._emitted)
-        scenario = self._society.scenario
+        self._state.emitted.note_latest(self._emitted)
+        scenario = self._state.scenario
         with hook(scenario, "measures"):
-            for name, value in _items(scenario.measures(self._society)):
+            for name, value in _items(scenario.measures(self._view)):
                 self.measures.append(rows.MeasureRow(self._step, name, float(value)))
 
     @property
@@ -125,27 +114,27 @@ class Effects:
         lost = [(f.agent, f.outcome) for f in [*self.unembedded, *self.failures]]
         return [self.interventions, self.emissions, self.messages, self.duplicates, lost, self.measures]
 
-    def _keep_unheard(self, resident: "Resident") -> None:
+    def _keep_unheard(self, resident: Resident) -> None:
         # What a suspended tie keeps from being heard waits until it is restored; all else was heard, or is too old.
-        graph, suspended = self._society.graph, self._society.world.suspended
+        graph, suspended = self._state.graph, self._state.world.suspended
         resident.inbox = [m for m in resident.inbox if is_cut(graph, m.sender, resident.id, suspended)]
 
     def _act(self, seen: Observation, action: Action, decision: Decision) -> str:
         emission = rows.EmissionRow(
-            emission=self._society.next_emission(),
+            emission=self._state.next_emission(),
             step=self._step,
             agent=seen.agent,
             kind=action.name,
             text=_text_of(action),
             payload=_payload_of(action),
             revised=decision.revised,
-            model=self._society.engine.model.name,
+            model=self._model,
             prompt=decision.prompt,
         )
         self.emissions.append(emission)
         self._emitted.append(Emission(seen.agent, action, action.name, self._step))
         if novelty_of(type(action)) != "none":
-            verdict = self._society.emitted.add(emission)
+            verdict = self._state.emitted.add(emission)
             if verdict is not None:
                 self.duplicates.append(verdict)
         with hook(action, "note"):
@@ -163,18 +152,18 @@ class Effects:
     def _message(
         self, sender: str, recipient: str, text: str, emission: int | None = None, reply_to: int | None = None
     ) -> rows.MessageRow:
-        message = rows.MessageRow(self._society.next_message(), self._step, sender, recipient, text, emission, reply_to)
+        message = rows.MessageRow(self._state.next_message(), self._step, sender, recipient, text, emission, reply_to)
         self.messages.append(message)
         return message
 
-    def _lose(self, turn: Turn, decision: Decision) -> None:
+    def _lose(self, agent: str, decision: Decision) -> None:
         self.failures.append(
             rows.FailureRow(
                 phase="step",
                 number=self._step,
                 step=self._step,
-                agent=turn.resident.id,
-                owner=turn.resident.id,
+                agent=agent,
+                owner=agent,
                 purpose=decision.prompt.partition("@")[0],
                 outcome=decision.outcome,
                 reason=decision.reason,

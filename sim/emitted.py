@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import orjson
 from pydantic import ValidationError
@@ -50,14 +51,32 @@ def _read(row: EmissionRow, known: Mapping[str, type[Action]]) -> Action:
 
 
 class Emitted:
-    """Near-duplicate indices over all emissions that are compared, one for each kind."""
+    """Near-duplicate indices over all emissions that are compared, one for each kind.
+
+    Pickled, it is the snapshot that a step compares with: the originals, without what the latest step emitted.
+    """
 
     def __init__(self, emissions: Iterable[EmissionRow] = ()) -> None:
         self._index: defaultdict[str, NearDuplicates[int]] = defaultdict(NearDuplicates)
-        self._seen: dict[int, tuple[str, str]] = {}
+        #: Agents and texts of originals, by kind and number.
+        self._originals: defaultdict[str, dict[int, tuple[str, str]]] = defaultdict(dict)
+        self._compared = 0
         self._latest: Sequence[Emission] | Callable[[], Sequence[Emission]] = ()
         for emission in emissions:
             self.add(emission)
+
+    def __reduce__(self) -> tuple[Callable[..., "Emitted"], tuple[dict[str, dict[int, tuple[str, str]]]]]:
+        return Emitted.of_originals, (dict(self._originals),)
+
+    @classmethod
+    def of_originals(cls, originals: Mapping[str, dict[int, tuple[str, str]]]) -> Self:
+        """What compares as a society's does that holds these originals: agent and text, by kind and number."""
+        self = cls()
+        for kind, found in originals.items():
+            self._index[kind].keep_all(found, (text for _, text in found.values()))
+            self._originals[kind] = found
+            self._compared += len(found)
+        return self
 
     @property
     def latest(self) -> Sequence[Emission]:
@@ -71,24 +90,26 @@ class Emitted:
         self._latest = emissions if callable(emissions) else tuple(emissions)
 
     def __len__(self) -> int:
-        return len(self._seen)
+        return self._compared
 
     def earlier(self, kind: str, text: str) -> str | None:
         """The earlier text of this kind that `text` nearly repeats, or None. Changes nothing."""
         match = self._index[kind].find(text) if kind in self._index else None
-        return self._seen[match.key][1] if match else None
+        return self._originals[kind][match.key][1] if match else None
 
     def add(self, emission: EmissionRow) -> DuplicateRow | None:
         """Take an emission in; gives the verdict when it nearly repeats an earlier one."""
         match = self._index[emission.kind].add(emission.emission, emission.text)
-        self._seen[emission.emission] = (emission.agent, emission.text)
+        self._compared += 1
+        originals = self._originals[emission.kind]
         if match is None:
+            originals[emission.emission] = (emission.agent, emission.text)
             return None
         return DuplicateRow(
             kind=emission.kind,
             step=emission.step,
             persona=emission.agent,
-            of=self._seen[match.key][0],
+            of=originals[match.key][0],
             emission=emission.emission,
             of_emission=match.key,
             stage=match.stage,

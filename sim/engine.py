@@ -1,7 +1,7 @@
 """What a running society stands on: the run file, the model behind its gateway, and an event loop of its own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
 from threading import Event
@@ -16,6 +16,7 @@ from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
 from ..agents.gateway.budget import Meter
 from ..agents.gateway.cache import AnswerCache
+from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
@@ -62,8 +63,12 @@ class Engine:
         answer_tokens: int,
         events: EventHash,
         progress: Progress,
+        gateway: Gateway | None = None,
     ) -> None:
-        """`batched` are the phases whose requests go by batch. Raises `SetupError` for what the model cannot do."""
+        """`batched` are the phases whose requests go by batch; `gateway` is asked instead of one over the model.
+
+        Raises `SetupError` for what the model cannot do.
+        """
         self.log = log
         self.model = model
         self.events = events
@@ -80,7 +85,7 @@ class Engine:
         self._ledger = RunLedger(log)
         self._cache = cache
         stores: list[AnswerStore] = [KnownAnswers(log)] if log.run.forked_from else []
-        self.gateway = Gateway(
+        self.gateway = gateway or Gateway(
             model,
             ledger=self._ledger,
             limits=limits,
@@ -159,6 +164,11 @@ class Engine:
             if future.cancel():
                 ended.wait(_PATIENCE_SECONDS)
             raise
+
+    def record(self, calls: Iterable[Call]) -> None:
+        """Keep calls that were made elsewhere: they are durable with the next commit at the latest."""
+        for call in calls:
+            self._ledger.record(call)
 
     async def commit(self, *rows: Row, finished: tuple[str, int] | None) -> None:
         """Write the rows and everything before them in one transaction; return when they are durable.

@@ -27,7 +27,7 @@ from .times import now
 from .trust import Kind, check_trusted, inherit
 from .versions import versions
 
-__all__ = ["AskedSince", "asked_anew", "asked_since", "fork"]
+__all__ = ["AskedSince", "asked_anew", "asked_since", "check_fork", "fork"]
 
 _STOOD = """
 SELECT (SELECT max(hop) FROM growth), (SELECT coalesce(max(step), 0) FROM steps),
@@ -96,10 +96,7 @@ def fork(
             f"A fork at step {at} that is to live {wanted} in all has no step to live; give --steps {at + 1} or more, "
             f"or an earlier step."
         )
-    named: set[Kind] = {"address"} if base_url or isinstance(model, ModelHandle | BaseChatModel) else set()
-    named |= {"model"} if model else set()
-    named |= {"cache"} if cache is not None else set()
-    named |= {"embeddings"} if embeddings_url else set()
+    named = _named(model, base_url=base_url, cache=cache, embeddings_url=embeddings_url)
     check_trusted(path, parent, named, command=f"fork --at {at} --out {out}")
     before = scenario(orjson.loads(parent.settings))
     changed = scenario(orjson.loads(parent.settings) | dict(settings or {}))
@@ -124,6 +121,13 @@ def fork(
     except BaseException:
         remove_database(out)
         raise
+
+
+def check_fork(path: Path | str, *, at: int, out: Path | str, model: str | None = None, **named: Any) -> None:
+    """Raise what `fork` raises for addresses and files that nobody named here; `named` are its options of that kind."""
+    with open_run(Path(path)) as reader:
+        parent = run_of(reader)
+    check_trusted(Path(path), parent, _named(model, **named), command=f"fork --at {at} --out {out}")
 
 
 def asked_anew(path: Path | str, out: Path | str) -> str:
@@ -151,6 +155,14 @@ def asked_since(path: Path | str) -> AskedSince:
         if run_of(run).forked_from is None:
             raise RunFileError(f"The run in {str(path)!r} was not forked from another; give the file of a fork.")
         return AskedSince(*run.query(_ASKED).rows[0])
+
+
+def _named(model: str | BaseChatModel | ModelHandle | None, **given: Any) -> set[Kind]:
+    """The kinds of addresses and files that a fork was given; a model of the caller's own comes with its address."""
+    named: set[Kind] = {"address"} if given.get("base_url") or isinstance(model, ModelHandle | BaseChatModel) else set()
+    named |= {"model"} if model else set()
+    named |= {"cache"} if given.get("cache") is not None else set()
+    return named | ({"embeddings"} if given.get("embeddings_url") else set())
 
 
 def _state(path: Path, at: int) -> tuple[RunRow, str]:

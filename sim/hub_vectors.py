@@ -43,10 +43,10 @@ from .engine import Engine
 from .event_hash import EventHash
 from .hub_vectors_ledger import open_ledger
 from .progress import Progress, SilentProgress
+from .recall import PURPOSE
 from .runfile import rows
 from .runfile.runlog import RunLog
 from .times import now
-from .vectors import PURPOSE
 
 __all__ = ["HubVectors", "dedup_by_meaning", "fetch_hub_vectors"]
 

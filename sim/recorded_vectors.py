@@ -8,12 +8,12 @@ from ..agents.embedding.embedder import Embedded
 from ..agents.embedding.vectors import text_hash
 from ..personas.errors import RunError
 from ..personas.model import RequestContext
+from .recall import PURPOSE, EmbeddingRecall
 from .runfile.recording import Recording
 from .runfile.rows import FailureRow
 from .runfile.vectors import KNOWN_VECTORS
-from .vectors import PURPOSE, SocietyVectors
 
-__all__ = ["RecordedEmbedder", "recorded_vectors"]
+__all__ = ["RecordedEmbedder", "recorded_recall"]
 
 _FAILED = "WHERE phase = 'step' AND number = $number AND purpose = $purpose"
 
@@ -45,10 +45,10 @@ class RecordedEmbedder:
         return {row.owner: row for row in rows}
 
 
-def recorded_vectors(recording: Recording) -> SocietyVectors | None:
+def recorded_recall(recording: Recording) -> EmbeddingRecall | None:
     """What reminds the residents of a replay by meaning; None where words did."""
     model = recording.run.embedding_model
     if model is None:
         return None
     embedder = RecordedEmbedder(recording, model)
-    return SocietyVectors(embedder, embedder.failed)
+    return EmbeddingRecall(embedder, embedder.failed)

@@ -9,25 +9,21 @@ import orjson
 
 from ..agents.gateway.limits import Limits
 from ..personas.errors import RunError, RunFileError
-from .engine import Engine
-from .growing.extending import begin_extension
-from .growth import Growth, Source
+from .growth import Growth
 from .persona_rows import recorded_source
 from .progress import Progress
 from .recorded_gateway import RecordedGateway, RecordEndedError, since_then
-from .recorded_vectors import recorded_vectors
+from .recorded_vectors import recorded_recall
 from .runfile.beside import folder_beside
 from .runfile.copying import copy_run
 from .runfile.reader import open_run
 from .runfile.recording import Marker, Recording, markers
-from .runfile.rows import GrowthExtensionRow, RunRow
+from .runfile.rows import GrowthExtensionRow
 from .runfile.runlog import RunLog
 from .scenario import Scenario
 from .society import Society
 from .times import now
-from .trust import inherit
 from .unasked import unasked_embeddings, unasked_model
-from .vectors import SocietyVectors
 
 __all__ = ["Replayed", "replay"]
 
@@ -66,63 +62,32 @@ def replay(
             return _replayed(recording, scenario, folder / recording.path.name, progress)
 
 
-class _Replaying(Society):
+def _society(recording: Recording, scenario: type[Scenario], out: Path, progress: Progress | None) -> Society:
     """A society whose people come from the recording's texts, and whose gateway answers from it."""
-
-    recording: Recording
-
-    def stand_on(self, log: RunLog) -> None:
-        """Begin with the state in a run file."""
-        self._log = log
-
-    def _populate(self, log: RunLog, source: Source | None) -> None:
-        super()._populate(log, source)
-        for extended in self.recording.rows(GrowthExtensionRow, "ORDER BY extension"):
-            self.growth = Growth.model_validate_json(extended.became)
-            begin_extension(log, self.growth)
-            super()._populate(log, recorded_source(self.recording, extension=extended.extension))
-
-    def _check_emitted(self) -> None:
-        # A run in which every turn failed is lived again as it was.
-        pass
-
-    def _explained(self, error: BaseException) -> BaseException:
-        # There is nothing to go on with: the file of a replay is nobody's run.
-        return error
-
-    def _note_trust(self, run: RunRow) -> None:
-        inherit(self.recording.run, run, ())
-
-    def _vectors(self) -> SocietyVectors | None:
-        return recorded_vectors(self.recording)
-
-    def _source(self) -> Source:
-        return recorded_source(self.recording)
-
-    def _engine(self, log: RunLog) -> Engine:
-        engine = super()._engine(log)
-        tokens = self.scenario.settings.answer_tokens
-        engine.gateway = RecordedGateway(engine.model, self.recording, answer_tokens=tokens)
-        return engine
-
-
-def _society(recording: Recording, scenario: type[Scenario], out: Path, progress: Progress | None) -> _Replaying:
     run = recording.run
-    society = _Replaying(
-        scenario(orjson.loads(run.settings)),
+    made, model = scenario(orjson.loads(run.settings)), unasked_model(run)
+    tokens = made.settings.answer_tokens
+    society = Society(
+        made,
         growth=_first_growth(recording),
         seed=run.seed,
-        model=unasked_model(run),
+        model=model,
         embeddings=unasked_embeddings(run),
         limits=Limits(max_in_flight=run.max_in_flight),
         out=out,
         scenario_file=Path(run.scenario_file) if run.scenario_file else None,
+        source=recorded_source(recording),
+        extensions=[
+            (Growth.model_validate_json(one.became), recorded_source(recording, extension=one.extension))
+            for one in recording.rows(GrowthExtensionRow, "ORDER BY extension")
+        ],
+        gateway=RecordedGateway(model, recording, answer_tokens=tokens),
+        recall=recorded_recall(recording),
+        store=None if recording.begun is None else _state(recording, recording.begun, out),
+        repeats=run,
         progress=progress,
     )
-    society.recording = recording
     society.steps_wanted = recording.steps
-    if recording.begun is not None:
-        society.stand_on(_state(recording, recording.begun, out))
     return society
 
 

@@ -1,28 +1,34 @@
-"""An agent of the society: a persona at its place in the graph, with a memory and ears."""
+"""The agents of a society, and the society as a scenario sees it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+import mesa
 import networkx as nx
 from mesa.discrete_space import FixedAgent, Network
 
 from ..agents.memory import Memory
 from ..personas.persona import Persona
+from ..personas.population import PersonaGraph
 
 if TYPE_CHECKING:
-    from .runfile.rows import MessageRow
-    from .society import Society
+    from collections.abc import Sequence
 
-__all__ = ["Resident", "settle"]
+    from .emitted import Emission
+    from .runfile.rows import MessageRow
+    from .world import World
+
+__all__ = ["Resident", "SocietyView", "settle"]
 
 
 class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
     """One persona, living on one node of the relationship graph (`cell`)."""
 
-    def __init__(self, society: "Society", persona: Persona, cell: Any) -> None:
-        super().__init__(society)
+    def __init__(self, model: mesa.Model, persona: Persona, cell: Any, *, memory: int) -> None:
+        """`memory` is the number of notes that the agent keeps."""
+        super().__init__(model)
         self.cell = cell
         self.persona = persona
-        self.memory = Memory(society.scenario.settings.memory)
+        self.memory = Memory(memory)
         #: What was said to it and it has not acted on yet, oldest first.
         self.inbox: list[MessageRow] = []
 
@@ -32,7 +38,43 @@ class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
         return self.persona.id
 
 
-def settle(society: "Society") -> dict[str, Resident]:
-    """A resident for everybody in the society's graph, by id, each on its node of a space of Mesa's."""
-    space = Network(nx.Graph(society.graph.nx), layout=None, random=society.random)
-    return {persona.id: Resident(society, persona, space[persona.id]) for persona in society.graph.personas}
+class SocietyView(Protocol):
+    """What a scenario sees of its society. A scenario reads it; only interventions change the world.
+
+    `Society` is one; a scenario that needs no more than this can be tested without one.
+    """
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        ...
+
+    @property
+    def world(self) -> "World":
+        """The state of the world: the step, the news, suspended ties, and the scenario's own values."""
+        ...
+
+    @property
+    def graph(self) -> PersonaGraph:
+        """Who is related to whom."""
+        ...
+
+    @property
+    def residents(self) -> "Sequence[Resident]":
+        """All agents, in the fixed order in which effects are applied."""
+        ...
+
+    def resident(self, agent: str) -> Resident:
+        """The agent with this id. Raises `KeyError` when nobody has it."""
+        ...
+
+    @property
+    def emitted_this_step(self) -> "Sequence[Emission]":
+        """What the step that is being measured, or else the latest, emitted, in the order of agents."""
+        ...
+
+
+def settle(model: mesa.Model, graph: PersonaGraph, *, memory: int) -> dict[str, Resident]:
+    """A resident for each persona of the graph, by id, each on its node of a Mesa network."""
+    space = Network(nx.Graph(graph.nx), layout=None, random=model.random)
+    return {persona.id: Resident(model, persona, space[persona.id], memory=memory) for persona in graph.personas}

@@ -29,8 +29,7 @@ from .choices import nearest
 from .world import World
 
 if TYPE_CHECKING:
-    from .resident import Resident
-    from .society import Society
+    from .resident import Resident, SocietyView
 
 __all__ = [
     "Intervention",
@@ -132,11 +131,11 @@ class Scenario:
         """What the scenario is, in one line."""
         return (cls.__doc__ or "").strip().partition("\n")[0]
 
-    def active(self, society: "Society", rng: random.Random) -> Sequence["Resident"]:
+    def active(self, society: "SocietyView", rng: random.Random) -> Sequence["Resident"]:
         """Whose turn it is in this step: by default everybody's."""
         return society.residents
 
-    def visits(self, society: "Society", rng: random.Random) -> Sequence[Visit]:
+    def visits(self, society: "SocietyView", rng: random.Random) -> Sequence[Visit]:
         """What a visiting player says in this step: by default nothing."""
         return ()
 
@@ -148,7 +147,7 @@ class Scenario:
         """The sentence that ends the prompt."""
         return f"It is step {world.step}. What do you do now?"
 
-    def measures(self, society: "Society") -> Mapping[str, float]:
+    def measures(self, society: "SocietyView") -> Mapping[str, float]:
         """Numbers to log after each step: by default none.
 
         What the step emitted is in `society.emitted_this_step`, with the fields of each action.
@@ -162,7 +161,7 @@ class Scenario:
         """
         return None
 
-    def ended(self, society: "Society") -> bool:
+    def ended(self, society: "SocietyView") -> bool:
         """Whether the run ends before its last step: by default never."""
         return False
 

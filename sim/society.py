@@ -2,54 +2,49 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import count
 from math import floor, inf
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 import mesa
-import orjson
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
 from ..agents.gateway.cache import AnswerCache
-from ..agents.gateway.limits import Limits
+from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.prices import Prices
 from ..agents.hooks import hook
 from ..personas.errors import HookError, PausedError, RunFileError, SetupError, StorageError
-from ..personas.inputs import check_seed
+from ..personas.population import PersonaGraph
 from .answered import check_emitted
 from .collector import rare_collections
-from .declared import declare, declared_rows
-from .emitted import Emission, Emitted
+from .config import RunConfig, RunModels, RunOptions
+from .emitted import Emission
 from .engine import Engine
 from .event_hash import EventHash
+from .executor import Executor
 from .finished import FinishedRun
+from .growing.extending import begin_extension
 from .growing.job import GrowthJob
 from .growth import Growth, Source
-from .model_setup import ModelSetup
 from .progress import Progress, SilentProgress
+from .recall import EmbeddingRecall
 from .resident import Resident, settle
-from .restore import restore
 from .runfile import rows
 from .runfile.job_rows import job_of
 from .runfile.runlog import RunLog
-from .scenario import Scenario, check_interventions, check_scenario, check_steps, check_steps_left
+from .scenario import Scenario, check_interventions, check_scenario, check_steps_left
 from .seeds import derive_seed
-from .step import take_step
-from .times import now
-from .trust import RESUMED, Kind, check_resumed, remember
-from .vectors import SocietyVectors
-from .versions import versions
+from .state import SocietyState, declare, declared_rows, restore
+from .step import Stepper
+from .trust import RESUMED, Kind, check_resumed, inherit, remember
 from .world import World
 
 if TYPE_CHECKING:
     from ..personas.hub.read import Drawn
-    from ..personas.population import PersonaGraph
 
 __all__ = ["Society"]
 
@@ -68,70 +63,63 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
     def __init__(
         self,
         scenario: Scenario,
+        config: RunConfig | None = None,
         *,
-        growth: Growth | None = None,
-        seed: int = 0,
-        model: str | BaseChatModel | ModelHandle = "procedural",
-        base_url: str | Sequence[str] | None = None,
-        limits: Limits | None = None,
-        prices: Prices | None = None,
-        cache: Path | None = None,
-        batch: bool = False,
-        embeddings: str | Embeddings | EmbeddingHandle | None = None,
-        embeddings_url: str | None = None,
-        embeddings_prices: Prices | None = None,
         out: Path | str = "run.duckdb",
-        steps: int = 8,
-        scenario_file: Path | None = None,
+        model: str | BaseChatModel | ModelHandle | None = None,
+        embeddings: str | Embeddings | EmbeddingHandle | None = None,
+        source: Source | None = None,
+        extensions: Sequence[tuple[Growth, Source]] = (),
+        gateway: Gateway | None = None,
+        recall: EmbeddingRecall | None = None,
+        executor: Executor | None = None,
+        store: RunLog | None = None,
+        repeats: rows.RunRow | None = None,
         progress: Progress | None = None,
+        **options: Unpack[RunOptions],
     ) -> None:
         """Nothing is opened or asked yet.
 
-        `model` is a name, or any LangChain chat model; several base URLs share its load. `limits` bound what is sent
-        and spent. `prices` are looked up where they are not given. `cache` is a file shared with other runs. With
-        `batch`, growth goes through the endpoint's batch interface, and so do the steps of an independent scenario.
-        With `embeddings`, an embedding model by name or any of LangChain's, at the model's own address unless
-        `embeddings_url` is another, agents are reminded by meaning; without, by words.
+        Everything that `config` holds can be given by keyword too, as `growth=Growth(agents=24), steps=3`; see
+        `RunConfig` for what there is. `model` and `embeddings` are names, or any LangChain chat model and embedding
+        model. With `embeddings`, agents recall notes by meaning; without, by words.
+
+        The rest is injected, and by default made from the configuration: the `source` people come from, with
+        `extensions` that grow them further; the `gateway` that answers; the `executor` that runs turns; `recall`; and
+        `store`, the open file of a run to go on with. `repeats` is the run that a replay is of.
         Raises `SetupError` for a model or a number that cannot be.
         """
         check_scenario(scenario)
-        declared_rows(scenario)  # what is wrong with it is to be said before anything is asked
-        seed, steps = check_seed(seed), check_steps(steps) if scenario.lives else 0
-        super().__init__(rng=seed)
+        declared_rows(scenario)  # questions that are none are reported before anything is asked
+        named = {"model": model if isinstance(model, str) else None}
+        named["embeddings"] = embeddings if isinstance(embeddings, str) else None
+        config = (config or RunConfig()).changed(
+            **options, **named, scenario=scenario.name, settings=scenario.settings.model_dump()
+        )
+        super().__init__(rng=config.seed)
         # Mesa has put its own step around ours; one that nothing stops at the end goes around both.
         self.step = partial(self.run_for, 1)  # type: ignore[method-assign]
-        self.scenario = scenario
-        self.seed = seed
-        self.growth = growth or Growth()
-        self.path = Path(out)
-        self.steps_wanted = steps
-        self.world, self.emitted = World(), Emitted()
-        self.graph: PersonaGraph
-        self.engine: Engine
-        self._models = ModelSetup.opened(
-            model=model,
-            base_url=base_url,
-            limits=limits,
-            prices=prices,
-            cache=cache,
-            batch=batch,
-            embeddings=embeddings,
-            embeddings_url=embeddings_url,
-            embeddings_prices=embeddings_prices,
+        self._models = RunModels.opened(
+            config,
+            model=None if isinstance(model, str) else model,
+            embeddings=None if isinstance(embeddings, str) else embeddings,
         )
-        #: What reminds the residents by meaning; None where words do.
-        self.vectors: SocietyVectors | None = None
+        #: All that the run is made with.
+        self.config = self._models.named_in(config)
+        self.scenario, self.seed = scenario, config.seed
+        self.path = Path(out)
+        self.steps_wanted = config.steps if scenario.lives else 0
+        self.state = SocietyState(scenario, seed=config.seed)
+        self.engine: Engine
         #: What the sources of texts passed over, in words; empty where nothing.
         self.passed_over = ""
-        self._scenario_file = scenario_file
+        self._source, self._extensions = source, extensions
+        self._gateway, self._recall, self._executor = gateway, recall, executor
+        self._log = store
+        self._repeats = repeats
         self._progress = progress or SilentProgress()
-        self._log: RunLog | None = None
-        self._residents: dict[str, Resident] = {}
         self._error: BaseException | None = None
         self._restoring = self._is_resumed = self._is_open = False
-        #: Those that have been found fit to be offered.
-        self.checked_actions = frozenset(scenario.actions)
-        self.count_from(emissions=0, messages=0)
 
     @classmethod
     def resume(
@@ -162,26 +150,25 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         log = RunLog.open(Path(path))
         try:
             row = log.run
-            stored = Limits.model_validate_json(row.limits) if row.limits else Limits(max_in_flight=row.max_in_flight)
             check_steps_left(steps, lived=log.last_step() or 0, path=path)
             given: dict[Kind, object] = {"address": base_url, "embeddings": embeddings_url, "cache": cache}
             given["source"] = sources_named
-            check_resumed(log, row, given, model=model, embeddings=embeddings)
+            check_resumed(log, given, model=model, embeddings=embeddings)
+            stored = RunConfig.of_run(row)
             society = cls(
-                scenario(orjson.loads(row.settings)),
-                growth=Growth.model_validate_json(row.growth_settings),
-                seed=row.seed,
-                model=model or row.model,
-                base_url=base_url or (row.base_url.split() if row.base_url else None),
-                limits=stored.changed(**(limits or {})),
-                prices=prices or (Prices(**orjson.loads(row.prices)) if row.prices else None),
-                batch=row.batch,
-                cache=(Path(row.cache) if row.cache and cache is None else None) or cache or None,
-                embeddings=embeddings or row.embedding_model,
-                embeddings_url=embeddings_url or row.embedding_url,
-                embeddings_prices=embeddings_prices,
+                scenario(stored.settings),
+                stored if cache is not False else stored.model_copy(update={"cache": None}),
                 out=path,
-                steps=row.steps_wanted if steps is None else steps,
+                model=model,
+                base_url=base_url,
+                limits=stored.limits.changed(**(limits or {})),
+                prices=prices,
+                cache=cache or None,
+                embeddings=embeddings,
+                embeddings_url=embeddings_url,
+                embeddings_prices=embeddings_prices,
+                steps=steps,
+                store=log,
                 progress=progress,
             )
             society._models.check_embeddings_of(row, path)
@@ -193,7 +180,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         except BaseException:
             log.close()
             raise
-        society._log, society._is_resumed = log, True
+        society._is_resumed = True
         return society
 
     def run(self) -> FinishedRun:
@@ -212,7 +199,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         if self._restoring:
             return
         try:
-            self.engine.call(partial(take_step, self, self._mind))
+            self.engine.call(self._stepper.take)
             self.running = self._goes_on()
             self._check_emitted()
         except BaseException as error:  # noqa: BLE001 - Mesa goes dead silently when anything leaves step
@@ -237,13 +224,28 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             self._raise_error()
 
     @property
+    def growth(self) -> Growth:
+        """How the people come about."""
+        return self.config.growth
+
+    @property
+    def world(self) -> World:
+        """The state of the world; only interventions change it."""
+        return self.state.world
+
+    @property
+    def graph(self) -> PersonaGraph:
+        """Who is related to whom; empty until the society is open."""
+        return self.state.graph
+
+    @property
     def residents(self) -> Sequence[Resident]:
         """All agents, in the fixed order in which effects are applied."""
-        return tuple(self._residents.values())
+        return tuple(self.state.residents.values())
 
     def resident(self, agent: str) -> Resident:
         """The agent with this id. Raises `KeyError` when nobody has it."""
-        return self._residents[agent]
+        return self.state.residents[agent]
 
     @property
     def emitted_this_step(self) -> Sequence[Emission]:
@@ -251,29 +253,25 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
 
         Raises `RunFileError` when a resumed file's last step cannot be read as the scenario's actions.
         """
-        return self.emitted.latest
-
-    def count_from(self, *, emissions: int, messages: int) -> None:
-        """Number emissions and messages from behind these."""
-        self.next_emission = count(emissions + 1).__next__
-        self.next_message = count(messages + 1).__next__
+        return self.state.emitted.latest
 
     def __enter__(self) -> Self:
         """Open the run file and the model, grow or restore the people, and stand where the last step ended."""
         if self._is_open:
             raise SetupError("The society is open already; inside `with society:`, call run_model() or step().")
-        self._mind = self.scenario.checked_mind()
+        mind = self.scenario.checked_mind()
         # What cannot be read is found before there is a file that would stand in the way of the next try.
-        source = self._source() if self._log is None else None
-        self._answers = AnswerCache(self._models.cache) if self._models.cache else None
+        source = self._opened_source() if self._log is None else None
+        cache = AnswerCache(self.config.cache) if self.config.cache else None
         try:
             log = self._log or RunLog.create(self.path, self._job_row(getattr(source, "drawn", None)))
         except BaseException:
-            if self._answers is not None:
-                self._answers.close()
+            if cache is not None:
+                cache.close()
             raise
-        self.engine = self._engine(log)
-        self.vectors = self._vectors()
+        self.engine = self._engine(log, cache)
+        recall = self._recall or (EmbeddingRecall(self.engine.embedder) if self.engine.embedder else None)
+        self._stepper = Stepper(self.state, self, self.engine, mind, recall=recall, executor=self._executor)
         try:
             self.engine.__enter__()
             self._note_changes(log)
@@ -302,28 +300,28 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         finally:
             self.engine.__exit__(kind, error, trace)
 
-    def _source(self) -> Source:
+    def _opened_source(self) -> Source:
+        if self._source is not None:
+            return self._source
         check_interventions(self.scenario, self.steps_wanted)
         self.growth.check_readable()
         return self.growth.source(seed=derive_seed(self.seed, "sources"))
 
-    def _vectors(self) -> SocietyVectors | None:
-        return SocietyVectors(self.engine.embedder) if self.engine.embedder else None
-
-    def _engine(self, log: RunLog) -> Engine:
+    def _engine(self, log: RunLog, cache: AnswerCache | None) -> Engine:
         batched = {"growth", "step"} if self.scenario.independent else {"growth"}
         return Engine(
             log,
             self._models.model,
-            limits=self._models.limits,
+            limits=self.config.limits,
             prices=self._models.prices,
-            cache=self._answers,
-            batched=frozenset(batched if self._models.batch else ()),
+            cache=cache,
+            batched=frozenset(batched if self.config.batch else ()),
             embeddings=self._models.embeddings,
             embeddings_prices=self._models.embeddings_prices,
             answer_tokens=self.scenario.settings.answer_tokens,
             events=EventHash(log.last_event_hash()),
             progress=self._progress,
+            gateway=self._gateway,
         )
 
     def _note_changes(self, log: RunLog) -> None:
@@ -334,19 +332,29 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
 
     def _note_trust(self, run: rows.RunRow) -> None:
         """Note what was named here, by whoever made this society: of a resumed one, all but its script."""
-        remember(run, kinds=RESUMED if self._is_resumed else None)
+        if self._repeats is not None:
+            inherit(self._repeats, run, ())
+        else:
+            remember(run, kinds=RESUMED if self._is_resumed else None)
 
     def _populate(self, log: RunLog, source: Source | None) -> None:
-        growth = self.growth
-        job = GrowthJob(self.engine, growth, seed=self.seed, source=source, judges=growth.judges)
-        population = self.engine.call(job.run)
-        self.passed_over = job.passed_over
+        graph = self._grow(source)
+        for growth, more in self._extensions:
+            self.config = self.config.model_copy(update={"growth": growth})
+            begin_extension(log, growth)
+            graph = self._grow(more)
         if not self.scenario.lives:
             return
-        self.graph = population.graph()
-        self._residents = settle(self)
-        declare(self, log)
-        restore(self, log)
+        self.state.graph = graph
+        self.state.residents = settle(self, graph, memory=self.scenario.settings.memory)
+        declare(self.state, log)
+        restore(self.state, log)
+
+    def _grow(self, source: Source | None) -> PersonaGraph:
+        job = GrowthJob(self.engine, self.growth, seed=self.seed, source=source, judges=self.growth.judges)
+        population = self.engine.call(job.run)
+        self.passed_over = job.passed_over
+        return population.graph() if self.scenario.lives else PersonaGraph({}, ())
 
     def _catch_up(self) -> None:
         # Mesa's clock is to show the step at which a resumed society stands.
@@ -365,36 +373,20 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             return not self.scenario.ended(self)
 
     def _check_emitted(self) -> None:
-        if not len(self.emitted):
+        # A replay repeats a run in which every turn failed.
+        if self._repeats is None and not len(self.state.emitted):
             check_emitted(self.engine.log, people=len(self.residents), is_over=not self.running)
 
     def _explained(self, error: BaseException) -> BaseException:
         """The error as its reader should see it."""
-        return error.with_way_on(self.path) if isinstance(error, HookError) else error
+        # The file of a replay is no run to go on with.
+        is_run = self._repeats is None
+        return error.with_way_on(self.path) if is_run and isinstance(error, HookError) else error
 
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
 
     def _job_row(self, drawn: "Drawn | None" = None) -> rows.JobRow:
-        return job_of(self._run_row(drawn), kind="society" if self.scenario.lives else "growth")
-
-    def _run_row(self, drawn: "Drawn | None" = None) -> rows.RunRow:
-        return rows.RunRow(
-            run=uuid4().hex,
-            scenario=self.scenario.name,
-            scenario_file=str(self._scenario_file) if self._scenario_file else None,
-            settings=self.scenario.settings.model_dump_json(),
-            growth_settings=self.growth.model_dump_json(),
-            world=self.scenario.world,
-            seed=self.seed,
-            steps_wanted=self.steps_wanted,
-            versions=orjson.dumps(versions()).decode(),
-            status="running",
-            reason=None,
-            event_hash=None,
-            started_at=now(),
-            ended_at=None,
-            drawn=drawn.as_json() if drawn else None,
-            **self._models.columns(),
-        )
+        run = self._models.row(self.config, self.scenario, drawn=drawn.as_json() if drawn else None)
+        return job_of(run, kind="society" if self.scenario.lives else "growth")

@@ -1,7 +1,7 @@
 """The step: intervene, observe, decide, apply, commit. The result depends on the seed and the answers alone."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from ..agents.action_check import check_actions
 from ..agents.action_schema import possible_actions
@@ -10,118 +10,185 @@ from ..agents.hooks import hook
 from ..agents.mind import Decision, Mind, MindContext, MindState, decide
 from ..agents.observation import Observation
 from ..personas.errors import RunError
-from ..personas.model import Outcome, RequestContext
+from ..personas.model import Outcome, PersonaModel, RequestContext
 from .answered import check_answered
-from .bounded import bounded_map
-from .effects import Effects, Turn
+from .effects import Effects
+from .emitted import Emitted
+from .engine import Engine
+from .executor import AsyncioExecutor, Executor
 from .observe import cue_of, observe
+from .recall import EmbeddingRecall
+from .resident import Resident, SocietyView
 from .runfile import rows
+from .scenario import Scenario, Settings
 from .seeds import derive_seed, rng_for
+from .state import SocietyState
 from .times import now
 
-if TYPE_CHECKING:
-    from .resident import Resident
-    from .society import Society
-
-__all__ = ["take_step"]
+__all__ = ["Stepper", "Turn", "TurnWork"]
 
 
-async def take_step(society: "Society", mind: Mind) -> None:
-    """Take the society one step further and commit it.
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One agent's turn, as plain data: what it sees and what it may do."""
 
-    Raises `RunError` without committing when the endpoint gave nobody an answer: a resumed run tries the step again.
+    observation: Observation
+    offered: tuple[type[Action], ...]
+    context: RequestContext
+
+
+class TurnWork:
+    """An agent's decision as a function of its turn; the emissions before the step are the snapshot it compares with.
+
+    Pickled, it is the scenario's class and settings, and the snapshot: another process makes the mind for itself.
     """
-    started = now()
-    world, scenario = society.world, society.scenario
-    world.begin(world.step + 1)
-    effects = Effects(society)
-    effects.intervene()
-    with hook(scenario, "visits"):
-        for visit in scenario.visits(society, rng_for(society.seed, "visits", world.step)):
-            effects.visit(visit)
-    with hook(scenario, "active"):
-        residents = list(scenario.active(society, rng_for(society.seed, "active", world.step)))
-        known = set(map(id, society.residents))
-        if strangers := [one for one in residents if id(one) not in known]:
-            raise TypeError(f"it must give residents of the society, and gave {strangers[0]!r}")
-    effects.unembedded += await _remind(society, residents)
-    decided = await _decide(society, mind, residents)
-    check_answered(f"step {world.step}", [(decision.outcome, decision.reason) for _, decision in decided])
-    for turn, decision in decided:
-        effects.take_turn(turn, decision)
-    effects.deliver()
-    effects.measure()
-    await society.engine.commit(
-        *effects.all_rows,
-        rows.MarkerRow(
-            phase="step",
-            number=world.step,
-            chunk=0,
-            items=len(decided),
-            failed=len(effects.failures),
-            state=world.model_dump_json(),
-            counts=f'{{"acted":{len(effects.emissions)}}}',
-            started_at=started,
-            ended_at=now(),
-            event_hash=society.engine.events.extend([world.model_dump(mode="json"), *effects.events]),
-        ),
-        finished=("step", world.step),
-    )
+
+    def __init__(self, scenario: Scenario, emitted: Emitted, mind: Mind | None = None) -> None:
+        self._scenario = scenario
+        self._emitted = emitted
+        self._mind = mind or scenario.checked_mind()
+
+    def __reduce__(self) -> tuple[Callable[..., "TurnWork"], tuple[type[Scenario], Settings, Emitted]]:
+        return _work, (type(self._scenario), self._scenario.settings, self._emitted)
+
+    async def __call__(self, item: Turn, model: PersonaModel) -> Decision:
+        """What the agent does. Raises `RunError` when no call can succeed; other faults of a mind are decisions."""
+        state = MindState(observation=item.observation, offered=item.offered, request_context=item.context)
+        context = MindContext(model, self._scenario.world, self._emitted.earlier)
+        try:
+            return await decide(self._mind, state, context)
+        except RunError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a mind can be a scenario's own; its fault is this agent's alone
+            return Decision(None, Outcome.MODEL_ERROR, f"The mind failed with {type(error).__name__}: {error}.")
 
 
-async def _remind(society: "Society", residents: Sequence["Resident"]) -> list[rows.FailureRow]:
-    """Have vectors fetched for those who are to be reminded by meaning; the rows of those for whom that failed."""
-    if society.vectors is None:
-        return []
-    return await society.vectors.prepare(
-        [(resident, cue_of(society, resident)) for resident in residents],
-        recalled=society.scenario.settings.recalled,
-        step=society.world.step,
-        seed=derive_seed(society.seed, "embedding", society.world.step) >> 32,
-    )
+def _work(scenario: type[Scenario], settings: Settings, emitted: Emitted) -> TurnWork:
+    return TurnWork(scenario(settings), emitted)
 
 
-def _turn(society: "Society", resident: "Resident") -> Turn | None:
-    """The resident's turn; None when there is nothing that it could do."""
-    step, seed = society.world.step, society.seed
-    observation = observe(society, resident)
-    offered = possible_actions(_offer(society, resident, observation), observation.addressees)
-    if not offered:
-        return None
-    drawn = derive_seed(seed, "step", step, resident.id) >> 32  # endpoints take 31 bits
-    return Turn(resident, observation, offered, RequestContext("step", step, resident.id, drawn))
+class Stepper:
+    """Takes the steps of one society."""
 
+    def __init__(
+        self,
+        state: SocietyState,
+        view: SocietyView,
+        engine: Engine,
+        mind: Mind,
+        *,
+        recall: EmbeddingRecall | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        """`view` is what the scenario is shown; `executor` runs the turns, in this process if None."""
+        self._state = state
+        self._view = view
+        self._engine = engine
+        self._mind = mind
+        self._recall = recall
+        self._executor = executor or AsyncioExecutor(engine.gateway, workers=engine.workers("step"))
+        #: Actions that were checked when the society was made.
+        self._checked = frozenset(state.scenario.actions)
 
-def _offer(society: "Society", resident: "Resident", observation: Observation) -> tuple[type[Action], ...]:
-    scenario, rng = society.scenario, rng_for(society.seed, "offer", society.world.step, resident.id)
-    with hook(scenario, "offer"):
-        offered = tuple(scenario.offer(resident, observation, rng))
-        if not frozenset(offered) <= society.checked_actions:
-            check_actions(offered, where=f"`offer` of {type(scenario).__name__}")
-    return offered
+    async def take(self) -> None:
+        """Take the society one step further and commit it.
 
+        Raises `RunError` without committing when the endpoint gave nobody an answer: a resumed run tries again.
+        """
+        started, state = now(), self._state
+        world = state.world
+        world.begin(world.step + 1)
+        effects = Effects(state, self._view, model=self._engine.model.name)
+        effects.intervene()
+        with hook(state.scenario, "visits"):
+            for visit in state.scenario.visits(self._view, rng_for(state.seed, "visits", world.step)):
+                effects.visit(visit)
+        residents = self._active()
+        effects.unembedded += await self._remind(residents)
+        decided = await self._decide(residents)
+        check_answered(f"step {world.step}", [(decision.outcome, decision.reason) for _, decision in decided])
+        for turn, decision in decided:
+            effects.take_turn(turn.observation, decision)
+        effects.deliver()
+        effects.measure()
+        await self._engine.commit(
+            *effects.all_rows,
+            rows.MarkerRow(
+                phase="step",
+                number=world.step,
+                chunk=0,
+                items=len(decided),
+                failed=len(effects.failures),
+                state=world.model_dump_json(),
+                counts=f'{{"acted":{len(effects.emissions)}}}',
+                started_at=started,
+                ended_at=now(),
+                event_hash=self._engine.events.extend([world.model_dump(mode="json"), *effects.events]),
+            ),
+            finished=("step", world.step),
+        )
 
-async def _decide(society: "Society", mind: Mind, residents: Sequence["Resident"]) -> list[tuple[Turn, Decision]]:
-    """The turns of all who can do something, in their order, and what each decides."""
-    engine = society.engine
-    context = MindContext(engine.gateway, society.scenario.world, society.emitted.earlier)
+    def _active(self) -> list[Resident]:
+        state = self._state
+        with hook(state.scenario, "active"):
+            residents = list(state.scenario.active(self._view, rng_for(state.seed, "active", state.world.step)))
+            known = set(map(id, state.residents.values()))
+            if strangers := [one for one in residents if id(one) not in known]:
+                raise TypeError(f"it must give residents of the society, and gave {strangers[0]!r}")
+        return residents
 
-    async def decide_turn(resident: "Resident") -> tuple[Turn, Decision] | None:
-        # Everybody looks at the same snapshot, so the first may be asked before the last look.
-        turn = _turn(society, resident)
-        return None if turn is None else (turn, await _decided(mind, context, turn))
+    async def _remind(self, residents: Sequence[Resident]) -> list[rows.FailureRow]:
+        """Fetch the vectors for recall by meaning; gives the rows of agents for whom that failed."""
+        if self._recall is None:
+            return []
+        state = self._state
+        return await self._recall.prepare(
+            [(resident, cue_of(state, resident)) for resident in residents],
+            recalled=state.scenario.settings.recalled,
+            step=state.world.step,
+            seed=derive_seed(state.seed, "embedding", state.world.step) >> 32,
+        )
 
-    engine.progress.began(f"Step {society.world.step}", len(residents))
-    workers = engine.workers("step")
-    taken = await bounded_map(decide_turn, residents, workers=workers, done=engine.progress.advanced)
-    return [turn for turn in taken if turn is not None]
+    async def _decide(self, residents: Sequence[Resident]) -> list[tuple[Turn, Decision]]:
+        """The turns of all who can do something, in their order, and what each decides."""
+        engine, state = self._engine, self._state
+        engine.progress.began(f"Step {state.world.step}", len(residents))
+        turns: list[Turn] = []
+        work = TurnWork(state.scenario, state.emitted, self._mind)
+        done = await self._executor.map(
+            work, self._turns(residents, turns.append, engine.progress.advanced), done=engine.progress.advanced
+        )
+        for one in done:
+            engine.record(one.calls)
+        return list(zip(turns, (one.result for one in done), strict=True))
 
+    def _turns(
+        self, residents: Sequence[Resident], began: Callable[[Turn], None], passed: Callable[[], None]
+    ) -> Iterator[Turn]:
+        """The turns of those who can do something; agents observe one snapshot, so each may do so when it is asked."""
+        for resident in residents:
+            turn = self._turn(resident)
+            if turn is None:
+                passed()
+            else:
+                began(turn)
+                yield turn
 
-async def _decided(mind: Mind, context: MindContext, turn: Turn) -> Decision:
-    state = MindState(observation=turn.observation, offered=turn.offered, request_context=turn.context)
-    try:
-        return await decide(mind, state, context)
-    except RunError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a mind can be a scenario's own; its fault is this agent's alone
-        return Decision(None, Outcome.MODEL_ERROR, f"The mind failed with {type(error).__name__}: {error}.")
+    def _turn(self, resident: Resident) -> Turn | None:
+        """The resident's turn; None when there is nothing that it could do."""
+        step, seed = self._state.world.step, self._state.seed
+        observation = observe(self._state, resident, self._recall)
+        offered = possible_actions(self._offer(resident, observation), observation.addressees)
+        if not offered:
+            return None
+        drawn = derive_seed(seed, "step", step, resident.id) >> 32  # endpoints take 31 bits
+        return Turn(observation, offered, RequestContext("step", step, resident.id, drawn))
+
+    def _offer(self, resident: Resident, observation: Observation) -> tuple[type[Action], ...]:
+        scenario = self._state.scenario
+        rng = rng_for(self._state.seed, "offer", self._state.world.step, resident.id)
+        with hook(scenario, "offer"):
+            offered = tuple(scenario.offer(resident, observation, rng))
+            if not frozenset(offered) <= self._checked:
+                check_actions(offered, where=f"`offer` of {type(scenario).__name__}")
+        return offered

@@ -19,6 +19,8 @@ import orjson
 from ..personas.errors import SetupError
 from .growing.scenario import Growing
 from .growth import Growth
+from .runfile.reader import RunReader
+from .runfile.recording import run_of
 from .runfile.rows import RunRow
 from .runfile.runlog import RunLog
 
@@ -49,6 +51,8 @@ _OPTIONS: dict[Kind, str] = {
     "model": "--model",
     "source": "",
 }
+
+_LAST_HOP = "SELECT max(hop) FROM growth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,9 @@ def check_script(path: Path, run: str, script: Path, *, command: str) -> None:
         )
 
 
-def check_resumed(log: RunLog, run: RunRow, given: Mapping[Kind, object], *, model: object, embeddings: object) -> None:
+def check_resumed(
+    run: RunReader | RunLog, given: Mapping[Kind, object], *, model: object = None, embeddings: object = None
+) -> None:
     """Raise what `check_trusted` raises for a run that is to go on; `given` is what the caller gave, by its kind."""
     named: set[Kind] = {kind for kind in RESUMED if given.get(kind) not in (None, ())}
     named |= {"model"} if model else set()
@@ -104,8 +110,10 @@ def check_resumed(log: RunLog, run: RunRow, given: Mapping[Kind, object], *, mod
     named |= {"address"} if model is not None and not isinstance(model, str) else set()
     named |= {"embeddings"} if embeddings is not None and not isinstance(embeddings, str) else set()
     named |= {"source"} if given.get("source") else set()
-    hop, hops = log.last_hop(), Growth.model_validate_json(run.growth_settings).hops
-    check_trusted(log.path, run, named, is_grown=hop is not None and hop >= hops)
+    row = run.run if isinstance(run, RunLog) else run_of(run)
+    hop = run.last_hop() if isinstance(run, RunLog) else run.query(_LAST_HOP).rows[0][0]
+    hops = Growth.model_validate_json(row.growth_settings).hops
+    check_trusted(run.path, row, named, is_grown=hop is not None and hop >= hops)
 
 
 def check_trusted(

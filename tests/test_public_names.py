@@ -34,7 +34,8 @@ PROMISED = {
     """,
     "sim": """
         BatchSociety Emission Enriched Enrichment FinishedRun Growing Growth HubVectors Intervention News Progress
-        QueryError Resident RunReader Scenario Settings Society Visit World dedup_by_meaning enrich open_run
+        QueryError Resident RunConfig RunReader Scenario Settings Society SocietyView Visit World
+        dedup_by_meaning enrich open_run
     """,
     "analysis": """
         Answer Question Summary answers_of ask questions_of render_csv render_json render_table summarise write_report

@@ -1,6 +1,19 @@
 """Near-duplicates: texts whose sets of words are alike to a Jaccard similarity of 0.9, or any other, exactly."""
 
-from .near_duplicates import STAGE, Duplicates, Match, NearDuplicates, Verdict, find_duplicates
-from .pairs import THRESHOLD
+from .minhash import SignatureFile, write_signatures
+from .near_duplicates import STAGE, DedupMethod, Duplicates, Match, NearDuplicates, Verdict, find_duplicates
+from .pairs import THRESHOLD, Threshold
 
-__all__ = ["STAGE", "THRESHOLD", "Duplicates", "Match", "NearDuplicates", "Verdict", "find_duplicates"]
+__all__ = [
+    "STAGE",
+    "THRESHOLD",
+    "DedupMethod",
+    "Duplicates",
+    "Match",
+    "NearDuplicates",
+    "SignatureFile",
+    "Threshold",
+    "Verdict",
+    "find_duplicates",
+    "write_signatures",
+]

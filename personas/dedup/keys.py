@@ -8,7 +8,7 @@ filtering (Chaudhuri, Ganti and Kaushik, 2006): with all words in one order, two
 first `n - least overlap + 1` of each. Rare words come first, so that few sets share one; any fixed order is correct.
 """
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +19,22 @@ from .word_sets import HASH_BITS, WordSet, WordSets, mix, mix_one
 __all__ = ["KeyScheme", "PartKeys", "PrefixKeys"]
 
 
-class KeyScheme(Protocol):
+type Numbers = NDArray[np.uint64]
+type Counts = NDArray[np.int64]
+
+
+class KeyScheme(ABC):
     """A way to publish keys such that near-duplicates share at least one."""
 
-    def keys(self, sets: WordSets) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    @abstractmethod
+    def keys(self, sets: WordSets) -> tuple[Numbers, Counts]:
         """Keys of 64 bits, and the number of the set that publishes each."""
-        ...
 
     def keys_of(self, one: WordSet) -> list[int]:
         """The keys of a single set."""
-        ...
+        keys: list[int] = self.keys(WordSets.of(np.array(one.hashes, dtype=np.uint64), 1))[0].tolist()
+        return keys
 
-
-type Numbers = NDArray[np.uint64]
-type Counts = NDArray[np.int64]
 
 #: Distances are rounded up, less finely as they grow: a set of 1,000 words then publishes at one or two.
 _EXACT, _STEP = 8, 1.2
@@ -40,7 +42,7 @@ _ALL = (1 << 64) - 1
 _HASH_BITS = np.uint64(HASH_BITS)
 
 
-class PartKeys:
+class PartKeys(KeyScheme):
     """The keys of sets for one threshold; the better the higher it is, because parts are then larger."""
 
     def __init__(self, threshold: Threshold) -> None:
@@ -115,7 +117,7 @@ _FREQUENT = 1 << 16
 _EMPTY = np.uint64(0x5DEECE66D)
 
 
-class PrefixKeys:
+class PrefixKeys(KeyScheme):
     """The keys of sets for one threshold, after the frequencies of words in a sample."""
 
     def __init__(self, threshold: Threshold, sample: Numbers) -> None:
@@ -137,11 +139,6 @@ class PrefixKeys:
         empty = np.flatnonzero(sizes == 0)
         keys = mix(np.concatenate([words[order][first], np.full(len(empty), _EMPTY << np.uint64(16))]))
         return keys, np.concatenate([rows[first], empty])
-
-    def keys_of(self, one: WordSet) -> list[int]:
-        """The keys of a single set."""
-        keys: list[int] = self.keys(WordSets.of(np.array(one.hashes, dtype=np.uint64), 1))[0].tolist()
-        return keys
 
     def _rank(self, words: Numbers) -> Numbers:
         if not len(self._words):

@@ -1,20 +1,16 @@
 """Matching texts with earlier originals in order of arrival, one at a time or in batches, with equal results."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .index import BatchBuilder, WordSetBatch, WordSetIndex
-from .keys import PartKeys, PrefixKeys
+from .keys import KeyScheme, PartKeys, PrefixKeys
 from .pairs import Compared, Sets, Threshold, count_pairs, near_across, near_within
-from .word_sets import WordSet, word_sets
-
-if TYPE_CHECKING:
-    from .keys import KeyScheme
+from .word_sets import WordSet, WordSets, word_sets
 
 __all__ = ["Matches", "WordSetMatcher", "match_in_order"]
 
@@ -112,12 +108,23 @@ class WordSetMatcher:
     repeats none. Otherwise it repeats the most similar, the earliest of equals.
     """
 
-    def __init__(self, threshold: Threshold, scratch: Path | None = None) -> None:
+    def __init__(
+        self,
+        threshold: Threshold,
+        scratch: Path | None = None,
+        *,
+        keys: KeyScheme | None = None,
+        sets: Callable[[Sequence[str]], WordSets] = word_sets,
+    ) -> None:
+        """`keys` finds candidates, exactly where none is given; `sets` says what is compared of some texts."""
         self.threshold = threshold
         self.originals = WordSetIndex(scratch)
-        high = threshold.least * _PARTS_FROM[1] >= threshold.whole * _PARTS_FROM[0]
-        self._parts = PartKeys(threshold) if high else None
-        self._scheme: KeyScheme = self._parts or PrefixKeys(threshold, np.empty(0, dtype=np.uint64))
+        self._sets = sets
+        if keys is None and threshold.least * _PARTS_FROM[1] >= threshold.whole * _PARTS_FROM[0]:
+            keys = PartKeys(threshold)
+        #: Prefix keys depend on the frequencies of words, which are not known before the first texts.
+        self._is_adaptive = keys is None
+        self._scheme = keys or PrefixKeys(threshold, np.empty(0, dtype=np.uint64))
         self._ordered = 0
 
     def find(self, one: WordSet) -> tuple[int, float] | None:
@@ -159,14 +166,14 @@ class WordSetMatcher:
         """The texts in groups that fit into memory, with their keys."""
         gathered = BatchBuilder()
         for texts, fixed in blocks:
-            gathered.add(word_sets(texts), fixed, self._parts)
+            gathered.add(self._sets(texts), fixed, None if self._is_adaptive else self._scheme)
             if gathered.is_full:
                 yield self._published(gathered)
                 gathered = BatchBuilder()
         yield self._published(gathered)
 
     def _published(self, gathered: BatchBuilder) -> BatchBuilder:
-        if self._parts is None:
+        if self._is_adaptive:
             self._reorder(gathered.words)
             gathered.publish(self._scheme)
         return gathered
@@ -238,7 +245,7 @@ class WordSetMatcher:
 
     def _reorder(self, more: Numbers | None = None) -> None:
         """Take the frequencies of words anew when there are many times as many texts as last time."""
-        if self._parts is not None or (more is None and len(self.originals) < _AGAIN * max(self._ordered, 64)):
+        if not self._is_adaptive or (more is None and len(self.originals) < _AGAIN * max(self._ordered, 64)):
             return
         if more is not None and self._ordered:
             return

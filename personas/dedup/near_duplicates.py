@@ -2,22 +2,64 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import GrowingArray
 from .matcher import Matches, WordSetMatcher
+from .minhash import BandKeys, SignatureFile, ngram_sets
 from .pairs import Threshold
-from .word_sets import iter_blocks, word_set
+from .word_sets import iter_blocks, word_set, word_sets
 
-__all__ = ["STAGE", "Duplicates", "Match", "NearDuplicates", "Verdict", "find_duplicates", "find_in_blocks", "near_any"]
+__all__ = [
+    "STAGE",
+    "DedupMethod",
+    "Duplicates",
+    "Match",
+    "NearDuplicates",
+    "Verdict",
+    "find_duplicates",
+    "find_in_blocks",
+    "near_any",
+]
 
 
-#: The stage that decides here: an exact join on the sets of words.
+#: The stage of verdicts by the default method: an exact join on the sets of words.
 STAGE = "exact"
+
+
+@dataclass(frozen=True, slots=True)
+class DedupMethod:
+    """How candidates are found, and what of two texts is compared. Both methods verify candidates exactly."""
+
+    #: `exact` finds all near-duplicates; `minhash`, the paper's method, nearly all, also of thresholds below 0.5.
+    name: Literal["exact", "minhash"] = "exact"
+    #: Words in each n-gram; the paper compares single words.
+    ngram: int = 1
+
+    @property
+    def stage(self) -> str:
+        """The stage of its verdicts: `exact`, `minhash`, `minhash:3-gram`."""
+        return self.name if self.ngram == 1 else f"{self.name}:{self.ngram}-gram"
+
+    def parse_threshold(self, value: float) -> Threshold:
+        """The threshold. Raises `SetupError` outside 0.5 to 1, for `minhash` outside 0.1 to 1."""
+        return Threshold.parse(value, minhash=self.name == "minhash")
+
+    def matcher(
+        self, threshold: Threshold, scratch: Path | None = None, signatures: SignatureFile | None = None
+    ) -> WordSetMatcher:
+        """What finds near-duplicates so; `signatures` takes those of `minhash`."""
+        is_plain = self == DedupMethod()
+        keys = BandKeys(threshold, signatures) if self.name == "minhash" else None
+        return WordSetMatcher(
+            threshold, scratch, keys=keys, sets=word_sets if is_plain else partial(ngram_sets, ngram=self.ngram)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,34 +160,42 @@ def find_duplicates(
     texts: Iterable[str],
     *,
     threshold: float = 0.9,
+    method: DedupMethod = DedupMethod(),
+    signatures: SignatureFile | None = None,
     scratch: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Duplicates:
-    """The near-duplicates among `texts`, exactly: those that `NearDuplicates.add` finds in the same order.
+    """The near-duplicates among `texts`, by default exactly: those that `NearDuplicates.add` finds in the same order.
 
     The first of near-duplicates stays. A text whose only near-duplicates are themselves duplicates stays too. The
-    texts are read once. With a folder `scratch`, the words of the originals are kept in a file
-    there for the time being, not in memory. `progress` is told the number of texts judged so far.
+    texts are read once. With a folder `scratch`, the words of the originals are kept in a file there meanwhile,
+    not in memory. `signatures` takes the MinHash signatures (`write_signatures`); they are made by the method
+    `minhash` only. `progress` is called with the number of texts judged so far.
     """
-    return find_in_blocks(_plain(texts), Threshold.parse(threshold), scratch=scratch, progress=progress)
+    least = method.parse_threshold(threshold)
+    return find_in_blocks(
+        _plain(texts), least, method=method, signatures=signatures, scratch=scratch, progress=progress
+    )
 
 
 def find_in_blocks(
     blocks: Blocks,
     threshold: Threshold,
     *,
+    method: DedupMethod = DedupMethod(),
+    signatures: SignatureFile | None = None,
     scratch: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Duplicates:
     """What `find_duplicates` gives of texts in blocks; those marked in a block are originals whatever they repeat."""
     if scratch is None:
-        return _collected(WordSetMatcher(threshold).judge(blocks), progress)
+        return _collected(method.matcher(threshold, signatures=signatures).judge(blocks), progress)
     with TemporaryDirectory(dir=scratch, prefix="near-duplicates-") as folder:
-        judge = WordSetMatcher(threshold, Path(folder) / "words")
+        matcher = method.matcher(threshold, Path(folder) / "words", signatures)
         try:
-            return _collected(judge.judge(blocks), progress)
+            return _collected(matcher.judge(blocks), progress)
         finally:
-            judge.originals.close()
+            matcher.originals.close()
 
 
 def near_any(few: Iterable[str], texts: Iterable[str], threshold: Threshold) -> NDArray[np.int64]:

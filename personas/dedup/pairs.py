@@ -27,7 +27,8 @@ __all__ = [
 
 type _Counts = NDArray[np.int64]
 
-_LEAST, _FINEST = Fraction(1, 2), 1_000_000
+#: Least thresholds of the exact join and of MinHash, and the finest step of a threshold.
+_LEAST, _LEAST_MINHASH, _FINEST = Fraction(1, 2), Fraction(1, 10), 1_000_000
 
 
 class Threshold(NamedTuple):
@@ -37,11 +38,15 @@ class Threshold(NamedTuple):
     whole: int
 
     @classmethod
-    def parse(cls, value: float) -> Self:
-        """The ratio that `value` is written as: 0.9 is 9 of 10. Raises `SetupError` outside 0.5 to 1."""
+    def parse(cls, value: float, *, minhash: bool = False) -> Self:
+        """The ratio that `value` is written as: 0.9 is 9 of 10.
+
+        Raises `SetupError` outside 0.5 to 1, for `minhash` outside 0.1 to 1.
+        """
         ratio = Fraction(repr(float(value))).limit_denominator(_FINEST) if 0 <= value <= 1 else Fraction(0)
-        if ratio < _LEAST:
-            raise SetupError(f"The threshold of near-duplicates is {value}; give a Jaccard similarity from 0.5 to 1.")
+        if ratio < (_LEAST_MINHASH if minhash else _LEAST):
+            least = "0.1 to 1" if minhash else "0.5 to 1, or from 0.1 with the method minhash"
+            raise SetupError(f"The threshold of near-duplicates is {value}; give a Jaccard similarity from {least}.")
         return cls(ratio.numerator, ratio.denominator)
 
     def apart(self, total: _Counts) -> _Counts:

@@ -32,8 +32,8 @@ from ...personas.profiles.biography import Biography, write_biography
 from ...personas.profiles.elite import Elite, Tier, raise_persona
 from ...personas.profiles.profile import Profile, infer_profile
 from ..answered import check_answered
-from ..bounded import bounded_map
 from ..engine import Engine
+from ..executor import bounded_map
 from ..runfile import rows
 from ..seeds import derive_seed
 from ..times import now

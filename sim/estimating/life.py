@@ -11,7 +11,6 @@ from typing import Any
 from ...personas.errors import PausedError
 from ...personas.hub.queries import TURNED_AWAY
 from ..collector import rare_collections
-from ..growth import Source
 from ..runfile.reader import open_run
 from ..scenario import Scenario
 from ..society import Society
@@ -96,17 +95,6 @@ class Life:
         return tuple(dict.fromkeys(a.purpose for a in self.answered))
 
 
-class _Given(Society):
-    """A society whose people come from a source that has been read."""
-
-    def __init__(self, *args: Any, source: Source, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._given = source
-
-    def _source(self) -> Source:
-        return self._given
-
-
 def live(scenario: Scenario, *, scale: Scale, steps: int, **options: Any) -> Life:
     """Live so many steps (0: grow the people only) and count; a spent budget ends the life and is no error.
 
@@ -115,7 +103,7 @@ def live(scenario: Scenario, *, scale: Scale, steps: int, **options: Any) -> Lif
     with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
         path, begun = Path(folder) / "life.duckdb", time.perf_counter()
         again = type(scenario)(scenario.settings)
-        society = _Given(
+        society = Society(
             again, growth=scale.growth, source=scale.source, seed=scale.seed, out=path, steps=max(1, steps), **options
         )
         with suppress(PausedError), society, rare_collections():

@@ -9,8 +9,8 @@ from ...personas.persona import Persona
 from ...personas.persona_to_persona import Relative, persona_to_persona
 from ...personas.population import Population
 from ...personas.text_to_persona import text_to_persona
-from ..bounded import bounded_map
 from ..engine import Engine
+from ..executor import bounded_map
 from ..growth import Growth
 from ..runfile import rows
 from ..seeds import derive_seed, rng_for

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from ..scenario import Scenario
 
 if TYPE_CHECKING:
-    from ..society import Society
+    from ..resident import SocietyView
 
 __all__ = ["Growing"]
 
@@ -16,6 +16,6 @@ class Growing(Scenario):
     name = "growth"
     lives = False
 
-    def ended(self, society: "Society") -> bool:
+    def ended(self, society: "SocietyView") -> bool:
         """At once: there is no step to take."""
         return True

@@ -164,6 +164,33 @@ def test_prompts_are_shown_with_their_versions_and_whole(ask: Ask) -> None:
     whole = ask("prompts", "turn").out
     assert whole.startswith("# turn@1\n")
     assert "[user]" in whole
+    assert "biography@1: " in ask("prompts").out
+    assert ask("prompts", "biography@1").out.startswith("# biography@1\n")
+
+
+def test_prompts_of_a_script_and_its_actions_are_shown(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    written = 'name = "ask"\nversion = {}\nabout = "Asks."\nuser = "$world $persona $observation $actions $task"\n'
+    for version in (1, 2):
+        (tmp_path / "prompts" / f"ask.v{version}.toml").write_text(written.format(version))
+    (tmp_path / "asking.py").write_text(
+        "from pathlib import Path\n"
+        "from populace.agents.actions import Instruction\n"
+        "from populace.personas.prompt import read_prompt\n"
+        "from populace.sim.scenario import Scenario\n"
+        "class Asked(Instruction):\n"
+        "    prompt = read_prompt(Path(__file__).with_name('prompts') / 'ask.v2.toml')\n"
+        "class Asking(Scenario):\n"
+        "    name, actions = 'asking', (Asked,)\n"
+    )
+    script = str(tmp_path / "asking.py")
+    listed = ask("prompts", "--scenario", script).out
+    assert listed.count("ask@1: Asks.") == listed.count("ask@2: Asks.") == 1
+    assert ask("prompts", "ask", "--scenario", script).out.startswith("# ask@2\n")
+    assert "Asks." not in ask("prompts").out
+    ask("run", script, "--agents", 3, "--hops", 0, "--steps", 1, "--out", tmp_path / "asking.duckdb")
+    asked = ask("sql", tmp_path / "asking.duckdb", "SELECT DISTINCT prompt FROM emissions")
+    assert "ask@2" in asked.out
 
 
 def test_the_schema_tells_what_every_column_means(ask: Ask) -> None:

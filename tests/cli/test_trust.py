@@ -67,8 +67,10 @@ def test_nothing_is_sent_to_an_address_that_nobody_here_has_named(
     name, *options = command
     trusted = ("--script", "errands.py")
     said = ask(name, "run.duckdb", *options, *trusted)
-    said.complains(2, server.base_url, "with your key", f"--base-url {server.base_url} --cache answers.sqlite`")
+    cache = Path("answers.sqlite").absolute()
+    said.complains(2, server.base_url, "with your key", f"--base-url {server.base_url} --cache {cache}`")
     assert server.calls == 0
+    assert not Path("was-run").exists()
     said = ask(name, "run.duckdb", *options, *trusted, "--base-url", server.base_url, "--cache", "answers.sqlite")
     assert said.code == 0
     assert (server.calls > 0) == (name == "resume")  # a fork has the answers of the run

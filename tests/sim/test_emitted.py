@@ -14,6 +14,7 @@ from populace.personas.errors import RunFileError, SetupError
 from populace.sim import Growth, Resident, Scenario, Society
 from populace.sim.fork import fork
 from populace.sim.replay import replay
+from populace.sim.resident import SocietyView
 from populace.sim.runfile.emissions import emissions_query
 from populace.sim.runfile.reader import open_run
 
@@ -50,11 +51,11 @@ class Election(Scenario):
     def group(self, resident: Resident) -> str:
         return f"hop {resident.persona.hop}"
 
-    def measures(self, society: Society) -> Mapping[str, float]:
+    def measures(self, society: SocietyView) -> Mapping[str, float]:
         ballots = [e.action for e in society.emitted_this_step if isinstance(e.action, Ballot)]
         return {"share_yes": sum(b.vote == "yes" for b in ballots) / len(ballots)}
 
-    def ended(self, society: Society) -> bool:
+    def ended(self, society: SocietyView) -> bool:
         self.seen.append((society.world.step, *(e.step for e in society.emitted_this_step)))
         return False
 

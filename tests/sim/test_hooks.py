@@ -13,7 +13,7 @@ from populace.personas.errors import HookError, RunError, SetupError
 from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
-from populace.sim.resident import Resident
+from populace.sim.resident import Resident, SocietyView
 from populace.sim.runfile.reader import open_run
 from populace.sim.scenario import Intervention, Scenario, Visit
 from populace.sim.society import Society
@@ -173,7 +173,7 @@ def test_no_further_step_is_paid_for_once_everybody_has_failed(out: Path) -> Non
 
 def test_one_by_one_a_few_may_fail(out: Path) -> None:
     class OneByOne(Silent):
-        def active(self, society: Society, rng: random.Random) -> Sequence[Resident]:
+        def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
             return society.residents[:1]
 
     answers = iter(["no"] * 6)
@@ -184,7 +184,7 @@ def test_one_by_one_a_few_may_fail(out: Path) -> None:
 
 def test_a_world_needs_no_turn_to_have_lived(out: Path) -> None:
     class Asleep(Ballot):
-        def active(self, society: Society, rng: random.Random) -> Sequence[Resident]:
+        def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
             return ()
 
     run(Asleep(), out)

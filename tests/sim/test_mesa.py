@@ -13,6 +13,7 @@ from populace.scenarios.village import Village
 from populace.sim import batch_society
 from populace.sim.batch_society import BatchSociety
 from populace.sim.growth import Growth
+from populace.sim.resident import SocietyView
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
 
@@ -28,7 +29,7 @@ def hub(tmp_path: Path) -> Path:
 class Failing(Ballot):
     """Its second step fails."""
 
-    def measures(self, society: Society) -> Mapping[str, float]:
+    def measures(self, society: SocietyView) -> Mapping[str, float]:
         """Half, and then nothing."""
         return {"inverse": 1 / (2 - society.world.step)}
 
@@ -36,7 +37,7 @@ class Failing(Ballot):
 class Short(Ballot):
     """Over after two steps."""
 
-    def ended(self, society: Society) -> bool:
+    def ended(self, society: SocietyView) -> bool:
         """Whether there were two."""
         return society.world.step == 2
 
@@ -122,7 +123,7 @@ def spawning() -> Iterator[None]:
 class Counted(Ballot):
     """Measures something from its second step on."""
 
-    def measures(self, society: Society) -> Mapping[str, float]:
+    def measures(self, society: SocietyView) -> Mapping[str, float]:
         """The step."""
         return {"step": society.world.step} if society.world.step > 1 else {}
 

@@ -18,6 +18,7 @@ from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
 from populace.sim.replay import Replayed, replay
+from populace.sim.resident import SocietyView
 from populace.sim.runfile.reader import open_run
 from populace.sim.runfile.recording import Recording
 from populace.sim.society import Society
@@ -191,7 +192,7 @@ def test_an_answer_that_was_tampered_with_is_found_where_it_is(
 
 def test_a_society_that_ends_earlier_than_it_did_differs_there(run_file: Path) -> None:
     class Short(Village):
-        def ended(self, society: Society) -> bool:
+        def ended(self, society: SocietyView) -> bool:
             return society.world.step == 1
 
     assert "first differs in step 2" in (said := replay(run_file, Short).difference)

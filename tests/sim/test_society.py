@@ -9,9 +9,10 @@ import pytest
 from populace.agents.procedural import ProceduralModel
 from populace.personas.errors import HookError, RunFileError, SetupError
 from populace.scenarios.village import Village
+from populace.sim.config import RunConfig
 from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
-from populace.sim.resident import Resident
+from populace.sim.resident import Resident, SocietyView
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
 
@@ -111,7 +112,7 @@ def test_a_society_is_a_mesa_model_that_can_be_stepped(tmp_path: Path) -> None:
 
 def test_a_society_can_end_before_its_last_step(live: Live) -> None:
     class Short(Errands):
-        def ended(self, society: Society) -> bool:
+        def ended(self, society: SocietyView) -> bool:
             return society.world.step == 1
 
     assert live(scenario=Short(), steps=5).sql("SELECT count(*) FROM steps").rows == [(1,)]
@@ -119,7 +120,7 @@ def test_a_society_can_end_before_its_last_step(live: Live) -> None:
 
 def test_what_fails_in_a_scenario_is_raised_and_the_step_before_stays(live: Live, tmp_path: Path) -> None:
     class Failing(Errands):
-        def measures(self, society: Society) -> Mapping[str, float]:
+        def measures(self, society: SocietyView) -> Mapping[str, float]:
             return {"inverse": 1 / (2 - society.world.step)}
 
     with pytest.raises(HookError, match="`measures` of Failing failed with ZeroDivisionError: division by zero"):
@@ -133,7 +134,7 @@ def test_what_fails_in_a_scenario_is_raised_and_the_step_before_stays(live: Live
 
 def test_only_those_who_are_active_act(live: Live) -> None:
     class OneByOne(Errands):
-        def active(self, society: Society, rng: random.Random) -> Sequence[Resident]:
+        def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
             return society.residents[:1]
 
     assert live(scenario=OneByOne()).sql("SELECT active, acted FROM steps").rows == [(1, 1)] * 3
@@ -187,7 +188,7 @@ class HalfAwake(Village):
 
     name = "half awake"
 
-    def active(self, society: Society, rng: random.Random) -> Sequence[Resident]:
+    def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
         """A third of the people, in the order in which they live there."""
         chosen = {resident.id for resident in rng.sample(list(society.residents), 8)}
         return [resident for resident in society.residents if resident.id in chosen]
@@ -215,3 +216,29 @@ def test_thirty_emissions_take_no_more_than_a_megabyte_and_a_half(live: Live) ->
     run = live(agents=10, hops=1, steps=3)
     assert run.sql("SELECT count(*) FROM emissions").rows == [(30,)]
     assert run.path.stat().st_size < 1_500_000
+
+
+def test_limits_that_are_none_of_ours_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    given: Any = {"max_calls": 10}
+    with pytest.raises(SetupError, match=r"limits must be Limits, as limits=Limits\(max_calls=100\), but .*10"):
+        Society(Village(), limits=given, out=tmp_path / "run.duckdb")
+
+
+def test_a_configuration_says_all_that_a_run_is_made_with(tmp_path: Path) -> None:
+    config = RunConfig(growth=Growth(agents=3, hops=0), seed=5, steps=1)
+    first = Society(Village(), config, out=tmp_path / "first.duckdb")
+    finished = first.run()
+    again = Society(Village(), growth=Growth(agents=3, hops=0), seed=5, steps=1, out=tmp_path / "again.duckdb")
+    assert again.config == first.config
+    assert RunConfig.model_validate_json(first.config.model_dump_json()) == first.config
+    assert again.run().event_hash == finished.event_hash
+    assert Society.resume(first.path, Village, steps=2).config == first.config.changed(steps=2)
+
+
+def test_a_cache_is_found_again_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    society = Society(Village(), growth=Growth(agents=3, hops=0), steps=1, cache=Path("answers.sqlite"))
+    society.run()
+    assert Path("answers.sqlite").exists()
+    monkeypatch.chdir(tmp_path.parent)
+    assert Society.resume(tmp_path / "run.duckdb", Village, steps=2).config.cache == tmp_path / "answers.sqlite"

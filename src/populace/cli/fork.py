@@ -46,18 +46,20 @@ def fork(
 
     with open_run(file) as stored:
         ((name, made_by),) = stored.query(_MADE_BY).rows
+    named = {"model": model, "base_url": given["base_url"], "cache": given["cache"], "embeddings_url": embeddings_url}
+
+    def check() -> None:
+        forking.check_fork(file, at=at, out=out, **named)
+
     society = forking.fork(
         file,
-        scenario_of(file, name, script, made_by, command=f"fork --at {at} --out {out}"),
+        scenario_of(file, name, script, made_by, command=f"fork --at {at} --out {out}", check=check),
         at=at,
         out=out,
         settings=settings_of(given),
-        model=model,
-        base_url=given["base_url"],
         limits=changed_limits(given),
         prices=prices_of(given),
-        cache=given["cache"],
-        embeddings_url=embeddings_url,
+        **named,
         steps=steps,
         scenario_file=script,
         progress=Panel(),

@@ -100,18 +100,24 @@ def scenarios(scenario: str | None) -> None:
 
 @click.command()
 @click.argument("name", required=False)
-def prompts(name: str | None) -> None:
-    """Every prompt with its version, or the whole of the one called NAME."""
+@click.option("--scenario", metavar="NAME|FILE", help="also those of a scenario's script, and of its actions")
+def prompts(name: str | None, scenario: str | None) -> None:
+    """Every prompt in every version there was, or the whole of the one called NAME or NAME@VERSION."""
     from populace.personas.errors import SetupError
     from populace.personas.prompt import iter_prompts
+    from populace.scenarios.catalog import find_scenario, iter_scenarios, prompts_of
     from populace.sim.choices import nearest
 
-    known = {p.name: p for room in ("personas", "agents") for p in iter_prompts(f"populace.{room}")}
+    shown = [p for room in ("personas", "agents") for p in iter_prompts(f"populace.{room}")]
+    for found in iter_scenarios() if scenario is None else (find_scenario(scenario)[0],):
+        shown += [prompt for prompt in prompts_of(found) if prompt not in shown]
+    known = {key: prompt for prompt in shown for key in (prompt.name, f"{prompt.name}@{prompt.version}")}
     if name is None:
-        for prompt in known.values():
+        for prompt in shown:
             click.echo(f"{prompt.name}@{prompt.version}: {' '.join(prompt.about.split())}")
     elif name not in known:
-        raise SetupError(f"There is no prompt {name!r}{nearest(name, known)}. There are: {', '.join(known)}.")
+        names = list(dict.fromkeys(prompt.name for prompt in shown))
+        raise SetupError(f"There is no prompt {name!r}{nearest(name, names)}. There are: {', '.join(names)}.")
     else:
         prompt = known[name]
         click.echo(f"# {prompt.name}@{prompt.version}\n# {' '.join(prompt.about.split())}")

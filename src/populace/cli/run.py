@@ -1,6 +1,7 @@
 """`populace run` and `populace resume`, and the same from a scenario's own script."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from .options import (
 if TYPE_CHECKING:
     from populace.sim.scenario import Scenario
     from populace.sim.society import Society
+    from populace.sim.trust import Kind
 
 __all__ = ["live", "resume", "run", "run_script", "scenario_of"]
 
@@ -62,6 +64,7 @@ def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, *
     """
     from populace.sim.runfile.reader import open_run
     from populace.sim.society import Society
+    from populace.sim.trust import check_resumed
 
     from .hub_again import check_goes_on
     from .panel import Panel
@@ -81,7 +84,14 @@ def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, *
             f"`populace resume {quote(str(file))} --steps {lived + 1}`."
         )
         return
-    found = scenario_of(file, name, script, made_by, command="resume")
+    given: dict[Kind, object] = {"address": options["base_url"], "embeddings": embeddings_of(options)["embeddings_url"]}
+    given |= {"cache": False if no_cache else options["cache"], "source": options.get("sources_named", False)}
+
+    def check() -> None:
+        with open_run(file) as run:
+            check_resumed(run, given, model=options.get("model"))
+
+    found = scenario_of(file, name, script, made_by, command="resume", check=check)
     live(
         Society.resume(
             file,
@@ -99,10 +109,19 @@ def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, *
     )
 
 
-def scenario_of(file: Path, name: str, script: Path | None, made_by: str | None, *, command: str) -> "type[Scenario]":
+def scenario_of(
+    file: Path,
+    name: str,
+    script: Path | None,
+    made_by: str | None,
+    *,
+    command: str,
+    check: Callable[[], None] | None = None,
+) -> "type[Scenario]":
     """The scenario that made a run file: by its name, from its script, or from the one that is named now.
 
     Raises `SetupError` when it is not there, and for a script that nobody but the file names; `command` would run it.
+    `check` is called before a script is run, and may raise too.
     """
     from populace.personas.errors import SetupError
     from populace.scenarios.catalog import load_scenario, shipped_scenario
@@ -122,6 +141,9 @@ def scenario_of(file: Path, name: str, script: Path | None, made_by: str | None,
         )
     if script is None:
         check_script(file, _run_id(file), where, command=command)
+    if check is not None:
+        check()
+    if script is None:
         return load_scenario(where)
     found = load_scenario(where)
     remember_script(_run_id(file), where)

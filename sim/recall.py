@@ -1,4 +1,4 @@
-"""What residents are reminded of, by meaning: the vectors of cues and notes, fetched together before anybody looks."""
+"""Recall by meaning: embedding vectors of the cues and notes of a step, fetched together before agents observe."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
@@ -10,12 +10,12 @@ from ..personas.model import RequestContext
 from .resident import Resident
 from .runfile.rows import FailureRow
 
-__all__ = ["PURPOSE", "SocietyVectors", "TextEmbedder"]
+__all__ = ["PURPOSE", "EmbeddingRecall", "TextEmbedder"]
 
-#: What the rows say that are about vectors.
+#: The purpose in rows about vectors.
 PURPOSE = "embedding"
 
-#: On whose behalf the texts of many are sent at once.
+#: The owner of calls that embed the texts of many agents at once.
 _OWNER = "society"
 
 
@@ -31,20 +31,20 @@ def _none(step: int) -> Mapping[str, FailureRow]:
     return {}
 
 
-class SocietyVectors:
-    """The vectors of one step's cues; those of notes are kept with the notes, for as long as they are remembered.
+class EmbeddingRecall:
+    """Vectors of the cues of one step; those of notes are kept with the notes, for as long as these are remembered.
 
-    A resident for whom a vector is missing is reminded by words in that step, and a row says so.
+    A resident for whom a vector is missing recalls by words in that step, and a row says so.
     """
 
     def __init__(self, embedder: TextEmbedder, failed: Callable[[int], Mapping[str, FailureRow]] = _none) -> None:
-        """`failed` gives the residents of a step, with their rows, whose failure is settled: in a replay."""
+        """`failed` gives the failures of a step that are known beforehand, by resident: those of a replayed run."""
         self._embedder = embedder
         self._failed = failed
         self._cues: dict[str, Vector] = {}
 
     def cue_of(self, resident: Resident) -> Vector | None:
-        """The vector of the resident's cue in this step; None when words are to decide."""
+        """The vector of the resident's cue in this step; None where recall goes by words."""
         return self._cues.get(resident.id)
 
     async def prepare(

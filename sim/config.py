@@ -1,0 +1,237 @@
+"""What a run is made with: its configuration, as it is stored, and the models that it names, opened."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self, TypedDict
+from uuid import uuid4
+
+import orjson
+from langchain_core.embeddings import Embeddings
+from langchain_core.language_models.chat_models import BaseChatModel
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from ..agents.batch import check_batchable
+from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, embedding_handle
+from ..agents.endpoint.models import ModelHandle, open_model
+from ..agents.gateway.budget import check_priced
+from ..agents.gateway.limits import Limits
+from ..agents.gateway.prices import Prices, known_prices
+from ..personas.errors import RunFileError, SetupError
+from ..personas.inputs import check_seed
+from .growth import Growth
+from .runfile.rows import RunRow
+from .scenario import Scenario, check_steps
+from .times import now
+from .versions import versions
+
+__all__ = ["RunConfig", "RunModels", "RunOptions"]
+
+
+def _addresses(given: object) -> object:
+    return (given,) if isinstance(given, str) and given else given or ()
+
+
+def _absolute(given: object) -> object:
+    # A run that is resumed or forked from another folder must find the file that was meant.
+    return Path(given).expanduser().absolute() if isinstance(given, str | Path) else given
+
+
+class RunConfig(BaseModel):
+    """All that a run is made with. Equal configurations, and equal answers, give equal runs.
+
+    People's source, gateway and run file are not part of it: they are given to `Society` beside it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: Name and settings of the scenario, and the script that it is in, if any.
+    scenario: str = ""
+    settings: dict[str, Any] = {}
+    scenario_file: Path | None = None
+    growth: Growth = Growth()
+    seed: Annotated[int, BeforeValidator(check_seed)] = 0
+    #: Steps in all.
+    steps: Annotated[int, BeforeValidator(check_steps)] = 8
+    #: The model by name, and the endpoints that share its load; none for the model's own.
+    model: str = "procedural"
+    base_url: Annotated[tuple[str, ...], BeforeValidator(_addresses)] = ()
+    limits: Limits = Limits()
+    #: None where they are to be looked up.
+    prices: Prices | None = None
+    #: A file of answers shared with other runs.
+    cache: Annotated[Path | None, BeforeValidator(_absolute)] = None
+    #: Whether growth, and the steps of an independent scenario, go through the endpoint's batch interface.
+    batch: bool = False
+    #: The embedding model by name, by which agents recall; None for recall by words.
+    embeddings: str | None = None
+    #: Its address; None for the chat model's.
+    embeddings_url: str | None = None
+    embeddings_prices: Prices | None = None
+
+    @classmethod
+    def given(cls, **options: Any) -> Self:
+        """The configuration with these options, the defaults for the rest. Raises `SetupError` in one sentence."""
+        for name, kind in (("limits", Limits), ("growth", Growth), ("prices", Prices), ("embeddings_prices", Prices)):
+            value = options.get(name)
+            if value is not None and not isinstance(value, kind):
+                raise SetupError(
+                    f"{name} must be {kind.__name__}, as {name}={_EXAMPLES[kind]}, but {value!r:.80} was given."
+                )
+        try:
+            return cls.model_validate({name: value for name, value in options.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            said = first["msg"].removeprefix("Input should ").lower()
+            where = ".".join(map(str, first["loc"]))
+            raise SetupError(f"{where} should {said}, but {first['input']!r:.80} was given.") from error
+
+    def changed(self, **options: Any) -> Self:
+        """The configuration with those options that are not None in place. Raises `SetupError` in one sentence."""
+        # No address is none that is given: the command line gives options that may be repeated as empty tuples.
+        return self.given(**dict(self) | {name: value for name, value in options.items() if value not in (None, ())})
+
+    @classmethod
+    def of_run(cls, run: RunRow) -> Self:
+        """The configuration that a run file was made with."""
+        return cls.given(
+            scenario=run.scenario,
+            settings=orjson.loads(run.settings),
+            scenario_file=run.scenario_file,
+            growth=Growth.model_validate_json(run.growth_settings),
+            seed=run.seed,
+            steps=max(1, run.steps_wanted),
+            model=run.model,
+            base_url=tuple((run.base_url or "").split()),
+            limits=Limits.model_validate_json(run.limits) if run.limits else Limits(max_in_flight=run.max_in_flight),
+            prices=Prices(**orjson.loads(run.prices)) if run.prices else None,
+            cache=run.cache,
+            batch=run.batch,
+            embeddings=run.embedding_model,
+            embeddings_url=run.embedding_url,
+        )
+
+
+_EXAMPLES: Mapping[type, str] = {
+    Limits: "Limits(max_calls=100)",
+    Growth: "Growth(agents=24)",
+    Prices: "Prices(input=1.0, output=2.0)",
+}
+
+
+class RunOptions(TypedDict, total=False):
+    """What `Society` takes by keyword instead of a `RunConfig`, or to change one; None is not given."""
+
+    growth: Growth | None
+    seed: int
+    steps: int | None
+    base_url: str | Sequence[str] | None
+    limits: Limits | None
+    prices: Prices | None
+    cache: Path | str | None
+    batch: bool
+    embeddings_url: str | None
+    embeddings_prices: Prices | None
+    scenario_file: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunModels:
+    """The chat model and the embedding model of a run, with their prices."""
+
+    model: ModelHandle
+    embeddings: EmbeddingHandle | None
+    prices: Prices | None
+    embeddings_prices: Prices | None
+
+    @classmethod
+    def opened(
+        cls,
+        config: RunConfig,
+        *,
+        model: BaseChatModel | ModelHandle | None = None,
+        embeddings: Embeddings | EmbeddingHandle | None = None,
+    ) -> Self:
+        """The models that are named, or those given; prices are looked up where they are not given.
+
+        Raises `SetupError` for a model that is unknown, an address that no model is asked at, a cap on money without
+        prices, and for batches that the model does not know.
+        """
+        address = config.base_url or None
+        handle = model if isinstance(model, ModelHandle) else open_model(model or config.model, base_url=address)
+        embedder = embedding_handle(embeddings or config.embeddings, config.embeddings_url or address)
+        if embedder is None and config.embeddings_url is not None:
+            raise SetupError(
+                f"--embeddings-url is {config.embeddings_url!r}, but no embedding model is named; add --embeddings "
+                f"NAME."
+            )
+        if address and embedder is None and handle.name == "procedural":
+            raise SetupError(
+                f"procedural is asked nowhere, so {' '.join(address)!r} is for no model; name one with --model."
+            )
+        models = cls(
+            model=handle,
+            embeddings=embedder,
+            prices=config.prices or known_prices(handle),
+            embeddings_prices=config.embeddings_prices or (known_prices(embedder, writes=False) if embedder else None),
+        )
+        models._check(config)
+        return models
+
+    def named_in(self, config: RunConfig) -> RunConfig:
+        """The configuration with the models, addresses and prices that these turned out to be."""
+        return config.model_copy(
+            update={
+                "model": self.model.name,
+                "base_url": tuple((self.model.endpoints or "").split()),
+                "prices": self.prices,
+                "embeddings": self.embeddings.name if self.embeddings else None,
+                "embeddings_url": self.embeddings.endpoint if self.embeddings else None,
+                "embeddings_prices": self.embeddings_prices,
+            }
+        )
+
+    def row(self, config: RunConfig, scenario: Scenario, *, drawn: str | None = None) -> RunRow:
+        """A new run's row in `runs`; `drawn` says who was drawn from a hub."""
+        return RunRow(
+            run=uuid4().hex,
+            scenario=config.scenario,
+            scenario_file=str(config.scenario_file) if config.scenario_file else None,
+            settings=scenario.settings.model_dump_json(),
+            growth_settings=config.growth.model_dump_json(),
+            world=scenario.world,
+            seed=config.seed,
+            model=self.model.name,
+            is_language_model=self.model.is_language_model,
+            base_url=self.model.endpoints,
+            max_in_flight=config.limits.max_in_flight,
+            steps_wanted=config.steps if scenario.lives else 0,
+            versions=orjson.dumps(versions()).decode(),
+            status="running",
+            reason=None,
+            event_hash=None,
+            started_at=now(),
+            ended_at=None,
+            limits=config.limits.model_dump_json(),
+            prices=orjson.dumps(self.prices).decode() if self.prices else None,
+            cache=str(config.cache) if config.cache else None,
+            batch=config.batch,
+            embedding_model=config.embeddings,
+            embedding_url=config.embeddings_url,
+            drawn=drawn,
+        )
+
+    def check_embeddings_of(self, run: RunRow, path: Path | str) -> None:
+        """Raise `RunFileError` when the run in `path` was begun with another embedding model."""
+        if self.embeddings is not None and self.embeddings.name != run.embedding_model:
+            raise RunFileError(
+                f"The run in {str(path)!r} was begun with the embedding model {run.embedding_model} and would remember "
+                f"otherwise with {self.embeddings.name}; resume it as it was, or begin another."
+            )
+
+    def _check(self, config: RunConfig) -> None:
+        check_priced(config.limits, self.prices)
+        if config.batch:
+            check_batchable(self.model)
+        if self.embeddings is not None:
+            check_embeddings_priced(config.limits, self.embeddings_prices, self.embeddings)

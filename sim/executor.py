@@ -1,0 +1,105 @@
+"""Running work over many items: the seam between a job and where its work is done.
+
+Work is a pure function of one item and a model. It changes nothing that is shared, so an executor may run it in this
+process, in another one or on another machine, in any order; results come back in the order of the items.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..agents.gateway.call import Call
+from ..personas.model import PersonaModel
+
+__all__ = ["AsyncioExecutor", "Done", "Executor", "Work", "bounded_map"]
+
+#: Workers started at a time: the requests of the first are on their way before the last have started.
+_TOGETHER = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Done[R]:
+    """The result for one item, and the calls made for it that no ledger has recorded yet."""
+
+    result: R
+    #: Empty where the model records each call itself, as the gateway of this process does.
+    calls: tuple[Call, ...] = ()
+
+
+class Work[I, R](Protocol):
+    """What is done for each item. Items, results and the work itself can be pickled."""
+
+    async def __call__(self, item: I, model: PersonaModel) -> R:
+        """The result for one item."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs work over items."""
+
+    async def map[I, R](self, work: Work[I, R], items: Iterable[I], *, done: Callable[[], None]) -> list[Done[R]]:
+        """The results in the order of `items`, which may be read as slowly as there is room; `done` follows each.
+
+        After an error no new item is begun, what is under way ends, and the error is raised.
+        """
+        ...
+
+
+class AsyncioExecutor:
+    """Runs work in the running event loop, on one model, a bounded number of items at once."""
+
+    def __init__(self, model: PersonaModel, *, workers: int) -> None:
+        self._model = model
+        self._workers = workers
+
+    async def map[I, R](self, work: Work[I, R], items: Iterable[I], *, done: Callable[[], None]) -> list[Done[R]]:
+        """The results in the order of `items`; the model has recorded the calls."""
+
+        async def run(item: I) -> Done[R]:
+            return Done(await work(item, self._model))
+
+        return await bounded_map(run, items, workers=self._workers, done=done)
+
+
+async def bounded_map[T, R](
+    work: Callable[[T], Awaitable[R]], items: Iterable[T], *, workers: int, done: Callable[[], None]
+) -> list[R]:
+    """The results of `work`, in the order of `items`, with at most `workers` of them under way.
+
+    `items` are read one by one, as workers become free. `done` is called after each. After an error nothing new is
+    begun; what is under way ends, so that nothing paid for is lost, and the error is raised as it is.
+    """
+    results: dict[int, R] = {}
+    errors: list[Exception] = []
+    waiting = enumerate(items)
+    is_read = False
+
+    async def worker() -> None:
+        nonlocal is_read
+        while not errors:
+            try:
+                position, item = next(waiting)
+            except StopIteration:
+                is_read = True
+                return
+            except Exception as error:  # noqa: BLE001 - raised below, once what is under way has ended
+                errors.append(error)
+                return
+            try:
+                results[position] = await work(item)
+            except Exception as error:  # noqa: BLE001 - raised below, once what is under way has ended
+                errors.append(error)
+                return
+            done()
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(workers):
+            group.create_task(worker())
+            if number % _TOGETHER == _TOGETHER - 1:
+                await asyncio.sleep(0)
+            if is_read or errors:
+                break
+    if errors:
+        raise errors[0]
+    return [results[position] for position in range(len(results))]

@@ -1,0 +1,49 @@
+"""An executor in another process, as an engine that uses many machines would have one."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any
+
+from memory_ledger import MemoryLedger
+
+from populace.agents.endpoint.models import open_model
+from populace.agents.gateway.gateway import Gateway
+from populace.sim.executor import AsyncioExecutor, Done, Work
+
+__all__ = ["ProcessExecutor"]
+
+SHARD = 5
+
+
+class ProcessExecutor:
+    """Runs shards of items in a spawned process, with a gateway of its own that hands back its calls."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.shards = 0
+
+    async def map[I, R](self, work: Work[I, R], items: Iterable[I], *, done: Callable[[], None]) -> list[Done[R]]:
+        """The results in the order of `items`; the first of each shard carries the shard's calls."""
+        every, found = list(items), []
+        loop = asyncio.get_running_loop()
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            for start in range(0, len(every), SHARD):
+                found += await loop.run_in_executor(pool, _shard, self.model, work, every[start : start + SHARD])
+                self.shards += 1
+        for _ in found:
+            done()
+        return found
+
+
+def _shard(model: str, work: Any, items: list[Any]) -> list[Done[Any]]:
+    return asyncio.run(_answered(model, work, items))
+
+
+async def _answered(model: str, work: Any, items: list[Any]) -> list[Done[Any]]:
+    ledger = MemoryLedger()
+    gateway = Gateway(open_model(model), ledger=ledger)
+    found = await AsyncioExecutor(gateway, workers=4).map(work, items, done=lambda: None)
+    calls = [tuple(ledger.calls), *[()] * len(found)]
+    return [Done(one.result, made) for one, made in zip(found, calls, strict=False)]
