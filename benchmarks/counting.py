@@ -155,10 +155,10 @@ def _mean(events: Sequence[tuple[float, int]]) -> float | None:
 
 
 def _weather(text: str) -> Weather:
-    kind, _, share = text.partition(":")
+    kind, share, *wait = text.split(":")
     if kind not in KINDS:
         raise argparse.ArgumentTypeError(f"{kind} is none of {', '.join(sorted(KINDS))}")
-    return Weather(kind, float(share))  # type: ignore[arg-type]
+    return Weather(kind, float(share), retry_after=float(wait[0]) if wait else 0.0)  # type: ignore[arg-type]
 
 
 def main() -> None:
@@ -166,7 +166,8 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--latency", type=float, default=0.0, help="median, in seconds")
     options.add_argument("--sigma", type=float, default=0.0, help="of the lognormal; 0 is fixed")
-    options.add_argument("--weather", type=_weather, action="append", default=[], metavar="KIND:SHARE")
+    options.add_argument("--weather", type=_weather, action="append", default=[], metavar="KIND:SHARE[:RETRY_AFTER]")
+    options.add_argument("--refuse-first", type=float, help="share of requests refused once, with Retry-After: 1")
     options.add_argument("--allow", type=int, help="answer 429 above so many at once")
     options.add_argument("--words", type=int, default=0, help="answer instructions of so many words")
     options.add_argument("--filler", action="store_true", help="filler text, not the procedural model's")
@@ -180,6 +181,8 @@ def main() -> None:
         allow=given.allow,
     )
     server.faults.extend(given.weather)
+    if given.refuse_first:
+        server.fault("rate_limit", given.refuse_first, retry_after=1)
     with server:
         print(server.base_url, flush=True)
         sys.stdin.read()

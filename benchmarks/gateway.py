@@ -18,7 +18,7 @@ if __name__ == "__main__":
 
 from benchmarks.cost_cases import cpu, long, profile
 from benchmarks.lab import Finding, Lab, as_json
-from benchmarks.pace_cases import allows40, faults, tpm, turns, wide
+from benchmarks.pace_cases import allows40, faults, refusals, tpm, turns, wide
 from benchmarks.safety_cases import budget, kill
 
 LIBRARIES = ("populace", "langchain-core", "langchain-openai", "langgraph", "aiohttp", "duckdb", "pyarrow")
@@ -31,6 +31,7 @@ CASES: dict[str, Case] = {
     "cpu": cpu,
     "profile": profile,
     "faults": faults,
+    "refusals": refusals,
     "allows40": allows40,
     "tpm": tpm,
     "kill": kill,

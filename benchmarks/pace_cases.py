@@ -117,6 +117,32 @@ def faults(lab: Lab) -> Iterator[Finding]:
     yield Finding("share of the ideal, as if each attempt took 500 ms", share, beside=beside)
 
 
+def refusals(lab: Lab) -> Iterator[Finding]:
+    """One request in twenty is refused by chance, with `Retry-After: 1`: what that adds to the time without."""
+    first = ("--refuse-first", 0.05)
+    every = ("--weather", "rate_limit:0.05:1")
+    yield from _refused(lab, "requests refused once", first, Bar("at most", 1.6))
+    # One that is refused twice waits for two seconds, and there is one in 400: mostly they are what is waited for.
+    yield from _refused(lab, "attempts refused", every, None)
+
+
+def _refused(lab: Lab, what: str, weather: tuple[object, ...], bar: Bar | None) -> Iterator[Finding]:
+    calls, in_flight, latency = 1_000, 64, 0.1
+    ratios, lost, note = [], 0, ""
+    for _ in range(lab.repeat):
+        walls = []
+        for options in ((), weather):
+            with lab.server("--latency", latency, "--words", WORDS, *options) as server:
+                ours = lab.ask("gateway", server, "--calls", calls, "--in-flight", in_flight)
+            walls.append(ours["wall"])
+        ratios.append(walls[1] / walls[0])
+        lost += calls - ours["outcomes"].get("ok", 0)
+        note = f"{walls[0]:.2f} s without and {walls[1]:.2f} s with {ours['attempts'].get('rate_limited', 0)} refusals"
+    beside = f"{spread(ratios)}; the last: {note}, limit {ours['limit']}"
+    yield Finding(f"1,000 rows at 64 in flight, 5 % of {what}: the time over that without", median(ratios), bar, beside)
+    yield Finding("rows lost", lost, Bar("exactly", 0))
+
+
 def allows40(lab: Lab) -> Iterator[Finding]:
     """A server that takes 40 at once and refuses more, to a client that may send 256."""
     calls, allowed, latency, settled = 5_000, 40, 0.5, 10

@@ -3,13 +3,12 @@ from .config import RunConfig
 from .emitted import Emission
 from .enrichment import Enriched, Enrichment, enrich
 from .finished import FinishedRun
-from .growing.scenario import Growing
 from .growth import Growth
 from .hub_vectors import HubVectors, dedup_by_meaning
 from .progress import Progress
 from .resident import Resident, SocietyView
 from .runfile.reader import QueryError, RunReader, open_run
-from .scenario import Intervention, Scenario, Settings, Visit
+from .scenario import GrowthOnly, Intervention, Scenario, Settings, Visit
 from .society import Society
 from .world import News, World
 
@@ -19,8 +18,8 @@ __all__ = [
     "Enriched",
     "Enrichment",
     "FinishedRun",
-    "Growing",
     "Growth",
+    "GrowthOnly",
     "HubVectors",
     "Intervention",
     "News",

@@ -1,7 +1,7 @@
 """What a running society stands on: the run file, the model behind its gateway, and an event loop of its own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from threading import Event
@@ -170,11 +170,13 @@ class Engine:
         for call in calls:
             self._ledger.record(call)
 
+    def recall(self, phase: str, number: int, owners: Sequence[str | None]) -> None:
+        """Have the answers ready that earlier sessions paid for on behalf of these owners (None: of anybody)."""
+        self._ledger.prepare(phase, number, owners)
+
     async def commit(self, *rows: Row, finished: tuple[str, int] | None) -> None:
         """Write the rows and everything before them in one transaction; return when they are durable.
 
         `finished` is the hop or step that is complete with them, if any.
         """
         await asyncio.wrap_future(self.log.commit(rows))
-        if finished is not None:
-            self._ledger.forget(*finished)

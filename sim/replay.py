@@ -10,7 +10,7 @@ import orjson
 from ..agents.gateway.limits import Limits
 from ..personas.errors import RunError, RunFileError
 from .growth import Growth
-from .persona_rows import recorded_source
+from .growth.stored import recorded_source
 from .progress import Progress
 from .recorded_gateway import RecordedGateway, RecordEndedError, since_then
 from .recorded_vectors import recorded_recall

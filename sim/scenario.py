@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .resident import Resident, SocietyView
 
 __all__ = [
+    "GrowthOnly",
     "Intervention",
     "Scenario",
     "Settings",
@@ -267,3 +268,14 @@ def check_interventions(scenario: Scenario, steps: int, *, before: Scenario | No
             raise SetupError(
                 f"{said}, and the run is to end after step {steps}; give --steps {one.at} or more, or an earlier step."
             )
+
+
+class GrowthOnly(Scenario):
+    """Growing people and nothing else, as `populace grow` does: nobody takes a step."""
+
+    name = "growth"
+    lives = False
+
+    def ended(self, society: "SocietyView") -> bool:
+        """At once: there is no step to take."""
+        return True

@@ -27,9 +27,9 @@ from .engine import Engine
 from .event_hash import EventHash
 from .executor import Executor
 from .finished import FinishedRun
-from .growing.extending import begin_extension
-from .growing.job import GrowthJob
 from .growth import Growth, Source
+from .growth.extension import begin_extension
+from .growth.job import GrowthJob
 from .progress import Progress, SilentProgress
 from .recall import EmbeddingRecall
 from .resident import Resident, settle
@@ -351,7 +351,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         restore(self.state, log)
 
     def _grow(self, source: Source | None) -> PersonaGraph:
-        job = GrowthJob(self.engine, self.growth, seed=self.seed, source=source, judges=self.growth.judges)
+        job = GrowthJob(self.engine, self.growth, seed=self.seed, source=source)
         population = self.engine.call(job.run)
         self.passed_over = job.passed_over
         return population.graph() if self.scenario.lives else PersonaGraph({}, ())

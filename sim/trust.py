@@ -17,12 +17,12 @@ from typing import Literal
 import orjson
 
 from ..personas.errors import SetupError
-from .growing.scenario import Growing
 from .growth import Growth
 from .runfile.reader import RunReader
 from .runfile.recording import run_of
 from .runfile.rows import RunRow
 from .runfile.runlog import RunLog
+from .scenario import GrowthOnly
 
 __all__ = [
     "RESUMED",
@@ -144,7 +144,7 @@ def _way(path: Path, run: RunRow, claims: list[_Claim], command: str) -> str:
     words = ["populace", *command.split(), str(path)]
     sources = [claim.name for claim in claims if claim.kind == "source"]
     if sources:
-        if run.scenario != Growing.name:
+        if run.scenario != GrowthOnly.name:
             return "give what it is to grow from to a run of your own"
         words = ["populace", "grow", *sources, "--hub", str(path)]
     for claim in claims:

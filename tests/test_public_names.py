@@ -33,7 +33,7 @@ PROMISED = {
         build_mind novelty_of open_embedder open_model
     """,
     "sim": """
-        BatchSociety Emission Enriched Enrichment FinishedRun Growing Growth HubVectors Intervention News Progress
+        BatchSociety Emission Enriched Enrichment FinishedRun Growth GrowthOnly HubVectors Intervention News Progress
         QueryError Resident RunConfig RunReader Scenario Settings Society SocietyView Visit World
         dedup_by_meaning enrich open_run
     """,

@@ -32,14 +32,16 @@ _AT_MOST = 0.5
 #: At the width that the endpoint last took, so many times more answers are awaited before one more is tried.
 _PATIENCE = 10
 
-#: How many ends are remembered; and of those at a width or more, how many refusals may be chance, and what share.
+#: How many ends are remembered; and of those at a width or more, how many refusals may be chance, and what share
+#: where fewer than enough ends at smaller widths tell what chance does.
 _REMEMBERED = 100
 _BY_CHANCE = 1
 _SHARE = 0.2
+_ENOUGH = 20
 
-#: Refusals, without an answer between them, after which an endpoint counts as full and a pause it asks for holds for
-#: all calls: one refusal in twenty by chance comes so often in a row once in 160,000 calls.
-_FULL = 4
+#: Calls begun one after the other that are all refused: then the endpoint is full, and a pause that it asks for holds
+#: for all calls. Where one call in twenty is refused by chance, four in a row are so once in 160,000 calls.
+_IN_SUCCESSION = 4
 
 #: Faults that may mean that an endpoint is gone, and how many of them in a row do; one is enough when nobody is there.
 _MISSING = frozenset({Outcome.SERVER_ERROR, Outcome.DROPPED, Outcome.TIMEOUT, Outcome.NOT_JSON})
@@ -56,12 +58,13 @@ FIRST = 4
 _CONCERN_ALL = frozenset({Outcome.AUTH, Outcome.NOT_FOUND, Outcome.UNREACHABLE, Outcome.BAD_REQUEST, Outcome.NOT_JSON})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Slot:
     """One call's leave to be in flight at one endpoint, until it is released."""
 
     endpoint: "EndpointState"
-    #: How many bursts of refusals there had been when it began, and how many calls were then in flight with it.
+    #: Its place among the calls to this endpoint, the bursts of refusals before it, and the calls in flight with it.
+    ordinal: int
     bursts: int
     width: int
     estimate: TokenEstimate
@@ -92,8 +95,10 @@ class EndpointState:
         self._width = self._refused = 0
         self._took = most
         self._recent: deque[tuple[int, bool]] = deque(maxlen=_REMEMBERED)
-        #: Refusals since the last answer.
-        self._refused_in_a_row = 0
+        self._begun = 0
+        self._live: set[Slot] = set()
+        #: The places of the latest calls that were refused.
+        self._refusals: deque[int] = deque(maxlen=_REMEMBERED)
         self._out_until = -math.inf
         self._missed = self._times_out = self._spared = 0
 
@@ -109,11 +114,19 @@ class EndpointState:
     def start(self, estimate: TokenEstimate, held: int) -> Slot:
         """A slot that begins now."""
         self.in_flight += 1
-        return Slot(self, self._bursts, self.in_flight, estimate, held, held)
+        self._begun += 1
+        slot = Slot(self, self._begun, self._bursts, self.in_flight, estimate, held, held)
+        self._live.add(slot)
+        return slot
+
+    def end(self, slot: Slot) -> None:
+        """Count a call as ended, after what was learnt from it."""
+        self.in_flight -= 1
+        self._live.discard(slot)
 
     def answered(self, slot: Slot, now: float, rate_limits: RateLimitHeaders | None) -> None:
         """Learn from an answer. To be called before the slot is released."""
-        self._missed = self._times_out = self._spared = self._refused_in_a_row = 0
+        self._missed = self._times_out = self._spared = 0
         self._recent.append((slot.width, True))
         if rate_limits is not None and rate_limits.is_spent:
             self._pause(now, rate_limits.wait)
@@ -125,32 +138,51 @@ class EndpointState:
     def failed(self, slot: Slot, now: float, fault: RequestError) -> None:
         """Learn from a fault. To be called before the slot is released."""
         if fault.status in _TOO_MANY:
-            self._refused_in_a_row += 1
             self._recent.append((slot.width, False))
-            if slot.bursts == self._bursts and self._takes(slot.width):
+            self._refusals.append(slot.ordinal)
+            self._live.discard(slot)
+            is_full = self._is_full(slot)
+            if slot.bursts == self._bursts and not is_full and self._is_chance(slot.width):
                 self._spared += 1
             else:
                 self._shrink(slot)
-            if self._is_full(slot.width):
+            if is_full:
                 self._pause(now, fault.retry_after or 0.0)
         else:
             self._pause(now, fault.retry_after or 0.0)
         self._miss(now, fault)
 
-    def _takes(self, width: int) -> bool:
-        # An endpoint that refuses by chance refuses as often with fewer calls in flight: that is no reason for fewer.
-        ends, refused = self._at(width)
-        return refused <= _SHARE * ends or (refused <= _BY_CHANCE and self._spared < _BY_CHANCE)
+    def _is_chance(self, width: int) -> bool:
+        """Whether refusals at this width may be chance: then they come as often with fewer calls in flight."""
+        calls, refused = self._at(width, math.inf)
+        others, elsewhere = self._at(0, _BELOW**2 * width)
+        if others < _ENOUGH:
+            may_be = _SHARE * calls
+        else:
+            expected = calls * elsewhere / others
+            may_be = expected + 2 * math.sqrt(expected) + 2 * _BY_CHANCE * (elsewhere > 0)
+        return refused <= may_be or (refused <= _BY_CHANCE and self._spared < _BY_CHANCE)
 
-    def _is_full(self, width: int) -> bool:
-        """Whether refusals are so many that every call would be refused, and not only the one that was."""
-        ends, refused = self._at(width)
-        return self._refused_in_a_row >= min(_FULL, self._most) or (refused >= _FULL and refused > _SHARE * ends)
+    def _is_full(self, slot: Slot) -> bool:
+        """Whether so many are refused that every call would be, and not only this one."""
+        refused = frozenset(self._refusals)
+        first = last = slot.ordinal
+        while first - 1 in refused:
+            first -= 1
+        while last + 1 in refused:
+            last += 1
+        calls, number = self._at(slot.width, math.inf)
+        beyond_chance = number >= _IN_SUCCESSION and number > calls / 2
+        return beyond_chance or last - first + 1 >= min(_IN_SUCCESSION, self._most)
 
-    def _at(self, width: int) -> tuple[int, int]:
-        """The latest ends at this width or more, and how many of them were refusals."""
-        ends = [ok for w, ok in self._recent if w >= width]
-        return len(ends), len(ends) - sum(ends)
+    def _at(self, least: int, below: float) -> tuple[int, int]:
+        """The latest calls at this many in flight, and how many of them were refused.
+
+        Refusals come at once: a call that is in flight yet counts as one that was taken.
+        """
+        ends = [ok for width, ok in self._recent if least <= width < below]
+        live = sum(least <= slot.width < below for slot in self._live)
+        return len(ends) + live, len(ends) - sum(ends)
 
     def _shrink(self, slot: Slot) -> None:
         if slot.bursts == self._bursts:
@@ -269,7 +301,7 @@ class ConcurrencyLimiter:
         if slot is self._trying:
             self._trying = None
         self.in_flight -= 1
-        slot.endpoint.in_flight -= 1
+        slot.endpoint.end(slot)
         self._rate_limiter.settle(asyncio.get_running_loop().time(), slot.held, slot.used)
         self._admit()
 

@@ -62,12 +62,12 @@ class Backoff:
     def delay(self, attempt: int, rng: random.Random, *, asked: float | None = None) -> float | None:
         """Seconds to wait after failed attempt number `attempt` (from 1); None when the endpoint asks for too much.
 
-        The first time, a wait that the endpoint asks for is kept to within a tenth of it.
+        The first two times, a wait that the endpoint asks for is kept to within a twentieth of it.
         """
         if asked is not None and asked > self.patience:
             return None
         # Capped first: 2 to the power of a large attempt is no float.
         ceiling = min(self.cap, self.base * 2 ** min(attempt - 1, 60))
-        if asked and attempt == 1:
-            ceiling = min(ceiling, asked / 10)
+        if asked and attempt <= 2:
+            ceiling = min(ceiling, asked / 20)
         return (asked or 0.0) + rng.uniform(0.0, ceiling)

@@ -1,4 +1,6 @@
-"""The ledger of a run: calls go into the run file, and paid answers to unfinished work come back."""
+"""The ledger of a job: calls go into the run file, and paid answers to unfinished work come back."""
+
+from collections.abc import Sequence
 
 from ...agents.gateway.budget import Spent
 from ...agents.gateway.call import Call, CallKey, RecordedReply
@@ -6,14 +8,13 @@ from .runlog import RunLog
 
 __all__ = ["RunLedger", "spent_before"]
 
+_LAST = "SELECT coalesce(max(rowid), -1) FROM calls WHERE job = $job AND raw IS NOT NULL"
 _PAID = """
 SELECT phase, number, owner, request_hash, replicate, job, raw, finish_reason
-FROM calls AS c
-WHERE job = $job AND raw IS NOT NULL AND NOT EXISTS (
-    FROM markers AS m WHERE m.job = c.job AND m.phase = c.phase AND m.number = c.number AND m.chunk = 0
-)
-ORDER BY rowid
+FROM calls
+WHERE job = $job AND phase = $phase AND number = $number AND raw IS NOT NULL AND rowid <= $last
 """
+_OF_OWNERS = "AND owner IN (SELECT unnest($owners))"
 
 _SPENT = """
 SELECT count(*), count(raw),
@@ -26,33 +27,39 @@ WHERE job = $job AND source IN ('endpoint', 'batch')
 
 
 def spent_before(log: RunLog) -> Spent:
-    """What the calls of all earlier sessions of a run came to."""
+    """What the calls of all earlier sessions of a job came to."""
     (sums,) = log.query(_SPENT, {"job": log.job})
     return Spent(*sums)
 
 
 class RunLedger:
-    """Keeps calls in a run file; gives back what was answered after its last complete hop, chunk of a hop, or step."""
+    """Keeps calls in a run file, and gives back answers of earlier sessions: those of one chunk are in memory."""
 
     def __init__(self, log: RunLog) -> None:
         self._log = log
-        # A request that was answered twice was not content with the first: the later answer stands.
-        found = log.query(_PAID, {"job": log.job})
-        self._paid = {CallKey(*key): RecordedReply(raw, finish_reason) for *key, raw, finish_reason in found}
-
-    def __len__(self) -> int:
-        """Answers that can still be recalled."""
-        return len(self._paid)
+        ((self._last,),) = log.query(_LAST, {"job": log.job})
+        self._prepared = ("", -1)
+        self._paid: dict[CallKey, RecordedReply] = {}
 
     def record(self, call: Call) -> None:
         """Hand the call over to the run file's writer. Raises `StorageError` when that cannot write."""
         self._log.submit((call,))
 
+    def prepare(self, phase: str, number: int, owners: Sequence[str | None] = (None,)) -> None:
+        """Have the answers of a hop or step ready that were paid for on behalf of these owners; None is anybody."""
+        self._prepared = (phase, number)
+        if self._last < 0:
+            return
+        params: dict[str, object] = {"job": self._log.job, "phase": phase, "number": number, "last": self._last}
+        named = [owner for owner in owners if owner is not None]
+        if len(named) == len(owners):
+            params["owners"] = named
+        # A request that was answered twice was not content with the first: the later answer stands.
+        found = self._log.query(f"{_PAID} {_OF_OWNERS if 'owners' in params else ''} ORDER BY rowid", params)
+        self._paid = {CallKey(*key): RecordedReply(raw, finish_reason) for *key, raw, finish_reason in found}
+
     def recall(self, key: CallKey) -> RecordedReply | None:
         """The answer that an earlier session paid for, if this very request was made then."""
+        if self._prepared != (key.phase, key.number):
+            self.prepare(key.phase, key.number)
         return self._paid.get(key)
-
-    def forget(self, phase: str, number: int) -> None:
-        """Let go of the answers of a hop or step that is complete now."""
-        if self._paid:
-            self._paid = {k: r for k, r in self._paid.items() if (k.phase, k.number) != (phase, number)}

@@ -17,13 +17,11 @@ from .personas.errors import SetupError, parameter
 from .personas.files import remove_database
 from .scenarios.catalog import find_scenario
 from .sim.finished import FinishedRun
-from .sim.growing.again import is_more
-from .sim.growing.extending import extend
-from .sim.growing.scenario import Growing
 from .sim.growth import Growth
+from .sim.growth.extension import extend, is_more
 from .sim.progress import Progress
 from .sim.runfile.reader import open_run
-from .sim.scenario import Scenario
+from .sim.scenario import GrowthOnly, Scenario
 from .sim.society import Society
 
 if TYPE_CHECKING:
@@ -170,14 +168,14 @@ def grow(
     if not is_made(path):
         bounds = limits if isinstance(limits, Limits) else Limits.given(**(limits or {}))
         return Society(
-            Growing(), growth=wanted, seed=seed, model=handle, limits=bounds, batch=batch, out=path, **named
+            GrowthOnly(), growth=wanted, seed=seed, model=handle, limits=bounds, batch=batch, out=path, **named
         ).run()  # fmt: skip
     if is_more(path, wanted, seed=seed, model=handle.name):
         extend(path, wanted)
     elif (stored := _stored(path))["status"] == "finished":
         return FinishedRun(path, stored["event_hash"], "It was grown already, so nothing was asked.")
     again = None if isinstance(model, str) else handle
-    return Society.resume(path, Growing, model=again, limits=_changes(limits), sources_named=True, **named).run()
+    return Society.resume(path, GrowthOnly, model=again, limits=_changes(limits), sources_named=True, **named).run()
 
 
 def _scenario(

@@ -2,6 +2,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 
+import pytest
 from quick_time import in_no_time, seconds
 
 from populace.agents.endpoint.errors import RequestError
@@ -32,22 +33,25 @@ def end(limiter: ConcurrencyLimiter, slots: Sequence[Slot], fault: RequestError 
 
 
 class Crowded:
-    """An endpoint that takes so many calls at once and refuses one more."""
+    """An endpoint that takes so many calls at once, refuses one more, and refuses others by chance."""
 
-    def __init__(self, allow: int) -> None:
+    def __init__(self, allow: int, *, asked: float | None = None, by_chance: float = 0.0) -> None:
         self.allow = allow
+        self.asked = asked
+        self._by_chance = by_chance
+        self._rng = random.Random(allow)
         self.under_way = self.answered = self.refused = self.peak = 0
 
     async def call(self, limiter: ConcurrencyLimiter, latency: float) -> bool:
         slot = await limiter.acquire(NOTHING)
         self.under_way += 1
         self.peak = max(self.peak, self.under_way)
-        is_refused = self.under_way > self.allow
+        is_refused = self.under_way > self.allow or self._rng.random() < self._by_chance
         await asyncio.sleep(0.01 if is_refused else latency)
         self.under_way -= 1
         self.refused += is_refused
         self.answered += not is_refused
-        end(limiter, [slot], too_many() if is_refused else None)
+        end(limiter, [slot], too_many(self.asked) if is_refused else None)
         return not is_refused
 
     async def work(self, limiter: ConcurrencyLimiter, count: int) -> None:
@@ -59,7 +63,7 @@ class Crowded:
                 for _ in range(50):
                     if await self.call(limiter, latency):
                         break
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(self.asked or 0.5)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(2 * limiter.most):
@@ -129,10 +133,10 @@ async def test_refusals_of_an_older_burst_change_nothing() -> None:
     old = await taken(limiter, 100)
     end(limiter, old[:80], too_many())
     young = await taken(limiter, 30)
-    end(limiter, young[:1], too_many())
+    end(limiter, young[:4], too_many())
     limit = limiter.limit
     end(limiter, old[80:], too_many())
-    assert limiter.limit == limit == 46
+    assert limiter.limit == limit == 43
 
 
 async def test_the_limit_never_falls_below_one() -> None:
@@ -168,9 +172,10 @@ async def test_answers_while_slots_are_to_spare_do_not_raise_the_limit() -> None
     assert limiter.limit == 32
 
 
-def test_the_limit_settles_at_what_the_endpoint_takes_and_wastes_little() -> None:
+@pytest.mark.parametrize("asked", [None, 1.0])
+def test_the_limit_settles_at_what_the_endpoint_takes_and_wastes_little(asked: float | None) -> None:
     async def lived() -> tuple[Crowded, float]:
-        endpoint, limiter = Crowded(40), ConcurrencyLimiter(256)
+        endpoint, limiter = Crowded(40, asked=asked), ConcurrencyLimiter(256, patience=600)
         await endpoint.work(limiter, 2_000)
         endpoint.answered = endpoint.refused = endpoint.peak = 0
         begun = seconds()
@@ -183,6 +188,16 @@ def test_the_limit_settles_at_what_the_endpoint_takes_and_wastes_little() -> Non
     assert 40 <= endpoint.peak <= 42
     ideal = sum(random.Random(number).lognormvariate(0, 0.8) for number in range(10_000)) / 40
     assert ideal / took > 0.95
+
+
+def test_refusals_by_chance_slow_down_nobody_else() -> None:
+    async def lived(by_chance: float) -> float:
+        endpoint, limiter = Crowded(1_000, asked=1.0, by_chance=by_chance), ConcurrencyLimiter(64, patience=600)
+        await endpoint.work(limiter, 4_000)
+        assert limiter.limit >= 55
+        return seconds()
+
+    assert in_no_time(lived(0.05)) < 1.1 * in_no_time(lived(0.0))
 
 
 def test_the_limit_finds_its_way_back_when_the_endpoint_takes_more() -> None:

@@ -12,9 +12,9 @@ import pytest
 from openai_server import OpenAIServer
 
 from populace.personas.hub.file import create_hub
-from populace.sim.growing.scenario import Growing
 from populace.sim.growth import Growth
 from populace.sim.runfile.reader import open_run
+from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 
 type Ask = Callable[..., Any]
@@ -100,7 +100,7 @@ def test_it_says_where_people_are_who_were_born_in_another_hop(ask: Ask, texts: 
 
 def test_a_hub_that_is_being_grown_can_be_looked_at(ask: Ask, folder: Path, texts: str) -> None:
     growth = Growth.unlimited(sources=(texts,), hops=1, fan_outs=(2,))
-    with Society(Growing(), growth=growth, out="town.duckdb"):
+    with Society(GrowthOnly(), growth=growth, out="town.duckdb"):
         said = ask("hub", "info", "town.duckdb")
     assert said.code == 0
 
@@ -139,7 +139,7 @@ def test_a_second_process_is_told_that_the_hub_is_taken(ask: Ask, folder: Path, 
     growth = Growth.unlimited(
         sources=(texts,), hops=1, fan_outs=(2,), frontier="novelty", quality=True, personal="keep"
     )
-    with Society(Growing(), growth=growth, out="town.duckdb"):
+    with Society(GrowthOnly(), growth=growth, out="town.duckdb"):
         ask(*GROW, texts).complains(2, "being written in this process")
 
 

@@ -33,8 +33,8 @@ from populace.agents.gateway.limits import Limits
 from populace.cli import main as populace_command
 from populace.scenarios.village import Village
 from populace.sim import engine
-from populace.sim.growing.scenario import Growing
 from populace.sim.growth import Growth
+from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 
 
@@ -45,10 +45,10 @@ def live(job: dict[str, Any]) -> None:
     engine.open_batch_queue = partial(open_batch_queue, quiet=0.05, interval=PollInterval(0.01, 0.02))  # type: ignore[attr-defined]
     grows = "growth" in job
     if job["resume"]:
-        society = Society.resume(out, Growing if grows else Village)
+        society = Society.resume(out, GrowthOnly if grows else Village)
     else:
         society = Society(
-            Growing() if grows else Village(),
+            GrowthOnly() if grows else Village(),
             growth=Growth(**job["growth"]) if grows else Growth(agents=job["agents"], hops=2),
             model=job["model"],
             base_url=job.get("base_url"),

@@ -18,9 +18,9 @@ from populace.personas.hub import read_hub
 from populace.personas.passage import shipped_passages
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
-from populace.sim.growing.scenario import Growing
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
+from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 
 TRADES = ["baker", "miller", "diver", "nurse", "tailor", "farmer", "clerk", "sailor"]
@@ -36,7 +36,7 @@ def grow(tmp_path: Path) -> Grow:
     def grown(name: str = "hub", *, limits: Limits | None = None, seed: int = 0, **growth: Any) -> FinishedRun:
         model = {key: growth.pop(key) for key in ("model", "base_url") if key in growth}
         society = Society(
-            Growing(),
+            GrowthOnly(),
             growth=Growth.unlimited(**(SMALL | growth)),
             out=tmp_path / f"{name}.duckdb",
             limits=limits,
@@ -52,7 +52,7 @@ def grow(tmp_path: Path) -> Grow:
 def grown(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """What `grow` gives when nothing else is wished; never to be written to."""
     out = tmp_path_factory.mktemp("grown") / "hub.duckdb"
-    return Society(Growing(), growth=Growth.unlimited(**SMALL), out=out).run()
+    return Society(GrowthOnly(), growth=Growth.unlimited(**SMALL), out=out).run()
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def test_a_grown_hub_is_a_hub_whose_people_can_live(grown: FinishedRun, tmp_path
 
 def test_growth_is_replayed_without_a_call(grow: Grow, corpus: Path) -> None:
     run = grow(sources=(str(corpus),))
-    replayed = replay(run.path, Growing)
+    replayed = replay(run.path, GrowthOnly)
     assert (replayed.event_hash, replayed.calls, replayed.difference) == (run.event_hash, 0, "")
 
 
@@ -248,10 +248,10 @@ def test_a_budget_that_is_spent_pauses_and_nothing_is_asked_twice(
     with pytest.raises(PausedError):
         grow(**to, limits=Limits(max_calls=25))
     for pause in (60, calls - 5):
-        paused = Society.resume(tmp_path / "hub.duckdb", Growing, limits={"max_calls": pause})
+        paused = Society.resume(tmp_path / "hub.duckdb", GrowthOnly, limits={"max_calls": pause})
         with pytest.raises(PausedError):
             paused.run()
-    resumed = Society.resume(tmp_path / "hub.duckdb", Growing, limits={"max_calls": calls}).run()
+    resumed = Society.resume(tmp_path / "hub.duckdb", GrowthOnly, limits={"max_calls": calls}).run()
     assert resumed.event_hash == whole
     assert openai_server.calls == 2 * calls
     assert resumed.sql("SELECT count(*) = count(DISTINCT (owner, number)) FROM calls").rows == [(True,)]
@@ -332,7 +332,7 @@ class Gossip(ProceduralModel):
 @pytest.mark.parametrize(("policy", "lives"), [("drop", False), ("pseudonymise", True)])
 def test_personal_data_are_judged_before_anybody_is_taken_in(tmp_path: Path, policy: str, lives: bool) -> None:
     growth = Growth.unlimited(agents=6, hops=0, personal=policy)
-    society = Society(Growing(), growth=growth, model=Gossip(), out=tmp_path / "hub.duckdb")
+    society = Society(GrowthOnly(), growth=growth, model=Gossip(), out=tmp_path / "hub.duckdb")
     if not lives:
         with pytest.raises(RunError, match="Nobody could be grown"):
             society.run()

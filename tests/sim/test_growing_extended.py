@@ -12,12 +12,11 @@ from warm_process import WarmProcess
 from populace.personas.errors import PausedError, SetupError
 from populace.personas.hub.file import open_hub
 from populace.sim.finished import FinishedRun
-from populace.sim.growing.again import is_more
-from populace.sim.growing.extending import extend
-from populace.sim.growing.scenario import Growing
 from populace.sim.growth import Growth
+from populace.sim.growth.extension import extend, is_more
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import open_run
+from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 
 type Begin = Callable[..., tuple[Growth, Path]]
@@ -38,7 +37,7 @@ def begin(tmp_path: Path, openai_server: OpenAIServer) -> Begin:
         sources = (texts(tmp_path / "a.jsonl", 20, "House"),)
         growth = Growth.unlimited(**({"sources": sources, "hops": 1, "fan_outs": (2,), "chunk": 7} | options))
         out = tmp_path / "hub.duckdb"
-        Society(Growing(), growth=growth, model=MODEL, base_url=openai_server.base_url, out=out).run()
+        Society(GrowthOnly(), growth=growth, model=MODEL, base_url=openai_server.base_url, out=out).run()
         return growth, out
 
     return begun
@@ -48,7 +47,7 @@ def more(growth: Growth, path: Path, **changes: Any) -> FinishedRun:
     wanted = growth.model_copy(update=changes)
     assert is_more(path, wanted, seed=0, model=MODEL)
     extend(path, wanted)
-    return Society.resume(path, Growing).run()
+    return Society.resume(path, GrowthOnly).run()
 
 
 def test_further_hops_come_to_what_growing_them_at_once_comes_to(begin: Begin, tmp_path: Path) -> None:
@@ -102,7 +101,7 @@ def test_extended_growth_is_replayed_to_the_same_hash(begin: Begin, tmp_path: Pa
     growth, out = begin(agents=20)
     wider = {"agents": 50, "hops": 2, "sources": (*growth.sources, texts(tmp_path / "b.jsonl", 30, "Mill"))}
     run = more(growth, out, **wider)
-    replayed = replay(out, Growing)
+    replayed = replay(out, GrowthOnly)
     assert (replayed.event_hash, replayed.difference, replayed.calls) == (run.event_hash, "", 0)
 
 
@@ -111,11 +110,11 @@ def test_people_of_a_hub_are_read_once_and_asked_about_again(begin: Begin, tmp_p
     growth = Growth.unlimited(hub=origin, hops=2, fan_outs=(3,), agents=70, chunk=7)
     out = tmp_path / "city.duckdb"
     with OpenAIServer() as server:
-        Society(Growing(), growth=growth, model=MODEL, base_url=server.base_url, out=out).run()
+        Society(GrowthOnly(), growth=growth, model=MODEL, base_url=server.base_url, out=out).run()
         run = more(growth, out, agents=90)
     assert run.sql("SELECT count(*) FROM survivors WHERE persona = survivor").rows == [(90,)]
     assert run.sql("SELECT extension, count(*) FROM growth_chunks WHERE hop = 0 GROUP BY ALL").rows == [(0, 1)]
-    assert replay(out, Growing).event_hash == run.event_hash
+    assert replay(out, GrowthOnly).event_hash == run.event_hash
 
 
 @pytest.mark.parametrize("moment", range(4))
@@ -134,7 +133,7 @@ def test_an_extension_that_is_killed_goes_on_to_the_same_end_and_pays_once(
     with OpenAIServer(latency=0.03) as server:
         warm.begin_command("populace", "resume", out, "--base-url", server.base_url)
         warm.kill_when(lambda: server.calls >= 3 + 9 * moment)
-        resumed = Society.resume(out, Growing, base_url=server.base_url).run()
+        resumed = Society.resume(out, GrowthOnly, base_url=server.base_url).run()
         assert resumed.event_hash == whole
         ((answered,),) = resumed.sql("SELECT count(DISTINCT (number, owner)) FROM calls WHERE raw IS NOT NULL").rows
         assert len(server.by_body) == answered - paid
@@ -144,7 +143,7 @@ def test_an_extension_that_is_paused_goes_on_where_it_stood(begin: Begin, openai
     growth, out = begin()
     extend(out, growth.model_copy(update={"hops": 2}))
     with pytest.raises(PausedError):
-        Society.resume(out, Growing, limits={"max_calls": openai_server.calls + 10}).run()
+        Society.resume(out, GrowthOnly, limits={"max_calls": openai_server.calls + 10}).run()
     assert not is_more(out, growth.model_copy(update={"hops": 2}), seed=0, model=MODEL)
     with pytest.raises(SetupError, match="is not finished, and more is asked for: --hops 2 then and 3 now"):
         is_more(out, growth.model_copy(update={"hops": 3}), seed=0, model=MODEL)

@@ -13,9 +13,9 @@ from populace.personas.hub import create_hub, open_hub
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
 from populace.sim.fork import fork
-from populace.sim.growing.scenario import Growing
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
+from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 
 PEOPLE = [
@@ -42,7 +42,7 @@ def people(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def grown(people: Path, tmp_path: Path) -> Begin:
     def begin(name: str = "grown", **growth: Any) -> FinishedRun:
         options = Growth.unlimited(**({"hub": people, "hops": 1, "fan_out": 1, "quality": True} | growth))
-        return Society(Growing(), growth=options, out=tmp_path / f"{name}.duckdb").run()
+        return Society(GrowthOnly(), growth=options, out=tmp_path / f"{name}.duckdb").run()
 
     return begin
 
@@ -64,7 +64,7 @@ def test_rows_of_the_people_are_in_the_hub_that_grew_from_them(grown: Begin) -> 
     assert run.sql("SELECT name, rows FROM imported_files").rows == [("people.jsonl", 3)]
     with open_hub(run.path, write=True) as hub:
         assert hub.con.execute("SELECT count(*) FROM imports SEMI JOIN personas ON id = persona").fetchall() == [(3,)]
-    assert replay(run.path, Growing).difference == ""
+    assert replay(run.path, GrowthOnly).difference == ""
 
 
 def test_whoever_is_drawn_brings_their_own_rows_alone(grown: Begin) -> None:
@@ -77,7 +77,7 @@ def test_what_is_pseudonymised_in_people_is_pseudonymised_in_their_rows(tmp_path
     row = {"text": "Write to ada@example.org about clocks that chime", "mail": "ada@example.org", "age": 3}
     (tmp_path / "people.jsonl").write_text(json.dumps(row))
     growth = Growth.unlimited(hub=tmp_path / "people.jsonl", hops=0, personal="pseudonymise")
-    run = Society(Growing(), growth=growth, out=tmp_path / "out.duckdb").run()
+    run = Society(GrowthOnly(), growth=growth, out=tmp_path / "out.duckdb").run()
     ((text, attributes),) = run.sql("SELECT text, attributes::VARCHAR FROM personas JOIN imports ON persona = id").rows
     assert "ada@" not in text + attributes
     assert json.loads(attributes)["age"] == 3

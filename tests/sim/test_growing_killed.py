@@ -8,9 +8,9 @@ import pytest
 from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
-from populace.sim.growing.scenario import Growing
 from populace.sim.growth import Growth
 from populace.sim.runfile.reader import open_run
+from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 
 IN_FLIGHT = 8
@@ -37,7 +37,7 @@ def uninterrupted(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
     with OpenAIServer() as server:
         out = tmp_path_factory.mktemp("whole") / "hub.duckdb"
         options = {"model": "openai:test", "base_url": server.base_url}
-        run = Society(Growing(), growth=Growth(**growth(corpus)), out=out, **options).run()  # type: ignore[arg-type]
+        run = Society(GrowthOnly(), growth=Growth(**growth(corpus)), out=out, **options).run()  # type: ignore[arg-type]
         return run.event_hash, server.calls
 
 
@@ -59,7 +59,7 @@ def test_killed_at_any_moment_growth_goes_on_to_the_same_end_and_pays_once(
         with open_run(out) as run:
             durable = run.query("SELECT count(*) FROM calls WHERE raw IS NOT NULL").rows[0][0]
         sent = server.calls
-        assert Society.resume(out, Growing).run().event_hash == whole
+        assert Society.resume(out, GrowthOnly).run().event_hash == whole
         paid_twice = server.calls - len(server.by_body)
     with open_run(out) as run:
         ((answers, owners),) = run.query("SELECT count(*), count(DISTINCT (number, owner)) FROM calls").rows

@@ -12,8 +12,8 @@ from openai_server import OpenAIServer
 from populace.agents.gateway.limits import Limits
 from populace.personas.errors import PausedError
 from populace.sim.finished import FinishedRun
-from populace.sim.growing.scenario import Growing
 from populace.sim.growth import Growth
+from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 
 type Grow = Callable[..., FinishedRun]
@@ -27,7 +27,7 @@ def grow(tmp_path: Path) -> Grow:
         model = {key: growth.pop(key) for key in ("model", "base_url") if key in growth}
         wanted = Growth.unlimited(**({"hops": 2, "fan_outs": (3, 2), "chunk": 10} | growth))
         out = tmp_path / f"{name}.duckdb"
-        return Society(Growing(), growth=wanted, out=out, limits=limits, seed=seed, **model).run()
+        return Society(GrowthOnly(), growth=wanted, out=out, limits=limits, seed=seed, **model).run()
 
     return grown
 
@@ -63,7 +63,7 @@ def test_growth_from_a_pipe_goes_on_when_the_same_is_piped_again(
     with pytest.raises(PausedError):
         grow(**piped(monkeypatch, corpus), **to, limits=Limits(max_calls=10))
     piped(monkeypatch, corpus)
-    assert Society.resume(tmp_path / "hub.duckdb", Growing, limits={"max_calls": 500}).run().event_hash == whole
+    assert Society.resume(tmp_path / "hub.duckdb", GrowthOnly, limits={"max_calls": 500}).run().event_hash == whole
 
 
 SKIPPED = "SELECT kind, sum(number)::INTEGER, any_value(examples)[1] FROM skipped_sources GROUP BY kind ORDER BY kind"
@@ -99,5 +99,5 @@ def test_what_was_passed_over_is_counted_once_by_growth_that_was_stopped(
     to = {"sources": (str(folder),), "hops": 0, "fan_outs": (), "model": "openai:test"}
     with pytest.raises(PausedError):
         grow(**to, base_url=openai_server.base_url, limits=Limits(max_calls=33, max_in_flight=1))
-    run = Society.resume(tmp_path / "hub.duckdb", Growing, limits={"max_calls": 100}).run()
+    run = Society.resume(tmp_path / "hub.duckdb", GrowthOnly, limits={"max_calls": 100}).run()
     assert [number for _, number, _ in run.sql(SKIPPED).rows] == [1, 1, 1]

@@ -15,10 +15,10 @@ from populace.personas.hub.file import open_hub
 from populace.personas.hub.verdicts import turned_away, undo_rule
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
-from populace.sim.growing.scenario import Growing
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import open_run
+from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 
 AWAY = "SELECT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone"
@@ -66,7 +66,7 @@ def grow(town: Town, corpus: Path, **options: Any) -> FinishedRun:
     growth = {"hops": 2, "fan_outs": (2,), "chunk": 5, "quality": True, "acquaintances": 0, **options}
     out = corpus.with_name("hub.duckdb")
     society = Society(
-        Growing(),
+        GrowthOnly(),
         growth=Growth.unlimited(sources=(str(corpus),), **growth),
         model="openai:test",
         base_url=town.base_url,
@@ -147,7 +147,7 @@ def test_whoever_is_back_is_asked_about_when_growth_goes_on(town: Town, corpus: 
     with open_hub(run.path, write=True) as hub:
         undo_rule(hub, "too_short")
         hub.con.execute('UPDATE jobs SET spec = json_merge_patch(spec, \'{"growth": {"hops": 1}}\')')
-    grown = Society.resume(run.path, Growing).run()
+    grown = Society.resume(run.path, GrowthOnly).run()
     asked = [persona for (persona,) in grown.sql("SELECT persona FROM frontier WHERE hop = 1").rows]
     assert set(away) < set(asked)
     assert len(asked) == 12
@@ -155,15 +155,15 @@ def test_whoever_is_back_is_asked_about_when_growth_goes_on(town: Town, corpus: 
 
 def test_growth_with_people_turned_away_is_replayed_to_the_same_hash(town: Town, corpus: Path) -> None:
     run = grow(town, corpus)
-    assert replay(run.path, Growing).event_hash == run.event_hash
+    assert replay(run.path, GrowthOnly).event_hash == run.event_hash
 
 
 def test_a_society_whose_people_are_partly_turned_away_is_replayed_too(town: Town, corpus: Path) -> None:
     run = grow(town, corpus, quality=False)
     growth = Growth.unlimited(hub=run.path, hops=1, fan_outs=(1,), quality=True)
-    again = Society(Growing(), growth=growth, out=corpus.with_name("again.duckdb")).run()
+    again = Society(GrowthOnly(), growth=growth, out=corpus.with_name("again.duckdb")).run()
     assert again.sql("SELECT turned_away > 3 FROM growth_chunks WHERE hop = 0").rows == [(True,)]
-    assert replay(again.path, Growing).event_hash == again.event_hash
+    assert replay(again.path, GrowthOnly).event_hash == again.event_hash
 
 
 @pytest.mark.parametrize(("policy", "rows"), [("drop", 0), ("pseudonymise", 1), ("keep", 1)])
@@ -191,7 +191,7 @@ def test_where_all_are_turned_away_their_rulings_are_kept_and_named_with_the_way
     with open_hub(path, write=True) as hub:
         assert undo_rule(hub, "too_short") == 1
     town.good = (True,)
-    run = Society.resume(path, Growing).run()
+    run = Society.resume(path, GrowthOnly).run()
     assert run.sql("SELECT hop, asked FROM growth ORDER BY hop").rows == [(0, 1), (1, 1), (2, 2)]
     assert town.calls == 4
 
@@ -202,5 +202,5 @@ def test_resuming_growth_of_which_all_were_turned_away_says_so_again_and_asks_no
         grow(town, corpus)
     calls = town.calls
     with pytest.raises(RunError, match="turned away: too_short"):
-        Society.resume(corpus.with_name("hub.duckdb"), Growing).run()
+        Society.resume(corpus.with_name("hub.duckdb"), GrowthOnly).run()
     assert town.calls - calls <= 12

@@ -156,13 +156,13 @@ def _asked_of(options: dict[str, Any]) -> dict[str, Any]:
 
 def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
     from populace.sim.estimate import estimate
-    from populace.sim.growing.scenario import Growing
+    from populace.sim.scenario import GrowthOnly
 
     from .panel import Panel
     from .show import show_estimate
 
     result = estimate(
-        Growing(),
+        GrowthOnly(),
         growth=growth,
         **_asked_of(options),
         steps=1,
@@ -174,14 +174,14 @@ def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
 
 def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
     from populace.personas.errors import SetupError
-    from populace.sim.growing.scenario import Growing
+    from populace.sim.scenario import GrowthOnly
     from populace.sim.society import Society
 
     from .panel import Panel
     from .run import live
 
     society = Society(
-        Growing(),
+        GrowthOnly(),
         growth=growth,
         **_asked_of(options),
         out=hub,
@@ -207,8 +207,7 @@ def _take_away_unasked(hub: Path) -> None:
 
 
 def _go_on(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
-    from populace.sim.growing.again import is_more, standing
-    from populace.sim.growing.extending import extend
+    from populace.sim.growth.extension import extend, is_more, standing
 
     from .run import resume
 

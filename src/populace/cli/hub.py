@@ -29,7 +29,7 @@ def info(hub_path: Path, as_json: bool) -> None:
     """How many people there are, by whatever is known of them, and what the file takes; also while it is grown."""
     from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.table import visible
-    from populace.sim.growing.watching import hub_in_numbers
+    from populace.sim.growth.watching import hub_in_numbers
 
     described = hub_in_numbers(hub_path)
     notice = PROCEDURAL_NOTICE if described.by_stand_in else None

@@ -125,14 +125,14 @@ def scenario_of(
     """
     from populace.personas.errors import SetupError
     from populace.scenarios.catalog import load_scenario, shipped_scenario
-    from populace.sim.growing.scenario import Growing
+    from populace.sim.scenario import GrowthOnly
     from populace.sim.trust import check_script, remember_script
 
     from .hub_again import check_goes_on
 
     check_goes_on(file)
     if script is None and not made_by:
-        return Growing if name == Growing.name else shipped_scenario(name)
+        return GrowthOnly if name == GrowthOnly.name else shipped_scenario(name)
     where = script or Path(made_by or "")
     if not where.is_file():
         raise SetupError(
@@ -184,9 +184,9 @@ def live(society: "Society") -> None:
 
 
 def _is_growth(name: str) -> bool:
-    from populace.sim.growing.scenario import Growing
+    from populace.sim.scenario import GrowthOnly
 
-    return name == Growing.name
+    return name == GrowthOnly.name
 
 
 def _show(path: Path, scenario: str) -> None:

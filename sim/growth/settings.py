@@ -7,17 +7,17 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from ..personas.errors import SetupError
-from ..personas.growth import MOST_HOPS, Choice
-from ..personas.hub import Hub, read_hub
-from ..personas.hub.read import Draw, DrawSpec
-from ..personas.inputs import parse_language
-from ..personas.judgement import Judge
-from ..personas.passage import Passage, shipped_passages
-from ..personas.persona import RelationKind
-from ..personas.rules import Policy, personal_judge, quality_judge
-from ..personas.sources import DEFAULT_LENGTH, Position, Sources, open_sources, read_passages
-from ..personas.text_to_persona import Form, check_text_to_persona
+from ...personas.errors import SetupError
+from ...personas.growth import MOST_HOPS, Choice
+from ...personas.hub import Hub, read_hub
+from ...personas.hub.read import Draw, DrawSpec
+from ...personas.inputs import parse_language
+from ...personas.judgement import Judge
+from ...personas.passage import Passage, shipped_passages
+from ...personas.persona import RelationKind
+from ...personas.rules import Policy, personal_judge, quality_judge
+from ...personas.sources import DEFAULT_LENGTH, Position, Sources, open_sources, read_passages
+from ...personas.text_to_persona import Form, check_text_to_persona
 
 __all__ = ["Growth", "Reading", "Source"]
 

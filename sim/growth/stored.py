@@ -1,15 +1,15 @@
 """People and relations as rows of the run file, and back again."""
 
-from ..personas.dedup import Verdict
-from ..personas.growth import HopResult
-from ..personas.hub import Hub
-from ..personas.hub.queries import TURNED_AWAY
-from ..personas.passage import Passage
-from ..personas.persona import Persona, Relation, RelationKind
-from ..personas.population import Population
-from .runfile import rows
-from .runfile.recording import Recording
-from .runfile.runlog import RunLog
+from ...personas.dedup import Verdict
+from ...personas.growth import HopResult
+from ...personas.hub import Hub
+from ...personas.hub.queries import TURNED_AWAY
+from ...personas.passage import Passage
+from ...personas.persona import Persona, Relation, RelationKind
+from ...personas.population import Population
+from ..runfile import rows
+from ..runfile.recording import Recording
+from ..runfile.runlog import RunLog
 
 __all__ = ["persona_rows", "recorded_source", "stored_population"]
 

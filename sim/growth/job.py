@@ -1,0 +1,110 @@
+"""Growing the people of a society into a run file, from wherever that file's growth stopped."""
+
+from collections.abc import Collection, Sequence
+
+from ...personas.growth import offer_known, plan_hop
+from ...personas.hub import Hub
+from ...personas.persona import Persona
+from ...personas.population import Population
+from ..engine import Engine
+from ..jobs import Chunks, run_phase
+from ..runfile import rows
+from ..seeds import rng_for
+from .phases import GrowthContext, HopPhase, ReadingPhase, TextPhase
+from .settings import Growth, Source
+from .sources import SourceSampler
+from .stored import stored_population
+
+__all__ = ["GrowthJob"]
+
+#: How often the last hop asks, at most, to reach the number of people that is wanted.
+_ROUNDS = 4
+#: Relations asked for at each person where neither they nor the number of people are given.
+_FAN_OUT = 3
+
+_LATEST_EXTENSION = "ORDER BY extension DESC LIMIT 1"
+
+
+class GrowthJob:
+    """Grows a population into a run file, hop by hop."""
+
+    def __init__(self, engine: Engine, growth: Growth, *, seed: int, source: Source | None = None) -> None:
+        """`source` spares opening what people come from again."""
+        self._engine = engine
+        self._source = source
+        self._growth = growth
+        self._seed = seed
+        self._population = stored_population(engine.log)
+        #: What finished growth was asked for in addition, the last time; None for growth as it was begun.
+        self._extended = next(iter(engine.log.rows(rows.GrowthExtensionRow, _LATEST_EXTENSION)), None)
+        extension = self._extended.extension if self._extended else 0
+        self._context = GrowthContext(engine, growth, self._population, seed, extension)
+        #: What the sources passed over in this session, in words; empty where nothing.
+        self.passed_over = ""
+
+    async def run(self) -> Population:
+        """Everybody, grown to the last hop. Raises `RunError` when nobody at all could be grown."""
+        last = self._engine.log.last_hop()
+        for hop in range(0 if last is None else last + 1, self._growth.hops + 1):
+            await (self._expand(hop) if hop else self._begin())
+        return self._population
+
+    async def _begin(self) -> None:
+        sampler = SourceSampler(self._engine, self._growth, self._seed, extension=self._context.extension)
+        source = self._source
+        if source is None:
+            source = sampler.open(Chunks(self._engine, TextPhase.name, 0, None))
+        self._source = None
+        if isinstance(source, Hub):
+            await run_phase(self._engine, ReadingPhase(self._context, source, sampler))
+            return
+        phase = TextPhase(self._context, sampler, source)
+        await run_phase(self._engine, phase)
+        self.passed_over = phase.passed_over
+
+    async def _expand(self, hop: int) -> None:
+        fan_out = self._fan_out(hop)
+        # Some relations lead to nobody new, so the last hop asks on while there are fewer people than were wanted.
+        rounds = _ROUNDS if hop == self._growth.hops and self._growth.agents is not None else 1
+        before = self._extended.rounds if self._extended else ()
+        rounds += before[hop - 1] if hop <= len(before) else 0
+
+        def plan(round_: int, chosen: Collection[str]) -> Sequence[rows.FrontierRow]:
+            return self._plan(hop, round_, chosen, fan_out)
+
+        await run_phase(self._engine, HopPhase(self._context, hop, fan_out=fan_out, rounds=rounds, plan=plan))
+
+    def _plan(self, hop: int, round_: int, chosen: Collection[str], fan_out: int) -> list[rows.FrontierRow]:
+        people = plan_hop(
+            self._population,
+            hop=hop,
+            hops=self._growth.hops,
+            limit=self._growth.agents,
+            fan_out=fan_out,
+            rng=rng_for(self._seed, "frontier", hop, round_),
+            asked=chosen,
+            choice=self._growth.frontier,
+        )
+        # Drawn for everybody before any answer changes who is there.
+        return [
+            rows.FrontierRow(hop, place, round_, persona.id, [other.id for other in self._offered(hop, persona.id)])
+            for place, persona in enumerate(people, start=len(chosen) + 1)
+        ]
+
+    def _offered(self, hop: int, persona: str) -> Sequence[Persona]:
+        rng, count = rng_for(self._seed, "known", hop, persona), self._growth.acquaintances
+        return offer_known(self._population, self._population.persona(persona), count=count, rng=rng)
+
+    def _fan_out(self, hop: int) -> int:
+        """As many relations as bring hop 0 to the number wanted, reckoning that some lead to people who are known."""
+        growth = self._growth
+        given = growth.fan_out_at(hop)
+        if given is not None:
+            return given
+        if growth.agents is None:
+            return _FAN_OUT
+        first = sum(p.hop == 0 for p in self._population.alive) or 1
+        new = 2 / 3 if growth.acquaintances else 0.95
+        hops = range(1, growth.hops + 1)
+        enough = (f for f in range(2, 20) if first * sum((new * f) ** h for h in hops) >= growth.agents - first)
+        return next(enough, 20)

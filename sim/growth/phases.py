@@ -1,0 +1,346 @@
+"""The phases of growth, one a hop: hop 0 reads people or infers them from texts, each further hop asks who is around.
+
+What a hop is (prompts, frontier, verdicts) lives in `personas`; here its results become rows, chunk by chunk.
+"""
+
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import orjson
+
+from ...personas.errors import RunError
+from ...personas.growth import HopResult, NoveltyWindow, absorb, questions_between_checks
+from ...personas.hub import Hub
+from ...personas.hub.details import details_of, write_details
+from ...personas.judgement import Ruling, with_redactions
+from ...personas.model import Answer, PersonaModel
+from ...personas.persona import Persona, content_id
+from ...personas.persona_to_persona import Relative
+from ...personas.population import Population
+from ...personas.rules import Policy
+from ...personas.sources import Sources
+from ..engine import Engine
+from ..jobs import Changes, Chunks, Phase
+from ..runfile import rows
+from ..runfile.writer import Change
+from .requests import Inference, Neighbourhood, NeighbourhoodRequest
+from .settings import Growth
+from .sources import NextPassage, SourceSampler, asked_before, skipped_rows
+from .stored import persona_rows
+
+__all__ = ["GrowthContext", "HopPhase", "ReadingPhase", "TextPhase"]
+
+_LATEST = "SELECT latest FROM growth_chunks WHERE extension = $extension ORDER BY hop DESC, chunk DESC LIMIT 1"
+_FRONTIER = "WHERE hop = $hop AND ordinal > $asked ORDER BY ordinal"
+_CHOSEN = "SELECT persona, round FROM frontier WHERE hop = $hop"
+_TURNED_AWAY = """
+SELECT rule, count(*) FROM rulings WHERE outcome IN ('turned_away', 'removed') AND NOT undone
+GROUP BY rule ORDER BY count(*) DESC, rule
+"""
+_PERSONAL = "personal_data"
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthContext:
+    """What all hops of growth work on."""
+
+    engine: Engine
+    growth: Growth
+    population: Population
+    seed: int
+    #: The extension of growth that is under way; 0 for growth as it was begun.
+    extension: int
+
+
+@dataclass(slots=True)
+class _Collected:
+    """What is not committed yet."""
+
+    asked: int = 0
+    result: HopResult = field(default_factory=HopResult)
+    passages: list[rows.PassageRow] = field(default_factory=list)
+    failures: list[rows.FailureRow] = field(default_factory=list)
+    #: Rows that follow from what went before, and so are no events.
+    derived: list[rows.Row] = field(default_factory=list)
+    statements: list[Change] = field(default_factory=list)
+    position: str | None = None
+
+
+class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ...]] | None](Phase[I, R]):
+    """What the hops have in common: newcomers pass the judges, are taken in, and become rows."""
+
+    name = "growth"
+    purpose = "persona_to_persona"
+
+    def __init__(self, context: GrowthContext, hop: int, *, per_question: int) -> None:
+        """`per_question` is how many newcomers an answer is asked for."""
+        self.number = hop
+        self._context = context
+        self._judges = context.growth.judges
+        self._collected = _Collected()
+        wanted = context.growth.until_novelty
+        self.looks_ahead = wanted is None
+        # Where the newest may end growth, no more is asked than shows how new they are.
+        most = context.growth.chunk
+        self.chunk = most if wanted is None else min(most, questions_between_checks(per_question))
+        # Whoever asks for more knows how new the latest were: an extension begins to count anew.
+        before = context.engine.log.query(_LATEST, {"extension": context.extension})
+        self._latest = NoveltyWindow(before[0][0] if before else "")
+
+    def is_over(self, chunks: Chunks) -> bool:
+        """Whether too few of the latest newcomers were somebody new."""
+        wanted, share = self._context.growth.until_novelty, self._latest.share
+        return wanted is not None and share is not None and share < wanted
+
+    def collect(self) -> Changes:
+        """The rows of the newcomers, their ties and verdicts, and what was said of them."""
+        done, self._collected = self._collected, _Collected()
+        result = done.result
+        people = persona_rows(result, self._context.population)
+        lost = [(f.owner, f.outcome) for f in done.failures]
+        away = [result.turned_away] if result.turned_away else []
+        rulings = [row for persona, ruling in result.rulings for row in _ruling_rows(persona, ruling)]
+        state = {"latest": str(self._latest), "extension": self._context.extension}
+        return Changes(
+            rows=[*done.passages, *people, *rulings, *done.failures, *done.derived],
+            events=[self.number, done.passages, *people, lost, *away],
+            failed=len(done.failures),
+            counts={
+                "born": result.born,
+                "duplicates": result.duplicates,
+                "repeats": result.repeats,
+                "dropped": result.dropped,
+                "relations": len(result.relations),
+                "turned_away": len(result.turned_away),
+                "unwanted": result.unwanted,
+            },
+            state=orjson.dumps(state).decode(),
+            position=done.position,
+            statements=done.statements,
+        )
+
+    def _absorb(self, owners: Sequence[str], answers: Sequence[R]) -> None:
+        """Take in the answers on behalf of these passages or people, in their order."""
+        context, collected = self._context, self._collected
+        found = [answer.value or () for answer in answers if answer is not None]
+        result = absorb(context.population, found, context.growth.agents, judges=self._judges)
+        self._add(len(owners), result)
+        collected.failures += [
+            rows.FailureRow(
+                "growth", self.number, None, None, owner, self.purpose, answer.outcome, answer.reason, answer.attempts
+            )
+            for owner, answer in zip(owners, answers, strict=True)
+            if answer is not None and answer.value is None
+        ]
+
+    def _add(self, asked: int, result: HopResult) -> None:
+        self._collected.asked += asked
+        self._collected.result += result
+        self._latest.note(result.newcomers)
+
+    async def _check_anybody(self, chunks: Chunks, origin: str, reasons: Sequence[str]) -> None:
+        """Raise `RunError` when there is nobody; what rules said of those whom they turned away is kept before."""
+        context, result = self._context, self._collected.result
+        if context.population.alive:
+            return
+        described = sum(marker.count("dropped") for marker in chunks.complete) + result.dropped
+        if described and (self._collected.asked or result.dropped):
+            await chunks.commit(self.collect())
+        rules = dict(context.engine.log.query(_TURNED_AWAY))
+        raise RunError(_nobody(origin, reasons, described, rules, hub=str(context.engine.log.path)))
+
+
+class ReadingPhase(_GrowthPhase[None, None]):
+    """Hop 0 of growth from people: they are read, and nobody is asked."""
+
+    def __init__(self, context: GrowthContext, hub: Hub, sampler: SourceSampler) -> None:
+        super().__init__(context, 0, per_question=1)
+        self.work = _nothing
+        self._hub = sampler.people(hub)
+
+    def begin(self, chunks: Chunks) -> None:
+        """Take in everybody, what is between them, and what is known of them besides."""
+        people, growth = self._context.population, self._context.growth
+        # The language that was asked for is that of those who are to be described.
+        result = absorb(people, [self._hub.personas], judges=growth.judges_of_people)
+        between = (r for r in self._hub.relations if r.source in people and r.target in people)
+        related = tuple(r for r in between if people.relate(r))
+        # Whoever was there before is no newcomer of this growth.
+        self._add(0, replace(result, relations=related, newcomers=()))
+        became = {persona: content_id(ruling.text) for persona, ruling in result.rulings if ruling.text is not None}
+        ids = {p.id: became.get(p.id, p.id) for p in self._hub.personas}
+        tables = details_of(self._hub.beside, {was: now for was, now in ids.items() if now in people})
+        if tables:
+            keep = partial(write_details, tables=tables, personal=growth.personal or Policy.KEEP)
+            self._collected.statements.append(keep)
+
+    def take(self, chunks: Chunks, most: int) -> Sequence[None]:
+        """Nobody."""
+        return ()
+
+    def apply(self, items: Sequence[None], results: Sequence[None]) -> None:
+        """Nothing: everybody was taken in when the phase began."""
+
+    async def check(self, chunks: Chunks) -> None:
+        """Raise `RunError` when nobody was let in."""
+        await self._check_anybody(chunks, f"{len(self._hub.personas):,} people", ())
+
+
+class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
+    """Hop 0 of growth from texts: Text-to-Persona for each passage."""
+
+    purpose = "text_to_persona"
+
+    def __init__(self, context: GrowthContext, sampler: SourceSampler, source: object) -> None:
+        super().__init__(context, 0, per_question=context.growth.per_passage)
+        self.work = Inference(context.growth, context.seed)
+        self._sampler = sampler
+        self._source = source
+        self._taken = 0
+        self._reasons: list[str] = []
+        #: What the sources passed over, in words; empty where nothing.
+        self.passed_over = ""
+
+    def begin(self, chunks: Chunks) -> None:
+        """Find the passages behind those that were asked about."""
+        self._chunks = chunks
+        self._asked = chunks.items
+        self._passages = self._sampler.texts(self._source, chunks)  # type: ignore[arg-type]  # no hub comes here
+        if chunks.items == asked_before(chunks, self._context.extension):
+            self._collected.derived += skipped_rows(chunks.chunk, self._sampler.skipped)
+
+    def owner(self, item: NextPassage) -> str:
+        """The passage."""
+        return item.passage.id
+
+    def take(self, chunks: Chunks, most: int) -> Sequence[NextPassage]:
+        """The next passages of the source."""
+        self._reasons = []
+        taken = self._passages.take(most)
+        self._taken = len(taken) or chunks.items
+        if taken:
+            self._context.engine.progress.began(_title(chunks.items, len(taken)), len(taken))
+        elif isinstance(self._source, Sources):
+            self._pass_over(chunks)
+        return taken
+
+    def _pass_over(self, chunks: Chunks) -> None:
+        skips = self._source.skips  # type: ignore[attr-defined]  # of sources
+        self.passed_over = skips.summary()
+        # Where a part is drawn, all was read before, and what was passed over noted.
+        if self._context.growth.agents is None:
+            self._collected.derived += skipped_rows(chunks.chunk, skips.take())
+
+    def apply(self, items: Sequence[NextPassage], results: Sequence[Answer[tuple[Persona, ...]]]) -> None:
+        """Take in the people of the passages, and the passages."""
+        chunk = self._collected
+        self._reasons += [answer.reason for answer in results if answer.value is None]
+        self._absorb([item.passage.id for item in items], results)
+        chunk.derived += skipped_rows(self._chunks.chunk, [skipped for item in items for skipped in item.skipped])
+        for place, p in enumerate((item.passage for item in items), start=self._asked + 1):
+            chunk.passages.append(rows.PassageRow(p.id, place, p.text, p.language, p.source, p.licence))
+            if p.document is not None:
+                chunk.derived.append(rows.PassagePlaceRow(p.id, p.document, p.offset, len(p.text), p.title))
+        self._asked += len(items)
+        chunk.position = str(items[-1].position) if items[-1].position else None
+
+    async def check(self, chunks: Chunks) -> None:
+        """Raise `RunError` when no text gave anybody."""
+        origin = "1 text" if self._taken == 1 else f"{self._taken:,} texts"
+        await self._check_anybody(chunks, origin, self._reasons)
+
+
+class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]]):
+    """A further hop of growth: Persona-to-Persona for each person of the frontier."""
+
+    def __init__(
+        self,
+        context: GrowthContext,
+        hop: int,
+        *,
+        fan_out: int,
+        rounds: int,
+        plan: Callable[[int, Collection[str]], Sequence[rows.FrontierRow]],
+    ) -> None:
+        """`plan` gives whom to ask about in a round, none of whom is among those who were chosen before."""
+        super().__init__(context, hop, per_question=fan_out)
+        self.work = Neighbourhood(context.growth, context.seed, hop, fan_out)
+        self._rounds = rounds
+        self._plan = plan
+        self._waiting = deque[rows.FrontierRow]()
+        self._chosen = set[str]()
+
+    def begin(self, chunks: Chunks) -> None:
+        """Find those who were chosen and not asked about yet."""
+        log = self._context.engine.log
+        self._waiting.extend(log.rows(rows.FrontierRow, _FRONTIER, {"hop": self.number, "asked": chunks.items}))
+        chosen = log.query(_CHOSEN, {"hop": self.number})
+        self._round = max((round_ for _, round_ in chosen), default=-1)
+        self._chosen.update(persona for persona, _ in chosen)
+        self._show()
+
+    def owner(self, item: NeighbourhoodRequest) -> str:
+        """The person."""
+        return item.persona.id
+
+    def take(self, chunks: Chunks, most: int) -> Sequence[NeighbourhoodRequest]:
+        """The next people, of another round where one is left and more people are wanted."""
+        if not self._waiting and self._round + 1 < self._rounds:
+            self._round += 1
+            planned = self._plan(self._round, self._chosen)
+            self._chosen.update(row.persona for row in planned)
+            self._waiting.extend(planned)
+            self._collected.derived += planned
+            self._show()
+        chosen = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+        person = self._context.population.persona
+        return [NeighbourhoodRequest(person(row.persona), tuple(map(person, row.known))) for row in chosen]
+
+    def apply(self, items: Sequence[NeighbourhoodRequest], results: Sequence[Answer[tuple[Relative, ...]]]) -> None:
+        """Take in the people around these."""
+        self._absorb([item.persona.id for item in items], results)
+
+    def _show(self) -> None:
+        if self._waiting:
+            self._context.engine.progress.began(f"Hop {self.number}", len(self._waiting))
+
+
+async def _nothing(item: None, model: PersonaModel) -> None:
+    """The work on people who are read: none."""
+
+
+def _ruling_rows(persona: str, said: Ruling) -> Sequence[rows.RulingRow]:
+    became = content_id(said.text) if said.text is not None else None
+    row = rows.RulingRow(persona, said.rule, said.reason, said.outcome, became, said.was)
+    return with_redactions(row, said.changes)
+
+
+def _title(start: int, number: int) -> str:
+    return "Text-to-Persona" if not start else f"Text-to-Persona {start + 1} to {start + number}"
+
+
+def _nobody(origin: str, failures: Sequence[str], described: int, rules: Mapping[str, int], *, hub: str) -> str:
+    """Why nobody could be grown from `origin` (as `3 texts`) into a hub, and the way out.
+
+    `failures` are the reasons of questions without an answer; of those who were described, `rules` turned so many away.
+    """
+    said = f"Nobody could be grown from {origin}."
+    reasons = " ".join(dict.fromkeys(failures[:3]))
+    if described:
+        return " ".join(filter(None, [said, _turned_away(described, rules, hub), reasons]))
+    return f"{said} {reasons or 'No answer held a persona.'} Try another model or other texts."
+
+
+def _turned_away(described: int, rules: Mapping[str, int], hub: str) -> str:
+    people = "1 person was" if described == 1 else f"{described:,} people were"
+    by = ", ".join(f"{rule} {number:,}" for rule, number in rules.items())
+    ways = []
+    quality = [rule for rule in rules if rule != _PERSONAL]
+    if quality:
+        ways.append(f"`populace hub undo {hub} --rule {quality[0]}` and then `populace resume {hub}` take them in")
+        ways.append("--no-quality, with another --hub, lets all in")
+    if _PERSONAL in rules:
+        ways.append("--personal keep, with another --hub, lets in those with personal data")
+    return f"{people} described and turned away: {by}; {', and '.join(ways)}."

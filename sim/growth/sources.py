@@ -1,0 +1,233 @@
+"""Which of the texts or people that growth begins with are taken, and the texts in the order in which they are asked.
+
+Where there is a limit on people, they are a sample: the first so many of a file are a sample of nothing.
+"""
+
+import heapq
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
+from random import Random
+
+import orjson
+
+from ...personas.hub import Hub
+from ...personas.hub.read import DrawSpec, draw_from
+from ...personas.passage import Passage
+from ...personas.sources import Position, SkipCount, Sources
+from ..engine import Engine
+from ..jobs import Chunks
+from ..runfile import rows
+from ..seeds import derive_seed
+from .settings import Growth, Source
+
+__all__ = ["NextPassage", "PassageStream", "ReservoirSample", "SourceSampler", "asked_before", "skipped_rows"]
+
+_KNOWN = "SELECT passage FROM passages WHERE passage IN (SELECT unnest($ids))"
+_BEFORE = "SELECT passage FROM passages WHERE ordinal <= $asked"
+
+
+@dataclass(frozen=True, slots=True)
+class NextPassage:
+    """A passage, and where reading stood behind it; None where it was not read from a stream."""
+
+    passage: Passage
+    position: Position | None
+    #: What was passed over between the passage before and this one.
+    skipped: tuple[SkipCount, ...] = ()
+
+
+class ReservoirSample:
+    """Draws some of however many passages, by chance: those with the smallest numbers.
+
+    Every passage has a number that depends on the seed and its text, so the draw can be made again. Where they can be
+    read twice, passages need not be kept; else those that are in the draw so far are, and no others.
+    """
+
+    def __init__(self, seed: int, most: int, *, keeps: bool = False) -> None:
+        self._seed = seed
+        self._most = most
+        self._keeps = keeps
+        self._entered = 0
+        #: Each that is kept with its place among all, by its number.
+        self._kept: dict[int, tuple[int, Passage]] = {}
+        # The largest number is on top: `heapq` knows only smallest ones.
+        self._smallest: list[int] = []
+        self._drawn: set[int] = set()
+
+    def offer(self, passage: Passage) -> None:
+        """Let a passage take part; entering it twice is entering it once."""
+        number = self._number(passage)
+        self._entered += 1
+        if number in self._drawn:
+            return
+        if len(self._smallest) < self._most:
+            heapq.heappush(self._smallest, -number)
+        elif number < -self._smallest[0]:
+            out = -heapq.heappushpop(self._smallest, -number)
+            self._drawn.remove(out)
+            self._kept.pop(out, None)
+        else:
+            return
+        self._drawn.add(number)
+        if self._keeps:
+            self._kept[number] = (self._entered, passage)
+
+    @property
+    def drawn(self) -> list[Passage]:
+        """The passages that were kept, in their order."""
+        return [passage for _, passage in sorted(self._kept.values(), key=itemgetter(0))]
+
+    def __contains__(self, passage: Passage) -> bool:
+        return self._number(passage) in self._drawn
+
+    def _number(self, passage: Passage) -> int:
+        return derive_seed(self._seed, "passage", passage.id)
+
+
+class PassageStream:
+    """Passages in the order of their source."""
+
+    def __init__(
+        self,
+        source: Iterable[Passage],
+        *,
+        asked: Callable[[Collection[str]], Collection[str]],
+        sample: ReservoirSample | None = None,
+        most: int | None = None,
+    ) -> None:
+        """`asked` says which of some ids were asked about before; `most` is how many are handed out in all."""
+        self._passages = self._read(source, sample)
+        self._asked = asked
+        self._left = most
+        #: Ids of this taking and the one before: what was handed out earlier, `asked` knows of.
+        self._given: set[str] = set()
+        self._before: set[str] = set()
+
+    def take(self, most: int) -> list[NextPassage]:
+        """The next passages, at most so many; none at the end."""
+        wanted = most if self._left is None else min(most, self._left)
+        taken: list[NextPassage] = []
+        self._before, self._given = self._given, set()
+        while len(taken) < wanted and (some := self._fresh(wanted - len(taken))) is not None:
+            taken += some
+        if self._left is not None:
+            self._left -= len(taken)
+        return taken
+
+    def _fresh(self, most: int) -> list[NextPassage] | None:
+        """Those of the next passages that nobody was asked about; None at the end of the source."""
+        read = list(islice(self._passages, most))
+        if not read:
+            return None
+        different = {one.passage.id: one for one in reversed(read)}
+        known = self._asked(list(different))
+        fresh = [
+            one
+            for one in read
+            if different[one.passage.id] is one
+            and one.passage.id not in known
+            and one.passage.id not in self._before
+            and one.passage.id not in self._given
+        ]
+        self._given.update(one.passage.id for one in fresh)
+        return fresh
+
+    def _read(self, source: Iterable[Passage], sample: ReservoirSample | None) -> Iterator[NextPassage]:
+        skips = source.skips if sample is None and isinstance(source, Sources) else None
+        for passage in source:
+            if sample is None or passage in sample:
+                # Read at once: the source moves on with the next passage.
+                position = getattr(source, "position", None)
+                yield NextPassage(passage, position, skips.take() if skips else ())
+
+
+class SourceSampler:
+    """Opens what people come from, and hands out what is to be asked about, in an order that is always the same."""
+
+    def __init__(self, engine: Engine, growth: Growth, seed: int, *, extension: int) -> None:
+        self._engine = engine
+        self._growth = growth
+        self._seed = seed
+        self._extension = extension
+        #: What was passed over while all was read to draw from it.
+        self.skipped: tuple[SkipCount, ...] = ()
+
+    def open(self, chunks: Chunks) -> Source:
+        """What people come from, behind what was read of it before."""
+        return self._growth.source(seed=self._draw_seed, after=None if self._is_drawn_at_once else self._after(chunks))
+
+    def texts(self, source: Sequence[Passage] | Sources, chunks: Chunks) -> PassageStream:
+        """The texts to ask about. With a limit on people every hop is to have its share of them, the first one too."""
+        growth = self._growth
+        if growth.agents is None:
+            return PassageStream(source, asked=self._asked)
+        most = -(-max(1, growth.agents // (growth.hops + 1)) // growth.per_passage)
+        if not isinstance(source, Sources):
+            return PassageStream(self._sampled_texts(source, most, chunks), asked=self._asked)
+        sample = ReservoirSample(self._seed, most, keeps=self._is_drawn_at_once)
+        left = most - chunks.items
+        self._draw(sample, source)
+        if self._is_drawn_at_once:
+            return PassageStream(sample.drawn, asked=self._asked, most=left)
+        return PassageStream(source, asked=self._asked, sample=sample, most=left)
+
+    def people(self, hub: Hub) -> Hub:
+        """The people to begin with, and what is between them."""
+        most = self._growth.agents
+        if most is None or len(hub.personas) <= most:
+            return hub
+        return draw_from(hub, DrawSpec(most, self._growth.draw, self._draw_seed))
+
+    @property
+    def _draw_seed(self) -> int:
+        return derive_seed(self._seed, *(("sources", self._extension) if self._extension else ("sources",)))
+
+    @property
+    def _is_drawn_at_once(self) -> bool:
+        # What comes through a pipe can be read once only, so what is drawn is held until it is asked about.
+        return not self._growth.is_rereadable and self._growth.agents is not None
+
+    def _after(self, chunks: Chunks) -> Position | None:
+        # An extension with a limit draws more of what has been read already, so it reads from the beginning.
+        is_drawn = self._growth.agents is not None
+        if chunks.position is None or (is_drawn and chunks.items == asked_before(chunks, self._extension)):
+            return None
+        return Position.parse(chunks.position)
+
+    def _draw(self, sample: ReservoirSample, source: Sources) -> None:
+        self._engine.progress.began("Reading", 0)
+        everything = source if self._is_drawn_at_once else self._growth.source(seed=self._draw_seed)
+        if not isinstance(everything, Sources):
+            return
+        for passage in everything:
+            sample.offer(passage)
+            self._engine.progress.advanced()
+        self.skipped = everything.skips.take()
+
+    def _sampled_texts(self, texts: Sequence[Passage], most: int, chunks: Chunks) -> Sequence[Passage]:
+        before = {
+            passage for (passage,) in self._engine.log.query(_BEFORE, {"asked": asked_before(chunks, self._extension)})
+        }
+        return self._sample([text for text in texts if text.id not in before], max(0, most - len(before)))
+
+    def _asked(self, ids: Collection[str]) -> set[str]:
+        return {passage for (passage,) in self._engine.log.query(_KNOWN, {"ids": list(ids)})}
+
+    def _sample[T](self, items: Sequence[T], most: int) -> Sequence[T]:
+        # By chance and in order: the first so many of a file are a sample of nothing.
+        if len(items) <= most:
+            return items
+        chosen = Random(self._draw_seed).sample(range(len(items)), most)  # noqa: S311 - no secret
+        return [items[position] for position in sorted(chosen)]
+
+
+def skipped_rows(chunk: int, skipped: Sequence[SkipCount]) -> list[rows.SkippedSourceRow]:
+    """Rows for what was passed over."""
+    return [rows.SkippedSourceRow(chunk, one.kind, one.number, one.examples) for one in skipped]
+
+
+def asked_before(chunks: Chunks, extension: int) -> int:
+    """Passages or people that were asked about before this extension of growth began."""
+    return sum(m.items for m in chunks.complete if orjson.loads(m.state or "{}").get("extension", 0) < extension)

@@ -1,0 +1,280 @@
+"""The loop that every job runs in: items in a fixed order, concurrent work, ordered effects, a marker for each chunk.
+
+    take ──► items ──► executor.map(work, items) ──► results ──► apply, in order ──► collect ──► one transaction
+     ▲                                                                                           (rows and marker)
+     └────────────────────────────── until there are no more items ◄──────────────────────────────┘
+
+A job is a row in `jobs` and one or more phases, which `run_phase` takes to their end one after the other. A phase is a
+class with four methods:
+
+    class Titles(Phase[Persona, Answer[str]]):
+        name, chunk = "titles", 500
+
+        def take(self, chunks, most):           # the next items, behind those of complete chunks; () at the end
+            return self._people(after=chunks.items, most=most)
+
+        async def work(self, item, model):      # asks the model and changes nothing: may run in another process
+            return await model.ask(PROMPT.render(text=item.text), SCHEMA, RequestContext("titles", 1, item.id, seed))
+
+        def apply(self, items, results):        # in the order of items; the only place where state changes
+            self._changes.rows += [TitleRow(...), ...]
+
+        def collect(self):                      # what has been applied since the last call: rows, events, counts
+            changes, self._changes = self._changes, Changes()
+            return changes
+
+What is applied and collected is committed with the chunk's marker, then nothing of it is held. A job that was stopped
+goes on behind its last marker, and answers to the items behind that are found again in `calls`.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from ..personas.model import Outcome
+from .answered import check_answered
+from .engine import Engine
+from .executor import AsyncioExecutor, Executor, Work
+from .runfile.rows import MarkerRow, Row
+from .runfile.writer import Change
+from .times import now
+
+__all__ = ["Changes", "Chunks", "Phase", "run_phase"]
+
+#: Items that are worked on before the results of the first of them are committed, at most, and in multiples of what is
+#: under way at once: enough to leave no slot waiting for the slowest answer of a chunk.
+_MOST_AHEAD = 50_000
+_AHEAD = 4
+
+_COMPLETE = "WHERE job = $job AND phase = $phase AND number = $number ORDER BY chunk"
+
+
+@dataclass(slots=True)
+class Changes:
+    """What items have come to: committed together, with the marker of their chunk."""
+
+    rows: list[Row] = field(default_factory=list)
+    #: What the event hash is taken over, instead of times and attempts.
+    events: Sequence[object] = ()
+    #: Items without a usable answer, and what became of the others by name.
+    failed: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    #: What a resumed job goes on with: as JSON, and where reading the sources has come to.
+    state: str | None = None
+    position: str | None = None
+    #: What else is done in the same transaction, after the rows.
+    statements: Sequence[Change] = ()
+
+
+class Phase[I, R](ABC):
+    """A part of a job: a stream of items, what is done about each, and what becomes of the results."""
+
+    #: The phase in `markers`, `calls` and `failures`, and the hop or step within it.
+    name: str
+    number: int = 1
+    #: Items committed together; None for all of them, with the one marker that completes the number.
+    chunk: int | None
+    #: Whether items of the next chunks may be worked on before a chunk is applied.
+    looks_ahead: bool = True
+
+    #: The result for one item: changes nothing, and depends on nothing but the item and the model's answers. A method,
+    #: or an object that can be pickled where other processes are to do it.
+    work: Work[I, R]
+
+    def begin(self, chunks: "Chunks") -> None:  # noqa: B027 - most phases have nothing to do
+        """Called once, before anything is taken, with how far the phase has come."""
+
+    @abstractmethod
+    def take(self, chunks: "Chunks", most: int) -> Sequence[I]:
+        """The next items, at most so many; none at the end. Shows its title and number of items as progress."""
+
+    @abstractmethod
+    def apply(self, items: Sequence[I], results: Sequence[R]) -> None:
+        """Take in the results, in the order of the items."""
+
+    @abstractmethod
+    def collect(self) -> Changes:
+        """What was applied since this was called last."""
+
+    def owner(self, item: I) -> str | None:
+        """On whose behalf the model is asked about an item; None where requests are for many at once."""
+        return None
+
+    def outcome(self, result: R) -> tuple[Outcome, str]:
+        """How the work on an item ended, and why not well: the fields of an `Answer` unless overridden."""
+        answer: object = result
+        return getattr(answer, "outcome", Outcome.OK), getattr(answer, "reason", "")
+
+    def is_over(self, chunks: "Chunks") -> bool:
+        """Whether to take no more items, asked between chunks: for phases that end by what has come of them."""
+        return False
+
+    async def check(self, chunks: "Chunks") -> None:  # noqa: B027 - most phases have nothing to say
+        """Raise what ends the job, after committing by `chunks` what must stay.
+
+        Called whenever results were applied, and once there are no more items.
+        """
+
+    async def results(self, items: Sequence[I], executor: Executor, engine: Engine) -> list[R]:
+        """The results for items, in their order; overridden where one request is about many of them."""
+        done = await executor.map(self.work, items, done=engine.progress.advanced)
+        for one in done:
+            engine.record(one.calls)
+        return [one.result for one in done]
+
+
+class Chunks:
+    """How far a phase has come: its complete chunks, and the items applied since the last of them."""
+
+    def __init__(self, engine: Engine, phase: str, number: int, size: int | None) -> None:
+        """Stands where the last complete chunk in the run file ended."""
+        self._engine = engine
+        self._phase = phase
+        self._number = number
+        self._size = size
+        key = {"job": engine.log.job, "phase": phase, "number": number}
+        found = engine.log.rows(MarkerRow, _COMPLETE, key)
+        #: The markers of complete chunks.
+        self.complete = [marker for marker in found if marker.chunk]
+        #: Whether the number is complete, so that there is nothing left to do.
+        self.is_closed = len(self.complete) < len(found)
+        self._pending = 0
+        self._begun = now()
+
+    @property
+    def items(self) -> int:
+        """Items taken in so far, those that are not committed yet among them."""
+        return sum(marker.items for marker in self.complete) + self._pending
+
+    @property
+    def chunk(self) -> int:
+        """Number of the chunk that is being collected, from 1."""
+        return len(self.complete) + 1
+
+    @property
+    def position(self) -> str | None:
+        """The position kept with the last complete chunk."""
+        return self.complete[-1].position if self.complete else None
+
+    @property
+    def room(self) -> int:
+        """Items until the chunk is full."""
+        return (self._size or _MOST_AHEAD) - self._pending
+
+    @property
+    def is_between(self) -> bool:
+        """Whether all that was taken in is committed."""
+        return not self._pending
+
+    @property
+    def title(self) -> str:
+        """The chunk in words, as `chunk 3 of profiles`."""
+        whole = {"growth": "hop", "step": "step"}.get(self._phase)
+        what = self._phase if whole is None else f"{whole} {self._number}"
+        return what if self.chunk == 1 else f"chunk {self.chunk} of {what}"
+
+    def add(self, items: int) -> None:
+        """Count items that were applied."""
+        self._pending += items
+
+    async def commit(self, changes: Changes) -> None:
+        """Commit what was applied, as a complete chunk."""
+        marker = self._marker(changes)
+        self.complete.append(marker)
+        await self._write([*changes.rows, marker], changes.statements)
+
+    async def close(self, changes: Changes) -> None:
+        """Commit what is left, and that the number is complete."""
+        if self._size is None:
+            await self._write([*changes.rows, self._marker(changes, chunk=0)], changes.statements)
+            return
+        left = list(changes.rows)
+        if self._pending or not self.complete:
+            self.complete.append(self._marker(changes))
+            left.append(self.complete[-1])
+        counts = Counter[str]()
+        for marker in self.complete:
+            counts.update(orjson.loads(marker.counts))
+        whole = MarkerRow(
+            phase=self._phase,
+            number=self._number,
+            chunk=0,
+            items=sum(marker.items for marker in self.complete),
+            failed=sum(marker.failed for marker in self.complete),
+            state=None,
+            counts=orjson.dumps(counts).decode(),
+            started_at=self.complete[0].started_at,
+            ended_at=now(),
+            event_hash=self._engine.events.hex,
+            job=self._engine.log.job,
+        )
+        await self._write([*left, whole], changes.statements)
+
+    def _marker(self, changes: Changes, *, chunk: int | None = None) -> MarkerRow:
+        items, self._pending = self._pending, 0
+        began, self._begun = self._begun, now()
+        return MarkerRow(
+            phase=self._phase,
+            number=self._number,
+            chunk=self.chunk if chunk is None else chunk,
+            items=items,
+            failed=changes.failed,
+            state=changes.state,
+            counts=orjson.dumps(changes.counts).decode(),
+            started_at=began,
+            ended_at=self._begun,
+            event_hash=self._engine.events.extend(changes.events),
+            position=changes.position,
+            job=self._engine.log.job,
+        )
+
+    async def _write(self, made: Sequence[Row], statements: Sequence[Change]) -> None:
+        await asyncio.wrap_future(self._engine.log.commit(made, statements))
+
+
+async def run_phase[I, R](engine: Engine, phase: Phase[I, R], *, executor: Executor | None = None) -> None:
+    """Take a phase to its end, from wherever the run file says that it stopped; nothing is done when it is complete.
+
+    Raises `RunError` when the endpoint answers nobody in a chunk, without committing it, `PausedError` when the budget
+    is spent, and whatever the phase raises.
+    """
+    chunks = Chunks(engine, phase.name, phase.number, phase.chunk)
+    if chunks.is_closed:
+        return
+    executor = executor or AsyncioExecutor(engine.gateway, workers=engine.workers(phase.name))
+    phase.begin(chunks)
+    while not (chunks.is_between and phase.is_over(chunks)):
+        items = phase.take(chunks, _window(engine, phase, chunks))
+        if not items:
+            await phase.check(chunks)
+            break
+        engine.recall(phase.name, phase.number, [phase.owner(item) for item in items])
+        results = await phase.results(items, executor, engine)
+        check_answered(chunks.title, [phase.outcome(result) for result in results])
+        await _apply(phase, chunks, items, results)
+    await chunks.close(phase.collect())
+
+
+async def _apply[I, R](phase: Phase[I, R], chunks: Chunks, items: Sequence[I], results: Sequence[R]) -> None:
+    at = 0
+    while at < len(items) and not (at and chunks.is_between and phase.is_over(chunks)):
+        piece = slice(at, at + chunks.room)
+        some = items[piece]
+        phase.apply(some, results[piece])
+        chunks.add(len(some))
+        at += len(some)
+        await phase.check(chunks)
+        if chunks.room <= 0:
+            await chunks.commit(phase.collect())
+
+
+def _window[I, R](engine: Engine, phase: Phase[I, R], chunks: Chunks) -> int:
+    """How many items to take: the room of the chunk, or whole chunks, as many as batches and slots have use for."""
+    if not phase.looks_ahead or phase.chunk is None:
+        return chunks.room
+    ahead = min(_AHEAD * engine.workers(phase.name), _MOST_AHEAD)
+    return phase.chunk * max(1, -(-ahead // phase.chunk))
