@@ -171,7 +171,7 @@ class ReadingPhase(_GrowthPhase[None, None]):
         self._add(0, replace(result, relations=related, newcomers=()))
         became = {persona: content_id(ruling.text) for persona, ruling in result.rulings if ruling.text is not None}
         ids = {p.id: became.get(p.id, p.id) for p in self._hub.personas}
-        tables = details_of(self._hub.beside, {was: now for was, now in ids.items() if now in people})
+        tables = details_of(self._hub.details, {was: now for was, now in ids.items() if now in people})
         if tables:
             keep = partial(write_details, tables=tables, personal=growth.personal or Policy.KEEP)
             self._collected.statements.append(keep)
