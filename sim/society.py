@@ -38,7 +38,7 @@ from .runfile.job_rows import job_of
 from .runfile.runlog import RunLog
 from .scenario import Scenario, check_interventions, check_scenario, check_steps_left
 from .seeds import derive_seed
-from .state import SocietyState, begin_states, declare, declared_rows, restore
+from .state import SocietyState, declare, declared_rows, restore
 from .step import Stepper
 from .trust import RESUMED, Kind, check_resumed, inherit, remember
 from .world import World
@@ -356,7 +356,6 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         self.state.residents = settle(self, graph, memory=self.scenario.memory)
         declare(self.state, log)
         restore(self.state, log)
-        begin_states(self.state, log)
 
     def _grow(self, source: Source | None) -> PersonaGraph:
         job = GrowthJob(self.engine, self.growth, seed=self.seed, source=source)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SocietyState",
-    "begin_states",
     "changed_states",
     "checked_state",
     "declare",
@@ -88,10 +87,14 @@ class SocietyState:
 
 
 def restore(state: SocietyState, log: RunLog) -> None:
-    """Give the residents their notes and unheard lines, the world its state, and the index everything emitted."""
+    """Give residents their notes, unheard lines and states, the world its state, and the index everything emitted."""
     last = log.last_step()
-    if last is None:
-        return
+    if last is not None:
+        _restore_steps(state, log, last)
+    _begin_states(state, log)
+
+
+def _restore_steps(state: SocietyState, log: RunLog, last: int) -> None:
     ((world,),) = log.query("SELECT world_state FROM steps WHERE step = $step", {"step": last})
     state.world = World.model_validate_json(world)
     if state.world.state is not None and state.scenario.world_state_type is not None:
@@ -116,7 +119,7 @@ def _thresholds(scenario: Scenario) -> dict[str, float]:
         return {action.name: action.novelty_threshold for action in scenario.actions}
 
 
-def begin_states(state: SocietyState, log: RunLog) -> None:
+def _begin_states(state: SocietyState, log: RunLog) -> None:
     """Give agents and world the states they begin with, or those that the file holds; writes what is new to it."""
     scenario = state.scenario
     if scenario.world_state_type is not None and state.world.state is None:
