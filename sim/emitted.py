@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from types import MappingProxyType
 
 import orjson
 from pydantic import ValidationError
@@ -63,21 +64,26 @@ class Emitted:
     Agents and texts of the newest originals are in memory; older ones are looked up when something repeats them.
     """
 
-    def __init__(self, lookup: Lookup | None = None) -> None:
-        """`lookup` gives agents and texts of emissions by their numbers, as far as they are committed."""
-        self._index: defaultdict[str, NearDuplicates[int]] = defaultdict(NearDuplicates)
+    def __init__(self, lookup: Lookup | None = None, *, thresholds: Mapping[str, float] = MappingProxyType({})) -> None:
+        """`lookup` gives agents and texts of emissions by their numbers, as far as they are committed.
+
+        `thresholds` are the similarities from which a text nearly repeats another, by kind; 0.9 for other kinds.
+        """
+        self.thresholds = dict(thresholds)
+        self._index: dict[str, NearDuplicates[int]] = {}
         self._newest: dict[int, tuple[str, str]] = {}
         self._lookup = lookup or (lambda numbers: {})
         self._latest: Sequence[Emission] | Callable[[], Sequence[Emission]] = ()
 
-    def __getstate__(self) -> tuple[dict[str, NearDuplicates[int]], dict[int, tuple[str, str]]]:
+    def __getstate__(self) -> tuple[dict[str, float], dict[str, NearDuplicates[int]], dict[int, tuple[str, str]]]:
         # What a step compares with, for work in another process: it has no run file to look older texts up in.
-        return dict(self._index), self._newest
+        return self.thresholds, self._index, self._newest
 
-    def __setstate__(self, state: tuple[dict[str, NearDuplicates[int]], dict[int, tuple[str, str]]]) -> None:
+    def __setstate__(
+        self, state: tuple[dict[str, float], dict[str, NearDuplicates[int]], dict[int, tuple[str, str]]]
+    ) -> None:
         self.__init__()  # type: ignore[misc]  # made anew, and filled
-        self._index.update(state[0])
-        self._newest = state[1]
+        self.thresholds, self._index, self._newest = state
 
     @property
     def latest(self) -> Sequence[Emission]:
@@ -95,6 +101,11 @@ class Emitted:
         match = self._index[kind].find(text) if kind in self._index else None
         return self._originals([match.key])[match.key][1] if match else None
 
+    def _index_of(self, kind: str) -> NearDuplicates[int]:
+        if kind not in self._index:
+            self._index[kind] = NearDuplicates(self.thresholds.get(kind, 0.9))
+        return self._index[kind]
+
     def add_all(self, emissions: Sequence[EmissionRow]) -> list[DuplicateRow]:
         """Take emissions in, one after the other; gives the verdicts on those that nearly repeat an earlier one."""
         kinds: defaultdict[str, list[EmissionRow]] = defaultdict(list)
@@ -102,7 +113,7 @@ class Emitted:
             kinds[emission.kind].append(emission)
         found: list[tuple[EmissionRow, Match[int]]] = []
         for kind, some in kinds.items():
-            matches = self._index[kind].add_all([e.emission for e in some], (e.text for e in some))
+            matches = self._index_of(kind).add_all([e.emission for e in some], (e.text for e in some))
             for emission, match in zip(some, matches, strict=True):
                 if match is None:
                     self._newest[emission.emission] = (emission.agent, emission.text)

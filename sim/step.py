@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import cast
 
 from ..agents.action_check import check_actions
 from ..agents.action_schema import possible_actions
 from ..agents.actions import Action
 from ..agents.hooks import hook
-from ..agents.mind import Decision, Mind, MindContext, MindState, decide
+from ..agents.mind import Decision, Mind, MindContext, MindState, Rule, decide, decide_by_rule
 from ..agents.observation import Observation
 from ..personas.errors import RunError
 from ..personas.model import Outcome, PersonaModel, RequestContext
@@ -25,7 +26,7 @@ from .resident import Resident, SocietyView
 from .runfile import rows
 from .scenario import Scenario, Settings
 from .seeds import derive_seed, rng_for
-from .state import SocietyState, emitted_in
+from .state import SocietyState, emitted_in, read_world
 from .times import now
 
 __all__ = ["PAGE", "Stepper", "Turn", "TurnWork"]
@@ -51,7 +52,7 @@ class TurnWork:
     Pickled, it is the scenario's class and settings, and the snapshot: another process makes the mind for itself.
     """
 
-    def __init__(self, scenario: Scenario, emitted: Emitted, mind: Mind | None = None) -> None:
+    def __init__(self, scenario: Scenario, emitted: Emitted, mind: Mind | Rule | None = None) -> None:
         self._scenario = scenario
         self._emitted = emitted
         self._mind = mind or scenario.checked_mind()
@@ -63,8 +64,10 @@ class TurnWork:
         """What the agent does. Raises `RunError` when no call can succeed; other faults of a mind are decisions."""
         state = MindState(observation=item.observation, offered=item.offered, request_context=item.context)
         context = MindContext(model, self._scenario.world, self._emitted.earlier)
+        if not hasattr(self._mind, "ainvoke"):
+            return decide_by_rule(self._mind, state)
         try:
-            return await decide(self._mind, state, context)
+            return await decide(cast("Mind", self._mind), state, context)
         except RunError:
             raise
         except Exception as error:  # noqa: BLE001 - a mind can be a scenario's own; its fault is this agent's alone
@@ -87,7 +90,7 @@ class Stepper:
         state: SocietyState,
         view: SocietyView,
         engine: Engine,
-        mind: Mind,
+        mind: Mind | Rule,
         *,
         recall: EmbeddingRecall | None = None,
         executor: Executor | None = None,
@@ -119,7 +122,7 @@ class Stepper:
             await self._take_pages(effects, residents, started)
             return
         active = await self._take_turns(effects, residents)
-        effects.deliver()
+        effects.deliver(effects.messages)
         effects.measure()
         happened = [world.model_dump(mode="json"), *effects.events]
         await self._hand_over(effects, self._marker(effects, active, started, happened))
@@ -149,7 +152,9 @@ class Stepper:
         """Whether the step is committed page by page: a page then depends on nothing but those before it."""
         scenario = self._state.scenario
         is_alone = scenario.independent and not any(action.addressed for action in scenario.actions)
-        return is_alone and type(scenario).visits is Scenario.visits and len(residents) > PAGE
+        # States are written when a step ends, and visitors are heard in the step in which they speak.
+        is_simple = scenario.agent_state_type is None and type(scenario).visits is Scenario.visits
+        return is_alone and is_simple and len(residents) > PAGE
 
     async def _take_pages(self, effects: Effects, residents: Sequence[Resident], started: datetime) -> None:
         """Take a step in pages, from behind those that an earlier session completed; each has a marker of its own."""
@@ -158,8 +163,11 @@ class Stepper:
         complete = engine.log.rows(rows.MarkerRow, _PAGES, {"job": engine.log.job, "step": step})
         at = int(complete[-1].position or 0) if complete else 0
         happened: list[object] = [] if complete else [state.world.model_dump(mode="json")]
+        said: list[rows.MessageRow] = []
         if complete:
             effects.clear()
+            state.world = read_world(complete[-1].state or "", state.scenario)
+            said = state.take_heard(step)
         for _ in range(at):
             engine.progress.advanced()
         while at < len(residents):
@@ -168,10 +176,12 @@ class Stepper:
             active = await self._take_turns(effects, page)
             at += len(page)
             marker = self._marker(effects, active, begun, [*happened, *effects.events])
-            complete.append(replace(marker, chunk=len(complete) + 1, state=None, position=str(at)))
+            complete.append(replace(marker, chunk=len(complete) + 1, position=str(at)))
             await self._hand_over(effects, complete[-1])
+            said += effects.messages
             effects, happened = Effects(state, self._view, model=engine.model.name), []
         await self.flush()
+        effects.deliver(said)
         state.emitted.note_latest(partial(emitted_in, engine.log, step, state.scenario))
         effects.measure()
         whole = self._marker(effects, sum(page.items for page in complete), started, effects.events)
