@@ -50,7 +50,7 @@ def test_calls_under_way_count_as_calls() -> None:
 
 
 def test_a_cap_on_money_needs_prices() -> None:
-    with pytest.raises(SetupError, match="give --price"):
+    with pytest.raises(SetupError, match="give `prices`"):
         Budget(Limits(max_cost=3), Meter(), None)
 
 
