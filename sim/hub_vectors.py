@@ -27,9 +27,16 @@ from ..agents.gateway.prices import Prices
 from ..personas.dedup.cosine import COSINE, check_cosine
 from ..personas.dedup.vectors import is_compared_exactly
 from ..personas.errors import PausedError, StorageError
-from ..personas.hub.embedded import CHUNK, EmbeddedReport, dedup_embedded, fetch_vectors
 from ..personas.hub.file import open_hub
-from ..personas.hub.vectors import Fetched, compared, without_vector
+from ..personas.hub.vectors import (
+    CHUNK,
+    EmbeddedReport,
+    Fetched,
+    compared,
+    dedup_embedded,
+    fetch_vectors,
+    without_vector,
+)
 from ..personas.model import Outcome, RequestContext
 from .answered import check_answered
 from .engine import Engine

@@ -13,7 +13,7 @@ from ...agents.gateway.prices import Prices
 from ...personas.database import is_made
 from ...personas.errors import SetupError
 from ...personas.hub.file import HubFile
-from ...personas.hub.profiles.choose import choose_people
+from ...personas.selection.selection import choose_people
 from ..growth import Growth
 from ..runfile import rows
 from ..runfile.job_rows import job_of

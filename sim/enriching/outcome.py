@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...personas.hub.contradictions import unjudged
 from ...personas.hub.file import HubFile
-from ...personas.hub.profiles.contradictions import unjudged
 from ..runfile.runlog import RunLog
 
 __all__ = ["Enriched", "summed_up"]

@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 import orjson
 
+from ...personas.hub.contradictions import check_again, find_contradictions, findings_to_ask
 from ...personas.hub.file import HubFile
-from ...personas.hub.profiles.contradictions import check_again, find_contradictions, findings_to_ask
-from ...personas.hub.profiles.store import (
+from ...personas.hub.profiles import (
     read_done,
     read_personas,
     read_tied,

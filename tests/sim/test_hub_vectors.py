@@ -14,7 +14,7 @@ from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.limits import Backoff, Limits
 from populace.agents.gateway.prices import Prices
 from populace.personas.errors import EndpointError, PausedError, RunError, SetupError
-from populace.personas.hub import embedded
+from populace.personas.hub import vectors as embedded
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
