@@ -33,6 +33,7 @@ class Effects:
         self.observations: list[rows.ObservationRow] = []
         self.emissions: list[rows.EmissionRow] = []
         self._emitted: list[Emission] = []
+        self._compared: list[rows.EmissionRow] = []
         self.messages: list[rows.MessageRow] = []
         self.duplicates: list[rows.DuplicateRow] = []
         self.memories: list[rows.MemoryRow] = []
@@ -78,6 +79,10 @@ class Effects:
         for place, note in enumerate(notes, start=1):
             resident.memory.note(note)
             self.memories.append(rows.MemoryRow(self._step, seen.agent, place, note))
+
+    def compare(self) -> None:
+        """Compare what was emitted with everything before it, in the order of agents."""
+        self.duplicates += self._state.emitted.add_all(self._compared)
 
     def deliver(self) -> None:
         """Put what was said where it will be heard in the next step."""
@@ -134,9 +139,7 @@ class Effects:
         self.emissions.append(emission)
         self._emitted.append(Emission(seen.agent, action, action.name, self._step))
         if novelty_of(type(action)) != "none":
-            verdict = self._state.emitted.add(emission)
-            if verdict is not None:
-                self.duplicates.append(verdict)
+            self._compared.append(emission)
         with hook(action, "note"):
             note: object = self._speak(seen, action, emission) if action.addressed else action.note()
             if not isinstance(note, str):

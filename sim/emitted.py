@@ -9,7 +9,7 @@ import orjson
 from pydantic import ValidationError
 
 from ..agents.actions import Action
-from ..personas.dedup import NearDuplicates
+from ..personas.dedup import Match, NearDuplicates
 from ..personas.errors import RunFileError
 from .runfile.rows import DuplicateRow, EmissionRow
 
@@ -62,8 +62,7 @@ class Emitted:
         self._originals: defaultdict[str, dict[int, tuple[str, str]]] = defaultdict(dict)
         self._compared = 0
         self._latest: Sequence[Emission] | Callable[[], Sequence[Emission]] = ()
-        for emission in emissions:
-            self.add(emission)
+        self.add_all(list(emissions))
 
     def __reduce__(self) -> tuple[Callable[..., "Emitted"], tuple[dict[str, dict[int, tuple[str, str]]]]]:
         return Emitted.of_originals, (dict(self._originals),)
@@ -97,22 +96,33 @@ class Emitted:
         match = self._index[kind].find(text) if kind in self._index else None
         return self._originals[kind][match.key][1] if match else None
 
-    def add(self, emission: EmissionRow) -> DuplicateRow | None:
-        """Take an emission in; gives the verdict when it nearly repeats an earlier one."""
-        match = self._index[emission.kind].add(emission.emission, emission.text)
-        self._compared += 1
-        originals = self._originals[emission.kind]
-        if match is None:
-            originals[emission.emission] = (emission.agent, emission.text)
-            return None
-        return DuplicateRow(
-            kind=emission.kind,
-            step=emission.step,
-            persona=emission.agent,
-            of=originals[match.key][0],
-            emission=emission.emission,
-            of_emission=match.key,
-            stage=match.stage,
-            similarity=match.similarity,
-            undone=False,
-        )
+    def add_all(self, emissions: Sequence[EmissionRow]) -> list[DuplicateRow]:
+        """Take emissions in, one after the other; gives the verdicts on those that nearly repeat an earlier one."""
+        kinds: defaultdict[str, list[EmissionRow]] = defaultdict(list)
+        for emission in emissions:
+            kinds[emission.kind].append(emission)
+        self._compared += len(emissions)
+        verdicts = []
+        for kind, some in kinds.items():
+            originals = self._originals[kind]
+            matches = self._index[kind].add_all([e.emission for e in some], (e.text for e in some))
+            for emission, match in zip(some, matches, strict=True):
+                if match is None:
+                    originals[emission.emission] = (emission.agent, emission.text)
+                else:
+                    verdicts.append(_verdict(emission, match, originals[match.key][0]))
+        return sorted(verdicts, key=lambda verdict: verdict.emission or 0)
+
+
+def _verdict(emission: EmissionRow, match: Match[int], of: str) -> DuplicateRow:
+    return DuplicateRow(
+        kind=emission.kind,
+        step=emission.step,
+        persona=emission.agent,
+        of=of,
+        emission=emission.emission,
+        of_emission=match.key,
+        stage=match.stage,
+        similarity=match.similarity,
+        undone=False,
+    )

@@ -1,5 +1,6 @@
 """The step: intervene, observe, decide, apply, commit. The result depends on the seed and the answers alone."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -87,12 +88,14 @@ class Stepper:
         self._mind = mind
         self._recall = recall
         self._executor = executor or AsyncioExecutor(engine.gateway, workers=engine.workers("step"))
+        self._committing: asyncio.Task[None] | None = None
         #: Actions that were checked when the society was made.
         self._checked = frozenset(state.scenario.actions)
 
     async def take(self) -> None:
-        """Take the society one step further and commit it.
+        """Take the society one step further, and hand the step over to be committed.
 
+        The next step may begin before this one is durable (`flush` waits for that), but its rows come after it.
         Raises `RunError` without committing when the endpoint gave nobody an answer: a resumed run tries again.
         """
         started, state = now(), self._state
@@ -109,9 +112,10 @@ class Stepper:
         check_answered(f"step {world.step}", [(decision.outcome, decision.reason) for _, decision in decided])
         for turn, decision in decided:
             effects.take_turn(turn.observation, decision)
+        effects.compare()
         effects.deliver()
         effects.measure()
-        await self._engine.commit(
+        committed = self._engine.commit(
             *effects.all_rows,
             rows.MarkerRow(
                 phase="step",
@@ -127,6 +131,23 @@ class Stepper:
             ),
             finished=("step", world.step),
         )
+        await self.flush()
+        self._committing = asyncio.create_task(committed)
+        # Where the next step fails too, nobody may ask how the commit ended.
+        self._committing.add_done_callback(lambda task: task.cancelled() or task.exception())
+        # The task hands its rows over when it first runs, and with that before anything of the next step.
+        await asyncio.sleep(0)
+
+    @property
+    def is_committing(self) -> bool:
+        """Whether the latest step may not be durable yet."""
+        return self._committing is not None
+
+    async def flush(self) -> None:
+        """Wait until all steps so far are durable. Raises `StorageError`."""
+        if self._committing is not None:
+            committing, self._committing = self._committing, None
+            await committing
 
     def _active(self) -> list[Resident]:
         state = self._state
