@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from types import MappingProxyType
+from typing import Any, Self
 
 import orjson
 from pydantic import ValidationError
@@ -56,23 +57,27 @@ class Emitted:
     Pickled, it is the snapshot that a step compares with: the originals, without what the latest step emitted.
     """
 
-    def __init__(self, emissions: Iterable[EmissionRow] = ()) -> None:
-        self._index: defaultdict[str, NearDuplicates[int]] = defaultdict(NearDuplicates)
+    def __init__(
+        self, emissions: Iterable[EmissionRow] = (), *, thresholds: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
+        """`thresholds` are the similarities from which a text nearly repeats another, by kind; 0.9 for other kinds."""
+        self.thresholds = dict(thresholds)
+        self._index: dict[str, NearDuplicates[int]] = {}
         #: Agents and texts of originals, by kind and number.
         self._originals: defaultdict[str, dict[int, tuple[str, str]]] = defaultdict(dict)
         self._compared = 0
         self._latest: Sequence[Emission] | Callable[[], Sequence[Emission]] = ()
         self.add_all(list(emissions))
 
-    def __reduce__(self) -> tuple[Callable[..., "Emitted"], tuple[dict[str, dict[int, tuple[str, str]]]]]:
-        return Emitted.of_originals, (dict(self._originals),)
+    def __reduce__(self) -> tuple[Callable[..., "Emitted"], tuple[Any, ...]]:
+        return Emitted.of_originals, (dict(self._originals), self.thresholds)
 
     @classmethod
-    def of_originals(cls, originals: Mapping[str, dict[int, tuple[str, str]]]) -> Self:
+    def of_originals(cls, originals: Mapping[str, dict[int, tuple[str, str]]], thresholds: Mapping[str, float]) -> Self:
         """What compares as a society's does that holds these originals: agent and text, by kind and number."""
-        self = cls()
+        self = cls(thresholds=thresholds)
         for kind, found in originals.items():
-            self._index[kind].keep_all(found, (text for _, text in found.values()))
+            self._index_of(kind).keep_all(found, (text for _, text in found.values()))
             self._originals[kind] = found
             self._compared += len(found)
         return self
@@ -96,6 +101,11 @@ class Emitted:
         match = self._index[kind].find(text) if kind in self._index else None
         return self._originals[kind][match.key][1] if match else None
 
+    def _index_of(self, kind: str) -> NearDuplicates[int]:
+        if kind not in self._index:
+            self._index[kind] = NearDuplicates(self.thresholds.get(kind, 0.9))
+        return self._index[kind]
+
     def add_all(self, emissions: Sequence[EmissionRow]) -> list[DuplicateRow]:
         """Take emissions in, one after the other; gives the verdicts on those that nearly repeat an earlier one."""
         kinds: defaultdict[str, list[EmissionRow]] = defaultdict(list)
@@ -105,7 +115,7 @@ class Emitted:
         verdicts = []
         for kind, some in kinds.items():
             originals = self._originals[kind]
-            matches = self._index[kind].add_all([e.emission for e in some], (e.text for e in some))
+            matches = self._index_of(kind).add_all([e.emission for e in some], (e.text for e in some))
             for emission, match in zip(some, matches, strict=True):
                 if match is None:
                     originals[emission.emission] = (emission.agent, emission.text)

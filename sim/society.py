@@ -353,7 +353,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         if not self.scenario.lives:
             return
         self.state.graph = graph
-        self.state.residents = settle(self, graph, memory=self.scenario.settings.memory)
+        self.state.residents = settle(self, graph, memory=self.scenario.memory)
         declare(self.state, log)
         restore(self.state, log)
 

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from ..agents.action_check import check_actions
 from ..agents.action_schema import possible_actions
 from ..agents.actions import Action
 from ..agents.hooks import hook
-from ..agents.mind import Decision, Mind, MindContext, MindState, decide
+from ..agents.mind import Decision, Mind, MindContext, MindState, Rule, decide, decide_by_rule
 from ..agents.observation import Observation
 from ..personas.errors import RunError
 from ..personas.model import Outcome, PersonaModel, RequestContext
@@ -44,7 +45,7 @@ class TurnWork:
     Pickled, it is the scenario's class and settings, and the snapshot: another process makes the mind for itself.
     """
 
-    def __init__(self, scenario: Scenario, emitted: Emitted, mind: Mind | None = None) -> None:
+    def __init__(self, scenario: Scenario, emitted: Emitted, mind: Mind | Rule | None = None) -> None:
         self._scenario = scenario
         self._emitted = emitted
         self._mind = mind or scenario.checked_mind()
@@ -56,8 +57,10 @@ class TurnWork:
         """What the agent does. Raises `RunError` when no call can succeed; other faults of a mind are decisions."""
         state = MindState(observation=item.observation, offered=item.offered, request_context=item.context)
         context = MindContext(model, self._scenario.world, self._emitted.earlier)
+        if not hasattr(self._mind, "ainvoke"):
+            return decide_by_rule(self._mind, state)
         try:
-            return await decide(self._mind, state, context)
+            return await decide(cast("Mind", self._mind), state, context)
         except RunError:
             raise
         except Exception as error:  # noqa: BLE001 - a mind can be a scenario's own; its fault is this agent's alone
@@ -76,7 +79,7 @@ class Stepper:
         state: SocietyState,
         view: SocietyView,
         engine: Engine,
-        mind: Mind,
+        mind: Mind | Rule,
         *,
         recall: EmbeddingRecall | None = None,
         executor: Executor | None = None,
