@@ -25,7 +25,7 @@ async def test_a_budget_of_calls_is_kept_to_the_call(opened: Open, openai_server
     answers = await asyncio.gather(*(ask(gateway, number) for number in range(60)), return_exceptions=True)
     stopped = [answer for answer in answers if isinstance(answer, PausedError)]
     assert len(stopped) == 35
-    assert {str(error) for error in stopped} == {"The budget of 25 calls is spent; a higher --max-calls goes on."}
+    assert {str(error) for error in stopped} == {"The budget of 25 calls is spent; a higher `max_calls` goes on."}
     assert openai_server.calls == gateway.meter.total.calls == 25
     assert gateway.meter.outcomes[Outcome.BUDGET] >= 1
 
