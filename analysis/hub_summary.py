@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING
 
-from ..personas.hub.standing import AWAY, STANDING
+from ..personas.hub.queries import RETAINED, TURNED_AWAY
 from ..personas.persona import RelationKind, canonical_text
 from .page import clip, short_label
 from .table import Queryable, Rows
 
 if TYPE_CHECKING:
-    from ..personas.hub.graph import Excerpt, Found, GraphFigures, Neighbourhood, Shape
-    from ..personas.hub.graph.estimate import Estimate
+    from ..personas.network import Excerpt, Found, GraphFigures, Neighbourhood, NetworkShape
+    from ..personas.network.measures import Estimate
 
 __all__ = [
     "Grown",
@@ -36,9 +36,9 @@ FROM growth_chunks GROUP BY hop ORDER BY hop
 """
 
 _IN_ALL = f"""
-WITH away AS ({AWAY})
+WITH away AS ({TURNED_AWAY})
 SELECT status, reason, model, is_language_model, event_hash,
-       (SELECT count(*) FROM personas WHERE {STANDING}),
+       (SELECT count(*) FROM personas WHERE {RETAINED}),
        (SELECT count(*) FROM relations AS r ANTI JOIN away AS a ON a.persona = r.source
         ANTI JOIN away AS b ON b.persona = r.target),
        (SELECT count(*) FROM passages),
@@ -62,7 +62,7 @@ FROM skipped_sources GROUP BY kind ORDER BY sum(number) DESC, kind
 
 #: People by relations between them and a text, where that is not the hop in which somebody was asked about.
 _BORN_AT = f"""
-SELECT hop, count(*) FROM personas WHERE {STANDING} GROUP BY hop ORDER BY hop
+SELECT hop, count(*) FROM personas WHERE {RETAINED} GROUP BY hop ORDER BY hop
 """  # noqa: S608 - our own words
 
 _EXAMPLES = 3
@@ -244,7 +244,7 @@ def _beside(figures: "GraphFigures") -> Iterator[tuple[str, ...]]:
     yield "sigma (small world when well above 1)", _figure(figures.sigma), "", ""
 
 
-def _shape(shape: "Shape") -> Iterator[tuple[str, str]]:
+def _shape(shape: "NetworkShape") -> Iterator[tuple[str, str]]:
     yield "pairs that are tied", f"{shape.ties:,}"
     yield "neighbours, mean", _figure(shape.mean_degree)
     yield "neighbours, most", f"{shape.most_degree:,}"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import orjson
 
+from ..personas.hub.queries import NEAR_DUPLICATES
 from ..personas.hub.read import Drawn
-from ..personas.hub.standing import MARKED
 from .table import Queryable, visible
 
 __all__ = ["Cost", "Summary", "Tokens", "summarise"]
@@ -29,7 +29,8 @@ SELECT (SELECT count(*) FROM personas), (SELECT count(*) FROM agents),
 _EMISSIONS = "SELECT kind, count(*) FROM emissions GROUP BY kind ORDER BY count(*) DESC, kind"
 _DUPLICATES = f"""
 SELECT kind, count(*) FROM (
-    SELECT kind FROM duplicates WHERE NOT undone AND kind <> 'persona' UNION ALL SELECT 'persona' FROM ({MARKED})
+    SELECT kind FROM duplicates WHERE NOT undone AND kind <> 'persona'
+    UNION ALL SELECT 'persona' FROM ({NEAR_DUPLICATES})
 ) GROUP BY kind ORDER BY count(*) DESC, kind
 """  # noqa: S608 - our own words
 _FAILURES = """

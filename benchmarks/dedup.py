@@ -1,6 +1,7 @@
 """Near-duplicates of synthetic people: each figure beside its bar, and beside datasketch and rensa in the same run.
 
 python benchmarks/dedup.py --size small --repeat 3     # 20,000 texts, a minute
+python benchmarks/dedup.py --size medium               # 100,000 texts
 python benchmarks/dedup.py --size large                # 1,000,000 texts
 python benchmarks/dedup.py --size huge                 # 10,000,000 texts from a file, under a limit of memory
 
@@ -36,7 +37,8 @@ class Size:
     """How many texts there are, and what is done with how many of them."""
 
     texts: int
-    #: Those that each reference gets: it is paid for by the text.
+    #: Those that MinHash gets, and each reference: it is paid for by the text.
+    minhash: int = 100_000
     datasketch: int = 20_000
     rensa: int = 1_000_000
     #: What the join is held against all pairs on, and what is added one at a time.
@@ -47,8 +49,9 @@ class Size:
 
 
 SIZES = {
-    "tiny": Size(2_000, 500, 500, 500, 500, 2),
+    "tiny": Size(2_000, 2_000, 500, 500, 500, 500, 2),
     "small": Size(20_000, singles=5_000),
+    "medium": Size(100_000),
     "large": Size(1_000_000),
     "huge": Size(10_000_000),
 }
@@ -83,6 +86,7 @@ def measure(size: str, seed: int, lab: Lab) -> Iterator[Finding]:
         return
     rate = yield from _joined(lab, corpus, SIZES[size])
     yield from _sliced(corpus, SIZES[size])
+    yield from _minhash(lab, corpus, min(SIZES[size].minhash, SIZES[size].texts), rate)
     for method, count in (("datasketch", SIZES[size].datasketch), ("rensa", SIZES[size].rensa)):
         yield from _reference(lab, corpus, method, min(count, SIZES[size].texts), rate)
     yield from _singly(lab, corpus, SIZES[size])
@@ -107,6 +111,23 @@ def _sliced(corpus: Corpus, size: Size) -> Iterator[Finding]:
     texts = read_texts(corpus.path, min(size.slice, size.texts))
     what = f"texts of {len(texts):,} on which the join and all pairs compared one by one disagree"
     yield Finding(what, disagreeing(texts), _NONE)
+
+
+def _minhash(lab: Lab, corpus: Corpus, count: int, rate: float) -> Iterator[Finding]:
+    """The method `minhash` beside the exact one: of single words, and of 3-grams at 0.6."""
+    took, removed = _run(lab, "minhash", corpus, count)
+    beside = f"{took['cpu']:.1f} s of CPU for {count:,} texts, {took['above_input'] / _MB:,.0f} MB"
+    yield Finding("minhash: texts a second on one core", took["rate"], beside=beside)
+    yield Finding("minhash: times as long as the join takes for a text", rate / took["rate"])
+    yield Finding("minhash: recall of planted pairs", corpus.recall(removed, count), Bar("at least", 0.995))
+    false = count_false(read_texts(corpus.path, count), removed)
+    yield Finding("minhash: removed though near to nobody", false, _NONE)
+    exact, right = _run(lab, "exact 3-grams", corpus, count)
+    took, removed = _run(lab, "minhash 3-grams", corpus, count)
+    beside = f"{took['cpu']:.1f} s of CPU, exactly {exact['cpu']:.1f} s; {len(right):,} rows"
+    shared = len(removed & right)
+    yield Finding("minhash of 3-grams: rows of the exact method found", shared / max(1, len(right)), beside=beside)
+    yield Finding("minhash of 3-grams: rows that the exact method has not", len(removed - right))
 
 
 def _reference(lab: Lab, corpus: Corpus, method: str, count: int, rate: float) -> Iterator[Finding]:

@@ -11,14 +11,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from benchmarks.lab import peak_memory
 from numpy.typing import NDArray
 
-from populace.personas.dedup import find_duplicates
+from populace.personas.dedup import DedupMethod, find_duplicates
 from populace.personas.text import words
 
 __all__ = ["LIMIT", "NEAR", "read_texts"]
@@ -33,6 +34,16 @@ type Result = dict[str, Any]
 def join(texts: list[str]) -> Rows:
     """Rows that our join marks."""
     return find_duplicates(texts, threshold=NEAR).rows
+
+
+def minhash(texts: list[str]) -> Rows:
+    """Rows that MinHash marks, verified exactly: the paper's method by `--method minhash`."""
+    return find_duplicates(texts, threshold=NEAR, method=DedupMethod("minhash")).rows
+
+
+def ngrams(texts: list[str], name: Literal["exact", "minhash"]) -> Rows:
+    """Rows that a method marks of 3-grams at a threshold of 0.6, where a 20-word text may differ in one place."""
+    return find_duplicates(texts, threshold=0.6, method=DedupMethod(name, 3)).rows
 
 
 def datasketch(texts: list[str]) -> Rows:
@@ -63,7 +74,14 @@ def rensa(texts: list[str]) -> Rows:
     return np.flatnonzero(~np.array(added, dtype=np.bool_))
 
 
-METHODS: dict[str, Callable[[list[str]], Rows]] = {"join": join, "datasketch": datasketch, "rensa": rensa}
+METHODS: dict[str, Callable[[list[str]], Rows]] = {
+    "join": join,
+    "minhash": minhash,
+    "exact 3-grams": partial(ngrams, name="exact"),
+    "minhash 3-grams": partial(ngrams, name="minhash"),
+    "datasketch": datasketch,
+    "rensa": rensa,
+}
 
 
 def read_texts(corpus: Path, count: int) -> list[str]:

@@ -20,12 +20,12 @@ import pyarrow.parquet as pq
 from benchmarks.crowd import make_crowd, some_ids
 from benchmarks.people import people
 
+from populace.personas.formats.exporting import export_hub
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub
-from populace.personas.hub.exporting import export_hub
-from populace.personas.hub.importing import import_files
 from populace.personas.hub.info import describe_hub
-from populace.personas.hub.merging import merge_hubs
-from populace.personas.hub.wish import ImportWish
+from populace.personas.hub.merge import merge_hubs
 
 type Result = dict[str, Any]
 
@@ -69,7 +69,7 @@ def bare(given: argparse.Namespace) -> Result:
 def take(given: argparse.Namespace) -> Result:
     """The file imported into a new hub."""
     with create_hub(given.path) as hub:
-        (report,) = import_files(hub, [given.file], ImportWish())
+        (report,) = import_files(hub, [given.file], ImportOptions())
     return {"rows": report.rows, "new": report.new, "bytes": given.path.stat().st_size}
 
 

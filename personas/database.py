@@ -27,8 +27,8 @@ __all__ = [
 
 type Fill = Callable[[duckdb.DuckDBPyConnection], None]
 
-#: No query on such a file reaches another file, the network or Python's variables. DuckDB opens a file
-#: only once in a process, with one configuration: readers and writers must agree on it.
+#: Queries reach no other file, no network and no Python variables. DuckDB opens a file only once in a process, so
+#: readers and writers must use the same configuration.
 CONFIG: Mapping[str, str | bool | int | float | list[str]] = MappingProxyType(
     {
         "enable_external_access": "false",
@@ -42,19 +42,19 @@ CONFIG: Mapping[str, str | bool | int | float | list[str]] = MappingProxyType(
 _CLASS = re.compile(r"^([A-Z]\w*( [A-Z]\w*)* Error: )+")
 _DAMAGE = re.compile("Corrupt database file|Could not read enough bytes|checksum|Failed to deserialize", re.IGNORECASE)
 _FORBIDDEN = ("Read-only file system", "Permission denied")
-#: No database with anything in it is smaller.
+#: A database with contents is larger.
 _UNMADE = 1 << 16
 _HOLDER = re.compile(r"\(PID (\d+)\)")
-#: The bytes of databases in which nothing but their schema is: to make one takes longer than all else before a run.
+#: The bytes of empty databases by schema: creating the tables takes longer than everything else before a run.
 _empty: dict[tuple[Fill, int], bytes] = {}
 
 
 def make_database(path: Path, schema: Fill, *, block_size: int, fill: Fill | None = None) -> None:
-    """Make a database of this schema, filled in one transaction; nothing is under its name before it is whole.
+    """Create a database with this schema, filled in one transaction; it appears under its name when it is complete.
 
-    `schema` must do the same whenever it is called. Files are made of blocks of `block_size` bytes (a power of 2 from
-    16,384), of which each column of a table in use takes one at least. Raises `FileExistsError` when the path is taken,
-    `OSError` and `duckdb.Error` when it cannot be written.
+    `schema` must do the same on every call. Files consist of blocks of `block_size` bytes (a power of 2 from 16,384);
+    each column of a table in use takes at least one block. Raises `FileExistsError` when the path is taken, and
+    `OSError` or `duckdb.Error` when the file cannot be written.
     """
     if path.exists() and not is_made(path):
         path.unlink()
@@ -77,7 +77,7 @@ def _write_empty(part: Path, schema: Fill, block_size: int) -> None:
             file.flush()
             os.fsync(file.fileno())
         return
-    part.unlink()  # DuckDB takes no empty file for a new one
+    part.unlink()  # DuckDB does not accept an empty file as a new database
     with duckdb.connect(part, config={**CONFIG, "default_block_size": str(block_size)}) as con:
         con.execute("BEGIN TRANSACTION")
         schema(con)
@@ -87,34 +87,34 @@ def _write_empty(part: Path, schema: Fill, block_size: int) -> None:
 
 
 def said(error: BaseException) -> str:
-    """What a database says is wrong, on one line: without its class, picture of the query and full stop."""
+    """The message of a database error on one line, without its class, the marked query and the final full stop."""
     words = str(error).strip().partition("\n\n")[0].partition("\nLINE ")[0]
     return " ".join(_CLASS.sub("", words).split()).rstrip(". ")
 
 
 def is_busy(error: duckdb.Error) -> bool:
-    """Whether a file cannot be opened because it is open elsewhere: in another process, or in this one otherwise."""
+    """Whether a file cannot be opened because it is open elsewhere, or in this process with another configuration."""
     return "Could not set lock" in str(error) or "different configuration" in str(error)
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether a database says that its file is cut off or altered."""
+    """Whether the error says that the file is truncated or altered."""
     return isinstance(error, duckdb.Error) and bool(_DAMAGE.search(str(error)))
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Whether Ctrl-C came while the database was at work, which hides it in an error of its own."""
+    """Whether the error is a Ctrl-C that came while the database was at work."""
     return isinstance(error, RuntimeError) and "Query interrupted" in str(error)
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file is a DuckDB database. By its ending alone DuckDB would take a table of text for one in memory."""
+    """Whether a file is a DuckDB database, by its first bytes."""
     with path.open("rb") as file:
         return file.read(12)[8:] == b"DUCK"
 
 
 def check_regular[E: SetupError](path: Path, *, what: str, raised: type[E]) -> None:
-    """Raise an error, in one sentence, for what is there but is no file: opening a pipe would wait for ever."""
+    """Raise an error for a path that exists and is no regular file: opening a pipe would wait for ever."""
     try:
         is_there = path.exists()
     except OSError as error:
@@ -129,9 +129,9 @@ def check_regular[E: SetupError](path: Path, *, what: str, raised: type[E]) -> N
 
 
 def is_made(path: Path) -> bool:
-    """Whether there is a file that holds something: a database without any table is one that was about to be made.
+    """Whether a file exists and holds something; a database without tables counts as not made.
 
-    A process of an earlier Populace that was killed has left such a file, and whoever comes next may make it.
+    A process that was killed may leave such a file; it may be replaced.
     """
     if not path.is_file() or path.stat().st_size > _UNMADE:
         return path.exists()
@@ -145,7 +145,7 @@ def is_made(path: Path) -> bool:
 
 
 def open_error[E: SetupError](path: Path, error: duckdb.Error, *, what: str, raised: type[E]) -> E:
-    """The error that says in one sentence why `path` cannot be opened; `what` is what it should have been."""
+    """An error that says in one sentence why `path` cannot be opened; `what` is the kind of file expected."""
     message = str(error)
     if "Could not set lock" in message:
         holder = _HOLDER.search(message)

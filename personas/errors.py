@@ -39,14 +39,14 @@ type Named = Callable[[str, object], str]
 
 
 class PopulaceError(Exception):
-    """The root of all errors that Populace raises on purpose."""
+    """The base class of all errors that Populace raises deliberately."""
 
-    #: Where the user's own code failed, if it did: file, line, function and source line, the innermost last.
+    #: Where the user's own code failed, if it did: file, line, function and source line of each frame, innermost last.
     frames = ""
 
 
 class SetupError(PopulaceError):
-    """What was asked for cannot be done as asked; nothing was begun."""
+    """The request cannot be carried out as given; nothing was begun."""
 
 
 class SourceError(SetupError):
@@ -58,18 +58,18 @@ class RunFileError(SetupError):
 
 
 class RunError(PopulaceError):
-    """The run began and failed; everything committed before stays, and the run can be resumed."""
+    """The run began and failed; everything committed before is kept, and the run can be resumed."""
 
 
 class HookError(RunError):
-    """A method of a scenario, an action or an intervention failed; the run can be resumed once it is mended."""
+    """A method of a scenario, an action or an intervention failed; the run can be resumed once it is fixed."""
 
     def __init__(self, message: str, frames: str = "") -> None:
         super().__init__(message)
         self.frames = frames
 
     def with_way_on(self, path: Path) -> "HookError":
-        """The same, saying how to go on with the run in `path`."""
+        """The same error, with the command that resumes the run in `path`."""
         told = HookError(f"{self} Mend it, and go on with `populace resume {quote(str(path))}`.", self.frames)
         told.__cause__ = self.__cause__
         return told
@@ -80,11 +80,11 @@ class EndpointError(RunError):
 
 
 class PausedError(RunError):
-    """The run stands still on purpose: its budget is spent, or too many calls fail. Resuming goes on."""
+    """The run is paused: its budget is spent, or too many calls fail. It can be resumed."""
 
 
 class CacheError(PausedError):
-    """The file of answers that runs share cannot be read or written; the run file is as it should be."""
+    """The shared cache of answers cannot be read or written; the run file is intact."""
 
 
 class StorageError(RunError):

@@ -42,11 +42,11 @@ __all__ = [
 
 
 _PRIVATE, _OTHERS = 0o600, 0o077
-#: Parts of another machine on the same file system are left alone: whether their process lives cannot be seen.
+#: Parts made on another machine are left alone, because it is unknown whether their process is alive.
 _HOST = blake2b(platform.node().encode(), digest_size=4).hexdigest()
 _PART = re.compile(r"part-([0-9a-f]+)-(\d+)-\d+")
 _IS_PART = re.compile(rf"\.{_PART.pattern}$")
-#: What DuckDB and SQLite keep beside a file that they write.
+#: Suffixes of files that DuckDB and SQLite keep beside a database.
 _BESIDE = (".wal", ".tmp", "-wal", "-shm", "-journal")
 _numbers = count(1)
 _is_shared = False
@@ -54,7 +54,7 @@ _is_shared = False
 
 @contextmanager
 def share_files() -> Iterator[None]:
-    """Within the block, new files are as readable as the umask allows; otherwise their owner's alone (0600)."""
+    """Within the block, new files get the permissions of the umask; otherwise only their owner may read them (0600)."""
     global _is_shared  # noqa: PLW0603 - like the umask, it holds for the process
     before, _is_shared = _is_shared, True
     try:
@@ -64,7 +64,7 @@ def share_files() -> Iterator[None]:
 
 
 def make_file(path: Path, *, private: bool = False) -> None:
-    """Make an empty file of mode 0600; within `share_files`, unless it is `private`, one as the umask allows.
+    """Create an empty file of mode 0600, or as the umask allows within `share_files` unless it is `private`.
 
     Raises `FileExistsError`.
     """
@@ -78,10 +78,10 @@ def make_file(path: Path, *, private: bool = False) -> None:
 
 @contextmanager
 def whole_file(path: Path, *, replace: bool = False, private: bool = False) -> Iterator[Path]:
-    """An empty file beside `path` to write to; it becomes `path` when the block ends well, and is gone if it does not.
+    """An empty file beside `path` to write to; it becomes `path` when the block succeeds, and is deleted otherwise.
 
-    A file that `replace` puts it in place of gives it its mode, unless it is `private`; without `replace`, an existing
-    file raises `FileExistsError`.
+    With `replace`, an existing file is replaced and its mode kept, unless the new one is `private`; without it, an
+    existing file raises `FileExistsError`.
     """
     remove_parts(path)
     part = _part_of(path)
@@ -101,7 +101,7 @@ def whole_file(path: Path, *, replace: bool = False, private: bool = False) -> I
 
 @contextmanager
 def folder_beside(path: Path) -> Iterator[Path]:
-    """A hidden folder on the same disk as `path`, gone with all that is in it when this is left. Raises `OSError`."""
+    """A hidden folder on the same disk as `path`, deleted with its contents at the end. Raises `OSError`."""
     remove_parts(path)
     folder = _part_of(path)
     folder.mkdir(mode=0o700)
@@ -112,7 +112,7 @@ def folder_beside(path: Path) -> Iterator[Path]:
 
 
 def remove_parts(path: Path) -> None:
-    """Remove what processes that were killed have left of the making of `path`; nothing of a living process."""
+    """Delete the unfinished files that killed processes left while making `path`; those of living processes stay."""
     with suppress(OSError):
         for found in path.parent.glob(f".{_escaped(path.name)}.part-*"):
             part = _PART.match(found.name.removeprefix(f".{path.name}."))
@@ -122,9 +122,9 @@ def remove_parts(path: Path) -> None:
 
 @contextmanager
 def private_umask(path: Path) -> Iterator[None]:
-    """While `path` is written and is its owner's alone, so is every file that this process makes.
+    """While `path` is written and only its owner may read it, the same holds for all files made by this process.
 
-    DuckDB gives its log and what it moves out of memory no mode of their own.
+    DuckDB sets no mode for its log and its temporary files.
     """
     if path.exists() and path.stat().st_mode & _OTHERS:
         yield
@@ -137,7 +137,7 @@ def private_umask(path: Path) -> Iterator[None]:
 
 
 class _Umask:
-    """The umask of the process, which is one for all its threads."""
+    """The umask of the process, shared by all its threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -162,7 +162,7 @@ _umask = _Umask()
 
 def _part_of(path: Path) -> Path:
     name = path.name
-    if (found := _IS_PART.search(name)) is not None:  # what is left of a part's own making is found as its own is
+    if (found := _IS_PART.search(name)) is not None:  # a part of a part is named like the part itself
         name = name[1 : found.start()]
     return path.with_name(f".{name}.part-{_HOST}-{os.getpid()}-{next(_numbers)}")
 
@@ -172,7 +172,7 @@ def _escaped(name: str) -> str:
 
 
 def _put(part: Path, path: Path) -> None:
-    """Give a part its name, unless another process was faster. Raises `FileExistsError`."""
+    """Give a finished part its name. Raises `FileExistsError` when another process was faster."""
     try:
         path.hardlink_to(part)
     except FileExistsError:
@@ -184,7 +184,7 @@ def _put(part: Path, path: Path) -> None:
 
 
 def remove_database(path: Path) -> None:
-    """Remove a file, if it is there and can be removed, and what a database keeps beside it."""
+    """Delete a file, if it exists and can be deleted, with the files that a database keeps beside it."""
     for left in (path, *(path.with_name(path.name + ending) for ending in _BESIDE)):
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left, ignore_errors=True)
@@ -194,7 +194,7 @@ def remove_database(path: Path) -> None:
 
 
 def _is_alive(process: int) -> bool:
-    if os.name == "nt":  # there it would end the process that is asked about
+    if os.name == "nt":  # os.kill would end the process there
         return True
     try:
         os.kill(process, 0)
@@ -214,14 +214,14 @@ class Compression(StrEnum):
     ZSTD = "zstd"
 
 
-#: By the ending of the name.
+#: Compressions by suffix.
 COMPRESSIONS: Mapping[str, Compression] = {
     ".gz": Compression.GZIP,
     ".bz2": Compression.BZIP2,
     ".xz": Compression.XZ,
     ".zst": Compression.ZSTD,
 }
-#: What reading a damaged file raises: pyarrow OSError or ValueError, the others each their own.
+#: Errors raised by reading a damaged file; pyarrow raises OSError or ValueError.
 DAMAGE = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
 
 _MAGIC = {
@@ -234,34 +234,34 @@ _LONGEST_MAGIC = 6
 
 
 class Stream(Protocol):
-    """Bytes that are read from front to back."""
+    """Bytes read from front to back."""
 
     def read(self, size: int, /) -> bytes:
-        """The next so many bytes, or fewer; none at the end."""
+        """The next `size` bytes or fewer; empty at the end."""
         ...
 
 
 def compression_of(path: PurePath) -> Compression | None:
-    """How a file is compressed, by the ending of its name."""
+    """The compression of a file, by its suffix."""
     return COMPRESSIONS.get(path.suffix.lower())
 
 
 def uncompressed_suffix(path: PurePath) -> str:
-    """The ending of a file's name, in lower case, without that of its compression."""
+    """The suffix of a file in lower case, without that of its compression."""
     return (PurePath(path.stem).suffix if compression_of(path) else path.suffix).lower()
 
 
 def sniff_compression(raw: BinaryIO) -> Compression | None:
-    """How a pipe is compressed: it has no ending to go by, but its first bytes can be looked at."""
+    """The compression of a pipe, by its first bytes."""
     peek = getattr(raw, "peek", None)
     head = bytes(peek(_LONGEST_MAGIC))[:_LONGEST_MAGIC] if peek else b""
     return next((packing for magic, packing in _MAGIC.items() if head.startswith(magic)), None)
 
 
 def decompressed(raw: BinaryIO, packing: Compression | None, stack: ExitStack) -> Any:
-    """The bytes within `raw`, which stays the caller's; what is opened for it is closed with `stack`.
+    """The decompressed bytes of `raw`, which stays open; what is opened for it is closed with `stack`.
 
-    Reading may raise what `DAMAGE` lists.
+    Reading may raise the errors in `DAMAGE`.
     """
     match packing:
         case Compression.GZIP:
@@ -280,12 +280,12 @@ def decompressed(raw: BinaryIO, packing: Compression | None, stack: ExitStack) -
 
 @contextmanager
 def open_compressed(path: Path, packing: Compression | None) -> Iterator[Any]:
-    """The file at `path`, open for writing bytes that are compressed on their way."""
+    """The file at `path`, open for writing bytes that are compressed on the way."""
     with ExitStack() as stack:
         raw = stack.enter_context(path.open("wb"))
         match packing:
             case Compression.GZIP:
-                # Without a name and a time in it, the same bytes make the same file.
+                # Without name and time, equal bytes make equal files.
                 yield stack.enter_context(gzip.GzipFile("", "wb", 6, raw, mtime=0))
             case Compression.BZIP2:
                 yield stack.enter_context(bz2.BZ2File(raw, "wb"))

@@ -32,15 +32,15 @@ __all__ = [
 ]
 
 
-#: Newcomers over whom novelty is taken.
+#: Newcomers over which novelty is measured.
 WINDOW = 500
 
 
 class WordRarity:
-    """How new descriptions are beside those that are known.
+    """How rare the words of a description are among those of all known people.
 
-    The novelty of a description is the mean rarity of its different words: 0 for a word that everybody has, 1 for
-    one that nobody else has, on a logarithmic scale.
+    The novelty of a description is the mean rarity of its distinct words, on a logarithmic scale: 0 for a word that
+    everybody has, 1 for one that nobody else has.
     """
 
     def __init__(self, known: Sequence[Persona]) -> None:
@@ -50,33 +50,33 @@ class WordRarity:
         self._scale = math.log(len(known) + 1)
 
     def most_novel(self, people: Sequence[Persona], most: int, *, rng: random.Random) -> list[Persona]:
-        """The `most` of these people whose words are rarest; which of equals are among them is decided by chance."""
+        """The `most` people with the rarest words; ties are broken at random."""
         drawn = sorted((-self._of(person), rng.random(), place) for place, person in enumerate(people))
         return [people[place] for _, _, place in drawn[:most]]
 
     def in_order(self, people: Iterable[Persona]) -> tuple[Persona, ...]:
-        """All of these people, the most novel first; equals in the order in which they were given."""
+        """All these people, the most novel first; ties keep their order."""
         return tuple(sorted(people, key=lambda person: -self._of(person)))
 
     def _of(self, persona: Persona) -> float:
-        # An exact sum: a set's order differs from process to process, and the rounding of a sum with it.
+        # An exact sum, as the order of a set, and so the rounding, differs from process to process.
         rarities = [1 - math.log(max(1, self._holders[word])) / self._scale for word in words(persona.text)]
         return math.fsum(rarities) / len(rarities) if rarities else 0.0
 
 
 def questions_between_checks(newcomers: int) -> int:
-    """How many questions, each of which brings so many newcomers, to ask between two looks at how new the latest are.
+    """How many questions to ask between two checks of novelty, when each brings so many newcomers.
 
-    At least one look falls into every 500 newcomers.
+    There is at least one check in 500 newcomers.
     """
     return max(1, WINDOW // max(1, newcomers))
 
 
 class NoveltyWindow:
-    """The latest newcomers: who of them was somebody new. `str()` gives what `Latest` can be made from again."""
+    """Which of the latest 500 newcomers were new. `str()` gives the text from which it is restored."""
 
     def __init__(self, written: str = "") -> None:
-        """Raises `SetupError` for a text that no `Latest` has written."""
+        """Raises `SetupError` for a text that `str()` has not written."""
         if not set(written) <= {"0", "1"}:
             raise SetupError(f"{written!r} is no record of newcomers; it has a 1 for each who was new and a 0 else.")
         self._new = deque((mark == "1" for mark in written), maxlen=WINDOW)
@@ -85,46 +85,46 @@ class NoveltyWindow:
         return "".join("1" if is_new else "0" for is_new in self._new)
 
     def note(self, newcomers: Iterable[bool]) -> None:
-        """Take in whether each of these was somebody new."""
+        """Record for each newcomer whether it was new."""
         self._new.extend(newcomers)
 
     @property
     def share(self) -> float | None:
-        """The share of the latest 500 who were somebody new; None while there were fewer."""
+        """The share of the latest 500 newcomers that were new; None while there are fewer."""
         return sum(self._new) / WINDOW if len(self._new) == WINDOW else None
 
 
 #: The paper expands each persona in six iterations (section 2.2): six degrees of separation.
 MOST_HOPS = 6
-#: The share of relations that lead to somebody new: a guess before there are any, and the least assumed.
+#: The share of relations that lead to somebody new: assumed before there are any, and at least.
 _GUESSED_YIELD = 0.75
 _LEAST_YIELD = 0.5
 
-#: How those who are asked about are chosen, where not everybody is.
+#: How the people to ask about are chosen, where not all are.
 type Choice = Literal["chance", "novelty"]
 
 
 @dataclass(frozen=True, slots=True)
 class HopResult:
-    """The rows that one hop added, each kind in order of arrival."""
+    """The rows added by one hop, each kind in order of arrival."""
 
-    #: Everybody new, near-duplicates and those who were turned away included.
+    #: All new personas, including near-duplicates and people who were turned away.
     personas: tuple[Persona, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     relations: tuple[Relation, ...] = ()
-    #: Of each newcomer, whether it was somebody new: not the same text as, nor a near-duplicate of, anybody earlier.
+    #: For each newcomer whether it was new: no equal text and no near-duplicate of an earlier persona.
     newcomers: tuple[bool, ...] = ()
-    #: What judges said of newcomers, each with the id of the description that they said it of.
+    #: Rulings on newcomers, each with the id of the description.
     rulings: tuple[tuple[str, Ruling], ...] = ()
-    #: Ids of the personas among them whom judges did not let in.
+    #: Ids of the personas that were turned away.
     turned_away: tuple[str, ...] = ()
-    #: How many newcomers judges did not let in, those of whom nothing may stay included.
+    #: The number of newcomers turned away, including those of which nothing may be kept.
     dropped: int = 0
-    #: Relations that were of other kinds than were wanted, and were left out.
+    #: The number of relations left out because their kind was not wanted.
     unwanted: int = 0
 
     def __add__(self, later: "HopResult") -> "HopResult":
-        """The rows of both, these first."""
+        """The rows of both, in this order."""
         return HopResult(
             self.personas + later.personas,
             self.verdicts + later.verdicts,
@@ -138,22 +138,22 @@ class HopResult:
 
     @property
     def duplicates(self) -> int:
-        """How many of the new are near-duplicates."""
+        """The number of near-duplicates."""
         return len(self.verdicts)
 
     @property
     def born(self) -> int:
-        """How many of the new are alive."""
+        """The number of new people who were admitted."""
         return len(self.personas) - len(self.verdicts) - len(self.turned_away)
 
     @property
     def repeats(self) -> int:
-        """How many newcomers had the very text of somebody who was there already."""
+        """The number of newcomers with the same text as somebody known."""
         return max(0, len(self.newcomers) - self.born - self.duplicates - self.dropped)
 
 
 def check_growth(*, hops: int, fan_out: int, limit: int | None) -> None:
-    """Raise `SetupError` when a society cannot be grown like this."""
+    """Raise `SetupError` for a number of hops, a fan-out or a limit outside its range."""
     if not 0 <= hops <= MOST_HOPS:
         raise SetupError(f"Hops must be 0 to {MOST_HOPS} (the paper grows six), but {hops} was given.")
     if fan_out < 1:
@@ -175,11 +175,11 @@ def plan_hop(
 ) -> tuple[Persona, ...]:
     """The personas to ask about in `hop` of `hops`: by `chance` in order of arrival, by `novelty` the most novel first.
 
-    They are the people of the hop before; when it left nobody, all before it. With a `limit` on people, those
-    still to come are spread evenly over the hops still to come, so that every hop gets some: a part of the
-    people of the hop before is asked about and, where they are too few, of those whom no hop asked about yet.
-    That part is a sample by `chance`, or those whose `novelty` is greatest: the share of words in their
-    descriptions that are rare among all who are alive. Who was `asked` about in this hop already is left out.
+    They are the people of the previous hop, or all earlier ones when it has none. With a `limit` on people, those still
+    to come are spread evenly over the remaining hops: only a part of the previous hop is asked about and, where it is
+    too small, people of earlier hops about whom nobody asked yet. That part is a random sample, or the most novel
+    people: those with the greatest share of words that are rare among all who are alive. Personas already `asked` about
+    in this hop are left out.
     """
     check_growth(hops=hops, fan_out=fan_out, limit=limit)
     if not 1 <= hop <= hops:
@@ -204,14 +204,14 @@ def plan_hop(
 
 
 def _in_order(people: Sequence[Persona], rarity: WordRarity | None) -> tuple[Persona, ...]:
-    # A budget may end a hop at any question: whoever is worth most is asked about first.
+    # A budget may end a hop at any question, so the most novel people come first.
     return rarity.in_order(people) if rarity else tuple(people)
 
 
 def _relations_for(newcomers: float, population: Population, *, last: bool) -> float:
-    """How many relations to ask for so that `newcomers` of them lead to somebody new, going by those so far.
+    """How many relations to ask for so that `newcomers` of them lead to somebody new, judging by those so far.
 
-    In the last hop what is missing stays missing, so two standard deviations are added there.
+    The last hop asks for two standard deviations more, as no later hop can make up for missing people.
     """
     found, led = population.ties, sum(p.hop > 0 for p in population.alive)
     unknown = _GUESSED_YIELD if last else 1.0
@@ -221,12 +221,12 @@ def _relations_for(newcomers: float, population: Population, *, last: bool) -> f
 
 
 def offer_known(population: Population, persona: Persona, *, count: int, rng: random.Random) -> tuple[Persona, ...]:
-    """Up to `count` of the living whom `persona` is not related to yet: `known` of Persona-to-Persona.
+    """Up to `count` living people not yet related to `persona`: the `known` of Persona-to-Persona.
 
     A random sample, in order of arrival. Call it for a whole hop before any of its answers is absorbed.
     """
     alive = population.alive
-    # Drawn from a few more than are wanted: sifting everybody for each persona would be quadratic.
+    # Draws a few more than needed: filtering everybody for each persona would be quadratic.
     drawn = rng.sample(range(len(alive)), min(len(alive), 4 * count))
     strangers = [n for n in drawn if not population.is_related(persona.id, alive[n].id)]
     return tuple(alive[n] for n in sorted(strangers[:count]))
@@ -241,10 +241,10 @@ def absorb(
 ) -> HopResult:
     """Apply the answers of a hop strictly in the order given, and return the rows that they added.
 
-    An answer of Text-to-Persona holds personas, one of Persona-to-Persona relatives. Once `limit` people are
-    alive nobody new is admitted; relations to people who are there already still count. Each newcomer is shown
-    to the `judges` first, who may change the description or turn it away: then it is a row like a near-duplicate,
-    unless nothing of it may stay.
+    An answer of Text-to-Persona holds personas, one of Persona-to-Persona relatives. When `limit` people are alive,
+    nobody new is admitted; relations to known people still count. The `judges` see each newcomer first. They may change
+    the description or turn the newcomer away, who is then kept as a row like a near-duplicate, unless nothing of the
+    description may be kept.
     """
     taken = _Taken(population, limit, judges)
     for found in (found for answer in answers for found in answer):
@@ -253,7 +253,7 @@ def absorb(
 
 
 class _Taken:
-    """What is taken into a population from some answers."""
+    """Adds the answers of a hop to a population, and collects the rows."""
 
     def __init__(self, population: Population, limit: int | None, judges: Sequence[Judge]) -> None:
         self._population = population
@@ -283,7 +283,7 @@ class _Taken:
         )
 
     def take(self, found: Persona | Relative) -> None:
-        """Take one newcomer, or one relation, in."""
+        """Add one persona or relative."""
         if isinstance(found, Persona):
             self._admitted(found)
         elif not found.is_wanted:
@@ -296,7 +296,7 @@ class _Taken:
                 self._relations.append(relation)
 
     def _admitted(self, persona: Persona) -> Persona | None:
-        """The persona as it stands in the population now; None when there is no row of it."""
+        """The persona as it is kept in the population; None when it is not kept."""
         if persona.id in self._population:
             self._newcomers.append(False)
             return persona
@@ -315,10 +315,10 @@ class _Taken:
         return ruled
 
     def _away(self, judgement: Judgement) -> Persona | None:
-        """The newcomer as a row that is no person; None where nothing of it may stay."""
+        """The newcomer as a row that is not alive; None when nothing of it may be kept."""
         self._newcomers.append(False)
         self._dropped += 1
-        # What others have left of a description may be somebody's who lives: a ruling on that id would be on them.
+        # The redacted description may equal that of a living person; a ruling on its id would concern them.
         if not judgement.is_erased and judgement.persona.id in self._population:
             return None
         self._rulings += judgement.rulings

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-#: The BCP 47 tag of a text whose language nobody has stated.
+#: The BCP 47 tag of an unknown language.
 UNKNOWN_LANGUAGE = "und"
 
 _SHOWN = 60
@@ -37,13 +37,13 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def shown(value: object) -> str:
-    """The value as it stands in a message: quoted, escaped and cut to 60 characters."""
+    """The value as messages show it: quoted, escaped and cut to 60 characters."""
     written = repr(value[: 2 * _SHOWN] if isinstance(value, str) else value)
     return written if len(written) <= _SHOWN else f"{written[: _SHOWN - 1]}…"
 
 
 def resolve_file(path: Path) -> Path:
-    """The same path, once it is known to be a file."""
+    """The path, if it is a file."""
     try:
         if path.is_file():
             return path
@@ -69,7 +69,7 @@ def _why_no_file(path: Path) -> str:
 def _names_in(folder: Path) -> list[str]:
     try:
         return sorted(entry.name for entry in islice(folder.iterdir(), _NAMES_LOOKED_AT))
-    except OSError:  # names are a courtesy: a folder that may not be listed offers none
+    except OSError:  # suggestions only: a folder that cannot be listed offers none
         return []
 
 
@@ -83,7 +83,7 @@ def read_head(path: Path, size: int) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """The whole text of a UTF-8 file, without byte order mark and with line ends as newlines."""
+    """The text of a UTF-8 file, without byte order mark and with newlines as line ends."""
     text = _decoded(path, read_head(path, -1))
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
@@ -107,7 +107,7 @@ def _decoded(path: Path, data: bytes) -> str:
 
 
 def iter_objects(path: PurePath, text: str) -> Iterator[tuple[int, dict[str, object]]]:
-    """The objects of a JSONL text, each with the number of its line; blank lines are passed over."""
+    """The objects of a JSONL text with their line numbers; blank lines are skipped."""
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             yield number, parse_object(f"{path}, line {number}", line)
@@ -128,7 +128,7 @@ def parse_object(where: str, line: str) -> dict[str, object]:
 
 
 def parse_text(where: str, row: Mapping[str, object], *keys: str) -> str:
-    """The text under the first of `keys` that the row has: never blank, and writable as UTF-8."""
+    """The text under the first of `keys` in the row: not blank, and valid as UTF-8."""
     key = next((key for key in keys if key in row), None)
     if key is None:
         there = ", ".join(map(shown, row)) or "none at all"
@@ -144,9 +144,9 @@ def parse_text(where: str, row: Mapping[str, object], *keys: str) -> str:
 
 
 def parse_language(where: str, row: Mapping[str, object]) -> str:
-    """The BCP 47 tag under `language`; `und` where the row states none.
+    """The BCP 47 tag under `language`; `und` when the row states none.
 
-    Tags go into prompts, so nothing passes that is not shaped like one.
+    Tags go into prompts, so only values with the form of a tag are accepted.
     """
     value = row.get("language")
     if value is None or value == "":
@@ -157,7 +157,7 @@ def parse_language(where: str, row: Mapping[str, object]) -> str:
 
 
 def check_seed(seed: int) -> int:
-    """The seed. Raises `SetupError` when it is no whole number from 0, or does not fit into a column of the hub."""
+    """The seed. Raises `SetupError` unless it is a whole number from 0 that fits into a column of a hub."""
     if isinstance(seed, bool) or not hasattr(seed, "__index__"):
         raise SetupError(f"The seed must be a whole number from 0, but {seed!r} was given.")
     seed = index(seed)

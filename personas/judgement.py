@@ -10,10 +10,10 @@ __all__ = ["Judge", "Judgement", "Redaction", "Ruling", "RulingRow", "judge_pers
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """A piece of personal data, and what it becomes where it is replaced."""
+    """A piece of personal data, and what replaces it."""
 
     kind: str
-    #: Where it stands: the string (of a JSON text one of those inside it), and the first character, from 0.
+    #: The string that holds it (for JSON, one of the strings within), and its first character, from 0.
     text: str
     place: int
     before: str
@@ -24,25 +24,25 @@ class Redaction:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What a rule says of a description."""
+    """What a rule decides about a description."""
 
-    #: The rule by name, and why it speaks, in one sentence.
+    #: The name of the rule, and its reason in one sentence.
     rule: str
     reason: str
-    #: Whether the newcomer is taken in all the same.
+    #: Whether the newcomer is admitted nevertheless.
     is_kept: bool = False
-    #: What the description becomes; None where it stays as it is.
+    #: The new description; None when it is unchanged.
     text: str | None = None
-    #: Whether the description may not even stay as a row that is marked.
+    #: Whether the description may not be kept even as a marked row.
     is_erased: bool = False
-    #: The personal data that it speaks of.
+    #: The personal data that it found.
     changes: tuple[Redaction, ...] = ()
-    #: The description as it came, where the ruling changes it; `judged` fills it in.
+    #: The original description, when the ruling changes it; set by `judge_persona`.
     was: str | None = None
 
     @property
     def outcome(self) -> str:
-        """What becomes of the description, as the table rulings says it."""
+        """What happens to the description, as in the table `rulings`."""
         if self.text is not None:
             return "rewritten"
         if self.is_kept:
@@ -52,7 +52,7 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class RulingRow:
-    """What a rule said of somebody, as a row of the table rulings: its fields are the columns."""
+    """A ruling as a row of the table `rulings`: the fields are its columns."""
 
     persona: str
     rule: str
@@ -60,7 +60,7 @@ class RulingRow:
     outcome: str
     became: str | None
     text: str | None
-    #: True once somebody judged it wrong.
+    #: True when somebody has undone it.
     undone: bool = False
     kind: str | None = None
     column: str | None = None
@@ -72,7 +72,7 @@ class RulingRow:
 
 
 def with_redactions(row: RulingRow, changes: Sequence[Redaction]) -> tuple[RulingRow, ...]:
-    """The row once for each piece of personal data, with the words only where they were replaced; or as it is."""
+    """The row once per piece of personal data, with the words only where they were replaced; or the row itself."""
     is_replaced = row.outcome == "rewritten"
     return tuple(
         replace(
@@ -87,28 +87,28 @@ def with_redactions(row: RulingRow, changes: Sequence[Redaction]) -> tuple[Rulin
     ) or (row,)
 
 
-#: Gives a ruling on a description, or None where it has nothing to say. It must answer the same every time.
+#: Gives a ruling on a description, or None. It must be deterministic.
 type Judge = Callable[[str], Ruling | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What judges have said of a newcomer, all of them together."""
+    """The combined result of all judges for a newcomer."""
 
-    #: The newcomer as the judges leave it.
+    #: The newcomer with the changes of the judges.
     persona: Persona
-    #: What they said, each with the id of the description that it is kept under.
+    #: The rulings, each with the id of the description under which it is kept.
     rulings: tuple[tuple[str, Ruling], ...] = ()
     is_let_in: bool = True
-    #: Whether nothing of a newcomer who is not let in may stay.
+    #: Whether nothing of a rejected newcomer may be kept.
     is_erased: bool = False
 
 
 def judge_persona(persona: Persona, judges: Iterable[Judge]) -> Judgement:
-    """What the judges say, each of what the one before has left.
+    """The combined result of the judges, each of whom sees the text that the one before left.
 
-    Whoever is turned away is shown to the other judges too: the description stays as a row, and what a policy for
-    personal data takes out of the living must not stand there either.
+    Somebody who is turned away is still shown to the other judges: the description is kept as a row, from which
+    personal data must be removed as well.
     """
     now, kept, against = persona, list[tuple[str, Ruling]](), list[Ruling]()
     for judge in judges:
@@ -126,5 +126,5 @@ def judge_persona(persona: Persona, judges: Iterable[Judge]) -> Judgement:
     if against and against[-1].is_erased:
         gone = [(persona.id, replace(ruling, is_erased=True)) for ruling in against]
         return Judgement(persona, (*kept, *gone), is_let_in=False, is_erased=True)
-    # Whoever looks for the people that were turned away finds them by the id of the row.
+    # Rulings that reject are kept under the id of the row, by which people who were turned away are found.
     return Judgement(now, (*kept, *((now.id, ruling) for ruling in against)), is_let_in=not against)

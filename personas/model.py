@@ -18,7 +18,7 @@ __all__ = ["Answer", "AnswerGenerator", "AnswerSchema", "Outcome", "PersonaModel
 
 
 class Outcome(StrEnum):
-    """How one request ended. Exactly one of these is true of every attempt; only `OK` carries a value."""
+    """How one request ended. Every attempt has exactly one outcome; only `OK` carries a value."""
 
     OK = "ok"
     RATE_LIMITED = "rate_limited"
@@ -42,7 +42,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """When and for whom a request is made; with the request itself, this is what a resumed run looks answers up by."""
+    """When and for whom a request is made. With the request itself, it is the key under which answers are resumed."""
 
     #: The kind of work: "growth", "step", or another job's own name.
     phase: str
@@ -52,7 +52,7 @@ class RequestContext:
     owner: str
     #: Sent as the request's sampling seed: drawn from run seed, phase, number and owner.
     seed: int
-    #: Which of several answers to one and the same request this is: a cache gives each its own.
+    #: Numbers several answers to the same request, so that a cache gives each its own.
     replicate: int = 0
     #: The job on whose behalf it is made, as numbered in its run file.
     job: int = 1
@@ -65,7 +65,7 @@ type AnswerGenerator = Callable[[random.Random, Any, Mapping[str, Any]], Mapping
 
 @dataclass(frozen=True, slots=True)
 class AnswerSchema[T]:
-    """The shape an answer must have: a strict JSON Schema to send, and the check that turns JSON into `T`."""
+    """The form of an answer: a strict JSON Schema to send, and the check that parses JSON to `T`."""
 
     name: str
     json_schema: Mapping[str, Any]
@@ -81,7 +81,7 @@ class AnswerSchema[T]:
         return _schema_of(model)
 
     def complaint(self, error: ValueError) -> str:
-        """One line per mistake, in words a model can act on."""
+        """One line per mistake, worded so that a model can correct it."""
         if not isinstance(error, ValidationError):
             return str(error)
         return "\n".join(
@@ -96,28 +96,28 @@ def _schema_of[M: BaseModel](model: type[M]) -> AnswerSchema[M]:
 
 @dataclass(frozen=True, slots=True)
 class Answer[T]:
-    """A typed answer, or the outcome and reason why there is none."""
+    """A typed answer, or the outcome and the reason why there is none."""
 
     outcome: Outcome
     value: T | None = None
     #: Why there is no value, in one sentence; empty when there is one.
     reason: str = ""
-    #: Requests sent or recalled for this answer, re-asks and retries included.
+    #: Requests sent or replayed for this answer, including repeats and retries.
     attempts: int = 1
     #: The text that was parsed, as the model wrote it.
     raw: str = ""
 
 
 class PersonaModel(Protocol):
-    """Anything that can be asked for a typed answer."""
+    """A model that gives typed answers."""
 
     @property
     def name(self) -> str:
-        """The model by name, as it is written into every row that it made."""
+        """The name of the model, as written into every row that it made."""
         ...
 
     async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
-        """Ask once, re-asking and retrying as the gateway's policy has it.
+        """Ask once; the gateway's policy decides about repeats and retries.
 
         Raises `EndpointError` when no further call can succeed (wrong key, no such model, unreachable).
         """
@@ -128,10 +128,10 @@ _DROPPED = frozenset({"default", "discriminator", "title"})
 
 
 def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The same schema with every object closed and every property required, without defaults and titles.
+    """The schema with every object closed and every property required, without defaults and titles.
 
-    Strict mode of structured output accepts no other objects; `title` and `default` only cost tokens.
-    The order of properties is kept: it is the order in which a constrained model writes them.
+    The strict mode of structured output accepts no other objects; `title` and `default` only cost tokens. The order of
+    properties is kept, because constrained models write them in this order.
     """
     strict: dict[str, Any] = {}
     for key, value in schema.items():

@@ -15,7 +15,7 @@ _SHIPPED = "walks_of_life.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A short text, where it is from and on which terms.
+    """A short text with its origin and licence.
 
     Two passages with the same canonical text have the same `id`.
     """
@@ -39,7 +39,7 @@ class Passage:
 
 
 def distinct(passages: Iterable[Passage]) -> list[Passage]:
-    """The passages in their order, equal texts once."""
+    """The passages in order, without those whose text came before."""
     first: dict[str, Passage] = {}
     for passage in passages:
         first.setdefault(passage.id, passage)

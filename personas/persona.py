@@ -41,7 +41,7 @@ class RelationKind(StrEnum):
 
 
 def canonical_text(text: str) -> str:
-    """The text in Unicode NFC with every run of white space folded to one space."""
+    """The text in Unicode NFC, with each run of white space replaced by one space."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
@@ -54,8 +54,8 @@ def content_id(text: str) -> str:
 class Persona:
     """One person, described in a sentence or two.
 
-    The text stays as it was given; its canonical form is the identity: two personas with the same canonical text have
-    the same `id`.
+    The text is kept as given. Its canonical form is the identity: two personas with the same canonical text have the
+    same `id`.
     """
 
     text: str
@@ -99,7 +99,7 @@ _UNWRITABLE = ("Cc", "Cs")
 
 
 def parse_description(text: str) -> str:
-    """The canonical text of a description. Raises `ValueError` for one that describes nobody."""
+    """The canonical text of a description. Raises `ValueError` for one without words, too long, or not printable."""
     text = canonical_text(text)
     if not words(text):
         raise ValueError("a description needs words; say in a sentence or two who the person is")

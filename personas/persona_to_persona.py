@@ -22,21 +22,21 @@ __all__ = ["Relative", "kind_of", "nearest_kind", "persona_to_persona"]
 
 _WORDS = "relation_words.toml"
 _APART = re.compile(r"[^\w-]+|_")
-#: What a word may have behind it and still be the same one, the longest first.
+#: Endings that are ignored when words are compared, the longest first.
 _ENDINGS = ("ships", "ship", "hood", "ing", "ers", "ies", "er", "or", "al", "es", "s", "e", "y")
 _SHORTEST = 3
 
 
 def kind_of(word: str) -> RelationKind | None:
-    """The kind that a word stands for, as `mentoring` for teaching; None for a word that is not known."""
+    """The kind that a word means, for example teaching for `mentoring`; None for an unknown word."""
     known = _known()
     return next((known[form] for form in _forms(canonical_text(word).casefold()) if form in known), None)
 
 
 def nearest_kind(word: str, label: str) -> RelationKind:
-    """The kind that a model meant by `word`, else the one that its `label` belongs to, else `other`.
+    """The kind that a model meant by `word`, else the kind of its `label`, else `other`.
 
-    Of several words the last that is known decides: a daughter's teacher is a teacher.
+    Of several words the last known one decides: a daughter's teacher is a teacher.
     """
     for said in (word, label):
         whole = kind_of(said)
@@ -50,7 +50,7 @@ def nearest_kind(word: str, label: str) -> RelationKind:
 
 
 def _forms(word: str) -> Iterator[str]:
-    """The word, and what is left of it without one ending or two."""
+    """The word, and its stems without one or two endings."""
     yield word
     for ending in _ENDINGS:
         stem = word.removesuffix(ending)
@@ -67,20 +67,20 @@ def _known() -> Mapping[str, RelationKind]:
     }
 
 
-#: The value of `who` for somebody who is not among the known.
+#: The value of `who` for somebody new.
 _NEW = "new"
 _LONGEST_LABEL = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """Somebody in close relationship with a persona, and the relation that leads there."""
+    """Somebody in close relationship with a persona, and the relation to them."""
 
     relation: Relation
     persona: Persona
-    #: Whether it is one of those who were offered, and nobody new.
+    #: Whether the persona is one of those offered.
     is_offered: bool = False
-    #: Whether the relation is of a kind that was asked for.
+    #: Whether the kind of the relation was asked for.
     is_wanted: bool = True
 
 
@@ -99,7 +99,7 @@ _Label = Annotated[
 
 
 def _normalised(tie: object) -> object:
-    """The answer with the model's word for a kind as the kind that it means; the label stays as it was given."""
+    """The answer with its word for a kind replaced by that kind; the label is unchanged."""
     if isinstance(tie, dict) and isinstance(word := tie.get("kind"), str) and isinstance(tie.get("label"), str):
         return tie | {"kind": nearest_kind(word, tie["label"])}
     return tie
@@ -155,12 +155,11 @@ async def persona_to_persona(
 ) -> Answer[tuple[Relative, ...]]:
     """`count` people in close relationship with `persona`, described in `language` (a BCP 47 tag).
 
-    People who are `known` are offered, and an answer may name them instead of describing somebody new: so
-    circles close. `kinds` are those of relations that are wanted, all of them when there are none. With
-    `low_visibility` the model is reminded of people of whom little is written: they are what this step is for
-    (paper, section 2.2). A kind by another name becomes the nearest there is. A relation of a kind that is not
-    wanted is marked so; an answer with no other, or one that describes `persona` itself, is a schema mismatch.
-    Raises `SetupError` for a count below 1.
+    People in `known` are offered, and an answer may name them instead of describing somebody new; this closes circles.
+    `kinds` restricts the kinds of relations. With `low_visibility` the prompt reminds the model of people about whom
+    little is written, whom this step is for (paper, section 2.2). An unknown kind is replaced by the nearest known one.
+    A relation of a kind that is not wanted is marked; an answer with no other, or one that describes `persona` itself,
+    is a schema mismatch. Raises `SetupError` for a count below 1.
     """
     if count < 1:
         raise SetupError(f"The number of relations per persona must be 1 or more, but {count} was given.")
@@ -175,13 +174,13 @@ async def persona_to_persona(
         visibility=prompt.phrase("visibility", "low" if low_visibility else "any"),
         kinds=Template(prompt.phrase("kinds", "steered" if kinds else "free")).substitute(kinds=", ".join(kinds)),
     )
-    kin = _Newcomers(persona, model.name, prompt, language, context.number, tuple(kinds))
-    return await model.ask(request, kin.schema(count, offered), context)
+    parser = _AnswerParser(persona, model.name, prompt, language, context.number, tuple(kinds))
+    return await model.ask(request, parser.schema(count, offered), context)
 
 
 @dataclass(frozen=True, slots=True)
-class _Newcomers:
-    """How an answer about `parent` becomes people and relations."""
+class _AnswerParser:
+    """Parses an answer about `parent` into people and relations."""
 
     parent: Persona
     model: str

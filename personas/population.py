@@ -16,9 +16,9 @@ __all__ = ["Admission", "Neighbour", "PersonaGraph", "Population"]
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Somebody at the other end of a relation, seen from one of its ends."""
+    """The person at the other end of a relation."""
 
-    #: The other's persona id.
+    #: The id of the other person.
     id: str
     kind: RelationKind
     #: What the relation's target is to its source.
@@ -28,20 +28,20 @@ class Neighbour:
 
     @property
     def described(self) -> str:
-        """The relation in words for the one who looks: "patient", or "you are their patient"."""
+        """The relation as its owner would read it: "patient", or "you are their patient"."""
         return self.label if self.outgoing else f"you are their {self.label}"
 
     @property
     def called(self) -> str:
-        """The other as a part of a sentence: "your patient", or "the one whose patient you are"."""
+        """The other person within a sentence: "your patient", or "the one whose patient you are"."""
         return f"your {self.label}" if self.outgoing else f"the one whose {self.label} you are"
 
 
 class PersonaGraph:
-    """A directed graph of persona ids in which a pair may hold several relations.
+    """A directed graph of persona ids; a pair may have several relations.
 
-    Rows are the truth and the graph is built from them: near-duplicates give way to the persona they repeat,
-    what then leads from somebody to themselves is dropped, and what is then said twice is said once.
+    It is built from rows. Near-duplicates are replaced by the persona they repeat; relations that then lead from a
+    persona to itself, and repeated ones, are dropped.
     """
 
     def __init__(self, personas: Mapping[str, Persona], relations: Iterable[Relation]) -> None:
@@ -63,10 +63,10 @@ class PersonaGraph:
         verdicts: Iterable[Verdict] = (),
         turned_away: Iterable[str] = (),
     ) -> Self:
-        """The graph of all survivors, in the order in which they are given.
+        """The graph of all people who are kept, in the order given.
 
-        The ids `turned_away` are left out with all their ties, and a verdict that names one of them does not hold.
-        Raises `SetupError` for a relation or verdict that names nobody given, and for verdicts in a circle.
+        The ids in `turned_away` are left out with their relations, and verdicts that name them do not hold. Raises
+        `SetupError` for a relation or verdict that names an unknown id, and for verdicts in a circle.
         """
         given = {persona.id: persona for persona in personas}
         away = frozenset(turned_away)
@@ -82,28 +82,28 @@ class PersonaGraph:
 
     @property
     def nx(self) -> nx.MultiDiGraph:
-        """The networkx graph, to be read: nodes carry `text` and `hop`; edges `kind`, `label` and `hop`."""
+        """The networkx graph, for reading: nodes have `text` and `hop`; edges have `kind`, `label` and `hop`."""
         return self._graph
 
     @property
     def personas(self) -> tuple[Persona, ...]:
-        """The survivors, in order of arrival."""
+        """The people in the graph, in order of arrival."""
         return tuple(self._personas.values())
 
     def persona(self, persona_id: str) -> Persona:
-        """The survivor with this id. Raises `KeyError` when there is none."""
+        """The persona with this id. Raises `KeyError` when it is not in the graph."""
         return self._personas[persona_id]
 
     def neighbours(self, persona_id: str) -> tuple[Neighbour, ...]:
-        """Everybody related to a survivor either way: one entry a relation, the oldest first.
+        """The people related to a persona in either direction: one entry per relation, the oldest first.
 
-        Raises `KeyError` when there is no such survivor.
+        Raises `KeyError` when the persona is not in the graph.
         """
         return self._neighbours[persona_id]
 
 
 def _survivors(personas: Mapping[str, Persona], verdicts: Iterable[Verdict], away: Set[str]) -> dict[str, str]:
-    """Of everybody given, who stands for them: themselves, or the end of the chain of near-duplicates."""
+    """For every id the persona that stands for it: itself, or the end of its chain of near-duplicates."""
     repeats = {verdict.persona: verdict.of for verdict in verdicts}
     for persona_id in (*repeats, *repeats.values()):
         if persona_id not in personas:
@@ -139,23 +139,23 @@ def _between_survivors(
 
 
 class Admission(StrEnum):
-    """What became of a persona that arrived."""
+    """What happened to a persona that arrived."""
 
     #: Somebody new.
     BORN = "born"
-    #: Somebody who nearly repeats an earlier persona: kept as a row with a verdict, not alive.
+    #: A near-duplicate of an earlier persona: kept as a row with a verdict, not alive.
     DUPLICATE = "duplicate"
-    #: The same text as an earlier persona, and so the same person.
+    #: The same text as an earlier persona, and therefore the same person.
     KNOWN = "known"
-    #: Somebody whom a rule does not let in: kept as a row, not alive.
+    #: Rejected by a rule: kept as a row, not alive.
     TURNED_AWAY = "turned away"
 
 
 class Population:
-    """Everybody who has arrived so far, what relates them, who is a near-duplicate of whom, and who was turned away.
+    """Everybody who has arrived so far, with relations, near-duplicate verdicts, and those who were turned away.
 
-    What it is given is taken as decided: personas without a verdict who were not turned away are alive. So it can be
-    made anew from the rows of a run that was killed. `len()` is the number of those alive.
+    It can be rebuilt from the rows of a run that was killed: what the constructor is given counts as decided, and
+    personas without a verdict who were not turned away are alive. `len()` is the number of living people.
     """
 
     def __init__(
@@ -188,47 +188,47 @@ class Population:
 
     @property
     def personas(self) -> tuple[Persona, ...]:
-        """Everybody in order of arrival, near-duplicates and those who were turned away included."""
+        """Everybody in order of arrival, including near-duplicates and people who were turned away."""
         return tuple(self._personas.values())
 
     @property
     def relations(self) -> tuple[Relation, ...]:
-        """Every relation in order of arrival."""
+        """All relations in order of arrival."""
         return tuple(self._relations.values())
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """Every verdict in order of arrival."""
+        """All verdicts in order of arrival."""
         return tuple(self._verdicts.values())
 
     @property
     def arrived(self) -> int:
-        """How many have arrived, near-duplicates and those who were turned away included."""
+        """The number of personas that have arrived, including near-duplicates and people who were turned away."""
         return len(self._personas)
 
     @property
     def ties(self) -> int:
-        """How many relations there are."""
+        """The number of relations."""
         return len(self._relations)
 
     @property
     def alive(self) -> tuple[Persona, ...]:
-        """Those who were let in and are nobody's near-duplicate, in order of arrival."""
+        """The people who were admitted and are not near-duplicates, in order of arrival."""
         if self._newborn:
             self._alive += tuple(self._newborn)
             self._newborn.clear()
         return self._alive
 
     def persona(self, persona_id: str) -> Persona:
-        """Whoever has this id. Raises `KeyError` when nobody arrived with it."""
+        """The persona with this id. Raises `KeyError` when it has not arrived."""
         return self._personas[persona_id]
 
     def verdict(self, persona_id: str) -> Verdict | None:
-        """The verdict on a persona; None for one who is alive."""
+        """The verdict on a persona; None for a living one."""
         return self._verdicts.get(persona_id)
 
     def admit(self, persona: Persona) -> Admission:
-        """Take a persona in, and say what became of it. The first of equals stays, with its lineage."""
+        """Add a persona. Of equal texts the first stays, with its lineage."""
         if persona.id in self._personas:
             return Admission.KNOWN
         self._personas[persona.id] = persona
@@ -240,7 +240,7 @@ class Population:
         return Admission.DUPLICATE
 
     def turn_away(self, persona: Persona) -> Admission:
-        """Keep a persona whom a rule does not let in. Nobody can be a near-duplicate of one who is not there."""
+        """Keep a persona that a rule rejects. Later personas are not compared with it."""
         if persona.id in self._personas:
             return Admission.KNOWN
         self._personas[persona.id] = persona
@@ -248,11 +248,11 @@ class Population:
         return Admission.TURNED_AWAY
 
     def is_turned_away(self, persona_id: str) -> bool:
-        """Whether a rule has not let this persona in."""
+        """Whether a rule rejected this persona."""
         return persona_id in self._away
 
     def relate(self, relation: Relation) -> bool:
-        """Take a relation in; False when it is there already, or leads from somebody to themselves."""
+        """Add a relation; False for one that is known or leads from a persona to itself."""
         tie = (relation.source, relation.target, relation.kind, relation.label)
         if relation.source == relation.target or tie in self._relations:
             return False
@@ -263,15 +263,15 @@ class Population:
         return True
 
     def is_source(self, persona_id: str) -> bool:
-        """Whether any relation leads from this persona: then somebody has asked who is related to it."""
+        """Whether a relation leads from this persona, so that it has been asked about."""
         return persona_id in self._sources
 
     def is_related(self, one: str, other: str) -> bool:
-        """Whether two ids are one persona or joined by a relation, whichever way it leads."""
+        """Whether two ids are equal or joined by a relation in either direction."""
         return one == other or other in self._related.get(one, ())
 
     def graph(self) -> PersonaGraph:
-        """The graph of those alive. Raises `SetupError` for a relation to somebody who never arrived."""
+        """The graph of living people. Raises `SetupError` for a relation to an unknown persona."""
         return PersonaGraph.build(
             self._personas.values(), self._relations.values(), self._verdicts.values(), self._away
         )

@@ -7,7 +7,7 @@ from functools import cache
 __all__ = ["jaccard", "legible", "word_list", "words"]
 
 
-#: Thai, Lao, Myanmar, Khmer, Hangul, kana, Bopomofo and Han: there a letter counts as a word.
+#: Thai, Lao, Myanmar, Khmer, Hangul, kana, Bopomofo and Han, in which each character is a word.
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1100-\u11ff"
     "\u3005-\u3007\u3040-\u318f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
@@ -18,16 +18,16 @@ _SEPARATORS = {code: " " for code in range(128) if not (chr(code).isalnum() or c
 
 
 def words(text: str) -> frozenset[str]:
-    """The distinct words of `text`, without regard to case, order and punctuation: those of `word_list`."""
+    """The distinct words of `text`, without regard to case, order and punctuation; see `word_list`."""
     return frozenset(word_list(text))
 
 
 def word_list(text: str) -> list[str]:
     """The words of `text` in order, without regard to case and punctuation.
 
-    A word is a run of letters, digits and underscores with their combining marks; in scripts written without
-    spaces, and in Hangul, it is one character. Compatibility variants (full-width letters, ligatures) count
-    as the plain form.
+    A word is a run of letters, digits and underscores with their combining marks; in scripts written without spaces,
+    and in Hangul, each character is a word. Compatibility variants (full-width letters, ligatures) equal the plain
+    form.
     """
     if text.isascii():
         return text.lower().translate(_SEPARATORS).split()
@@ -38,7 +38,7 @@ def word_list(text: str) -> list[str]:
 
 
 def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
-    """Words in both over words in either, 0 to 1; two texts without any words are equal."""
+    """The Jaccard similarity of two sets, 0 to 1; two empty sets are equal."""
     if a == b:
         return 1.0
     shared = len(a & b)
@@ -47,7 +47,7 @@ def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
 
 @cache
 def _any_script() -> re.Pattern[str]:
-    # `\w` knows no combining marks, and would cut every Hindi word at its vowel signs.
+    # `\w` excludes combining marks, and would cut every Hindi word at its vowel signs.
     marks = "".join(re.escape(c) for c in map(chr, range(0x300, 0x1F000)) if unicodedata.category(c)[0] == "M")
     return re.compile(rf"(?!\W)[{_UNSPACED}][{marks}]*|[^\W{_UNSPACED}](?:[^\W{_UNSPACED}]|[{marks}])*")
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Form", "check_text_to_persona", "text_to_persona"]
 
-#: How a description is written: as prose, or as parts that are named (section 2.1 has both).
+#: The form of a description: prose, or named parts (paper, section 2.1).
 type Form = Literal["plain", "structured"]
 
-#: Stands for all the verbs of the paper at once.
+#: Selects all verbs of the paper.
 _ANY = "any"
 _ALL_VERBS = "read, write, like or dislike"
 _LONGEST_VERB = 60
@@ -85,9 +85,9 @@ async def text_to_persona(
 ) -> Answer[tuple[Persona, ...]]:
     """`count` people who are likely to `verb` the passage, described in `language` (a BCP 47 tag).
 
-    Any verb will do, and `any` stands for those of the paper together. `granularity` is `broad`, `general`,
-    `specific`, `very specific` or `detailed`. A `structured` description is written in named parts. Raises
-    `SetupError` for a granularity that the prompt does not know, an empty verb or a count below 1.
+    Any verb is allowed; `any` stands for those of the paper together. `granularity` is `broad`, `general`, `specific`,
+    `very specific` or `detailed`. A `structured` description has named parts. Raises `SetupError` for an unknown
+    granularity, an empty verb or a count below 1.
     """
     check_text_to_persona(verb=verb, granularity=granularity, count=count)
     prompt = load_prompt(__package__, "text_to_persona")
@@ -104,7 +104,7 @@ async def text_to_persona(
 
 
 def check_text_to_persona(*, verb: str, granularity: str, count: int) -> None:
-    """Raise `SetupError` when people cannot be inferred like this."""
+    """Raise `SetupError` for an invalid verb, granularity or count."""
     if not verb.strip() or len(verb) > _LONGEST_VERB or not verb.isprintable():
         raise SetupError(f"The verb of Text-to-Persona is {verb!r}; give a word such as read, write, like or dislike.")
     if count < 1:

@@ -34,45 +34,45 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class QueryLimit:
-    """What a query that a user wrote may take."""
+    """The time and memory that a query written by a user may take."""
 
-    #: None is no limit.
+    #: None for no limit.
     seconds: float | None
-    #: What to do about the time limit, as the end of the sentence that says it was reached.
+    #: What to do when the time limit is reached: the end of the message.
     advice: str
-    #: Share of the memory that DuckDB takes for its own, by which memory and temporary files may grow.
+    #: The share of DuckDB's memory limit by which memory and temporary files may grow.
     memory: float = 0.6
-    #: Whether the process is there for this query alone, so that its memory may be limited as a whole.
+    #: Whether the process runs this query only, so that its memory may be limited as a whole.
     has_own_process: bool = False
 
     @classmethod
     def given(cls, seconds: float, *, memory: float = 0.6, has_own_process: bool = False) -> "QueryLimit":
-        """The limit that `--timeout` says, of which 0 is none. Raises `SetupError`."""
+        """The limit for `--timeout`; 0 is no limit. Raises `SetupError`."""
         if not 0 <= seconds <= threading.TIMEOUT_MAX:
             raise SetupError(f"--timeout is {seconds:g}; it must be a number of seconds from 0, which is no limit.")
         advice = "ask for less, or allow more with --timeout SECONDS (0 is no limit)"
         return cls(seconds or None, advice, memory, has_own_process)
 
 
-#: Said of a query that runs out of memory.
+#: The message for a query that runs out of memory.
 TOO_LARGE = "The query needs more memory than it may take here; ask for fewer rows at once, or for less of each."
 
-#: How often a query is looked after, and how long one that was stopped may take to end.
+#: How often a query is checked, and how long a stopped query may take to end.
 _LOOK_SECONDS = 0.1
 _PATIENCE_SECONDS = 2.0
-#: Queries that did not end when they were told to.
+#: Queries that did not end when they were stopped.
 _UNSTOPPABLE: list[threading.Thread] = []
 
 
 def has_unstoppable_query() -> bool:
-    """Whether a query that was stopped is still at work: DuckDB ends none within a single call of a function."""
+    """Whether a stopped query is still running: DuckDB cannot interrupt a single function call."""
     return any(thread.is_alive() for thread in _UNSTOPPABLE)
 
 
 def run_query[T](con: duckdb.DuckDBPyConnection, work: Callable[[], T], limit: QueryLimit) -> T:
-    """What `work` gives, which asks `con` and nothing else, in a thread of its own.
+    """The result of `work`, which queries `con` only, in a thread of its own.
 
-    Raises `SetupError` with the limit when it takes longer or needs more memory. Ctrl-C stops it, too.
+    Raises `SetupError` when it takes longer or more memory than the limit allows. Ctrl-C stops it as well.
     """
     answers: list[T] = []
     failures: list[BaseException] = []
@@ -106,13 +106,13 @@ def run_query[T](con: duckdb.DuckDBPyConnection, work: Callable[[], T], limit: Q
 
 
 def _watch(watch: duckdb.DuckDBPyConnection, ended: threading.Event, limit: QueryLimit) -> str | None:
-    """Wait for the end; the sentence of the limit that was reached before, if one was."""
+    """Wait for the end; the sentence of the limit that was reached before, or None."""
     began = time.monotonic()
     allowed = None
     while not ended.wait(_LOOK_SECONDS):
         if limit.seconds is not None and time.monotonic() - began >= limit.seconds:
             return f"The query was stopped after {limit.seconds:g} s; {limit.advice}."
-        with suppress(duckdb.Error):  # who closes the database meanwhile stops the query as well
+        with suppress(duckdb.Error):  # closing the database meanwhile stops the query as well
             taken, whole = watch.execute(_TAKEN).fetchall()[0]
             allowed = allowed or taken + limit.memory * whole
             if taken > allowed:
@@ -129,7 +129,7 @@ FROM duckdb_memory()
 def _stop(con: duckdb.DuckDBPyConnection, thread: threading.Thread, ended: threading.Event) -> None:
     until = time.monotonic() + _PATIENCE_SECONDS
     while not ended.is_set() and time.monotonic() < until:
-        # Again and again: between two statements there is nothing to interrupt.
+        # Repeatedly, because between two statements there is nothing to interrupt.
         with suppress(duckdb.Error):
             con.interrupt()
         ended.wait(_LOOK_SECONDS)
@@ -139,7 +139,7 @@ def _stop(con: duckdb.DuckDBPyConnection, thread: threading.Thread, ended: threa
 
 @contextmanager
 def _bounded_allocations(watch: duckdb.DuckDBPyConnection, limit: QueryLimit) -> Iterator[None]:
-    """Let what DuckDB does not count, as a list of a thousand million numbers, fail instead of filling the machine."""
+    """Make allocations that DuckDB does not count (a list of a billion numbers) fail instead of filling memory."""
     if not limit.has_own_process or sys.platform != "linux":
         yield
         return
@@ -160,17 +160,17 @@ def _bounded_allocations(watch: duckdb.DuckDBPyConnection, limit: QueryLimit) ->
 type Node = dict[str, Any]
 
 _ANSWERED = "SELECT and its kin (FROM, WITH, VALUES, PIVOT, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN)"
-#: What a query and its parts may be. The others (of INSERT, COPY TO, ...) stand in a WITH too.
+#: Allowed kinds of queries and their parts. Others (INSERT, COPY TO, ...) may also stand in a WITH.
 _QUERIES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 _CHANGING = frozenset({"INSERT", "UPDATE", "DELETE", "COPY", "MERGE"})
-#: Functions that wait, write, or say what a run file does not hold: DuckDB's settings and sequences.
+#: Functions that wait, write, or show DuckDB's settings and sequences.
 _REFUSED = frozenset(
     {
         *("sleep_ms", "pg_sleep", "nextval", "currval", "setval", "write_log", "getenv", "current_setting"),
         *("json_execute_serialized_sql", "json_serialize_plan", "in_search_path"),
     }
 )
-#: Table functions that compute, or tell of the tables of the file itself. All others are refused.
+#: Table functions that compute, or describe the tables of the file. All others are refused.
 _TABLES = frozenset(
     {
         *("generate_series", "histogram", "histogram_values", "json_each", "json_tree", "range", "repeat"),
@@ -181,14 +181,14 @@ _TABLES = frozenset(
         *("pragma_version",),
     }
 )
-#: Views of DuckDB's own that show settings.
+#: Views of DuckDB that show settings.
 _REFUSED_VIEWS = frozenset({"pg_settings"})
 
 
 def check_query(sql: str) -> None:
-    """Raises `SetupError` unless `sql` is one statement that only reads, and `duckdb.Error` when it is no SQL.
+    """Raise `SetupError` unless `sql` is one statement that only reads, and `duckdb.Error` when it is not valid SQL.
 
-    What reads is SELECT and whatever gives rows as it does, and EXPLAIN of that.
+    Statements that read are SELECT, whatever gives rows as it does, and EXPLAIN of these.
     """
     if "\0" in sql:
         raise SetupError("The query holds a NUL character; leave it out.")
@@ -208,7 +208,7 @@ def check_query(sql: str) -> None:
 
 
 def parse_sql(text: str) -> Sequence[Node]:
-    """The trees of the SELECT statements in `text`. Raises `SetupError` with the database's words for anything else."""
+    """The syntax trees of the SELECT statements in `text`. Raises `SetupError` with the database's message."""
     ((answer,),) = _parser().execute("SELECT json_serialize_sql(?::VARCHAR)", [text]).fetchall()
     try:
         parsed = json.loads(answer)
@@ -220,7 +220,7 @@ def parse_sql(text: str) -> Sequence[Node]:
 
 
 def iter_nodes(tree: object) -> Iterator[Node]:
-    """Every object in the tree, parents first."""
+    """All objects of a tree, parents first."""
     waiting = [tree]
     while waiting:
         found = waiting.pop()
@@ -232,7 +232,7 @@ def iter_nodes(tree: object) -> Iterator[Node]:
 
 
 def check_functions(nodes: Iterable[Node]) -> None:
-    """Raises `SetupError` when a function or view is asked that waits, reaches other files or tells settings."""
+    """Raise `SetupError` for functions and views that wait, reach other files or show settings."""
     for node in nodes:
         if node.get("type") == "TABLE_FUNCTION":
             _check_name(str(node["function"]["function_name"]), is_table=True)
@@ -244,7 +244,7 @@ def check_functions(nodes: Iterable[Node]) -> None:
 
 def _check_name(name: str, *, is_table: bool) -> None:
     plain = name.lower()
-    # What DuckDB does not have is a macro of the file, or nothing, which DuckDB says in its own words.
+    # An unknown name is a macro of the file, or an error that DuckDB reports itself.
     if plain in _REFUSED or (is_table and plain in _table_functions() - _TABLES):
         raise SetupError(
             f"{name}() is refused: SQL that is asked here computes with what its own file holds, and neither waits, "
@@ -268,7 +268,7 @@ def _not_read(kind: str) -> SetupError:
 
 
 def _check_pivot(text: str) -> None:
-    """Raises `SetupError` unless `text` is a query over a PIVOT that calls no refused function."""
+    """Raise `SetupError` unless `text` is a query over a PIVOT that calls no refused function."""
     words = _words(text)
     while words[-1:] == [";"]:
         text = text[: text.rindex(";")]
@@ -317,7 +317,7 @@ def _words(text: str) -> list[str]:
 
 
 def _tokens(text: str) -> list[tuple[int, str]]:
-    """Where each word begins, in bytes, and the word itself; without comments."""
+    """Each token with its first byte, without comments."""
     raw = text.encode()
     found = duckdb.tokenize(text)
     ends = [start for start, _ in found[1:]] + [len(raw)]
@@ -334,7 +334,7 @@ def _parser() -> duckdb.DuckDBPyConnection:
 
 @lru_cache(maxsize=1)
 def _database() -> duckdb.DuckDBPyConnection:
-    """A database in memory that holds nothing: statements are parsed there, and none of a user's is run."""
+    """An empty database in memory, in which statements are parsed and never run."""
     return duckdb.connect(config={"enable_external_access": "false", "lock_configuration": "true"})
 
 

@@ -10,12 +10,13 @@ from ..agents.actions import PLAYER, Action
 from ..agents.hooks import hook
 from ..agents.mind import Decision
 from ..agents.observation import Observation
+from ..personas.model import Outcome
 from .emitted import Emission
 from .resident import Resident, SocietyView
 from .runfile import rows
 from .scenario import Visit
-from .state import SocietyState
-from .world import is_cut
+from .state import SocietyState, changed_states
+from .world import World, is_cut
 
 __all__ = ["Effects"]
 
@@ -33,6 +34,7 @@ class Effects:
         self.observations: list[rows.ObservationRow] = []
         self.emissions: list[rows.EmissionRow] = []
         self._emitted: list[Emission] = []
+        self._compared: list[rows.EmissionRow] = []
         self.messages: list[rows.MessageRow] = []
         self.duplicates: list[rows.DuplicateRow] = []
         self.memories: list[rows.MemoryRow] = []
@@ -40,6 +42,8 @@ class Effects:
         #: Agents that had their turn, and recalled by words because their vectors were missing.
         self.unembedded: list[rows.FailureRow] = []
         self.measures: list[rows.MeasureRow] = []
+        self.checks: list[rows.CheckRow] = []
+        self.states: list[rows.AgentStateRow] = []
 
     def intervene(self) -> None:
         """Apply the interventions that are due, before anybody looks."""
@@ -71,13 +75,17 @@ class Effects:
         )
         notes = [_heard(seen.called(h.key), h.text) for h in seen.heard]
         self._keep_unheard(resident)
-        if decision.action is None:
+        if decision.action is None and decision.outcome is not Outcome.OK:
             self._lose(seen.agent, decision)
-        else:
+        elif decision.action is not None:
             notes.append(self._act(seen, decision.action, decision))
         for place, note in enumerate(notes, start=1):
             resident.memory.note(note)
             self.memories.append(rows.MemoryRow(self._step, seen.agent, place, note))
+
+    def compare(self) -> None:
+        """Compare what was emitted with everything before it, in the order of agents."""
+        self.duplicates += self._state.emitted.add_all(self._compared)
 
     def deliver(self) -> None:
         """Put what was said where it will be heard in the next step."""
@@ -87,6 +95,7 @@ class Effects:
 
     def measure(self) -> None:
         """Take the scenario's measures of the society as it is now."""
+        self.states = changed_states(self._state, step=self._step)
         self._state.emitted.note_latest(self._emitted)
         scenario = self._state.scenario
         with hook(scenario, "measures"):
@@ -100,6 +109,8 @@ class Effects:
             *self.interventions,
             *self.observations,
             *self.emissions,
+            *self.checks,
+            *self.states,
             *self.messages,
             *self.duplicates,
             *self.memories,
@@ -112,7 +123,9 @@ class Effects:
     def events(self) -> list[object]:
         """What the event hash is taken over: what happened, not how long it took or how often it was tried."""
         lost = [(f.agent, f.outcome) for f in [*self.unembedded, *self.failures]]
-        return [self.interventions, self.emissions, self.messages, self.duplicates, lost, self.measures]
+        events: list[object] = [self.interventions, self.emissions, self.messages, self.duplicates, lost, self.measures]
+        # Where there are none, the hash is that of a scenario which knows no checks and no state.
+        return [*events, *(kind for kind in (self.checks, self.states) if kind)]
 
     def _keep_unheard(self, resident: Resident) -> None:
         # What a suspended tie keeps from being heard waits until it is restored; all else was heard, or is too old.
@@ -128,26 +141,38 @@ class Effects:
             text=_text_of(action),
             payload=_payload_of(action),
             revised=decision.revised,
-            model=self._model,
+            model=decision.model or self._model,
             prompt=decision.prompt,
         )
         self.emissions.append(emission)
         self._emitted.append(Emission(seen.agent, action, action.name, self._step))
         if novelty_of(type(action)) != "none":
-            verdict = self._state.emitted.add(emission)
-            if verdict is not None:
-                self.duplicates.append(verdict)
+            self._compared.append(emission)
+        for one in decision.checks:
+            self.checks.append(
+                rows.CheckRow(emission.emission, one.check, one.outcome, one.reason, one.score, one.version)
+            )
+        with hook(action, "apply"):
+            action.apply(_TurnEffects(self, seen, emission))
         with hook(action, "note"):
-            note: object = self._speak(seen, action, emission) if action.addressed else action.note()
+            note: object = action.note(to=seen.called(action.addressee)) if action.addressed else action.note()
             if not isinstance(note, str):
                 raise TypeError(f"it must give a str, and gave {note!r}")
             return note
 
-    def _speak(self, seen: Observation, action: Action, emission: rows.EmissionRow) -> str:
-        key = action.addressee
-        answered = next((h.message for h in reversed(seen.heard) if h.key == key), None)
-        self._message(seen.agent, seen.agent_behind(key), emission.text, emission.emission, answered)
-        return action.note(to=seen.called(key))
+    def say(self, seen: Observation, emission: rows.EmissionRow, to: str, text: str) -> None:
+        """Send a line to the agent that `to` stands for in what the speaker saw."""
+        answered = next((h.message for h in reversed(seen.heard) if h.key == to), None)
+        self._message(seen.agent, seen.agent_behind(to), str.__str__(text), emission.emission, answered)
+
+    def state_of(self, agent: str) -> Any:
+        """The state of an agent; None where the scenario declares none. Raises `KeyError` for the player."""
+        return self._state.residents[agent].state
+
+    @property
+    def world(self) -> World:
+        """The world, as actions may change it."""
+        return self._state.world
 
     def _message(
         self, sender: str, recipient: str, text: str, emission: int | None = None, reply_to: int | None = None
@@ -170,6 +195,33 @@ class Effects:
                 attempts=decision.attempts,
             )
         )
+
+
+class _TurnEffects:
+    """What an action can change, with the turn in which it is done: the `ActionEffects` of `Action.apply`."""
+
+    __slots__ = ("_effects", "_emission", "_seen")
+
+    def __init__(self, effects: Effects, seen: Observation, emission: rows.EmissionRow) -> None:
+        self._effects, self._seen, self._emission = effects, seen, emission
+
+    @property
+    def agent(self) -> str:
+        return self._seen.agent
+
+    @property
+    def state(self) -> Any:
+        return self._effects.state_of(self._seen.agent)
+
+    @property
+    def world(self) -> World:
+        return self._effects.world
+
+    def state_of(self, key: str) -> Any:
+        return self._effects.state_of(self._seen.agent_behind(key))
+
+    def say(self, to: str, text: str) -> None:
+        self._effects.say(self._seen, self._emission, to, text)
 
 
 def _items(measured: object) -> list[tuple[str, Any]]:

@@ -16,9 +16,8 @@ from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
 from ..personas.dedup.cosine import COSINE, check_cosine
 from ..personas.dedup.vectors import is_compared_exactly
-from ..personas.hub.embedded import CHUNK, EmbeddedReport, dedup_embedded
 from ..personas.hub.file import HubFile, open_hub
-from ..personas.hub.vectors import compared, read_people, without_vector
+from ..personas.hub.vectors import CHUNK, EmbeddedReport, compared, dedup_embedded, read_people, without_vector
 from ..personas.model import Outcome, PersonaModel, RequestContext
 from .engine import Engine
 from .executor import Executor

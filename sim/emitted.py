@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from types import MappingProxyType
+from typing import Any, Self
 
 import orjson
 from pydantic import ValidationError
 
 from ..agents.actions import Action
-from ..personas.dedup import NearDuplicates
+from ..personas.dedup import Match, NearDuplicates
 from ..personas.errors import RunFileError
 from .runfile.rows import DuplicateRow, EmissionRow
 
@@ -56,24 +57,27 @@ class Emitted:
     Pickled, it is the snapshot that a step compares with: the originals, without what the latest step emitted.
     """
 
-    def __init__(self, emissions: Iterable[EmissionRow] = ()) -> None:
-        self._index: defaultdict[str, NearDuplicates[int]] = defaultdict(NearDuplicates)
+    def __init__(
+        self, emissions: Iterable[EmissionRow] = (), *, thresholds: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
+        """`thresholds` are the similarities from which a text nearly repeats another, by kind; 0.9 for other kinds."""
+        self.thresholds = dict(thresholds)
+        self._index: dict[str, NearDuplicates[int]] = {}
         #: Agents and texts of originals, by kind and number.
         self._originals: defaultdict[str, dict[int, tuple[str, str]]] = defaultdict(dict)
         self._compared = 0
         self._latest: Sequence[Emission] | Callable[[], Sequence[Emission]] = ()
-        for emission in emissions:
-            self.add(emission)
+        self.add_all(list(emissions))
 
-    def __reduce__(self) -> tuple[Callable[..., "Emitted"], tuple[dict[str, dict[int, tuple[str, str]]]]]:
-        return Emitted.of_originals, (dict(self._originals),)
+    def __reduce__(self) -> tuple[Callable[..., "Emitted"], tuple[Any, ...]]:
+        return Emitted.of_originals, (dict(self._originals), self.thresholds)
 
     @classmethod
-    def of_originals(cls, originals: Mapping[str, dict[int, tuple[str, str]]]) -> Self:
+    def of_originals(cls, originals: Mapping[str, dict[int, tuple[str, str]]], thresholds: Mapping[str, float]) -> Self:
         """What compares as a society's does that holds these originals: agent and text, by kind and number."""
-        self = cls()
+        self = cls(thresholds=thresholds)
         for kind, found in originals.items():
-            self._index[kind].keep_all(found, (text for _, text in found.values()))
+            self._index_of(kind).keep_all(found, (text for _, text in found.values()))
             self._originals[kind] = found
             self._compared += len(found)
         return self
@@ -97,22 +101,38 @@ class Emitted:
         match = self._index[kind].find(text) if kind in self._index else None
         return self._originals[kind][match.key][1] if match else None
 
-    def add(self, emission: EmissionRow) -> DuplicateRow | None:
-        """Take an emission in; gives the verdict when it nearly repeats an earlier one."""
-        match = self._index[emission.kind].add(emission.emission, emission.text)
-        self._compared += 1
-        originals = self._originals[emission.kind]
-        if match is None:
-            originals[emission.emission] = (emission.agent, emission.text)
-            return None
-        return DuplicateRow(
-            kind=emission.kind,
-            step=emission.step,
-            persona=emission.agent,
-            of=originals[match.key][0],
-            emission=emission.emission,
-            of_emission=match.key,
-            stage=match.stage,
-            similarity=match.similarity,
-            undone=False,
-        )
+    def _index_of(self, kind: str) -> NearDuplicates[int]:
+        if kind not in self._index:
+            self._index[kind] = NearDuplicates(self.thresholds.get(kind, 0.9))
+        return self._index[kind]
+
+    def add_all(self, emissions: Sequence[EmissionRow]) -> list[DuplicateRow]:
+        """Take emissions in, one after the other; gives the verdicts on those that nearly repeat an earlier one."""
+        kinds: defaultdict[str, list[EmissionRow]] = defaultdict(list)
+        for emission in emissions:
+            kinds[emission.kind].append(emission)
+        self._compared += len(emissions)
+        verdicts = []
+        for kind, some in kinds.items():
+            originals = self._originals[kind]
+            matches = self._index_of(kind).add_all([e.emission for e in some], (e.text for e in some))
+            for emission, match in zip(some, matches, strict=True):
+                if match is None:
+                    originals[emission.emission] = (emission.agent, emission.text)
+                else:
+                    verdicts.append(_verdict(emission, match, originals[match.key][0]))
+        return sorted(verdicts, key=lambda verdict: verdict.emission or 0)
+
+
+def _verdict(emission: EmissionRow, match: Match[int], of: str) -> DuplicateRow:
+    return DuplicateRow(
+        kind=emission.kind,
+        step=emission.step,
+        persona=emission.agent,
+        of=of,
+        emission=emission.emission,
+        of_emission=match.key,
+        stage=match.stage,
+        similarity=match.similarity,
+        undone=False,
+    )

@@ -137,9 +137,11 @@ class Engine:
     def workers(self, phase: str) -> int:
         """Pieces of work of this phase under way at once: more than calls, so that a free slot finds a prompt ready.
 
+        Some of them wait with a revision until no first call waits; three times the calls leaves enough of the others.
+
         What goes by batch is under way all at once, since what is not cannot be in the batch.
         """
-        return MOST_IN_A_BATCH if phase in self._batched else 2 * self._max_in_flight
+        return MOST_IN_A_BATCH if phase in self._batched else 3 * self._max_in_flight
 
     def call[T](self, work: Callable[[], Awaitable[T]]) -> T:
         """The result of an async function, run in the engine's loop and waited for here.

@@ -17,11 +17,11 @@ from ..agents.gateway.budget import check_priced
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices, known_prices
 from ..personas.errors import SetupError
+from ..personas.hub.contradictions import check_again, find_contradictions, unjudged
 from ..personas.hub.file import HubFile, open_hub
-from ..personas.hub.profiles.choose import choose_people
-from ..personas.hub.profiles.contradictions import check_again, find_contradictions, unjudged
 from ..personas.inputs import check_seed
 from ..personas.profiles.elite import Tier
+from ..personas.selection.selection import choose_people
 from .engine import Engine
 from .enrichment_phases import BiographyPhase, CheckPhase, ElitePhase, EnrichmentContext, ProfilePhase
 from .hub_jobs import HubJob, check_job_trusted, resumed, stored_job

@@ -16,8 +16,8 @@ from typing import Any
 
 import duckdb
 
-from ..personas.hub.profiles.contradictions import findings_to_ask
-from ..personas.hub.profiles.store import (
+from ..personas.hub.contradictions import findings_to_ask
+from ..personas.hub.profiles import (
     read_done,
     read_personas,
     read_tied,

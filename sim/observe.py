@@ -28,7 +28,7 @@ def observe(state: SocietyState, resident: Resident, recall: EmbeddingRecall | N
     )
     keys = {PLAYER: PLAYER} | {n.agent: n.key for n in seen}
     heard = tuple(Heard(keys[m.sender], m.text, m.message) for m in inbox)
-    return Observation(
+    observation = Observation(
         agent=resident.id,
         persona=resident.persona.text,
         task=_task(state, resident),
@@ -40,7 +40,15 @@ def observe(state: SocietyState, resident: Resident, recall: EmbeddingRecall | N
             settings.recalled,
             vector=recall.cue_of(resident) if recall else None,
         ),
-    ).capped(settings.observation_tokens)
+        step=state.world.step,
+        state=resident.state,
+        world_state=state.world.state,
+    )
+    with hook(state.scenario, "observe"):
+        observed: object = state.scenario.observe(resident, observation, state.world)
+        if not isinstance(observed, Observation):
+            raise TypeError(f"it must give an Observation, and gave {observed!r:.80}")
+    return observed.capped(settings.observation_tokens)
 
 
 def cue_of(state: SocietyState, resident: Resident) -> str:

@@ -222,6 +222,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         while self.running and self.time < end_time:
             super().run_until(min(end_time, floor(self.time) + 1))
             self._raise_error()
+        self._flush()
 
     @property
     def growth(self) -> Growth:
@@ -292,6 +293,8 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         failure = error or self._error
         self._is_open = self.running = False
         try:
+            if not isinstance(failure, StorageError):
+                self._flush()  # the step before the one that failed
             if failure is None:
                 self.engine.log.finish("finished", None, self.engine.events.hex)
             elif isinstance(failure, Exception) and not isinstance(failure, StorageError):
@@ -299,6 +302,10 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
                 self.engine.log.finish("paused" if is_paused else "failed", str(failure), self.engine.events.hex)
         finally:
             self.engine.__exit__(kind, error, trace)
+
+    def _flush(self) -> None:
+        if self._stepper.is_committing:
+            self.engine.call(self._stepper.flush)
 
     def _opened_source(self) -> Source:
         if self._source is not None:
@@ -346,7 +353,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         if not self.scenario.lives:
             return
         self.state.graph = graph
-        self.state.residents = settle(self, graph, memory=self.scenario.settings.memory)
+        self.state.residents = settle(self, graph, memory=self.scenario.memory)
         declare(self.state, log)
         restore(self.state, log)
 
@@ -375,6 +382,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
     def _check_emitted(self) -> None:
         # A replay repeats a run in which every turn failed.
         if self._repeats is None and not len(self.state.emitted):
+            self._flush()
             check_emitted(self.engine.log, people=len(self.residents), is_over=not self.running)
 
     def _explained(self, error: BaseException) -> BaseException:

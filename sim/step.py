@@ -1,13 +1,15 @@
 """The step: intervene, observe, decide, apply, commit. The result depends on the seed and the answers alone."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from ..agents.action_check import check_actions
 from ..agents.action_schema import possible_actions
 from ..agents.actions import Action
 from ..agents.hooks import hook
-from ..agents.mind import Decision, Mind, MindContext, MindState, decide
+from ..agents.mind import Decision, Mind, MindContext, MindState, Rule, decide, decide_by_rule
 from ..agents.observation import Observation
 from ..personas.errors import RunError
 from ..personas.model import Outcome, PersonaModel, RequestContext
@@ -43,7 +45,7 @@ class TurnWork:
     Pickled, it is the scenario's class and settings, and the snapshot: another process makes the mind for itself.
     """
 
-    def __init__(self, scenario: Scenario, emitted: Emitted, mind: Mind | None = None) -> None:
+    def __init__(self, scenario: Scenario, emitted: Emitted, mind: Mind | Rule | None = None) -> None:
         self._scenario = scenario
         self._emitted = emitted
         self._mind = mind or scenario.checked_mind()
@@ -55,8 +57,10 @@ class TurnWork:
         """What the agent does. Raises `RunError` when no call can succeed; other faults of a mind are decisions."""
         state = MindState(observation=item.observation, offered=item.offered, request_context=item.context)
         context = MindContext(model, self._scenario.world, self._emitted.earlier)
+        if not hasattr(self._mind, "ainvoke"):
+            return decide_by_rule(self._mind, state)
         try:
-            return await decide(self._mind, state, context)
+            return await decide(cast("Mind", self._mind), state, context)
         except RunError:
             raise
         except Exception as error:  # noqa: BLE001 - a mind can be a scenario's own; its fault is this agent's alone
@@ -75,7 +79,7 @@ class Stepper:
         state: SocietyState,
         view: SocietyView,
         engine: Engine,
-        mind: Mind,
+        mind: Mind | Rule,
         *,
         recall: EmbeddingRecall | None = None,
         executor: Executor | None = None,
@@ -87,12 +91,14 @@ class Stepper:
         self._mind = mind
         self._recall = recall
         self._executor = executor or AsyncioExecutor(engine.gateway, workers=engine.workers("step"))
+        self._committing: asyncio.Task[None] | None = None
         #: Actions that were checked when the society was made.
         self._checked = frozenset(state.scenario.actions)
 
     async def take(self) -> None:
-        """Take the society one step further and commit it.
+        """Take the society one step further, and hand the step over to be committed.
 
+        The next step may begin before this one is durable (`flush` waits for that), but its rows come after it.
         Raises `RunError` without committing when the endpoint gave nobody an answer: a resumed run tries again.
         """
         started, state = now(), self._state
@@ -109,9 +115,10 @@ class Stepper:
         check_answered(f"step {world.step}", [(decision.outcome, decision.reason) for _, decision in decided])
         for turn, decision in decided:
             effects.take_turn(turn.observation, decision)
+        effects.compare()
         effects.deliver()
         effects.measure()
-        await self._engine.commit(
+        committed = self._engine.commit(
             *effects.all_rows,
             rows.MarkerRow(
                 phase="step",
@@ -127,6 +134,23 @@ class Stepper:
             ),
             finished=("step", world.step),
         )
+        await self.flush()
+        self._committing = asyncio.create_task(committed)
+        # Where the next step fails too, nobody may ask how the commit ended.
+        self._committing.add_done_callback(lambda task: task.cancelled() or task.exception())
+        # The task hands its rows over when it first runs, and with that before anything of the next step.
+        await asyncio.sleep(0)
+
+    @property
+    def is_committing(self) -> bool:
+        """Whether the latest step may not be durable yet."""
+        return self._committing is not None
+
+    async def flush(self) -> None:
+        """Wait until all steps so far are durable. Raises `StorageError`."""
+        if self._committing is not None:
+            committing, self._committing = self._committing, None
+            await committing
 
     def _active(self) -> list[Resident]:
         state = self._state

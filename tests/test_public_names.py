@@ -12,18 +12,20 @@ PROMISED = {
         StorageError Verdict create_hub fence find_duplicates iter_prompts load_prompt open_hub
         persona_to_persona read_hub read_passages share_files shipped_passages text_to_persona
     """,
+    "personas.formats": """
+        ExportFormat ExportReport Extra FileReport ImportOptions export_hub import_files
+    """,
     "personas.hub": """
-        CheckReport DedupReport ExportFormat ExportReport Extra FileReport Hub HubFile HubInfo ImportWish MergeReport
-        create_hub dedup_hub describe_hub export_hub import_files judge_people merge_hubs open_hub read_hub undo_pair
-        undo_persona undo_rule undo_stage
+        CheckReport DedupReport Hub HubFile HubInfo MergeReport create_hub dedup_hub describe_hub judge_people
+        merge_hubs open_hub read_hub undo_pair undo_persona undo_rule undo_stage
     """,
-    "personas.hub.graph": """
-        Acquaintance Excerpt Found GraphFigures Link Neighbourhood Shape Ties central_excerpt find_people graph_figures
-        neighbourhood read_ties
+    "personas.network": """
+        Acquaintance Excerpt Found GraphFigures Link Neighbourhood NetworkShape Ties central_excerpt find_people
+        graph_figures neighbourhood read_ties
     """,
-    "personas.hub.select": """
-        Breakdown KeptSelection Marginals Quota Report Selection Share Unlikeness Wish check_output drop_selection
-        list_selections parse_quota read_marginals select write_selection
+    "personas.selection": """
+        Breakdown Diversity KeptSelection Marginals Quota Report Selection SelectionSpec Share check_output
+        drop_selection list_selections parse_quota read_marginals select write_selection
     """,
     "agents": """
         PLAYER Action Argument Decision DialogueLine Embedded Embedder EmbeddingHandle Gateway Heard Instruction

@@ -242,6 +242,8 @@ class ConcurrencyLimiter:
         ]
         self._rate_limiter = rate_limiter or RateLimiter()
         self._queue: deque[tuple[asyncio.Future[Slot], TokenEstimate]] = deque()
+        #: Requests that start only when none waits in the queue above.
+        self._deferred: deque[tuple[asyncio.Future[Slot], TokenEstimate]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -252,18 +254,19 @@ class ConcurrencyLimiter:
     @property
     def waiting(self) -> int:
         """Calls that wait for a slot."""
-        return len(self._queue)
+        return len(self._queue) + len(self._deferred)
 
-    async def acquire(self, estimate: TokenEstimate, *, ahead: bool = False) -> Slot:
+    async def acquire(self, estimate: TokenEstimate, *, ahead: bool = False, defer: bool = False) -> Slot:
         """Wait for a slot; it is the caller's until `release`. Raises `PausedError` after too long an outage.
 
-        `ahead` of all that wait goes a request that has waited for its slot before and was refused.
+        `ahead` of all that wait goes a request that has waited for its slot before and was refused. With `defer` it
+        waits until no other request does.
         """
         future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
         if ahead:
             self._queue.appendleft((future, estimate))
         else:
-            self._queue.append((future, estimate))
+            (self._deferred if defer else self._queue).append((future, estimate))
         self._admit()
         try:
             return await future
@@ -306,14 +309,14 @@ class ConcurrencyLimiter:
         self._admit()
 
     def _admit(self) -> None:
-        while self._queue and self._has_room():
-            future, estimate = self._queue[0]
+        while (queue := self._queue or self._deferred) and self._has_room():
+            future, estimate = queue[0]
             if not future.done():
                 now = asyncio.get_running_loop().time()
                 state, ready_at = self._tried(now) if self.outage.is_on else self._roomiest(now)
                 if self.outage.over:
                     future.set_exception(PausedError(self.outage.over))
-                    self._queue.popleft()
+                    queue.popleft()
                     continue
                 if state is None:
                     self._wake(ready_at)
@@ -325,7 +328,7 @@ class ConcurrencyLimiter:
                 slot = self._started(state, now, estimate)
                 self._trying = slot if self.outage.is_on else None
                 future.set_result(slot)
-            self._queue.popleft()
+            queue.popleft()
 
     def _has_room(self) -> bool:
         if self.outage.is_on:  # however many calls hang since it began

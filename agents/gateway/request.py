@@ -45,6 +45,11 @@ class Request[T]:
         context = self.context
         return CallKey(context.phase, context.number, context.owner, digest, context.replicate, context.job)
 
+    @property
+    def is_further(self) -> bool:
+        """Whether it follows an answer to an earlier request: a revision, or a request for another answer."""
+        return self.seed != self.context.seed or any(role == "assistant" for role, _ in self.prompt.messages)
+
     def again(self, first: RenderedPrompt, verdict: Verdict[T], raw: str) -> "Request[T]":
         """The request for another answer than `raw`: with another seed, and the complaint where one helps.
 

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...personas.hub.graph import Acquaintance, Excerpt
-from ...personas.hub.graph.ties import KINDS
+from ...personas.network import Acquaintance, Excerpt
+from ...personas.network.ties import KINDS
 from ..page import markup, short_label
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import hypot, sqrt
 
-from ...personas.hub.graph import Excerpt, Link
+from ...personas.network import Excerpt, Link
 from ..page import clip
 from .colours import INK, OTHERS, SOFT, SURFACE, by_community, by_hop, kind_colour, kind_of, name_of, said
 from .layout import Box, Dot, Spots, Stage, fitted, place_labels, spots, text_width

@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from ...personas.hub.graph import Excerpt
+from ...personas.network import Excerpt
 
 __all__ = [
     "Box",

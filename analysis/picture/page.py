@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...personas.errors import SetupError
-from ...personas.hub.graph import Excerpt
+from ...personas.network import Excerpt
 from ..page import check_own, mark_of, write_whole
 from .colours import dark_style, name_of, said
 from .drawing import Drawing

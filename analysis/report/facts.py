@@ -6,7 +6,7 @@ from math import isfinite
 
 import orjson
 
-from ...personas.hub.standing import MARKED
+from ...personas.hub.queries import NEAR_DUPLICATES
 from ..page import clip
 from ..questions import Field, read_fields
 from ..summary import Summary
@@ -129,14 +129,14 @@ SELECT (SELECT sum(active) FROM steps), (SELECT sum(failed) FROM steps),
        (SELECT count(*) FROM emissions),
        (SELECT count(DISTINCT emission) FROM duplicates WHERE NOT undone AND emission IS NOT NULL),
        (SELECT count(*) FROM personas),
-       (SELECT count(*) FROM ({MARKED}))
+       (SELECT count(*) FROM ({NEAR_DUPLICATES}))
 """  # noqa: S608 - our own words
 
 _SOURCES = "SELECT DISTINCT origin FROM personas ORDER BY origin"
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class DegreeShare:
     """So many of so many."""
 
     what: str
@@ -157,7 +157,7 @@ class Honesty:
     imports: str
     prompts: Sequence[str]
     versions: Sequence[tuple[str, str]]
-    shares: Sequence[Share]
+    shares: Sequence[DegreeShare]
     not_checked: Sequence[str] = NOT_CHECKED
 
 
@@ -193,15 +193,15 @@ def _made_by(summary: Summary) -> tuple[str, str]:
     )
 
 
-def _shares(run: Queryable) -> list[Share]:
+def _shares(run: Queryable) -> list[DegreeShare]:
     turns, lost, asked, unanswered, emitted, repeated, people, doubles = (
         int(n or 0) for n in run.query(_SHARES).rows[0]
     )
     shares = (
-        Share("turns lost", lost, turns),
-        Share("growth requests lost", unanswered, asked),
-        Share("emissions that are near-duplicates", repeated, emitted),
-        Share("personas that are near-duplicates", doubles, people),
+        DegreeShare("turns lost", lost, turns),
+        DegreeShare("growth requests lost", unanswered, asked),
+        DegreeShare("emissions that are near-duplicates", repeated, emitted),
+        DegreeShare("personas that are near-duplicates", doubles, people),
     )
     return [share for share in shares if share.whole]
 

@@ -6,14 +6,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FileArray", "GrowingArray", "iter_slices", "ranges"]
+__all__ = ["Counts", "FileArray", "Flags", "GrowingArray", "Numbers", "iter_slices", "ranges"]
+
+#: Hashes and keys; places, sizes and numbers of sets; and marks.
+type Numbers = NDArray[np.uint64]
+type Counts = NDArray[np.int64]
+type Flags = NDArray[np.bool_]
 
 
 _LEAST_ROOM = 1024
 
 
 class GrowingArray[T: np.generic]:
-    """Numbers of one type in memory."""
+    """A one-dimensional array in memory that grows by appending."""
 
     def __init__(self, dtype: type[T], *, room: int = _LEAST_ROOM) -> None:
         self._room = np.empty(room, dtype=dtype)
@@ -24,11 +29,11 @@ class GrowingArray[T: np.generic]:
 
     @property
     def values(self) -> NDArray[T]:
-        """All numbers so far; of use until the next ones come."""
+        """The numbers so far: a view that is valid until the next append."""
         return self._room[: self._used]
 
     def append(self, numbers: NDArray[T]) -> None:
-        """Put numbers at the end."""
+        """Append an array."""
         end = self._used + len(numbers)
         if end > len(self._room):
             room = np.empty(end + end // 4 + _LEAST_ROOM, dtype=self._room.dtype)
@@ -38,7 +43,7 @@ class GrowingArray[T: np.generic]:
         self._used = end
 
     def push(self, number: int) -> None:
-        """Put one number at the end."""
+        """Append one number."""
         if self._used == len(self._room):
             self.append(np.array([number], dtype=self._room.dtype))
         else:
@@ -47,7 +52,7 @@ class GrowingArray[T: np.generic]:
 
 
 class FileArray[T: np.generic]:
-    """Numbers of one type in a new file, of which only what is looked at is in memory."""
+    """A one-dimensional array in a new file, mapped into memory for reading."""
 
     def __init__(self, path: Path, dtype: type[T]) -> None:
         self._path, self._dtype = path, np.dtype(dtype)
@@ -67,7 +72,7 @@ class FileArray[T: np.generic]:
         return self._mapped
 
     def append(self, numbers: NDArray[T]) -> None:
-        """Put numbers at the end."""
+        """Append an array."""
         numbers.astype(self._dtype, copy=False).tofile(self._file)
         self._used += len(numbers)
 
@@ -79,14 +84,14 @@ class FileArray[T: np.generic]:
 
 
 def ranges(first: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The numbers `first[i]`, `first[i] + 1`, ... of each stretch, `counts[i]` of them, one after the other."""
+    """The ranges `first[i]`, `first[i] + 1`, ... of `counts[i]` numbers each, concatenated."""
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
     return np.arange(total) + np.repeat(first - ends + counts, counts)
 
 
 def iter_slices(weights: NDArray[np.int64], most: int, items: int | None = None) -> Iterator[slice]:
-    """Slices of about `most` weight, and at most `items` things, together."""
+    """Consecutive slices, each of at most `most` total weight (or one item) and at most `items` items."""
     ends = np.cumsum(weights)
     at = 0
     while at < len(weights):

@@ -16,23 +16,23 @@ type Matrix = NDArray[np.float32]
 type Exact = NDArray[np.float64]
 type Counts = NDArray[np.int64]
 
-#: The paper's (section 2.3).
+#: The paper's threshold (section 2.3).
 COSINE = 0.9
-#: Decimals to which cosines are known and compared.
+#: Decimals to which cosines are rounded before they are compared.
 DIGITS = 6
-#: Pairs that are computed at once.
+#: Pairs computed at once.
 _PAIRS = 4096
 
 
 def check_cosine(threshold: float) -> float:
-    """The threshold itself. Raises `SetupError` for one that is not above 0 and at most 1."""
+    """The threshold, if it is above 0 and at most 1. Raises `SetupError` otherwise."""
     if not (math.isfinite(threshold) and 0 < threshold <= 1):
         raise SetupError(f"The least cosine of near-duplicates is {threshold}; give a number above 0, up to 1.")
     return threshold
 
 
 def check_vectors(matrix: Matrix) -> None:
-    """Raise `SetupError` for what is not one finite vector a row."""
+    """Raise `SetupError` unless `matrix` holds one finite vector per row."""
     if matrix.ndim != 2 or not matrix.shape[1]:
         raise SetupError(f"Vectors of shape {matrix.shape} cannot be compared; give one vector of numbers a row.")
     for first in range(0, len(matrix), _PAIRS):
@@ -49,7 +49,7 @@ def lengths(matrix: Matrix) -> Exact:
 
 
 def units(matrix: Matrix) -> Exact:
-    """The rows at length 1; one without length stays as it is."""
+    """The rows scaled to length 1; rows of length 0 stay as they are."""
     length = lengths(matrix)[:, None]
     scaled: Exact = matrix / np.where(length > 0, length, 1.0)
     return scaled
@@ -65,26 +65,26 @@ def cosines(matrix: Matrix, left: Counts, right: Counts) -> Exact:
     return np.round(found, DIGITS)
 
 
-#: Axes that are compared before whole vectors are.
+#: Axes compared before whole vectors.
 AXES = 64
-#: From so few dimensions on it is not worth it.
+#: Vectors of so few dimensions are compared whole.
 _NARROW = 96
-#: Rounds that bring random directions to the axes, and how many directions more are carried along.
+#: Rounds of the randomised iteration, and additional directions carried along.
 _ROUNDS, _MORE = 5, 16
 
 
 @dataclass(frozen=True, slots=True)
 class PrincipalAxes:
-    """Orthonormal directions; without any, vectors are taken whole."""
+    """Orthonormal directions that hold most of the vectors; with `directions` None, vectors are used whole."""
 
     dims: int
     directions: NDArray[np.float64] | None = None
 
     @classmethod
     def of(cls, sample: Exact) -> Self:
-        """The axes of these rows of length 1: their first principal axes, by randomised iteration.
+        """The first principal axes of a sample of unit rows, by randomised iteration.
 
-        The bound holds for any orthonormal directions, so how near they come decides the speed and nothing else.
+        The upper bound holds for any orthonormal directions: their quality decides the speed, not the result.
         """
         dims = sample.shape[1]
         if dims <= _NARROW or len(sample) < AXES + _MORE:
@@ -98,13 +98,13 @@ class PrincipalAxes:
 
     @property
     def width(self) -> int:
-        """Numbers that stand for a vector."""
+        """Numbers per shortened vector."""
         return self.dims if self.directions is None else self.directions.shape[1] + 1
 
     def shortened(self, units: Exact) -> Matrix:
-        """Rows of length 1 along the axes, and behind that the length of what is left of them.
+        """Unit rows along the axes, with the length of the remainder as last number.
 
-        By Cauchy and Schwarz the product of two such rows is no less than the cosine.
+        By the Cauchy-Schwarz inequality the product of two such rows is an upper bound of the cosine.
         """
         if self.directions is None:
             return units.astype(np.float32)

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .arrays import FileArray, GrowingArray, ranges
+from .arrays import Counts, FileArray, Flags, GrowingArray, Numbers, ranges
 from .keys import KeyScheme
 from .pairs import ROW, Compared, Sets, Threshold, near_across, pack
 from .word_sets import WordSet, WordSets, numbered
@@ -16,11 +15,7 @@ from .word_sets import WordSet, WordSets, numbered
 __all__ = ["BatchBuilder", "WordSetBatch", "WordSetIndex"]
 
 
-type Numbers = NDArray[np.uint64]
-type Counts = NDArray[np.int64]
-type Flags = NDArray[np.bool_]
-
-#: What is judged together at most: it decides the memory needed, not the verdicts.
+#: The largest batch: it decides the memory needed, not the result.
 _MOST_TEXTS, _MOST_WORDS = 1 << 19, 1 << 24
 _BLOCK = 1 << 12
 _HALF = np.uint64(32)
@@ -28,7 +23,7 @@ _HALF = np.uint64(32)
 
 @dataclass(frozen=True, slots=True)
 class WordSetBatch:
-    """Sets of words in order of arrival, with their keys: upper half of each number the set, lower half the key."""
+    """A batch of sets in order of arrival, with `published` keys: set in the upper half, key in the lower."""
 
     sets: Sets
     identities: Numbers
@@ -39,7 +34,7 @@ class WordSetBatch:
         return len(self.fixed)
 
     def part(self, first: int, end: int) -> Self:
-        """Those from `first` up to before `end`."""
+        """The sets from `first` up to, not including, `end`."""
         some = slice(first, end)
         sets = Sets(self.sets.words, self.sets.starts[some], self.sets.sizes[some], self.sets.parities[some])
         bounds = np.array([first, min(end, len(self))], dtype=np.uint64) << _HALF
@@ -47,7 +42,7 @@ class WordSetBatch:
         return type(self)(sets, self.identities[some], self.fixed[some], self.published[at:stop] - bounds[0])
 
     def first_alike(self) -> Counts:
-        """For each the first with its very set, the fixed ones being a world of their own."""
+        """For each set the first equal one; fixed sets are compared with fixed ones only."""
         _, first, same = np.unique(
             self.identities ^ self.fixed.astype(np.uint64), return_index=True, return_inverse=True
         )
@@ -55,7 +50,7 @@ class WordSetBatch:
         return alike
 
     def keys_of(self, wanted: Flags) -> Numbers:
-        """The keys of those wanted, packed and sorted."""
+        """The keys of the wanted sets, packed (key in the upper half) and sorted."""
         some = self.published[wanted[(self.published >> _HALF).view(np.int64)]]
         packed = some << _HALF | some >> _HALF
         packed.sort()
@@ -63,10 +58,10 @@ class WordSetBatch:
 
 
 class BatchBuilder:
-    """Newcomers while they come in, block by block."""
+    """Collects blocks of sets, and their keys, until they make a batch."""
 
     def __init__(self) -> None:
-        # Room that is not used costs nothing, and what has room need not be copied.
+        # Room that is not touched costs no memory, and an array with room need not be copied.
         self._words, self._sizes = GrowingArray(np.uint64, room=_MOST_WORDS + _MOST_WORDS // 8), GrowingArray(np.int64)
         self._parities, self._identities = GrowingArray(np.uint64), GrowingArray(np.uint64)
         self._fixed, self._published = GrowingArray(np.bool_), GrowingArray(np.uint64)
@@ -76,16 +71,16 @@ class BatchBuilder:
 
     @property
     def is_full(self) -> bool:
-        """Whether it is time to judge them."""
+        """Whether the batch has reached the largest size that is matched at once."""
         return len(self._sizes) >= _MOST_TEXTS or len(self._words) >= _MOST_WORDS
 
     @property
     def words(self) -> Numbers:
-        """The words of all of them."""
+        """The words of all sets so far."""
         return self._words.values
 
     def add(self, sets: WordSets, fixed: Flags, scheme: KeyScheme | None) -> None:
-        """Take a block in, and its keys if the scheme is known already."""
+        """Add a block of sets, with their keys where the scheme is known already."""
         if scheme:
             self._publish(sets, len(self), scheme)
         self._words.append(sets.words)
@@ -95,7 +90,7 @@ class BatchBuilder:
         self._fixed.append(fixed)
 
     def publish(self, scheme: KeyScheme) -> None:
-        """The keys of all of them, when the scheme depends on them."""
+        """Make the keys of all sets, for a scheme that depends on them."""
         ends = np.cumsum(self._sizes.values)
         for first in range(0, len(self), _BLOCK):
             sizes = self._sizes.values[first : first + _BLOCK]
@@ -103,8 +98,8 @@ class BatchBuilder:
             words = self._words.values[end - int(sizes.sum()) : end]
             self._publish(numbered(words, sizes), first, scheme)
 
-    def newcomers(self) -> WordSetBatch:
-        """All of them, ready to be judged."""
+    def build(self) -> WordSetBatch:
+        """The finished batch."""
         sizes = self._sizes.values
         sets = Sets(self._words.values, np.cumsum(sizes) - sizes, sizes, self._parities.values)
         published = self._published.values
@@ -116,16 +111,16 @@ class BatchBuilder:
         self._published.append(keys >> _HALF | (rows + first).view(np.uint64) << _HALF)
 
 
-#: Keys that are held in a dictionary before they are sorted into an array.
+#: Keys held in a dictionary before they are sorted into an array.
 _RECENT = 1 << 15
 _SHIFT = 32
 _NOBODY: Counts = np.empty(0, dtype=np.int64)
 
 
 class WordSetIndex:
-    """Sets of words under numbers from 0, found again by the keys they publish.
+    """The sets of the originals, numbered from 0, and an index from keys to these numbers.
 
-    Keys stand in a few sorted arrays, each at least twice as long as the next, and the latest in a dictionary.
+    Keys are held in a few sorted arrays, each at least twice as long as the next, and the latest in a dictionary.
     """
 
     def __init__(self, scratch: Path | None = None) -> None:
@@ -145,16 +140,16 @@ class WordSetIndex:
 
     @property
     def sets(self) -> Sets:
-        """All of them, of use until the next one comes."""
+        """All sets: views that are valid until the next set is added."""
         return Sets(self._words.values, self._starts.values, self._sizes.values, self._parities.values)
 
     def near(self, packed: Numbers, sets: Sets, threshold: Threshold) -> Compared:
-        """Each pair of an original and one of `sets`, whose sorted keys are `packed`, that are near-duplicates."""
+        """The near-duplicate pairs of an original and one of `sets`, whose packed keys are `packed`."""
         self._flush()
         return near_across(self._runs, self.sets, packed, sets, threshold)
 
     def extend(self, sets: Sets, packed: Numbers, kept: Flags) -> None:
-        """Hold those of `sets` that are `kept`; `packed` are the keys of all."""
+        """Add those of `sets` that are `kept`; `packed` are the keys of all of them."""
         number = np.where(kept, np.cumsum(kept) - 1 + len(self), -1)
         rows = number[(packed & ROW).view(np.int64)]
         stays = rows >= 0
@@ -163,12 +158,12 @@ class WordSetIndex:
         self._hold(words[np.repeat(kept, sets.sizes)], sets.sizes[kept], sets.parities[kept])
 
     def hold(self, sets: Sets, packed: Numbers) -> None:
-        """Hold all sets; `packed` are their keys."""
+        """Add all sets; `packed` are their keys."""
         self._add_run(pack(packed, (packed & ROW).view(np.int64) + len(self)))
         self._hold(sets.words, sets.sizes, sets.parities)
 
     def add(self, one: WordSet, keys: list[int]) -> None:
-        """Hold a single set under its keys."""
+        """Add a single set under its keys."""
         number = len(self)
         for key in keys:
             others = self._recent.setdefault(key >> _SHIFT, number)
@@ -184,7 +179,7 @@ class WordSetIndex:
             self._flush()
 
     def candidates(self, keys: list[int]) -> Counts:
-        """The numbers of those that share one of some keys, some of them several times."""
+        """The numbers of the originals that share one of these keys; a number may occur several times."""
         found: list[Counts] = []
         recent = [number for key in keys for number in self._lately(key >> _SHIFT)]
         if recent:
@@ -197,7 +192,7 @@ class WordSetIndex:
         return np.concatenate(found) if found else _NOBODY
 
     def publish(self, scheme: KeyScheme) -> None:
-        """Let all of them publish other keys."""
+        """Index all sets anew, under the keys of another scheme."""
         self._recent.clear()
         self._runs.clear()
         for first in range(0, len(self), _RECENT):

@@ -11,24 +11,20 @@ first `n - least overlap + 1` of each. Rare words come first, so that few sets s
 from abc import ABC, abstractmethod
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .arrays import Counts, Numbers
 from .pairs import Threshold
 from .word_sets import HASH_BITS, WordSet, WordSets, mix, mix_one
 
 __all__ = ["KeyScheme", "PartKeys", "PrefixKeys"]
 
 
-type Numbers = NDArray[np.uint64]
-type Counts = NDArray[np.int64]
-
-
 class KeyScheme(ABC):
-    """A way to publish keys such that near-duplicates share at least one."""
+    """A way to publish keys so that near-duplicates share at least one."""
 
     @abstractmethod
     def keys(self, sets: WordSets) -> tuple[Numbers, Counts]:
-        """Keys of 64 bits, and the number of the set that publishes each."""
+        """Keys of 64 bits, and for each the number of the set that publishes it."""
 
     def keys_of(self, one: WordSet) -> list[int]:
         """The keys of a single set."""
@@ -36,21 +32,21 @@ class KeyScheme(ABC):
         return keys
 
 
-#: Distances are rounded up, less finely as they grow: a set of 1,000 words then publishes at one or two.
+#: Distances are rounded up, more coarsely as they grow, so that a set of 1,000 words publishes at one or two.
 _EXACT, _STEP = 8, 1.2
 _ALL = (1 << 64) - 1
 _HASH_BITS = np.uint64(HASH_BITS)
 
 
 class PartKeys(KeyScheme):
-    """The keys of sets for one threshold; the better the higher it is, because parts are then larger."""
+    """Keys for one threshold by the pigeonhole principle; the higher the threshold, the larger and rarer the parts."""
 
     def __init__(self, threshold: Threshold) -> None:
         self._threshold = threshold
         self._grow(256)
 
     def keys(self, sets: WordSets) -> tuple[Numbers, Counts]:
-        """Keys of 64 bits, and the number of the set that publishes each."""
+        """Keys of 64 bits, and for each the number of the set that publishes it."""
         sizes = sets.sizes
         if not len(sizes):
             return np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
@@ -86,7 +82,7 @@ class PartKeys(KeyScheme):
         self._high = np.searchsorted(self._levels, farthest)
 
     def _level(self, sets: WordSets, rows: Counts, level: int) -> tuple[Numbers, Counts]:
-        """The keys of some sets at one distance: the sum of each part's words, which are sorted by their part."""
+        """The keys of some sets at one distance: the sum of the words of each part."""
         parts = int(self._levels[level]) + 1
         first, end = sets.starts[rows], sets.starts[rows + 1]
         bounds = np.empty((len(rows), parts + 1), dtype=np.int64)
@@ -100,7 +96,7 @@ class PartKeys(KeyScheme):
 
     @staticmethod
     def _borders(sets: WordSets, rows: Counts, parts: int) -> Counts:
-        # A word's part is the range its hash is in: in a sorted set, parts lie one behind the other.
+        # A word's part is given by the upper bits of its hash, so in a sorted set the parts are consecutive.
         first = np.array([-(-(part << 32) // parts) << 16 for part in range(1, parts)], dtype=np.uint64)
         return np.searchsorted(sets.packed, (rows.view(np.uint64) << _HASH_BITS)[:, None] | first)
 
@@ -112,24 +108,24 @@ def _levels(most: int) -> Counts:
     return np.array(levels, dtype=np.int64)
 
 
-#: Words whose frequency is remembered; all others count as rare, in the order of their hashes.
+#: Words whose frequency is used; all others count as rare, ordered by hash.
 _FREQUENT = 1 << 16
 _EMPTY = np.uint64(0x5DEECE66D)
 
 
 class PrefixKeys(KeyScheme):
-    """The keys of sets for one threshold, after the frequencies of words in a sample."""
+    """Keys for one threshold by prefix filtering, with word frequencies taken from a sample."""
 
     def __init__(self, threshold: Threshold, sample: Numbers) -> None:
         self._threshold = threshold
         words, counts = np.unique(sample, return_counts=True)
         common = np.argsort(counts, kind="stable")[-_FREQUENT:]
-        # The rank among the frequent, from 1, beside the word, to be looked up by the word.
+        # Sorted by word, each with its rank among the frequent words, from 1.
         order = np.argsort(words[common])
         self._words, self._ranks = words[common][order], (order + 1).astype(np.uint64)
 
     def keys(self, sets: WordSets) -> tuple[Numbers, Counts]:
-        """Keys of 64 bits, and the number of the set that publishes each."""
+        """Keys of 64 bits, and for each the number of the set that publishes it."""
         sizes = sets.sizes
         rows = np.repeat(np.arange(len(sets)), sizes)
         words = sets.words

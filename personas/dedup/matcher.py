@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Counts, Flags, Numbers
 from .index import BatchBuilder, WordSetBatch, WordSetIndex
 from .keys import KeyScheme, PartKeys, PrefixKeys
 from .pairs import Compared, Sets, Threshold, count_pairs, near_across, near_within
@@ -15,9 +16,6 @@ from .word_sets import WordSet, WordSets, word_sets
 __all__ = ["Matches", "WordSetMatcher", "match_in_order"]
 
 
-type Counts = NDArray[np.int64]
-type Flags = NDArray[np.bool_]
-
 _PORTION = 1 << 20
 #: Originals and newcomers are fewer than this power of two.
 _SHIFT = 32
@@ -25,18 +23,18 @@ _SHIFT = 32
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """For each newcomer the original that it repeats, or -1. Newcomers are numbered behind the originals held."""
+    """For each text of a batch the original that it repeats, or -1. Texts are numbered after the originals held."""
 
     of: Counts
     similarity: NDArray[np.float64]
 
 
 def match_in_order(held: int, first: Counts, fixed: Flags, across: Compared, within: Compared) -> Matches:
-    """Judge newcomers in their order against `held` originals and each other.
+    """Match the texts of a batch, in order, with `held` originals and with each other.
 
-    `first` has for each newcomer the first with its very set; pairs are given of such first ones alone, `across` of
-    held and newcomer, `within` of two newcomers. The `fixed` are originals whatever they repeat. A
-    newcomer repeats the most similar original before it, the earliest of equals.
+    `first` gives for each text the first one with an equal set. Pairs are given for these first ones only: `across`
+    between originals and texts, `within` between two texts. `fixed` texts are originals whatever they repeat. A text
+    repeats the most similar original before it, and of equally similar ones the earliest.
     """
     gone = _gone(first, fixed, across, within)
     of = np.where(gone[first] | (first == np.arange(len(first))) | fixed, -1, first + held)
@@ -54,7 +52,7 @@ def _gone(first: Counts, fixed: Flags, across: Compared, within: Compared) -> Fl
     judged = ~fixed[within.right]
     left, right = within.left[judged], within.right[judged]
     order = np.lexsort((left, right))
-    # By the time a newcomer's pairs come, everybody before it is decided. Chains make this a loop.
+    # Pairs are sorted by their later text, so every earlier text is decided by then. Chains make this a loop.
     marks = bytearray(gone.tobytes())
     for at in range(0, len(order), _PORTION):
         part = order[at : at + _PORTION]
@@ -65,7 +63,7 @@ def _gone(first: Counts, fixed: Flags, across: Compared, within: Compared) -> Fl
 
 
 def _choices(held: int, gone: Flags, across: Compared, within: Compared) -> Compared:
-    """Each pair of an original and a newcomer that is none, in the order of newcomers and originals."""
+    """The pairs of an original and a text that repeats it, ordered by text and original."""
     left, right = within.left, within.right
     one, other = gone[right] & ~gone[left], gone[left] & ~gone[right]
     theirs = gone[across.right]
@@ -77,7 +75,7 @@ def _choices(held: int, gone: Flags, across: Compared, within: Compared) -> Comp
 
 
 def _choose(held: int, decision: Matches, repeats: Counts, first: Counts, choices: Compared) -> None:
-    # A later copy of a set may find a better original than its first did: the best so far, at each place.
+    # A later copy of a set may find a better original than the first did: at each place, the best so far.
     place = np.arange(len(choices.left))
     rising = np.lexsort((-place, choices.similarity, choices.right))
     rank = np.empty_like(place)
@@ -89,23 +87,22 @@ def _choose(held: int, decision: Matches, repeats: Counts, first: Counts, choice
     decision.similarity[repeats] = choices.similarity[chosen]
 
 
-type Numbers = NDArray[np.uint64]
 type Blocks = Iterable[tuple[list[str], NDArray[np.bool_]]]
 
-#: Below, parts get so small that many sets share one, and rare words tell sets apart better.
+#: Below this threshold parts are so small that many sets share one; prefix keys are better there.
 _PARTS_FROM = (4, 5)
-#: Pairs with a key in common beyond which newcomers are judged in smaller groups, down to the least: among those that
-#: nearly repeat one text, pairs are many, and all but the first are settled by the groups before.
+#: Pairs with a common key beyond which a batch is matched in smaller groups, down to the least: where many texts nearly
+#: repeat one, there are many pairs, and earlier groups settle all but the first.
 _MOST_PAIRS, _LEAST_GROUP = 1 << 23, 1 << 10
-#: Words after which frequencies are taken, and how much there must be more to take them again.
+#: Words from which frequencies are taken, and the factor of growth after which they are taken again.
 _SAMPLE, _AGAIN = 1 << 22, 4
 
 
 class WordSetMatcher:
-    """Tells of sets of words which earlier original each repeats; originals are numbered from 0.
+    """Finds for each set the earlier original that it nearly repeats; originals are numbered from 0.
 
-    First come is kept: a newcomer is compared with the originals before it alone, and becomes one when it
-    repeats none. Otherwise it repeats the most similar, the earliest of equals.
+    The first of near-duplicates is kept: a set is compared with earlier originals only, and becomes an original when it
+    repeats none. Otherwise it repeats the most similar one, and of equally similar ones the earliest.
     """
 
     def __init__(
@@ -116,7 +113,7 @@ class WordSetMatcher:
         keys: KeyScheme | None = None,
         sets: Callable[[Sequence[str]], WordSets] = word_sets,
     ) -> None:
-        """`keys` finds candidates, exactly where none is given; `sets` says what is compared of some texts."""
+        """`keys` finds the candidates (default: all there are); `sets` makes the sets of some texts."""
         self.threshold = threshold
         self.originals = WordSetIndex(scratch)
         self._sets = sets
@@ -128,11 +125,11 @@ class WordSetMatcher:
         self._ordered = 0
 
     def find(self, one: WordSet) -> tuple[int, float] | None:
-        """The number of the original that a single set repeats, and the similarity; nothing is added."""
+        """The number of the original that a set repeats, and the similarity. Adds nothing."""
         return self._best(one, self._scheme.keys_of(one))
 
     def add(self, one: WordSet, *, fixed: bool = False) -> tuple[int, float] | None:
-        """What `find` gives; when that is None, or it is `fixed`, the set is an original from now on."""
+        """What `find` gives. If that is None, or the set is `fixed`, it becomes an original."""
         keys = self._scheme.keys_of(one)
         match = None if fixed else self._best(one, keys)
         if match is None:
@@ -140,80 +137,71 @@ class WordSetMatcher:
             self._reorder()
         return match
 
-    def judge(self, blocks: Blocks) -> Iterator[Matches]:
-        """The decisions on texts, some hundred thousand at a time; those marked in a block are originals anyway."""
-        for gathered in self._gathered(blocks):
-            yield from self._judged(gathered)
+    def match(self, blocks: Blocks) -> Iterator[Matches]:
+        """The matches of texts, in batches; texts marked in a block become originals whatever they repeat."""
+        for batch in self._batches(blocks):
+            first, group = 0, len(batch)
+            while first < len(batch):
+                part = batch.part(first, first + group)
+                if group > _LEAST_GROUP and _is_crowded(part):
+                    group = max(group // 4, _LEAST_GROUP)
+                    continue
+                yield self._match_group(part)
+                first += group
 
     def hold(self, blocks: Blocks) -> None:
         """Make all texts originals without comparing them."""
-        for gathered in self._gathered(blocks):
-            newcomers = gathered.newcomers()
-            everybody = np.ones(len(newcomers), dtype=np.bool_)
-            self.originals.hold(newcomers.sets, newcomers.keys_of(everybody))
+        for batch in self._batches(blocks):
+            self.originals.hold(batch.sets, batch.keys_of(np.ones(len(batch), dtype=np.bool_)))
 
     def near(self, blocks: Blocks) -> Iterator[Counts]:
-        """The places of the texts, from 0, that are near any original; nothing is added."""
+        """The places, from 0, of the texts that are near-duplicates of any original. Adds nothing."""
         before = 0
-        for gathered in self._gathered(blocks):
-            newcomers = gathered.newcomers()
-            everybody = np.ones(len(newcomers), dtype=np.bool_)
-            found = self.originals.near(newcomers.keys_of(everybody), newcomers.sets, self.threshold)
-            yield np.unique(found.right) + before
-            before += len(newcomers)
+        for batch in self._batches(blocks):
+            keys = batch.keys_of(np.ones(len(batch), dtype=np.bool_))
+            yield np.unique(self.originals.near(keys, batch.sets, self.threshold).right) + before
+            before += len(batch)
 
-    def _gathered(self, blocks: Blocks) -> Iterator[BatchBuilder]:
-        """The texts in groups that fit into memory, with their keys."""
-        gathered = BatchBuilder()
+    def _batches(self, blocks: Blocks) -> Iterator[WordSetBatch]:
+        """The texts in batches that fit into memory, with their keys."""
+        builder = BatchBuilder()
         for texts, fixed in blocks:
-            gathered.add(self._sets(texts), fixed, None if self._is_adaptive else self._scheme)
-            if gathered.is_full:
-                yield self._published(gathered)
-                gathered = BatchBuilder()
-        yield self._published(gathered)
+            builder.add(self._sets(texts), fixed, None if self._is_adaptive else self._scheme)
+            if builder.is_full:
+                yield self._built(builder)
+                builder = BatchBuilder()
+        yield self._built(builder)
 
-    def _published(self, gathered: BatchBuilder) -> BatchBuilder:
+    def _built(self, builder: BatchBuilder) -> WordSetBatch:
         if self._is_adaptive:
-            self._reorder(gathered.words)
-            gathered.publish(self._scheme)
-        return gathered
+            self._reorder(builder.words)
+            builder.publish(self._scheme)
+        return builder.build()
 
-    def _judged(self, gathered: BatchBuilder) -> Iterator[Matches]:
-        newcomers = gathered.newcomers()
-        first, group = 0, len(newcomers)
-        while first < len(newcomers):
-            part = newcomers.part(first, first + group)
-            if group > _LEAST_GROUP and _is_crowded(part):
-                group = max(group // 4, _LEAST_GROUP)
-                continue
-            yield self._decided(part)
-            first += group
-
-    def _decided(self, newcomers: WordSetBatch) -> Matches:
-        """Judge a group, and hold its originals."""
-        held, sets, alike = len(self.originals), newcomers.sets, newcomers.first_alike()
+    def _match_group(self, batch: WordSetBatch) -> Matches:
+        """Match some texts of a batch, and add their originals."""
+        held, sets, alike = len(self.originals), batch.sets, batch.first_alike()
         own = alike == np.arange(len(alike))
-        keys = newcomers.keys_of(own)
+        keys = batch.keys_of(own)
         across = self.originals.near(keys, sets, self.threshold)
-        within = self._within(newcomers, own, across)
-        decision = match_in_order(held, alike, newcomers.fixed, across, within)
-        kept = decision.of < 0
+        matches = match_in_order(held, alike, batch.fixed, across, self._within(batch, own, across))
+        kept = matches.of < 0
         self.originals.extend(sets, keys, kept)
         number = np.cumsum(kept) - 1 + held
-        newer = decision.of >= held
-        decision.of[newer] = number[decision.of[newer] - held]
-        return decision
+        newer = matches.of >= held
+        matches.of[newer] = number[matches.of[newer] - held]
+        return matches
 
-    def _within(self, newcomers: WordSetBatch, own: Flags, across: Compared) -> Compared:
-        """The near pairs of newcomers of which one may be an original: most repeat one that is held already."""
-        settled = np.zeros(len(newcomers), dtype=np.bool_)
+    def _within(self, batch: WordSetBatch, own: Flags, across: Compared) -> Compared:
+        """The near-duplicate pairs within a batch of which one text may be an original."""
+        settled = np.zeros(len(batch), dtype=np.bool_)
         settled[across.right] = True
-        settled &= ~newcomers.fixed
-        sets, keys = newcomers.sets, newcomers.keys_of(own & ~settled)
+        settled &= ~batch.fixed
+        sets, keys = batch.sets, batch.keys_of(own & ~settled)
         open_pairs = near_within(keys, sets, self.threshold)
         if not settled.any():
             return open_pairs
-        mixed = near_across([keys], sets, newcomers.keys_of(own & settled), sets, self.threshold)
+        mixed = near_across([keys], sets, batch.keys_of(own & settled), sets, self.threshold)
         return Compared(
             np.concatenate([open_pairs.left, np.minimum(mixed.left, mixed.right)]),
             np.concatenate([open_pairs.right, np.maximum(mixed.left, mixed.right)]),
@@ -238,13 +226,13 @@ class WordSetMatcher:
         return None if best is None else (best, best_shared / best_union)
 
     def _sifted(self, one: WordSet, held: Sets, numbers: Counts) -> list[int]:
-        """Those that may be near, by the bits in which they differ."""
+        """The candidates that pass the filter of parity bits, in order."""
         bits = np.bitwise_count(held.parities[numbers] ^ np.uint64(one.parity))
         near = numbers[bits <= self.threshold.apart(held.sizes[numbers] + np.int64(len(one)))]
         return sorted(set(near.tolist()))
 
     def _reorder(self, more: Numbers | None = None) -> None:
-        """Take the frequencies of words anew when there are many times as many texts as last time."""
+        """Take word frequencies anew when there are several times as many texts as last time."""
         if not self._is_adaptive or (more is None and len(self.originals) < _AGAIN * max(self._ordered, 64)):
             return
         if more is not None and self._ordered:
@@ -254,6 +242,6 @@ class WordSetMatcher:
         self.originals.publish(self._scheme)
 
 
-def _is_crowded(newcomers: WordSetBatch) -> bool:
-    alike = newcomers.first_alike()
-    return count_pairs(newcomers.keys_of(alike == np.arange(len(alike)))) > _MOST_PAIRS
+def _is_crowded(batch: WordSetBatch) -> bool:
+    alike = batch.first_alike()
+    return count_pairs(batch.keys_of(alike == np.arange(len(alike)))) > _MOST_PAIRS

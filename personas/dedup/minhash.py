@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ..errors import SetupError
 from ..files import whole_file
 from ..text import word_list
+from .arrays import Counts, Numbers
 from .keys import KeyScheme
 from .pairs import Threshold
 from .word_sets import HASH_BITS, WordSets, mix
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["PERMUTATIONS", "BandKeys", "SignatureFile", "choose_bands", "ngram_sets", "signatures", "write_signatures"]
 
 type Signatures = NDArray[np.uint32]
-type Numbers = NDArray[np.uint64]
-type Counts = NDArray[np.int64]
 
 #: Slots of a signature (paper, section 2.3), and what else makes signatures comparable: scheme and seed of datasketch.
 PERMUTATIONS = 128

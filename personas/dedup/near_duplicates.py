@@ -35,7 +35,7 @@ STAGE = "exact"
 
 @dataclass(frozen=True, slots=True)
 class DedupMethod:
-    """How candidates are found, and what of two texts is compared. Both methods verify candidates exactly."""
+    """How candidates are found, and what is compared. Either method verifies every candidate exactly."""
 
     #: `exact` finds all near-duplicates; `minhash`, the paper's method, nearly all, also of thresholds below 0.5.
     name: Literal["exact", "minhash"] = "exact"
@@ -44,17 +44,17 @@ class DedupMethod:
 
     @property
     def stage(self) -> str:
-        """The stage of its verdicts: `exact`, `minhash`, `minhash:3-gram`."""
+        """The stage of verdicts by this method: `exact`, `minhash`, `minhash:3-gram`."""
         return self.name if self.ngram == 1 else f"{self.name}:{self.ngram}-gram"
 
     def parse_threshold(self, value: float) -> Threshold:
-        """The threshold. Raises `SetupError` outside 0.5 to 1, for `minhash` outside 0.1 to 1."""
+        """The threshold. Raises `SetupError` outside 0.5 to 1, or 0.1 to 1 for `minhash`."""
         return Threshold.parse(value, minhash=self.name == "minhash")
 
     def matcher(
         self, threshold: Threshold, scratch: Path | None = None, signatures: SignatureFile | None = None
     ) -> WordSetMatcher:
-        """What finds near-duplicates so; `signatures` takes those of `minhash`."""
+        """A matcher by this method; `signatures` receives the signatures of `minhash`."""
         is_plain = self == DedupMethod()
         keys = BandKeys(threshold, signatures) if self.name == "minhash" else None
         return WordSetMatcher(
@@ -64,7 +64,7 @@ class DedupMethod:
 
 @dataclass(frozen=True, slots=True)
 class Match[K: (str, int)]:
-    """The earlier text that a text is a near-duplicate of."""
+    """The earlier text that a text nearly repeats."""
 
     key: K
     #: Exact Jaccard similarity of the two sets of words.
@@ -84,45 +84,44 @@ class Verdict:
 
 
 class NearDuplicates[K: (str, int)]:
-    """An index that tells of each text which earlier text it nearly repeats.
+    """An index that finds for each text the earlier text that it nearly repeats, exactly.
 
-    Only originals are kept: a text that is a near-duplicate is reported and not indexed. So every later copy
-    is reported against an original and never against a copy of it, matches form no chains, and a text that is
-    said a thousand times costs as much memory as one said once. `len()` is the number of originals.
+    Only originals are indexed. So every later copy is matched with an original and never with another copy, matches
+    form no chains, and a text that occurs a thousand times takes the memory of one. `len()` is the number of originals.
     """
 
     def __init__(self, threshold: float = 0.9) -> None:
-        self._judge = WordSetMatcher(Threshold.parse(threshold))
+        self._matcher = WordSetMatcher(Threshold.parse(threshold))
         self._keys: list[K] = []
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def find(self, text: str) -> Match[K] | None:
-        """The most similar original that `text` nearly repeats, the earliest of equals; nothing is added."""
-        return self._match(self._judge.find(word_set(text)))
+        """The most similar original that `text` nearly repeats, the earliest of equals. Adds nothing."""
+        return self._match(self._matcher.find(word_set(text)))
 
     def add(self, key: K, text: str) -> Match[K] | None:
-        """What `find` gives; when that is None, `text` is an original from now on, under `key`."""
-        found = self._judge.add(word_set(text))
+        """What `find` gives. If that is None, `text` becomes an original under `key`."""
+        found = self._matcher.add(word_set(text))
         if found is None:
             self._keys.append(key)
         return self._match(found)
 
     def keep(self, key: K, text: str) -> None:
-        """Make `text` an original without comparing it: for those that an earlier session decided on."""
-        self._judge.add(word_set(text), fixed=True)
+        """Make `text` an original without comparing it, for texts that an earlier session decided on."""
+        self._matcher.add(word_set(text), fixed=True)
         self._keys.append(key)
 
     def keep_all(self, keys: Iterable[K], texts: Iterable[str]) -> None:
-        """What `keep` does for each text: a million in seconds."""
-        self._judge.hold(_blocks(texts))
+        """What `keep` does, for many texts: a million in seconds."""
+        self._matcher.hold(_blocks(texts))
         self._keys += keys
 
     def add_all(self, keys: Sequence[K], texts: Iterable[str]) -> list[Match[K] | None]:
-        """What `add` gives for each text in turn, a hundred times as fast when there are many."""
+        """What `add` gives for each text in turn, a hundred times as fast for many texts."""
         matches: list[Match[K] | None] = []
-        for decision in self._judge.judge(_blocks(texts)):
+        for decision in self._matcher.match(_blocks(texts)):
             kept = np.flatnonzero(decision.of < 0) + len(matches)
             self._keys += [keys[place] for place in kept.tolist()]
             for of, similarity in zip(decision.of.tolist(), decision.similarity.tolist(), strict=True):
@@ -142,7 +141,7 @@ type Blocks = Iterable[tuple[list[str], NDArray[np.bool_]]]
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """Which texts are near-duplicates, by their places from 0: text `rows[i]` repeats text `of[i]`."""
+    """The near-duplicates among texts, by place from 0: text `rows[i]` nearly repeats text `of[i]`."""
 
     #: Texts that were compared.
     texts: int
@@ -165,12 +164,12 @@ def find_duplicates(
     scratch: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Duplicates:
-    """The near-duplicates among `texts`, by default exactly: those that `NearDuplicates.add` finds in the same order.
+    """The near-duplicates among `texts`; by default exactly those that `NearDuplicates.add` finds in the same order.
 
-    The first of near-duplicates stays. A text whose only near-duplicates are themselves duplicates stays too. The
-    texts are read once. With a folder `scratch`, the words of the originals are kept in a file there meanwhile,
-    not in memory. `signatures` takes the MinHash signatures (`write_signatures`); they are made by the method
-    `minhash` only. `progress` is called with the number of texts judged so far.
+    The first of near-duplicates is kept, and so is a text whose only near-duplicates are duplicates themselves. Texts
+    are read once. With a folder `scratch`, the words of originals are held in a temporary file there, not in memory.
+    `signatures` receives the MinHash signatures (see `write_signatures`), which only the method `minhash` makes.
+    `progress` is called with the number of texts done.
     """
     least = method.parse_threshold(threshold)
     return find_in_blocks(
@@ -187,22 +186,22 @@ def find_in_blocks(
     scratch: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Duplicates:
-    """What `find_duplicates` gives of texts in blocks; those marked in a block are originals whatever they repeat."""
+    """`find_duplicates` for blocks of texts, each with flags: a flagged text is kept whatever it repeats."""
     if scratch is None:
-        return _collected(method.matcher(threshold, signatures=signatures).judge(blocks), progress)
+        return _collected(method.matcher(threshold, signatures=signatures).match(blocks), progress)
     with TemporaryDirectory(dir=scratch, prefix="near-duplicates-") as folder:
         matcher = method.matcher(threshold, Path(folder) / "words", signatures)
         try:
-            return _collected(matcher.judge(blocks), progress)
+            return _collected(matcher.match(blocks), progress)
         finally:
             matcher.originals.close()
 
 
 def near_any(few: Iterable[str], texts: Iterable[str], threshold: Threshold) -> NDArray[np.int64]:
-    """The places, from 0, of those `texts` that are near-duplicates of any of a `few`, whichever came first."""
-    judge = WordSetMatcher(threshold)
-    judge.hold(_plain(few))
-    return np.concatenate([np.empty(0, dtype=np.int64), *judge.near(_plain(texts))])
+    """The places, from 0, of the `texts` that are near-duplicates of any of a `few`, in whatever order they came."""
+    matcher = WordSetMatcher(threshold)
+    matcher.hold(_plain(few))
+    return np.concatenate([np.empty(0, dtype=np.int64), *matcher.near(_plain(texts))])
 
 
 def _plain(texts: Iterable[str]) -> Blocks:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SetupError
-from .arrays import iter_slices, ranges
+from .arrays import Counts, Flags, Numbers, iter_slices, ranges
 
 __all__ = [
     "ROW",
@@ -25,23 +25,21 @@ __all__ = [
 ]
 
 
-type _Counts = NDArray[np.int64]
-
-#: Least thresholds of the exact join and of MinHash, and the finest step of a threshold.
+#: The least thresholds of the exact method and of MinHash, and the greatest denominator.
 _LEAST, _LEAST_MINHASH, _FINEST = Fraction(1, 2), Fraction(1, 10), 1_000_000
 
 
 class Threshold(NamedTuple):
-    """A least Jaccard similarity, `least` of `whole`."""
+    """The least Jaccard similarity of near-duplicates, as a ratio of integers: `least` to `whole`."""
 
     least: int
     whole: int
 
     @classmethod
     def parse(cls, value: float, *, minhash: bool = False) -> Self:
-        """The ratio that `value` is written as: 0.9 is 9 of 10.
+        """The ratio that `value` stands for: 0.9 is 9 to 10.
 
-        Raises `SetupError` outside 0.5 to 1, for `minhash` outside 0.1 to 1.
+        Raises `SetupError` outside 0.5 to 1, or 0.1 to 1 for `minhash`.
         """
         ratio = Fraction(repr(float(value))).limit_denominator(_FINEST) if 0 <= value <= 1 else Fraction(0)
         if ratio < (_LEAST_MINHASH if minhash else _LEAST):
@@ -49,44 +47,40 @@ class Threshold(NamedTuple):
             raise SetupError(f"The threshold of near-duplicates is {value}; give a Jaccard similarity from {least}.")
         return cls(ratio.numerator, ratio.denominator)
 
-    def apart(self, total: _Counts) -> _Counts:
-        """The most words in one set alone when both sets are `total` words long together."""
+    def apart(self, total: Counts) -> Counts:
+        """The greatest number of words in which two near-duplicates of `total` words together may differ."""
         return total * (self.whole - self.least) // (self.whole + self.least)
 
-    def overlap(self, size: _Counts) -> _Counts:
-        """The least number of words that a set of `size` shares with any set that is near it."""
+    def overlap(self, size: Counts) -> Counts:
+        """The least number of words that a set of `size` shares with any near-duplicate."""
         return -(-size * self.least // self.whole)
 
-    def widest(self, size: _Counts) -> _Counts:
-        """The greatest size of a set that is near one of `size`."""
+    def widest(self, size: Counts) -> Counts:
+        """The greatest size of a near-duplicate of a set of `size`."""
         return size * self.whole // self.least
 
-    def reached(self, shared: _Counts, union: _Counts) -> NDArray[np.bool_]:
-        """Whether sets with so many words in both and in either are near-duplicates."""
+    def reached(self, shared: Counts, union: Counts) -> NDArray[np.bool_]:
+        """Whether sets with so many words shared and in their union are near-duplicates."""
         return shared * self.whole >= union * self.least
 
 
-#: The paper's (section 2.3).
+#: The paper's threshold (section 2.3).
 THRESHOLD = Threshold(9, 10)
 
 
-type Numbers = NDArray[np.uint64]
-type Counts = NDArray[np.int64]
-type Flags = NDArray[np.bool_]
-
 _HALF, _LOWER = np.uint64(32), np.uint64(0xFFFF_FFFF)
 _HASH_BITS = np.uint64(48)
-#: Words and pairs that are compared at once; a pair's number and a word's hash share 64 bits.
+#: Words and pairs compared at once; the number of a pair and the hash of a word share 64 bits.
 _WORDS, _PAIRS = 1 << 21, 1 << 15
-#: Words in both sets of a pair from which it is worth a look whether they can be near at all.
+#: Words in both sets of a pair from which on an upper bound of what they share is taken first.
 _LONG = 256
-#: Places in which a set of words is marked for that look.
+#: Bits of a hash that this upper bound distinguishes.
 _MARKS = np.uint64((1 << 16) - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Sets:
-    """What is known of numbered sets: their words stand at `starts` in `words`."""
+    """Sets of word hashes by number: the words of set `i` begin at `starts[i]` in `words`."""
 
     words: Numbers
     starts: Counts
@@ -95,9 +89,9 @@ class Sets:
 
 
 def compare(pairs: Numbers, others: Sets, sets: Sets, threshold: Threshold) -> tuple[Numbers, NDArray[np.float64]]:
-    """Those of the sorted pairs that are near-duplicates, and their Jaccard similarities.
+    """The near-duplicates among sorted pairs, with their Jaccard similarities.
 
-    The upper half of a pair's number is a set of `others`, the lower half one of `sets`.
+    A pair is one number: a set of `others` in its upper half, one of `sets` in its lower half.
     """
     left, right = (pairs >> _HALF).view(np.int64), (pairs & _LOWER).view(np.int64)
     total = others.sizes[left] + sets.sizes[right]
@@ -113,7 +107,7 @@ def compare(pairs: Numbers, others: Sets, sets: Sets, threshold: Threshold) -> t
 
 
 def _shared(left: Counts, right: Counts, others: Sets, sets: Sets) -> Counts:
-    """How many words the two sets of each pair have in common: equal neighbours when both are sorted together."""
+    """The number of words that the sets of each pair share: equal neighbours when both are sorted together."""
     numbers = np.arange(len(left), dtype=np.uint64) << _HASH_BITS
     words = np.concatenate(
         [
@@ -127,7 +121,7 @@ def _shared(left: Counts, right: Counts, others: Sets, sets: Sets) -> Counts:
 
 
 def _likely(left: Counts, right: Counts, others: Sets, sets: Sets, threshold: Threshold) -> Flags:
-    """The pairs that may have enough words in common: among long texts few of those that share a key do."""
+    """The pairs that may share enough words, by a fast upper bound: of long texts few pairs with a common key do."""
     may = np.ones(len(left), dtype=np.bool_)
     marks = np.zeros(int(_MARKS) + 1, dtype=np.bool_)
     runs = np.flatnonzero(np.diff(left, prepend=-1))
@@ -145,17 +139,17 @@ def _likely(left: Counts, right: Counts, others: Sets, sets: Sets, threshold: Th
     return may
 
 
-#: A key and the set that publishes it, in one number: to sort these is many times faster than to sort by an index.
+#: The half of a packed number that holds the set; the other half holds the key. Sorting them is faster than argsort.
 ROW = np.uint64(0xFFFF_FFFF)
 _KEY = np.uint64(0xFFFF_FFFF_0000_0000)
 _SHIFT = np.uint64(32)
-#: Pairs that are sifted at once.
+#: Pairs filtered at once.
 _SLAB = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Pairs of near-duplicates, by number, with their Jaccard similarity."""
+    """Pairs of near-duplicates by number, with their Jaccard similarity."""
 
     left: Counts
     right: Counts
@@ -163,26 +157,26 @@ class Compared:
 
 
 def pack(keys: Numbers, rows: Counts) -> Numbers:
-    """Keys and rows in single numbers, sorted."""
+    """Keys and rows packed into single numbers (key in the upper half), sorted."""
     packed = (keys & _KEY) | rows.view(np.uint64)
     packed.sort()
     return packed
 
 
 def count_pairs(packed: Numbers) -> int:
-    """How many pairs of entries have the same key."""
+    """The number of pairs of entries with equal keys."""
     borders = np.flatnonzero((packed[1:] & _KEY) != (packed[:-1] & _KEY))
     sizes = np.diff(np.concatenate([[-1], borders, [len(packed) - 1]]))
     return int((sizes * (sizes - 1) // 2).sum())
 
 
 def near_within(packed: Numbers, sets: Sets, threshold: Threshold) -> Compared:
-    """The pairs of near-duplicates among `sets`, lesser number first."""
+    """The pairs of near-duplicates among `sets`, the smaller number first."""
     keys = packed & _KEY
     near = keys[1:] == keys[:-1]
     shared = np.flatnonzero(np.append(near, False) | np.append(False, near))
     keys, rows = keys[shared], (packed[shared] & ROW).view(np.int64)
-    found = _Found(sets, sets, threshold)
+    found = _PairFilter(sets, sets, threshold)
     for first in range(0, len(rows), _SLAB):
         index = np.arange(first, min(first + _SLAB, len(rows)))
         for apart in range(1, len(rows)):
@@ -195,9 +189,9 @@ def near_within(packed: Numbers, sets: Sets, threshold: Threshold) -> Compared:
 
 
 def near_across(runs: Iterable[Numbers], others: Sets, packed: Numbers, sets: Sets, threshold: Threshold) -> Compared:
-    """The pairs of near-duplicates of one of `others`, whose sorted keys are the `runs`, and one of `sets`."""
+    """The pairs of near-duplicates between `others`, whose sorted keys are `runs`, and `sets`."""
     keys, rows = packed & _KEY, (packed & ROW).view(np.int64)
-    found = _Found(others, sets, threshold)
+    found = _PairFilter(others, sets, threshold)
     for run in runs:
         first = np.searchsorted(run, keys)
         counts = np.searchsorted(run, keys | ROW, side="right") - first
@@ -209,8 +203,8 @@ def near_across(runs: Iterable[Numbers], others: Sets, packed: Numbers, sets: Se
     return found.compared()
 
 
-class _Found:
-    """Pairs that share a key, of which only the near are kept."""
+class _PairFilter:
+    """Filters pairs that share a key, and keeps those that are near-duplicates."""
 
     def __init__(self, others: Sets, sets: Sets, threshold: Threshold) -> None:
         self._others, self._sets, self._threshold = others, sets, threshold
@@ -220,9 +214,9 @@ class _Found:
         self._similarities: list[NDArray[np.float64]] = [np.empty(0)]
 
     def add(self, left: Counts, right: Counts) -> None:
-        """Take pairs in."""
+        """Add pairs that share a key."""
         a, b = self._others.sizes[left], self._sets.sizes[right]
-        # As many words differ at least as bits do, and as many as the sizes do.
+        # The sets differ in at least as many words as their parity bits do, and as their sizes do.
         bits = np.bitwise_count(self._others.parities[left] ^ self._sets.parities[right])
         differ = np.maximum(bits.astype(np.int64), np.abs(a - b))
         may = differ * (self._threshold.whole + self._threshold.least) <= (a + b) * (
@@ -236,7 +230,7 @@ class _Found:
             self._compare()
 
     def compared(self) -> Compared:
-        """The near pairs, each once."""
+        """The near-duplicates, each pair once."""
         self._compare()
         pairs, at = np.unique(np.concatenate(self._near), return_index=True)
         return Compared(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SetupError
-from .arrays import GrowingArray
+from .arrays import Flags, GrowingArray
 from .cosine import COSINE, Counts, Exact, Matrix, PrincipalAxes, check_cosine, check_vectors, cosines, units
 from .matcher import Matches, match_in_order
 from .pairs import Compared
@@ -34,34 +34,34 @@ __all__ = [
 
 type CandidatePairs = tuple[Counts, Counts]
 
-#: Originals that are compared with newcomers at once, so that the products stay in the processor's cache.
+#: Originals compared at once, so that the products stay in the processor's cache.
 _TILE = 2048
-#: From such a share of pairs on that the axes leave over, whole vectors are multiplied instead of pair by pair.
+#: The share of pairs left by the axes from which on whole vectors are multiplied, instead of pair by pair.
 _MANY = 1 / 64
 
 
 class CandidateSearch(Protocol):
-    """Holds originals, numbered from 0, and says which of them may be near newcomers."""
+    """Holds originals, numbered from 0, and finds those that may be near new vectors."""
 
     def hold(self, units: Exact) -> None:
-        """Hold these rows of length 1 behind those held."""
+        """Add unit rows to those held."""
         ...
 
     def near(self, units: Exact) -> Iterator[CandidatePairs]:
-        """Numbers of originals and of newcomers, pair by pair."""
+        """Pairs of an original and a new vector that may be near."""
         ...
 
 
 def slack(width: int) -> float:
-    """What rounding may at most take from a product of two rows of so many 32-bit numbers and at most length 1.
+    """The greatest error of rounding in the product of two rows of length 1 with so many 32-bit numbers.
 
-    Each number is rounded once, and each of the sums; a cosine is rounded at its sixth decimal besides.
+    Each number and each sum is rounded once; cosines are rounded to six decimals besides.
     """
     return 1e-6 + (width + 2) * 2.0**-23
 
 
 def may_be_near(products: Matrix, least: float) -> CandidatePairs:
-    """The rows and columns whose product reaches `least`."""
+    """The rows and columns of products that reach `least`."""
     width = products.shape[1]
     if not width:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
@@ -70,7 +70,7 @@ def may_be_near(products: Matrix, least: float) -> CandidatePairs:
 
 
 class ExactSearch:
-    """Compares everybody along a few axes first, then whole. It overlooks nobody."""
+    """Compares all vectors, first along a few axes and then whole; finds every pair."""
 
     def __init__(self, axes: PrincipalAxes, threshold: float) -> None:
         self._axes = axes
@@ -78,13 +78,13 @@ class ExactSearch:
         self._short, self._whole = GrowingArray(np.float32), GrowingArray(np.float32)
 
     def hold(self, units: Exact) -> None:
-        """Hold these rows behind those held."""
+        """Add unit rows to those held."""
         self._short.append(self._axes.shortened(units).ravel())
         if self._is_short:
             self._whole.append(units.astype(np.float32).ravel())
 
     def near(self, units: Exact) -> Iterator[CandidatePairs]:
-        """All pairs of an original and a newcomer that may be near, and few others."""
+        """Pairs of an original and a new vector that may be near: all of them, and few others."""
         short = np.ascontiguousarray(self._axes.shortened(units).T)
         whole = np.ascontiguousarray(units.T.astype(np.float32)) if self._is_short else short
         held = self._short.values.reshape(-1, self._axes.width)
@@ -105,36 +105,36 @@ class ExactSearch:
         return self._whole.values.reshape(-1, self._axes.dims)[some]
 
 
-#: Cells that are looked into for a newcomer.
+#: Cells searched for each vector.
 _PROBED = 4
-#: Vectors a cell that the cells are made from.
+#: Training vectors per cell.
 _EACH = 40
 
 
 class FaissSearch:
-    """An inverted file of the library faiss, with cells as many as twice the root of the number of vectors."""
+    """Candidates from an inverted file (IVF) of the library faiss with `2 * sqrt(n)` cells."""
 
     def __init__(self, matrix: Matrix, threshold: float) -> None:
-        """The cells are made from vectors spread over `matrix`. Raises `SetupError` where faiss is missing."""
+        """Train the cells on a sample of `matrix`. Raises `SetupError` when faiss is not installed."""
         faiss = check_faiss(len(matrix))
         dims = matrix.shape[1]
         cells = max(1, min(2 * math.isqrt(len(matrix)), len(matrix)))
         self._least = threshold - slack(dims)
         self._index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dims), dims, cells, faiss.METRIC_INNER_PRODUCT)
         self._index.nprobe = min(_PROBED, cells)
-        # It would say on the terminal that there might be more.
+        # Otherwise faiss prints a warning about few training vectors.
         self._index.cp.min_points_per_centroid = 1
         sample = np.unique(np.linspace(0, max(len(matrix) - 1, 0), _EACH * cells).astype(np.int64))
         if len(matrix):
             self._index.train(units(matrix[sample]).astype(np.float32))
 
     def hold(self, units: Exact) -> None:
-        """Hold these rows behind those held."""
+        """Add unit rows to those held."""
         if len(units):
             self._index.add(units.astype(np.float32))
 
     def near(self, units: Exact) -> Iterator[CandidatePairs]:
-        """Pairs of an original and a newcomer that may be near."""
+        """Pairs of an original and a new vector that may be near."""
         if not len(units) or not self._index.ntotal:
             return
         bounds, _, originals = self._index.range_search(units.astype(np.float32), self._least)
@@ -143,7 +143,7 @@ class FaissSearch:
 
 
 def check_faiss(number: int) -> Any:
-    """The library faiss, which comparing `number` vectors takes. Raises `SetupError` where it is missing."""
+    """The library faiss, needed to compare `number` vectors. Raises `SetupError` when it is not installed."""
     try:
         return import_module("faiss")
     except ImportError as error:
@@ -153,14 +153,12 @@ def check_faiss(number: int) -> Any:
         ) from error
 
 
-type Flags = NDArray[np.bool_]
-
-#: Newcomers that are judged together: it decides the speed and the memory, not the verdicts.
+#: Rows matched at once: it decides speed and memory, not the result.
 BLOCK = 1024
 
 
 class VectorMatcher:
-    """Judges rows of matrices; originals are known by the number of their row."""
+    """Matches the rows of a matrix with earlier originals; originals are known by their row."""
 
     def __init__(self, search: CandidateSearch, threshold: float) -> None:
         self._search = search
@@ -169,18 +167,18 @@ class VectorMatcher:
 
     @property
     def rows(self) -> Counts:
-        """The originals so far, in order."""
+        """The rows of the originals so far, in order."""
         return self._rows.values
 
-    def judge(self, matrix: Matrix, rows: Counts, fixed: Flags) -> Matches:
-        """Judge these rows of `matrix`, all originals being rows of it too; the `fixed` stay whatever they repeat.
+    def match(self, matrix: Matrix, rows: Counts, fixed: Flags) -> Matches:
+        """Match rows of `matrix` with originals, which are rows of it too; `fixed` rows are kept whatever they repeat.
 
-        Says of each which original it repeats, by its place among `self.rows`, or -1 for an original.
+        Gives for each the place of its original in `self.rows`, or -1 for a new original.
         """
         scaled = units(matrix[rows])
         decision = self._decide(matrix, rows, fixed, scaled)
         held, kept = len(self._rows), decision.of < 0
-        # What was numbered behind the originals held is numbered among them now.
+        # Matches within the block are numbered among the originals now.
         place = np.cumsum(kept) - 1 + held
         inside = decision.of >= held
         decision.of[inside] = place[decision.of[inside] - held]
@@ -202,7 +200,7 @@ class VectorMatcher:
         return Compared(*(np.concatenate([getattr(part, name) for part in found]) for name in _FIELDS))
 
     def _within(self, matrix: Matrix, rows: Counts, left: Counts, scaled: Exact) -> Compared:
-        """Pairs of which the earlier, one of `left`, may stay."""
+        """Near pairs within the block whose earlier row, one of `left`, may be an original."""
         short = scaled.astype(np.float32)
         at, later = may_be_near(short[left] @ short.T, self._threshold - slack(short.shape[1]))
         earlier = left[at]
@@ -224,15 +222,15 @@ def _no_pairs() -> Compared:
     return Compared(nobody, nobody, np.empty(0))
 
 
-#: Vectors up to which everybody is compared with everybody; the work grows with the square of their number.
+#: The greatest number of vectors compared exactly by default; the work grows with its square.
 MOST_EXACT = 100_000
-#: Vectors that the axes are taken from.
+#: Vectors from which the axes are taken.
 _SAMPLE = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class SimilarVectors:
-    """Which vectors are near-duplicates, by their rows from 0: row `rows[i]` repeats row `of[i]`."""
+    """The near-duplicates among vectors, by row from 0: row `rows[i]` repeats row `of[i]`."""
 
     #: Vectors that were compared.
     vectors: int
@@ -254,23 +252,23 @@ def find_similar_vectors(
     exact: bool | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SimilarVectors:
-    """The near-duplicates among the rows of `matrix`, by number.
+    """The near-duplicates among the rows of `matrix`.
 
-    The `fixed` stay whatever they repeat. Up to `MOST_EXACT` rows, and with `exact=True` at any number, nobody is
-    overlooked; above, candidates come from an index of the library faiss, which may overlook a few in a thousand, and
-    are compared exactly. `progress` is told the rows judged so far. Raises `SetupError` for a threshold
-    outside 0 to 1, for numbers that are not finite, and where faiss is missing.
+    `fixed` rows are kept whatever they repeat. Up to `MOST_EXACT` rows, and with `exact=True` for any number, all are
+    found. Above, candidates come from a faiss index, which may miss a few in a thousand, and are compared exactly.
+    `progress` is called with the number of rows done. Raises `SetupError` for a threshold outside 0 to 1, for numbers
+    that are not finite, and when faiss is needed and not installed.
     """
     check_vectors(matrix)
     fixed = np.zeros(len(matrix), dtype=np.bool_) if fixed is None else fixed
-    judge = VectorMatcher(_search(matrix, check_cosine(threshold), exact), threshold)
+    matcher = VectorMatcher(_search(matrix, check_cosine(threshold), exact), threshold)
     rows, of, similarity = [_NOBODY], [_NOBODY], [np.empty(0)]
     for first in range(0, len(matrix), BLOCK):
         block = np.arange(first, min(first + BLOCK, len(matrix)))
-        decision = judge.judge(matrix, block, fixed[block])
+        decision = matcher.match(matrix, block, fixed[block])
         near = np.flatnonzero(decision.of >= 0)
         rows.append(block[near])
-        of.append(judge.rows[decision.of[near]])
+        of.append(matcher.rows[decision.of[near]])
         similarity.append(decision.similarity[near])
         if progress is not None:
             progress(int(block[-1]) + 1)
@@ -278,9 +276,9 @@ def find_similar_vectors(
 
 
 def is_compared_exactly(number: int, exact: bool | None = None) -> bool:
-    """Whether so many vectors are compared everybody with everybody.
+    """Whether so many vectors are compared exactly.
 
-    Raises `SetupError` where they would not be, and the library that is needed then is missing.
+    Raises `SetupError` when they would not be and faiss is not installed.
     """
     if exact or (exact is None and number <= MOST_EXACT):
         return True
@@ -293,7 +291,7 @@ _NOBODY: Counts = np.empty(0, dtype=np.int64)
 
 def _search(matrix: Matrix, threshold: float, exact: bool | None) -> CandidateSearch:
     if is_compared_exactly(len(matrix), exact):
-        # Spread over all rows: those that come together are often alike.
+        # Spread over all rows, as neighbours are often alike.
         sample = matrix[np.unique(np.linspace(0, len(matrix) - 1, _SAMPLE).astype(np.int64))] if len(matrix) else matrix
         return ExactSearch(PrincipalAxes.of(units(sample)), threshold)
     return FaissSearch(matrix, threshold)

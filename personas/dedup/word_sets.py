@@ -11,9 +11,9 @@ from itertools import islice
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..text import words
+from .arrays import Counts, Numbers
 
 __all__ = [
     "BASE",
@@ -29,20 +29,17 @@ __all__ = [
 ]
 
 
-type Numbers = NDArray[np.uint64]
-type Counts = NDArray[np.int64]
-
-#: Texts at once, and characters: what the sums need then stays in a core's cache.
+#: The largest block of texts, and of characters: its sums stay in the cache of a core.
 _TEXTS, _CHARACTERS = 512, 1 << 19
-#: Bytes that are hashed at once: longer texts are cut between words.
+#: Bytes hashed at once: longer blocks are cut between words.
 _PIECE = 1 << 20
 #: Bits of a word's hash.
 HASH_BITS = 48
 _HASH_BITS = np.uint64(HASH_BITS)
 _HASH = np.uint64((1 << HASH_BITS) - 1)
-#: What the bytes of a word are multiplied by the powers of; odd, and so invertible modulo 2 ** 64.
+#: The base of the polynomial; odd, and so invertible modulo 2 ** 64.
 BASE = 0x9E3779B97F4A7C15
-#: What separates words is 0, capitals are small, and bytes beyond ASCII stay: those texts are cut before.
+#: Separators become 0 and capitals small letters; bytes beyond ASCII stay, as such texts are cut into words before.
 _BYTES = bytes(
     code if code >= 128 else ord(chr(code).lower()) if chr(code).isalnum() or chr(code) == "_" else 0
     for code in range(256)
@@ -53,17 +50,17 @@ _BYTES = bytes(
 class WordSets:
     """Sets of word hashes, one after the other, each sorted; `starts` has one more entry than there are sets."""
 
-    #: The hashes, below the number of the set that each belongs to; so all of them are sorted.
+    #: The hashes with the number of their set in the upper 16 bits, sorted.
     packed: Numbers
     starts: Counts
-    #: 64 bits a set, each flipped by a 64th of all words: sets differ in at least as many words as bits.
+    #: 64 parity bits per set, one for each 64th of all words: sets differ in at least as many words as bits.
     parities: Numbers
-    #: Running sums of mixed hashes, from 0: the sum over any stretch of words is one subtraction.
+    #: Running sums of mixed hashes, from 0: the sum over any range of words is one subtraction.
     sums: Numbers
 
     @classmethod
     def of(cls, packed: Numbers, count: int) -> Self:
-        """So many sets, of hashes with their set's number."""
+        """The sets of `count` texts, from hashes packed with the number of their set, sorted."""
         starts = np.empty(count + 1, dtype=np.int64)
         starts[:-1] = np.searchsorted(packed, np.arange(count, dtype=np.uint64) << _HASH_BITS)
         starts[-1] = len(packed)
@@ -90,18 +87,18 @@ class WordSets:
 
     @property
     def identities(self) -> Numbers:
-        """64 bits that are equal for equal sets."""
+        """64 bits per set that are equal for equal sets."""
         return self.sums[self.starts[1:]] - self.sums[self.starts[:-1]]
 
 
 def numbered(words: Numbers, sizes: Counts) -> WordSets:
-    """The sets of so many words each, ascending in each."""
+    """Sets from the words of all, ascending within each, and their sizes."""
     numbers = np.arange(len(sizes), dtype=np.uint64) << _HASH_BITS
     return WordSets.of(words | np.repeat(numbers, sizes), len(sizes))
 
 
 def iter_blocks(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The texts in lists that are quick to hash at once."""
+    """The texts in lists of a size that is fast to hash at once."""
     remaining = iter(texts)
     while block := list(islice(remaining, _TEXTS)):
         if sum(map(len, block)) <= _CHARACTERS:
@@ -111,7 +108,7 @@ def iter_blocks(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def word_sets(texts: Sequence[str]) -> WordSets:
-    """The sets of words of at most 65,536 texts, as `words.words` defines them."""
+    """The sets of words of at most 65,536 texts, as `populace.personas.text.words` defines them."""
     joined, lengths = "\n".join(texts), [*map(len, texts)]
     if not joined.isascii():
         cut = [text if text.isascii() else " ".join(words(text)) for text in texts]
@@ -122,7 +119,7 @@ def word_sets(texts: Sequence[str]) -> WordSets:
 
 
 def mix(numbers: Numbers) -> Numbers:
-    """The numbers with their bits spread, in place."""
+    """The numbers with their bits mixed. Works in place."""
     for _ in range(2):
         numbers ^= numbers >> np.uint64(32)
         numbers *= np.uint64(0xD6E8FEB86659FD93)
@@ -131,7 +128,7 @@ def mix(numbers: Numbers) -> Numbers:
 
 
 def _word_hashes(data: bytes) -> tuple[Numbers, Counts]:
-    """The hash of each word in the order of the text, and the place of its first byte."""
+    """The hash of each word in order, and the place of its first byte."""
     letters = data.translate(_BYTES)
     if len(letters) <= _PIECE:
         return _piece_hashes(letters)
@@ -173,7 +170,7 @@ def _distinct(hashes: Numbers, ends: Counts) -> WordSets:
 
 @lru_cache(maxsize=1)
 def _powers(count: int) -> tuple[Numbers, Numbers]:
-    """The powers of the base, and of its inverse modulo 2 ** 64."""
+    """The powers of the base, and those of its inverse modulo 2 ** 64."""
     return _series(BASE, count), _series(pow(BASE, -1, 1 << 64), count)
 
 
@@ -192,7 +189,7 @@ _ALL = (1 << 64) - 1
 
 @dataclass(frozen=True, slots=True)
 class WordSet:
-    """The hashes of a set of words, ascending, each with its mixed form for sums."""
+    """The set of words of one text: ascending hashes, each with its mixed form for sums."""
 
     words: list[tuple[int, int]]
     parity: int
@@ -216,7 +213,7 @@ def word_set(text: str) -> WordSet:
 
 
 def mix_one(number: int) -> int:
-    """What `wordsets.mix` makes of a number."""
+    """What `mix` makes of one number."""
     for _ in range(2):
         number ^= number >> 32
         number = number * 0xD6E8FEB86659FD93 & _ALL

@@ -1,6 +1,6 @@
 """Hubs: files in which personas are kept, by the thousand or by the million.
 
-`populace.personas.hub.select` chooses from them, and `populace.personas.hub.graph` looks at their relations.
+`populace.personas.selection` chooses people from them, and `populace.personas.network` measures their relations.
 """
 
 import lazy_loader

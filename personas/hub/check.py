@@ -8,16 +8,17 @@ import duckdb
 import pyarrow as pa
 
 from ..errors import SetupError
+from ..formats.repeats import fill_licences
 from ..judgement import Judge, RulingRow
 from ..rules import FIRST_PERSON, PERSONAL_RULE, QUALITY_RULES, FirstPerson, Policy, personal_judge, quality_judge
 from .file import HubFile
-from .reconcile import reconcile, withdraw
-from .repeats import fill_licences
-from .rulings import add_rulings, ruling_rows
-from .traces import clear_traces, judge_imports
-from .united import record_united
+from .queries import table_names
+from .reconcile import reconcile
+from .redaction import clear_traces, judge_imports
+from .rewrites import DescriptionChange, change_people
+from .verdicts import add_rulings, ruling_rows
 
-__all__ = ["SINGLE", "CheckReport", "DescriptionChange", "change_people", "judge_people"]
+__all__ = ["CheckReport", "judge_people"]
 
 #: Ids of people, and kind, column and outcome of pieces of personal data.
 type _Applied = tuple[list[str], list[tuple[str, str | None, str]]]
@@ -49,54 +50,6 @@ SELECT id, text, by_quality, by_personal FROM (
     FROM personas
 ) WHERE (by_quality AND $has_quality) OR (by_personal AND $has_personal) ORDER BY ordinal
 """
-
-#: Columns that hold ids of personas, by any table that has one.
-_REFERENCES = {
-    "agents": ("agent",),
-    "biographies": ("persona",),
-    "contradictions": ("persona", "other"),
-    "duplicates": ("persona", "of"),
-    "elites": ("persona", "original"),
-    "imports": ("persona",),
-    "personas": ("parent",),
-    "profiles": ("persona",),
-    "relations": ("source", "target"),
-    "selected": ("persona",),
-    "merged_people": ("became",),
-}
-
-#: Tables that know everybody once: of those who become one, the first stays.
-SINGLE = ("biographies", "profiles")
-_DOUBLES = """
-DELETE FROM {table} WHERE rowid IN (
-    SELECT t.rowid FROM {table} AS t LEFT JOIN gone ON was = persona
-    QUALIFY row_number() OVER (PARTITION BY coalesce(now, persona) ORDER BY was NULLS FIRST, t.rowid) > 1)
-"""
-_CHANGES = pa.schema(
-    [
-        ("was", pa.string()),
-        ("now", pa.string()),
-        ("text", pa.string()),
-        ("tells", pa.bool_()),
-        ("is_kept", pa.bool_()),
-    ]
-)
-_REWRITE = """
-INSERT INTO personas BY NAME
-SELECT p.* REPLACE (c.now AS id, c.text AS text)
-FROM personas AS p JOIN gone AS c ON c.was = p.id
-WHERE c.now IS NOT NULL AND c.now NOT IN (SELECT id FROM personas)
-QUALIFY row_number() OVER (PARTITION BY c.now ORDER BY p.ordinal) = 1
-"""
-#: Earlier rulings go with whom they are on, and forget the words of somebody whose data are to be dropped.
-_RULINGS = (
-    """UPDATE rulings SET text = NULL, "before" = NULL FROM gone
-    WHERE tells AND now IS NULL AND (persona = was OR became = was)""",
-    "DELETE FROM merged_people USING gone WHERE tells AND NOT is_kept AND merged_people.became = was",
-    "UPDATE rulings SET became = now FROM gone WHERE became = was",
-    "UPDATE rulings SET persona = now FROM gone WHERE persona = was AND now IS NOT NULL "
-    """AND (outcome = 'turned_away' OR "column" IS NOT NULL)""",
-)
 
 
 _SAID = "SELECT persona, outcome FROM rulings WHERE rule = $rule AND outcome IN ('turned_away', 'kept')"
@@ -172,19 +125,6 @@ def judge_people(
     return CheckReport(check.judged, check.rulings, Counter(changes), remains)
 
 
-@dataclass(frozen=True, slots=True)
-class DescriptionChange:
-    """What becomes of a description; `now` and `text` are None where it goes."""
-
-    was: str
-    now: str | None
-    text: str | None
-    #: Whether that is for the sake of personal data.
-    tells: bool = False
-    #: Whether a ruling keeps the description as it was, so that it can be had again.
-    is_kept: bool = True
-
-
 class _Check:
     """What judges say of people, and what is to become of them."""
 
@@ -232,7 +172,7 @@ class _Check:
 
 
 def _remains(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
-    there = sorted(_tables(con).intersection(("calls", "passages")))
+    there = sorted(table_names(con).intersection(("calls", "passages")))
     # The names are ours.
     return tuple(name for name in there if con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall())  # noqa: S608
 
@@ -261,7 +201,7 @@ def _check_unlived(hub: HubFile, changes: Sequence[DescriptionChange]) -> None:
 
 
 def _tables(con: duckdb.DuckDBPyConnection) -> set[str]:
-    return {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    return table_names(con)
 
 
 def _apply(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow], changes: Sequence[DescriptionChange]) -> _Applied:
@@ -282,39 +222,3 @@ def _said_otherwise(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -
     con.execute(_SAID_OTHERWISE, {"rule": FIRST_PERSON}).fetchall()
     con.unregister("new_rulings")
     return said["persona"]
-
-
-def change_people(con: duckdb.DuckDBPyConnection, changes: Sequence[DescriptionChange]) -> None:
-    """Give people other descriptions, and so other ids, in every table of a hub that is being written.
-
-    Whose new description somebody has already become that one. Verdicts on them are for `reconcile` to decide.
-    """
-    columns = [[getattr(change, name) for change in changes] for name in _CHANGES.names]
-    con.register("changes", pa.table(columns, schema=_CHANGES))
-    con.execute("CREATE OR REPLACE TEMP TABLE gone AS FROM changes")
-    con.unregister("changes")
-    _change(con)
-
-
-def _change(con: duckdb.DuckDBPyConnection) -> None:
-    there = _tables(con)
-    withdraw(con)
-    record_united(con, there, SINGLE)
-    con.execute(_REWRITE)
-    for statement in _RULINGS:
-        con.execute(statement)
-    for table, columns in _REFERENCES.items():
-        for column in columns if table in there else ():
-            # The names are ours, and stand above.
-            place = f'{table}."{column}"'
-            if table in SINGLE:
-                con.execute(_DOUBLES.format(table=table))
-            con.execute(f'UPDATE {table} SET "{column}" = now FROM gone WHERE {place} = was AND now IS NOT NULL')  # noqa: S608
-            if (table, column) == ("personas", "parent"):
-                con.execute("UPDATE personas SET parent = NULL FROM gone WHERE parent = was AND now IS NULL")
-            else:
-                con.execute(f"DELETE FROM {table} USING gone WHERE {place} = was AND now IS NULL")  # noqa: S608
-    # A rewritten description has another vector, and the old one tells of what was in it.
-    if "vectors" in there:
-        con.execute("DELETE FROM vectors USING gone WHERE text_hash = was")
-    con.execute("DELETE FROM personas USING gone WHERE id = was")

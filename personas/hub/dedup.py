@@ -18,8 +18,8 @@ from ..dedup.pairs import Threshold
 from ..dedup.word_sets import iter_blocks
 from ..errors import SetupError
 from .file import HubFile
+from .queries import TURNED_AWAY
 from .reconcile import reconcile, record_comparison
-from .standing import AWAY
 
 __all__ = ["COMPARED", "ORDER", "DedupReport", "dedup_hub", "load_originals"]
 
@@ -28,7 +28,7 @@ _PEOPLE = f"""
 FROM personas AS p LEFT JOIN (
     SELECT persona, {{of_verdicts}}(undone) AS undone FROM duplicates WHERE kind = 'persona' GROUP BY persona
 ) AS d ON d.persona = p.id
-WHERE p.id NOT IN ({AWAY})
+WHERE p.id NOT IN ({TURNED_AWAY})
 """  # noqa: S608 - our own words
 #: Of them those without a standing verdict; and all of them, where standing verdicts are to go.
 COMPARED = _PEOPLE.format(of_verdicts="bool_and") + "AND d.undone IS DISTINCT FROM false\n"

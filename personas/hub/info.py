@@ -10,7 +10,7 @@ import duckdb
 from ..database import said
 from ..errors import SourceError
 from .file import HubFile
-from .standing import away_of, marked_of, standing_of
+from .queries import near_duplicates_in, retained_in, turned_away_in
 
 __all__ = ["HubInfo", "describe", "describe_hub"]
 
@@ -119,9 +119,9 @@ def describe(path: Path, ask: Ask) -> HubInfo:
         path=path,
         bytes=sum(file.stat().st_size for file in (path, path.with_name(f"{path.name}.wal")) if file.exists()),
         personas=_number(ask, "count(*) FROM personas"),
-        standing=_number(ask, f"count(*) FROM personas WHERE {standing_of(there)}"),
-        near_duplicates=_number(ask, f"count(*) FROM personas SEMI JOIN ({marked_of(there)}) ON persona = id"),
-        turned_away=_number(ask, f"count(*) FROM personas SEMI JOIN ({away_of(there)}) ON persona = id"),
+        standing=_number(ask, f"count(*) FROM personas WHERE {retained_in(there)}"),
+        near_duplicates=_number(ask, f"count(*) FROM personas SEMI JOIN ({near_duplicates_in(there)}) ON persona = id"),
+        turned_away=_number(ask, f"count(*) FROM personas SEMI JOIN ({turned_away_in(there)}) ON persona = id"),
         relations=_number(ask, "count(*) FROM relations") if has_relations else 0,
         people={column: counts[:_MOST] for column, counts in grouped.items()},
         values={column: len(counts) for column, counts in grouped.items()},

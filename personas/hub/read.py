@@ -1,7 +1,7 @@
 """Hubs: collections of personas that somebody has already made, read from a file."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
@@ -14,15 +14,15 @@ from ..errors import SourceError
 from ..files import uncompressed_suffix
 from ..inputs import read_head, resolve_file, shown
 from ..persona import Persona, Relation, RelationKind
-from .beside import read_beside
+from .details import read_details
 from .directory import Directory, Located
+from .queries import TURNED_AWAY
 from .schema import check_hub_version, migrate_hub
-from .standing import AWAY
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Draw", "DrawWish", "Drawn", "Hub", "read_hub"]
+__all__ = ["Draw", "DrawSpec", "Drawn", "Hub", "draw_from", "read_hub"]
 
 #: How people are drawn. `snowball`: somebody, three of those they know, three of those each of these knows, and so on.
 #: `ego`: somebody, all they know, all those know. `community`: whole communities. `random`: by chance, ties or not.
@@ -37,9 +37,9 @@ _BATCH = 10_000
 _TABLES = ("personas", "relations", "duplicates")
 #: Whom a rule has turned away is not read, nor what ties others to them; whoever repeats them stands.
 _KEPT = {
-    "personas": f"id NOT IN ({AWAY})",
-    "relations": f"source NOT IN ({AWAY}) AND target NOT IN ({AWAY})",
-    "duplicates": f'persona NOT IN ({AWAY}) AND "of" NOT IN ({AWAY})',
+    "personas": f"id NOT IN ({TURNED_AWAY})",
+    "relations": f"source NOT IN ({TURNED_AWAY}) AND target NOT IN ({TURNED_AWAY})",
+    "duplicates": f'persona NOT IN ({TURNED_AWAY}) AND "of" NOT IN ({TURNED_AWAY})',
 }
 _OFFLINE: _Config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 #: No view in somebody else's database may read other files, the network or this process's variables.
@@ -47,7 +47,7 @@ _CLOSED: _Config = {**_OFFLINE, "enable_external_access": "false", "python_enabl
 
 
 @dataclass(frozen=True, slots=True)
-class DrawWish:
+class DrawSpec:
     """So many people, at most, drawn in this way; the same from equal people, ties and seed."""
 
     people: int
@@ -89,10 +89,10 @@ class Hub:
     #: What a draw left of the file, where not everybody was taken.
     drawn: Drawn | None = None
     #: What else is known of them, by table: the rows they were imported from, profiles and biographies.
-    beside: "Mapping[str, pa.Table]" = field(default_factory=dict, hash=False, compare=False)
+    details: "Mapping[str, pa.Table]" = field(default_factory=dict, hash=False, compare=False)
 
 
-def read_hub(path: Path, *, select: str | None = None, draw: DrawWish | None = None) -> Hub:
+def read_hub(path: Path, *, select: str | None = None, draw: DrawSpec | None = None) -> Hub:
     """The people of a hub file, in its order, equal texts once; with `select` those of a selection that it keeps.
 
     With `draw` no more than so many of them, and the relations between these; of a hub that Populace wrote nobody
@@ -105,12 +105,29 @@ def read_hub(path: Path, *, select: str | None = None, draw: DrawWish | None = N
     hub = _read(path, select, draw)
     if draw is None or hub.drawn is not None or len(hub.personas) <= draw.people:
         return hub
-    from .graph.sampling import draw_from  # what draws people loads numpy and scipy, for which reading has no use
-
     return draw_from(hub, draw)
 
 
-def _read(path: Path, select: str | None, draw: DrawWish | None) -> Hub:
+def draw_from(hub: Hub, spec: DrawSpec) -> Hub:
+    """The people of a hub that were drawn, with the relations among them; `drawn` says what remained."""
+    import numpy as np
+
+    from ..network.network import Network
+    from ..network.sampling import draw_people
+
+    places = {persona.id: place for place, persona in enumerate(hub.personas)}
+    ends = [(places[r.source], places[r.target]) for r in hub.relations if r.source in places and r.target in places]
+    source, target = np.array(ends, np.int64).reshape(-1, 2).T
+    chosen = draw_people(Network.of_pairs(len(places), source, target), spec)
+    if len(chosen) == len(places):
+        return hub
+    kept = {hub.personas[place].id for place in chosen}
+    relations = tuple(r for r in hub.relations if r.source in kept and r.target in kept)
+    drawn = Drawn(spec.how, len(chosen), len(places), len(relations), len(ends))
+    return Hub(tuple(hub.personas[place] for place in chosen), relations, drawn, hub.details)
+
+
+def _read(path: Path, select: str | None, draw: DrawSpec | None) -> Hub:
     suffix = uncompressed_suffix(resolve_file(path))
     is_database = read_head(path, 12).endswith(b"DUCK")
     if select is not None and not is_database:
@@ -127,15 +144,15 @@ def _read(path: Path, select: str | None, draw: DrawWish | None) -> Hub:
 
 def _read_table_file(path: Path) -> Hub:
     """The people of a file as a hub that it is imported into has them, with all that an import makes of it."""
+    from ..formats.importing import import_files
+    from ..formats.options import ImportOptions
     from .file import HubFile
-    from .importing import import_files
-    from .wish import ImportWish
 
     way_out = f"mend it, or leave such rows out by `populace hub import {path} --hub HUB`, and give that hub"
     with duckdb.connect(config=_OFFLINE) as connection:
         migrate_hub(connection)
-        wish = ImportWish(strict=True, personal="ignore", way_out=way_out)
-        list(import_files(HubFile(path, connection), [path], wish))
+        spec = ImportOptions(strict=True, personal="ignore", way_out=way_out)
+        list(import_files(HubFile(path, connection), [path], spec))
         return _read_connection(connection, path)
 
 
@@ -172,12 +189,12 @@ def _sentence(path: Path, said: str) -> str:
     return f"{path} cannot be read as a hub ({said}); give a whole, readable file."
 
 
-def _read_database(path: Path, select: str | None, draw: DrawWish | None) -> Hub:
+def _read_database(path: Path, select: str | None, draw: DrawSpec | None) -> Hub:
     drawn = None
     with _explained(path), duckdb.connect(str(path.absolute()), read_only=True, config=_CLOSED) as connection:
         check_hub_version(connection, str(path))
         if select is not None:
-            from .select.narrowing import narrow  # what chooses people loads Arrow, for which reading has no use
+            from ..selection.store import narrow  # what chooses people loads Arrow, for which reading has no use
 
             narrow(connection, path, select)
         if draw is not None:
@@ -186,18 +203,19 @@ def _read_database(path: Path, select: str | None, draw: DrawWish | None) -> Hub
     return hub if drawn is None else replace(hub, drawn=drawn)
 
 
-def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, draw: DrawWish) -> Drawn | None:
+def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, spec: DrawSpec) -> Drawn | None:
+    """Narrow a hub to the people drawn, without reading the others; None where nobody is left out."""
+    from ..network.sampling import draw_ids
+    from ..selection.store import narrow_to
     from .file import HubFile
-    from .graph.sampling import draw_in
-    from .select.narrowing import narrow_to
-
-    def narrow(ids: Sequence[str]) -> None:
-        narrow_to(connection, ids)
 
     try:
-        return draw_in(HubFile(path, connection), draw, narrow)
+        ids, drawn = draw_ids(HubFile(path, connection), spec)
     except SourceError:
-        return None  # tables of somebody else's, which are read as a whole and drawn from then
+        return None  # tables that Populace did not write: they are read whole and drawn from then
+    if drawn is not None:
+        narrow_to(connection, ids)
+    return drawn
 
 
 def _read_connection(connection: duckdb.DuckDBPyConnection, path: Path) -> Hub:
@@ -205,7 +223,7 @@ def _read_connection(connection: duckdb.DuckDBPyConnection, path: Path) -> Hub:
     directory = Directory(path.name, rows["personas"], rows["duplicates"])
     relations = [directory.relation(where, row) for where, row in rows["relations"]]
     people = _distinct(path, directory.personas())
-    return Hub(people, _ties(relations), beside=read_beside(connection, [person.id for person in people]))
+    return Hub(people, _ties(relations), details=read_details(connection, [person.id for person in people]))
 
 
 def _read_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, list[Located]]:

@@ -21,7 +21,7 @@ from ..dedup.near_duplicates import find_in_blocks, near_any
 from ..dedup.pairs import Threshold
 from ..dedup.vectors import find_similar_vectors
 from ..dedup.word_sets import iter_blocks
-from .standing import AWAY
+from .queries import TURNED_AWAY
 
 __all__ = ["COSINE_STAGE", "reconcile", "record_comparison", "withdraw"]
 
@@ -39,7 +39,7 @@ _PENDING = "CREATE TEMP TABLE IF NOT EXISTS pending_verdicts (persona VARCHAR, s
 _FALLEN = f"""
 SELECT d.rowid AS row FROM duplicates AS d
 LEFT JOIN personas AS o ON o.id = d."of"
-LEFT JOIN ({AWAY}) AS a ON a.persona = d."of"
+LEFT JOIN ({TURNED_AWAY}) AS a ON a.persona = d."of"
 LEFT JOIN (
     SELECT persona, bool_or(NOT starts_with(stage, '{COSINE_STAGE}')) AS by_words, list(stage) AS stages
     FROM duplicates WHERE kind = 'persona' AND NOT undone GROUP BY persona
@@ -68,7 +68,7 @@ _COMPARED = f"""
 FROM personas AS p LEFT JOIN (
     SELECT persona, bool_and(undone) AS undone FROM duplicates WHERE kind = 'persona' GROUP BY persona
 ) AS d ON d.persona = p.id
-WHERE p.id NOT IN ({AWAY}) AND d.undone IS DISTINCT FROM false
+WHERE p.id NOT IN ({TURNED_AWAY}) AND d.undone IS DISTINCT FROM false
 """  # noqa: S608 - our own words
 _OPEN = f"""
 SELECT p.rowid, list(w.stage), list(w.similarity)

@@ -15,21 +15,21 @@ from .relatives import Tied, estimated_tokens, told_facts
 
 __all__ = ["Biography", "Tied", "write_biography"]
 
-_ROOM = "populace.personas"
-#: What the people around a person may take up in the prompt.
+_PACKAGE = "populace.personas"
+#: The most tokens of the prompt for the people around a person.
 _PEOPLE_TOKENS = 1_200
-#: Bytes of UTF-8, so that scripts without spaces, with three bytes a character, may be as much shorter as they read.
+#: In bytes of UTF-8, because scripts with three bytes per character say as much in fewer characters.
 _SHORTEST = 1_200
 _LONGEST = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Biography:
-    """A long text on the life of one persona."""
+    """A long text about the life of one persona."""
 
     persona: str
     text: str
-    #: Ids of the tied people it speaks of.
+    #: Ids of the tied people whom it mentions.
     mentions: tuple[str, ...]
     language: str
     model: str
@@ -67,11 +67,11 @@ async def write_biography(
 ) -> Answer[Biography]:
     """A biography of `persona` that fits `values` (its profile by attribute) and the people it is `tied` to.
 
-    The first of those people are told, as many as the prompt has room for. The model states beside the text what it
-    says of them all. Where that, or an age in the text itself, contradicts what is known, the answer is a schema
-    mismatch, and asked for again.
+    As many of those people are described as the prompt has room for, the first first. Beside the text, the model states
+    what it says about them all. When that, or an age in the text, contradicts what is known, the answer is a schema
+    mismatch and is asked for again.
     """
-    prompt = load_prompt(_ROOM, "biography")
+    prompt = load_prompt(_PACKAGE, "biography")
     offered = _offered(tied)
     request = prompt.render(
         persona=fence("persona", persona.text),

@@ -27,7 +27,7 @@ _NUMBER = (
     r"|(?:a|one) hundred)"
 )
 _WHOSE = r"(?:his|her|their)"
-#: An age that somebody has at some time, and one that the person has now.
+#: Ages at some time of life, and the age today.
 _EVER = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
@@ -47,7 +47,7 @@ _NOW = tuple(
 )
 _DECADE = re.compile(rf"\bin {_WHOSE} (?:(?:early|mid|late)[- ])?(?P<decade>{'|'.join(_DECADES)})\b", re.IGNORECASE)
 _NEAR = 5
-#: Words beside an age by which it is somebody else's, or of a time to come.
+#: Words near an age that show that it is another person's, or in the future.
 _OTHERWISE = re.compile(
     r"(?:grand|step)?(?:mother|father|parent|son|daughter|child|aunt|uncle|sister|brother)s?"
     r"|children|wife|husband|spouse|widow|widower|cousins?|niece|nephew|twins?|friends?|neighbou?rs?|teachers?"
@@ -58,20 +58,20 @@ _OTHERWISE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class StatedAge:
-    """One age as a text gives it."""
+    """An age that a text states."""
 
-    #: The least that it can be, as a decade has several.
+    #: The age, or the least one of a decade.
     age: int
-    #: The words that say so.
+    #: The words that state it.
     words: str
     #: Whether it is the age today; otherwise it may have been at any time of life.
     is_now: bool
 
 
 def ages_in(text: str, others: Sequence[str] = ()) -> Iterator[StatedAge]:
-    """The ages that a text on one person gives, but for those beside words for other people and for the future.
+    """The ages that a text about one person states, except those near words for other people or for the future.
 
-    `others` are more such words, in lower case.
+    `others` are further words of this kind, in lower case.
     """
     ends: set[int] = set()
     for is_now, patterns in ((True, _NOW), (False, (*_EVER, _DECADE))):
@@ -98,7 +98,7 @@ def _age(found: re.Match[str]) -> int:
 
 
 def _is_otherwise(text: str, found: re.Match[str], others: Sequence[str]) -> bool:
-    # In the same sentence, a few words either side.
+    # A few words on either side, within the sentence.
     before = re.split(r"[.!?\n]", text[: found.start()])[-1]
     after = re.split(r"[.!?\n]", text[found.end() :], maxsplit=1)[0]
     words = re.findall(r"\w+", before)[-_NEAR:] + re.findall(r"\w+", found[0]) + re.findall(r"\w+", after)[:_NEAR]
@@ -110,13 +110,13 @@ def _words(text: str, found: re.Match[str]) -> str:
     return " ".join((found[0] + after).split()[: len(found[0].split()) + 3])
 
 
-# Plain aliases: a `type` would be a reference in the schema, which `age` is narrowed in.
+# Plain aliases, because a `type` would become a reference in the schema, in which `age` is narrowed.
 Age = Annotated[int, Field(ge=0, le=120)]
 Line = Annotated[str, Field(max_length=200)]
 
 #: Years that a parent is older than a child, at least.
 _PARENTHOOD = 13
-#: Letters by which two words count as one, so that Bavaria and the Bavarian Alps are.
+#: Letters compared of two words, so that Bavaria matches the Bavarian Alps.
 _STEM = 5
 
 
@@ -148,9 +148,9 @@ class Stated(BaseModel):
 def contradictions_of(
     stated: Stated, text: str, *, values: Mapping[str, Any], known: Mapping[str, Tied], language: str
 ) -> Iterator[str]:
-    """A sentence for each contradiction, with what may be done; `values` are the profile, `known` the people by key.
+    """One sentence per contradiction, with the way out; `values` is the profile, `known` the people by key.
 
-    Every sentence has the word "contradicts". What the profile does not know is contradicted by nothing.
+    Every sentence contains "contradicts". Nothing contradicts what the profile does not know.
     """
     yield from _of_age(stated.age, values.get("age_band"), "age")
     yield from _in_text(stated.age, text, values.get("age_band"), known)
@@ -190,7 +190,7 @@ def _in_text(age: int | None, text: str, band: str | None, known: Mapping[str, T
 
 
 def _of_place(stated: str | None, known: str | None, name: str) -> Iterator[str]:
-    # The model is asked for the known words where it means the same, so that these need not understand it.
+    # The model is asked to use the known words for the same place, so that a comparison of words is enough.
     if stated and known and not _stems(stated) & _stems(known):
         yield (
             f"{name}: {stated!r} contradicts {known!r}, which is known; write a life that fits it, and where the same "
@@ -222,7 +222,7 @@ def _of_children(stated: Stated, band: str | None, known: Mapping[str, Tied], la
     if stated.children is None:
         return
     bounds = (stated.age, stated.age) if stated.age is not None else _bounds(band)
-    # One a year, though nobody has them so.
+    # At most one child per year.
     if stated.children and bounds is not None and stated.children > bounds[1] - _PARENTHOOD:
         yield f"children: {stated.children} contradicts an age of {bounds[1]}; write a life that fits that age"
     tied = {other.persona for other in known.values() if other.relation(language) == "child"}

@@ -15,7 +15,7 @@ from .profile import Name, Sentence
 
 __all__ = ["Change", "Elite", "Tier", "raise_persona"]
 
-_ROOM = "populace.personas"
+_PACKAGE = "populace.personas"
 _LONGEST_SKILL = 80
 
 
@@ -63,15 +63,15 @@ class _Answered(BaseModel):
 async def raise_persona(
     model: PersonaModel, persona: Persona, *, skill: str, tier: Tier, context: RequestContext
 ) -> Answer[Elite]:
-    """`persona` rewritten as one of the best at `skill`, with the changes listed; the original stays as it is.
+    """`persona` rewritten as one of the best at `skill`, with a list of changes; the original is kept.
 
-    A change whose words are not in the descriptions is a schema mismatch, and asked for again. Raises `SetupError`
-    for an empty skill, or one that is too long.
+    A change whose words are not in the descriptions is a schema mismatch and is asked for again. Raises `SetupError`
+    for a skill that is empty or too long.
     """
     skill = canonical_text(skill)
     if not skill or len(skill) > _LONGEST_SKILL:
         raise SetupError(f"A skill is named in 1 to {_LONGEST_SKILL} characters, but {skill[:100]!r} was given.")
-    prompt = load_prompt(_ROOM, "raise")
+    prompt = load_prompt(_PACKAGE, "raise")
     request = prompt.render(
         persona=fence("persona", persona.text),
         skill=fence("skill", skill),
@@ -94,7 +94,7 @@ def _schema(persona: Persona, skill: str, tier: Tier, prompt: Prompt, model: str
 
 
 def _raised(original: Persona, text: str, model: str, prompt: str) -> Persona:
-    # Nobody new is met, so the hop is the original's.
+    # No relation was followed, so the hop is that of the original.
     return Persona(
         canonical_text(text),
         origin="persona",

@@ -12,11 +12,11 @@ from .profile import ATTRIBUTES, AnsweredProfile, AttributeValue, Evidence, Prof
 
 __all__ = ["profile_of_columns"]
 
-#: Who made such a profile, as the table says it.
+#: Model and prompt of such profiles in the table.
 _MODEL, _PROMPT = "import", "columns@1"
 
 _PLACES = ("city", "town", "municipality", "county", "state", "province", "region", "country")
-#: The columns that an attribute may stand in, by name.
+#: The names of columns that may hold an attribute.
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "age_band": ("age_band", "age"),
     "occupation": ("occupation", "job", "job_title", "profession"),
@@ -30,7 +30,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "favourite_number": ("favourite_number", "favorite_number"),
     **{trait: (trait,) for trait in ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")},
 }
-#: Levels of ISCED 2011 by names that mean one of them everywhere.
+#: Levels of ISCED 2011 by names that are unambiguous everywhere.
 _LEVELS: Mapping[str, int] = {
     "primary": 1, "primary school": 1, "primary education": 1, "lower secondary": 2, "upper secondary": 3,
     "high school diploma": 3, "bachelor": 6, "bachelors": 6, "bachelor's": 6, "bachelor's degree": 6,
@@ -42,9 +42,9 @@ _OLDEST = 120
 
 
 def profile_of_columns(persona: str, columns: Mapping[str, Any]) -> Profile | None:
-    """What the columns of a row state of a person; None where they state nothing that a profile has.
+    """The profile that the columns of a row state; None when they state nothing that a profile has.
 
-    A value is taken over where it can mean one thing only, as 34 is an age; everything else stays a column.
+    A value is used when it can mean one thing only, like an age of 34; everything else stays a column.
     """
     by_name = {re.sub(r"[\s_-]+", "_", str(name).strip().casefold()): name for name in columns}
     known = {name: AttributeValue(None, Evidence.UNKNOWN) for name in ATTRIBUTES}
@@ -93,7 +93,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _valid(attribute: str, value: Any) -> Any:
-    """The value, where it is one that the attribute can have."""
+    """The value, if the attribute can have it."""
     if value is None:
         return None
     answer = {"words": "", "evidence": Evidence.STATED, "value": value}

@@ -41,7 +41,7 @@ class Evidence(StrEnum):
 
     @property
     def is_quoted(self) -> bool:
-        """Whether words of the description stand behind it."""
+        """Whether it rests on words of the description."""
         return self in (Evidence.STATED, Evidence.IMPLIED)
 
 
@@ -141,7 +141,7 @@ _QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"'})
 
 @dataclass(frozen=True, slots=True)
 class AttributeValue:
-    """What is known of one attribute, and what that rests on."""
+    """The value of one attribute, and its evidence."""
 
     #: None when it is unknown.
     value: Any
@@ -152,23 +152,23 @@ class AttributeValue:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is known of one persona."""
+    """The attributes of one persona."""
 
     persona: str
     #: Every attribute by name.
     attributes: Mapping[str, AttributeValue]
-    #: Who inferred it: the model, and the prompt as `name@version`.
+    #: The model and the prompt (`name@version`) that inferred it.
     model: str
     prompt: str
     #: Whether assumptions were made unknown.
     only_evident: bool = False
 
     def value(self, name: str) -> Any:
-        """The value of an attribute, or None when it is unknown. Raises `KeyError` for what is no attribute."""
+        """The value of an attribute, or None when it is unknown. Raises `KeyError` for an unknown attribute."""
         return self.attributes[name].value
 
     def evident(self) -> "Profile":
-        """The same profile without assumptions: what was only assumed is unknown."""
+        """The same profile without assumptions, which become unknown."""
         kept = {
             name: AttributeValue(None, Evidence.UNKNOWN) if a.evidence is Evidence.ASSUMED else a
             for name, a in self.attributes.items()
@@ -177,10 +177,10 @@ class Profile:
 
 
 def parse_profile(answer: object, persona: Persona, *, model: str, prompt: str) -> Profile:
-    """The profile in a model's answer.
+    """The profile in the answer of a model.
 
-    Raises `ValueError`, one line a mistake, when the answer has another form, or when words that it calls evidence
-    are not in the description.
+    Raises `ValueError`, with one line per mistake, for an answer of another form and for evidence that is not in the
+    description.
     """
     answered = AnsweredProfile.model_validate(answer)
     if mistakes := "\n".join(_misquotations(answered, persona.text)):
@@ -195,7 +195,7 @@ def profile_schema() -> dict[str, Any]:
 
 
 def _attribute(known: Known[Any]) -> AttributeValue:
-    # What stands behind nothing is no quotation, whatever was written there.
+    # Words are evidence only when the attribute is stated or implied.
     return AttributeValue(known.value, known.evidence, canonical_text(known.words) if known.evidence.is_quoted else "")
 
 
@@ -222,7 +222,7 @@ def _folded(text: str) -> str:
     return re.sub(r"[.,;:!?\s]+$", "", canonical_text(text).translate(_QUOTES).casefold())
 
 
-_ROOM = "populace.personas"
+_PACKAGE = "populace.personas"
 
 
 async def infer_profile(
@@ -233,13 +233,13 @@ async def infer_profile(
     only_evident: bool = False,
     context: RequestContext,
 ) -> Answer[Profile]:
-    """The profile of `persona`, or the outcome and reason why there is none.
+    """The profile of `persona`, or the outcome and the reason why there is none.
 
-    `findings` are sentences on what in an earlier profile did not fit the people whom the persona is tied to.
-    With `only_evident`, what the model assumed is unknown. Evidence that the description does not hold is a schema
-    mismatch, and asked for again.
+    `findings` are sentences about an earlier profile that did not fit the people to whom the persona is tied. With
+    `only_evident`, assumptions become unknown. Evidence that is not in the description is a schema mismatch and is
+    asked for again.
     """
-    prompt = load_prompt(_ROOM, "profile")
+    prompt = load_prompt(_PACKAGE, "profile")
     request = prompt.render(
         persona=fence("persona", persona.text),
         findings=fence("findings", "\n".join(f"- {finding}" for finding in findings)),

@@ -21,7 +21,7 @@ _TABLE = "tie_words.toml"
 _SETTINGS = ("head", "of", "otherwise")
 #: Models write labels in English about people of any language.
 _ALWAYS = ("en",)
-#: Where nobody has stated a language, these two scripts leave no doubt; Chinese and Japanese share theirs.
+#: Languages that are unambiguous by script when none is stated; Chinese and Japanese share theirs.
 _UNSTATED = {"und": ("ar", "hi")}
 _ARTICLE = "\u0627\u0644"
 _APOSTROPHES = re.compile("['\u2019]")
@@ -31,17 +31,17 @@ _MARKS = '.,;:!?()[]"\u201c\u201d\u201e\u00ab\u00bb'
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a label says: the target is this to the source."""
+    """The meaning of a label: what the target is to the source."""
 
     #: parent, child, grandparent, grandchild, sibling, spouse, employer, colleague, or other for one without a rule.
     relation: str
-    #: Whether the tie is by marriage, adoption, of former times or the like, so that nobody's age follows from it.
+    #: Whether the tie is by marriage, adoption, former or the like, so that no age follows from it.
     is_otherwise: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Language:
-    """The words of one language, and how its labels are built."""
+    """The words of one language, and the structure of its labels."""
 
     head: str
     of: frozenset[str]
@@ -52,7 +52,7 @@ class _Language:
     longest: int
 
     def read(self, label: str) -> Meaning | None:
-        """The meaning of a label in lower case, if it is of this language."""
+        """The meaning of a label in lower case, if it is in this language."""
         found = next((phrase for phrase in self._candidates(label) if phrase in self.phrases), None)
         if found is None or self._is_of_another(label, found):
             return None
@@ -81,10 +81,10 @@ class _Language:
 
 
 def read_label(label: str, languages: Iterable[str] = ()) -> Meaning | None:
-    """What a label says in English, in one of these languages (BCP 47), or in a script that has one language here.
+    """The meaning of a label in English, in one of these languages (BCP 47), or by its script.
 
-    The longest phrase counts. None for a label that says nothing known: whatever language the table has not, and
-    somebody else's relative ("mother of her pupil").
+    The longest known phrase counts. None for an unknown label, and for a relative of somebody else ("mother of her
+    pupil").
     """
     folded = unicodedata.normalize("NFC", label.strip().casefold())
     tags = [language.partition("-")[0].lower() for language in languages]
@@ -117,12 +117,12 @@ def _phrase(word: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    """The words of a label: those on either side of a hyphen are two."""
+    """The words of a label; a hyphen separates words."""
     return [word for part in _HYPHENS.sub(" ", text).split() if (word := part.strip(_MARKS))]
 
 
 def _alone(words: Sequence[str]) -> Iterator[str]:
-    """The whole label; and its first word, without the article, when the second is an adjective of it."""
+    """The whole label; and its first word without the article, when the second is an adjective."""
     yield " ".join(words)
     has_article = [word.startswith(_ARTICLE) for word in words]
     if has_article == [True] or has_article == [True, True]:
@@ -157,7 +157,7 @@ _TOLD = {
 
 
 def told_facts(values: Mapping[str, Any], *, most: int | None = None) -> str:
-    """What is known by attribute, as one line; with `most`, the first so many facts. Empty when nothing is known."""
+    """The known attributes in one line, or the first `most` of them; empty when nothing is known."""
     facts = [
         form.format(_said(name, values[name])) for name, form in _TOLD.items() if values.get(name) not in (None, [])
     ]
@@ -165,7 +165,7 @@ def told_facts(values: Mapping[str, Any], *, most: int | None = None) -> str:
 
 
 def estimated_tokens(text: str) -> int:
-    """About how many tokens a text has: one for four bytes of UTF-8, without any model's vocabulary."""
+    """An estimate of the tokens of a text: one per four bytes of UTF-8."""
     return -(-len(text.encode()) // 4)
 
 
@@ -175,7 +175,7 @@ def _said(name: str, value: Any) -> str:
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 
-#: What may be told of one of them: characters of the description, and facts.
+#: The most characters of a description, and the most facts, that the prompt gives about one of them.
 _PERSON = 300
 _MOST_FACTS = 5
 _BACK = {"parent": "child", "child": "parent", "grandparent": "grandchild", "grandchild": "grandparent"}
@@ -183,7 +183,7 @@ _BACK = {"parent": "child", "child": "parent", "grandparent": "grandchild", "gra
 
 @dataclass(frozen=True, slots=True)
 class Tied:
-    """Somebody whom a persona is tied to, as far as a biography must know."""
+    """Somebody to whom a persona is tied, as far as a biography must know."""
 
     persona: str
     #: What the other is to the persona ("mother"), or what the persona is to the other.
@@ -195,13 +195,13 @@ class Tied:
     values: Mapping[str, Any]
 
     def told(self, key: str) -> str:
-        """The line of the prompt."""
+        """The line of the prompt about this person."""
         tie = f"this person's {self.label}" if self.is_theirs else f"this person is their {self.label}"
         facts = told_facts(self.values, most=_MOST_FACTS)
         return f"{key}: {tie}: {canonical_text(self.text)[:_PERSON]}" + (f" ({facts})" if facts else "")
 
     def relation(self, language: str) -> str | None:
-        """What the other is to the persona: parent, child, ...; None where the label does not say, or by marriage."""
+        """What the other is to the persona (parent, child, ...); None when the label does not say, or by marriage."""
         meaning: Meaning | None = read_label(self.label, [language])
         if meaning is None or meaning.is_otherwise:
             return None

@@ -31,19 +31,19 @@ __all__ = [
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+', re.DOTALL)
 _OPENS = '{["'
 
-#: Gives what a string becomes; the path is of keys and of places in lists, from 0.
+#: Gives the new string; the path consists of keys and of places in lists, from 0.
 type Rewrite = Callable[[tuple[str, ...], str], str]
 
 
 def pointer(path: tuple[str, ...]) -> str:
-    """The path as a JSON pointer (RFC 6901); a single key as it stands."""
+    """The path as a JSON pointer (RFC 6901); a single key as it is."""
     if len(path) == 1:
         return path[0]
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def holds_json(text: str) -> bool:
-    """Whether the whole of a text is a JSON object, list or string."""
+    """Whether the whole text is a JSON object, list or string."""
     if text.lstrip()[:1] not in _OPENS or not text or text.isspace():
         return False
     try:
@@ -56,10 +56,10 @@ def holds_json(text: str) -> bool:
 
 
 def rewrite_strings(text: str, rewrite: Rewrite, path: tuple[str, ...] = (), *, numbers: bool = False) -> str:
-    """The text with each of its strings rewritten: of JSON those inside it, to any depth, and else the text itself.
+    """The text with each of its strings rewritten: in JSON those inside it, to any depth; otherwise the text itself.
 
-    Keys stay, and so does each character outside the strings that change: order, blanks, numbers as they are written.
-    With `numbers` those are shown to `rewrite` too, and become strings where they change.
+    Keys are kept, and so is every character outside the changed strings: order, white space, the form of numbers. With
+    `numbers`, numbers are passed to `rewrite` too, and become strings where they change.
     """
     if not holds_json(text):
         return rewrite(path, text)
@@ -79,7 +79,7 @@ def rewrite_strings(text: str, rewrite: Rewrite, path: tuple[str, ...] = (), *, 
 
 def _values(text: str, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int, int]]:
     """Path, start and end (excluded) of each string and number that is a value in valid JSON."""
-    # The open objects (their key, if it is read) and lists (the place in them).
+    # The open objects (with their key once it is read) and lists (with the place in them).
     stack: list[str | int | None] = []
     for match in _PIECE.finditer(text):
         piece = match[0]
@@ -100,7 +100,7 @@ def _values(text: str, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
 
 
 class ColumnKind(StrEnum):
-    """What a column is taken for."""
+    """The kind of values that a column holds."""
 
     #: All values are names of people.
     NAME = "name"
@@ -110,20 +110,20 @@ class ColumnKind(StrEnum):
     STREET_ADDRESS = "street_address"
     IDENTITY_NUMBER = "identity_number"
     HANDLE = "handle"
-    #: Sentences: what is personal is looked for in them.
+    #: Sentences, which are searched for personal data.
     TEXT = "text"
-    #: Short values that name no person, such as companies, places and categories: contact details are looked for.
+    #: Short values that name no person (companies, places, categories), searched for contact details only.
     TERM = "term"
-    #: Timestamps, UUIDs, numbers, links and the like, in which e-mail addresses alone are replaced.
+    #: Timestamps, UUIDs, numbers, links and the like, in which only e-mail addresses are replaced.
     IDENTIFIER = "identifier"
 
     @property
     def is_personal(self) -> bool:
-        """Whether each value of such a column is personal."""
+        """Whether each value of such a column is personal data."""
         return self not in (ColumnKind.TEXT, ColumnKind.TERM, ColumnKind.IDENTIFIER)
 
 
-#: Values of a column that are looked at, and values from which a column without a telling heading is judged.
+#: Values of a column that are used, and values needed to judge a column by its values alone.
 _MOST, _FEWEST = 200, 5
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 _COMPANY = re.compile(
@@ -132,7 +132,7 @@ _COMPANY = re.compile(
     r"Technologies|Labs?|Studios?|Bank|Foundation|Institute|University|Hospital|School|Agency|"
     r"& (?:Co|Sons?|Daughters?|Partners))\b|\s&\s|株式会社|有限公司|公司|ООО|ЗАО|ПАО"
 )
-#: Where the address of a page is a person's own.
+#: Addresses of personal pages.
 _PROFILE = re.compile(
     r"(?:https?://)?(?:www\.|[a-z]{2}\.)?(?:linkedin\.com/in/|facebook\.com/|instagram\.com/|"
     r"(?:twitter|x)\.com/\w+/?$|t\.me/|github\.com/[\w-]+/?$|orcid\.org/|tiktok\.com/@)"
@@ -149,38 +149,38 @@ _WORDS_OF_A_TERM = 5
 
 
 @dataclass(slots=True)
-class _Sample:
+class _ColumnSample:
     """The first values of one column."""
 
     values: list[str] = field(default_factory=list)
 
     def add(self, value: str) -> None:
-        """One more value, unless there are enough of them, or it says nothing."""
+        """Add a value, unless there are enough or it is empty."""
         if len(self.values) < _MOST and not is_empty(value):
             self.values.append(value)
 
 
 def is_empty(value: str) -> bool:
-    """Whether a value says nothing, as `N/A` does."""
+    """Whether a value is blank or says so, like `N/A`."""
     return not value.strip() or value.strip().lower() in _words("empty")
 
 
 def column_of(path: tuple[str, ...]) -> tuple[str, ...]:
-    """The column that a value belongs to: places in lists are no part of it."""
+    """The column of a value: its path, with `*` for places in lists."""
     return tuple("*" if part.isdecimal() else part for part in path)
 
 
 def column_in_all(named: str) -> str:
-    """The column that a pointer names, with `*` for any place in a list."""
+    """The column that a pointer names, with `*` for places in lists."""
     return _PLACE.sub("/*", named)
 
 
 def kinds_of_columns(rows: Iterable[str]) -> dict[str, ColumnKind]:
-    """What each column is taken for, by its path as a pointer, of some rows, each a JSON object."""
-    samples: dict[tuple[str, ...], _Sample] = {}
+    """The kind of each column, by its path as a pointer, in a sample of rows that are JSON objects."""
+    samples: dict[tuple[str, ...], _ColumnSample] = {}
 
     def add(path: tuple[str, ...], value: str) -> str:
-        samples.setdefault(column_of(path), _Sample()).add(value)
+        samples.setdefault(column_of(path), _ColumnSample()).add(value)
         return value
 
     for row in rows:
@@ -189,7 +189,7 @@ def kinds_of_columns(rows: Iterable[str]) -> dict[str, ColumnKind]:
 
 
 def leftover(text: str) -> list[str]:
-    """The words of what is left of a value without its name that are more than a title or an initial."""
+    """The words of a value without its name, except titles and initials."""
     return [word for word in _LETTERS.findall(text) if len(word) > 1 and word.lower() not in _TITLES]
 
 
@@ -249,7 +249,7 @@ def _is_company(value: str) -> bool:
 
 
 def _is_name(value: str) -> bool:
-    """Whether a value under a heading that says so is a name, of one word or several."""
+    """Whether a value under a heading for names is a name, of one word or several."""
     value = value.strip()
     if _DIGITS.search(value) or len(value.split()) > _WORDS_OF_A_TERM:
         return False

@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-#: By name, as a placeholder and a reason say it.
+#: Kinds by name, as in placeholders and reasons.
 KINDS = (
     "email", "url", "handle", "ip_address", "iban", "social_security", "street_address", "payment_card", "phone",
     "identity_number", "birth_date", "name",
@@ -33,7 +33,7 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class PersonalDataSpan:
-    """A piece of personal data: what it is, and where it stands in the text (characters, end excluded)."""
+    """A piece of personal data: its kind, and its place in the text (characters, end excluded)."""
 
     kind: str
     start: int
@@ -80,7 +80,7 @@ def find_identifiers(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def identifier_kind(value: str) -> str | None:
-    """What kind of identifier the whole of a value is; None when it is none."""
+    """The kind of identifier that the whole value is; None when it is none."""
     for kind, pattern in _IDENTIFIER_PATTERNS.items():
         check = _IDENTIFIER_CHECKS.get(kind)
         if pattern.fullmatch(value) and (check is None or check(value, "")):
@@ -88,7 +88,7 @@ def identifier_kind(value: str) -> str | None:
     return "number" if re.fullmatch(r"[-+]?[\d.,' ]*\d%?", value) and len(value) < _PHONE_LENGTH else None
 
 
-#: Digits alone may be a telephone number from so many on.
+#: Digits from which on a number may be a telephone number.
 _PHONE_LENGTH = 7
 
 
@@ -101,7 +101,7 @@ def is_iban(number: str) -> bool:
 
 
 def is_luhn(number: str) -> bool:
-    """Whether the last digit of a card's number is right; all digits alike is none."""
+    """Whether the check digit of a card number is right; a number of equal digits is not."""
     digits = [int(c) for c in number if c.isdigit()][::-1]
     doubled = (d if place % 2 == 0 else sum(divmod(2 * d, 10)) for place, d in enumerate(digits))
     return len(digits) >= 13 and len(set(digits)) > 1 and sum(doubled) % 10 == 0
@@ -111,7 +111,7 @@ def _is_isbn(value: str, before: str) -> bool:
     plain = re.sub(r"[- ]", "", value).upper()
     if len(plain) == 13 and plain.isdigit() and plain.startswith(("978", "979")):
         return sum(int(d) * (3 if n % 2 else 1) for n, d in enumerate(plain)) % 10 == 0
-    # Of ten digits one number in eleven would pass, so these are to be grouped as an ISBN is, or called one.
+    # One in eleven numbers of ten digits has a valid check digit, so these must be grouped or named as an ISBN.
     is_told = value.count("-") == 3 or _ISBN_SAID.search(before)
     if len(plain) != 10 or not is_told:
         return False
@@ -163,19 +163,19 @@ _IDENTITY = re.compile(
 _INSURANCE = re.compile(r"\b(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D]\b")
 _CHINESE_ID = re.compile(r"(?<!\d)\d{17}[\dXx](?![\dXx])")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-#: Behind an `@`, and of no person: decorators, tags of documentation, keys of JSON-LD.
+#: Words after an `@` that are no handles: decorators, documentation tags, keys of JSON-LD.
 _NO_HANDLES = (
     "property|staticmethod|classmethod|override|abstractmethod|dataclass|decorator|cache|param|params|return|returns|"
     "throws|type|id|context|graph|value|deprecated|import|media|charset|font|keyframes|app|test|pytest|everyone|here"
 )
 _HANDLE = re.compile(rf"(?<![\w@./])@(?!(?:{_NO_HANDLES})\b)[A-Za-z]\w{{2,29}}\b(?![(.])")
-#: What stands around a URL, as in prose or in code, is none of it.
+#: Characters of a URL, without those that surround it in prose and code.
 _IN_URL = r"[^\s\"'`<>{}|\\^,;()\[\]“”’»]"
 _IN_BRACKETS = r"\([^\s\"'()]*\)"
 _URL = re.compile(rf"\b(?:https?://|www\.)(?:{_IN_URL}|{_IN_BRACKETS})*(?:[\w/=&#%~+-]|{_IN_BRACKETS})", re.IGNORECASE)
 _DOI_URL = re.compile(r"https?://(?:dx\.)?doi\.org/", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
-#: Of whatever has digits in it.
+#: Patterns for texts with digits.
 _PATTERNS = (
     ("ip_address", re.compile(r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b")),
     ("iban", re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b")),
@@ -195,7 +195,7 @@ _PATTERNS = (
     ),
 )
 _CARD = re.compile(r"(?<![\w.-])(?:\d[ -]?){12,18}\d(?![\w-]|\.\d)")
-#: First digits and lengths that issuers of cards have.
+#: First digits and lengths by card issuer.
 _ISSUED = re.compile(
     r"4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|"
     r"6(?:011|5\d\d|4[4-9]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11}|35(?:2[89]|[3-8]\d)\d{12}|62\d{14,17}"
@@ -207,7 +207,7 @@ _CALL = re.compile(
     r"\D{0,24}$",
     re.IGNORECASE,
 )
-#: The countries in whose way numbers without a country's code are written.
+#: The countries whose notations of numbers without a country code are known.
 _REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "IN", "BR", "NL", "PL", "AU", "JP", "CN")
 _TIMES = re.compile(
     r"\(?(?:1\d|20)\d\d ?[-/–] ?(?:1\d|20)\d\d\)?|\d{1,2}[./-]\d{1,2}[./-]\d{4}|"
@@ -220,7 +220,7 @@ _NEAR = 32
 
 
 def find_contacts(text: str) -> Iterator[PersonalDataSpan]:
-    """Everything in a text that reaches or identifies somebody and is no name; pieces may overlap."""
+    """All contact details and identifying numbers in a text, names excluded; they may overlap."""
     if "@" in text:
         yield from _each("email", _EMAIL, text)
         yield from _each("handle", _HANDLE, text)
@@ -260,7 +260,7 @@ def _numbers(text: str, taken: Sequence[tuple[int, int]]) -> Iterator[PersonalDa
 
 
 def is_phone(number: str, *, is_told: bool = False) -> bool:
-    """Whether this is a telephone number: by its country's code, by how a country writes them, or as it was called."""
+    """Whether this is a telephone number: by country code, by the notation of a country, or as the text says so."""
     if sum(character.isdigit() for character in number) < (_FEWEST_DIGITS - 1 if is_told else _FEWEST_DIGITS):
         return False
     if _TIMES.fullmatch(number):

@@ -23,30 +23,30 @@ if TYPE_CHECKING:
 __all__ = ["LanguageWords", "beginning", "detect_languages", "is_other_language", "known_languages", "sure_language"]
 
 
-#: A language that is less probable than this is not known.
+#: The least probability of a detected language.
 _LEAST = 0.7
-#: Living languages with many writers; among more of them, short texts are taken for rare ones.
+#: Living languages with many writers; with more candidates, short texts are taken for rare languages.
 _CANDIDATES = (
     "af am ar az be bg bn bs ca cs cy da de el en es et eu fa fi fr ga gl gu ha he hi hr hu hy id ig is it ja ka kk km "
     "kn ko ky lo lt lv mk ml mn mr ms mt my ne nl no pa pl ps pt ro ru si sk sl so sq sr sv sw ta te tg th tl tr uk ur "
     "uz vi yo zh zu"
 )
-#: Words that no other language has in common use, as RE2 finds them. Two of them are English, and so is an article at
-#: the beginning before a preposition; beside words of another language they say nothing.
+#: Words in common use in no other language (RE2). Two of them, or an article at the beginning and a preposition, show
+#: that a text is English, unless there are words of another language.
 _ENGLISH = r"(?i)\b(?:the|who|whose|with|their|they|from|which|that|while|through|about|into|been|works|working)\b"
 _BEGUN = r"^\s*(?:An?|The)\s.*\b(?:who|whose|with|from|that|of|and|for|near|at|by|works|working|his|her)\b"
 _OTHERS = (
     r"(?i)\b(?:der|das|und|ein|eine|einer|nicht|het|een|les|une|des|et|qui|que|los|las|una|por|para|con|che|della|"
     r"uma|não|och|som|att|og|på|til|jest|nie|się|ve|bir|yang|dan|dengan)\b"
 )
-#: Chinese characters and nothing that tells which of their languages it is.
+#: Chinese characters, which alone do not show which language it is.
 _HAN = re.compile(r"[^\W\d_]+")
 _KANA_OR_HANGUL = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
 _FEWEST_HAN = 10
 
 
 def detect_languages(texts: "pa.Array") -> "pa.Array":
-    """The BCP 47 tag of each text's language, `und` where that is uncertain: of a few words, or a name alone."""
+    """The BCP 47 tag of the language of each text; `und` when it is uncertain (a few words, a name alone)."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -76,7 +76,7 @@ def _classified(text: str) -> str:
 
 @cache
 def _classifier() -> Any:
-    # Half a second to load, for which English texts have no use.
+    # Takes half a second to load, and is not needed for English texts.
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     classifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
@@ -84,16 +84,16 @@ def _classifier() -> Any:
     return classifier
 
 
-#: Words of a language that must be there before anything is said of it.
+#: Words of a language that a text must have before it is judged.
 _FEWEST = 3
 _WORD = re.compile(r"[^\W\d_]+(?:[\u0300-\u036f\u0900-\u097f]+[^\W\d_]*)*")
-#: A letter of a script with spaces may not follow; of the others one letter says nothing about the next.
+#: No letter of a script with spaces may follow; in other scripts it may.
 _END = r"(?![^\W\u0e00-\u0eff\u3000-\u9fff\uac00-\ud7af])"
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageWords:
-    """What is known of one language; the patterns are of `languages.toml`, which says what they are for."""
+    """The words and patterns of one language; `languages.toml` explains them."""
 
     scripts: frozenset[str]
     common: frozenset[str]
@@ -105,7 +105,7 @@ class LanguageWords:
 
 @cache
 def known_languages() -> dict[str, LanguageWords]:
-    """The languages that are known, by tag."""
+    """The known languages, by tag."""
     return {tag: _language_words(said) for tag, said in read_words("languages").items()}
 
 
@@ -117,12 +117,12 @@ def _language_words(said: dict[str, str]) -> LanguageWords:
 
 
 def beginning(patterns: Iterable[str]) -> re.Pattern[str]:
-    """What finds any of the patterns where a text begins, as whole words."""
+    """A pattern that matches any of the patterns at the beginning of a text, as whole words."""
     return re.compile(rf"^\W*(?:{'|'.join(patterns)}){_END}", re.IGNORECASE)
 
 
 def sure_language(text: str) -> str | None:
-    """The tag of the language that a text is sure to be in; None where that is not known."""
+    """The tag of the language of a text when it is certain, else None."""
     votes = sorted(_votes(text).items(), key=lambda vote: -vote[1])[:2]
     if not votes or votes[0][1] < _FEWEST:
         return None
@@ -131,9 +131,9 @@ def sure_language(text: str) -> str | None:
 
 
 def is_other_language(text: str, tag: str) -> bool:
-    """Whether a text is sure to be in another language than the one of this BCP 47 tag.
+    """Whether a text is certainly in another language than the one with this BCP 47 tag.
 
-    Texts of less than some words, mixed ones, and languages that are not known by their words are not judged.
+    Texts of very few words, mixed texts, and languages that are not listed are not judged.
     """
     language = tag.partition("-")[0].lower()
     wanted = known_languages().get(language)

@@ -28,7 +28,7 @@ _ARABIC = re.compile(r"(?:اسمه|اسمها|يدعى|تدعى|المدعو|ا�
 
 
 def find_foreign_names(text: str) -> Iterator[tuple[int, int]]:
-    """Where names in Cyrillic, Chinese, Japanese, Korean, Devanagari and Arabic letters stand (end excluded)."""
+    """The places (end excluded) of names in Cyrillic, Chinese, Japanese, Korean, Devanagari and Arabic script."""
     if text.isascii():
         return
     yield from _cyrillic(text)
@@ -38,7 +38,7 @@ def find_foreign_names(text: str) -> Iterator[tuple[int, int]]:
 
 
 def is_foreign_name(value: str) -> bool:
-    """Whether a value under a heading that says so is a name in other letters than Latin ones."""
+    """Whether a value under a heading for names is a name in another script than Latin."""
     lists, value = name_words(), value.strip()
     if _HAN.fullmatch(value):
         return value[0] in lists["han"]["surnames"] or any(
@@ -61,7 +61,7 @@ def _cyrillic(text: str) -> Iterator[tuple[int, int]]:
         is_given = [len(word) > 2 and _stem(word) in lists["given"] for word in (match[1], *rest)]
         if not any(is_given) and not any(_PATRONYMIC.search(word) for word in rest):
             continue
-        # A sentence begins with a capital too: of three words the first may be no name.
+        # The first word of a sentence is capitalised too, so the first of three words may be no name.
         is_more = len(rest) > 1 and not is_given[0] and (is_given[1] or match.start() == 0)
         start = match.start() + (len(match[1]) + 1 if is_more else 0)
         if len(rest) > 1 or is_given[0] or match.start():
@@ -100,13 +100,13 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
     )
 
 
-#: Words of a name behind the first.
+#: The most words of a name after the first.
 _LONGEST = 3
 _UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮİĶĹĻĽŁŃŅŇŌŎŐŒŔŖŘŚŜŞȘŠŢȚŤŨŪŬŮŰŲŴŶŸŹŻŽƠƯ\u1e00-\u1eff"
 _LETTER = "[A-Za-zÀ-ÖØ-öø-\u024f\u1e00-\u1eff]"
 _CAPITAL = rf"[{_UPPER}]{_LETTER}*(?:['’‑-]{_LETTER}+)*"
 _PARTICLE = r"(?:(?:van|von|de|da|das|dos|do|du|della|del|di|bin|ibn|bint|al|el|la|le|der|den|ter|ten|zu|zur|y) )"
-#: Capital words in a row, with initials and particles among them; a point ends a sentence unless it follows an initial.
+#: A run of capitalised words with initials and particles; a point ends it unless it follows an initial.
 _RUN = re.compile(rf"(?<!{_LETTER})(?<![\d_'’-]){_CAPITAL}(?:(?:(?<=\b[{_UPPER}])\. ?| ){_PARTICLE}{{0,3}}{_CAPITAL})+")
 _WORDS = re.compile(rf"{_LETTER}+")
 _TOKEN = re.compile(_CAPITAL)
@@ -129,19 +129,19 @@ _PERSON_BEHIND = re.compile(
     r"(?P<calling>[a-z]+)"
 )
 _NEAR = 60
-#: What a word behind the last space may yet be divided by.
+#: What may separate words without a space.
 _INNER = re.compile(r"[\W\d_]")
 _NUMERAL = re.compile(r"[IVX]{2,}\Z")
-#: How many peoples end their surnames; a capital word before such a one is a given name.
+#: Common endings of surnames; a capitalised word before one is a given name.
 SURNAME_ENDINGS = (
     "ovic|evic|escu|[oe]wsk[ia]|[oe]vsky|[bcdgklmnrtwz]sk[ai]|enko|opoulos|akis|sson|sdottir|[lnrt]sen|shvili|adze|"
     "zadeh|oglu|nyan"
 )
 _SURNAME = re.compile(rf"\w{{2,}}(?:{SURNAME_ENDINGS})\Z|(?:mc|mac|fitz)[a-z]{{4,}}\Z|o['’][a-z]{{3,}}\Z")
 _DIVIDED = re.compile(r"['’‑-]")
-#: How words of English are inflected, as far as that is needed to know them.
+#: Endings of inflected English words.
 _ENDINGS = ("s", "es", "ed", "ing", "er", "ers", "ly")
-#: Particles that stand in a name with a capital.
+#: Particles that may be capitalised within a name.
 _CAPITAL_PARTICLES = frozenset(("da", "de", "del", "della", "der", "di", "du", "el", "la", "le", "van", "von"))
 _BEFORE_A_PLACE = frozenset(("in", "at", "near", "from"))
 _LOWER_BEHIND = re.compile(r" ([a-z]+)")
@@ -153,14 +153,14 @@ _HANGUL_LATIN = re.compile(r"[a-z]{2,6}-[a-z]{2,6}\Z")
 
 
 def find_names(text: str) -> Iterator[tuple[int, int]]:
-    """Where names stand in a text (characters, end excluded); they may overlap."""
+    """The places of names in a text (characters, end excluded); they may overlap."""
     for start, end in _all(text):
         if not is_invented(text[start:end]):
             yield start, end
 
 
 def is_listed(value: str) -> bool:
-    """Whether a value, whatever its case, consists of words that may be names, one of which a list has."""
+    """Whether a value consists of possible names, in any case, of which a list has at least one."""
     words = [folded(word) for word in _WORDS.findall(value)]
     lists = name_words()
     kinds = ("given", "surnames", "also_words", "surname_words")
@@ -176,7 +176,7 @@ def _all(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _titled(text: str, match: re.Match[str]) -> Iterator[tuple[int, int]]:
-    """The words behind a title, up to the first that is none of a name."""
+    """The words after a title, up to the first that cannot belong to a name."""
     row = _run(text, _TOKEN.finditer(text, *match.span("name")))
     lists = name_words()
     no_names = lists["others"] | lists["behind_titles"]
@@ -195,14 +195,14 @@ def _run(text: str, found: Iterator[re.Match[str]]) -> "_Run":
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Capital words in a row, and what they are without accents and endings."""
+    """A run of capitalised words, with their forms without accents and endings."""
 
     text: str
     tokens: Sequence[re.Match[str]]
     words: Sequence[str]
 
     def names(self) -> Iterator[tuple[int, int]]:
-        """Where names stand among them."""
+        """The places of the names in the run."""
         first = 0
         while first < len(self.words) - 1:
             last = self._last(first)
@@ -211,7 +211,7 @@ class _Run:
             first = max(first, last) + 1
 
     def _last(self, first: int) -> int:
-        """The number of the last word of the name, or of what is named after it; 0 when none begins here."""
+        """The index of the last word of the name that begins here; 0 when none does."""
         lists, one = name_words(), self.words[first]
         is_initial = len(one) == 1 and self.text.startswith(".", self.tokens[first].end())
         if (
@@ -239,7 +239,7 @@ class _Run:
         return word in _CAPITAL_PARTICLES or _is_namelike(word)
 
     def _is_thing(self, first: int, last: int) -> bool:
-        """Whether the words, or one behind them, say that they name something else than a person."""
+        """Whether the words, or the one after them, show that this is no person."""
         lists = name_words()
         pair = f"{self.words[first]}-{self.words[first + 1]}"
         if pair in lists["no_persons"] or pair in lists["two_word_places"] or pair in lists["no_names"]:
@@ -274,7 +274,7 @@ class _Run:
         return _is_eastern(one, rest[0]) or (is_like and _is_called(self.text, start, self.tokens[last].end()))
 
     def _before(self, first: int) -> str:
-        """The capital word before this one, if there is one."""
+        """The capitalised word before this one, or an empty string."""
         if first:
             return self.words[first - 1] if self._joined(first - 1) else ""
         start = self.tokens[0].start()
@@ -297,7 +297,7 @@ def _is_surname(word: str) -> bool:
 
 
 def _is_namelike(word: str) -> bool:
-    """Whether a word may belong to a name: it is in a list of names, or in none of words."""
+    """Whether a word may belong to a name: a list of names has it, or no list of words does."""
     lists = name_words()
     if word in lists["others"]:
         return word in lists["surnames_and_others"]
@@ -326,7 +326,7 @@ def _is_eastern(one: str, other: str) -> bool:
 
 
 def _is_called(text: str, start: int, end: int) -> bool:
-    """Whether the words around say that somebody is called so."""
+    """Whether the words around say that this is a name."""
     lists, before = name_words(), text[max(0, start - _NEAR) : start].rstrip()
     last = _last_word(before).lower()
     if folded(last) in lists["calls"] and (called := _CALLED.search(before)):

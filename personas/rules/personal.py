@@ -27,18 +27,18 @@ __all__ = [
 ]
 
 
-#: What a judge of personal data calls its finding.
+#: The name of the rule on personal data.
 PERSONAL_RULE = "personal_data"
 
 
 class Policy(StrEnum):
-    """What becomes of a description with personal data in it, from the mildest policy to the strictest."""
+    """What happens to a description with personal data, from the mildest policy to the strictest."""
 
-    #: It is taken in, and the finding is a row.
+    #: It is admitted, and the finding is recorded.
     KEEP = "keep"
-    #: The data are replaced: names by invented ones, the same for the same name; all else by what it was, as `[email]`.
+    #: The data are replaced: equal names by equal invented ones, everything else by its kind, as `[email]`.
     PSEUDONYMISE = "pseudonymise"
-    #: It is not taken in.
+    #: It is not admitted.
     DROP = "drop"
 
 
@@ -59,10 +59,10 @@ def find_personal(text: str) -> tuple[PersonalDataSpan, ...]:
 
 
 def personal_changes(text: str, columns: Mapping[str, ColumnKind] | None = None) -> tuple[str, tuple[Redaction, ...]]:
-    """The text without its personal data, and each of these; of JSON the strings inside it are looked at.
+    """The text without its personal data, and each piece that was replaced; in JSON, the strings inside are searched.
 
-    `columns` says what the values of a JSON object are, by pointer (`*` for any place in a list); those of other
-    columns are texts. Numbers are looked at where their column is personal.
+    `columns` gives the kinds of the values of a JSON object, by pointer (`*` for any place in a list); other columns
+    count as text. Numbers are searched when their column is personal.
     """
     changes: list[Redaction] = []
 
@@ -80,7 +80,7 @@ def personal_changes(text: str, columns: Mapping[str, ColumnKind] | None = None)
 
 
 def without_personal(text: str, found: Iterable[PersonalDataSpan]) -> str:
-    """The text with each piece replaced: a name by an invented one, all else by the word for what it was."""
+    """The text with each piece replaced: names by invented ones, everything else by the name of its kind."""
     parts, end = [], 0
     for finding in found:
         parts += [text[end : finding.start], _replacement(text, finding)]
@@ -89,7 +89,7 @@ def without_personal(text: str, found: Iterable[PersonalDataSpan]) -> str:
 
 
 def personal_judge(policy: Policy) -> Judge:
-    """A judge that finds personal data and rules by `policy`; its reasons name kinds, and never the data."""
+    """A judge that finds personal data and applies `policy`; its reasons name kinds, never the data."""
 
     def judge(text: str) -> Ruling | None:
         changed, changes = personal_changes(text)
@@ -103,7 +103,7 @@ def personal_judge(policy: Policy) -> Judge:
 
 
 def reason_of(changes: Iterable[Redaction], policy: Policy) -> str:
-    """Why a policy speaks, in one sentence that names kinds, and never the data."""
+    """The reason of a ruling in one sentence, which names kinds and never the data."""
     return f"It holds {', '.join(sorted({change.kind for change in changes}))}. {_DONE[policy]}"
 
 
@@ -114,7 +114,7 @@ def _replacement(text: str, finding: PersonalDataSpan) -> str:
 def _of_kind(value: str, kind: ColumnKind) -> tuple[PersonalDataSpan, ...]:
     """The personal data in a value of a column of this kind."""
     if kind is ColumnKind.IDENTIFIER:
-        # Of a link that leads to nobody the query may still name somebody.
+        # The query of a link may contain an address.
         return _apart(f for f in find_contacts(value) if f.kind == "email") if "@" in value else ()
     if kind is ColumnKind.TERM:
         return _apart(find_contacts(value))
@@ -132,7 +132,7 @@ def _of_kind(value: str, kind: ColumnKind) -> tuple[PersonalDataSpan, ...]:
 
 
 def _covers(found: Iterable[PersonalDataSpan], value: str) -> bool:
-    """Whether nothing but titles and marks is left of a value when these are taken out of it."""
+    """Whether only titles and punctuation are left of a value without these pieces."""
     parts, end = [], 0
     for finding in found:
         parts.append(value[end : finding.start])
@@ -141,7 +141,7 @@ def _covers(found: Iterable[PersonalDataSpan], value: str) -> bool:
 
 
 def _apart(found: Iterable[PersonalDataSpan]) -> tuple[PersonalDataSpan, ...]:
-    """Those that do not overlap, in order; of two the one that begins first, or is longer."""
+    """The pieces without overlaps, in order; of two, the one that begins first or is longer."""
     kept: list[PersonalDataSpan] = []
     for finding in sorted(found, key=lambda f: (f.start, f.start - f.end)):
         if not kept or finding.start >= kept[-1].end:

@@ -13,7 +13,7 @@ from .word_lists import name_words
 
 __all__ = ["rows_to_search"]
 
-#: As RE2 has it: without looking ahead or behind.
+#: Patterns for RE2, which has no look-around.
 _PARTICLES = r"(?:(?:van|von|de|da|das|dos|do|du|della|del|di|bin|ibn|bint|al|el|la|le|der|den|ter|ten|zu|zur|y|e) )*"
 _CAPITALS = rf"\p{{Lu}}[\p{{L}}'’‑-]*\.? ?{_PARTICLES}\p{{Lu}}"
 _CONTACTS = (
@@ -40,29 +40,29 @@ _CYRILLIC = r"[А-ЯЁІЇЄҐ][а-яёіїєґ’'-]+ [А-ЯЁІЇЄҐ]"
 
 
 def rows_to_search(texts: pa.Array) -> list[int]:
-    """The places, from 0, of the texts that `find_personal` may find something in; it finds nothing in the others."""
+    """The places, from 0, of the texts in which `find_personal` may find something; in the others it finds nothing."""
     escaped = pc.indices_nonzero(pc.match_substring(texts, "\\"))
     if len(escaped):
-        return sorted({*_suspects(texts), *_in_escaped(texts.take(escaped), escaped)})
-    return _suspects(texts)
+        return sorted({*_rows_to_search(texts), *_in_escaped(texts.take(escaped), escaped)})
+    return _rows_to_search(texts)
 
 
 def _in_escaped(texts: pa.Array, places: pa.Array) -> list[int]:
-    """The places of those in whose JSON something may be found, where a line's end is two letters and an accent six."""
+    """The same for texts with JSON escapes, in which a line end is two characters and an accented letter six."""
     plain = pc.replace_substring_regex(texts, r'\\+[a-z"/]', " ")
-    found = {*_suspects(plain), *pc.indices_nonzero(pc.match_substring(texts, "\\u")).to_pylist()}
+    found = {*_rows_to_search(plain), *pc.indices_nonzero(pc.match_substring(texts, "\\u")).to_pylist()}
     inside: list[int] = places.take(pa.array(sorted(found), pa.int64())).to_pylist()
     return inside
 
 
-def _suspects(texts: pa.Array) -> list[int]:
+def _rows_to_search(texts: pa.Array) -> list[int]:
     places = pc.indices_nonzero(pc.match_substring_regex(texts, _loose()))
     left = texts.take(places)
     found = pc.or_(pc.match_substring_regex(left, _CONTACTS), _has_name(left))
     for pattern in _tight():
         found = pc.or_(found, pc.match_substring_regex(left, pattern))
-    suspected: list[int] = places.filter(found).to_pylist()
-    return suspected
+    found_rows: list[int] = places.filter(found).to_pylist()
+    return found_rows
 
 
 @cache
@@ -72,7 +72,7 @@ def _loose() -> str:
 
 @cache
 def _tight() -> tuple[str, ...]:
-    # One after another: RE2 takes ten times as long for all of them in one pattern.
+    # Separate patterns: combined into one, RE2 takes ten times as long.
     callings = "|".join(sorted(name_words()["callings"]))
     return (
         _foreign(),
@@ -88,7 +88,7 @@ def _tight() -> tuple[str, ...]:
 
 
 def _has_name(texts: pa.Array) -> pa.Array:
-    """Which of the texts have a word with a capital that is in a list of names."""
+    """Which texts have a capitalised word that is in a list of names."""
     words = pc.split_pattern_regex(texts, r"[^\p{L}]+")
     flat = pc.list_flatten(words)
     is_name = pc.and_(

@@ -39,12 +39,12 @@ _LEAK = re.compile(
 
 
 def find_leak(text: str) -> str | None:
-    """What stands in the text and belongs to a prompt, or to an answer around the description; None for nothing."""
+    """A part of the text that belongs to a prompt, or to an answer around the description; None without one."""
     return _matched(_LEAK.search(text) or _announcement_pattern().search(text))
 
 
 def find_refusal(text: str) -> str | None:
-    """The words with which the text, in any language that is known, declines to describe anybody; else None."""
+    """The words with which a text, in any known language, refuses to describe anybody; None without them."""
     return _matched(_refusal_pattern().search(text))
 
 
@@ -62,7 +62,7 @@ def _refusal_pattern() -> re.Pattern[str]:
     return beginning(language.sorry for language in known_languages().values())
 
 
-#: People by what they are to somebody else; whoever is described by these words alone has another one behind them.
+#: Words for people by their relation to somebody, who is missing when nothing else is said.
 _TIES = (
     "mother|father|mum|dad|parents?|son|daughter|child|children|brother|sister|siblings?|twin|wife|husband|spouse|"
     "widow|widower|partner|fianc[ée]e?|girlfriend|boyfriend|aunt|uncle|nephew|niece|cousin|grand(?:mother|father|son|"
@@ -77,14 +77,14 @@ _PERSON = (
     "person|persona|individual|character|man|woman|girl|boy|child|teacher|nurse|doctor|baker|farmer|student|worker|"
     r"artist|engineer|writer|scientist|\w+(?:er|or|ist|ian|man|woman|smith|keeper)"
 )
-#: Whose somebody may well be: a village's doctor stands for themselves.
+#: Groups and places that may have somebody: a village's doctor needs no other person.
 _BODIES = (
     "village|town|city|country|county|region|district|island|school|college|university|company|firm|hospital|team|"
     "club|ship|boat|family|world|nation|state|community|church|parish|market|army|navy|factory|museum|theatre|"
     "theater|orchestra|choir|court|king|queen|bishop|century|year|season|day|month|week|people|men|women|children"
 )
 _TEXT = "text|passage|article|excerpt|document|description|story|paragraph|prompt|input|material"
-#: Where a text begins, nobody has been named yet.
+#: References at the beginning, where nobody has been named yet.
 _AT_FIRST = re.compile(
     r"\W*(?:"
     rf"(?:the|this|that) same (?:[\w-]+ )?(?:{_PERSON})\b"
@@ -100,7 +100,7 @@ _AT_FIRST = re.compile(
     r")",
     re.IGNORECASE,
 )
-#: Words by which prompts speak of whom, and of what, they are about.
+#: Words with which prompts refer to their subject.
 _ANYWHERE = re.compile(
     r"\b(?:(?:the|this|that|said) (?:above[- ]?mentioned |aforementioned )|(?:described|mentioned|as) above\b)"
     r"|\b(?:of|to|with|for|by|from) (?:this|that|the (?:given|above|described|mentioned|original|first)) "
@@ -116,7 +116,7 @@ _ANYWHERE = re.compile(
     rf"|\bbased on (?:the|this) (?:{_TEXT})\b",
     re.IGNORECASE,
 )
-#: One of these is in whatever `_ANYWHERE` finds.
+#: Whatever `_ANYWHERE` matches contains one of these.
 _HINTS = (
     "above", "aforementioned", "persona", "individual", "character", "protagonist", "narrator", "person", "subject",
     "text", "passage", "article", "excerpt", "document", "description", "story", "paragraph", "prompt", "input",
@@ -125,7 +125,7 @@ _HINTS = (
 
 
 def find_reference(text: str) -> str | None:
-    """The words in which a text refers to somebody, or to a text, that it does not name; None where it does not."""
+    """The words that refer to a person or text that is not named; None without them."""
     match = _AT_FIRST.match(text)
     if match is None:
         lowered = text.lower()
@@ -133,7 +133,7 @@ def find_reference(text: str) -> str | None:
     return match[0].strip() if match else None
 
 
-#: What a judge of quality may find, in the order in which it looks.
+#: The rules of quality, in the order in which they are applied.
 QUALITY_RULES = (
     "too_short",
     "too_long",
@@ -145,7 +145,7 @@ QUALITY_RULES = (
     "other_language",
 )
 
-#: The rule on descriptions in the first person, and what may become of them.
+#: The rule on descriptions in the first person, and what may be done with them.
 FIRST_PERSON = "first_person"
 type FirstPerson = Literal["turn-away", "rewrite", "keep"]
 
@@ -154,13 +154,13 @@ _FEWEST, _MOST = 3, 150
 
 
 def quality_judge(language: str | None = None, *, first_person: FirstPerson = "turn-away") -> Judge:
-    """A judge by all rules of quality, the first that speaks; `language` is the BCP 47 tag of what was asked for.
+    """A judge by all rules of quality, in order; `language` is the BCP 47 tag that was asked for.
 
-    A description in the first person, or one that tells the reader who they are, is rewritten where that is sure
-    (English, `I am a ...` or `You are a ...`, and nothing more of its kind behind it) and turned away where it is not.
-    With `first_person` as `rewrite`, whole texts in the first person are put into the third where rules can do it, and
-    the others are kept; as `keep`, all are.
-    A language is told by its script and by its commonest words; where both leave doubt, nothing is said.
+    A description in the first person, or one that addresses the reader, is rewritten when that is certain (in English,
+    `I am a ...` or `You are a ...` with nothing else of the kind) and turned away otherwise. With
+    `first_person="rewrite"`, whole texts in the first person are rewritten in the third where rules can do it, and the
+    others are kept; with `"keep"` all are. The language is judged by script and by its commonest words; in doubt there
+    is no ruling.
     """
     of_itself = {"turn-away": _first_person, "rewrite": _rewritten, "keep": _kept}[first_person]
     rules: tuple[Judge, ...] = (_length, _refusal, _leak, _unnamed, of_itself, _second_person)
@@ -178,7 +178,7 @@ def quality_judge(language: str | None = None, *, first_person: FirstPerson = "t
 
 
 def rewriting_judge() -> Judge:
-    """A judge that rewrites who speaks of themselves, or to the reader, as a judge of quality did; it says no more."""
+    """A judge that only repeats the rewriting of a judge of quality: first person, texts that address the reader."""
     rules: tuple[Judge, ...] = (_rewritten, _second_person)
 
     def judge(text: str) -> Ruling | None:
@@ -189,7 +189,7 @@ def rewriting_judge() -> Judge:
 
 
 def _said(rule: Judge, text: str) -> Ruling | None:
-    """What a rule says of the canonical text; line breaks and blanks of a description that it rewrites stay."""
+    """The ruling on the canonical text; a rewritten description keeps its line breaks and spaces."""
     ruling = rule(canonical_text(text))
     if ruling is None or ruling.text is None:
         return ruling
@@ -221,7 +221,7 @@ def _unnamed(text: str) -> Ruling | None:
 def _found(rule: str, said: str | None, reason: str) -> Ruling | None:
     if not said:
         return None
-    # A reason may outlive the description that it is for, and must not tell what that told.
+    # A reason may outlive its description, and must not repeat personal data.
     shown = f": {said!r}" if not find_personal(said) else ""
     return Ruling(rule, f"{reason}{shown}.")
 

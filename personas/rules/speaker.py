@@ -32,7 +32,7 @@ _TO_SOMEBODY = re.compile(
 )
 _YOU = re.compile(r"(?<![\w'’-])(?:you|your|yours|yourself)(?![\w'’-])", re.IGNORECASE)
 
-#: An English `I` that somebody says, as far as what follows tells, and the verb that it goes with.
+#: An English `I` that is the pronoun, judging by what follows, with its auxiliary verb.
 _SPOKEN_I = re.compile(
     r"(?<![\w'’.-])[Ii](?P<short>['’](?:m|ve|d|ll))?(?=[ ]|(?<=['’](?:m|d))\b|(?<=['’](?:ve|ll))\b)"
     r"(?P<adverb> (?:also|always|currently|never|now|often|only|really|still))?(?P<be> (?:am|was))?\b(?=\W|$)"
@@ -42,7 +42,7 @@ _MY = re.compile(r"(?<![\w'’.-])(?P<word>me|myself|my)(?![\w'’-])", re.IGNOR
 _MINE = re.compile(r"\b(?P<before>of|is|was|are|were) mine(?=\W*$|[,.;:!?]|\s(?:who|that|from|since|and|but)\b)")
 _THEIRS = {"me": "them", "my": "their", "myself": "themselves"}
 _WERE = {"am": "are", "was": "were"}
-#: What speaks of several, or to somebody; and a verb that would still go with `I`: with these nothing is sure.
+#: The first person plural, the second person, and verbs that still go with `I`: texts with these are not rewritten.
 _UNSURE = re.compile(
     r"(?<![\w'’-])(?:we|us|our|ours|ourselves|you|your|yours|yourself)(?![\w-])|(?<!\d )(?<!\d)\bam\b"
     r"|(?:^|[.!?]\s)\W*me\b|(?:\b(?:and|but|or|then)|[,;]) (?:(?:also|always|never|now|once|still) )?was\b",
@@ -52,14 +52,14 @@ _QUOTED = re.compile(r"([\"“„«「『][^\"“”»」』]*[\"“”»」』]
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 _WORD = re.compile(r"[^\W\d_]+(?:[\u0900-\u097f]+[^\W\d_]*)*")
-#: Scripts that one language alone of those that are known is written in.
+#: Scripts that only one of the known languages uses.
 _ALONE = re.compile(
     "(?P<el>[\u0370-\u03ff]{2})|(?P<he>[\u0590-\u05ff]{2})|(?P<hi>[\u0900-\u097f]{2})|(?P<ko>[\uac00-\ud7af]{2})"
 )
 
 
 def speaks_of_itself(text: str) -> bool:
-    """Whether somebody speaks of themselves, in any language that is known; what they are quoted with is theirs."""
+    """Whether a text is in the first person, in any known language; quotations do not count."""
     text = _without_quotes(text)
     return bool(
         _opens().search(text) or _ENGLISH_SELF.search(text) or _has_capital_i(text) or _HAN_SELF.search(text)
@@ -67,12 +67,12 @@ def speaks_of_itself(text: str) -> bool:
 
 
 def speaks_to_somebody(text: str) -> bool:
-    """Whether a description tells the reader who they are, as orders to a model do."""
+    """Whether a text addresses the reader, as instructions to a model do."""
     return _TO_SOMEBODY.search(text) is not None
 
 
 def from_outside(text: str) -> str | None:
-    """The description in the third person where that is sure, which is in English and of one clause; else None."""
+    """The description in the third person when that is certain: in English, for one clause. Otherwise None."""
     match = _FIRST.match(text) or _SECOND.match(text)
     if match is None:
         return None
@@ -82,10 +82,10 @@ def from_outside(text: str) -> str | None:
 
 
 def in_third_person(text: str) -> str | None:
-    """The description as somebody else would say it: `A nurse. They love birds.`; None where that is not sure.
+    """The description in the third person: `A nurse. They love birds.` None where that is uncertain.
 
-    It is sure in English alone, where `they` takes the forms of the verb that `I` does, but for `am` and `was`. What is
-    quoted stays as it was said.
+    It works in English only, where `they` takes the same verb forms as `I` except for `am` and `was`. Quotations are
+    kept.
     """
     if (whole := from_outside(text)) is not None:
         return whole
@@ -121,7 +121,7 @@ def _said_of_them(text: str, *, is_first: bool) -> str:
         word = _THEIRS[match["word"].lower()]
         return word.capitalize() if match["word"][0].isupper() and opens(match.start()) else word
 
-    # From the last to the first kind, as what stands at the beginning of a sentence is told by the text itself.
+    # In this order, because the beginning of a sentence is recognised in the text itself.
     for pattern, change in ((_SPOKEN_I, they), (_MY, their)):
         text = pattern.sub(change, text)
     text = _INVERTED.sub(lambda match: f"{_WERE[match['be']]} they", text)
@@ -129,7 +129,7 @@ def _said_of_them(text: str, *, is_first: bool) -> str:
 
 
 def _left_over(text: str) -> bool:
-    """Whether an `I` is left that is no number behind a name or another word."""
+    """Whether an `I` is left that is not a numeral after a name or another word."""
     for match in _LONE_I.finditer(_without_quotes(text)):
         before = re.search(r"([\w'’.-]+)\s+$", _without_quotes(text)[: match.start()])
         if before is None or not (before[1][0].isupper() or before[1].lower() in _words("numbered")):
@@ -157,7 +157,7 @@ def _in_their_language(text: str) -> bool:
     tag = sure_language(text) or _by_script(text)
     if tag is None or not known_languages()[tag].self:
         return False
-    # In the middle of a text a capital makes a name of `Mia`, and a station of `Mir`.
+    # In the middle of a text a capitalised `Mia` or `Mir` is a name.
     words = _WORD.findall(text[:1].lower() + text[1:])
     return any(word in known_languages()[tag].self for word in words)
 
@@ -173,13 +173,13 @@ def _opens() -> re.Pattern[str]:
 
 
 def _without_quotes(text: str) -> str:
-    # Somebody who is known for saying "I" is still described from outside.
+    # A quotation with "I" does not make a description one in the first person.
     return re.sub(r"[\"“„«「『][^\"”“»」』]*[\"”“»」』]", " ", text)
 
 
 @cache
 def _own_verb() -> re.Pattern[str]:
-    """What else somebody says of themselves, and would not fit `she` or `he`: `I am a nurse and love birds`."""
+    """A further verb in the first person, which would not fit `she` or `he`: `I am a nurse and love birds`."""
     verbs = "|".join(sorted(_words("verbs")))
     joined = r"(?:\b(?:and|but|or|then|also|always|often|never|usually|who)|[,;.])"
     return re.compile(rf"{joined} (?:(?:also|always|often|never|still|now) )?(?:{verbs}|don['’]t)\b")

@@ -19,19 +19,19 @@ _LAST_LATIN = 0x24F
 
 @cache
 def read_words(name: str) -> Mapping[str, Any]:
-    """What stands in the file of this name, `names` for `names.toml`."""
+    """The contents of the TOML file of this name, for example `names` for `names.toml`."""
     return tomllib.loads(files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
 
 
 @cache
 def name_words() -> Mapping[str, Any]:
-    """The lists of `names.toml` and `common.toml` as sets without accents, those of one script under its name."""
+    """The lists of `names.toml` and `common.toml` as sets without accents; those of a script under its name."""
     lists = {**read_words("common"), **read_words("names")}
     return {name: _set(said) if isinstance(said, str) else _inner(said) for name, said in lists.items()}
 
 
 def folded(word: str) -> str:
-    """The word in lower case and without accents, as one who has no such keys would write it."""
+    """The word in lower case and without accents."""
     if word.isascii():
         return word.lower()
     plain = unicodedata.normalize("NFKD", word.lower().translate(_BARRED))
@@ -39,7 +39,7 @@ def folded(word: str) -> str:
 
 
 def _inner(said: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    # Surnames of one letter stand without spaces between them.
+    # Surnames of one character are listed without spaces.
     letters = {name: frozenset("".join(words.split())) for name, words in said.items() if name == "surnames"}
     return {name: _set(words) for name, words in said.items()} | letters
 
@@ -52,10 +52,10 @@ _INITIALS = tuple(ascii_uppercase)
 
 
 def pseudonym(name: str) -> str:
-    """An invented name, in Latin letters, for a name in any script; of one word for one of one word.
+    """An invented name in Latin letters for a name in any script; one word for one word.
 
-    There are some 3 * 10 ** 9, and 80,000 of one word: that any two of 10,000 names get the same has a chance of one
-    in sixty.
+    There are about 3 * 10 ** 9 of them, and 80,000 of one word. The chance that any two of 10,000 names get the same
+    one is one in sixty.
     """
     folded = " ".join(name.casefold().split())
     number = int.from_bytes(blake2b(folded.encode(), digest_size=16).digest())
@@ -68,7 +68,7 @@ def pseudonym(name: str) -> str:
 
 
 def is_invented(name: str) -> bool:
-    """Whether an invented name is among these words, so that they are no name to be found."""
+    """Whether an invented name is among these words, which is then not personal data."""
     return any(_invented().fullmatch(word) for word in name.split())
 
 

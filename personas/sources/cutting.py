@@ -42,14 +42,14 @@ _LOOK_AHEAD = 64
 
 
 def word_limit(count: int) -> re.Pattern[str]:
-    """Matches `count` words: of a script that does not part words, two characters (of Thai and the like, five)."""
+    """A pattern that matches `count` words; without spaces, two characters are a word (five in Thai and the like)."""
     return re.compile(rf"(?:{_WORD}){{{count}}}")
 
 
 def best_border(text: str, end: int, *, headings: bool) -> int | None:
-    """Where to end a passage that begins with `text` and reaches to `end` at most; None for nowhere.
+    """The end of a passage that begins with `text` and reaches to `end` at most; None when there is no border.
 
-    `text` goes on a little beyond `end`, to show what follows a border.
+    `text` continues a little beyond `end`, to show what follows a border.
     """
     if headings and (cut := _last(_HEADING, text, end, _HEADING_SHARE)) is not None:
         return cut
@@ -75,7 +75,7 @@ def _cuts(border: re.Pattern[str], text: str, end: int, share: float) -> Iterato
 
 
 def _begins_anew(text: str, cut: int) -> bool:
-    """Whether what follows the cut is not a mark that belongs to the character before it."""
+    """Whether the next character is not a mark that belongs to the character before it."""
     follows = _INK.search(text, cut)
     if follows is None:
         return True
@@ -95,7 +95,7 @@ _COMPACTED = 1 << 20
 
 
 class LongWordError(ValueError):
-    """A text has a word longer than a whole passage; `offset` and `length` say where and how long at least."""
+    """A text has a word longer than a whole passage; `offset` and `length` give its place and least length."""
 
     def __init__(self, offset: int, length: int) -> None:
         super().__init__(f"{length:,} characters without a border from character {offset:,} on")
@@ -104,7 +104,7 @@ class LongWordError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PassagePiece:
-    """A part of a text: `text` stands at `offset` in it, on `line` (from 1)."""
+    """A part of a text, with its `offset` in characters and its `line` (from 1)."""
 
     text: str
     offset: int
@@ -114,7 +114,7 @@ class PassagePiece:
 class PassageSplitter:
     """Cuts texts into pieces of at most `length` words; the last piece of a text may have a quarter more.
 
-    Where a cut falls depends only on what follows the cut before it, so cutting can go on from any piece.
+    A cut depends only on the text after the previous cut, so that cutting can continue from any piece.
     """
 
     def __init__(self, length: int) -> None:
@@ -124,7 +124,7 @@ class PassageSplitter:
         self._seen = int(self._most * _STRETCH)
 
     def cut(self, text: Iterable[str], *, headings: bool = False, start: int = 0) -> Iterator[PassagePiece]:
-        """The pieces of a text that comes in parts, from character `start` on. Raises `LongWordError`.
+        """The pieces of a text that is given in parts, from character `start` on. Raises `LongWordError`.
 
         `headings` says that lines beginning with `#` are headings, as in Markdown.
         """
@@ -148,7 +148,7 @@ class PassageSplitter:
 
 
 class _Rest:
-    """What is left of a text that comes in parts."""
+    """The rest of a text that is given in parts."""
 
     def __init__(self, parts: Iterable[str]) -> None:
         self._parts = iter(parts)
@@ -158,13 +158,13 @@ class _Rest:
         self.line = 1
 
     def ahead(self, size: int) -> str:
-        """The next `size` characters and one more, which tells whether there are more; fewer at the end."""
+        """The next `size` characters and one more, which shows whether there are more; fewer at the end."""
         while len(self._held) - self._at <= size and self._read():
             pass
         return self._held[self._at : self._at + size + 1]
 
     def take(self, size: int) -> str:
-        """The next `size` characters, which are held already; they are gone then."""
+        """Remove and return the next `size` characters, which must have been read."""
         taken = self._held[self._at : self._at + size]
         self._at += size
         self.offset += size
@@ -174,12 +174,12 @@ class _Rest:
         return taken
 
     def drop(self, size: int) -> None:
-        """Pass over `size` characters."""
+        """Skip `size` characters."""
         while size and (self._at < len(self._held) or self._read()):
             size -= len(self.take(min(size, len(self._held) - self._at)))
 
     def reaches_ink(self) -> bool:
-        """Pass over white space; False at the end of the text."""
+        """Skip white space; False at the end of the text."""
         while True:
             ink = _INK.search(self._held, self._at)
             self.take((ink.start() if ink else len(self._held)) - self._at)

@@ -22,7 +22,7 @@ _PIECE = 1 << 17
 
 
 def iter_bytes(document: Document) -> Iterator[bytes]:
-    """The unpacked bytes. Raises `DocumentError` for a file that cannot be opened, or that is damaged on the way."""
+    """The decompressed bytes. Raises `DocumentError` for a file that cannot be opened or is damaged."""
     with ExitStack() as stack:
         raw = _opened(document, stack)
         packing = document.packing or (sniff_compression(raw) if document.path is None else None)
@@ -86,7 +86,7 @@ _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?([\w:.-]{2,40})""
 
 
 def check_encoding(name: str | None) -> None:
-    """Raises `SetupError` for an encoding that nobody knows."""
+    """Raise `SetupError` for an unknown encoding."""
     if name is None:
         return
     try:
@@ -98,7 +98,7 @@ def check_encoding(name: str | None) -> None:
 
 
 def declared_encoding(head: bytes) -> str | None:
-    """The encoding that an HTML page states in its head, if it states a known one."""
+    """The encoding that an HTML page declares in its head, if it is a known one."""
     found = _CHARSET.search(head)
     if found is None:
         return None
@@ -111,10 +111,10 @@ def declared_encoding(head: bytes) -> str | None:
 
 
 def iter_text(label: str, pieces: Iterable[bytes], encoding: str | None = None) -> Iterator[str]:
-    """The text of `pieces`, line ends as newlines, without byte order mark.
+    """The text of `pieces` with newlines as line ends, without byte order mark.
 
-    What has no mark is UTF-8; `encoding` is for what is not. Each document is judged on its own. Raises
-    `DocumentError` with the byte for what is neither, and for binary files.
+    Text without a mark is UTF-8, or `encoding` where it is not; each document is judged on its own. Raises
+    `DocumentError` with the byte for text that is neither, and for binary files.
     """
     stream = _Decoder(label, encoding)
     for piece in pieces:
@@ -138,7 +138,7 @@ class _Decoder:
         self._lines = 1
 
     def decode(self, piece: bytes, *, final: bool = False) -> str:
-        """The text of the next bytes, so far as they are whole characters."""
+        """The text of the next bytes, as far as they are complete characters."""
         if self._decoder is None:
             self._head += piece
             if len(self._head) < _LONGEST_MARK and not final:
@@ -174,7 +174,7 @@ class _Decoder:
             raise self._undecodable(error, held) from error
 
     def _settled(self, piece: bytes) -> codecs.IncrementalDecoder:
-        """At the first bytes beyond ASCII it shows whether a document is UTF-8."""
+        """The decoder, decided at the first bytes beyond ASCII."""
         self._is_open = False
         try:
             codecs.getincrementaldecoder("utf-8")().decode(piece)

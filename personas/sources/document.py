@@ -55,7 +55,7 @@ class Skip(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SkipCount:
-    """How much of one kind was passed over, with sentences on the first of it: which file, which row, and why."""
+    """How many of one kind were skipped, with sentences about the first: file, row and reason."""
 
     kind: Skip
     number: int
@@ -63,7 +63,7 @@ class SkipCount:
 
 
 class DocumentError(SourceError):
-    """A document that cannot be read, or not to its end; `kind` says why in a word."""
+    """A document that cannot be read, or not to its end; `kind` is the reason."""
 
     def __init__(self, kind: Skip, sentence: str) -> None:
         super().__init__(sentence)
@@ -71,7 +71,7 @@ class DocumentError(SourceError):
 
 
 class Skips:
-    """What was passed over: how many of each kind, and the sentences of the first twenty."""
+    """What was skipped: counts by kind, and the sentences of the first twenty."""
 
     def __init__(self, *, strict: bool = False) -> None:
         self._strict = strict
@@ -81,13 +81,13 @@ class Skips:
         self._sentences: dict[Skip, list[str]] = {}
 
     def add(self, fault: DocumentError) -> None:
-        """Count `fault`. Raises it instead where nothing may be passed over."""
+        """Count a fault; with `strict`, raise it instead."""
         if self._strict:
             raise fault
         self.count(fault.kind, str(fault))
 
     def count(self, kind: Skip, sentence: str) -> None:
-        """Count something that is passed over even where faults are errors."""
+        """Count something that is skipped even when faults are errors."""
         self.counts[kind] += 1
         if len(self.examples) < _EXAMPLES:
             self.examples.append(sentence)
@@ -97,7 +97,7 @@ class Skips:
             sentences.append(sentence)
 
     def take(self) -> tuple[SkipCount, ...]:
-        """What was passed over since this was last asked, by kind."""
+        """What was skipped since the last call, by kind."""
         if not self._numbers:
             return ()
         numbers, self._numbers = self._numbers, Counter()
@@ -106,16 +106,16 @@ class Skips:
 
     @property
     def total(self) -> int:
-        """Files, folders and rows that were passed over."""
+        """The number of files, folders and rows that were skipped."""
         return self.counts.total()
 
     def summary(self) -> str:
-        """How many were passed over and why, in one sentence; empty when none were."""
+        """How many were skipped and why, in one sentence; empty when none were."""
         return skip_summary(self.counts.most_common())
 
 
 def skip_summary(counts: Iterable[tuple[str, int]]) -> str:
-    """How many were passed over and why, in one sentence; empty when none were."""
+    """How many were skipped and why, in one sentence; empty when none were."""
     found = list(counts)
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in found)
     return f"{sum(number for _, number in found):,} skipped: {kinds}." if found else ""
@@ -128,7 +128,7 @@ _PROBE = 1 << 16
 
 
 class Format(StrEnum):
-    """How texts lie in a document."""
+    """The format of a document."""
 
     TEXT = "text"
     MARKDOWN = "markdown"
@@ -169,7 +169,7 @@ ENDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file that is read, or standard input."""
+    """A file to be read, or standard input."""
 
     #: What passages call it: the path from the folder that was given, with slashes.
     name: str
@@ -186,13 +186,13 @@ class Document:
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """The name of the document in messages."""
         return "standard input" if self.path is None or self.is_stdin else str(self.path)
 
     def stamp(self) -> str:
-        """A short mark of what the file holds: of its size, its beginning and its end.
+        """A hash of the size, the beginning and the end of the file.
 
-        Unlike the time of the last change it survives copying the file elsewhere.
+        Unlike the time of the last change, it survives copying the file elsewhere.
         """
         if self.path is None:
             return ""
@@ -210,12 +210,12 @@ class Document:
 
 
 def recognise(path: PurePath) -> tuple[Format | None, Compression | None]:
-    """Format and compression by the endings of a name; no format where the ending is unknown."""
+    """Format and compression by the suffixes of a name; None for an unknown format."""
     return ENDINGS.get(uncompressed_suffix(path)), compression_of(path)
 
 
 def known_endings() -> str:
-    """The endings that texts are read from, for messages."""
+    """The suffixes that are read, for messages."""
     return f"{', '.join(ENDINGS)} (or one of these with {', '.join(COMPRESSIONS)} behind it)"
 
 
@@ -228,7 +228,7 @@ _CREATIVE_COMMONS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How documents are to be read."""
+    """How documents are read."""
 
     #: The column of tables that holds the text; None for one of the names that are known.
     column: str | None
@@ -239,7 +239,7 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True)
 class DocumentMetadata:
-    """What a document or a row says of itself; None where it says nothing."""
+    """What a document or a row states about itself; None for what it does not state."""
 
     language: str | None = None
     #: SPDX identifier where the document gives one, or words that lead to one.
@@ -249,7 +249,7 @@ class DocumentMetadata:
 
     @staticmethod
     def of(where: str, row: Mapping[str, object]) -> "DocumentMetadata":
-        """What a row or a front matter states under the usual names. Raises `SourceError` for what is no such value."""
+        """The metadata under the usual names in a row or front matter. Raises `SourceError` for an invalid value."""
         return DocumentMetadata(
             language=parse_language(where, {"language": _first(row, "language", "lang")})
             if _has_language(row)
@@ -278,7 +278,7 @@ class SourceText:
 
 
 def licence_name(stated: str) -> str:
-    """The SPDX identifier behind the address of a Creative Commons licence; anything else as it stands."""
+    """The SPDX identifier for the address of a Creative Commons licence; anything else unchanged."""
     found = _CREATIVE_COMMONS.fullmatch(stated.strip())
     if found is None:
         return stated.strip()

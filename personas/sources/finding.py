@@ -19,7 +19,7 @@ type _Place = tuple[str, Path]
 
 @dataclass(frozen=True, slots=True)
 class Finder:
-    """Finds the documents behind the given paths. What was named itself is checked before anything is read."""
+    """Finds the documents behind the given paths. Paths that are named directly are checked before anything is read."""
 
     paths: Sequence[str]
     #: Read everything that was named as this, whatever its ending.
@@ -27,7 +27,7 @@ class Finder:
     skips: Skips
 
     def check(self) -> None:
-        """Raises `SourceError` for a path that leads to nothing, or to nothing that can be read."""
+        """Raise `SourceError` for a path that leads to nothing readable."""
         if not self.paths:
             raise SourceError(
                 "No source of texts was given; name a file, a folder, a pattern, or - for standard input."
@@ -44,7 +44,7 @@ class Finder:
                 check_extra(self._named(given, argument))
 
     def documents(self, *, first: int = 0) -> Iterator[Document]:
-        """Every document from the source numbered `first` on: sources as given, folders by name."""
+        """Every document from the source numbered `first` on: sources in the given order, folders by name."""
         for argument, given in enumerate(self.paths):
             if argument < first:
                 continue
@@ -71,7 +71,7 @@ class Finder:
         return Document(_writable(path.name), path, form, packing, argument)
 
     def _found(self, places: Iterator[_Place], argument: int, *, deep: bool = True) -> Iterator[Document]:
-        """Documents below the places. Folders are entered once each, so no link leads in circles."""
+        """The documents below the places. Each folder is entered once, so that links cannot lead in circles."""
         entered: set[tuple[int, int]] = set()
         open_folders = [places]
         while open_folders:
@@ -138,7 +138,7 @@ def _is_pattern(given: str) -> bool:
 
 
 def _matches(pattern: str) -> Iterator[_Place]:
-    """What matches, by name; like a folder's, hidden names are left out unless the pattern asks for them."""
+    """The matching paths, by name; hidden ones only when the pattern names them."""
     parts = PurePath(pattern).parts
     fixed = next(n for n, part in enumerate(parts) if not _MAGIC.isdisjoint(part))
     base, rest = Path(*parts[:fixed]), "/".join(parts[fixed:])
@@ -151,5 +151,5 @@ def _matches(pattern: str) -> Iterator[_Place]:
 
 
 def _writable(name: str) -> str:
-    """The name as UTF-8 can write it: a file may have been named in another encoding."""
+    """The name as valid UTF-8, for a file that was named in another encoding."""
     return name.encode("utf-8", "backslashreplace").decode()

@@ -30,9 +30,9 @@ _FENCES = {"---": re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)"), "+++": re.comp
 _KEY = re.compile(r"^([A-Za-z_][\w-]*):[ \t]+(.+)$", re.MULTILINE)
 
 
-def read_prose(document: Document, wishes: ReadOptions, pieces: Iterable[bytes]) -> Iterator[SourceText]:
-    """The one text of a file."""
-    parts: Iterator[str] = iter_text(document.label, pieces, wishes.encoding)
+def read_prose(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> Iterator[SourceText]:
+    """The text of a file, as one text."""
+    parts: Iterator[str] = iter_text(document.label, pieces, options.encoding)
     is_markdown = document.format is Format.MARKDOWN
     stated = DocumentMetadata()
     if is_markdown:
@@ -52,7 +52,7 @@ def _head(parts: Iterator[str]) -> tuple[str, Iterator[str]]:
 
 
 def _front_matter(head: str) -> tuple[int, Mapping[str, object]]:
-    """How many characters a front matter takes, and the plain values in it."""
+    """The length of the front matter in characters, and its plain values."""
     fence = head[:3]
     first = head.partition("\n")[0].rstrip()
     close = _FENCES[fence].search(head, 3, _LONGEST) if fence in _FENCES and first == fence else None
@@ -70,7 +70,7 @@ def _toml(text: str) -> Mapping[str, object]:
 
 
 def _yaml(text: str) -> Mapping[str, object]:
-    """The plain values of the top level: all that passages need of YAML."""
+    """The plain values of the top level, all of YAML that is needed here."""
     return {key.lower(): _unquoted(value.strip()) for key, value in _KEY.findall(text)}
 
 
@@ -113,7 +113,7 @@ _LICENCE = re.compile(
 
 
 def check_extra(document: Document) -> None:
-    """Raises `SetupError` when what reads this kind of document is not installed."""
+    """Raise `SetupError` when the library for this format is not installed."""
     if document.format not in _EXTRAS:
         return
     extra, module = _EXTRAS[document.format]
@@ -124,9 +124,9 @@ def check_extra(document: Document) -> None:
         )
 
 
-def read_html(document: Document, wishes: ReadOptions, pieces: Iterable[bytes]) -> Iterator[SourceText]:
-    """The main text of a page, as Markdown: without menus, banners and footers."""
-    page = _page(document, wishes, pieces)
+def read_html(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> Iterator[SourceText]:
+    """The main text of a page as Markdown, without menus, banners and footers."""
+    page = _page(document, options, pieces)
     text = _main_text(document, page)
     if not text or not text.strip():
         raise DocumentError(
@@ -158,10 +158,10 @@ def _stated(document: Document, page: str) -> DocumentMetadata:
     )
 
 
-def _page(document: Document, wishes: ReadOptions, pieces: Iterable[bytes]) -> str:
+def _page(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> str:
     held = b"".join(_bounded(document, pieces))
     # What a page says of its encoding holds where it is not UTF-8, which is looked at first.
-    encoding = declared_encoding(held[:_HEAD]) or wishes.encoding
+    encoding = declared_encoding(held[:_HEAD]) or options.encoding
     page = StringIO()
     page.writelines(iter_text(document.label, (held,), encoding))
     if not page.tell():
@@ -189,14 +189,14 @@ def _language(document: Document, page: str) -> str | None:
         return None
 
 
-def read_pdf(document: Document, wishes: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
-    """A text a page, from page `first` on; pages without text (pictures of text, say) are counted."""
+def read_pdf(document: Document, options: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
+    """One text per page, from page `first` on; pages without text (for example, pictures of text) are counted."""
     reader = _reader(document)
     stated = DocumentMetadata(title=_title(reader))
     for number in range(max(1, first), _length(document, reader) + 1):
         text = _page_text(document, reader, number)
         if isinstance(text, DocumentError):
-            wishes.skips.add(text)
+            options.skips.add(text)
         else:
             yield SourceText(document, number, (text,), stated, f"#page={number}")
 
@@ -243,7 +243,7 @@ def _page_text(document: Document, reader: "PdfReader", number: int) -> str | Do
 
 
 def _clean(text: str) -> str:
-    """The text without what no file of text can hold."""
+    """The text without characters that a text file cannot hold."""
     return re.sub("[\ud800-\udfff\0]", "\ufffd", text)
 
 

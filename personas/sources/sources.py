@@ -25,9 +25,9 @@ _WRITTEN = re.compile(r"(\d{1,9}):(\d{1,18}):(\d{1,18}):([0-9a-f]*):(.+)", re.DO
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The place behind a passage.
+    """The place after a passage.
 
-    Documents before it need not be read again, nor what stands before it in its own.
+    Documents before it, and what precedes it in its own document, need not be read again.
     """
 
     #: Which of the given sources, from 0.
@@ -63,24 +63,24 @@ _MARKS = {
 }
 
 
-def read_document(document: Document, wishes: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
-    """The texts of `document`; of tables and PDF those from row or page `first` on.
+def read_document(document: Document, options: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
+    """The texts of `document`; of tables and PDF, those from row or page `first` on.
 
-    Raises `DocumentError` for what is wrong with the document, and `SetupError` when it takes an extra that is missing.
+    Raises `DocumentError` for a faulty document, and `SetupError` when an extra is not installed.
     """
     check_extra(document)
     if document.path is not None and document.format is not None and not document.format.is_streamed:
-        return _whole(document, wishes, first)
-    return _streamed(document, wishes, iter_bytes(document), first)
+        return _whole(document, options, first)
+    return _streamed(document, options, iter_bytes(document), first)
 
 
-def _whole(document: Document, wishes: ReadOptions, first: int) -> Iterator[SourceText]:
+def _whole(document: Document, options: ReadOptions, first: int) -> Iterator[SourceText]:
     read = read_pdf if document.format is Format.PDF else read_columns
-    return read(document, wishes, first=first)
+    return read(document, options, first=first)
 
 
-def _spooled(document: Document, wishes: ReadOptions, pieces: Iterator[bytes], first: int) -> Iterator[SourceText]:
-    """Standard input in a format that begins at its end: it is put into a file first, which is gone afterwards."""
+def _spooled(document: Document, options: ReadOptions, pieces: Iterator[bytes], first: int) -> Iterator[SourceText]:
+    """Standard input in a format that must be read from its end, through a temporary file."""
     check_extra(document)
     with TemporaryDirectory(prefix="populace-") as folder:
         path = Path(folder, "stdin")
@@ -93,31 +93,31 @@ def _spooled(document: Document, wishes: ReadOptions, pieces: Iterator[bytes], f
                 f"{document.label} is {document.format}, which is put into a file in {gettempdir()} to be read, and "
                 f"that cannot be written ({error.strerror}); make room there, or name a file.",
             ) from error
-        yield from _whole(replace(document, path=path, is_stdin=True), wishes, first)
+        yield from _whole(replace(document, path=path, is_stdin=True), options, first)
 
 
-def _streamed(document: Document, wishes: ReadOptions, pieces: Iterator[bytes], first: int) -> Iterator[SourceText]:
+def _streamed(document: Document, options: ReadOptions, pieces: Iterator[bytes], first: int) -> Iterator[SourceText]:
     if document.format is None:
-        document, pieces = _guessed(document, wishes, pieces)
+        document, pieces = _guessed(document, options, pieces)
     if document.format is not None and not document.format.is_streamed:
-        return _spooled(document, wishes, pieces, first)
+        return _spooled(document, options, pieces, first)
     match document.format:
         case Format.JSONL:
-            return read_jsonl(document, wishes, pieces, first=first)
+            return read_jsonl(document, options, pieces, first=first)
         case Format.CSV | Format.TSV:
-            return read_csv(document, wishes, pieces, first=first)
+            return read_csv(document, options, pieces, first=first)
         case Format.HTML:
-            return read_html(document, wishes, pieces)
-    return read_prose(document, wishes, pieces)
+            return read_html(document, options, pieces)
+    return read_prose(document, options, pieces)
 
 
-def _guessed(document: Document, wishes: ReadOptions, pieces: Iterator[bytes]) -> tuple[Document, Iterator[bytes]]:
-    """Standard input has no ending: its first bytes say what it is, and else it is CSV if a column is wanted."""
+def _guessed(document: Document, options: ReadOptions, pieces: Iterator[bytes]) -> tuple[Document, Iterator[bytes]]:
+    """The format of standard input by its first bytes; otherwise CSV if a column is wanted, else text."""
     head = next(pieces, b"")
     form = next((form for mark, form in _MARKS.items() if head.startswith(mark)), None)
     if form is not None:
         return replace(document, format=form), chain([head], pieces)
-    plain = Format.TEXT if wishes.column is None else Format.CSV
+    plain = Format.TEXT if options.column is None else Format.CSV
     is_json = head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
     return replace(document, format=Format.JSONL if is_json else plain), chain([head], pieces)
 
@@ -142,17 +142,17 @@ def open_sources(
     after: Position | None = None,
     strict: bool = False,
 ) -> "Sources":
-    """The passages behind `paths`: files, folders with all that is in them, patterns, and `-` for standard input.
+    """The passages behind `paths`: files, folders with all their contents, patterns, and `-` for standard input.
 
-    Read are text, Markdown, HTML (extra `html`) and PDF (extra `pdf`) as prose, and JSONL, CSV, TSV, Parquet and
-    Arrow with a text a row under `column` (text, content, body or passage where none is named); all but PDF,
-    Parquet and Arrow also compressed. Texts of more than `length` words (20 to 5,000) are cut at natural borders.
-    `licence` (SPDX), `language` (BCP 47) and `encoding` are for documents that do not state their own; `format`
-    is for everything that is named itself. `after` is where an earlier reading of the same paths came to.
+    Text, Markdown, HTML (extra `html`) and PDF (extra `pdf`) are read as prose; JSONL, CSV, TSV, Parquet and Arrow as
+    one text per row, in `column` (default: text, content, body or passage). All but PDF, Parquet and Arrow may be
+    compressed. Texts of more than `length` words (20 to 5,000) are cut at natural borders. `licence` (SPDX), `language`
+    (BCP 47) and `encoding` apply to documents that do not state their own; `format` to all files that are named
+    directly. `after` is the position of an earlier reading of the same paths.
 
-    What is wrong with a document that was named itself is raised, as is everything when `strict`; what is wrong with
-    one that was found in a folder or by a pattern, or with a single row, is counted in `Sources.skips`.
-    Raises `SetupError` for an option, and `SourceError` for a path, before anything is read.
+    A fault in a document that was named directly is raised, and with `strict` any fault; faults in documents found in a
+    folder or by a pattern, and in single rows, are counted in `Sources.skips`. Raises `SetupError` for an option, and
+    `SourceError` for a path, before anything is read.
     """
     skips = Skips(strict=strict)
     check_encoding(encoding)
@@ -163,34 +163,39 @@ def open_sources(
 
 
 def read_passages(path: Path) -> list[Passage]:
-    """The passages of a file or folder in their order, equal texts once; see `open_sources` for what is read.
+    """The passages of a file or folder in order, equal texts once; see `open_sources` for the formats.
 
-    Raises `SourceError` for whatever cannot be read, naming file and line; `open_sources` can pass it over.
+    Raises `SourceError` with file and line for anything that cannot be read; `open_sources` can skip it.
     """
     return distinct(open_sources([str(path)], strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """What holds for documents that say nothing themselves."""
+    """Licence and language of documents that do not state their own."""
 
     licence: str | None
     language: str
 
 
 class Sources:
-    """Passages in an order that is always the same, each read when it is asked for; can be read once.
+    """Passages in a fixed order, each read when it is asked for; can be iterated once.
 
-    Two passages may have the same text, and then the same `id`: whoever keeps them keeps one.
+    Two passages may have the same text, and then the same `id`.
     """
 
     def __init__(
-        self, finder: Finder, wishes: ReadOptions, terms: _Terms, cutter: PassageSplitter, after: Position | None = None
+        self,
+        finder: Finder,
+        options: ReadOptions,
+        terms: _Terms,
+        cutter: PassageSplitter,
+        after: Position | None = None,
     ) -> None:
-        self._finder, self._wishes, self._terms, self._cutter = finder, wishes, terms, cutter
+        self._finder, self._options, self._terms, self._cutter = finder, options, terms, cutter
         self._after = after
         #: What was passed over, by kind.
-        self.skips = wishes.skips
+        self.skips = options.skips
         #: Behind the last passage that was given; None before the first.
         self.position = after
         #: Documents begun, and passages given.
@@ -198,7 +203,7 @@ class Sources:
         self.passages = 0
 
     def __iter__(self) -> Iterator[Passage]:
-        """Raises `SourceError` for what cannot be read, and when there is nothing at all to read."""
+        """Raises `SourceError` for what cannot be read, and when there is nothing to read."""
         for document, start in self._from(self._after):
             try:
                 yield from self._read(document, start)
@@ -210,7 +215,7 @@ class Sources:
             raise SourceError(self._nothing())
 
     def _from(self, after: Position | None) -> Iterator[tuple[Document, Position | None]]:
-        """The documents that are still to be read, the first of them perhaps from its middle on."""
+        """The documents still to be read; the first one perhaps from its middle on."""
         if after is None:
             yield from ((document, None) for document in self._finder.documents())
             return
@@ -232,7 +237,7 @@ class Sources:
         stamp, before = document.stamp(), self.passages + self.skips.total
         self.documents += 1
         row, offset = (start.row, start.offset) if start else (0, 0)
-        for text in read_document(document, self._wishes, first=row):
+        for text in read_document(document, self._options, first=row):
             for piece in self._pieces(text, offset if text.row == row else 0):
                 self.passages += 1
                 self.position = Position(

@@ -34,7 +34,7 @@ LONGEST_LINE = 1 << 23
 
 
 def iter_lines(parts: Iterable[str]) -> Iterator[str | None]:
-    """The lines without their ends; None in the place of one that is longer than `LONGEST_LINE`."""
+    """The lines without line ends; None for one that is longer than `LONGEST_LINE`."""
     held, is_long = "", False
     for part in parts:
         *whole, rest = part.split("\n")
@@ -53,9 +53,9 @@ TEXT_COLUMNS = ("text", "content", "body", "passage")
 _LONGEST_KEY = 200
 
 
-def column_of(document: Document, columns: Sequence[str], wishes: ReadOptions) -> str:
-    """The column that holds the text: the one that was named, or the first known. Raises `DocumentError` naming all."""
-    wanted = TEXT_COLUMNS if wishes.column is None else (wishes.column,)
+def column_of(document: Document, columns: Sequence[str], options: ReadOptions) -> str:
+    """The column with the text: the named one, or the first known. Raises `DocumentError` with all columns."""
+    wanted = TEXT_COLUMNS if options.column is None else (options.column,)
     for name in wanted:
         exact = name if name in columns else None
         found = exact or next((c for c in columns if c.strip().casefold() == name.casefold()), None)
@@ -68,15 +68,15 @@ def column_of(document: Document, columns: Sequence[str], wishes: ReadOptions) -
 
 
 def row_text(
-    document: Document, row: int, values: Mapping[str, object], column: str, wishes: ReadOptions, *, unit: str
+    document: Document, row: int, values: Mapping[str, object], column: str, options: ReadOptions, *, unit: str
 ) -> SourceText | None:
-    """The text of a row; None where it has none, which is counted."""
+    """The text of a row; None for a row without one, which is counted."""
     where = f"{document.label}, {unit} {row}"
     try:
         text = parse_text(where, values, column)
         stated = DocumentMetadata.of(where, _folded(values, column))
     except SourceError as error:
-        wishes.skips.add(DocumentError(Skip.ROW, str(error)))
+        options.skips.add(DocumentError(Skip.ROW, str(error)))
         return None
     licence = stated.licence and licence_name(stated.licence)
     return SourceText(
@@ -98,35 +98,35 @@ def _folded(values: Mapping[str, object], column: str) -> dict[str, object]:
 
 
 def read_jsonl(
-    document: Document, wishes: ReadOptions, pieces: Iterable[bytes], *, first: int = 0
+    document: Document, options: ReadOptions, pieces: Iterable[bytes], *, first: int = 0
 ) -> Iterator[SourceText]:
-    """A text a line, from line `first` on; lines that give none are counted."""
+    """One text per line, from line `first` on; lines without one are counted."""
     column: str | None = None
-    for number, line in enumerate(_lines(document, wishes, pieces), start=1):
+    for number, line in enumerate(_lines(document, options, pieces), start=1):
         if number < first or line == "" or (line is not None and line.isspace()):
             continue
-        values = _object(document, number, line, wishes)
+        values = _object(document, number, line, options)
         if values is None:
             continue
         if column is None:
-            column = column_of(document, list(values), wishes)
-        if text := row_text(document, number, values, column, wishes, unit="line"):
+            column = column_of(document, list(values), options)
+        if text := row_text(document, number, values, column, options, unit="line"):
             yield text
 
 
-def _lines(document: Document, wishes: ReadOptions, pieces: Iterable[bytes]) -> Iterator[str | None]:
-    return iter_lines(iter_text(document.label, pieces, wishes.encoding))
+def _lines(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> Iterator[str | None]:
+    return iter_lines(iter_text(document.label, pieces, options.encoding))
 
 
-def _object(document: Document, number: int, line: str | None, wishes: ReadOptions) -> dict[str, object] | None:
+def _object(document: Document, number: int, line: str | None, options: ReadOptions) -> dict[str, object] | None:
     where = f"{document.label}, line {number}"
     if line is None:
-        wishes.skips.add(_too_long(where))
+        options.skips.add(_too_long(where))
         return None
     try:
         return parse_object(where, line)
     except SourceError as error:
-        wishes.skips.add(DocumentError(Skip.JSON, str(error)))
+        options.skips.add(DocumentError(Skip.JSON, str(error)))
         return None
 
 
@@ -137,30 +137,30 @@ def _too_long(where: str) -> DocumentError:
 
 
 def read_csv(
-    document: Document, wishes: ReadOptions, pieces: Iterable[bytes], *, first: int = 0
+    document: Document, options: ReadOptions, pieces: Iterable[bytes], *, first: int = 0
 ) -> Iterator[SourceText]:
-    """A text a row, from the row that ends on line `first` on; rows that give none are counted."""
+    """One text per row, from the row that ends on line `first` on; rows without one are counted."""
     # The limit is one for all of Python; it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), min(LONGEST_LINE, sys.maxsize)))
-    header, lines = _header(document, wishes, pieces)
+    header, lines = _header(document, options, pieces)
     delimiter = "\t" if document.format is Format.TSV else next((mark for mark in ",;\t" if mark in header), ",")
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     columns = next(_filled(document, rows), [])
-    column = column_of(document, columns, wishes)
+    column = column_of(document, columns, options)
     for values in _filled(document, rows):
         if rows.line_num < first:
             continue
         if len(values) != len(columns):
-            wishes.skips.add(_ragged(document, rows.line_num, len(columns), len(values), delimiter))
+            options.skips.add(_ragged(document, rows.line_num, len(columns), len(values), delimiter))
         elif text := row_text(
-            document, rows.line_num, dict(zip(columns, values, strict=True)), column, wishes, unit="line"
+            document, rows.line_num, dict(zip(columns, values, strict=True)), column, options, unit="line"
         ):
             yield text
 
 
-def _header(document: Document, wishes: ReadOptions, pieces: Iterable[bytes]) -> tuple[str, Iterator[str]]:
-    """The first line that says something, and all lines from there on with their ends."""
-    lines = _whole_lines(document, wishes, pieces)
+def _header(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> tuple[str, Iterator[str]]:
+    """The first line that is not blank, and all lines from there on with their line ends."""
+    lines = _whole_lines(document, options, pieces)
     skipped: list[str] = []
     for line in lines:
         skipped.append(line)
@@ -174,8 +174,8 @@ def _chained(first: Iterable[str], rest: Iterable[str]) -> Iterator[str]:
     yield from rest
 
 
-def _whole_lines(document: Document, wishes: ReadOptions, pieces: Iterable[bytes]) -> Iterator[str]:
-    for number, line in enumerate(_lines(document, wishes, pieces), start=1):
+def _whole_lines(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> Iterator[str]:
+    for number, line in enumerate(_lines(document, options, pieces), start=1):
         if line is None:
             # A quote may have been open in it: what a later line means cannot be known.
             raise _too_long(f"{document.label}, line {number}")
@@ -183,7 +183,7 @@ def _whole_lines(document: Document, wishes: ReadOptions, pieces: Iterable[bytes
 
 
 def _filled(document: Document, rows: Iterable[list[str]]) -> Iterator[list[str]]:
-    """The rows with anything in them."""
+    """The rows that are not empty."""
     reader = iter(rows)
     while True:
         try:
@@ -210,25 +210,25 @@ _BATCH = 512
 _ALSO = frozenset({"id", "language", "lang", "licence", "license", "title", "source", "url"})
 
 
-def read_columns(document: Document, wishes: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
-    """A text a row, from row `first` on (from 1); rows that give none are counted."""
+def read_columns(document: Document, options: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
+    """One text per row, from row `first` (from 1) on; rows without one are counted."""
     read = _parquet_batches if document.format is Format.PARQUET else _arrow_batches
     with _explained(document):
         column = ""
-        for number, batch in read(document, wishes, first):
-            column = column or column_of(document, batch.schema.names, wishes)
+        for number, batch in read(document, options, first):
+            column = column or column_of(document, batch.schema.names, options)
             _check_text(document, batch.schema.field(column))
             batch.validate(full=True)  # what is damaged may point anywhere in memory
             for row, values in enumerate(batch.to_pylist(), start=number):
-                if row >= first and (text := row_text(document, row, values, column, wishes, unit="row")):
+                if row >= first and (text := row_text(document, row, values, column, options, unit="row")):
                     yield text
 
 
-def _parquet_batches(document: Document, wishes: ReadOptions, first: int) -> Iterator[tuple[int, "pa.RecordBatch"]]:
+def _parquet_batches(document: Document, options: ReadOptions, first: int) -> Iterator[tuple[int, "pa.RecordBatch"]]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(document.path) as file:
-        names = _wanted(document, file.schema_arrow.names, wishes)
+        names = _wanted(document, file.schema_arrow.names, options)
         number = 1
         for group in range(file.num_row_groups):
             rows = file.metadata.row_group(group).num_rows
@@ -237,7 +237,7 @@ def _parquet_batches(document: Document, wishes: ReadOptions, first: int) -> Ite
             number += rows
 
 
-def _arrow_batches(document: Document, wishes: ReadOptions, first: int) -> Iterator[tuple[int, "pa.RecordBatch"]]:
+def _arrow_batches(document: Document, options: ReadOptions, first: int) -> Iterator[tuple[int, "pa.RecordBatch"]]:
     import pyarrow as pa
 
     with pa.OSFile(str(document.path)) as file:
@@ -248,12 +248,12 @@ def _arrow_batches(document: Document, wishes: ReadOptions, first: int) -> Itera
             batches: Iterator[Any] = (reader.get_batch(n) for n in range(reader.num_record_batches))
         else:
             batches = reader = pa.ipc.open_stream(file)
-        names = _wanted(document, reader.schema.names, wishes)
+        names = _wanted(document, reader.schema.names, options)
         yield from _numbered((part for batch in batches for part in _parts(batch.select(names))), 1)
 
 
 def _parts(batch: "pa.RecordBatch") -> Iterator["pa.RecordBatch"]:
-    """A batch may hold a whole file: as Python's values it would be many times as large."""
+    """Parts of a batch: a whole file as Python values would take many times its size."""
     yield from (batch.slice(at, _BATCH) for at in range(0, batch.num_rows, _BATCH))
 
 
@@ -263,8 +263,8 @@ def _numbered(batches: Iterator[Any], number: int) -> Iterator[tuple[int, "pa.Re
         number += batch.num_rows
 
 
-def _wanted(document: Document, names: Sequence[str], wishes: ReadOptions) -> list[str]:
-    column = column_of(document, names, wishes)
+def _wanted(document: Document, names: Sequence[str], options: ReadOptions) -> list[str]:
+    column = column_of(document, names, options)
     return [name for name in names if name == column or name.strip().casefold() in _ALSO]
 
 
@@ -279,7 +279,7 @@ def _check_text(document: Document, field: "pa.Field") -> None:
 
 @contextmanager
 def _explained(document: Document) -> Iterator[None]:
-    """Puts what Arrow says of a file into one sentence."""
+    """Turns errors of Arrow into one sentence."""
     import pyarrow as pa
 
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...personas.errors import PausedError
-from ...personas.hub.standing import AWAY
+from ...personas.hub.queries import TURNED_AWAY
 from ..collector import rare_collections
 from ..runfile.reader import open_run
 from ..scenario import Scenario
@@ -27,7 +27,7 @@ _SENT = """
 SELECT count(*), count(raw) - count(cost), coalesce(sum(cost), 0.0) FROM calls WHERE source IN ('endpoint', 'batch')
 """
 #: Whom rules have turned away are rows, and nobody asks about them.
-_TAKEN_IN = f"(FROM personas WHERE id NOT IN ({AWAY}))"
+_TAKEN_IN = f"(FROM personas WHERE id NOT IN ({TURNED_AWAY}))"
 #: Where people are only grown, nobody of them is an agent.
 _PEOPLE = f"""
 SELECT coalesce(nullif((SELECT count(*) FROM agents), 0), (SELECT count(*) FROM {_TAKEN_IN})),

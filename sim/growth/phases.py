@@ -13,7 +13,7 @@ import orjson
 from ...personas.errors import RunError
 from ...personas.growth import HopResult, NoveltyWindow, absorb, questions_between_checks
 from ...personas.hub import Hub
-from ...personas.hub.beside import beside_of, keep_beside
+from ...personas.hub.details import details_of, write_details
 from ...personas.judgement import Ruling, with_redactions
 from ...personas.model import Answer, PersonaModel
 from ...personas.persona import Persona, content_id
@@ -171,9 +171,9 @@ class ReadingPhase(_GrowthPhase[None, None]):
         self._add(0, replace(result, relations=related, newcomers=()))
         became = {persona: content_id(ruling.text) for persona, ruling in result.rulings if ruling.text is not None}
         ids = {p.id: became.get(p.id, p.id) for p in self._hub.personas}
-        tables = beside_of(self._hub.beside, {was: now for was, now in ids.items() if now in people})
+        tables = details_of(self._hub.details, {was: now for was, now in ids.items() if now in people})
         if tables:
-            keep = partial(keep_beside, tables=tables, personal=growth.personal or Policy.KEEP)
+            keep = partial(write_details, tables=tables, personal=growth.personal or Policy.KEEP)
             self._collected.statements.append(keep)
 
     def take(self, chunks: Chunks, most: int) -> Sequence[None]:

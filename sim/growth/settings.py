@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from ...personas.errors import SetupError
 from ...personas.growth import MOST_HOPS, Choice
 from ...personas.hub import Hub, read_hub
-from ...personas.hub.read import Draw, DrawWish
+from ...personas.hub.read import Draw, DrawSpec
 from ...personas.inputs import parse_language
 from ...personas.judgement import Judge
 from ...personas.passage import Passage, shipped_passages
@@ -164,7 +164,7 @@ class Growth(BaseModel):
         for what cannot be read.
         """
         if self.hub is not None:
-            wish = None if self.agents is None else DrawWish(self.agents, self.draw, seed)
+            wish = None if self.agents is None else DrawSpec(self.agents, self.draw, seed)
             return read_hub(self.hub, select=self.select, draw=wish)
         if self.sources:
             return open_sources(self.sources, after=after, **self.reading.model_dump())

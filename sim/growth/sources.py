@@ -13,8 +13,7 @@ from random import Random
 import orjson
 
 from ...personas.hub import Hub
-from ...personas.hub.graph.sampling import draw_from
-from ...personas.hub.read import DrawWish
+from ...personas.hub.read import DrawSpec, draw_from
 from ...personas.passage import Passage
 from ...personas.sources import Position, SkipCount, Sources
 from ..engine import Engine
@@ -179,7 +178,7 @@ class SourceSampler:
         most = self._growth.agents
         if most is None or len(hub.personas) <= most:
             return hub
-        return draw_from(hub, DrawWish(most, self._growth.draw, self._draw_seed))
+        return draw_from(hub, DrawSpec(most, self._growth.draw, self._draw_seed))
 
     @property
     def _draw_seed(self) -> int:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import duckdb
 
-from ...personas.hub.beside import keep_beside, read_beside
+from ...personas.hub.details import read_details, write_details
 from .beside import check_free
 from .cursors import cursors_of
 from .database import BusyError, connect, make_run_file
@@ -34,6 +34,8 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "interventions": "step <= $at",
         "observations": "step <= $at",
         "emissions": "step <= $at",
+        "checks": "emission IN (SELECT emission FROM emissions WHERE step <= $at)",
+        "agent_state": "step <= $at",
         "messages": "step <= $at",
         "duplicates": "step IS NULL OR step <= $at",
         "memories": "step <= $at",
@@ -95,8 +97,8 @@ def _fill(
         _insert(new, "calls", old, f"SELECT {_PAID_ELSEWHERE} FROM calls WHERE {COPIED['calls']}", at)  # noqa: S608
         _keep_answers(new, old, at)
     people = [str(persona) for (persona,) in old.execute("SELECT id FROM personas").fetchall()]
-    if beside := read_beside(old, people):
-        keep_beside(new, beside)
+    if beside := read_details(old, people):
+        write_details(new, beside)
 
 
 def _keep_answers(new: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, at: int) -> None:

@@ -10,6 +10,7 @@ from populace.agents.endpoint.response import ModelResponse
 from populace.agents.gateway.concurrency import ConcurrencyLimiter, Slot
 from populace.agents.gateway.rate_limiter import TokenEstimate
 from populace.personas.model import Outcome
+from populace.sim.executor import bounded_map
 
 NOTHING = TokenEstimate()
 TEXT = ModelResponse("{}", "stop")
@@ -242,3 +243,44 @@ def test_a_pause_beyond_all_patience_is_not_waited_for() -> None:
         return seconds()
 
     assert in_no_time(lived()) == 0
+
+
+async def test_further_requests_start_when_no_first_request_waits() -> None:
+    limiter = ConcurrencyLimiter(1)
+    slot = await limiter.acquire(NOTHING)
+    started: list[str] = []
+
+    async def request(name: str, *, defer: bool) -> None:
+        held = await limiter.acquire(NOTHING, defer=defer)
+        started.append(name)
+        limiter.release(held)
+
+    async with asyncio.TaskGroup() as group:
+        for name in ("revision", "first", "second"):
+            group.create_task(request(name, defer=name == "revision"))
+        await asyncio.sleep(0)
+        assert limiter.waiting == 3
+        limiter.release(slot)
+    assert started == ["first", "second", "revision"]
+
+
+def test_the_revisions_of_a_step_end_with_its_last_calls() -> None:
+    limiter = ConcurrencyLimiter(8)
+    revised = {3, 17, 39}
+
+    async def call(*, defer: bool = False) -> None:
+        slot = await limiter.acquire(NOTHING, defer=defer)
+        await asyncio.sleep(1)
+        end(limiter, [slot])
+
+    async def turn(number: int) -> None:
+        await call()
+        if number in revised:
+            await call(defer=True)
+
+    async def step() -> float:
+        await bounded_map(turn, range(40), workers=24, done=lambda: None)
+        return seconds()
+
+    # Five waves of first calls and one of revisions; in the order asked for it would be seven.
+    assert in_no_time(step()) == 6.0

@@ -12,7 +12,7 @@ from populace.analysis.picture.colours import name_of
 from populace.analysis.picture.drawing import Drawing
 from populace.analysis.picture.layout import Box, Dot, place_labels, text_width
 from populace.analysis.picture.page import draw_excerpt, render_page
-from populace.personas.hub.graph import Acquaintance, Excerpt, Link
+from populace.personas.network import Acquaintance, Excerpt, Link
 
 _TEXT = "A bell founder {}, who has forgotten the way to the harbour and says so to everybody."
 

@@ -12,23 +12,23 @@ from populace.personas.errors import SetupError
 
 
 @given(st.integers(0, 10**6), st.integers(0, 300), st.integers(2, 64), st.sampled_from([0.5, 0.8, 0.9, 0.99, 1.0]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_verdicts_are_those_of_brute_force(seed: int, n: int, dims: int, threshold: float) -> None:
     matrix = planted(seed, n, dims, threshold)
     assert found(matrix, threshold) == brute(matrix, threshold)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_axes_overlook_nobody_over_several_blocks(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    matrix = planted(seed, 2500, 128) @ np.diag(rng.exponential(size=128)).astype(np.float32)
+    matrix = planted(seed, 1500, 128) @ np.diag(rng.exponential(size=128)).astype(np.float32)
     assert PrincipalAxes.of(units(matrix)).width < 128
     assert found(matrix) == brute(matrix, 0.9)
 
 
 def test_vectors_that_are_all_alike_are_compared_whole() -> None:
     rng = np.random.default_rng(1)
-    matrix = (rng.normal(size=(1500, 128)) + 2.0).astype(np.float32)
+    matrix = (rng.normal(size=(1100, 128)) + 2.0).astype(np.float32)
     assert found(matrix, 0.85) == brute(matrix, 0.85)
 
 

@@ -43,7 +43,7 @@ def test_very_many_vectors_need_an_index_that_may_be_missing(monkeypatch: pytest
     dims=st.sampled_from([8, 32, 128, 384]),
     threshold=st.sampled_from([0.5, 0.8, 0.9, 0.99, 1.0]),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_with_every_cell_looked_into_verdicts_are_those_of_brute_force(
     seed: int, n: int, dims: int, threshold: float
 ) -> None:

@@ -280,7 +280,7 @@ def test_people_in_a_file_of_rows_keep_what_an_import_keeps(tmp_path: Path, name
     hub = read_hub(written(tmp_path, name, gzip.compress(line, mtime=0) if name.endswith("gz") else line))
     (nurse,) = hub.personas
     assert (nurse.licence, nurse.source, nurse.language) == ("MIT", "a book", "fr")
-    assert hub.beside["imports"]["attributes"].to_pylist() == ['{"age":30}']
+    assert hub.details["imports"]["attributes"].to_pylist() == ['{"age":30}']
 
 
 def test_a_missing_hub_is_answered_with_its_neighbours(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from scripted_model import ScriptedModel
 
 from populace.analysis.page import short_label
+from populace.personas.formats.exporting import export_hub
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.hub.exporting import export_hub
-from populace.personas.hub.importing import import_files
-from populace.personas.hub.wish import ImportWish
 from populace.personas.judgement import judge_persona
 from populace.personas.model import RequestContext
 from populace.personas.persona import Persona, content_id
@@ -38,7 +38,7 @@ def imported(folder: Path, *texts: str) -> Path:
     path, hub = folder / "rows.jsonl", folder / "hub.duckdb"
     path.write_text("".join(json.dumps({"persona": text}) + "\n" for text in texts))
     with create_hub(hub) as made:
-        list(import_files(made, [path], ImportWish()))
+        list(import_files(made, [path], ImportOptions()))
     return hub
 
 

@@ -11,8 +11,8 @@ from hub_people import make_hub
 from populace.analysis.summary import summarise
 from populace.personas.errors import SetupError
 from populace.personas.hub.file import open_hub
-from populace.personas.hub.select import Wish, select
 from populace.personas.persona import Persona
+from populace.personas.selection import SelectionSpec, select
 from populace.sim.estimate import estimate
 from populace.sim.finished import FinishedRun
 from populace.sim.fork import fork
@@ -29,7 +29,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ties = [(people[n], people[(n + 1) % 300], "friendship", "friend") for n in range(300)]
     path = make_hub(tmp_path_factory.mktemp("hub") / "circle.duckdb", people, ties)
     with open_hub(path, write=True) as opened:
-        select(opened, Wish(where="ordinal <= 100", name="first"))
+        select(opened, SelectionSpec(where="ordinal <= 100", name="first"))
     return path
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from populace.personas.hub import create_hub, import_files, open_hub
-from populace.personas.hub.wish import ImportWish
+from populace.personas.formats import import_files
+from populace.personas.formats.options import ImportOptions
+from populace.personas.hub import create_hub, open_hub
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
 from populace.sim.fork import fork
@@ -33,7 +34,7 @@ def people(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     if request.param == "jsonl":
         return path
     with create_hub(tmp_path / "people.duckdb") as hub:
-        list(import_files(hub, [path], ImportWish()))
+        list(import_files(hub, [path], ImportOptions()))
     return tmp_path / "people.duckdb"
 
 

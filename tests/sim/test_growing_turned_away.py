@@ -12,7 +12,7 @@ from populace.analysis.hub_summary import read_grown
 from populace.personas.errors import RunError, SetupError
 from populace.personas.hub import read_hub
 from populace.personas.hub.file import open_hub
-from populace.personas.hub.undo import turned_away, undo_rule
+from populace.personas.hub.verdicts import turned_away, undo_rule
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth

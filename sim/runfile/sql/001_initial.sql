@@ -355,6 +355,34 @@ COMMENT ON COLUMN emissions.revised IS 'True when a first version was too close 
 COMMENT ON COLUMN emissions.model IS 'Model that wrote it';
 COMMENT ON COLUMN emissions.prompt IS 'Prompt that it answers, as name@version';
 
+CREATE TABLE checks (
+    emission BIGINT NOT NULL,
+    "check" VARCHAR NOT NULL,
+    outcome VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    score DOUBLE,
+    version INTEGER NOT NULL
+);
+COMMENT ON TABLE checks IS 'Results of the checks that actions list, for each emission; a failed check drops nothing';
+COMMENT ON COLUMN checks.emission IS 'Emission that was checked';
+COMMENT ON COLUMN checks."check" IS 'Name of the check; in SQL it is written with quotes: "check"';
+COMMENT ON COLUMN checks.outcome IS 'passed, failed, or undecided where the check could not be made';
+COMMENT ON COLUMN checks.reason IS 'Why it did not pass, in one sentence; empty where there is nothing to say';
+COMMENT ON COLUMN checks.score IS 'Score that the check gave, if any';
+COMMENT ON COLUMN checks.version IS 'Version of the check';
+
+CREATE TABLE agent_state (
+    step INTEGER NOT NULL,
+    agent VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    value JSON NOT NULL
+);
+COMMENT ON TABLE agent_state IS 'State of agents by the scenario''s own type: all fields before the first step, then those that changed';
+COMMENT ON COLUMN agent_state.step IS 'Step after which the value holds; 0 before the first';
+COMMENT ON COLUMN agent_state.agent IS 'Agent';
+COMMENT ON COLUMN agent_state.name IS 'Field of the state';
+COMMENT ON COLUMN agent_state.value IS 'Its value as JSON';
+
 CREATE TABLE messages (
     message BIGINT PRIMARY KEY,
     step INTEGER NOT NULL,

@@ -15,7 +15,7 @@ from .hub_select import select
 from .options import shared_option
 
 if TYPE_CHECKING:
-    from populace.personas.hub.undo import TurnedAway
+    from populace.personas.hub.verdicts import TurnedAway
 
 __all__ = ["hub"]
 
@@ -97,7 +97,7 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
     undone verdict or ruling concerns is compared with the others again, where near-duplicates were looked for.
     """
     from populace.personas.hub.file import open_hub
-    from populace.personas.hub.undo import turned_away, undo_pair, undo_persona, undo_rule, undo_stage
+    from populace.personas.hub.verdicts import turned_away, undo_pair, undo_persona, undo_rule, undo_stage
 
     ways: dict[str, Callable[..., int]] = {
         "persona": undo_persona,
@@ -125,7 +125,7 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
 @shared_option
 def merge(hubs: tuple[Path, ...], out: Path) -> None:
     """Unite hubs in a new one: equal texts are one person, and all that is known of them stays."""
-    from populace.personas.hub.merging import merge_hubs
+    from populace.personas.hub.merge import merge_hubs
 
     report = merge_hubs(hubs, out)
     vectors = f" and {report.vectors:,} vectors" if report.vectors else ""

@@ -14,9 +14,9 @@ from .options import shared_option
 from .show import notice_of
 
 if TYPE_CHECKING:
-    from populace.personas.hub.exporting import ExportReport
+    from populace.personas.formats.exporting import ExportReport
+    from populace.personas.formats.importing import FileReport
     from populace.personas.hub.file import HubFile
-    from populace.personas.hub.importing import FileReport
 
 __all__ = ["export", "import_"]
 
@@ -63,8 +63,8 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
     hub writes a folder with all tables of the hub; `populace hub import FOLDER --hub NEW` makes an equal hub of it.
     """
     from populace.personas.errors import SetupError
-    from populace.personas.hub.exporting import ExportFormat, export_hub, stream_hub
-    from populace.personas.hub.extras import Extra
+    from populace.personas.formats.columns import Extra
+    from populace.personas.formats.exporting import ExportFormat, export_hub, stream_hub
     from populace.personas.hub.file import open_hub
 
     wanted = ExportFormat(form) if form else None
@@ -115,8 +115,8 @@ def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
         )
     if report.as_json:
         say(f"JSON text, for their values are nested or of several types: {', '.join(map(repr, report.as_json))}.")
-    if report.beside:
-        say(f"With them: {', '.join(f'{number:,} {extra}' for extra, number in report.beside)}.")
+    if report.extras:
+        say(f"With them: {', '.join(f'{number:,} {extra}' for extra, number in report.extras)}.")
     stand = f"in {str(report.licences)!r}" if report.licences else "with each of them, under licence"
     without = f"; {report.unlicensed:,} came without one" if report.unlicensed else ""
     if report.licences or report.format != "persona.jsonl":
@@ -171,18 +171,18 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     Personal data are found by patterns, so not all of it: contact details, numbers, full names. Rules of quality are
     for `populace hub check`, unless they are asked for here: what others have published is taken as it is.
     """
-    from populace.personas.hub.hub_folder import import_hub_folder
-    from populace.personas.hub.importing import import_files
-    from populace.personas.hub.wish import ImportWish, parse_mapping
+    from populace.personas.formats.hub_folder import import_hub_folder
+    from populace.personas.formats.importing import import_files
+    from populace.personas.formats.options import ImportOptions, parse_mapping
 
-    wish = ImportWish.given(
+    wish = ImportOptions.given(
         mapping=parse_mapping(options["mapping"]),
         format=options["form"],
         source=options["source_name"],
         **{name: options[name] for name in _PASSED_ON},
     )
     if any(path.is_dir() for path in files):
-        if len(files) > 1 or wish != ImportWish():
+        if len(files) > 1 or wish != ImportOptions():
             raise click.UsageError("A folder is a whole hub; give it alone, and no option but --hub.")
         whole = import_hub_folder(files[0], hub_path)
         click.echo(f"{str(hub_path)!r} is equal to the hub of {whole.people:,} people that {str(files[0])!r} holds.")

@@ -84,10 +84,10 @@ def _whole(
     as_json: bool,
 ) -> None:
     from populace.analysis.hub_summary import tell_figures
-    from populace.personas.hub.graph import central_excerpt, read_ties
-    from populace.personas.hub.graph.central import communities_of
-    from populace.personas.hub.graph.figures import measure_graph
-    from populace.personas.hub.graph.network import Network
+    from populace.personas.network import central_excerpt, read_ties
+    from populace.personas.network.excerpts import communities_of
+    from populace.personas.network.figures import measure_graph
+    from populace.personas.network.network import Network
 
     ties = read_ties(hub)
     network = Network.of_pairs(ties.people, ties.source, ties.target)
@@ -107,7 +107,7 @@ def _whole(
 def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, as_json: bool) -> None:
     from populace.analysis.hub_summary import tell_found, tell_neighbourhood
     from populace.personas.errors import SetupError
-    from populace.personas.hub.graph import find_people, neighbourhood
+    from populace.personas.network import find_people, neighbourhood
 
     found = find_people(hub, around)
     if not found.people:

@@ -10,7 +10,7 @@ import click
 from .options import bound_options, limits_of
 
 if TYPE_CHECKING:
-    from populace.personas.hub.embedded import EmbeddedReport
+    from populace.personas.hub.vectors import EmbeddedReport
     from populace.sim.embedding import HubVectors
 
 __all__ = ["meaning_of", "meaning_options", "resume_embedding"]

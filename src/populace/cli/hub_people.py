@@ -128,7 +128,7 @@ def changes_in_lines(changes: Mapping[tuple[str, str | None, str], int]) -> list
 def _preview(hub_path: Path, policy: "Policy", limit: int) -> None:
     from populace.analysis.table import visible
     from populace.personas.hub.file import open_hub
-    from populace.personas.hub.preview import preview_personal
+    from populace.personas.hub.redaction import preview_personal
 
     with open_hub(hub_path) as hub:
         preview = preview_personal(hub, policy, limit=limit)

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from .show import terminal_width
 
 if TYPE_CHECKING:
-    from populace.personas.hub.select import Breakdown, Report, Selection, Unlikeness, Wish
+    from populace.personas.selection import Breakdown, Diversity, Report, Selection, SelectionSpec
 
 __all__ = ["select"]
 
@@ -45,10 +45,10 @@ _MOST_ROWS = 40
 def select(
     hub: Path, listed: bool, drop: str | None, out: Path | None, as_json: bool, timeout: float, **options: Any
 ) -> None:
-    """Choose people from HUB by a condition, a rule and a seed, and say how well that meets the wish."""
+    """Choose people from HUB by a condition, a rule and a seed, and say how well that meets the spec."""
     from populace.personas.hub import open_hub
-    from populace.personas.hub.select import check_output, drop_selection, write_selection
-    from populace.personas.hub.select import select as choose
+    from populace.personas.selection import check_output, drop_selection, write_selection
+    from populace.personas.selection import select as choose
     from populace.personas.user_sql import QueryLimit
 
     _check_alone(listed=listed, drop=drop)
@@ -60,13 +60,13 @@ def select(
     if listed:
         _list(hub)
         return
-    wish = _wish(options)
+    spec = _spec(options)
     limit = QueryLimit.given(timeout, has_own_process=True)
     if out is not None:
         check_output(out)
     # Only what is kept needs writing, and other processes may read while nothing is written.
-    with open_hub(hub, write=wish.name is not None) as file:
-        selection = choose(file, wish, limit=limit)
+    with open_hub(hub, write=spec.name is not None) as file:
+        selection = choose(file, spec, limit=limit)
         if out is not None:
             write_selection(file, selection, out)
     click.echo(selection.report.to_json() if as_json else _told(selection, out), nl=as_json)
@@ -82,13 +82,13 @@ def _check_alone(*, listed: bool, drop: str | None) -> None:
         )
 
 
-def _wish(options: dict[str, Any]) -> "Wish":
-    from populace.personas.hub.select import Wish, parse_quota, read_marginals
+def _spec(options: dict[str, Any]) -> "SelectionSpec":
+    from populace.personas.selection import SelectionSpec, parse_quota, read_marginals
 
     quota, targets = options.pop("quota"), options.pop("targets")
     for name in ("stratify", "balance"):
         options[name] = None if options[name] is None else _columns(name, options[name])
-    return Wish.given(
+    return SelectionSpec.given(
         quota=None if quota is None else parse_quota(quota),
         targets=None if targets is None else read_marginals(targets),
         **options,
@@ -106,7 +106,7 @@ def _columns(option: str, given: str) -> tuple[str, ...]:
 
 def _list(hub: Path) -> None:
     from populace.personas.hub import open_hub
-    from populace.personas.hub.select import list_selections
+    from populace.personas.selection import list_selections
 
     with open_hub(hub) as file:
         kept = list_selections(file)
@@ -123,13 +123,13 @@ def _since(is_current: bool) -> str:
 
 
 def _told(selection: "Selection", out: Path | None) -> str:
-    report, wish = selection.report, selection.wish
-    lines = [f"Chose {report.chosen:,} of {report.candidates:,} candidates, seed {wish.seed}."]
+    report, spec = selection.report, selection.spec
+    lines = [f"Chose {report.chosen:,} of {report.candidates:,} candidates, seed {spec.seed}."]
     lines += [f"{count:,} left out: {reason}." for reason, count in report.left_out.items()]
     lines += _warnings(report)
-    lines += [_unlikeness(report.unlikeness)] if report.unlikeness is not None else []
+    lines += [_unlikeness(report.diversity)] if report.diversity is not None else []
     tables = [_shares(breakdown) for breakdown in report.breakdowns]
-    kept = [f"Kept as {wish.name}."] if wish.name is not None else []
+    kept = [f"Kept as {spec.name}."] if spec.name is not None else []
     kept += [f"Wrote {out}."] if out is not None else []
     kept = kept or ["Not kept; --name keeps it in the hub, and --out writes it to a file."]
     return "\n".join([*lines, "".join(tables) + "\n".join(kept)]) + "\n"
@@ -153,7 +153,7 @@ def _named(columns: Sequence[str], values: Sequence[str | None]) -> str:
     return ", ".join(f"{column} {value!r}" for column, value in zip(columns, values, strict=True))
 
 
-def _unlikeness(found: "Unlikeness") -> str:
+def _unlikeness(found: "Diversity") -> str:
     alike = "" if found.closest_pair is None else f"the two most alike are {found.closest_pair:.2f} apart, and "
     return (
         f"Distance by words (0 the same, 1 nothing shared): {alike}nobody is farther than {found.radius:.2f} "

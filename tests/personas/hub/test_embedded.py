@@ -14,10 +14,17 @@ from openai_vectors import vector_of
 from populace.agents.embedding.vectors import text_hash
 from populace.personas.errors import SetupError
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.hub.embedded import EmbeddedReport, dedup_embedded, fetch_vectors
 from populace.personas.hub.file import HubFile, create_hub, open_hub
-from populace.personas.hub.undo import undo_stage
-from populace.personas.hub.vectors import Fetched, read_people, read_vectors, without_vector
+from populace.personas.hub.vectors import (
+    EmbeddedReport,
+    Fetched,
+    dedup_embedded,
+    fetch_vectors,
+    read_people,
+    read_vectors,
+    without_vector,
+)
+from populace.personas.hub.verdicts import undo_stage
 from populace.personas.persona import Persona
 from populace.sim.runfile.migrations import migrate
 

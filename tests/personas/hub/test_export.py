@@ -17,15 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError
-from populace.personas.hub import HubFile, create_hub, graph_files
-from populace.personas.hub.exporting import ExportFormat, export_hub
-from populace.personas.hub.extras import Extra
-from populace.personas.hub.flat import short
-from populace.personas.hub.importing import import_files
-from populace.personas.hub.select import Wish
-from populace.personas.hub.select import select as choose
-from populace.personas.hub.wish import ImportWish
+from populace.personas.formats import graph_files
+from populace.personas.formats.columns import Extra
+from populace.personas.formats.exporting import ExportFormat, export_hub
+from populace.personas.formats.graph_files import short
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportOptions
+from populace.personas.hub import HubFile, create_hub
 from populace.personas.persona import content_id
+from populace.personas.selection import SelectionSpec
+from populace.personas.selection import select as choose
 
 TEXTS = (
     "A ferry pilot",
@@ -42,7 +43,7 @@ def hub(tmp_path: Path) -> Iterator[HubFile]:
     rows = [{"text": text, "likes": ["tea", {"and": "rye"}], "age": n} for n, text in enumerate(TEXTS)]
     (source := tmp_path / "given.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
     with create_hub(tmp_path / "hub.duckdb") as hub:
-        list(import_files(hub, [source], ImportWish(licence="CC-BY-4.0", revision="r1")))
+        list(import_files(hub, [source], ImportOptions(licence="CC-BY-4.0", revision="r1")))
         ties = [(PILOT, BAKER), (OLDER, BAKER), (BAKER, OLDER), (PILOT, OLDER), (KEEPER, BAKER)]
         for n, (source_id, target) in enumerate(ties, 1):
             hub.con.execute("INSERT INTO relations VALUES (?, ?, ?, 'trade', 'customer', 1)", [n, source_id, target])
@@ -141,7 +142,7 @@ def test_a_graph_has_no_tie_of_whoever_was_turned_away(hub: HubFile, tmp_path: P
 
 
 def test_a_selection_that_has_a_near_duplicate_has_its_ties_too(hub: HubFile, tmp_path: Path) -> None:
-    choose(hub, Wish(where="text LIKE '%older%' OR text LIKE '%baker%'", name="two", with_duplicates=True))
+    choose(hub, SelectionSpec(where="text LIKE '%older%' OR text LIKE '%baker%'", name="two", with_duplicates=True))
     export_hub(hub, path := tmp_path / "two.json", select="two")
     assert set(_read(path, "json").edges()) == {(OLDER, BAKER), (BAKER, OLDER)}
 
@@ -168,7 +169,7 @@ def test_what_is_exported_is_imported_as_the_same_people(hub: HubFile, tmp_path:
         path = tmp_path / f"{form}-out.{'jsonl' if form is ExportFormat.PERSONA else form}"
         export_hub(hub, path, format=form)
         with create_hub(tmp_path / f"{form}.duckdb") as other:
-            list(import_files(other, [path], ImportWish()))
+            list(import_files(other, [path], ImportOptions()))
             assert other.con.execute("SELECT id FROM personas ORDER BY ordinal").fetchall() == [
                 (PILOT,), (BAKER,), (KEEPER,)
             ]  # fmt: skip
@@ -192,7 +193,7 @@ def enriched(hub: HubFile) -> HubFile:
 
 def test_profiles_come_along_with_their_types_and_evidence(enriched: HubFile, tmp_path: Path) -> None:
     report = export_hub(enriched, path := tmp_path / "p.jsonl")
-    assert (report.people, report.beside) == (3, ((Extra.PROFILES, 1),))
+    assert (report.people, report.extras) == (3, ((Extra.PROFILES, 1),))
     pilot, baker, _ = map(json.loads, path.read_text().splitlines())
     assert (baker["education"], baker["languages"], baker["region"]) == (6, ["de", "fr"], None)
     assert json.loads(baker["evidence"]) == {"age_band": {"evidence": "stated"}}
@@ -214,14 +215,14 @@ def test_lists_stay_lists_in_parquet_and_are_arrays_in_csv(enriched: HubFile, tm
 def test_biographies_and_elites_come_when_they_are_asked_for(enriched: HubFile, tmp_path: Path) -> None:
     report = export_hub(enriched, path := tmp_path / "p.jsonl", extras=[Extra.ELITES, Extra.BIOGRAPHIES])
     baker = json.loads(path.read_text().splitlines()[1])
-    assert report.beside == ((Extra.PROFILES, 1), (Extra.BIOGRAPHIES, 1), (Extra.ELITES, 1))
+    assert report.extras == ((Extra.PROFILES, 1), (Extra.BIOGRAPHIES, 1), (Extra.ELITES, 1))
     assert (baker["biography"], baker["biography_mentions"]) == ("Long ago.", [PILOT])
     assert (baker["elite_of"], baker["elite_tier"], baker["elite_changes"]) == (PILOT, "1%", '[{"why": "so"}]')
 
 
 def test_columns_of_profiles_are_there_without_any_when_they_are_asked_for(hub: HubFile, tmp_path: Path) -> None:
-    assert export_hub(hub, tmp_path / "without.csv").beside == ()
-    assert export_hub(hub, tmp_path / "with.csv", extras=[Extra.PROFILES]).beside == ((Extra.PROFILES, 0),)
+    assert export_hub(hub, tmp_path / "without.csv").extras == ()
+    assert export_hub(hub, tmp_path / "with.csv", extras=[Extra.PROFILES]).extras == ((Extra.PROFILES, 0),)
     assert "age_band" not in rows_of(tmp_path / "without.csv")[0]
     assert rows_of(tmp_path / "with.csv")[0]["age_band"] == ""
 
@@ -271,8 +272,8 @@ def test_a_label_is_the_beginning_of_the_description(text: str) -> None:
 def test_what_was_exported_with_profiles_is_imported_with_them(enriched: HubFile, tmp_path: Path) -> None:
     export_hub(enriched, path := tmp_path / "out.jsonl")
     with create_hub(tmp_path / "again.duckdb") as other:
-        list(import_files(other, [path], ImportWish()))
-        assert choose(other, Wish(where="age_band = '30-39' AND education = 6")).ids == [BAKER]
+        list(import_files(other, [path], ImportOptions()))
+        assert choose(other, SelectionSpec(where="age_band = '30-39' AND education = 6")).ids == [BAKER]
 
 
 def test_a_selection_is_exported_alone(hub: HubFile, tmp_path: Path) -> None:
@@ -280,7 +281,7 @@ def test_a_selection_is_exported_alone(hub: HubFile, tmp_path: Path) -> None:
         export_hub(hub, tmp_path / "p.csv", select="bakers")
     hub.con.execute("INSERT INTO selected VALUES ('it''s me', ?, 1, 1), ('others', ?, 1, 1)", [BAKER, PILOT])
     for name, where in (("bakers", "text LIKE '%baker%'"), ("pilots", "text LIKE '%pilot%'")):
-        choose(hub, Wish(where=where, name=name, with_duplicates=True))
+        choose(hub, SelectionSpec(where=where, name=name, with_duplicates=True))
     assert export_hub(hub, path := tmp_path / "town.json", select="bakers").relations == 0
     assert set(_read(path, "json").nodes) == {BAKER}
     assert export_hub(hub, tmp_path / "pilots.csv", select="pilots").people == 2

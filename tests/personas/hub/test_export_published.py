@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError
+from populace.personas.formats.exporting import ExportFormat, ExportReport, export_hub
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile, create_hub
-from populace.personas.hub.exporting import ExportFormat, ExportReport, export_hub
-from populace.personas.hub.importing import import_files
-from populace.personas.hub.wish import ImportWish
 
 type Row = dict[str, Any]
 
@@ -46,7 +46,7 @@ NEMOTRON = [
 def imported(hub: HubFile, path: Path, rows: list[Row] | None = None, **wish: Any) -> None:
     if rows is not None:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    list(import_files(hub, [path], ImportWish.given(**wish)))
+    list(import_files(hub, [path], ImportOptions.given(**wish)))
 
 
 def again(rows: list[Row], folder: Path, form: str, ending: str = "jsonl", **wish: Any) -> tuple[Path, ExportReport]:

@@ -10,13 +10,13 @@ import pytest
 
 from populace.personas.database import CONFIG
 from populace.personas.errors import SetupError, SourceError, StorageError
+from populace.personas.formats.exporting import ExportFormat, export_hub
+from populace.personas.formats.hub_folder import MANIFEST, import_hub_folder, write_hub_folder
+from populace.personas.formats.importing import import_files
 from populace.personas.hub import HubFile, create_hub, open_hub
-from populace.personas.hub.exporting import ExportFormat, export_hub
-from populace.personas.hub.hub_folder import MANIFEST, import_hub_folder, write_hub_folder
-from populace.personas.hub.importing import import_files
 from populace.personas.hub.schema import HUB_VERSION
-from populace.personas.hub.select import Wish
-from populace.personas.hub.select import select as choose
+from populace.personas.selection import SelectionSpec
+from populace.personas.selection import select as choose
 from populace.sim.runfile.migrations import migrate
 
 _VALUES = {"VARCHAR": "'x'", "JSON": """'{"a": 1}'""", "BOOLEAN": "true", "TIMESTAMP": "now()::TIMESTAMP"}
@@ -34,7 +34,7 @@ def hub(tmp_path: Path) -> Iterator[HubFile]:
             if not hub.con.execute(f'FROM "{table}" LIMIT 1').fetchall():
                 kinds = hub.con.execute(f'DESCRIBE "{table}"').fetchall()
                 hub.con.execute(f'INSERT INTO "{table}" VALUES ({", ".join(value(kind) for _, kind, *_ in kinds)})')
-        choose(hub, Wish(where="text LIKE '%pilot%'", name="pilots"))
+        choose(hub, SelectionSpec(where="text LIKE '%pilot%'", name="pilots"))
         hub.con.execute("CREATE TABLE later (big HUGEINT, place UUID, odd ENUM ('a'), \"of it\" FLOAT[2])")
         hub.con.execute("INSERT INTO later VALUES (2::HUGEINT ** 100, uuid(), 'a', [1.5, 'nan'::FLOAT])")
         hub.con.execute("COMMENT ON TABLE later IS 'It''s new'")
@@ -154,6 +154,6 @@ def test_a_disk_that_fills_up_at_the_checkpoint_is_said_in_one_sentence(
 
     with create_hub(tmp_path / "a.duckdb") as hub:
         write_hub_folder(hub, tmp_path / "folder", notice=None)
-    monkeypatch.setattr("populace.personas.hub.hub_folder.make_database", full)
+    monkeypatch.setattr("populace.personas.formats.hub_folder.make_database", full)
     with pytest.raises(StorageError, match="No space left on device"):
         import_hub_folder(tmp_path / "folder", tmp_path / "b.duckdb")

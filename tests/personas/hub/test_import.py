@@ -18,13 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError, SourceError
+from populace.personas.formats.importing import FileReport, import_files
+from populace.personas.formats.options import Columns, ImportOptions, Shape, parse_mapping
+from populace.personas.formats.reading import MAX_LINE
+from populace.personas.formats.rows import prepared
+from populace.personas.formats.tables import Table
 from populace.personas.hub import HubFile, create_hub, open_hub, read_hub
-from populace.personas.hub.batch import prepared
-from populace.personas.hub.formats import Columns, Shape
-from populace.personas.hub.importing import FileReport, import_files
-from populace.personas.hub.stream import MAX_LINE
-from populace.personas.hub.tables import Table
-from populace.personas.hub.wish import ImportWish, parse_mapping
 from populace.personas.persona import content_id
 
 LOCKSMITH = "A retired locksmith who repairs church clocks"
@@ -44,7 +43,7 @@ def take(hub: HubFile) -> Import:
     """Import one file."""
 
     def taken(path: Path, *, part: int = 1_000, **wish: Any) -> FileReport:
-        (report,) = import_files(hub, [path], ImportWish.given(**wish), part=part)
+        (report,) = import_files(hub, [path], ImportOptions.given(**wish), part=part)
         return report
 
     return taken
@@ -262,7 +261,7 @@ def test_a_corrupt_file_says_how_far_it_got(hub: HubFile, take: Import, tmp_path
 )
 def test_a_wish_that_cannot_be_met_is_refused(option: dict[str, Any], said: str) -> None:
     with pytest.raises(SetupError, match=said):
-        ImportWish.given(**option)
+        ImportOptions.given(**option)
 
 
 @pytest.mark.parametrize("item", ["bio", "text=", "=bio", "name=bio"])
@@ -289,7 +288,7 @@ def test_an_import_that_is_interrupted_keeps_whole_parts(hub: HubFile, take: Imp
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(import_files(hub, [path], ImportWish(), part=9_000, progress=interrupt))
+        list(import_files(hub, [path], ImportOptions(), part=9_000, progress=interrupt))
     assert asked(hub, "SELECT read_to, rows, skipped, complete FROM imported_files") == [(20_000, 17_142, 2_858, False)]
     assert asked(hub, "SELECT count(*), max(row) FROM imports") == [(17_142, 19_999)]
     report = take(path, part=9_000)
@@ -300,14 +299,14 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from populace.personas.hub import create_hub
-from populace.personas.hub.importing import import_files
-from populace.personas.hub.wish import ImportWish
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportOptions
 
 def dies(path, rows):
     if rows > 45_000:
         os.kill(os.getpid(), signal.SIGKILL)
 
-list(import_files(create_hub(sys.argv[1]), [Path(sys.argv[2])], ImportWish(), progress=dies, part=20_000))
+list(import_files(create_hub(sys.argv[1]), [Path(sys.argv[2])], ImportOptions(), progress=dies, part=20_000))
 """
 
 
@@ -319,10 +318,10 @@ def test_an_import_that_is_killed_leaves_whole_parts_and_goes_on(tmp_path: Path)
     with open_hub(tmp_path / "hub.duckdb", write=True) as hub:
         ((read_to, rows_in, complete),) = asked(hub, "SELECT read_to, rows, complete FROM imported_files")
         assert (complete, asked(hub, "SELECT count(*), max(row) FROM imports")) == (False, [(rows_in, read_to)])
-        (report,) = import_files(hub, [path], ImportWish(), part=20_000)
+        (report,) = import_files(hub, [path], ImportOptions(), part=20_000)
         assert 0 < report.resumed_at == read_to < 70_000
         with create_hub(tmp_path / "whole.duckdb") as other:
-            (whole,) = import_files(other, [path], ImportWish())
+            (whole,) = import_files(other, [path], ImportOptions())
             assert (report.rows, report.new, report.skipped) == (whole.rows, whole.new, whole.skipped)
             for query in ("SELECT id, text FROM personas ORDER BY id", "SELECT persona, row FROM imports ORDER BY row"):
                 assert asked(hub, query) == asked(other, query)
@@ -352,7 +351,7 @@ class _Given(Table):
 @given(st.lists(st.text(max_size=20), min_size=1))
 def test_ids_made_in_bulk_are_those_of_single_personas(texts: list[str]) -> None:
     columns = Columns(Shape.TABLE, "text")
-    rows = next(prepared(_Given(texts), columns, ImportWish(language="en"), after=0)).rows.to_pylist()
+    rows = next(prepared(_Given(texts), columns, ImportOptions(language="en"), after=0)).rows.to_pylist()
     kept = {number: (content_id(text), text) for number, text in enumerate(texts, 1) if text.strip()}
     assert {row["row"]: (row["id"], row["text"]) for row in rows} == kept
 

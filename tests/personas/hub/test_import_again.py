@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from populace.personas.formats.exporting import ExportFormat, export_hub
+from populace.personas.formats.importing import FileReport, import_files
+from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile, create_hub, open_hub
-from populace.personas.hub.exporting import ExportFormat, export_hub
-from populace.personas.hub.importing import FileReport, import_files
 from populace.personas.hub.info import describe_hub
-from populace.personas.hub.merging import merge_hubs
-from populace.personas.hub.wish import ImportWish
+from populace.personas.hub.merge import merge_hubs
 
 TASKS = [
     {"input persona": f"A locksmith who mends clock {n // 2}", "synthesized text": f"Task {n}", "description": "a, b"}
@@ -34,7 +34,7 @@ def hub(tmp_path: Path) -> Iterable[HubFile]:
 
 
 def take(hub: HubFile, path: Path, *, part: int = 1_000, **wish: Any) -> FileReport:
-    (report,) = import_files(hub, [path], ImportWish.given(**wish), part=part)
+    (report,) = import_files(hub, [path], ImportOptions.given(**wish), part=part)
     return report
 
 

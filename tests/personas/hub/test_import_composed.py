@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError, SourceError
+from populace.personas.formats.compose import parse_template, rule_composer
+from populace.personas.formats.importing import FileReport, import_files
+from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile, create_hub, read_hub
-from populace.personas.hub.composed import parse_template, rule_composer
-from populace.personas.hub.importing import FileReport, import_files
-from populace.personas.hub.wish import ImportWish
 from populace.personas.profiles.imported import profile_of_columns
 
 POPULATION = [
@@ -44,7 +44,7 @@ def population(tmp_path: Path) -> Path:
 
 
 def take(hub: HubFile, path: Path, **wish: Any) -> FileReport:
-    (report,) = import_files(hub, [path], ImportWish.given(**wish))
+    (report,) = import_files(hub, [path], ImportOptions.given(**wish))
     return report
 
 

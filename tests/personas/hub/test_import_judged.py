@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from populace.personas.errors import SetupError
+from populace.personas.formats.importing import FileReport, import_files
+from populace.personas.formats.options import ImportOptions
+from populace.personas.formats.rows import Prepared, prepared, screened
 from populace.personas.hub import HubFile, create_hub
-from populace.personas.hub.batch import Prepared, prepared
 from populace.personas.hub.check import judge_people
-from populace.personas.hub.importing import FileReport, import_files
-from populace.personas.hub.screening import screened
-from populace.personas.hub.wish import ImportWish
 from populace.personas.persona import content_id
 from populace.personas.rules import Policy
 
@@ -38,7 +37,7 @@ def take(hub: HubFile, tmp_path: Path) -> Import:
     def taken(*given: str, part: int = 1_000, note: str = "", **wish: Any) -> FileReport:
         path = tmp_path / "people.jsonl"
         path.write_text("".join(json.dumps({"persona": text, "note": note}) + "\n" for text in given))
-        (report,) = import_files(hub, [path], ImportWish.given(**wish), part=part)
+        (report,) = import_files(hub, [path], ImportOptions.given(**wish), part=part)
         return report
 
     return taken
@@ -82,7 +81,7 @@ def test_whoever_is_dropped_is_counted_and_leaves_no_row(hub: HubFile, take: Imp
 def test_columns_with_personal_data_are_dropped_one_by_one(hub: HubFile, take: Import, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"persona": NURSE, "mail": "a@example.org", "town": "Porto"}) + "\n")
-    list(import_files(hub, [path], ImportWish(personal="drop")))
+    list(import_files(hub, [path], ImportOptions(personal="drop")))
     assert asked(hub, "SELECT attributes::VARCHAR FROM imports") == [('{"town":"Porto"}',)]
 
 
@@ -99,7 +98,7 @@ def test_each_row_is_judged_in_its_own_language(hub: HubFile, tmp_path: Path) ->
     rows = [{"text": NURSE, "language": "de"}, {"text": NURSE + " too", "language": "en"}]
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (report,) = import_files(hub, [path], ImportWish(quality=True))
+    (report,) = import_files(hub, [path], ImportOptions(quality=True))
     assert report.rulings == {("other_language", "turned_away"): 1}
 
 
@@ -111,8 +110,8 @@ def test_an_import_judged_otherwise_is_another_import(take: Import) -> None:
 
 
 def test_settings_of_hubs_that_did_not_judge_imports_mean_the_same() -> None:
-    assert {"personal", "quality"}.isdisjoint(ImportWish(personal="ignore").settings())
-    assert ImportWish().settings()["personal"] == "keep"
+    assert {"personal", "quality"}.isdisjoint(ImportOptions(personal="ignore").settings())
+    assert ImportOptions().settings()["personal"] == "keep"
 
 
 def test_rows_that_come_again_are_flagged_once(hub: HubFile, take: Import) -> None:
@@ -124,7 +123,7 @@ def test_rows_that_come_again_are_flagged_once(hub: HubFile, take: Import) -> No
 def test_rulings_are_committed_with_the_part_they_belong_to(
     hub: HubFile, take: Import, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    importing, given = "populace.personas.hub.importing", [f"{FRIEND} {n}" for n in range(6)]
+    importing, given = "populace.personas.formats.importing", [f"{FRIEND} {n}" for n in range(6)]
 
     def pair_by_pair(*args: Any, **options: Any) -> Iterator[Prepared]:
         for part in prepared(*args, **options):
@@ -158,4 +157,4 @@ def test_a_check_does_not_judge_again_what_an_import_has_judged(hub: HubFile, ta
 
 def test_a_policy_that_is_none_is_refused_in_one_sentence() -> None:
     with pytest.raises(SetupError, match="personal must be keep, pseudonymise, drop or ignore, but 'hide' was given"):
-        ImportWish.given(personal="hide")
+        ImportOptions.given(personal="hide")

@@ -7,10 +7,10 @@ import duckdb
 import pytest
 
 from populace.personas.errors import SourceError
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub
-from populace.personas.hub.importing import import_files
 from populace.personas.hub.info import describe_hub
-from populace.personas.hub.wish import ImportWish
 from populace.personas.persona import content_id
 
 
@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> Path:
     lines = [json.dumps({"text": f"Person {n}", "source": f"s{n}", "language": "de" if n else "fr"}) for n in range(12)]
     (source := tmp_path / "p.jsonl").write_text("\n".join(lines))
     with create_hub(path := tmp_path / "hub.duckdb") as hub:
-        list(import_files(hub, [source], ImportWish(licence="CC0-1.0")))
+        list(import_files(hub, [source], ImportOptions(licence="CC0-1.0")))
         one, two, three = (content_id(f"Person {n}") for n in range(3))
         hub.con.execute(
             "INSERT INTO relations VALUES (1, ?, ?, 'care', 'nurse', 1), (2, ?, ?, 'care', 'aunt', 1)", [one, two] * 2

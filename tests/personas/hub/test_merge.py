@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from populace.personas.errors import SetupError, SourceError
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub, read_hub
 from populace.personas.hub.check import judge_people
-from populace.personas.hub.importing import import_files
-from populace.personas.hub.merging import merge_hubs
-from populace.personas.hub.select import Wish, list_selections, select
+from populace.personas.hub.merge import merge_hubs
 from populace.personas.hub.vectors import read_vectors
-from populace.personas.hub.wish import ImportWish
 from populace.personas.persona import content_id
+from populace.personas.selection import SelectionSpec, list_selections, select
 
 type Verdict = tuple[str, str, float, bool]
 type Make = Callable[..., Path]
@@ -37,7 +37,7 @@ def make(tmp_path: Path) -> Make:
     ) -> Path:
         (source := tmp_path / f"{file}.csv").write_text("text,from\n" + "".join(f"{text(n)},{file}\n" for n in people))
         with create_hub(path := tmp_path / f"{file}.duckdb") as hub:
-            list(import_files(hub, [source], ImportWish()))
+            list(import_files(hub, [source], ImportOptions()))
             for n, (one, other) in enumerate(ties, 1):
                 row = [n, content_id(text(one)), content_id(text(other)), n]
                 hub.con.execute("INSERT INTO relations VALUES (?, ?, ?, 'work', 'colleague', ?)", row)
@@ -185,7 +185,7 @@ def vector(path: Path, name: str, model: str, *numbers: float) -> None:
 
 def chosen(path: Path, name: str, **wish: Any) -> None:
     with open_hub(path, write=True) as hub:
-        select(hub, Wish(name=name, **wish))
+        select(hub, SelectionSpec(name=name, **wish))
 
 
 def profile(path: Path, name: str, occupation: str) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from populace.personas.formats.importing import FileReport, import_files
+from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile, create_hub, open_hub
 from populace.personas.hub.check import judge_people
-from populace.personas.hub.importing import FileReport, import_files
-from populace.personas.hub.preview import preview_personal
-from populace.personas.hub.undo import undo_rule
-from populace.personas.hub.wish import ImportWish
+from populace.personas.hub.redaction import preview_personal
+from populace.personas.hub.verdicts import undo_rule
 from populace.personas.rules import Policy
 
 ROWS = 5_000
@@ -59,7 +59,7 @@ def rows() -> list[dict[str, Any]]:
 def taken(hub: HubFile, folder: Path, rows: list[dict[str, Any]], **wish: Any) -> FileReport:
     path = folder / "rows.jsonl"
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    (report,) = import_files(hub, [path], ImportWish.given(**wish))
+    (report,) = import_files(hub, [path], ImportOptions.given(**wish))
     return report
 
 

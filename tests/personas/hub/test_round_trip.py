@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.personas.errors import SourceError
+from populace.personas.formats.columns import Extra
+from populace.personas.formats.exporting import ExportFormat, export_hub
+from populace.personas.formats.importing import FileReport, import_files
+from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile, create_hub, read_hub
-from populace.personas.hub.exporting import ExportFormat, export_hub
-from populace.personas.hub.extras import Extra
-from populace.personas.hub.importing import FileReport, import_files
-from populace.personas.hub.merging import merge_hubs
-from populace.personas.hub.wish import ImportWish
+from populace.personas.hub.merge import merge_hubs
 from populace.personas.persona import content_id
 
 TEXTS = ("A ferry pilot", "A baker", "A smith\nwho sings")
@@ -52,7 +52,7 @@ def hub(tmp_path: Path) -> Iterator[HubFile]:
 
 def taken(path: Path, to: Path, **wish: Any) -> tuple[HubFile, FileReport]:
     hub = create_hub(to)
-    (report,) = import_files(hub, [path], ImportWish.given(**wish))
+    (report,) = import_files(hub, [path], ImportOptions.given(**wish))
     return hub, report
 
 
@@ -250,7 +250,7 @@ def test_a_text_under_two_licences_keeps_both(tmp_path: Path) -> None:
     hub = create_hub(tmp_path / "hub.duckdb")
     for name, licence in (("a", "MIT"), ("b", "CC0-1.0")):
         (path := tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": TEXTS[0], "n": name}))
-        list(import_files(hub, [path], ImportWish(licence=licence)))
+        list(import_files(hub, [path], ImportOptions(licence=licence)))
     for ending in ("jsonl", "csv", "parquet", "json", "persona.jsonl"):
         report = export_hub(hub, path := tmp_path / f"out.{ending}")
         assert ending == "persona.jsonl" or report.several == 1

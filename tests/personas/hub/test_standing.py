@@ -9,21 +9,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportOptions
+from populace.personas.formats.people import ExportedPeople
 from populace.personas.hub import HubFile, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.hub.embedded import dedup_embedded
-from populace.personas.hub.graph.ties import read_ties
-from populace.personas.hub.importing import import_files
 from populace.personas.hub.info import describe_hub
-from populace.personas.hub.merging import merge_hubs
-from populace.personas.hub.people import People
+from populace.personas.hub.merge import merge_hubs
 from populace.personas.hub.reconcile import reconcile
-from populace.personas.hub.select import Wish, select
-from populace.personas.hub.undo import undo_rule
-from populace.personas.hub.vectors import Fetched, keep_vectors
-from populace.personas.hub.wish import ImportWish
+from populace.personas.hub.vectors import Fetched, dedup_embedded, keep_vectors
+from populace.personas.hub.verdicts import undo_rule
+from populace.personas.network.ties import read_ties
 from populace.personas.persona import content_id
+from populace.personas.selection import SelectionSpec, select
 from populace.sim.runfile.migrations import migrate
 
 STEM = "nurse who walks home at dawn and keeps a list of birds heard"
@@ -37,7 +36,7 @@ def filled(path: Path, *texts: str) -> Path:
     rows = path.with_suffix(".jsonl")
     rows.write_text("\n".join(json.dumps({"persona": text}) for text in texts))
     with open_hub(path, write=True) as hub:
-        list(import_files(hub, [rows], ImportWish()))
+        list(import_files(hub, [rows], ImportOptions()))
     return path
 
 
@@ -69,9 +68,9 @@ def test_all_who_count_people_count_the_same(tmp_path: Path, away: tuple[str, ..
         # As a hub of an earlier version has it: nothing was decided anew.
         rule(hub, *away)
         info = describe_hub(hub)
-        selected = len(select(hub, Wish()).ids)
+        selected = len(select(hub, SelectionSpec()).ids)
         ((survivors,),) = hub.con.execute("SELECT count(DISTINCT survivor) FROM survivors").fetchall()
-        counts = {info.standing, People(hub).count, selected, read_ties(hub).people, survivors}
+        counts = {info.standing, ExportedPeople(hub).count, selected, read_ties(hub).people, survivors}
         assert info.personas == info.standing + info.near_duplicates + info.turned_away
     assert {*counts, len(read_hub(path).personas)} == {info.standing}
     with open_hub(path, write=True) as hub, hub.writing() as con:
@@ -99,7 +98,7 @@ def test_an_import_that_turns_away_whom_others_repeat_decides_those_anew(tmp_pat
     with open_hub(filled(tmp_path / "a.duckdb", LEAK, FIRST, SECOND), write=True) as hub:
         dedup_hub(hub, threshold=0.8)
         (tmp_path / "more.jsonl").write_text(json.dumps({"persona": LEAK}))
-        list(import_files(hub, [tmp_path / "more.jsonl"], ImportWish(quality=True)))
+        list(import_files(hub, [tmp_path / "more.jsonl"], ImportOptions(quality=True)))
         assert marks(hub) == [(SECOND, FIRST, "exact")]
 
 

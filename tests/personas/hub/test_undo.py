@@ -7,7 +7,7 @@ import pytest
 
 from populace.personas.errors import SetupError
 from populace.personas.hub import HubFile, create_hub
-from populace.personas.hub.undo import resolve_persona, undo_pair, undo_persona, undo_rule, undo_stage
+from populace.personas.hub.verdicts import resolve_persona, undo_pair, undo_persona, undo_rule, undo_stage
 
 ONE, TWO, THREE = "aaaa0000", "aaaa1111", "bbbb2222"
 

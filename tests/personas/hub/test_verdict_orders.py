@@ -11,15 +11,15 @@ import duckdb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from populace.personas.formats.importing import import_files
+from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.hub.importing import import_files
 from populace.personas.hub.info import describe_hub
+from populace.personas.hub.queries import RETAINED, TURNED_AWAY
 from populace.personas.hub.schema import migrate_hub
-from populace.personas.hub.standing import AWAY, STANDING
-from populace.personas.hub.undo import undo_persona, undo_rule, undo_stage
-from populace.personas.hub.wish import ImportWish
+from populace.personas.hub.verdicts import undo_persona, undo_rule, undo_stage
 from populace.personas.persona import content_id
 from populace.personas.rules import Policy
 from populace.personas.text import words
@@ -76,7 +76,7 @@ def bring(hub: HubFile, texts: Sequence[str]) -> None:
     table = hub.path.with_name("rows.jsonl")
     ((number,),) = hub.con.execute("SELECT count(*) FROM imports").fetchall()
     table.write_text("\n".join(json.dumps({"persona": text, "n": number}) for text in texts))
-    list(import_files(hub, [table], ImportWish(personal="ignore")))
+    list(import_files(hub, [table], ImportOptions(personal="ignore")))
 
 
 def do(hub: HubFile, command: str, what: Any) -> None:
@@ -106,7 +106,7 @@ def rows(hub: HubFile, query: str) -> list[Any]:
 
 
 def standing(hub: HubFile) -> set[str]:
-    return {text for (text,) in rows(hub, f"SELECT text FROM personas WHERE {STANDING}")}
+    return {text for (text,) in rows(hub, f"SELECT text FROM personas WHERE {RETAINED}")}
 
 
 def everything(hub: HubFile) -> dict[str, list[str]]:
@@ -126,8 +126,8 @@ def check_sound(hub: HubFile) -> None:
     verdicts = rows(hub, 'SELECT persona, "of", undone FROM duplicates')
     assert {found for (found,) in rows(hub, "SELECT persona FROM imports")} <= ids
     assert {found for persona, of, _ in verdicts for found in (persona, of)} <= ids
-    stand = {found for (found,) in rows(hub, f"SELECT id FROM personas WHERE {STANDING}")}
-    away = {found for (found,) in rows(hub, AWAY)}
+    stand = {found for (found,) in rows(hub, f"SELECT id FROM personas WHERE {RETAINED}")}
+    away = {found for (found,) in rows(hub, TURNED_AWAY)}
     assert not [1 for persona, of, undone in verdicts if not undone and {persona, of} <= stand]
     # A person who is left out is turned away, or repeats somebody who stands.
     for persona in ids - stand - away:

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 
 from populace.personas.errors import SetupError
-from populace.personas.hub import check, create_hub, open_hub, read_hub
+from populace.personas.hub import create_hub, open_hub, read_hub, rewrites
 from populace.personas.hub.check import judge_people
-from populace.personas.hub.undo import undo_rule
+from populace.personas.hub.verdicts import undo_rule
 from populace.personas.persona import content_id
 from populace.personas.rules import Policy
 
@@ -220,4 +220,4 @@ def test_every_table_that_names_personas_is_followed(hub: Path) -> None:
             "WHERE column_name IN ('persona', 'original', 'other', 'of') AND NOT internal"
         ).fetchall()
     tables = {name for (name,) in named} - {"rulings"}
-    assert tables <= set(check._REFERENCES)
+    assert tables <= set(rewrites._REFERENCES)

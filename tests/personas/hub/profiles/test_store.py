@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from profile_answers import answered, known
 
 from populace.personas.hub.file import HubFile
-from populace.personas.hub.profiles.choose import choose_people
-from populace.personas.hub.profiles.store import read_done, read_tied, read_values, write_elites, write_profiles
+from populace.personas.hub.profiles import read_done, read_tied, read_values, write_elites, write_profiles
 from populace.personas.persona import Persona
 from populace.personas.profiles import ATTRIBUTES, Change, Elite, Profile, Tier, parse_profile
+from populace.personas.selection.selection import choose_people
 
 type People = tuple[Persona, Persona, Persona]
 

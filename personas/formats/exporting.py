@@ -1,0 +1,279 @@
+"""Writing the people of a hub to files that others read; what is written is there whole or not at all."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from ..errors import SetupError, StorageError
+from ..files import compression_of, open_compressed, uncompressed_suffix, whole_file
+from ..hub.file import HubFile
+from .columns import Extra
+from .hub_folder import write_hub_folder
+from .options import Shape
+from .people import ExportedPeople, licences_path, write_licences
+from .published import PublishedRows, check_ending, write_published
+from .relations import relations_of, relations_path, write_relations
+from .row_files import PeopleRows, write_csv, write_csv_types, write_jsonl, write_parquet
+
+__all__ = ["ExportFormat", "ExportReport", "export_hub", "stream_hub"]
+
+
+class ExportFormat(StrEnum):
+    """What an export is written as."""
+
+    #: Persona Hub's own: one object a line with the one key `persona`; licences stand in a file beside it.
+    PERSONA = "persona.jsonl"
+    #: One object, or row, with every column that a hub has of a person, and every column that was imported.
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+    #: The rows that were imported in one of these shapes, as they were: JSONL, CSV or Parquet by the file's ending.
+    TASKS = "tasks"
+    ELITE = "elite"
+    NEMOTRON = "nemotron"
+    #: People and relations.
+    GRAPHML = "graphml"
+    GEXF = "gexf"
+    JSON = "json"
+    #: A folder with all tables, from which `populace hub import` makes an equal hub.
+    HUB = "hub"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What an export wrote."""
+
+    path: Path
+    format: ExportFormat
+    people: int
+    #: Rows, for the formats in which a person may have several; None for the others.
+    rows: int | None
+    #: People who were left out because they have no row in this format.
+    without: int
+    #: Ties that were written, into the same file or the one beside it; None for formats that have no place for any.
+    relations: int | None
+    #: The file beside it that names the licences, where the format has no place for them.
+    licences: Path | None
+    #: The people who came without any licence.
+    unlicensed: int
+    #: How many of them have a profile, a biography and so on, for each of the extras that the file has.
+    extras: tuple[tuple[Extra, int], ...] = ()
+    #: The file beside it with the relations; None where they are in the same file, or there are none.
+    relations_path: Path | None = None
+    #: The file beside it with the types of its columns, which CSV has no place for.
+    types: Path | None = None
+    #: Columns whose cells are JSON text, because their values are nested, of several types, or too long integers.
+    as_json: tuple[str, ...] = ()
+    #: People who were imported in several rows that differ, and who are written as the first of them has them.
+    several: int = 0
+    #: Relations that could not come along, because the format has no place for them.
+    left_relations: int = 0
+    #: Tables, for a folder of a whole hub.
+    tables: int = 0
+
+
+_PUBLISHED = (ExportFormat.TASKS, ExportFormat.ELITE, ExportFormat.NEMOTRON)
+#: What has no place for more than what it is made of.
+_BARE = (ExportFormat.PERSONA, *_PUBLISHED)
+_GRAPHS = (ExportFormat.GRAPHML, ExportFormat.GEXF, ExportFormat.JSON)
+_ROWS = (ExportFormat.JSONL, ExportFormat.CSV, ExportFormat.PARQUET)
+
+#: Opens what is written to, for bytes.
+type Opened = Callable[[], Any]
+
+
+def export_hub(
+    hub: HubFile,
+    path: Path,
+    *,
+    format: ExportFormat | None = None,  # noqa: A002 - the word that users type
+    select: str | None = None,
+    duplicates: bool = False,
+    extras: Collection[Extra] = (),
+    notice: str | None = None,
+) -> ExportReport:
+    """Write the people of a hub, or of one of its selections, in order of arrival, to a new file.
+
+    The format is that of the file's ending when none is given. Near-duplicates, and whom a rule
+    of quality has turned away, are left out unless `duplicates`, or unless the
+    selection has them. Profiles are among the columns wherever somebody has one, and the other `extras` when they are
+    named. JSONL, CSV and Parquet have each imported column with its own type (see `personas.hub.columns`), and
+    relations in a second file beside them; in JSONL the first rows may be those that show the types of columns, and
+    the order of arrival follows behind them. The formats `tasks`, `elite` and
+    `nemotron` give back the rows that were imported so (`elite` also whom `enrich --raise` made); whoever has none is
+    left out, and counted. `hub` writes a folder with all that the hub holds. `notice` goes into the file where the
+    format has a place for it: the sentence that is to stand wherever these people are shown.
+    Raises `SetupError` for a file that exists, a format that is unknown or has no place for the extras, a selection
+    that is not there, and when there is nobody to export; `StorageError` when the file cannot be written.
+    """
+    chosen = format or _by_name(path)
+    beside = [relations_path(path)] if chosen in _ROWS else []
+    for taken in (path, *beside):
+        if taken.exists() or taken.is_symlink():
+            raise SetupError(f"{str(taken)!r} exists already; give another path for the export.")
+    if chosen is ExportFormat.HUB:
+        return _export_whole(hub, path, select=select, extras=extras, notice=notice)
+    people = _people(hub, chosen, select=select, duplicates=duplicates, extras=extras)
+    typed: PeopleRows | None = None
+    licensed: ExportedPeople | PublishedRows = people
+    with ExitStack() as stack:
+        part = stack.enter_context(_whole(path))
+        packing = None if chosen is ExportFormat.PARQUET else compression_of(path)
+        if chosen in _PUBLISHED:
+            ending = check_ending(path, chosen)
+            published, report = _published(people, chosen, path)
+            write_published(published, part, ending, opened=partial(open_compressed, part, packing))
+            licensed = published
+        else:
+            report, typed = _write(people, chosen, path, partial(open_compressed, part, packing), notice)
+        if chosen in _BARE:
+            beside_it = stack.enter_context(_whole(licences_path(path)))
+            write_licences(beside_it, licensed.licences(), licensed.rows_of_licences())
+            report = replace(report, licences=licences_path(path))
+        if chosen in _ROWS:
+            report = _write_relations(people, chosen, report, stack)
+        if chosen is ExportFormat.CSV and typed is not None:
+            types = path.with_name(f"{path.name}-metadata.json")
+            write_csv_types(typed, path.name, stack.enter_context(_whole(types)), notice)
+            report = replace(report, types=types)
+    return report
+
+
+def stream_hub(
+    hub: HubFile,
+    out: BinaryIO,
+    *,
+    format: ExportFormat = ExportFormat.JSONL,  # noqa: A002 - the word that users type
+    select: str | None = None,
+    duplicates: bool = False,
+    extras: Collection[Extra] = (),
+    notice: str | None = None,
+) -> ExportReport:
+    """Write what `export_hub` writes to a stream of bytes, without any file beside it.
+
+    Rows of `tasks`, `elite` and `nemotron` are JSONL. Raises `SetupError` as `export_hub` does, and for a whole hub.
+    """
+    if format is ExportFormat.HUB:
+        raise SetupError("A whole hub is written to a folder, and not to a stream; give a path.")
+    people = _people(hub, format, select=select, duplicates=duplicates, extras=extras)
+    if format in _PUBLISHED:
+        rows, report = _published(people, format, Path("-"))
+        write_published(rows, Path("-"), ".jsonl", opened=partial(_stays_open, out))
+        return report
+    report, _ = _write(people, format, Path("-"), partial(_stays_open, out), notice)
+    return report if format in _GRAPHS else replace(report, left_relations=len(relations_of(people)))
+
+
+def _people(hub: HubFile, chosen: ExportFormat, *, select: str | None, duplicates: bool, extras: Any) -> ExportedPeople:
+    if extras and chosen in _BARE:
+        raise SetupError(f"{chosen} has no place for {' and '.join(extras)}; write jsonl, csv, parquet or a graph.")
+    people = ExportedPeople(hub, select=select, duplicates=duplicates, extras=extras)
+    if not people.count:
+        raise SetupError(f"There is nobody to export in {str(hub.path)!r}{f' under {select!r}' if select else ''}.")
+    return people
+
+
+def _write(
+    people: ExportedPeople, chosen: ExportFormat, path: Path, opened: Opened, notice: str | None
+) -> tuple[ExportReport, PeopleRows | None]:
+    """Write the people themselves; gives the rows too, where they have columns with types."""
+    beside = () if chosen in _BARE else _beside(people)
+    report = ExportReport(path, chosen, people.count, None, 0, None, None, people.unlicensed, beside)
+    if chosen in _GRAPHS:
+        from .graph_files import write_graph
+
+        relations = write_graph(people, chosen.value, opened=opened, notice=notice)
+        return replace(report, relations=relations, several=people.several), None
+    if chosen is ExportFormat.PERSONA:
+        with opened() as file:
+            for texts in people.texts():
+                file.write(b"".join([orjson.dumps({"persona": text}) + b"\n" for text in texts]))
+        return replace(report, left_relations=len(relations_of(people))), None
+    rows = PeopleRows(people, types_first=chosen is ExportFormat.JSONL)
+    with opened() as file:
+        if chosen is ExportFormat.PARQUET:
+            told = {"populace": orjson.dumps({"format": 1} | ({"notice": notice} if notice else {})).decode()}
+            write_parquet(rows.batches(), file, told=told)
+        else:
+            (write_csv if chosen is ExportFormat.CSV else write_jsonl)(rows.batches(), file)
+    return replace(report, as_json=rows.as_json, several=people.several), rows
+
+
+def _write_relations(
+    people: ExportedPeople, chosen: ExportFormat, report: ExportReport, stack: ExitStack
+) -> ExportReport:
+    relations = relations_of(people)
+    if not (number := len(relations)):
+        return report
+    path = relations_path(report.path)
+    part = stack.enter_context(_whole(path))
+    packing = None if chosen is ExportFormat.PARQUET else compression_of(path)
+    write_relations(relations, chosen.value, opened=partial(open_compressed, part, packing))
+    return replace(report, relations=number, relations_path=path)
+
+
+def _export_whole(
+    hub: HubFile, path: Path, *, select: str | None, extras: Collection[Extra], notice: str | None
+) -> ExportReport:
+    if select is not None or extras:
+        raise SetupError("The format hub writes all that a hub holds; give neither --select nor --with with it.")
+    people = ExportedPeople(hub, duplicates=True)
+    written = write_hub_folder(hub, path, notice=notice)
+    relations = written.get("relations", 0)
+    return ExportReport(
+        path, ExportFormat.HUB, people.count, None, 0, relations, None, people.unlicensed, tables=len(written)
+    )
+
+
+def _beside(people: ExportedPeople) -> tuple[tuple[Extra, int], ...]:
+    """Give the people their profiles, if any of them has one, and count whatever stands beside them."""
+    numbers = {extra: people.number_with(extra) for extra in {Extra.PROFILES, *people.extras}}
+    people.extras = tuple(extra for extra in Extra if extra in people.extras or numbers.get(extra))
+    return tuple((extra, numbers[extra]) for extra in people.extras)
+
+
+def _published(people: ExportedPeople, form: ExportFormat, path: Path) -> tuple[PublishedRows, ExportReport]:
+    rows = PublishedRows(people, Shape(form))
+    if not rows.rows:
+        raise SetupError(
+            f"Nobody to be exported from {str(people.hub.path)!r} has a row of the format {form}, and what such rows "
+            "say beside the description is not made up; write persona.jsonl, or jsonl with all that is known."
+        )
+    without = people.count - rows.people
+    return rows, ExportReport(path, form, rows.people, rows.rows, without, None, None, rows.unlicensed)
+
+
+def _by_name(path: Path) -> ExportFormat:
+    suffix = uncompressed_suffix(path).removeprefix(".")
+    name = path.name.lower()
+    if name.startswith("persona.jsonl") or ".persona.jsonl" in name:
+        return ExportFormat.PERSONA
+    if suffix in ExportFormat and suffix not in (*_PUBLISHED, ExportFormat.HUB):
+        return ExportFormat(suffix)
+    formats = ", ".join(ExportFormat)
+    raise SetupError(f"{str(path)!r} does not say by its ending what to write; give --format, one of {formats}.")
+
+
+@contextmanager
+def _stays_open(out: BinaryIO) -> Iterator[BinaryIO]:
+    yield out
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A path to write to, which becomes `path` when the block ends well, and is gone when it does not."""
+    if not path.parent.is_dir():
+        raise SetupError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
+    try:
+        with whole_file(path) as part:
+            yield part
+    except OSError as error:
+        raise StorageError(
+            f"{str(path)!r} cannot be written ({error.strerror or error}); make room, or send it elsewhere."
+        ) from error

@@ -1,0 +1,319 @@
+"""A whole hub as a folder: a Parquet file for each table, and a manifest from which an equal hub is made.
+
+What there is comes from the database's own catalogue, so tables that later versions bring come along. The manifest
+holds the statements that make tables, indexes and views, every comment, and of each file its rows and SHA-256.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import duckdb
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..database import CONFIG, make_database, said
+from ..errors import SetupError, SourceError, StorageError
+from ..files import folder_beside, private_umask
+from ..hub.file import HubFile
+from ..hub.schema import HUB_VERSION, check_hub
+from ..inputs import shown
+
+__all__ = ["MANIFEST", "FolderReport", "import_hub_folder", "write_hub_folder"]
+
+MANIFEST = "manifest.json"
+#: The version of the folder's own format.
+_FORMAT = 1
+_ROWS = 10_000
+#: As in every hub.
+_BLOCK = 65_536
+#: Types that Parquet holds as they are, with lists of them; all others go through text.
+_PLAIN = re.compile(
+    r"(BOOLEAN|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|FLOAT|DOUBLE|VARCHAR|BLOB|DATE|TIMESTAMP)(\[[0-9]*\])*"
+)
+_FILE = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.parquet$"
+_MADE = {
+    "sequences": re.compile(r"CREATE SEQUENCE "),
+    "tables": re.compile(r"CREATE TABLE "),
+    "indexes": re.compile(r"CREATE (UNIQUE )?INDEX "),
+    "views": re.compile(r"CREATE VIEW "),
+}
+_HERE = "database_name = current_database() AND schema_name = 'main'"
+_TABLES = f"SELECT table_name, sql FROM duckdb_tables() WHERE {_HERE} AND NOT temporary ORDER BY table_oid"  # noqa: S608
+_SQL = {
+    "sequences": f"SELECT sql FROM duckdb_sequences() WHERE {_HERE} ORDER BY sequence_oid",  # noqa: S608
+    "indexes": f"SELECT sql FROM duckdb_indexes() WHERE {_HERE} AND sql IS NOT NULL ORDER BY index_oid",  # noqa: S608
+    "views": f"SELECT sql FROM duckdb_views() WHERE {_HERE} AND NOT internal ORDER BY view_oid",  # noqa: S608
+}
+_COMMENTS = f"""
+SELECT 'TABLE' AS kind, table_name AS name, NULL AS col, comment FROM duckdb_tables() WHERE {_HERE}
+UNION ALL SELECT 'VIEW', view_name, NULL, comment FROM duckdb_views() WHERE {_HERE} AND NOT internal
+UNION ALL SELECT 'COLUMN', table_name, column_name, comment FROM duckdb_columns() WHERE {_HERE} AND NOT internal
+"""  # noqa: S608 - our own words
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Table(_Strict):
+    name: str
+    sql: str
+    file: Annotated[str, Field(pattern=_FILE)]
+    rows: int
+    sha256: str
+
+
+class _Comment(_Strict):
+    kind: Literal["TABLE", "VIEW", "COLUMN"]
+    name: str
+    column: str | None
+    comment: str
+
+
+class _Manifest(_Strict):
+    populace: Literal["hub"] = "hub"
+    format: int
+    schema_version: int
+    notice: str | None
+    sequences: tuple[str, ...]
+    tables: tuple[_Table, ...]
+    indexes: tuple[str, ...]
+    views: tuple[str, ...]
+    comments: tuple[_Comment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderReport:
+    """What a folder brought into a new hub."""
+
+    path: Path
+    people: int
+    #: Rows by table.
+    rows: Mapping[str, int]
+
+
+def write_hub_folder(hub: HubFile, path: Path, *, notice: str | None) -> dict[str, int]:
+    """Write all tables of a hub to a new folder, and give the rows of each; the folder is there whole or not at all.
+
+    Raises `SetupError` when there is something at `path`, and `StorageError` when it cannot be written.
+    """
+    if path.exists():
+        raise SetupError(f"{str(path)!r} exists already; give another path for the export.")
+    with _written(path), folder_beside(path.absolute()) as beside, private_umask(path):
+        part = beside / "hub"
+        part.mkdir()
+        tables = tuple(_write_table(hub.con, name, sql, part) for name, sql in hub.con.execute(_TABLES).fetchall())
+        made = {kind: tuple(sql for (sql,) in hub.con.execute(query).fetchall()) for kind, query in _SQL.items()}
+        comments = tuple(
+            _Comment(kind=kind, name=name, column=column, comment=comment)
+            for kind, name, column, comment in hub.con.execute(_COMMENTS).fetchall()
+            if comment is not None
+        )
+        manifest = _Manifest(
+            format=_FORMAT, schema_version=_version(hub.con), notice=notice, tables=tables, comments=comments, **made
+        )
+        (part / MANIFEST).write_bytes(orjson.dumps(manifest.model_dump(), option=orjson.OPT_INDENT_2) + b"\n")
+        part.rename(path)
+    return {table.name: table.rows for table in tables}
+
+
+def import_hub_folder(folder: Path, out: Path) -> FolderReport:
+    """Make a new hub, equal to the one that was written to a folder; it is there whole or not at all.
+
+    Raises `SourceError` for a folder without a manifest, for one that another program or a newer Populace wrote, and
+    for files that are not as the manifest says; `SetupError` when there is something at `out`.
+    """
+    manifest = _read_manifest(folder)
+    if out.exists():
+        raise SetupError(
+            f"{str(out)!r} exists already, and a whole hub is imported as a new one; give another path, "
+            "and unite the two with `populace hub merge`."
+        )
+    for table in manifest.tables:
+        _check_file(folder, table)
+    people = 0
+
+    def fill(con: duckdb.DuckDBPyConnection) -> None:
+        nonlocal people
+        try:
+            _fill(con, folder, manifest)
+            check_hub(con, str(folder))
+        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException, ValueError) as error:
+            raise SourceError(
+                f"{str(folder)!r} does not make a hub: {said(error)}; export the hub once more."
+            ) from error
+        ((people,),) = con.execute("SELECT count(*) FROM personas").fetchall()
+
+    with _written(out):
+        make_database(out, _nothing, block_size=_BLOCK, fill=fill)
+    return FolderReport(out, people, {table.name: table.rows for table in manifest.tables})
+
+
+def _nothing(con: duckdb.DuckDBPyConnection) -> None:
+    """The schema of a database that is filled with its own."""
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """Puts what is wrong with a place to write to into one sentence."""
+    if not path.parent.is_dir():
+        raise SetupError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
+    try:
+        yield
+    except (OSError, duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+        why = said(error) if isinstance(error, duckdb.Error) else error.strerror or error
+        raise StorageError(f"{str(path)!r} cannot be written ({why}); make room, or send it elsewhere.") from error
+
+
+def _write_table(con: duckdb.DuckDBPyConnection, name: str, sql: str, folder: Path) -> _Table:
+    import pyarrow.parquet as pq
+
+    file = (
+        f"{name}.parquet"
+        if re.fullmatch(_FILE, f"{name}.parquet")
+        else f"{hashlib.sha256(name.encode()).hexdigest()}.parquet"
+    )
+    columns = con.execute(f"DESCRIBE {_quoted(name)}").fetchall()
+    selected = ", ".join(
+        _quoted(column) + ("" if _PLAIN.fullmatch(kind) else f"::VARCHAR AS {_quoted(column)}")
+        for column, kind, *_ in columns
+    )
+    # In the order of arrival, which tells the first of several rows from the others.
+    reader = con.sql(f"SELECT {selected} FROM {_quoted(name)} ORDER BY rowid").to_arrow_reader(_ROWS)  # noqa: S608
+    rows = 0
+    with pq.ParquetWriter(folder / file, reader.schema, compression="zstd") as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+            rows += batch.num_rows
+    return _Table(name=name, sql=sql, file=file, rows=rows, sha256=_sha256(folder / file))
+
+
+def _read_manifest(folder: Path) -> _Manifest:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise SourceError(
+            f"{str(folder)!r} is a folder without {MANIFEST}; give a file, or a folder that "
+            "`populace hub export --format hub` has written."
+        )
+    try:
+        held = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise SourceError(f"{str(path)!r} is damaged ({error}); export the hub once more.") from error
+    if not isinstance(held, dict) or held.get("populace") != "hub":
+        raise SourceError(
+            f"{str(path)!r} is no manifest of a hub; give a folder that `populace hub export` has written."
+        )
+    if "hub_version" in held:
+        raise SourceError(
+            f"{str(path)!r} was written by a development version of Populace, whose hubs this one does not read; "
+            "export the hub's people with that version and import them."
+        )
+    for name, known in (("format", _FORMAT), ("schema_version", HUB_VERSION)):
+        version = held.get(name)
+        if isinstance(version, int) and version > known:
+            raise SourceError(
+                f"{str(path)!r} has {name} {version} and this Populace knows versions up to {known}; "
+                "upgrade Populace (pip install --upgrade populace)."
+            )
+    try:
+        manifest = _Manifest.model_validate(held, strict=False)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise SourceError(
+            f"{str(path)!r} is damaged: {where} is {shown(first['input'])}; export the hub once more."
+        ) from error
+    _check_statements(path, manifest)
+    return manifest
+
+
+def _check_statements(path: Path, manifest: _Manifest) -> None:
+    """The statements of a manifest that somebody sends may make what a hub is made of, and nothing else."""
+    by_kind: dict[str, Sequence[str]] = {
+        "sequences": manifest.sequences,
+        "tables": [table.sql for table in manifest.tables],
+        "indexes": manifest.indexes,
+        "views": manifest.views,
+    }
+    for kind, statements in by_kind.items():
+        for sql in statements:
+            if not _MADE[kind].match(sql) or not _is_one_creation(sql):
+                raise SourceError(
+                    f"{str(path)!r} is damaged: under {kind} stands {shown(sql)}; export the hub once more."
+                )
+
+
+def _is_one_creation(sql: str) -> bool:
+    try:
+        return [statement.type for statement in duckdb.extract_statements(sql)] == [duckdb.StatementType.CREATE]
+    except duckdb.Error:
+        return False
+
+
+def _check_file(folder: Path, table: _Table) -> None:
+    path = folder / table.file
+    if not path.is_file():
+        raise SourceError(f"{str(path)!r} is missing, which {MANIFEST} names; export the hub once more.")
+    if _sha256(path) != table.sha256:
+        raise SourceError(f"{str(path)!r} is not as {MANIFEST} has it; export the hub once more.")
+
+
+def _fill(con: duckdb.DuckDBPyConnection, folder: Path, manifest: _Manifest) -> None:
+    import pyarrow.parquet as pq
+
+    for sql in (*manifest.sequences, *(table.sql for table in manifest.tables)):
+        con.execute(sql)
+    for table in manifest.tables:
+        with pq.ParquetFile(folder / table.file) as file:
+            for batch in file.iter_batches(batch_size=_ROWS * 10):
+                con.register("restored", batch)
+                con.execute(f"INSERT INTO {_quoted(table.name)} BY NAME FROM restored")
+                con.unregister("restored")
+    for sql in (*manifest.indexes, *_in_order(manifest)):
+        con.execute(sql)
+    for one in manifest.comments:
+        name = _quoted(one.name) + ("" if one.column is None else f".{_quoted(one.column)}")
+        text = one.comment.replace("'", "''")
+        con.execute(f"COMMENT ON {one.kind} {name} IS '{text}'")
+
+
+def _in_order(manifest: _Manifest) -> Sequence[str]:
+    """The views, each behind those that it needs: one that was replaced stands behind its users in the catalogue."""
+    ordered: list[str] = []
+    left: Sequence[str] = manifest.views
+    with duckdb.connect(config=dict(CONFIG)) as con:  # a statement that fails would end the transaction of the hub's
+        for sql in (*manifest.sequences, *(table.sql for table in manifest.tables)):
+            con.execute(sql)
+        while left:
+            failed: list[tuple[str, duckdb.Error]] = []
+            for sql in left:
+                try:
+                    con.execute(sql)
+                    ordered.append(sql)
+                except (duckdb.CatalogException, duckdb.BinderException) as error:
+                    failed.append((sql, error))
+            if len(failed) == len(left):
+                raise failed[0][1]
+            left = [sql for sql, _ in failed]
+    return ordered
+
+
+def _version(con: duckdb.DuckDBPyConnection) -> int:
+    if not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'hub_migrations'").fetchall():
+        return 0
+    ((version,),) = con.execute("SELECT coalesce(max(version), 0) FROM hub_migrations").fetchall()
+    return int(version)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,281 @@
+"""One file being imported: how far it got, what it brought, and its rows written into the hub."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from ..hub.file import HubFile
+from ..hub.profiles import write_profiles
+from ..hub.reconcile import reconcile
+from ..hub.verdicts import add_rulings
+from ..profiles.imported import profile_of_columns
+from .columns import Extra
+from .fields import FIELD_SCHEMA, Fields, FieldTable
+from .options import Columns, ImportOptions
+from .reading import Skipped, Tally
+from .repeats import fill_licences, fold_repeats
+from .rows import Screened
+
+if TYPE_CHECKING:
+    from ..judgement import RulingRow
+    from ..profiles.profile import Profile
+
+__all__ = ["RENAMED", "ImportedFile", "with_fields", "write_fields"]
+
+#: Ids in a file that are others in the hub: of descriptions that were edited, or that a judge has rewritten.
+RENAMED = "CREATE TEMP TABLE IF NOT EXISTS exported_renamed (file INTEGER, was VARCHAR, now VARCHAR)"
+_RENAME = "INSERT INTO exported_renamed SELECT $file, was, id FROM imported_batch WHERE was IS NOT NULL AND was <> id"
+#: The hub may have met a text before without being told who wrote it. That a model did is not to be lost.
+_FILL = """
+UPDATE personas SET origin = coalesce(b.origin, personas.origin), hop = coalesce(b.hop, personas.hop),
+    parent = coalesce(b.parent, personas.parent), model = b.model, prompt = b.prompt
+FROM imported_batch AS b
+WHERE personas.id = b.id AND personas.model IS NULL AND b.model IS NOT NULL
+"""
+_LICENCES = """
+INSERT INTO imports (persona, file, row, source, licence, revision, imported_at)
+SELECT i.persona, i.file, i.row, i.source, unnest(list_filter(b.licences, lambda x: x <> coalesce(i.licence, ''))),
+       i.revision, i.imported_at
+FROM imported_batch AS b JOIN imports AS i ON i.file = $file AND i.row = b.row WHERE len(b.licences) > 1
+"""
+_EXTRAS: Mapping[Extra, str] = {
+    Extra.PROFILES: """INSERT INTO profiles BY NAME
+        SELECT b.id AS persona, e.* EXCLUDE (row) FROM imported_extras AS e JOIN imported_batch AS b ON b.row = e.row
+        ON CONFLICT DO NOTHING""",
+    Extra.BIOGRAPHIES: """INSERT INTO biographies BY NAME
+        SELECT b.id AS persona, e.* EXCLUDE (row) FROM imported_extras AS e JOIN imported_batch AS b ON b.row = e.row
+        ON CONFLICT DO NOTHING""",
+    Extra.ELITES: """INSERT INTO elites BY NAME
+        SELECT b.id AS persona, e.* EXCLUDE (row) FROM imported_extras AS e JOIN imported_batch AS b ON b.row = e.row
+        WHERE NOT EXISTS (FROM elites AS x WHERE x.persona = b.id AND x.original = e.original AND x.skill = e.skill)""",
+}
+
+
+def with_fields(rows: pa.Table, fields: Sequence[Fields]) -> pa.Table:
+    """The rows of a batch with the columns of `FIELD_SCHEMA`; they are null where the file says nothing of a row."""
+    found = pa.concat_tables([one.table() for one in fields]) if fields else FIELD_SCHEMA.empty_table()
+    numbers, wanted = found["row"].to_numpy(), rows["row"].to_numpy()
+    places = np.searchsorted(numbers, wanted)
+    inside = np.minimum(places, max(len(numbers) - 1, 0))
+    is_there = (numbers[inside] == wanted) if len(numbers) else np.zeros(len(wanted), bool)
+    taken = found.take(pa.array(inside if len(numbers) else [], pa.int64(), mask=~is_there if len(numbers) else None))
+    for field in FIELD_SCHEMA:
+        if field.name != "row":
+            column = taken[field.name] if len(numbers) else pa.nulls(rows.num_rows, field.type)
+            rows = rows.append_column(field, column)
+    return rows
+
+
+def write_fields(con: duckdb.DuckDBPyConnection, fields: Sequence[Fields], *, file: int) -> None:
+    """Write what the rows of the registered `imported_batch` say beyond personas and imports."""
+    con.execute(RENAMED)
+    con.execute(_RENAME, {"file": file})
+    con.execute(_FILL)
+    con.execute(_LICENCES, {"file": file})
+    for part in fields:
+        for extra in part.extras:
+            con.register("imported_extras", part.of(extra))
+            try:
+                con.execute(_EXTRAS[extra])
+            finally:
+                con.unregister("imported_extras")
+
+
+_FIND = """
+SELECT file, read_to, rows, new, complete FROM imported_files
+WHERE sha256 = ? AND settings = ? ORDER BY file DESC LIMIT 1
+"""
+_PEOPLE = """
+INSERT INTO personas (id, ordinal, text, origin, hop, parent, language, source, licence, model, prompt)
+SELECT id, $before + place, text, coalesce(origin, 'import'), coalesce(hop, 0), parent, language,
+       CASE WHEN origin IS NULL THEN coalesce(source, told_source, $source) ELSE source END,
+       coalesce(licence, told_licence), model, prompt
+FROM imported_batch
+ON CONFLICT DO NOTHING
+"""
+_ROWS = """
+INSERT INTO imports (persona, file, row, source, licence, revision, attributes, imported_at)
+SELECT id, $file, row, coalesce(source, told_source, $source), coalesce(licence, told_licence),
+       coalesce(told_revision, $revision), attributes, $now
+FROM imported_batch
+"""
+#: Whoever is in the hub already keeps what is known of them.
+_LANGUAGES = """
+UPDATE personas SET language = b.language FROM imported_batch AS b
+WHERE personas.id = b.id AND personas.language = 'und' AND b.language <> 'und'
+"""
+_SAVE = "INSERT OR REPLACE INTO imported_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_UNLICENSED = """
+SELECT count(*) FROM personas WHERE licence IS NULL AND id IN (
+    SELECT persona FROM imports WHERE file = $file
+    UNION ALL
+    SELECT i.persona FROM repeated_rows AS r JOIN imports AS i ON i.file = r.first_file AND i.row = r.first_row
+    WHERE r.file = $file)
+"""
+#: Those among them whom a check has removed or rewritten, and who are there again.
+_RETURNED = """
+SELECT count(DISTINCT persona) FROM rulings SEMI JOIN personas ON id = persona
+SEMI JOIN (SELECT persona FROM imports WHERE file = $file) AS brought USING (persona)
+WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
+"""
+_EXAMPLE = 'SELECT text FROM imports JOIN personas ON id = persona WHERE file = $file ORDER BY "row" LIMIT 1'
+_PROFILED = "SELECT persona FROM profiles WHERE persona IN (SELECT unnest($people))"
+_LAST_ORDINAL = "SELECT coalesce(max(ordinal), 0) FROM personas"
+_LAST_FILE = "SELECT coalesce(max(file), 0) FROM imported_files"
+
+
+class ImportedFile:
+    """One file in the process of being imported; each part is the caller's transaction."""
+
+    def __init__(
+        self,
+        hub: HubFile,
+        name: str,
+        sha256: str,
+        size: int,
+        columns: Columns,
+        options: ImportOptions,
+        fields: FieldTable | None = None,
+    ) -> None:
+        self._con = hub.con
+        self._named = (name, sha256, size, str(columns.shape))
+        self._settings = _settings(columns, options)
+        self._fields = fields
+        self._source = options.source or name
+        self._is_composed = columns.composer is not None
+        self._revision = options.revision
+        self.number, self.read_to, self.rows, self.new, self.complete = 0, 0, 0, 0, False
+        #: Rows that an earlier file had brought.
+        self.repeated = 0
+        #: How far the file was when it was saved, and whether anybody was met again since.
+        self._saved_to, self._has_known = 0, False
+        self.skipped = Tally(name)
+        #: Descriptions ruled on by rule and outcome; pieces of personal data by kind, column and outcome.
+        self.rulings: Counter[tuple[str, str]] = Counter()
+        self.changes: Counter[tuple[str, str | None, str]] = Counter()
+        self._said: list[RulingRow] = []
+        self._ordinal = _number(hub, _LAST_ORDINAL)
+
+    @classmethod
+    def find(
+        cls,
+        hub: HubFile,
+        name: str,
+        sha256: str,
+        size: int,
+        columns: Columns,
+        options: ImportOptions,
+        fields: FieldTable | None = None,
+    ) -> Self:
+        """The file with these bytes as far as it was imported in this way before, or from its beginning."""
+        file = cls(hub, name, sha256, size, columns, options, fields)
+        if row := hub.con.execute(_FIND, [sha256, file._settings]).fetchone():
+            file.number, file.read_to, file.rows, file.new, file.complete = row
+            file._saved_to = file.read_to
+            file.repeated = _number(hub, f"SELECT count(*) FROM repeated_rows WHERE file = {file.number:d}")  # noqa: S608
+            said = hub.con.execute("SELECT reason, rows, first FROM skipped_rows WHERE file = ?", [row[0]]).fetchall()
+            file.skipped.add(Skipped(*skip) for skip in said)
+        else:
+            file.number = _number(hub, _LAST_FILE) + 1
+        return file
+
+    def add(self, batch: Screened) -> None:
+        """Write the rows of a batch; whoever is in the hub already stays as they were. Rulings wait for `save`."""
+        part = batch.part
+        fields = list(self._fields.take(part.read_to)) if self._fields is not None else []
+        self._con.register("imported_batch", with_fields(part.rows, fields))
+        try:
+            given = {"before": self._ordinal, "source": self._source}
+            ((new,),) = self._con.execute(_PEOPLE, given).fetchall()
+            if new < part.rows.num_rows:
+                self._has_known = True
+                self._con.execute(_LANGUAGES)
+            given = {"file": self.number, "source": self._source, "revision": self._revision, "now": _now()}
+            self._con.execute(_ROWS, given)
+            if self._is_composed:
+                _add_profiles(self._con, part.rows)
+            if fields:
+                write_fields(self._con, fields, file=self.number)
+        finally:
+            self._con.unregister("imported_batch")
+        self.read_to, self.rows, self.new = part.read_to, self.rows + part.rows.num_rows, self.new + new
+        self._ordinal += part.rows.num_rows
+        self.skipped.add(part.skipped)
+        self.rulings += batch.judged
+        self._said += (replace(row, file=self.number) for row in batch.rulings)
+
+    def set_kinds(self, kinds: Mapping[str, str]) -> None:
+        """Write what its columns were taken for when personal data were looked for."""
+        self._con.execute("DELETE FROM imported_columns WHERE file = ?", [self.number])
+        for column, kind in kinds.items():
+            self._con.execute("INSERT INTO imported_columns VALUES (?, ?, ?)", [self.number, column, str(kind)])
+
+    def save(self, *, complete: bool) -> None:
+        """Write how far the file got, and the rulings on what was added since."""
+        self.complete = complete
+        self.changes.update(add_rulings(self._con, self._said))
+        if any(row.outcome == "turned_away" for row in self._said):
+            # Who was in the hub already, unjudged, may be whom others repeat.
+            reconcile(self._con)
+        self._said = []
+        state = (self._settings, self.read_to, self.rows, self.new, len(self.skipped), complete, _now())
+        self._con.execute(_SAVE, [self.number, *self._named, *state])
+        self._con.execute("DELETE FROM skipped_rows WHERE file = ?", [self.number])
+        for skip in self.skipped:
+            row = [self.number, skip.reason, skip.rows, skip.first]
+            self._con.execute("INSERT INTO skipped_rows VALUES (?, ?, ?, ?)", row)
+        if self._has_known:
+            self.repeated += fold_repeats(self._con, self.number, after=self._saved_to)
+            fill_licences(self._con)
+        self._saved_to, self._has_known = self.read_to, False
+
+    @property
+    def example(self) -> str | None:
+        """The first description of the file."""
+        found = self._con.execute(_EXAMPLE, {"file": self.number}).fetchone()
+        return None if found is None else str(found[0])
+
+    @property
+    def unlicensed(self) -> int:
+        """How many of the people of the file no file has stated a licence of."""
+        ((people,),) = self._con.execute(_UNLICENSED, {"file": self.number}).fetchall()
+        return int(people)
+
+    @property
+    def returned(self) -> int:
+        """How many people of the file a check had removed or rewritten before: the file brought them again."""
+        ((people,),) = self._con.execute(_RETURNED, {"file": self.number}).fetchall()
+        return int(people)
+
+
+def _settings(columns: Columns, options: ImportOptions) -> str:
+    composed = {"compose": columns.composer.name} if columns.composer is not None else {}
+    read = {"mapping": columns.meanings, "format": columns.shape}
+    return json.dumps(options.settings() | read | composed, sort_keys=True)
+
+
+def _add_profiles(con: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
+    """Write what the columns of people say of them as profiles; of rows that are one person, the first."""
+    profiles: dict[str, Profile] = {}
+    for persona, attributes in zip(rows["id"].to_pylist(), rows["attributes"].to_pylist(), strict=True):
+        if attributes is not None and persona not in profiles:
+            profile = profile_of_columns(persona, json.loads(attributes))
+            profiles |= {persona: profile} if profile is not None else {}
+    there = {str(persona) for (persona,) in con.execute(_PROFILED, {"people": list(profiles)}).fetchall()}
+    write_profiles(con, [profile for persona, profile in profiles.items() if persona not in there], _now())
+
+
+def _number(hub: HubFile, query: str) -> int:
+    ((number,),) = hub.con.execute(query).fetchall()
+    return int(number)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,210 @@
+"""Importing people from files into a hub: in bounded memory, in parts that are there whole or not at all."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import SetupError, SourceError
+from ..hub.file import HubFile
+from ..hub.redaction import SAMPLE
+from ..rules.columns import ColumnKind, kinds_of_columns
+from .compose import RuleComposer
+from .fields import field_table
+from .imported_file import ImportedFile
+from .options import Columns, ImportOptions, resolve_columns
+from .reading import Skipped, Tally, check_there, fingerprint
+from .relations import RelationsReport, import_relations, is_relations, relations_path
+from .rows import Screened, prepared, screened
+from .tables import Table, open_table
+
+__all__ = ["FileReport", "import_files"]
+
+#: Rows of a file that are committed together, with how far they go.
+PART = 500_000
+#: Words that a sentence has.
+_PROSE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What one file brought."""
+
+    path: Path
+    columns: Columns
+    #: Rows that are in the hub now, and the people among them that it did not have.
+    rows: int
+    new: int
+    #: Rows among them that an earlier file had brought: they are in the hub once.
+    repeated: int
+    #: People of the file for whom no licence is stated, by it or by another file.
+    unlicensed: int
+    #: The first description, where they were composed of columns.
+    example: str | None
+    #: Rows that were left out, by reason.
+    skipped: tuple[Skipped, ...]
+    #: The line or row behind which this import went on; 0 for one that began at the beginning.
+    resumed_at: int
+    #: True when the file was in the hub before, whole and in the same way: nothing was done.
+    already: bool
+    #: What judges said of its rows this time, by rule and outcome.
+    rulings: Counter[tuple[str, str]]
+    #: What the relations brought that came with the file; None where none came, or they were there already.
+    relations: RelationsReport | None = None
+    #: The pieces of personal data that were found this time, by kind, column (None: the description) and outcome.
+    changes: Counter[tuple[str, str | None, str]] = field(default_factory=Counter)
+    #: What the other columns were taken for when personal data were looked for in them.
+    kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
+    #: People of the file whom a check had removed or rewritten, and who are there again as the file has them.
+    returned: int = 0
+
+    @property
+    def equal(self) -> int:
+        """Rows whose text the hub had already: they are the same persona."""
+        return self.rows - self.new
+
+
+def import_files(
+    hub: HubFile,
+    paths: Sequence[Path | str],
+    options: ImportOptions | None = None,
+    *,
+    progress: Callable[[Path, int], None] | None = None,
+    part: int = PART,
+) -> Iterator[FileReport]:
+    """Import each file as its report is asked for: `list(import_files(...))` imports them all.
+
+    A file is committed in parts of about `part` rows, each together with how far it got: an import that is cut off,
+    by whatever, goes on there when it is asked for again, and a file that is in the hub already, imported in the same
+    way, is passed over. What the options says of personal data and quality is done with the rows on their way, and the
+    rulings are rows beside them. `progress` hears how many rows of a file are done. Raises `SourceError` for a file
+    that is missing, corrupt, empty or has not the columns, and for one of whose rows none can be imported;
+    `SetupError` when the hub is a run whose people have lived.
+    """
+    _check_unlived(hub)
+    files = [Path(path) for path in paths]
+    for path in files:
+        check_there(path)
+    beside = {relations_path(path) for path in files}
+    for path in files:
+        table = open_table(path)
+        if is_relations(table):
+            _check_read_with(path, beside)
+            continue
+        yield _import_file(
+            hub, table, options or ImportOptions(), part=part, progress=progress or (lambda path, rows: None)
+        )
+
+
+def _check_read_with(path: Path, beside: Collection[Path]) -> None:
+    if path not in beside:
+        people = path.name.replace(".relations", "", 1)
+        raise SourceError(f"{path} holds relations alone, which are read with the people in {people!r}; give that.")
+
+
+def _check_unlived(hub: HubFile) -> None:
+    if hub.has_lived:
+        raise SetupError(
+            f"{str(hub.path)!r} is a run whose people have lived; a newcomer would not have. "
+            "Import into a hub of its own, and unite the two with `populace hub merge`."
+        )
+
+
+def _import_file(
+    hub: HubFile, table: Table, options: ImportOptions, *, part: int, progress: Callable[[Path, int], None]
+) -> FileReport:
+    path = table.path
+    sha256, size = fingerprint(path)
+    columns = resolve_columns(
+        path,
+        table.columns(),
+        mapping={str(k): v for k, v in options.mapping.items()},
+        shape=options.format,
+        compose=options.compose,
+    )
+    if isinstance(columns.composer, RuleComposer):
+        _check_no_prose(table, columns.composer)
+    fields = field_table(table, columns)
+    file = ImportedFile.find(hub, path.name, sha256, size, columns, options, fields)
+    already, began = file.complete, file.read_to
+    read, means = (table, columns) if fields is None else (fields, fields.means)
+    kinds = {} if already or options.personal == "ignore" else _kinds(read, means, options)
+    ahead = iter(()) if already else _ahead(screened(prepared(read, means, options, after=began), options, kinds))
+    while not file.complete:
+        with hub.writing():
+            more = _write_part(file, ahead, until=file.rows + part, said=lambda: progress(path, file.rows))
+            if not file.rows and not more:
+                raise _nothing(path, file)
+            if kinds:
+                file.set_kinds(kinds)
+            file.save(complete=not more)
+    relations = import_relations(hub, table, fields, file.number, read_anew=already or began > 0)
+    skipped = tuple(file.skipped)
+    return FileReport(
+        path=path,
+        columns=columns,
+        rows=file.rows,
+        new=file.new,
+        repeated=file.repeated,
+        unlicensed=file.unlicensed,
+        example=file.example if columns.composer is not None else None,
+        skipped=skipped,
+        resumed_at=0 if already else began,
+        already=already,
+        rulings=file.rulings,
+        relations=relations,
+        changes=file.changes,
+        kinds=kinds,
+        returned=0 if already else file.returned,
+    )
+
+
+def _kinds(table: Table, columns: Columns, options: ImportOptions) -> dict[str, ColumnKind]:
+    """What the other columns are taken for, by the first rows of the file: the same when an import is gone on with."""
+    if set(table.columns()) <= set(columns.meanings.values()):
+        return {}
+    parts = prepared(table, columns, options.model_copy(update={"strict": False}), after=0)
+    first = next(parts).rows["attributes"].slice(0, SAMPLE).drop_null()
+    return kinds_of_columns(first.to_pylist())
+
+
+def _check_no_prose(table: Table, composer: RuleComposer) -> None:
+    """Raise `SourceError` when a column that means nothing by its name holds sentences, which may be descriptions."""
+    rows = [row for _, row in next(iter(table.batches(Tally(str(table.path)))), ())]
+    lengths: Counter[str] = Counter()
+    for row in rows:
+        for name in row.keys() - {*composer.columns}:
+            lengths[name] += len(str(row[name]).split()) if isinstance(row[name], str) else 0
+    for name, words in lengths.most_common(1):
+        if words >= _PROSE * len(rows):
+            raise SourceError(
+                f"{table.path} has no column that is known to hold descriptions, but {name!r} may: read it with --map "
+                f"text={name}, or make descriptions of other columns with --compose 'A {{age}}-year-old ...'."
+            )
+
+
+def _write_part(file: ImportedFile, batches: Iterator[Screened], *, until: int, said: Callable[[], None]) -> bool:
+    """Write batches until the file has so many rows; says whether there may be more."""
+    for batch in batches:
+        file.add(batch)
+        said()
+        if file.rows >= until:
+            return True
+    return False
+
+
+def _ahead[T](items: Iterator[T]) -> Iterator[T]:
+    """The same items, the next one being made while one is used: DuckDB writes without Python's lock."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+
+
+def _nothing(path: Path, file: ImportedFile) -> SourceError:
+    if not len(file.skipped):
+        return SourceError(f"{path} has columns and no rows; give a file with people in it.")
+    said = "; ".join(map(str, list(file.skipped)[:3]))
+    return SourceError(f"None of the rows of {path} could be imported: {said}; nothing was changed.")

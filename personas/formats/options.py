@@ -1,0 +1,232 @@
+"""What an import is asked for, and which column of a file means what, by the formats of published collections."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import SetupError, SourceError
+from ..inputs import shown
+from .columns import is_exported
+from .compose import Composer, parse_template, rule_composer
+
+__all__ = ["Columns", "ImportOptions", "Shape", "parse_mapping", "resolve_columns"]
+
+
+class Shape(StrEnum):
+    """How the rows of a collection look; each is known by its columns."""
+
+    #: Persona Hub's people: `persona` and nothing else.
+    PERSONAHUB = "personahub"
+    #: Persona Hub's instructions, problems, tools, ...: `input persona`, `synthesized text`, `description`.
+    TASKS = "tasks"
+    #: Persona Hub's elite: `persona` and domains of the top 1 and 0.1 percent, where the word None means nothing.
+    ELITE = "elite"
+    #: Nemotron-Personas: `persona`, several more such as `professional_persona`, and attributes of the person.
+    NEMOTRON = "nemotron"
+    #: People as `populace hub export` writes them: with all fields, and each imported column under its name.
+    POPULACE = "populace"
+    #: Any other table.
+    TABLE = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What a file's columns mean: those named here are read, all others are kept as attributes."""
+
+    shape: Shape
+    #: None where descriptions are composed of other columns, which stay attributes.
+    text: str | None
+    language: str | None = None
+    source: str | None = None
+    licence: str | None = None
+    composer: Composer | None = None
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """The columns that are read, by what they mean."""
+        named = {"text": self.text, "language": self.language, "source": self.source, "licence": self.licence}
+        return {meaning: column for meaning, column in named.items() if column is not None}
+
+    def __str__(self) -> str:
+        said = [f"{meaning} from {column!r}" for meaning, column in self.meanings.items()]
+        if self.composer is not None:
+            said.insert(0, f"text composed of {', '.join(map(repr, self.composer.columns))}")
+        return ", ".join(said)
+
+
+#: What the text may be called, in the order in which it is looked for.
+_TEXTS: Mapping[Shape, tuple[str, ...]] = {
+    Shape.PERSONAHUB: ("persona",),
+    Shape.TASKS: ("input persona",),
+    Shape.ELITE: ("persona",),
+    Shape.NEMOTRON: ("persona",),
+    Shape.POPULACE: ("text",),
+    Shape.TABLE: ("text", "persona"),
+}
+
+
+def resolve_columns(
+    path: Path,
+    columns: Sequence[str],
+    *,
+    mapping: Mapping[str, str],
+    shape: Shape | None = None,
+    compose: str | None = None,
+) -> Columns:
+    """What the columns mean: as `mapping` says (`text`, `language`, ... to a column), else by their names.
+
+    `shape` is taken for granted when it is given. Descriptions are composed by the template `compose`, or, of a table
+    where no column is known to hold them, of the columns that are known. Raises `SourceError` for a column that is not
+    there, and when there is no text; it names those that are there. Raises `SetupError` for a template that is none.
+    """
+    known = Shape.TABLE if compose is not None else shape or _shape(columns)
+    found: dict[str, str | None] = {m: _column(path, columns, wanted) for m, wanted in mapping.items()}
+    composer: Composer | None = None
+    if compose is not None:
+        if "text" in found:
+            raise SetupError("Both --compose and --map text=COLUMN were given; descriptions come from one of them.")
+        composer = parse_template(compose, columns, where=str(path))
+    elif "text" not in found:
+        found["text"] = _text_column(columns, known)
+        if found["text"] is None:
+            composer = rule_composer(columns) if known is Shape.TABLE else None
+            if composer is None:
+                raise _textless(path, columns, known)
+    found.setdefault("text", None)
+    if known in (Shape.TABLE, Shape.POPULACE):
+        for meaning in ("language", "source", "licence"):
+            if meaning in columns:
+                found.setdefault(meaning, meaning)
+    return Columns(known, found.pop("text"), **found, composer=composer)
+
+
+def _shape(columns: Sequence[str]) -> Shape:
+    names = {name.strip().lower() for name in columns}
+    if is_exported(columns):
+        return Shape.POPULACE
+    if "input persona" in names:
+        return Shape.TASKS
+    if "persona" in names and any(name.startswith(("general domain", "specific domain")) for name in names):
+        return Shape.ELITE
+    if "persona" in names and any(name.endswith("_persona") for name in names):
+        return Shape.NEMOTRON
+    return Shape.PERSONAHUB if names == {"persona"} else Shape.TABLE
+
+
+def _column(path: Path, columns: Sequence[str], wanted: str) -> str:
+    if wanted in columns:
+        return wanted
+    near = [column for column in columns if column.strip().lower() == wanted.strip().lower()]
+    if len(near) == 1:
+        return near[0]
+    close = get_close_matches(wanted, columns, n=1)
+    meant = f"; did you mean {close[0]!r}?" if close else "."
+    raise SourceError(f"{path} has no column {wanted!r}; its columns are {_listed(columns)}{meant}")
+
+
+def _text_column(columns: Sequence[str], shape: Shape) -> str | None:
+    by_name = {name.strip().lower(): name for name in reversed(columns)}
+    for name in _TEXTS[shape]:
+        if name in by_name:
+            return by_name[name]
+    return None
+
+
+def _textless(path: Path, columns: Sequence[str], shape: Shape) -> SourceError:
+    if shape is not Shape.TABLE:
+        return SourceError(
+            f"{path} is not in the format {shape}: it has no column {_TEXTS[shape][0]!r}; "
+            f"its columns are {_listed(columns)}."
+        )
+    return SourceError(
+        f"{path} has no column that is known to hold descriptions; its columns are {_listed(columns)}; "
+        "say which it is with --map text=COLUMN, or make them of others with --compose 'A {age}-year-old ...'."
+    )
+
+
+def _listed(columns: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, columns[:40]))
+    return f"{shown} and {len(columns) - 40} more" if len(columns) > 40 else shown or "none at all"
+
+
+type Meaning = Literal["text", "language", "source", "licence"]
+
+_MEANINGS = ("text", "language", "source", "licence")
+_TAG = r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$"
+# SPDX expressions: ids, joined by AND, OR and WITH. What no list knows is written LicenseRef-NAME.
+_LICENCE = r"^\(*[A-Za-z0-9.:+-]+\)*( (AND|OR|WITH) \(*[A-Za-z0-9.:+-]+\)*)*$"
+_WAYS_OUT = {
+    "licence": "an SPDX expression such as CC-BY-4.0, or LicenseRef-NAME for one that SPDX does not list",
+    "language": "a BCP 47 tag such as en or pt-BR",
+    "format": f"one of {', '.join(Shape)}",
+    "personal": "keep, pseudonymise, drop or ignore",
+    "max_length": "a whole number of characters from 1",
+}
+
+
+class ImportOptions(BaseModel):
+    """What is asked of an import; whatever is not asked for is taken from the file, or is not known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: Columns by what they mean; what is not named is known by its name or is an attribute.
+    mapping: Mapping[Meaning, str] = Field(default_factory=dict)
+    #: The shape of the rows; recognised by their columns when it is not given.
+    format: Shape | None = None
+    #: What to call the source, instead of the file's name.
+    source: str | None = Field(default=None, min_length=1)
+    #: Licence of the source, its revision, and the language of the descriptions, where no column states it.
+    licence: str | None = Field(default=None, pattern=_LICENCE)
+    revision: str | None = Field(default=None, min_length=1)
+    language: str | None = Field(default=None, pattern=_TAG)
+    #: What becomes of personal data in descriptions, as `Policy` names it; `ignore` does not look for any.
+    personal: Literal["keep", "pseudonymise", "drop", "ignore"] = "keep"
+    #: Whether descriptions are judged by the rules of quality. Those of a published collection are their authors'.
+    quality: bool = False
+    #: Stop at the first row that cannot be imported, instead of leaving it out.
+    strict: bool = False
+    #: What whoever meets a strict import is told to do about a row that cannot be imported.
+    way_out: str = "mend it, or leave --strict away to skip such rows"
+    #: A template by which descriptions are composed of columns, as `A {age}-year-old [{occupation} ]in {city}`.
+    compose: str | None = Field(default=None, min_length=1)
+    #: Characters that a description may have.
+    max_length: int = Field(default=20_000, ge=1)
+
+    @classmethod
+    def given(cls, **options: Any) -> Self:
+        """A options from options of which some are None, that is, not given. Raises `SetupError` in one sentence."""
+        try:
+            return cls.model_validate({name: value for name, value in options.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = str(first["loc"][0])
+            wanted = _WAYS_OUT.get(name, "something that is not empty")
+            raise SetupError(f"{name} must be {wanted}, but {shown(first['input'])} was given.") from error
+
+    def settings(self) -> dict[str, Any]:
+        """What, besides the file itself, decides what is written: the same settings make the same import."""
+        said = self.model_dump(mode="json", exclude={"strict", "way_out"})
+        # Hubs from before there were judges of imports, and templates, say nothing of them.
+        earlier = {"personal": "ignore", "quality": False, "compose": None}
+        return {name: value for name, value in said.items() if (name, value) not in earlier.items()}
+
+
+def parse_mapping(items: Sequence[str]) -> dict[str, str]:
+    """Columns by meaning, of items such as `text=bio`. Raises `SetupError` for one that means nothing."""
+    mapping: dict[str, str] = {}
+    for item in items:
+        meaning, equals, column = item.partition("=")
+        if meaning not in _MEANINGS or not equals or not column:
+            raise SetupError(
+                f"--map takes MEANING=COLUMN with a meaning of {', '.join(_MEANINGS)}, as --map text=bio, "
+                f"but {shown(item)} was given; all other columns are kept as attributes."
+            )
+        if meaning in mapping:
+            raise SetupError(f"--map gives {meaning!r} two columns, {mapping[meaning]!r} and {column!r}; give one.")
+        mapping[meaning] = column
+    return mapping

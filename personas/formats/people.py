@@ -1,0 +1,296 @@
+"""The people of a hub that an export writes, everybody or a selection, and the licences of their rows."""
+
+import csv
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ..database import said
+from ..errors import SetupError, SourceError
+from ..hub.file import HubFile
+from ..hub.queries import survivors_in
+from .columns import Extra, columns_of, joins_of
+
+__all__ = ["ExportedPeople", "Licences", "licences_path", "read_licences", "row_ranges", "write_licences"]
+
+_FIELDS = ("licence", "source", "revision", "model", "personas", "rows")
+_RANGES = re.compile(r"[0-9]+(-[0-9]+)?( [0-9]+(-[0-9]+)?)*")
+#: `numbered` has licence, source, revision, model and the number n of each row.
+_ISLANDS = """
+SELECT licence, source, revision, model,
+       string_agg(CASE WHEN low = high THEN low::VARCHAR ELSE low || '-' || high END, ' ' ORDER BY low)
+FROM (
+    SELECT licence, source, revision, model, min(n) AS low, max(n) AS high FROM (
+        SELECT *, n - row_number() OVER (PARTITION BY licence, source, revision, model ORDER BY n) AS island
+        FROM {numbered}
+    ) GROUP BY licence, source, revision, model, island
+) GROUP BY ALL
+"""
+
+type Group = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Licences:
+    """What one group of rows has in common; None for what is not known of it."""
+
+    licence: str | None
+    source: str | None
+    revision: str | None
+    model: str | None
+
+
+def licences_path(path: Path) -> Path:
+    """Where the licences of the rows in `path` lie."""
+    return path.with_name(f"{path.name}.LICENSES.csv")
+
+
+def row_ranges(con: duckdb.DuckDBPyConnection, numbered: str) -> Mapping[Group, str]:
+    """Which rows each licence, source, revision and model have, from 1, such as `1-40 45`."""
+    return {tuple(group): rows for *group, rows in con.execute(_ISLANDS.format(numbered=numbered)).fetchall()}
+
+
+def write_licences(path: Path, groups: Sequence[Group], ranges: Mapping[Group, str]) -> None:
+    """Write one row for each licence, source, revision, model and number of people, with the rows that have them."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(_FIELDS)
+        rows.writerows((*group, ranges[tuple(group[:4])]) for group in groups)
+
+
+def read_licences(path: Path) -> Iterator[tuple[int, int, Licences]]:
+    """The first and the last row of each range of rows, and what they have in common; by nothing that the file says.
+
+    Exports of earlier versions did not say which rows have what: then everything that all rows share is given for all
+    of them, and the model also where only some have it, so that nobody takes a stand-in's text for another's.
+    Raises `SourceError` for a file that is not as `write_licences` has it.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not set(_FIELDS[:4]) <= rows[0].keys():
+        raise SourceError(f"{path} has not the columns {', '.join(_FIELDS[:4])}; mend it, or take it away.")
+    if "rows" not in rows[0]:
+        yield 1, 1 << 62, _shared([_licences(row) for row in rows])
+        return
+    for row in rows:
+        if not _RANGES.fullmatch(row["rows"] or ""):
+            raise SourceError(f"{path} says of rows {row['rows']!r}, which are no ranges such as 1-40 45; mend it.")
+        for one in row["rows"].split(" "):
+            low, _, high = one.partition("-")
+            yield int(low), int(high or low), _licences(row)
+
+
+def _licences(row: Mapping[str, str | None]) -> Licences:
+    return Licences(*(row[name] or None for name in _FIELDS[:4]))
+
+
+def _shared(groups: Sequence[Licences]) -> Licences:
+    licence, source, revision = (
+        found.pop() if len(found := {getattr(group, name) for group in groups}) == 1 else None
+        for name in ("licence", "source", "revision")
+    )
+    models = sorted({group.model for group in groups if group.model is not None})
+    model = "procedural" if "procedural" in models else models[0] if len(models) == 1 else None
+    return Licences(licence, source, revision, model)
+
+
+_ROWS = 10_000
+#: Equal texts are one persona, who may have been imported more than once: the first time counts.
+_IMPORTS = """
+CREATE OR REPLACE TEMP TABLE exported_imports AS
+SELECT persona, arg_min(revision, rowid) AS revision, arg_min(attributes, rowid)::VARCHAR AS attributes,
+       min(attributes::VARCHAR) <> max(attributes::VARCHAR) AS several
+FROM imports WHERE revision IS NOT NULL OR attributes IS NOT NULL GROUP BY persona
+"""
+_NO_IMPORTS = """
+CREATE OR REPLACE TEMP TABLE exported_imports (
+    persona VARCHAR, revision VARCHAR, attributes VARCHAR, several BOOLEAN)
+"""
+_ONE_LICENCE = """
+SELECT count(DISTINCT licence) < 2 FROM (
+    SELECT unnest([min(licence), max(licence)]) AS licence FROM imports
+    UNION ALL SELECT unnest([min(licence), max(licence)]) FROM personas)
+"""
+#: Whoever was met under several licences has all of them.
+_LICENCES = """
+CREATE OR REPLACE TEMP TABLE exported_licences AS
+SELECT persona, list_sort(list_distinct(list(i.licence) || list(p.licence))) AS licences
+FROM imports AS i JOIN personas AS p ON p.id = i.persona
+WHERE i.licence IS NOT NULL GROUP BY persona HAVING len(licences) > 1
+"""
+_NO_LICENCES = "CREATE OR REPLACE TEMP TABLE exported_licences (persona VARCHAR, licences VARCHAR[])"
+_VERDICTS = "CREATE OR REPLACE TEMP TABLE exported_verdicts AS SELECT persona, survivor AS duplicate_of FROM ({})"
+_RULINGS = """
+CREATE OR REPLACE TEMP TABLE exported_rulings AS
+SELECT persona, min(rule) AS turned_away FROM rulings WHERE outcome = 'turned_away' AND NOT undone GROUP BY persona
+"""
+_NO_RULINGS = "CREATE OR REPLACE TEMP TABLE exported_rulings (persona VARCHAR, turned_away VARCHAR)"
+_SELECTED = (
+    "CREATE OR REPLACE TEMP TABLE exported_selected AS SELECT DISTINCT persona FROM selected WHERE selection = ?"
+)
+_PEOPLE = """
+CREATE OR REPLACE TEMP VIEW exported_people AS
+SELECT p.id, p.text, p.origin, p.hop, p.parent, p.language, p.source, p.licence, p.model, p.prompt,
+       i.revision, l.licences, i.attributes, i.several, v.duplicate_of, r.turned_away, p.ordinal AS arrival
+FROM personas AS p
+LEFT JOIN exported_licences AS l ON l.persona = p.id
+LEFT JOIN exported_imports AS i ON i.persona = p.id
+LEFT JOIN exported_verdicts AS v ON v.persona = p.id
+LEFT JOIN exported_rulings AS r ON r.persona = p.id
+"""
+#: Who of them is exported.
+_STANDING = "duplicate_of IS NULL AND turned_away IS NULL"
+_CHOSEN = "id IN (SELECT persona FROM exported_selected)"
+
+
+class ExportedPeople:
+    """The people that were asked for, in order of arrival, as batches of rows; also the view `exported_kept`.
+
+    Raises `SetupError` for a selection or a table of extras that is not there, and `SourceError` when a table is not
+    as a hub has it.
+    """
+
+    def __init__(
+        self,
+        hub: HubFile,
+        *,
+        select: str | None = None,
+        duplicates: bool = False,
+        extras: Collection[Extra] = (),
+    ) -> None:
+        self.hub = hub
+        self.duplicates = duplicates
+        #: What stands beside them.
+        self.extras = tuple(extras)
+        tables = hub.con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        self._tables = {str(name) for (name,) in tables}
+        if select is not None:
+            _check_selection(hub, select, self._tables)
+        self._check_extras()
+        try:
+            self._rows = self._people(self._tables, select)
+            self.count, self.unlicensed = self._counted()
+        except (duckdb.BinderException, duckdb.CatalogException) as error:
+            raise SourceError(f"{str(hub.path)!r} has not the tables of a hub: {said(error)}.") from error
+
+    def has(self, table: str) -> bool:
+        """Whether the hub has a table of this name."""
+        return table in self._tables
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names of the hub's own columns, those of extras last; imported columns are in `attributes`."""
+        return [name for name in self._in_order().columns if name != "attributes"]
+
+    def batches(self, first: Sequence[int] = ()) -> Iterator[Any]:
+        """The people as Arrow batches of some thousands; `first` are places, from 0, of those who come before all."""
+        yield from self._in_order(first).to_arrow_reader(_ROWS)
+
+    def attributes(self) -> Iterator[str | None]:
+        """The imported columns of each of them as a JSON object."""
+        for batch in self._rows.order("arrival").project("attributes").to_arrow_reader(_ROWS):
+            yield from batch.column(0).to_pylist()
+
+    def first_places(self, within: int) -> list[int]:
+        """For each own column that is empty for the first `within` people: the place of the first who has it."""
+        if self.count <= within:
+            return []
+        rows = self._in_order().project("* EXCLUDE (attributes), row_number() OVER () - 1 AS place")
+        found = [
+            _first(name, str(kind)) for name, kind in zip(rows.columns, rows.types, strict=True) if name != "place"
+        ]
+        (places,) = rows.aggregate(", ".join(found)).fetchall()
+        return [place for place in places if place is not None and place >= within]
+
+    @property
+    def several(self) -> int:
+        """How many of them were imported in several rows that differ; they are written as the first has them."""
+        return len(self._rows.filter("several").project("id").fetchall())
+
+    def texts(self) -> Iterator[list[str]]:
+        """Their descriptions, some thousands at a time."""
+        for batch in self._rows.order("arrival").project("text").to_arrow_reader(_ROWS):
+            yield batch.column(0).to_pylist()
+
+    def number_with(self, extra: Extra) -> int:
+        """How many of them have something in that table."""
+        if not self.has(extra):
+            return 0
+        counted = f"SELECT count(*) FROM exported_kept SEMI JOIN {extra} ON persona = id"  # noqa: S608 - our own names
+        return int(self.hub.con.execute(counted).fetchall()[0][0])
+
+    def licences(self) -> list[tuple[Any, ...]]:
+        """Licence, source, revision and model, each with the number of people who have them."""
+        groups = "licence, source, revision, model, count(*) AS personas"
+        return self._licensed().aggregate(groups).order("personas DESC, licence, source, revision, model").fetchall()
+
+    def rows_of_licences(self) -> Mapping[tuple[Any, ...], str]:
+        """Which of the people, by their places from 1, have each licence, source, revision and model."""
+        if len(groups := self.licences()) == 1:
+            return {tuple(groups[0][:4]): f"1-{self.count}"}
+        numbered = self._licensed().project("*, row_number() OVER (ORDER BY arrival) AS n")
+        return row_ranges(self.hub.con, f"({numbered.sql_query()})")
+
+    def _licensed(self) -> duckdb.DuckDBPyRelation:
+        licence = "coalesce(array_to_string(licences, '; '), licence) AS licence"
+        return self._rows.project(f"{licence}, source, revision, model, arrival")
+
+    def _people(self, there: set[str], select: str | None) -> duckdb.DuckDBPyRelation:
+        con = self.hub.con
+        con.execute(_IMPORTS if "imports" in there else _NO_IMPORTS)
+        is_one = "imports" not in there or con.execute(_ONE_LICENCE).fetchall()[0][0]
+        con.execute(_NO_LICENCES if is_one else _LICENCES)
+        self._has_licences = bool(con.execute("FROM exported_licences LIMIT 1").fetchall())
+        con.execute(_VERDICTS.format(survivors_in(there)))
+        con.execute(_RULINGS if "rulings" in there else _NO_RULINGS)
+        con.execute(_PEOPLE)
+        if select is not None:
+            con.execute(_SELECTED, [select]).fetchall()
+        kept = _CHOSEN if select is not None else "true" if self.duplicates else _STANDING
+        con.execute(f"CREATE OR REPLACE TEMP VIEW exported_kept AS FROM exported_people WHERE {kept}")
+        return con.view("exported_kept")
+
+    def _in_order(self, first: Sequence[int] = ()) -> duckdb.DuckDBPyRelation:
+        columns = f"k.{self._hidden()}{columns_of(self.extras)}"
+        order = "k.arrival"
+        if first:
+            places = ", ".join(map(str, first))
+            order = f"(row_number() OVER (ORDER BY k.arrival) - 1) NOT IN ({places}), k.arrival"
+        return self.hub.con.sql(
+            f"SELECT {columns} FROM exported_kept AS k {joins_of(self.extras)} ORDER BY {order}"  # noqa: S608 - ours
+        )
+
+    def _hidden(self) -> str:
+        hidden = ["arrival", "several"]
+        if not self.duplicates:
+            hidden += ["duplicate_of", "turned_away"]
+        if not self._has_licences:
+            hidden.append("licences")
+        return f"* EXCLUDE ({', '.join(hidden)})"
+
+    def _check_extras(self) -> None:
+        for extra in self.extras:
+            if not self.has(extra):
+                raise SetupError(f"{str(self.hub.path)!r} has no table {extra}; make some with `populace hub enrich`.")
+
+    def _counted(self) -> tuple[int, int]:
+        ((people, licensed),) = self._rows.aggregate("count(*), count(licence)").fetchall()
+        return int(people), int(people) - int(licensed)
+
+
+def _check_selection(hub: HubFile, select: str, there: set[str]) -> None:
+    rows = hub.con.execute("SELECT name FROM selections ORDER BY name").fetchall() if "selections" in there else []
+    names = [str(name) for (name,) in rows]
+    if select not in names:
+        said_there = f"there are {', '.join(names)}" if names else "there is none; make one with `populace hub select`"
+        raise SetupError(f"{str(hub.path)!r} has no selection {select!r}; {said_there}.")
+
+
+def _first(name: str, kind: str) -> str:
+    quoted = f'"{name}"'
+    said = f"len({quoted}) > 0" if kind.endswith("[]") else f"{quoted} IS NOT NULL"
+    return f"min(place) FILTER ({said}) AS {quoted}"

@@ -1,0 +1,240 @@
+"""Relations between people in files: written as rows beside exported people, and read back, also from graphs."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ..errors import SourceError
+from ..files import COMPRESSIONS, uncompressed_suffix
+from ..hub.file import HubFile
+from ..hub.queries import fold_duplicates
+from ..persona import RelationKind
+from .fields import FieldTable
+from .imported_file import RENAMED
+from .people import ExportedPeople
+from .reading import Skipped, Tally
+from .row_files import write_csv, write_jsonl, write_parquet
+from .tables import Batch, NodeLink, Table, open_table
+
+__all__ = [
+    "RELATION_FIELDS",
+    "RelationsReport",
+    "import_relations",
+    "is_relations",
+    "relations_of",
+    "relations_path",
+    "write_relations",
+]
+
+#: The columns of the file.
+RELATION_FIELDS = ("source", "target", "kind", "label", "hop")
+
+#: Only whoever is not exported gives ties away, and only those of somebody turned away are dropped who is not either.
+_FOLDED = """
+WITH folds AS (FROM graph_folds ANTI JOIN exported_kept ON id = persona),
+away AS (FROM graph_away ANTI JOIN exported_kept ON id = persona)
+SELECT DISTINCT ON (source, target, kind, label) source, target, kind, label, hop, ordinal FROM (
+    SELECT coalesce(a.survivor, r.source) AS source, coalesce(b.survivor, r.target) AS target, kind, label, hop, ordinal
+    FROM relations AS r
+    LEFT JOIN folds AS a ON a.persona = r.source
+    LEFT JOIN folds AS b ON b.persona = r.target
+    WHERE r.source NOT IN (FROM away) AND r.target NOT IN (FROM away)
+) WHERE source <> target ORDER BY source, target, kind, label, ordinal
+"""
+_AS_WRITTEN = "SELECT source, target, kind, label, hop, ordinal FROM relations"
+
+
+def relations_path(path: Path) -> Path:
+    """Where the relations of the people in `path` lie: `town.relations.csv.gz` beside `town.csv.gz`."""
+    name, packing = path.name, path.suffix if path.suffix.lower() in COMPRESSIONS else ""
+    name = name.removesuffix(packing)
+    ending = name[len(name) - len(uncompressed_suffix(path)) :] if uncompressed_suffix(path) else ""
+    return path.with_name(f"{name.removesuffix(ending)}.relations{ending}{packing}")
+
+
+def relations_of(people: ExportedPeople) -> duckdb.DuckDBPyRelation:
+    """The relations of which both ends are exported, in order of arrival.
+
+    Near-duplicates that are left out give theirs to whom they repeat, and whom a rule turned away takes all along.
+    """
+    con = people.hub.con
+    if not people.has("relations"):
+        return con.sql("SELECT '' AS source, '' AS target, '' AS kind, '' AS label, 1 AS hop WHERE false")
+    fold_duplicates(people.hub)
+    fields = ", ".join(RELATION_FIELDS)
+    return con.sql(
+        f"SELECT {fields} FROM ({_AS_WRITTEN if people.duplicates else _FOLDED}) AS r "  # noqa: S608 - our own words
+        "WHERE source IN (SELECT id FROM exported_kept) AND target IN (SELECT id FROM exported_kept) "
+        "ORDER BY ordinal, source, target"
+    )
+
+
+def write_relations(relations: duckdb.DuckDBPyRelation, form: str, *, opened: Callable[[], Any]) -> None:
+    """Write relations as rows of `jsonl`, `csv` or `parquet`."""
+    write = {"jsonl": write_jsonl, "csv": write_csv, "parquet": write_parquet}[form]
+    with opened() as file:
+        write(relations.to_arrow_reader(10_000), file)
+
+
+_SCHEMA = pa.schema(
+    [
+        *(("place", pa.int64()), ("source", pa.string()), ("target", pa.string())),
+        *(("kind", pa.string()), ("label", pa.string()), ("hop", pa.int32())),
+    ]
+)
+#: What other programs call the label of a tie, in the order in which it is looked for.
+_LABELS = ("label", "relation", "type", "kind", "name")
+_READ = {*RELATION_FIELDS, *_LABELS, "key"}
+_NOBODY = "one of its two people is not in the hub"
+_NAMED = """
+CREATE OR REPLACE TEMP TABLE named_relations AS
+SELECT t.* REPLACE (coalesce(a.now, t.source) AS source, coalesce(b.now, t.target) AS target)
+FROM imported_relations AS t
+LEFT JOIN exported_names AS a ON a.was = t.source
+LEFT JOIN exported_names AS b ON b.was = t.target
+"""
+_NAMES = """
+CREATE OR REPLACE TEMP TABLE exported_names AS
+SELECT was, arg_min(now, rowid) AS now FROM exported_renamed WHERE file = $file GROUP BY was
+"""
+_DANGLING = """
+SELECT place FROM named_relations
+WHERE source NOT IN (SELECT id FROM personas) OR target NOT IN (SELECT id FROM personas) ORDER BY place
+"""
+_ADD = """
+INSERT INTO relations (ordinal, source, target, kind, label, hop)
+SELECT (SELECT coalesce(max(ordinal), 0) FROM relations) + row_number() OVER (ORDER BY place),
+       source, target, kind, label, hop
+FROM (
+    SELECT DISTINCT ON (source, target, kind, label) * FROM named_relations AS n
+    WHERE source IN (SELECT id FROM personas) AND target IN (SELECT id FROM personas) AND source <> target
+    AND NOT EXISTS (FROM relations AS r WHERE r.source = n.source AND r.target = n.target
+                    AND r.kind = n.kind AND r.label = n.label)
+    ORDER BY source, target, kind, label, place
+) ORDER BY place
+"""
+#: Rows that an earlier file had brought are in imports as rows of that file.
+_HERE = """
+CREATE OR REPLACE TEMP TABLE imported_here AS
+SELECT "row", persona FROM imports WHERE file = $file
+UNION ALL
+SELECT r."row", i.persona FROM repeated_rows AS r
+JOIN imports AS i ON i.file = r.first_file AND i."row" = r.first_row WHERE r.file = $file
+"""
+_PARENTS = """
+UPDATE personas SET parent = n.now FROM exported_names AS n
+WHERE personas.parent = n.was AND personas.id IN (SELECT persona FROM imported_here)
+"""
+_RAISED = """
+UPDATE elites SET original = n.now FROM exported_names AS n
+WHERE elites.original = n.was AND elites.persona IN (SELECT persona FROM imported_here)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RelationsReport:
+    """What relations were read."""
+
+    #: The file that they stand in: that of the people, for a graph.
+    path: Path
+    #: Relations that the hub had not.
+    new: int
+    #: Relations that it had already, or that the file has twice.
+    equal: int
+    #: What was left out, by reason.
+    skipped: tuple[Skipped, ...]
+    #: What the file says of relations, by name, and a hub has no place for.
+    unread: tuple[str, ...] = ()
+
+
+def is_relations(table: Table) -> bool:
+    """Whether a table is a file of relations that lies beside one of people, and no people itself."""
+    return not isinstance(table, NodeLink) and set(table.columns()) == set(RELATION_FIELDS)
+
+
+def import_relations(
+    hub: HubFile, people: Table, fields: FieldTable | None, file: int, *, read_anew: bool
+) -> RelationsReport | None:
+    """Read the relations that came with people into the hub; None where none came.
+
+    `read_anew` says that the people were read before, so that who is called otherwise here has to be looked up.
+    Raises `SourceError` for a file of relations that cannot be read.
+    """
+    if fields is None:
+        return None
+    hub.con.execute(RENAMED)
+    with hub.writing() as con:
+        if read_anew:
+            _look_up(hub, fields, file)
+        con.execute(_NAMES, {"file": file})
+        if con.execute("FROM exported_names LIMIT 1").fetchall():
+            con.execute(_HERE, {"file": file})
+            con.execute(_PARENTS)
+            con.execute(_RAISED)
+        if isinstance(people, NodeLink):
+            return _import(hub, people.path, people.relations())
+        path = relations_path(people.path)
+        if not path.is_file():
+            return None
+        table = open_table(path)
+        if not is_relations(table):
+            raise SourceError(
+                f"{path} lies beside {people.path.name} and is no file of relations, whose columns are "
+                f"{', '.join(RELATION_FIELDS)}; give it another name."
+            )
+        return _import(hub, path, table.batches(Tally(str(path))))
+
+
+def _look_up(hub: HubFile, fields: FieldTable, file: int) -> None:
+    for _ in fields.batches(Tally(str(fields.path))):
+        pass
+    hub.con.execute("DELETE FROM exported_renamed WHERE file = ?", [file])
+    hub.con.execute(_HERE, {"file": file})
+    for batch in fields.take(1 << 62):
+        hub.con.register("read_anew", batch.table())
+        hub.con.execute(
+            "INSERT INTO exported_renamed SELECT $file, was, persona FROM read_anew AS t "
+            "JOIN imported_here AS i ON i.row = t.row WHERE was IS NOT NULL AND was <> persona",
+            {"file": file},
+        )
+        hub.con.unregister("read_anew")
+
+
+def _import(hub: HubFile, path: Path, batches: Iterator[Batch]) -> RelationsReport:
+    con, tally, new, rows = hub.con, Tally(str(path)), 0, 0
+    unread: dict[str, None] = {}
+    for batch in batches:
+        unread |= dict.fromkeys(name for _, row in batch for name in row if name not in _READ)
+        read = [one for number, row in batch if (one := _relation(number, row, tally)) is not None]
+        columns = zip(*read, strict=True) if read else ((),) * len(_SCHEMA)
+        arrays = [pa.array(values, type=kind.type) for values, kind in zip(columns, _SCHEMA, strict=True)]
+        con.register("imported_relations", pa.Table.from_arrays(arrays, schema=_SCHEMA))
+        try:
+            con.execute(_NAMED)
+            for (place,) in con.execute(_DANGLING).fetchall():
+                tally.count(_NOBODY, place)
+            ((added,),) = con.execute(_ADD).fetchall()
+        finally:
+            con.unregister("imported_relations")
+        new, rows = new + added, rows + len(batch)
+    return RelationsReport(path, new, rows - new - len(tally), tuple(tally), tuple(unread))
+
+
+def _relation(number: int, row: Mapping[str, Any], tally: Tally) -> tuple[Any, ...] | None:
+    source, target = row.get("source"), row.get("target")
+    if source in (None, "") or target in (None, ""):
+        tally.count("it names nobody as source or target", number)
+        return None
+    said = next((str(row[name]) for name in _LABELS if row.get(name) not in (None, "")), "")
+    kind = str(row.get("kind") or RelationKind.OTHER).lower()
+    try:
+        hop = 1 if row.get("hop") in (None, "") else int(row["hop"])
+    except (ValueError, TypeError):
+        tally.count("its hop is no whole number", number)
+        return None
+    known = kind if kind in RelationKind else RelationKind.OTHER.value
+    return number, str(source), str(target), known, said or known, hop

@@ -1,0 +1,282 @@
+"""Rows of a file on their way into a hub: description, hash and attributes, then the rulings of judges on them."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from hashlib import blake2b
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..hub.redaction import attribute_rows, judged_attributes
+from ..hub.verdicts import ruling_rows
+from ..inputs import UNKNOWN_LANGUAGE
+from ..judgement import Judge, Judgement, RulingRow
+from ..rules import Policy, personal_judge, quality_judge
+from ..rules.columns import ColumnKind
+from ..rules.languages import detect_languages
+from ..rules.prefilter import rows_to_search
+from .compose import UnsaidError
+from .options import Columns, ImportOptions, Shape
+from .reading import Skipped, Tally, json_text
+from .tables import Batch, Table
+
+__all__ = ["Prepared", "Screened", "prepared", "screened"]
+
+_SCHEMA = pa.schema(
+    [
+        ("place", pa.int32()),
+        ("id", pa.string()),
+        ("row", pa.int64()),
+        ("text", pa.string()),
+        ("language", pa.string()),
+        ("source", pa.string()),
+        ("licence", pa.string()),
+        ("attributes", pa.string()),
+    ]
+)
+
+_TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
+
+type _Row = tuple[str, int, str, str | None, str | None, str | None, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Some thousands of rows, ready to be written; `place` counts them from 1."""
+
+    rows: pa.Table
+    #: The line or row up to which the file has been read.
+    read_to: int
+    #: What was left out among them.
+    skipped: tuple[Skipped, ...]
+
+
+def prepared(table: Table, columns: Columns, options: ImportOptions, *, after: int) -> Iterator[Prepared]:
+    """All rows of a table behind line or row `after`, batch by batch; the last of them may be empty.
+
+    Raises `SourceError` for a file that is corrupt and, when the options is strict, for a row that cannot be imported.
+    """
+    tally = Tally(str(table.path), after=after, way_out=options.way_out if options.strict else "")
+    reader = _RowReader(columns, options)
+    for batch in table.batches(tally):
+        if batch and batch[-1][0] > after:
+            left = [row for row in batch if row[0] > after]
+            after = left[-1][0]
+            yield Prepared(_with_languages(_arrow(_read(left, reader, tally))), after, tally.take())
+    yield Prepared(_arrow([]), after, tally.take())
+
+
+def _arrow(rows: list[_Row]) -> pa.Table:
+    places = pa.array(range(1, len(rows) + 1), type=pa.int32())
+    fields = zip(*rows, strict=True) if rows else ((),) * (len(_SCHEMA) - 1)
+    types = [field.type for field in _SCHEMA][1:]
+    arrays = [pa.array(values, type=kind) for values, kind in zip(fields, types, strict=True)]
+    return pa.Table.from_arrays([places, *arrays], schema=_SCHEMA)
+
+
+def _with_languages(rows: pa.Table) -> pa.Table:
+    """The rows, with the language of each text of which nobody has stated it, as far as it can be told."""
+    if not rows["language"].null_count:
+        return rows
+    texts, languages = rows["text"].combine_chunks(), rows["language"].combine_chunks()
+    if languages.null_count == len(languages):
+        languages = detect_languages(texts)
+    else:
+        mask = languages.is_null()
+        languages = pc.replace_with_mask(languages, mask, detect_languages(texts.filter(mask)))
+    return rows.set_column(rows.schema.get_field_index("language"), "language", languages)
+
+
+def _read(batch: Batch, reader: "_RowReader", tally: Tally) -> list[_Row]:
+    rows: list[_Row] = []
+    for number, row in batch:
+        try:
+            rows.append(reader.read(number, row))
+        except _UnusableError as error:
+            tally.count(error.args[0], number)
+    return rows
+
+
+class _UnusableError(Exception):
+    """A row cannot be imported; its one argument says why."""
+
+
+class _RowReader:
+    """Takes rows apart. It is called for each of millions of rows: what can be decided before is."""
+
+    def __init__(self, columns: Columns, options: ImportOptions) -> None:
+        self._columns = columns
+        self._language = options.language or (columns.composer.language if columns.composer is not None else None)
+        self._licence = options.licence
+        self._max_length = options.max_length
+        self._nothing = (None, "", "None") if columns.shape is Shape.ELITE else (None, "")
+
+    def read(self, number: int, row: dict[str, Any]) -> _Row:
+        """The row as a hub holds it; takes out of `row` what is no attribute. Raises `_UnusableError`."""
+        columns = self._columns
+        text = self._text(self._composed(row) if columns.text is None else row.pop(columns.text, None))
+        # The same as personas.persona.content_id, which a test holds; plain ASCII is in NFC as it stands.
+        line = " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
+        if not line:
+            raise _UnusableError("there is no text")
+        try:
+            digest = blake2b(line.encode(), digest_size=16).hexdigest()
+        except UnicodeEncodeError as error:
+            raise _UnusableError("the text has half a character in it") from error
+        language = self._tag(row.pop(columns.language, None)) if columns.language else self._language
+        source = _stated(row.pop(columns.source, None)) if columns.source else None
+        licence = _stated(row.pop(columns.licence, None)) if columns.licence else None
+        return digest, number, text, language, source, licence or self._licence, self._attributes(row) if row else None
+
+    def _composed(self, row: dict[str, Any]) -> str | None:
+        try:
+            return self._columns.composer.text(row) if self._columns.composer is not None else None
+        except UnsaidError as error:
+            raise _UnusableError(error.args[0]) from error
+
+    def _text(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise _UnusableError("there is no text" if value is None else "the text is no string")
+        if len(value) > self._max_length:
+            raise _UnusableError(f"the text is longer than {self._max_length:,} characters")
+        return value
+
+    def _tag(self, value: object) -> str | None:
+        if value in (None, ""):
+            return self._language
+        if not isinstance(value, str) or not _TAG.fullmatch(value):
+            raise _UnusableError("its language is no BCP 47 tag")
+        return value
+
+    def _attributes(self, row: dict[str, Any]) -> str | None:
+        kept = {name: value for name, value in row.items() if value not in self._nothing}
+        try:
+            return json_text(kept) if kept else None
+        except (TypeError, ValueError, RecursionError) as error:
+            raise _UnusableError("a column cannot be written as JSON") from error
+
+
+def _stated(value: object) -> str | None:
+    return None if value in (None, "") else str(value)
+
+
+_ERASED = "it holds personal data, which --personal drop leaves out"
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """A batch as the judges leave it, and the rulings on it."""
+
+    part: Prepared
+    rulings: tuple[RulingRow, ...] = ()
+    #: Descriptions that were ruled on, by rule and outcome.
+    judged: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+def screened(
+    parts: Iterator[Prepared], options: ImportOptions, kinds: Mapping[str, ColumnKind] | None = None
+) -> Iterator[Screened]:
+    """Each batch as the policy for personal data and, when they are wanted, the rules of quality have it.
+
+    `kinds` says what the other columns are taken for; those that it does not name are texts.
+    """
+    screen = _Screen(options, kinds or {})
+    for part in parts:
+        yield screen.of(part) if part.rows.num_rows else Screened(part)
+
+
+class _Screen:
+    def __init__(self, options: ImportOptions, kinds: Mapping[str, ColumnKind]) -> None:
+        self._kinds = kinds
+        self._is_whole = any(kind.is_personal for kind in kinds.values())
+        self._policy = Policy(options.personal) if options.personal != "ignore" else None
+        self._personal = personal_judge(self._policy) if self._policy is not None else None
+        self._has_quality = options.quality
+
+    def of(self, part: Prepared) -> Screened:
+        """The batch as the judges leave it."""
+        texts = self._texts(part)
+        if self._policy is None:
+            return texts
+        rows, rulings = self._attributes(texts.part.rows, self._policy)
+        return replace(texts, part=replace(texts.part, rows=rows), rulings=(*texts.rulings, *rulings))
+
+    def _texts(self, part: Prepared) -> Screened:
+        places = self._places(part.rows)
+        if not places:
+            return Screened(part)
+        texts = part.rows["text"].take(places).to_pylist()
+        languages = part.rows["language"].take(places).to_pylist()
+        numbers = part.rows["row"].take(places).to_pylist()
+        said = [ruling_rows(text, self._judges(tag)) for text, tag in zip(texts, languages, strict=True)]
+        changed = {
+            place: judgement for place, text, (judgement, _) in zip(places, texts, said, strict=True)
+            if judgement.is_erased or judgement.persona.text != text
+        }  # fmt: skip
+        rulings = tuple(
+            replace(row, row=number) for number, (_, rows) in zip(numbers, said, strict=True) for row in rows
+        )
+        judged = Counter((ruling.rule, ruling.outcome) for judgement, _ in said for _, ruling in judgement.rulings)
+        return Screened(_changed(part, changed), rulings, judged)
+
+    def _places(self, rows: pa.Table) -> Sequence[int]:
+        """The rows that are shown to judges: all to those of quality, few to the one for personal data."""
+        if self._has_quality:
+            return list(range(rows.num_rows))
+        if self._policy is None:
+            return ()
+        return rows_to_search(rows["text"].combine_chunks())
+
+    def _judges(self, language: str | None) -> tuple[Judge, ...]:
+        personal = (self._personal,) if self._personal is not None else ()
+        return (_quality(language), *personal) if self._has_quality else personal
+
+    def _attributes(self, rows: pa.Table, policy: Policy) -> tuple[pa.Table, list[RulingRow]]:
+        column = rows["attributes"].combine_chunks()
+        if column.null_count == len(column):
+            return rows, []
+        attributes, rulings, is_changed = column.to_pylist(), list[RulingRow](), False
+        # Of a column of names each value is replaced, so no row may be passed over.
+        places = range(len(attributes)) if self._is_whole else rows_to_search(column)
+        for place in places:
+            was = attributes[place]
+            now, changes = judged_attributes(was, self._kinds, policy) if was is not None else (None, ())
+            if changes:
+                persona, number = rows["id"][place].as_py(), rows["row"][place].as_py()
+                rulings += attribute_rows(persona, changes, policy, None, number)
+                attributes[place], is_changed = now, True
+        return (_with(rows, "attributes", attributes) if is_changed else rows), rulings
+
+
+@cache
+def _quality(language: str | None) -> Judge:
+    return quality_judge(None if language == UNKNOWN_LANGUAGE else language)
+
+
+def _changed(part: Prepared, changed: dict[int, Judgement]) -> Prepared:
+    if not changed:
+        return part
+    rows = part.rows
+    gone = [place for place, judgement in changed.items() if judgement.is_erased]
+    numbers = [rows["row"][place].as_py() for place in gone[:3]]
+    for name in ("id", "text"):
+        values = rows[name].to_pylist()
+        for place, judgement in changed.items():
+            values[place] = getattr(judgement.persona, name)
+        rows = _with(rows, name, values)
+    if not gone:
+        return replace(part, rows=rows)
+    left = sorted(set(range(rows.num_rows)).difference(gone))
+    rows = _with(rows.take(pa.array(left, pa.int64())), "place", range(1, len(left) + 1))
+    return replace(part, rows=rows, skipped=(*part.skipped, Skipped(_ERASED, len(gone), numbers)))
+
+
+def _with(rows: pa.Table, name: str, values: Sequence[object]) -> pa.Table:
+    column = rows.schema.get_field_index(name)
+    field = rows.schema.field(column)
+    return rows.set_column(column, field, pa.array(values, type=field.type))

@@ -1,0 +1,343 @@
+"""Tables in files, JSONL, CSV, Parquet, Arrow or a JSON graph, as batches of rows numbered as the file numbers them."""
+
+import csv
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import batched, islice
+from pathlib import Path
+from typing import Any
+
+from ..errors import SourceError
+from ..files import DAMAGE, uncompressed_suffix
+from ..inputs import resolve_file, shown
+from .columns import FIELDS
+from .reading import MAX_LINE, Lines, RowError, Tally, finite, parse_json, reading
+
+__all__ = ["Batch", "NodeLink", "Table", "open_node_link", "open_table"]
+
+#: Rows with the line or row at which each begins.
+type Batch = Sequence[tuple[int, dict[str, Any]]]
+
+_ROWS = 10_000
+#: Columns that JSONL has when any of its first so many objects has them; the first object says what others there are.
+_STATED = ("language", "licence", "source")
+_LOOKED_AT = 1_000
+#: How an Arrow file begins; what does not is taken for a stream.
+_ARROW_FILE = b"ARROW1"
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+# Python's own limit for a cell is 128 KiB.
+csv.field_size_limit(MAX_LINE)
+#: How a graph in JSON begins, whatever its name.
+_GRAPH = re.compile(rb'\{\s*"(directed|multigraph|graph|nodes|links|edges)"\s*:\s*(true|false|\{|\[)')
+
+
+class Table(ABC):
+    """One file of rows. Its rows are read anew each time they are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @abstractmethod
+    def columns(self) -> Sequence[str]:
+        """The names of the columns; of JSONL those of the first object.
+
+        Raises `SourceError` when there is no row.
+        """
+
+    @abstractmethod
+    def batches(self, tally: Tally) -> Iterator[Batch]:
+        """All rows that can be read, some thousands at a time; those that cannot are told to `tally`."""
+
+
+def open_table(path: Path) -> Table:
+    """The table in a file, by what it begins with and by its name.
+
+    Raises `SourceError` for a folder, an empty file, a hub, and whatever else is no table.
+    """
+    with reading(resolve_file(path)) as file:
+        head = _head(path, file)
+    suffix = uncompressed_suffix(path)
+    if head.startswith((b"PAR1", b"ARROW1")) or suffix in (".parquet", ".arrow", ".feather", ".ipc"):
+        return _Columnar(path, head)
+    if head[8:12] == b"DUCK":
+        raise SourceError(f"{path} is a DuckDB file; if it is a hub, unite the two with `populace hub merge`.")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise SourceError(f"{path} is UTF-16, as its bytes 0 and 1 say; save it as UTF-8.")
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not text:
+        raise SourceError(f"{path} is empty; give a file with people in it.")
+    is_graph = text.startswith(b"{") and (suffix == ".json" or _GRAPH.match(text))
+    if is_graph and (graph := open_node_link(path)) is not None:
+        return graph
+    if text.startswith(b"{") or suffix in (".jsonl", ".ndjson"):
+        return _JsonLines(path)
+    if text.startswith(b"["):
+        raise SourceError(f"{path} is one JSON array; write one object a line (JSONL), as `jq -c '.[]'` does.")
+    if suffix in (".csv", ".tsv"):
+        return _Csv(path)
+    known = ".jsonl, .ndjson, .csv, .tsv, .parquet, .arrow, .feather"
+    raise SourceError(f"{path} is no table that is known by its name or by how it begins; give one of {known}.")
+
+
+def _head(path: Path, file: Any) -> bytes:
+    try:
+        head: bytes = file.read(4096)
+    except DAMAGE as error:
+        raise SourceError(f"{path} is corrupt: not even its beginning can be read ({error}).") from error
+    return head
+
+
+class _JsonLines(Table):
+    def columns(self) -> Sequence[str]:
+        rows = (row for _, row in islice(self._rows(Tally(str(self.path))), _LOOKED_AT))
+        if names := list(next(rows, ())):
+            # The first object may lack what others state: it may be of an unknown source, for one.
+            later = {name for row in rows for name in _STATED if name in row}
+            return [*names, *sorted(later.difference(names))]
+        raise SourceError(f"{self.path} holds no object; write one a line, such as {{'persona': '...'}}.")
+
+    def batches(self, tally: Tally) -> Iterator[Batch]:
+        return batched(self._rows(tally), _ROWS)
+
+    def _rows(self, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
+        with reading(self.path) as file:
+            lines = Lines(self.path, file)
+            while True:
+                try:
+                    for line in lines:
+                        if not line.isspace():
+                            yield lines.number, _object(line)
+                    return
+                except RowError as error:
+                    tally.count(error.reason, lines.number)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        row = parse_json(line)
+    except UnicodeDecodeError as error:
+        raise RowError("the line is not UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise RowError("the line is not JSON") from error
+    if not isinstance(row, dict):
+        raise RowError("the line is JSON and no object")
+    return row
+
+
+class _Csv(Table):
+    def columns(self) -> Sequence[str]:
+        with reading(self.path) as file:
+            return self._header(self._open(file)[1])
+
+    def batches(self, tally: Tally) -> Iterator[Batch]:
+        return batched(self._rows(tally), _ROWS)
+
+    def _open(self, file: Any) -> tuple["_Decoded", Any]:
+        with reading(self.path) as beginning:
+            head = beginning.read(65_536).decode(errors="replace").lstrip("\ufeff\r\n")
+        head = _QUOTED.sub("", head).partition("\n")[0]
+        marks = "\t" if uncompressed_suffix(self.path) == ".tsv" else max(",;\t", key=head.count)
+        lines = _Decoded(Lines(self.path, file))
+        return lines, csv.reader(lines, delimiter=marks, strict=True)
+
+    def _header(self, rows: Any) -> list[str]:
+        try:
+            names: list[str] = next(filter(any, rows), [])
+        except (csv.Error, RowError) as error:
+            raise SourceError(
+                f"{self.path} has no header that can be read: {error}; save it as CSV in UTF-8."
+            ) from error
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise SourceError(f"{self.path} has two columns {shown(twice)}; give each a name of its own.")
+        return names
+
+    def _rows(self, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
+        with reading(self.path) as file:
+            lines, rows = self._open(file)
+            names = self._header(rows)
+            while True:
+                began = lines.number + 1
+                try:
+                    values = next(rows)
+                    if len(values) == len(names):
+                        yield began, dict(zip(names, values, strict=True))
+                    elif values:
+                        raise RowError("the row has other columns than the header")
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    tally.count(f"the row is not CSV: {error}", began)
+                except RowError as error:
+                    tally.count(error.reason, began)
+
+
+class _Decoded:
+    """Lines as text. Whoever reads them goes on behind a line that cannot be decoded."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    @property
+    def number(self) -> int:
+        return self._lines.number
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        try:
+            return line.decode()
+        except UnicodeDecodeError as error:
+            raise RowError("the line is not UTF-8") from error
+
+
+class _Columnar(Table):
+    """Parquet and Arrow: their rows are numbered from 1."""
+
+    def __init__(self, path: Path, head: bytes) -> None:
+        super().__init__(path)
+        if uncompressed_suffix(path) != path.suffix.lower():
+            raise SourceError(f"{path} is opened twice: Parquet and Arrow pack what they hold; unpack it first.")
+        self._is_parquet = head.startswith(b"PAR1") or path.suffix.lower() == ".parquet"
+
+    def columns(self) -> Sequence[str]:
+        import pyarrow as pa
+
+        try:
+            with self._open() as file:
+                return list((file.schema_arrow if self._is_parquet else file.schema).names)
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"{self.path} is no whole {self._kind} file: {_first_line(error)}.") from error
+
+    def batches(self, tally: Tally) -> Iterator[Batch]:
+        import pyarrow as pa
+
+        done = 0
+        try:
+            for batch in self._arrow_batches():
+                yield _numbered(batch, done + 1, tally)
+                done += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(
+                f"{self.path} is corrupt: it can be read to row {done:,} and no further ({_first_line(error)}); "
+                "get the file again."
+            ) from error
+
+    @property
+    def _kind(self) -> str:
+        return "Parquet" if self._is_parquet else "Arrow"
+
+    def _open(self) -> Any:
+        if self._is_parquet:
+            import pyarrow.parquet as pq
+
+            return pq.ParquetFile(self.path)
+        import pyarrow as pa
+
+        source = pa.memory_map(str(self.path))
+        is_file = source.read(len(_ARROW_FILE)) == _ARROW_FILE
+        source.seek(0)
+        return pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
+
+    def _arrow_batches(self) -> Iterator[Any]:
+        with self._open() as file:
+            if self._is_parquet:
+                yield from file.iter_batches(batch_size=_ROWS)
+                return
+            is_stream = not hasattr(file, "num_record_batches")
+            for batch in file if is_stream else map(file.get_batch, range(file.num_record_batches)):
+                yield from (batch.slice(start, _ROWS) for start in range(0, batch.num_rows, _ROWS))
+
+
+def _numbered(batch: Any, first: int, tally: Tally) -> Batch:
+    try:
+        rows = batch.to_pylist()
+        for name in _unbounded(batch):
+            for row in rows:
+                row[name] = finite(row[name])
+        return list(enumerate(rows, first))
+    except UnicodeDecodeError:
+        return list(_one_by_one(batch, first, tally))
+
+
+def _unbounded(batch: Any) -> list[str]:
+    """The columns that hold NaN or infinity, or may do so in lists and structs."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_floating(column.type):
+            if not pc.all(pc.is_finite(column), min_count=0).as_py():
+                found.append(name)
+        elif pa.types.is_nested(column.type) and ("float" in str(column.type) or "double" in str(column.type)):
+            found.append(name)
+    return found
+
+
+def _one_by_one(batch: Any, first: int, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
+    for index in range(batch.num_rows):
+        try:
+            yield first + index, batch.slice(index, 1).to_pylist()[0]
+        except UnicodeDecodeError:
+            tally.count("the row is not UTF-8", first + index)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0].rstrip(". ")
+
+
+_ROWS = 10_000
+#: What no node lacks that Populace has written; what is null is not written.
+_ALWAYS = {"id", "text", "origin", "hop", "language"}
+#: The names that the list of links and the two ends of one go by.
+_LINKS = ("edges", "links")
+
+
+class NodeLink(Table):
+    """A graph that was read whole; its nodes are numbered from 1."""
+
+    def __init__(self, path: Path, nodes: Sequence[dict[str, Any]], links: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(path)
+        self._nodes = nodes
+        self._links = links
+
+    def columns(self) -> Sequence[str]:
+        """The names that any of the nodes has; all fields of a person where Populace wrote them."""
+        names = dict.fromkeys(name for node in self._nodes for name in node)
+        return list(dict.fromkeys((*FIELDS, *names))) if names.keys() >= _ALWAYS else list(names)
+
+    def batches(self, tally: Tally) -> Iterator[Batch]:
+        """All nodes, some thousands at a time."""
+        return batched(((number, dict(node)) for number, node in enumerate(self._nodes, 1)), _ROWS)
+
+    def relations(self) -> Iterator[Batch]:
+        """The links, some thousands at a time, with `source` and `target` as the nodes' names."""
+        return batched(((number, dict(link)) for number, link in enumerate(self._links, 1)), _ROWS)
+
+
+def open_node_link(path: Path) -> NodeLink | None:
+    """The graph in a file of JSON; None where it holds something else. Raises `SourceError` for half a graph."""
+    with reading(path) as file:
+        try:
+            held = parse_json(file.read())
+        except (ValueError, RecursionError):
+            return None
+    if not isinstance(held, dict) or not isinstance(held.get("nodes"), list):
+        return None
+    nodes, links = held["nodes"], next((held[name] for name in _LINKS if name in held), None)
+    if not isinstance(links, list):
+        raise SourceError(f"{path} has nodes and no list of {' or '.join(_LINKS)}; give a whole graph.")
+    for kind, rows, needed in (("node", nodes, ("id",)), ("link", links, ("source", "target"))):
+        for number, row in enumerate(rows, 1):
+            if not isinstance(row, dict) or any(row.get(name) is None for name in needed):
+                raise SourceError(
+                    f"{path}, {kind} {number}: {shown(row)} has not {' and '.join(needed)}; "
+                    "write it as networkx.node_link_data does."
+                )
+    if not nodes:
+        raise SourceError(f"{path} is a graph without any node; give one with people in it.")
+    return NodeLink(path, nodes, links)

@@ -1,0 +1,93 @@
+"""What a hub knows of people beside the people themselves, taken along when a run or growth begins with them."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from ..rules import Policy
+from .queries import table_names
+from .redaction import clear_traces, judge_imports
+from .schema import migrate_hub
+from .verdicts import add_rulings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["TABLES", "details_of", "read_details", "write_details"]
+
+#: How each table is read for the people in `read_people`. JSON travels as text.
+_READ = {
+    "imports": """SELECT * REPLACE (attributes::VARCHAR AS attributes) FROM imports
+        SEMI JOIN read_people ON persona = id ORDER BY file, "row\"""",
+    "imported_files": """SELECT * REPLACE (settings::VARCHAR AS settings) FROM imported_files
+        WHERE file IN (SELECT file FROM imports SEMI JOIN read_people ON persona = id) ORDER BY file""",
+    "imported_columns": """FROM imported_columns
+        WHERE file IN (SELECT file FROM imports SEMI JOIN read_people ON persona = id) ORDER BY file, "column\"""",
+    "profiles": """SELECT * REPLACE (evidence::VARCHAR AS evidence) FROM profiles
+        SEMI JOIN read_people ON persona = id ORDER BY persona""",
+    "biographies": "FROM biographies SEMI JOIN read_people ON persona = id ORDER BY persona",
+}
+#: The tables that are taken along.
+TABLES = tuple(_READ)
+
+
+def read_details(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> "Mapping[str, pa.Table]":
+    """The rows of each table that are about these people; a table without any is left out."""
+    there = table_names(con)
+    wanted = [name for name in TABLES if name in there and con.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchall()]  # noqa: S608
+    # Tables of the same names in a database that is no hub mean something else.
+    if not wanted or "hub_migrations" not in there:
+        return {}
+    import pyarrow as pa
+
+    con.register("read_people", pa.table({"id": pa.array(people, pa.string())}))
+    try:
+        tables = {name: con.sql(_READ[name]).to_arrow_table() for name in wanted}
+    finally:
+        con.unregister("read_people")
+    return {name: table for name, table in tables.items() if table.num_rows}
+
+
+def details_of(tables: "Mapping[str, pa.Table]", people: Mapping[str, str]) -> "Mapping[str, pa.Table]":
+    """Those of such rows that are about some of the people, whose ids are keys, under the ids that they have now."""
+    if not tables:
+        return {}
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ids = pa.array(people, pa.string())
+    about = {}
+    for name, table in tables.items():
+        if "persona" in table.column_names:
+            kept = table.filter(pc.is_in(table["persona"], value_set=ids))
+            now = pa.array([people[was] for was in kept["persona"].to_pylist()], pa.string())
+            about[name] = kept.set_column(kept.column_names.index("persona"), "persona", now)
+    if "imports" in about:
+        used = about["imports"]["file"].combine_chunks()
+        for name in tables.keys() & {"imported_files", "imported_columns"}:
+            about[name] = tables[name].filter(pc.is_in(tables[name]["file"], value_set=used))
+    return {name: table for name, table in about.items() if table.num_rows}
+
+
+def write_details(
+    con: duckdb.DuckDBPyConnection, tables: "Mapping[str, pa.Table]", personal: Policy = Policy.KEEP
+) -> None:
+    """Write such rows into a run file, which gets the tables of a hub for it; in the place of any that it has.
+
+    What a policy for personal data takes out of descriptions is taken out of them too.
+    """
+    migrate_hub(con)
+    for name, table in tables.items():
+        con.execute(f"DELETE FROM {name}")  # noqa: S608 - our own names
+        con.register("kept_beside", table)
+        try:
+            # Of two people who have become one, the first is the one who is described.
+            once = "" if name in ("imports", "imported_columns") else "ON CONFLICT DO NOTHING"
+            con.execute(f"INSERT INTO {name} BY NAME FROM kept_beside {once}")
+        finally:
+            con.unregister("kept_beside")
+    if personal is not Policy.KEEP:
+        about = [table["persona"].to_pylist() for table in tables.values() if "persona" in table.column_names]
+        people = sorted({str(one) for column in about for one in column})
+        add_rulings(con, [*judge_imports(con, personal), *clear_traces(con, people)])

@@ -1,0 +1,157 @@
+"""SQL shared by everything that reads a hub: who is retained and who is a near-duplicate of whom, and its quoting.
+
+A person is retained whom no rule turned away and no verdict marks as a near-duplicate. Information, exports,
+selections, graphs, merges, societies and reports take the definition from here.
+"""
+
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from ..database import said
+from ..errors import SourceError
+from .file import HubFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "NEAR_DUPLICATES",
+    "RETAINED",
+    "SURVIVORS",
+    "TURNED_AWAY",
+    "count",
+    "fetch",
+    "fold_duplicates",
+    "near_duplicates_in",
+    "quote_name",
+    "quote_text",
+    "registered",
+    "retained_in",
+    "survivors_in",
+    "table_names",
+    "turned_away_in",
+]
+
+#: Those whom a rule turned away (`persona`).
+TURNED_AWAY = "SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone"
+_NOBODY = "SELECT NULL::VARCHAR AS persona, NULL::VARCHAR AS survivor WHERE false"
+
+
+def turned_away_in(tables: Container[str]) -> str:
+    """`TURNED_AWAY` for a file with these tables."""
+    return TURNED_AWAY if "rulings" in tables else f"SELECT persona FROM ({_NOBODY})"  # noqa: S608 - our own words
+
+
+def survivors_in(tables: Container[str]) -> str:
+    """`SURVIVORS` for a file with these tables."""
+    if "duplicates" not in tables:
+        return _NOBODY
+    return (
+        'SELECT persona, arg_max("of", (similarity, "of")) AS survivor FROM duplicates '  # noqa: S608 - our own words
+        f"""WHERE kind = 'persona' AND NOT undone AND "of" NOT IN ({turned_away_in(tables)}) GROUP BY persona"""
+    )
+
+
+def near_duplicates_in(tables: Container[str]) -> str:
+    """`NEAR_DUPLICATES` for a file with these tables."""
+    return f"SELECT persona FROM ({survivors_in(tables)}) WHERE persona NOT IN ({turned_away_in(tables)})"  # noqa: S608
+
+
+def retained_in(tables: Container[str]) -> str:
+    """`RETAINED` for a file with these tables."""
+    return f"id NOT IN ({turned_away_in(tables)}) AND id NOT IN (SELECT persona FROM ({survivors_in(tables)}))"  # noqa: S608
+
+
+_ALL = ("rulings", "duplicates")
+#: Each near-duplicate once (`persona`) and whom it repeats (`survivor`), who may be a near-duplicate too. Of several
+#: verdicts on one person the most similar counts, as in the view `survivors` of a run file. A verdict that was undone
+#: does not hold, nor one whose survivor was turned away: a near-duplicate is never left out together with its survivor.
+SURVIVORS = survivors_in(_ALL)
+#: The near-duplicates whom no rule turned away (`persona`).
+NEAR_DUPLICATES = near_duplicates_in(_ALL)
+#: Condition on `id`: who is retained.
+RETAINED = retained_in(_ALL)
+
+
+def table_names(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """The names of all tables, temporary ones included."""
+    return {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+
+
+def count(con: duckdb.DuckDBPyConnection, query: str, params: object = None) -> int:
+    """The whole number that a query answers."""
+    ((number,),) = con.execute(query, params).fetchall()
+    return int(number)
+
+
+def quote_name(name: str) -> str:
+    """The name as an identifier of SQL, whatever characters it has."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_text(text: str) -> str:
+    """The text as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@contextmanager
+def registered(con: duckdb.DuckDBPyConnection, table: "pa.Table", name: str = "registered_table") -> Iterator[str]:
+    """An Arrow table as a relation of the connection under this name, which is given back, within the block."""
+    con.register(name, table)
+    try:
+        yield name
+    finally:
+        con.unregister(name)
+
+
+_REPEATS = "CREATE OR REPLACE TEMP TABLE graph_folds AS {}"
+_CHAINED = "SELECT min(a.persona) FROM graph_folds AS a SEMI JOIN graph_folds AS b ON b.persona = a.survivor"
+
+#: Each round follows chains twice as far.
+_FOLLOWED = """
+CREATE OR REPLACE TEMP TABLE graph_folds AS
+SELECT a.persona, coalesce(b.survivor, a.survivor) AS survivor
+FROM graph_folds AS a LEFT JOIN graph_folds AS b ON b.persona = a.survivor
+"""
+_ROUNDS = 32
+
+_AWAY = "CREATE OR REPLACE TEMP TABLE graph_away AS {}"
+#: Whoever was turned away takes their ties along, a near-duplicate too.
+_GONE = "DELETE FROM graph_folds WHERE persona IN (FROM graph_away)"
+
+
+def fold_duplicates(hub: HubFile) -> None:
+    """Fill the temporary tables `graph_folds` (persona, survivor) with near-duplicates, and `graph_away` (persona).
+
+    `graph_away` has those whom a rule turned away: they and their ties are in no graph.
+
+    Raises `SourceError` for verdicts that lead in a circle, and for a hub whose tables lack a column.
+    """
+    tables = {str(name) for (name,) in fetch(hub, "SELECT table_name FROM duckdb_tables() WHERE NOT temporary")}
+    if "relations" not in tables:
+        raise SourceError(f"{str(hub.path)!r} has no table relations, so there is no graph; grow or import some.")
+    fetch(hub, _AWAY.format(turned_away_in(tables)))
+    fetch(hub, _REPEATS.format(survivors_in(tables)))
+    for _ in range(_ROUNDS):
+        ((chained,),) = fetch(hub, _CHAINED)
+        if chained is None:
+            fetch(hub, _GONE)
+            return
+        fetch(hub, _FOLLOWED)
+    raise SourceError(
+        f"{str(hub.path)!r}: the near-duplicate verdicts on {chained} lead in a circle; undo one of them."
+    )
+
+
+def fetch(hub: HubFile, sql: str, params: object = None) -> list[tuple[object, ...]]:
+    """The rows that answer a statement. Raises `SourceError` when a table or column is not as a hub has it."""
+    try:
+        return hub.con.execute(sql, params).fetchall()
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        raise SourceError(
+            f"The graph of {str(hub.path)!r} cannot be read: {said(error)}; "
+            "give a hub that Populace wrote, or import it."
+        ) from error

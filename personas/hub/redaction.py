@@ -1,0 +1,294 @@
+"""Personal data outside descriptions: imported columns, biographies, profiles, relations; and a preview of changes."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ..judgement import Redaction, RulingRow, with_redactions
+from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
+from ..rules.columns import ColumnKind, kinds_of_columns, pointer, rewrite_strings
+from ..rules.prefilter import rows_to_search
+from .file import HubFile
+from .queries import table_names
+
+__all__ = [
+    "Preview",
+    "Previewed",
+    "attribute_rows",
+    "clear_traces",
+    "column_kinds",
+    "found_in_imports",
+    "judge_imports",
+    "judged_attributes",
+    "preview_personal",
+    "undo_columns",
+]
+
+_ROWS = 10_000
+#: Rows of a file by which its columns are judged.
+SAMPLE = 200
+
+#: By table, what names the person, and the columns that may tell on them.
+_COLUMNS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "biographies": ("persona", ("text",)),
+    "contradictions": ("persona", ("detail", "asked")),
+    "elites": ("persona", ("changes",)),
+    "profiles": ("persona", ("occupation", "household", "region", "family_background", "evidence")),
+    "relations": ("target", ("label",)),
+}
+_OUTCOMES = {Policy.KEEP: "kept", Policy.PSEUDONYMISE: "rewritten", Policy.DROP: "removed"}
+_IMPORTS = """
+SELECT i.rowid, i.persona, i.file, i."row", i.attributes::VARCHAR AS text
+FROM imports AS i
+WHERE attributes IS NOT NULL ORDER BY i.rowid
+"""
+_SAMPLE = """
+SELECT attributes::VARCHAR FROM imports WHERE file = ? AND attributes IS NOT NULL ORDER BY "row", rowid LIMIT ?
+"""
+_CHANGED = """
+SELECT file, "row", "column", persona, place, "before", "after" FROM rulings
+WHERE rule = $rule AND outcome = 'rewritten' AND "column" IS NOT NULL AND "before" IS NOT NULL AND undone = $redo
+ORDER BY file, "row", persona, "column", place
+"""
+_UNDONE = """
+UPDATE rulings SET undone = NOT $redo
+WHERE rule = $rule AND outcome = 'rewritten' AND "column" IS NOT NULL AND undone = $redo
+"""
+
+type _Piece = tuple[int | None, int | None, str, str, int, str, str]
+
+
+def judged_attributes(
+    attributes: str, kinds: Mapping[str, ColumnKind], policy: Policy
+) -> tuple[str | None, tuple[Redaction, ...]]:
+    """The other columns of a row, a JSON object, as a policy has them, and the personal data in them.
+
+    Columns stay as they are, are rewritten, or are left out one by one; None where none is left.
+    """
+    now, changes = personal_changes(attributes, kinds)
+    if not changes or policy is Policy.KEEP:
+        return attributes, changes
+    if policy is Policy.PSEUDONYMISE:
+        return now, changes
+    was, rewritten = json.loads(attributes), json.loads(now)
+    kept = {name: value for name, value in was.items() if rewritten[name] == value}
+    return (_written(kept) if kept else None), changes
+
+
+def attribute_rows(
+    persona: str, changes: Sequence[Redaction], policy: Policy, file: int | None, row: int
+) -> list[RulingRow]:
+    """The rulings on personal data in one imported row, one for each piece."""
+    reason, outcome = reason_of(changes, policy), _OUTCOMES[policy]
+    said = RulingRow(persona, PERSONAL_RULE, reason, outcome, None, None, file=file, row=row)
+    return list(with_redactions(said, changes))
+
+
+def column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, ColumnKind]:
+    """What the columns of an imported file were taken for, or are by its first rows."""
+    there = con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'imported_columns'").fetchall()
+    if there:
+        kept = con.execute('SELECT "column", kind FROM imported_columns WHERE file = ?', [file]).fetchall()
+        if kept:
+            return {column: ColumnKind(kind) for column, kind in kept}
+    return kinds_of_columns(text for (text,) in con.execute(_SAMPLE, [file, SAMPLE]).fetchall())
+
+
+def judge_imports(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[RulingRow]:
+    """Do with the other columns of all rows that were imported what an import under this policy does."""
+    rows: list[RulingRow] = []
+    changed: list[tuple[int, str | None]] = []
+    for place, row, was, now, changes in found_in_imports(con, policy):
+        rows += attribute_rows(row["persona"], changes, policy, row["file"], row["row"])
+        if now != was:
+            changed.append((place, now))
+    _update(con, "imports", "attributes", changed)
+    return rows
+
+
+def found_in_imports(
+    con: duckdb.DuckDBPyConnection, policy: Policy
+) -> Iterator[tuple[int, dict[str, Any], str, str | None, tuple[Redaction, ...]]]:
+    """Of each imported row with personal data its rowid, itself, its columns as they are and would be, and the data."""
+    if not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'imports'").fetchall():
+        return
+    files = con.execute("SELECT DISTINCT file FROM imports WHERE attributes IS NOT NULL").fetchall()
+    kinds = {file: column_kinds(con, file) for (file,) in files}
+    is_whole = any(kind.is_personal for of_file in kinds.values() for kind in of_file.values())
+    for batch in con.sql(_IMPORTS).to_arrow_reader(_ROWS):
+        places = range(batch.num_rows) if is_whole else rows_to_search(batch["text"].cast(pa.string()))
+        for row in batch.take(pa.array(places, pa.int64())).to_pylist():
+            now, changes = judged_attributes(row["text"], kinds[row["file"]], policy)
+            if changes:
+                yield row["rowid"], row, row["text"], now, changes
+
+
+def clear_traces(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> list[RulingRow]:
+    """Replace personal data wherever else a hub that is being written tells of these people; rulings name the table."""
+    there = table_names(con)
+    rows: list[RulingRow] = []
+    for table, (key, columns) in _COLUMNS.items():
+        for column in columns if table in there else ():
+            rows += _clear(con, table, key, column, people)
+    return rows
+
+
+def undo_columns(con: duckdb.DuckDBPyConnection, rule: str, *, redo: bool = False) -> int:
+    """How many replacements in imported columns and other tables were taken back (`redo`: made again).
+
+    A value that has been changed since is left as it is. The caller's is the transaction.
+    """
+    pieces: list[_Piece] = con.execute(_CHANGED, {"rule": rule, "redo": redo}).fetchall()
+    if not pieces:
+        return 0
+    imported = [piece for piece in pieces if piece[0] is not None]
+    _undo_imports(con, imported, redo=redo)
+    for (column, persona), said in groupby((p for p in pieces if p[0] is None), key=lambda p: (p[2], p[3])):
+        _undo_trace(con, column, persona, list(said), redo=redo)
+    con.execute(_UNDONE, {"rule": rule, "redo": redo})
+    return len(pieces)
+
+
+def _undo_imports(con: duckdb.DuckDBPyConnection, pieces: Sequence[_Piece], *, redo: bool) -> None:
+    changed: list[tuple[int, str | None]] = []
+    query = 'SELECT rowid, attributes::VARCHAR FROM imports WHERE file = ? AND "row" = ? AND attributes IS NOT NULL'
+    for (file, row), said in groupby(pieces, key=lambda piece: piece[:2]):
+        by_column = {column: list(of) for column, of in groupby(said, key=lambda piece: piece[2])}
+        for place, was in con.execute(query, [file, row]).fetchall():
+            changed.append((place, _turned_in(was, by_column, redo=redo)))
+    _update(con, "imports", "attributes", changed)
+
+
+def _undo_trace(
+    con: duckdb.DuckDBPyConnection, named: str, persona: str, said: Sequence[_Piece], *, redo: bool
+) -> None:
+    table, _, column = named.partition(".")
+    column, _, where = column.partition("/")
+    if table not in _COLUMNS:
+        return
+    # The names are ours, and stand above.
+    query = f'SELECT rowid, "{column}"::VARCHAR FROM {table} WHERE "{_COLUMNS[table][0]}" = ?'  # noqa: S608
+    changed: list[tuple[int, str | None]] = []
+    for place, was in con.execute(query, [persona]).fetchall():
+        changed.append((place, _turned_in(was, {where: said}, redo=redo)))
+    _update(con, table, column, changed)
+
+
+def _turned_in(text: str, pieces: Mapping[str, Sequence[_Piece]], *, redo: bool) -> str:
+    return rewrite_strings(text, lambda path, value: _turned(value, pieces.get(pointer(path), ()), redo=redo))
+
+
+def _turned(value: str, pieces: Sequence[_Piece], *, redo: bool) -> str:
+    """The value with what was replaced in it put back, or replaced again; as it is where it has been changed since."""
+    now = value
+    # Places are those of the words as they were: from the front all before a place is as it was, from the back also.
+    for *_, place, before, after in reversed(pieces) if redo else pieces:
+        old, new = (before, after) if redo else (after, before)
+        if not now.startswith(old, place):
+            return value
+        now = now[:place] + new + now[place + len(old) :]
+    return now
+
+
+def _clear(con: duckdb.DuckDBPyConnection, table: str, key: str, column: str, people: Sequence[str]) -> list[RulingRow]:
+    # The names are ours, and stand above.
+    query = f'SELECT rowid, "{key}", "{column}"::VARCHAR FROM {table} WHERE "{key}" IN (SELECT unnest($people))'  # noqa: S608
+    found = con.execute(f'{query} AND "{column}" IS NOT NULL', {"people": list(people)}).fetchall()
+    rows: list[RulingRow] = []
+    changed: list[tuple[int, str | None]] = []
+    for place, persona, was in found:
+        now, changes = personal_changes(was, {})
+        if changes:
+            named = [replace(c, column="/".join(filter(None, (f"{table}.{column}", c.column)))) for c in changes]
+            said = RulingRow(persona, PERSONAL_RULE, reason_of(changes, Policy.PSEUDONYMISE), "rewritten", None, None)
+            rows += with_redactions(said, named)
+            changed.append((place, now))
+    _update(con, table, column, changed)
+    return rows
+
+
+def _update(con: duckdb.DuckDBPyConnection, table: str, column: str, changed: Sequence[tuple[int, str | None]]) -> None:
+    if not changed:
+        return
+    rows, texts = zip(*changed, strict=True)
+    con.register("cleared", pa.table({"row": pa.array(rows, pa.int64()), "now": pa.array(texts, pa.string())}))
+    con.execute(f'UPDATE {table} SET "{column}" = cleared.now FROM cleared WHERE {table}.rowid = cleared."row"')  # noqa: S608
+    con.unregister("cleared")
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+_ROWS = 10_000
+#: Characters of a sentence that are shown on either side.
+_AROUND = 80
+_ENDS = re.compile(r"[.!?。！？]\s+|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """One piece of personal data, and its sentence around it."""
+
+    persona: str
+    #: The imported column, or None for the description.
+    column: str | None
+    kind: str
+    left: str
+    before: str
+    #: What stands there afterwards; None where the description or the column would be dropped.
+    after: str | None
+    right: str
+
+    def __str__(self) -> str:
+        return f"{self.left}[{self.before} -> {self.after or 'dropped'}]{self.right}"
+
+
+@dataclass(slots=True)
+class Preview:
+    """The first pieces, and how many there are by kind and column."""
+
+    shown: list[Previewed] = field(default_factory=list)
+    counts: Counter[tuple[str, str | None]] = field(default_factory=Counter)
+
+
+def preview_personal(hub: HubFile, policy: Policy, *, limit: int = 20) -> Preview:
+    """What `judge_people` would do with personal data under this policy, the first `limit` pieces in their sentences.
+
+    The hub may be open for reading only. Under `keep` it shows what would be flagged, as if it were replaced.
+    """
+    preview = Preview()
+    for persona, change in _all(hub, policy):
+        preview.counts[change.kind, change.column] += 1
+        if len(preview.shown) < limit:
+            preview.shown.append(_in_sentence(persona, change, is_dropped=policy is Policy.DROP))
+    return preview
+
+
+def _all(hub: HubFile, policy: Policy) -> Iterator[tuple[str, Redaction]]:
+    for batch in hub.con.sql("SELECT id, text FROM personas ORDER BY ordinal").to_arrow_reader(_ROWS):
+        for place in rows_to_search(batch["text"]):
+            for change in personal_changes(batch["text"][place].as_py())[1]:
+                yield batch["id"][place].as_py(), change
+    for _, row, _, _, changes in found_in_imports(hub.con, policy):
+        for change in changes:
+            yield row["persona"], change
+
+
+def _in_sentence(persona: str, change: Redaction, *, is_dropped: bool) -> Previewed:
+    text, start, end = change.text, change.place, change.place + len(change.before)
+    first = max((match.end() for match in _ENDS.finditer(text, 0, start)), default=0)
+    behind = _ENDS.search(text, end)
+    last = behind.start() + 1 if behind else len(text)
+    left, right = text[first:start], text[end:last].rstrip("\n")
+    left = f"...{left[-_AROUND:]}" if len(left) > _AROUND else left
+    right = f"{right[:_AROUND]}..." if len(right) > _AROUND else right
+    after = None if is_dropped else change.after
+    return Previewed(persona, change.column, change.kind, left, change.before, after, right)

@@ -1,0 +1,297 @@
+"""Changed descriptions: new ids in every table, people merged by it, and undoing both."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from ..judgement import judge_persona
+from ..persona import Persona
+from ..rules import PERSONAL_RULE, Policy, personal_judge
+from ..rules.quality import rewriting_judge
+from .queries import table_names
+from .reconcile import withdraw
+
+__all__ = ["DescriptionChange", "change_people", "part", "record_united", "rewrite_again"]
+
+#: Columns that hold ids of personas, by any table that has one.
+_REFERENCES = {
+    "agents": ("agent",),
+    "biographies": ("persona",),
+    "contradictions": ("persona", "other"),
+    "duplicates": ("persona", "of"),
+    "elites": ("persona", "original"),
+    "imports": ("persona",),
+    "personas": ("parent",),
+    "profiles": ("persona",),
+    "relations": ("source", "target"),
+    "selected": ("persona",),
+    "merged_people": ("became",),
+}
+
+#: Tables that know everybody once: of those who become one, the first stays.
+SINGLE = ("biographies", "profiles")
+_DOUBLES = """
+DELETE FROM {table} WHERE rowid IN (
+    SELECT t.rowid FROM {table} AS t LEFT JOIN gone ON was = persona
+    QUALIFY row_number() OVER (PARTITION BY coalesce(now, persona) ORDER BY was NULLS FIRST, t.rowid) > 1)
+"""
+
+_CHANGES = pa.schema(
+    [
+        ("was", pa.string()),
+        ("now", pa.string()),
+        ("text", pa.string()),
+        ("tells", pa.bool_()),
+        ("is_kept", pa.bool_()),
+    ]
+)
+
+_REWRITE = """
+INSERT INTO personas BY NAME
+SELECT p.* REPLACE (c.now AS id, c.text AS text)
+FROM personas AS p JOIN gone AS c ON c.was = p.id
+WHERE c.now IS NOT NULL AND c.now NOT IN (SELECT id FROM personas)
+QUALIFY row_number() OVER (PARTITION BY c.now ORDER BY p.ordinal) = 1
+"""
+
+#: Earlier rulings go with whom they are on, and forget the words of somebody whose data are to be dropped.
+_RULINGS = (
+    """UPDATE rulings SET text = NULL, "before" = NULL FROM gone
+    WHERE tells AND now IS NULL AND (persona = was OR became = was)""",
+    "DELETE FROM merged_people USING gone WHERE tells AND NOT is_kept AND merged_people.became = was",
+    "UPDATE rulings SET became = now FROM gone WHERE became = was",
+    "UPDATE rulings SET persona = now FROM gone WHERE persona = was AND now IS NOT NULL "
+    """AND (outcome = 'turned_away' OR "column" IS NOT NULL)""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptionChange:
+    """What becomes of a description; `now` and `text` are None where it goes."""
+
+    was: str
+    now: str | None
+    text: str | None
+    #: Whether that is for the sake of personal data.
+    tells: bool = False
+    #: Whether a ruling keeps the description as it was, so that it can be had again.
+    is_kept: bool = True
+
+
+#: What tells a row of a table from all others, beside the person; of the tables that are not here nothing is recorded.
+_KEYS: Mapping[tuple[str, str], Sequence[str]] = {
+    ("contradictions", "persona"): ("other", "rule"),
+    ("contradictions", "other"): ("persona", "rule"),
+    ("duplicates", "persona"): ("of", "stage"),
+    ("duplicates", "of"): ("persona", "stage"),
+    ("elites", "persona"): ("original", "skill", "tier"),
+    ("elites", "original"): ("persona", "skill", "tier"),
+    ("imports", "persona"): ("file", "row"),
+    ("personas", "parent"): ("id",),
+    ("relations", "source"): ("ordinal",),
+    ("relations", "target"): ("ordinal",),
+    ("rulings", "became"): ("persona", "rule"),
+    ("selected", "persona"): ("selection", "ordinal"),
+}
+#: Rewritten people (`was`) of the temporary table `gone` whose new id somebody else has already, or gets before them.
+#: Whom the same rule rewrote before, and who came again by an import or a merge, is nobody else.
+_JOINED = """
+CREATE OR REPLACE TEMP TABLE joined AS
+SELECT was, now FROM (
+    SELECT g.was, g.now, row_number() OVER (PARTITION BY g.now ORDER BY p.ordinal) > 1 AS is_later
+    FROM gone AS g JOIN personas AS p ON p.id = g.was WHERE g.now IS NOT NULL AND g.is_kept
+) WHERE (is_later OR now IN (SELECT id FROM personas))
+AND ((was, now) IN (SELECT (persona, became) FROM merged_people)
+    OR (was, now) NOT IN (SELECT (persona, became) FROM rulings
+        WHERE outcome = 'rewritten' AND NOT undone AND "column" IS NULL AND became IS NOT NULL))
+"""
+_ROW = """
+INSERT INTO merged_people SELECT was, now, 'personas', 'id', to_json(p) FROM joined JOIN personas AS p ON p.id = was
+WHERE NOT EXISTS (SELECT 1 FROM merged_people AS u WHERE u.persona = was AND u.became = now AND u."table" = 'personas'
+    AND u."column" = 'id')
+"""
+_KEY = """
+INSERT INTO merged_people SELECT was, now, '{table}', '{column}', {key} FROM joined JOIN {table} AS t ON {place} = was
+"""
+#: Of tables that know everybody once, the row as it is where another stays, else only that there was one.
+_ONE = """
+INSERT INTO merged_people
+SELECT was, now, '{table}', 'persona', CASE WHEN EXISTS (
+    SELECT 1 FROM {table} AS o LEFT JOIN gone AS g ON g.was = o.persona
+    WHERE coalesce(g.now, o.persona) = joined.now AND o.persona <> joined.was
+) THEN to_json(t) ELSE '{{}}'::JSON END
+FROM joined JOIN {table} AS t ON t.persona = was
+WHERE NOT EXISTS (SELECT 1 FROM merged_people AS u WHERE u.persona = was AND u.became = now AND u."table" = '{table}')
+"""
+_RESTORE = """
+INSERT INTO {table} BY NAME SELECT * REPLACE ($now AS "{column}") FROM (
+    SELECT unnest(from_json("row", '{structure}')) FROM merged_people
+    WHERE persona = $was AND became = $became AND "table" = '{table}' AND "column" = '{column}' AND "row" <> '{{}}'
+)
+"""
+_MOVE = """
+UPDATE {table} AS t SET "{column}" = $now FROM merged_people AS u
+WHERE u.persona = $was AND u.became = $became AND u."table" = '{table}' AND u."column" = '{column}'
+AND {place} = $became AND u."row"::VARCHAR = {key}::VARCHAR
+"""
+_FORGET = "DELETE FROM merged_people WHERE persona = $was AND became = $became"
+
+
+def record_united(con: duckdb.DuckDBPyConnection, tables: set[str], single: Sequence[str]) -> None:
+    """Write down what names each of those in `gone` who become somebody else, before it names that one.
+
+    `single` are the tables that know everybody once.
+    """
+    con.execute(_JOINED)
+    if not con.execute("SELECT 1 FROM joined LIMIT 1").fetchall():
+        return
+    con.execute(_ROW)
+    for table in single:
+        if table in tables:
+            con.execute(_ONE.format(table=table))
+    for table, column in _there(tables):
+        con.execute(_KEY.format(table=table, column=column, place=f't."{column}"', key=_key(table, column)))
+
+
+def part(con: duckdb.DuckDBPyConnection, was: str, became: str, now: tuple[str, str], single: Sequence[str]) -> None:
+    """Make somebody who was united with `became` a person again, with the id and text `now`, and all they had."""
+    given = {"was": was, "became": became, "now": now[0]}
+    tables = table_names(con)
+    is_new = not con.execute("SELECT 1 FROM personas WHERE id = ?", [now[0]]).fetchall()
+    if is_new:
+        con.execute(_RESTORE.format(table="personas", column="id", structure=_structure(con, "personas")), given)
+        con.execute("UPDATE personas SET text = ? WHERE id = ?", [now[1], now[0]])
+    for table in single:
+        if table in tables and is_new:
+            con.execute(_RESTORE.format(table=table, column="persona", structure=_structure(con, table)), given)
+            con.execute(_MOVE.format(table=table, column="persona", place="t.persona", key="'{}'"), given)
+    for table, column in _there(tables):
+        place = f't."{column}"'
+        con.execute(_MOVE.format(table=table, column=column, place=place, key=_key(table, column)), given)
+    con.execute("UPDATE rulings SET became = $now WHERE persona = $was AND became = $became", given)
+    if is_new:
+        con.execute(_FORGET, {"was": was, "became": became})
+    else:
+        con.execute("UPDATE merged_people SET became = $now WHERE persona = $was AND became = $became", given)
+
+
+def _there(tables: set[str]) -> list[tuple[str, str]]:
+    return [place for place in _KEYS if place[0] in tables]
+
+
+def _key(table: str, column: str) -> str:
+    named = ", ".join(f"'{name}': t.\"{name}\"" for name in _KEYS[table, column])
+    return f"to_json({{{named}}})"
+
+
+def _structure(con: duckdb.DuckDBPyConnection, table: str) -> str:
+    columns = con.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal", [table]
+    ).fetchall()
+    return json.dumps(dict(columns)).replace("'", "''")
+
+
+#: The rulings that rewrote anybody whom a change is about, by the person they are about now; of those who were united
+#: with others (`was`) apart from the rest.
+_REWRITTEN = """
+WITH wanted AS (SELECT DISTINCT became FROM rulings WHERE rowid IN (SELECT unnest($rows)))
+SELECT r.became, coalesce(u.persona, v.persona) AS was, r.persona, r.rule, r.text, r.undone
+FROM rulings AS r SEMI JOIN wanted USING (became)
+LEFT JOIN (SELECT DISTINCT persona, became FROM merged_people) AS u ON u.persona = r.persona AND u.became = r.became
+LEFT JOIN (FROM merged_people WHERE "table" = 'rulings') AS v
+    ON v.became = r.became AND v."row" ->> 'persona' = r.persona AND v."row" ->> 'rule' = r.rule
+WHERE r.outcome = 'rewritten' ORDER BY r.rowid
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ruling:
+    """One row of rulings that rewrote a description."""
+
+    became: str
+    was: str | None
+    persona: str
+    rule: str
+    text: str | None
+    undone: bool
+
+
+def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int]) -> list[str]:
+    """Give people the descriptions that they have by those rulings that are not undone; says their ids then.
+
+    `rows` are rows of `rulings` that were undone, or set again. Whom a rewritten description made one with somebody
+    else is a person again. All of it happens in the caller's transaction.
+    """
+    found = [_Ruling(*row) for row in con.execute(_REWRITTEN, {"rows": list(rows)}).fetchall()]
+    people: dict[tuple[str, str | None], list[_Ruling]] = {}
+    for ruling in found:
+        people.setdefault((ruling.became, ruling.was), []).append(ruling)
+    wanted = {who: _described(rulings) for who, rulings in people.items()}
+    changes = [
+        DescriptionChange(became, now[0], now[1]) for (became, was), now in wanted.items()
+        if was is None and now is not None and now[0] != became
+    ]  # fmt: skip
+    stays = {became: now for (became, was), now in wanted.items() if was is None and now is not None}
+    entered = [change.now for change in changes if change.now is not None]
+    for (became, was), now in wanted.items():
+        if was is not None and now is not None and now[0] != stays.get(became, (became, ""))[0]:
+            part(con, was, became, now, SINGLE)
+            entered.append(now[0])
+    if changes:
+        change_people(con, changes)
+    return entered
+
+
+def _described(rulings: Iterable[_Ruling]) -> tuple[str, str] | None:
+    """Id and text of a person by the rulings that hold; None where the text that they began with was not kept."""
+    first, *_ = rulings = list(rulings)
+    if first.text is None:
+        return None
+    # Of personal data there is a row for each piece.
+    holding = list(dict.fromkeys(ruling.rule for ruling in rulings if not ruling.undone))
+    if not holding:
+        return first.persona, first.text
+    judges = [
+        personal_judge(Policy.PSEUDONYMISE) if rule == PERSONAL_RULE else rewriting_judge() for rule in holding
+    ]  # fmt: skip
+    now = judge_persona(Persona(first.text), judges).persona
+    return now.id, now.text
+
+
+def change_people(con: duckdb.DuckDBPyConnection, changes: Sequence[DescriptionChange]) -> None:
+    """Give people other descriptions, and so other ids, in every table of a hub that is being written.
+
+    Whose new description somebody has already become that one. Verdicts on them are for `reconcile` to decide.
+    """
+    columns = [[getattr(change, name) for change in changes] for name in _CHANGES.names]
+    con.register("changes", pa.table(columns, schema=_CHANGES))
+    con.execute("CREATE OR REPLACE TEMP TABLE gone AS FROM changes")
+    con.unregister("changes")
+    _change(con)
+
+
+def _change(con: duckdb.DuckDBPyConnection) -> None:
+    there = table_names(con)
+    withdraw(con)
+    record_united(con, there, SINGLE)
+    con.execute(_REWRITE)
+    for statement in _RULINGS:
+        con.execute(statement)
+    for table, columns in _REFERENCES.items():
+        for column in columns if table in there else ():
+            # The names are ours, and stand above.
+            place = f'{table}."{column}"'
+            if table in SINGLE:
+                con.execute(_DOUBLES.format(table=table))
+            con.execute(f'UPDATE {table} SET "{column}" = now FROM gone WHERE {place} = was AND now IS NOT NULL')  # noqa: S608
+            if (table, column) == ("personas", "parent"):
+                con.execute("UPDATE personas SET parent = NULL FROM gone WHERE parent = was AND now IS NULL")
+            else:
+                con.execute(f"DELETE FROM {table} USING gone WHERE {place} = was AND now IS NULL")  # noqa: S608
+    # A rewritten description has another vector, and the old one tells of what was in it.
+    if "vectors" in there:
+        con.execute("DELETE FROM vectors USING gone WHERE text_hash = was")
+    con.execute("DELETE FROM personas USING gone WHERE id = was")

@@ -1,0 +1,302 @@
+"""Rulings of judges as rows, and undoing verdicts and rulings or setting them again: rows are marked, never deleted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from ..errors import SetupError
+from ..judgement import Judge, Judgement, RulingRow, judge_persona, with_redactions
+from ..persona import Persona
+from ..rules import PERSONAL_RULE
+from .file import HubFile
+from .reconcile import reconcile
+from .redaction import undo_columns
+from .rewrites import rewrite_again
+
+__all__ = [
+    "TurnedAway",
+    "add_rulings",
+    "resolve_persona",
+    "ruling_rows",
+    "turned_away",
+    "undo_pair",
+    "undo_persona",
+    "undo_rule",
+    "undo_stage",
+]
+
+_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("persona", "rule", "reason", "outcome", "became", "text", "kind", "column")]
+    + [
+        ("place", pa.int64()),
+        ("before", pa.string()),
+        ("after", pa.string()),
+        ("file", pa.int32()),
+        ("row", pa.int64()),
+    ]
+)
+#: What has been said already stays as it was left, undone or not. Of a description that comes again it is the same
+#: wherever it comes from; earlier versions did not say where in it.
+_ADD = """
+INSERT INTO rulings BY NAME
+SELECT DISTINCT ON (persona, rule, outcome, kind, "column", place, of_file, of_row)
+    * EXCLUDE (of_file, of_row), false AS undone
+FROM (
+    SELECT *, if("column" IS NULL, NULL, file) AS of_file, if("column" IS NULL, NULL, "row") AS of_row
+    FROM new_rulings
+) AS n
+WHERE NOT EXISTS (
+    FROM rulings AS r WHERE r.persona = n.persona AND r.rule = n.rule AND r.outcome = n.outcome
+    AND r."column" IS NOT DISTINCT FROM n."column"
+    AND (r."column" IS NULL OR (r.file IS NOT DISTINCT FROM n.file AND r."row" IS NOT DISTINCT FROM n."row"))
+    AND (r.kind IS NULL OR (r.kind = n.kind AND r.place IS NOT DISTINCT FROM n.place))
+)
+RETURNING kind, "column", outcome
+"""
+#: What has been undone in a column and is replaced there again stands again.
+_AGAIN = """
+UPDATE rulings AS r SET undone = false FROM new_rulings AS n
+WHERE r.undone AND r.outcome = 'rewritten' AND r."column" IS NOT NULL AND r.outcome = n.outcome
+AND r.persona = n.persona AND r.rule = n.rule AND r."column" = n."column" AND r.kind = n.kind AND r.place = n.place
+AND r.file IS NOT DISTINCT FROM n.file AND r."row" IS NOT DISTINCT FROM n."row"
+"""
+
+
+def ruling_rows(text: str, judges: Sequence[Judge]) -> tuple[Judgement, tuple[RulingRow, ...]]:
+    """What judges say of a description, all together and as rows; of personal data one row for each piece.
+
+    The rows hold the description as it was where it is changed or turned away, unless personal data were to go for
+    good. Where they were replaced, only the rows that say so hold it.
+    """
+    was = Persona(text)
+    judgement = judge_persona(was, judges)
+    is_replaced = any(ruling.rule == PERSONAL_RULE and ruling.text for _, ruling in judgement.rulings)
+    became = None if judgement.is_erased or judgement.persona.id == was.id else judgement.persona.id
+    rows: list[RulingRow] = []
+    for persona, ruling in judgement.rulings:
+        outcome = ruling.outcome
+        has_text = outcome == "rewritten" or (outcome == "turned_away" and not is_replaced)
+        row = RulingRow(
+            persona,
+            ruling.rule,
+            ruling.reason,
+            outcome,
+            became if persona != became else None,
+            was.text if has_text and not judgement.is_erased else None,
+        )
+        rows += with_redactions(row, ruling.changes)
+    return judgement, tuple(rows)
+
+
+def add_rulings(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -> list[tuple[str, str | None, str]]:
+    """Write rows into a hub that is being written; those that it has are passed over.
+
+    Gives kind, column and outcome of each row on personal data that was written.
+    """
+    if not rows:
+        return []
+    columns = {name: [getattr(row, name) for row in rows] for name in _SCHEMA.names}
+    con.register("new_rulings", pa.table(columns, schema=_SCHEMA))
+    try:
+        con.execute(_AGAIN)
+        return [said for said in con.execute(_ADD).fetchall() if said[0] is not None]
+    finally:
+        con.unregister("new_rulings")
+
+
+_SHORTEST = 4
+_PERSONA = "UPDATE duplicates SET undone = $undone WHERE kind = 'persona' AND persona = $id AND undone <> $undone"
+_STAGE = "UPDATE duplicates SET undone = $undone WHERE kind = 'persona' AND stage = $stage AND undone <> $undone"
+_PAIR = """
+UPDATE duplicates SET undone = $undone WHERE kind = 'persona' AND undone <> $undone
+AND ((persona = $one AND "of" = $other) OR (persona = $other AND "of" = $one))
+"""
+_ON_PERSONA = "SELECT count(*) FROM duplicates WHERE kind = 'persona' AND persona = ?"
+_ON_PAIR = """
+SELECT count(*) FROM duplicates WHERE kind = 'persona'
+AND ((persona = $one AND "of" = $other) OR (persona = $other AND "of" = $one))
+"""
+_RULE = """
+UPDATE rulings SET undone = $undone WHERE outcome = 'turned_away' AND rule = $rule AND undone <> $undone
+"""
+#: Rulings that rewrote a description which was kept as it was.
+_REWRITTEN = """
+SELECT rowid FROM rulings
+WHERE outcome = 'rewritten' AND rule = $rule AND undone <> $undone AND text IS NOT NULL AND became IS NOT NULL
+AND "column" IS NULL
+"""
+_BACK = "SELECT persona FROM rulings WHERE outcome = 'turned_away' AND rule = $rule AND NOT undone"
+_SET = "UPDATE rulings SET undone = $undone WHERE rowid IN (SELECT unnest($rows))"
+_THOSE = "SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND rule = $rule"
+_STILL = f"""
+SELECT count(*), count(*) FILTER (is_ruled), count(*) FILTER (is_double AND NOT is_ruled) FROM (
+    SELECT persona IN (SELECT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone) AS is_ruled,
+           persona IN (SELECT persona FROM duplicates WHERE kind = 'persona' AND NOT undone) AS is_double
+    FROM ({_THOSE}) SEMI JOIN personas ON id = persona
+)
+"""  # noqa: S608 - our own words
+_NOT_KEPT = """
+SELECT count(DISTINCT persona) FROM rulings ANTI JOIN personas ON id = persona
+WHERE outcome IN ('turned_away', 'removed') AND rule = $rule
+"""
+_NOT_KEPT_TEXTS = """
+SELECT count(DISTINCT became) FROM rulings SEMI JOIN personas ON id = became
+WHERE outcome = 'rewritten' AND rule = $rule AND text IS NULL AND became <> rulings.persona
+"""
+_RESTORED = """
+SELECT count(DISTINCT became) FROM rulings SEMI JOIN personas ON id = became
+WHERE outcome = 'rewritten' AND rule = $rule AND undone = $undone AND text IS NOT NULL
+"""
+_OTHERS = f"""
+SELECT DISTINCT rule FROM rulings
+WHERE outcome = 'turned_away' AND NOT undone AND rule <> $rule AND persona IN ({_THOSE}) ORDER BY rule
+"""  # noqa: S608 - our own words
+_RULES = """
+SELECT DISTINCT rule FROM rulings
+WHERE outcome = 'turned_away'
+OR (outcome = 'rewritten' AND (text IS NOT NULL OR ("column" IS NOT NULL AND "before" IS NOT NULL))) ORDER BY rule
+"""
+_STAGES = "SELECT DISTINCT stage FROM duplicates WHERE kind = 'persona' ORDER BY stage"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """What became of the people whom one rule has turned away, now or once."""
+
+    #: All of them who are in the hub.
+    people: int
+    #: Those who are turned away at present, by this rule or by others, and these others.
+    ruled: int
+    others: tuple[str, ...]
+    #: Those of the rest who are marked as near-duplicates.
+    duplicates: int
+    #: Those whose descriptions were not kept, so that they cannot come back, or stay rewritten.
+    gone: int = 0
+    unkept: int = 0
+    #: Those whom the rule has rewritten and who have their own descriptions again, and those who are rewritten now.
+    restored: int = 0
+    rewritten: int = 0
+
+    @property
+    def standing(self) -> int:
+        """Those who are people like all others."""
+        return self.people - self.ruled - self.duplicates
+
+
+def turned_away(hub: HubFile, rule: str) -> TurnedAway:
+    """How those stand whom this rule has turned away, its undone rulings included."""
+    ((people, ruled, duplicates),) = hub.con.execute(_STILL, {"rule": rule}).fetchall()
+    others = tuple(str(name) for (name,) in hub.con.execute(_OTHERS, {"rule": rule}).fetchall())
+    return TurnedAway(
+        people,
+        ruled,
+        others,
+        duplicates,
+        gone=_number(hub, _NOT_KEPT, {"rule": rule}),
+        unkept=_number(hub, _NOT_KEPT_TEXTS, {"rule": rule}),
+        restored=_number(hub, _RESTORED, {"rule": rule, "undone": True}),
+        rewritten=_number(hub, _RESTORED, {"rule": rule, "undone": False}),
+    )
+
+
+def undo_persona(hub: HubFile, persona: str, *, redo: bool = False) -> int:
+    """How many verdicts were undone that mark this persona as a near-duplicate (`redo`: that stand again).
+
+    `persona` is an id, or its beginning. Raises `SetupError` when nobody has it, or no verdict is about them.
+    """
+    found = resolve_persona(hub, persona)
+    if not _number(hub, _ON_PERSONA, [found]):
+        raise SetupError(f"Persona {found} is nobody's near-duplicate in {str(hub.path)!r}; there is nothing to undo.")
+    return _update(hub, _PERSONA, {"id": found, "undone": not redo})
+
+
+def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
+    """How many verdicts of a stage were undone (`redo`: stand again).
+
+    Raises `SetupError` for a stage that found nothing.
+    """
+    stages = [str(name) for (name,) in hub.con.execute(_STAGES).fetchall()]
+    if stage not in stages:
+        there = f"there are verdicts of {', '.join(stages)}" if stages else "there are no verdicts at all"
+        raise SetupError(f"{str(hub.path)!r} has no verdict of a stage {stage!r}; {there}.")
+    return _update(hub, _STAGE, {"stage": stage, "undone": not redo})
+
+
+def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
+    """How many rulings were undone by which a rule turned somebody away or rewrote them (`redo`: hold again).
+
+    Whoever another rule turns away too, or who is a near-duplicate, is not back by that: see `turned_away`. Rewritten
+    descriptions are as they were, in every table, as far as other rules have not rewritten them too; those that were
+    not kept stay rewritten. Near-duplicate verdicts that the change concerns are decided anew.
+
+    Raises `SetupError` for a rule that did nothing that can be undone, and for rewritten people who have lived.
+    """
+    rules = [str(name) for (name,) in hub.con.execute(_RULES).fetchall()]
+    if rule not in rules:
+        gone = _number(hub, _NOT_KEPT, {"rule": rule})
+        if gone:
+            raise SetupError(
+                f"Nobody whom {rule!r} sent away from {str(hub.path)!r} can come back, for their descriptions were not "
+                f"kept: {gone:,} in all."
+            )
+        there = f"{', '.join(rules)} did" if rules else "no rule did"
+        raise SetupError(f"The rule {rule!r} turned nobody away in {str(hub.path)!r}; {there}.")
+    given = {"rule": rule, "undone": not redo}
+    with hub.writing() as con:
+        rows = [row for (row,) in con.execute(_REWRITTEN, given).fetchall()]
+        if rows and hub.has_lived:
+            raise SetupError(
+                f"The people of {str(hub.path)!r} have lived, and what they did goes by who they were; {rule!r} can be "
+                "undone in a hub that they are exported to."
+            )
+        # Columns first: rulings on them go with the people whose descriptions change.
+        columns = undo_columns(con, rule, redo=redo)
+        back = [] if redo else [persona for (persona,) in con.execute(_BACK, {"rule": rule}).fetchall()]
+        ((changed,),) = con.execute(_RULE, given).fetchall()
+        if rows:
+            con.execute(_SET, {"undone": not redo, "rows": rows})
+            back += rewrite_again(con, rows)
+        reconcile(con, back)
+    return columns + int(changed) + len(rows)
+
+
+def undo_pair(hub: HubFile, one: str, other: str, *, redo: bool = False) -> int:
+    """How many verdicts between two personas were undone (`redo`: stand again), whichever of them is the later one.
+
+    Raises `SetupError` when there is none.
+    """
+    pair = {"one": resolve_persona(hub, one), "other": resolve_persona(hub, other)}
+    if not _number(hub, _ON_PAIR, pair):
+        raise SetupError(
+            f"No verdict in {str(hub.path)!r} is about {pair['one']} and {pair['other']}; look in duplicates."
+        )
+    return _update(hub, _PAIR, {**pair, "undone": not redo})
+
+
+def resolve_persona(hub: HubFile, beginning: str) -> str:
+    """The id that begins so. Raises `SetupError` when none or several do, or when it is shorter than four digits."""
+    if len(beginning) < _SHORTEST:
+        raise SetupError(
+            f"{beginning!r} is too short for the id of a persona; give at least {_SHORTEST} of its digits."
+        )
+    query = "SELECT id FROM personas WHERE starts_with(id, ?) ORDER BY id LIMIT 3"
+    ids = [str(found) for (found,) in hub.con.execute(query, [beginning.lower()]).fetchall()]
+    if not ids:
+        raise SetupError(f"Nobody in {str(hub.path)!r} has an id that begins with {beginning!r}; ids are in personas.")
+    if len(ids) > 1 and ids[0] != beginning:
+        raise SetupError(f"Several ids begin with {beginning!r}, such as {' and '.join(ids[:2])}; give more of it.")
+    return ids[0]
+
+
+def _update(hub: HubFile, statement: str, given: dict[str, object]) -> int:
+    with hub.writing() as con:
+        ((changed,),) = con.execute(statement, given).fetchall()
+        reconcile(con)
+    return int(changed)
+
+
+def _number(hub: HubFile, query: str, given: object) -> int:
+    ((number,),) = hub.con.execute(query, given).fetchall()
+    return int(number)

@@ -1,0 +1,6 @@
+"""The relationship graph of a hub: its figures beside those of random graphs, and the people around one person."""
+
+import lazy_loader
+
+# The names in __init__.pyi are imported on first use: reading who is around one person needs no scipy.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,310 @@
+"""Parts of a graph small enough to read and draw: around one person, or around the best connected."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import SetupError
+from ..hub.file import HubFile
+from ..hub.queries import fetch, fold_duplicates
+from .network import Network
+from .ties import Ints
+
+__all__ = [
+    "Acquaintance",
+    "Excerpt",
+    "Found",
+    "Link",
+    "Neighbourhood",
+    "central_excerpt",
+    "communities_of",
+    "find_people",
+    "list_ends",
+    "neighbourhood",
+    "read_excerpt",
+]
+
+_ENDS = """
+CREATE OR REPLACE TEMP TABLE graph_ends AS
+SELECT hash(source) AS source, hash(target) AS target, rowid AS place FROM relations
+"""
+
+
+def list_ends(hub: HubFile) -> None:
+    """Fill the temporary table `graph_ends` (source, target, place) with a row for each relation.
+
+    Ends are hashes of ids, so whoever looks one up compares the ids too; `place` is the row in `relations`. It takes
+    24 bytes a relation. Raises `SourceError`.
+    """
+    fetch(hub, _ENDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Acquaintance:
+    """Somebody of a hub."""
+
+    id: str
+    text: str
+    hop: int
+    language: str
+    #: Ties between this person and the centre; None where there is no centre.
+    distance: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One relation between two people of an excerpt: `target` is `source`'s `label`."""
+
+    source: str
+    target: str
+    kind: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Some people of a hub and the relations between them, and how many there were to choose from."""
+
+    people: tuple[Acquaintance, ...]
+    links: tuple[Link, ...]
+    #: All people of whom `people` are the first, and all relations between `people`, of which `links` are the first.
+    people_in_all: int
+    links_in_all: int
+
+
+_PEOPLE = """
+SELECT p.id, p.text, coalesce(p.hop, 0), coalesce(p.language, ''), r.distance, count(*) OVER ()
+FROM graph_reached AS r JOIN personas AS p ON p.id = r.id
+ORDER BY r.distance, p.ordinal, p.id
+LIMIT ?
+"""
+
+_SHOWN = "CREATE OR REPLACE TEMP TABLE graph_shown AS SELECT unnest(?::VARCHAR[]) AS id"
+
+#: The shown, and the near-duplicates for whom they stand.
+_MEMBERS = """
+CREATE OR REPLACE TEMP TABLE graph_members AS
+WITH members AS (
+    SELECT id, id AS survivor FROM graph_shown
+    UNION ALL
+    SELECT persona, survivor FROM graph_folds SEMI JOIN graph_shown ON id = survivor
+)
+SELECT id, survivor, hash(id) AS number FROM members
+"""
+
+_PLACES = """
+CREATE OR REPLACE TEMP TABLE graph_places AS
+SELECT place FROM graph_ends
+WHERE source IN (SELECT number FROM graph_members) AND target IN (SELECT number FROM graph_members)
+"""
+
+#: Materialised, or DuckDB reads all relations for the joins.
+_LINKS = """
+WITH placed AS MATERIALIZED (FROM relations SEMI JOIN graph_places ON place = relations.rowid)
+SELECT a.survivor, b.survivor, lower(r.kind), r.label, count(*) OVER ()
+FROM placed AS r
+JOIN graph_members AS a ON a.id = r.source
+JOIN graph_members AS b ON b.id = r.target
+WHERE a.survivor <> b.survivor
+GROUP BY ALL
+ORDER BY min(r.ordinal), a.survivor, b.survivor
+LIMIT ?
+"""
+
+
+def read_excerpt(hub: HubFile, *, most_people: int, most_links: int) -> Excerpt:
+    """The excerpt of those in the temporary table `graph_reached` (id, distance): the nearest, the oldest first.
+
+    Finds their relations by the table that `list_ends` leaves.
+    """
+    rows = fetch(hub, _PEOPLE, [most_people])
+    people = tuple(Acquaintance(*row[:-1]) for row in rows)  # type: ignore[arg-type]
+    fetch(hub, _SHOWN, [[person.id for person in people]])
+    fetch(hub, _MEMBERS)
+    fetch(hub, _PLACES)
+    links = fetch(hub, _LINKS, [most_links])
+    return Excerpt(
+        people,
+        tuple(Link(*row[:-1]) for row in links),  # type: ignore[arg-type]
+        int(str(rows[0][-1])) if rows else 0,
+        int(str(links[0][-1])) if links else 0,
+    )
+
+
+def central_excerpt(hub: HubFile, network: Network, *, most_people: int = 600, most_links: int = 6000) -> Excerpt:
+    """The part of a whole graph around the best connected: breadth first from them, then from the next not reached.
+
+    Takes the numbers of the people from the temporary table that `read_ties` leaves on the same hub.
+    """
+    codes = _around_the_best(network, most_people)
+    hub.con.register("graph_codes", pa.table({"code": codes}))
+    fetch(
+        hub,
+        "CREATE OR REPLACE TEMP TABLE graph_reached AS "
+        "SELECT id, NULL::INTEGER AS distance FROM graph_people SEMI JOIN graph_codes USING (code)",
+    )
+    hub.con.unregister("graph_codes")
+    list_ends(hub)
+    excerpt = read_excerpt(hub, most_people=most_people, most_links=most_links)
+    return Excerpt(excerpt.people, excerpt.links, network.people, excerpt.links_in_all)
+
+
+def communities_of(hub: HubFile, excerpt: Excerpt, labels: Ints) -> dict[str, int]:
+    """The community of each person of an excerpt by id, out of `labels` by number, 0 for the largest of the hub.
+
+    Takes the numbers of the people from the table that `central_excerpt` takes them from.
+    """
+    ids = [person.id for person in excerpt.people]
+    rows = fetch(hub, "SELECT id, code FROM graph_people WHERE id IN (SELECT unnest(?::VARCHAR[]))", [ids])
+    return {str(person): int(labels[int(str(code))]) for person, code in rows}
+
+
+def _around_the_best(network: Network, most: int) -> Ints:
+    if network.people <= most:
+        return np.arange(network.people)
+    starts, others = network.matrix.indptr, network.matrix.indices
+    shown: dict[int, None] = {}
+    for best in np.argsort(-network.degrees, kind="stable")[:most].tolist():
+        queue = deque([best])
+        while queue and len(shown) < most:
+            person = queue.popleft()
+            if person not in shown:
+                shown[person] = None
+                queue.extend(others[starts[person] : starts[person + 1]][:most].tolist())
+    return np.array(list(shown), np.int64)
+
+
+#: Fewer characters than this begin too many ids to mean one.
+_PREFIX = 4
+
+_EXACT = """
+SELECT p.id, p.text, coalesce(p.hop, 0), coalesce(p.language, ''), 1
+FROM personas AS p
+WHERE p.id = coalesce((SELECT survivor FROM graph_folds WHERE persona = $wanted), $wanted)
+"""
+
+_SEARCH = """
+WITH hits AS (
+    SELECT DISTINCT coalesce(f.survivor, h.id) AS id
+    FROM (SELECT id FROM personas WHERE {condition}) AS h
+    LEFT JOIN graph_folds AS f ON f.persona = h.id
+)
+SELECT p.id, p.text, coalesce(p.hop, 0), coalesce(p.language, ''), count(*) OVER ()
+FROM hits JOIN personas AS p ON p.id = hits.id ANTI JOIN graph_away ON graph_away.persona = p.id
+ORDER BY p.ordinal, p.id
+LIMIT $most
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The people who match, the oldest first, and how many match in all."""
+
+    people: tuple[Acquaintance, ...]
+    total: int
+
+
+def find_people(hub: HubFile, wanted: str, *, most: int = 20) -> Found:
+    """Who has this id, or an id that begins so (4 characters at least), or all these words in the description.
+
+    A near-duplicate is found as whom it repeats. Raises `SetupError` when nothing is wanted, and for the id of somebody
+    whom a rule turned away.
+    """
+    words = wanted.lower().split()
+    if not words:
+        raise SetupError("Nobody is named; give an id, the beginning of one, or words of a description.")
+    fold_duplicates(hub)
+    found = fetch(hub, _EXACT, {"wanted": wanted.strip()})
+    if not found:
+        conditions = [f"contains(lower(text), $word{n})" for n in range(len(words))]
+        params = {"most": most} | {f"word{n}": word for n, word in enumerate(words)}
+        condition = " AND ".join(conditions)
+        if len(words) == 1 and len(words[0]) >= _PREFIX:
+            condition += " OR starts_with(id, $word0)"
+        found = fetch(hub, _SEARCH.format(condition=condition), params)
+    elif fetch(hub, "FROM graph_away WHERE persona = ?", [found[0][0]]):
+        raise SetupError(
+            f"{found[0][0]} in {str(hub.path)!r} was turned away by a rule, and is in no graph; "
+            "see the table rulings, and `populace hub undo` with its rule."
+        )
+    people = tuple(Acquaintance(*row[:-1]) for row in found)  # type: ignore[arg-type]
+    return Found(people, int(str(found[0][-1])) if found else 0)
+
+
+#: Ties from the centre, at most: paths between people are hardly ever longer.
+_RADIUS = 6
+
+_CENTRE = "CREATE OR REPLACE TEMP TABLE graph_reached AS SELECT ?::VARCHAR AS id, 0 AS distance"
+
+#: Those at the rim, and the near-duplicates for whom they stand.
+_RIM = """
+CREATE OR REPLACE TEMP TABLE graph_rim AS
+WITH rim AS (SELECT id FROM graph_reached WHERE distance = $distance), standing AS (
+    SELECT id FROM rim UNION ALL SELECT persona FROM graph_folds SEMI JOIN rim ON rim.id = survivor
+)
+SELECT id, hash(id) AS number FROM standing
+"""
+
+#: A table of its own, because DuckDB scans with all cores for it, and with one for an insert.
+_TOUCHING = """
+CREATE OR REPLACE TEMP TABLE graph_touching AS
+SELECT place FROM graph_ends
+WHERE source IN (SELECT number FROM graph_rim) OR target IN (SELECT number FROM graph_rim)
+"""
+
+#: Both ends of whatever touches the rim: of these, one is known already and the other perhaps new.
+_FURTHER = """
+INSERT INTO graph_reached
+WITH touching AS MATERIALIZED (
+    SELECT source, target FROM relations SEMI JOIN graph_touching ON place = relations.rowid
+    WHERE source IN (SELECT id FROM graph_rim) OR target IN (SELECT id FROM graph_rim)
+), ends AS (
+    SELECT source AS id FROM touching UNION SELECT target FROM touching
+), living AS (
+    SELECT DISTINCT coalesce(f.survivor, ends.id) AS id FROM ends LEFT JOIN graph_folds AS f ON f.persona = ends.id
+)
+SELECT living.id, $distance + 1 FROM living SEMI JOIN personas ON personas.id = living.id
+ANTI JOIN graph_away ON graph_away.persona = living.id ANTI JOIN graph_reached ON graph_reached.id = living.id
+"""
+
+_COUNTS = "SELECT count(*) FROM graph_reached GROUP BY distance ORDER BY distance"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """Everybody within `radius` ties of one person."""
+
+    centre: Acquaintance
+    radius: int
+    #: People at distance 0, 1, 2, ...: exact, whatever is listed.
+    rings: tuple[int, ...]
+    #: The nearest of them, the centre first, with the relations between those.
+    excerpt: Excerpt
+
+
+def neighbourhood(
+    hub: HubFile, person: str, radius: int = 2, *, most_people: int = 600, most_links: int = 6000
+) -> Neighbourhood:
+    """The neighbourhood of the person with this id; of a near-duplicate, that of whom it repeats.
+
+    Raises `SetupError` for an unknown id and for a radius below 1 or above 6, and `SourceError` for a hub that
+    cannot be read.
+    """
+    if not 1 <= radius <= _RADIUS:
+        raise SetupError(f"The radius is {radius}; give a number of ties from 1 to {_RADIUS}.")
+    found = find_people(hub, person)
+    if found.total != 1:
+        raise SetupError(f"There is nobody with the id {person!r} in {str(hub.path)!r}; give an id from its personas.")
+    fetch(hub, _CENTRE, [found.people[0].id])
+    list_ends(hub)
+    for distance in range(radius):
+        fetch(hub, _RIM, {"distance": distance})
+        fetch(hub, _TOUCHING)
+        ((added,),) = fetch(hub, _FURTHER, {"distance": distance})
+        if not added:
+            break
+    rings = tuple(int(str(count)) for (count,) in fetch(hub, _COUNTS))
+    excerpt = read_excerpt(hub, most_people=most_people, most_links=most_links)
+    return Neighbourhood(excerpt.people[0], radius, rings, excerpt)

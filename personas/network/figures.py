@@ -1,0 +1,309 @@
+"""All figures of a hub's graph in one result, with those of a random graph and of preferential attachment."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+
+from ..hub.file import HubFile
+from ..hub.queries import fetch
+from ..inputs import check_seed
+from .communities import detect_communities, modularity
+from .measures import (
+    Clustering,
+    Components,
+    Degrees,
+    DegreeShare,
+    Paths,
+    cluster,
+    degree_assortativity,
+    kind_assortativity,
+    measure_paths,
+    nominal_assortativity,
+    numeric_assortativity,
+    reciprocity,
+)
+from .network import Network, components, preferential_network, random_network
+from .ties import KINDS, Ints, Ties, distinct
+
+__all__ = [
+    "Central",
+    "Community",
+    "Directed",
+    "GraphFigures",
+    "KindsOfHop",
+    "NetworkShape",
+    "describe",
+    "graph_figures",
+    "measure_graph",
+    "read_central",
+    "read_communities",
+    "small_world",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Directed:
+    """The figures that heed the direction of ties: the target of one is the source's label."""
+
+    #: Distinct ordered pairs that are related.
+    ties: int
+    #: Parts within which everybody is reached from everybody along the ties.
+    strong: Components
+    #: People by how many others they have relations to, and from how many.
+    outgoing: Degrees
+    incoming: Degrees
+    #: See `mixing.reciprocity`; and what it would be on average if as many ties ran at random.
+    reciprocity: float | None
+    reciprocity_at_random: float | None
+
+    @classmethod
+    def of(cls, ties: Ties) -> Self:
+        """The figures of the relations of a hub."""
+        arcs = distinct(ties.source * ties.people + ties.target)
+        source, target = arcs // max(1, ties.people), arcs % max(1, ties.people)
+        return cls(
+            ties=len(arcs),
+            strong=Components.of(components(ties.people, source, target, strong=True)),
+            outgoing=Degrees.of(np.bincount(source, minlength=ties.people)),
+            incoming=Degrees.of(np.bincount(target, minlength=ties.people)),
+            reciprocity=reciprocity(ties.people, source, target),
+            reciprocity_at_random=len(arcs) / (ties.people * (ties.people - 1)) if len(arcs) else None,
+        )
+
+
+_TEXTS = """
+SELECT g.code, p.id, p.text, g.hop
+FROM graph_codes AS c JOIN graph_people AS g USING (code) JOIN personas AS p ON p.id = g.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Central:
+    """One of the best connected people."""
+
+    id: str
+    text: str
+    hop: int
+    neighbours: int
+    #: Others to whom this person has relations, and from whom.
+    outgoing: int
+    incoming: int
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    """One of the largest communities, and its member with the most neighbours."""
+
+    people: int
+    #: Ties between its members.
+    ties: int
+    id: str
+    text: str
+
+
+def read_central(hub: HubFile, network: Network, ties: Ties, top: int) -> tuple[Central, ...]:
+    """The `top` people with the most neighbours, of equals the oldest first; nobody without a tie."""
+    codes = [code for code in _best(network.degrees, top) if network.degrees[code]]
+    people = _read(hub, codes)
+    outgoing = {code: len(distinct(ties.target[ties.source == code])) for code in codes}
+    incoming = {code: len(distinct(ties.source[ties.target == code])) for code in codes}
+    return tuple(Central(*people[code], int(network.degrees[code]), outgoing[code], incoming[code]) for code in codes)
+
+
+def read_communities(hub: HubFile, network: Network, labels: Ints, top: int) -> tuple[Community, ...]:
+    """The `top` largest communities of two and more; labels are numbered by size, the largest 0."""
+    if not len(labels):
+        return ()
+    sizes = np.bincount(labels)
+    within = labels[network.first][labels[network.first] == labels[network.second]]
+    ties = np.bincount(within, minlength=len(sizes))
+    shown = np.flatnonzero(sizes[:top] > 1).tolist()
+    members = [np.flatnonzero(labels == label) for label in shown]
+    centres = [int(found[network.degrees[found].argmax()]) for found in members]
+    people = _read(hub, centres)
+    return tuple(
+        Community(int(sizes[label]), int(ties[label]), *people[code][:2])
+        for label, code in zip(shown, centres, strict=True)
+    )
+
+
+def _best(degrees: Ints, top: int) -> list[int]:
+    return [int(code) for code in np.argsort(-degrees, kind="stable")[:top]]
+
+
+def _read(hub: HubFile, codes: list[int]) -> dict[int, tuple[str, str, int]]:
+    """Id, description and hop of each of the people with these numbers."""
+    hub.con.register("graph_codes", pa.table({"code": pa.array(codes, pa.int64())}))
+    rows = fetch(hub, _TEXTS)
+    hub.con.unregister("graph_codes")
+    return {int(str(code)): (str(i), str(text), int(str(hop or 0))) for code, i, text, hop in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkShape:
+    """The figures of one undirected network."""
+
+    people: int
+    #: Pairs that are tied.
+    ties: int
+    mean_degree: float
+    most_degree: int
+    #: People without any tie.
+    isolated: int
+    #: Connected parts, those of one person included, and people in the largest.
+    parts: int
+    largest: int
+    clustering: Clustering
+    paths: Paths
+    #: See `degree_assortativity`.
+    assortativity: float | None
+    #: Communities of two and more; both None where they were not looked for.
+    communities: int | None
+    modularity: float | None
+
+
+def describe(
+    network: Network, rng: np.random.Generator, *, communities: bool = True
+) -> tuple[NetworkShape, Ints | None]:
+    """The shape of a network, and the community of each person when they are looked for."""
+    labels = detect_communities(network, rng) if communities else None
+    degrees = network.degrees if network.people else np.zeros(1, np.int64)
+    sizes = np.bincount(network.parts) if network.people else np.zeros(1, np.int64)
+    shape = NetworkShape(
+        people=network.people,
+        ties=len(network),
+        mean_degree=float(degrees.mean()),
+        most_degree=int(degrees.max()),
+        isolated=int((network.degrees == 0).sum()),
+        parts=int((sizes > 0).sum()),
+        largest=int(sizes.max()),
+        clustering=cluster(network, rng),
+        paths=measure_paths(network, rng),
+        assortativity=degree_assortativity(network),
+        communities=None if labels is None else int((np.bincount(labels) > 1).sum()) if len(labels) else 0,
+        modularity=None if labels is None else modularity(network, labels),
+    )
+    return shape, labels
+
+
+#: Above so many people communities are not looked for unless that is asked for.
+COMMUNITY_PEOPLE = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class KindsOfHop:
+    """How many relations of each kind one hop of Persona-to-Persona found."""
+
+    hop: int
+    relations: int
+    kinds: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphFigures:
+    """What a hub's graph looks like, once near-duplicates are folded into whom they repeat.
+
+    Those whom rules turned away are left out before anything is counted, and so are their ties.
+    """
+
+    #: Survivors, near-duplicates folded into them, those turned away, and relations between survivors.
+    people: int
+    folded: int
+    turned_away: int
+    relations: int
+    #: Rows left out: see `Ties`.
+    loops: int
+    repeated: int
+    turned_away_ties: int
+    unplaced: int
+    #: Parts that are connected when ties are walked both ways.
+    weak: Components
+    directed: Directed
+    #: People by how many others they are tied to, either way.
+    neighbours: Degrees
+    histogram: tuple[DegreeShare, ...]
+    central: tuple[Central, ...]
+    #: Newman's r by the hop and the language of the people tied, and by the kinds of relations that share a person.
+    by_hop: float | None
+    by_language: float | None
+    by_kind: float | None
+    kinds_by_hop: tuple[KindsOfHop, ...]
+    shape: NetworkShape
+    #: G(n, m) with as many people and ties, and preferential attachment with nearly as many.
+    random: NetworkShape
+    preferential: NetworkShape
+    #: See `small_world`.
+    sigma: float | None
+    #: The largest communities; empty where they were not looked for.
+    communities: tuple[Community, ...]
+    seed: int
+
+
+def graph_figures(
+    hub: HubFile, ties: Ties, network: Network, *, seed: int = 0, communities: bool | None = None, top: int = 10
+) -> GraphFigures:
+    """The figures of what `read_ties` read from `hub`, and `Network.of_pairs` made of it.
+
+    The same seed gives the same figures. `communities` None looks for them among up to 200,000 people. What is
+    estimated from a sample is an `Estimate` with its standard error.
+    """
+    return measure_graph(hub, ties, network, seed=seed, communities=communities, top=top)[0]
+
+
+def measure_graph(
+    hub: HubFile, ties: Ties, network: Network, *, seed: int = 0, communities: bool | None = None, top: int = 10
+) -> tuple[GraphFigures, Ints | None]:
+    """The figures as `graph_figures` has them, and the community of each person by number, where they were sought."""
+    wanted = ties.people <= COMMUNITY_PEOPLE if communities is None else communities
+    streams = np.random.default_rng(check_seed(seed)).spawn(5)
+    shape, labels = describe(network, streams[0], communities=wanted)
+    by_chance, _ = describe(random_network(ties.people, len(network), streams[1]), streams[2], communities=wanted)
+    rich, _ = describe(preferential_network(ties.people, len(network), streams[3]), streams[4], communities=wanted)
+    figures = GraphFigures(
+        people=ties.people,
+        folded=ties.folded,
+        turned_away=ties.turned_away,
+        relations=len(ties),
+        loops=ties.loops,
+        repeated=ties.repeated,
+        turned_away_ties=ties.turned_away_ties,
+        unplaced=ties.unplaced,
+        weak=Components.of(components(ties.people, network.first, network.second)),
+        directed=Directed.of(ties),
+        neighbours=Degrees.of(network.degrees),
+        histogram=DegreeShare.histogram(network.degrees),
+        central=read_central(hub, network, ties, top),
+        by_hop=numeric_assortativity(network, ties.person_hop),
+        by_language=nominal_assortativity(network, ties.person_language),
+        by_kind=kind_assortativity(ties.people, ties.source, ties.target, ties.kind),
+        kinds_by_hop=_kinds_by_hop(ties.hop, ties.kind),
+        shape=shape,
+        random=by_chance,
+        preferential=rich,
+        sigma=small_world(shape, by_chance),
+        communities=() if labels is None else read_communities(hub, network, labels, top),
+        seed=seed,
+    )
+    return figures, labels
+
+
+def small_world(shape: NetworkShape, by_chance: NetworkShape) -> float | None:
+    """Sigma of Humphries and Gurney 2008: (C / C_random) / (L / L_random); well above 1 in a small world.
+
+    C is the average clustering and L the mean path in the largest part. C_random is what G(n, m) has on average, its
+    density; L_random is measured on one G(n, m). None where one of them is not defined.
+    """
+    closed, mean, random_mean = shape.clustering.average.value, shape.paths.mean.value, by_chance.paths.mean.value
+    if closed is None or not mean or not random_mean or shape.people < 2:
+        return None
+    return (closed / (shape.mean_degree / (shape.people - 1))) / (mean / random_mean)
+
+
+def _kinds_by_hop(hop: Ints, kind: Ints) -> tuple[KindsOfHop, ...]:
+    rows = []
+    for value in distinct(hop).tolist():
+        counts = np.bincount(kind[hop == value], minlength=len(KINDS)).tolist()
+        rows.append(KindsOfHop(value, sum(counts), {k: n for k, n in zip(KINDS, counts, strict=True) if n}))
+    return tuple(rows)

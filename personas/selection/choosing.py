@@ -1,0 +1,300 @@
+"""Choosing from candidates by the rule of a specification: who is chosen, with what weight."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SetupError
+from .candidates import Candidates, Category, Strata, stratify
+from .diverse import WordSpace, farthest_first
+from .sampling import (
+    Margin,
+    Numbers,
+    Raked,
+    allocate_equally,
+    allocate_proportionally,
+    draw_strata,
+    draw_systematic,
+    rake,
+    random_keys,
+    unit_random,
+)
+from .spec import Breakdown, Diversity, Marginals, Raking, Report, SelectionSpec, Share
+
+__all__ = ["Choice", "choose", "choose_by_targets"]
+
+type Reals = NDArray[np.float64]
+
+
+def choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Marginals) -> tuple[Numbers, Reals, Report]:
+    """Rows of those chosen, in random order, with weights that bring them to the targets, and the report.
+
+    The cells of all variables together are raked to the targets, none beyond the people it has; as many are drawn from
+    each as that comes to, up or down to a whole number. A value that nobody has is reported, and the others of its
+    variable make up for it. Raises `SetupError` when there are too few people.
+    """
+    # By place and not by name, because SQL does not mind the case of a column's name.
+    wanted = list(targets.shares.values())
+    shares = [_shares(category, values) for category, values in zip(candidates.categories, wanted, strict=True)]
+    eligible, left_out = _within_targets(candidates, shares)
+    n = _feasible(spec, len(eligible))
+    strata = stratify(eligible.categories, len(eligible))
+    fits = [_fit(strata, place, share) for place, share in enumerate(shares)]
+    raked = rake(strata.counts.astype(float), [fit.margin(n) for fit in fits], most=strata.counts.astype(float))
+    sizes = _brought_to(raked.sizes, strata.counts, n)
+    got = draw_systematic(sizes, unit_random(spec.seed))
+    positions = draw_strata(strata.codes, got, random_keys(eligible.arrivals, spec.seed))
+    weights = _target_weights(got, fits)
+    breakdowns = [
+        _target_breakdown(category, values, n, fit, [strata.counts, got, got * weights])
+        for category, values, fit in zip(candidates.categories, wanted, fits, strict=True)
+    ]
+    raking = Raking(raked.rounds, raked.deviation)
+    report = Report(len(candidates), spec.n, len(positions), left_out, breakdowns, raking)
+    return eligible.rows[positions], weights[strata.codes[positions]], report
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    """One variable: the value of each cell, and the share that each value is to have."""
+
+    codes: Numbers
+    shares: Reals
+
+    def margin(self, total: float) -> Margin:
+        return Margin(self.codes, self.shares * total)
+
+
+def _shares(category: Category, wanted: Mapping[str, float]) -> Reals:
+    return np.array([wanted.get(value, 0.0) for value in category.values], dtype=float)
+
+
+def _within_targets(candidates: Candidates, shares: list[Reals]) -> tuple[Candidates, dict[str, int]]:
+    kept = np.ones(len(candidates), dtype=bool)
+    left_out = {}
+    for category, share in zip(candidates.categories, shares, strict=True):
+        # The last place is that of those of whom nothing is known: their code is -1.
+        asked = np.append(share > 0, False)[category.codes]
+        if others := int((kept & ~asked).sum()):
+            left_out[f"{category.name} is not among the targets"] = others
+        kept &= asked
+    if not kept.any():
+        raise SetupError(
+            f"Nobody among the {len(candidates):,} candidates has a value of every variable of the targets; the values "
+            + "; ".join(f"of {c.name} are {', '.join(c.values[:20]) or 'not known'}" for c in candidates.categories)
+            + "."
+        )
+    return candidates.those(kept), left_out
+
+
+def _feasible(spec: SelectionSpec, size: int) -> int:
+    n = spec.n or 0
+    if n > size and not spec.allow_fewer:
+        raise SetupError(
+            f"{n:,} people were asked for and {size:,} fit the targets; "
+            "ask for fewer, or take what there is with --allow-fewer."
+        )
+    return min(n, size)
+
+
+def _fit(strata: Strata, place: int, share: Reals) -> _Fit:
+    """The variable's shares without those that nobody can fill, which the others make up for."""
+    codes = strata.cells[:, place]
+    held = np.where(np.bincount(codes, minlength=len(share)) > 0, share, 0.0)
+    return _Fit(codes, held / held.sum())
+
+
+def _brought_to(sizes: Reals, counts: Numbers, n: int) -> Reals:
+    """The sizes scaled to sum up to `n`, none beyond its count; they do so already where the targets can be met."""
+    sizes = np.minimum(sizes, counts)
+    for _ in range(len(sizes) + 1):
+        is_full = sizes >= counts
+        lacking = n - float(sizes.sum())
+        capacity = float(sizes[~is_full].sum())
+        if abs(lacking) < 1e-9 * n or (lacking > 0 and capacity == 0):
+            break
+        base = sizes if lacking < 0 else np.where(is_full, 0.0, sizes)
+        sizes = np.minimum(sizes + base * (lacking / float(base.sum())), counts)
+    return _filled(sizes, counts, n)
+
+
+def _filled(sizes: Reals, counts: Numbers, n: int) -> Reals:
+    # Cells that contradictory targets emptied take what no other can.
+    lacking = n - float(sizes.sum())
+    if lacking < 1e-6:
+        return sizes
+    left = counts - sizes
+    return sizes + left * (lacking / float(left.sum()))
+
+
+def _target_weights(got: Numbers, fits: list[_Fit]) -> Reals:
+    """What one of each cell counts for, 1 on average, so that the weighted sample meets what it can of the targets."""
+    there = got > 0
+    margins = [_present(fit, there).margin(float(got.sum())) for fit in fits]
+    raked: Raked = rake(got[there].astype(float), margins)
+    weights = np.zeros(len(got))
+    weights[there] = raked.sizes / got[there]
+    return weights * (got.sum() / float((weights * got).sum()))
+
+
+def _present(fit: _Fit, there: NDArray[np.bool_]) -> _Fit:
+    codes = fit.codes[there]
+    shares = np.where(np.bincount(codes, minlength=len(fit.shares)) > 0, fit.shares, 0.0)
+    return _Fit(codes, shares / shares.sum())
+
+
+def _target_breakdown(
+    category: Category, wanted: Mapping[str, float], n: int, fit: _Fit, cells: Sequence[Numbers | Reals]
+) -> Breakdown:
+    """By value what was wanted, and what candidates, chosen and weighted chosen come to; `cells` has those by cell."""
+    sums = [np.bincount(fit.codes, weights=sizes, minlength=len(category.values)) for sizes in cells]
+    shares = []
+    for value, share in wanted.items():
+        code = category.code(value)
+        there, chosen, weighted = (0.0, 0.0, 0.0) if code is None else (float(by_value[code]) for by_value in sums)
+        shares.append(Share((value,), int(there), share * n, int(chosen), weighted))
+    return Breakdown((category.name,), tuple(shares))
+
+
+#: The texts of candidates, in the order of their rows.
+type Texts = Callable[[Numbers], Iterable[str]]
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """Rows of those chosen, in order, what each counts for (1 on average), and how well that meets the spec."""
+
+    rows: Numbers
+    #: None where the choice is no sample: of people who are unlike each other nothing is estimated.
+    weights: NDArray[np.float64] | None
+    report: Report
+
+
+def choose(candidates: Candidates, spec: SelectionSpec, texts: Texts) -> Choice:
+    """Who is chosen. Raises `SetupError` when the spec cannot be met and fewer will not do."""
+    if not len(candidates):
+        raise SetupError("Nobody meets --where; choose by something that somebody has." if spec.where else _NOBODY)
+    if spec.targets is not None:
+        return Choice(*choose_by_targets(candidates, spec, spec.targets))
+    eligible, left_out = _eligible(candidates, spec)
+    strata = stratify(eligible.categories, len(eligible))
+    wanted = _wanted(strata, spec, len(eligible))
+    _check_enough(strata, wanted, spec)
+    capacity = np.minimum(wanted, strata.counts)
+    order = random_keys(eligible.arrivals, spec.seed)
+    diversity = None
+    if spec.diverse:
+        positions, diversity = _diverse(eligible, strata, capacity, order, texts)
+    elif spec.rule == "everybody":
+        positions = np.arange(len(eligible))
+    else:
+        positions = draw_strata(strata.codes, capacity, order)
+    weights = None if spec.diverse else _weights(strata, capacity)[strata.codes[positions]]
+    breakdowns = [_breakdown(strata, wanted, capacity)] if spec.columns else []
+    report = Report(len(candidates), spec.wanted, len(positions), left_out, breakdowns, None, diversity)
+    return Choice(eligible.rows[positions], weights, report)
+
+
+_NOBODY = "The hub has nobody to choose from; import or grow people first."
+
+
+def _eligible(candidates: Candidates, spec: SelectionSpec) -> tuple[Candidates, dict[str, int]]:
+    """Those whom the rule is about, and how many the others are. In proportion, unknown is a value like any other."""
+    kept = np.ones(len(candidates), dtype=bool)
+    left_out = {}
+    for category in candidates.categories if spec.rule != "stratify" else ():
+        known = category.codes >= 0
+        if unknown := int((kept & ~known).sum()):
+            left_out[f"{category.name} is not known"] = unknown
+        kept &= known
+    if spec.quota is not None:
+        (category,) = candidates.categories
+        asked = np.isin(
+            category.codes, [code for value in spec.quota.counts if (code := category.code(value)) is not None]
+        )
+        if others := int((kept & ~asked).sum()):
+            left_out[f"{category.name} is not in the quota"] = others
+        _check_quota(candidates, spec)
+        kept &= asked
+    if not kept.any():
+        raise SetupError(f"{' and '.join(spec.columns)} is known of nobody among the {len(candidates):,} candidates.")
+    return candidates.those(kept), left_out
+
+
+def _check_quota(candidates: Candidates, spec: SelectionSpec) -> None:
+    (category,) = candidates.categories
+    missing = [value for value in spec.quota.counts if category.code(value) is None] if spec.quota is not None else []
+    if missing:
+        values = ", ".join(map(repr, category.values[:20])) + (", ..." if len(category.values) > 20 else "")
+        raise SetupError(
+            f"Nobody among the {len(candidates):,} candidates has {category.name} {' or '.join(map(repr, missing))}; "
+            f"the values are {values}."
+        )
+
+
+def _wanted(strata: Strata, spec: SelectionSpec, size: int) -> Numbers:
+    """How many are wanted of each stratum."""
+    if spec.quota is not None:
+        return np.array([spec.quota.counts[str(strata.label(s)[0])] for s in range(len(strata))], dtype=np.int64)
+    n = size if spec.n is None else spec.n
+    if spec.balance:
+        if n < len(strata):
+            raise SetupError(
+                f"{', '.join(spec.balance)} has {len(strata):,} values among the candidates, more than the {n:,} "
+                "people to choose; ask for more people, or balance by something coarser."
+            )
+        return allocate_equally(strata.counts, n)
+    if n > size:
+        _refuse_shortage(spec, size)
+        n = size
+    return allocate_proportionally(strata.counts, n)
+
+
+def _refuse_shortage(spec: SelectionSpec, size: int) -> None:
+    if not spec.allow_fewer:
+        raise SetupError(
+            f"{spec.wanted:,} people were asked for and {size:,} can be chosen; "
+            "ask for fewer, or take what there is with --allow-fewer."
+        )
+
+
+def _check_enough(strata: Strata, wanted: Numbers, spec: SelectionSpec) -> None:
+    short = np.flatnonzero(wanted > strata.counts)
+    if not len(short) or spec.allow_fewer:
+        return
+    named = "; ".join(
+        f"{_named(strata, stratum)}: {strata.counts[stratum]:,} of {wanted[stratum]:,}" for stratum in short[:_SHOWN]
+    )
+    more = f" and {len(short) - _SHOWN} more" if len(short) > _SHOWN else ""
+    raise SetupError(
+        f"There are too few candidates with {named}{more}; ask for fewer, or take what there is with --allow-fewer."
+    )
+
+
+def _named(strata: Strata, stratum: int) -> str:
+    return ", ".join(f"{column} {value!r}" for column, value in zip(strata.columns, strata.label(stratum), strict=True))
+
+
+def _diverse(
+    eligible: Candidates, strata: Strata, capacity: Numbers, order: NDArray[np.uint64], texts: Texts
+) -> tuple[Numbers, Diversity]:
+    # In random order, so that the seed decides on the first and between those who are equally far.
+    shuffled = np.argsort(order, kind="stable")
+    space = WordSpace(texts(eligible.rows[shuffled]))
+    found = farthest_first(space, int(capacity.sum()), strata=strata.codes[shuffled], capacity=capacity)
+    return shuffled[found.positions], Diversity(found.closest_pair, found.radius, found.mean_distance)
+
+
+def _weights(strata: Strata, got: Numbers) -> NDArray[np.float64]:
+    """What one of each stratum counts for, so that weighted figures are those of all who could be chosen."""
+    shares = strata.counts / strata.counts.sum()
+    return np.divide(shares * got.sum(), got, out=np.zeros(len(got)), where=got > 0)
+
+
+def _breakdown(strata: Strata, wanted: Numbers, got: Numbers) -> Breakdown:
+    numbers = zip(strata.counts.tolist(), wanted.tolist(), got.tolist(), strict=True)
+    return Breakdown(strata.columns, tuple(Share(strata.label(s), *n) for s, n in enumerate(numbers)))

@@ -1,0 +1,202 @@
+"""Seeded sampling: random order, draws by stratum, systematic sampling, allotment and raking."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+__all__ = [
+    "Margin",
+    "Numbers",
+    "Raked",
+    "allocate_equally",
+    "allocate_proportionally",
+    "draw_strata",
+    "draw_systematic",
+    "integers",
+    "numbers_table",
+    "rake",
+    "random_keys",
+    "unit_random",
+]
+
+type Numbers = NDArray[np.int64]
+
+
+def integers(column: pa.Array | pa.ChunkedArray) -> Numbers:
+    """A column of whole numbers; -1 where there is none."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    parts = [_integers(chunk) for chunk in chunks if len(chunk)]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+
+
+def numbers_table(**columns: NDArray[np.int64] | NDArray[np.float64]) -> pa.Table:
+    """A table of these columns by name."""
+    return pa.Table.from_arrays([_array(values) for values in columns.values()], names=list(columns))
+
+
+def _integers(chunk: pa.Array) -> Numbers:
+    held, values = chunk.buffers()
+    some = slice(chunk.offset, chunk.offset + len(chunk))
+    # Arrow calls the types of whole numbers as NumPy does.
+    found = np.frombuffer(values, dtype=str(chunk.type))[some].astype(np.int64)
+    if held is not None and chunk.null_count:
+        bits = np.unpackbits(np.frombuffer(held, dtype=np.uint8), bitorder="little")[some]
+        found[bits == 0] = -1
+    return found
+
+
+def _array(values: NDArray[np.int64] | NDArray[np.float64]) -> pa.Array:
+    kind = pa.int64() if values.dtype == np.int64 else pa.float64()
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+type Keys = NDArray[np.uint64]
+
+_GOLDEN = 0x9E3779B97F4A7C15
+
+
+def random_keys(numbers: Numbers, seed: int) -> Keys:
+    """A lot for each number: uniform over 64 bits, the same on every machine and for any version of NumPy.
+
+    The mixing is SplitMix64's (Steele, Lea and Flood, 2014). Someone keeps a lot when others come or go.
+    """
+    with np.errstate(over="ignore"):
+        start = np.uint64(int(_mixed(np.array([seed + 1], dtype=np.uint64))[0]))
+        return _mixed(numbers.astype(np.uint64) * np.uint64(_GOLDEN) + start)
+
+
+def unit_random(seed: int) -> float:
+    """One of 2^24 numbers in [0, 1) by the seed, so that its difference from any whole number below 2^29 is exact."""
+    return float(random_keys(np.array([-1], dtype=np.int64), seed)[0] >> np.uint64(40)) / 2**24
+
+
+def draw_strata(codes: Numbers, wanted: Numbers, order: Keys) -> Numbers:
+    """Positions of those with the least random_keys in each stratum, as many as wanted of it, by increasing lot."""
+    counts = np.bincount(codes, minlength=len(wanted))
+    few = np.flatnonzero(order <= _bounds(wanted, counts)[codes])
+    if (np.bincount(codes[few], minlength=len(wanted)) < wanted).any():
+        few = np.arange(len(codes))
+    by_stratum = few[np.lexsort((order[few], codes[few]))]
+    held = np.bincount(codes[by_stratum], minlength=len(wanted))
+    places = np.arange(len(by_stratum)) - np.repeat(np.cumsum(held) - held, held)
+    taken = by_stratum[places < np.repeat(wanted, held)]
+    return taken[np.argsort(order[taken])]
+
+
+def _bounds(wanted: Numbers, counts: Numbers) -> Keys:
+    """For each stratum a lot below which there are almost surely as many as wanted: sorting the rest is for nothing."""
+    reach = (wanted + 6 * np.sqrt(wanted) + 12) / np.maximum(counts, 1)
+    return np.where(reach < 1, reach * 2.0**64, 0).astype(np.uint64) - np.where(reach < 1, 0, 1).astype(np.uint64)
+
+
+def draw_systematic(expected: NDArray[np.float64], start: float) -> Numbers:
+    """How often each in a row is hit by steps of 1 from `start`, in a row as long as the sum of what is expected.
+
+    Systematic sampling with probability proportional to size (Madow, 1949): each is hit as often as expected, up or
+    down to a whole number, and so is every stretch of the row.
+    """
+    ends = np.cumsum(expected)
+    # The row ends at a whole number, which sums of floats miss by a hair.
+    ends[-1] = round(float(ends[-1]))
+    passed = np.maximum(np.ceil(ends - start), 0).astype(np.int64)
+    hits: Numbers = np.diff(passed, prepend=np.int64(0))
+    return hits
+
+
+def _mixed(values: Keys) -> Keys:
+    with np.errstate(over="ignore"):
+        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def allocate_proportionally(counts: Numbers, n: int) -> Numbers:
+    """`n` shared out as `counts` are, each within 1 of its exact share and never more than there are.
+
+    By largest remainders (Hamilton's method), the earlier stratum first where two are alike; `n` is at most the sum.
+    """
+    total = int(counts.sum())
+    # Whole numbers throughout: a product of 10^12 would lose its remainder as a float's fraction.
+    shares, rest = np.divmod(counts.astype(np.int64) * n, total)
+    left = n - int(shares.sum())
+    shares[np.argsort(-rest, kind="stable")[:left]] += 1
+    return shares
+
+
+def allocate_equally(counts: Numbers, n: int) -> Numbers:
+    """`n` shared out in equal parts; what does not divide goes, one each, to the strata with the most candidates."""
+    part, left = divmod(n, len(counts))
+    shares = np.full(len(counts), part, dtype=np.int64)
+    shares[np.argsort(-counts, kind="stable")[:left]] += 1
+    return shares
+
+
+type Reals = NDArray[np.float64]
+
+_ROUNDS = 2_000
+_ENOUGH = 1e-10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Margin:
+    """One variable: the value of each cell (its place among the targets) and what each value is to come to."""
+
+    codes: Numbers
+    targets: Reals
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Raked:
+    """Sizes of the cells, the rounds it took, and by how much the worst value misses its target, of all as 1."""
+
+    sizes: Reals
+    rounds: int
+    deviation: float
+
+
+def rake(start: Reals, margins: Sequence[Margin], *, most: Reals | None = None) -> Raked:
+    """The sizes nearest to `start` (by relative entropy) that meet the margins, each of which sums up to the same.
+
+    No cell grows beyond `most`: one that would is held there and the others are raked to what remains. Where the
+    margins contradict each other in the cells that are there, `deviation` says how far off the result is.
+    """
+    total = float(margins[0].targets.sum())
+    held = np.zeros(len(start), dtype=bool)
+    sizes = start * (total / float(start.sum()))
+    rounds = 0
+    for _ in range(len(start)):
+        sizes, took = _raked(sizes, margins, held)
+        rounds += took
+        over = ~held & (sizes > most * (1 + 1e-12)) if most is not None else held & ~held
+        if most is None or not over.any():
+            break
+        held |= over
+        sizes = np.where(over, most, sizes)
+    return Raked(sizes, rounds, _deviation(sizes, margins) / total)
+
+
+def _raked(sizes: Reals, margins: Sequence[Margin], held: NDArray[np.bool_]) -> tuple[Reals, int]:
+    kept = np.where(held, sizes, 0.0)
+    free = np.where(held, 0.0, sizes)
+    rest = [np.maximum(m.targets - _sums(kept, m), 0.0) for m in margins]
+    total = float(sum(m.targets.sum() for m in margins)) / len(margins)
+    for done in range(1, _ROUNDS + 1):
+        before = free
+        for margin, target in zip(margins, rest, strict=True):
+            sums = _sums(free, margin)
+            factors = np.divide(target, sums, out=np.zeros_like(target), where=sums > 0)
+            free = free * factors[margin.codes]
+        if np.abs(free - before).max(initial=0.0) <= _ENOUGH * total:
+            return kept + free, done
+    return kept + free, _ROUNDS
+
+
+def _sums(sizes: Reals, margin: Margin) -> Reals:
+    return np.bincount(margin.codes, weights=sizes, minlength=len(margin.targets))
+
+
+def _deviation(sizes: Reals, margins: Sequence[Margin]) -> float:
+    return max(float(np.abs(_sums(sizes, margin) - margin.targets).max()) for margin in margins)

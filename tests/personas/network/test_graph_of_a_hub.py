@@ -1,0 +1,245 @@
+"""Reading a hub's relations, looking around one person, and finding people, near-duplicates folded."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from populace.analysis.hub_summary import tell_figures
+from populace.personas.dedup import Verdict
+from populace.personas.errors import SetupError, SourceError
+from populace.personas.hub import HubFile, create_hub
+from populace.personas.network import (
+    GraphFigures,
+    central_excerpt,
+    find_people,
+    graph_figures,
+    neighbourhood,
+    read_ties,
+)
+from populace.personas.network.network import Network
+from populace.personas.network.ties import KINDS
+from populace.personas.persona import Persona, Relation, RelationKind
+from populace.personas.population import PersonaGraph
+
+PEOPLE = [Persona(f"A {what} of the {where} quay.") for what in ("bookbinder", "nurse", "potter", "miller")
+          for where in ("north", "south", "old")]  # fmt: skip
+PAIRS = st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11), st.integers(0, 1)), max_size=30)
+REPEATS = st.dictionaries(st.integers(1, 11), st.integers(0, 10)).map(
+    lambda found: {later: earlier for later, earlier in found.items() if earlier < later}
+)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubFile]:
+    with create_hub(tmp_path / "hub.duckdb") as hub:
+        for n, person in enumerate(PEOPLE):
+            row = [person.id, n + 1, person.text, "import", n % 3, None, "cy" if n % 4 == 0 else "en"] + [None] * 4
+            hub.con.execute(f"INSERT INTO personas VALUES ({', '.join('?' * len(row))})", row)
+        yield hub
+
+
+def relate(
+    hub: HubFile,
+    pairs: Sequence[tuple[int, int, int]],
+    repeats: dict[int, int] | None = None,
+    away: Iterable[int] = (),
+) -> None:
+    """Fill relations (from, to, kind), near-duplicates (later, earlier) and rulings of the hub, instead of its own."""
+    hub.con.execute("DELETE FROM relations; DELETE FROM duplicates; DELETE FROM rulings")
+    for n, (a, b, kind) in enumerate(pairs):
+        row = [n + 1, PEOPLE[a].id, PEOPLE[b].id, KINDS[kind], f"label {kind}", 1 + n % 2]
+        hub.con.execute("INSERT INTO relations VALUES (?, ?, ?, ?, ?, ?)", row)
+    for later, earlier in (repeats or {}).items():
+        row = ["persona", None, PEOPLE[later].id, PEOPLE[earlier].id, None, None, "minhash", 0.95, False]
+        hub.con.execute("INSERT INTO duplicates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    for who in away:
+        row = [PEOPLE[who].id, "refusal", "It refuses.", "turned_away", None, None, False]
+        hub.con.execute(
+            "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
+
+
+def society(pairs: Sequence[tuple[int, int, int]], repeats: dict[int, int], away: Iterable[int] = ()) -> PersonaGraph:
+    relations = [Relation(PEOPLE[a].id, PEOPLE[b].id, RelationKind(KINDS[k]), f"label {k}") for a, b, k in pairs]
+    verdicts = [Verdict(PEOPLE[later].id, PEOPLE[of].id, "minhash", 0.95) for later, of in repeats.items()]
+    return PersonaGraph.build(PEOPLE, relations, verdicts, [PEOPLE[who].id for who in away])
+
+
+def figures(hub: HubFile, seed: int = 0) -> GraphFigures:
+    ties = read_ties(hub)
+    return graph_figures(hub, ties, Network.of_pairs(ties.people, ties.source, ties.target), seed=seed)
+
+
+shared = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@shared
+@given(PAIRS, REPEATS, st.frozensets(st.integers(0, 11), max_size=3))
+def test_the_ties_are_those_of_the_graph_of_a_society(
+    hub: HubFile, pairs: list[tuple[int, int, int]], repeats: dict[int, int], away: frozenset[int]
+) -> None:
+    relate(hub, pairs, repeats, away)
+    ties, graph = read_ties(hub), society(pairs, repeats, away)
+    names = [person.id for person in graph.personas]
+    mine = sorted(zip(ties.source.tolist(), ties.target.tolist(), ties.kind.tolist(), strict=True))
+    theirs = [(names.index(a), names.index(b), KINDS.index(kind)) for a, b, kind in graph.nx.edges(data="kind")]
+    assert mine == sorted(theirs)
+    assert ties.people == len(graph)
+    assert ties.people + ties.folded + ties.turned_away == len(PEOPLE)
+    assert len(ties) + ties.loops + ties.repeated + ties.turned_away_ties == len(pairs)
+
+
+@shared
+@given(PAIRS, REPEATS, st.integers(0, 11), st.integers(1, 6))
+def test_a_neighbourhood_is_who_can_be_reached_in_so_many_ties(
+    hub: HubFile, pairs: list[tuple[int, int, int]], repeats: dict[int, int], who: int, radius: int
+) -> None:
+    relate(hub, pairs, repeats)
+    graph, near = society(pairs, repeats), neighbourhood(hub, PEOPLE[who].id, radius)
+    lengths = nx.single_source_shortest_path_length(graph.nx.to_undirected(), near.centre.id, cutoff=radius)
+    assert {person.id: person.distance for person in near.excerpt.people} == lengths
+    assert near.rings == tuple(np.bincount(list(lengths.values())).tolist())
+    links = sorted((link.source, link.target, link.kind) for link in near.excerpt.links)
+    assert links == sorted(graph.nx.subgraph(lengths).edges(data="kind"))
+
+
+def test_nobody_who_was_turned_away_is_met(hub: HubFile) -> None:
+    relate(hub, [(0, 1, 0), (1, 2, 0), (0, 3, 0)], away=[1])
+    assert {person.id for person in neighbourhood(hub, PEOPLE[0].id, 3).excerpt.people} == {PEOPLE[0].id, PEOPLE[3].id}
+
+
+def test_a_near_duplicate_is_found_as_whom_it_repeats(hub: HubFile) -> None:
+    relate(hub, [(2, 3, 0)], {1: 0, 2: 1})
+    assert neighbourhood(hub, PEOPLE[2].id).centre.id == PEOPLE[0].id
+    assert [person.id for person in find_people(hub, "BOOKBINDER south").people] == [PEOPLE[0].id]
+
+
+def test_people_are_found_by_id_its_beginning_and_words(hub: HubFile) -> None:
+    relate(hub, [])
+    for wanted in (PEOPLE[4].id, PEOPLE[4].id[:8], "Nurse south"):
+        assert [person.text for person in find_people(hub, wanted).people] == [PEOPLE[4].text]
+    found = find_people(hub, "quay", most=5)
+    assert (len(found.people), found.total) == (5, 12)
+    assert find_people(hub, "astronaut").total == 0
+    with pytest.raises(SetupError, match="Nobody is named"):
+        find_people(hub, " ")
+
+
+def test_words_are_taken_literally(hub: HubFile) -> None:
+    relate(hub, [])
+    assert find_people(hub, "%").total == find_people(hub, "' OR 1=1 --").total == 0
+
+
+def test_a_neighbourhood_too_big_to_list_is_counted_whole(hub: HubFile) -> None:
+    relate(hub, [(0, other, 0) for other in range(1, 12)])
+    near = neighbourhood(hub, PEOPLE[0].id, 1, most_people=4, most_links=2)
+    assert near.rings == (1, 11)
+    assert [person.id for person in near.excerpt.people] == [person.id for person in PEOPLE[:4]]
+    assert (near.excerpt.people_in_all, len(near.excerpt.links), near.excerpt.links_in_all) == (12, 2, 3)
+
+
+@pytest.mark.parametrize("radius", [0, 7])
+def test_an_impossible_radius_is_refused(hub: HubFile, radius: int) -> None:
+    with pytest.raises(SetupError, match=f"radius is {radius}; give a number of ties from 1 to 6"):
+        neighbourhood(hub, PEOPLE[0].id, radius)
+
+
+def test_verdicts_in_a_circle_are_refused(hub: HubFile) -> None:
+    relate(hub, [], {1: 2, 2: 3, 3: 1})
+    with pytest.raises(SourceError, match="lead in a circle"):
+        read_ties(hub)
+
+
+def test_an_undone_verdict_folds_nobody(hub: HubFile) -> None:
+    relate(hub, [(0, 1, 0)], {1: 0})
+    hub.con.execute("UPDATE duplicates SET undone = true")
+    assert (read_ties(hub).people, len(read_ties(hub))) == (12, 1)
+
+
+def test_a_relation_with_nobody_is_counted_and_left_out(hub: HubFile) -> None:
+    relate(hub, [(0, 1, 0)])
+    hub.con.execute("INSERT INTO relations VALUES (2, ?, 'nobody', 'WORK', 'boss', 1)", [PEOPLE[0].id])
+    assert (len(read_ties(hub)), read_ties(hub).unplaced) == (1, 1)
+    assert neighbourhood(hub, PEOPLE[0].id).rings == (1, 1)
+
+
+def test_whoever_was_turned_away_is_left_out_with_their_ties_and_counted(hub: HubFile) -> None:
+    relate(hub, [(0, 1, 0), (1, 2, 0), (3, 0, 0), (4, 5, 0)], {2: 1, 3: 0}, away=[1, 3])
+    found = figures(hub)
+    # 2 repeats somebody who was turned away, so it stands; 3 was turned away although it repeats somebody who stands.
+    assert (found.people, found.folded, found.turned_away) == (10, 0, 2)
+    assert (found.relations, found.turned_away_ties, found.unplaced) == (1, 3, 0)
+    told = {row[0]: row[1] for section in tell_figures(found) for row in section.rows if len(row) == 2}
+    assert told["people turned away by rules, left out"] == "2"
+    assert orjson.loads(orjson.dumps(found))["turned_away"] == 2
+    hub.con.execute("UPDATE rulings SET undone = true")
+    assert (figures(hub).turned_away, figures(hub).folded, figures(hub).relations) == (0, 2, 2)
+
+
+def test_a_database_without_relations_says_so(hub: HubFile) -> None:
+    hub.con.execute("DROP TABLE relations")
+    with pytest.raises(SourceError, match="no table relations"):
+        read_ties(hub)
+
+
+def test_a_strange_table_is_a_sentence(hub: HubFile) -> None:
+    hub.con.execute("CREATE OR REPLACE TABLE relations (a INTEGER)")
+    with pytest.raises(SourceError, match=r"The graph of .* cannot be read: .*; give a hub that Populace wrote"):
+        read_ties(hub)
+
+
+def test_the_figures_of_a_hub_are_told_beside_random_graphs(hub: HubFile) -> None:
+    relate(hub, [(0, n, n % 2) for n in range(1, 8)] + [(1, 0, 1), (1, 2, 0), (8, 9, 0)])
+    found = figures(hub)
+    assert (found.people, found.relations, found.directed.ties, found.shape.ties) == (12, 10, 10, 9)
+    assert (found.weak.count, found.weak.single, found.weak.sizes[:2]) == (4, 2, (8, 2))
+    assert found.directed.reciprocity == pytest.approx(2 / 10)
+    assert found.central[0].text == PEOPLE[0].text
+    assert (found.central[0].neighbours, found.central[0].outgoing, found.central[0].incoming) == (7, 7, 1)
+    assert (found.random.people, found.random.ties) == (12, 9)
+    assert {row.hop: row.relations for row in found.kinds_by_hop} == {1: 5, 2: 5}
+    assert found.communities[0].people >= found.communities[-1].people > 1
+    assert orjson.loads(orjson.dumps(found))["shape"]["largest"] == 8
+
+
+def test_one_seed_gives_the_same_figures_twice(hub: HubFile) -> None:
+    relate(hub, [(a, b, (a + b) % 2) for a in range(12) for b in range(a) if (a * b) % 3 == 1])
+    assert figures(hub, seed=4) == figures(hub, seed=4)
+    assert figures(hub, seed=4).random != figures(hub, seed=5).random
+
+
+def test_a_small_world_is_told_from_chance(hub: HubFile) -> None:
+    ring = [(n, (n + step) % 12, 0) for n in range(12) for step in (1, 2)]
+    relate(hub, ring)
+    assert figures(hub).shape.clustering.average.value == pytest.approx(0.5)
+    assert (figures(hub).sigma or 0) > 1
+
+
+def test_a_hub_without_ties_has_figures_that_are_not_defined(hub: HubFile) -> None:
+    relate(hub, [])
+    found = figures(hub)
+    assert (found.directed.reciprocity, found.by_hop, found.sigma, found.shape.paths.mean.value) == (None,) * 4
+    assert (found.weak.count, found.weak.single, found.central, found.communities) == (12, 12, (), ())
+
+
+def test_an_empty_hub_has_figures(tmp_path: Path) -> None:
+    with create_hub(tmp_path / "empty.duckdb") as empty:
+        found = figures(empty)
+    assert (found.people, found.relations, found.weak.count, found.shape.largest) == (0, 0, 0, 0)
+
+
+def test_the_excerpt_of_a_big_graph_is_around_the_best_connected(hub: HubFile) -> None:
+    relate(hub, [(5, other, 0) for other in (1, 3, 7)] + [(8, 9, 0)])
+    ties = read_ties(hub)
+    network = Network.of_pairs(ties.people, ties.source, ties.target)
+    part = central_excerpt(hub, network, most_people=4)
+    assert {person.id for person in part.people} == {PEOPLE[n].id for n in (1, 3, 5, 7)}
+    assert (len(part.links), part.people_in_all) == (3, 12)
+    assert len(central_excerpt(hub, network).people) == 12

@@ -1,0 +1,162 @@
+"""Targets: marginals that are read, raked to, and met by those drawn."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from populace.personas.errors import SetupError, SourceError
+from populace.personas.hub import HubFile
+from populace.personas.selection import Marginals, SelectionSpec, read_marginals, select
+from populace.personas.selection.sampling import Margin, rake
+
+TARGETS = Marginals(
+    shares={"region": {"north": 0.2, "south": 0.5, "east": 0.3}, "hop": {"0": 0.5, "1": 0.25, "2": 0.25}}
+)
+CSV = "variable,value,share\nregion,north,0.4\nregion,south,0.6\n"
+
+
+@given(st.lists(st.floats(0.05, 20), min_size=12, max_size=12), st.lists(st.floats(0.05, 20), min_size=12, max_size=12))
+def test_raking_meets_the_marginals_of_any_table_with_people_in_every_cell(
+    start: list[float], aim: list[float]
+) -> None:
+    rows, columns = np.divmod(np.arange(12), 4)
+    wanted = np.array(aim) / sum(aim)
+    margins = [Margin(codes, np.bincount(codes, weights=wanted)) for codes in (rows, columns)]
+    raked = rake(np.array(start), margins)
+    assert raked.deviation < 1e-8
+    ratios = np.log(raked.sizes / np.array(start)).reshape(3, 4)
+    # Raking multiplies rows and columns: what is left of the odds ratios is as it was.
+    assert np.allclose(ratios - ratios[:1] - ratios[:, :1] + ratios[0, 0], 0, atol=1e-6)
+
+
+@given(st.lists(st.integers(1, 40), min_size=6, max_size=6), st.data())
+def test_raking_takes_nobody_twice(counts: list[int], data: st.DataObject) -> None:
+    rows, columns = np.divmod(np.arange(6), 3)
+    some = np.array([data.draw(st.integers(1, count)) for count in counts], dtype=float)
+    most = np.array(counts, dtype=float)
+    # Some of each cell are a table that can be met, so that raking must find one.
+    margins = [Margin(codes, np.bincount(codes, weights=some)) for codes in (rows, columns)]
+    raked = rake(most, margins, most=most)
+    assert (raked.sizes <= most * (1 + 1e-9)).all()
+
+
+def test_targets_that_contradict_each_other_are_said_to_be_missed() -> None:
+    codes = np.array([0, 1])
+    raked = rake(np.ones(2), [Margin(codes, np.array([8.0, 2.0])), Margin(codes, np.array([2.0, 8.0]))])
+    assert raked.deviation > 0.5
+
+
+def test_several_variables_are_met_at_once(town: HubFile) -> None:
+    report = select(town, SelectionSpec(n=60, targets=TARGETS)).report
+    for breakdown in report.breakdowns:
+        assert breakdown.largest_deviation <= 2
+        assert sum(share.got for share in breakdown.shares) == 60
+    assert report.raking is not None
+    assert report.raking.deviation < 1e-8
+
+
+def test_weights_bring_those_drawn_to_the_targets(town: HubFile) -> None:
+    report = select(town, SelectionSpec(n=60, targets=TARGETS)).report
+    for breakdown in report.breakdowns:
+        assert [share.weighted for share in breakdown.shares] == pytest.approx(
+            [share.wanted for share in breakdown.shares]
+        )
+
+
+def test_the_seed_decides_who_is_drawn(town: HubFile) -> None:
+    first, again, other = (set(select(town, SelectionSpec(n=60, targets=TARGETS, seed=s)).ids) for s in (5, 5, 6))
+    assert first == again
+    assert first != other
+
+
+def test_everybody_of_a_value_is_drawn_alike_often(lasting_town: HubFile) -> None:
+    targets = Marginals(shares={"region": {"east": 0.5, "south": 0.5}})
+    drawn = [
+        persona
+        for seed in range(60)
+        for persona in select(lasting_town, SelectionSpec(n=36, targets=targets, seed=seed)).ids
+    ]
+    # In the east 18 of 36 each time, in the south 18 of 72: 30 and 15 times of 60, with four standard deviations.
+    hits = {persona: drawn.count(persona) for persona in set(drawn)}
+    assert len(hits) == 108
+    assert max(hits.values()) <= 30 + 16
+
+
+def test_a_value_that_nobody_has_is_reported_and_the_others_make_up_for_it(town: HubFile) -> None:
+    targets = Marginals(shares={"region": {"north": 0.4, "south": 0.4, "moon": 0.2}})
+    report = select(town, SelectionSpec(n=50, targets=targets)).report
+    assert [share.values for share in report.breakdowns[0].unfilled] == [("moon",)]
+    assert [share.got for share in report.breakdowns[0].shares] == [25, 25, 0]
+    assert report.breakdowns[0].largest_deviation == pytest.approx(10)
+    assert report.left_out == {"region is not among the targets": 48}
+
+
+def test_a_value_with_too_few_people_gives_all_of_them(town: HubFile) -> None:
+    targets = Marginals(shares={"region": {"north": 0.1, "east": 0.9}})
+    report = select(town, SelectionSpec(n=50, targets=targets)).report
+    assert [share.got for share in report.breakdowns[0].shares] == [14, 36]
+    assert report.raking is not None
+    assert report.raking.deviation > 0.1
+
+
+def test_more_people_than_fit_the_targets_is_an_error_unless_fewer_will_do(town: HubFile) -> None:
+    targets = Marginals(shares={"region": {"east": 1.0}})
+    with pytest.raises(SetupError, match="50 people were asked for and 36 fit the targets"):
+        select(town, SelectionSpec(n=50, targets=targets))
+    assert select(town, SelectionSpec(n=50, targets=targets, allow_fewer=True)).report.chosen == 36
+
+
+def test_targets_that_nobody_fits_name_the_values_that_are_there(town: HubFile) -> None:
+    with pytest.raises(SetupError, match="region are east, north, south"):
+        select(town, SelectionSpec(n=5, targets=Marginals(shares={"region": {"moon": 1.0}})))
+
+
+def test_csv_parquet_and_json_give_the_same_targets(tmp_path: Path) -> None:
+    table, parquet, rows, nested = (tmp_path / name for name in ("t.csv", "t.parquet", "r.json", "n.json"))
+    table.write_text(CSV)
+    duckdb.sql(f"COPY (FROM read_csv('{table}')) TO '{parquet}' (FORMAT parquet)")
+    rows.write_text(
+        json.dumps([{"variable": "region", "value": v, "count": c} for v, c in (("north", 2), ("south", 3))])
+    )
+    nested.write_text('{"region": {"north": 0.4, "south": 0.6}}')
+    found = [read_marginals(path).shares["region"] for path in (table, parquet, rows, nested)]
+    assert found == [pytest.approx({"north": 0.4, "south": 0.6})] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("t.csv", CSV.replace("0.6", "0.7"), "the shares of region add up to 1.1 instead of 1"),
+        ("t.csv", CSV.replace("share", "weightiness"), "columns variable, value, weightiness; there must be"),
+        ("t.csv", CSV.replace("0.6", "most"), "row 2: share is 'most'"),
+        ("t.csv", CSV.replace("0.6", "-0.6"), "row 2: share is '-0.6'"),
+        ("t.csv", CSV.replace("south", "north"), "region 'north' stands there twice"),
+        ("t.csv", CSV.replace("south", ""), "row 2: there is no value"),
+        ("t.csv", "variable,value,share\n", "have no rows"),
+        ("t.csv", CSV.replace("share", "count").replace("0.4", "0").replace("0.6", "0"), "more than 0"),
+        ("t.json", "{", "are no JSON"),
+        ("t.json", "3", "neither a list of rows nor"),
+        ("t.parquet", "PAR", "cannot be read"),
+        ("t.xlsx", "", "no table of targets that is known"),
+    ],
+)
+def test_targets_that_cannot_be_used_are_explained(tmp_path: Path, name: str, content: str, said: str) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(SourceError, match=said):
+        read_marginals(path)
+
+
+def test_a_table_of_targets_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="There is no table of targets"):
+        read_marginals(tmp_path / "t.csv")
+
+
+def test_an_unknown_variable_of_the_targets_is_named(lasting_town: HubFile) -> None:
+    with pytest.raises(SetupError, match="--targets names 'planet', which is no column"):
+        select(lasting_town, SelectionSpec(n=3, targets=Marginals(shares={"planet": {"mars": 1.0}})))
