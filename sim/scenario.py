@@ -25,7 +25,7 @@ from ..agents.hooks import hook
 from ..agents.memory import Memory
 from ..agents.mind import Mind, Rule, build_mind
 from ..agents.observation import Observation
-from ..personas.errors import SetupError
+from ..personas.errors import SetupError, parameter
 from ..personas.persona import Persona
 from .choices import nearest
 from .world import State, World
@@ -292,7 +292,8 @@ def check_interventions(scenario: Scenario, steps: int, *, before: Scenario | No
             raise SetupError(f"{said}, and the fork begins after step {after}; fork at step {one.at - 1} or before.")
         if one.at > steps and scenario.lives and not one.optional:
             raise SetupError(
-                f"{said}, and the run is to end after step {steps}; give --steps {one.at} or more, or an earlier step."
+                f"{said}, and the run is to end after step {steps}; give {parameter('steps', one.at)} or more, or an "
+                "earlier step."
             )
 
 

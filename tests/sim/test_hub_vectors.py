@@ -193,7 +193,7 @@ def test_both_stages_mark_who_says_the_same(tmp_path: Path, openai_server: OpenA
 
 
 def test_a_cap_on_money_needs_a_price(fetch: Any) -> None:
-    with pytest.raises(SetupError, match="--embeddings-price"):
+    with pytest.raises(SetupError, match="`embeddings_prices`"):
         fetch(limits=Limits(max_cost=1.0))
     with pytest.raises(PausedError):
         fetch(limits=Limits(max_cost=1e-6), prices=Prices(1.0, 0.0))
