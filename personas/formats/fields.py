@@ -5,7 +5,7 @@ Such rows are recognised by the columns that every export has; no mark in the fi
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from ..errors import SourceError
 from ..files import uncompressed_suffix
+from ..hub.queries import table_of
 from .columns import EXTRA_MARKS, FIELDS, Extra, graph_names, original, own_names, sources_of, unprefixed
 from .options import Columns, Shape
 from .people import licences_path, read_licences
@@ -72,12 +73,12 @@ class Fields:
 
     def table(self) -> pa.Table:
         """The fields, as `FIELD_SCHEMA` has them."""
-        return _arrow(self.fields, FIELD_SCHEMA)
+        return table_of(self.fields, FIELD_SCHEMA)
 
     def of(self, extra: Extra) -> pa.Table:
         """The rows of an extra's table, with the number of the row each stood in as `row`."""
         sources = sources_of(extra).values()
-        return _arrow(self.extras[extra], pa.schema([("row", pa.int64()), *((s, _type(s)) for s in sources)]))
+        return table_of(self.extras[extra], pa.schema([("row", pa.int64()), *((s, _type(s)) for s in sources)]))
 
 
 class FieldTable(Table):
@@ -329,9 +330,3 @@ def _type(source: str) -> Any:
     if source in _LISTS:
         return pa.list_(pa.string())
     return pa.bool_() if source == "only_evident" else pa.string()
-
-
-def _arrow(rows: Collection[tuple[Any, ...]], schema: Any) -> pa.Table:
-    columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
-    arrays = [pa.array(values, type=kind.type) for values, kind in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)

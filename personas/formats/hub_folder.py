@@ -20,6 +20,7 @@ from ..database import CONFIG, make_database, said
 from ..errors import SetupError, SourceError, StorageError
 from ..files import folder_beside, private_umask
 from ..hub.file import HubFile
+from ..hub.queries import registered
 from ..hub.schema import HUB_VERSION, check_hub
 from ..inputs import shown
 
@@ -271,9 +272,8 @@ def _fill(con: duckdb.DuckDBPyConnection, folder: Path, manifest: _Manifest) -> 
     for table in manifest.tables:
         with pq.ParquetFile(folder / table.file) as file:
             for batch in file.iter_batches(batch_size=_ROWS * 10):
-                con.register("restored", batch)
-                con.execute(f"INSERT INTO {_quoted(table.name)} BY NAME FROM restored")
-                con.unregister("restored")
+                with registered(con, batch, "restored"):
+                    con.execute(f"INSERT INTO {_quoted(table.name)} BY NAME FROM restored")
     for sql in (*manifest.indexes, *_in_order(manifest)):
         con.execute(sql)
     for one in manifest.comments:

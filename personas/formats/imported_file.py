@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from ..hub.file import HubFile
 from ..hub.profiles import write_profiles
+from ..hub.queries import count, registered
 from ..hub.reconcile import reconcile
 from ..hub.verdicts import add_rulings
 from ..profiles.imported import profile_of_columns
@@ -81,11 +82,8 @@ def write_fields(con: duckdb.DuckDBPyConnection, fields: Sequence[Fields], *, fi
     con.execute(_LICENCES, {"file": file})
     for part in fields:
         for extra in part.extras:
-            con.register("imported_extras", part.of(extra))
-            try:
+            with registered(con, part.of(extra), "imported_extras"):
                 con.execute(_EXTRAS[extra])
-            finally:
-                con.unregister("imported_extras")
 
 
 _FIND = """
@@ -161,7 +159,7 @@ class ImportedFile:
         self.rulings: Counter[tuple[str, str]] = Counter()
         self.changes: Counter[tuple[str, str | None, str]] = Counter()
         self._said: list[RulingRow] = []
-        self._ordinal = _number(hub, _LAST_ORDINAL)
+        self._ordinal = count(hub.con, _LAST_ORDINAL)
 
     @classmethod
     def find(
@@ -179,19 +177,18 @@ class ImportedFile:
         if row := hub.con.execute(_FIND, [sha256, file._settings]).fetchone():
             file.number, file.read_to, file.rows, file.new, file.complete = row
             file._saved_to = file.read_to
-            file.repeated = _number(hub, f"SELECT count(*) FROM repeated_rows WHERE file = {file.number:d}")  # noqa: S608
+            file.repeated = count(hub.con, f"SELECT count(*) FROM repeated_rows WHERE file = {file.number:d}")  # noqa: S608
             said = hub.con.execute("SELECT reason, rows, first FROM skipped_rows WHERE file = ?", [row[0]]).fetchall()
             file.skipped.add(Skipped(*skip) for skip in said)
         else:
-            file.number = _number(hub, _LAST_FILE) + 1
+            file.number = count(hub.con, _LAST_FILE) + 1
         return file
 
     def add(self, batch: Screened) -> None:
         """Write the rows of a batch; whoever is in the hub already stays as they were. Rulings wait for `save`."""
         part = batch.part
         fields = list(self._fields.take(part.read_to)) if self._fields is not None else []
-        self._con.register("imported_batch", with_fields(part.rows, fields))
-        try:
+        with registered(self._con, with_fields(part.rows, fields), "imported_batch"):
             given = {"before": self._ordinal, "source": self._source}
             ((new,),) = self._con.execute(_PEOPLE, given).fetchall()
             if new < part.rows.num_rows:
@@ -203,8 +200,6 @@ class ImportedFile:
                 _add_profiles(self._con, part.rows)
             if fields:
                 write_fields(self._con, fields, file=self.number)
-        finally:
-            self._con.unregister("imported_batch")
         self.read_to, self.rows, self.new = part.read_to, self.rows + part.rows.num_rows, self.new + new
         self._ordinal += part.rows.num_rows
         self.skipped.add(part.skipped)
@@ -245,14 +240,12 @@ class ImportedFile:
     @property
     def unlicensed(self) -> int:
         """How many of the people of the file no file has stated a licence of."""
-        ((people,),) = self._con.execute(_UNLICENSED, {"file": self.number}).fetchall()
-        return int(people)
+        return count(self._con, _UNLICENSED, {"file": self.number})
 
     @property
     def returned(self) -> int:
         """How many people of the file a check had removed or rewritten before: the file brought them again."""
-        ((people,),) = self._con.execute(_RETURNED, {"file": self.number}).fetchall()
-        return int(people)
+        return count(self._con, _RETURNED, {"file": self.number})
 
 
 def _settings(columns: Columns, options: ImportOptions) -> str:
@@ -270,11 +263,6 @@ def _add_profiles(con: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
             profiles |= {persona: profile} if profile is not None else {}
     there = {str(persona) for (persona,) in con.execute(_PROFILED, {"people": list(profiles)}).fetchall()}
     write_profiles(con, [profile for persona, profile in profiles.items() if persona not in there], _now())
-
-
-def _number(hub: HubFile, query: str) -> int:
-    ((number,),) = hub.con.execute(query).fetchall()
-    return int(number)
 
 
 def _now() -> datetime:

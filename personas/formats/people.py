@@ -12,7 +12,7 @@ import duckdb
 from ..database import said
 from ..errors import SetupError, SourceError
 from ..hub.file import HubFile
-from ..hub.queries import survivors_in
+from ..hub.queries import survivors_in, table_names
 from .columns import Extra, columns_of, joins_of
 
 __all__ = ["ExportedPeople", "Licences", "licences_path", "read_licences", "row_ranges", "write_licences"]
@@ -166,8 +166,7 @@ class ExportedPeople:
         self.duplicates = duplicates
         #: What stands beside them.
         self.extras = tuple(extras)
-        tables = hub.con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-        self._tables = {str(name) for (name,) in tables}
+        self._tables = table_names(hub.con)
         if select is not None:
             _check_selection(hub, select, self._tables)
         self._check_extras()

@@ -11,7 +11,7 @@ import pyarrow as pa
 from ..errors import SourceError
 from ..files import COMPRESSIONS, uncompressed_suffix
 from ..hub.file import HubFile
-from ..hub.queries import fold_duplicates
+from ..hub.queries import fold_duplicates, registered, table_of
 from ..persona import RelationKind
 from .fields import FieldTable
 from .imported_file import RENAMED
@@ -195,13 +195,12 @@ def _look_up(hub: HubFile, fields: FieldTable, file: int) -> None:
     hub.con.execute("DELETE FROM exported_renamed WHERE file = ?", [file])
     hub.con.execute(_HERE, {"file": file})
     for batch in fields.take(1 << 62):
-        hub.con.register("read_anew", batch.table())
-        hub.con.execute(
-            "INSERT INTO exported_renamed SELECT $file, was, persona FROM read_anew AS t "
-            "JOIN imported_here AS i ON i.row = t.row WHERE was IS NOT NULL AND was <> persona",
-            {"file": file},
-        )
-        hub.con.unregister("read_anew")
+        with registered(hub.con, batch.table(), "read_anew"):
+            hub.con.execute(
+                "INSERT INTO exported_renamed SELECT $file, was, persona FROM read_anew AS t "
+                "JOIN imported_here AS i ON i.row = t.row WHERE was IS NOT NULL AND was <> persona",
+                {"file": file},
+            )
 
 
 def _import(hub: HubFile, path: Path, batches: Iterator[Batch]) -> RelationsReport:
@@ -210,16 +209,11 @@ def _import(hub: HubFile, path: Path, batches: Iterator[Batch]) -> RelationsRepo
     for batch in batches:
         unread |= dict.fromkeys(name for _, row in batch for name in row if name not in _READ)
         read = [one for number, row in batch if (one := _relation(number, row, tally)) is not None]
-        columns = zip(*read, strict=True) if read else ((),) * len(_SCHEMA)
-        arrays = [pa.array(values, type=kind.type) for values, kind in zip(columns, _SCHEMA, strict=True)]
-        con.register("imported_relations", pa.Table.from_arrays(arrays, schema=_SCHEMA))
-        try:
+        with registered(con, table_of(read, _SCHEMA), "imported_relations"):
             con.execute(_NAMED)
             for (place,) in con.execute(_DANGLING).fetchall():
                 tally.count(_NOBODY, place)
             ((added,),) = con.execute(_ADD).fetchall()
-        finally:
-            con.unregister("imported_relations")
         new, rows = new + added, rows + len(batch)
     return RelationsReport(path, new, rows - new - len(tally), tuple(tally), tuple(unread))
 

@@ -11,6 +11,7 @@ import duckdb
 import orjson
 import pyarrow as pa
 
+from ..hub.queries import registered, table_of
 from .reading import parse_json
 
 __all__ = ["fill_licences", "fold_repeats"]
@@ -152,10 +153,6 @@ def _flat(value: object) -> str:
 
 
 def _write(con: duckdb.DuckDBPyConnection, file: int, found: Sequence[tuple[Any, ...]]) -> None:
-    arrays = [pa.array(values, type=field.type) for values, field in zip(zip(*found, strict=True), _FOUND, strict=True)]
-    con.register("repeats_found", pa.Table.from_arrays(arrays, schema=_FOUND))
-    try:
+    with registered(con, table_of(found, _FOUND), "repeats_found"):
         for statement in _WRITTEN:
             con.execute(statement, {"file": file} if "$file" in statement else None)
-    finally:
-        con.unregister("repeats_found")

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..hub.queries import table_of
 from ..hub.redaction import attribute_rows, judged_attributes
 from ..hub.verdicts import ruling_rows
 from ..inputs import UNKNOWN_LANGUAGE
@@ -73,10 +74,7 @@ def prepared(table: Table, columns: Columns, options: ImportOptions, *, after: i
 
 def _arrow(rows: list[_Row]) -> pa.Table:
     places = pa.array(range(1, len(rows) + 1), type=pa.int32())
-    fields = zip(*rows, strict=True) if rows else ((),) * (len(_SCHEMA) - 1)
-    types = [field.type for field in _SCHEMA][1:]
-    arrays = [pa.array(values, type=kind) for values, kind in zip(fields, types, strict=True)]
-    return pa.Table.from_arrays([places, *arrays], schema=_SCHEMA)
+    return table_of(rows, pa.schema(list(_SCHEMA)[1:])).add_column(0, _SCHEMA.field(0), places)
 
 
 def _with_languages(rows: pa.Table) -> pa.Table:

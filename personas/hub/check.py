@@ -12,7 +12,7 @@ from ..formats.repeats import fill_licences
 from ..judgement import Judge, RulingRow
 from ..rules import FIRST_PERSON, PERSONAL_RULE, QUALITY_RULES, FirstPerson, Policy, personal_judge, quality_judge
 from .file import HubFile
-from .queries import table_names
+from .queries import registered, table_names
 from .reconcile import reconcile
 from .redaction import clear_traces, judge_imports
 from .rewrites import DescriptionChange, change_people
@@ -200,10 +200,6 @@ def _check_unlived(hub: HubFile, changes: Sequence[DescriptionChange]) -> None:
         )
 
 
-def _tables(con: duckdb.DuckDBPyConnection) -> set[str]:
-    return table_names(con)
-
-
 def _apply(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow], changes: Sequence[DescriptionChange]) -> _Applied:
     """Do what rulings say; gives whom no rule turns away any more, and what was written of personal data."""
     said = list(rows)
@@ -218,7 +214,6 @@ def _said_otherwise(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -
     if not rows:
         return []
     said = {"persona": [row.persona for row in rows], "rule": [row.rule for row in rows]}
-    con.register("new_rulings", pa.table(said | {"outcome": [row.outcome for row in rows]}))
-    con.execute(_SAID_OTHERWISE, {"rule": FIRST_PERSON}).fetchall()
-    con.unregister("new_rulings")
+    with registered(con, pa.table(said | {"outcome": [row.outcome for row in rows]}), "new_rulings"):
+        con.execute(_SAID_OTHERWISE, {"rule": FIRST_PERSON}).fetchall()
     return said["persona"]

@@ -16,7 +16,7 @@ from ..persona import content_id
 from ..selection.store import make_view
 from .file import HubFile, create_hub, open_hub
 from .merge_tables import COUNTS, FINISHED, LEFT, READ, STAGED, WRITE
-from .queries import registered
+from .queries import count, registered, table_names
 from .reconcile import reconcile
 
 __all__ = ["MergeReport", "MergedSelections", "merge_hubs"]
@@ -54,7 +54,7 @@ class MergedSelections:
 
     def take(self, source: HubFile) -> None:
         """Write the selections of one hub, in the caller's transaction; the views come with `make_views`."""
-        if not source.con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'selections'").fetchall():
+        if "selections" not in table_names(source.con):
             return
         rows = source.con.sql(_SELECTIONS).to_arrow_table()
         told = zip(*(rows.column(name).to_pylist() for name in ("name", "made_at", "spec")), strict=True)
@@ -158,7 +158,7 @@ def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
     for number, path in enumerate(paths, start=1):
         with open_hub(path) as source, hub.writing():
             people.append(_take(hub, source, number))
-            related += _number(source, _RELATED) if "relations" in _tables(source) else 0
+            related += count(source.con, _RELATED) if "relations" in table_names(source.con) else 0
             selections.take(source)
             left_out.update(_others(source))
     for script in FINISHED:
@@ -173,17 +173,17 @@ def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
         # Whom one hub has turned away may be the survivor of another's verdict.
         reconcile(con)
     left_out.update(dict(hub.con.execute(LEFT).fetchall()))
-    dangling = related - _number(hub, "SELECT count(*) FROM merged_relations")
+    dangling = related - count(hub.con, "SELECT count(*) FROM merged_relations")
     return MergeReport(
         path=out,
         people=tuple(people),
-        personas=_number(hub, _PERSONAS),
-        relations=_number(hub, _RELATED),
-        verdicts=_number(hub, "SELECT count(*) FROM duplicates"),
+        personas=count(hub.con, _PERSONAS),
+        relations=count(hub.con, _RELATED),
+        verdicts=count(hub.con, "SELECT count(*) FROM duplicates"),
         dangling=dangling,
-        vectors=_number(hub, "SELECT count(*) FROM vectors"),
+        vectors=count(hub.con, "SELECT count(*) FROM vectors"),
         renamed=tuple(selections.renamed),
-        returned=_number(hub, _RETURNED),
+        returned=count(hub.con, _RETURNED),
         left_out=tuple(sorted(left_out.items())),
     )
 
@@ -199,26 +199,23 @@ WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
 
 def _take(hub: HubFile, source: HubFile, number: int) -> int:
     """Write what one hub holds; says how many people it has."""
-    given = {"hub": number, **{name: _number(hub, query) for name, query in COUNTS.items()}}
-    there = _tables(source)
+    given = {"hub": number, **{name: count(hub.con, query) for name, query in COUNTS.items()}}
+    there = table_names(source.con)
     hub.con.execute("DELETE FROM merged_otherwise")
     for table in READ:
         if table in there:
             _copy(hub, source, table, given)
-    return _number(source, _PERSONAS)
+    return count(source.con, _PERSONAS)
 
 
 def _copy(hub: HubFile, source: HubFile, table: str, given: dict[str, int]) -> None:
     for batch in _batches(source, READ[table], _FEW if table == "vectors" else _ROWS):
         if table == "personas":
             _check_ids(source, batch)
-        hub.con.register("taken", batch)
-        try:
+        with registered(hub.con, batch, "taken"):
             for statement in WRITE[table]:
                 used = {name: value for name, value in given.items() if f"${name}" in statement}
                 hub.con.execute(statement, used)
-        finally:
-            hub.con.unregister("taken")
 
 
 def _batches(source: HubFile, query: str, rows: int) -> Iterator[pa.Table]:
@@ -238,20 +235,10 @@ def _check_ids(source: HubFile, batch: pa.Table) -> None:
             )
 
 
-def _tables(source: HubFile) -> set[str]:
-    rows = source.con.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall()
-    return {str(name) for (name,) in rows}
-
-
 def _others(source: HubFile) -> dict[str, int]:
     """The rows of a run, or of a newer hub, that are not carried, by table."""
-    there = _tables(source)
+    there = table_names(source.con)
     others = {name: f'FROM "{name}"' for name in there - {*READ, *_OF_THE_FILE}}
     others |= {what: query for what, query in _LEFT_OF_ITS_OWN.items() if what.partition(" ")[0] in there}
-    counts = {name: _number(source, f"SELECT count(*) FROM ({query})") for name, query in others.items()}  # noqa: S608
+    counts = {name: count(source.con, f"SELECT count(*) FROM ({query})") for name, query in others.items()}  # noqa: S608
     return {name: count for name, count in counts.items() if count}
-
-
-def _number(hub: HubFile, query: str) -> int:
-    ((number,),) = hub.con.execute(query).fetchall()
-    return int(number)

@@ -13,7 +13,7 @@ from ..profiles.biography import Biography
 from ..profiles.elite import Elite
 from ..profiles.profile import ATTRIBUTES, Profile
 from ..profiles.relatives import Tied
-from .queries import SURVIVORS
+from .queries import SURVIVORS, registered
 
 __all__ = [
     "read_done",
@@ -113,9 +113,8 @@ def write_biographies(con: duckdb.DuckDBPyConnection, biographies: Sequence[Biog
 def write_elites(con: duckdb.DuckDBPyConnection, elites: Sequence[Elite], made_at: datetime) -> None:
     """Keep these elite personas: as personas, unless they are there already, and what was changed."""
     people = {name: [getattr(e.persona, name) for e in elites] for name in _PERSONA_COLUMNS}
-    con.register("raised", pa.table({**people, "place": range(len(elites))}))
-    con.execute(_NEW_ELITES)
-    con.unregister("raised")
+    with registered(con, pa.table({**people, "place": range(len(elites))}), "raised"):
+        con.execute(_NEW_ELITES)
     columns: dict[str, list[Any]] = {
         "persona": [e.persona.id for e in elites],
         **{name: [getattr(e, name) for e in elites] for name in ("original", "skill", "tier")},
@@ -134,12 +133,11 @@ def _put(
 ) -> None:
     schema = con.sql(f"FROM {table} LIMIT 0").to_arrow_table().schema
     arrays = [pa.array(columns[field.name], type=field.type) for field in schema]
-    con.register("new_rows", pa.Table.from_arrays(arrays, schema=schema))
-    replacing = "" if before else "OR REPLACE"
-    if before:
-        con.execute(before)
-    con.execute(f"INSERT {replacing} INTO {table} FROM new_rows")
-    con.unregister("new_rows")
+    with registered(con, pa.Table.from_arrays(arrays, schema=schema), "new_rows"):
+        replacing = "" if before else "OR REPLACE"
+        if before:
+            con.execute(before)
+        con.execute(f"INSERT {replacing} INTO {table} FROM new_rows")
 
 
 def _evidence(profile: Profile) -> str:

@@ -20,7 +20,7 @@ from ..dedup.cosine import COSINE, units
 from ..dedup.near_duplicates import find_in_blocks, near_any
 from ..dedup.vectors import find_similar_vectors
 from ..dedup.word_sets import iter_blocks
-from .queries import TURNED_AWAY
+from .queries import TURNED_AWAY, registered
 
 __all__ = ["COSINE_STAGE", "reconcile", "record_comparison", "withdraw"]
 
@@ -126,9 +126,8 @@ def reconcile(con: duckdb.DuckDBPyConnection, entered: Iterable[str] = ()) -> in
     """
     con.execute(_PENDING)
     _complete_comparisons(con)
-    con.register("entered_people", pa.table({"id": pa.array(list(entered), pa.string())}))
-    con.execute("INSERT INTO pending_verdicts SELECT id, NULL, NULL FROM entered_people")
-    con.unregister("entered_people")
+    with registered(con, pa.table({"id": pa.array(list(entered), pa.string())}), "entered_people"):
+        con.execute("INSERT INTO pending_verdicts SELECT id, NULL, NULL FROM entered_people")
     comparisons, marked = _Comparisons.read(con), 0
     while True:
         # A verdict that falls may be the reason of another: each round begins behind the one before.
@@ -191,9 +190,8 @@ def _decide(con: duckdb.DuckDBPyConnection, people: _People, comparisons: _Compa
             found = compare(con, rows, threshold, stage)
             marked += len(found)
             if len(found):
-                con.register("found_again", found)
-                con.execute(_INSERT, {"stage": stage})
-                con.unregister("found_again")
+                with registered(con, found, "found_again"):
+                    con.execute(_INSERT, {"stage": stage})
     return marked
 
 

@@ -16,7 +16,7 @@ from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
 from ..rules.columns import ColumnKind, kinds_of_columns, pointer, rewrite_strings
 from ..rules.prefilter import rows_to_search
 from .file import HubFile
-from .queries import table_names
+from .queries import registered, table_names
 
 __all__ = [
     "Preview",
@@ -93,8 +93,7 @@ def attribute_rows(
 
 def column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, ColumnKind]:
     """What the columns of an imported file were taken for, or are by its first rows."""
-    there = con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'imported_columns'").fetchall()
-    if there:
+    if "imported_columns" in table_names(con):
         kept = con.execute('SELECT "column", kind FROM imported_columns WHERE file = ?', [file]).fetchall()
         if kept:
             return {column: ColumnKind(kind) for column, kind in kept}
@@ -117,7 +116,7 @@ def found_in_imports(
     con: duckdb.DuckDBPyConnection, policy: Policy
 ) -> Iterator[tuple[int, dict[str, Any], str, str | None, tuple[Redaction, ...]]]:
     """Of each imported row with personal data its rowid, itself, its columns as they are and would be, and the data."""
-    if not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'imports'").fetchall():
+    if "imports" not in table_names(con):
         return
     files = con.execute("SELECT DISTINCT file FROM imports WHERE attributes IS NOT NULL").fetchall()
     kinds = {file: column_kinds(con, file) for (file,) in files}
@@ -218,9 +217,8 @@ def _update(con: duckdb.DuckDBPyConnection, table: str, column: str, changed: Se
     if not changed:
         return
     rows, texts = zip(*changed, strict=True)
-    con.register("cleared", pa.table({"row": pa.array(rows, pa.int64()), "now": pa.array(texts, pa.string())}))
-    con.execute(f'UPDATE {table} SET "{column}" = cleared.now FROM cleared WHERE {table}.rowid = cleared."row"')  # noqa: S608
-    con.unregister("cleared")
+    with registered(con, pa.table({"row": pa.array(rows, pa.int64()), "now": pa.array(texts, pa.string())}), "cleared"):
+        con.execute(f'UPDATE {table} SET "{column}" = cleared.now FROM cleared WHERE {table}.rowid = cleared."row"')  # noqa: S608
 
 
 def _written(value: Any) -> str:

@@ -11,7 +11,7 @@ from ..judgement import judge_persona
 from ..persona import Persona
 from ..rules import PERSONAL_RULE, Policy, personal_judge
 from ..rules.quality import rewriting_judge
-from .queries import table_names
+from .queries import registered, table_names
 from .reconcile import withdraw
 
 __all__ = ["DescriptionChange", "change_people", "part", "record_united", "rewrite_again"]
@@ -267,9 +267,8 @@ def change_people(con: duckdb.DuckDBPyConnection, changes: Sequence[DescriptionC
     Whose new description somebody has already become that one. Verdicts on them are for `reconcile` to decide.
     """
     columns = [[getattr(change, name) for change in changes] for name in _CHANGES.names]
-    con.register("changes", pa.table(columns, schema=_CHANGES))
-    con.execute("CREATE OR REPLACE TEMP TABLE gone AS FROM changes")
-    con.unregister("changes")
+    with registered(con, pa.table(columns, schema=_CHANGES), "changes"):
+        con.execute("CREATE OR REPLACE TEMP TABLE gone AS FROM changes")
     _change(con)
 
 

@@ -19,6 +19,7 @@ from ..errors import SetupError
 from ..persona import canonical_text
 from .dedup import COMPARED, ORDER, insert_verdicts
 from .file import HubFile
+from .queries import registered
 from .reconcile import COSINE_STAGE, reconcile, record_comparison
 
 __all__ = [
@@ -128,12 +129,8 @@ def keep_vectors(hub: HubFile, ids: Sequence[str], fetched: Fetched, model: str)
             "request_hash": pa.array(fetched.calls, type=pa.string()),
         }
     )
-    with hub.writing() as con:
-        con.register("fetched_vectors", table)
-        try:
-            con.execute("INSERT INTO vectors BY NAME FROM fetched_vectors")
-        finally:
-            con.unregister("fetched_vectors")
+    with hub.writing() as con, registered(con, table, "fetched_vectors"):
+        con.execute("INSERT INTO vectors BY NAME FROM fetched_vectors")
 
 
 def read_vectors(hub: HubFile, model: str) -> Vectors:

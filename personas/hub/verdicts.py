@@ -11,6 +11,7 @@ from ..judgement import Judge, Judgement, RulingRow, judge_persona, with_redacti
 from ..persona import Persona
 from ..rules import PERSONAL_RULE
 from .file import HubFile
+from .queries import count, registered
 from .reconcile import reconcile
 from .redaction import undo_columns
 from .rewrites import rewrite_again
@@ -98,12 +99,9 @@ def add_rulings(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -> li
     if not rows:
         return []
     columns = {name: [getattr(row, name) for row in rows] for name in _SCHEMA.names}
-    con.register("new_rulings", pa.table(columns, schema=_SCHEMA))
-    try:
+    with registered(con, pa.table(columns, schema=_SCHEMA), "new_rulings"):
         con.execute(_AGAIN)
         return [said for said in con.execute(_ADD).fetchall() if said[0] is not None]
-    finally:
-        con.unregister("new_rulings")
 
 
 _SHORTEST = 4
@@ -194,10 +192,10 @@ def turned_away(hub: HubFile, rule: str) -> TurnedAway:
         ruled,
         others,
         duplicates,
-        gone=_number(hub, _NOT_KEPT, {"rule": rule}),
-        unkept=_number(hub, _NOT_KEPT_TEXTS, {"rule": rule}),
-        restored=_number(hub, _RESTORED, {"rule": rule, "undone": True}),
-        rewritten=_number(hub, _RESTORED, {"rule": rule, "undone": False}),
+        gone=count(hub.con, _NOT_KEPT, {"rule": rule}),
+        unkept=count(hub.con, _NOT_KEPT_TEXTS, {"rule": rule}),
+        restored=count(hub.con, _RESTORED, {"rule": rule, "undone": True}),
+        rewritten=count(hub.con, _RESTORED, {"rule": rule, "undone": False}),
     )
 
 
@@ -207,7 +205,7 @@ def undo_persona(hub: HubFile, persona: str, *, redo: bool = False) -> int:
     `persona` is an id, or its beginning. Raises `SetupError` when nobody has it, or no verdict is about them.
     """
     found = resolve_persona(hub, persona)
-    if not _number(hub, _ON_PERSONA, [found]):
+    if not count(hub.con, _ON_PERSONA, [found]):
         raise SetupError(f"Persona {found} is nobody's near-duplicate in {str(hub.path)!r}; there is nothing to undo.")
     return _update(hub, _PERSONA, {"id": found, "undone": not redo})
 
@@ -235,7 +233,7 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
     """
     rules = [str(name) for (name,) in hub.con.execute(_RULES).fetchall()]
     if rule not in rules:
-        gone = _number(hub, _NOT_KEPT, {"rule": rule})
+        gone = count(hub.con, _NOT_KEPT, {"rule": rule})
         if gone:
             raise SetupError(
                 f"Nobody whom {rule!r} sent away from {str(hub.path)!r} can come back, for their descriptions were not "
@@ -268,7 +266,7 @@ def undo_pair(hub: HubFile, one: str, other: str, *, redo: bool = False) -> int:
     Raises `SetupError` when there is none.
     """
     pair = {"one": resolve_persona(hub, one), "other": resolve_persona(hub, other)}
-    if not _number(hub, _ON_PAIR, pair):
+    if not count(hub.con, _ON_PAIR, pair):
         raise SetupError(
             f"No verdict in {str(hub.path)!r} is about {pair['one']} and {pair['other']}; look in duplicates."
         )
@@ -295,8 +293,3 @@ def _update(hub: HubFile, statement: str, given: dict[str, object]) -> int:
         ((changed,),) = con.execute(statement, given).fetchall()
         reconcile(con)
     return int(changed)
-
-
-def _number(hub: HubFile, query: str, given: object) -> int:
-    ((number,),) = hub.con.execute(query, given).fetchall()
-    return int(number)

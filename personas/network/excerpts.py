@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from ..errors import SetupError
 from ..hub.file import HubFile
-from ..hub.queries import fetch, fold_duplicates
+from ..hub.queries import fetch, fold_duplicates, registered
 from .network import Network
 from .ties import Ints
 
@@ -139,13 +139,12 @@ def central_excerpt(hub: HubFile, network: Network, *, most_people: int = 600, m
     Takes the numbers of the people from the temporary table that `read_ties` leaves on the same hub.
     """
     codes = _around_the_best(network, most_people)
-    hub.con.register("graph_codes", pa.table({"code": codes}))
-    fetch(
-        hub,
-        "CREATE OR REPLACE TEMP TABLE graph_reached AS "
-        "SELECT id, NULL::INTEGER AS distance FROM graph_people SEMI JOIN graph_codes USING (code)",
-    )
-    hub.con.unregister("graph_codes")
+    with registered(hub.con, pa.table({"code": codes}), "graph_codes"):
+        fetch(
+            hub,
+            "CREATE OR REPLACE TEMP TABLE graph_reached AS "
+            "SELECT id, NULL::INTEGER AS distance FROM graph_people SEMI JOIN graph_codes USING (code)",
+        )
     list_ends(hub)
     excerpt = read_excerpt(hub, most_people=most_people, most_links=most_links)
     return Excerpt(excerpt.people, excerpt.links, network.people, excerpt.links_in_all)

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..hub.file import HubFile
-from ..hub.queries import fetch
+from ..hub.queries import fetch, registered
 from ..inputs import check_seed
 from .communities import detect_communities, modularity
 from .measures import (
@@ -135,9 +135,8 @@ def _best(degrees: Ints, top: int) -> list[int]:
 
 def _read(hub: HubFile, codes: list[int]) -> dict[int, tuple[str, str, int]]:
     """Id, description and hop of each of the people with these numbers."""
-    hub.con.register("graph_codes", pa.table({"code": pa.array(codes, pa.int64())}))
-    rows = fetch(hub, _TEXTS)
-    hub.con.unregister("graph_codes")
+    with registered(hub.con, pa.table({"code": pa.array(codes, pa.int64())}), "graph_codes"):
+        rows = fetch(hub, _TEXTS)
     return {int(str(code)): (str(i), str(text), int(str(hop or 0))) for code, i, text, hop in rows}
 
 
