@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import SetupError
 
-__all__ = ["Composer", "RuleComposer", "Template", "UnsaidError", "parse_template", "rule_composer", "said_value"]
+__all__ = ["Composer", "RuleComposer", "Template", "UnsaidError", "parse_template", "rule_composer"]
 
 _TOKEN = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{(?P<column>[^{}]*)\}|(?P<mark>[\[\]{}])|(?P<text>[^\[\]{}]+)")
 
@@ -42,7 +42,7 @@ class _Part:
     is_optional: bool
 
     def text(self, row: Mapping[str, Any]) -> str:
-        values = [(said_value(row.get(piece)) if is_column else piece, piece) for piece, is_column in self.pieces]
+        values = [(_described(row.get(piece)) if is_column else piece, piece) for piece, is_column in self.pieces]
         missing = next((column for value, column in values if value is None), None)
         if missing is None:
             return "".join(str(value) for value, _ in values)
@@ -53,7 +53,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class Template(Composer):
-    """A text with `{column}` where values are to stand, and `[ ... ]` around what needs values that may be missing."""
+    """A text with `{column}` for values, and `[ ... ]` around what is left out where a value is missing."""
 
     name: str
     columns: tuple[str, ...]
@@ -108,7 +108,7 @@ def _column(wanted: str, columns: Sequence[str], where: str) -> str:
     raise SetupError(f"{where} has no column {wanted!r}, which --compose names; its columns are {there}; {meant}")
 
 
-#: What is said of a column that is known, by names that it may have. Age and sex come first and are said otherwise.
+#: Known attributes, by the names that their columns may have. Age, sex and place begin the sentence.
 _KNOWN: Mapping[str, tuple[str, ...]] = {
     "age": ("age",),
     "sex": ("sex", "gender"),
@@ -148,7 +148,7 @@ class RuleComposer(Composer):
         return f"{'; '.join([_opening(said), *parts])}."
 
     def _said(self, meaning: str, row: Mapping[str, Any]) -> str:
-        values = [value for name in self.meant[meaning] if (value := said_value(row.get(name))) is not None]
+        values = [value for name in self.meant[meaning] if (value := _described(row.get(name))) is not None]
         return ", ".join(values).replace("_", " ")
 
 
@@ -178,7 +178,7 @@ def rule_composer(columns: Sequence[str]) -> RuleComposer | None:
     return RuleComposer(used, meant) if len(meant) >= _FEWEST else None
 
 
-def said_value(value: object) -> str | None:
+def _described(value: object) -> str | None:
     """A value as a description says it; None for one that says nothing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -187,6 +187,6 @@ def said_value(value: object) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, list):
-        return ", ".join(said for one in value if (said := said_value(one)) is not None) or None
+        return ", ".join(said for one in value if (said := _described(one)) is not None) or None
     text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict) else str(value).strip()
     return text or None

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from ..judgement import RulingRow
     from ..profiles.profile import Profile
 
-__all__ = ["RENAMED", "ImportedFile", "with_fields", "write_fields"]
+__all__ = ["RENAMED", "ImportedFile"]
 
 #: Ids in a file that are others in the hub: of descriptions that were edited, or that a judge has rewritten.
 RENAMED = "CREATE TEMP TABLE IF NOT EXISTS exported_renamed (file INTEGER, was VARCHAR, now VARCHAR)"
 _RENAME = "INSERT INTO exported_renamed SELECT $file, was, id FROM imported_batch WHERE was IS NOT NULL AND was <> id"
-#: The hub may have met a text before without being told who wrote it. That a model did is not to be lost.
+#: The hub may have a text already without its model, which must not be lost.
 _FILL = """
 UPDATE personas SET origin = coalesce(b.origin, personas.origin), hop = coalesce(b.hop, personas.hop),
     parent = coalesce(b.parent, personas.parent), model = b.model, prompt = b.prompt
@@ -59,7 +59,7 @@ _EXTRAS: Mapping[Extra, str] = {
 }
 
 
-def with_fields(rows: pa.Table, fields: Sequence[Fields]) -> pa.Table:
+def _with_fields(rows: pa.Table, fields: Sequence[Fields]) -> pa.Table:
     """The rows of a batch with the columns of `FIELD_SCHEMA`; they are null where the file says nothing of a row."""
     found = pa.concat_tables([one.table() for one in fields]) if fields else FIELD_SCHEMA.empty_table()
     numbers, wanted = found["row"].to_numpy(), rows["row"].to_numpy()
@@ -74,7 +74,7 @@ def with_fields(rows: pa.Table, fields: Sequence[Fields]) -> pa.Table:
     return rows
 
 
-def write_fields(con: duckdb.DuckDBPyConnection, fields: Sequence[Fields], *, file: int) -> None:
+def _write_fields(con: duckdb.DuckDBPyConnection, fields: Sequence[Fields], *, file: int) -> None:
     """Write what the rows of the registered `imported_batch` say beyond personas and imports."""
     con.execute(RENAMED)
     con.execute(_RENAME, {"file": file})
@@ -104,7 +104,7 @@ SELECT id, $file, row, coalesce(source, told_source, $source), coalesce(licence,
        coalesce(told_revision, $revision), attributes, $now
 FROM imported_batch
 """
-#: Whoever is in the hub already keeps what is known of them.
+#: People who are in the hub already keep what is known of them.
 _LANGUAGES = """
 UPDATE personas SET language = b.language FROM imported_batch AS b
 WHERE personas.id = b.id AND personas.language = 'und' AND b.language <> 'und'
@@ -117,7 +117,7 @@ SELECT count(*) FROM personas WHERE licence IS NULL AND id IN (
     SELECT i.persona FROM repeated_rows AS r JOIN imports AS i ON i.file = r.first_file AND i.row = r.first_row
     WHERE r.file = $file)
 """
-#: Those among them whom a check has removed or rewritten, and who are there again.
+#: People of the file whom a check had removed or rewritten before.
 _RETURNED = """
 SELECT count(DISTINCT persona) FROM rulings SEMI JOIN personas ON id = persona
 SEMI JOIN (SELECT persona FROM imports WHERE file = $file) AS brought USING (persona)
@@ -185,10 +185,10 @@ class ImportedFile:
         return file
 
     def add(self, batch: Screened) -> None:
-        """Write the rows of a batch; whoever is in the hub already stays as they were. Rulings wait for `save`."""
+        """Write the rows of a batch; people who are in the hub already stay as they were. `save` writes the rulings."""
         part = batch.part
         fields = list(self._fields.take(part.read_to)) if self._fields is not None else []
-        with registered(self._con, with_fields(part.rows, fields), "imported_batch"):
+        with registered(self._con, _with_fields(part.rows, fields), "imported_batch"):
             given = {"before": self._ordinal, "source": self._source}
             ((new,),) = self._con.execute(_PEOPLE, given).fetchall()
             if new < part.rows.num_rows:
@@ -199,7 +199,7 @@ class ImportedFile:
             if self._is_composed:
                 _add_profiles(self._con, part.rows)
             if fields:
-                write_fields(self._con, fields, file=self.number)
+                _write_fields(self._con, fields, file=self.number)
         self.read_to, self.rows, self.new = part.read_to, self.rows + part.rows.num_rows, self.new + new
         self._ordinal += part.rows.num_rows
         self.skipped.add(part.skipped)
@@ -217,7 +217,7 @@ class ImportedFile:
         self.complete = complete
         self.changes.update(add_rulings(self._con, self._said))
         if any(row.outcome == "turned_away" for row in self._said):
-            # Who was in the hub already, unjudged, may be whom others repeat.
+            # Somebody turned away now may have been in the hub before, as the survivor of near-duplicates.
             reconcile(self._con)
         self._said = []
         state = (self._settings, self.read_to, self.rows, self.new, len(self.skipped), complete, _now())

@@ -56,7 +56,7 @@ class FileReport:
     changes: Counter[tuple[str, str | None, str]] = field(default_factory=Counter)
     #: What the other columns were taken for when personal data were looked for in them.
     kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
-    #: People of the file whom a check had removed or rewritten, and who are there again as the file has them.
+    #: People of the file whom a check had removed or rewritten before; they are as the file has them again.
     returned: int = 0
 
     @property

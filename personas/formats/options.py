@@ -190,7 +190,7 @@ class ImportOptions(BaseModel):
     quality: bool = False
     #: Stop at the first row that cannot be imported, instead of leaving it out.
     strict: bool = False
-    #: What whoever meets a strict import is told to do about a row that cannot be imported.
+    #: What the error of a strict import says can be done about a row that cannot be imported.
     way_out: str = "mend it, or leave --strict away to skip such rows"
     #: A template by which descriptions are composed of columns, as `A {age}-year-old [{occupation} ]in {city}`.
     compose: str | None = Field(default=None, min_length=1)
@@ -217,7 +217,7 @@ class ImportOptions(BaseModel):
 
 
 def parse_mapping(items: Sequence[str]) -> dict[str, str]:
-    """Columns by meaning, of items such as `text=bio`. Raises `SetupError` for one that means nothing."""
+    """Columns by meaning, from items such as `text=bio`. Raises `SetupError` for an item that is not of this form."""
     mapping: dict[str, str] = {}
     for item in items:
         meaning, equals, column = item.partition("=")

@@ -78,7 +78,7 @@ def _arrow(rows: list[_Row]) -> pa.Table:
 
 
 def _with_languages(rows: pa.Table) -> pa.Table:
-    """The rows, with the language of each text of which nobody has stated it, as far as it can be told."""
+    """The rows, with the language detected for texts whose language is not stated."""
     if not rows["language"].null_count:
         return rows
     texts, languages = rows["text"].combine_chunks(), rows["language"].combine_chunks()
@@ -118,7 +118,7 @@ class _RowReader:
         """The row as a hub holds it; takes out of `row` what is no attribute. Raises `_UnusableError`."""
         columns = self._columns
         text = self._text(self._composed(row) if columns.text is None else row.pop(columns.text, None))
-        # The same as personas.persona.content_id, which a test holds; plain ASCII is in NFC as it stands.
+        # The same as personas.persona.content_id, which a test holds; plain ASCII is in NFC already.
         line = " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
         if not line:
             raise _UnusableError("there is no text")

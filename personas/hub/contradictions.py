@@ -35,7 +35,7 @@ class Finding:
 
     asked: str
     other: str
-    #: What is told to the model: the contradiction, and who the other is.
+    #: What the model reads: the contradiction, and who the other is.
     text: str
 
 
@@ -159,7 +159,7 @@ def find_contradictions(con: duckdb.DuckDBPyConnection, ids: Sequence[str], foun
 
 
 def check_again(con: duckdb.DuckDBPyConnection, ids: Sequence[str], found_at: datetime) -> None:
-    """Close what is open on these personas: resolved where it is gone, kept where it is not; what is new is kept."""
+    """Close open findings on these personas: resolved where the contradiction is gone, else kept; new ones are kept."""
     _find(con, ids)
     con.execute("""
         UPDATE contradictions c SET status = CASE WHEN EXISTS (

@@ -1,4 +1,4 @@
-"""What a hub knows of people beside the people themselves, taken along when a run or growth begins with them."""
+"""What a hub knows of its people: imported rows, profiles and biographies, which runs and growth take over."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING

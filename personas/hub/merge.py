@@ -19,7 +19,7 @@ from .merge_tables import COUNTS, FINISHED, LEFT, READ, STAGED, WRITE
 from .queries import count, registered, table_names
 from .reconcile import reconcile
 
-__all__ = ["MergeReport", "MergedSelections", "merge_hubs"]
+__all__ = ["MergeReport", "merge_hubs"]
 
 _LONGEST = 63
 _SELECTIONS = """
@@ -38,7 +38,7 @@ SELECT t.* REPLACE (n.now AS selection) FROM {taken} AS t JOIN merged_names AS n
 _SAME = "SELECT 1 FROM selections WHERE name = ? AND made_at = ? AND spec::VARCHAR = ?"
 
 
-class MergedSelections:
+class _MergedSelections:
     """Takes the selections of one hub after another. A name that is taken gets a number behind it.
 
     What two hubs have from a third, under one name, is one selection.
@@ -87,9 +87,9 @@ _ROWS = 50_000
 #: A vector takes the room of a hundred rows.
 _FEW = 4096
 
-#: Tables that tell of the file itself, and those that are carried otherwise.
+#: Tables about the file itself, and those that are merged in another way.
 _OF_THE_FILE = {"hub_migrations", "migrations", "occupation_groups", "selections", "selected"}
-#: What is left behind of tables that are carried.
+#: Rows of merged tables that are left out.
 _LEFT_OF_ITS_OWN = {
     "duplicates among emissions": "FROM duplicates WHERE kind <> 'persona'",
     "vectors of other texts": "FROM vectors ANTI JOIN personas ON id = text_hash",
@@ -98,7 +98,7 @@ _LEFT_OF_ITS_OWN = {
 
 @dataclass(frozen=True, slots=True)
 class MergeReport:
-    """What became of the hubs that were united."""
+    """What merging hubs came to."""
 
     path: Path
     #: People of each hub, in the order given.
@@ -112,7 +112,7 @@ class MergeReport:
     vectors: int
     #: Selections that could not keep their names: the hub, the old name and the new one.
     renamed: tuple[tuple[Path, str, str], ...]
-    #: People whom a check had removed or rewritten in one of the hubs, and who are there again from another.
+    #: People whom a check had removed or rewritten in one of the hubs, and whom another one has.
     returned: int
     #: Rows that were not taken over, by table or reason, because what they say holds for one hub only.
     left_out: tuple[tuple[str, int], ...]
@@ -137,7 +137,7 @@ def merge_hubs(paths: Sequence[Path], out: Path) -> MergeReport:
         raise SetupError("One hub alone cannot be merged; give two or more.")
     check_regular(out, what="hub", raised=SetupError)
     if out.exists():
-        raise SetupError(f"{str(out)!r} exists already; give another path for the united hub.")
+        raise SetupError(f"{str(out)!r} exists already; give another path for the merged hub.")
     if not out.parent.is_dir():
         raise SetupError(f"There is no folder {str(out.parent)!r} to write {out.name!r} to; make it first.")
     try:
@@ -152,7 +152,7 @@ def merge_hubs(paths: Sequence[Path], out: Path) -> MergeReport:
 
 def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
     people, related, left_out = [], 0, Counter[str]()
-    selections = MergedSelections(hub)
+    selections = _MergedSelections(hub)
     # Not one transaction: the file takes its name only when all is in it, and large transactions take memory.
     hub.con.execute(STAGED)
     for number, path in enumerate(paths, start=1):
@@ -170,7 +170,7 @@ def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
         fill_licences(con)
     with hub.writing() as con:
         selections.make_views()
-        # Whom one hub has turned away may be the survivor of another's verdict.
+        # The survivor of one hub's verdict may be turned away in another.
         reconcile(con)
     left_out.update(dict(hub.con.execute(LEFT).fetchall()))
     dangling = related - count(hub.con, "SELECT count(*) FROM merged_relations")
@@ -236,7 +236,7 @@ def _check_ids(source: HubFile, batch: pa.Table) -> None:
 
 
 def _others(source: HubFile) -> dict[str, int]:
-    """The rows of a run, or of a newer hub, that are not carried, by table."""
+    """The rows of a run, or of a newer hub, that are not merged, by table."""
     there = table_names(source.con)
     others = {name: f'FROM "{name}"' for name in there - {*READ, *_OF_THE_FILE}}
     others |= {what: query for what, query in _LEFT_OF_ITS_OWN.items() if what.partition(" ")[0] in there}

@@ -30,7 +30,7 @@ SELECT text, origin, hop, parent, language, source, licence, model, prompt
 FROM personas WHERE id IN (SELECT unnest(?)) ORDER BY ordinal
 """
 
-#: Whoever leads to a near-duplicate leads to the one who lives; kin first, as their lives bind the most.
+#: Ties to a near-duplicate lead to its survivor; kin first, as they constrain each other most.
 _TIED = f"""
 WITH kept AS (SELECT persona, survivor AS living FROM ({SURVIVORS})),
 wanted AS (SELECT DISTINCT unnest(?) AS persona), reached AS (
@@ -75,7 +75,7 @@ def read_values(con: duckdb.DuckDBPyConnection, ids: Iterable[str]) -> dict[str,
 
 
 def read_tied(con: duckdb.DuckDBPyConnection, ids: Sequence[str], *, most: int = 12) -> dict[str, list[Tied]]:
-    """The people whom each of these is tied to, either way, at most so many of each: kin first, then as they came."""
+    """The people tied to each of these, either way, at most `most` of each: kin first, then in order of arrival."""
     rows = con.execute(_TIED, [list(ids), most]).fetchall()
     values = read_values(con, {row[1] for row in rows})
     tied: dict[str, list[Tied]] = {persona: [] for persona in ids}

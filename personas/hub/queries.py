@@ -130,7 +130,7 @@ FROM graph_folds AS a LEFT JOIN graph_folds AS b ON b.persona = a.survivor
 _ROUNDS = 32
 
 _AWAY = "CREATE OR REPLACE TEMP TABLE graph_away AS {}"
-#: Whoever was turned away takes their ties along, a near-duplicate too.
+#: People turned away are in no graph, and a near-duplicate among them has no survivor.
 _GONE = "DELETE FROM graph_folds WHERE persona IN (FROM graph_away)"
 
 

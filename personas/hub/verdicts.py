@@ -56,7 +56,7 @@ WHERE NOT EXISTS (
 )
 RETURNING kind, "column", outcome
 """
-#: What has been undone in a column and is replaced there again stands again.
+#: A replacement in a column that was undone and is made again holds again.
 _AGAIN = """
 UPDATE rulings AS r SET undone = false FROM new_rulings AS n
 WHERE r.undone AND r.outcome = 'rewritten' AND r."column" IS NOT NULL AND r.outcome = n.outcome
@@ -161,7 +161,7 @@ _STAGES = "SELECT DISTINCT stage FROM duplicates WHERE kind = 'persona' ORDER BY
 
 @dataclass(frozen=True, slots=True)
 class TurnedAway:
-    """What became of the people whom one rule has turned away, now or once."""
+    """The present state of the people whom one rule has ever turned away."""
 
     #: All of them who are in the hub.
     people: int
@@ -184,7 +184,7 @@ class TurnedAway:
 
 
 def turned_away(hub: HubFile, rule: str) -> TurnedAway:
-    """How those stand whom this rule has turned away, its undone rulings included."""
+    """The state of the people whom this rule has turned away, its undone rulings included."""
     ((people, ruled, duplicates),) = hub.con.execute(_STILL, {"rule": rule}).fetchall()
     others = tuple(str(name) for (name,) in hub.con.execute(_OTHERS, {"rule": rule}).fetchall())
     return TurnedAway(
@@ -200,7 +200,7 @@ def turned_away(hub: HubFile, rule: str) -> TurnedAway:
 
 
 def undo_persona(hub: HubFile, persona: str, *, redo: bool = False) -> int:
-    """How many verdicts were undone that mark this persona as a near-duplicate (`redo`: that stand again).
+    """Undo the verdicts that mark this persona as a near-duplicate (`redo`: set them again); gives their number.
 
     `persona` is an id, or its beginning. Raises `SetupError` when nobody has it, or no verdict is about them.
     """
@@ -211,7 +211,7 @@ def undo_persona(hub: HubFile, persona: str, *, redo: bool = False) -> int:
 
 
 def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
-    """How many verdicts of a stage were undone (`redo`: stand again).
+    """Undo the verdicts of a stage (`redo`: set them again); gives their number.
 
     Raises `SetupError` for a stage that found nothing.
     """
@@ -223,9 +223,9 @@ def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
 
 
 def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
-    """How many rulings were undone by which a rule turned somebody away or rewrote them (`redo`: hold again).
+    """Undo the rulings by which a rule turned people away or rewrote them (`redo`: set them again); gives their number.
 
-    Whoever another rule turns away too, or who is a near-duplicate, is not back by that: see `turned_away`. Rewritten
+    Somebody whom another rule turns away too, or who is a near-duplicate, stays left out: see `turned_away`. Rewritten
     descriptions are as they were, in every table, as far as other rules have not rewritten them too; those that were
     not kept stay rewritten. Near-duplicate verdicts that the change concerns are decided anew.
 
@@ -261,7 +261,7 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
 
 
 def undo_pair(hub: HubFile, one: str, other: str, *, redo: bool = False) -> int:
-    """How many verdicts between two personas were undone (`redo`: stand again), whichever of them is the later one.
+    """Undo the verdicts between two personas (`redo`: set them again), in either order; gives their number.
 
     Raises `SetupError` when there is none.
     """

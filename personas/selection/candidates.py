@@ -26,7 +26,7 @@ __all__ = [
     "stratify",
 ]
 
-#: What a SELECT may have beside its condition, and what it has when nobody wrote any.
+#: The other clauses that a SELECT may have, and their values when there are none.
 _NOTHING_ELSE: dict[str, object] = {
     "modifiers": [],
     "group_expressions": [],
@@ -48,7 +48,7 @@ class Condition:
         return f"(\n{self.sql}\n)"
 
 
-#: How long a condition may be asked where nobody says.
+#: How long a condition may take by default.
 WHERE_LIMIT = QueryLimit(30, "ask something simpler of them")
 
 
@@ -234,7 +234,7 @@ class Strata:
     values: tuple[tuple[str, ...], ...]
 
     def label(self, stratum: int) -> tuple[str | None, ...]:
-        """The values that a stratum stands for; None for nothing known."""
+        """The values of a stratum; None for an unknown one."""
         return tuple(
             values[code] if code >= 0 else None for values, code in zip(self.values, self.cells[stratum], strict=True)
         )

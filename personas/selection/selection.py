@@ -134,7 +134,7 @@ def _texts(con: duckdb.DuckDBPyConnection, rows: Numbers) -> Iterable[str]:
 
 
 def _each(column: pa.ChunkedArray) -> Iterator[str]:
-    # A chunk at a time: a million texts as Python's would stand beside the arrays made of them.
+    # A chunk at a time: a million Python strings would be held together with the arrays made of them.
     for chunk in column.chunks:
         yield from chunk.to_pylist()
 

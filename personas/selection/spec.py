@@ -154,14 +154,14 @@ def _shares(path: Path, variable: str, values: Mapping[str, float], unit: str) -
 #: By which rule people are chosen: all of them, at random, in proportion, in equal parts, by quota, to meet targets.
 type Rule = Literal["everybody", "random", "stratify", "balance", "quota", "targets"]
 
-#: One share of a quota, `value:number`; a value with a comma or colon in it stands between double quotes.
+#: One share of a quota, `value:number`; a value with a comma or colon is quoted with double quotes.
 _SHARE = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^",][^,]*?))\s*:\s*(\d{1,12})\s*(?:,|$)')
 
 _RULES: tuple[Rule, ...] = ("stratify", "balance", "quota", "targets")
 
 
 class Quota(BaseModel):
-    """How many people there are to be of each value of a column."""
+    """How many people are wanted of each value of a column."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -178,7 +178,7 @@ class Quota(BaseModel):
 
 
 class SelectionSpec(BaseModel):
-    """Who is to be chosen from a hub. Without `n` everybody is who meets `where`, or as many as a quota says."""
+    """What a selection is asked for. Without `n` it has everybody who meets `where`, or as many as a quota asks for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -187,7 +187,7 @@ class SelectionSpec(BaseModel):
     n: int | None = Field(None, ge=1)
     #: Columns in whose combinations the chosen are spread as the candidates are.
     stratify: tuple[str, ...] = ()
-    #: Columns of whose combinations there are to be equally many.
+    #: Columns whose combinations get equally many people each.
     balance: tuple[str, ...] = ()
     quota: Quota | None = None
     #: Shares that the chosen are to meet in several variables at once.
@@ -320,7 +320,7 @@ class Breakdown:
 
     @property
     def unfilled(self) -> tuple[Share, ...]:
-        """What was wanted and nobody can fill."""
+        """What was wanted and no candidate has."""
         return tuple(share for share in self.shares if share.wanted and not share.candidates)
 
 

@@ -123,7 +123,7 @@ def drop_selection(hub: HubFile, name: str) -> None:
 
 
 def _shown_as(column: PeopleColumn) -> str:
-    # The view has these two of its own.
+    # The view has columns of these two names.
     return f"persona_{column.name}" if column.name.lower() in {"place", "weight"} else column.name
 
 
@@ -140,7 +140,7 @@ def _state(con: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
     return tuple(state)
 
 
-#: Those chosen, and everybody who duplicates one of them: what is said of these is said of those.
+#: Those chosen and their near-duplicates, whose relations are theirs.
 _CHOSEN = """
 CREATE OR REPLACE TEMP TABLE chosen AS
 WITH RECURSIVE found(persona) AS (
