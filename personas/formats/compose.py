@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from ..errors import SetupError
+from ..errors import SetupError, parameter
 
 __all__ = ["Composer", "RuleComposer", "Template", "UnsaidError", "parse_template", "rule_composer"]
 
@@ -48,7 +48,7 @@ class _Part:
             return "".join(str(value) for value, _ in values)
         if self.is_optional:
             return ""
-        raise UnsaidError(f"it has no {missing!r}, which --compose needs outside of [ ]")
+        raise UnsaidError(f"it has no {missing!r}, which {parameter('compose')} needs outside of [ ]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Template(Composer):
         """The template with the values of the row."""
         text = "".join(part.text(row) for part in self.parts)
         if not text.strip():
-            raise UnsaidError("none of the columns that --compose names says anything")
+            raise UnsaidError(f"none of the columns that {parameter('compose')} names says anything")
         return text
 
 
@@ -81,17 +81,21 @@ def parse_template(template: str, columns: Sequence[str], *, where: str) -> Temp
             pieces, is_optional = [], not is_optional
         elif token["mark"] is not None:
             raise SetupError(
-                f"--compose has a lone {token['mark']!r} at character {token.start() + 1}; write {{column}} for a "
-                "value, [ ... ] around what may be missing, and such a mark itself twice."
+                f"{parameter('compose')} has a lone {token['mark']!r} at character {token.start() + 1}; write "
+                "{column} for a value, [ ... ] around what may be missing, and such a mark itself twice."
             )
         else:
             pieces.append((token["text"] or token[0][0], False))
     if is_optional:
-        raise SetupError("--compose opens a [ that it does not close; write [ ... ], or [[ for the mark itself.")
+        raise SetupError(
+            f"{parameter('compose')} opens a [ that it does not close; write [ ... ], or [[ for the mark itself."
+        )
     parts.append(_Part(tuple(pieces), False))
     used = tuple(dict.fromkeys(piece for part in parts for piece, is_column in part.pieces if is_column))
     if not used:
-        raise SetupError("--compose names no column, so that all descriptions would be the same; write {column}.")
+        raise SetupError(
+            f"{parameter('compose')} names no column, so all descriptions would be the same; write {{column}}."
+        )
     return Template(template, used, tuple(parts))
 
 
@@ -105,7 +109,9 @@ def _column(wanted: str, columns: Sequence[str], where: str) -> str:
     near = " or ".join(repr(folded[name]) for name in close)
     there = ", ".join(map(repr, columns[:40]))
     meant = f"did you mean {near}?" if near else "write one of these in braces."
-    raise SetupError(f"{where} has no column {wanted!r}, which --compose names; its columns are {there}; {meant}")
+    raise SetupError(
+        f"{where} has no column {wanted!r}, which {parameter('compose')} names; its columns are {there}; {meant}"
+    )
 
 
 #: Known attributes, by the names that their columns may have. Age, sex and place begin the sentence.

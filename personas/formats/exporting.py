@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from ..errors import SetupError, StorageError
+from ..errors import SetupError, StorageError, parameter
 from ..files import compression_of, open_compressed, uncompressed_suffix, whole_file
 from ..hub.file import HubFile
 from .columns import Extra
@@ -222,7 +222,10 @@ def _export_whole(
     hub: HubFile, path: Path, *, select: str | None, extras: Collection[Extra], notice: str | None
 ) -> ExportReport:
     if select is not None or extras:
-        raise SetupError("The format hub writes all that a hub holds; give neither --select nor --with with it.")
+        raise SetupError(
+            f"The format hub writes all that a hub holds; give neither {parameter('select')} nor "
+            f"{parameter('extras')} with it."
+        )
     people = ExportedPeople(hub, duplicates=True)
     written = write_hub_folder(hub, path, notice=notice)
     relations = written.get("relations", 0)
@@ -257,7 +260,9 @@ def _by_name(path: Path) -> ExportFormat:
     if suffix in ExportFormat and suffix not in (*_PUBLISHED, ExportFormat.HUB):
         return ExportFormat(suffix)
     formats = ", ".join(ExportFormat)
-    raise SetupError(f"{str(path)!r} does not say by its ending what to write; give --format, one of {formats}.")
+    raise SetupError(
+        f"{str(path)!r} does not say by its ending what to write; give {parameter('format')}, one of {formats}."
+    )
 
 
 @contextmanager

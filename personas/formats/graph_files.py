@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from ..errors import SetupError
+from ..errors import SetupError, parameter
 from ..text import legible
 from .columns import graph_names, prefixed
 from .people import ExportedPeople
@@ -60,7 +60,7 @@ def write_graph(people: ExportedPeople, form: str, *, opened: Callable[[], Any],
     if people.count > MOST_PEOPLE:
         raise SetupError(
             f"There are {people.count:,} people to export, and {form} is written for {MOST_PEOPLE:,} at most; "
-            "export a selection with --select, or write Parquet."
+            f"export a selection with {parameter('select')}, or write Parquet."
         )
     graph = nx.MultiDiGraph(**({"notice": notice} if notice else {}))
     nodes = _nodes(people)

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..errors import parameter
 from ..hub.queries import table_of
 from ..hub.redaction import attribute_rows, judged_attributes
 from ..hub.verdicts import ruling_rows
@@ -62,7 +63,7 @@ def prepared(table: Table, columns: Columns, options: ImportOptions, *, after: i
 
     Raises `SourceError` for a file that is corrupt and, when the options is strict, for a row that cannot be imported.
     """
-    tally = Tally(str(table.path), after=after, way_out=options.way_out if options.strict else "")
+    tally = Tally(str(table.path), after=after, way_out=_way_out(options))
     reader = _RowReader(columns, options)
     for batch in table.batches(tally):
         if batch and batch[-1][0] > after:
@@ -161,9 +162,6 @@ class _RowReader:
 
 def _stated(value: object) -> str | None:
     return None if value in (None, "") else str(value)
-
-
-_ERASED = "it holds personal data, which --personal drop leaves out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,10 +269,20 @@ def _changed(part: Prepared, changed: dict[int, Judgement]) -> Prepared:
         return replace(part, rows=rows)
     left = sorted(set(range(rows.num_rows)).difference(gone))
     rows = _with(rows.take(pa.array(left, pa.int64())), "place", range(1, len(left) + 1))
-    return replace(part, rows=rows, skipped=(*part.skipped, Skipped(_ERASED, len(gone), numbers)))
+    return replace(part, rows=rows, skipped=(*part.skipped, Skipped(_erased(), len(gone), numbers)))
 
 
 def _with(rows: pa.Table, name: str, values: Sequence[object]) -> pa.Table:
     column = rows.schema.get_field_index(name)
     field = rows.schema.field(column)
     return rows.set_column(column, field, pa.array(values, type=field.type))
+
+
+def _way_out(options: ImportOptions) -> str:
+    if not options.strict:
+        return ""
+    return options.way_out or f"mend it, or leave {parameter('strict')} away to skip such rows"
+
+
+def _erased() -> str:
+    return f"it holds personal data, which {parameter('personal', 'drop')} leaves out"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import duckdb
 import pyarrow as pa
 
-from ..errors import SetupError
+from ..errors import SetupError, parameter
 from ..formats.repeats import fill_licences
 from ..judgement import Judge, RulingRow
 from ..rules import FIRST_PERSON, PERSONAL_RULE, QUALITY_RULES, FirstPerson, Policy, personal_judge, quality_judge
@@ -196,7 +196,7 @@ def _check_unlived(hub: HubFile, changes: Sequence[DescriptionChange]) -> None:
     if changes and hub.has_lived:
         raise SetupError(
             f"The people of {str(hub.path)!r} have lived, and what they did goes by who they were; check them with "
-            "--personal keep, or export them to a hub first."
+            f"{parameter('personal', 'keep')}, or export them to a hub first."
         )
 
 

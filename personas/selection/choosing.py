@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SetupError
+from ..errors import SetupError, parameter
 from .candidates import Candidates, Category, Strata, stratify
 from .diverse import WordSpace, farthest_first
 from .sampling import (
@@ -96,7 +96,7 @@ def _feasible(spec: SelectionSpec, size: int) -> int:
     if n > size and not spec.allow_fewer:
         raise SetupError(
             f"{n:,} people were asked for and {size:,} fit the targets; "
-            "ask for fewer, or take what there is with --allow-fewer."
+            f"ask for fewer, or take what there is with {parameter('allow_fewer', True)}."
         )
     return min(n, size)
 
@@ -179,7 +179,9 @@ class Choice:
 def choose(candidates: Candidates, spec: SelectionSpec, texts: Texts) -> Choice:
     """Who is chosen. Raises `SetupError` when the spec cannot be met and fewer will not do."""
     if not len(candidates):
-        raise SetupError("Nobody meets --where; choose by something that somebody has." if spec.where else _NOBODY)
+        raise SetupError(
+            f"Nobody meets {parameter('where')}; choose by something that somebody has." if spec.where else _NOBODY
+        )
     if spec.targets is not None:
         return Choice(*_choose_by_targets(candidates, spec, spec.targets))
     eligible, left_out = _eligible(candidates, spec)
@@ -260,7 +262,7 @@ def _refuse_shortage(spec: SelectionSpec, size: int) -> None:
     if not spec.allow_fewer:
         raise SetupError(
             f"{spec.wanted:,} people were asked for and {size:,} can be chosen; "
-            "ask for fewer, or take what there is with --allow-fewer."
+            f"ask for fewer, or take what there is with {parameter('allow_fewer', True)}."
         )
 
 
@@ -273,7 +275,8 @@ def _check_enough(strata: Strata, wanted: Numbers, spec: SelectionSpec) -> None:
     )
     more = f" and {len(short) - _SHOWN} more" if len(short) > _SHOWN else ""
     raise SetupError(
-        f"There are too few candidates with {named}{more}; ask for fewer, or take what there is with --allow-fewer."
+        f"There are too few candidates with {named}{more}; ask for fewer, or take what there is with "
+        f"{parameter('allow_fewer', True)}."
     )
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import duckdb
 
-from ..errors import SetupError
+from ..errors import SetupError, parameter
 from ..hub.queries import TURNED_AWAY, quote_name, quote_text, survivors_in
 from ..profiles.profile import ATTRIBUTES
 
@@ -277,9 +277,9 @@ class PeopleColumns:
         near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
         hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        quotes = " Texts stand between single quotes." if asked_by == "--where" else ""
+        quotes = " Texts stand between single quotes." if asked_by == "where" else ""
         return SetupError(
-            f"{asked_by} names {name!r}, which is no column of people{hint}. There are: "
+            f"{parameter(asked_by)} names {name!r}, which is no column of people{hint}. There are: "
             f"{', '.join(names[:_MOST_NAMED])}{more}.{quotes}"
         )
 

@@ -61,7 +61,10 @@ def check_name(hub: HubFile, name: str) -> None:
             f"A selection cannot be called {name!r}: take a letter, then letters, digits and _, at most 63 in all."
         )
     if any(kept.name.lower() == name.lower() for kept in list_selections(hub)):
-        raise SetupError(f"There is a selection {name!r} already; drop it with --drop {name}, or take another name.")
+        raise SetupError(
+            f"There is a selection {name!r} already; drop it with `populace hub select --drop {name}`, "
+            "or take another name."
+        )
     taken = "SELECT 1 FROM information_schema.tables WHERE lower(table_name) = lower(?)"
     reserved = "SELECT 1 FROM duckdb_keywords() WHERE keyword_name = lower(?) AND keyword_category = 'reserved'"
     if hub.con.execute(taken, [name]).fetchall() or hub.con.execute(reserved, [name]).fetchall():

@@ -78,6 +78,7 @@ _OPTIONS = {
     "fan_outs": "--fan-out",
     "scenario_file": "--script",
     "skill": "--raise",
+    "extras": "--with",
     "mapping": "--map",
     "settings": "--set",
 }
