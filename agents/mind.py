@@ -71,6 +71,8 @@ class Decision:
     prompt: str = "turn@1"
     #: The results of the checks of the action.
     checks: tuple[CheckResult, ...] = ()
+    #: What decided, as it is written into the rows; None for the model of the run.
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,7 @@ def decide_by_rule(rule: Rule, state: MindState) -> Decision:
             raise TypeError(f"it must give one of the actions that are offered, or None, and gave {action!r:.80}")
         if isinstance(action, Action) and action.addressed and action.addressee not in observation.addressees:
             raise ValueError(f"it speaks to {action.addressee!r}, who is not there")
-    return Decision(action, prompt="rule")
+    return Decision(action, attempts=0, prompt="rule", model="rule")
 
 
 async def decide(mind: Mind, state: MindState, context: MindContext) -> Decision:

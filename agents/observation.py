@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from ..personas.prompt import fence
 from .actions import PLAYER
@@ -51,6 +52,11 @@ class Observation:
     heard: tuple[Heard, ...] = ()
     news: tuple[str, ...] = ()
     memories: tuple[str, ...] = ()
+    #: The step, and the states of the agent and of the world as they were when it began; None where the scenario
+    #: declares none. They are for minds and rules, and no part of the text.
+    step: int = 0
+    state: Any = None
+    world_state: Any = None
 
     @property
     def addressees(self) -> tuple[str, ...]:

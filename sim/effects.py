@@ -1,6 +1,6 @@
 """What the decisions of a step do to the world, gathered as rows in the fixed order of agents."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -10,12 +10,13 @@ from ..agents.actions import PLAYER, Action
 from ..agents.hooks import hook
 from ..agents.mind import Decision
 from ..agents.observation import Observation
+from ..personas.model import Outcome
 from .emitted import Emission
 from .resident import Resident, SocietyView
 from .runfile import rows
 from .scenario import Visit
-from .state import SocietyState
-from .world import is_cut
+from .state import SocietyState, changed_states
+from .world import World, is_cut
 
 __all__ = ["Effects"]
 
@@ -41,6 +42,12 @@ class Effects:
         #: Agents that had their turn, and recalled by words because their vectors were missing.
         self.unembedded: list[rows.FailureRow] = []
         self.measures: list[rows.MeasureRow] = []
+        self.checks: list[rows.CheckRow] = []
+        self.states: list[rows.AgentStateRow] = []
+
+    def clear(self) -> None:
+        """Drop rows that an earlier session has written."""
+        self.interventions, self.messages = [], []
 
     def intervene(self) -> None:
         """Apply the interventions that are due, before anybody looks."""
@@ -67,15 +74,17 @@ class Effects:
     def take_turn(self, seen: Observation, decision: Decision) -> None:
         """What an agent saw, heard and did, or why its turn was lost."""
         resident = self._state.residents[seen.agent]
+        notes = [_heard(seen.called(h.key), h.text) for h in seen.heard]
+        self._keep_unheard(resident)
+        if decision.action is None and decision.outcome is not Outcome.OK:
+            self._lose(seen.agent, decision)
+        elif decision.action is not None:
+            notes.append(self._act(seen, decision.action, decision))
+        if not self._state.scenario.observes:
+            return
         self.observations.append(
             rows.ObservationRow(self._step, seen.agent, len(seen.neighbours), len(seen.heard), seen.text)
         )
-        notes = [_heard(seen.called(h.key), h.text) for h in seen.heard]
-        self._keep_unheard(resident)
-        if decision.action is None:
-            self._lose(seen.agent, decision)
-        else:
-            notes.append(self._act(seen, decision.action, decision))
         for place, note in enumerate(notes, start=1):
             resident.memory.note(note)
             self.memories.append(rows.MemoryRow(self._step, seen.agent, place, note))
@@ -83,16 +92,18 @@ class Effects:
     def compare(self) -> None:
         """Compare what was emitted with everything before it, in the order of agents."""
         self.duplicates += self._state.emitted.add_all(self._compared)
+        self._state.has_emitted |= bool(self.emissions)
+        self._state.emitted.note_latest(self._emitted)
 
-    def deliver(self) -> None:
-        """Put what was said where it will be heard in the next step."""
-        for message in self.messages:
+    def deliver(self, messages: Sequence[rows.MessageRow]) -> None:
+        """Put what was said in the step where it will be heard in the next one."""
+        for message in messages:
             if PLAYER not in (message.sender, message.recipient):
                 self._state.residents[message.recipient].inbox.append(message)
 
     def measure(self) -> None:
         """Take the scenario's measures of the society as it is now."""
-        self._state.emitted.note_latest(self._emitted)
+        self.states = changed_states(self._state, step=self._step)
         scenario = self._state.scenario
         with hook(scenario, "measures"):
             for name, value in _items(scenario.measures(self._view)):
@@ -105,6 +116,8 @@ class Effects:
             *self.interventions,
             *self.observations,
             *self.emissions,
+            *self.checks,
+            *self.states,
             *self.messages,
             *self.duplicates,
             *self.memories,
@@ -117,7 +130,9 @@ class Effects:
     def events(self) -> list[object]:
         """What the event hash is taken over: what happened, not how long it took or how often it was tried."""
         lost = [(f.agent, f.outcome) for f in [*self.unembedded, *self.failures]]
-        return [self.interventions, self.emissions, self.messages, self.duplicates, lost, self.measures]
+        events: list[object] = [self.interventions, self.emissions, self.messages, self.duplicates, lost, self.measures]
+        # Where there are none, the hash is that of a scenario which knows no checks and no state.
+        return [*events, *(kind for kind in (self.checks, self.states) if kind)]
 
     def _keep_unheard(self, resident: Resident) -> None:
         # What a suspended tie keeps from being heard waits until it is restored; all else was heard, or is too old.
@@ -133,24 +148,38 @@ class Effects:
             text=_text_of(action),
             payload=_payload_of(action),
             revised=decision.revised,
-            model=self._model,
+            model=decision.model or self._model,
             prompt=decision.prompt,
         )
         self.emissions.append(emission)
         self._emitted.append(Emission(seen.agent, action, action.name, self._step))
         if novelty_of(type(action)) != "none":
             self._compared.append(emission)
+        for one in decision.checks:
+            self.checks.append(
+                rows.CheckRow(emission.emission, one.check, one.outcome, one.reason, one.score, one.version)
+            )
+        with hook(action, "apply"):
+            action.apply(_TurnEffects(self, seen, emission))
         with hook(action, "note"):
-            note: object = self._speak(seen, action, emission) if action.addressed else action.note()
+            note: object = action.note(to=seen.called(action.addressee)) if action.addressed else action.note()
             if not isinstance(note, str):
                 raise TypeError(f"it must give a str, and gave {note!r}")
             return note
 
-    def _speak(self, seen: Observation, action: Action, emission: rows.EmissionRow) -> str:
-        key = action.addressee
-        answered = next((h.message for h in reversed(seen.heard) if h.key == key), None)
-        self._message(seen.agent, seen.agent_behind(key), emission.text, emission.emission, answered)
-        return action.note(to=seen.called(key))
+    def say(self, seen: Observation, emission: rows.EmissionRow, to: str, text: str) -> None:
+        """Send a line to the agent that `to` stands for in what the speaker saw."""
+        answered = next((h.message for h in reversed(seen.heard) if h.key == to), None)
+        self._message(seen.agent, seen.agent_behind(to), str.__str__(text), emission.emission, answered)
+
+    def state_of(self, agent: str) -> Any:
+        """The state of an agent; None where the scenario declares none. Raises `KeyError` for the player."""
+        return self._state.residents[agent].state
+
+    @property
+    def world(self) -> World:
+        """The world, as actions may change it."""
+        return self._state.world
 
     def _message(
         self, sender: str, recipient: str, text: str, emission: int | None = None, reply_to: int | None = None
@@ -173,6 +202,33 @@ class Effects:
                 attempts=decision.attempts,
             )
         )
+
+
+class _TurnEffects:
+    """What an action can change, with the turn in which it is done: the `ActionEffects` of `Action.apply`."""
+
+    __slots__ = ("_effects", "_emission", "_seen")
+
+    def __init__(self, effects: Effects, seen: Observation, emission: rows.EmissionRow) -> None:
+        self._effects, self._seen, self._emission = effects, seen, emission
+
+    @property
+    def agent(self) -> str:
+        return self._seen.agent
+
+    @property
+    def state(self) -> Any:
+        return self._effects.state_of(self._seen.agent)
+
+    @property
+    def world(self) -> World:
+        return self._effects.world
+
+    def state_of(self, key: str) -> Any:
+        return self._effects.state_of(self._seen.agent_behind(key))
+
+    def say(self, to: str, text: str) -> None:
+        self._effects.say(self._seen, self._emission, to, text)
 
 
 def _items(measured: object) -> list[tuple[str, Any]]:

@@ -19,16 +19,16 @@ def observe(state: SocietyState, resident: Resident, recall: EmbeddingRecall | N
 
     Notes are recalled by meaning with `recall`, by words without.
     """
-    settings = state.scenario.settings
-    inbox = _heard(state, resident)
+    settings, observes = state.scenario.settings, state.scenario.observes
+    inbox = _heard(state, resident) if observes else []
     speakers = list(dict.fromkeys(m.sender for m in inbox if m.sender != PLAYER))
     seen = tuple(
         _seen(f"n{place}", state.residents[agent], tie)
-        for place, (agent, tie) in enumerate(_company(state, resident, speakers), start=1)
+        for place, (agent, tie) in enumerate(_company(state, resident, speakers) if observes else (), start=1)
     )
     keys = {PLAYER: PLAYER} | {n.agent: n.key for n in seen}
     heard = tuple(Heard(keys[m.sender], m.text, m.message) for m in inbox)
-    return Observation(
+    observation = Observation(
         agent=resident.id,
         persona=resident.persona.text,
         task=_task(state, resident),
@@ -40,7 +40,15 @@ def observe(state: SocietyState, resident: Resident, recall: EmbeddingRecall | N
             settings.recalled,
             vector=recall.cue_of(resident) if recall else None,
         ),
-    ).capped(settings.observation_tokens)
+        step=state.world.step,
+        state=resident.state,
+        world_state=state.world.state,
+    )
+    with hook(state.scenario, "observe"):
+        observed: object = state.scenario.observe(resident, observation, state.world)
+        if not isinstance(observed, Observation):
+            raise TypeError(f"it must give an Observation, and gave {observed!r:.80}")
+    return observed.capped(settings.observation_tokens)
 
 
 def cue_of(state: SocietyState, resident: Resident) -> str:

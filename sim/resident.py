@@ -11,7 +11,7 @@ from ..personas.persona import Persona
 from ..personas.population import PersonaGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .emitted import Emission
     from .runfile.rows import MessageRow
@@ -23,12 +23,14 @@ __all__ = ["Resident", "SocietyView", "settle"]
 class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
     """One persona, living on one node of the relationship graph (`cell`)."""
 
-    def __init__(self, model: mesa.Model, persona: Persona, cell: Any, *, memory: int) -> None:
-        """`memory` is the number of notes that the agent keeps."""
+    def __init__(self, model: mesa.Model, persona: Persona, cell: Any, *, memory: Memory) -> None:
+        """`memory` holds nothing yet."""
         super().__init__(model)
         self.cell = cell
         self.persona = persona
-        self.memory = Memory(memory)
+        self.memory = memory
+        #: Of the type that the scenario declares; None where it declares none. Actions change it when they are applied.
+        self.state: Any = None
         #: What was said to it and it has not acted on yet, oldest first.
         self.inbox: list[MessageRow] = []
 
@@ -74,7 +76,9 @@ class SocietyView(Protocol):
         ...
 
 
-def settle(model: mesa.Model, graph: PersonaGraph, *, memory: int) -> dict[str, Resident]:
+def settle(model: mesa.Model, graph: PersonaGraph, *, memory: "Callable[[Persona], Memory]") -> dict[str, Resident]:
     """A resident for each persona of the graph, by id, each on its node of a Mesa network."""
     space = Network(nx.Graph(graph.nx), layout=None, random=model.random)
-    return {persona.id: Resident(model, persona, space[persona.id], memory=memory) for persona in graph.personas}
+    return {
+        persona.id: Resident(model, persona, space[persona.id], memory=memory(persona)) for persona in graph.personas
+    }

@@ -22,11 +22,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..agents.action_check import check_actions
 from ..agents.actions import Action, Instruction
 from ..agents.hooks import hook
-from ..agents.mind import Mind, build_mind
+from ..agents.memory import Memory
+from ..agents.mind import Mind, Rule, build_mind
 from ..agents.observation import Observation
-from ..personas.errors import SetupError
+from ..personas.errors import SetupError, parameter
+from ..personas.persona import Persona
 from .choices import nearest
-from .world import World
+from .world import State, World
 
 if TYPE_CHECKING:
     from .resident import Resident, SocietyView
@@ -114,11 +116,19 @@ class Scenario:
     #: What agents may emit.
     actions: tuple[type[Action], ...] = (Instruction,)
     interventions: Sequence[Intervention] = ()
-    #: True where no turn of a step needs anything from another turn, so that with --batch steps go by batch too.
+    #: True where no turn of a step needs anything from another turn: with --batch steps go by batch too, and those of
+    #: many people are committed in pages, so that memory does not grow with them.
     independent: ClassVar[bool] = False
+    #: False where agents know their persona, task and news alone: they see, hear and remember nobody, and neither
+    #: observations nor notes are kept.
+    observes: ClassVar[bool] = True
     #: False where people are grown and none of them acts: nobody is placed in the society, and it takes no step.
     lives: ClassVar[bool] = True
     settings_type: ClassVar[type[Settings]] = Settings
+    #: Types of the state of each agent (`resident.state`) and of the world (`world.state`), as subclasses of `State`;
+    #: None for no state. Actions change them in `apply`, interventions that of the world.
+    agent_state_type: ClassVar[type[BaseModel] | None] = None
+    world_state_type: ClassVar[type[BaseModel] | None] = None
     #: Questions to the run file, each with its SQL: answered on the terminal after a run, and in the report.
     questions: Mapping[str, str] = MappingProxyType({})
 
@@ -166,9 +176,29 @@ class Scenario:
         """Whether the run ends before its last step: by default never."""
         return False
 
-    def mind(self) -> Mind:
-        """The compiled graph all agents think with: by default generate, check, keep or revise."""
+    def mind(self) -> Mind | Rule:
+        """How all agents decide: a compiled graph, by default generate, check, keep or revise; or a plain function.
+
+        A function is given the observation and a random number generator of the agent's own, and gives one of the
+        actions that are offered, or None for nothing. No model is asked, and no text compared with earlier ones.
+        """
         return build_mind()
+
+    def memory(self, persona: Persona) -> Memory:
+        """An agent's memory, empty: by default one that keeps the newest notes and recalls by words or meaning."""
+        return Memory(self.settings.memory)
+
+    def observe(self, resident: "Resident", observation: Observation, world: World) -> Observation:
+        """What the agent observes, before it is cut to `observation_tokens`: by default what it is given."""
+        return observation
+
+    def agent_state(self, resident: "Resident", rng: random.Random) -> BaseModel:
+        """The state with which an agent begins: by default the defaults of `agent_state_type`."""
+        return (self.agent_state_type or State)()
+
+    def world_state(self, rng: random.Random) -> BaseModel:
+        """The state with which the world begins: by default the defaults of `world_state_type`."""
+        return (self.world_state_type or State)()
 
     def declared_interventions(self) -> tuple[Intervention, ...]:
         """What is to happen to the world. Raises `HookError` when `interventions` fails or holds something else."""
@@ -179,11 +209,11 @@ class Scenario:
                     raise TypeError(f"it must hold interventions, and holds {one!r}")
         return declared
 
-    def checked_mind(self) -> Mind:
-        """What `mind` gives. Raises `HookError` when that fails, or is no compiled graph."""
+    def checked_mind(self) -> Mind | Rule:
+        """What `mind` gives. Raises `HookError` when that fails, or is neither a compiled graph nor a function."""
         with hook(self, "mind"):
             mind: object = self.mind()
-            if not callable(getattr(mind, "ainvoke", None)):
+            if not callable(getattr(mind, "ainvoke", mind)):
                 raise TypeError(f"it must give a compiled graph, as build_mind() does, and gave {mind!r:.80}")
         return mind  # type: ignore[return-value]  # whatever can be invoked is one
 
@@ -266,7 +296,8 @@ def check_interventions(scenario: Scenario, steps: int, *, before: Scenario | No
             raise SetupError(f"{said}, and the fork begins after step {after}; fork at step {one.at - 1} or before.")
         if one.at > steps and scenario.lives and not one.optional:
             raise SetupError(
-                f"{said}, and the run is to end after step {steps}; give --steps {one.at} or more, or an earlier step."
+                f"{said}, and the run is to end after step {steps}; give {parameter('steps', one.at)} or more, or an "
+                "earlier step."
             )
 
 

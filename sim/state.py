@@ -1,10 +1,14 @@
 """The state of a society: what its steps read and change, and how it is written to and restored from a run file."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import count
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from pydantic import BaseModel
 
 from ..agents.action_check import novelty_of
 from ..agents.action_schema import typed_fields
@@ -13,17 +17,27 @@ from ..agents.hooks import hook
 from ..personas.errors import SetupError
 from ..personas.persona import RelationKind
 from ..personas.population import PersonaGraph
-from .emitted import Emitted, read_emissions
+from .emitted import Emission, Emitted, read_emissions
 from .runfile import rows
 from .runfile.runlog import RunLog
 from .runfile.writer import Statement
 from .scenario import Scenario
+from .seeds import rng_for
 from .world import World, is_cut
 
 if TYPE_CHECKING:
     from .resident import Resident
 
-__all__ = ["SocietyState", "declare", "declared_rows", "restore"]
+__all__ = [
+    "SocietyState",
+    "changed_states",
+    "checked_state",
+    "declare",
+    "declared_rows",
+    "emitted_in",
+    "read_world",
+    "restore",
+]
 
 #: Lines a resident has not acted on yet: a neighbour's are heard a step after they are spoken, a visitor's at once.
 _UNHEARD = """
@@ -47,6 +61,15 @@ FROM messages AS m JOIN observations AS o ON o.agent = m.recipient AND o.step > 
 WHERE m.sender <> $player GROUP BY ALL HAVING bool_and(o.step IN (SELECT unnest($steps)))
 """
 
+_NUMBERED = """
+SELECT (SELECT coalesce(max(emission), 0) FROM emissions), (SELECT coalesce(max(message), 0) FROM messages)
+"""
+_NEXT_EMISSIONS = "WHERE emission > $first AND emission <= $last ORDER BY emission"
+_EMITTED_AS = "SELECT emission, agent, text FROM emissions WHERE emission IN (SELECT unnest($numbers))"
+#: Emissions that are in memory at once while the index is filled.
+_READ = 20_000
+_LATEST_STATES = "SELECT agent, name, arg_max(value, step) FROM agent_state GROUP BY agent, name"
+
 _NEWEST_NOTES = """
     QUALIFY row_number() OVER (PARTITION BY agent ORDER BY step DESC, ordinal DESC) <= $capacity
     ORDER BY step, agent, ordinal
@@ -61,7 +84,11 @@ class SocietyState:
         self.seed = seed
         self.graph = PersonaGraph({}, ())
         self.residents: Mapping[str, Resident] = MappingProxyType({})
-        self.world, self.emitted = World(), Emitted()
+        self.world, self.emitted = World(), Emitted(thresholds=_thresholds(scenario))
+        #: Whether anything was emitted in any step.
+        self.has_emitted = False
+        #: Each agent's state as it was last written, by field.
+        self.written: dict[str, dict[str, Any]] = {}
         self.count_from(emissions=0, messages=0)
 
     def count_from(self, *, emissions: int, messages: int) -> None:
@@ -69,26 +96,110 @@ class SocietyState:
         self.next_emission = count(emissions + 1).__next__
         self.next_message = count(messages + 1).__next__
 
+    def take_heard(self, step: int) -> list[rows.MessageRow]:
+        """Take what was said in this step out of the inboxes, in the order in which it was said."""
+        found: list[rows.MessageRow] = []
+        for resident in self.residents.values():
+            found += (message for message in resident.inbox if message.step == step)
+            resident.inbox = [message for message in resident.inbox if message.step != step]
+        return sorted(found, key=lambda message: message.message)
+
 
 def restore(state: SocietyState, log: RunLog) -> None:
-    """Give the residents their notes and unheard lines, the world its state, and the index everything emitted."""
+    """Give residents their notes, unheard lines and states, the world its state, and the index everything emitted."""
+    state.emitted = Emitted(partial(_emitted_as, log), thresholds=_thresholds(state.scenario))
     last = log.last_step()
-    if last is None:
-        return
-    ((world,),) = log.query("SELECT world_state FROM steps WHERE step = $step", {"step": last})
-    state.world = World.model_validate_json(world)
-    emissions = log.rows(rows.EmissionRow, "ORDER BY emission")
+    if last is not None:
+        ((world,),) = log.query("SELECT world_state FROM steps WHERE step = $step", {"step": last})
+        state.world = read_world(world, state.scenario)
+        state.emitted.note_latest(partial(emitted_in, log, last, state.scenario))
+    _restore_emitted(state, log)
+    _begin_states(state, log)
+
+
+def read_world(text: str, scenario: Scenario) -> World:
+    """The world as a marker keeps it, with the scenario's own state of it."""
+    world = World.model_validate_json(text)
+    if world.state is not None and scenario.world_state_type is not None:
+        world.state = scenario.world_state_type.model_validate(world.state)
+    return world
+
+
+def _restore_emitted(state: SocietyState, log: RunLog) -> None:
+    ((emissions, messages),) = log.query(_NUMBERED)
     uncompared = {action.name for action in state.scenario.actions if novelty_of(action) == "none"}
-    state.emitted = Emitted(emission for emission in emissions if emission.kind not in uncompared)
-    latest = [emission for emission in emissions if emission.step == last]
-    state.emitted.note_latest(partial(read_emissions, latest, state.scenario.actions))
-    ((messages,),) = log.query("SELECT coalesce(max(message), 0) FROM messages")
-    state.count_from(emissions=len(emissions), messages=messages)
+    for first in range(0, emissions, _READ):
+        some = log.rows(rows.EmissionRow, _NEXT_EMISSIONS, {"first": first, "last": first + _READ})
+        state.emitted.add_all([emission for emission in some if emission.kind not in uncompared])
+    state.has_emitted = emissions > 0
+    state.count_from(emissions=emissions, messages=messages)
     for message in log.rows(rows.MessageRow, _UNHEARD, {"player": PLAYER, "kept": _kept(state, log)}):
         state.residents[message.recipient].inbox.append(message)
     capacity = state.scenario.settings.memory
     for note in log.rows(rows.MemoryRow, _NEWEST_NOTES, {"capacity": capacity}):
         state.residents[note.agent].memory.note(note.text)
+
+
+def emitted_in(log: RunLog, step: int, scenario: Scenario) -> tuple[Emission, ...]:
+    """What a committed step emitted, in the order of agents.
+
+    Raises `RunFileError` for what cannot be read as the scenario's actions.
+    """
+    found = log.rows(rows.EmissionRow, "WHERE step = $step ORDER BY emission", {"step": step})
+    return read_emissions(found, scenario.actions)
+
+
+def _emitted_as(log: RunLog, numbers: Sequence[int]) -> dict[int, tuple[str, str]]:
+    found = log.query(_EMITTED_AS, {"numbers": list(numbers)})
+    return {number: (agent, text) for number, agent, text in found}
+
+
+def _thresholds(scenario: Scenario) -> dict[str, float]:
+    with hook(scenario, "actions"):
+        return {action.name: action.novelty_threshold for action in scenario.actions}
+
+
+def _begin_states(state: SocietyState, log: RunLog) -> None:
+    """Give agents and world the states they begin with, or those that the file holds; writes what is new to it."""
+    scenario = state.scenario
+    if scenario.world_state_type is not None and state.world.state is None:
+        with hook(scenario, "world_state"):
+            state.world.state = checked_state(scenario.world_state(rng_for(state.seed, "world_state")))
+    if scenario.agent_state_type is None:
+        return
+    stored: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for agent, name, value in log.query(_LATEST_STATES):
+        stored[agent][name] = orjson.loads(value)
+    for resident in state.residents.values():
+        with hook(scenario, "agent_state"):
+            begun = checked_state(scenario.agent_state(resident, rng_for(state.seed, "agent_state", resident.id)))
+            known = begun.model_dump(mode="json") | stored[resident.id]
+            resident.state = type(begun).model_validate(known)
+    state.written = stored
+    if changed := changed_states(state, step=state.world.step):
+        log.commit(changed).result()
+
+
+def changed_states(state: SocietyState, *, step: int) -> list[rows.AgentStateRow]:
+    """Rows of the fields of agents' states that have changed since they were last written, in the order of agents."""
+    if state.scenario.agent_state_type is None:
+        return []
+    changed = []
+    for agent, resident in state.residents.items():
+        before, values = state.written.get(agent), resident.state.model_dump(mode="json")
+        if values != before:
+            state.written[agent] = values
+            for name, value in values.items():
+                if before is None or name not in before or before[name] != value:
+                    changed.append(rows.AgentStateRow(step, agent, name, orjson.dumps(value).decode()))
+    return changed
+
+
+def checked_state(state: object) -> BaseModel:
+    """The state itself. Raises `TypeError` for what is no pydantic model."""
+    if not isinstance(state, BaseModel):
+        raise TypeError(f"it must give a state, as class Purse(State) is, and gave {state!r:.80}")
+    return state
 
 
 def _kept(state: SocietyState, log: RunLog) -> list[int]:

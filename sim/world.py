@@ -3,14 +3,23 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from ..personas.persona import RelationKind
 
 if TYPE_CHECKING:
     from ..personas.population import PersonaGraph
 
-__all__ = ["News", "World", "is_cut"]
+__all__ = ["News", "State", "World", "is_cut"]
+
+
+class State(BaseModel):
+    """The base of a scenario's own types of state; assigned values are validated.
+
+    Fields hold anything JSON can. A scenario names its types in `agent_state_type` and `world_state_type`.
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
 
 class News(BaseModel):
@@ -37,6 +46,16 @@ class World(BaseModel):
     suspended: list[RelationKind] = Field(default_factory=list)
     #: A scenario's own values; anything JSON can hold.
     values: dict[str, Any] = Field(default_factory=dict)
+    #: The scenario's world state, of the type that it declares; None where it declares none.
+    state: Any = None
+
+    @model_serializer(mode="wrap")
+    def _without_undeclared(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # The markers and event hashes of scenarios that declare no state hold none.
+        written: dict[str, Any] = serialize(self)
+        if self.state is None:
+            del written["state"]
+        return written
 
     def announce(self, text: str, *, steps: int = 2) -> None:
         """Make `text` news for this step and the `steps - 1` after it."""

@@ -206,6 +206,28 @@ class MemoryRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckRow:
+    """The result of one check of an emission, in `checks`."""
+
+    emission: int
+    check: str
+    outcome: str
+    reason: str
+    score: float | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStateRow:
+    """A field of an agent's state that changed in a step, in `agent_state`."""
+
+    step: int
+    agent: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class MeasureRow:
     """A number taken of the society after a step, in `measures`."""
 
@@ -265,6 +287,8 @@ type Row = (
     | DuplicateRow
     | MemoryRow
     | MeasureRow
+    | CheckRow
+    | AgentStateRow
     | Call
     | FailureRow
     | KnownAnswerRow
@@ -301,6 +325,8 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         MessageRow: "messages",
         MemoryRow: "memories",
         MeasureRow: "measures",
+        CheckRow: "checks",
+        AgentStateRow: "agent_state",
     }
 )
 

@@ -41,7 +41,7 @@ COMMENT ON COLUMN jobs.prices IS 'US dollars for a million tokens and where the 
 COMMENT ON COLUMN jobs.cache IS 'File from which answers are shared with other jobs; null for none';
 COMMENT ON COLUMN jobs.batch IS 'True when work that nothing waits for goes through batches';
 COMMENT ON COLUMN jobs.versions IS 'Versions of Populace, Python and the libraries, as JSON';
-COMMENT ON COLUMN jobs.status IS 'running, finished, failed or paused (a budget that is spent, too many failing calls); a job found running by nobody was killed; all but finished can be resumed';
+COMMENT ON COLUMN jobs.status IS 'running, finished, failed, paused (a budget that is spent, too many failing calls) or abandoned (another was begun instead); a job found running by nobody was killed; all but finished and abandoned ones can be resumed';
 COMMENT ON COLUMN jobs.reason IS 'Why the job failed or was paused, in one sentence';
 COMMENT ON COLUMN jobs.event_hash IS 'Hash over every event of the job so far: equal for equal spec, seed and answers';
 COMMENT ON COLUMN jobs.started_at IS 'UTC';
@@ -354,6 +354,34 @@ COMMENT ON COLUMN emissions.payload IS 'The whole of it as JSON; of a tool: name
 COMMENT ON COLUMN emissions.revised IS 'True when a first version was too close to something said before';
 COMMENT ON COLUMN emissions.model IS 'Model that wrote it';
 COMMENT ON COLUMN emissions.prompt IS 'Prompt that it answers, as name@version';
+
+CREATE TABLE checks (
+    emission BIGINT NOT NULL,
+    "check" VARCHAR NOT NULL,
+    outcome VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    score DOUBLE,
+    version INTEGER NOT NULL
+);
+COMMENT ON TABLE checks IS 'Results of the checks that actions list, for each emission; a failed check drops nothing';
+COMMENT ON COLUMN checks.emission IS 'Emission that was checked';
+COMMENT ON COLUMN checks."check" IS 'Name of the check; in SQL it is written with quotes: "check"';
+COMMENT ON COLUMN checks.outcome IS 'passed, failed, or undecided where the check could not be made';
+COMMENT ON COLUMN checks.reason IS 'Why it did not pass, in one sentence; empty where there is nothing to say';
+COMMENT ON COLUMN checks.score IS 'Score that the check gave, if any';
+COMMENT ON COLUMN checks.version IS 'Version of the check';
+
+CREATE TABLE agent_state (
+    step INTEGER NOT NULL,
+    agent VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    value JSON NOT NULL
+);
+COMMENT ON TABLE agent_state IS 'State of agents by the scenario''s own type: all fields before the first step, then those that changed';
+COMMENT ON COLUMN agent_state.step IS 'Step after which the value holds; 0 before the first';
+COMMENT ON COLUMN agent_state.agent IS 'Agent';
+COMMENT ON COLUMN agent_state.name IS 'Field of the state';
+COMMENT ON COLUMN agent_state.value IS 'Its value as JSON';
 
 CREATE TABLE messages (
     message BIGINT PRIMARY KEY,

@@ -81,6 +81,8 @@ _OPTIONS = {
     "extras": "--with",
     "mapping": "--map",
     "settings": "--set",
+    "extras": "--with",
+    "reading.language": "--text-language",
 }
 
 _LARGEST = (1 << 63) - 1
