@@ -78,7 +78,6 @@ _OPTIONS = {
     "fan_outs": "--fan-out",
     "scenario_file": "--script",
     "skill": "--raise",
-    "extras": "--with",
     "mapping": "--map",
     "settings": "--set",
     "extras": "--with",
