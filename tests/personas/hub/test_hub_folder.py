@@ -142,7 +142,7 @@ def test_nothing_is_written_over(hub: HubFile, tmp_path: Path) -> None:
         again(hub, tmp_path)
     with pytest.raises(SetupError, match="exists already, and a whole hub is imported as a new one"):
         import_hub_folder(folder, tmp_path / "hub.duckdb")
-    with pytest.raises(SetupError, match="give neither --select nor --with"):
+    with pytest.raises(SetupError, match="give neither `select` nor `extras`"):
         export_hub(hub, tmp_path / "third", format=ExportFormat.HUB, select="pilots")
 
 
