@@ -21,9 +21,9 @@ from ..personas.errors import RunError
 from ..personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from ..personas.prompt import RenderedPrompt
 from .recall import PURPOSE, EmbeddingRecall
+from .runfile.ledger import KNOWN_VECTORS
 from .runfile.recording import Marker, Recording
 from .runfile.rows import FailureRow, RunRow
-from .runfile.vectors import KNOWN_VECTORS
 from .versions import versions
 
 __all__ = [

@@ -20,8 +20,8 @@ from .recorded import (
     recorded_recall,
     since_then,
 )
-from .runfile.beside import folder_beside
 from .runfile.copying import copy_run
+from .runfile.database import folder_beside
 from .runfile.reader import open_run
 from .runfile.recording import Marker, Recording, markers
 from .runfile.rows import GrowthExtensionRow
