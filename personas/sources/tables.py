@@ -7,6 +7,7 @@ import csv
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SourceError
@@ -166,12 +167,7 @@ def _header(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -
         skipped.append(line)
         if line.strip():
             break
-    return "".join(skipped), _chained(skipped, lines)
-
-
-def _chained(first: Iterable[str], rest: Iterable[str]) -> Iterator[str]:
-    yield from first
-    yield from rest
+    return "".join(skipped), chain(skipped, lines)
 
 
 def _whole_lines(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> Iterator[str]:
