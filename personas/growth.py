@@ -18,11 +18,9 @@ from .text import words
 __all__ = [
     "MOST_HOPS",
     "WINDOW",
-    "Admission",
     "Choice",
     "HopResult",
     "NoveltyWindow",
-    "Population",
     "WordRarity",
     "absorb",
     "check_growth",
