@@ -26,8 +26,9 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--filler", action="store_true", help="filler text, not the procedural model's")
     options.add_argument("--keep", type=Path, help="where to write the requests that came")
+    options.add_argument("--latency", type=float, default=0.0, help="seconds until an answer")
     given = options.parse_args()
-    with OpenAIServer(procedural=not given.filler, keep_bodies=given.keep is not None) as server:
+    with OpenAIServer(procedural=not given.filler, keep_bodies=given.keep is not None, latency=given.latency) as server:
         print(server.base_url, flush=True)
         sys.stdin.read()
     if given.keep is not None:

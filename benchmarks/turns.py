@@ -71,6 +71,14 @@ class Bench:
             options += ["--base-url", base_url]
         return self._society([*options, *(["--profile"] if profiled else [])])
 
+    def slots(self, agents: int, seed: int, *, steps: int, in_flight: int, latency: float) -> Path:
+        """The run file of a village over HTTP with so many calls in flight, each taking so many seconds."""
+        out = self.folder / f"slots_{seed}.duckdb"
+        with self._endpoint("--latency", latency) as base_url:
+            options = ["--hub", self._hub(agents), "--steps", steps, "--seed", seed, "--in-flight", in_flight]
+            _output("benchmarks.village", out, *options, "--base-url", base_url)
+        return out
+
     def ways(self, seed: int) -> Ways:
         """The four ways to take the same turns, one after the other."""
         agents, steps = self.size.agents, self.size.steps

@@ -1,7 +1,7 @@
 """What a run is made with: its configuration, as it is stored, and the models that it names, opened."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Self, TypedDict
 from uuid import uuid4
@@ -20,7 +20,7 @@ from ..agents.gateway.prices import Prices, known_prices
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.inputs import check_seed
 from .growth import Growth
-from .runfile.rows import RunRow
+from .runfile.job_rows import JobRow, RunRow, job_of
 from .scenario import Scenario, check_steps
 from .times import now
 from .versions import versions
@@ -92,8 +92,9 @@ class RunConfig(BaseModel):
         return self.given(**dict(self) | {name: value for name, value in options.items() if value not in (None, ())})
 
     @classmethod
-    def of_run(cls, run: RunRow) -> Self:
-        """The configuration that a run file was made with."""
+    def of_run(cls, run: RunRow, job: JobRow) -> Self:
+        """The configuration that a run file was made with; `job` is the row that it is shown of."""
+        embeddings_prices = orjson.loads(job.spec).get("embedding_prices")
         return cls.given(
             scenario=run.scenario,
             settings=orjson.loads(run.settings),
@@ -109,6 +110,7 @@ class RunConfig(BaseModel):
             batch=run.batch,
             embeddings=run.embedding_model,
             embeddings_url=run.embedding_url,
+            embeddings_prices=Prices(**embeddings_prices) if embeddings_prices else None,
         )
 
 
@@ -193,8 +195,16 @@ class RunModels:
             }
         )
 
-    def row(self, config: RunConfig, scenario: Scenario, *, drawn: str | None = None) -> RunRow:
-        """A new run's row in `runs`; `drawn` says who was drawn from a hub."""
+    def job(self, config: RunConfig, scenario: Scenario, *, drawn: str | None = None) -> JobRow:
+        """The row in `jobs` of a new run: spec and columns hold all of its configuration.
+
+        `drawn` says who was drawn from a hub.
+        """
+        job = job_of(self._row(config, scenario, drawn), kind="society" if scenario.lives else "growth")
+        spec = orjson.loads(job.spec) | {"embedding_prices": self.embeddings_prices}
+        return replace(job, spec=orjson.dumps(spec).decode())
+
+    def _row(self, config: RunConfig, scenario: Scenario, drawn: str | None) -> RunRow:
         return RunRow(
             run=uuid4().hex,
             scenario=config.scenario,

@@ -34,7 +34,6 @@ from .progress import Progress, SilentProgress
 from .recall import EmbeddingRecall
 from .resident import Resident, settle
 from .runfile import rows
-from .runfile.job_rows import job_of
 from .runfile.runlog import RunLog
 from .scenario import Scenario, check_interventions, check_scenario, check_steps_left
 from .seeds import derive_seed
@@ -154,7 +153,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             given: dict[Kind, object] = {"address": base_url, "embeddings": embeddings_url, "cache": cache}
             given["source"] = sources_named
             check_resumed(log, given, model=model, embeddings=embeddings)
-            stored = RunConfig.of_run(row)
+            stored = RunConfig.of_run(row, log.job_row)
             society = cls(
                 scenario(stored.settings),
                 stored if cache is not False else stored.model_copy(update={"cache": None}),
@@ -396,5 +395,4 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             raise self._error
 
     def _job_row(self, drawn: "Drawn | None" = None) -> rows.JobRow:
-        run = self._models.row(self.config, self.scenario, drawn=drawn.as_json() if drawn else None)
-        return job_of(run, kind="society" if self.scenario.lives else "growth")
+        return self._models.job(self.config, self.scenario, drawn=drawn.as_json() if drawn else None)

@@ -79,7 +79,7 @@ def test_every_table_is_copied_or_said_not_to_be() -> None:
     assert not COPIED.keys() & LEFT.keys()
 
 
-@pytest.mark.parametrize("at", range(STEPS))
+@pytest.mark.parametrize("at", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, STEPS))])
 def test_a_fork_with_nothing_changed_ends_as_the_run_and_asks_nobody(whole: FinishedRun, new: Path, at: int) -> None:
     society = fork(whole.path, Village, at=at, out=new)
     assert society.run().event_hash == whole.event_hash

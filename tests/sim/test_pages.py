@@ -54,7 +54,7 @@ def test_a_step_is_committed_in_pages(tmp_path: Path, paged: None) -> None:
     assert replay(run.path, Errands).event_hash == run.event_hash
 
 
-@pytest.mark.parametrize("calls", [5, 9, 14, 17])
+@pytest.mark.parametrize("calls", [5, *(pytest.param(n, marks=pytest.mark.slow) for n in (9, 14, 17))])
 def test_a_run_that_stops_within_a_step_goes_on_behind_its_last_page(tmp_path: Path, paged: None, calls: int) -> None:
     whole = society(tmp_path / "whole.duckdb").run()
     grown = len(rows(whole, "SELECT 1 FROM calls WHERE phase = 'growth'"))

@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding
 
+from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.prices import Prices
 from populace.agents.procedural import ProceduralModel
 from populace.personas.errors import HookError, RunFileError, SetupError
 from populace.scenarios.village import Village
@@ -13,6 +16,7 @@ from populace.sim.config import RunConfig
 from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
 from populace.sim.resident import Resident, SocietyView
+from populace.sim.runfile.runlog import RunLog
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
 
@@ -233,6 +237,23 @@ def test_a_configuration_says_all_that_a_run_is_made_with(tmp_path: Path) -> Non
     assert RunConfig.model_validate_json(first.config.model_dump_json()) == first.config
     assert again.run().event_hash == finished.event_hash
     assert Society.resume(first.path, Village, steps=2).config == first.config.changed(steps=2)
+
+
+def test_a_run_file_holds_all_of_its_configuration(tmp_path: Path) -> None:
+    society = Society(
+        Village({"talk": 0.4}),
+        growth=Growth(agents=3, hops=0),
+        seed=7,
+        limits=Limits(max_in_flight=3, max_calls=100),
+        prices=Prices(1.0, 2.0),
+        embeddings=DeterministicFakeEmbedding(size=4),
+        embeddings_prices=Prices(0.5, 0.0),
+        steps=1,
+        out=tmp_path / "run.duckdb",
+    )
+    society.run()
+    with RunLog.open(society.path) as log:
+        assert RunConfig.of_run(log.run, log.job_row) == society.config
 
 
 def test_a_cache_is_found_again_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,7 @@ def test_a_line_that_was_under_way_is_heard_once_the_tie_is_restored(lived: Fini
     assert all(text in heard for text in under_way)
 
 
-@pytest.mark.parametrize("at", [1, 2, 3, 4])
+@pytest.mark.parametrize("at", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 3, 4))])
 def test_what_waits_survives_an_interruption_and_a_fork(
     lived: FinishedRun, growth: Growth, at: int, tmp_path: Path
 ) -> None:
