@@ -46,8 +46,8 @@ _PRIVATE, _OTHERS = 0o600, 0o077
 _HOST = blake2b(platform.node().encode(), digest_size=4).hexdigest()
 _PART = re.compile(r"part-([0-9a-f]+)-(\d+)-\d+")
 _IS_PART = re.compile(rf"\.{_PART.pattern}$")
-#: Suffixes of files that DuckDB and SQLite keep beside a database.
-_BESIDE = (".wal", ".tmp", "-wal", "-shm", "-journal")
+#: Suffixes of files that DuckDB, SQLite and we keep beside a database.
+_BESIDE = (".wal", ".tmp", "-wal", "-shm", "-journal", ".journal")
 _numbers = count(1)
 _is_shared = False
 
