@@ -12,8 +12,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from .errors import SetupError
-from .model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
-from .persona import Description, Persona, Relation, RelationKind, canonical_text
+from .model import Answer, AnswerSchema, Description, PersonaModel, RequestContext, strict_schema
+from .persona import Persona, Relation, RelationKind, canonical_text
 from .prompt import Prompt, fence, language_phrase, load_prompt
 from .text import words
 

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from .errors import SetupError
-from .model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
-from .persona import LONGEST, Description, Persona, canonical_text, parse_description
+from .model import (
+    LONGEST,
+    Answer,
+    AnswerSchema,
+    Description,
+    PersonaModel,
+    RequestContext,
+    parse_description,
+    strict_schema,
+)
+from .persona import Persona, canonical_text
 from .prompt import Prompt, fence, language_phrase, load_prompt
 
 if TYPE_CHECKING:

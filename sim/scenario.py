@@ -116,8 +116,12 @@ class Scenario:
     #: What agents may emit.
     actions: tuple[type[Action], ...] = (Instruction,)
     interventions: Sequence[Intervention] = ()
-    #: True where no turn of a step needs anything from another turn, so that with --batch steps go by batch too.
+    #: True where no turn of a step needs anything from another turn: with --batch steps go by batch too, and those of
+    #: many people are committed in pages, so that memory does not grow with them.
     independent: ClassVar[bool] = False
+    #: False where agents know their persona, task and news alone: they see, hear and remember nobody, and neither
+    #: observations nor notes are kept.
+    observes: ClassVar[bool] = True
     #: False where people are grown and none of them acts: nobody is placed in the society, and it takes no step.
     lives: ClassVar[bool] = True
     settings_type: ClassVar[type[Settings]] = Settings

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import SetupError
-from ..model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
-from ..persona import Description, Persona, canonical_text
+from ..model import Answer, AnswerSchema, Description, PersonaModel, RequestContext, strict_schema
+from ..persona import Persona, canonical_text
 from ..prompt import Prompt, fence, language_phrase, load_prompt
 from .profile import Name, Sentence
 

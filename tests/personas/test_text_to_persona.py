@@ -5,9 +5,9 @@ import pytest
 from scripted_model import ScriptedModel
 
 from populace.personas.errors import SetupError
-from populace.personas.model import Outcome, RequestContext
+from populace.personas.model import LONGEST, Outcome, RequestContext
 from populace.personas.passage import Passage
-from populace.personas.persona import LONGEST, Persona
+from populace.personas.persona import Persona
 from populace.personas.text_to_persona import text_to_persona
 
 NOTICE = Passage("The lift is out of order.", source="house.jsonl#7", licence="CC0-1.0", title="Notice")

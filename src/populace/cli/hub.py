@@ -29,18 +29,22 @@ def info(hub_path: Path, as_json: bool) -> None:
     """How many people there are, by whatever is known of them, and what the file takes; also while it is grown."""
     from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.table import visible
-    from populace.sim.growth.watching import hub_in_numbers
+    from populace.sim.hub_jobs import hub_in_numbers, jobs_in
 
     described = hub_in_numbers(hub_path)
+    jobs = jobs_in(hub_path)
     notice = PROCEDURAL_NOTICE if described.by_stand_in else None
     if as_json:
         import orjson
 
-        click.echo(orjson.dumps(described.as_dict() | {"notice": notice}).decode())
+        click.echo(orjson.dumps(described.as_dict() | {"jobs": jobs, "notice": notice}).decode())
         return
     click.echo(visible(str(hub_path)))
     for name, value in described.as_rows():
         click.echo(f"  {name:<14} {visible(value)}")
+    for job in jobs:
+        reason = f": {job.reason}" if job.reason else ""
+        click.echo(f"  {f'job {job.job}':<14} {visible(f'{job.kind} by {job.model}, {job.status}{reason}')}")
     if notice:
         click.echo(notice)
 
