@@ -65,7 +65,7 @@ def run_console(console: str, folder: Path, server: OpenAIServer, warm: WarmProc
         if warm is None:
             output = run(words, folder)
         else:
-            ended = warm.run(*words, cwd=folder, env=environment())
+            ended = warm.run(*(words[1:] if words[0] == "python" else words), cwd=folder, env=environment())
             assert ended.returncode == (int(code[1]) if code else 0), ended.stderr
             output = ended.stdout
         assert pattern(shown).fullmatch(output), f"$ {command}\n{output}"
