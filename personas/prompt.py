@@ -4,6 +4,7 @@ Text that comes from outside (a passage, a persona, what somebody said) stands b
 read as an instruction: `fence` writes it there, and escapes whatever in it would close the delimiter.
 """
 
+import random
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -22,10 +23,13 @@ __all__ = [
     "RenderedPrompt",
     "fence",
     "iter_prompts",
+    "language_name",
     "language_phrase",
     "load_prompt",
     "read_prompt",
 ]
+
+_LANGUAGE_NAMES = "language_names.toml"
 
 type Role = Literal["system", "user", "assistant"]
 type Message = tuple[Role, str]
@@ -72,6 +76,11 @@ class Prompt:
             )
         return phrases[word]
 
+    def drawn(self, slot: str, seed: int) -> str:
+        """One of the ready phrases of `slot`, drawn by `seed`: the same in every process."""
+        rng = random.Random(f"{self.name} {slot} {seed}")  # noqa: S311 - a choice of words, no secret
+        return rng.choice(list(self.choices[slot].values()))
+
 
 def _filled(template: str, slots: Mapping[str, str]) -> str:
     literals, names = _parsed(template)
@@ -117,9 +126,23 @@ def fence(tag: str, text: str, **attributes: str) -> str:
 
 
 def language_phrase(prompt: Prompt, tag: str) -> str:
-    """The phrase in `prompt` that asks for answers in the language with this BCP 47 tag."""
+    """How `prompt` asks for answers in the language with BCP 47 tag `tag`, by its name where that is known."""
     phrases = prompt.choices["language"]
-    return phrases.get(tag) or Template(phrases["other"]).substitute(tag=tag)
+    return phrases.get(tag) or Template(phrases["other"]).substitute(name=language_name(tag))
+
+
+def language_name(tag: str) -> str:
+    """The English name of the language with BCP 47 tag `tag`: "German", "Portuguese (pt-BR)"."""
+    names = _language_names()
+    if tag in names:
+        return names[tag]
+    name = names.get(tag.partition("-")[0].lower())
+    return f"{name} ({tag})" if name else f"the language whose BCP 47 tag is {tag}"
+
+
+@cache
+def _language_names() -> Mapping[str, str]:
+    return tomllib.loads(files(__package__).joinpath(_LANGUAGE_NAMES).read_text(encoding="utf-8"))
 
 
 def load_prompt(package: str, name: str) -> Prompt:

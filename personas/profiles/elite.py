@@ -90,7 +90,7 @@ def _schema(persona: Persona, skill: str, tier: Tier, prompt: Prompt, model: str
         changes = tuple(answered.changes)
         return Elite(raised, persona.id, skill, tier, answered.general_domain, answered.specific_domain, changes)
 
-    return AnswerSchema("Elite", strict_schema(_Answered.model_json_schema()), elite)
+    return AnswerSchema("raise", strict_schema(_Answered.model_json_schema()), elite)
 
 
 def _raised(original: Persona, text: str, model: str, prompt: str) -> Persona:
