@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import limit_options, limits_of, prices_of, shared_option
+from .options import limit_options, limits_of, prices_of, sampling_options, shared_option
 
 if TYPE_CHECKING:
     from populace.personas.hub.check import CheckReport
@@ -172,6 +172,7 @@ _TIERS = {"1": "1%", "1%": "1%", "0.1": "0.1%", "0.1%": "0.1%"}
 @click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
 @click.option("--anew", is_flag=True, help="Begin this job though another one is unfinished, which is abandoned.")
 @limit_options
+@sampling_options
 @shared_option
 def enrich(hub: Path, **options: Any) -> None:
     """Infer a profile of each person in HUB, each attribute with its evidence; write biographies; raise people.

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import changed_limits, limit_options, prices_of, settings_of, shared_option
+from .options import changed_limits, limit_options, prices_of, sampling_options, settings_of, shared_option
 from .run import live, scenario_of
 
 __all__ = ["fork", "replay"]
@@ -52,6 +52,7 @@ def replay(file: Path, out: Path | None, script: Path | None) -> None:
 @click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved or changed.")
 @click.option("--embeddings-url", metavar="URL", help="Endpoint of the embedding model.  [default: the run's]")
 @limit_options
+@sampling_options
 @shared_option
 def fork(
     file: Path,
