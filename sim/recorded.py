@@ -15,6 +15,7 @@ from ..agents.endpoint.errors import RequestError
 from ..agents.endpoint.models import ModelHandle
 from ..agents.gateway.call import Call, CallKey, RecordedReply
 from ..agents.gateway.gateway import Gateway
+from ..agents.gateway.limits import Limits
 from ..agents.gateway.replies import Verdict, judge
 from ..agents.gateway.request import Request
 from ..personas.errors import RunError
@@ -82,9 +83,9 @@ class RecordedGateway(Gateway):
     """Answers from a recording. Answers are judged anew, and what was never answered fails as it failed then."""
 
     def __init__(self, model: ModelHandle, recording: Recording, *, answer_tokens: int) -> None:
-        super().__init__(model, ledger=_Nothing(), answer_tokens=answer_tokens)
+        limits = Limits.model_validate_json(recording.run.limits) if recording.run.limits else None
+        super().__init__(model, ledger=_Nothing(), limits=limits, answer_tokens=answer_tokens)
         self._recording = recording
-        self._longest = answer_tokens
 
     async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
         """The answer, or the outcome and reason, that the run had.
@@ -93,7 +94,7 @@ class RecordedGateway(Gateway):
         """
         await asyncio.sleep(0)  # lets a cancelled replay stop
         self._check_recorded(context)
-        request = Request(self.name, prompt, schema, context, context.seed, self._longest)
+        request = self.request(prompt, schema, context)
         if not self._recording.knows(request.key):
             raise self._stray(prompt, context)
         verdict, raw, attempts = self._ended(request)
