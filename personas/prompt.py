@@ -4,6 +4,7 @@ Text that comes from outside (a passage, a persona, what somebody said) stands b
 read as an instruction: `fence` writes it there, and escapes whatever in it would close the delimiter.
 """
 
+import random
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -22,10 +23,13 @@ __all__ = [
     "RenderedPrompt",
     "fence",
     "iter_prompts",
+    "language_name",
     "language_phrase",
     "load_prompt",
     "read_prompt",
 ]
+
+_LANGUAGE_NAMES = "language_names.toml"
 
 type Role = Literal["system", "user", "assistant"]
 type Message = tuple[Role, str]
@@ -33,44 +37,49 @@ type Message = tuple[Role, str]
 
 @dataclass(frozen=True, slots=True)
 class RenderedPrompt:
-    """The messages of one request, and the prompt they come from."""
+    """The messages of one request, and the prompt they were made from."""
 
     name: str
     version: int
     messages: tuple[Message, ...]
 
     def followed_by(self, answer: str, reply: str) -> "RenderedPrompt":
-        """The same conversation, continued with the model's `answer` and our `reply`."""
+        """The same conversation after the model's `answer` and our `reply` to it."""
         return replace(self, messages=(*self.messages, ("assistant", answer), ("user", reply)))
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A named, versioned template; `$name` marks a slot."""
+    """A named, versioned template: `$name` marks a slot."""
 
     name: str
     version: int
-    #: Purpose and origin, shown by `populace prompts`.
+    #: What it is for and where it comes from, for readers of `populace prompts`.
     about: str
     user: str
     system: str = ""
-    #: Phrases for a slot, by slot and by the word that selects them.
+    #: Ready phrases for a slot, by slot and by the word a caller chooses them with.
     choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def render(self, **slots: str) -> RenderedPrompt:
-        """Fill the slots. Raises `KeyError` for a missing slot; slots within values are not filled."""
+        """Fill the slots. Raises `KeyError` for a slot that was not given; values are never read for slots."""
         parts: tuple[Message, ...] = (("system", self.system), ("user", self.user))
         messages = tuple((role, _filled(text, slots)) for role, text in parts if text)
         return RenderedPrompt(self.name, self.version, messages)
 
     def phrase(self, slot: str, word: str) -> str:
-        """The phrase for `word` in `slot`. Raises `SetupError` with the known words."""
+        """The ready phrase for `word` in `slot`. Raises `SetupError` naming the words there are."""
         phrases = self.choices[slot]
         if word not in phrases:
             raise SetupError(
                 f"{slot.capitalize()} {word!r} is unknown to prompt {self.name}; choose one of {', '.join(phrases)}."
             )
         return phrases[word]
+
+    def drawn(self, slot: str, seed: int) -> str:
+        """One of the ready phrases of `slot`, drawn by `seed`: the same in every process."""
+        rng = random.Random(f"{self.name} {slot} {seed}")  # noqa: S311 - a choice of words, no secret
+        return rng.choice(list(self.choices[slot].values()))
 
 
 def _filled(template: str, slots: Mapping[str, str]) -> str:
@@ -102,10 +111,10 @@ def _parsed(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def fence(tag: str, text: str, **attributes: str) -> str:
-    """`text` between `<tag>` and `</tag>` on lines of their own; the empty string for empty text.
+    """`text` between `<tag>` and `</tag>` on lines of their own; empty text gives the empty string.
 
-    Anything in `text` that opens the same tag or closes any tag is escaped, so that no text can end its fence or that
-    of another part.
+    Anything in `text` that opens the same tag or closes any is escaped, so no text can leave its fence,
+    nor seem to leave the one of another part.
     """
     if not text.strip():
         return ""
@@ -117,9 +126,23 @@ def fence(tag: str, text: str, **attributes: str) -> str:
 
 
 def language_phrase(prompt: Prompt, tag: str) -> str:
-    """The phrase in `prompt` that asks for answers in the language with this BCP 47 tag."""
+    """How `prompt` asks for answers in the language with BCP 47 tag `tag`, by its name where that is known."""
     phrases = prompt.choices["language"]
-    return phrases.get(tag) or Template(phrases["other"]).substitute(tag=tag)
+    return phrases.get(tag) or Template(phrases["other"]).substitute(name=language_name(tag))
+
+
+def language_name(tag: str) -> str:
+    """The English name of the language with BCP 47 tag `tag`: "German", "Portuguese (pt-BR)"."""
+    names = _language_names()
+    if tag in names:
+        return names[tag]
+    name = names.get(tag.partition("-")[0].lower())
+    return f"{name} ({tag})" if name else f"the language whose BCP 47 tag is {tag}"
+
+
+@cache
+def _language_names() -> Mapping[str, str]:
+    return tomllib.loads(files(__package__).joinpath(_LANGUAGE_NAMES).read_text(encoding="utf-8"))
 
 
 def load_prompt(package: str, name: str) -> Prompt:
