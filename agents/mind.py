@@ -50,6 +50,7 @@ __all__ = [
     "generate",
     "keep",
     "revise",
+    "turn_prompt",
 ]
 
 _ROOM = __package__ or "populace.agents"
@@ -139,25 +140,31 @@ type Stage = Callable[[MindState, Runtime[MindContext]], Awaitable[Mapping[str, 
 _BUILT: dict[int, tuple[Mind, tuple[Stage, ...]]] = {}
 
 
-async def generate(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, Any]:
-    """Ask the model what the agent does."""
-    observation, context = state["observation"], runtime.context
-    offered, addressees = state["offered"], observation.addressees
-    schema = answer_schema(offered, addressees)
-    possible = possible_actions(offered, addressees)
+def turn_prompt(
+    observation: Observation, offered: tuple[type[Action], ...], *, world: str, seed: int
+) -> RenderedPrompt:
+    """The request of a turn, by the prompt of the actions that can be done; `seed` draws its angle."""
+    possible = possible_actions(offered, observation.addressees)
     template = prompt_of(possible)
     # What answers somebody, and choices that are counted, are led nowhere.
     is_free = not observation.heard and all(novelty_of(action) != "none" for action in possible)
-    prompt = template.render(
-        world=context.world,
+    return template.render(
+        world=world,
         persona=fence("persona", observation.persona),
         observation=observation.text,
         choice=_phrase(template, "choice", "one" if len(possible) == 1 else "several"),
-        actions=described_actions(offered, addressees),
+        actions=described_actions(offered, observation.addressees),
         task=observation.task,
-        angle=_angle(template, state["request_context"].seed) if is_free else "",
+        angle=_angle(template, seed) if is_free else "",
         language=_language(template, observation.language),
     )
+
+
+async def generate(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, Any]:
+    """Ask the model what the agent does."""
+    observation, offered, context = state["observation"], state["offered"], runtime.context
+    schema = answer_schema(offered, observation.addressees)
+    prompt = turn_prompt(observation, offered, world=context.world, seed=state["request_context"].seed)
     answer = await context.model.ask(prompt, schema, state["request_context"])
     return {"draft": Draft(prompt, schema, answer, answer.attempts)}
 
