@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from populace.personas.dedup import Match, NearDuplicates
 from populace.personas.hub import HubFile, create_hub, open_hub
-from populace.personas.hub.dedup import dedup_hub, load_originals
+from populace.personas.hub.dedup import dedup_hub
+from populace.personas.hub.queries import RETAINED
 from populace.personas.persona import content_id
 
 type Result = dict[str, Any]
@@ -52,11 +53,18 @@ def make(given: argparse.Namespace) -> Result:
     return {"people": len(seen), "marked": marked}
 
 
+def _originals(hub: HubFile) -> NearDuplicates[str]:
+    found = hub.con.sql(f"SELECT id, text FROM personas WHERE {RETAINED} ORDER BY ordinal").to_arrow_table()
+    index = NearDuplicates[str](NEAR)
+    index.keep_all(found["id"].to_pylist(), found["text"].to_pylist())
+    return index
+
+
 def add(given: argparse.Namespace) -> Result:
     """Take the hub up, and add the texts behind `held` that it has not yet; -9 to itself in the midst of `killed`."""
     wall, cpu = time.perf_counter(), time.process_time()
     with open_hub(given.hub, write=True) as hub:
-        index = load_originals(hub, threshold=NEAR)
+        index = _originals(hub)
         restart = {"restart": time.perf_counter() - wall, "restart_cpu": time.process_time() - cpu}
         ((there,),) = hub.con.execute("SELECT max(ordinal) FROM personas").fetchall()
         waiting = _waiting(hub, given.corpus, given.held)

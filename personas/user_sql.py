@@ -18,7 +18,7 @@ from typing import Any
 
 import duckdb
 
-from .errors import SetupError
+from .errors import SetupError, parameter
 
 __all__ = [
     "TOO_LARGE",
@@ -49,8 +49,10 @@ class QueryLimit:
     def given(cls, seconds: float, *, memory: float = 0.6, has_own_process: bool = False) -> "QueryLimit":
         """The limit for `--timeout`; 0 is no limit. Raises `SetupError`."""
         if not 0 <= seconds <= threading.TIMEOUT_MAX:
-            raise SetupError(f"--timeout is {seconds:g}; it must be a number of seconds from 0, which is no limit.")
-        advice = "ask for less, or allow more with --timeout SECONDS (0 is no limit)"
+            raise SetupError(
+                f"{parameter('timeout')} is {seconds:g}; it must be a number of seconds from 0, which is no limit."
+            )
+        advice = f"ask for less, or allow more with {parameter('timeout')} (0 is no limit)"
         return cls(seconds or None, advice, memory, has_own_process)
 
 

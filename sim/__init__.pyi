@@ -1,10 +1,10 @@
 from .batch_society import BatchSociety
 from .config import RunConfig
+from .embedding import HubVectors, dedup_by_meaning
 from .emitted import Emission
 from .enrichment import Enriched, Enrichment, enrich
 from .finished import FinishedRun
 from .growth import Growth
-from .hub_vectors import HubVectors, dedup_by_meaning
 from .progress import Progress
 from .resident import Resident, SocietyView
 from .runfile.reader import QueryError, RunReader, open_run

@@ -17,7 +17,7 @@ from ..agents.endpoint.models import ModelHandle, open_model
 from ..agents.gateway.budget import check_priced
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices, known_prices
-from ..personas.errors import RunFileError, SetupError
+from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.inputs import check_seed
 from .growth import Growth
 from .runfile.rows import RunRow
@@ -162,12 +162,14 @@ class RunModels:
         embedder = embedding_handle(embeddings or config.embeddings, config.embeddings_url or address)
         if embedder is None and config.embeddings_url is not None:
             raise SetupError(
-                f"--embeddings-url is {config.embeddings_url!r}, but no embedding model is named; add --embeddings "
+                f"{parameter('embeddings_url')} is {config.embeddings_url!r}, but no embedding model is named; add "
+                f"{parameter('embeddings')} "
                 f"NAME."
             )
         if address and embedder is None and handle.name == "procedural":
             raise SetupError(
-                f"procedural is asked nowhere, so {' '.join(address)!r} is for no model; name one with --model."
+                f"procedural is asked nowhere, so {' '.join(address)!r} is for no model; name one with "
+                f"{parameter('model')}."
             )
         models = cls(
             model=handle,
@@ -225,7 +227,8 @@ class RunModels:
         """Raise `RunFileError` when the run in `path` was begun with another embedding model."""
         if self.embeddings is not None and self.embeddings.name != run.embedding_model:
             raise RunFileError(
-                f"The run in {str(path)!r} was begun with the embedding model {run.embedding_model} and would remember "
+                f"The run in {str(path)!r} was begun with the embedding model {run.embedding_model} and would "
+                "remember "
                 f"otherwise with {self.embeddings.name}; resume it as it was, or begin another."
             )
 

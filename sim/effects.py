@@ -1,6 +1,6 @@
 """What the decisions of a step do to the world, gathered as rows in the fixed order of agents."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -45,6 +45,10 @@ class Effects:
         self.checks: list[rows.CheckRow] = []
         self.states: list[rows.AgentStateRow] = []
 
+    def clear(self) -> None:
+        """Drop rows that an earlier session has written."""
+        self.interventions, self.messages = [], []
+
     def intervene(self) -> None:
         """Apply the interventions that are due, before anybody looks."""
         world = self._state.world
@@ -70,15 +74,17 @@ class Effects:
     def take_turn(self, seen: Observation, decision: Decision) -> None:
         """What an agent saw, heard and did, or why its turn was lost."""
         resident = self._state.residents[seen.agent]
-        self.observations.append(
-            rows.ObservationRow(self._step, seen.agent, len(seen.neighbours), len(seen.heard), seen.text)
-        )
         notes = [_heard(seen.called(h.key), h.text) for h in seen.heard]
         self._keep_unheard(resident)
         if decision.action is None and decision.outcome is not Outcome.OK:
             self._lose(seen.agent, decision)
         elif decision.action is not None:
             notes.append(self._act(seen, decision.action, decision))
+        if not self._state.scenario.observes:
+            return
+        self.observations.append(
+            rows.ObservationRow(self._step, seen.agent, len(seen.neighbours), len(seen.heard), seen.text)
+        )
         for place, note in enumerate(notes, start=1):
             resident.memory.note(note)
             self.memories.append(rows.MemoryRow(self._step, seen.agent, place, note))
@@ -86,17 +92,18 @@ class Effects:
     def compare(self) -> None:
         """Compare what was emitted with everything before it, in the order of agents."""
         self.duplicates += self._state.emitted.add_all(self._compared)
+        self._state.has_emitted |= bool(self.emissions)
+        self._state.emitted.note_latest(self._emitted)
 
-    def deliver(self) -> None:
-        """Put what was said where it will be heard in the next step."""
-        for message in self.messages:
+    def deliver(self, messages: Sequence[rows.MessageRow]) -> None:
+        """Put what was said in the step where it will be heard in the next one."""
+        for message in messages:
             if PLAYER not in (message.sender, message.recipient):
                 self._state.residents[message.recipient].inbox.append(message)
 
     def measure(self) -> None:
         """Take the scenario's measures of the society as it is now."""
         self.states = changed_states(self._state, step=self._step)
-        self._state.emitted.note_latest(self._emitted)
         scenario = self._state.scenario
         with hook(scenario, "measures"):
             for name, value in _items(scenario.measures(self._view)):

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
-from typing import Any, Self
 
 import orjson
 from pydantic import ValidationError
@@ -16,6 +16,13 @@ from ..personas.errors import RunFileError
 from .runfile.rows import DuplicateRow, EmissionRow
 
 __all__ = ["Emission", "Emitted", "read_emissions"]
+
+
+#: Agents and texts of emissions, by their numbers.
+type Lookup = Callable[[Sequence[int]], Mapping[int, tuple[str, str]]]
+
+#: Originals whose agents and texts are in memory: more than a step has that is not committed yet.
+_KEPT = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +62,29 @@ def _read(row: EmissionRow, known: Mapping[str, type[Action]]) -> Action:
 class Emitted:
     """Near-duplicate indices over all emissions that are compared, one for each kind.
 
-    Pickled, it is the snapshot that a step compares with: the originals, without what the latest step emitted.
+    Agents and texts of the newest originals are in memory; older ones are looked up when something repeats them.
     """
 
-    def __init__(
-        self, emissions: Iterable[EmissionRow] = (), *, thresholds: Mapping[str, float] = MappingProxyType({})
-    ) -> None:
-        """`thresholds` are the similarities from which a text nearly repeats another, by kind; 0.9 for other kinds."""
+    def __init__(self, lookup: Lookup | None = None, *, thresholds: Mapping[str, float] = MappingProxyType({})) -> None:
+        """`lookup` gives agents and texts of emissions by their numbers, as far as they are committed.
+
+        `thresholds` are the similarities from which a text nearly repeats another, by kind; 0.9 for other kinds.
+        """
         self.thresholds = dict(thresholds)
         self._index: dict[str, NearDuplicates[int]] = {}
-        #: Agents and texts of originals, by kind and number.
-        self._originals: defaultdict[str, dict[int, tuple[str, str]]] = defaultdict(dict)
-        self._compared = 0
+        self._newest: dict[int, tuple[str, str]] = {}
+        self._lookup = lookup or (lambda numbers: {})
         self._latest: Sequence[Emission] | Callable[[], Sequence[Emission]] = ()
-        self.add_all(list(emissions))
 
-    def __reduce__(self) -> tuple[Callable[..., "Emitted"], tuple[Any, ...]]:
-        return Emitted.of_originals, (dict(self._originals), self.thresholds)
+    def __getstate__(self) -> tuple[dict[str, float], dict[str, NearDuplicates[int]], dict[int, tuple[str, str]]]:
+        # What a step compares with, for work in another process: it has no run file to look older texts up in.
+        return self.thresholds, self._index, self._newest
 
-    @classmethod
-    def of_originals(cls, originals: Mapping[str, dict[int, tuple[str, str]]], thresholds: Mapping[str, float]) -> Self:
-        """What compares as a society's does that holds these originals: agent and text, by kind and number."""
-        self = cls(thresholds=thresholds)
-        for kind, found in originals.items():
-            self._index_of(kind).keep_all(found, (text for _, text in found.values()))
-            self._originals[kind] = found
-            self._compared += len(found)
-        return self
+    def __setstate__(
+        self, state: tuple[dict[str, float], dict[str, NearDuplicates[int]], dict[int, tuple[str, str]]]
+    ) -> None:
+        self.__init__()  # type: ignore[misc]  # made anew, and filled
+        self.thresholds, self._index, self._newest = state
 
     @property
     def latest(self) -> Sequence[Emission]:
@@ -94,13 +97,10 @@ class Emitted:
         """Take in what the latest step emitted, or the function that reads it when somebody asks."""
         self._latest = emissions if callable(emissions) else tuple(emissions)
 
-    def __len__(self) -> int:
-        return self._compared
-
     def earlier(self, kind: str, text: str) -> EarlierText | None:
         """The earlier text of this kind that `text` nearly repeats, or None. Changes nothing."""
         match = self._index[kind].find(text) if kind in self._index else None
-        return EarlierText(*self._originals[kind][match.key]) if match else None
+        return EarlierText(*self._originals([match.key])[match.key]) if match else None
 
     def _index_of(self, kind: str) -> NearDuplicates[int]:
         if kind not in self._index:
@@ -112,17 +112,23 @@ class Emitted:
         kinds: defaultdict[str, list[EmissionRow]] = defaultdict(list)
         for emission in emissions:
             kinds[emission.kind].append(emission)
-        self._compared += len(emissions)
-        verdicts = []
+        found: list[tuple[EmissionRow, Match[int]]] = []
         for kind, some in kinds.items():
-            originals = self._originals[kind]
             matches = self._index_of(kind).add_all([e.emission for e in some], (e.text for e in some))
             for emission, match in zip(some, matches, strict=True):
                 if match is None:
-                    originals[emission.emission] = (emission.agent, emission.text)
+                    self._newest[emission.emission] = (emission.agent, emission.text)
                 else:
-                    verdicts.append(_verdict(emission, match, originals[match.key][0]))
+                    found.append((emission, match))
+        originals = self._originals([match.key for _, match in found])
+        for number in list(islice(self._newest, max(0, len(self._newest) - _KEPT))):
+            del self._newest[number]
+        verdicts = [_verdict(emission, match, originals[match.key][0]) for emission, match in found]
         return sorted(verdicts, key=lambda verdict: verdict.emission or 0)
+
+    def _originals(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
+        older = [number for number in numbers if number not in self._newest]
+        return {**self._newest, **self._lookup(older)} if older else self._newest
 
 
 def _verdict(emission: EmissionRow, match: Match[int], of: str) -> DuplicateRow:

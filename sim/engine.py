@@ -84,7 +84,7 @@ class Engine:
         )
         self._ledger = RunLedger(log)
         self._cache = cache
-        stores: list[AnswerStore] = [KnownAnswers(log)] if log.run.forked_from else []
+        stores: list[AnswerStore] = [KnownAnswers(log)] if log.is_fork else []
         self.gateway = gateway or Gateway(
             model,
             ledger=self._ledger,

@@ -11,7 +11,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..agents.endpoint.models import ModelHandle, open_model
 from ..agents.gateway.prices import Prices
-from ..personas.errors import RunFileError, SetupError
+from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.files import remove_database
 from .growth import Growth
 from .progress import Progress
@@ -93,7 +93,8 @@ def fork(
     wanted = parent.steps_wanted if steps is None else steps
     if wanted <= at:
         raise SetupError(
-            f"A fork at step {at} that is to live {wanted} in all has no step to live; give --steps {at + 1} or more, "
+            f"A fork at step {at} that is to live {wanted} in all has no step to live; give "
+            f"{parameter('steps', at + 1)} or more, "
             f"or an earlier step."
         )
     named = _named(model, base_url=base_url, cache=cache, embeddings_url=embeddings_url)

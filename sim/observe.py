@@ -19,12 +19,12 @@ def observe(state: SocietyState, resident: Resident, recall: EmbeddingRecall | N
 
     Notes are recalled by meaning with `recall`, by words without.
     """
-    settings = state.scenario.settings
-    inbox = _heard(state, resident)
+    settings, observes = state.scenario.settings, state.scenario.observes
+    inbox = _heard(state, resident) if observes else []
     speakers = list(dict.fromkeys(m.sender for m in inbox if m.sender != PLAYER))
     seen = tuple(
         _seen(f"n{place}", state.residents[agent], tie)
-        for place, (agent, tie) in enumerate(_company(state, resident, speakers), start=1)
+        for place, (agent, tie) in enumerate(_company(state, resident, speakers) if observes else (), start=1)
     )
     keys = {PLAYER: PLAYER} | {n.agent: n.key for n in seen}
     heard = tuple(Heard(keys[m.sender], m.text, m.message) for m in inbox)

@@ -25,7 +25,7 @@ from ..agents.hooks import hook
 from ..agents.memory import Memory
 from ..agents.mind import Mind, Rule, build_mind
 from ..agents.observation import Observation
-from ..personas.errors import SetupError
+from ..personas.errors import SetupError, parameter
 from ..personas.persona import Persona
 from .choices import nearest
 from .world import State, World
@@ -116,8 +116,12 @@ class Scenario:
     #: What agents may emit.
     actions: tuple[type[Action], ...] = (Instruction,)
     interventions: Sequence[Intervention] = ()
-    #: True where no turn of a step needs anything from another turn, so that with --batch steps go by batch too.
+    #: True where no turn of a step needs anything from another turn: with --batch steps go by batch too, and those of
+    #: many people are committed in pages, so that memory does not grow with them.
     independent: ClassVar[bool] = False
+    #: False where agents know their persona, task and news alone: they see, hear and remember nobody, and neither
+    #: observations nor notes are kept.
+    observes: ClassVar[bool] = True
     #: False where people are grown and none of them acts: nobody is placed in the society, and it takes no step.
     lives: ClassVar[bool] = True
     settings_type: ClassVar[type[Settings]] = Settings
@@ -292,7 +296,8 @@ def check_interventions(scenario: Scenario, steps: int, *, before: Scenario | No
             raise SetupError(f"{said}, and the fork begins after step {after}; fork at step {one.at - 1} or before.")
         if one.at > steps and scenario.lives and not one.optional:
             raise SetupError(
-                f"{said}, and the run is to end after step {steps}; give --steps {one.at} or more, or an earlier step."
+                f"{said}, and the run is to end after step {steps}; give {parameter('steps', one.at)} or more, or an "
+                "earlier step."
             )
 
 

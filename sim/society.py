@@ -381,7 +381,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
 
     def _check_emitted(self) -> None:
         # A replay repeats a run in which every turn failed.
-        if self._repeats is None and not len(self.state.emitted):
+        if self._repeats is None and not self.state.has_emitted:
             self._flush()
             check_emitted(self.engine.log, people=len(self.residents), is_over=not self.running)
 

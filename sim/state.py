@@ -1,7 +1,7 @@
 """The state of a society: what its steps read and change, and how it is written to and restored from a run file."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import count
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from ..agents.hooks import hook
 from ..personas.errors import SetupError
 from ..personas.persona import RelationKind
 from ..personas.population import PersonaGraph
-from .emitted import Emitted, read_emissions
+from .emitted import Emission, Emitted, read_emissions
 from .runfile import rows
 from .runfile.runlog import RunLog
 from .runfile.writer import Statement
@@ -34,6 +34,8 @@ __all__ = [
     "checked_state",
     "declare",
     "declared_rows",
+    "emitted_in",
+    "read_world",
     "restore",
 ]
 
@@ -59,6 +61,13 @@ FROM messages AS m JOIN observations AS o ON o.agent = m.recipient AND o.step > 
 WHERE m.sender <> $player GROUP BY ALL HAVING bool_and(o.step IN (SELECT unnest($steps)))
 """
 
+_NUMBERED = """
+SELECT (SELECT coalesce(max(emission), 0) FROM emissions), (SELECT coalesce(max(message), 0) FROM messages)
+"""
+_NEXT_EMISSIONS = "WHERE emission > $first AND emission <= $last ORDER BY emission"
+_EMITTED_AS = "SELECT emission, agent, text FROM emissions WHERE emission IN (SELECT unnest($numbers))"
+#: Emissions that are in memory at once while the index is filled.
+_READ = 20_000
 _LATEST_STATES = "SELECT agent, name, arg_max(value, step) FROM agent_state GROUP BY agent, name"
 
 _NEWEST_NOTES = """
@@ -76,6 +85,8 @@ class SocietyState:
         self.graph = PersonaGraph({}, ())
         self.residents: Mapping[str, Resident] = MappingProxyType({})
         self.world, self.emitted = World(), Emitted(thresholds=_thresholds(scenario))
+        #: Whether anything was emitted in any step.
+        self.has_emitted = False
         #: Each agent's state as it was last written, by field.
         self.written: dict[str, dict[str, Any]] = {}
         self.count_from(emissions=0, messages=0)
@@ -85,33 +96,62 @@ class SocietyState:
         self.next_emission = count(emissions + 1).__next__
         self.next_message = count(messages + 1).__next__
 
+    def take_heard(self, step: int) -> list[rows.MessageRow]:
+        """Take what was said in this step out of the inboxes, in the order in which it was said."""
+        found: list[rows.MessageRow] = []
+        for resident in self.residents.values():
+            found += (message for message in resident.inbox if message.step == step)
+            resident.inbox = [message for message in resident.inbox if message.step != step]
+        return sorted(found, key=lambda message: message.message)
+
 
 def restore(state: SocietyState, log: RunLog) -> None:
     """Give residents their notes, unheard lines and states, the world its state, and the index everything emitted."""
+    state.emitted = Emitted(partial(_emitted_as, log), thresholds=_thresholds(state.scenario))
     last = log.last_step()
     if last is not None:
-        _restore_steps(state, log, last)
+        ((world,),) = log.query("SELECT world_state FROM steps WHERE step = $step", {"step": last})
+        state.world = read_world(world, state.scenario)
+        state.emitted.note_latest(partial(emitted_in, log, last, state.scenario))
+    _restore_emitted(state, log)
     _begin_states(state, log)
 
 
-def _restore_steps(state: SocietyState, log: RunLog, last: int) -> None:
-    ((world,),) = log.query("SELECT world_state FROM steps WHERE step = $step", {"step": last})
-    state.world = World.model_validate_json(world)
-    if state.world.state is not None and state.scenario.world_state_type is not None:
-        state.world.state = state.scenario.world_state_type.model_validate(state.world.state)
-    emissions = log.rows(rows.EmissionRow, "ORDER BY emission")
+def read_world(text: str, scenario: Scenario) -> World:
+    """The world as a marker keeps it, with the scenario's own state of it."""
+    world = World.model_validate_json(text)
+    if world.state is not None and scenario.world_state_type is not None:
+        world.state = scenario.world_state_type.model_validate(world.state)
+    return world
+
+
+def _restore_emitted(state: SocietyState, log: RunLog) -> None:
+    ((emissions, messages),) = log.query(_NUMBERED)
     uncompared = {action.name for action in state.scenario.actions if novelty_of(action) == "none"}
-    compared = (emission for emission in emissions if emission.kind not in uncompared)
-    state.emitted = Emitted(compared, thresholds=_thresholds(state.scenario))
-    latest = [emission for emission in emissions if emission.step == last]
-    state.emitted.note_latest(partial(read_emissions, latest, state.scenario.actions))
-    ((messages,),) = log.query("SELECT coalesce(max(message), 0) FROM messages")
-    state.count_from(emissions=len(emissions), messages=messages)
+    for first in range(0, emissions, _READ):
+        some = log.rows(rows.EmissionRow, _NEXT_EMISSIONS, {"first": first, "last": first + _READ})
+        state.emitted.add_all([emission for emission in some if emission.kind not in uncompared])
+    state.has_emitted = emissions > 0
+    state.count_from(emissions=emissions, messages=messages)
     for message in log.rows(rows.MessageRow, _UNHEARD, {"player": PLAYER, "kept": _kept(state, log)}):
         state.residents[message.recipient].inbox.append(message)
     capacity = state.scenario.settings.memory
     for note in log.rows(rows.MemoryRow, _NEWEST_NOTES, {"capacity": capacity}):
         state.residents[note.agent].memory.note(note.text)
+
+
+def emitted_in(log: RunLog, step: int, scenario: Scenario) -> tuple[Emission, ...]:
+    """What a committed step emitted, in the order of agents.
+
+    Raises `RunFileError` for what cannot be read as the scenario's actions.
+    """
+    found = log.rows(rows.EmissionRow, "WHERE step = $step ORDER BY emission", {"step": step})
+    return read_emissions(found, scenario.actions)
+
+
+def _emitted_as(log: RunLog, numbers: Sequence[int]) -> dict[int, tuple[str, str]]:
+    found = log.query(_EMITTED_AS, {"numbers": list(numbers)})
+    return {number: (agent, text) for number, agent, text in found}
 
 
 def _thresholds(scenario: Scenario) -> dict[str, float]:

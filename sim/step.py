@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
 from typing import cast
 
 from ..agents.action_check import check_actions
@@ -24,10 +26,15 @@ from .resident import Resident, SocietyView
 from .runfile import rows
 from .scenario import Scenario, Settings
 from .seeds import derive_seed, rng_for
-from .state import SocietyState
+from .state import SocietyState, emitted_in, read_world
 from .times import now
 
-__all__ = ["Stepper", "Turn", "TurnWork"]
+__all__ = ["PAGE", "Stepper", "Turn", "TurnWork"]
+
+#: Residents of a page: the most whose turns are in memory where turns of a step are independent of each other.
+PAGE = 10_000
+
+_PAGES = "WHERE job = $job AND phase = 'step' AND number = $step AND chunk > 0 ORDER BY chunk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,10 @@ def _work(scenario: type[Scenario], settings: Settings, emitted: Emitted) -> Tur
     return TurnWork(scenario(settings), emitted)
 
 
+def _counts(acted: int) -> str:
+    return f'{{"acted":{acted}}}'
+
+
 class Stepper:
     """Takes the steps of one society."""
 
@@ -104,38 +115,99 @@ class Stepper:
         started, state = now(), self._state
         world = state.world
         world.begin(world.step + 1)
+        effects = self._begun()
+        residents = self._active()
+        self._engine.progress.began(f"Step {world.step}", len(residents))
+        if self._is_paged(residents):
+            await self._take_pages(effects, residents, started)
+            return
+        active = await self._take_turns(effects, residents)
+        effects.deliver(effects.messages)
+        effects.measure()
+        happened = [world.model_dump(mode="json"), *effects.events]
+        await self._hand_over(effects, self._marker(effects, active, started, happened))
+
+    def _begun(self) -> Effects:
+        """What interventions and visits do, before any agent observes."""
+        state = self._state
         effects = Effects(state, self._view, model=self._engine.model.name)
         effects.intervene()
         with hook(state.scenario, "visits"):
-            for visit in state.scenario.visits(self._view, rng_for(state.seed, "visits", world.step)):
+            for visit in state.scenario.visits(self._view, rng_for(state.seed, "visits", state.world.step)):
                 effects.visit(visit)
-        residents = self._active()
+        return effects
+
+    async def _take_turns(self, effects: Effects, residents: Sequence[Resident]) -> int:
+        """Have these residents take their turns; gives how many had one."""
         effects.unembedded += await self._remind(residents)
         decided = await self._decide(residents)
-        check_answered(f"step {world.step}", [(decision.outcome, decision.reason) for _, decision in decided])
+        ended = [(decision.outcome, decision.reason) for _, decision in decided]
+        check_answered(f"step {self._state.world.step}", ended)
         for turn, decision in decided:
             effects.take_turn(turn.observation, decision)
         effects.compare()
-        effects.deliver()
-        effects.measure()
-        committed = self._engine.commit(
-            *effects.all_rows,
-            rows.MarkerRow(
-                phase="step",
-                number=world.step,
-                chunk=0,
-                items=len(decided),
-                failed=len(effects.failures),
-                state=world.model_dump_json(),
-                counts=f'{{"acted":{len(effects.emissions)}}}',
-                started_at=started,
-                ended_at=now(),
-                event_hash=self._engine.events.extend([world.model_dump(mode="json"), *effects.events]),
-            ),
-            finished=("step", world.step),
-        )
+        return len(decided)
+
+    def _is_paged(self, residents: Sequence[Resident]) -> bool:
+        """Whether the step is committed page by page: a page then depends on nothing but those before it."""
+        scenario = self._state.scenario
+        is_alone = scenario.independent and not any(action.addressed for action in scenario.actions)
+        # States are written when a step ends, and visitors are heard in the step in which they speak.
+        is_simple = scenario.agent_state_type is None and type(scenario).visits is Scenario.visits
+        return is_alone and is_simple and len(residents) > PAGE
+
+    async def _take_pages(self, effects: Effects, residents: Sequence[Resident], started: datetime) -> None:
+        """Take a step in pages, from behind those that an earlier session completed; each has a marker of its own."""
+        state, engine = self._state, self._engine
+        step = state.world.step
+        complete = engine.log.rows(rows.MarkerRow, _PAGES, {"job": engine.log.job, "step": step})
+        at = int(complete[-1].position or 0) if complete else 0
+        happened: list[object] = [] if complete else [state.world.model_dump(mode="json")]
+        said: list[rows.MessageRow] = []
+        if complete:
+            effects.clear()
+            state.world = read_world(complete[-1].state or "", state.scenario)
+            said = state.take_heard(step)
+        for _ in range(at):
+            engine.progress.advanced()
+        while at < len(residents):
+            page, begun = residents[at : at + PAGE], now()
+            engine.recall("step", step, [resident.id for resident in page])
+            active = await self._take_turns(effects, page)
+            at += len(page)
+            marker = self._marker(effects, active, begun, [*happened, *effects.events])
+            complete.append(replace(marker, chunk=len(complete) + 1, position=str(at)))
+            await self._hand_over(effects, complete[-1])
+            said += effects.messages
+            effects, happened = Effects(state, self._view, model=engine.model.name), []
         await self.flush()
-        self._committing = asyncio.create_task(committed)
+        effects.deliver(said)
+        state.emitted.note_latest(partial(emitted_in, engine.log, step, state.scenario))
+        effects.measure()
+        whole = self._marker(effects, sum(page.items for page in complete), started, effects.events)
+        acted = sum(page.count("acted") for page in complete)
+        failed = sum(page.failed for page in complete)
+        await self._hand_over(effects, replace(whole, failed=failed, counts=_counts(acted)))
+
+    def _marker(self, effects: Effects, active: int, started: datetime, happened: Sequence[object]) -> rows.MarkerRow:
+        return rows.MarkerRow(
+            phase="step",
+            number=self._state.world.step,
+            chunk=0,
+            items=active,
+            failed=len(effects.failures),
+            state=self._state.world.model_dump_json(),
+            counts=_counts(len(effects.emissions)),
+            started_at=started,
+            ended_at=now(),
+            event_hash=self._engine.events.extend(happened),
+            job=self._engine.log.job,
+        )
+
+    async def _hand_over(self, effects: Effects, marker: rows.MarkerRow) -> None:
+        """Have the rows committed while the next turns are taken; what was handed over before is durable then."""
+        await self.flush()
+        self._committing = asyncio.create_task(self._engine.commit(*effects.all_rows, marker, finished=None))
         # Where the next step fails too, nobody may ask how the commit ended.
         self._committing.add_done_callback(lambda task: task.cancelled() or task.exception())
         # The task hands its rows over when it first runs, and with that before anything of the next step.
@@ -176,7 +248,6 @@ class Stepper:
     async def _decide(self, residents: Sequence[Resident]) -> list[tuple[Turn, Decision]]:
         """The turns of all who can do something, in their order, and what each decides."""
         engine, state = self._engine, self._state
-        engine.progress.began(f"Step {state.world.step}", len(residents))
         turns: list[Turn] = []
         work = TurnWork(state.scenario, state.emitted, self._mind)
         done = await self._executor.map(

@@ -15,6 +15,7 @@ import aiohttp
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ...personas.errors import parameter
 from ...personas.model import Outcome
 from ..endpoint.errors import RequestError, check_for_error, error_of_status, parse_object, words_of
 from ..endpoint.http_client import HttpConnection
@@ -172,7 +173,6 @@ def _said(error: dict[str, Any]) -> str:
 
 _WINDOW = "24h"
 
-_NO_FILES = "The endpoint takes no files, so it may know no batches: run without --batch there."
 
 #: How batches are listed: so many a page, and so many pages at most.
 _PAGE = 100
@@ -201,7 +201,7 @@ class BatchClient:
             name = (await self._said("POST", "files", data=form)).get("id")
         except RequestError as fault:
             if fault.outcome is Outcome.NOT_FOUND:
-                raise RequestError(fault.outcome, f"{_NO_FILES} {fault.detail}", status=fault.status) from fault
+                raise RequestError(fault.outcome, f"{_no_files()} {fault.detail}", status=fault.status) from fault
             raise
         if not isinstance(name, str) or not name:
             raise RequestError(Outcome.SERVER_ERROR, "The endpoint took a file and gave it no id.", status=200)
@@ -290,3 +290,7 @@ def _state(said: dict[str, Any]) -> BatchState:
         where = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
         detail = f"The endpoint describes a batch in another way than the protocol does (wrong or missing: {where})."
         raise RequestError(Outcome.SERVER_ERROR, detail, status=200) from error
+
+
+def _no_files() -> str:
+    return f"The endpoint takes no files, so it may know no batches: run without {parameter('batch')} there."

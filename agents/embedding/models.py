@@ -13,7 +13,7 @@ from pathlib import Path
 
 from langchain_core.embeddings import Embeddings
 
-from ...personas.errors import SetupError
+from ...personas.errors import SetupError, parameter
 from ..endpoint.address import address_of, api_key, check_address, check_allowed, public_address
 from ..endpoint.errors import RequestError
 from ..gateway.limits import Limits
@@ -22,7 +22,6 @@ from .vectors import VectorReply, VectorSource, as_vector
 
 __all__ = ["EmbeddingHandle", "check_embeddings_priced", "open_embedder"]
 
-_OPTION = "--embeddings-url"
 
 #: Seconds for a call of a model on this machine: it may have to be loaded first.
 _LOCAL_PATIENCE = 1800.0
@@ -84,15 +83,16 @@ def check_embeddings_priced(limits: Limits, prices: Prices | None, model: Embedd
     if limits.max_cost is not None and prices is None:
         raise SetupError(
             f"The cost is to stay below {limits.max_cost:g} dollars, but the price of embedding model {model.name} is "
-            "not known; give --embeddings-price INPUT in dollars for a million tokens (0 for a server of your own), or "
-            "cap it with --max-calls or --max-tokens."
+            f"not known; give {parameter('embeddings_prices')} in dollars for a million tokens (0 for a server of "
+            "your own), or "
+            f"cap it with {parameter('max_calls')} or {parameter('max_tokens')}."
         )
 
 
 def _openai(name: str, served: str, given: str, timeout: float) -> EmbeddingHandle:
     if given:
-        check_address(given, option=_OPTION)
-    key = api_key(given, option=_OPTION)
+        check_address(given, named="embeddings_url")
+    key = api_key(given, named="embeddings_url")
     check_allowed(name, given)
     # langchain-openai takes seconds to import: only who asks for it waits.
     from ..endpoint.chat_openai import DEFAULT_BASE_URL

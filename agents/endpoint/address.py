@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from ...personas.errors import SetupError
+from ...personas.errors import SetupError, parameter
 
 __all__ = ["address_of", "api_key", "check_address", "check_allowed", "is_loopback", "public_address"]
 
@@ -41,20 +41,20 @@ _NO_KEY: Final = "none"
 _ADDRESSES = ("openai_api_base", "base_url", "anthropic_api_url", "endpoint_url")
 
 
-def api_key(address: str, *, option: str = "--base-url") -> SecretStr:
+def api_key(address: str, *, named: str = "base_url") -> SecretStr:
     """The key of the environment; a stand-in for an `address` of one's own that needs none. Raises `SetupError`."""
     key = os.environ.get("OPENAI_API_KEY", "").strip()
     if not key and not address:
         raise SetupError(
             "OPENAI_API_KEY is not set, and the default endpoint takes no call without a key; set it, or "
-            f"give the {option} of a server that needs none."
+            f"give the {parameter(named)} of a server that needs none."
         )
     if not key.isascii() or not key.isprintable() or " " in key:
         raise SetupError("OPENAI_API_KEY holds characters that no key has (spaces, line breaks); set it anew.")
     return SecretStr(key or _NO_KEY)
 
 
-def check_address(url: str, *, option: str = "--base-url") -> None:
+def check_address(url: str, *, named: str = "base_url") -> None:
     """Raise `SetupError` for what is no http(s) address."""
     try:
         parts = urlsplit(url)
@@ -64,7 +64,7 @@ def check_address(url: str, *, option: str = "--base-url") -> None:
     if wrong:
         shown = url.rpartition("@")[2].partition("?")[0]
         raise SetupError(
-            f"The base URL {shown!r} is no address; give one like http://127.0.0.1:8000/v1 ({option} or "
+            f"The base URL {shown!r} is no address; give one like http://127.0.0.1:8000/v1 ({parameter(named)} or "
             "OPENAI_BASE_URL)."
         )
 

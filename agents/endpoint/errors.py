@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from ...personas.errors import EndpointError
+from ...personas.errors import EndpointError, parameter
 from ...personas.model import Outcome
 
 __all__ = [
@@ -195,9 +195,9 @@ def _number(text: str | None) -> float | None:
 
 _CHECK = {
     Outcome.AUTH: "Check OPENAI_API_KEY and what the account may use.",
-    Outcome.NOT_FOUND: "Check the model's name and that --base-url ends where the API begins (often /v1).",
-    Outcome.UNREACHABLE: "Start the server or give another --base-url.",
-    Outcome.NOT_JSON: "Check that --base-url ends where an OpenAI-compatible API begins (often /v1).",
+    Outcome.NOT_FOUND: "Check the model's name and that {base_url} ends where the API begins (often /v1).",
+    Outcome.UNREACHABLE: "Start the server or give another {base_url}.",
+    Outcome.NOT_JSON: "Check that {base_url} ends where an OpenAI-compatible API begins (often /v1).",
     Outcome.BAD_REQUEST: "Check that the model takes such requests (prompt length, max tokens, seed).",
 }
 
@@ -209,7 +209,7 @@ def endpoint_error(fault: RequestError, *, model: str, endpoint: str | None) -> 
         head = f"Nothing answers at {place}, where model {model} was to be asked: {fault.detail}"
     else:
         head = f"Model {model} at {place} cannot be used. {fault.detail}"
-    return EndpointError(f"{head.rstrip('.')}. {_CHECK[fault.outcome]}")
+    return EndpointError(f"{head.rstrip('.')}. {_CHECK[fault.outcome].format(base_url=parameter('base_url'))}")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

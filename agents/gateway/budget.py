@@ -6,7 +6,7 @@ The budget of a run, and the breaker: what stops calls from being begun.
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 
-from ...personas.errors import PausedError, SetupError
+from ...personas.errors import PausedError, SetupError, parameter
 from ...personas.model import Outcome
 from .call import Call
 from .limits import Limits
@@ -87,7 +87,8 @@ def check_priced(limits: Limits, prices: Prices | None) -> None:
     if limits.max_cost is not None and prices is None:
         raise SetupError(
             f"The cost is to stay below {limits.max_cost:g} dollars, but the model's price is not known; "
-            "give --price INPUT/OUTPUT in dollars for a million tokens, or cap it with --max-calls or --max-tokens."
+            f"give {parameter('prices')} in dollars for a million tokens, or cap it with {parameter('max_calls')} or "
+            f"{parameter('max_tokens')}."
         )
 
 
@@ -117,19 +118,19 @@ class Budget:
         total, limits = self._meter.total, self._limits
         calls = total.calls + self._under_way
         if limits.max_calls is not None and calls >= limits.max_calls:
-            return f"The budget of {limits.max_calls:,} calls is spent; a higher --max-calls goes on."
+            return f"The budget of {limits.max_calls:,} calls is spent; a higher {parameter('max_calls')} goes on."
         caps_tokens = limits.max_tokens is not None or limits.max_cost is not None
         if caps_tokens and 2 * total.uncounted > total.answers:
-            return "The endpoint does not count tokens, so only --max-calls can cap what the run costs."
+            return f"The endpoint does not count tokens, so only {parameter('max_calls')} can cap what the run costs."
         if limits.max_tokens is not None and total.tokens >= limits.max_tokens:
             return (
                 f"The budget of {limits.max_tokens:,} tokens is spent ({total.tokens:,} were counted); "
-                "a higher --max-tokens goes on."
+                f"a higher {parameter('max_tokens')} goes on."
             )
         if limits.max_cost is not None and total.cost >= limits.max_cost:
             return (
                 f"The budget of {limits.max_cost:g} dollars is spent ({total.cost:.4f} by the prices of this run); "
-                "a higher --max-cost goes on."
+                f"a higher {parameter('max_cost')} goes on."
             )
         return ""
 
@@ -156,5 +157,5 @@ class Breaker:
         if latest >= _ENOUGH and failed > self._most * latest and not self._tripped:
             self._tripped = (
                 f"{failed} of the latest {latest} calls failed, more than the share of {self._most:g} that is allowed "
-                f"(--max-error-rate); the last one: {reason or outcome}"
+                f"({parameter('max_error_rate')}); the last one: {reason or outcome}"
             )

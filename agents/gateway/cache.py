@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ...personas.errors import CacheError, SetupError
+from ...personas.errors import CacheError, SetupError, parameter
 from ...personas.files import remove_parts, whole_file
 from .call import Call, CallKey, RecordedReply
 
@@ -98,8 +98,9 @@ class AnswerCache:
                 row = self._read_con.execute(_RECALL, at).fetchone()
         except sqlite3.Error as error:
             raise CacheError(
-                f"The answer cache {str(self.path)!r} cannot be read ({error}); go on with another --cache, or with "
-                "--no-cache."
+                f"The answer cache {str(self.path)!r} cannot be read ({error}); go on with another "
+                f"{parameter('cache')}, or with "
+                f"{parameter('cache', value=False)}."
             ) from error
         if row is None:
             return None
@@ -176,11 +177,12 @@ class AnswerCache:
 
     def _cache_error(self, failure: Exception) -> CacheError:
         self._reported = True
-        way = "give another --cache, or go on with --no-cache"
+        way = f"give another {parameter('cache')}, or go on with {parameter('cache', value=False)}"
         if _code(failure) == sqlite3.SQLITE_FULL:
-            way = "free some space, or go on with --no-cache"
+            way = f"free some space, or go on with {parameter('cache', value=False)}"
         elif _code(failure) == sqlite3.SQLITE_BUSY:
-            way = f"another process has kept it locked for {self._patience:g} s: end that one, or go on with --no-cache"
+            way = f"another process has kept it locked for {self._patience:g} s: end that one, "
+            way += f"or go on with {parameter('cache', value=False)}"
         error = CacheError(
             f"The answer cache {str(self.path)!r} cannot be written ({failure}); "
             f"everything committed before is kept: {way}."

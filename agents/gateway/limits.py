@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ...personas.errors import SetupError
+from ...personas.errors import SetupError, parameter
 
 __all__ = ["Backoff", "Limits"]
 
@@ -43,7 +43,9 @@ class Limits(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             said = first["msg"].removeprefix("Input should ").replace("greater than or equal to", "at least").lower()
-            raise SetupError(f"{first['loc'][0]} must {said}, but {first['input']!r} was given.") from error
+            raise SetupError(
+                f"{parameter(str(first['loc'][0]))} must {said}, but {first['input']!r} was given."
+            ) from error
 
     def changed(self, **options: Any) -> Self:
         """These limits with those options that are not None in place. Raises `SetupError` in one sentence."""

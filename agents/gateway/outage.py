@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from ...personas.errors import EndpointError
+from ...personas.errors import EndpointError, parameter
 from ...personas.model import Outcome
 from ..endpoint.errors import RequestError, endpoint_error
 from .budget import Meter
@@ -146,8 +146,9 @@ class Outage:
         if not self.is_on and all(e.is_gone for e in self._endpoints) and self._was_answered():
             self.is_on, self._until = True, now + self._wait
             self._meter.outage = (
-                f"{self._place} is gone ({fault.detail.rstrip('.')}); one call at a time tries whether it is back, for "
-                f"{self._wait:g} s at most (--wait)"
+                f"{self._place} is gone ({fault.detail.rstrip('.')}); one call at a time tries whether it is back, "
+                "for "
+                f"{self._wait:g} s at most ({parameter('wait')})"
             )
             self._plan(now, fault)
 
@@ -160,7 +161,7 @@ class Outage:
         """When the next call may try: `now` when it may. Past the end of the wait, `over` says why none may."""
         if now >= self._until and self.is_on and not self.over:
             self.over = (
-                f"{self._place} has given no answer for {self._wait:g} s (--wait SECONDS waits longer): "
+                f"{self._place} has given no answer for {self._wait:g} s ({parameter('wait')} waits longer): "
                 f"{self._last.rstrip('.')}."
             )
         return now if self._next <= now else min(self._next, self._until)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ...personas.errors import SetupError
+from ...personas.errors import SetupError, parameter
 from ..endpoint.address import is_loopback
 from ..endpoint.models import ServedModel
 from ..endpoint.response import ModelResponse
@@ -86,7 +86,8 @@ def given_prices(text: str) -> Prices:
         numbers = []
     if len(numbers) not in (2, 3) or not all(math.isfinite(n) and n >= 0 for n in numbers):
         raise SetupError(
-            f"A price is INPUT/OUTPUT or INPUT/OUTPUT/CACHED in dollars for a million tokens, as --price 2.5/10, "
+            "A price is INPUT/OUTPUT or INPUT/OUTPUT/CACHED in dollars for a million tokens, as "
+            f"{parameter('prices')} 2.5/10, "
             f"but {text!r} was given."
         )
     return Prices(numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else None)

@@ -47,6 +47,12 @@ class DedupMethod:
         """The stage of verdicts by this method: `exact`, `minhash`, `minhash:3-gram`."""
         return self.name if self.ngram == 1 else f"{self.name}:{self.ngram}-gram"
 
+    @classmethod
+    def of_stage(cls, stage: str) -> "DedupMethod":
+        """The method whose verdicts have this stage."""
+        name, _, ngram = stage.partition(":")
+        return cls("minhash" if name == "minhash" else "exact", int(ngram.removesuffix("-gram")) if ngram else 1)
+
     def parse_threshold(self, value: float) -> Threshold:
         """The threshold. Raises `SetupError` outside 0.5 to 1, or 0.1 to 1 for `minhash`."""
         return Threshold.parse(value, minhash=self.name == "minhash")
@@ -197,9 +203,11 @@ def find_in_blocks(
             matcher.originals.close()
 
 
-def near_any(few: Iterable[str], texts: Iterable[str], threshold: Threshold) -> NDArray[np.int64]:
+def near_any(
+    few: Iterable[str], texts: Iterable[str], threshold: Threshold, *, method: DedupMethod = DedupMethod()
+) -> NDArray[np.int64]:
     """The places, from 0, of the `texts` that are near-duplicates of any of a `few`, in whatever order they came."""
-    matcher = WordSetMatcher(threshold)
+    matcher = method.matcher(threshold)
     matcher.hold(_plain(few))
     return np.concatenate([np.empty(0, dtype=np.int64), *matcher.near(_plain(texts))])
 

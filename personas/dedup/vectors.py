@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SetupError
+from ..errors import SetupError, parameter
 from .arrays import Flags, GrowingArray
 from .cosine import COSINE, Counts, Exact, Matrix, PrincipalAxes, check_cosine, check_vectors, cosines, units
 from .matcher import Matches, match_in_order
@@ -149,7 +149,8 @@ def check_faiss(number: int) -> Any:
     except ImportError as error:
         raise SetupError(
             f"To compare {number:,} vectors, an index of the library faiss is needed, which is not installed; install "
-            "it with `pip install 'populace[faiss]'`, or compare exactly (--exact), which takes hours for a million."
+            f"it with `pip install 'populace[faiss]'`, or compare exactly ({parameter('exact')}), which takes hours "
+            "for a million."
         ) from error
 
 

@@ -1,10 +1,11 @@
-"""Marking the near-duplicates of a hub: verdicts as rows, nothing deleted, nothing judged twice.
+"""Near-duplicates of a hub by their words: verdicts are rows, nothing is deleted and nobody is compared twice.
 
-There is no index in the file that could disagree with its rows: sets of words are made anew from the texts, a
-million in about a second, so whatever a killed process left behind is judged as if nothing had happened.
+The file keeps no index that could disagree with its rows. Sets of words are made again from the texts, a million in
+about a second, so what a killed process left behind is compared as if nothing had happened.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,25 +13,25 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..dedup import STAGE, Duplicates, NearDuplicates
+from ..dedup import STAGE, DedupMethod, Duplicates, write_signatures
 from ..dedup.near_duplicates import find_in_blocks
-from ..dedup.pairs import Threshold
+from ..dedup.vectors import SimilarVectors
 from ..dedup.word_sets import iter_blocks
-from ..errors import SetupError
+from ..errors import SetupError, parameter
 from .file import HubFile
-from .queries import TURNED_AWAY
+from .queries import TURNED_AWAY, count, registered
 from .reconcile import reconcile, record_comparison
 
-__all__ = ["COMPARED", "ORDER", "DedupReport", "dedup_hub", "load_originals"]
+__all__ = ["COMPARED", "ORDER", "DedupReport", "dedup_hub", "insert_verdicts"]
 
-#: Everybody whom no rule turned away, and whether the verdicts on them were undone: whose were is an original.
+#: Everybody whom no rule turned away, and whether the verdicts on them were undone: who was undone is an original.
 _PEOPLE = f"""
 FROM personas AS p LEFT JOIN (
     SELECT persona, {{of_verdicts}}(undone) AS undone FROM duplicates WHERE kind = 'persona' GROUP BY persona
 ) AS d ON d.persona = p.id
 WHERE p.id NOT IN ({TURNED_AWAY})
 """  # noqa: S608 - our own words
-#: Of them those without a standing verdict; and all of them, where standing verdicts are to go.
+#: Of them those without a verdict that holds; and all of them, where such verdicts are to be withdrawn.
 COMPARED = _PEOPLE.format(of_verdicts="bool_and") + "AND d.undone IS DISTINCT FROM false\n"
 _COMPARED_ANEW = _PEOPLE.format(of_verdicts="bool_or")
 #: The order of arrival.
@@ -44,12 +45,13 @@ FROM duplicates WHERE kind = 'persona'
 """
 _INSERT = """
 INSERT INTO duplicates BY NAME
-SELECT 'persona' AS kind, p.id AS persona, o.id AS "of", f.stage, f.similarity, false AS undone
+SELECT 'persona' AS kind, p.id AS persona, o.id AS "of", $stage AS stage, f.similarity, false AS undone
 FROM found_duplicates AS f JOIN personas AS p ON p.rowid = f.persona JOIN personas AS o ON o.rowid = f."of"
 ORDER BY f.place
 """
 _WITHDRAW = "DELETE FROM duplicates WHERE kind = 'persona' AND NOT undone"
 _BATCH = 1 << 16
+_EXACT = DedupMethod()
 #: From so many personas on, the words of the originals are kept in a file beside the hub.
 _MANY = 3_000_000
 
@@ -64,55 +66,92 @@ class DedupReport:
     judged: int
     #: New verdicts, all of stage `stage`.
     marked: int
-    #: Those whose verdict stood before: it still does, unless they were judged anew.
+    #: Those who had a verdict that held before; it still does, unless everybody was compared again.
     stood: int
-    #: Those whose verdict somebody has undone, and who are originals therefore.
+    #: Those whose verdict was undone, and who are originals therefore.
     undone: int
     #: The least Jaccard similarity of near-duplicates.
     threshold: float
-    #: Whether verdicts that stood were withdrawn first.
+    #: Whether earlier verdicts were withdrawn first.
     anew: bool = False
     stage: str = STAGE
 
 
 def dedup_hub(
-    hub: HubFile, *, threshold: float = 0.9, anew: bool = False, progress: Callable[[int, int], None] | None = None
+    hub: HubFile,
+    *,
+    threshold: float = 0.9,
+    anew: bool = False,
+    method: DedupMethod = _EXACT,
+    signatures: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> DedupReport:
-    """Mark each persona that nearly repeats an earlier original, in one transaction; says how many there were.
+    """Mark each persona that nearly repeats an earlier original, in one transaction.
 
-    In order of arrival the first of near-duplicates stays, and the verdict on a later one names the original that is
-    most like it, the earliest of equals. Standing verdicts stay, at whatever threshold they were found; whoever has one
-    is no original. A verdict whose survivor was turned away since, or is a near-duplicate itself now, is decided anew.
-    `anew` withdraws standing verdicts of every stage, which another threshold calls for; what somebody has undone stays
-    undone. `progress` is told the personas judged so far and those there are. Raises `SetupError` for a threshold
-    outside 0.5 to 1, and when people who have lived are to be judged anew; `StorageError` for a full disk.
+    The first of near-duplicates in order of arrival is kept, and the verdict on a later one names the original most
+    like it, the earliest of equals. Verdicts from before hold, at whatever threshold they were found, and whoever has
+    one is no original; one whose survivor was turned away since, or is a near-duplicate now, is decided again. `anew`
+    withdraws earlier verdicts of every stage, which another threshold needs; what was undone stays undone.
+
+    `method` says how candidates are found: exactly, or by MinHash, with n-grams and thresholds from 0.1. `signatures`
+    is a new Parquet file for the MinHash signatures of everybody compared. `progress` is called with the personas
+    compared so far and how many there are.
+
+    Raises `SetupError` for a threshold out of range, for signatures without MinHash or where there is a file, and when
+    the people of a run that has lived are to be compared again; `StorageError` for a full disk.
     """
-    least = Threshold.parse(threshold)
+    least = method.parse_threshold(threshold)
+    if signatures is not None and method.name != "minhash":
+        raise SetupError(f"Signatures are made by MinHash; give {parameter('method', 'minhash')} with them.")
     if anew and hub.has_lived:
-        raise SetupError(f"The people of {str(hub.path)!r} have lived, and are not judged anew; leave --anew out.")
+        raise SetupError(
+            f"The people of {str(hub.path)!r} have lived, and are not judged anew; leave {parameter('anew')} out."
+        )
     if not anew:
         with hub.writing() as con:
             reconcile(con)
     compared = _COMPARED_ANEW if anew else COMPARED
-    ((total,),) = hub.con.execute(f"SELECT count(*) {compared}").fetchall()
+    total = count(hub.con, f"SELECT count(*) {compared}")
     ((personas, stood, undone),) = hub.con.execute(_COUNTS).fetchall()
     rows = hub.con.execute(f"SELECT p.rowid AS row {compared} {ORDER}").fetchnumpy()["row"]
-    found = find_in_blocks(
-        _texts(hub, compared),
-        least,
-        scratch=_scratch(hub, total),
-        progress=None if progress is None else lambda done: progress(done, total),
+    written = (
+        nullcontext()
+        if signatures is None
+        else write_signatures(signatures, threshold, ngram=method.ngram, ids=_ids(hub, compared))
     )
-    _write(hub, found, rows, threshold, anew=anew)
-    return DedupReport(personas, total, len(found), stood, undone, threshold, anew)
+    with written as file:
+        found = find_in_blocks(
+            _texts(hub, compared),
+            least,
+            method=method,
+            signatures=file,
+            scratch=hub.path.absolute().parent if total >= _MANY else None,
+            progress=None if progress is None else lambda done: progress(done, total),
+        )
+    with hub.writing() as con:
+        if anew:
+            con.execute(_WITHDRAW)
+        insert_verdicts(hub, found, rows, method.stage)
+        record_comparison(con, method.stage, threshold, anew=anew)
+        reconcile(con)
+    return DedupReport(personas, total, len(found), stood, undone, threshold, anew, method.stage)
 
 
-def load_originals(hub: HubFile, *, threshold: float = 0.9) -> NearDuplicates[str]:
-    """The index of everybody in a hub who is nobody's near-duplicate, by persona id, to compare newcomers with."""
-    index = NearDuplicates[str](threshold)
-    for batch in _batches(hub, f"SELECT p.id, p.text {COMPARED} {ORDER}"):
-        index.keep_all(batch.column("id").to_pylist(), batch.column("text").to_pylist())
-    return index
+def insert_verdicts(hub: HubFile, found: Duplicates | SimilarVectors, rows: NDArray[np.int64], stage: str) -> None:
+    """Write the near-duplicates found among these rows of `personas` as verdicts of a stage."""
+    columns = {
+        "place": np.arange(len(found)),
+        "persona": rows[found.rows],
+        "of": rows[found.of],
+        "similarity": found.similarity,
+    }
+    with registered(hub.con, pa.table(columns), "found_duplicates"):
+        hub.con.execute(_INSERT, {"stage": stage})
+
+
+def _ids(hub: HubFile, compared: str) -> Iterator[str]:
+    for batch in _batches(hub, f"SELECT p.id {compared} {ORDER}"):
+        yield from batch.column("id").to_pylist()
 
 
 def _texts(hub: HubFile, compared: str) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
@@ -129,29 +168,3 @@ def _batches(hub: HubFile, query: str) -> Iterator[pa.RecordBatch]:
     # A cursor of its own: the caller may ask the hub other things meanwhile.
     with hub.con.cursor() as cursor:
         yield from cursor.sql(query).to_arrow_reader(_BATCH)
-
-
-def _scratch(hub: HubFile, total: int) -> Path | None:
-    return hub.path.absolute().parent if total >= _MANY else None
-
-
-def _write(hub: HubFile, found: Duplicates, rows: NDArray[np.int64], threshold: float, *, anew: bool) -> None:
-    table = pa.table(
-        {
-            "place": pa.array(np.arange(len(found))),
-            "persona": pa.array(rows[found.rows]),
-            "of": pa.array(rows[found.of]),
-            "stage": pa.array([STAGE] * len(found)),
-            "similarity": pa.array(found.similarity),
-        }
-    )
-    with hub.writing() as con:
-        con.register("found_duplicates", table)
-        try:
-            if anew:
-                con.execute(_WITHDRAW)
-            con.execute(_INSERT)
-        finally:
-            con.unregister("found_duplicates")
-        record_comparison(con, STAGE, threshold, anew=anew)
-        reconcile(con)

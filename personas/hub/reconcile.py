@@ -15,10 +15,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..dedup import STAGE
+from ..dedup import DedupMethod
 from ..dedup.cosine import COSINE, units
 from ..dedup.near_duplicates import find_in_blocks, near_any
-from ..dedup.pairs import Threshold
 from ..dedup.vectors import find_similar_vectors
 from ..dedup.word_sets import iter_blocks
 from .queries import TURNED_AWAY
@@ -163,22 +162,16 @@ class _Comparisons:
     def threshold(self, stage: str, fallen: Iterable[tuple[str | None, float | None]]) -> float:
         """At what a person is compared by a stage: as was last done, or lower where the fallen verdict was found so."""
         used = self.thresholds[stage]
-        likes = [like for name, like in fallen if name is not None and like is not None and _stage(name) == stage]
+        likes = [like for name, like in fallen if like is not None and name == stage]
         own = [threshold for threshold in used if likes and threshold <= max(likes)]
         return min(max(own), used[-1]) if own else used[-1]
 
 
-def _stage(name: str) -> str:
-    # Verdicts of earlier versions are of the stage minhash.
-    return name if name.startswith(COSINE_STAGE) else STAGE
-
-
 def _complete_comparisons(con: duckdb.DuckDBPyConnection) -> None:
-    """Write down the comparisons of a hub of an earlier version, or of a run, as far as verdicts tell."""
+    """Write down the comparisons that a run or another program made, as far as its verdicts tell."""
     known = {stage for stage, _ in con.execute(_RECORDED).fetchall()}
-    for name, least in con.execute(_FOUND).fetchall():
-        if (stage := _stage(name)) not in known:
-            known.add(stage)
+    for stage, least in con.execute(_FOUND).fetchall():
+        if stage not in known:
             usual = COSINE if stage.startswith(COSINE_STAGE) else _WORDS
             record_comparison(con, stage, min(usual, max(least, 0.5)))
 
@@ -205,17 +198,18 @@ def _decide(con: duckdb.DuckDBPyConnection, people: _People, comparisons: _Compa
 
 
 def _by_words(con: duckdb.DuckDBPyConnection, rows: Sequence[int], threshold: float, stage: str) -> pa.Table:
-    least = Threshold.parse(threshold)
+    method = DedupMethod.of_stage(stage)
+    least = method.parse_threshold(threshold)
     few = con.sql(_CHOSEN, params={"rows": rows}).to_arrow_table()
     if not few.num_rows:
         return _found([], [], [], [])
     numbers: list[Ints] = [np.array(rows, dtype=np.int64)]
-    near = near_any(few["text"].to_pylist(), _texts(con, numbers), least)
+    near = near_any(few["text"].to_pylist(), _texts(con, numbers), least, method=method)
     everybody = np.concatenate(numbers[1:]) if len(numbers) > 1 else numbers[0]
     chosen = np.union1d(everybody[near], numbers[0])
     some = con.sql(_CHOSEN, params={"rows": chosen.tolist()}).to_arrow_table()
     undone = some["undone"].to_numpy()
-    found = find_in_blocks(_blocks(some["text"].to_pylist(), undone), least)
+    found = find_in_blocks(_blocks(some["text"].to_pylist(), undone), least, method=method)
     return _found(some["row"].to_numpy(), found.rows, found.of, found.similarity)
 
 

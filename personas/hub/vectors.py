@@ -14,10 +14,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..dedup.cosine import COSINE, check_cosine
-from ..dedup.vectors import SimilarVectors, find_similar_vectors, is_compared_exactly
+from ..dedup.vectors import find_similar_vectors, is_compared_exactly
 from ..errors import SetupError
 from ..persona import canonical_text
-from .dedup import COMPARED, ORDER
+from .dedup import COMPARED, ORDER, insert_verdicts
 from .file import HubFile
 from .reconcile import COSINE_STAGE, reconcile, record_comparison
 
@@ -165,12 +165,6 @@ def _fill(hub: HubFile, model: str, matrix: NDArray[np.float32], rows: NDArray[n
             matrix[order[np.searchsorted(ordered, row[wanted])]] = flat[wanted]
 
 
-_INSERT = """
-INSERT INTO duplicates BY NAME
-SELECT 'persona' AS kind, p.id AS persona, o.id AS "of", $stage AS stage, f.similarity, false AS undone
-FROM found_near AS f JOIN personas AS p ON p.rowid = f.persona JOIN personas AS o ON o.rowid = f."of"
-ORDER BY f.place
-"""
 #: People whose vectors come into the hub in one transaction.
 CHUNK = 10_000
 
@@ -232,25 +226,9 @@ def dedup_embedded(
     vectors = read_vectors(hub, model)
     found = find_similar_vectors(vectors.matrix, threshold, fixed=vectors.undone, exact=exact, progress=progress)
     stage = cosine_stage(model)
-    _write(hub, found, vectors, stage, threshold)
-    whole = is_compared_exactly(found.vectors, exact)
-    return EmbeddedReport(model, found.vectors, without, len(found), threshold, stage, whole)
-
-
-def _write(hub: HubFile, found: SimilarVectors, vectors: Vectors, stage: str, threshold: float) -> None:
-    table = pa.table(
-        {
-            "place": np.arange(len(found)),
-            "persona": vectors.persons[found.rows],
-            "of": vectors.persons[found.of],
-            "similarity": found.similarity,
-        }
-    )
     with hub.writing() as con:
-        con.register("found_near", table)
-        try:
-            con.execute(_INSERT, {"stage": stage})
-        finally:
-            con.unregister("found_near")
+        insert_verdicts(hub, found, vectors.persons, stage)
         record_comparison(con, stage, threshold)
         reconcile(con)
+    whole = is_compared_exactly(found.vectors, exact)
+    return EmbeddedReport(model, found.vectors, without, len(found), threshold, stage, whole)

@@ -138,6 +138,8 @@ type Reals = NDArray[np.float64]
 
 _ROUNDS = 2_000
 _ENOUGH = 1e-10
+#: Cells that contradictory margins empty, or would let grow for ever, stay finite.
+_TINY, _HUGE = 1e-200, 1e100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,38 +162,23 @@ class Raked:
 def rake(start: Reals, margins: Sequence[Margin], *, most: Reals | None = None) -> Raked:
     """The sizes nearest to `start` (by relative entropy) that meet the margins, each of which sums up to the same.
 
-    No cell grows beyond `most`: one that would is held there and the others are raked to what remains. Where the
-    margins contradict each other in the cells that are there, `deviation` says how far off the result is.
+    No cell grows beyond `most`: what it would have more goes to the others of its values. Where the margins contradict
+    each other in the cells that are there, `deviation` says how far off the result is.
     """
     total = float(margins[0].targets.sum())
-    held = np.zeros(len(start), dtype=bool)
-    sizes = start * (total / float(start.sum()))
-    rounds = 0
-    for _ in range(len(start)):
-        sizes, took = _raked(sizes, margins, held)
-        rounds += took
-        over = ~held & (sizes > most * (1 + 1e-12)) if most is not None else held & ~held
-        if most is None or not over.any():
+    limit = most if most is not None else np.full(len(start), np.inf)
+    free = start * (total / float(start.sum()))
+    sizes, done = np.minimum(free, limit), 0
+    for done in range(1, _ROUNDS + 1):  # noqa: B007 - the rounds it took
+        before = sizes
+        for margin in margins:
+            sums = _sums(sizes, margin)
+            factors = np.divide(margin.targets, sums, out=np.zeros_like(sums), where=sums > _TINY)
+            free = np.minimum(free * factors[margin.codes], _HUGE)
+            sizes = np.minimum(free, limit)
+        if np.abs(sizes - before).max(initial=0.0) <= _ENOUGH * total:
             break
-        held |= over
-        sizes = np.where(over, most, sizes)
-    return Raked(sizes, rounds, _deviation(sizes, margins) / total)
-
-
-def _raked(sizes: Reals, margins: Sequence[Margin], held: NDArray[np.bool_]) -> tuple[Reals, int]:
-    kept = np.where(held, sizes, 0.0)
-    free = np.where(held, 0.0, sizes)
-    rest = [np.maximum(m.targets - _sums(kept, m), 0.0) for m in margins]
-    total = float(sum(m.targets.sum() for m in margins)) / len(margins)
-    for done in range(1, _ROUNDS + 1):
-        before = free
-        for margin, target in zip(margins, rest, strict=True):
-            sums = _sums(free, margin)
-            factors = np.divide(target, sums, out=np.zeros_like(target), where=sums > 0)
-            free = free * factors[margin.codes]
-        if np.abs(free - before).max(initial=0.0) <= _ENOUGH * total:
-            return kept + free, done
-    return kept + free, _ROUNDS
+    return Raked(sizes, done, _deviation(sizes, margins) / total)
 
 
 def _sums(sizes: Reals, margin: Margin) -> Reals:

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
-from ..errors import SetupError, SourceError
+from ..errors import SetupError, SourceError, parameter
 from ..inputs import parse_language, shown
 from ..passage import Passage, distinct
 from .cutting import LongWordError, PassagePiece, PassageSplitter
@@ -156,7 +156,7 @@ def open_sources(
     """
     skips = Skips(strict=strict)
     check_encoding(encoding)
-    terms = _Terms(_licence(licence), parse_language("The option --text-language", {"language": language}))
+    terms = _Terms(_licence(licence), parse_language(parameter("reading.language"), {"language": language}))
     finder = Finder(tuple(paths), _format(format), skips)
     finder.check()
     return Sources(finder, ReadOptions(column, encoding, skips), terms, _cutter(length), after)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...personas.errors import parameter
 from .span import Span
 
 if TYPE_CHECKING:
@@ -77,9 +78,10 @@ def _lengths(estimate: "Estimate") -> str:
     if estimate.sample is not None:
         return "Tokens: as in the sample, those in by the size of prompts; where it has too few answers, as without it."
     return (
-        "Tokens in: one for 4 bytes of UTF-8, times 0.75 to 1.33; from observations half as long as the stand-in's, to "
+        "Tokens in: one for 4 bytes of UTF-8, times 0.75 to 1.33; from observations half as long as the stand-in's, "
+        "to "
         "full ones with the schema. Tokens out, reasoning among them: from 1 to the limit of "
-        f"{estimate.answer_tokens:,} an answer; only a sample narrows that (--sample 40)."
+        f"{estimate.answer_tokens:,} an answer; only a sample narrows that ({parameter('sample', 40)})."
     )
 
 
@@ -87,7 +89,7 @@ def _prices(estimate: "Estimate") -> str:
     prices = estimate.prices
     if prices is None:
         return (
-            f"What {estimate.model} costs at its endpoint is unknown; give it as --price INPUT/OUTPUT, in dollars "
+            f"What {estimate.model} costs at its endpoint is unknown; give it as {parameter('prices')}, in dollars "
             "for a million tokens."
         )
     cached = f", {prices.cached:g} where the endpoint had them cached" if prices.cached is not None else ""
@@ -109,7 +111,7 @@ def _sampled(estimate: "Estimate") -> list[str]:
     if sample.reused is not None:
         said.append(
             f"Of its answers, {sample.reused:,} are to requests that the run makes in the same words and need not be "
-            "paid again with this --cache; the others were given to a smaller society."
+            f"paid again with this {parameter('cache')}; the others were given to a smaller society."
         )
     if estimate.seconds is not None:
         said.append(f"The run would take {_time(estimate.seconds)}, if the endpoint stays as fast as in the sample.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from ...personas.errors import RunFileError, SetupError
+from ...personas.errors import RunFileError, SetupError, parameter
 from ...personas.hub.schema import check_hub
 from ..runfile import rows
 from ..runfile.database import connect
@@ -26,11 +26,8 @@ SELECT hop, sum(asked)::BIGINT, hop IN (SELECT hop FROM growth)
 FROM growth_chunks GROUP BY hop ORDER BY max(extension) DESC, hop DESC LIMIT 1
 """
 
-#: What settings are called on the command line, where that is not their own name.
-_OPTIONS = {
-    "sources": "sources", "agents": "--limit", "per_passage": "--per-text", "fan_outs": "--fan-out", "hub": "--people",
-    "form": "--structured", "low_visibility": "--low-visibility", "reading": "how texts are read",
-}  # fmt: skip
+#: What settings are called in a sentence, where that is not the name of a parameter.
+_NAMES = {"sources": "sources", "reading": "how texts are read"}
 _ROUNDS = "SELECT max(round) + 1 FROM frontier GROUP BY hop ORDER BY hop"
 _WHOLE = "SELECT count(*) = coalesce(max(ordinal), 0) FROM personas"
 _EXTENSIONS = "SELECT count(*) FROM growth_extensions"
@@ -50,8 +47,8 @@ def is_more(path: Path, growth: Growth, *, seed: int, model: str) -> bool:
         row = run_of(run)
     if row.scenario != GrowthOnly.name or row.scenario_file is not None:
         raise RunFileError(
-            f"{str(path)!r} is a run of the scenario {row.scenario!r}; give growth another --hub, and people to begin "
-            f"with by --people {path}."
+            f"{str(path)!r} is a run of the scenario {row.scenario!r}; give growth another {parameter('hub')}, and "
+            f"people to begin with by {parameter('people', str(path))}."
         )
     # Earlier versions drew people of a hub at random, and did not say so.
     was = {"draw": "random"} | orjson.loads(row.growth_settings) | {"seed": row.seed, "model": row.model}
@@ -62,9 +59,11 @@ def is_more(path: Path, growth: Growth, *, seed: int, model: str) -> bool:
     differences = "; ".join(_difference(name, was.get(name), wanted[name]) for name in differing)
     if not all(is_further(name, was.get(name), wanted[name], wanted) for name in differing):
         raise SetupError(
-            f"{str(path)!r} was grown otherwise: {differences}. What may become more is --hops, --limit, and sources "
+            f"{str(path)!r} was grown otherwise: {differences}. What may become more is {parameter('hops')}, "
+            f"{parameter('agents')}, and sources "
             f"behind the earlier ones. Go on as it was begun with `populace resume {path}`; grow from its people, "
-            f"`populace grow --people {path} --hub NEW`; or grow another hub and unite the two by `populace hub merge`."
+            f"`populace grow --people {path} --hub NEW`; or grow another hub and unite the two by "
+            "`populace hub merge`."
         )
     if row.status != "finished":
         raise SetupError(
@@ -98,14 +97,15 @@ def _not_grown(path: Path) -> SetupError | None:
     finally:
         con.close()
     return SetupError(
-        f"{str(path)!r} is a hub that was not grown, so growth cannot go on in it; give another --hub, and these "
-        f"people to begin with by --people {path}, or bring the two together with `populace hub merge`."
+        f"{str(path)!r} is a hub that was not grown, so growth cannot go on in it; give another {parameter('hub')}, "
+        f"and these people to begin with by {parameter('people', str(path))}, or bring the two together with "
+        "`populace hub merge`."
     )
 
 
 def _difference(name: str, was: Any, wanted: Any) -> str:
-    option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
-    return f"{option} {_shown(was)} then and {_shown(wanted)} now"
+    named = _NAMES.get(name) or parameter("people" if name == "hub" else name)
+    return f"{named} {_shown(was)} then and {_shown(wanted)} now"
 
 
 def _shown(value: Any) -> str:

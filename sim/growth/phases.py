@@ -10,7 +10,7 @@ from functools import partial
 
 import orjson
 
-from ...personas.errors import RunError
+from ...personas.errors import RunError, parameter
 from ...personas.growth import HopResult, NoveltyWindow, absorb, questions_between_checks
 from ...personas.hub import Hub
 from ...personas.hub.details import details_of, write_details
@@ -340,7 +340,8 @@ def _turned_away(described: int, rules: Mapping[str, int], hub: str) -> str:
     quality = [rule for rule in rules if rule != _PERSONAL]
     if quality:
         ways.append(f"`populace hub undo {hub} --rule {quality[0]}` and then `populace resume {hub}` take them in")
-        ways.append("--no-quality, with another --hub, lets all in")
+        ways.append(f"{parameter('quality', value=False)}, with another {parameter('hub')}, lets all in")
     if _PERSONAL in rules:
-        ways.append("--personal keep, with another --hub, lets in those with personal data")
+        keep = f"{parameter('personal', 'keep')}, with another {parameter('hub')}"
+        ways.append(f"{keep}, lets in those with personal data")
     return f"{people} described and turned away: {by}; {', and '.join(ways)}."

@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from ...personas.errors import SetupError
+from ...personas.errors import SetupError, parameter
 from ...personas.growth import MOST_HOPS, Choice
 from ...personas.hub import Hub, read_hub
 from ...personas.hub.read import Draw, DrawSpec
@@ -136,9 +136,11 @@ class Growth(BaseModel):
     def _check(self) -> Self:
         _check_origin(self)
         if self.select is not None and self.hub is None:
-            raise SetupError(f"The selection {self.select!r} is of a hub's people; say of which hub with --hub.")
+            raise SetupError(
+                f"The selection {self.select!r} is of a hub's people; say of which hub with {parameter('hub')}."
+            )
         check_text_to_persona(verb=self.verb, granularity=self.granularity, count=self.per_passage)
-        parse_language("The option --language", {"language": self.language})
+        parse_language(parameter("language"), {"language": self.language})
         for relations in self.fan_outs:
             if not 1 <= relations <= _MOST_RELATIONS:
                 raise SetupError(f"The fan-out of a hop should be 1 to {_MOST_RELATIONS}, but {relations} was given.")
@@ -190,7 +192,10 @@ class Growth(BaseModel):
 
 def _check_origin(growth: Growth) -> None:
     if growth.hub is not None and growth.seeds is not None:
-        raise SetupError("Both --seeds and --hub were given; people come from texts or from a hub, so leave one out.")
+        raise SetupError(
+            f"Both {parameter('seeds')} and {parameter('hub')} were given; people come from texts or from a hub, so "
+            "leave one out."
+        )
     if growth.sources and (growth.hub is not None or growth.seeds is not None):
         raise SetupError("People come from texts or from other people; give sources or a hub, and leave one out.")
 
@@ -209,7 +214,7 @@ def _out_of_range(error: ErrorDetails) -> str:
     reason = _bound_in_words(bound) or error["msg"].removeprefix("Input should ").lower()
     why = " (the paper grows six)" if name == "hops" else ""
     counted = isinstance(error["input"], int | float)
-    said = _SAID.get(name, f"The number of {name}" if counted else f"The option --{name.replace('_', '-')}")
+    said = _SAID.get(name, f"The number of {name}" if counted else parameter(name))
     return f"{said} should {reason}{why}, but {error['input']!r} was given."
 
 

@@ -1,7 +1,7 @@
 """The run file of a run that is going on: written by one thread, read by any."""
 
 import atexit
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import replace
@@ -65,24 +65,30 @@ class RunLog:
         return cls(path, connect(path, read_only=False), job=job.job, going_on=True)
 
     @classmethod
-    def open(cls, path: Path, job: int = 1) -> Self:
-        """The file of a job that is to go on, its schema brought up to date.
+    def open(cls, path: Path, job: int | None = None) -> Self:
+        """The file of a run that is to go on, or of a job in it by its number, its schema brought up to date.
 
         Raises `RunFileError` when it is no run file, is of a newer schema, or is open already.
         """
-        return cls(path, _opened(path, hubs=job != 1), job=job, going_on=False)
+        return cls(path, _opened(path, hubs=job is not None), job=job or 1, going_on=False)
 
     @classmethod
-    def begin(cls, path: Path, job: JobRow) -> Self:
+    def begin(
+        cls, path: Path, job: JobRow, fill: Callable[[duckdb.DuckDBPyConnection, int], None] | None = None
+    ) -> Self:
         """The file of people in which another job begins, numbered behind those that are there.
 
-        A hub gets the tables of jobs when its first one begins. Raises `RunFileError` as `open` does, and `SourceError`
-        for what is no hub either.
+        A hub gets the tables of jobs when its first one begins. `fill` writes what the job begins with, by its number,
+        in the same transaction. Raises `RunFileError` as `open` does, and `SourceError` for what is no hub either.
         """
         con = _opened(path, hubs=True)
         try:
+            con.execute("BEGIN TRANSACTION")
             ((number,),) = con.execute("SELECT coalesce(max(job), 0) + 1 FROM jobs").fetchall()
             Inserts(con).write([replace(job, job=number)])
+            if fill is not None:
+                fill(con, number)
+            con.execute("COMMIT")
         except BaseException:
             con.close()
             raise
@@ -110,6 +116,11 @@ class RunLog:
         """The job as it stands in the file."""
         (row,) = self.rows(JobRow, "WHERE job = $job", {"job": self.job})
         return row
+
+    @property
+    def is_fork(self) -> bool:
+        """Whether the job began with the state of another run, and knows answers of that one."""
+        return bool(orjson.loads(self.job_row.spec).get("forked_from"))
 
     @property
     def commits(self) -> int:
@@ -165,7 +176,9 @@ class RunLog:
         """A connection of its own to the file, in this process; to be closed before the log is."""
         return self._con.cursor()
 
-    def finish(self, status: Literal["finished", "failed", "paused"], reason: str | None, event_hash: str) -> None:
+    def finish(
+        self, status: Literal["finished", "failed", "paused", "abandoned"], reason: str | None, event_hash: str | None
+    ) -> None:
         """Mark the job as ended and wait until that is durable. Raises `StorageError`."""
         ended = Statement(
             "UPDATE jobs SET status = ?, reason = ?, event_hash = ?, ended_at = ? WHERE job = ?",

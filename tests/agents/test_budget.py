@@ -25,7 +25,7 @@ async def test_a_budget_of_calls_is_kept_to_the_call(opened: Open, openai_server
     answers = await asyncio.gather(*(ask(gateway, number) for number in range(60)), return_exceptions=True)
     stopped = [answer for answer in answers if isinstance(answer, PausedError)]
     assert len(stopped) == 35
-    assert {str(error) for error in stopped} == {"The budget of 25 calls is spent; a higher --max-calls goes on."}
+    assert {str(error) for error in stopped} == {"The budget of 25 calls is spent; a higher `max_calls` goes on."}
     assert openai_server.calls == gateway.meter.total.calls == 25
     assert gateway.meter.outcomes[Outcome.BUDGET] >= 1
 
@@ -50,7 +50,7 @@ def test_calls_under_way_count_as_calls() -> None:
 
 
 def test_a_cap_on_money_needs_prices() -> None:
-    with pytest.raises(SetupError, match="give --price"):
+    with pytest.raises(SetupError, match="give `prices`"):
         Budget(Limits(max_cost=3), Meter(), None)
 
 

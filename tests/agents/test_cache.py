@@ -168,7 +168,7 @@ def test_a_failure_that_nobody_was_told_of_is_raised_on_closing(path: Path) -> N
     cache = AnswerCache(path, patience=0.01)
     with locked(path):
         cache.keep(call(), HERE)
-        with pytest.raises(CacheError, match=r"has kept it locked for 0\.01 s: end that one, or go on with --no-cache"):
+        with pytest.raises(CacheError, match=r"locked for 0\.01 s: end that one, or go on with `cache=False`"):
             cache.close()
 
 

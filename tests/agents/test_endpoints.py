@@ -90,7 +90,7 @@ async def test_an_endpoint_where_nobody_answers_stops_the_run(opened: Open) -> N
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
     gateway = opened(base_url=url)
-    with pytest.raises(EndpointError, match=f"Nothing answers at {url}.*--base-url"):
+    with pytest.raises(EndpointError, match=f"Nothing answers at {url}.*`base_url`"):
         await ask(gateway)
     assert gateway.calls == 3
 

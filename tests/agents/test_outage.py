@@ -51,7 +51,7 @@ def test_after_the_wait_the_run_pauses_and_says_how_long_it_waited(memory_ledger
     async def work() -> float:
         gateway, chat = scripted([VALID, *[REFUSED] * 200], memory_ledger, wait=60, backoff=Backoff())
         await ask(gateway, 1)
-        with pytest.raises(PausedError, match=r"no answer for 60 s \(--wait SECONDS waits longer\): No connection"):
+        with pytest.raises(PausedError, match=r"no answer for 60 s \(`wait` waits longer\): No connection"):
             await ask(gateway, 2)
         assert 8 < len(chat.seen) < 80
         with pytest.raises(PausedError):

@@ -84,7 +84,7 @@ def test_prices_are_given_with_strokes_between(text: str, cached: float | None) 
 
 @pytest.mark.parametrize("text", ["", "2.5", "1/2/3/4", "-1/2", "nan/1", "1/inf", "cheap/dear", "$1/$2", "1//2"])
 def test_what_is_no_price_is_refused_in_one_sentence(text: str) -> None:
-    with pytest.raises(SetupError, match=r"--price 2\.5/10, but .* was given\.$"):
+    with pytest.raises(SetupError, match=r"`prices` 2\.5/10, but .* was given\.$"):
         given_prices(text)
 
 

@@ -32,7 +32,7 @@ grow people.jsonl --hub @ --hops 0 --limit 1
 grow --people @ --hub new.duckdb --hops 0 --limit 1
 run village --hub @ --out new.duckdb --agents 2 --hops 0 --steps 1
 run village --cache @ --out new.duckdb --agents 2 --hops 0 --steps 1
-hub enrich hub.duckdb --ledger @
+hub enrich hub.duckdb --cache @
 """
 #: Commands that read texts, tables or scripts.
 TEXTS = """

@@ -1,6 +1,5 @@
 """`populace hub dedup --embeddings`: what it says, and how it ends."""
 
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def test_with_a_model_both_stages_are_told(give: Give) -> None:
     said = give("--embeddings", "openai:m")
     assert said.code == 0
     assert said.out.startswith("0 of 3 people were marked as near-duplicates at 0.9;")
-    assert "3 of 3 texts got a vector; the calls are in town.vectors.duckdb.\n" in said.out
+    assert "3 of 3 texts got a vector; the calls are in town.duckdb, as job 1.\n" in said.out
     assert "1 of 3 people were marked as near-duplicates by openai:m at a cosine of 0.9.\n" in said.out
     assert said.out.endswith("By stage: cosine:openai:m 1.\n")
 
@@ -55,24 +54,13 @@ def test_a_higher_cosine_marks_fewer_and_asks_nobody_again(give: Give, openai_se
     assert openai_server.calls == asked
 
 
-def test_a_spent_budget_ends_with_3_and_says_the_way_on(give: Give, openai_server: OpenAIServer) -> None:
+def test_a_spent_budget_ends_with_3_and_says_the_way_on(give: Give, ask: Ask, openai_server: OpenAIServer) -> None:
     openai_server.fault("server_error", containing=TEXTS[2], attempts=None)
-    give("--embeddings", "openai:m", "--max-calls", 1).complains(3, "Paused.", "give the same command again to go on")
+    give("--embeddings", "openai:m", "--max-calls", 1).complains(3, "Paused.", "`populace resume town.duckdb`")
     openai_server.faults.clear()
-    assert "3 of 3 texts got a vector" in give("--embeddings", "openai:m").out
-
-
-def test_the_run_file_of_the_vectors_names_the_command_that_goes_on(
-    give: Give, ask: Ask, openai_server: OpenAIServer
-) -> None:
-    openai_server.fault("server_error", containing=TEXTS[2], attempts=None)
-    give("--embeddings", "openai:m", "--max-calls", 1)
-    openai_server.faults.clear()
-    said = ask("resume", "town.vectors.duckdb")
-    said.complains(2, "is no society but the ledger of `populace hub dedup --embeddings`")
-    words = shlex.split(said.complaint.split("`")[3])[1:]
-    assert words[:4] == ["hub", "dedup", "town.duckdb", "--embeddings"]
-    assert "3 of 3 texts got a vector" in ask(*words).out
+    said = ask("resume", "town.duckdb", "--max-calls", "100")
+    assert "3 of 3 texts got a vector" in said.out
+    assert "1 of 3 people were marked as near-duplicates by openai:m" in said.out
 
 
 def test_an_unknown_model_is_refused_before_anything_is_done(give: Give) -> None:

@@ -30,7 +30,7 @@ def test_it_says_what_came_of_it_and_that_no_language_model_was_asked(give: Give
     assert f"profiles           {PEOPLE} of {PEOPLE}\n" in said.out
     assert f"biographies        {PEOPLE} of {PEOPLE}\n" in said.out
     assert "inconsistencies    0 biographies sent back\n" in said.out
-    assert "town.enrich.duckdb" in said.out
+    assert "job                1\n" in said.out
     assert "no language model wrote it" in said.out
 
 
@@ -41,7 +41,7 @@ def test_without_a_profile_it_says_where_the_reasons_are_and_not_to_choose_by_it
     said = give("--n", "1", "--model", "openai:test", "--base-url", openai_server.base_url)
     assert said.code == 1
     assert "profiles           0 of 1, 1 without an answer\n" in said.out
-    assert "Why there was no answer: `populace sql town.enrich.duckdb" in said.out
+    assert "Why there was no answer: `populace sql town.duckdb" in said.out
     assert "Choose by it" not in said.out
     assert "Choose by it" in give("--n", "1").out
 
@@ -71,7 +71,7 @@ def test_a_tier_is_written_with_or_without_its_sign(give: Give, folder: Path, ti
 )
 def test_wrong_wishes_are_one_sentence(give: Give, folder: Path, arguments: list[str], words: str) -> None:
     give(*arguments).complains(2, words)
-    assert not list(folder.glob("*.enrich*"))
+    assert [file.name for file in folder.iterdir()] == ["town.duckdb"]
 
 
 def again(said: Said) -> list[str]:
@@ -81,10 +81,14 @@ def again(said: Said) -> list[str]:
 
 def test_a_spent_budget_names_the_command_that_goes_on(give: Give, ask: Ask) -> None:
     said = give("--max-calls", "2", "--wiki", "--where", "text LIKE '%a%'", "--seed", "3")
-    said.complains(3, "Paused.", "a new budget")
-    assert again(said) == ["hub", "enrich", "town.duckdb", "--where", "text LIKE '%a%'", "--wiki", "--seed", "3"]
-    done = ask(*again(said))
-    assert (done.code, "town.enrich.duckdb" in done.out) == (0, True)
+    said.complains(3, "Paused.")
+    assert again(said) == ["resume", "town.duckdb"]
+    assert "job 1          enrichment by procedural, paused: " in ask("hub", "info", "town.duckdb").out
+    done = ask(*again(said), "--max-calls", "1000")
+    assert done.code == 0
+    assert f"biographies        {PEOPLE} of {PEOPLE}\n" in done.out
+    assert "There was nothing to do" in ask("resume", "town.duckdb").out
+    assert "job 1          enrichment by procedural, finished\n" in ask("hub", "info", "town.duckdb").out
 
 
 def test_what_stops_a_job_names_the_command_that_goes_on(give: Give, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,27 +96,31 @@ def test_what_stops_a_job_names_the_command_that_goes_on(give: Give, monkeypatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr("populace.sim.enrichment.enrich", stopped)
-    given = ["--raise", "chess", "--tier", "1", "--base-url", "http://a/v1", "--base-url", "http://b/v1"]
-    said = give("--max-calls", "9", *given)
+    said = give("--raise", "chess", "--tier", "1")
     said.complains(130, "Stopped.")
-    assert again(said) == ["hub", "enrich", "town.duckdb", *given, "--max-calls", "9"]
+    assert again(said) == ["resume", "town.duckdb"]
 
 
-@pytest.mark.parametrize("command", ["resume", "replay"])
-def test_the_ledger_of_a_job_names_the_command_that_goes_on(give: Give, ask: Ask, command: str) -> None:
-    give("--max-calls", "2", "--only-evident")
-    said = ask(command, "town.enrich.duckdb")
-    said.complains(2, "is no society but the ledger of `populace hub enrich`")
-    words = shlex.split(said.complaint.split("`")[3])[1:]
-    assert words == ["hub", "enrich", "town.duckdb", "--only-evident"]
-    assert ask(*words).code == 0
+def test_a_hub_with_a_job_is_no_run_to_be_replayed(give: Give, ask: Ask) -> None:
+    give("--n", "1")
+    ask("replay", "town.duckdb").complains(2, "is a hub but no run file")
 
 
-def test_a_model_that_cannot_be_reached_leaves_the_way_free_for_another(give: Give) -> None:
-    url = "http://127.0.0.1:9/v1"
-    said = give("--model", "openai:m", "--base-url", url)
+def test_a_job_from_another_machine_is_not_resumed_at_its_address_unasked(
+    give: Give, ask: Ask, openai_server: OpenAIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = openai_server.base_url
+    give("--max-calls", "2", "--model", "openai:test", "--base-url", url).complains(3)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+    ask("resume", "town.duckdb", "--max-calls", "100").complains(2, "was not made here by you", f"--base-url {url}")
+    assert openai_server.calls == 2
+    assert ask("resume", "town.duckdb", "--max-calls", "100", "--base-url", url).code == 0
+
+
+def test_a_model_that_cannot_be_reached_leaves_the_way_free_for_another(give: Give, ask: Ask) -> None:
+    said = give("--model", "openai:m", "--base-url", "http://127.0.0.1:9/v1")
     said.complains(1, "What was done is kept: go on with")
-    assert again(said) == ["hub", "enrich", "town.duckdb", "--model", "openai:m", "--base-url", url]
-    said = give()
-    assert said.code == 0
-    assert "town.enrich-2.duckdb" in said.out
+    assert give().code == 0
+    assert ask("sql", "town.duckdb", "SELECT job, status FROM jobs ORDER BY job", "--csv").out == (
+        "job,status\n1,abandoned\n2,finished\n"
+    )

@@ -21,10 +21,10 @@ from typing import Any, NoReturn
 import populace.analysis.report
 import populace.analysis.summary
 import populace.personas.hub
+import populace.sim.embedding
 import populace.sim.enrichment
 import populace.sim.estimate
 import populace.sim.fork
-import populace.sim.hub_vectors
 import populace.sim.replay  # noqa: F401
 from populace.agents.batch import PollInterval, open_batch_queue
 from populace.agents.endpoint.models import open_model

@@ -24,10 +24,9 @@ from populace.personas.errors import PausedError, RunError, SetupError, SourceEr
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
 from populace.personas.profiles import Tier
-from populace.sim.enriching.stages import Stages
-from populace.sim.enrichment import Enriched, Enrichment, enrich
+from populace.sim.enrichment import Enrichment, enrich, resume_enrichment
 from populace.sim.finished import FinishedRun
-from populace.sim.runfile.reader import open_run
+from populace.sim.jobs import Changes, Chunks
 
 PEOPLE = 24
 IN_FLIGHT = 4
@@ -60,12 +59,6 @@ def sql(town: Path) -> Ask:
     return asked
 
 
-def in_ledger(done: Enriched, query: str) -> list[tuple[Any, ...]]:
-    assert done.ledger is not None
-    with open_run(done.ledger) as run:
-        return run.query(query).rows
-
-
 def over(server: OpenAIServer, **options: Any) -> dict[str, Any]:
     limits = Limits(max_in_flight=IN_FLIGHT, **options)
     return {"model": "openai:test", "base_url": server.base_url, "limits": limits}
@@ -78,7 +71,7 @@ def test_everybody_gets_a_profile_by_one_call_each(town: Path, sql: Ask, openai_
         (PEOPLE, "openai:test", "profile@1")
     ]
     assert sum(done.evidence.values()) == 18 * PEOPLE
-    assert in_ledger(done, "SELECT status, scenario FROM runs") == [("finished", "enrich")]
+    assert sql("SELECT status, kind FROM jobs") == [("finished", "enrichment")]
 
 
 def test_all_that_is_called_evidence_stands_in_the_description(town: Path, sql: Ask) -> None:
@@ -93,12 +86,10 @@ def test_all_that_is_called_evidence_stands_in_the_description(town: Path, sql: 
 
 def test_a_finished_job_has_nothing_to_do_until_somebody_comes(town: Path, sql: Ask) -> None:
     enrich(town)
-    assert enrich(town).ledger is None
+    assert enrich(town).job is None
     sql("DELETE FROM profiles WHERE persona IN (SELECT id FROM personas WHERE ordinal <= 3)")
     again = enrich(town)
-    assert again.people == 3
-    assert again.ledger is not None
-    assert again.ledger.name == "town.enrich-2.duckdb"
+    assert (again.people, again.job) == (3, 2)
 
 
 def test_the_number_in_flight_and_the_folder_change_nothing(made_town: Path, tmp_path: Path) -> None:
@@ -144,7 +135,7 @@ def test_answers_that_misquote_are_counted_and_never_accepted(town: Path, sql: A
     assert (done.made, done.failed) == ({"profiles": 0}, {"profiles": PEOPLE})
     assert done.misquotations == 3 * PEOPLE
     assert sql("SELECT count(*) FROM profiles") == [(0,)]
-    assert in_ledger(done, "SELECT DISTINCT purpose, outcome FROM failures") == [("profile", "schema_mismatch")]
+    assert sql("SELECT DISTINCT purpose, outcome FROM failures") == [("profile", "schema_mismatch")]
 
 
 def test_one_whose_calls_fail_for_ever_is_a_row_and_the_others_have_profiles(
@@ -154,7 +145,7 @@ def test_one_whose_calls_fail_for_ever_is_a_row_and_the_others_have_profiles(
     openai_server.fail_forever(f"<persona>\\n{text}\\n</persona>", "bad_request")
     done = enrich(town, **over(openai_server))
     assert (done.made, done.failed) == ({"profiles": PEOPLE - 1}, {"profiles": 1})
-    assert in_ledger(done, "SELECT agent, outcome FROM failures") == [(unlucky, "bad_request")]
+    assert sql("SELECT owner, outcome FROM failures") == [(unlucky, "bad_request")]
     openai_server.reset()
     assert enrich(town, **over(openai_server)).people == openai_server.calls == 1
 
@@ -165,26 +156,28 @@ def test_a_spent_budget_pauses_and_the_same_command_goes_on_and_pays_once(
     wishes = Enrichment(chunk=5)
     with pytest.raises(PausedError):
         enrich(town, wishes, **over(openai_server, max_calls=13))
-    assert sql("SELECT count(*) FROM profiles") == [(10,)]
+    assert sql("SELECT count(raw) BETWEEN 13 AND 17, any_value(status) FROM calls JOIN jobs USING (job)") == [
+        (True, "paused")
+    ]
     done = enrich(town, wishes, **over(openai_server))
     assert done.made == {"profiles": PEOPLE}
     assert openai_server.calls == len(openai_server.by_body) == PEOPLE
 
 
-def test_a_chunk_that_was_kept_and_not_marked_is_asked_for_no_second_time(
-    town: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+def test_a_chunk_is_kept_with_its_marker_or_not_at_all_and_is_paid_once(
+    town: Path, sql: Ask, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    marked = Stages._mark
+    commit = Chunks.commit
 
-    async def killed(self: Stages, stage: str, *rest: Any) -> None:
-        if self._done["profiles"] == 2:
+    async def killed(self: Chunks, changes: Changes) -> None:
+        if self.chunk == 3:
             raise RunError("The process ended here.")
-        await marked(self, stage, *rest)  # type: ignore[arg-type]
+        await commit(self, changes)
 
-    monkeypatch.setattr(Stages, "_mark", killed)
+    monkeypatch.setattr(Chunks, "commit", killed)
     with pytest.raises(RunError):
         enrich(town, Enrichment(chunk=5), **over(openai_server))
-    assert openai_server.calls == 15
+    assert sql("SELECT count(*) FROM profiles") == sql("SELECT sum(items) FROM markers") == [(10,)]
     monkeypatch.undo()
     done = enrich(town, Enrichment(chunk=5), **over(openai_server))
     assert openai_server.calls == len(openai_server.by_body) == PEOPLE
@@ -207,7 +200,7 @@ def test_killed_and_given_again_it_asks_nobody_twice(warm: WarmProcess, town: Pa
         warm.kill_when(lambda: server.calls >= calls)
         done = enrich(town, Enrichment(wiki=True, chunk=5), **over(server))
         paid_twice = server.calls - len(server.by_body)
-    answers = in_ledger(done, "SELECT count(*), count(DISTINCT request_hash) FROM calls WHERE raw IS NOT NULL")
+    answers = sql("SELECT count(*), count(DISTINCT request_hash) FROM calls WHERE raw IS NOT NULL")
     assert answers[0][0] == answers[0][1], "an answer that was durable was asked for again"
     assert paid_twice <= 2 * IN_FLIGHT
     assert done.made["profiles"] == done.made["biographies"] == PEOPLE
@@ -226,25 +219,38 @@ def test_by_batch_the_same_profiles_come_and_each_is_paid_once(
         )
     assert batched.made == {"profiles": PEOPLE}
     assert batched.evidence == single.evidence
-    assert in_ledger(batched, "SELECT source, count(*) FROM calls GROUP BY source") == [("batch", PEOPLE)]
+    assert sql("SELECT source, count(*) FROM calls GROUP BY source") == [("batch", PEOPLE)]
 
 
-def test_another_job_does_not_take_the_ledger_of_one_that_is_unfinished(
-    town: Path, openai_server: OpenAIServer
+def test_another_job_is_begun_behind_an_unfinished_one_only_when_that_is_said(
+    town: Path, sql: Ask, openai_server: OpenAIServer
 ) -> None:
     with pytest.raises(PausedError):
         enrich(town, **over(openai_server, max_calls=3))
     with pytest.raises(SetupError, match=r"holds another enrichment that is not finished \(model openai:test"):
         enrich(town)
-    assert enrich(town, ledger=town.with_name("other.duckdb")).made == {"profiles": PEOPLE}
+    assert enrich(town, anew=True).made == {"profiles": PEOPLE}
+    assert sql("SELECT job, model, status FROM jobs ORDER BY job") == [
+        (1, "openai:test", "abandoned"),
+        (2, "procedural", "finished"),
+    ]
+
+
+def test_an_unfinished_job_is_resumed_from_its_spec(town: Path, sql: Ask, openai_server: OpenAIServer) -> None:
+    with pytest.raises(PausedError):
+        enrich(town, Enrichment(wiki=True, chunk=5), **over(openai_server, max_calls=13))
+    done = resume_enrichment(town, 1, limits={"max_calls": 10_000})
+    assert done.made == {"profiles": PEOPLE, "biographies": PEOPLE}
+    assert openai_server.calls == len(openai_server.by_body)
+    assert sql("SELECT status FROM jobs") == [("finished",)]
 
 
 def test_a_run_file_is_a_hub_and_its_own_calls_stay_as_they_were(live: Callable[..., FinishedRun]) -> None:
     run = live(agents=8, hops=1, steps=1)
-    calls = run.sql("SELECT count(*), any_value(event_hash) FROM calls, runs").rows
+    before = run.sql("SELECT count(*), any_value(event_hash) FROM calls, runs").rows
     done = enrich(run.path)
-    assert done.ledger == run.path.with_name("run.enrich.duckdb")
-    assert run.sql("SELECT count(*), any_value(event_hash) FROM calls, runs").rows == calls
+    assert done.job == 2
+    assert run.sql("SELECT count(*), any_value(event_hash) FROM calls, runs WHERE job = 1").rows == before
     assert run.sql("SELECT count(*) FROM agents WHERE agent NOT IN (SELECT persona FROM profiles)").rows == [(0,)]
 
 
@@ -347,10 +353,11 @@ def test_biographies_that_contradict_are_counted_and_kept_out_of_the_hub(tmp_pat
     done = enrich(family, Enrichment(wiki=True), model=ModelHandle("guesser", chat))
     assert (done.made["biographies"], done.failed["biographies"], done.inconsistencies) == (0, 2, 6)
     assert ("inconsistencies", "6 biographies sent back") in done.as_rows()
-    ((outcome, reason), *_) = in_ledger(done, "SELECT outcome, reason FROM failures ORDER BY reason")
-    assert outcome == "schema_mismatch"
-    assert "others.k1.age: 30 contradicts 40-49" in reason
     with open_hub(family) as hub:
+        query = "SELECT outcome, reason FROM failures ORDER BY reason"
+        ((outcome, reason), *_) = hub.con.execute(query).fetchall()
+        assert outcome == "schema_mismatch"
+        assert "others.k1.age: 30 contradicts 40-49" in reason
         assert hub.con.execute("SELECT count(*) FROM biographies").fetchall() == [(0,)]
 
 
@@ -375,13 +382,13 @@ def test_wishes_that_do_not_go_together_are_refused(wishes: dict[str, Any], word
         Enrichment.given(**wishes)
 
 
-def test_there_is_no_ledger_when_there_is_no_hub(tmp_path: Path) -> None:
+def test_nothing_is_made_when_there_is_no_hub(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="There is no hub"):
         enrich(tmp_path / "town.duckdb")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_condition_that_cannot_be_asked_leaves_no_ledger(town: Path) -> None:
+def test_a_condition_that_cannot_be_asked_begins_no_job(town: Path) -> None:
     with pytest.raises(SetupError, match="no column"):
         enrich(town, Enrichment(where="height > 3"))
     assert [p.name for p in town.parent.iterdir()] == ["town.duckdb"]

@@ -147,7 +147,7 @@ def test_an_unknown_price_is_said_to_be_unknown(openai_server: OpenAIServer) -> 
     told = of_village(openai_server)
     assert told.cost is None
     assert {row[-1] for row in table(told).rows} == {"unknown"}
-    assert any("is unknown; give it as --price" in s for s in sentences(told))
+    assert any("is unknown; give it as `prices`" in s for s in sentences(told))
 
 
 def test_the_stand_in_costs_nothing_and_has_no_tokens() -> None:

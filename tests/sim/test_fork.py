@@ -269,7 +269,7 @@ def test_a_run_that_was_stopped_in_its_growth_says_how_far_it_came(tmp_path: Pat
 
 
 def test_no_step_to_live_is_said(whole: FinishedRun, new: Path) -> None:
-    with pytest.raises(SetupError, match=r"has no step to live; give --steps 5 or more, or an earlier step"):
+    with pytest.raises(SetupError, match=r"has no step to live; give `steps=5` or more, or an earlier step"):
         fork(whole.path, Village, at=STEPS, out=new)
 
 

@@ -303,7 +303,7 @@ def test_an_empty_source_is_one_sentence(grow: Grow, tmp_path: Path) -> None:
         ({"verb": " "}, "verb of Text-to-Persona is ' '"),
         ({"granularity": "huge"}, "'huge' is unknown"),
         ({"until_novelty": 1.5}, "share of newcomers who are somebody new should be at most 1.0, but 1.5 was given"),
-        ({"language": "no tag!"}, "--language"),
+        ({"language": "no tag!"}, "`language`"),
         ({"sources": ("a.txt",), "hub": Path("b.duckdb")}, "give sources or a hub"),
     ],
 )

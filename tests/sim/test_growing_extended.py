@@ -145,17 +145,17 @@ def test_an_extension_that_is_paused_goes_on_where_it_stood(begin: Begin, openai
     with pytest.raises(PausedError):
         Society.resume(out, GrowthOnly, limits={"max_calls": openai_server.calls + 10}).run()
     assert not is_more(out, growth.model_copy(update={"hops": 2}), seed=0, model=MODEL)
-    with pytest.raises(SetupError, match="is not finished, and more is asked for: --hops 2 then and 3 now"):
+    with pytest.raises(SetupError, match="is not finished, and more is asked for: `hops` 2 then and 3 now"):
         is_more(out, growth.model_copy(update={"hops": 3}), seed=0, model=MODEL)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"hops": 0}, "--hops 1 then and 0 now"),
-        ({"agents": 10}, "--limit 20 then and 10 now"),
+        ({"hops": 0}, "`hops` 1 then and 0 now"),
+        ({"agents": 10}, "`agents` 20 then and 10 now"),
         ({"sources": ("b.jsonl",)}, "sources"),
-        ({"hops": 2, "verb": "write"}, "--hops 1 then and 2 now; --verb read then and write now"),
+        ({"hops": 2, "verb": "write"}, "`hops` 1 then and 2 now; `verb` read then and write now"),
     ],
 )
 def test_less_than_was_grown_or_something_else_is_refused_with_what_works(

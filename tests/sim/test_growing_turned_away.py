@@ -185,7 +185,7 @@ def test_what_may_not_be_kept_is_not_kept_of_those_turned_away_either(
 def test_where_all_are_turned_away_their_rulings_are_kept_and_named_with_the_way_out(town: Town, corpus: Path) -> None:
     town.good = (False,)
     corpus.write_text('{"text": "The ferry is late."}')
-    with pytest.raises(RunError, match=r"1 person was described and turned away: too_short 1; .*--no-quality"):
+    with pytest.raises(RunError, match=r"1 person was described and turned away: too_short 1; .*`quality=False`"):
         grow(town, corpus)
     path = corpus.with_name("hub.duckdb")
     with open_hub(path, write=True) as hub:

@@ -13,14 +13,12 @@ from warm_process import WarmProcess
 from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.limits import Backoff, Limits
 from populace.agents.gateway.prices import Prices
-from populace.personas.errors import EndpointError, PausedError, RunError, SetupError
-from populace.personas.hub import vectors as embedded
+from populace.personas.errors import EndpointError, PausedError, SetupError
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
+from populace.sim.embedding import HubVectors, dedup_by_meaning, fetch_hub_vectors, resume_embedding
 from populace.sim.growth import Growth
-from populace.sim.hub_vectors import HubVectors, dedup_by_meaning, fetch_hub_vectors
-from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
 
 PEOPLE = 40
@@ -56,25 +54,16 @@ def in_hub(town: Path, query: str) -> list[tuple[Any, ...]]:
         return hub.con.execute(query).fetchall()
 
 
-def in_ledger(path: Path | None, query: str) -> list[tuple[Any, ...]]:
-    assert path is not None
-    with open_run(path) as run:
-        return run.query(query).rows
-
-
-def test_everybody_gets_a_vector_and_the_calls_stand_beside_the_hub(
+def test_everybody_gets_a_vector_and_the_calls_stand_in_the_hub(
     town: Path, fetch: Any, openai_server: OpenAIServer
 ) -> None:
-    ledger = town.with_name("town.vectors.duckdb")
-    assert fetch() == HubVectors(MODEL, PEOPLE, PEOPLE, ledger)
+    assert fetch() == HubVectors(MODEL, PEOPLE, PEOPLE, 1)
     assert openai_server.calls == PEOPLE // 10
     assert set(openai_server.embedded.values()) == {1}
-    assert in_ledger(ledger, "SELECT scenario, embedding_model, status FROM runs") == [("vectors", MODEL, "finished")]
-    kept = in_hub(town, "SELECT text_hash, request_hash FROM vectors ORDER BY text_hash")
-    assert kept == in_ledger(
-        ledger, "SELECT text_hash, request_hash FROM vectors JOIN calls USING (request_hash) ORDER BY 1"
-    )
-    assert [key for key, _ in kept] == sorted(map(text_hash, openai_server.embedded))
+    assert in_hub(town, "SELECT kind, embedding_model, status FROM jobs") == [("embedding", MODEL, "finished")]
+    kept = in_hub(town, "SELECT text_hash FROM vectors SEMI JOIN calls USING (request_hash) ORDER BY text_hash")
+    assert [key for (key,) in kept] == sorted(map(text_hash, openai_server.embedded))
+    assert in_hub(town, "SELECT sum(items), count(*) FROM markers WHERE chunk > 0") == [(PEOPLE, PEOPLE // 10)]
 
 
 def test_vectors_in_the_hub_are_never_fetched_again(town: Path, fetch: Any, openai_server: OpenAIServer) -> None:
@@ -85,14 +74,14 @@ def test_vectors_in_the_hub_are_never_fetched_again(town: Path, fetch: Any, open
     with open_hub(town, write=True) as hub:
         hub.con.execute("DELETE FROM vectors WHERE text_hash IN (SELECT id FROM personas WHERE ordinal <= 3)")
     again = fetch()
-    assert (again.missing, again.fetched, again.ledger.name) == (3, 3, "town.vectors-2.duckdb")
+    assert (again.missing, again.fetched, again.job) == (3, 3, 2)
 
 
-def test_each_model_has_vectors_and_a_ledger_of_its_own(town: Path, fetch: Any) -> None:
+def test_each_model_has_vectors_and_jobs_of_its_own(town: Path, fetch: Any) -> None:
     with pytest.raises(PausedError):
         fetch(limits=Limits(max_calls=2))
-    assert fetch("openai:other").ledger.name == "town.vectors-2.duckdb"
-    assert fetch().ledger.name == "town.vectors.duckdb"
+    assert fetch("openai:other").job == 2
+    assert fetch().job == 3
     assert in_hub(town, "SELECT model, count(*) FROM vectors GROUP BY model ORDER BY model") == [
         (MODEL, PEOPLE),
         ("openai:other", PEOPLE),
@@ -103,29 +92,27 @@ def test_a_paused_job_goes_on_and_sends_no_text_twice(town: Path, fetch: Any, op
     with pytest.raises(PausedError):
         fetch(limits=Limits(max_calls=2))
     assert in_hub(town, "SELECT count(*) FROM vectors") == [(20,)]
-    assert in_ledger(town.with_name("town.vectors.duckdb"), "SELECT status FROM runs") == [("paused",)]
+    assert in_hub(town, "SELECT status FROM jobs") == [("paused",)]
     assert fetch(limits=Limits(max_calls=100)).fetched == PEOPLE - 20
     assert set(openai_server.embedded.values()) == {1}
 
 
-def test_what_was_paid_for_before_it_came_into_the_hub_comes_from_the_ledger(
-    town: Path, fetch: Any, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(*_: Any) -> None:
-        raise RunError("The process ended here.")
-
-    monkeypatch.setattr(embedded, "keep_vectors", killed)
-    with pytest.raises(RunError, match="ended here"):
-        fetch()
-    monkeypatch.undo()
-    assert fetch().fetched == PEOPLE
-    assert set(openai_server.embedded.values()) == {1}
+def test_a_paused_job_is_resumed_from_its_spec_and_compares_in_the_end(town: Path, openai_server: OpenAIServer) -> None:
+    ((text,),) = in_hub(town, "SELECT text FROM personas WHERE ordinal = 7")
+    openai_server.fault("server_error", containing=text, attempts=None)
+    with pytest.raises(PausedError):
+        dedup_by_meaning(town, MODEL, base_url=openai_server.base_url, limits=Limits(max_calls=1))
+    openai_server.faults.clear()
+    fetched, report = resume_embedding(town, 1, limits={"max_calls": 100})
+    assert fetched == HubVectors(MODEL, PEOPLE, PEOPLE, 1)
+    assert report is not None
+    assert (report.judged, report.threshold) == (PEOPLE, 0.9)
 
 
 KILLED = """
 import sys
 from populace.agents.gateway.limits import Limits
-from populace.sim.hub_vectors import fetch_hub_vectors
+from populace.sim.embedding import fetch_hub_vectors
 fetch_hub_vectors(sys.argv[1], "openai:m", base_url=sys.argv[2], chunk=5, limits=Limits(max_in_flight=2))
 """
 
@@ -138,7 +125,7 @@ def test_killed_and_given_again_it_asks_nobody_twice(warm: WarmProcess, town: Pa
         done = fetch_hub_vectors(town, MODEL, base_url=server.base_url, chunk=5)
         # What was under way when it was killed was not durable: one request of one chunk.
         assert sum(server.embedded.values()) - len(server.embedded) <= 5
-    assert in_ledger(done.ledger, "SELECT count(*), count(DISTINCT text_hash) FROM vectors") == [(PEOPLE, PEOPLE)]
+    assert done.missing == done.fetched
     assert in_hub(town, "SELECT count(*), count(DISTINCT text_hash) FROM vectors") == [(PEOPLE, PEOPLE)]
 
 
@@ -149,7 +136,7 @@ def test_who_gets_no_vector_is_a_row_and_is_asked_again_by_the_next_job(
     openai_server.fault("nan", containing=text)
     done = fetch()
     assert (done.missing, done.fetched) == (PEOPLE, PEOPLE - 1)
-    ((agent, outcome, attempts),) = in_ledger(done.ledger, "SELECT agent, outcome, attempts FROM failures")
+    ((agent, outcome, attempts),) = in_hub(town, "SELECT agent, outcome, attempts FROM failures")
     assert (agent, outcome, attempts > 0) == (Persona(text).id, "schema_mismatch", True)
     openai_server.faults.clear()
     again = fetch()
@@ -160,7 +147,7 @@ def test_an_endpoint_that_refuses_everybody_ends_the_job(town: Path, fetch: Any,
     openai_server.key = "right"
     with pytest.raises(EndpointError):
         fetch()
-    assert in_ledger(town.with_name("town.vectors.duckdb"), "SELECT status FROM runs") == [("failed",)]
+    assert in_hub(town, "SELECT status FROM jobs") == [("failed",)]
     openai_server.key = ""
     assert fetch().fetched == PEOPLE
 
@@ -172,7 +159,7 @@ def test_a_run_file_keeps_its_vectors_in_its_own_table(tmp_path: Path, openai_se
     first = fetch_hub_vectors(run.path, MODEL, base_url=openai_server.base_url)
     assert first.fetched == first.missing > 0
     assert in_hub(run.path, "SELECT count(*) FROM vectors") == [(first.fetched,)]
-    assert fetch_hub_vectors(run.path, MODEL, base_url=openai_server.base_url).ledger is None
+    assert fetch_hub_vectors(run.path, MODEL, base_url=openai_server.base_url).job is None
 
 
 def test_both_stages_mark_who_says_the_same(tmp_path: Path, openai_server: OpenAIServer) -> None:
@@ -193,7 +180,7 @@ def test_both_stages_mark_who_says_the_same(tmp_path: Path, openai_server: OpenA
 
 
 def test_a_cap_on_money_needs_a_price(fetch: Any) -> None:
-    with pytest.raises(SetupError, match="--embeddings-price"):
+    with pytest.raises(SetupError, match="`embeddings_prices`"):
         fetch(limits=Limits(max_cost=1.0))
     with pytest.raises(PausedError):
         fetch(limits=Limits(max_cost=1e-6), prices=Prices(1.0, 0.0))
@@ -203,10 +190,3 @@ def test_a_wrong_cosine_is_refused_before_anybody_is_asked(town: Path, openai_se
     with pytest.raises(SetupError, match="least cosine"):
         dedup_by_meaning(town, MODEL, base_url=openai_server.base_url, threshold=1.5)
     assert openai_server.calls == 0
-
-
-def test_a_ledger_of_something_else_is_refused(tmp_path: Path, fetch: Any) -> None:
-    done = fetch(ledger=tmp_path / "mine.duckdb")
-    assert done.ledger == tmp_path / "mine.duckdb"
-    with pytest.raises(SetupError, match="no unfinished job for vectors of openai:other"):
-        fetch("openai:other", ledger=done.ledger)

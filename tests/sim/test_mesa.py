@@ -170,5 +170,5 @@ def test_a_batch_takes_another_name_when_another_process_was_faster(
 def test_a_batch_is_given_a_class_and_a_known_way_to_draw(hub: Path, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="give it the class of"):
         BatchSociety(Counted(), folder=tmp_path)  # type: ignore[arg-type]
-    with pytest.raises(SetupError, match="The option --draw should be 'snowball'"):
+    with pytest.raises(SetupError, match="`draw` should be 'snowball'"):
         BatchSociety(Counted, folder=tmp_path, hub=hub, draw="eggo")

@@ -164,7 +164,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(live: Live, given: dict[str, 
 
 @pytest.mark.parametrize(("option", "value"), [("steps", 0), ("max_in_flight", 0)])
 def test_numbers_below_one_are_refused(live: Live, option: str, value: int) -> None:
-    with pytest.raises(SetupError, match=f"{option} must be at least 1, but 0 was given"):
+    with pytest.raises(SetupError, match=rf"{option}`? must be at least 1, but 0 was given"):
         live(**{option: value})
 
 

@@ -181,5 +181,5 @@ def test_another_embedding_model_cannot_go_on_with_a_run(lived: Lived, tmp_path:
 
 
 def test_a_cap_on_money_needs_the_price_of_embeddings_too(village: Any) -> None:
-    with pytest.raises(SetupError, match="--embeddings-price"):
+    with pytest.raises(SetupError, match="`embeddings_prices`"):
         village(limits=Limits(max_cost=3.0), prices=Prices(1.0, 1.0))

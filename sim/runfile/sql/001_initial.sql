@@ -41,7 +41,7 @@ COMMENT ON COLUMN jobs.prices IS 'US dollars for a million tokens and where the 
 COMMENT ON COLUMN jobs.cache IS 'File from which answers are shared with other jobs; null for none';
 COMMENT ON COLUMN jobs.batch IS 'True when work that nothing waits for goes through batches';
 COMMENT ON COLUMN jobs.versions IS 'Versions of Populace, Python and the libraries, as JSON';
-COMMENT ON COLUMN jobs.status IS 'running, finished, failed or paused (a budget that is spent, too many failing calls); a job found running by nobody was killed; all but finished can be resumed';
+COMMENT ON COLUMN jobs.status IS 'running, finished, failed, paused (a budget that is spent, too many failing calls) or abandoned (another was begun instead); a job found running by nobody was killed; all but finished and abandoned ones can be resumed';
 COMMENT ON COLUMN jobs.reason IS 'Why the job failed or was paused, in one sentence';
 COMMENT ON COLUMN jobs.event_hash IS 'Hash over every event of the job so far: equal for equal spec, seed and answers';
 COMMENT ON COLUMN jobs.started_at IS 'UTC';

@@ -1,11 +1,13 @@
 """`populace grow`: people from texts, and the people around them, into a hub."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .guard import option
 from .options import LIMITS, limit_options, limits_of, prices_of, shared_option
 
 if TYPE_CHECKING:
@@ -117,8 +119,8 @@ _MODEL = (
 
 
 def _options(command: Command) -> Command:
-    for option in reversed(_TEXTS + _PEOPLE + _HOPS + _MODEL):
-        command = option(command)
+    for decorate in reversed(_TEXTS + _PEOPLE + _HOPS + _MODEL):
+        command = decorate(command)
     return command
 
 
@@ -138,7 +140,10 @@ def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
     there.
     """
     from populace.personas.database import is_made
+    from populace.personas.errors import name_parameters
 
+    named = partial(option, agents="--limit", form="--structured")
+    click.get_current_context().with_resource(name_parameters(named))
     growth = _growth(sources, options)
     if options["estimate"] or options["sample"]:
         _estimate(growth, options)

@@ -80,6 +80,8 @@ _OPTIONS = {
     "skill": "--raise",
     "mapping": "--map",
     "settings": "--set",
+    "extras": "--with",
+    "reading.language": "--text-language",
 }
 
 _LARGEST = (1 << 63) - 1

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -29,46 +29,88 @@ def info(hub_path: Path, as_json: bool) -> None:
     """How many people there are, by whatever is known of them, and what the file takes; also while it is grown."""
     from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.table import visible
-    from populace.sim.growth.watching import hub_in_numbers
+    from populace.sim.hub_jobs import hub_in_numbers, jobs_in
 
     described = hub_in_numbers(hub_path)
+    jobs = jobs_in(hub_path)
     notice = PROCEDURAL_NOTICE if described.by_stand_in else None
     if as_json:
         import orjson
 
-        click.echo(orjson.dumps(described.as_dict() | {"notice": notice}).decode())
+        click.echo(orjson.dumps(described.as_dict() | {"jobs": jobs, "notice": notice}).decode())
         return
     click.echo(visible(str(hub_path)))
     for name, value in described.as_rows():
         click.echo(f"  {name:<14} {visible(value)}")
+    for job in jobs:
+        reason = f": {job.reason}" if job.reason else ""
+        click.echo(f"  {f'job {job.job}':<14} {visible(f'{job.kind} by {job.model}, {job.status}{reason}')}")
     if notice:
         click.echo(notice)
 
 
 @click.command("dedup")
 @click.argument("hub_path", type=_PATH, metavar="HUB")
-@click.option("--threshold", type=click.FloatRange(0.5, 1.0), default=0.9, show_default=True, help="Least similarity.")
-@click.option("--anew", is_flag=True, help="Withdraw standing verdicts first, as for another threshold.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0.1, 1.0),
+    default=0.9,
+    show_default=True,
+    help="Least similarity; below 0.5 with --method minhash.",
+)
+@click.option("--anew", is_flag=True, help="Withdraw earlier verdicts first, as for another threshold.")
+@click.option(
+    "--method",
+    type=click.Choice(["exact", "minhash"]),
+    default="exact",
+    show_default=True,
+    help="How candidates are found: all of them, or by the paper's MinHash (128 permutations).",
+)
+@click.option(
+    "--ngram", type=click.IntRange(1, 20), default=1, show_default=True, help="Words in each n-gram compared."
+)
+@click.option(
+    "--signatures",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the MinHash signatures to this Parquet file.",
+)
 @meaning_options
 @shared_option
-def dedup(hub_path: Path, threshold: float, anew: bool, **options: Any) -> None:
+def dedup(
+    hub_path: Path,
+    threshold: float,
+    anew: bool,
+    method: Literal["exact", "minhash"],
+    ngram: int,
+    signatures: Path | None,
+    **options: Any,
+) -> None:
     """Mark whoever nearly repeats an earlier person; nobody is deleted, and `populace hub undo` takes it back.
 
-    The first to arrive stays. Verdicts that stand are kept, so another threshold calls for --anew; what was undone
-    stays undone. With an embedding model, whom the words left are compared by meaning too.
+    The first to arrive stays. Earlier verdicts are kept, so another threshold or method calls for --anew; what was
+    undone stays undone. Both methods decide by the exact Jaccard similarity of two texts; MinHash finds 99.5 % of the
+    pairs at the threshold, and more of those above it. With an embedding model, whom the words left are compared by
+    meaning too.
     """
+    from populace.analysis.table import visible
+    from populace.personas.dedup import DedupMethod
     from populace.personas.hub.dedup import dedup_hub
     from populace.personas.hub.file import open_hub
     from populace.personas.hub.info import describe_hub
 
     by_meaning = meaning_of(options)
     with open_hub(hub_path, write=True) as hub:
-        report = dedup_hub(hub, threshold=threshold, anew=anew)
+        report = dedup_hub(
+            hub, threshold=threshold, anew=anew, method=DedupMethod(method, ngram), signatures=signatures
+        )
     click.echo(
         f"{report.marked:,} of {report.judged:,} people were marked as near-duplicates at {threshold:g}; "
         f"{report.stood:,} were marked before{' and judged anew' if anew else ''}, "
         f"and {report.undone:,} verdicts are undone."
     )
+    if signatures is not None:
+        click.echo(f"The signatures of {report.judged:,} people are in {visible(str(signatures))}.")
     if by_meaning is not None:
         by_meaning(hub_path)
     with open_hub(hub_path) as hub:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,13 +11,12 @@ from .options import bound_options, limits_of
 
 if TYPE_CHECKING:
     from populace.personas.hub.vectors import EmbeddedReport
-    from populace.sim.hub_vectors import HubVectors
+    from populace.sim.embedding import HubVectors
 
-__all__ = ["meaning_of", "meaning_options"]
+__all__ = ["meaning_of", "meaning_options", "resume_embedding"]
 
 type Command = Callable[..., Any]
 
-_WAY_ON = "What was fetched is kept: give the same command again to go on."
 _OPTIONS = (
     click.option("--embeddings", metavar="MODEL", help="Then compare by meaning, with this model: openai:NAME."),
     click.option("--embeddings-url", metavar="URL", help="Its endpoint.  [default: OPENAI_BASE_URL]"),
@@ -30,9 +30,6 @@ _OPTIONS = (
     ),
     click.option("--exact", is_flag=True, help="Compare everybody with everybody, however many there are."),
     click.option("--cache", type=click.Path(path_type=Path), help="File that shares paid vectors with other jobs."),
-    click.option(
-        "--ledger", type=click.Path(path_type=Path), help="Run file of what is asked.  [default: HUB.vectors.duckdb]"
-    ),
 )
 
 
@@ -69,33 +66,53 @@ def meaning_of(options: Mapping[str, Any]) -> Callable[[Path], None] | None:
         "limits": limits,
         "prices": None if price is None else given_prices(f"{price}/0"),
         "cache": options["cache"],
-        "ledger": options["ledger"],
         "exact": options["exact"] or None,
     }
     return lambda hub: _compare(hub, handle, wishes)
 
 
-def _compare(hub: Path, handle: Any, wishes: Mapping[str, Any]) -> None:
-    from populace.personas.errors import EndpointError, PausedError
-    from populace.sim.hub_vectors import dedup_by_meaning
+def resume_embedding(hub: Path, job: int, given: Mapping[str, Any]) -> None:
+    """Go on with an unfinished job for the vectors of a hub, as `populace resume` does."""
+    from populace.sim.embedding import resume_embedding as resumed
 
     from .panel import Panel
 
+    _work(hub, lambda: resumed(hub, job, progress=Panel(), **given))
+
+
+def _compare(hub: Path, handle: Any, wishes: Mapping[str, Any]) -> None:
+    from populace.sim.embedding import dedup_by_meaning
+
+    from .panel import Panel
+
+    _work(hub, lambda: dedup_by_meaning(hub, handle, progress=Panel(), **wishes))
+
+
+def _work(hub: Path, work: "Callable[[], tuple[HubVectors, EmbeddedReport | None]]") -> None:
+    """Do the job and say what came of it; when it stops before its end, say how to go on."""
+    from populace.personas.errors import EndpointError, PausedError
+
+    way_on = f"What was fetched is kept: go on with `populace resume {quote(str(hub))}`."
     try:
-        fetched, report = dedup_by_meaning(hub, handle, progress=Panel(), **wishes)
+        fetched, report = work()
     except KeyboardInterrupt:
-        raise _Stopped(f"Stopped. {_WAY_ON}") from None
+        raise _Stopped(f"Stopped. {way_on}") from None
     except PausedError as error:
-        raise PausedError(f"Paused. {error} {_WAY_ON}") from error
+        raise PausedError(f"Paused. {error} {way_on}") from error
     except EndpointError as error:
         sentence = str(error).replace("--base-url", "--embeddings-url")
-        raise EndpointError(f"{sentence} {_WAY_ON}") from error
-    _say(fetched, report)
+        raise EndpointError(f"{sentence} {way_on}") from error
+    _say(hub, fetched, report)
 
 
-def _say(fetched: "HubVectors", report: "EmbeddedReport") -> None:
-    if fetched.ledger is not None:
-        click.echo(f"{fetched.fetched:,} of {fetched.missing:,} texts got a vector; the calls are in {fetched.ledger}.")
+def _say(hub: Path, fetched: "HubVectors", report: "EmbeddedReport | None") -> None:
+    if fetched.job is not None:
+        click.echo(
+            f"{fetched.fetched:,} of {fetched.missing:,} texts got a vector; the calls are in {hub}, as job "
+            f"{fetched.job}."
+        )
+    if report is None:
+        return
     index = "" if report.is_exact else ", by an index that may overlook a few in a thousand"
     click.echo(
         f"{report.marked:,} of {report.judged:,} people were marked as near-duplicates by {report.model} at a cosine "

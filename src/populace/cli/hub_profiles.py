@@ -1,19 +1,18 @@
 """`populace hub enrich`: profiles, biographies and elite personas for the people of a hub."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .hub_again import enrich_again
 from .options import limit_options, limits_of, prices_of, shared_option
 
 if TYPE_CHECKING:
     from populace.sim.enrichment import Enriched
 
-__all__ = ["enrich"]
+__all__ = ["enrich", "resume_enrichment"]
 
 
 class _Stopped(click.ClickException):
@@ -40,7 +39,7 @@ _TIERS = {"1": "1%", "1%": "1%", "0.1": "0.1%", "0.1%": "0.1%"}
 @click.option("--tier", type=click.Choice(list(_TIERS)), help="How high: the top 1 or 0.1 per cent.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
-@click.option("--ledger", type=click.Path(path_type=Path), help="The job's run file.  [default: HUB.enrich.duckdb]")
+@click.option("--anew", is_flag=True, help="Begin this job though another one is unfinished, which is abandoned.")
 @limit_options
 @shared_option
 def enrich(hub: Path, **options: Any) -> None:
@@ -48,15 +47,15 @@ def enrich(hub: Path, **options: Any) -> None:
 
     Given again, a job that was stopped goes on, and pays for no answer twice. Whoever has a profile is left out.
     """
-    from populace.personas.errors import EndpointError, PausedError
     from populace.sim.enrichment import enrich as enrich_hub
 
     from .panel import Panel
 
-    try:
-        done = enrich_hub(
+    _work(
+        hub,
+        lambda: enrich_hub(
             hub,
-            _wishes_of(options),
+            _enrichment_of(options),
             model=options["model"],
             base_url=options["base_url"],
             limits=limits_of(options),
@@ -64,27 +63,40 @@ def enrich(hub: Path, **options: Any) -> None:
             cache=options["cache"],
             batch=options["batch"],
             seed=options["seed"],
-            ledger=options["ledger"],
+            anew=options["anew"],
             progress=Panel(),
-        )
+        ),
+    )
+
+
+def resume_enrichment(hub: Path, job: int, given: Mapping[str, Any]) -> None:
+    """Go on with an unfinished enrichment of a hub, as `populace resume` does."""
+    from populace.sim.enrichment import resume_enrichment as resumed
+
+    from .panel import Panel
+
+    _work(hub, lambda: resumed(hub, job, progress=Panel(), **given))
+
+
+def _work(hub: Path, work: Callable[[], "Enriched"]) -> None:
+    """Do the job and show what came of it; when it stops before its end, say how to go on."""
+    from populace.personas.errors import EndpointError, PausedError
+
+    way_on = f"What was done is kept: go on with `populace resume {quote(str(hub))}`."
+    try:
+        done = work()
     except KeyboardInterrupt:
-        raise _Stopped(f"Stopped. {_way_on(hub, options)}.") from None
+        raise _Stopped(f"Stopped. {way_on}") from None
     except PausedError as error:
-        budget = ", and a new budget where there is to be one"
-        raise PausedError(f"Paused. {error} {_way_on(hub, options, is_spent=True)}{budget}.") from error
+        raise PausedError(f"Paused. {error} {way_on}") from error
     except EndpointError as error:
-        raise EndpointError(f"{error} {_way_on(hub, options)}.") from error
+        raise EndpointError(f"{error} {way_on}") from error
     _show(hub, done)
     if any(done.failed.values()) and not any(done.made.values()):
         click.get_current_context().exit(1)
 
 
-def _way_on(hub: Path, options: Mapping[str, Any], *, is_spent: bool = False) -> str:
-    """Said behind whatever made a job stop before its end."""
-    return f"What was done is kept: go on with `{enrich_again(hub, options, is_spent=is_spent)}`"
-
-
-def _wishes_of(options: Mapping[str, Any]) -> Any:
+def _enrichment_of(options: Mapping[str, Any]) -> Any:
     from populace.sim.enrichment import Enrichment
 
     names = ("where", "n", "wiki", "only_evident", "replace", "skill")
@@ -95,7 +107,7 @@ def _wishes_of(options: Mapping[str, Any]) -> Any:
 def _show(hub: Path, done: "Enriched") -> None:
     from populace.agents.procedural import PROCEDURAL_NOTICE
 
-    if done.ledger is None:
+    if done.job is None:
         click.echo("There was nothing to do: everybody who was meant has what was wished.")
         return
     for name, value in done.as_rows():
@@ -103,7 +115,7 @@ def _show(hub: Path, done: "Enriched") -> None:
     if not done.is_language_model:
         click.echo(f"\n{PROCEDURAL_NOTICE}")
     if any(done.failed.values()):
-        query = "SELECT purpose, outcome, reason, count(*) AS people FROM failures GROUP BY ALL ORDER BY people DESC"
-        click.echo(f'\nWhy there was no answer: `populace sql {quote(str(done.ledger))} "{query}"`.')
+        why = f"FROM failure_reasons WHERE job = {done.job}"
+        click.echo(f'\nWhy there was no answer: `populace sql {quote(str(hub))} "{why}"`.')
     if done.made.get("profiles"):
         click.echo(f"\nChoose by it: `populace hub select {quote(str(hub))} --where \"age_band = '30-39'\"`.")

@@ -1,7 +1,7 @@
 """`populace run` and `populace resume`, and the same from a scenario's own script."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    from populace.sim.hub_jobs import JobState
     from populace.sim.scenario import Scenario
     from populace.sim.society import Society
     from populace.sim.trust import Kind
@@ -62,16 +63,30 @@ def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, *
     Limits, prices and cache are those of the run, where no others are given. A run file that you did not make on this
     machine must be told again which script, address and cache are meant.
     """
+    from populace.sim.hub_jobs import jobs_in
+
+    if no_cache and options["cache"] is not None:
+        raise click.UsageError("--cache and --no-cache contradict each other; leave one out.")
+    jobs = jobs_in(file)
+    waiting = [job for job in jobs if job.kind in _ON_HUBS and not job.is_ended]
+    if all(job.kind in _ON_HUBS for job in jobs) and jobs:
+        if not waiting:
+            click.echo("There was nothing to do: every job of this hub is finished.")
+    elif not waiting or steps is not None or any(job.kind not in _ON_HUBS and not job.is_ended for job in jobs):
+        _resume_run(file, script, steps, options, no_cache=no_cache)
+    _resume_jobs(file, waiting, options, no_cache=no_cache)
+
+
+def _resume_run(
+    file: Path, script: Path | None, steps: int | None, options: Mapping[str, Any], *, no_cache: bool
+) -> None:
+    """Go on with the run of a file: the people that are grown, and the steps that they take."""
     from populace.sim.runfile.reader import open_run
     from populace.sim.society import Society
     from populace.sim.trust import check_resumed
 
-    from .hub_again import check_goes_on
     from .panel import Panel
 
-    if no_cache and options["cache"] is not None:
-        raise click.UsageError("--cache and --no-cache contradict each other; leave one out.")
-    check_goes_on(file)
     with open_run(file) as stored:
         ((name, made_by, status, lived),) = stored.query(_STANDING).rows
     if status == "finished" and steps in (None, lived):
@@ -109,6 +124,27 @@ def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, *
     )
 
 
+#: Jobs on the people of a hub.
+_ON_HUBS = ("enrichment", "embedding")
+
+
+def _resume_jobs(file: Path, jobs: "Sequence[JobState]", options: Mapping[str, Any], *, no_cache: bool) -> None:
+    """Go on with the unfinished jobs on the people of a hub, in the order in which they began."""
+    from .hub_meaning import resume_embedding
+    from .hub_profiles import resume_enrichment
+
+    embeddings = embeddings_of(options)
+    same = {"limits": changed_limits(options), "cache": False if no_cache else options["cache"]}
+    same["model"] = options.get("model")
+    for job in jobs:
+        if job.kind == "enrichment":
+            given = {"base_url": options["base_url"] or None, "prices": prices_of(options)}
+            resume_enrichment(file, job.job, same | given)
+        else:
+            given = {"base_url": embeddings["embeddings_url"], "prices": embeddings["embeddings_prices"]}
+            resume_embedding(file, job.job, same | given)
+
+
 def scenario_of(
     file: Path,
     name: str,
@@ -128,9 +164,6 @@ def scenario_of(
     from populace.sim.scenario import GrowthOnly
     from populace.sim.trust import check_script, remember_script
 
-    from .hub_again import check_goes_on
-
-    check_goes_on(file)
     if script is None and not made_by:
         return GrowthOnly if name == GrowthOnly.name else shipped_scenario(name)
     where = script or Path(made_by or "")

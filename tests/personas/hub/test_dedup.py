@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from populace.personas.dedup import NearDuplicates
+from populace.personas.dedup import DedupMethod
 from populace.personas.errors import SetupError
 from populace.personas.hub import HubFile, create_hub, open_hub
-from populace.personas.hub.dedup import dedup_hub, load_originals
+from populace.personas.hub.dedup import dedup_hub
+from populace.personas.hub.reconcile import reconcile
 
 TEN = "a b c d e f g h i j"
 TEXTS = [TEN, "a nurse", f"{TEN} k", f"{TEN} k l", "A nurse!", f"{TEN} k.", "", "..."]
@@ -20,6 +22,7 @@ WRITER = """
 import sys
 from populace.personas.hub import open_hub
 from populace.personas.hub.dedup import dedup_hub
+from populace.personas.hub.reconcile import reconcile
 with open_hub(sys.argv[1], write=True) as hub:
     for group in range(100):
         with hub.writing() as con:
@@ -134,16 +137,6 @@ def test_judging_after_each_group_gives_the_verdicts_of_judging_at_the_end(hub: 
         assert verdicts(slow) == verdicts(hub)
 
 
-def test_newcomers_are_compared_with_the_originals_of_a_hub_after_a_restart(hub: HubFile) -> None:
-    dedup_hub(hub)
-    index = load_originals(hub)
-    fresh = NearDuplicates[str]()
-    for place, text in enumerate(TEXTS, start=1):
-        fresh.add(f"p{place}", text)
-    assert len(index) == len(fresh) == 4
-    assert [index.find(text) for text in TEXTS] == [fresh.find(text) for text in TEXTS]
-
-
 def test_a_hub_that_was_killed_while_it_was_judged_gets_the_same_verdicts(tmp_path: Path) -> None:
     for name in ("killed", "whole"):
         create_hub(tmp_path / name).close()
@@ -178,3 +171,35 @@ def test_a_threshold_that_would_join_everybody_is_refused_before_anything_is_wri
 def test_an_empty_hub_has_no_duplicates(tmp_path: Path) -> None:
     with create_hub(tmp_path / "empty.duckdb") as empty:
         assert dedup_hub(empty).marked == 0
+
+
+def test_minhash_gives_verdicts_of_its_own_stage_and_signatures_of_everybody(hub: HubFile, tmp_path: Path) -> None:
+    report = dedup_hub(hub, threshold=0.4, method=DedupMethod("minhash", 2), signatures=tmp_path / "made.parquet")
+    assert (report.stage, report.marked) == ("minhash:2-gram", len(verdicts(hub)))
+    assert {row[2] for row in verdicts(hub)} == {"minhash:2-gram"}
+    made = pq.read_table(tmp_path / "made.parquet")
+    assert made["id"].to_pylist() == [f"p{n}" for n in range(1, len(TEXTS) + 1)]
+    assert DedupMethod.of_stage(report.stage) == DedupMethod("minhash", 2)
+
+
+def test_a_verdict_by_minhash_that_falls_is_decided_again_by_minhash(hub: HubFile) -> None:
+    fill(hub, ["b c d e f g h i j k l m", "a b c d e f g h i j k l m"], first=20)
+    dedup_hub(hub, threshold=0.7, method=DedupMethod("minhash"))
+    before = verdicts(hub)
+    gone = str(before[0][1])
+    hub.con.execute(
+        "INSERT INTO rulings (persona, rule, reason, outcome, undone) VALUES (?, 'r', 'r', 'turned_away', false)",
+        [gone],
+    )
+    with hub.writing() as con:
+        reconcile(con)
+    after = verdicts(hub)
+    assert gone not in {row[1] for row in after}
+    assert {row[2] for row in after} == {"minhash"}
+    assert {row[0] for row in after} >= {row[0] for row in before} - {gone} - {row[1] for row in after}
+
+
+def test_signatures_are_made_by_minhash_alone(hub: HubFile, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="Signatures are made by MinHash; give `method='minhash'` with them"):
+        dedup_hub(hub, signatures=tmp_path / "made.parquet")
+    assert not (tmp_path / "made.parquet").exists()

@@ -160,3 +160,15 @@ def test_a_table_of_targets_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_an_unknown_variable_of_the_targets_is_named(lasting_town: HubFile) -> None:
     with pytest.raises(SetupError, match="--targets names 'planet', which is no column"):
         select(lasting_town, SelectionSpec(n=3, targets=Marginals(shares={"planet": {"mars": 1.0}})))
+
+
+def test_targets_that_no_choice_can_meet_give_finite_sizes_within_what_there_is() -> None:
+    rng = np.random.default_rng(0)
+    cells = np.unique(rng.integers(0, (2, 5, 5, 5), (400, 4)), axis=0)
+    most = rng.integers(1, 4, len(cells)).astype(float)
+    n = 0.9 * most.sum()
+    margins = [Margin(cells[:, v], rng.dirichlet(np.ones(size)) * n) for v, size in enumerate((2, 5, 5, 5))]
+    raked = rake(most, margins, most=most)
+    assert np.isfinite(raked.sizes).all()
+    assert (raked.sizes <= most).all()
+    assert raked.deviation > 0.01

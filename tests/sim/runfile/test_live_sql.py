@@ -240,7 +240,7 @@ def test_a_query_that_takes_too_long_is_stopped(client: LiveClient, monkeypatch:
 
 
 def test_whoever_asks_may_set_a_shorter_limit(client: LiveClient) -> None:
-    with pytest.raises(QueryError, match=r"stopped after 0.2 s; ask for less, or allow more with --timeout SECONDS"):
+    with pytest.raises(QueryError, match=r"stopped after 0.2 s; ask for less, or allow more with `timeout`"):
         client.query(SLOW, seconds=0.2)
 
 

@@ -1,0 +1,241 @@
+"""The vectors of a hub's people as a job in its own file: fetched under the gateway's policy, never paid for twice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from langchain_core.embeddings import Embeddings
+
+from ..agents.embedding.embedder import Lost
+from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, open_embedder
+from ..agents.embedding.vectors import text_hash
+from ..agents.gateway.limits import Limits
+from ..agents.gateway.prices import Prices
+from ..personas.dedup.cosine import COSINE, check_cosine
+from ..personas.dedup.vectors import is_compared_exactly
+from ..personas.hub.file import HubFile, open_hub
+from ..personas.hub.vectors import CHUNK, EmbeddedReport, compared, dedup_embedded, read_people, without_vector
+from ..personas.model import Outcome, PersonaModel, RequestContext
+from .engine import Engine
+from .executor import Executor
+from .hub_jobs import HubJob, check_job_trusted, resumed, stored_job
+from .jobs import Changes, Chunks, Phase, run_phase
+from .progress import Progress
+from .recall import PURPOSE
+from .runfile import rows
+from .runfile.runlog import RunLog
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["KIND", "HubVectors", "dedup_by_meaning", "fetch_hub_vectors", "resume_embedding"]
+
+#: The kind of these jobs.
+KIND = "embedding"
+#: On whose behalf the texts of many are sent at once.
+_OWNER = "hub"
+
+
+@dataclass(frozen=True, slots=True)
+class HubVectors:
+    """What fetching the vectors of a hub's people came to."""
+
+    #: The embedding model by name.
+    model: str
+    #: People who were to get a vector, and those who got one, in this session.
+    missing: int = 0
+    fetched: int = 0
+    #: The job's number in the hub; None when everybody had a vector.
+    job: int | None = None
+
+
+def dedup_by_meaning(
+    hub: Path | str,
+    embeddings: str | Embeddings | EmbeddingHandle,
+    *,
+    base_url: str | None = None,
+    threshold: float = COSINE,
+    limits: Limits | None = None,
+    prices: Prices | None = None,
+    cache: Path | None = None,
+    exact: bool | None = None,
+    progress: Progress | None = None,
+) -> tuple[HubVectors, EmbeddedReport]:
+    """Fetch the vectors that a hub's people lack, and mark those whose vector is nearly that of an earlier one.
+
+    It is the second stage: `dedup_hub` comes first, for whom it marks needs no vector. Raises what `fetch_hub_vectors`
+    and `dedup_embedded` raise.
+    """
+    check_cosine(threshold)
+    spec = {"chunk": CHUNK, "threshold": threshold, "exact": exact}
+    job = _job(Path(hub), embeddings, spec, base_url, limits, prices, cache)
+    with open_hub(hub) as opened:
+        # Nothing is paid for vectors that could not be compared.
+        is_compared_exactly(compared(opened), exact)
+    fetched, report = _begun(job, progress)
+    return fetched, report or _compared(job)
+
+
+def fetch_hub_vectors(
+    hub: Path | str,
+    embeddings: str | Embeddings | EmbeddingHandle,
+    *,
+    base_url: str | None = None,
+    limits: Limits | None = None,
+    prices: Prices | None = None,
+    cache: Path | None = None,
+    chunk: int = CHUNK,
+    progress: Progress | None = None,
+) -> HubVectors:
+    """Give each person of a hub whom no verdict marks a vector of this model, unless there is one already.
+
+    Given again, a job that was stopped goes on, and texts that it has paid for are not sent again. `chunk` is how many
+    people are asked for at once. A text that gets no vector is a row of `failures`, and is asked again by the next job.
+    Raises `SetupError` for an unknown model, `EndpointError` when no text can get a vector, and `PausedError` when the
+    budget is spent.
+    """
+    spec = {"chunk": chunk, "threshold": None, "exact": None}
+    fetched, _ = _begun(_job(Path(hub), embeddings, spec, base_url, limits, prices, cache), progress)
+    return fetched
+
+
+def resume_embedding(
+    path: Path,
+    number: int,
+    *,
+    model: str | None = None,
+    base_url: str | None = None,
+    progress: Progress | None = None,
+    **given: Any,
+) -> tuple[HubVectors, EmbeddedReport | None]:
+    """Go on with an unfinished job from its spec; `given` are limits, prices and cache that are to change.
+
+    The report is that of comparing the people, None where the job is to fetch their vectors only. Raises `SetupError`
+    where the job goes by an address or a file that nobody named on this machine.
+    """
+    row = stored_job(path, number)
+    check_job_trusted(path, row, embeddings=base_url, model=model, cache=given.get("cache"))
+    now = resumed(row, **given)
+    address = base_url or row.embedding_url
+    job = _job(path, model or row.model, orjson.loads(row.spec), address, now["limits"], now["prices"], now["cache"])
+    return _run(job, job.reopen(row.job), progress)
+
+
+def _job(
+    path: Path,
+    embeddings: str | Embeddings | EmbeddingHandle,
+    spec: dict[str, Any],
+    base_url: str | None,
+    limits: Limits | None,
+    prices: Prices | None,
+    cache: Path | None,
+) -> HubJob:
+    limits = limits or Limits()
+    model = (
+        embeddings
+        if isinstance(embeddings, EmbeddingHandle)
+        else open_embedder(embeddings, base_url=base_url, timeout=limits.timeout)
+    )
+    check_embeddings_priced(limits, prices, model)
+    return HubJob(path=path, kind=KIND, spec=spec, model=model, limits=limits, prices=prices, cache=cache)
+
+
+def _begun(job: HubJob, progress: Progress | None) -> tuple[HubVectors, EmbeddedReport | None]:
+    """The job, begun or gone on with, to its end; nothing is begun when everybody has a vector."""
+    with open_hub(job.path) as hub:
+        is_needed = len(without_vector(hub, job.model.name)) > 0
+    # Vectors that another job fetched are in the hub, so nothing is lost by abandoning it.
+    number = job.unfinished(anew=True)
+    if number is not None:
+        return _run(job, job.reopen(number), progress)
+    return _run(job, job.begin(), progress) if is_needed else (HubVectors(job.model.name), None)
+
+
+def _run(job: HubJob, log: RunLog, progress: Progress | None) -> tuple[HubVectors, EmbeddedReport | None]:
+    with job.running(log, progress) as engine:
+        with HubFile(job.path, log.cursor()) as hub:
+            phase = EmbeddingPhase(engine, hub, job.model.name, chunk=job.spec["chunk"])
+            engine.call(partial(run_phase, engine, phase))
+        report = None if job.spec["threshold"] is None else _compared(job, log)
+        return HubVectors(job.model.name, phase.missing, phase.fetched, log.job), report
+
+
+def _compared(job: HubJob, log: RunLog | None = None) -> EmbeddedReport:
+    threshold, exact = job.spec["threshold"], job.spec["exact"]
+    with HubFile(job.path, log.cursor()) if log else open_hub(job.path, write=True) as hub:
+        return dedup_embedded(hub, job.model.name, threshold=threshold, exact=exact)
+
+
+class EmbeddingPhase(Phase[str, Lost | None]):
+    """The vectors of those who have none: calls bring those of many texts, and are kept in the hub with them."""
+
+    name = KIND
+    looks_ahead = False
+
+    def __init__(self, engine: Engine, hub: HubFile, model: str, *, chunk: int) -> None:
+        self.work = _one_by_one
+        self.chunk = chunk
+        self._engine = engine
+        self._hub = hub
+        self._rows: NDArray[np.int64] = without_vector(hub, model)
+        #: People who have no vector, and those of them who got one so far.
+        self.missing = len(self._rows)
+        self.fetched = 0
+        self._changes = Changes()
+        self._hashes: list[str] = []
+
+    def begin(self, chunks: Chunks) -> None:
+        """Show how many there are."""
+        self._next = 0
+        self._engine.progress.began("Vectors", self.missing)
+
+    def take(self, chunks: Chunks, most: int) -> Sequence[str]:
+        """The next texts."""
+        some = self._rows[self._next : self._next + most]
+        self._next += len(some)
+        return read_people(self._hub, some).texts if len(some) else ()
+
+    async def results(self, items: Sequence[str], executor: Executor, engine: Engine) -> list[Lost | None]:
+        """Why each text got no vector; None where it got one, which is in the hub by then."""
+        if engine.embedder is None:
+            raise RuntimeError("the engine was opened without an embedding model")
+        context = RequestContext(self.name, self.number, _OWNER, 0, job=engine.log.job)
+        embedded = await engine.embedder.embed(items, context)
+        for _ in items:
+            engine.progress.advanced()
+        return [embedded.lost.get(text) for text in items]
+
+    def outcome(self, result: Lost | None) -> tuple[Outcome, str]:
+        """How fetching the vector of a text ended."""
+        return (Outcome.OK, "") if result is None else (result.outcome, result.reason)
+
+    def apply(self, items: Sequence[str], results: Sequence[Lost | None]) -> None:
+        """Note which texts got none."""
+        job = self._engine.log.job
+        for text, lost in zip(items, results, strict=True):
+            key = text_hash(text)
+            self._hashes.append(key)
+            if lost is None:
+                self.fetched += 1
+            else:
+                self._changes.failed += 1
+                self._changes.rows.append(
+                    rows.FailureRow(
+                        self.name, 1, None, key, _OWNER, PURPOSE, lost.outcome, lost.reason, lost.attempts, job
+                    )
+                )
+
+    def collect(self) -> Changes:
+        """The texts without a vector."""
+        changes, self._changes = self._changes, Changes()
+        hashes, self._hashes = self._hashes, []
+        changes.events = [PURPOSE, *hashes]
+        return changes
+
+
+async def _one_by_one(item: str, model: PersonaModel) -> None:
+    raise NotImplementedError("texts are sent together: see EmbeddingPhase.results")

@@ -1,0 +1,82 @@
+"""Steps of scenarios whose turns are independent: committed in pages, and without what nobody would read."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from populace.agents.gateway.limits import Limits
+from populace.personas.errors import PausedError
+from populace.sim.finished import FinishedRun
+from populace.sim.growth import Growth
+from populace.sim.replay import replay
+from populace.sim.resident import SocietyView
+from populace.sim.scenario import Scenario
+from populace.sim.society import Society
+
+PEOPLE = 10
+
+
+class Errands(Scenario):
+    """What would you ask an assistant for?"""
+
+    name = "errands"
+    world = "It is market day in a small town by a river."
+    independent = True
+    observes = False
+
+    def measures(self, society: SocietyView) -> Mapping[str, float]:
+        """How many asked for something."""
+        return {"asked": len(society.emitted_this_step)}
+
+
+@pytest.fixture
+def paged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("populace.sim.step.PAGE", 4)
+
+
+def society(path: Path, *, scenario: type[Scenario] = Errands, **limits: int) -> Society:
+    growth = Growth(agents=PEOPLE, hops=0, per_passage=3)
+    return Society(scenario(), growth=growth, steps=2, out=path, limits=Limits.given(max_in_flight=2, **limits))
+
+
+def rows(run: FinishedRun, query: str) -> list[tuple[object, ...]]:
+    return list(run.sql(query).rows)
+
+
+def test_a_step_is_committed_in_pages(tmp_path: Path, paged: None) -> None:
+    run = society(tmp_path / "run.duckdb").run()
+    pages = "SELECT number, chunk, items, position FROM markers WHERE phase = 'step' ORDER BY number, chunk = 0, chunk"
+    step = [(1, 4, "4"), (2, 4, "8"), (3, 2, "10"), (0, 10, None)]
+    assert rows(run, pages) == [(number, *page) for number in (1, 2) for page in step]
+    assert rows(run, "SELECT step, active, acted, failed FROM steps ORDER BY step") == [(1, 10, 10, 0), (2, 10, 10, 0)]
+    assert rows(run, "SELECT step, value FROM measures ORDER BY step") == [(1, 10.0), (2, 10.0)]
+    assert replay(run.path, Errands).event_hash == run.event_hash
+
+
+@pytest.mark.parametrize("calls", [5, 9, 14, 17])
+def test_a_run_that_stops_within_a_step_goes_on_behind_its_last_page(tmp_path: Path, paged: None, calls: int) -> None:
+    whole = society(tmp_path / "whole.duckdb").run()
+    grown = len(rows(whole, "SELECT 1 FROM calls WHERE phase = 'growth'"))
+    with pytest.raises(PausedError):
+        society(tmp_path / "run.duckdb", max_calls=grown + calls).run()
+    resumed = Society.resume(tmp_path / "run.duckdb", Errands, limits={"max_calls": 1_000}).run()
+    assert resumed.event_hash == whole.event_hash
+    for table in ("emissions", "calls", "measures", "duplicates"):
+        assert rows(resumed, f"SELECT count(*) FROM {table}") == rows(whole, f"SELECT count(*) FROM {table}")
+
+
+def test_agents_that_observe_nothing_leave_no_observations_and_notes(tmp_path: Path) -> None:
+    run = society(tmp_path / "run.duckdb").run()
+    assert rows(run, "SELECT count(*) FROM observations") == rows(run, "SELECT count(*) FROM memories") == [(0,)]
+    assert rows(run, "SELECT count(*) FROM emissions") == [(2 * PEOPLE,)]
+    assert rows(run, "SELECT count(*) FROM markers WHERE phase = 'step' AND chunk > 0") == [(0,)]
+
+
+def test_steps_in_which_agents_speak_to_each_other_have_no_pages(tmp_path: Path, paged: None) -> None:
+    class Together(Errands):
+        independent = False
+        observes = True
+
+    run = society(tmp_path / "run.duckdb", scenario=Together).run()
+    assert rows(run, "SELECT count(*) FROM markers WHERE phase = 'step'") == [(2,)]
