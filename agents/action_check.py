@@ -2,8 +2,8 @@
 
 import inspect
 import random
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, partial
 from itertools import product
 from string import Template
 from typing import Any, get_args, get_type_hints
@@ -206,7 +206,7 @@ def _examples(action: type[Action]) -> tuple[Action, ...]:
     schema, found = strict_schema(action.model_json_schema()), []
     for number in range(_TRIED):
         try:
-            found.append(action.model_validate(fill_schema(schema, _rng(number), _AnyWords(number))))
+            found.append(action.model_validate(fill_schema(schema, _rng(number), partial(_words, number))))
         except (ValidationError, UnsatisfiableSchemaError):
             continue
         except Exception:  # noqa: BLE001, S112 - a validator of the scenario's own may fail in any way
@@ -214,32 +214,9 @@ def _examples(action: type[Action]) -> tuple[Action, ...]:
     return tuple(found)
 
 
+def _words(number: int, shortest: int, longest: int | None) -> str:
+    return f"words number {number}"
+
+
 def _rng(number: int) -> random.Random:
     return random.Random(number)  # noqa: S311 - examples are no secrets
-
-
-class _AnyWords:
-    """Text and numbers that differ from example to example."""
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-
-    def for_object(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Nothing is known of any property."""
-        return {}
-
-    def for_text(self, name: str, description: str, shortest: int, longest: int | None) -> str:
-        """Other words in each example."""
-        return f"words number {self._number}"
-
-    def for_number(self, name: str) -> float | None:
-        """Any number will do."""
-        return None
-
-    def for_count(self, name: str) -> int | None:
-        """Any count will do."""
-        return None
-
-    def order(self, options: Sequence[Mapping[str, Any]]) -> Sequence[int]:
-        """In another order in each example."""
-        return _rng(self._number).sample(range(len(options)), len(options))

@@ -4,17 +4,31 @@ One async method: a prompt and the schema of the answer go in, a typed answer or
 """
 
 import random
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
+from .persona import canonical_text
 from .prompt import RenderedPrompt
+from .text import words
 
-__all__ = ["Answer", "AnswerGenerator", "AnswerSchema", "Outcome", "PersonaModel", "RequestContext", "strict_schema"]
+__all__ = [
+    "LONGEST",
+    "Answer",
+    "AnswerGenerator",
+    "AnswerSchema",
+    "Description",
+    "Outcome",
+    "PersonaModel",
+    "RequestContext",
+    "parse_description",
+    "strict_schema",
+]
 
 
 class Outcome(StrEnum):
@@ -155,3 +169,28 @@ def _strict_value(value: Any) -> Any:
     if isinstance(value, list):
         return [_strict_value(item) for item in value]
     return value
+
+
+#: Most characters of a description: five times the longest that the paper shows.
+LONGEST = 1_200
+
+_UNWRITABLE = ("Cc", "Cs")
+
+
+def parse_description(text: str) -> str:
+    """The canonical text of a description. Raises `ValueError` for one without words, too long, or not printable."""
+    text = canonical_text(text)
+    if not words(text):
+        raise ValueError("a description needs words; say in a sentence or two who the person is")
+    if len(text) > LONGEST:
+        raise ValueError(f"a description of {len(text)} characters is too long; use a sentence or two")
+    if any(unicodedata.category(character) in _UNWRITABLE for character in text):
+        raise ValueError("a description holds control characters or halves of characters; write plain text")
+    return text
+
+
+Description = Annotated[
+    str,
+    AfterValidator(parse_description),
+    Field(description="One person, in the third person, starting with what that person is.", max_length=LONGEST),
+]

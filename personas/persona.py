@@ -1,25 +1,12 @@
-"""Personas and the relations between them, and the form of a description that a model may write."""
+"""Personas and the relations between them."""
 
 import hashlib
 import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field
-
-from .text import words
-
-__all__ = [
-    "LONGEST",
-    "Description",
-    "Persona",
-    "Relation",
-    "RelationKind",
-    "canonical_text",
-    "content_id",
-    "parse_description",
-]
+__all__ = ["Persona", "Relation", "RelationKind", "canonical_text", "content_id"]
 
 
 type PersonaOrigin = Literal["text", "persona", "import"]
@@ -90,28 +77,3 @@ class Relation:
     label: str
     #: The hop of Persona-to-Persona that found it.
     hop: int = 1
-
-
-#: Most characters of a description: five times the longest that the paper shows.
-LONGEST = 1_200
-
-_UNWRITABLE = ("Cc", "Cs")
-
-
-def parse_description(text: str) -> str:
-    """The canonical text of a description. Raises `ValueError` for one without words, too long, or not printable."""
-    text = canonical_text(text)
-    if not words(text):
-        raise ValueError("a description needs words; say in a sentence or two who the person is")
-    if len(text) > LONGEST:
-        raise ValueError(f"a description of {len(text)} characters is too long; use a sentence or two")
-    if any(unicodedata.category(character) in _UNWRITABLE for character in text):
-        raise ValueError("a description holds control characters or halves of characters; write plain text")
-    return text
-
-
-Description = Annotated[
-    str,
-    AfterValidator(parse_description),
-    Field(description="One person, in the third person, starting with what that person is.", max_length=LONGEST),
-]

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from .errors import SetupError
-from .model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
-from .persona import Description, Persona, Relation, RelationKind, canonical_text
+from .model import Answer, AnswerSchema, Description, PersonaModel, RequestContext, strict_schema
+from .persona import Persona, Relation, RelationKind, canonical_text
 from .prompt import Prompt, fence, language_phrase, load_prompt
 from .text import words
 
@@ -125,7 +125,8 @@ class _OfferedTie(BaseModel):
     label: _Label
     kind: RelationKind
     who: Annotated[str, Field(description="The key of a known person, or new.")]
-    persona: Description
+    #: None for a known person: what they are is known.
+    persona: Description | None
 
     _kind = model_validator(mode="before")(_normalised)
 
@@ -168,6 +169,7 @@ async def persona_to_persona(
     request = prompt.render(
         count=str(count),
         language=language_phrase(prompt, language),
+        angle=prompt.drawn("angle", context.seed),
         persona=fence("persona", persona.text),
         known=fence("known", "\n".join(f"{key}: {canonical_text(other.text)}" for key, other in offered.items())),
         known_rule=prompt.phrase("known_rule", "offered" if offered else "none"),
@@ -197,12 +199,14 @@ class _AnswerParser:
             self._check_kinds(ties)
             return tuple(self._relative(tie, offered, f"relations.{n}") for n, tie in enumerate(ties))
 
-        return AnswerSchema("Relations", _json_schema(count, tuple(offered), self.kinds), relatives)
+        return AnswerSchema("persona_to_persona", _json_schema(count, tuple(offered), self.kinds), relatives)
 
     def _relative(self, tie: _Tie | _OfferedTie, offered: Mapping[str, Persona], place: str) -> Relative:
         if tie.who != _NEW and tie.who not in offered:
             raise ValueError(f"{place}.who: {tie.who!r} is nobody's key; use one of {', '.join(offered)} or new")
-        other = offered.get(tie.who) or self._newcomer(tie.persona)
+        if tie.persona is None and tie.who == _NEW:
+            raise ValueError(f"{place}.persona: describe the person, or set who to a key")
+        other = offered.get(tie.who) or self._newcomer(tie.persona or "")
         if other.id == self.parent.id:
             raise ValueError(f"{place}.persona: this describes the given person; describe somebody else")
         relation = Relation(self.parent.id, other.id, tie.kind, tie.label, self.hop)

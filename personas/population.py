@@ -247,10 +247,6 @@ class Population:
         self._away.add(persona.id)
         return Admission.TURNED_AWAY
 
-    def is_turned_away(self, persona_id: str) -> bool:
-        """Whether a rule rejected this persona."""
-        return persona_id in self._away
-
     def relate(self, relation: Relation) -> bool:
         """Add a relation; False for one that is known or leads from a persona to itself."""
         tie = (relation.source, relation.target, relation.kind, relation.label)

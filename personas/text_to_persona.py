@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from .errors import SetupError
-from .model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
-from .persona import LONGEST, Description, Persona, canonical_text, parse_description
+from .model import (
+    LONGEST,
+    Answer,
+    AnswerSchema,
+    Description,
+    PersonaModel,
+    RequestContext,
+    parse_description,
+    strict_schema,
+)
+from .persona import Persona, canonical_text
 from .prompt import Prompt, fence, language_phrase, load_prompt
 
 if TYPE_CHECKING:
@@ -97,6 +106,8 @@ async def text_to_persona(
         form=prompt.phrase("form", form),
         count=str(count),
         language=language_phrase(prompt, language),
+        angle=prompt.drawn("angle", context.seed),
+        lead="" if form == "structured" else prompt.drawn("lead", context.seed),
         passage=fence("passage", passage.text),
     )
     person = _writer(passage, prompt, model.name, language)
@@ -136,7 +147,7 @@ def _schema(person: Callable[[str], Persona], count: int, form: Form) -> AnswerS
             raise ValueError("personas: two descriptions are the same; describe different people")
         return given
 
-    return AnswerSchema("Personas", _json_schema(count, form), people)
+    return AnswerSchema("text_to_persona", _json_schema(count, form), people)
 
 
 @cache

@@ -1,12 +1,13 @@
 """The procedural stand-in as a chat model of langchain-core."""
 
+import json
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, ClassVar
 
-import orjson
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -16,15 +17,16 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from ...personas.model import AnswerGenerator
 from ..schema_fill import fill_schema
 from ..schema_fill.check import to_json
-from .author import Author
+from .generators import proposed
 from .situation import Situation, read_situation
+from .speech import Speaker
 
 __all__ = ["ProceduralModel"]
 
 
+_DECODER = json.JSONDecoder()
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 _FREE_OBJECT: Mapping[str, Any] = {
     "type": "object",
@@ -87,66 +89,58 @@ class ProceduralModel(BaseChatModel):
 
 
 def _answer(messages: Sequence[BaseMessage], stop: list[str] | None, options: Mapping[str, Any]) -> ChatResult:
-
     told = [(_ROLES.get(m.type, m.type), m.content if isinstance(m.content, str) else str(m.text)) for m in messages]
     tools = [t["function"] for t in options.get("tools") or () if "function" in t]
-    rng = _dice(told, options)
-    author = Author(rng, read_situation(told))
+    rng = _rng(told, options)
+    situation = read_situation(told)
+    speaker = Speaker(rng, situation)
     chosen = _tool(rng, tools, options.get("tool_choice"), messages)
     if chosen is not None:
-        arguments = fill_schema(chosen.get("parameters") or {"type": "object", "properties": {}}, rng, author)
+        arguments = fill_schema(chosen.get("parameters") or {"type": "object", "properties": {}}, rng, speaker.text)
         call = ToolCall(name=chosen["name"], args=arguments, id=f"call_{rng.getrandbits(96):024x}", type="tool_call")
         return _result(told, to_json(arguments), "", [call])
-    text = _written(rng, author, options)
+    asked = _schema_asked(options.get("response_format"), situation)
+    if asked is None:
+        text = speaker.prose()
+    else:
+        name, schema = asked
+        task, generators = options.get("task") or name, options.get("generators") or {}
+        values = proposed(rng, situation, schema, task, generators)
+        text = to_json(fill_schema(schema, rng, speaker.text, values))
     for mark in stop or ():
         text = text.partition(mark)[0]
     return _result(told, text, text, [])
 
 
-def _dice(told: Sequence[tuple[str, str]], options: Mapping[str, Any]) -> random.Random:
+def _rng(told: Sequence[tuple[str, str]], options: Mapping[str, Any]) -> random.Random:
     digest = blake2b(digest_size=16)
     asked = [options.get(key) for key in ("response_format", "tools", "tool_choice", "seed")]
     digest.update(to_json([told, asked], sort_keys=True).encode())
     return random.Random(digest.digest())  # noqa: S311  # reproducible text, not a secret
 
 
-def _written(rng: random.Random, author: Author, options: Mapping[str, Any]) -> str:
-    response_format = options.get("response_format")
+def _schema_asked(response_format: Any, situation: Situation) -> tuple[str, Mapping[str, Any]] | None:
+    """The name and the schema that an answer must have; None where any text will do."""
     kind = response_format.get("type") if isinstance(response_format, Mapping) else None
     if kind == "json_schema":
-        schema = (response_format or {})["json_schema"].get("schema", {})
-    elif kind == "json_object":
-        schema = _schema_in(author.situation) or _FREE_OBJECT
-    else:
-        return author.voice.prose(author.situation.plain)
-    proposed = _proposed(rng, author.situation, schema, options.get("generators") or {})
-    return to_json(fill_schema(schema, rng, author, proposed))
-
-
-def _proposed(
-    rng: random.Random, situation: Situation, schema: Mapping[str, Any], generators: Mapping[str, AnswerGenerator]
-) -> Mapping[str, Any] | None:
-    """What the generator of one of the actions proposes, in the form of the whole answer."""
-    names = list(generators)
-    if not names:
-        return None
-    name = "dialogue" if situation.heard and "dialogue" in names else names[0] if len(names) == 1 else rng.choice(names)
-    action = {"kind": name, **(generators[name](rng, situation, schema) or {})}
-    return action if len(names) == 1 else {"action": action}
+        form = response_format["json_schema"]
+        return form.get("name", ""), form.get("schema", {})
+    found = _schema_in(situation)
+    if kind == "json_object":
+        return "", found or _FREE_OBJECT
+    return None if found is None else ("", found)
 
 
 def _schema_in(situation: Situation) -> Mapping[str, Any] | None:
-    # In JSON mode the form stands in the prompt.
+    # In JSON mode and without, the schema stands in the prompt, on lines of its own.
     for text in (situation.rules, situation.plain):
-        start = text.find("{", max(text.find("JSON Schema"), 0))
-        if "JSON Schema" not in text or start < 0:
-            continue
-        try:
-            found = orjson.loads(text[start : text.rindex("}") + 1])
-        except (orjson.JSONDecodeError, ValueError):
-            continue
-        if isinstance(found, dict):
-            return found
+        for start in re.finditer(r"^\{", text, re.MULTILINE):
+            try:
+                found, _ = _DECODER.raw_decode(text, start.start())
+            except json.JSONDecodeError:
+                continue
+            if isinstance(found, dict) and found.keys() & {"type", "properties", "anyOf", "$ref"}:
+                return found
     return None
 
 

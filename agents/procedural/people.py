@@ -2,23 +2,14 @@
 
 import random
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .english import article, polished, third_person
-from .frames import Pool
-from .lexicon import Role, entries, lexicon, pool
+from .lexicon import ROLE_AGES, Role, entries, lexicon, pool
+from .templates import Pool, article, polished, third_person
 
-__all__ = ["LENGTHS", "Sketch", "describe", "describe_parts", "draw_role"]
+__all__ = ["Sketch", "describe", "describe_parts", "draw_role"]
 
-#: What the prompts say about length, and the forms that keep to it.
-LENGTHS = {"one short sentence": "short", "forty to sixty words": "long"}
-
-_PRONOUN_SLOTS = {
-    "f": {"she": "she", "their": "her", "them": "her"},
-    "m": {"she": "he", "their": "his", "them": "him"},
-}
-_LONGEST = 44
+_PRONOUNS = {"f": {"she": "she", "their": "her"}, "m": {"she": "he", "their": "his"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,72 +19,64 @@ class Sketch:
     role: Role
     stage: str
     gender: str
-    #: "apprentice" or empty.
+    #: "trainee", "retired" or empty.
     rank: str = ""
-    #: A verb phrase that ties the person to another, or to a subject.
+    #: A verb phrase that a relation asks for ("be recovering from a stroke").
     bond: str = ""
-    theme: str = ""
-    length: str = "plain"
-    #: Whether the description must tell the age.
-    aged: bool = False
+    #: Whether circumstances may be told: they may contradict what a relative is to somebody.
+    has_circumstances: bool = True
+    #: A language other than English that the person speaks.
+    language: str = ""
 
 
-def draw_role(rng: random.Random, stage: str, gender: str = "any", domain: str | None = None) -> Role:
-    """A role that somebody of that stage of life and gender may have."""
+def draw_role(rng: random.Random, stage: str, gender: str = "any", field: str | None = None) -> Role:
+    """A role that somebody of that stage of life and gender may have, in that field where there is one."""
     roles = [
         role
         for role in lexicon().roles.values()
-        if (stage in role.ages and gender in (role.gender, "any")) or (stage in role.ages and role.gender == "any")
+        if stage in role.ages and not role.plain and (role.gender == "any" or gender in (role.gender, "any"))
     ]
-    near = [role for role in roles if role.domain == domain]
-    return rng.choice(near or roles)
+    return rng.choice([role for role in roles if role.field == field] or roles)
 
 
 def describe(rng: random.Random, sketch: Sketch) -> str:
     """The description, in the third person, beginning with what the person is."""
     person = _Person(rng, sketch)
-    text = person.say(_form(rng, sketch))
-    if sketch.length == "long":
-        more = pool("lives", "forms", "longer")
-        text = f"{text} {person.say(more)}"
-        text = text if len(text.split()) >= 40 else f"{text} {person.say(more)}"
-    for _ in range(4):
-        if sketch.length != "plain" or len(text.split()) <= _LONGEST:
-            break
-        text = _Person(rng, sketch).say(_form(rng, sketch))
-    return text
+    text = person.say(pool("people", "forms", _form(sketch)))
+    return f"{text} {person.say(pool('people', 'forms', 'foreign'))}" if sketch.language else text
 
 
 def describe_parts(rng: random.Random, sketch: Sketch) -> dict[str, str]:
     """The description in parts: `role`, `age`, `circumstances`, `knowledge` and `concern`."""
     person = _Person(rng, sketch)
     told = {
-        "circumstances": "{circumstance}",
-        "knowledge": "{knows}",
-        "concern": "{theme}" if sketch.theme else "{worry}",
+        "circumstances": "{circumstance} | {does}",
+        "knowledge": "knows {knows}",
+        "concern": "worries about {worry}",
     }
-    parts = {name: person.say(Pool((frame,))).rstrip(".") for name, frame in told.items()}
-    age = person.say(Pool((person.draw(entries("lives", "age_phrases", sketch.stage)),))).rstrip(".")
+    parts = {name: person.say(Pool(frames.split(" | "))).rstrip(".") for name, frames in told.items()}
+    age = person.say(Pool((person.draw(_ages(sketch)),))).rstrip(".")
     return {"role": f"{sketch.rank} {sketch.role.name}".strip(), "age": age, **parts}
 
 
-def _form(rng: random.Random, sketch: Sketch) -> Pool:
-    past = _is_past(sketch)
+def _form(sketch: Sketch) -> str:
     if sketch.bond:
-        return pool("lives", "forms", "tied_past" if past else "tied")
-    if sketch.theme:
-        return pool("lives", "forms", "themed_past" if past else "themed")
-    if past:
-        return pool("lives", "forms", "past")
-    return pool("lives", "forms", "short" if sketch.length == "short" else "plain")
+        return "bound"
+    if sketch.stage == "child" and not sketch.role.plain:
+        return "child"
+    if sketch.rank == "retired":
+        return "retired"
+    return "grown" if not sketch.role.plain and lexicon().fields[sketch.role.field].working else "own"
 
 
-def _is_past(sketch: Sketch) -> bool:
-    return sketch.rank == "retired"
+def _ages(sketch: Sketch) -> tuple[str, ...]:
+    if sketch.rank == "trainee" or (sketch.stage == "young" and sketch.role.ages != ROLE_AGES):
+        return entries("people", "ages", "early")
+    return entries("people", "ages", sketch.stage)
 
 
 class _Person:
-    """The slots of one description, each drawn once."""
+    """The slots of one description: each drawn once, and never twice the same."""
 
     def __init__(self, rng: random.Random, sketch: Sketch) -> None:
         self.rng = rng
@@ -102,52 +85,47 @@ class _Person:
 
     def say(self, forms: Pool) -> str:
         text = forms.say(self.rng, self.slot) or ""
-        return polished(_gendered(text, _PRONOUN_SLOTS[self.sketch.gender]))
+        slots = _PRONOUNS[self.sketch.gender]
+        # Phrases carry pronouns of their own, which still stand in the filled text.
+        return polished(re.sub(r"\{(she|their)\}", lambda m: slots[m[1]], text))
 
     def slot(self, name: str) -> str | None:
-        role, stage = self.sketch.role, self.sketch.stage
+        sketch = self.sketch
+        role, stage = sketch.role, sketch.stage
         match name:
             case "head":
                 return self.head()
-            case "at" | "thing" | "worry" | "knows":
-                of = {"at": role.places, "thing": role.things, "worry": role.worries, "knows": role.knows}
-                return self.draw(of[name])
-            case "setting":
-                return self.draw(entries("settings", "settings", "any"))
-            case "circumstance":
-                return third_person(self.draw(entries("lives", "circumstances", stage)))
             case "does":
                 return third_person(self.draw(role.does))
-            case "habit" | "hope":
-                age = "child" if stage == "child" else "any"
-                return third_person(self.draw(entries("lives", f"{name}s", age)))
-            case "bond" | "theme":
-                return third_person(self.sketch.bond or self.sketch.theme)
-        return _PRONOUN_SLOTS[self.sketch.gender].get(name)
+            case "also":
+                # Without a second verb of its own: "braids and listens and repeats nothing".
+                return third_person(self.draw(tuple(d for d in role.does if " and " not in d) or role.does))
+            case "worry" | "knows":
+                return self.draw(role.worries if name == "worry" else role.knows)
+            case "setting":
+                return self.draw(entries("people", "settings", "any"))
+            case "circumstance":
+                return third_person(self.draw(entries("people", "circumstances", stage))) if self.is_free else None
+            case "habit":
+                return third_person(self.draw(entries("people", "habits", "child" if stage == "child" else "any")))
+            case "hope":
+                return third_person(self.draw(entries("people", "hopes", "child" if stage == "child" else "grown")))
+        settled = {**_PRONOUNS[sketch.gender], "bond": third_person(sketch.bond), "language": sketch.language}
+        return settled.get(name)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the circumstances of any person of that stage of life may be this person's."""
+        return self.sketch.has_circumstances and not self.sketch.role.plain
 
     def draw(self, among: tuple[str, ...]) -> str:
-        free = [entry for entry in among if entry not in self.used] or list(among)
-        chosen = self.rng.choice(free)
+        chosen = self.rng.choice([entry for entry in among if entry not in self.used] or among)
         self.used.add(chosen)
         return chosen
 
     def head(self) -> str:
         """What the person is: "A stubborn ferry mechanic in her fifties"."""
-        sketch, rng = self.sketch, self.rng
-        noun = f"{sketch.rank} {sketch.role.name}".strip()
-        way = rng.random()
-        told = noun if way < 0.4 else f"{self.draw(entries('lives', 'manner', 'any'))} {noun}"
-        if way < 0.25 and not _says_age(noun):
-            return article(f"{self.draw(entries('lives', 'ages', sketch.stage))} {noun}")
-        if (sketch.aged or way < 0.8) and not _says_age(noun):
-            return f"{article(told)} {self.draw(entries('lives', 'age_phrases', sketch.stage))}"
-        return article(told)
-
-
-def _says_age(noun: str) -> bool:
-    return noun.startswith(("teenage", "young", "elder", "child"))
-
-
-def _gendered(text: str, slots: Mapping[str, str]) -> str:
-    # Phrases carry slots of their own, which still stand in the filled text.
-    return re.sub(r"\{(she|their|them)\}", lambda m: slots[m[1]], text)
+        noun = f"{self.sketch.rank} {self.sketch.role.name}".strip()
+        told = noun if self.rng.random() < 0.35 else f"{self.draw(entries('people', 'manner', 'any'))} {noun}"
+        says_age = noun.startswith(("teenage", "young", "new mother"))
+        return article(told) if says_age else f"{article(told)} {self.draw(_ages(self.sketch))}"

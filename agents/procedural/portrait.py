@@ -1,4 +1,4 @@
-"""Who a description describes, as far as the stand-in can tell from its words."""
+"""Who a description describes, as far as the stand-in can tell from its words, and in which language."""
 
 import re
 from collections import Counter
@@ -6,30 +6,28 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from hashlib import blake2b
 
-from .english import base_form, third_person
-from .lexicon import Lexicon, Role, data, lexicon, split
-from .subjects import subjects, tokens
+from .lexicon import Lexicon, Role, data, entries, lexicon, split
+from .templates import base_form, third_person
 
-__all__ = ["Portrait", "portrait_of", "stable_number"]
+__all__ = ["Portrait", "language_of", "portrait_of", "stable_number", "tokens"]
 
+_TOKEN = re.compile(r"[A-Za-zÀ-ɏ][A-Za-zÀ-ɏ'’-]*|[0-9]+|[^\sA-Za-z0-9]")
 _NOUN_END = re.compile(
-    r"\s*(?:[,.;:(]|\b(?:who|whose|with|in|on|from|at|near|by|for|and|living|working|past|close|just|not"
+    r"\s*(?:[,.;:(]|\b(?:who|whose|with|in|on|from|at|near|by|for|and|living|working|past|close|just|not|aged|far"
     r"|new|small|barely|a few)\b)"
 )
 _ARTICLE = re.compile(r"(?:an?|the|one)\s+", re.IGNORECASE)
 _AGED = re.compile(r"(?:[a-z]+-)*[a-z]+-year-old\s+|middle-aged\s+|young\s+|elderly\s+|old\s+")
-_WORRY = re.compile(
-    r"\b(?:worr(?:y|ies|ied) about|afraid of|fears|struggles with|lies awake over|dreams of|concerned about) "
-    r"([^.,;]{4,80})"
-)
+_WORRY = re.compile(r"\b(?:worr(?:y|ies|ied) about|afraid of|fears|lies awake over|concerned about) ([^.,;]{4,80})")
 _KNOWS = re.compile(r"\bknows ((?:how|why|when|which|what|where|who) [^.,;]{6,80})")
 _DOES = re.compile(r"\bwho ([a-z]+s) ([^.,;:]{6,90})")
+#: Words behind "who" that end like a verb and are none, or none that can be told in the first person as it stands.
+_NO_VERB = frozenset(
+    {"always", "sometimes", "is", "has", "was", "does", "perhaps", "knows", "worries", "needs", "wants"}
+)
+#: What those do who no longer work and of whom no pastime is told.
+_RETIRED = ("take each day as it comes", "get up early out of habit")
 _THIRD = re.compile(r"\b(?:she|he|they|him|hers|theirs|himself|herself)\b")
-
-
-def stable_number(*parts: str) -> int:
-    """A 64-bit number from texts, the same in every process."""
-    return int.from_bytes(blake2b("\x1f".join(parts).encode(), digest_size=8).digest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +43,49 @@ class Portrait:
     does: tuple[str, ...]
     worries: tuple[str, ...]
     knows: tuple[str, ...]
-    #: What the description speaks of besides.
-    topics: tuple[str, ...]
+    #: Whether the person works in the role, and is no child and not retired.
+    is_working: bool
+
+
+def stable_number(*parts: str) -> int:
+    """A 64-bit number from texts, the same in every process."""
+    return int.from_bytes(blake2b("\x1f".join(parts).encode(), digest_size=8).digest())
+
+
+def tokens(text: str) -> list[str]:
+    """Words and marks, in order."""
+    return _TOKEN.findall(text)
+
+
+@lru_cache(maxsize=4096)
+def language_of(text: str) -> str:
+    """The language a text is most likely in, by its script or else by its commonest words."""
+    for language, span in data("languages")["scripts"].items():
+        if len(re.findall(f"[{span}]", text)) * 3 >= len(re.findall(r"\w", text)) > 0:
+            return str(language)
+    words = [w.lower() for w in tokens(text)]
+    scores = {name: sum(w in common.split() for w in words) for name, common in data("languages")["common"].items()}
+    best = max(scores, key=lambda name: scores[name])
+    return best if scores[best] else "English"
 
 
 @lru_cache(maxsize=16_384)
 def portrait_of(text: str) -> Portrait:
-    """The portrait of whoever `text` describes."""
-    known = lexicon()
+    """The portrait of the person whom `text` describes."""
     opening = _ARTICLE.sub("", text[:160], count=1)
-    role, named = _role(known, text, opening)
-    words = text.lower()
-    mine = tuple(d for d in role.does if third_person(d).replace("~", "").lower() in words)
-    read = _read_deed(text)
+    role, named = _role(lexicon(), text, opening)
+    stage = _stage(text, role, named=named)
+    retired = "retired" in opening.lower()
+    worries = tuple(_as_told(m[1]) for m in _WORRY.finditer(text))
     return Portrait(
         text=text,
-        noun=_noun(opening, role, named),
+        noun=_noun(opening, role, named=named),
         role=role,
-        stage=_stage(text, role, named=named),
-        does=mine or ((read,) if read and not named else role.does),
-        worries=tuple(_said(m[1]) for m in _WORRY.finditer(text)) or role.worries,
-        knows=tuple(_said(m[1]) for m in _KNOWS.finditer(text)) or role.knows,
-        topics=tuple(s for s in subjects(text) if s.startswith("the ") and len(s) < 40)[:3],
+        stage=stage,
+        does=_deeds(text, role, named=named, retired=retired),
+        worries=worries if worries or retired else role.worries,
+        is_working=lexicon().fields[role.field].working and stage != "child" and not retired,
+        knows=tuple(_as_told(m[1]) for m in _KNOWS.finditer(text)) or role.knows,
     )
 
 
@@ -84,24 +103,40 @@ def _stage(text: str, role: Role, *, named: bool) -> str:
     return told or (role.ages[0] if len(role.ages) == 1 else "adult")
 
 
-def _said(phrase: str) -> str:
-    # Cut before a second clause, and told by the person themself.
+def _deeds(text: str, role: Role, *, named: bool, retired: bool) -> tuple[str, ...]:
+    # What retired people did for a living they do no more.
+    known = _pastimes() if retired else role.does
+    words = text.lower()
+    if mine := tuple(deed for deed in known if third_person(deed).lower() in words):
+        return mine
+    read = None if named else _read_deed(text)
+    return (read,) if read else _RETIRED if retired else role.does
+
+
+@cache
+def _pastimes() -> tuple[str, ...]:
+    told = (*entries("people", "habits", "any"), *entries("people", "circumstances", "old"))
+    return tuple(entry for entry in told if "{" not in entry and not entry.startswith("be "))
+
+
+def _as_told(phrase: str) -> str:
+    # Cut before a second clause, and told in the first person.
     phrase = re.split(r" and (?=[a-z]+s\b)|; ", phrase)[0].strip()
     return re.sub(r"\b(?:his|her|their)\b", "my", phrase)
 
 
 def _read_deed(text: str) -> str | None:
     found = _DOES.search(text)
-    verb = base_form(found[1]) if found else None
+    verb = base_form(found[1]) if found and found[1] not in _NO_VERB else None
     if found is None or verb is None:
         return None
-    rest = _said(found[2])
+    rest = _as_told(found[2])
     return None if _THIRD.search(rest) else f"{verb} {rest}"
 
 
 def _role(known: Lexicon, text: str, opening: str) -> tuple[Role, bool]:
-    lowered = " " + opening.lower().replace("-", "-") + " "
-    named = [r for r in known.roles.values() if f" {r.name} " in lowered.replace(",", " ").replace(".", " ")]
+    lowered = f" {opening.lower()} ".replace(",", " ").replace(".", " ")
+    named = [r for r in known.roles.values() if f" {r.name} " in lowered]
     if named:
         return max(named, key=lambda r: (-lowered.index(r.name), len(r.name))), True
     for word in re.findall(r"[a-z][a-z-]+", _NOUN_END.split(opening)[0].lower())[::-1]:
@@ -120,11 +155,13 @@ def _role(known: Lexicon, text: str, opening: str) -> tuple[Role, bool]:
     return known.roles[names[stable_number(text) % len(names)]], False
 
 
-def _noun(opening: str, role: Role, named: bool) -> str:
-    told = _AGED.sub("", _NOUN_END.split(opening)[0].strip(), count=1)
+def _noun(opening: str, role: Role, *, named: bool) -> str:
     if named:
-        prefix = next((p for p in ("retired ", "apprentice ", "former ") if f"{p}{role.name}" in opening), "")
+        prefix = next(
+            (p for p in ("retired ", "trainee ", "apprentice ", "former ") if f"{p}{role.name}" in opening), ""
+        )
         return f"{prefix}{role.name}"
+    told = _AGED.sub("", _NOUN_END.split(opening)[0].strip(), count=1)
     words = told.split()
     plain = all(ord(c) < 0x250 for c in told)
     return " ".join(words[-4:]) if words and plain and len(words) <= 8 else role.name

@@ -1,17 +1,18 @@
-"""What a request tells: the world, the persona, and what that person sees, read back out of the prompt."""
+"""What a request tells: the persona and what that person sees, read back out of the sections of the prompt."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["Neighbour", "Situation", "read_sections", "read_situation"]
+__all__ = ["Neighbour", "Situation", "allowed", "count_of", "part_of", "read_sections", "read_situation"]
 
 _OPEN = re.compile(r"<([A-Za-z][\w-]*)(?:\s[^<>]*)?>")
-_NEIGHBOUR = re.compile(r"(\w+) \(([^()]*(?:\([^()]*\)[^()]*)*), (\w+)\): (.*)")
-_SPOKEN = re.compile(r"(\w+): (.*)")
-_STEP = re.compile(r"\bstep (\d+)")
-#: Where the world text ends and the rules of a turn begin.
-_RULES = "\n\nYou play one person of this world"
+_NEIGHBOUR = re.compile(r"(\w+)(?: \((.*?)(?:, (\w+))?\))?: (.*)")
+_SPOKEN = re.compile(r"(\w+)\b[^:]*: (.*)")
+_QUOTES = "\"'“”‘’«»"
+#: Most entries that are proposed for a list that states no number.
+_FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,6 @@ class Neighbour:
 class Situation:
     """Everything a request says, section by section; what it does not say is empty."""
 
-    world: str = ""
     persona: str = ""
     neighbours: tuple[Neighbour, ...] = ()
     news: tuple[str, ...] = ()
@@ -46,13 +46,37 @@ class Situation:
     plain: str = ""
     #: The rules given with it.
     rules: str = ""
-    step: int | None = None
-    #: How often the answer was already given and sent back.
-    revisions: int = 0
 
-    def neighbour(self, key: str) -> Neighbour | None:
-        """The neighbour of that key, if there is one."""
-        return next((n for n in self.neighbours if n.key == key), None)
+
+def read_situation(messages: Iterable[tuple[str, str]]) -> Situation:
+    """The situation that messages (role and text) describe; what an assistant said describes nothing."""
+    sections: dict[str, str] = {}
+    plain: list[str] = []
+    rules = ""
+    for role, text in messages:
+        if role == "system":
+            rules = rules or text
+        elif role != "assistant":
+            found, outside = read_sections(text)
+            sections = {**found, **sections}
+            plain.append(outside)
+    return Situation(
+        persona=_line(sections, "persona"),
+        neighbours=tuple(
+            Neighbour(m[1], m[2] or "", m[3] or "", m[4])
+            for m in map(_NEIGHBOUR.fullmatch, _lines(sections, "neighbours"))
+            if m
+        ),
+        news=tuple(line.removeprefix("- ").strip(_QUOTES) for line in _lines(sections, "news")),
+        memory=tuple(line.removeprefix("- ") for line in _lines(sections, "memory")),
+        heard=_spoken(sections, "heard"),
+        known=_spoken(sections, "known"),
+        passage=sections.get("passage", ""),
+        profile=_line(sections, "profile"),
+        skill=_line(sections, "skill"),
+        plain="\n".join(plain),
+        rules=rules,
+    )
 
 
 def read_sections(text: str) -> tuple[dict[str, str], str]:
@@ -76,51 +100,41 @@ def read_sections(text: str) -> tuple[dict[str, str], str]:
     return sections, "\n".join(plain).strip()
 
 
+def part_of(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The first property of that name, in the schema or its definitions, with its reference followed; {} for none."""
+    definitions: Mapping[str, Mapping[str, Any]] = schema.get("$defs", {})
+    for one in (schema, *definitions.values()):
+        part = one.get("properties", {}).get(name)
+        if isinstance(part, Mapping):
+            return definitions.get(str(part.get("$ref", "")).rpartition("/")[2], part)
+    return {}
+
+
+def allowed(schema: Mapping[str, Any], name: str) -> list[Any]:
+    """The values that the property of that name may have; none for one that may have any."""
+    part = part_of(schema, name)
+    return [part["const"]] if "const" in part else list(part.get("enum", ()))
+
+
+def count_of(schema: Mapping[str, Any], name: str) -> int:
+    """How many entries the list of that name must have; a few where it does not say."""
+    least = part_of(schema, name).get("minItems")
+    return least if isinstance(least, int) and least else _FEW
+
+
 def _closing(lines: list[str], start: int, tag: str) -> int | None:
     close = f"</{tag}>"
     return next((at for at in range(start, len(lines)) if lines[at].rstrip() == close), None)
 
 
-def read_situation(messages: Iterable[tuple[str, str]]) -> Situation:
-    """The situation that messages (role and text) describe; what an assistant said describes nothing."""
-    sections: dict[str, str] = {}
-    plain: list[str] = []
-    rules = ""
-    revisions = 0
-    for role, text in messages:
-        if role == "system":
-            rules = rules or text
-        elif role == "assistant":
-            revisions += 1
-        else:
-            found, outside = read_sections(text)
-            sections = {**found, **sections}
-            plain.append(outside)
-    world, told, _ = rules.partition(_RULES)
-    return _situation(sections, world.strip() if told else "", "\n".join(plain), rules, revisions)
-
-
-def _situation(sections: Mapping[str, str], world: str, plain: str, rules: str, revisions: int) -> Situation:
-    step = _STEP.search(plain)
-    return Situation(
-        world=world,
-        persona=" ".join(sections.get("persona", "").split()),
-        neighbours=tuple(
-            Neighbour(*m.groups()) for m in map(_NEIGHBOUR.fullmatch, _lines(sections, "neighbours")) if m
-        ),
-        news=tuple(line.removeprefix("- ") for line in _lines(sections, "news")),
-        memory=tuple(line.removeprefix("- ") for line in _lines(sections, "memory")),
-        heard=tuple((m[1], m[2]) for m in map(_SPOKEN.fullmatch, _lines(sections, "heard")) if m),
-        known=tuple((m[1], m[2]) for m in map(_SPOKEN.fullmatch, _lines(sections, "known")) if m),
-        passage=sections.get("passage", ""),
-        profile=" ".join(sections.get("profile", "").split()),
-        skill=" ".join(sections.get("skill", "").split()),
-        plain=plain,
-        rules=rules,
-        step=int(step[1]) if step else None,
-        revisions=revisions,
-    )
+def _line(sections: Mapping[str, str], tag: str) -> str:
+    return " ".join(sections.get(tag, "").split())
 
 
 def _lines(sections: Mapping[str, str], tag: str) -> list[str]:
     return [line.strip() for line in sections.get(tag, "").split("\n") if line.strip()]
+
+
+def _spoken(sections: Mapping[str, str], tag: str) -> tuple[tuple[str, str], ...]:
+    found = (m for m in map(_SPOKEN.fullmatch, _lines(sections, tag)) if m)
+    return tuple((m[1], m[2].strip(_QUOTES)) for m in found)

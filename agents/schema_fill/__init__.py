@@ -1,6 +1,7 @@
 """Values for any JSON Schema."""
 
 from .filler import fill_schema
-from .schemas import Hints, UnsatisfiableSchemaError
+from .schemas import UnsatisfiableSchemaError
+from .values import Writer
 
-__all__ = ["Hints", "UnsatisfiableSchemaError", "fill_schema"]
+__all__ = ["UnsatisfiableSchemaError", "Writer", "fill_schema"]

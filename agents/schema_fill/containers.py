@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .check import to_json
-from .schemas import UnsatisfiableSchemaError, both, flattened
+from .schemas import UnsatisfiableSchemaError, both
 from .values import matches, string_like
 
 if TYPE_CHECKING:
@@ -16,21 +16,20 @@ _SPARE = ("note", "remark", "place", "reason", "name", "count", "topic", "summar
 _SPARE_TRIES = 60
 
 
-def fill_object(filler: "Filler", schema: Mapping[str, Any], wish: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """An object valid under `schema`, with the wished-for values if they may be.
+def fill_object(filler: "Filler", schema: Mapping[str, Any], proposed: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """An object valid under `schema`, with the proposed values if they may be.
 
     Raises `UnsatisfiableSchemaError`.
     """
     properties: Mapping[str, Any] = schema.get("properties", {})
     most = schema.get("maxProperties", 10_000)
-    wished = {**filler.hints.for_object(_followed(filler, properties, path)), **wish} if properties else wish
     required = _required(schema)
     if len(required) > most:
         raise UnsatisfiableSchemaError(path, f"it requires {len(required)} properties and allows {most}")
     values: dict[str, Any] = {}
     for name in [*(n for n in properties if n in required), *(n for n in required if n not in properties)]:
-        values[name] = _value(filler, schema, name, wished, path)
-    _add_optional(filler, schema, values, wished, most, path)
+        values[name] = _value(filler, schema, name, proposed, path)
+    _add_optional(filler, schema, values, proposed, most, path)
     _add_spare(filler, schema, values, path)
     return {
         name: values[name]
@@ -53,27 +52,19 @@ def _schema_of(schema: Mapping[str, Any], name: str) -> Any:
     return schema.get("additionalProperties", True) if part is None else part
 
 
-def _followed(filler: "Filler", properties: Mapping[str, Any], path: str) -> Mapping[str, Any]:
-    # Hints look at enums and descriptions, which may stand behind a reference.
-    return {
-        name: flattened(part, filler.root, path) if isinstance(part, Mapping) and "$ref" in part else part
-        for name, part in properties.items()
-    }
-
-
-def _value(filler: "Filler", schema: Mapping[str, Any], name: str, wished: Mapping[str, Any], path: str) -> Any:
+def _value(filler: "Filler", schema: Mapping[str, Any], name: str, proposed: Mapping[str, Any], path: str) -> Any:
     part = _schema_of(schema, name)
     if part is False:
         raise UnsatisfiableSchemaError(path, f"the property {name!r} is required and forbidden")
     where = f"{path}/properties/{name}"
-    return filler.fill(part, wished[name], name, where) if name in wished else filler.fill(part, name=name, path=where)
+    return filler.fill(part, proposed[name], where) if name in proposed else filler.fill(part, path=where)
 
 
 def _add_optional(
     filler: "Filler",
     schema: Mapping[str, Any],
     values: dict[str, Any],
-    wished: Mapping[str, Any],
+    proposed: Mapping[str, Any],
     most: int,
     path: str,
 ) -> None:
@@ -83,10 +74,10 @@ def _add_optional(
         if name in values or len(values) >= most or (filler.is_deep and not short):
             continue
         together = [name, *(n for n in schema.get("dependentRequired", {}).get(name, ()) if n not in values)]
-        if len(together) > 1 or not (short or name in wished or filler.rng.random() < 0.6):
+        if len(together) > 1 or not (short or name in proposed or filler.rng.random() < 0.6):
             continue
         try:
-            values[name] = _value(filler, schema, name, wished, path)
+            values[name] = _value(filler, schema, name, proposed, path)
         except UnsatisfiableSchemaError:
             # An optional property that nothing satisfies is simply not there.
             if filler.left < 0:
@@ -110,7 +101,7 @@ def _add_spare(filler: "Filler", schema: Mapping[str, Any], values: dict[str, An
 
 def _spare_name(filler: "Filler", schema: Mapping[str, Any], attempt: int, path: str) -> str:
     if "propertyNames" in schema:
-        name = filler.fill(both({"type": "string"}, schema["propertyNames"]), name="name", path=f"{path}/propertyNames")
+        name = filler.fill(both({"type": "string"}, schema["propertyNames"]), path=f"{path}/propertyNames")
         return str(name)
     patterns = list(schema.get("patternProperties", ()))
     if patterns and schema.get("additionalProperties") is False:
@@ -124,14 +115,14 @@ def _spare_name(filler: "Filler", schema: Mapping[str, Any], attempt: int, path:
 _ENTRY_TRIES = 60
 
 
-def fill_array(filler: "Filler", schema: Mapping[str, Any], wish: list[Any], name: str, path: str) -> list[Any]:
-    """A list valid under `schema`, of the wished-for entries if they may be.
+def fill_array(filler: "Filler", schema: Mapping[str, Any], proposed: list[Any] | None, path: str) -> list[Any]:
+    """A list valid under `schema`, of the proposed entries if they may be.
 
     Raises `UnsatisfiableSchemaError`.
     """
     prefix, rest = schema.get("prefixItems", ()), schema.get("items", True)
     least, most = _lengths(schema, len(prefix), rest, path)
-    wanted = _wanted(filler, least, most, len(prefix), wish, name)
+    wanted = _wanted(filler, least, most, len(prefix), proposed)
     needed = _contained(schema)
     filled: list[Any] = []
     seen: set[str] = set()
@@ -141,7 +132,7 @@ def fill_array(filler: "Filler", schema: Mapping[str, Any], wish: list[Any], nam
         if len(prefix) <= at < len(prefix) + needed:
             item = both(item, schema["contains"])
         try:
-            filled.append(_entry(filler, item, wish, at, schema, seen, name, path))
+            filled.append(_entry(filler, item, proposed, at, schema, seen, path))
         except UnsatisfiableSchemaError:
             if at < least or filler.left < 0:
                 raise
@@ -159,10 +150,10 @@ def _lengths(schema: Mapping[str, Any], prefix: int, rest: Any, path: str) -> tu
     return least, most
 
 
-def _wanted(filler: "Filler", least: int, most: int, prefix: int, wish: list[Any], name: str) -> int:
+def _wanted(filler: "Filler", least: int, most: int, prefix: int, proposed: list[Any] | None) -> int:
     if filler.is_deep:
         return least
-    counted = len(wish) or filler.hints.for_count(name)
+    counted = None if proposed is None else len(proposed)
     if counted is None:
         counted = max(prefix, filler.rng.randint(max(least, min(1, most)), min(most, least + 2)))
     return min(max(counted, least), most)
@@ -175,18 +166,17 @@ def _contained(schema: Mapping[str, Any]) -> int:
 def _entry(
     filler: "Filler",
     item: Any,
-    wish: list[Any],
+    proposed: list[Any] | None,
     at: int,
     schema: Mapping[str, Any],
     seen: set[str],
-    name: str,
     path: str,
 ) -> Any:
     for attempt in range(_ENTRY_TRIES):
-        if at < len(wish) and attempt == 0:
-            value = filler.fill(item, wish[at], name, f"{path}/items")
+        if proposed and at < len(proposed) and attempt == 0:
+            value = filler.fill(item, proposed[at], f"{path}/items")
         else:
-            value = filler.fill(item, name=name, path=f"{path}/items")
+            value = filler.fill(item, path=f"{path}/items")
         if not schema.get("uniqueItems"):
             return value
         mark = to_json(_plain(value), sort_keys=True)

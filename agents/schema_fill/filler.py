@@ -7,8 +7,8 @@ from typing import Any
 
 from .check import check_of, satisfies, to_json
 from .containers import fill_array, fill_object
-from .schemas import ALL_TYPES, Hints, UnsatisfiableSchemaError, both, flattened, types_of
-from .values import fill_integer, fill_number, fill_string, string_fits
+from .schemas import ALL_TYPES, UnsatisfiableSchemaError, both, flattened, types_of
+from .values import Writer, fill_integer, fill_number, fill_string, string_fits
 
 __all__ = ["ABSENT", "Filler", "fill_schema"]
 
@@ -34,15 +34,17 @@ class _Absent:
 ABSENT = _Absent()
 
 
-def fill_schema(schema: Mapping[str, Any] | bool, rng: random.Random, hints: Hints, proposed: Any = None) -> Any:
-    """A value valid under `schema` (draft 2020-12): as `proposed` and by `hints` where that is allowed.
+def fill_schema(
+    schema: Mapping[str, Any] | bool, rng: random.Random, write: Writer, proposed: Mapping[str, Any] | None = None
+) -> Any:
+    """A value valid under `schema` (draft 2020-12), made of what is `proposed` where that is allowed.
 
-    Raises `UnsatisfiableSchemaError` when there is no such value, or none was found within the tries.
+    Other texts are by `write`, everything else is drawn from `rng`. Raises `UnsatisfiableSchemaError` when there is no
+    such value, or none was found within the tries.
     """
     check = check_of(to_json(schema))
-    wish = ABSENT if proposed is None else proposed
     for attempt in range(_TRIES):
-        value = Filler(schema, rng, hints, varied=attempt > 0).fill(schema, wish)
+        value = Filler(schema, rng, write, varied=attempt > 0).fill(schema, ABSENT if proposed is None else proposed)
         if check is None or check(value):
             return value
     raise UnsatisfiableSchemaError("#", f"none of {_TRIES} values drawn for it passed the check of the whole")
@@ -51,20 +53,20 @@ def fill_schema(schema: Mapping[str, Any] | bool, rng: random.Random, hints: Hin
 class Filler:
     """One value in the making: the whole schema, what it is drawn from, and how much has been spent on it."""
 
-    __slots__ = ("depth", "hints", "left", "rng", "root", "varied")
+    __slots__ = ("depth", "left", "rng", "root", "varied", "write")
 
     def __init__(
-        self, root: Mapping[str, Any] | bool, rng: random.Random, hints: Hints, *, varied: bool = False
+        self, root: Mapping[str, Any] | bool, rng: random.Random, write: Writer, *, varied: bool = False
     ) -> None:
         self.root = root
         self.rng = rng
-        self.hints = hints
+        self.write = write
         #: Whether an earlier value failed the check, so that unlikely choices deserve a try.
         self.varied = varied
         self.left = _BUDGET
         self.depth = 0
 
-    def fill(self, schema: Mapping[str, Any] | bool, wish: Any = ABSENT, name: str = "", path: str = "#") -> Any:
+    def fill(self, schema: Mapping[str, Any] | bool, proposed: Any = ABSENT, path: str = "#") -> Any:
         """A value for one part of the schema. Raises `UnsatisfiableSchemaError`."""
         self.left -= 1
         if self.left < 0 or self.depth > _DEEPEST:
@@ -72,7 +74,7 @@ class Filler:
             raise UnsatisfiableSchemaError(path, why)
         self.depth += 1
         try:
-            return self._filled(flattened(schema, self.root, path), wish, name, path)
+            return self._filled(flattened(schema, self.root, path), proposed, path)
         finally:
             self.depth -= 1
 
@@ -81,35 +83,36 @@ class Filler:
         """Whether the value should come to an end."""
         return self.depth > SHALLOW
 
-    def _filled(self, schema: dict[str, Any], wish: Any, name: str, path: str) -> Any:
-        if wish is None and _may_be_null(schema):
+    def _filled(self, schema: dict[str, Any], proposed: Any, path: str) -> Any:
+        if proposed is None and _may_be_null(schema):
             return None
         if "anyOf" in schema:
-            return self._any_of(schema, wish, name, path)
+            return self._any_of(schema, proposed, path)
         if "const" in schema:
-            return self._one_of([schema["const"]], schema, wish, path)
+            return self._one_of([schema["const"]], schema, proposed, path)
         if "enum" in schema:
-            return self._one_of(schema["enum"], schema, wish, path)
-        ways = [partial(self._typed, kind, schema, wish, name, path) for kind in self._types(schema, wish)]
+            return self._one_of(schema["enum"], schema, proposed, path)
+        ways = [partial(self._typed, kind, schema, proposed, path) for kind in self._types(schema, proposed)]
         return self._first(ways, path)
 
-    def _any_of(self, schema: dict[str, Any], wish: Any, name: str, path: str) -> Any:
+    def _any_of(self, schema: dict[str, Any], proposed: Any, path: str) -> Any:
         options = schema["anyOf"]
         base = {key: value for key, value in schema.items() if key != "anyOf"}
         described = [o if isinstance(o, Mapping) else {} for o in options]
-        order = list(self.hints.order([flattened(o, self.root, path) if "$ref" in o else o for o in described]))
-        if isinstance(wish, Mapping):
+        order = self.rng.sample(range(len(options)), len(options))
+        order.sort(key=lambda i: described[i].get("type") == "null")
+        if isinstance(proposed, Mapping):
             followed = [flattened(o, self.root, path) if "$ref" in o else o for o in described]
-            order.sort(key=lambda i: _contradictions(followed[i], wish))
+            order.sort(key=lambda i: _contradictions(followed[i], proposed))
         if self.is_deep:
             written = [to_json(option) for option in options]
             order.sort(key=lambda i: (written[i].count("$ref"), len(written[i])))
-        ways = [partial(self._option, base, options[i], wish, name, f"{path}/anyOf/{i}") for i in order]
+        ways = [partial(self._option, base, options[i], proposed, f"{path}/anyOf/{i}") for i in order]
         return self._first(ways, path)
 
-    def _option(self, base: dict[str, Any], option: Any, wish: Any, name: str, path: str) -> Any:
+    def _option(self, base: dict[str, Any], option: Any, proposed: Any, path: str) -> Any:
         merged = both(base, option) if base else option
-        return self.fill(merged, wish, name, path)
+        return self.fill(merged, proposed, path)
 
     def _first(self, ways: Sequence[Callable[[], Any]], path: str) -> Any:
         fault: UnsatisfiableSchemaError | None = None
@@ -122,62 +125,58 @@ class Filler:
                 fault = fault or error
         raise fault or UnsatisfiableSchemaError(path, "it leaves nothing to choose from")
 
-    def _one_of(self, values: list[Any], schema: dict[str, Any], wish: Any, path: str) -> Any:
+    def _one_of(self, values: list[Any], schema: dict[str, Any], proposed: Any, path: str) -> Any:
         allowed = [v for v in values if _has_type(v, types_of(schema)) and _is_allowed(v, schema)]
-        if isinstance(wish, str) and wish in allowed:
-            return wish
+        if isinstance(proposed, str) and proposed in allowed:
+            return proposed
         if not allowed:
             raise UnsatisfiableSchemaError(
                 path, f"none of the values {values!r} satisfies the other keywords beside them"
             )
         return self.rng.choice(allowed)
 
-    def _types(self, schema: dict[str, Any], wish: Any) -> list[str]:
+    def _types(self, schema: dict[str, Any], proposed: Any) -> list[str]:
         named = types_of(schema) or ALL_TYPES
-        wished = _type_of(wish)
+        given = _type_of(proposed)
         if self.varied:
             first = self.rng.choice(named)
         elif "type" not in schema:
-            first = _implied(schema) or wished or "string"
-        elif wished is not None and wished in named:
-            first = wished
+            first = _implied(schema) or given or "string"
+        elif given is not None and given in named:
+            first = given
         else:
             first = self.rng.choice([kind for kind in named if kind != "null"] or ["null"])
         return [first, *(t for t in named if t != first)]
 
-    def _typed(self, kind: str, schema: dict[str, Any], wish: Any, name: str, path: str) -> Any:
+    def _typed(self, kind: str, schema: dict[str, Any], proposed: Any, path: str) -> Any:
         match kind:
             case "string":
-                if isinstance(wish, str) and "format" not in schema and string_fits(wish, schema):
-                    return wish
-                return fill_string(self.rng, schema, self.hints, name, path)
+                if isinstance(proposed, str) and "format" not in schema and string_fits(proposed, schema):
+                    return proposed
+                return fill_string(self.rng, schema, self.write, path)
             case "integer" | "number":
-                number = (
-                    wish
-                    if isinstance(wish, int | float) and not isinstance(wish, bool)
-                    else self.hints.for_number(name)
-                )
+                number = proposed if isinstance(proposed, int | float) and not isinstance(proposed, bool) else None
                 fill = fill_integer if kind == "integer" else fill_number
                 return fill(self.rng, schema, number, path)
             case "boolean":
-                return wish if isinstance(wish, bool) else self.rng.random() < 0.6
+                return proposed if isinstance(proposed, bool) else self.rng.random() < 0.6
             case "null":
                 return None
             case "array":
-                return fill_array(self, schema, wish if isinstance(wish, list) else [], name, path)
+                return fill_array(self, schema, proposed if isinstance(proposed, list) else None, path)
             case "object":
-                return fill_object(self, schema, wish if isinstance(wish, Mapping) else {}, path)
+                return fill_object(self, schema, proposed if isinstance(proposed, Mapping) else {}, path)
         raise UnsatisfiableSchemaError(path, f"{kind!r} is no type of JSON Schema")
 
 
-def _contradictions(option: Mapping[str, Any], wish: Mapping[str, Any]) -> int:
+def _contradictions(option: Mapping[str, Any], proposed: Mapping[str, Any]) -> int:
     # Options of a union tell themselves apart by a constant, as `kind`.
     parts = option.get("properties", {})
-    return sum(isinstance(p := parts.get(k), Mapping) and p.get("const", v) != v for k, v in wish.items())
+    return sum(isinstance(p := parts.get(k), Mapping) and p.get("const", v) != v for k, v in proposed.items())
 
 
 def _may_be_null(schema: Mapping[str, Any]) -> bool:
-    # A wish for nothing is heard where nothing is one of the plain options; the whole is checked at its end.
+    # A proposal of nothing is heard where nothing is one of the plain options; the whole is checked at its end.
     return any(isinstance(part, Mapping) and part.get("type") == "null" for part in (schema, *schema.get("anyOf", ())))
 
 

@@ -1,13 +1,13 @@
 """Schemas made simpler to fill: several joined into one, references followed."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import unquote
 
 from ...personas.errors import SetupError
 
-__all__ = ["ALL_TYPES", "Hints", "UnsatisfiableSchemaError", "both", "flattened", "types_of"]
+__all__ = ["ALL_TYPES", "UnsatisfiableSchemaError", "both", "flattened", "types_of"]
 
 
 class UnsatisfiableSchemaError(SetupError, ValueError):
@@ -16,30 +16,6 @@ class UnsatisfiableSchemaError(SetupError, ValueError):
     def __init__(self, path: str, why: str) -> None:
         super().__init__(f"No answer can be valid under the schema at {path}: {why}. Change that part of the schema.")
         self.path = path
-
-
-class Hints(Protocol):
-    """Proposals for a schema's values. Each is used where the schema allows it, and passed over elsewhere."""
-
-    def for_object(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Proposed values by property name; none for a property nothing is known about."""
-        ...
-
-    def for_text(self, name: str, description: str, shortest: int, longest: int | None) -> str:
-        """A text for the property `name` of which `description` says what it is."""
-        ...
-
-    def for_number(self, name: str) -> float | None:
-        """A number for the property `name`, or None where any will do."""
-        ...
-
-    def for_count(self, name: str) -> int | None:
-        """How many entries the list `name` should have, or None where any number will do."""
-        ...
-
-    def order(self, options: Sequence[Mapping[str, Any]]) -> Sequence[int]:
-        """Indexes of the options in the order in which to try them."""
-        ...
 
 
 _HIGHEST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains")

@@ -13,9 +13,12 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from .schemas import Hints, UnsatisfiableSchemaError
+from .schemas import UnsatisfiableSchemaError
 
-__all__ = ["fill_integer", "fill_number", "fill_string", "matches", "string_fits", "string_like"]
+__all__ = ["Writer", "fill_integer", "fill_number", "fill_string", "matches", "string_fits", "string_like"]
+
+#: Writes a text of about so many characters: at least, and at most (None for any length).
+type Writer = Callable[[int, int | None], str]
 
 _STRING_TRIES = 100
 _WORDS = ("harbour", "lantern", "orchard", "bridge", "mill", "market", "river", "chapel")
@@ -30,7 +33,7 @@ def string_fits(text: str, schema: Mapping[str, Any]) -> bool:
     )
 
 
-def fill_string(rng: random.Random, schema: Mapping[str, Any], hints: Hints, name: str, path: str) -> str:
+def fill_string(rng: random.Random, schema: Mapping[str, Any], write: Writer, path: str) -> str:
     """A string valid under `schema` that says something where it may. Raises `UnsatisfiableSchemaError`."""
     shortest, longest = schema.get("minLength", 0), schema.get("maxLength")
     if longest is not None and shortest > longest:
@@ -45,8 +48,7 @@ def fill_string(rng: random.Random, schema: Mapping[str, Any], hints: Hints, nam
                 path, f"a {schema['format']} such as {text!r} does not fit the lengths asked for"
             )
         return text
-    said = hints.for_text(name, schema.get("description", ""), shortest, longest)
-    return _fitted(rng, said, shortest, longest)
+    return _fitted(rng, write(shortest, longest), shortest, longest)
 
 
 def _by_pattern(rng: random.Random, schema: Mapping[str, Any], shortest: int, longest: int | None, path: str) -> str:
@@ -127,10 +129,10 @@ def number_fits(value: float, schema: Mapping[str, Any]) -> bool:
     )
 
 
-def fill_integer(rng: random.Random, schema: Mapping[str, Any], wish: float | None, path: str) -> int:
-    """An integer valid under `schema`, the wished-for one if it may be. Raises `UnsatisfiableSchemaError`."""
-    if wish is not None and number_fits(int(wish), schema):
-        return int(wish)
+def fill_integer(rng: random.Random, schema: Mapping[str, Any], proposed: float | None, path: str) -> int:
+    """An integer valid under `schema`, the proposed one if it may be. Raises `UnsatisfiableSchemaError`."""
+    if proposed is not None and number_fits(int(proposed), schema):
+        return int(proposed)
     step = schema.get("multipleOf", 1)
     # The multiples of a fraction that are whole numbers lie one numerator apart.
     stride = step if isinstance(step, int) else float(step).as_integer_ratio()[0]
@@ -145,10 +147,10 @@ def fill_integer(rng: random.Random, schema: Mapping[str, Any], wish: float | No
     raise UnsatisfiableSchemaError(path, f"no integer satisfies {_told(schema)}")
 
 
-def fill_number(rng: random.Random, schema: Mapping[str, Any], wish: float | None, path: str) -> float:
-    """A number valid under `schema`, the wished-for one if it may be. Raises `UnsatisfiableSchemaError`."""
-    if wish is not None and number_fits(wish, schema):
-        return wish
+def fill_number(rng: random.Random, schema: Mapping[str, Any], proposed: float | None, path: str) -> float:
+    """A number valid under `schema`, the proposed one if it may be. Raises `UnsatisfiableSchemaError`."""
+    if proposed is not None and number_fits(proposed, schema):
+        return proposed
     low, high = _bounds(schema, 0, 10)
     step = schema.get("multipleOf")
     for attempt in range(_NUMBER_TRIES):

@@ -77,6 +77,7 @@ async def write_biography(
         persona=fence("persona", persona.text),
         profile=fence("profile", told_facts(values)),
         known=fence("known", "\n".join(other.told(key) for key, other in offered.items())),
+        lead=prompt.drawn("lead", context.seed),
         language=language_phrase(prompt, persona.language),
     )
     return await model.ask(request, _schema(persona, values, offered, prompt, model.name), context)
@@ -105,7 +106,7 @@ def _schema(
             persona.id, answered.text, mentions, persona.language, model, f"{prompt.name}@{prompt.version}"
         )
 
-    return AnswerSchema("Biography", _form(offered, needs_age=values.get("age_band") is not None), biography)
+    return AnswerSchema("biography", _form(offered, needs_age=values.get("age_band") is not None), biography)
 
 
 def _mistakes(

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import SetupError
-from ..model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
-from ..persona import Description, Persona, canonical_text
+from ..model import Answer, AnswerSchema, Description, PersonaModel, RequestContext, strict_schema
+from ..persona import Persona, canonical_text
 from ..prompt import Prompt, fence, language_phrase, load_prompt
 from .profile import Name, Sentence
 
@@ -90,7 +90,7 @@ def _schema(persona: Persona, skill: str, tier: Tier, prompt: Prompt, model: str
         changes = tuple(answered.changes)
         return Elite(raised, persona.id, skill, tier, answered.general_domain, answered.specific_domain, changes)
 
-    return AnswerSchema("Elite", strict_schema(_Answered.model_json_schema()), elite)
+    return AnswerSchema("raise", strict_schema(_Answered.model_json_schema()), elite)
 
 
 def _raised(original: Persona, text: str, model: str, prompt: str) -> Persona:

@@ -254,4 +254,4 @@ def _schema(persona: Persona, model: str, prompt: Prompt, *, only_evident: bool)
         parsed = parse_profile(answer, persona, model=model, prompt=f"{prompt.name}@{prompt.version}")
         return parsed.evident() if only_evident else parsed
 
-    return AnswerSchema("Profile", profile_schema(), profile)
+    return AnswerSchema("profile", profile_schema(), profile)

@@ -154,13 +154,13 @@ def test_no_tool_is_called_when_none_may_be_or_when_its_result_is_there() -> Non
 
 
 def test_structured_output_gives_instances_of_a_model() -> None:
-    class Errand(BaseModel):
+    class Job(BaseModel):
         title: str
         hours: int
 
-    errand = ProceduralModel().with_structured_output(Errand).invoke("What is to be done?")
-    assert isinstance(errand, Errand)
-    assert errand.title
+    job = ProceduralModel().with_structured_output(Job).invoke("What is to be done?")
+    assert isinstance(job, Job)
+    assert job.title
 
 
 def test_a_schema_that_nothing_satisfies_is_refused_with_its_place() -> None:

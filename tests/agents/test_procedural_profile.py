@@ -6,8 +6,8 @@ import re
 import pytest
 from hub_people import townsfolk
 
-from populace.agents.procedural.author import Author
-from populace.agents.procedural.profile import biography_of, profile_of
+from populace.agents.procedural.enrichment import biography, profile_of, raised
+from populace.agents.procedural.generators import proposed
 from populace.agents.procedural.situation import Situation
 from populace.agents.schema_fill import fill_schema
 from populace.personas.persona import Persona
@@ -35,15 +35,16 @@ def test_an_age_is_read_from_its_words(text: str, band: str | None, evidence: st
     assert age["words"] in text
 
 
-def test_every_profile_of_five_hundred_people_is_taken_over_as_it_is() -> None:
-    for persona in townsfolk(500)[0]:
+def test_every_profile_of_two_hundred_people_is_taken_over_as_it_is() -> None:
+    for persona in townsfolk(200)[0]:
         assert parse_profile(profile_of(persona.text), persona, model="procedural", prompt="p@1").persona == persona.id
 
 
 def test_the_filler_writes_the_profile_unknowns_included() -> None:
     text = "A baker who sings."
-    author = Author(random.Random(1), Situation(persona=text))
-    filled = fill_schema(profile_schema(), random.Random(1), author)
+    rng = random.Random(1)
+    given = proposed(rng, Situation(persona=text), profile_schema(), "profile", {})
+    filled = fill_schema(profile_schema(), rng, lambda *_: "words", given)
     assert filled == profile_of(text)
     assert filled["age_band"] == {"words": "", "evidence": "unknown", "value": None}
     parse_profile(filled, Persona(text), model="procedural", prompt="p@1")
@@ -64,8 +65,8 @@ def test_what_it_cannot_read_is_unknown(text: str) -> None:
 
 def test_a_biography_has_no_slot_left_and_speaks_of_known_people_alone() -> None:
     known = (("k1", "this person's mother: A retired teacher."), ("k2", "this person is their tenant: A landlord."))
-    for seed, persona in enumerate(townsfolk(60)[0]):
-        life = biography_of(Situation(persona=persona.text, known=known), random.Random(seed))
+    for seed, persona in enumerate(townsfolk(30)[0]):
+        life = biography(random.Random(seed), Situation(persona=persona.text, known=known), {})
         assert not re.search(r"[{}]", life["text"])
         assert len(life["text"].encode()) >= 1_200
         assert life["mentions"] == ["k1", "k2"]
@@ -75,6 +76,19 @@ def test_a_biography_has_no_slot_left_and_speaks_of_known_people_alone() -> None
 @pytest.mark.parametrize(("profile", "age"), [("aged 40-49; a baker", 49), ("aged 90+", 99), ("a baker", None)])
 def test_a_biography_has_an_age_of_the_known_decade_and_states_nothing_else(profile: str, age: int | None) -> None:
     situation = Situation(persona="A baker by the harbour.", profile=profile)
-    life = biography_of(situation, random.Random(3))
+    life = biography(random.Random(3), situation, {})
     assert life["age"] == age
     assert {life[name] for name in ("region", "occupation", "household", "children")} == {None}
+
+
+@pytest.mark.parametrize(
+    ("persona", "years"),
+    [
+        ("A schoolboy aged ten who swaps football cards.", "three years"),
+        ("A retired baker in her seventies.", "fifty years"),
+    ],
+)
+def test_years_of_practice_fit_the_age(persona: str, years: str) -> None:
+    answer = raised(random.Random(2), Situation(persona=persona, skill="chess"), {})
+    assert f"after {years} of practice" in answer["persona"]
+    assert "chess" in answer["persona"]

@@ -93,7 +93,7 @@ def test_beyond_the_limit_nobody_is_turned_away_as_nobody_is_let_in() -> None:
 
 def test_who_was_turned_away_stays_so_in_a_population_made_anew() -> None:
     anew = Population([MILLER, BAKER], turned_away=[BAKER.id])
-    assert (anew.alive, anew.arrived, anew.is_turned_away(BAKER.id)) == ((MILLER,), 2, True)
+    assert (anew.alive, anew.arrived, BAKER.id in anew) == ((MILLER,), 2, True)
     assert absorbed(anew, BAKER, judges=[no_bakers]).rulings == ()
 
 

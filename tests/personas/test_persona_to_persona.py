@@ -14,11 +14,11 @@ PORTER, COOK = Persona("A hospital porter."), Persona("A hospital cook.")
 CONTEXT = RequestContext("growth", 2, NURSE.id, 5)
 
 
-def tie(persona: str, label: str = "patient", kind: str = "care", **who: str) -> dict[str, str]:
+def tie(persona: str | None, label: str = "patient", kind: str = "care", **who: str) -> dict[str, Any]:
     return {"label": label, "kind": kind, **who, "persona": persona}
 
 
-def ties(*given: dict[str, str]) -> dict[str, Any]:
+def ties(*given: dict[str, Any]) -> dict[str, Any]:
     return {"relations": list(given)}
 
 
@@ -37,7 +37,7 @@ async def test_a_relative_is_a_new_persona_and_the_relation_that_leads_there() -
         source="ward.txt:1",
         licence="CC0-1.0",
         model="scripted",
-        prompt="persona_to_persona@2",
+        prompt="persona_to_persona@3",
     )
     relation = Relation(NURSE.id, boy.id, RelationKind.CARE, "young patient", hop=2)
     assert answer.value == (Relative(relation, boy),)
@@ -65,7 +65,8 @@ async def test_nobody_is_shown_as_known_by_default() -> None:
     await persona_to_persona(model, NURSE, count=1, context=CONTEXT)
     assert "known" not in model.said
     assert "<persona>\nA nurse on a children's ward.\n</persona>" in model.said
-    assert "Number of relations to give: 1. Write in English." in model.said
+    assert "Number of relations to give: 1." in model.said
+    assert "Write in English." in model.said
 
 
 async def test_the_schema_offers_the_keys_and_the_kinds() -> None:
@@ -127,7 +128,7 @@ async def test_a_kind_by_another_name_becomes_the_nearest_and_keeps_its_label() 
 
 async def test_a_kind_that_is_missing_or_no_word_is_a_mismatch() -> None:
     for wrong in ({"label": "friend", "persona": "A boy."}, {**tie("A boy."), "kind": 3}):
-        answer = await ask(ties(wrong))  # type: ignore[arg-type]
+        answer = await ask(ties(wrong))
         assert answer.outcome is Outcome.SCHEMA_MISMATCH
         assert "relations.0.kind" in answer.reason
 
@@ -165,3 +166,11 @@ async def test_people_of_whom_little_is_written_come_to_mind_unless_unwanted(*, 
 async def test_an_answer_that_was_offered_is_marked_so() -> None:
     answer = await ask(ties(tie("A porter.", who="k1"), tie("A boy.", who="new")), known=[PORTER])
     assert [relative.is_offered for relative in answer.value] == [True, False]
+
+
+async def test_a_known_person_is_not_described_again_and_a_new_one_is() -> None:
+    known = await ask(ties(tie(None, who="k1")), known=[PORTER])
+    assert known.value is not None
+    assert known.value[0].persona == PORTER
+    unsaid = await ask(ties(tie(None, who="new")), known=[PORTER])
+    assert unsaid.outcome is Outcome.SCHEMA_MISMATCH

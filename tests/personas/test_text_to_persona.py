@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -5,9 +6,10 @@ import pytest
 from scripted_model import ScriptedModel
 
 from populace.personas.errors import SetupError
-from populace.personas.model import Outcome, RequestContext
+from populace.personas.model import LONGEST, Outcome, RequestContext
 from populace.personas.passage import Passage
-from populace.personas.persona import LONGEST, Persona
+from populace.personas.persona import Persona
+from populace.personas.prompt import language_name
 from populace.personas.text_to_persona import text_to_persona
 
 NOTICE = Passage("The lift is out of order.", source="house.jsonl#7", licence="CC0-1.0", title="Notice")
@@ -28,7 +30,7 @@ async def test_people_carry_the_lineage_of_their_passage() -> None:
             source="house.jsonl#7",
             licence="CC0-1.0",
             model="scripted",
-            prompt="text_to_persona@1",
+            prompt="text_to_persona@2",
         ),
     )
 
@@ -45,7 +47,7 @@ async def test_the_prompt_names_verb_number_granularity_and_language() -> None:
     options = {"verb": "dislike", "granularity": "broad", "count": 2, "language": "sw"}
     answer = await text_to_persona(model, NOTICE, **options, context=CONTEXT)  # type: ignore[arg-type]
     assert "Who is likely to dislike this passage? Number of people to describe: 2." in model.said
-    assert "BCP 47 tag is sw" in model.said
+    assert "Write in Swahili, whatever the language of the passage." in model.said
     assert "broad kind of person" in model.said
     assert answer.value is not None
     assert {p.language for p in answer.value} == {"sw"}
@@ -142,3 +144,30 @@ async def test_any_stands_for_all_the_verbs() -> None:
     model = ScriptedModel([people("A tenant.")])
     await text_to_persona(model, NOTICE, verb="any", context=CONTEXT)
     assert "Who is likely to read, write, like or dislike this passage?" in model.said
+
+
+async def test_whom_to_think_of_first_is_drawn_by_seed() -> None:
+    asked = []
+    for seed in range(40):
+        model = ScriptedModel([people("A tenant.")])
+        await text_to_persona(model, NOTICE, context=replace(CONTEXT, seed=seed))
+        await text_to_persona(
+            again := ScriptedModel([people("A tenant.")]), NOTICE, context=replace(CONTEXT, seed=seed)
+        )
+        assert model.said == again.said
+        asked.append(model.prompts[0].messages)
+    assert len({user for _, (_, user) in asked}) > 10
+    assert len({system for (_, system), _ in asked}) == 1
+
+
+@pytest.mark.parametrize(
+    ("tag", "name"),
+    [
+        ("de", "German"),
+        ("pt-BR", "Portuguese (pt-BR)"),
+        ("zh-Hant", "Traditional Chinese"),
+        ("qaa", "the language whose BCP 47 tag is qaa"),
+    ],
+)
+def test_languages_are_told_by_name(tag: str, name: str) -> None:
+    assert language_name(tag) == name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from populace.agents.procedural.circle import Circle
+from populace.agents.procedural.growth import Relatives
 from populace.agents.procedural.people import Sketch, describe, draw_role
 from populace.personas.hub.file import create_hub
 from populace.personas.persona import Persona
@@ -47,10 +47,10 @@ def townsfolk(count: int) -> tuple[list[Persona], list[Tie]]:
     while len(people) < count:
         stage = rng.choice(("child", "young", "adult", "old"))
         persona = Persona(describe(rng, Sketch(draw_role(rng, stage), stage, rng.choice("fm"))))
-        related = Circle(rng, persona.text).draw(_KINDS)
-        other = Persona(related.persona)
+        related = Relatives(rng, persona.text).draw(_KINDS)
+        other = Persona(related["persona"])
         people |= {persona.id: persona, other.id: other}
-        ties.append((persona, other, related.kind, related.label))
+        ties.append((persona, other, related["kind"], related["label"]))
     chosen = list(people.values())[:count]
     known = {p.id for p in chosen}
     return chosen, [tie for tie in ties if {tie[0].id, tie[1].id} <= known]

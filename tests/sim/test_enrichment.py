@@ -68,7 +68,7 @@ def test_everybody_gets_a_profile_by_one_call_each(town: Path, sql: Ask, openai_
     done = enrich(town, **over(openai_server))
     assert (done.made, done.failed, openai_server.calls) == ({"profiles": PEOPLE}, {"profiles": 0}, PEOPLE)
     assert sql("SELECT count(*), any_value(model), any_value(prompt) FROM profiles") == [
-        (PEOPLE, "openai:test", "profile@1")
+        (PEOPLE, "openai:test", "profile@2")
     ]
     assert sum(done.evidence.values()) == 18 * PEOPLE
     assert sql("SELECT status, kind FROM jobs") == [("finished", "enrichment")]

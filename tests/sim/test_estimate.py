@@ -118,7 +118,7 @@ def test_a_sample_asks_no_more_than_it_may(openai_server: OpenAIServer) -> None:
 
 def test_a_sample_knows_how_often_answers_are_asked_for_again(openai_server: OpenAIServer) -> None:
     openai_server.fault("cut_json", 0.5)
-    sound, broken = of_village(openai_server), of_village(openai_server, sample=60)
+    sound, broken = of_village(openai_server), of_village(openai_server, sample=100)
     turns = {told: next(p for p in told.purposes if p.name == "turn").calls for told in (sound, broken)}
     assert turns[broken].low > turns[sound].low
 

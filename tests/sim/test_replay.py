@@ -118,7 +118,7 @@ def test_an_answer_that_the_endpoint_spoiled_is_asked_for_again_in_the_replay_to
 def test_a_run_whose_growth_failed_is_replayed_to_its_last_complete_hop(tmp_path: Path) -> None:
     out = tmp_path / "run.duckdb"
     with OpenAIServer() as server:
-        server.fail_forever('"name":"Relations"')
+        server.fail_forever('"name":"persona_to_persona"')
         with pytest.raises(PausedError, match="calls failed"):
             Society(Village(), model="openai:test", base_url=server.base_url, out=out).run()
     replayed = replay(out, Village)

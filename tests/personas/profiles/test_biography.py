@@ -26,7 +26,7 @@ async def test_it_keeps_its_paragraphs_and_says_who_wrote_it() -> None:
     answer, _ = await written(life())
     assert answer.value is not None
     assert answer.value.text.count("\n\n") == 3
-    assert (answer.value.model, answer.value.prompt) == ("scripted", "biography@2")
+    assert (answer.value.model, answer.value.prompt) == ("scripted", "biography@3")
 
 
 async def test_the_profile_and_the_people_around_are_told() -> None:

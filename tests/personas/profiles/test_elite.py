@@ -41,7 +41,7 @@ async def test_the_raised_one_is_a_new_persona_who_descends_from_the_original() 
     assert elite.persona.id != COOK.id
     assert (elite.persona.parent, elite.persona.origin, elite.persona.hop) == (COOK.id, "persona", 2)
     assert (elite.persona.source, elite.persona.licence) == (COOK.source, COOK.licence)
-    assert (elite.persona.model, elite.persona.prompt) == ("scripted", "raise@1")
+    assert (elite.persona.model, elite.persona.prompt) == ("scripted", "raise@2")
 
 
 async def test_what_changes_is_listed_with_the_words_of_both() -> None:

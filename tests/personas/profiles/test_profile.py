@@ -128,7 +128,7 @@ async def test_one_call_makes_a_profile_that_says_who_made_it() -> None:
     model = ScriptedModel([answered(openness=known(4))])
     profile = (await infer_profile(model, MECHANIC, context=CONTEXT)).value
     assert profile is not None
-    assert (profile.persona, profile.model, profile.prompt) == (MECHANIC.id, "scripted", "profile@1")
+    assert (profile.persona, profile.model, profile.prompt) == (MECHANIC.id, "scripted", "profile@2")
     assert len(model.prompts) == 1
 
 

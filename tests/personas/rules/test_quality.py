@@ -1,55 +1,26 @@
-import json
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from langchain_core.messages import HumanMessage, SystemMessage
 
-from populace.agents.procedural import ProceduralModel
+from populace.agents.procedural.growth import text_to_persona
+from populace.agents.procedural.situation import Situation
 from populace.personas.passage import shipped_passages
-from populace.personas.prompt import fence, load_prompt
 from populace.personas.rules import QUALITY_RULES, quality_judge
 
 LINES = Path(__file__).with_name("lines")
 GOOD = [line.split("\t") for line in (LINES / "good.tsv").read_text(encoding="utf-8").splitlines()]
 BAD = [line.split("\t") for line in (LINES / "bad.tsv").read_text(encoding="utf-8").splitlines()]
-SCHEMA = {
-    "type": "object",
-    "properties": {
-        "personas": {
-            "type": "array",
-            "minItems": 20,
-            "maxItems": 20,
-            "items": {
-                "type": "object",
-                "properties": {"persona": {"type": "string"}},
-                "required": ["persona"],
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["personas"],
-    "additionalProperties": False,
-}
 
 
 def readers(seed: int) -> Iterator[str]:
     """Twenty people for each of the texts that ship with Populace, by the procedural stand-in."""
-    prompt = load_prompt("populace.personas", "text_to_persona")
-    form = {"type": "json_schema", "json_schema": {"name": "people", "schema": SCHEMA, "strict": True}}
+    schema = {"properties": {"personas": {"type": "array", "minItems": 20}}}
     for passage in shipped_passages():
-        rendered = prompt.render(
-            passage=fence("passage", passage.text),
-            verb="read",
-            count="20",
-            granularity=prompt.phrase("granularity", "specific"),
-            form="",
-            language="in English",
-        )
-        asked = [{"system": SystemMessage, "user": HumanMessage}[role](text) for role, text in rendered.messages]
-        said = ProceduralModel()._generate(asked, response_format=form, seed=seed).generations[0].message.content
-        yield from (entry["persona"] for entry in json.loads(str(said))["personas"])
+        answer = text_to_persona(random.Random(seed), Situation(passage=passage.text), schema)
+        yield from (entry["persona"] for entry in answer["personas"])
 
 
 @pytest.mark.parametrize(("language", "text"), GOOD)

@@ -1,4 +1,4 @@
-"""Profiles, biographies and raised personas by the stand-in: what it finds in a description's words, and says it found.
+"""Profiles, biographies and raised personas: what the stand-in finds in a description's words, and says it found.
 
 It reads signs from lists and knows nothing of people: what it assumes is drawn by chance from the description's hash.
 """
@@ -9,14 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from .audience import tongue_of
-from .english import capital
-from .frames import Frame
 from .lexicon import data, entries, pool
-from .portrait import Portrait, portrait_of, stable_number
+from .portrait import Portrait, language_of, portrait_of, stable_number
 from .situation import Situation
+from .templates import Frame, capital
 
-__all__ = ["biography_of", "profile_of", "raised_of"]
+__all__ = ["biography", "profile", "profile_of", "raised"]
 
 type Attribute = dict[str, Any]
 
@@ -41,43 +39,52 @@ _PLACE = re.compile(
 _EVENT = re.compile(
     r"\bhas ((?:left|lost|come back|moved|outlived|buried|raised|survived)\b.{3,80}?)(?= and |[.,;:]|$)"
 )
+#: Pastimes as descriptions tell them: "who collects stamps".
+_INTEREST = re.compile(
+    r"\b((?:collects|plays|grows|keeps|reads|sings in|studies|mends|builds) [^.,;]{3,60}?)(?= and |[.,;])"
+)
 _TRAITS = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
 _UNKNOWN: Attribute = {"words": "", "evidence": "unknown", "value": None}
 _SHORTEST = 1_200
 _BAND = re.compile(r"\baged (\d{1,2})(?:-\d+|\+)")
 #: What no frame of a biography says.
-_LEFT_OPEN = {"region": None, "occupation": None, "household": None, "children": None}
+_LEFT_OPEN: Mapping[str, Any] = {
+    **dict.fromkeys(("region", "occupation", "household", "children")),
+    "languages": [],
+    "others": [],
+}
+
+
+def profile(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The person's profile, the same for every request about that description."""
+    return profile_of(situation.persona)
 
 
 def profile_of(text: str) -> Mapping[str, Attribute]:
     """What the description says of each attribute, with its words; some assumed, the rest unknown."""
     portrait, rng = portrait_of(text), random.Random(stable_number("profile", text))  # noqa: S311 - not secrecy
-    topics = [words for topic in portrait.topics if (words := _within(topic, text))]
+    interests = [words for words in map(str.strip, _groups(_INTEREST, text)) if words]
     found = {
         "age_band": _age(text),
         "occupation": _quoted("stated", _within(portrait.noun, text)),
         **_work(portrait, text),
         "household": _household(text),
         "region": _quoted("stated", next(_groups(_PLACE, text), None)),
-        "interests": _listed("implied", topics),
+        "interests": _listed("implied", interests),
         "family_background": _UNKNOWN,
         "life_events": _listed("stated", list(_groups(_EVENT, text))),
     }
     return found | _assumptions(text, rng)
 
 
-def biography_of(situation: Situation, rng: random.Random) -> Mapping[str, Any]:
-    """A biography out of frames, with the people it speaks of."""
-    portrait = portrait_of(situation.persona)
-    role, known = portrait.role, list(situation.known)[:3]
-    people = _listing([_tie_of(told) for _, told in known]) or "the neighbours"
+def biography(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A biography of five paragraphs, with the people it speaks of; it states no facts but the age."""
+    portrait, known = portrait_of(situation.persona), list(situation.known)[:3]
     values = {
         "text": situation.persona.rstrip(".") + ".",
-        "thing": rng.choice(role.things),
-        "at": rng.choice(role.places),
-        "worry": rng.choice(role.worries),
-        "knows": rng.choice(role.knows),
-        "people": people,
+        "worry": rng.choice(portrait.worries or portrait.role.worries),
+        "knows": rng.choice(portrait.knows),
+        "people": _listing([_tie_of(told) for _, told in known]) or "the neighbours",
     }
     parts = [pool("profiles", "biography", part).word(rng) for part in data("profiles")["biography"]]
     paragraphs = [Frame(part).fill(values.get) or "" for part in parts]
@@ -93,17 +100,17 @@ def biography_of(situation: Situation, rng: random.Random) -> Mapping[str, Any]:
     }
 
 
-def raised_of(situation: Situation, rng: random.Random) -> Mapping[str, Any]:
-    """The person's description with a clause more, which says that they are among the best."""
-    skill = situation.skill
-    deed = Frame(pool("profiles", "raised", "deed").word(rng)).fill({"skill": skill}.get) or ""
-    years = Frame(pool("profiles", "raised", "years").word(rng)).fill({"years": str(rng.randint(9, 31))}.get) or ""
-    after = f"It is somebody {deed}, {years}."
+def raised(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The person's description with a sentence more, which says that they are among the best."""
+    skill, stage = situation.skill, portrait_of(situation.persona).stage
+    deeds = pool("profiles", "raised", "child" if stage == "child" else "grown")
+    deed = Frame(deeds.word(rng)).fill({"skill": skill}.get) or ""
+    after = f"It is somebody {deed}, {pool('profiles', 'raised', 'since', stage).word(rng)}."
     return {
         "general_domain": capital(skill)[:80],
         "specific_domain": capital(skill)[:80],
         "persona": f"{situation.persona.rstrip('.')}. {after}",
-        "changes": [{"before": "", "after": after, "why": f"The standing in {skill} shows in what others owe to it."}],
+        "changes": [{"before": "", "after": after, "why": f"The standing in {skill} shows in what others ask for."}],
     }
 
 
@@ -124,7 +131,7 @@ def _age(text: str) -> Attribute:
 
 def _work(portrait: Portrait, text: str) -> dict[str, Attribute]:
     words = _within(portrait.noun, text)
-    group = data("profiles")["groups"].get(portrait.role.domain) if words else None
+    group = data("profiles")["groups"].get(portrait.role.field) if words else None
     if group is None:
         return {"occupation_group": _UNKNOWN, "education": _UNKNOWN}
     return {
@@ -142,7 +149,7 @@ def _household(text: str) -> Attribute:
 
 
 def _assumptions(text: str, rng: random.Random) -> dict[str, Attribute]:
-    tag = data("profiles")["tags"].get(tongue_of(text))
+    tag = data("profiles")["tags"].get(language_of(text))
     traits = {trait: _assumed(min(5, max(1, round(rng.gauss(3, 1))))) for trait in _TRAITS}
     return {
         "languages": _assumed([tag]) if tag else _UNKNOWN,

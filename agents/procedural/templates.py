@@ -1,13 +1,16 @@
-"""The little English grammar that filling frames needs: articles, verbs in the third person, sentences."""
+"""Sentences with slots, and the little English grammar that filling them needs."""
 
+import random
 import re
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
-__all__ = ["article", "base_form", "capital", "polished", "snake", "third_person"]
+__all__ = ["Frame", "Pool", "article", "base_form", "capital", "polished", "snake", "third_person"]
 
 _VOWEL_SOUND = re.compile(
     r"(?:[aeio]|u(?!ni[^nm]|s[aeiu]|r[aeiu]|t[ei])|h(?:our|onest|eir))(?!ne-|uro|uph)", re.IGNORECASE
 )
-_UNCHANGED = frozenset({"would", "grew", "gave", "lost", "wanted", "has", "is"})
+_UNCHANGED = frozenset({"would"})
 _ADVERBS = frozenset({"never", "once", "still", "often"})
 _IRREGULAR = {"be": "is", "have": "has", "do": "does", "go": "goes"}
 _IRREGULAR_BASE = {third: base for base, third in _IRREGULAR.items()}
@@ -70,3 +73,56 @@ def base_form(verb: str) -> str | None:
 def snake(text: str) -> str:
     """The words of a text joined by underscores, lower case, letters and digits only."""
     return "_".join(re.findall(r"[a-z0-9]+", text.lower().replace("'", "")))
+
+
+_SLOT = re.compile(r"\{(\w+)\}")
+
+type Slots = Callable[[str], str | None]
+
+
+class Frame:
+    """One sentence or more with `{slots}`; a slot in upper case asks for its value with a capital."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, text: str) -> None:
+        # Odd places hold the names of slots.
+        self.parts = tuple(_SLOT.split(text))
+
+    def fill(self, slots: Slots) -> str | None:
+        """The text with every slot filled, or None when one of them has no value."""
+        out: list[str] = []
+        for place, part in enumerate(self.parts):
+            if place % 2 == 0:
+                out.append(part)
+                continue
+            value = slots(part.lower())
+            if value is None:
+                return None
+            out.append(capital(value) if part[0].isupper() else value)
+        return "".join(out)
+
+
+class Pool:
+    """Frames that say the same kind of thing."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = tuple(texts)
+
+    @cached_property
+    def frames(self) -> tuple[Frame, ...]:
+        """The frames, parsed on first use."""
+        return tuple(map(Frame, self.texts))
+
+    def say(self, rng: random.Random, slots: Slots) -> str | None:
+        """One of the frames by chance, filled and polished; None when no frame can be filled."""
+        first = rng.randrange(len(self.frames))
+        for place in range(len(self.frames)):
+            text = self.frames[(first + place) % len(self.frames)].fill(slots)
+            if text is not None:
+                return polished(text)
+        return None
+
+    def word(self, rng: random.Random) -> str:
+        """One of the entries as it stands."""
+        return rng.choice(self.texts)
