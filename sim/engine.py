@@ -22,13 +22,10 @@ from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
 from .event_hash import EventHash
 from .progress import Progress
-from .runfile.batches import RunBatches
-from .runfile.known import KnownAnswers
-from .runfile.ledger import RunLedger, spent_before
+from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spent_before
 from .runfile.live import LiveSql
 from .runfile.rows import Row
 from .runfile.runlog import RunLog
-from .runfile.vectors import RunVectors
 
 if TYPE_CHECKING:
     from ..agents.gateway.call import AnswerStore

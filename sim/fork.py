@@ -15,9 +15,8 @@ from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.files import remove_database
 from .growth import Growth
 from .progress import Progress
-from .runfile.beside import check_free
 from .runfile.copying import copy_run
-from .runfile.database import BusyError
+from .runfile.database import BusyError, check_free
 from .runfile.reader import open_run
 from .runfile.recording import run_of
 from .runfile.rows import RunRow

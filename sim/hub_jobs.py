@@ -23,9 +23,9 @@ from .event_hash import EventHash
 from .progress import Progress, SilentProgress
 from .runfile.cursors import cursors_of
 from .runfile.job_rows import JobRow, RunRow
+from .runfile.live import Sidecar
 from .runfile.reader import open_hub_or_run
 from .runfile.runlog import RunLog
-from .runfile.sidecar import Sidecar
 from .times import now
 from .trust import RESUMED, Kind, check_trusted, remember
 from .versions import versions

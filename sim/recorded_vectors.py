@@ -9,9 +9,9 @@ from ..agents.embedding.vectors import text_hash
 from ..personas.errors import RunError
 from ..personas.model import RequestContext
 from .recall import PURPOSE, EmbeddingRecall
+from .runfile.ledger import KNOWN_VECTORS
 from .runfile.recording import Recording
 from .runfile.rows import FailureRow
-from .runfile.vectors import KNOWN_VECTORS
 
 __all__ = ["RecordedEmbedder", "recorded_recall"]
 

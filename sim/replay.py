@@ -14,8 +14,8 @@ from .growth.stored import recorded_source
 from .progress import Progress
 from .recorded_gateway import RecordedGateway, RecordEndedError, since_then
 from .recorded_vectors import recorded_recall
-from .runfile.beside import folder_beside
 from .runfile.copying import copy_run
+from .runfile.database import folder_beside
 from .runfile.reader import open_run
 from .runfile.recording import Marker, Recording, markers
 from .runfile.rows import GrowthExtensionRow

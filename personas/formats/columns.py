@@ -25,7 +25,6 @@ __all__ = [
     "graph_names",
     "is_exported",
     "joins_of",
-    "names_of",
     "original",
     "own_names",
     "prefixed",
@@ -36,14 +35,14 @@ __all__ = [
 
 
 class Extra(StrEnum):
-    """Columns that a person may have beside those of the table personas; each is the name of the table they are in."""
+    """Columns of a person from other tables than personas; each is the name of that table."""
 
     PROFILES = "profiles"
     BIOGRAPHIES = "biographies"
     ELITES = "elites"
 
 
-#: By extra, the column of an export that tells that it is there.
+#: By extra, the column of an export that shows that it has it.
 EXTRA_MARKS: Mapping[Extra, str] = {
     Extra.PROFILES: "profile_model",
     Extra.BIOGRAPHIES: "biography_model",
@@ -79,13 +78,13 @@ def sources_of(extra: Extra) -> Mapping[str, str]:
     return _SOURCES[extra]
 
 
-def names_of(extra: Extra) -> Collection[str]:
+def _names_of(extra: Extra) -> Collection[str]:
     """What its columns are called in an export."""
     return _SOURCES[extra].keys()
 
 
 def columns_of(extras: Collection[Extra]) -> str:
-    """SQL for their columns, to stand behind others."""
+    """SQL for their columns, to be appended to others."""
     return "".join(
         f', {_TABLES[extra]}."{source}"{"::VARCHAR" if source in _JSON else ""} AS "{name}"'
         for extra in Extra
@@ -149,7 +148,7 @@ class ImportedColumn:
     #: What it is called in the export.
     written: str
     kind: ColumnType
-    #: Place, from 0, of the first person of whom it says something that shows its type.
+    #: Place, from 0, of the first person with a value that shows its type.
     first: int
 
     def value(self, row: Mapping[str, Any]) -> Any:
@@ -166,7 +165,7 @@ class ImportedColumn:
 
 def own_names(extras: Collection[Extra]) -> frozenset[str]:
     """The names that are the hub's own in an export with these extras, in lower case."""
-    names = (*FIELDS, *_SOMETIMES, *EXTRA_MARKS.values(), *(name for extra in extras for name in names_of(extra)))
+    names = (*FIELDS, *_SOMETIMES, *EXTRA_MARKS.values(), *(name for extra in extras for name in _names_of(extra)))
     return frozenset(name.lower() for name in names)
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from ..errors import SetupError
+from ..errors import SetupError, parameter
 
-__all__ = ["Composer", "RuleComposer", "Template", "UnsaidError", "parse_template", "rule_composer", "said_value"]
+__all__ = ["Composer", "RuleComposer", "Template", "UnsaidError", "parse_template", "rule_composer"]
 
 _TOKEN = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{(?P<column>[^{}]*)\}|(?P<mark>[\[\]{}])|(?P<text>[^\[\]{}]+)")
 
@@ -42,18 +42,18 @@ class _Part:
     is_optional: bool
 
     def text(self, row: Mapping[str, Any]) -> str:
-        values = [(said_value(row.get(piece)) if is_column else piece, piece) for piece, is_column in self.pieces]
+        values = [(_described(row.get(piece)) if is_column else piece, piece) for piece, is_column in self.pieces]
         missing = next((column for value, column in values if value is None), None)
         if missing is None:
             return "".join(str(value) for value, _ in values)
         if self.is_optional:
             return ""
-        raise UnsaidError(f"it has no {missing!r}, which --compose needs outside of [ ]")
+        raise UnsaidError(f"it has no {missing!r}, which {parameter('compose')} needs outside of [ ]")
 
 
 @dataclass(frozen=True, slots=True)
 class Template(Composer):
-    """A text with `{column}` where values are to stand, and `[ ... ]` around what needs values that may be missing."""
+    """A text with `{column}` for values, and `[ ... ]` around what is left out where a value is missing."""
 
     name: str
     columns: tuple[str, ...]
@@ -63,7 +63,7 @@ class Template(Composer):
         """The template with the values of the row."""
         text = "".join(part.text(row) for part in self.parts)
         if not text.strip():
-            raise UnsaidError("none of the columns that --compose names says anything")
+            raise UnsaidError(f"none of the columns that {parameter('compose')} names says anything")
         return text
 
 
@@ -81,17 +81,21 @@ def parse_template(template: str, columns: Sequence[str], *, where: str) -> Temp
             pieces, is_optional = [], not is_optional
         elif token["mark"] is not None:
             raise SetupError(
-                f"--compose has a lone {token['mark']!r} at character {token.start() + 1}; write {{column}} for a "
-                "value, [ ... ] around what may be missing, and such a mark itself twice."
+                f"{parameter('compose')} has a lone {token['mark']!r} at character {token.start() + 1}; write "
+                "{column} for a value, [ ... ] around what may be missing, and such a mark itself twice."
             )
         else:
             pieces.append((token["text"] or token[0][0], False))
     if is_optional:
-        raise SetupError("--compose opens a [ that it does not close; write [ ... ], or [[ for the mark itself.")
+        raise SetupError(
+            f"{parameter('compose')} opens a [ that it does not close; write [ ... ], or [[ for the mark itself."
+        )
     parts.append(_Part(tuple(pieces), False))
     used = tuple(dict.fromkeys(piece for part in parts for piece, is_column in part.pieces if is_column))
     if not used:
-        raise SetupError("--compose names no column, so that all descriptions would be the same; write {column}.")
+        raise SetupError(
+            f"{parameter('compose')} names no column, so all descriptions would be the same; write {{column}}."
+        )
     return Template(template, used, tuple(parts))
 
 
@@ -105,10 +109,12 @@ def _column(wanted: str, columns: Sequence[str], where: str) -> str:
     near = " or ".join(repr(folded[name]) for name in close)
     there = ", ".join(map(repr, columns[:40]))
     meant = f"did you mean {near}?" if near else "write one of these in braces."
-    raise SetupError(f"{where} has no column {wanted!r}, which --compose names; its columns are {there}; {meant}")
+    raise SetupError(
+        f"{where} has no column {wanted!r}, which {parameter('compose')} names; its columns are {there}; {meant}"
+    )
 
 
-#: What is said of a column that is known, by names that it may have. Age and sex come first and are said otherwise.
+#: Known attributes, by the names that their columns may have. Age, sex and place begin the sentence.
 _KNOWN: Mapping[str, tuple[str, ...]] = {
     "age": ("age",),
     "sex": ("sex", "gender"),
@@ -148,7 +154,7 @@ class RuleComposer(Composer):
         return f"{'; '.join([_opening(said), *parts])}."
 
     def _said(self, meaning: str, row: Mapping[str, Any]) -> str:
-        values = [value for name in self.meant[meaning] if (value := said_value(row.get(name))) is not None]
+        values = [value for name in self.meant[meaning] if (value := _described(row.get(name))) is not None]
         return ", ".join(values).replace("_", " ")
 
 
@@ -178,7 +184,7 @@ def rule_composer(columns: Sequence[str]) -> RuleComposer | None:
     return RuleComposer(used, meant) if len(meant) >= _FEWEST else None
 
 
-def said_value(value: object) -> str | None:
+def _described(value: object) -> str | None:
     """A value as a description says it; None for one that says nothing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -187,6 +193,6 @@ def said_value(value: object) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, list):
-        return ", ".join(said for one in value if (said := said_value(one)) is not None) or None
+        return ", ".join(said for one in value if (said := _described(one)) is not None) or None
     text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict) else str(value).strip()
     return text or None

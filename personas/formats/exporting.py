@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from ..errors import SetupError, StorageError
+from ..errors import SetupError, StorageError, parameter
 from ..files import compression_of, open_compressed, uncompressed_suffix, whole_file
 from ..hub.file import HubFile
 from .columns import Extra
@@ -27,7 +27,7 @@ __all__ = ["ExportFormat", "ExportReport", "export_hub", "stream_hub"]
 class ExportFormat(StrEnum):
     """What an export is written as."""
 
-    #: Persona Hub's own: one object a line with the one key `persona`; licences stand in a file beside it.
+    #: Persona Hub's own: one object a line with the one key `persona`; licences are in a second file.
     PERSONA = "persona.jsonl"
     #: One object, or row, with every column that a hub has of a person, and every column that was imported.
     JSONL = "jsonl"
@@ -56,17 +56,17 @@ class ExportReport:
     rows: int | None
     #: People who were left out because they have no row in this format.
     without: int
-    #: Ties that were written, into the same file or the one beside it; None for formats that have no place for any.
+    #: Relations written, into the same file or a second one; None for formats that cannot hold any.
     relations: int | None
-    #: The file beside it that names the licences, where the format has no place for them.
+    #: The second file with the licences, where the format cannot hold them.
     licences: Path | None
     #: The people who came without any licence.
     unlicensed: int
     #: How many of them have a profile, a biography and so on, for each of the extras that the file has.
     extras: tuple[tuple[Extra, int], ...] = ()
-    #: The file beside it with the relations; None where they are in the same file, or there are none.
+    #: The second file with the relations; None where they are in the same file, or there are none.
     relations_path: Path | None = None
-    #: The file beside it with the types of its columns, which CSV has no place for.
+    #: The second file with the types of the columns, which CSV cannot hold.
     types: Path | None = None
     #: Columns whose cells are JSON text, because their values are nested, of several types, or too long integers.
     as_json: tuple[str, ...] = ()
@@ -155,7 +155,7 @@ def stream_hub(
     extras: Collection[Extra] = (),
     notice: str | None = None,
 ) -> ExportReport:
-    """Write what `export_hub` writes to a stream of bytes, without any file beside it.
+    """Write what `export_hub` writes to a stream of bytes, without a second file.
 
     Rows of `tasks`, `elite` and `nemotron` are JSONL. Raises `SetupError` as `export_hub` does, and for a whole hub.
     """
@@ -198,8 +198,8 @@ def _write(
     rows = PeopleRows(people, types_first=chosen is ExportFormat.JSONL)
     with opened() as file:
         if chosen is ExportFormat.PARQUET:
-            told = {"populace": orjson.dumps({"format": 1} | ({"notice": notice} if notice else {})).decode()}
-            write_parquet(rows.batches(), file, told=told)
+            metadata = {"populace": orjson.dumps({"format": 1} | ({"notice": notice} if notice else {})).decode()}
+            write_parquet(rows.batches(), file, metadata=metadata)
         else:
             (write_csv if chosen is ExportFormat.CSV else write_jsonl)(rows.batches(), file)
     return replace(report, as_json=rows.as_json, several=people.several), rows
@@ -222,7 +222,10 @@ def _export_whole(
     hub: HubFile, path: Path, *, select: str | None, extras: Collection[Extra], notice: str | None
 ) -> ExportReport:
     if select is not None or extras:
-        raise SetupError("The format hub writes all that a hub holds; give neither --select nor --with with it.")
+        raise SetupError(
+            f"The format hub writes all that a hub holds; give neither {parameter('select')} nor "
+            f"{parameter('extras')} with it."
+        )
     people = ExportedPeople(hub, duplicates=True)
     written = write_hub_folder(hub, path, notice=notice)
     relations = written.get("relations", 0)
@@ -232,7 +235,7 @@ def _export_whole(
 
 
 def _beside(people: ExportedPeople) -> tuple[tuple[Extra, int], ...]:
-    """Give the people their profiles, if any of them has one, and count whatever stands beside them."""
+    """Add profiles to the columns if anybody has one, and count how many people have each of the extras."""
     numbers = {extra: people.number_with(extra) for extra in {Extra.PROFILES, *people.extras}}
     people.extras = tuple(extra for extra in Extra if extra in people.extras or numbers.get(extra))
     return tuple((extra, numbers[extra]) for extra in people.extras)
@@ -257,7 +260,9 @@ def _by_name(path: Path) -> ExportFormat:
     if suffix in ExportFormat and suffix not in (*_PUBLISHED, ExportFormat.HUB):
         return ExportFormat(suffix)
     formats = ", ".join(ExportFormat)
-    raise SetupError(f"{str(path)!r} does not say by its ending what to write; give --format, one of {formats}.")
+    raise SetupError(
+        f"{str(path)!r} does not say by its ending what to write; give {parameter('format')}, one of {formats}."
+    )
 
 
 @contextmanager
@@ -267,7 +272,7 @@ def _stays_open(out: BinaryIO) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """A path to write to, which becomes `path` when the block ends well, and is gone when it does not."""
+    """A path to write to, which becomes `path` when the block succeeds and is removed when it fails."""
     if not path.parent.is_dir():
         raise SetupError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
     try:

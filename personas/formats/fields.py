@@ -5,7 +5,7 @@ Such rows are recognised by the columns that every export has; no mark in the fi
 
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,16 @@ import pyarrow as pa
 
 from ..errors import SourceError
 from ..files import uncompressed_suffix
+from ..hub.queries import table_of
 from .columns import EXTRA_MARKS, FIELDS, Extra, graph_names, original, own_names, sources_of, unprefixed
 from .options import Columns, Shape
 from .people import licences_path, read_licences
 from .reading import RowError, Tally, parse_json
 from .tables import Batch, NodeLink, Table
 
-__all__ = ["FIELD_SCHEMA", "FieldTable", "Fields", "csv_types_path", "field_table"]
+__all__ = ["FIELD_SCHEMA", "FieldTable", "Fields", "field_table"]
 
-#: What a file may say of the person in a row, beside what is read of every table.
+#: Fields of the person in a row, in addition to the columns read from every table.
 FIELD_SCHEMA = pa.schema(
     [
         ("row", pa.int64()),
@@ -72,12 +73,12 @@ class Fields:
 
     def table(self) -> pa.Table:
         """The fields, as `FIELD_SCHEMA` has them."""
-        return _arrow(self.fields, FIELD_SCHEMA)
+        return table_of(self.fields, FIELD_SCHEMA)
 
     def of(self, extra: Extra) -> pa.Table:
-        """The rows of an extra's table, with the number of the row each stood in as `row`."""
+        """The rows of an extra's table, with the number of the row that each is from as `row`."""
         sources = sources_of(extra).values()
-        return _arrow(self.extras[extra], pa.schema([("row", pa.int64()), *((s, _type(s)) for s in sources)]))
+        return table_of(self.extras[extra], pa.schema([("row", pa.int64()), *((s, _type(s)) for s in sources)]))
 
 
 class FieldTable(Table):
@@ -98,7 +99,7 @@ class FieldTable(Table):
         """The row without its fields, which are added to `fields`."""
 
     def columns(self) -> Sequence[str]:
-        """The names of the columns as they stand in the file."""
+        """The names of the columns in the file."""
         return self._table.columns()
 
     def batches(self, tally: Tally) -> Iterator[Batch]:
@@ -133,8 +134,8 @@ def field_table(table: Table, columns: Columns) -> FieldTable | None:
     return _Licensed(table, columns, beside) if beside.is_file() else None
 
 
-def csv_types_path(path: Path) -> Path:
-    """Where the types of a CSV file's columns are told, as CSV on the Web has it."""
+def _csv_types_path(path: Path) -> Path:
+    """The file with the types of a CSV file's columns, in the format of CSV on the Web."""
     return path.with_name(f"{path.name}-metadata.json")
 
 
@@ -212,7 +213,7 @@ class _ExportedPeople(FieldTable):
 
 
 class _Nodes(FieldTable):
-    """The nodes of a graph that another program wrote: ties are told by the names that they have there."""
+    """The nodes of a graph that another program wrote: its relations name them by their ids there."""
 
     def __init__(self, table: Table, columns: Columns) -> None:
         super().__init__(table)
@@ -228,7 +229,7 @@ class _Nodes(FieldTable):
 
 
 class _Licensed(FieldTable):
-    """Rows whose licences stand in a file beside them."""
+    """Rows whose licences are in a second file."""
 
     def __init__(self, table: Table, columns: Columns, beside: Path) -> None:
         super().__init__(table)
@@ -262,8 +263,8 @@ class _Licensed(FieldTable):
 
 
 def _csv_types(path: Path) -> Mapping[str, Callable[[Any], Any]]:
-    """How the cells of CSV columns are read, by what `write_csv_types` wrote beside the file; nothing without it."""
-    beside = csv_types_path(path)
+    """The parsers of CSV columns, by the file that `write_csv_types` wrote; empty without it."""
+    beside = _csv_types_path(path)
     if uncompressed_suffix(path) not in (".csv", ".tsv") or not beside.is_file():
         return {}
     read: dict[str, Callable[[Any], Any]] = {"integer": int, "double": float, "boolean": _is_true, "json": parse_json}
@@ -329,9 +330,3 @@ def _type(source: str) -> Any:
     if source in _LISTS:
         return pa.list_(pa.string())
     return pa.bool_() if source == "only_evident" else pa.string()
-
-
-def _arrow(rows: Collection[tuple[Any, ...]], schema: Any) -> pa.Table:
-    columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
-    arrays = [pa.array(values, type=kind.type) for values, kind in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)

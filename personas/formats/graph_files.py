@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from ..errors import SetupError
+from ..errors import SetupError, parameter
 from ..text import legible
 from .columns import graph_names, prefixed
 from .people import ExportedPeople
@@ -28,7 +28,7 @@ def flat(value: Any) -> str | int | float | bool:
 
 
 def short(text: str) -> str:
-    """The first words of a text, as many as stand beside a node."""
+    """The first words of a text, as the label of a node."""
     line = " ".join(text.split())
     if len(line) <= _LONGEST:
         return line
@@ -49,8 +49,8 @@ _JSON = {"evidence", "elite_changes"}
 def write_graph(people: ExportedPeople, form: str, *, opened: Callable[[], Any], notice: str | None = None) -> int:
     """Write the graph of these people as `graphml`, `gexf` or `json`, and say how many ties it has.
 
-    A tie is there when both its ends are. Near-duplicates that are left out give their ties to whom they repeat, and
-    whom a rule turned away takes all ties along.
+    A tie is there when both its ends are. The ties of near-duplicates that are left out become their
+    survivor's; those of people whom a rule turned away are left out.
     A node is labelled with the first words of the description. In XML, lists and objects become strings, and the
     evidence of profiles is left out; JSON holds everything as it is. What was imported under a name that the hub or
     these formats have for themselves is called `imported_NAME`. Raises `SetupError` for more than `MOST_PEOPLE`.
@@ -60,7 +60,7 @@ def write_graph(people: ExportedPeople, form: str, *, opened: Callable[[], Any],
     if people.count > MOST_PEOPLE:
         raise SetupError(
             f"There are {people.count:,} people to export, and {form} is written for {MOST_PEOPLE:,} at most; "
-            "export a selection with --select, or write Parquet."
+            f"export a selection with {parameter('select')}, or write Parquet."
         )
     graph = nx.MultiDiGraph(**({"notice": notice} if notice else {}))
     nodes = _nodes(people)

@@ -20,6 +20,7 @@ from ..database import CONFIG, make_database, said
 from ..errors import SetupError, SourceError, StorageError
 from ..files import folder_beside, private_umask
 from ..hub.file import HubFile
+from ..hub.queries import registered
 from ..hub.schema import HUB_VERSION, check_hub
 from ..inputs import shown
 
@@ -183,7 +184,7 @@ def _write_table(con: duckdb.DuckDBPyConnection, name: str, sql: str, folder: Pa
         _quoted(column) + ("" if _PLAIN.fullmatch(kind) else f"::VARCHAR AS {_quoted(column)}")
         for column, kind, *_ in columns
     )
-    # In the order of arrival, which tells the first of several rows from the others.
+    # In the order of arrival: the first of several rows is the one that counts.
     reader = con.sql(f"SELECT {selected} FROM {_quoted(name)} ORDER BY rowid").to_arrow_reader(_ROWS)  # noqa: S608
     rows = 0
     with pq.ParquetWriter(folder / file, reader.schema, compression="zstd") as writer:
@@ -271,9 +272,8 @@ def _fill(con: duckdb.DuckDBPyConnection, folder: Path, manifest: _Manifest) -> 
     for table in manifest.tables:
         with pq.ParquetFile(folder / table.file) as file:
             for batch in file.iter_batches(batch_size=_ROWS * 10):
-                con.register("restored", batch)
-                con.execute(f"INSERT INTO {_quoted(table.name)} BY NAME FROM restored")
-                con.unregister("restored")
+                with registered(con, batch, "restored"):
+                    con.execute(f"INSERT INTO {_quoted(table.name)} BY NAME FROM restored")
     for sql in (*manifest.indexes, *_in_order(manifest)):
         con.execute(sql)
     for one in manifest.comments:
@@ -283,7 +283,7 @@ def _fill(con: duckdb.DuckDBPyConnection, folder: Path, manifest: _Manifest) -> 
 
 
 def _in_order(manifest: _Manifest) -> Sequence[str]:
-    """The views, each behind those that it needs: one that was replaced stands behind its users in the catalogue."""
+    """The views, each after those that it uses: one that was replaced comes after its users in the catalogue."""
     ordered: list[str] = []
     left: Sequence[str] = manifest.views
     with duckdb.connect(config=dict(CONFIG)) as con:  # a statement that fails would end the transaction of the hub's

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from ..hub.file import HubFile
 from ..hub.profiles import write_profiles
+from ..hub.queries import count, registered
 from ..hub.reconcile import reconcile
 from ..hub.verdicts import add_rulings
 from ..profiles.imported import profile_of_columns
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
     from ..judgement import RulingRow
     from ..profiles.profile import Profile
 
-__all__ = ["RENAMED", "ImportedFile", "with_fields", "write_fields"]
+__all__ = ["RENAMED", "ImportedFile"]
 
 #: Ids in a file that are others in the hub: of descriptions that were edited, or that a judge has rewritten.
 RENAMED = "CREATE TEMP TABLE IF NOT EXISTS exported_renamed (file INTEGER, was VARCHAR, now VARCHAR)"
 _RENAME = "INSERT INTO exported_renamed SELECT $file, was, id FROM imported_batch WHERE was IS NOT NULL AND was <> id"
-#: The hub may have met a text before without being told who wrote it. That a model did is not to be lost.
+#: The hub may have a text already without its model, which must not be lost.
 _FILL = """
 UPDATE personas SET origin = coalesce(b.origin, personas.origin), hop = coalesce(b.hop, personas.hop),
     parent = coalesce(b.parent, personas.parent), model = b.model, prompt = b.prompt
@@ -58,7 +59,7 @@ _EXTRAS: Mapping[Extra, str] = {
 }
 
 
-def with_fields(rows: pa.Table, fields: Sequence[Fields]) -> pa.Table:
+def _with_fields(rows: pa.Table, fields: Sequence[Fields]) -> pa.Table:
     """The rows of a batch with the columns of `FIELD_SCHEMA`; they are null where the file says nothing of a row."""
     found = pa.concat_tables([one.table() for one in fields]) if fields else FIELD_SCHEMA.empty_table()
     numbers, wanted = found["row"].to_numpy(), rows["row"].to_numpy()
@@ -73,7 +74,7 @@ def with_fields(rows: pa.Table, fields: Sequence[Fields]) -> pa.Table:
     return rows
 
 
-def write_fields(con: duckdb.DuckDBPyConnection, fields: Sequence[Fields], *, file: int) -> None:
+def _write_fields(con: duckdb.DuckDBPyConnection, fields: Sequence[Fields], *, file: int) -> None:
     """Write what the rows of the registered `imported_batch` say beyond personas and imports."""
     con.execute(RENAMED)
     con.execute(_RENAME, {"file": file})
@@ -81,11 +82,8 @@ def write_fields(con: duckdb.DuckDBPyConnection, fields: Sequence[Fields], *, fi
     con.execute(_LICENCES, {"file": file})
     for part in fields:
         for extra in part.extras:
-            con.register("imported_extras", part.of(extra))
-            try:
+            with registered(con, part.of(extra), "imported_extras"):
                 con.execute(_EXTRAS[extra])
-            finally:
-                con.unregister("imported_extras")
 
 
 _FIND = """
@@ -106,7 +104,7 @@ SELECT id, $file, row, coalesce(source, told_source, $source), coalesce(licence,
        coalesce(told_revision, $revision), attributes, $now
 FROM imported_batch
 """
-#: Whoever is in the hub already keeps what is known of them.
+#: People who are in the hub already keep what is known of them.
 _LANGUAGES = """
 UPDATE personas SET language = b.language FROM imported_batch AS b
 WHERE personas.id = b.id AND personas.language = 'und' AND b.language <> 'und'
@@ -119,7 +117,7 @@ SELECT count(*) FROM personas WHERE licence IS NULL AND id IN (
     SELECT i.persona FROM repeated_rows AS r JOIN imports AS i ON i.file = r.first_file AND i.row = r.first_row
     WHERE r.file = $file)
 """
-#: Those among them whom a check has removed or rewritten, and who are there again.
+#: People of the file whom a check had removed or rewritten before.
 _RETURNED = """
 SELECT count(DISTINCT persona) FROM rulings SEMI JOIN personas ON id = persona
 SEMI JOIN (SELECT persona FROM imports WHERE file = $file) AS brought USING (persona)
@@ -161,7 +159,7 @@ class ImportedFile:
         self.rulings: Counter[tuple[str, str]] = Counter()
         self.changes: Counter[tuple[str, str | None, str]] = Counter()
         self._said: list[RulingRow] = []
-        self._ordinal = _number(hub, _LAST_ORDINAL)
+        self._ordinal = count(hub.con, _LAST_ORDINAL)
 
     @classmethod
     def find(
@@ -179,19 +177,18 @@ class ImportedFile:
         if row := hub.con.execute(_FIND, [sha256, file._settings]).fetchone():
             file.number, file.read_to, file.rows, file.new, file.complete = row
             file._saved_to = file.read_to
-            file.repeated = _number(hub, f"SELECT count(*) FROM repeated_rows WHERE file = {file.number:d}")  # noqa: S608
+            file.repeated = count(hub.con, f"SELECT count(*) FROM repeated_rows WHERE file = {file.number:d}")  # noqa: S608
             said = hub.con.execute("SELECT reason, rows, first FROM skipped_rows WHERE file = ?", [row[0]]).fetchall()
             file.skipped.add(Skipped(*skip) for skip in said)
         else:
-            file.number = _number(hub, _LAST_FILE) + 1
+            file.number = count(hub.con, _LAST_FILE) + 1
         return file
 
     def add(self, batch: Screened) -> None:
-        """Write the rows of a batch; whoever is in the hub already stays as they were. Rulings wait for `save`."""
+        """Write the rows of a batch; people who are in the hub already stay as they were. `save` writes the rulings."""
         part = batch.part
         fields = list(self._fields.take(part.read_to)) if self._fields is not None else []
-        self._con.register("imported_batch", with_fields(part.rows, fields))
-        try:
+        with registered(self._con, _with_fields(part.rows, fields), "imported_batch"):
             given = {"before": self._ordinal, "source": self._source}
             ((new,),) = self._con.execute(_PEOPLE, given).fetchall()
             if new < part.rows.num_rows:
@@ -202,9 +199,7 @@ class ImportedFile:
             if self._is_composed:
                 _add_profiles(self._con, part.rows)
             if fields:
-                write_fields(self._con, fields, file=self.number)
-        finally:
-            self._con.unregister("imported_batch")
+                _write_fields(self._con, fields, file=self.number)
         self.read_to, self.rows, self.new = part.read_to, self.rows + part.rows.num_rows, self.new + new
         self._ordinal += part.rows.num_rows
         self.skipped.add(part.skipped)
@@ -222,7 +217,7 @@ class ImportedFile:
         self.complete = complete
         self.changes.update(add_rulings(self._con, self._said))
         if any(row.outcome == "turned_away" for row in self._said):
-            # Who was in the hub already, unjudged, may be whom others repeat.
+            # Somebody turned away now may have been in the hub before, as the survivor of near-duplicates.
             reconcile(self._con)
         self._said = []
         state = (self._settings, self.read_to, self.rows, self.new, len(self.skipped), complete, _now())
@@ -245,14 +240,12 @@ class ImportedFile:
     @property
     def unlicensed(self) -> int:
         """How many of the people of the file no file has stated a licence of."""
-        ((people,),) = self._con.execute(_UNLICENSED, {"file": self.number}).fetchall()
-        return int(people)
+        return count(self._con, _UNLICENSED, {"file": self.number})
 
     @property
     def returned(self) -> int:
         """How many people of the file a check had removed or rewritten before: the file brought them again."""
-        ((people,),) = self._con.execute(_RETURNED, {"file": self.number}).fetchall()
-        return int(people)
+        return count(self._con, _RETURNED, {"file": self.number})
 
 
 def _settings(columns: Columns, options: ImportOptions) -> str:
@@ -270,11 +263,6 @@ def _add_profiles(con: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
             profiles |= {persona: profile} if profile is not None else {}
     there = {str(persona) for (persona,) in con.execute(_PROFILED, {"people": list(profiles)}).fetchall()}
     write_profiles(con, [profile for persona, profile in profiles.items() if persona not in there], _now())
-
-
-def _number(hub: HubFile, query: str) -> int:
-    ((number,),) = hub.con.execute(query).fetchall()
-    return int(number)
 
 
 def _now() -> datetime:

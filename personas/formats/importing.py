@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import SetupError, SourceError
+from ..errors import SetupError, SourceError, parameter
 from ..hub.file import HubFile
 from ..hub.redaction import SAMPLE
 from ..rules.columns import ColumnKind, kinds_of_columns
@@ -56,7 +56,7 @@ class FileReport:
     changes: Counter[tuple[str, str | None, str]] = field(default_factory=Counter)
     #: What the other columns were taken for when personal data were looked for in them.
     kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
-    #: People of the file whom a check had removed or rewritten, and who are there again as the file has them.
+    #: People of the file whom a check had removed or rewritten before; they are as the file has them again.
     returned: int = 0
 
     @property
@@ -179,8 +179,9 @@ def _check_no_prose(table: Table, composer: RuleComposer) -> None:
     for name, words in lengths.most_common(1):
         if words >= _PROSE * len(rows):
             raise SourceError(
-                f"{table.path} has no column that is known to hold descriptions, but {name!r} may: read it with --map "
-                f"text={name}, or make descriptions of other columns with --compose 'A {{age}}-year-old ...'."
+                f"{table.path} has no column that is known to hold descriptions, but {name!r} may: read it with "
+                f"{parameter('mapping', f'text={name}')}, or make descriptions of other columns with "
+                f"{parameter('compose')} 'A {{age}}-year-old ...'."
             )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import SetupError, SourceError
+from ..errors import SetupError, SourceError, parameter
 from ..inputs import shown
 from .columns import is_exported
 from .compose import Composer, parse_template, rule_composer
@@ -89,7 +89,10 @@ def resolve_columns(
     composer: Composer | None = None
     if compose is not None:
         if "text" in found:
-            raise SetupError("Both --compose and --map text=COLUMN were given; descriptions come from one of them.")
+            raise SetupError(
+                f"Both {parameter('compose')} and {parameter('mapping', 'text=COLUMN')} were given; descriptions "
+                "come from one of them."
+            )
         composer = parse_template(compose, columns, where=str(path))
     elif "text" not in found:
         found["text"] = _text_column(columns, known)
@@ -145,7 +148,8 @@ def _textless(path: Path, columns: Sequence[str], shape: Shape) -> SourceError:
         )
     return SourceError(
         f"{path} has no column that is known to hold descriptions; its columns are {_listed(columns)}; "
-        "say which it is with --map text=COLUMN, or make them of others with --compose 'A {age}-year-old ...'."
+        f"say which it is with {parameter('mapping', 'text=COLUMN')}, or make them of others with "
+        f"{parameter('compose')} 'A {{age}}-year-old ...'."
     )
 
 
@@ -190,8 +194,8 @@ class ImportOptions(BaseModel):
     quality: bool = False
     #: Stop at the first row that cannot be imported, instead of leaving it out.
     strict: bool = False
-    #: What whoever meets a strict import is told to do about a row that cannot be imported.
-    way_out: str = "mend it, or leave --strict away to skip such rows"
+    #: What the error of a strict import says can be done about a row that cannot be imported.
+    way_out: str | None = None
     #: A template by which descriptions are composed of columns, as `A {age}-year-old [{occupation} ]in {city}`.
     compose: str | None = Field(default=None, min_length=1)
     #: Characters that a description may have.
@@ -217,7 +221,7 @@ class ImportOptions(BaseModel):
 
 
 def parse_mapping(items: Sequence[str]) -> dict[str, str]:
-    """Columns by meaning, of items such as `text=bio`. Raises `SetupError` for one that means nothing."""
+    """Columns by meaning, from items such as `text=bio`. Raises `SetupError` for an item that is not of this form."""
     mapping: dict[str, str] = {}
     for item in items:
         meaning, equals, column = item.partition("=")

@@ -12,10 +12,10 @@ import duckdb
 from ..database import said
 from ..errors import SetupError, SourceError
 from ..hub.file import HubFile
-from ..hub.queries import survivors_in
+from ..hub.queries import survivors_in, table_names
 from .columns import Extra, columns_of, joins_of
 
-__all__ = ["ExportedPeople", "Licences", "licences_path", "read_licences", "row_ranges", "write_licences"]
+__all__ = ["ExportedPeople", "licences_path", "read_licences", "row_ranges", "write_licences"]
 
 _FIELDS = ("licence", "source", "revision", "model", "personas", "rows")
 _RANGES = re.compile(r"[0-9]+(-[0-9]+)?( [0-9]+(-[0-9]+)?)*")
@@ -35,7 +35,7 @@ type Group = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Licences:
+class _Licences:
     """What one group of rows has in common; None for what is not known of it."""
 
     licence: str | None
@@ -62,7 +62,7 @@ def write_licences(path: Path, groups: Sequence[Group], ranges: Mapping[Group, s
         rows.writerows((*group, ranges[tuple(group[:4])]) for group in groups)
 
 
-def read_licences(path: Path) -> Iterator[tuple[int, int, Licences]]:
+def read_licences(path: Path) -> Iterator[tuple[int, int, _Licences]]:
     """The first and the last row of each range of rows, and what they have in common; by nothing that the file says.
 
     Exports of earlier versions did not say which rows have what: then everything that all rows share is given for all
@@ -84,18 +84,18 @@ def read_licences(path: Path) -> Iterator[tuple[int, int, Licences]]:
             yield int(low), int(high or low), _licences(row)
 
 
-def _licences(row: Mapping[str, str | None]) -> Licences:
-    return Licences(*(row[name] or None for name in _FIELDS[:4]))
+def _licences(row: Mapping[str, str | None]) -> _Licences:
+    return _Licences(*(row[name] or None for name in _FIELDS[:4]))
 
 
-def _shared(groups: Sequence[Licences]) -> Licences:
+def _shared(groups: Sequence[_Licences]) -> _Licences:
     licence, source, revision = (
         found.pop() if len(found := {getattr(group, name) for group in groups}) == 1 else None
         for name in ("licence", "source", "revision")
     )
     models = sorted({group.model for group in groups if group.model is not None})
     model = "procedural" if "procedural" in models else models[0] if len(models) == 1 else None
-    return Licences(licence, source, revision, model)
+    return _Licences(licence, source, revision, model)
 
 
 _ROWS = 10_000
@@ -115,7 +115,7 @@ SELECT count(DISTINCT licence) < 2 FROM (
     SELECT unnest([min(licence), max(licence)]) AS licence FROM imports
     UNION ALL SELECT unnest([min(licence), max(licence)]) FROM personas)
 """
-#: Whoever was met under several licences has all of them.
+#: A person imported under several licences has all of them.
 _LICENCES = """
 CREATE OR REPLACE TEMP TABLE exported_licences AS
 SELECT persona, list_sort(list_distinct(list(i.licence) || list(p.licence))) AS licences
@@ -164,10 +164,9 @@ class ExportedPeople:
     ) -> None:
         self.hub = hub
         self.duplicates = duplicates
-        #: What stands beside them.
+        #: The tables whose columns are added.
         self.extras = tuple(extras)
-        tables = hub.con.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-        self._tables = {str(name) for (name,) in tables}
+        self._tables = table_names(hub.con)
         if select is not None:
             _check_selection(hub, select, self._tables)
         self._check_extras()

@@ -13,12 +13,12 @@ from ..files import uncompressed_suffix
 from .options import Shape
 from .people import ExportedPeople, row_ranges
 
-__all__ = ["PUBLISHED", "PublishedRows", "check_ending", "write_published"]
+__all__ = ["PublishedRows", "check_ending", "write_published"]
 
 _ROWS = 10_000
 
 #: The column of the description in each shape.
-PUBLISHED: Mapping[Shape, str] = {Shape.TASKS: "input persona", Shape.ELITE: "persona", Shape.NEMOTRON: "persona"}
+_TEXT_COLUMNS: Mapping[Shape, str] = {Shape.TASKS: "input persona", Shape.ELITE: "persona", Shape.NEMOTRON: "persona"}
 
 #: The columns in the order in which they are published; all others follow as they were met.
 _ORDER: Mapping[Shape, tuple[str, ...]] = {
@@ -50,7 +50,7 @@ FROM imports AS i JOIN imported_files AS f ON f.file = i.file SEMI JOIN exported
 WHERE f.format = ?
 QUALIFY row_number() OVER (PARTITION BY f.sha256, i.row, i.persona ORDER BY i.file) = 1
 """
-#: Whom `populace hub enrich --raise` made stand behind those who were imported.
+#: People made by `populace hub enrich --raise` come after those who were imported.
 _RAISED = """
 INSERT INTO exported_rows
 SELECT k.id, NULL, e.rowid, k.source, k.licence, NULL, e.model, json_object(
@@ -93,7 +93,7 @@ class PublishedRows:
         #: How many rows there are, how many people have them, and how many of these came without a licence.
         self.rows, self.people, self.unlicensed = map(int, self._con.execute(_COUNTS).fetchall()[0])
         found = self._con.execute(_MAPPINGS).fetchall() if people.has("imported_files") else []
-        #: The columns that were read as something of its own, by file and meaning.
+        #: The columns that were read as text, language, source or licence, by file and meaning.
         self._mappings: dict[int, dict[str, str]] = {file: orjson.loads(mapping) for file, mapping in found}
         #: The columns, and of each the types of JSON that its values have.
         self.types = self._typed()
@@ -125,8 +125,8 @@ class PublishedRows:
         for (structure,) in self._con.execute(_STRUCTURES).fetchall():
             for name, kind in orjson.loads(structure).items():
                 types.setdefault(name, set()).add(str(kind))
-        own = PUBLISHED[self._shape]
-        # The description may have stood elsewhere, beside a column of this name: then each keeps its own.
+        own = _TEXT_COLUMNS[self._shape]
+        # Another column may have held the description, next to one of this name: then each keeps its own.
         for mapping in self._mappings.values():
             if own not in types and mapping["text"].strip().lower() == own:
                 mapping["text"] = own
@@ -145,7 +145,7 @@ class PublishedRows:
         self, text: str, language: str, source: str, licence: str | None, file: int | None, attributes: str | None
     ) -> dict[str, Any]:
         row: dict[str, Any] = orjson.loads(attributes) if attributes is not None else {}
-        mapping = self._mappings[file] if file is not None else {"text": PUBLISHED[self._shape]}
+        mapping = self._mappings[file] if file is not None else {"text": _TEXT_COLUMNS[self._shape]}
         known = {"text": text, "language": language, "source": source, "licence": licence}
         return row | {column: known[meaning] for meaning, column in mapping.items()}
 

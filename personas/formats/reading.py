@@ -84,7 +84,7 @@ class Tally:
             skip.first = (skip.first + new.first)[:_FIRST]
 
     def take(self) -> tuple[Skipped, ...]:
-        """What has been counted, and begin anew."""
+        """What has been counted since the last call."""
         taken = tuple(self)
         self._skipped = {}
         return taken

@@ -1,4 +1,4 @@
-"""Relations between people in files: written as rows beside exported people, and read back, also from graphs."""
+"""Relations in files: written to a second file with exported people, and read back, also from graphs."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import pyarrow as pa
 from ..errors import SourceError
 from ..files import COMPRESSIONS, uncompressed_suffix
 from ..hub.file import HubFile
-from ..hub.queries import fold_duplicates
+from ..hub.queries import fold_duplicates, registered, table_of
 from ..persona import RelationKind
 from .fields import FieldTable
 from .imported_file import RENAMED
@@ -33,7 +33,7 @@ __all__ = [
 #: The columns of the file.
 RELATION_FIELDS = ("source", "target", "kind", "label", "hop")
 
-#: Only whoever is not exported gives ties away, and only those of somebody turned away are dropped who is not either.
+#: Near-duplicates and people turned away who are exported themselves keep their ties.
 _FOLDED = """
 WITH folds AS (FROM graph_folds ANTI JOIN exported_kept ON id = persona),
 away AS (FROM graph_away ANTI JOIN exported_kept ON id = persona)
@@ -49,7 +49,7 @@ _AS_WRITTEN = "SELECT source, target, kind, label, hop, ordinal FROM relations"
 
 
 def relations_path(path: Path) -> Path:
-    """Where the relations of the people in `path` lie: `town.relations.csv.gz` beside `town.csv.gz`."""
+    """The file of the relations of the people in `path`: `town.relations.csv.gz` for `town.csv.gz`."""
     name, packing = path.name, path.suffix if path.suffix.lower() in COMPRESSIONS else ""
     name = name.removesuffix(packing)
     ending = name[len(name) - len(uncompressed_suffix(path)) :] if uncompressed_suffix(path) else ""
@@ -59,7 +59,7 @@ def relations_path(path: Path) -> Path:
 def relations_of(people: ExportedPeople) -> duckdb.DuckDBPyRelation:
     """The relations of which both ends are exported, in order of arrival.
 
-    Near-duplicates that are left out give theirs to whom they repeat, and whom a rule turned away takes all along.
+    Those of near-duplicates that are left out become their survivor's; those of people turned away are left out.
     """
     con = people.hub.con
     if not people.has("relations"):
@@ -139,7 +139,7 @@ WHERE elites.original = n.was AND elites.persona IN (SELECT persona FROM importe
 class RelationsReport:
     """What relations were read."""
 
-    #: The file that they stand in: that of the people, for a graph.
+    #: The file that they are in: that of the people, for a graph.
     path: Path
     #: Relations that the hub had not.
     new: int
@@ -152,7 +152,7 @@ class RelationsReport:
 
 
 def is_relations(table: Table) -> bool:
-    """Whether a table is a file of relations that lies beside one of people, and no people itself."""
+    """Whether a table holds relations, and no people."""
     return not isinstance(table, NodeLink) and set(table.columns()) == set(RELATION_FIELDS)
 
 
@@ -195,13 +195,12 @@ def _look_up(hub: HubFile, fields: FieldTable, file: int) -> None:
     hub.con.execute("DELETE FROM exported_renamed WHERE file = ?", [file])
     hub.con.execute(_HERE, {"file": file})
     for batch in fields.take(1 << 62):
-        hub.con.register("read_anew", batch.table())
-        hub.con.execute(
-            "INSERT INTO exported_renamed SELECT $file, was, persona FROM read_anew AS t "
-            "JOIN imported_here AS i ON i.row = t.row WHERE was IS NOT NULL AND was <> persona",
-            {"file": file},
-        )
-        hub.con.unregister("read_anew")
+        with registered(hub.con, batch.table(), "read_anew"):
+            hub.con.execute(
+                "INSERT INTO exported_renamed SELECT $file, was, persona FROM read_anew AS t "
+                "JOIN imported_here AS i ON i.row = t.row WHERE was IS NOT NULL AND was <> persona",
+                {"file": file},
+            )
 
 
 def _import(hub: HubFile, path: Path, batches: Iterator[Batch]) -> RelationsReport:
@@ -210,16 +209,11 @@ def _import(hub: HubFile, path: Path, batches: Iterator[Batch]) -> RelationsRepo
     for batch in batches:
         unread |= dict.fromkeys(name for _, row in batch for name in row if name not in _READ)
         read = [one for number, row in batch if (one := _relation(number, row, tally)) is not None]
-        columns = zip(*read, strict=True) if read else ((),) * len(_SCHEMA)
-        arrays = [pa.array(values, type=kind.type) for values, kind in zip(columns, _SCHEMA, strict=True)]
-        con.register("imported_relations", pa.Table.from_arrays(arrays, schema=_SCHEMA))
-        try:
+        with registered(con, table_of(read, _SCHEMA), "imported_relations"):
             con.execute(_NAMED)
             for (place,) in con.execute(_DANGLING).fetchall():
                 tally.count(_NOBODY, place)
             ((added,),) = con.execute(_ADD).fetchall()
-        finally:
-            con.unregister("imported_relations")
         new, rows = new + added, rows + len(batch)
     return RelationsReport(path, new, rows - new - len(tally), tuple(tally), tuple(unread))
 

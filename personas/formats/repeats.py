@@ -11,6 +11,7 @@ import duckdb
 import orjson
 import pyarrow as pa
 
+from ..hub.queries import registered, table_of
 from .reading import parse_json
 
 __all__ = ["fill_licences", "fold_repeats"]
@@ -48,7 +49,7 @@ _FOUND = pa.schema(
         ("source", pa.string()),
     ]
 )
-#: What is written of them. A source that is called by its file's name is one that nobody has named.
+#: The statements that fold them. A source with the name of its file is one that was not given.
 _WRITTEN = (
     """UPDATE repeated_rows SET first_file = r.first_file, first_row = r.first_row FROM repeats_found AS r
     WHERE repeated_rows.first_file = $file AND r."row" = repeated_rows.first_row""",
@@ -106,7 +107,7 @@ def fold_repeats(con: duckdb.DuckDBPyConnection, file: int, *, after: int = 0, l
 
 
 def fill_licences(con: duckdb.DuckDBPyConnection) -> None:
-    """Give whoever has no licence the first that any row of theirs has."""
+    """Give people without a licence the first that any of their rows has."""
     con.execute(_LICENCES)
 
 
@@ -152,10 +153,6 @@ def _flat(value: object) -> str:
 
 
 def _write(con: duckdb.DuckDBPyConnection, file: int, found: Sequence[tuple[Any, ...]]) -> None:
-    arrays = [pa.array(values, type=field.type) for values, field in zip(zip(*found, strict=True), _FOUND, strict=True)]
-    con.register("repeats_found", pa.Table.from_arrays(arrays, schema=_FOUND))
-    try:
+    with registered(con, table_of(found, _FOUND), "repeats_found"):
         for statement in _WRITTEN:
             con.execute(statement, {"file": file} if "$file" in statement else None)
-    finally:
-        con.unregister("repeats_found")

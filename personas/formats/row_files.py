@@ -13,9 +13,9 @@ from .columns import ColumnType, found_columns, own_names
 from .people import ExportedPeople
 from .reading import json_text, parse_json
 
-__all__ = ["PeopleRows", "arrow_type", "write_csv", "write_csv_types", "write_jsonl", "write_parquet"]
+__all__ = ["PeopleRows", "write_csv", "write_csv_types", "write_jsonl", "write_parquet"]
 
-#: Whoever reads JSONL and is not told the types looks for them in so many rows (polars; pandas and pyarrow in more).
+#: Readers of JSONL infer the types from so many rows (polars; pandas and pyarrow from more).
 _LOOKED_AT = 100
 
 
@@ -36,7 +36,7 @@ class PeopleRows:
 
     @property
     def own(self) -> Sequence[str]:
-        """The hub's own columns, which stand before the imported ones."""
+        """The hub's own columns, which come before the imported ones."""
         return self._people.columns
 
     @property
@@ -56,14 +56,14 @@ class PeopleRows:
         own = [(name, batch.column(name)) for name in batch.schema.names if name != "attributes"]
         rows = [parse_json(text) if text else {} for text in batch.column(place).to_pylist()] if self.imported else []
         imported = [
-            (column.written, pa.array([column.value(row) for row in rows], type=arrow_type(column.kind)))
+            (column.written, pa.array([column.value(row) for row in rows], type=_arrow_type(column.kind)))
             for column in self.imported
         ]
         names, arrays = zip(*own, *imported, strict=True)
         return pa.RecordBatch.from_arrays(list(arrays), names=list(names))
 
 
-def arrow_type(kind: ColumnType) -> Any:
+def _arrow_type(kind: ColumnType) -> Any:
     """The Arrow type of a column's values; JSON is text."""
     import pyarrow as pa
 
@@ -139,15 +139,15 @@ def _datatype(kind: ColumnType) -> str:
     return "json" if kind.startswith("list of ") else kind.value
 
 
-def write_parquet(batches: Iterable[Any], file: Any, *, told: Mapping[str, str] | None = None) -> None:
-    """Write batches as Parquet; `told` becomes the file's own metadata."""
+def write_parquet(batches: Iterable[Any], file: Any, *, metadata: Mapping[str, str] | None = None) -> None:
+    """Write batches as Parquet; `metadata` becomes that of the file."""
     import pyarrow.parquet as pq
 
     writer: Any = None
     try:
         for batch in batches:
             if writer is None:
-                schema = batch.schema.with_metadata(dict(told) if told else None)
+                schema = batch.schema.with_metadata(dict(metadata) if metadata else None)
                 writer = pq.ParquetWriter(file, schema, compression="zstd")
             writer.write_batch(batch)
     finally:

@@ -12,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..errors import parameter
+from ..hub.queries import table_of
 from ..hub.redaction import attribute_rows, judged_attributes
 from ..hub.verdicts import ruling_rows
 from ..inputs import UNKNOWN_LANGUAGE
@@ -61,7 +63,7 @@ def prepared(table: Table, columns: Columns, options: ImportOptions, *, after: i
 
     Raises `SourceError` for a file that is corrupt and, when the options is strict, for a row that cannot be imported.
     """
-    tally = Tally(str(table.path), after=after, way_out=options.way_out if options.strict else "")
+    tally = Tally(str(table.path), after=after, way_out=_way_out(options))
     reader = _RowReader(columns, options)
     for batch in table.batches(tally):
         if batch and batch[-1][0] > after:
@@ -73,14 +75,11 @@ def prepared(table: Table, columns: Columns, options: ImportOptions, *, after: i
 
 def _arrow(rows: list[_Row]) -> pa.Table:
     places = pa.array(range(1, len(rows) + 1), type=pa.int32())
-    fields = zip(*rows, strict=True) if rows else ((),) * (len(_SCHEMA) - 1)
-    types = [field.type for field in _SCHEMA][1:]
-    arrays = [pa.array(values, type=kind) for values, kind in zip(fields, types, strict=True)]
-    return pa.Table.from_arrays([places, *arrays], schema=_SCHEMA)
+    return table_of(rows, pa.schema(list(_SCHEMA)[1:])).add_column(0, _SCHEMA.field(0), places)
 
 
 def _with_languages(rows: pa.Table) -> pa.Table:
-    """The rows, with the language of each text of which nobody has stated it, as far as it can be told."""
+    """The rows, with the language detected for texts whose language is not stated."""
     if not rows["language"].null_count:
         return rows
     texts, languages = rows["text"].combine_chunks(), rows["language"].combine_chunks()
@@ -120,7 +119,7 @@ class _RowReader:
         """The row as a hub holds it; takes out of `row` what is no attribute. Raises `_UnusableError`."""
         columns = self._columns
         text = self._text(self._composed(row) if columns.text is None else row.pop(columns.text, None))
-        # The same as personas.persona.content_id, which a test holds; plain ASCII is in NFC as it stands.
+        # The same as personas.persona.content_id, which a test holds; plain ASCII is in NFC already.
         line = " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
         if not line:
             raise _UnusableError("there is no text")
@@ -163,9 +162,6 @@ class _RowReader:
 
 def _stated(value: object) -> str | None:
     return None if value in (None, "") else str(value)
-
-
-_ERASED = "it holds personal data, which --personal drop leaves out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +269,20 @@ def _changed(part: Prepared, changed: dict[int, Judgement]) -> Prepared:
         return replace(part, rows=rows)
     left = sorted(set(range(rows.num_rows)).difference(gone))
     rows = _with(rows.take(pa.array(left, pa.int64())), "place", range(1, len(left) + 1))
-    return replace(part, rows=rows, skipped=(*part.skipped, Skipped(_ERASED, len(gone), numbers)))
+    return replace(part, rows=rows, skipped=(*part.skipped, Skipped(_erased(), len(gone), numbers)))
 
 
 def _with(rows: pa.Table, name: str, values: Sequence[object]) -> pa.Table:
     column = rows.schema.get_field_index(name)
     field = rows.schema.field(column)
     return rows.set_column(column, field, pa.array(values, type=field.type))
+
+
+def _way_out(options: ImportOptions) -> str:
+    if not options.strict:
+        return ""
+    return options.way_out or f"mend it, or leave {parameter('strict')} away to skip such rows"
+
+
+def _erased() -> str:
+    return f"it holds personal data, which {parameter('personal', 'drop')} leaves out"

@@ -14,7 +14,7 @@ from ..inputs import resolve_file, shown
 from .columns import FIELDS
 from .reading import MAX_LINE, Lines, RowError, Tally, finite, parse_json, reading
 
-__all__ = ["Batch", "NodeLink", "Table", "open_node_link", "open_table"]
+__all__ = ["Batch", "NodeLink", "Table", "open_table"]
 
 #: Rows with the line or row at which each begins.
 type Batch = Sequence[tuple[int, dict[str, Any]]]
@@ -33,7 +33,7 @@ _GRAPH = re.compile(rb'\{\s*"(directed|multigraph|graph|nodes|links|edges)"\s*:\
 
 
 class Table(ABC):
-    """One file of rows. Its rows are read anew each time they are asked for."""
+    """One file of rows, which are read from the file each time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,7 +47,7 @@ class Table(ABC):
 
     @abstractmethod
     def batches(self, tally: Tally) -> Iterator[Batch]:
-        """All rows that can be read, some thousands at a time; those that cannot are told to `tally`."""
+        """All rows that can be read, some thousands at a time; `tally` counts those that cannot."""
 
 
 def open_table(path: Path) -> Table:
@@ -68,7 +68,7 @@ def open_table(path: Path) -> Table:
     if not text:
         raise SourceError(f"{path} is empty; give a file with people in it.")
     is_graph = text.startswith(b"{") and (suffix == ".json" or _GRAPH.match(text))
-    if is_graph and (graph := open_node_link(path)) is not None:
+    if is_graph and (graph := _open_node_link(path)) is not None:
         return graph
     if text.startswith(b"{") or suffix in (".jsonl", ".ndjson"):
         return _JsonLines(path)
@@ -174,7 +174,7 @@ class _Csv(Table):
 
 
 class _Decoded:
-    """Lines as text. Whoever reads them goes on behind a line that cannot be decoded."""
+    """Lines as text. Reading goes on after a line that cannot be decoded."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
@@ -319,7 +319,7 @@ class NodeLink(Table):
         return batched(((number, dict(link)) for number, link in enumerate(self._links, 1)), _ROWS)
 
 
-def open_node_link(path: Path) -> NodeLink | None:
+def _open_node_link(path: Path) -> NodeLink | None:
     """The graph in a file of JSON; None where it holds something else. Raises `SourceError` for half a graph."""
     with reading(path) as file:
         try:

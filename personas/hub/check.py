@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import duckdb
 import pyarrow as pa
 
-from ..errors import SetupError
+from ..errors import SetupError, parameter
 from ..formats.repeats import fill_licences
 from ..judgement import Judge, RulingRow
 from ..rules import FIRST_PERSON, PERSONAL_RULE, QUALITY_RULES, FirstPerson, Policy, personal_judge, quality_judge
 from .file import HubFile
-from .queries import table_names
+from .queries import registered, table_names
 from .reconcile import reconcile
 from .redaction import clear_traces, judge_imports
 from .rewrites import DescriptionChange, change_people
@@ -53,7 +53,7 @@ SELECT id, text, by_quality, by_personal FROM (
 
 
 _SAID = "SELECT persona, outcome FROM rulings WHERE rule = $rule AND outcome IN ('turned_away', 'kept')"
-#: What was said of somebody in the first person before, and is said otherwise now.
+#: Earlier rulings on the first person that are replaced by others now.
 _SAID_OTHERWISE = """
 DELETE FROM rulings USING new_rulings AS n
 WHERE rulings.persona = n.persona AND rulings.rule = n.rule AND rulings.outcome <> n.outcome
@@ -70,7 +70,7 @@ class CheckReport:
     rulings: Counter[tuple[str, str]]
     #: The pieces of personal data that were found, by kind, column (None: the description) and outcome.
     changes: Counter[tuple[str, str | None, str]] = field(default_factory=Counter)
-    #: Tables in which what was replaced or removed may still stand: answers and texts, as resume and replay need them.
+    #: Tables that may still hold what was replaced or removed: answers and texts, which resume and replay need.
     remains: tuple[str, ...] = ()
 
     @property
@@ -90,7 +90,7 @@ def judge_people(
     personal: Policy | None = Policy.KEEP,
     first_person: FirstPerson | None = None,
 ) -> CheckReport:
-    """Judge everybody of whom a judge has not spoken yet, in one transaction.
+    """Apply the rules to everybody on whom they have not ruled yet, in one transaction.
 
     Quality turns away, which is a mark that can be undone and is not set again, or rewrites. Personal data are kept and
     flagged, replaced, or their description is removed; under a stricter policy than before those are judged anew whose
@@ -116,7 +116,7 @@ def judge_people(
         _check_unlived(hub, check.changes)
         back, changes = _apply(con, check.rows, check.changes)
         if check.changes:
-            # Whoever came again with a licence is one with whom it was not known of.
+            # A rewritten person may be one who came without a licence before.
             fill_licences(con)
         reconcile(con, [*back, *(change.now for change in check.changes if change.now is not None)])
         if personal is not None:
@@ -126,14 +126,14 @@ def judge_people(
 
 
 class _Check:
-    """What judges say of people, and what is to become of them."""
+    """The rulings of judges, and the changes that follow from them."""
 
     def __init__(self, quality: Judge | None, personal: Policy | None, *, is_asked: bool) -> None:
         self._quality = quality
         self._is_asked = is_asked
         self._personal = personal_judge(personal) if personal is not None else None
         self._is_strict = personal not in (None, Policy.KEEP)
-        #: Who was turned away or kept for speaking in the first person: what is said again is no new ruling.
+        #: Rulings on the first person from before, which are not counted again.
         self.said: set[tuple[str, str]] = set()
         self.judged = 0
         self.rulings: Counter[tuple[str, str]] = Counter()
@@ -142,7 +142,7 @@ class _Check:
 
     @property
     def wanted(self) -> dict[str, bool]:
-        """Which judges there are, as the query for whom they have not spoken of asks for them."""
+        """Which judges there are, as parameters of the query for people without their rulings."""
         has = {"has_quality": self._quality is not None, "has_personal": self._personal is not None}
         return has | {"is_strict": self._is_strict, "is_asked": self._is_asked}
 
@@ -166,7 +166,7 @@ class _Check:
         quality = (self._quality,) if self._quality is not None and by_quality else ()
         if self._personal is None:
             return quality
-        # What quality rewrites is new to whoever looks for personal data.
+        # A text that a rule of quality rewrites is searched for personal data again.
         is_asked = by_personal or any((said := judge(text)) and said.text for judge in quality)
         return (*quality, self._personal) if is_asked else quality
 
@@ -196,16 +196,12 @@ def _check_unlived(hub: HubFile, changes: Sequence[DescriptionChange]) -> None:
     if changes and hub.has_lived:
         raise SetupError(
             f"The people of {str(hub.path)!r} have lived, and what they did goes by who they were; check them with "
-            "--personal keep, or export them to a hub first."
+            f"{parameter('personal', 'keep')}, or export them to a hub first."
         )
 
 
-def _tables(con: duckdb.DuckDBPyConnection) -> set[str]:
-    return table_names(con)
-
-
 def _apply(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow], changes: Sequence[DescriptionChange]) -> _Applied:
-    """Do what rulings say; gives whom no rule turns away any more, and what was written of personal data."""
+    """Apply rulings; gives the people whom no rule turns away any more, and the pieces of personal data written."""
     said = list(rows)
     back = _said_otherwise(con, [row for row in rows if row.rule == FIRST_PERSON])
     if changes:
@@ -218,7 +214,6 @@ def _said_otherwise(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -
     if not rows:
         return []
     said = {"persona": [row.persona for row in rows], "rule": [row.rule for row in rows]}
-    con.register("new_rulings", pa.table(said | {"outcome": [row.outcome for row in rows]}))
-    con.execute(_SAID_OTHERWISE, {"rule": FIRST_PERSON}).fetchall()
-    con.unregister("new_rulings")
+    with registered(con, pa.table(said | {"outcome": [row.outcome for row in rows]}), "new_rulings"):
+        con.execute(_SAID_OTHERWISE, {"rule": FIRST_PERSON}).fetchall()
     return said["persona"]

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from ..profiles.relatives import read_label
-from .queries import SURVIVORS
+from .queries import SURVIVORS, registered, table_of
 
 __all__ = ["RULES", "Finding", "check_again", "find_contradictions", "findings_to_ask", "unjudged"]
 
@@ -35,7 +35,7 @@ class Finding:
 
     asked: str
     other: str
-    #: What is told to the model: the contradiction, and who the other is.
+    #: What the model reads: the contradiction, and who the other is.
     text: str
 
 
@@ -159,7 +159,7 @@ def find_contradictions(con: duckdb.DuckDBPyConnection, ids: Sequence[str], foun
 
 
 def check_again(con: duckdb.DuckDBPyConnection, ids: Sequence[str], found_at: datetime) -> None:
-    """Close what is open on these personas: resolved where it is gone, kept where it is not; what is new is kept."""
+    """Close open findings on these personas: resolved where the contradiction is gone, else kept; new ones are kept."""
     _find(con, ids)
     con.execute("""
         UPDATE contradictions c SET status = CASE WHEN EXISTS (
@@ -221,24 +221,23 @@ def _find(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
 
 def _scope(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
     """Leave the personas, their ties, and what the labels of these say, as temporary tables."""
-    con.register("scope_ids", pa.table({"persona": pa.array(ids, type=pa.string())}))
-    con.execute("CREATE OR REPLACE TEMP TABLE scope AS FROM scope_ids")
-    con.unregister("scope_ids")
+    with registered(con, pa.table({"persona": pa.array(ids, type=pa.string())}), "scope_ids"):
+        con.execute("CREATE OR REPLACE TEMP TABLE scope AS FROM scope_ids")
     con.execute(_LIVING)
     _read_labels(con)
+
+
+_MEANINGS = pa.schema(
+    [*((n, pa.string()) for n in ("label", "one", "other", "relation")), ("is_otherwise", pa.bool_())]
+)
 
 
 def _read_labels(con: duckdb.DuckDBPyConnection) -> None:
     """Leave `meanings` (label, one, other, relation, is_otherwise) as a temporary table: labels with two languages."""
     found = [(*row, read_label(row[0], row[1:])) for row in con.execute(_LABELS).fetchall()]
     read = [(label, one, other, said.relation, said.is_otherwise) for label, one, other, said in found if said]
-    names = ("label", "one", "other", "relation", "is_otherwise")
-    columns = zip(*read, strict=True) if read else [()] * len(names)
-    types = (pa.string(),) * 4 + (pa.bool_(),)
-    table = pa.table({n: pa.array(c, type=t) for n, c, t in zip(names, columns, types, strict=True)})
-    con.register("read_labels", table)
-    con.execute("CREATE OR REPLACE TEMP TABLE meanings AS FROM read_labels")
-    con.unregister("read_labels")
+    with registered(con, table_of(read, _MEANINGS), "read_labels"):
+        con.execute("CREATE OR REPLACE TEMP TABLE meanings AS FROM read_labels")
 
 
 def _query(rule: _Rule) -> str:

@@ -1,4 +1,4 @@
-"""What a hub knows of people beside the people themselves, taken along when a run or growth begins with them."""
+"""What a hub knows of its people: imported rows, profiles and biographies, which runs and growth take over."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ..rules import Policy
-from .queries import table_names
+from .queries import registered, table_names
 from .redaction import clear_traces, judge_imports
 from .schema import migrate_hub
 from .verdicts import add_rulings
@@ -41,11 +41,8 @@ def read_details(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> "Mapp
         return {}
     import pyarrow as pa
 
-    con.register("read_people", pa.table({"id": pa.array(people, pa.string())}))
-    try:
+    with registered(con, pa.table({"id": pa.array(people, pa.string())}), "read_people"):
         tables = {name: con.sql(_READ[name]).to_arrow_table() for name in wanted}
-    finally:
-        con.unregister("read_people")
     return {name: table for name, table in tables.items() if table.num_rows}
 
 
@@ -80,13 +77,10 @@ def write_details(
     migrate_hub(con)
     for name, table in tables.items():
         con.execute(f"DELETE FROM {name}")  # noqa: S608 - our own names
-        con.register("kept_beside", table)
-        try:
+        with registered(con, table, "kept_beside"):
             # Of two people who have become one, the first is the one who is described.
             once = "" if name in ("imports", "imported_columns") else "ON CONFLICT DO NOTHING"
             con.execute(f"INSERT INTO {name} BY NAME FROM kept_beside {once}")
-        finally:
-            con.unregister("kept_beside")
     if personal is not Policy.KEEP:
         about = [table["persona"].to_pylist() for table in tables.values() if "persona" in table.column_names]
         people = sorted({str(one) for column in about for one in column})

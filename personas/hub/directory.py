@@ -1,4 +1,4 @@
-"""Who is who in the database of a hub: ids as they stand there, and the people they lead to."""
+"""The people of a hub's database by their ids there, near-duplicates resolved."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ __all__ = ["Directory", "Located"]
 
 
 type Row = Mapping[str, object]
-#: A row, and the words that say where it stands.
+#: Where a row is, in words, and the row.
 type Located = tuple[str, Row]
 
 _TEXT_KEYS = ("text", "persona")
@@ -39,7 +39,7 @@ class Directory:
                 self._of.setdefault(_name(where, row, "persona"), _name(where, row, "of"))
 
     def personas(self) -> Iterator[Persona]:
-        """Everybody who is nobody's near-duplicate."""
+        """Everybody who is not a near-duplicate."""
         for old, (where, row) in self._rows.items():
             if old in self._of:
                 self._resident(where, old)

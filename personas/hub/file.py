@@ -94,7 +94,7 @@ class HubFile:
 
     @property
     def has_lived(self) -> bool:
-        """Whether the file is a run whose people have lived a step, so that what they did goes by who they were."""
+        """Whether the file is a run with a finished step, whose rows refer to the people as they are."""
         known = self.con.execute("SELECT 1 FROM information_schema.tables WHERE table_name = 'steps'").fetchall()
         return bool(known) and bool(self.con.execute("SELECT 1 FROM steps LIMIT 1").fetchall())
 
@@ -105,7 +105,7 @@ class HubFile:
         self._held.close()
 
     def hold_private(self) -> None:
-        """Keep what the database writes beside the file as private as the file is, until it is closed."""
+        """Give the database's temporary files the file's own mode, until it is closed."""
         self._held.enter_context(private_umask(self.path))
 
 

@@ -42,17 +42,17 @@ class HubInfo:
     #: Size of the file on disk; a run's other rows are in it too.
     bytes: int
     personas: int
-    #: Of them, those who stand: nobody's near-duplicate, and turned away by no rule.
+    #: Of them, those who are neither near-duplicates nor turned away by a rule.
     standing: int
     #: Those whom rules have turned away, and of the rest the near-duplicates.
     near_duplicates: int
     turned_away: int
     relations: int
     #: People by origin, hop, language, source, licence and model: the ten most frequent values of each, and how many
-    #: values there are. Whoever was met in several sources, or under several licences, counts for each of them.
+    #: values there are. People with several sources or licences count for each of them.
     people: dict[str, Counts]
     values: dict[str, int]
-    #: Verdicts that stand and verdicts that were undone, by stage.
+    #: Verdicts that hold and verdicts that were undone, by stage.
     stages: Counts
     undone: Counts
     #: What rules of quality and for personal data said, by rule and outcome; undone ones not counted.
@@ -109,7 +109,7 @@ def describe_hub(hub: HubFile) -> HubInfo:
 
 
 def describe(path: Path, ask: Ask) -> HubInfo:
-    """The numbers of the hub at `path`, whoever has it open and answers what is asked."""
+    """The numbers of the hub at `path`; `ask` answers statements, in this process or another."""
     there = {str(name) for (name,) in ask("SELECT table_name FROM duckdb_tables()")}
     grouped = {column: _counted(ask, _people_by(column, there), column) for column in _BY}
     has_verdicts, has_rulings = "duplicates" in there, "rulings" in there
@@ -139,7 +139,7 @@ def describe(path: Path, ask: Ask) -> HubInfo:
     )
 
 
-# The names in these statements are ours, and stand above.
+# The names in these statements are constants of this module.
 def _people_by(column: str, there: set[str]) -> str:
     if column not in _SEVERAL or "imports" not in there:
         return f"personas GROUP BY {column}"

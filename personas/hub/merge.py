@@ -16,10 +16,10 @@ from ..persona import content_id
 from ..selection.store import make_view
 from .file import HubFile, create_hub, open_hub
 from .merge_tables import COUNTS, FINISHED, LEFT, READ, STAGED, WRITE
-from .queries import registered
+from .queries import count, registered, table_names
 from .reconcile import reconcile
 
-__all__ = ["MergeReport", "MergedSelections", "merge_hubs"]
+__all__ = ["MergeReport", "merge_hubs"]
 
 _LONGEST = 63
 _SELECTIONS = """
@@ -38,7 +38,7 @@ SELECT t.* REPLACE (n.now AS selection) FROM {taken} AS t JOIN merged_names AS n
 _SAME = "SELECT 1 FROM selections WHERE name = ? AND made_at = ? AND spec::VARCHAR = ?"
 
 
-class MergedSelections:
+class _MergedSelections:
     """Takes the selections of one hub after another. A name that is taken gets a number behind it.
 
     What two hubs have from a third, under one name, is one selection.
@@ -54,7 +54,7 @@ class MergedSelections:
 
     def take(self, source: HubFile) -> None:
         """Write the selections of one hub, in the caller's transaction; the views come with `make_views`."""
-        if not source.con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'selections'").fetchall():
+        if "selections" not in table_names(source.con):
             return
         rows = source.con.sql(_SELECTIONS).to_arrow_table()
         told = zip(*(rows.column(name).to_pylist() for name in ("name", "made_at", "spec")), strict=True)
@@ -87,9 +87,9 @@ _ROWS = 50_000
 #: A vector takes the room of a hundred rows.
 _FEW = 4096
 
-#: Tables that tell of the file itself, and those that are carried otherwise.
+#: Tables about the file itself, and those that are merged in another way.
 _OF_THE_FILE = {"hub_migrations", "migrations", "occupation_groups", "selections", "selected"}
-#: What is left behind of tables that are carried.
+#: Rows of merged tables that are left out.
 _LEFT_OF_ITS_OWN = {
     "duplicates among emissions": "FROM duplicates WHERE kind <> 'persona'",
     "vectors of other texts": "FROM vectors ANTI JOIN personas ON id = text_hash",
@@ -98,7 +98,7 @@ _LEFT_OF_ITS_OWN = {
 
 @dataclass(frozen=True, slots=True)
 class MergeReport:
-    """What became of the hubs that were united."""
+    """What merging hubs came to."""
 
     path: Path
     #: People of each hub, in the order given.
@@ -112,7 +112,7 @@ class MergeReport:
     vectors: int
     #: Selections that could not keep their names: the hub, the old name and the new one.
     renamed: tuple[tuple[Path, str, str], ...]
-    #: People whom a check had removed or rewritten in one of the hubs, and who are there again from another.
+    #: People whom a check had removed or rewritten in one of the hubs, and whom another one has.
     returned: int
     #: Rows that were not taken over, by table or reason, because what they say holds for one hub only.
     left_out: tuple[tuple[str, int], ...]
@@ -137,7 +137,7 @@ def merge_hubs(paths: Sequence[Path], out: Path) -> MergeReport:
         raise SetupError("One hub alone cannot be merged; give two or more.")
     check_regular(out, what="hub", raised=SetupError)
     if out.exists():
-        raise SetupError(f"{str(out)!r} exists already; give another path for the united hub.")
+        raise SetupError(f"{str(out)!r} exists already; give another path for the merged hub.")
     if not out.parent.is_dir():
         raise SetupError(f"There is no folder {str(out.parent)!r} to write {out.name!r} to; make it first.")
     try:
@@ -152,13 +152,13 @@ def merge_hubs(paths: Sequence[Path], out: Path) -> MergeReport:
 
 def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
     people, related, left_out = [], 0, Counter[str]()
-    selections = MergedSelections(hub)
+    selections = _MergedSelections(hub)
     # Not one transaction: the file takes its name only when all is in it, and large transactions take memory.
     hub.con.execute(STAGED)
     for number, path in enumerate(paths, start=1):
         with open_hub(path) as source, hub.writing():
             people.append(_take(hub, source, number))
-            related += _number(source, _RELATED) if "relations" in _tables(source) else 0
+            related += count(source.con, _RELATED) if "relations" in table_names(source.con) else 0
             selections.take(source)
             left_out.update(_others(source))
     for script in FINISHED:
@@ -170,20 +170,20 @@ def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
         fill_licences(con)
     with hub.writing() as con:
         selections.make_views()
-        # Whom one hub has turned away may be the survivor of another's verdict.
+        # The survivor of one hub's verdict may be turned away in another.
         reconcile(con)
     left_out.update(dict(hub.con.execute(LEFT).fetchall()))
-    dangling = related - _number(hub, "SELECT count(*) FROM merged_relations")
+    dangling = related - count(hub.con, "SELECT count(*) FROM merged_relations")
     return MergeReport(
         path=out,
         people=tuple(people),
-        personas=_number(hub, _PERSONAS),
-        relations=_number(hub, _RELATED),
-        verdicts=_number(hub, "SELECT count(*) FROM duplicates"),
+        personas=count(hub.con, _PERSONAS),
+        relations=count(hub.con, _RELATED),
+        verdicts=count(hub.con, "SELECT count(*) FROM duplicates"),
         dangling=dangling,
-        vectors=_number(hub, "SELECT count(*) FROM vectors"),
+        vectors=count(hub.con, "SELECT count(*) FROM vectors"),
         renamed=tuple(selections.renamed),
-        returned=_number(hub, _RETURNED),
+        returned=count(hub.con, _RETURNED),
         left_out=tuple(sorted(left_out.items())),
     )
 
@@ -199,26 +199,23 @@ WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
 
 def _take(hub: HubFile, source: HubFile, number: int) -> int:
     """Write what one hub holds; says how many people it has."""
-    given = {"hub": number, **{name: _number(hub, query) for name, query in COUNTS.items()}}
-    there = _tables(source)
+    given = {"hub": number, **{name: count(hub.con, query) for name, query in COUNTS.items()}}
+    there = table_names(source.con)
     hub.con.execute("DELETE FROM merged_otherwise")
     for table in READ:
         if table in there:
             _copy(hub, source, table, given)
-    return _number(source, _PERSONAS)
+    return count(source.con, _PERSONAS)
 
 
 def _copy(hub: HubFile, source: HubFile, table: str, given: dict[str, int]) -> None:
     for batch in _batches(source, READ[table], _FEW if table == "vectors" else _ROWS):
         if table == "personas":
             _check_ids(source, batch)
-        hub.con.register("taken", batch)
-        try:
+        with registered(hub.con, batch, "taken"):
             for statement in WRITE[table]:
                 used = {name: value for name, value in given.items() if f"${name}" in statement}
                 hub.con.execute(statement, used)
-        finally:
-            hub.con.unregister("taken")
 
 
 def _batches(source: HubFile, query: str, rows: int) -> Iterator[pa.Table]:
@@ -238,20 +235,10 @@ def _check_ids(source: HubFile, batch: pa.Table) -> None:
             )
 
 
-def _tables(source: HubFile) -> set[str]:
-    rows = source.con.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall()
-    return {str(name) for (name,) in rows}
-
-
 def _others(source: HubFile) -> dict[str, int]:
-    """The rows of a run, or of a newer hub, that are not carried, by table."""
-    there = _tables(source)
+    """The rows of a run, or of a newer hub, that are not merged, by table."""
+    there = table_names(source.con)
     others = {name: f'FROM "{name}"' for name in there - {*READ, *_OF_THE_FILE}}
     others |= {what: query for what, query in _LEFT_OF_ITS_OWN.items() if what.partition(" ")[0] in there}
-    counts = {name: _number(source, f"SELECT count(*) FROM ({query})") for name, query in others.items()}  # noqa: S608
+    counts = {name: count(source.con, f"SELECT count(*) FROM ({query})") for name, query in others.items()}  # noqa: S608
     return {name: count for name, count in counts.items() if count}
-
-
-def _number(hub: HubFile, query: str) -> int:
-    ((number,),) = hub.con.execute(query).fetchall()
-    return int(number)

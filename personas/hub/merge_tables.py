@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 __all__ = ["COUNTS", "FINISHED", "LEFT", "READ", "STAGED", "WRITE"]
 
-#: What is read of each hub, in its order.
+#: How each table is read, in the order in which tables are read.
 READ = {
     "personas": """SELECT id, ordinal, text, origin, hop, parent, language, source, licence, model, prompt
         FROM personas ORDER BY ordinal""",
@@ -23,14 +23,14 @@ READ = {
     "comparisons": "SELECT ordinal, stage, threshold FROM comparisons ORDER BY ordinal",
     "merged_people": """SELECT * REPLACE ("row"::VARCHAR AS "row") FROM merged_people""",
     "elites": "SELECT * REPLACE (changes::VARCHAR AS changes) FROM elites",
-    # Of several the latest, as whoever reads them takes it; those of other texts are a run's.
+    # Of several vectors of a text the latest; those of other texts belong to a run.
     "vectors": """SELECT text_hash, model, vector, request_hash FROM vectors WHERE rowid IN (
         SELECT max(rowid) FROM vectors SEMI JOIN personas ON id = text_hash GROUP BY text_hash, model)""",
 }
 #: What becomes of a batch of it. `taken` holds the batch, $hub is the number of the hub, and `COUNTS` the other names.
 WRITE: Mapping[str, tuple[str, ...]] = {
     "personas": (
-        # That a model wrote a text is not lost where an earlier hub was not told of it.
+        # The model that wrote a text is taken over where an earlier hub does not know it.
         """UPDATE personas SET origin = t.origin, hop = t.hop, parent = t.parent, model = t.model, prompt = t.prompt
         FROM taken AS t WHERE personas.id = t.id AND personas.model IS NULL AND t.model IS NOT NULL""",
         """INSERT INTO personas BY NAME SELECT * REPLACE (ordinal + $people AS ordinal) FROM taken
@@ -65,7 +65,7 @@ WRITE: Mapping[str, tuple[str, ...]] = {
         WHERE (t.model, t.made_at, t.evidence) IS DISTINCT FROM (p.model, p.made_at, p.evidence::VARCHAR)""",
         "INSERT INTO profiles BY NAME SELECT * FROM taken ON CONFLICT DO NOTHING",
     ),
-    # What is said of two profiles holds only as long as both are these.
+    # A contradiction holds only for the two profiles that it was found in.
     "contradictions": (
         """INSERT INTO merged_left SELECT 'contradictions of profiles that an earlier hub has otherwise' FROM taken
         WHERE persona IN (FROM merged_otherwise) OR other IN (FROM merged_otherwise)""",
@@ -136,7 +136,7 @@ WITH turned AS (
 SELECT DISTINCT ON (persona) 'persona', persona, earlier, stage, similarity, undone
 FROM pairs ORDER BY persona, undone, similarity DESC, earlier
 """
-#: A file that several of the hubs had imported in the same way came in once; its rows are told from the first of them.
+#: A file that several hubs had imported in the same way is merged once, as the hub that got farthest has it.
 _SAME_FILES = """
 CREATE TEMP TABLE same_files AS
 SELECT file, kept FROM (

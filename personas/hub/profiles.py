@@ -13,7 +13,7 @@ from ..profiles.biography import Biography
 from ..profiles.elite import Elite
 from ..profiles.profile import ATTRIBUTES, Profile
 from ..profiles.relatives import Tied
-from .queries import SURVIVORS
+from .queries import SURVIVORS, registered
 
 __all__ = [
     "read_done",
@@ -30,7 +30,7 @@ SELECT text, origin, hop, parent, language, source, licence, model, prompt
 FROM personas WHERE id IN (SELECT unnest(?)) ORDER BY ordinal
 """
 
-#: Whoever leads to a near-duplicate leads to the one who lives; kin first, as their lives bind the most.
+#: Ties to a near-duplicate lead to its survivor; kin first, as they constrain each other most.
 _TIED = f"""
 WITH kept AS (SELECT persona, survivor AS living FROM ({SURVIVORS})),
 wanted AS (SELECT DISTINCT unnest(?) AS persona), reached AS (
@@ -75,7 +75,7 @@ def read_values(con: duckdb.DuckDBPyConnection, ids: Iterable[str]) -> dict[str,
 
 
 def read_tied(con: duckdb.DuckDBPyConnection, ids: Sequence[str], *, most: int = 12) -> dict[str, list[Tied]]:
-    """The people whom each of these is tied to, either way, at most so many of each: kin first, then as they came."""
+    """The people tied to each of these, either way, at most `most` of each: kin first, then in order of arrival."""
     rows = con.execute(_TIED, [list(ids), most]).fetchall()
     values = read_values(con, {row[1] for row in rows})
     tied: dict[str, list[Tied]] = {persona: [] for persona in ids}
@@ -113,9 +113,8 @@ def write_biographies(con: duckdb.DuckDBPyConnection, biographies: Sequence[Biog
 def write_elites(con: duckdb.DuckDBPyConnection, elites: Sequence[Elite], made_at: datetime) -> None:
     """Keep these elite personas: as personas, unless they are there already, and what was changed."""
     people = {name: [getattr(e.persona, name) for e in elites] for name in _PERSONA_COLUMNS}
-    con.register("raised", pa.table({**people, "place": range(len(elites))}))
-    con.execute(_NEW_ELITES)
-    con.unregister("raised")
+    with registered(con, pa.table({**people, "place": range(len(elites))}), "raised"):
+        con.execute(_NEW_ELITES)
     columns: dict[str, list[Any]] = {
         "persona": [e.persona.id for e in elites],
         **{name: [getattr(e, name) for e in elites] for name in ("original", "skill", "tier")},
@@ -134,12 +133,11 @@ def _put(
 ) -> None:
     schema = con.sql(f"FROM {table} LIMIT 0").to_arrow_table().schema
     arrays = [pa.array(columns[field.name], type=field.type) for field in schema]
-    con.register("new_rows", pa.Table.from_arrays(arrays, schema=schema))
-    replacing = "" if before else "OR REPLACE"
-    if before:
-        con.execute(before)
-    con.execute(f"INSERT {replacing} INTO {table} FROM new_rows")
-    con.unregister("new_rows")
+    with registered(con, pa.Table.from_arrays(arrays, schema=schema), "new_rows"):
+        replacing = "" if before else "OR REPLACE"
+        if before:
+            con.execute(before)
+        con.execute(f"INSERT {replacing} INTO {table} FROM new_rows")
 
 
 def _evidence(profile: Profile) -> str:

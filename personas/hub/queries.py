@@ -4,9 +4,9 @@ A person is retained whom no rule turned away and no verdict marks as a near-dup
 selections, graphs, merges, societies and reports take the definition from here.
 """
 
-from collections.abc import Container, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Container, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -32,6 +32,7 @@ __all__ = [
     "retained_in",
     "survivors_in",
     "table_names",
+    "table_of",
     "turned_away_in",
 ]
 
@@ -104,7 +105,17 @@ def registered(con: duckdb.DuckDBPyConnection, table: "pa.Table", name: str = "r
     try:
         yield name
     finally:
-        con.unregister(name)
+        with suppress(duckdb.TransactionException):  # one that was aborted, which is what is to be told
+            con.unregister(name)
+
+
+def table_of(rows: "Collection[Sequence[Any]]", schema: "pa.Schema") -> "pa.Table":
+    """Rows, which may be none, as an Arrow table of this schema."""
+    import pyarrow as pa
+
+    columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
+    arrays = [pa.array(values, type=column.type) for values, column in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 _REPEATS = "CREATE OR REPLACE TEMP TABLE graph_folds AS {}"
@@ -119,7 +130,7 @@ FROM graph_folds AS a LEFT JOIN graph_folds AS b ON b.persona = a.survivor
 _ROUNDS = 32
 
 _AWAY = "CREATE OR REPLACE TEMP TABLE graph_away AS {}"
-#: Whoever was turned away takes their ties along, a near-duplicate too.
+#: People turned away are in no graph, and a near-duplicate among them has no survivor.
 _GONE = "DELETE FROM graph_folds WHERE persona IN (FROM graph_away)"
 
 

@@ -33,9 +33,9 @@ type _Config = dict[str, str | bool | int | float | list[str]]
 _DATABASE = (".duckdb", ".db")
 _TABLE = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".feather", ".ipc")
 _BATCH = 10_000
-#: What is read from a database. The names are ours, so they may stand in a query.
+#: The tables that are read from a database.
 _TABLES = ("personas", "relations", "duplicates")
-#: Whom a rule has turned away is not read, nor what ties others to them; whoever repeats them stands.
+#: People whom a rule turned away are not read, nor their ties; a near-duplicate of theirs is read.
 _KEPT = {
     "personas": f"id NOT IN ({TURNED_AWAY})",
     "relations": f"source NOT IN ({TURNED_AWAY}) AND target NOT IN ({TURNED_AWAY})",
@@ -57,7 +57,7 @@ class DrawSpec:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What a draw left of a hub. A tie is a relation between two people who stand, each kind and label once."""
+    """What a draw left of a hub. A tie is a relation between two people who are retained, each kind and label once."""
 
     how: Draw
     people: int
@@ -246,7 +246,7 @@ def _read_table(
 
 
 def _ties(relations: Iterable[Relation]) -> tuple[Relation, ...]:
-    """Each tie once; one that led to a near-duplicate of its own source has become a loop, and goes."""
+    """Each tie once, without those that lead to a near-duplicate of their own source."""
     first: dict[tuple[str, str, RelationKind, str], Relation] = {}
     for tie in relations:
         if tie.source != tie.target:

@@ -1,4 +1,4 @@
-"""Deciding near-duplicate verdicts anew once they no longer hold: their survivor was turned away, removed or rewritten.
+"""Deciding near-duplicate verdicts again whose survivor was turned away, removed or rewritten.
 
 Near-duplicate is not transitive: of two people who repeat a third, one may not repeat the other. So when the third
 falls, nobody inherits its place; those who repeated it are compared again, among themselves and with everybody who
@@ -20,7 +20,7 @@ from ..dedup.cosine import COSINE, units
 from ..dedup.near_duplicates import find_in_blocks, near_any
 from ..dedup.vectors import find_similar_vectors
 from ..dedup.word_sets import iter_blocks
-from .queries import TURNED_AWAY
+from .queries import TURNED_AWAY, registered
 
 __all__ = ["COSINE_STAGE", "reconcile", "record_comparison", "withdraw"]
 
@@ -62,7 +62,7 @@ FROM (FROM duplicates WHERE {_OF_GONE}) AS d LEFT JOIN gone AS g ON g.was = d.pe
 """  # noqa: S608 - our own words
 _DELETED_OF_GONE = f"DELETE FROM duplicates WHERE {_OF_GONE}"  # noqa: S608 - our own words
 
-#: Whoever is to be compared: in the hub, not turned away, without a standing verdict; and whose verdicts were undone.
+#: Those to compare: not turned away and without a verdict that holds, which includes those whose verdicts were undone.
 _COMPARED = f"""
 FROM personas AS p LEFT JOIN (
     SELECT persona, bool_and(undone) AS undone FROM duplicates WHERE kind = 'persona' GROUP BY persona
@@ -100,7 +100,7 @@ _FOUND = "SELECT stage, min(similarity) FROM duplicates WHERE kind = 'persona' G
 
 
 def record_comparison(con: duckdb.DuckDBPyConnection, stage: str, threshold: float, *, anew: bool = False) -> None:
-    """Write down that a hub that is being written was compared by a stage, the latest last; `anew`: by it alone."""
+    """Record that a hub was compared by a stage, the latest last; with `anew`, by it alone."""
     if anew:
         con.execute("DELETE FROM comparisons")
     else:
@@ -111,7 +111,7 @@ def record_comparison(con: duckdb.DuckDBPyConnection, stage: str, threshold: flo
 
 
 def withdraw(con: duckdb.DuckDBPyConnection) -> None:
-    """Take back the standing verdicts on and of everybody in the temporary table `gone`, for `reconcile` to decide."""
+    """Withdraw the verdicts on and of everybody in the temporary table `gone`, for `reconcile` to decide."""
     con.execute(_PENDING)
     _complete_comparisons(con)
     con.execute(_TAKEN_FROM_GONE)
@@ -119,16 +119,15 @@ def withdraw(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def reconcile(con: duckdb.DuckDBPyConnection, entered: Iterable[str] = ()) -> int:
-    """Decide anew every verdict of a hub that no longer holds; says how many people are marked by what comes of it.
+    """Decide again every verdict of a hub that no longer holds; gives the number of people marked by it.
 
     `entered` are the ids of people who were not compared before: who were rewritten, or are back. All of it happens in
     the caller's transaction. A hub that nobody has looked through for near-duplicates stays as it is.
     """
     con.execute(_PENDING)
     _complete_comparisons(con)
-    con.register("entered_people", pa.table({"id": pa.array(list(entered), pa.string())}))
-    con.execute("INSERT INTO pending_verdicts SELECT id, NULL, NULL FROM entered_people")
-    con.unregister("entered_people")
+    with registered(con, pa.table({"id": pa.array(list(entered), pa.string())}), "entered_people"):
+        con.execute("INSERT INTO pending_verdicts SELECT id, NULL, NULL FROM entered_people")
     comparisons, marked = _Comparisons.read(con), 0
     while True:
         # A verdict that falls may be the reason of another: each round begins behind the one before.
@@ -168,7 +167,7 @@ class _Comparisons:
 
 
 def _complete_comparisons(con: duckdb.DuckDBPyConnection) -> None:
-    """Write down the comparisons that a run or another program made, as far as its verdicts tell."""
+    """Record the comparisons of a run or another program, as far as its verdicts show them."""
     known = {stage for stage, _ in con.execute(_RECORDED).fetchall()}
     for stage, least in con.execute(_FOUND).fetchall():
         if stage not in known:
@@ -180,7 +179,7 @@ type _People = Mapping[int, Sequence[tuple[str | None, float | None]]]
 
 
 def _decide(con: duckdb.DuckDBPyConnection, people: _People, comparisons: _Comparisons) -> int:
-    """Compare people, by the rows of `personas`, with everybody who stands; says how many are marked by it."""
+    """Compare people, by their rows in `personas`, with everybody retained; gives the number marked by it."""
     marked = 0
     for stage in comparisons.stages:
         alike: dict[float, list[int]] = defaultdict(list)
@@ -191,9 +190,8 @@ def _decide(con: duckdb.DuckDBPyConnection, people: _People, comparisons: _Compa
             found = compare(con, rows, threshold, stage)
             marked += len(found)
             if len(found):
-                con.register("found_again", found)
-                con.execute(_INSERT, {"stage": stage})
-                con.unregister("found_again")
+                with registered(con, found, "found_again"):
+                    con.execute(_INSERT, {"stage": stage})
     return marked
 
 

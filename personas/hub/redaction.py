@@ -16,15 +16,13 @@ from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
 from ..rules.columns import ColumnKind, kinds_of_columns, pointer, rewrite_strings
 from ..rules.prefilter import rows_to_search
 from .file import HubFile
-from .queries import table_names
+from .queries import registered, table_names
 
 __all__ = [
     "Preview",
     "Previewed",
     "attribute_rows",
     "clear_traces",
-    "column_kinds",
-    "found_in_imports",
     "judge_imports",
     "judged_attributes",
     "preview_personal",
@@ -35,7 +33,7 @@ _ROWS = 10_000
 #: Rows of a file by which its columns are judged.
 SAMPLE = 200
 
-#: By table, what names the person, and the columns that may tell on them.
+#: By table, the column with the persona's id, and the columns that may hold personal data.
 _COLUMNS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "biographies": ("persona", ("text",)),
     "contradictions": ("persona", ("detail", "asked")),
@@ -91,10 +89,9 @@ def attribute_rows(
     return list(with_redactions(said, changes))
 
 
-def column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, ColumnKind]:
+def _column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, ColumnKind]:
     """What the columns of an imported file were taken for, or are by its first rows."""
-    there = con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'imported_columns'").fetchall()
-    if there:
+    if "imported_columns" in table_names(con):
         kept = con.execute('SELECT "column", kind FROM imported_columns WHERE file = ?', [file]).fetchall()
         if kept:
             return {column: ColumnKind(kind) for column, kind in kept}
@@ -105,7 +102,7 @@ def judge_imports(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[Ruling
     """Do with the other columns of all rows that were imported what an import under this policy does."""
     rows: list[RulingRow] = []
     changed: list[tuple[int, str | None]] = []
-    for place, row, was, now, changes in found_in_imports(con, policy):
+    for place, row, was, now, changes in _found_in_imports(con, policy):
         rows += attribute_rows(row["persona"], changes, policy, row["file"], row["row"])
         if now != was:
             changed.append((place, now))
@@ -113,14 +110,14 @@ def judge_imports(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[Ruling
     return rows
 
 
-def found_in_imports(
+def _found_in_imports(
     con: duckdb.DuckDBPyConnection, policy: Policy
 ) -> Iterator[tuple[int, dict[str, Any], str, str | None, tuple[Redaction, ...]]]:
     """Of each imported row with personal data its rowid, itself, its columns as they are and would be, and the data."""
-    if not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'imports'").fetchall():
+    if "imports" not in table_names(con):
         return
     files = con.execute("SELECT DISTINCT file FROM imports WHERE attributes IS NOT NULL").fetchall()
-    kinds = {file: column_kinds(con, file) for (file,) in files}
+    kinds = {file: _column_kinds(con, file) for (file,) in files}
     is_whole = any(kind.is_personal for of_file in kinds.values() for kind in of_file.values())
     for batch in con.sql(_IMPORTS).to_arrow_reader(_ROWS):
         places = range(batch.num_rows) if is_whole else rows_to_search(batch["text"].cast(pa.string()))
@@ -131,7 +128,7 @@ def found_in_imports(
 
 
 def clear_traces(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> list[RulingRow]:
-    """Replace personal data wherever else a hub that is being written tells of these people; rulings name the table."""
+    """Replace personal data of these people in the other tables of a hub; the rulings name the table."""
     there = table_names(con)
     rows: list[RulingRow] = []
     for table, (key, columns) in _COLUMNS.items():
@@ -173,7 +170,7 @@ def _undo_trace(
     column, _, where = column.partition("/")
     if table not in _COLUMNS:
         return
-    # The names are ours, and stand above.
+    # The names are constants of this module.
     query = f'SELECT rowid, "{column}"::VARCHAR FROM {table} WHERE "{_COLUMNS[table][0]}" = ?'  # noqa: S608
     changed: list[tuple[int, str | None]] = []
     for place, was in con.execute(query, [persona]).fetchall():
@@ -198,7 +195,7 @@ def _turned(value: str, pieces: Sequence[_Piece], *, redo: bool) -> str:
 
 
 def _clear(con: duckdb.DuckDBPyConnection, table: str, key: str, column: str, people: Sequence[str]) -> list[RulingRow]:
-    # The names are ours, and stand above.
+    # The names are constants of this module.
     query = f'SELECT rowid, "{key}", "{column}"::VARCHAR FROM {table} WHERE "{key}" IN (SELECT unnest($people))'  # noqa: S608
     found = con.execute(f'{query} AND "{column}" IS NOT NULL', {"people": list(people)}).fetchall()
     rows: list[RulingRow] = []
@@ -218,9 +215,8 @@ def _update(con: duckdb.DuckDBPyConnection, table: str, column: str, changed: Se
     if not changed:
         return
     rows, texts = zip(*changed, strict=True)
-    con.register("cleared", pa.table({"row": pa.array(rows, pa.int64()), "now": pa.array(texts, pa.string())}))
-    con.execute(f'UPDATE {table} SET "{column}" = cleared.now FROM cleared WHERE {table}.rowid = cleared."row"')  # noqa: S608
-    con.unregister("cleared")
+    with registered(con, pa.table({"row": pa.array(rows, pa.int64()), "now": pa.array(texts, pa.string())}), "cleared"):
+        con.execute(f'UPDATE {table} SET "{column}" = cleared.now FROM cleared WHERE {table}.rowid = cleared."row"')  # noqa: S608
 
 
 def _written(value: Any) -> str:
@@ -243,7 +239,7 @@ class Previewed:
     kind: str
     left: str
     before: str
-    #: What stands there afterwards; None where the description or the column would be dropped.
+    #: The replacement; None where the description or the column would be dropped.
     after: str | None
     right: str
 
@@ -277,7 +273,7 @@ def _all(hub: HubFile, policy: Policy) -> Iterator[tuple[str, Redaction]]:
         for place in rows_to_search(batch["text"]):
             for change in personal_changes(batch["text"][place].as_py())[1]:
                 yield batch["id"][place].as_py(), change
-    for _, row, _, _, changes in found_in_imports(hub.con, policy):
+    for _, row, _, _, changes in _found_in_imports(hub.con, policy):
         for change in changes:
             yield row["persona"], change
 

@@ -11,10 +11,10 @@ from ..judgement import judge_persona
 from ..persona import Persona
 from ..rules import PERSONAL_RULE, Policy, personal_judge
 from ..rules.quality import rewriting_judge
-from .queries import table_names
+from .queries import registered, table_names
 from .reconcile import withdraw
 
-__all__ = ["DescriptionChange", "change_people", "part", "record_united", "rewrite_again"]
+__all__ = ["DescriptionChange", "change_people", "rewrite_again"]
 
 #: Columns that hold ids of personas, by any table that has one.
 _REFERENCES = {
@@ -31,8 +31,8 @@ _REFERENCES = {
     "merged_people": ("became",),
 }
 
-#: Tables that know everybody once: of those who become one, the first stays.
-SINGLE = ("biographies", "profiles")
+#: Tables with one row a person: of those who become one, the first row stays.
+_SINGLE = ("biographies", "profiles")
 _DOUBLES = """
 DELETE FROM {table} WHERE rowid IN (
     SELECT t.rowid FROM {table} AS t LEFT JOIN gone ON was = persona
@@ -57,7 +57,7 @@ WHERE c.now IS NOT NULL AND c.now NOT IN (SELECT id FROM personas)
 QUALIFY row_number() OVER (PARTITION BY c.now ORDER BY p.ordinal) = 1
 """
 
-#: Earlier rulings go with whom they are on, and forget the words of somebody whose data are to be dropped.
+#: Earlier rulings follow the new ids, and lose the words of people whose data are dropped.
 _RULINGS = (
     """UPDATE rulings SET text = NULL, "before" = NULL FROM gone
     WHERE tells AND now IS NULL AND (persona = was OR became = was)""",
@@ -81,7 +81,7 @@ class DescriptionChange:
     is_kept: bool = True
 
 
-#: What tells a row of a table from all others, beside the person; of the tables that are not here nothing is recorded.
+#: The columns that identify a row of a table, besides the person; rows of other tables are not recorded.
 _KEYS: Mapping[tuple[str, str], Sequence[str]] = {
     ("contradictions", "persona"): ("other", "rule"),
     ("contradictions", "other"): ("persona", "rule"),
@@ -96,8 +96,8 @@ _KEYS: Mapping[tuple[str, str], Sequence[str]] = {
     ("rulings", "became"): ("persona", "rule"),
     ("selected", "persona"): ("selection", "ordinal"),
 }
-#: Rewritten people (`was`) of the temporary table `gone` whose new id somebody else has already, or gets before them.
-#: Whom the same rule rewrote before, and who came again by an import or a merge, is nobody else.
+#: Rewritten people (`was`) of the temporary table `gone` whose new id another person has, or gets first.
+#: Somebody whom the same rule rewrote before, and who was imported or merged again, is the same person.
 _JOINED = """
 CREATE OR REPLACE TEMP TABLE joined AS
 SELECT was, now FROM (
@@ -140,10 +140,10 @@ AND {place} = $became AND u."row"::VARCHAR = {key}::VARCHAR
 _FORGET = "DELETE FROM merged_people WHERE persona = $was AND became = $became"
 
 
-def record_united(con: duckdb.DuckDBPyConnection, tables: set[str], single: Sequence[str]) -> None:
-    """Write down what names each of those in `gone` who become somebody else, before it names that one.
+def _record_merged(con: duckdb.DuckDBPyConnection, tables: set[str], single: Sequence[str]) -> None:
+    """Record the rows of those in `gone` who become another person, before their ids change.
 
-    `single` are the tables that know everybody once.
+    `single` are the tables with one row a person.
     """
     con.execute(_JOINED)
     if not con.execute("SELECT 1 FROM joined LIMIT 1").fetchall():
@@ -156,8 +156,10 @@ def record_united(con: duckdb.DuckDBPyConnection, tables: set[str], single: Sequ
         con.execute(_KEY.format(table=table, column=column, place=f't."{column}"', key=_key(table, column)))
 
 
-def part(con: duckdb.DuckDBPyConnection, was: str, became: str, now: tuple[str, str], single: Sequence[str]) -> None:
-    """Make somebody who was united with `became` a person again, with the id and text `now`, and all they had."""
+def _separate(
+    con: duckdb.DuckDBPyConnection, was: str, became: str, now: tuple[str, str], single: Sequence[str]
+) -> None:
+    """Separate a person from `became`, with whom they were merged: id and text `now`, and all their rows."""
     given = {"was": was, "became": became, "now": now[0]}
     tables = table_names(con)
     is_new = not con.execute("SELECT 1 FROM personas WHERE id = ?", [now[0]]).fetchall()
@@ -194,7 +196,7 @@ def _structure(con: duckdb.DuckDBPyConnection, table: str) -> str:
     return json.dumps(dict(columns)).replace("'", "''")
 
 
-#: The rulings that rewrote anybody whom a change is about, by the person they are about now; of those who were united
+#: The rulings that rewrote the people of a change, by the person they are about now; of those who were merged
 #: with others (`was`) apart from the rest.
 _REWRITTEN = """
 WITH wanted AS (SELECT DISTINCT became FROM rulings WHERE rowid IN (SELECT unnest($rows)))
@@ -220,7 +222,7 @@ class _Ruling:
 
 
 def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int]) -> list[str]:
-    """Give people the descriptions that they have by those rulings that are not undone; says their ids then.
+    """Give people the descriptions that follow from the rulings not undone; gives their new ids.
 
     `rows` are rows of `rulings` that were undone, or set again. Whom a rewritten description made one with somebody
     else is a person again. All of it happens in the caller's transaction.
@@ -238,7 +240,7 @@ def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int]) -> list[s
     entered = [change.now for change in changes if change.now is not None]
     for (became, was), now in wanted.items():
         if was is not None and now is not None and now[0] != stays.get(became, (became, ""))[0]:
-            part(con, was, became, now, SINGLE)
+            _separate(con, was, became, now, _SINGLE)
             entered.append(now[0])
     if changes:
         change_people(con, changes)
@@ -267,31 +269,30 @@ def change_people(con: duckdb.DuckDBPyConnection, changes: Sequence[DescriptionC
     Whose new description somebody has already become that one. Verdicts on them are for `reconcile` to decide.
     """
     columns = [[getattr(change, name) for change in changes] for name in _CHANGES.names]
-    con.register("changes", pa.table(columns, schema=_CHANGES))
-    con.execute("CREATE OR REPLACE TEMP TABLE gone AS FROM changes")
-    con.unregister("changes")
+    with registered(con, pa.table(columns, schema=_CHANGES), "changes"):
+        con.execute("CREATE OR REPLACE TEMP TABLE gone AS FROM changes")
     _change(con)
 
 
 def _change(con: duckdb.DuckDBPyConnection) -> None:
     there = table_names(con)
     withdraw(con)
-    record_united(con, there, SINGLE)
+    _record_merged(con, there, _SINGLE)
     con.execute(_REWRITE)
     for statement in _RULINGS:
         con.execute(statement)
     for table, columns in _REFERENCES.items():
         for column in columns if table in there else ():
-            # The names are ours, and stand above.
+            # The names are constants of this module.
             place = f'{table}."{column}"'
-            if table in SINGLE:
+            if table in _SINGLE:
                 con.execute(_DOUBLES.format(table=table))
             con.execute(f'UPDATE {table} SET "{column}" = now FROM gone WHERE {place} = was AND now IS NOT NULL')  # noqa: S608
             if (table, column) == ("personas", "parent"):
                 con.execute("UPDATE personas SET parent = NULL FROM gone WHERE parent = was AND now IS NULL")
             else:
                 con.execute(f"DELETE FROM {table} USING gone WHERE {place} = was AND now IS NULL")  # noqa: S608
-    # A rewritten description has another vector, and the old one tells of what was in it.
+    # The vector of the old description would reveal what was in it.
     if "vectors" in there:
         con.execute("DELETE FROM vectors USING gone WHERE text_hash = was")
     con.execute("DELETE FROM personas USING gone WHERE id = was")

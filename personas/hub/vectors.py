@@ -19,6 +19,7 @@ from ..errors import SetupError
 from ..persona import canonical_text
 from .dedup import COMPARED, ORDER, insert_verdicts
 from .file import HubFile
+from .queries import registered
 from .reconcile import COSINE_STAGE, reconcile, record_comparison
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "PersonTexts",
     "Vectors",
     "compared",
-    "cosine_stage",
     "dedup_embedded",
     "fetch_vectors",
     "keep_vectors",
@@ -70,7 +70,7 @@ class Embed(Protocol):
     """An embedding model that is asked for vectors."""
 
     async def __call__(self, texts: Sequence[str]) -> Fetched:
-        """The vectors of those texts that get one. What it returns is paid for, and durable with whoever keeps it."""
+        """The vectors of those texts that get one. What it returns has been paid for."""
         ...
 
 
@@ -111,7 +111,7 @@ def read_people(hub: HubFile, rows: NDArray[np.int64]) -> PersonTexts:
         cursor.register("wanted_people", pa.table({"place": np.arange(len(rows)), "row": rows}))
         query = "SELECT p.id, p.text FROM wanted_people AS w JOIN personas AS p ON p.rowid = w.row ORDER BY w.place"
         found = cursor.sql(query).to_arrow_table()
-    # An embedder keeps vectors by the hash of what it was given, which is to be the id.
+    # An embedder keys vectors by the hash of its input, which must be the id.
     return PersonTexts(found["id"].to_pylist(), [canonical_text(text) for text in found["text"].to_pylist()])
 
 
@@ -128,12 +128,8 @@ def keep_vectors(hub: HubFile, ids: Sequence[str], fetched: Fetched, model: str)
             "request_hash": pa.array(fetched.calls, type=pa.string()),
         }
     )
-    with hub.writing() as con:
-        con.register("fetched_vectors", table)
-        try:
-            con.execute("INSERT INTO vectors BY NAME FROM fetched_vectors")
-        finally:
-            con.unregister("fetched_vectors")
+    with hub.writing() as con, registered(con, table, "fetched_vectors"):
+        con.execute("INSERT INTO vectors BY NAME FROM fetched_vectors")
 
 
 def read_vectors(hub: HubFile, model: str) -> Vectors:
@@ -154,7 +150,7 @@ def read_vectors(hub: HubFile, model: str) -> Vectors:
 
 
 def _fill(hub: HubFile, model: str, matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
-    """Write the vectors that stand in these rows into a matrix, as they come: to sort them would take them twice."""
+    """Copy the vectors of these rows into a matrix in the order of the table: sorting would hold them twice."""
     order = np.argsort(rows)
     ordered = rows[order]
     with hub.con.cursor() as cursor:
@@ -186,7 +182,7 @@ class EmbeddedReport:
     is_exact: bool
 
 
-def cosine_stage(model: str) -> str:
+def _cosine_stage(model: str) -> str:
     """The stage that verdicts by the vectors of a model have."""
     return f"{COSINE_STAGE}{model}"
 
@@ -214,7 +210,7 @@ def dedup_embedded(
     exact: bool | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> EmbeddedReport:
-    """Mark each persona whose vector is nearly that of an earlier original, in one transaction; says how many.
+    """Mark each persona whose vector is nearly that of an earlier original, in one transaction.
 
     It is for those whom the words left, so `dedup_hub` comes first, and follows its rules: the first stays,
     standing verdicts stay, whoever has one is no original, and whose verdict was undone is. Who has no vector of this
@@ -225,7 +221,7 @@ def dedup_embedded(
     without = len(without_vector(hub, model))
     vectors = read_vectors(hub, model)
     found = find_similar_vectors(vectors.matrix, threshold, fixed=vectors.undone, exact=exact, progress=progress)
-    stage = cosine_stage(model)
+    stage = _cosine_stage(model)
     with hub.writing() as con:
         insert_verdicts(hub, found, vectors.persons, stage)
         record_comparison(con, stage, threshold)

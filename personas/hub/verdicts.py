@@ -11,6 +11,7 @@ from ..judgement import Judge, Judgement, RulingRow, judge_persona, with_redacti
 from ..persona import Persona
 from ..rules import PERSONAL_RULE
 from .file import HubFile
+from .queries import count, registered
 from .reconcile import reconcile
 from .redaction import undo_columns
 from .rewrites import rewrite_again
@@ -55,7 +56,7 @@ WHERE NOT EXISTS (
 )
 RETURNING kind, "column", outcome
 """
-#: What has been undone in a column and is replaced there again stands again.
+#: A replacement in a column that was undone and is made again holds again.
 _AGAIN = """
 UPDATE rulings AS r SET undone = false FROM new_rulings AS n
 WHERE r.undone AND r.outcome = 'rewritten' AND r."column" IS NOT NULL AND r.outcome = n.outcome
@@ -98,12 +99,9 @@ def add_rulings(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -> li
     if not rows:
         return []
     columns = {name: [getattr(row, name) for row in rows] for name in _SCHEMA.names}
-    con.register("new_rulings", pa.table(columns, schema=_SCHEMA))
-    try:
+    with registered(con, pa.table(columns, schema=_SCHEMA), "new_rulings"):
         con.execute(_AGAIN)
         return [said for said in con.execute(_ADD).fetchall() if said[0] is not None]
-    finally:
-        con.unregister("new_rulings")
 
 
 _SHORTEST = 4
@@ -163,7 +161,7 @@ _STAGES = "SELECT DISTINCT stage FROM duplicates WHERE kind = 'persona' ORDER BY
 
 @dataclass(frozen=True, slots=True)
 class TurnedAway:
-    """What became of the people whom one rule has turned away, now or once."""
+    """The present state of the people whom one rule has ever turned away."""
 
     #: All of them who are in the hub.
     people: int
@@ -186,7 +184,7 @@ class TurnedAway:
 
 
 def turned_away(hub: HubFile, rule: str) -> TurnedAway:
-    """How those stand whom this rule has turned away, its undone rulings included."""
+    """The state of the people whom this rule has turned away, its undone rulings included."""
     ((people, ruled, duplicates),) = hub.con.execute(_STILL, {"rule": rule}).fetchall()
     others = tuple(str(name) for (name,) in hub.con.execute(_OTHERS, {"rule": rule}).fetchall())
     return TurnedAway(
@@ -194,26 +192,26 @@ def turned_away(hub: HubFile, rule: str) -> TurnedAway:
         ruled,
         others,
         duplicates,
-        gone=_number(hub, _NOT_KEPT, {"rule": rule}),
-        unkept=_number(hub, _NOT_KEPT_TEXTS, {"rule": rule}),
-        restored=_number(hub, _RESTORED, {"rule": rule, "undone": True}),
-        rewritten=_number(hub, _RESTORED, {"rule": rule, "undone": False}),
+        gone=count(hub.con, _NOT_KEPT, {"rule": rule}),
+        unkept=count(hub.con, _NOT_KEPT_TEXTS, {"rule": rule}),
+        restored=count(hub.con, _RESTORED, {"rule": rule, "undone": True}),
+        rewritten=count(hub.con, _RESTORED, {"rule": rule, "undone": False}),
     )
 
 
 def undo_persona(hub: HubFile, persona: str, *, redo: bool = False) -> int:
-    """How many verdicts were undone that mark this persona as a near-duplicate (`redo`: that stand again).
+    """Undo the verdicts that mark this persona as a near-duplicate (`redo`: set them again); gives their number.
 
     `persona` is an id, or its beginning. Raises `SetupError` when nobody has it, or no verdict is about them.
     """
     found = resolve_persona(hub, persona)
-    if not _number(hub, _ON_PERSONA, [found]):
+    if not count(hub.con, _ON_PERSONA, [found]):
         raise SetupError(f"Persona {found} is nobody's near-duplicate in {str(hub.path)!r}; there is nothing to undo.")
     return _update(hub, _PERSONA, {"id": found, "undone": not redo})
 
 
 def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
-    """How many verdicts of a stage were undone (`redo`: stand again).
+    """Undo the verdicts of a stage (`redo`: set them again); gives their number.
 
     Raises `SetupError` for a stage that found nothing.
     """
@@ -225,9 +223,9 @@ def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
 
 
 def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
-    """How many rulings were undone by which a rule turned somebody away or rewrote them (`redo`: hold again).
+    """Undo the rulings by which a rule turned people away or rewrote them (`redo`: set them again); gives their number.
 
-    Whoever another rule turns away too, or who is a near-duplicate, is not back by that: see `turned_away`. Rewritten
+    Somebody whom another rule turns away too, or who is a near-duplicate, stays left out: see `turned_away`. Rewritten
     descriptions are as they were, in every table, as far as other rules have not rewritten them too; those that were
     not kept stay rewritten. Near-duplicate verdicts that the change concerns are decided anew.
 
@@ -235,7 +233,7 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
     """
     rules = [str(name) for (name,) in hub.con.execute(_RULES).fetchall()]
     if rule not in rules:
-        gone = _number(hub, _NOT_KEPT, {"rule": rule})
+        gone = count(hub.con, _NOT_KEPT, {"rule": rule})
         if gone:
             raise SetupError(
                 f"Nobody whom {rule!r} sent away from {str(hub.path)!r} can come back, for their descriptions were not "
@@ -263,12 +261,12 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
 
 
 def undo_pair(hub: HubFile, one: str, other: str, *, redo: bool = False) -> int:
-    """How many verdicts between two personas were undone (`redo`: stand again), whichever of them is the later one.
+    """Undo the verdicts between two personas (`redo`: set them again), in either order; gives their number.
 
     Raises `SetupError` when there is none.
     """
     pair = {"one": resolve_persona(hub, one), "other": resolve_persona(hub, other)}
-    if not _number(hub, _ON_PAIR, pair):
+    if not count(hub.con, _ON_PAIR, pair):
         raise SetupError(
             f"No verdict in {str(hub.path)!r} is about {pair['one']} and {pair['other']}; look in duplicates."
         )
@@ -295,8 +293,3 @@ def _update(hub: HubFile, statement: str, given: dict[str, object]) -> int:
         ((changed,),) = con.execute(statement, given).fetchall()
         reconcile(con)
     return int(changed)
-
-
-def _number(hub: HubFile, query: str, given: object) -> int:
-    ((number,),) = hub.con.execute(query, given).fetchall()
-    return int(number)

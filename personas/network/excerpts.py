@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from ..errors import SetupError
 from ..hub.file import HubFile
-from ..hub.queries import fetch, fold_duplicates
+from ..hub.queries import fetch, fold_duplicates, registered
 from .network import Network
 from .ties import Ints
 
@@ -21,9 +21,7 @@ __all__ = [
     "central_excerpt",
     "communities_of",
     "find_people",
-    "list_ends",
     "neighbourhood",
-    "read_excerpt",
 ]
 
 _ENDS = """
@@ -32,7 +30,7 @@ SELECT hash(source) AS source, hash(target) AS target, rowid AS place FROM relat
 """
 
 
-def list_ends(hub: HubFile) -> None:
+def _list_ends(hub: HubFile) -> None:
     """Fill the temporary table `graph_ends` (source, target, place) with a row for each relation.
 
     Ends are hashes of ids, so whoever looks one up compares the ids too; `place` is the row in `relations`. It takes
@@ -83,7 +81,7 @@ LIMIT ?
 
 _SHOWN = "CREATE OR REPLACE TEMP TABLE graph_shown AS SELECT unnest(?::VARCHAR[]) AS id"
 
-#: The shown, and the near-duplicates for whom they stand.
+#: The people shown, and their near-duplicates.
 _MEMBERS = """
 CREATE OR REPLACE TEMP TABLE graph_members AS
 WITH members AS (
@@ -114,7 +112,7 @@ LIMIT ?
 """
 
 
-def read_excerpt(hub: HubFile, *, most_people: int, most_links: int) -> Excerpt:
+def _read_excerpt(hub: HubFile, *, most_people: int, most_links: int) -> Excerpt:
     """The excerpt of those in the temporary table `graph_reached` (id, distance): the nearest, the oldest first.
 
     Finds their relations by the table that `list_ends` leaves.
@@ -139,15 +137,14 @@ def central_excerpt(hub: HubFile, network: Network, *, most_people: int = 600, m
     Takes the numbers of the people from the temporary table that `read_ties` leaves on the same hub.
     """
     codes = _around_the_best(network, most_people)
-    hub.con.register("graph_codes", pa.table({"code": codes}))
-    fetch(
-        hub,
-        "CREATE OR REPLACE TEMP TABLE graph_reached AS "
-        "SELECT id, NULL::INTEGER AS distance FROM graph_people SEMI JOIN graph_codes USING (code)",
-    )
-    hub.con.unregister("graph_codes")
-    list_ends(hub)
-    excerpt = read_excerpt(hub, most_people=most_people, most_links=most_links)
+    with registered(hub.con, pa.table({"code": codes}), "graph_codes"):
+        fetch(
+            hub,
+            "CREATE OR REPLACE TEMP TABLE graph_reached AS "
+            "SELECT id, NULL::INTEGER AS distance FROM graph_people SEMI JOIN graph_codes USING (code)",
+        )
+    _list_ends(hub)
+    excerpt = _read_excerpt(hub, most_people=most_people, most_links=most_links)
     return Excerpt(excerpt.people, excerpt.links, network.people, excerpt.links_in_all)
 
 
@@ -207,9 +204,9 @@ class Found:
 
 
 def find_people(hub: HubFile, wanted: str, *, most: int = 20) -> Found:
-    """Who has this id, or an id that begins so (4 characters at least), or all these words in the description.
+    """The people with this id, with an id that begins so (4 characters at least), or with all these words.
 
-    A near-duplicate is found as whom it repeats. Raises `SetupError` when nothing is wanted, and for the id of somebody
+    A near-duplicate is found as its survivor. Raises `SetupError` when nothing is wanted, and for the id of somebody
     whom a rule turned away.
     """
     words = wanted.lower().split()
@@ -238,7 +235,7 @@ _RADIUS = 6
 
 _CENTRE = "CREATE OR REPLACE TEMP TABLE graph_reached AS SELECT ?::VARCHAR AS id, 0 AS distance"
 
-#: Those at the rim, and the near-duplicates for whom they stand.
+#: Those at the rim, and their near-duplicates.
 _RIM = """
 CREATE OR REPLACE TEMP TABLE graph_rim AS
 WITH rim AS (SELECT id FROM graph_reached WHERE distance = $distance), standing AS (
@@ -287,7 +284,7 @@ class Neighbourhood:
 def neighbourhood(
     hub: HubFile, person: str, radius: int = 2, *, most_people: int = 600, most_links: int = 6000
 ) -> Neighbourhood:
-    """The neighbourhood of the person with this id; of a near-duplicate, that of whom it repeats.
+    """The neighbourhood of the person with this id; of a near-duplicate, that of its survivor.
 
     Raises `SetupError` for an unknown id and for a radius below 1 or above 6, and `SourceError` for a hub that
     cannot be read.
@@ -298,7 +295,7 @@ def neighbourhood(
     if found.total != 1:
         raise SetupError(f"There is nobody with the id {person!r} in {str(hub.path)!r}; give an id from its personas.")
     fetch(hub, _CENTRE, [found.people[0].id])
-    list_ends(hub)
+    _list_ends(hub)
     for distance in range(radius):
         fetch(hub, _RIM, {"distance": distance})
         fetch(hub, _TOUCHING)
@@ -306,5 +303,5 @@ def neighbourhood(
         if not added:
             break
     rings = tuple(int(str(count)) for (count,) in fetch(hub, _COUNTS))
-    excerpt = read_excerpt(hub, most_people=most_people, most_links=most_links)
+    excerpt = _read_excerpt(hub, most_people=most_people, most_links=most_links)
     return Neighbourhood(excerpt.people[0], radius, rings, excerpt)

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..hub.file import HubFile
-from ..hub.queries import fetch
+from ..hub.queries import fetch, registered
 from ..inputs import check_seed
 from .communities import detect_communities, modularity
 from .measures import (
@@ -37,15 +37,13 @@ __all__ = [
     "describe",
     "graph_figures",
     "measure_graph",
-    "read_central",
-    "read_communities",
     "small_world",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Directed:
-    """The figures that heed the direction of ties: the target of one is the source's label."""
+    """The figures of the directed graph: the target of a tie is the source's label."""
 
     #: Distinct ordered pairs that are related.
     ties: int
@@ -103,7 +101,7 @@ class Community:
     text: str
 
 
-def read_central(hub: HubFile, network: Network, ties: Ties, top: int) -> tuple[Central, ...]:
+def _read_central(hub: HubFile, network: Network, ties: Ties, top: int) -> tuple[Central, ...]:
     """The `top` people with the most neighbours, of equals the oldest first; nobody without a tie."""
     codes = [code for code in _best(network.degrees, top) if network.degrees[code]]
     people = _read(hub, codes)
@@ -112,7 +110,7 @@ def read_central(hub: HubFile, network: Network, ties: Ties, top: int) -> tuple[
     return tuple(Central(*people[code], int(network.degrees[code]), outgoing[code], incoming[code]) for code in codes)
 
 
-def read_communities(hub: HubFile, network: Network, labels: Ints, top: int) -> tuple[Community, ...]:
+def _read_communities(hub: HubFile, network: Network, labels: Ints, top: int) -> tuple[Community, ...]:
     """The `top` largest communities of two and more; labels are numbered by size, the largest 0."""
     if not len(labels):
         return ()
@@ -135,9 +133,8 @@ def _best(degrees: Ints, top: int) -> list[int]:
 
 def _read(hub: HubFile, codes: list[int]) -> dict[int, tuple[str, str, int]]:
     """Id, description and hop of each of the people with these numbers."""
-    hub.con.register("graph_codes", pa.table({"code": pa.array(codes, pa.int64())}))
-    rows = fetch(hub, _TEXTS)
-    hub.con.unregister("graph_codes")
+    with registered(hub.con, pa.table({"code": pa.array(codes, pa.int64())}), "graph_codes"):
+        rows = fetch(hub, _TEXTS)
     return {int(str(code)): (str(i), str(text), int(str(hop or 0))) for code, i, text, hop in rows}
 
 
@@ -203,7 +200,7 @@ class KindsOfHop:
 
 @dataclass(frozen=True, slots=True)
 class GraphFigures:
-    """What a hub's graph looks like, once near-duplicates are folded into whom they repeat.
+    """The figures of a hub's graph, with near-duplicates folded into their survivors.
 
     Those whom rules turned away are left out before anything is counted, and so are their ties.
     """
@@ -274,7 +271,7 @@ def measure_graph(
         directed=Directed.of(ties),
         neighbours=Degrees.of(network.degrees),
         histogram=DegreeShare.histogram(network.degrees),
-        central=read_central(hub, network, ties, top),
+        central=_read_central(hub, network, ties, top),
         by_hop=numeric_assortativity(network, ties.person_hop),
         by_language=nominal_assortativity(network, ties.person_language),
         by_kind=kind_assortativity(ties.people, ties.source, ties.target, ties.kind),
@@ -283,7 +280,7 @@ def measure_graph(
         random=by_chance,
         preferential=rich,
         sigma=small_world(shape, by_chance),
-        communities=() if labels is None else read_communities(hub, network, labels, top),
+        communities=() if labels is None else _read_communities(hub, network, labels, top),
         seed=seed,
     )
     return figures, labels

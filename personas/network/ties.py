@@ -24,7 +24,7 @@ SELECT id, (row_number() OVER (ORDER BY ordinal, id) - 1)::BIGINT AS code, hop::
 FROM personas ANTI JOIN graph_folds AS f ON f.persona = id ANTI JOIN graph_away AS a ON a.persona = id
 """
 
-#: The number of whoever stands for an id: -2 for those turned away.
+#: The number of an id's survivor: -2 for people turned away.
 _CODES = """
 CREATE OR REPLACE TEMP TABLE graph_ids AS
 SELECT coalesce(p.id, f.persona) AS id,
@@ -53,7 +53,7 @@ GROUP BY 1, 2, 3, r.label
 class Ties:
     """The survivors of a hub by number (0 is the first to arrive) and the relations between them, one entry each."""
 
-    #: Survivors, near-duplicates that gave way to one of them, and those whom rules turned away.
+    #: Survivors, near-duplicates folded into them, and people whom rules turned away.
     people: int
     folded: int
     turned_away: int

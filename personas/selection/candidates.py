@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..database import said
-from ..errors import SetupError
+from ..errors import SetupError, parameter
 from ..user_sql import QueryLimit, check_functions, iter_nodes, parse_sql, run_query
 from .columns import PeopleColumn, PeopleColumns, quote_name
 from .sampling import Numbers, integers
@@ -26,7 +26,7 @@ __all__ = [
     "stratify",
 ]
 
-#: What a SELECT may have beside its condition, and what it has when nobody wrote any.
+#: The other clauses that a SELECT may have, and their values when there are none.
 _NOTHING_ELSE: dict[str, object] = {
     "modifiers": [],
     "group_expressions": [],
@@ -48,7 +48,7 @@ class Condition:
         return f"(\n{self.sql}\n)"
 
 
-#: How long a condition may be asked where nobody says.
+#: How long a condition may take by default.
 WHERE_LIMIT = QueryLimit(30, "ask something simpler of them")
 
 
@@ -63,16 +63,18 @@ def parse_condition(
     if text is None:
         return Condition("true", ())
     if not text.strip():
-        raise SetupError("--where is empty; give a condition such as \"language = 'en'\", or leave it out.")
+        raise SetupError(
+            f"{parameter('where')} is empty; give a condition such as \"language = 'en'\", or leave it out."
+        )
     nodes = list(iter_nodes(_expression(text)))
     _check_nodes(nodes)
     try:
         check_functions(nodes)
     except SetupError as error:
-        raise SetupError(f"--where is {text!r}: {error}") from error
+        raise SetupError(f"{parameter('where')} is {text!r}: {error}") from error
     _check_stable(con, nodes)
     names = dict.fromkeys(_column_names(nodes))
-    condition = Condition(text, tuple(people.column(name, asked_by="--where") for name in names))
+    condition = Condition(text, tuple(people.column(name, asked_by="where") for name in names))
     _check_type(con, condition, people, limit)
     return condition
 
@@ -89,22 +91,24 @@ def _parsed(text: str, statement: str) -> Any:
     try:
         trees = parse_sql(statement)
     except SetupError as error:
-        raise SetupError(f"--where is {text!r}, which is no condition in SQL: {error}") from error
+        raise SetupError(f"{parameter('where')} is {text!r}, which is no condition in SQL: {error}") from error
     node = trees[0]
     plain = node["type"] == "SELECT_NODE" and node["where_clause"] is not None
     if len(trees) != 1 or not plain or any(node[key] != value for key, value in _NOTHING_ELSE.items()):
-        raise SetupError(f"--where is {text!r}; it takes one condition, such as \"language = 'en' AND hop < 3\".")
+        raise SetupError(
+            f"{parameter('where')} is {text!r}; it takes one condition, such as \"language = 'en' AND hop < 3\"."
+        )
     return node
 
 
 def _check_nodes(nodes: list[dict[str, Any]]) -> None:
     classes = {node.get("class") for node in nodes}
     if "SUBQUERY" in classes:
-        raise SetupError("--where takes one condition on a person, without a query inside it.")
+        raise SetupError(f"{parameter('where')} takes one condition on a person, without a query inside it.")
     if "PARAMETER" in classes:
-        raise SetupError("--where holds a parameter (? or $); write the value itself.")
+        raise SetupError(f"{parameter('where')} holds a parameter (? or $); write the value itself.")
     if "STAR" in classes:
-        raise SetupError("--where names all columns at once (*); name those that count.")
+        raise SetupError(f"{parameter('where')} names all columns at once (*); name those that count.")
 
 
 def _check_stable(con: duckdb.DuckDBPyConnection, nodes: list[dict[str, Any]]) -> None:
@@ -112,7 +116,9 @@ def _check_stable(con: duckdb.DuckDBPyConnection, nodes: list[dict[str, Any]]) -
     query = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'"
     fickle = {str(name).lower() for (name,) in con.execute(query).fetchall()} if called else set()
     for name in sorted(called & fickle):
-        raise SetupError(f"--where calls {name}(), whose answer changes; a selection must be the same every time.")
+        raise SetupError(
+            f"{parameter('where')} calls {name}(), whose answer changes; a selection must be the same every time."
+        )
 
 
 def _column_names(nodes: list[dict[str, Any]]) -> Iterator[str]:
@@ -137,9 +143,11 @@ def _check_type(con: duckdb.DuckDBPyConnection, condition: Condition, people: Pe
         asked = f"SELECT {condition} FROM {relation} WHERE {condition} LIMIT 0"  # noqa: S608 - parsed above
         kind = run_query(con, lambda: str(con.sql(asked).types[0]), limit)
     except duckdb.Error as error:
-        raise SetupError(f"--where is {condition.sql!r}, which cannot be asked: {said(error)}.") from error
+        raise SetupError(f"{parameter('where')} is {condition.sql!r}, which cannot be asked: {said(error)}.") from error
     if kind != "BOOLEAN":
-        raise SetupError(f"--where is {condition.sql!r}, which is {kind}; it must be true or false of each person.")
+        raise SetupError(
+            f"{parameter('where')} is {condition.sql!r}, which is {kind}; it must be true or false of each person."
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,7 +201,9 @@ def read_candidates(
         # A relation instead of a cursor: that one would copy the rows.
         table = run_query(con, lambda: con.sql(query).to_arrow_table(), limit)
     except (duckdb.DataError, duckdb.ProgrammingError) as error:
-        raise SetupError(f"--where is {condition.sql!r}, which failed on somebody: {said(error)}.") from error
+        raise SetupError(
+            f"{parameter('where')} is {condition.sql!r}, which failed on somebody: {said(error)}."
+        ) from error
     rows, arrivals = (integers(table.column(place)) for place in range(2))
     order = _arrival_order(rows, arrivals)
     categories = (_category(column.name, table.column(2 + place), order) for place, column in enumerate(columns))
@@ -234,7 +244,7 @@ class Strata:
     values: tuple[tuple[str, ...], ...]
 
     def label(self, stratum: int) -> tuple[str | None, ...]:
-        """The values that a stratum stands for; None for nothing known."""
+        """The values of a stratum; None for an unknown one."""
         return tuple(
             values[code] if code >= 0 else None for values, code in zip(self.values, self.cells[stratum], strict=True)
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SetupError
+from ..errors import SetupError, parameter
 from .candidates import Candidates, Category, Strata, stratify
 from .diverse import WordSpace, farthest_first
 from .sampling import (
@@ -23,12 +23,14 @@ from .sampling import (
 )
 from .spec import Breakdown, Diversity, Marginals, Raking, Report, SelectionSpec, Share
 
-__all__ = ["Choice", "choose", "choose_by_targets"]
+__all__ = ["Choice", "choose"]
 
 type Reals = NDArray[np.float64]
 
 
-def choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Marginals) -> tuple[Numbers, Reals, Report]:
+def _choose_by_targets(
+    candidates: Candidates, spec: SelectionSpec, targets: Marginals
+) -> tuple[Numbers, Reals, Report]:
     """Rows of those chosen, in random order, with weights that bring them to the targets, and the report.
 
     The cells of all variables together are raked to the targets, none beyond the people it has; as many are drawn from
@@ -75,7 +77,7 @@ def _within_targets(candidates: Candidates, shares: list[Reals]) -> tuple[Candid
     kept = np.ones(len(candidates), dtype=bool)
     left_out = {}
     for category, share in zip(candidates.categories, shares, strict=True):
-        # The last place is that of those of whom nothing is known: their code is -1.
+        # The last place is that of unknown values, whose code is -1.
         asked = np.append(share > 0, False)[category.codes]
         if others := int((kept & ~asked).sum()):
             left_out[f"{category.name} is not among the targets"] = others
@@ -94,7 +96,7 @@ def _feasible(spec: SelectionSpec, size: int) -> int:
     if n > size and not spec.allow_fewer:
         raise SetupError(
             f"{n:,} people were asked for and {size:,} fit the targets; "
-            "ask for fewer, or take what there is with --allow-fewer."
+            f"ask for fewer, or take what there is with {parameter('allow_fewer', True)}."
         )
     return min(n, size)
 
@@ -177,9 +179,11 @@ class Choice:
 def choose(candidates: Candidates, spec: SelectionSpec, texts: Texts) -> Choice:
     """Who is chosen. Raises `SetupError` when the spec cannot be met and fewer will not do."""
     if not len(candidates):
-        raise SetupError("Nobody meets --where; choose by something that somebody has." if spec.where else _NOBODY)
+        raise SetupError(
+            f"Nobody meets {parameter('where')}; choose by something that somebody has." if spec.where else _NOBODY
+        )
     if spec.targets is not None:
-        return Choice(*choose_by_targets(candidates, spec, spec.targets))
+        return Choice(*_choose_by_targets(candidates, spec, spec.targets))
     eligible, left_out = _eligible(candidates, spec)
     strata = stratify(eligible.categories, len(eligible))
     wanted = _wanted(strata, spec, len(eligible))
@@ -203,7 +207,7 @@ _NOBODY = "The hub has nobody to choose from; import or grow people first."
 
 
 def _eligible(candidates: Candidates, spec: SelectionSpec) -> tuple[Candidates, dict[str, int]]:
-    """Those whom the rule is about, and how many the others are. In proportion, unknown is a value like any other."""
+    """The candidates that the rule is about, and how many are left out and why. `stratify` takes unknown as a value."""
     kept = np.ones(len(candidates), dtype=bool)
     left_out = {}
     for category in candidates.categories if spec.rule != "stratify" else ():
@@ -258,7 +262,7 @@ def _refuse_shortage(spec: SelectionSpec, size: int) -> None:
     if not spec.allow_fewer:
         raise SetupError(
             f"{spec.wanted:,} people were asked for and {size:,} can be chosen; "
-            "ask for fewer, or take what there is with --allow-fewer."
+            f"ask for fewer, or take what there is with {parameter('allow_fewer', True)}."
         )
 
 
@@ -271,7 +275,8 @@ def _check_enough(strata: Strata, wanted: Numbers, spec: SelectionSpec) -> None:
     )
     more = f" and {len(short) - _SHOWN} more" if len(short) > _SHOWN else ""
     raise SetupError(
-        f"There are too few candidates with {named}{more}; ask for fewer, or take what there is with --allow-fewer."
+        f"There are too few candidates with {named}{more}; ask for fewer, or take what there is with "
+        f"{parameter('allow_fewer', True)}."
     )
 
 

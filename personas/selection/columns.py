@@ -8,7 +8,7 @@ from typing import Literal
 
 import duckdb
 
-from ..errors import SetupError
+from ..errors import SetupError, parameter
 from ..hub.queries import TURNED_AWAY, quote_name, quote_text, survivors_in
 from ..profiles.profile import ATTRIBUTES
 
@@ -19,7 +19,6 @@ __all__ = [
     "PeopleColumn",
     "PeopleColumns",
     "age_band",
-    "joined_attributes",
     "joins_for",
     "quote_name",
     "quote_text",
@@ -107,7 +106,7 @@ class Attributes:
         return [str(name) for (name,) in self._con.execute(names).fetchall()]
 
 
-def joined_attributes(attributes: list[Attribute], *, is_whole: bool, within: str | None = None) -> str:
+def _joined_attributes(attributes: list[Attribute], *, is_whole: bool, within: str | None = None) -> str:
     """SQL that brings these to `personas AS p` as columns of `i`, and as `w.attributes` all that a person came with.
 
     Equal texts are one persona, who may have been imported more than once: the first time that says something counts.
@@ -278,9 +277,9 @@ class PeopleColumns:
         near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
         hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        quotes = " Texts stand between single quotes." if asked_by == "--where" else ""
+        quotes = " Texts stand between single quotes." if asked_by == "where" else ""
         return SetupError(
-            f"{asked_by} names {name!r}, which is no column of people{hint}. There are: "
+            f"{parameter(asked_by)} names {name!r}, which is no column of people{hint}. There are: "
             f"{', '.join(names[:_MOST_NAMED])}{more}.{quotes}"
         )
 
@@ -288,7 +287,7 @@ class PeopleColumns:
 def joins_for(used: Collection[PeopleColumn], *, within: str | None = None) -> str:
     """SQL that brings what these columns ask to `personas AS p`; with `within`, SQL for ids, for these people alone."""
     imported = list(dict.fromkeys(attribute for column in used for attribute in column.imported))
-    attributes = joined_attributes(imported, is_whole=any(column.is_whole for column in used), within=within)
+    attributes = _joined_attributes(imported, is_whole=any(column.is_whole for column in used), within=within)
     return f"{_PROFILES} {attributes}" if any(column.in_profiles for column in used) else attributes
 
 

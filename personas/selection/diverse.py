@@ -15,7 +15,7 @@ __all__ = ["DiverseSample", "WordSpace", "farthest_first"]
 type Distances = NDArray[np.float32]
 type Counts = NDArray[np.int32]
 
-#: A word that at least one text in so many has stands as a column, because adding up columns is fast.
+#: A word of at least one text in so many is kept as a column, because adding columns is fast.
 _COMMON = 24
 
 
@@ -54,7 +54,7 @@ class WordSpace:
             if (column := self._columns.get(word)) is not None:
                 shared += column
             else:
-                # Nobody stands twice among those who have a word, so that none is counted once for twice.
+                # A text is listed once for each of its words, so plain indexing counts right.
                 shared[self._texts[self._starts[word] : self._starts[word + 1]]] += 1
         both = shared.astype(np.int32)
         either = self._sizes + size - both

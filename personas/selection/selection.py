@@ -62,7 +62,7 @@ def select(hub: HubFile, spec: SelectionSpec, *, limit: QueryLimit = WHERE_LIMIT
         check_name(hub, spec.name)
     people = PeopleColumns(hub.con)
     condition = parse_condition(hub.con, spec.where, people, limit)
-    columns = [people.column(name, asked_by=f"--{spec.rule}") for name in spec.columns]
+    columns = [people.column(name, asked_by=spec.rule) for name in spec.columns]
     candidates = read_candidates(hub.con, people, condition, columns, with_duplicates=spec.with_duplicates, limit=limit)
     choice = choose(candidates, spec, lambda rows: _texts(hub.con, rows))
     selection = Selection(spec, _people(hub.con, choice), choice.report)
@@ -134,7 +134,7 @@ def _texts(con: duckdb.DuckDBPyConnection, rows: Numbers) -> Iterable[str]:
 
 
 def _each(column: pa.ChunkedArray) -> Iterator[str]:
-    # A chunk at a time: a million texts as Python's would stand beside the arrays made of them.
+    # A chunk at a time: a million Python strings would be held together with the arrays made of them.
     for chunk in column.chunks:
         yield from chunk.to_pylist()
 
@@ -154,7 +154,7 @@ def choose_people(
     """
     people = PeopleColumns(con)
     condition = parse_condition(con, where, people)
-    used = {*condition.columns, people.column("id", asked_by="--where")}
+    used = {*condition.columns, people.column("id", asked_by="where")}
     tables = [f"id IN (SELECT persona FROM {table})" for table in lacking]  # noqa: S608 - the caller's own names
     has_all = " AND ".join(tables) or "false"
     relation = people.relation(used, with_duplicates=False)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticCustomError
 
 from ..database import said
-from ..errors import SetupError, SourceError
+from ..errors import SetupError, SourceError, parameter
 
 __all__ = [
     "Breakdown",
@@ -154,14 +154,14 @@ def _shares(path: Path, variable: str, values: Mapping[str, float], unit: str) -
 #: By which rule people are chosen: all of them, at random, in proportion, in equal parts, by quota, to meet targets.
 type Rule = Literal["everybody", "random", "stratify", "balance", "quota", "targets"]
 
-#: One share of a quota, `value:number`; a value with a comma or colon in it stands between double quotes.
+#: One share of a quota, `value:number`; a value with a comma or colon is quoted with double quotes.
 _SHARE = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^",][^,]*?))\s*:\s*(\d{1,12})\s*(?:,|$)')
 
 _RULES: tuple[Rule, ...] = ("stratify", "balance", "quota", "targets")
 
 
 class Quota(BaseModel):
-    """How many people there are to be of each value of a column."""
+    """How many people are wanted of each value of a column."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -178,7 +178,7 @@ class Quota(BaseModel):
 
 
 class SelectionSpec(BaseModel):
-    """Who is to be chosen from a hub. Without `n` everybody is who meets `where`, or as many as a quota says."""
+    """What a selection is asked for. Without `n` it has everybody who meets `where`, or as many as a quota asks for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -187,7 +187,7 @@ class SelectionSpec(BaseModel):
     n: int | None = Field(None, ge=1)
     #: Columns in whose combinations the chosen are spread as the candidates are.
     stratify: tuple[str, ...] = ()
-    #: Columns of whose combinations there are to be equally many.
+    #: Columns whose combinations get equally many people each.
     balance: tuple[str, ...] = ()
     quota: Quota | None = None
     #: Shares that the chosen are to meet in several variables at once.
@@ -233,13 +233,23 @@ class SelectionSpec(BaseModel):
     def _one_rule(self) -> Self:
         rules = [rule for rule in _RULES if getattr(self, rule)]
         if len(rules) > 1:
-            raise _refusal(f"--{rules[0]} and --{rules[1]} are two rules for one choice; leave one out.")
+            raise _refusal(
+                f"{parameter(rules[0])} and {parameter(rules[1])} are two rules for one choice; leave one out."
+            )
         if self.quota is not None and self.n not in (None, self.quota.total):
-            raise _refusal(f"--quota asks for {self.quota.total:,} people and --n for {self.n:,}; leave --n out.")
+            raise _refusal(
+                f"{parameter('quota')} asks for {self.quota.total:,} people and {parameter('n')} for "
+                f"{self.n:,}; leave one out."
+            )
         if self.diverse and self.targets is not None:
-            raise _refusal("--targets draws by weights and --diverse by distance; leave one out.")
+            raise _refusal(
+                f"{parameter('targets')} draws by weights and {parameter('diverse')} by distance; leave one out."
+            )
         if self.wanted is None and (rules or self.diverse):
-            raise _refusal(f"--{rules[0] if rules else 'diverse'} needs to know how many people to choose; add --n.")
+            raise _refusal(
+                f"{parameter(rules[0] if rules else 'diverse')} needs to know how many "
+                f"people to choose; add {parameter('n')}."
+            )
         return self
 
 
@@ -251,14 +261,14 @@ def parse_quota(text: str) -> Quota:
     while at < len(shares) and (share := _SHARE.match(shares, at)):
         value = share[1].replace('""', '"') if share[1] is not None else share[2]
         if value in counts:
-            raise SetupError(f"--quota names {value!r} twice; add the two numbers up.")
+            raise SetupError(f"{parameter('quota')} names {value!r} twice; add the two numbers up.")
         counts[value] = int(share[3])
         at = share.end()
     if not column.strip() or not counts or at < len(shares):
-        raise SetupError(f"--quota is {text!r}; write it as COLUMN=VALUE:NUMBER,VALUE:NUMBER.")
+        raise SetupError(f"{parameter('quota')} is {text!r}; write it as COLUMN=VALUE:NUMBER,VALUE:NUMBER.")
     empty = next((value for value, count in counts.items() if count == 0), None)
     if empty is not None:
-        raise SetupError(f"--quota asks for nobody of {empty!r}; leave it out, or give a number from 1.")
+        raise SetupError(f"{parameter('quota')} asks for nobody of {empty!r}; leave it out, or give a number from 1.")
     return Quota(column=column.strip(), counts=counts)
 
 
@@ -278,7 +288,7 @@ def _sentence(error: Mapping[str, Any]) -> str:
     given = error["input"]
     if name in {"n", "seed"}:
         least = 1 if name == "n" else 0
-        return f"--{name} is {given!r}; it must be a whole number from {least}."
+        return f"{parameter(name)} is {given!r}; it must be a whole number from {least}."
     return f"The spec's {name} is {given!r}: {error['msg']}."
 
 
@@ -320,7 +330,7 @@ class Breakdown:
 
     @property
     def unfilled(self) -> tuple[Share, ...]:
-        """What was wanted and nobody can fill."""
+        """What was wanted and no candidate has."""
         return tuple(share for share in self.shares if share.wanted and not share.candidates)
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ..errors import SetupError, SourceError
 from ..hub.file import HubFile
-from ..hub.queries import registered
+from ..hub.queries import registered, table_names
 from .columns import PeopleColumn, PeopleColumns, joins_for, quote_name, quote_text
 from .spec import Report, SelectionSpec
 
@@ -61,7 +61,10 @@ def check_name(hub: HubFile, name: str) -> None:
             f"A selection cannot be called {name!r}: take a letter, then letters, digits and _, at most 63 in all."
         )
     if any(kept.name.lower() == name.lower() for kept in list_selections(hub)):
-        raise SetupError(f"There is a selection {name!r} already; drop it with --drop {name}, or take another name.")
+        raise SetupError(
+            f"There is a selection {name!r} already; drop it with `populace hub select --drop {name}`, "
+            "or take another name."
+        )
     taken = "SELECT 1 FROM information_schema.tables WHERE lower(table_name) = lower(?)"
     reserved = "SELECT 1 FROM duckdb_keywords() WHERE keyword_name = lower(?) AND keyword_category = 'reserved'"
     if hub.con.execute(taken, [name]).fetchall() or hub.con.execute(reserved, [name]).fetchall():
@@ -99,7 +102,7 @@ def chosen_columns(con: duckdb.DuckDBPyConnection, chosen: str) -> str:
 
 def list_selections(hub: HubFile) -> list[KeptSelection]:
     """Every selection that the hub keeps, the oldest first."""
-    if not _has(hub.con, "selections"):
+    if "selections" not in table_names(hub.con):
         return []
     found = hub.con.execute(
         "SELECT name, people, rule, diverse, condition, seed, made_at, "
@@ -123,7 +126,7 @@ def drop_selection(hub: HubFile, name: str) -> None:
 
 
 def _shown_as(column: PeopleColumn) -> str:
-    # The view has these two of its own.
+    # The view has columns of these two names.
     return f"persona_{column.name}" if column.name.lower() in {"place", "weight"} else column.name
 
 
@@ -134,17 +137,13 @@ def _state(con: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
     query = _STATE.format(
         ordinal="ordinal" if "ordinal" in people.columns else "NULL",
         left_out=" UNION ALL ".join(f"({people.left_out(table) or none})" for table in ("duplicates", "rulings")),
-        profiles="FROM profiles" if _has(con, "profiles") else none,
+        profiles="FROM profiles" if "profiles" in table_names(con) else none,
     )
     (state,) = con.execute(query).fetchall()
     return tuple(state)
 
 
-def _has(con: duckdb.DuckDBPyConnection, table: str) -> bool:
-    return bool(con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [table]).fetchall())
-
-
-#: Those chosen, and everybody who duplicates one of them: what is said of these is said of those.
+#: Those chosen and their near-duplicates, whose relations are theirs.
 _CHOSEN = """
 CREATE OR REPLACE TEMP TABLE chosen AS
 WITH RECURSIVE found(persona) AS (
@@ -201,6 +200,6 @@ def _narrow(con: duckdb.DuckDBPyConnection, hub: str, those: str) -> None:
 
 
 def _selections(con: duckdb.DuckDBPyConnection) -> list[str]:
-    if not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'selections'").fetchall():
+    if "selections" not in table_names(con):
         return []
     return [str(name) for (name,) in con.execute("SELECT name FROM selections ORDER BY name").fetchall()]

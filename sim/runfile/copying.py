@@ -7,11 +7,10 @@ from types import MappingProxyType
 import duckdb
 
 from ...personas.hub.details import read_details, write_details
-from .beside import check_free
 from .cursors import cursors_of
-from .database import BusyError, connect, make_run_file
-from .inserts import Inserts
+from .database import BusyError, check_free, connect, make_run_file
 from .job_rows import RunRow, job_of
+from .writer import Inserts
 
 __all__ = ["COPIED", "LEFT", "copy_run"]
 

@@ -1,16 +1,18 @@
 """Making and opening run files, and one sentence for everything that can be wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
-from ...personas.database import CONFIG, check_regular, is_busy, make_database, open_error, said
+from ...personas import files
+from ...personas.database import CONFIG, check_regular, is_busy, is_made, make_database, open_error, said
 from ...personas.errors import RunFileError
-from .beside import check_free
-from .migrations import migrate
+from .schema import migrate
 
-__all__ = ["CONFIG", "BusyError", "connect", "make_run_file", "said"]
+__all__ = ["CONFIG", "BusyError", "check_free", "connect", "folder_beside", "make_run_file", "said"]
 
 #: The smallest that there are: a run of 30 emissions takes 0.6 MB with them and 7 MB with DuckDB's own of 256 KiB, one
 #: of 100,000 calls 28 MB with either, written at 25,000 rows a second instead of 40,000 and read as fast.
@@ -50,3 +52,40 @@ def make_run_file(path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None])
     except (duckdb.Error, OSError) as error:
         why = said(error) if isinstance(error, duckdb.Error) else error.strerror or str(error)
         raise RunFileError(f"{str(path)!r} cannot be written: {why}; make room, or give another path.") from error
+
+
+def check_free(path: Path) -> None:
+    """Raise `RunFileError`, in one sentence, when no new run file can be at this path."""
+    if path.is_dir():
+        file = path / "run.duckdb"
+        raise RunFileError(f"{str(path)!r} is a folder; give the path of a file in it, as {str(file)!r}.")
+    check_regular(path, what="run file", raised=RunFileError)
+    if is_made(path):
+        raise RunFileError(f"{str(path)!r} exists; give another path, or go on with `populace resume {path}`.")
+    if not path.parent.is_dir():
+        raise RunFileError(
+            f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it, or give another path."
+        )
+
+
+@contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """A hidden folder on the same disk as the file, or else among the system's temporary ones; gone when it is left.
+
+    Raises `RunFileError` when nothing can be written anywhere.
+    """
+    with ExitStack() as stack:
+        try:
+            folder = _entered(stack, path)
+        except OSError as error:
+            raise RunFileError(
+                f"Nothing can be written beside {str(path)!r} ({error.strerror}); make room, or give a path elsewhere."
+            ) from error
+        yield folder
+
+
+def _entered(stack: ExitStack, path: Path) -> Path:
+    try:
+        return stack.enter_context(files.folder_beside(path))
+    except OSError:  # it may lie where nothing can be written
+        return Path(stack.enter_context(TemporaryDirectory(prefix="populace-", ignore_cleanup_errors=True)))

@@ -1,12 +1,20 @@
-"""The ledger of a job: calls go into the run file, and paid answers to unfinished work come back."""
+"""What the gateway keeps in a run file, and finds there again: calls, answers of a fork, batches and vectors."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
+import orjson
+
+from ...agents.batch.endpoint import OpenBatch
+from ...agents.embedding.vectors import Vector
 from ...agents.gateway.budget import Spent
 from ...agents.gateway.call import Call, CallKey, RecordedReply
+from .rows import BatchRow, VectorRow
 from .runlog import RunLog
+from .writer import Statement
 
-__all__ = ["RunLedger", "spent_before"]
+__all__ = ["KNOWN_VECTORS", "KnownAnswers", "RunBatches", "RunLedger", "RunVectors", "spent_before"]
 
 _LAST = "SELECT coalesce(max(rowid), -1) FROM calls WHERE job = $job AND raw IS NOT NULL"
 _PAID = """
@@ -63,3 +71,114 @@ class RunLedger:
         if self._prepared != (key.phase, key.number):
             self.prepare(key.phase, key.number)
         return self._paid.get(key)
+
+
+_ANSWERS = """
+SELECT owner, request_hash, replicate,
+       raw, finish_reason, input_tokens, output_tokens, reasoning_tokens, cached_tokens
+FROM known_answers
+WHERE job = 1 AND phase = $phase AND number = $number
+ORDER BY rowid
+"""
+
+
+class KnownAnswers:
+    """A store of answers by hop or step; those of one at a time are in memory."""
+
+    source = "fork"
+
+    def __init__(self, log: RunLog) -> None:
+        self._log = log
+        self._loaded = ("", -1)
+        self._replies: dict[CallKey, RecordedReply] = {}
+
+    def recall(self, key: CallKey, scope: str) -> RecordedReply | None:
+        """The answer that the earlier run had to this very request."""
+        if self._loaded != (key.phase, key.number):
+            found = self._log.query(_ANSWERS, {"phase": key.phase, "number": key.number})
+            # A request that was answered twice was not content with the first: the later answer stands.
+            self._replies = {CallKey(key.phase, key.number, *row[:3]): RecordedReply(*row[3:]) for row in found}
+            self._loaded = (key.phase, key.number)
+        return self._replies.get(key)
+
+    def keep(self, call: Call, scope: str) -> None:
+        """Nothing: the calls of this run are in its own ledger."""
+
+
+_OPENED = "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?, ?, 'open', ?, NULL)"
+_OPEN = "WHERE job = $job AND ended_at IS NULL ORDER BY created_at"
+_CLOSED = "UPDATE batches SET status = ?, ended_at = ? WHERE nonce = ?"
+
+
+class RunBatches:
+    """The journal of a run's batches; one that is not closed is gone on with when the run is resumed."""
+
+    def __init__(self, log: RunLog) -> None:
+        self._log = log
+
+    async def opened(self, batch: OpenBatch) -> None:
+        """Keep a batch, in place of what was kept under its nonce; return when that is durable."""
+        requests = orjson.dumps(batch.custom_ids).decode()
+        created = batch.created_at.astimezone(UTC).replace(tzinfo=None)
+        values = [batch.nonce, self._log.job, batch.batch_id, batch.endpoint, batch.input_file_id, requests, created]
+        await self._written(Statement(_OPENED, values))
+
+    async def closed(self, nonce: str, status: str) -> None:
+        """Take note of how a batch ended: durable behind the calls that came of it."""
+        await self._written(Statement(_CLOSED, [status, datetime.now(UTC).replace(tzinfo=None), nonce]))
+
+    def open_batches(self) -> Sequence[OpenBatch]:
+        """Those of earlier sessions that are not closed."""
+        return [
+            OpenBatch(
+                nonce=row.nonce,
+                endpoint=row.endpoint,
+                input_file_id=row.input_file or "",
+                custom_ids=tuple(orjson.loads(row.requests)),
+                created_at=row.created_at.replace(tzinfo=UTC),
+                batch_id=row.batch,
+            )
+            for row in self._log.rows(BatchRow, _OPEN, {"job": self._log.job})
+        ]
+
+    async def _written(self, statement: Statement) -> None:
+        await asyncio.wrap_future(self._log.commit(statements=[statement]))
+
+
+#: The vectors of some texts, whoever made them last first.
+KNOWN_VECTORS = """
+SELECT text_hash, vector FROM vectors
+WHERE model = $model AND text_hash IN (SELECT unnest($hashes))
+ORDER BY rowid DESC
+"""
+
+
+class RunVectors:
+    """The `VectorStore` of a run file. No vector that is in the file is held in memory."""
+
+    def __init__(self, log: RunLog) -> None:
+        self._log = log
+        #: What was handed over and is not durable yet.
+        self._fresh: dict[tuple[str, str], Vector] = {}
+
+    def known(self, hashes: Iterable[str], model: str) -> Mapping[str, Vector]:
+        """Those of these texts that have a vector of this model."""
+        wanted = list(hashes)
+        fresh = ((key, self._fresh.get((model, key))) for key in wanted)
+        found = {key: vector for key, vector in fresh if vector is not None}
+        missing = [key for key in wanted if key not in found]
+        if missing:
+            with self._log.cursors.reading() as cursor:
+                table = cursor.sql(KNOWN_VECTORS, params={"model": model, "hashes": missing}).to_arrow_table()
+            for key, vector in zip(table["text_hash"], table["vector"], strict=True):
+                found[key.as_py()] = vector.values.to_numpy()
+        return found
+
+    def keep(self, call: Call, vectors: Mapping[str, Vector]) -> None:
+        """Hand a call and its vectors over to the run file's writer, all or nothing. Raises `StorageError`."""
+        fresh = {(call.model, key): vector for key, vector in vectors.items()}
+        self._fresh |= fresh
+        made = [VectorRow(key, call.model, vector, call.request_hash) for key, vector in vectors.items()]
+        # One commit for hundreds of paid texts: they need not wait for others.
+        durable = self._log.commit([call, *made])
+        durable.add_done_callback(lambda _: [self._fresh.pop(key, None) for key in fresh])

@@ -8,24 +8,69 @@ import os
 import secrets
 import threading
 from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, cast
 
 import orjson
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ...personas.errors import SetupError
-from ...personas.query import ask
+from ...personas.errors import SetupError, StorageError
+from ...personas.files import whole_file
+from ...personas.query import Params, Query, QueryError, Result, ask
 from ...personas.user_sql import QueryLimit, run_query
-from .answer import write_answer
 from .cursors import ClosedError, Cursors
 from .runlog import RunLog
-from .sidecar import Sidecar
 
-__all__ = ["LiveSql"]
+__all__ = ["LiveClient", "LiveSql", "Sidecar", "read_answer", "write_answer"]
+
+
+class Sidecar(BaseModel):
+    """Where a running run answers SQL, and the token that it asks for. Readable by the file's owner alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: A port of this machine's loopback interface.
+    port: int = Field(ge=1, le=65535)
+    #: The process that runs.
+    pid: int
+    token: str
+
+    @staticmethod
+    def path_of(run_file: Path) -> Path:
+        """`RUN.duckdb.live` beside `RUN.duckdb`."""
+        return run_file.with_name(run_file.name + ".live")
+
+    @classmethod
+    def read(cls, run_file: Path) -> "Sidecar | None":
+        """The sidecar of a run file, or None when there is none that can be read."""
+        try:
+            return cls.model_validate_json(cls.path_of(run_file).read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def write(self, run_file: Path) -> None:
+        """Put it beside the run file, in place of one that a killed run left there."""
+        # It holds a token, whoever may read the run file.
+        try:
+            with whole_file(self.path_of(run_file), replace=True, private=True) as part:
+                part.write_text(self.model_dump_json())
+        except OSError as error:
+            raise StorageError(
+                f"Nothing can be written beside {str(run_file)!r} ({error.strerror}); make room or check rights, then "
+                f"go on with `populace resume {run_file}`."
+            ) from error
+
+    def remove(self, run_file: Path) -> None:
+        """Take it away, unless another run has put its own there."""
+        if Sidecar.read(run_file) == self:
+            self.path_of(run_file).unlink(missing_ok=True)
+
 
 _LARGEST_QUESTION = 1 << 20
 #: A query that takes longer is stopped: it would go on when whoever asked has left.
@@ -162,3 +207,56 @@ def _limit_of(question: _Question) -> QueryLimit:
     if question.seconds is not None and question.seconds < QUERY_SECONDS:
         return QueryLimit.given(question.seconds, memory=_MEMORY)
     return QueryLimit(QUERY_SECONDS, "ask for less, or ask the file later", memory=_MEMORY)
+
+
+#: Longer than the run lets any query take.
+_PATIENCE_SECONDS = 330.0
+
+
+class LiveClient:
+    """Asks the run that a sidecar tells of."""
+
+    def __init__(self, sidecar: Sidecar) -> None:
+        self._sidecar = sidecar
+
+    def query(self, sql: str, params: Params = (), *, seconds: float | None = None) -> Result:
+        """The answer to one statement that only reads, within so many seconds, or as many as the run gives.
+
+        Raises `QueryError` with the run's own sentence, and `ClosedError` when no run answers there.
+        """
+        try:
+            body = orjson.dumps({"sql": sql, "params": params, "seconds": seconds})
+        except TypeError as error:
+            raise QueryError(f"A parameter cannot be sent to a running run: {error}; give it as text.") from error
+        connection = HTTPConnection("127.0.0.1", self._sidecar.port, timeout=_PATIENCE_SECONDS)
+        try:
+            connection.request("POST", "/sql", body, {"Authorization": f"Bearer {self._sidecar.token}"})
+            return _result(connection.getresponse())
+        except (OSError, HTTPException) as error:
+            raise ClosedError from error
+        finally:
+            connection.close()
+
+
+def _result(response: HTTPResponse) -> Result:
+    if response.status == HTTPStatus.OK:
+        return read_answer(response.read()).result()
+    if response.status == HTTPStatus.BAD_REQUEST:
+        raise QueryError(cast("str", orjson.loads(response.read())["error"]))
+    raise ClosedError
+
+
+def write_answer(query: Query, sink: IO[bytes]) -> None:
+    """Write the whole answer to a binary stream. Raises `QueryError` when the query fails."""
+    names = {"columns": orjson.dumps(query.columns), "types": orjson.dumps(query.types)}
+    schema = query.batches.schema.with_metadata(names)
+    with pa.ipc.new_stream(sink, schema) as stream:
+        for batch in query:
+            stream.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+
+
+def read_answer(body: bytes) -> Query:
+    """The answer that was written."""
+    batches = pa.ipc.open_stream(body)
+    names = batches.schema.metadata
+    return Query(tuple(orjson.loads(names[b"columns"])), tuple(orjson.loads(names[b"types"])), batches)

@@ -1,6 +1,7 @@
 """Asking a run file in SQL, whoever has it open: nobody, this process, or another one that is running it."""
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -14,13 +15,20 @@ from ...personas.query import Params, QueryError, Result, answer
 from ...personas.user_sql import QueryLimit
 from .cursors import ClosedError, Cursors, cursors_of
 from .database import BusyError, connect, said
-from .describe import Column, SchemaEntry, describe
-from .emissions import emissions_query
-from .live_client import LiveClient
-from .migrations import check_schema, has_jobs, is_current, is_early, migrate
-from .sidecar import Sidecar
+from .live import LiveClient, Sidecar
+from .schema import Column, SchemaEntry, check_schema, describe, has_jobs, is_current, is_early, migrate
 
-__all__ = ["Column", "QueryError", "Result", "RunReader", "SchemaEntry", "describe", "open_hub_or_run", "open_run"]
+__all__ = [
+    "Column",
+    "QueryError",
+    "Result",
+    "RunReader",
+    "SchemaEntry",
+    "describe",
+    "emissions_query",
+    "open_hub_or_run",
+    "open_run",
+]
 
 #: A run that is just beginning or ending holds its file for a moment without answering.
 _TRIES = 20
@@ -203,3 +211,39 @@ def _live(path: Path) -> _Live | None:
     except ClosedError:  # left behind by a run that was killed
         return None
     return _Live(client)
+
+
+_OWN = ("emission", "step", "agent", "group_name", "kind", "text", "revised")
+_TYPES = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
+
+
+def emissions_query(fields: Sequence[tuple[str, str, str]]) -> str:
+    """The SQL for all emissions, in their order, with a typed column for each field given as kind, name and type.
+
+    Kinds that have a field of one name and type share its column; a column is called KIND_FIELD where types differ, or
+    where the name is one of the emissions' own.
+    """
+    types: dict[str, set[str]] = {}
+    for _, name, type_ in fields:
+        types.setdefault(name, set()).add(type_)
+    columns: dict[str, tuple[str, str, list[str]]] = {}
+    for kind, name, type_ in fields:
+        column = name if name not in _OWN and len(types[name]) == 1 else f"{kind}_{name}"
+        columns.setdefault(column, (name, type_, []))[2].append(kind)
+    said = [
+        f"CASE WHEN kind IN ({', '.join(map(_quoted, kinds))}) THEN "
+        f"TRY_CAST(e.payload ->> {_quoted(name)} AS {_TYPES.get(type_, 'VARCHAR')}) END AS {_named(column)}"
+        for column, (name, type_, kinds) in columns.items()
+    ]
+    return (
+        f"SELECT {', '.join([*_OWN, *said])} FROM emissions AS e LEFT JOIN agents USING (agent) "  # noqa: S608 - quoted
+        "ORDER BY emission"
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _named(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'

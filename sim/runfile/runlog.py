@@ -19,10 +19,9 @@ from ...personas.hub.schema import check_hub, migrate_hub
 from ...personas.query import Params
 from .cursors import Cursors, cursors_of, opened
 from .database import connect, make_run_file
-from .inserts import Inserts
-from .migrations import check_schema, has_jobs, is_early, migrate
 from .rows import JobRow, MarkerRow, Row, RunRow, column_names, table_of
-from .writer import Change, Statement, Writer
+from .schema import check_schema, has_jobs, is_early, migrate
+from .writer import Change, Inserts, Statement, Writer
 
 __all__ = ["RunLog"]
 

@@ -15,8 +15,7 @@ from populace.sim import Growth, Resident, Scenario, Society
 from populace.sim.fork import fork
 from populace.sim.replay import replay
 from populace.sim.resident import SocietyView
-from populace.sim.runfile.emissions import emissions_query
-from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.reader import emissions_query, open_run
 
 
 class Mood(StrEnum):

@@ -22,8 +22,8 @@ from populace.sim.fork import AskedSince, asked_anew, asked_since, fork
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.copying import COPIED, LEFT
-from populace.sim.runfile.describe import describe
 from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.schema import describe
 from populace.sim.scenario import Intervention
 from populace.sim.society import Society
 

@@ -26,7 +26,7 @@ from populace.personas.hub.vectors import (
 )
 from populace.personas.hub.verdicts import undo_stage
 from populace.personas.persona import Persona
-from populace.sim.runfile.migrations import migrate
+from populace.sim.runfile.schema import migrate
 
 MODEL = "openai:m"
 TEXTS = (

@@ -17,7 +17,7 @@ from populace.personas.hub import HubFile, create_hub, open_hub
 from populace.personas.hub.schema import HUB_VERSION
 from populace.personas.selection import SelectionSpec
 from populace.personas.selection import select as choose
-from populace.sim.runfile.migrations import migrate
+from populace.sim.runfile.schema import migrate
 
 _VALUES = {"VARCHAR": "'x'", "JSON": """'{"a": 1}'""", "BOOLEAN": "true", "TIMESTAMP": "now()::TIMESTAMP"}
 
@@ -142,7 +142,7 @@ def test_nothing_is_written_over(hub: HubFile, tmp_path: Path) -> None:
         again(hub, tmp_path)
     with pytest.raises(SetupError, match="exists already, and a whole hub is imported as a new one"):
         import_hub_folder(folder, tmp_path / "hub.duckdb")
-    with pytest.raises(SetupError, match="give neither --select nor --with"):
+    with pytest.raises(SetupError, match="give neither `select` nor `extras`"):
         export_hub(hub, tmp_path / "third", format=ExportFormat.HUB, select="pilots")
 
 

@@ -189,7 +189,7 @@ def test_rows_of_a_csv_file_with_other_columns_are_left_out(take: Import, tmp_pa
 
 
 def test_a_strict_import_stops_at_the_first_bad_row(hub: HubFile, take: Import, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"p\.jsonl, line or row 2: there is no text; .*--strict"):
+    with pytest.raises(SourceError, match=r"p\.jsonl, line or row 2: there is no text; .*`strict`"):
         take(jsonl(tmp_path / "p.jsonl", {"persona": LOCKSMITH}, {"persona": ""}), strict=True)
     assert asked(hub, "SELECT count(*) FROM personas") == [(0,)]
 
@@ -201,7 +201,7 @@ def test_a_missing_column_is_told_with_those_that_are_there(take: Import, tmp_pa
     ):
         take(path, mapping={"text": "biografy"})
     with pytest.raises(
-        SourceError, match=r"its columns are 'biography', 'age'; say which it is with --map text=COLUMN"
+        SourceError, match=r"its columns are 'biography', 'age'; say which it is with `mapping='text=COLUMN'`"
     ):
         take(path)
     with pytest.raises(SourceError, match="not in the format elite: it has no column 'persona'"):

@@ -56,7 +56,7 @@ def test_a_template_describes_people_and_equal_columns_are_one_person(hub: HubFi
     report = take(hub, population, compose=TEMPLATE)
     assert (report.rows, report.new, report.equal) == (3, 2, 1)
     assert [(s.reason, s.rows) for s in report.skipped] == [
-        ("it has no 'age', which --compose needs outside of [ ]", 1)
+        ("it has no 'age', which `compose` needs outside of [ ]", 1)
     ]
     assert asked(hub, "SELECT text FROM personas ORDER BY ordinal") == [
         ("34-year-old nurse in Leeds",),
@@ -118,7 +118,7 @@ def test_only_what_is_certain_is_taken_over(columns: dict[str, Any], known: dict
 @pytest.mark.parametrize(
     ("template", "said"),
     [
-        ("A {ocupation}", "no column 'ocupation', which --compose names; .* did you mean 'occupation'"),
+        ("A {ocupation}", "no column 'ocupation', which `compose` names; .* did you mean 'occupation'"),
         ("{age.__class__}", "no column 'age.__class__'"),
         ("{age!r}", "no column 'age!r'"),
         ("{0}", "no column '0'"),
@@ -141,7 +141,7 @@ def test_a_template_and_a_column_of_texts_are_not_given_together(hub: HubFile, p
 def test_a_column_of_sentences_is_asked_about_before_anything_is_made_up(hub: HubFile, tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     path.write_text(json.dumps({"age": 3, "sex": "f", "bio": "A nurse who sings in a choir in Leeds on Sundays"}))
-    with pytest.raises(SourceError, match="but 'bio' may: read it with --map text=bio"):
+    with pytest.raises(SourceError, match="but 'bio' may: read it with `mapping='text=bio'`"):
         take(hub, path)
 
 

@@ -1,4 +1,4 @@
-"""What --where takes: one condition over people, their profiles and what was imported with them."""
+"""What `where` takes: one condition over people, their profiles and what was imported with them."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_conditions_ask_personas_profiles_and_imports(lasting_town: HubFile, whe
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ("", "--where is empty"),
+        ("", "`where` is empty"),
         ("hop = 1; DROP TABLE personas", "no condition in SQL"),
         ("true) OR (1 = 1", "no condition in SQL"),
         ("hop = 1 ORDER BY id", "no condition in SQL"),
@@ -46,7 +46,7 @@ def test_conditions_ask_personas_profiles_and_imports(lasting_town: HubFile, whe
         ("EXISTS (FROM read_csv('/etc/hosts'))", "without a query inside it"),
         ("random() < 0.5", r"calls random\(\), whose answer changes"),
         ("now() > TIMESTAMP '2026-01-01'", r"calls now\(\)"),
-        ("pg_sleep(3) IS NULL", r"--where is 'pg_sleep\(3\) IS NULL': pg_sleep\(\) is refused"),
+        ("pg_sleep(3) IS NULL", r"`where` is 'pg_sleep\(3\) IS NULL': pg_sleep\(\) is refused"),
         ("len(list_transform([1], lambda x: sleep_ms(x))) = 1", r"sleep_ms\(\) is refused"),
         ("current_setting('threads') = '1'", r"current_setting\(\) is refused"),
         ("nextval('s') = 1", r"nextval\(\) is refused"),
@@ -83,12 +83,12 @@ def test_a_text_between_double_quotes_is_explained(lasting_town: HubFile) -> Non
 
 @pytest.mark.parametrize("rule", ["stratify", "balance"])
 def test_an_unknown_column_of_a_rule_is_named(lasting_town: HubFile, rule: str) -> None:
-    with pytest.raises(SetupError, match=rf"--{rule} names 'planet', which is no column of people"):
+    with pytest.raises(SetupError, match=rf"`{rule}` names 'planet', which is no column of people"):
         select(lasting_town, SelectionSpec.given(n=3, **{rule: ("planet",)}))
 
 
 def test_a_condition_that_nobody_meets_is_said_so(lasting_town: HubFile) -> None:
-    with pytest.raises(SetupError, match="Nobody meets --where"):
+    with pytest.raises(SetupError, match="Nobody meets `where`"):
         chosen(lasting_town, "region = 'atlantis'")
 
 

@@ -133,7 +133,7 @@ def test_an_unknown_name_is_answered_without_repeats(villagers: HubFile) -> None
 
 def test_nothing_is_joined_that_is_not_asked_for(villagers: HubFile) -> None:
     people = PeopleColumns(villagers.con)
-    plain, filled = (people.column(name, asked_by="--where") for name in ("hop", "region"))
+    plain, filled = (people.column(name, asked_by="where") for name in ("hop", "region"))
     assert "JOIN" not in people.relation([plain], with_duplicates=True)
     assert people.relation([filled], with_duplicates=True).count("JOIN") == 2
     assert "w.attributes" not in people.relation([filled], with_duplicates=True)

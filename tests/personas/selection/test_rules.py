@@ -209,12 +209,12 @@ def test_those_whom_a_rule_turned_away_are_not_chosen_until_that_is_undone(town:
     ("options", "said"),
     [
         ({"n": 5, "stratify": ("a",), "balance": ("b",)}, "two rules for one choice"),
-        ({"n": 5, "quota": {"column": "a", "counts": {"b": 4}}}, "asks for 4 people and --n for 5"),
-        ({"balance": ("a",)}, "--balance needs to know how many"),
-        ({"diverse": True}, "--diverse needs to know how many"),
+        ({"n": 5, "quota": {"column": "a", "counts": {"b": 4}}}, "asks for 4 people and `n` for 5"),
+        ({"balance": ("a",)}, "`balance` needs to know how many"),
+        ({"diverse": True}, "`diverse` needs to know how many"),
         ({"n": 5, "diverse": True, "targets": {"shares": {"a": {"b": 1.0}}}}, "leave one out"),
-        ({"n": 0}, "--n is 0; it must be a whole number from 1"),
-        ({"seed": -1}, "--seed is -1; it must be a whole number from 0"),
+        ({"n": 0}, "`n` is 0; it must be a whole number from 1"),
+        ({"seed": -1}, "`seed` is -1; it must be a whole number from 0"),
     ],
 )
 def test_a_wish_that_contradicts_itself_is_refused(options: dict[str, object], said: str) -> None:

@@ -158,7 +158,7 @@ def test_a_table_of_targets_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_variable_of_the_targets_is_named(lasting_town: HubFile) -> None:
-    with pytest.raises(SetupError, match="--targets names 'planet', which is no column"):
+    with pytest.raises(SetupError, match="`targets` names 'planet', which is no column"):
         select(lasting_town, SelectionSpec(n=3, targets=Marginals(shares={"planet": {"mars": 1.0}})))
 
 

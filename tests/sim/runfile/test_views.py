@@ -7,8 +7,6 @@ import pytest
 
 from populace.agents.gateway.call import Call
 from populace.personas.model import Outcome
-from populace.sim.runfile.inserts import Inserts
-from populace.sim.runfile.migrations import migrate
 from populace.sim.runfile.rows import (
     AgentRow,
     DuplicateRow,
@@ -19,6 +17,8 @@ from populace.sim.runfile.rows import (
     RelationRow,
     RunRow,
 )
+from populace.sim.runfile.schema import migrate
+from populace.sim.runfile.writer import Inserts
 
 PEOPLE = ("ada", "ben", "ben2", "ben3", "eve")
 

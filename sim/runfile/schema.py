@@ -1,18 +1,30 @@
-"""The versions of the run file's schema: an ordered list of functions, and a table of those applied.
+"""The versions of the run file's schema: an ordered list of functions, a table of those applied, and what it all means.
 
 A change of the schema is a new function at the end of the list, never an edit of an earlier one.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
+from typing import Literal
 
 import duckdb
 
 from ...personas.errors import RunFileError
-from ...personas.hub.schema import check_hub_version, people_schema
+from ...personas.hub.schema import check_hub_version, migrate_hub, people_schema
 
-__all__ = ["SCHEMA_VERSION", "check_schema", "has_jobs", "is_current", "is_early", "migrate"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Column",
+    "SchemaEntry",
+    "check_schema",
+    "describe",
+    "has_jobs",
+    "is_current",
+    "is_early",
+    "migrate",
+]
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (
@@ -105,3 +117,48 @@ def _has(con: duckdb.DuckDBPyConnection, table: str) -> bool:
 def _version(con: duckdb.DuckDBPyConnection) -> int:
     ((version,),) = con.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchall()
     return int(version)
+
+
+_ENTRIES = """
+SELECT 'table', table_name, comment FROM duckdb_tables()
+UNION ALL
+SELECT 'view', view_name, comment FROM duckdb_views() WHERE NOT internal
+ORDER BY 1, 2
+"""
+
+_COLUMNS = """
+SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE NOT internal
+ORDER BY table_name, column_index
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name, its DuckDB type, and what it means."""
+
+    name: str
+    type: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaEntry:
+    """A table or view: its name, what it holds, and its columns in order."""
+
+    kind: Literal["table", "view"]
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+
+
+def describe(*, hubs: bool = False) -> list[SchemaEntry]:
+    """Every table and then every view of a new run file, by name; with what work on a hub brings, if asked for."""
+    with duckdb.connect() as con:
+        migrate(con)
+        if hubs:
+            migrate_hub(con)
+        columns: dict[str, list[Column]] = {}
+        for table, name, type_, comment in con.execute(_COLUMNS).fetchall():
+            columns.setdefault(table, []).append(Column(name, type_, comment or ""))
+        found = con.execute(_ENTRIES).fetchall()
+    return [SchemaEntry(kind, name, comment or "", tuple(columns[name])) for kind, name, comment in found]
