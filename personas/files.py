@@ -29,7 +29,6 @@ __all__ = [
     "compression_of",
     "decompressed",
     "folder_beside",
-    "make_file",
     "open_compressed",
     "private_umask",
     "remove_database",
@@ -63,7 +62,7 @@ def share_files() -> Iterator[None]:
         _is_shared = before
 
 
-def make_file(path: Path, *, private: bool = False) -> None:
+def _make_file(path: Path, *, private: bool = False) -> None:
     """Create an empty file of mode 0600, or as the umask allows within `share_files` unless it is `private`.
 
     Raises `FileExistsError`.
@@ -86,7 +85,7 @@ def whole_file(path: Path, *, replace: bool = False, private: bool = False) -> I
     remove_parts(path)
     part = _part_of(path)
     try:
-        make_file(part, private=private)
+        _make_file(part, private=private)
         yield part
         if replace:
             if not private:

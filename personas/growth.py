@@ -4,7 +4,7 @@ import math
 import random
 from collections import Counter, deque
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from .dedup import Verdict
@@ -18,11 +18,9 @@ from .text import words
 __all__ = [
     "MOST_HOPS",
     "WINDOW",
-    "Admission",
     "Choice",
     "HopResult",
     "NoveltyWindow",
-    "Population",
     "WordRarity",
     "absorb",
     "check_growth",
@@ -125,16 +123,8 @@ class HopResult:
 
     def __add__(self, later: "HopResult") -> "HopResult":
         """The rows of both, in this order."""
-        return HopResult(
-            self.personas + later.personas,
-            self.verdicts + later.verdicts,
-            self.relations + later.relations,
-            self.newcomers + later.newcomers,
-            self.rulings + later.rulings,
-            self.turned_away + later.turned_away,
-            self.dropped + later.dropped,
-            self.unwanted + later.unwanted,
-        )
+        both = (getattr(self, field.name) + getattr(later, field.name) for field in fields(self))
+        return HopResult(*both)
 
     @property
     def duplicates(self) -> int:

@@ -21,7 +21,6 @@ __all__ = [
     "parse_object",
     "parse_text",
     "read_head",
-    "read_text",
     "resolve_file",
     "shown",
 ]
@@ -80,30 +79,6 @@ def read_head(path: Path, size: int) -> bytes:
             return file.read(size)
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror}); check its rights.") from error
-
-
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, without byte order mark and with newlines as line ends."""
-    text = _decoded(path, read_head(path, -1))
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    if not text.strip():
-        raise SourceError(f"{path} is empty; give a file with text in it.")
-    return text
-
-
-def _decoded(path: Path, data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise SourceError(f"{path} is UTF-16, as its bytes 0 and 1 say; save it as UTF-8.")
-    nul = data.find(b"\0")
-    if nul >= 0:
-        raise SourceError(f"{path} is a binary file: byte {nul} is NUL; give a text file in UTF-8.")
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        at = error.start
-        line = data.count(b"\n", 0, at) + 1
-        found = f"byte {at}, on line {line}, is 0x{data[at]:02X}"
-        raise SourceError(f"{path} is not UTF-8: {found}; save it as UTF-8.") from error
 
 
 def iter_objects(path: PurePath, text: str) -> Iterator[tuple[int, dict[str, object]]]:

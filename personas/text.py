@@ -1,10 +1,10 @@
-"""The set of words of a text, similarity of such sets (the paper's 1-gram features, section 2), legible characters."""
+"""The words of a text (the paper's 1-gram features, section 2), and characters that can be shown."""
 
 import re
 import unicodedata
 from functools import cache
 
-__all__ = ["jaccard", "legible", "word_list", "words"]
+__all__ = ["legible", "word_list", "words"]
 
 
 #: Thai, Lao, Myanmar, Khmer, Hangul, kana, Bopomofo and Han, in which each character is a word.
@@ -35,14 +35,6 @@ def word_list(text: str) -> list[str]:
     # Below U+0300 there are neither combining marks nor unspaced scripts, and the plain pattern is faster.
     pattern = _LATIN if max(folded, default="") < "\u0300" else _any_script()
     return pattern.findall(folded)
-
-
-def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
-    """The Jaccard similarity of two sets, 0 to 1; two empty sets are equal."""
-    if a == b:
-        return 1.0
-    shared = len(a & b)
-    return shared / (len(a) + len(b) - shared)
 
 
 @cache

@@ -34,6 +34,15 @@ _RELATIVE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "peer": {stage: (stage,) for stage in _STAGES},
     "any": dict.fromkeys(_STAGES, ("young", "adult", "adult", "old")),
 }
+#: Ages that a relation settles more closely than by a stage of life, by the given person's stage.
+_AGED: Mapping[tuple[str, str], str] = {
+    ("parent", "child"): "in {their} thirties",
+    ("parent", "young"): "in {their} fifties",
+    ("parent", "adult"): "in {their} seventies",
+    ("offspring", "old"): "in {their} forties",
+    ("grandparent", "child"): "in {their} seventies",
+    ("grandparent", "young"): "in {their} eighties",
+}
 _KNOWN_CHANCE = 0.3
 #: Relations in which two people who already live there may stand, whatever they are.
 _KNOWN_KINDS = ("friendship", "neighbourhood", "other")
@@ -162,6 +171,8 @@ class Relatives:
         match tie.whose:
             case "grown":
                 return stage != "child"
+            case "free":
+                return stage != "child" and not self.given.role.plain
             case "working":
                 return works
             case "trading":
@@ -209,6 +220,7 @@ class Relatives:
             stage,
             gender,
             rank=rank or _rank(role, stage),
+            aged=_AGED.get((tie.age, self.given.stage), ""),
             bond=self._bond(tie),
             has_circumstances=tie.kind not in ("kinship", "care"),
         )

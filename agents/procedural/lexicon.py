@@ -33,7 +33,7 @@ class Tie:
     #: A stage of life, `any`, or a relation to the person's own ("offspring").
     age: str
     gender: str = "any"
-    #: Who may have it: all, grown, working, trading, child or old.
+    #: Who may have it: all, grown, free, working, trading, child or old.
     whose: str = "all"
 
 
@@ -149,7 +149,7 @@ def _field(name: str, entry: Mapping[str, Any]) -> Field:
     return Field(
         name=name,
         topics=split(entry["topics"]),
-        ties=tuple(Tie(label, kind, _names(who), age, gender) for label, kind, who, age, gender in ties),
+        ties=tuple(Tie(label, kind, _names(who), *rest) for label, kind, who, *rest in ties),
         signs=tuple(entry["signs"].split()),
         working=entry.get("working", True),
         trading=entry.get("trading", False),

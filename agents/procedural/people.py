@@ -21,6 +21,8 @@ class Sketch:
     gender: str
     #: "trainee", "retired" or empty.
     rank: str = ""
+    #: How the age is told where a relation settles it ("in {their} fifties"); empty for any of that stage of life.
+    aged: str = ""
     #: A verb phrase that a relation asks for ("be recovering from a stroke").
     bond: str = ""
     #: Whether circumstances may be told: they may contradict what a relative is to somebody.
@@ -52,7 +54,7 @@ def describe_parts(rng: random.Random, sketch: Sketch) -> dict[str, str]:
     told = {
         "circumstances": "{circumstance} | {does}",
         "knowledge": "knows {knows}",
-        "concern": "worries about {worry}",
+        "concern": "worries about {worry} | {hope}",
     }
     parts = {name: person.say(Pool(frames.split(" | "))).rstrip(".") for name, frames in told.items()}
     age = person.say(Pool((person.draw(_ages(sketch)),))).rstrip(".")
@@ -70,6 +72,8 @@ def _form(sketch: Sketch) -> str:
 
 
 def _ages(sketch: Sketch) -> tuple[str, ...]:
+    if sketch.aged:
+        return (sketch.aged,)
     if sketch.rank == "trainee" or (sketch.stage == "young" and sketch.role.ages != ROLE_AGES):
         return entries("people", "ages", "early")
     return entries("people", "ages", sketch.stage)
@@ -101,6 +105,8 @@ class _Person:
                 # Without a second verb of its own: "braids and listens and repeats nothing".
                 return third_person(self.draw(tuple(d for d in role.does if " and " not in d) or role.does))
             case "worry" | "knows":
+                if name == "worry" and sketch.rank == "retired":
+                    return None
                 return self.draw(role.worries if name == "worry" else role.knows)
             case "setting":
                 return self.draw(entries("people", "settings", "any"))

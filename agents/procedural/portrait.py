@@ -27,6 +27,9 @@ _NO_VERB = frozenset(
 )
 #: What those do who no longer work and of whom no pastime is told.
 _RETIRED = ("take each day as it comes", "get up early out of habit")
+#: And those who are too ill for work.
+_ILL = re.compile(r"\b(?:in hospital with|recovering from|in treatment for)\b")
+_RECOVERING = ("get a little better every day", "wait to be well again", "have to rest a good deal")
 _THIRD = re.compile(r"\b(?:she|he|they|him|hers|theirs|himself|herself)\b")
 
 
@@ -84,7 +87,7 @@ def portrait_of(text: str) -> Portrait:
         stage=stage,
         does=_deeds(text, role, named=named, retired=retired),
         worries=worries if worries or retired else role.worries,
-        is_working=lexicon().fields[role.field].working and stage != "child" and not retired,
+        is_working=lexicon().fields[role.field].working and stage != "child" and not retired and not _ILL.search(text),
         knows=tuple(_as_told(m[1]) for m in _KNOWS.finditer(text)) or role.knows,
     )
 
@@ -104,6 +107,8 @@ def _stage(text: str, role: Role, *, named: bool) -> str:
 
 
 def _deeds(text: str, role: Role, *, named: bool, retired: bool) -> tuple[str, ...]:
+    if _ILL.search(text):
+        return _RECOVERING
     # What retired people did for a living they do no more.
     known = _pastimes() if retired else role.does
     words = text.lower()
@@ -116,7 +121,7 @@ def _deeds(text: str, role: Role, *, named: bool, retired: bool) -> tuple[str, .
 @cache
 def _pastimes() -> tuple[str, ...]:
     told = (*entries("people", "habits", "any"), *entries("people", "circumstances", "old"))
-    return tuple(entry for entry in told if "{" not in entry and not entry.startswith("be "))
+    return tuple(entry for entry in told if "{" not in entry and not entry.startswith(("be ", "have ")))
 
 
 def _as_told(phrase: str) -> str:

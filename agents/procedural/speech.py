@@ -21,6 +21,7 @@ _LONGEST_ROLE = 28
 _TAIL = 0.6
 #: How often what was said before is tried again in other words.
 _TRIES = 6
+_THANKS = "thanks"
 _SENTENCE_END = re.compile(r"(?<=[.?!…])\s+")
 
 
@@ -133,6 +134,8 @@ class _Exchange:
     answers: Pool
     #: What a child answers; the others' answers where a child would say the same.
     child: Pool | None
+    #: What is answered where none of the answers can be given.
+    none: Pool | None
     #: Whether it is asked only of people who are close.
     is_close: bool
     #: A slot without which it is not asked.
@@ -146,24 +149,27 @@ def _exchanges() -> Mapping[str, _Exchange]:
 
 def _exchange(entry: Mapping[str, Any]) -> _Exchange:
     signs = "|".join(map(re.escape, split(entry["signs"])))
-    asks, child = entry.get("ask"), entry.get("child")
+    asks, child, none = entry.get("ask"), entry.get("child"), entry.get("none")
     return _Exchange(
         about=entry["about"],
         signs=re.compile(rf"\b(?:{signs})\b"),
         asks=Pool(split(asks)) if asks else None,
         answers=Pool(split(entry["answer"])),
         child=Pool(split(child)) if child else None,
+        none=Pool(split(none)) if none else None,
         is_close=entry.get("close", False),
         needs=entry.get("needs", ""),
     )
 
 
 def exchange_of(line: str) -> str | None:
-    """What a line asks about ("worry", "day", ...), by its last question or else its last sentence; None for others."""
+    """What a line asks about ("worry", "day", ...), by its last question first; None where it asks nothing known."""
     said = _sentences(line)
     questions = [s for s in said if s.rstrip("”\"'").endswith("?")]
     focus = (questions or said or [line])[-1].lower()
-    return next((e.about for e in _exchanges().values() if e.signs.search(focus)), None)
+    # A statement asks for nothing, whatever words are in it; thanks are answered all the same.
+    known = [e for e in _exchanges().values() if questions or e.about == _THANKS]
+    return next((e.about for part in (focus, line.lower()) for e in known if e.signs.search(part)), None)
 
 
 def dialogue(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -193,13 +199,15 @@ def _new_line(speaker: Speaker, say: Callable[[], str]) -> str:
 
 def _answer(speaker: Speaker, heard: str) -> str:
     about = exchange_of(heard)
+    otherwise = pool("speech", "otherwise", "question")
     if about is None:
         asked = any(s.endswith("?") for s in _sentences(heard)[-1:])
         answers = pool("speech", "otherwise", "question" if asked else "statement")
     else:
         exchange = _exchanges()[about]
         answers = exchange.child if speaker.is_child and exchange.child else exchange.answers
-    text = speaker.say(answers) or speaker.say(pool("speech", "otherwise", "question")) or ""
+        otherwise = exchange.none or otherwise
+    text = speaker.say(answers) or speaker.say(otherwise) or ""
     if speaker.has_said_own and speaker.rng.random() > _TAIL:
         return text
     # What anybody could say is followed by something that is this person's own.
@@ -281,6 +289,8 @@ def tool(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) ->
     """Name, purpose, arguments and return value of a tool that the person would like to have."""
     speaker = Speaker(rng, situation)
     frames = [frame for frame in _tool_frames() if speaker.me.is_working or not frame.is_for_work]
+    # A purpose may need what the person does not have, as a worry.
+    frames = [frame for frame in frames if frame.purpose.fill(speaker)]
     name, frame = "", frames[0]
     for _ in range(_TRIES):
         frame = rng.choice(frames)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import SetupError
 
-__all__ = ["AXES", "COSINE", "DIGITS", "PrincipalAxes", "check_cosine", "check_vectors", "cosines", "lengths", "units"]
+__all__ = ["COSINE", "PrincipalAxes", "check_cosine", "check_vectors", "cosines", "units"]
 
 
 type Matrix = NDArray[np.float32]
@@ -19,7 +19,7 @@ type Counts = NDArray[np.int64]
 #: The paper's threshold (section 2.3).
 COSINE = 0.9
 #: Decimals to which cosines are rounded before they are compared.
-DIGITS = 6
+_DIGITS = 6
 #: Pairs computed at once.
 _PAIRS = 4096
 
@@ -42,7 +42,7 @@ def check_vectors(matrix: Matrix) -> None:
             raise SetupError(f"Vector {row} holds a number that is not finite; leave it out.")
 
 
-def lengths(matrix: Matrix) -> Exact:
+def _lengths(matrix: Matrix) -> Exact:
     """The length of each row."""
     wide = matrix.astype(np.float64)
     return np.sqrt((wide * wide).sum(axis=1))
@@ -50,7 +50,7 @@ def lengths(matrix: Matrix) -> Exact:
 
 def units(matrix: Matrix) -> Exact:
     """The rows scaled to length 1; rows of length 0 stay as they are."""
-    length = lengths(matrix)[:, None]
+    length = _lengths(matrix)[:, None]
     scaled: Exact = matrix / np.where(length > 0, length, 1.0)
     return scaled
 
@@ -62,11 +62,11 @@ def cosines(matrix: Matrix, left: Counts, right: Counts) -> Exact:
         some = slice(first, first + _PAIRS)
         one, other = units(matrix[left[some]]), units(matrix[right[some]])
         found[some] = (one * other).sum(axis=1)
-    return np.round(found, DIGITS)
+    return np.round(found, _DIGITS)
 
 
 #: Axes compared before whole vectors.
-AXES = 64
+_AXES = 64
 #: Vectors of so few dimensions are compared whole.
 _NARROW = 96
 #: Rounds of the randomised iteration, and additional directions carried along.
@@ -87,13 +87,13 @@ class PrincipalAxes:
         The upper bound holds for any orthonormal directions: their quality decides the speed, not the result.
         """
         dims = sample.shape[1]
-        if dims <= _NARROW or len(sample) < AXES + _MORE:
+        if dims <= _NARROW or len(sample) < _AXES + _MORE:
             return cls(dims)
-        basis = np.random.default_rng(0).normal(size=(dims, AXES + _MORE))
+        basis = np.random.default_rng(0).normal(size=(dims, _AXES + _MORE))
         for _ in range(_ROUNDS):
             basis, _ = np.linalg.qr(sample.T @ (sample @ basis))
         _, _, turned = np.linalg.svd(sample @ basis, full_matrices=False)
-        directions, _ = np.linalg.qr(basis @ turned[:AXES].T)
+        directions, _ = np.linalg.qr(basis @ turned[:_AXES].T)
         return cls(dims, directions)
 
     @property

@@ -11,18 +11,7 @@ from numpy.typing import NDArray
 from ..errors import SetupError
 from .arrays import Counts, Flags, Numbers, iter_slices, ranges
 
-__all__ = [
-    "ROW",
-    "THRESHOLD",
-    "Compared",
-    "Sets",
-    "Threshold",
-    "compare",
-    "count_pairs",
-    "near_across",
-    "near_within",
-    "pack",
-]
+__all__ = ["ROW", "THRESHOLD", "Compared", "Sets", "Threshold", "count_pairs", "near_across", "near_within", "pack"]
 
 
 #: The least thresholds of the exact method and of MinHash, and the greatest denominator.
@@ -88,7 +77,7 @@ class Sets:
     parities: Numbers
 
 
-def compare(pairs: Numbers, others: Sets, sets: Sets, threshold: Threshold) -> tuple[Numbers, NDArray[np.float64]]:
+def _compare(pairs: Numbers, others: Sets, sets: Sets, threshold: Threshold) -> tuple[Numbers, NDArray[np.float64]]:
     """The near-duplicates among sorted pairs, with their Jaccard similarities.
 
     A pair is one number: a set of `others` in its upper half, one of `sets` in its lower half.
@@ -241,7 +230,7 @@ class _PairFilter:
         if not self._waiting:
             return
         pairs = np.unique(np.concatenate(self._sifted))
-        near, similarity = compare(pairs, self._others, self._sets, self._threshold)
+        near, similarity = _compare(pairs, self._others, self._sets, self._threshold)
         self._near.append(near)
         self._similarities.append(similarity)
         self._sifted, self._waiting = [], 0

@@ -18,21 +18,17 @@ from .pairs import Compared
 __all__ = [
     "BLOCK",
     "MOST_EXACT",
-    "CandidatePairs",
     "CandidateSearch",
     "ExactSearch",
     "FaissSearch",
     "SimilarVectors",
     "VectorMatcher",
-    "check_faiss",
     "find_similar_vectors",
     "is_compared_exactly",
-    "may_be_near",
-    "slack",
 ]
 
 
-type CandidatePairs = tuple[Counts, Counts]
+type _CandidatePairs = tuple[Counts, Counts]
 
 #: Originals compared at once, so that the products stay in the processor's cache.
 _TILE = 2048
@@ -47,12 +43,12 @@ class CandidateSearch(Protocol):
         """Add unit rows to those held."""
         ...
 
-    def near(self, units: Exact) -> Iterator[CandidatePairs]:
+    def near(self, units: Exact) -> Iterator[_CandidatePairs]:
         """Pairs of an original and a new vector that may be near."""
         ...
 
 
-def slack(width: int) -> float:
+def _slack(width: int) -> float:
     """The greatest error of rounding in the product of two rows of length 1 with so many 32-bit numbers.
 
     Each number and each sum is rounded once; cosines are rounded to six decimals besides.
@@ -60,7 +56,7 @@ def slack(width: int) -> float:
     return 1e-6 + (width + 2) * 2.0**-23
 
 
-def may_be_near(products: Matrix, least: float) -> CandidatePairs:
+def _may_be_near(products: Matrix, least: float) -> _CandidatePairs:
     """The rows and columns of products that reach `least`."""
     width = products.shape[1]
     if not width:
@@ -74,7 +70,7 @@ class ExactSearch:
 
     def __init__(self, axes: PrincipalAxes, threshold: float) -> None:
         self._axes = axes
-        self._least, self._least_whole = threshold - slack(axes.width), threshold - slack(axes.dims)
+        self._least, self._least_whole = threshold - _slack(axes.width), threshold - _slack(axes.dims)
         self._short, self._whole = GrowingArray(np.float32), GrowingArray(np.float32)
 
     def hold(self, units: Exact) -> None:
@@ -83,7 +79,7 @@ class ExactSearch:
         if self._is_short:
             self._whole.append(units.astype(np.float32).ravel())
 
-    def near(self, units: Exact) -> Iterator[CandidatePairs]:
+    def near(self, units: Exact) -> Iterator[_CandidatePairs]:
         """Pairs of an original and a new vector that may be near: all of them, and few others."""
         short = np.ascontiguousarray(self._axes.shortened(units).T)
         whole = np.ascontiguousarray(units.T.astype(np.float32)) if self._is_short else short
@@ -91,9 +87,9 @@ class ExactSearch:
         for first in range(0, len(held), _TILE):
             tile = slice(first, first + _TILE)
             products = held[tile] @ short
-            rows, columns = may_be_near(products, self._least)
+            rows, columns = _may_be_near(products, self._least)
             if self._is_short and len(rows) > _MANY * products.size:
-                rows, columns = may_be_near(self._vectors(tile) @ whole, self._least_whole)
+                rows, columns = _may_be_near(self._vectors(tile) @ whole, self._least_whole)
             if len(rows):
                 yield rows + first, columns
 
@@ -116,10 +112,10 @@ class FaissSearch:
 
     def __init__(self, matrix: Matrix, threshold: float) -> None:
         """Train the cells on a sample of `matrix`. Raises `SetupError` when faiss is not installed."""
-        faiss = check_faiss(len(matrix))
+        faiss = _check_faiss(len(matrix))
         dims = matrix.shape[1]
         cells = max(1, min(2 * math.isqrt(len(matrix)), len(matrix)))
-        self._least = threshold - slack(dims)
+        self._least = threshold - _slack(dims)
         self._index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dims), dims, cells, faiss.METRIC_INNER_PRODUCT)
         self._index.nprobe = min(_PROBED, cells)
         # Otherwise faiss prints a warning about few training vectors.
@@ -133,7 +129,7 @@ class FaissSearch:
         if len(units):
             self._index.add(units.astype(np.float32))
 
-    def near(self, units: Exact) -> Iterator[CandidatePairs]:
+    def near(self, units: Exact) -> Iterator[_CandidatePairs]:
         """Pairs of an original and a new vector that may be near."""
         if not len(units) or not self._index.ntotal:
             return
@@ -142,7 +138,7 @@ class FaissSearch:
         yield originals.astype(np.int64), np.repeat(np.arange(len(units)), counts)
 
 
-def check_faiss(number: int) -> Any:
+def _check_faiss(number: int) -> Any:
     """The library faiss, needed to compare `number` vectors. Raises `SetupError` when it is not installed."""
     try:
         return import_module("faiss")
@@ -203,7 +199,7 @@ class VectorMatcher:
     def _within(self, matrix: Matrix, rows: Counts, left: Counts, scaled: Exact) -> Compared:
         """Near pairs within the block whose earlier row, one of `left`, may be an original."""
         short = scaled.astype(np.float32)
-        at, later = may_be_near(short[left] @ short.T, self._threshold - slack(short.shape[1]))
+        at, later = _may_be_near(short[left] @ short.T, self._threshold - _slack(short.shape[1]))
         earlier = left[at]
         behind = earlier < later
         earlier, later = earlier[behind], later[behind]
@@ -283,7 +279,7 @@ def is_compared_exactly(number: int, exact: bool | None = None) -> bool:
     """
     if exact or (exact is None and number <= MOST_EXACT):
         return True
-    check_faiss(number)
+    _check_faiss(number)
     return False
 
 

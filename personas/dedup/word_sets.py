@@ -15,18 +15,7 @@ import numpy as np
 from ..text import words
 from .arrays import Counts, Numbers
 
-__all__ = [
-    "BASE",
-    "HASH_BITS",
-    "WordSet",
-    "WordSets",
-    "iter_blocks",
-    "mix",
-    "mix_one",
-    "numbered",
-    "word_set",
-    "word_sets",
-]
+__all__ = ["HASH_BITS", "WordSet", "WordSets", "iter_blocks", "mix", "mix_one", "numbered", "word_set", "word_sets"]
 
 
 #: The largest block of texts, and of characters: its sums stay in the cache of a core.
@@ -38,7 +27,7 @@ HASH_BITS = 48
 _HASH_BITS = np.uint64(HASH_BITS)
 _HASH = np.uint64((1 << HASH_BITS) - 1)
 #: The base of the polynomial; odd, and so invertible modulo 2 ** 64.
-BASE = 0x9E3779B97F4A7C15
+_BASE = 0x9E3779B97F4A7C15
 #: Separators become 0 and capitals small letters; bytes beyond ASCII stay, as such texts are cut into words before.
 _BYTES = bytes(
     code if code >= 128 else ord(chr(code).lower()) if chr(code).isalnum() or chr(code) == "_" else 0
@@ -67,7 +56,7 @@ class WordSets:
         words = packed & _HASH
         bits = np.zeros(len(words) + 1, dtype=np.uint64)
         np.bitwise_xor.accumulate(np.uint64(1) << (words & np.uint64(63)), out=bits[1:])
-        words += np.uint64(BASE)
+        words += np.uint64(_BASE)
         sums = np.zeros(len(words) + 1, dtype=np.uint64)
         np.cumsum(mix(words), out=sums[1:])
         return cls(packed, starts, bits[starts[1:]] ^ bits[starts[:-1]], sums)
@@ -171,7 +160,7 @@ def _distinct(hashes: Numbers, ends: Counts) -> WordSets:
 @lru_cache(maxsize=1)
 def _powers(count: int) -> tuple[Numbers, Numbers]:
     """The powers of the base, and those of its inverse modulo 2 ** 64."""
-    return _series(BASE, count), _series(pow(BASE, -1, 1 << 64), count)
+    return _series(_BASE, count), _series(pow(_BASE, -1, 1 << 64), count)
 
 
 def _series(base: int, count: int) -> Numbers:
@@ -225,6 +214,6 @@ def _word_hash(word: str) -> tuple[int, int]:
     total, power = 0, 1
     for byte in word.encode("utf-8", "surrogatepass"):
         total += byte * power
-        power = power * BASE & _ALL
+        power = power * _BASE & _ALL
     hashed = mix_one(total & _ALL) >> (64 - HASH_BITS)
-    return hashed, mix_one(hashed + BASE & _ALL)
+    return hashed, mix_one(hashed + _BASE & _ALL)

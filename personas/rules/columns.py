@@ -19,7 +19,6 @@ __all__ = [
     "ColumnKind",
     "column_in_all",
     "column_of",
-    "holds_json",
     "is_empty",
     "kinds_of_columns",
     "leftover",
@@ -42,7 +41,7 @@ def pointer(path: tuple[str, ...]) -> str:
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
 
 
-def holds_json(text: str) -> bool:
+def _holds_json(text: str) -> bool:
     """Whether the whole text is a JSON object, list or string."""
     if text.lstrip()[:1] not in _OPENS or not text or text.isspace():
         return False
@@ -61,7 +60,7 @@ def rewrite_strings(text: str, rewrite: Rewrite, path: tuple[str, ...] = (), *, 
     Keys are kept, and so is every character outside the changed strings: order, white space, the form of numbers. With
     `numbers`, numbers are passed to `rewrite` too, and become strings where they change.
     """
-    if not holds_json(text):
+    if not _holds_json(text):
         return rewrite(path, text)
     parts, end = [], 0
     for where, start, stop in _values(text, path):

@@ -12,16 +12,7 @@ from ipaddress import AddressValueError, IPv4Address
 
 import phonenumbers
 
-__all__ = [
-    "KINDS",
-    "PersonalDataSpan",
-    "find_contacts",
-    "find_identifiers",
-    "identifier_kind",
-    "is_iban",
-    "is_luhn",
-    "is_phone",
-]
+__all__ = ["KINDS", "PersonalDataSpan", "find_contacts", "identifier_kind", "is_phone"]
 
 
 #: Kinds by name, as in placeholders and reasons.
@@ -70,7 +61,7 @@ _ISBN_SAID = re.compile(r"\bISBN(?:-1[03])?:?\s*$", re.IGNORECASE)
 _SAID = 16
 
 
-def find_identifiers(text: str) -> Iterator[tuple[str, int, int]]:
+def _find_identifiers(text: str) -> Iterator[tuple[str, int, int]]:
     """Kind, start and end (excluded) of each identifier in a text; they may overlap."""
     for kind, pattern in _IDENTIFIER_PATTERNS.items():
         check = _IDENTIFIER_CHECKS.get(kind)
@@ -92,7 +83,7 @@ def identifier_kind(value: str) -> str | None:
 _PHONE_LENGTH = 7
 
 
-def is_iban(number: str) -> bool:
+def _is_iban(number: str) -> bool:
     """Whether the check digits of an IBAN are right (ISO 7064, mod 97)."""
     plain = re.sub(r"[\s-]", "", number).upper()
     if not re.fullmatch(r"[A-Z]{2}\d{2}[A-Z0-9]{10,30}", plain):
@@ -100,7 +91,7 @@ def is_iban(number: str) -> bool:
     return int("".join(str(int(character, 36)) for character in plain[4:] + plain[:4])) % 97 == 1
 
 
-def is_luhn(number: str) -> bool:
+def _is_luhn(number: str) -> bool:
     """Whether the check digit of a card number is right; a number of equal digits is not."""
     digits = [int(c) for c in number if c.isdigit()][::-1]
     doubled = (d if place % 2 == 0 else sum(divmod(2 * d, 10)) for place, d in enumerate(digits))
@@ -231,7 +222,7 @@ def find_contacts(text: str) -> Iterator[PersonalDataSpan]:
         for kind, pattern in _PATTERNS:
             yield from _each(kind, pattern, text)
     if digits >= _FEWEST_IN_A_DATE:
-        yield from _numbers(text, [(start, end) for _, start, end in find_identifiers(text)])
+        yield from _numbers(text, [(start, end) for _, start, end in _find_identifiers(text)])
 
 
 def _each(kind: str, pattern: re.Pattern[str], text: str) -> Iterator[PersonalDataSpan]:
@@ -250,7 +241,7 @@ def _numbers(text: str, taken: Sequence[tuple[int, int]]) -> Iterator[PersonalDa
         if _is_chinese_id(chinese[0]):
             yield PersonalDataSpan("identity_number", *chinese.span())
     for card in _CARD.finditer(text):
-        if is_luhn(card[0]) and _ISSUED.fullmatch(re.sub(r"\D", "", card[0])):
+        if _is_luhn(card[0]) and _ISSUED.fullmatch(re.sub(r"\D", "", card[0])):
             yield PersonalDataSpan("payment_card", *card.span())
     for phone in _PHONE.finditer(text):
         start, end = phone.span()
@@ -313,7 +304,7 @@ def _is_chinese_id(number: str) -> bool:
 
 _VERSION = re.compile(r"\b(?:version|release|build|firmware|ver|rev)\.?:?\s*$", re.IGNORECASE)
 _CHECKS: Mapping[str, Callable[[str, str], bool]] = {
-    "iban": lambda value, before: is_iban(value),
+    "iban": lambda value, before: _is_iban(value),
     "ip_address": _is_address,
     "social_security": _is_social_security,
     "url": lambda value, before: _DOI_URL.match(value) is None,

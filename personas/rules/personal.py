@@ -17,7 +17,6 @@ from .word_lists import is_invented, pseudonym
 
 __all__ = [
     "PERSONAL_RULE",
-    "PersonalDataSpan",
     "Policy",
     "find_personal",
     "personal_changes",

@@ -12,16 +12,7 @@ from .languages import beginning, is_other_language, known_languages
 from .personal import find_personal
 from .speaker import from_outside, in_third_person, speaks_of_itself, speaks_to_somebody
 
-__all__ = [
-    "FIRST_PERSON",
-    "QUALITY_RULES",
-    "FirstPerson",
-    "find_leak",
-    "find_reference",
-    "find_refusal",
-    "quality_judge",
-    "rewriting_judge",
-]
+__all__ = ["FIRST_PERSON", "QUALITY_RULES", "FirstPerson", "quality_judge", "rewriting_judge"]
 
 
 _LEAK = re.compile(
@@ -38,12 +29,12 @@ _LEAK = re.compile(
 )
 
 
-def find_leak(text: str) -> str | None:
+def _find_leak(text: str) -> str | None:
     """A part of the text that belongs to a prompt, or to an answer around the description; None without one."""
     return _matched(_LEAK.search(text) or _announcement_pattern().search(text))
 
 
-def find_refusal(text: str) -> str | None:
+def _find_refusal(text: str) -> str | None:
     """The words with which a text, in any known language, refuses to describe anybody; None without them."""
     return _matched(_refusal_pattern().search(text))
 
@@ -124,7 +115,7 @@ _HINTS = (
 )  # fmt: skip
 
 
-def find_reference(text: str) -> str | None:
+def _find_reference(text: str) -> str | None:
     """The words that refer to a person or text that is not named; None without them."""
     match = _AT_FIRST.match(text)
     if match is None:
@@ -207,15 +198,17 @@ def _length(text: str) -> Ruling | None:
 
 
 def _refusal(text: str) -> Ruling | None:
-    return _found("refusal", find_refusal(text), "It declines to describe anybody")
+    return _found("refusal", _find_refusal(text), "It declines to describe anybody")
 
 
 def _leak(text: str) -> Ruling | None:
-    return _found("template_leak", find_leak(text), "It holds what belongs to a prompt or an answer")
+    return _found("template_leak", _find_leak(text), "It holds what belongs to a prompt or an answer")
 
 
 def _unnamed(text: str) -> Ruling | None:
-    return _found("refers_to_unnamed", find_reference(text), "It refers to somebody or something that it does not name")
+    return _found(
+        "refers_to_unnamed", _find_reference(text), "It refers to somebody or something that it does not name"
+    )
 
 
 def _found(rule: str, said: str | None, reason: str) -> Ruling | None:
@@ -236,7 +229,7 @@ def _rewritten(text: str) -> Ruling | None:
     if not speaks_of_itself(text):
         return None
     changed = in_third_person(text)
-    if changed is None or find_reference(changed):
+    if changed is None or _find_reference(changed):
         return Ruling(FIRST_PERSON, "It speaks in the first person, and no rule rewrites it for sure.", is_kept=True)
     return Ruling(FIRST_PERSON, "It spoke in the first person.", is_kept=True, text=changed)
 

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-__all__ = ["LongWordError", "PassagePiece", "PassageSplitter", "best_border", "word_limit"]
+__all__ = ["LongWordError", "PassagePiece", "PassageSplitter"]
 
 
 # Scripts that write without spaces and end a syllable or word with each character: Han, kana, Bopomofo, Yi.
@@ -41,12 +41,12 @@ _HEADING_SHARE = 1 / 3
 _LOOK_AHEAD = 64
 
 
-def word_limit(count: int) -> re.Pattern[str]:
+def _word_limit(count: int) -> re.Pattern[str]:
     """A pattern that matches `count` words; without spaces, two characters are a word (five in Thai and the like)."""
     return re.compile(rf"(?:{_WORD}){{{count}}}")
 
 
-def best_border(text: str, end: int, *, headings: bool) -> int | None:
+def _best_border(text: str, end: int, *, headings: bool) -> int | None:
     """The end of a passage that begins with `text` and reaches to `end` at most; None when there is no border.
 
     `text` continues a little beyond `end`, to show what follows a border.
@@ -118,8 +118,8 @@ class PassageSplitter:
     """
 
     def __init__(self, length: int) -> None:
-        self._words = word_limit(length)
-        self._more_words = word_limit(int(length * _STRETCH) + 1)
+        self._words = _word_limit(length)
+        self._more_words = _word_limit(int(length * _STRETCH) + 1)
         self._most = length * _LETTERS
         self._seen = int(self._most * _STRETCH)
 
@@ -141,7 +141,7 @@ class PassageSplitter:
             return len(window)
         enough = self._words.match(window, 0, self._most)
         end = enough.end() if enough else self._most
-        cut = best_border(window, end, headings=headings) or best_border(window, self._seen, headings=headings)
+        cut = _best_border(window, end, headings=headings) or _best_border(window, self._seen, headings=headings)
         if cut is None:
             raise LongWordError(rest.offset, end)
         return cut

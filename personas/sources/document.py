@@ -13,7 +13,6 @@ from ..files import COMPRESSIONS, Compression, compression_of, uncompressed_suff
 from ..inputs import parse_language, parse_text
 
 __all__ = [
-    "ENDINGS",
     "STDIN",
     "Document",
     "DocumentError",
@@ -27,7 +26,6 @@ __all__ = [
     "known_endings",
     "licence_name",
     "recognise",
-    "skip_summary",
 ]
 
 
@@ -111,10 +109,10 @@ class Skips:
 
     def summary(self) -> str:
         """How many were skipped and why, in one sentence; empty when none were."""
-        return skip_summary(self.counts.most_common())
+        return _skip_summary(self.counts.most_common())
 
 
-def skip_summary(counts: Iterable[tuple[str, int]]) -> str:
+def _skip_summary(counts: Iterable[tuple[str, int]]) -> str:
     """How many were skipped and why, in one sentence; empty when none were."""
     found = list(counts)
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in found)
@@ -146,7 +144,7 @@ class Format(StrEnum):
         return self not in (Format.PDF, Format.PARQUET, Format.ARROW)
 
 
-ENDINGS = {
+_ENDINGS = {
     ".txt": Format.TEXT,
     ".text": Format.TEXT,
     ".md": Format.MARKDOWN,
@@ -211,12 +209,12 @@ class Document:
 
 def recognise(path: PurePath) -> tuple[Format | None, Compression | None]:
     """Format and compression by the suffixes of a name; None for an unknown format."""
-    return ENDINGS.get(uncompressed_suffix(path)), compression_of(path)
+    return _ENDINGS.get(uncompressed_suffix(path)), compression_of(path)
 
 
 def known_endings() -> str:
     """The suffixes that are read, for messages."""
-    return f"{', '.join(ENDINGS)} (or one of these with {', '.join(COMPRESSIONS)} behind it)"
+    return f"{', '.join(_ENDINGS)} (or one of these with {', '.join(COMPRESSIONS)} behind it)"
 
 
 _CREATIVE_COMMONS = re.compile(

@@ -17,7 +17,7 @@ from .finding import Finder
 from .prose import check_extra, read_html, read_pdf, read_prose
 from .tables import read_columns, read_csv, read_jsonl
 
-__all__ = ["DEFAULT_LENGTH", "Position", "Sources", "open_sources", "read_document", "read_passages"]
+__all__ = ["DEFAULT_LENGTH", "Position", "Sources", "open_sources", "read_passages"]
 
 
 _WRITTEN = re.compile(r"(\d{1,9}):(\d{1,18}):(\d{1,18}):([0-9a-f]*):(.+)", re.DOTALL)
@@ -63,7 +63,7 @@ _MARKS = {
 }
 
 
-def read_document(document: Document, options: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
+def _read_document(document: Document, options: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
     """The texts of `document`; of tables and PDF, those from row or page `first` on.
 
     Raises `DocumentError` for a faulty document, and `SetupError` when an extra is not installed.
@@ -237,7 +237,7 @@ class Sources:
         stamp, before = document.stamp(), self.passages + self.skips.total
         self.documents += 1
         row, offset = (start.row, start.offset) if start else (0, 0)
-        for text in read_document(document, self._options, first=row):
+        for text in _read_document(document, self._options, first=row):
             for piece in self._pieces(text, offset if text.row == row else 0):
                 self.passages += 1
                 self.position = Position(

@@ -7,6 +7,7 @@ import csv
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SourceError
@@ -17,45 +18,36 @@ from .document import Document, DocumentError, DocumentMetadata, Format, ReadOpt
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = [
-    "LONGEST_LINE",
-    "TEXT_COLUMNS",
-    "column_of",
-    "iter_lines",
-    "read_columns",
-    "read_csv",
-    "read_jsonl",
-    "row_text",
-]
+__all__ = ["read_columns", "read_csv", "read_jsonl"]
 
 
 #: Most characters of a line; a longer one is passed over without being held.
-LONGEST_LINE = 1 << 23
+_LONGEST_LINE = 1 << 23
 
 
-def iter_lines(parts: Iterable[str]) -> Iterator[str | None]:
+def _iter_lines(parts: Iterable[str]) -> Iterator[str | None]:
     """The lines without line ends; None for one that is longer than `LONGEST_LINE`."""
     held, is_long = "", False
     for part in parts:
         *whole, rest = part.split("\n")
         for line in whole:
-            yield None if is_long or len(held) + len(line) > LONGEST_LINE else held + line
+            yield None if is_long or len(held) + len(line) > _LONGEST_LINE else held + line
             held, is_long = "", False
-        is_long = is_long or len(held) + len(rest) > LONGEST_LINE
+        is_long = is_long or len(held) + len(rest) > _LONGEST_LINE
         held = "" if is_long else held + rest
     if held or is_long:
         yield None if is_long else held
 
 
 #: What the column of the text is called where nobody says.
-TEXT_COLUMNS = ("text", "content", "body", "passage")
+_TEXT_COLUMNS = ("text", "content", "body", "passage")
 
 _LONGEST_KEY = 200
 
 
-def column_of(document: Document, columns: Sequence[str], options: ReadOptions) -> str:
+def _column_of(document: Document, columns: Sequence[str], options: ReadOptions) -> str:
     """The column with the text: the named one, or the first known. Raises `DocumentError` with all columns."""
-    wanted = TEXT_COLUMNS if options.column is None else (options.column,)
+    wanted = _TEXT_COLUMNS if options.column is None else (options.column,)
     for name in wanted:
         exact = name if name in columns else None
         found = exact or next((c for c in columns if c.strip().casefold() == name.casefold()), None)
@@ -67,7 +59,7 @@ def column_of(document: Document, columns: Sequence[str], options: ReadOptions) 
     raise DocumentError(Skip.COLUMN, f"{document.label} has no column {missing} but {there}; {way}.")
 
 
-def row_text(
+def _row_text(
     document: Document, row: int, values: Mapping[str, object], column: str, options: ReadOptions, *, unit: str
 ) -> SourceText | None:
     """The text of a row; None for a row without one, which is counted."""
@@ -109,13 +101,13 @@ def read_jsonl(
         if values is None:
             continue
         if column is None:
-            column = column_of(document, list(values), options)
-        if text := row_text(document, number, values, column, options, unit="line"):
+            column = _column_of(document, list(values), options)
+        if text := _row_text(document, number, values, column, options, unit="line"):
             yield text
 
 
 def _lines(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> Iterator[str | None]:
-    return iter_lines(iter_text(document.label, pieces, options.encoding))
+    return _iter_lines(iter_text(document.label, pieces, options.encoding))
 
 
 def _object(document: Document, number: int, line: str | None, options: ReadOptions) -> dict[str, object] | None:
@@ -132,7 +124,7 @@ def _object(document: Document, number: int, line: str | None, options: ReadOpti
 
 def _too_long(where: str) -> DocumentError:
     return DocumentError(
-        Skip.LONG, f"{where} is longer than {LONGEST_LINE:,} characters; give each text a line of its own."
+        Skip.LONG, f"{where} is longer than {_LONGEST_LINE:,} characters; give each text a line of its own."
     )
 
 
@@ -141,18 +133,18 @@ def read_csv(
 ) -> Iterator[SourceText]:
     """One text per row, from the row that ends on line `first` on; rows without one are counted."""
     # The limit is one for all of Python; it is only ever raised.
-    csv.field_size_limit(max(csv.field_size_limit(), min(LONGEST_LINE, sys.maxsize)))
+    csv.field_size_limit(max(csv.field_size_limit(), min(_LONGEST_LINE, sys.maxsize)))
     header, lines = _header(document, options, pieces)
     delimiter = "\t" if document.format is Format.TSV else next((mark for mark in ",;\t" if mark in header), ",")
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     columns = next(_filled(document, rows), [])
-    column = column_of(document, columns, options)
+    column = _column_of(document, columns, options)
     for values in _filled(document, rows):
         if rows.line_num < first:
             continue
         if len(values) != len(columns):
             options.skips.add(_ragged(document, rows.line_num, len(columns), len(values), delimiter))
-        elif text := row_text(
+        elif text := _row_text(
             document, rows.line_num, dict(zip(columns, values, strict=True)), column, options, unit="line"
         ):
             yield text
@@ -166,12 +158,7 @@ def _header(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -
         skipped.append(line)
         if line.strip():
             break
-    return "".join(skipped), _chained(skipped, lines)
-
-
-def _chained(first: Iterable[str], rest: Iterable[str]) -> Iterator[str]:
-    yield from first
-    yield from rest
+    return "".join(skipped), chain(skipped, lines)
 
 
 def _whole_lines(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> Iterator[str]:
@@ -216,11 +203,11 @@ def read_columns(document: Document, options: ReadOptions, *, first: int = 0) ->
     with _explained(document):
         column = ""
         for number, batch in read(document, options, first):
-            column = column or column_of(document, batch.schema.names, options)
+            column = column or _column_of(document, batch.schema.names, options)
             _check_text(document, batch.schema.field(column))
             batch.validate(full=True)  # what is damaged may point anywhere in memory
             for row, values in enumerate(batch.to_pylist(), start=number):
-                if row >= first and (text := row_text(document, row, values, column, options, unit="row")):
+                if row >= first and (text := _row_text(document, row, values, column, options, unit="row")):
                     yield text
 
 
@@ -264,7 +251,7 @@ def _numbered(batches: Iterator[Any], number: int) -> Iterator[tuple[int, "pa.Re
 
 
 def _wanted(document: Document, names: Sequence[str], options: ReadOptions) -> list[str]:
-    column = column_of(document, names, options)
+    column = _column_of(document, names, options)
     return [name for name in names if name == column or name.strip().casefold() in _ALSO]
 
 

@@ -10,7 +10,7 @@ import pytest
 from populace.agents.procedural.generators import GENERATORS
 from populace.agents.procedural.growth import Relatives, persona_to_persona
 from populace.agents.procedural.lexicon import lexicon
-from populace.agents.procedural.people import Sketch, describe
+from populace.agents.procedural.people import Sketch, describe, describe_parts
 from populace.agents.procedural.portrait import language_of, portrait_of
 from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.templates import article, third_person
@@ -72,6 +72,8 @@ def test_every_sentence_of_every_role_and_stage_is_filled() -> None:
             for rank in ("", "retired") if stage == "old" else ("",):
                 text = describe(rng, Sketch(role, stage, rng.choice("fm"), rank=rank))
                 assert role.name in text
+                parts = describe_parts(rng, Sketch(role, stage, rng.choice("fm"), rank=rank))
+                assert all(parts.values())
                 assert portrait_of(text).role.name == role.name or role.name in portrait_of(text).role.name
 
 
@@ -152,7 +154,7 @@ def test_every_role_is_complete_and_every_relation_leads_to_roles_there_are() ->
     assert all(len(r.things) >= 3 and len(r.does) >= 3 and r.worries and r.knows for r in known.roles.values())
     assert {name for tie in ties for name in tie.who} <= {"any", "same", "trainee"} | known.roles.keys()
     assert {tie.kind for tie in ties} == set(KINDS)
-    assert {tie.whose for tie in ties} <= {"all", "grown", "working", "trading", "child", "old"}
+    assert {tie.whose for tie in ties} <= {"all", "grown", "free", "working", "trading", "child", "old"}
 
 
 def test_a_relation_of_a_kind_that_is_asked_for_is_found_for_everybody() -> None:

@@ -78,7 +78,7 @@ def test_whoever_was_spoken_to_answers_the_speaker() -> None:
 @pytest.mark.parametrize(
     ("asked", "signs"),
     [
-        ("Is there work for me with you, or with somebody you know?", "work|hand"),
+        ("Is there work for me with you, or with somebody you know?", "hand|friday|perhaps"),
         ("What is it that you worry about, these days?", "worr|mostly"),
         ("Could you teach me something you know?", "teach|show"),
         ("How did you come to live in this place?", "live"),

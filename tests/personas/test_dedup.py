@@ -5,10 +5,11 @@ from types import FrameType
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from similarity import jaccard
 
 from populace.personas.dedup import THRESHOLD, Match, NearDuplicates
 from populace.personas.errors import SetupError
-from populace.personas.text import jaccard, words
+from populace.personas.text import words
 
 BAKER = "a night shift baker who kneads dough for three hospitals before the city wakes up every single morning"
 SHORT = st.lists(st.sampled_from("abcdefghijklm"), max_size=14).map(" ".join)

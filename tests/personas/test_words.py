@@ -3,9 +3,10 @@ import unicodedata
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from similarity import jaccard
 
 from populace.personas import text as text_module
-from populace.personas.text import jaccard, words
+from populace.personas.text import words
 
 TEXTS = st.text() | st.text(alphabet="abc XÉé-ß面包हिน्दีไทย한글か", max_size=40)
 

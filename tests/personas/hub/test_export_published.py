@@ -172,7 +172,7 @@ def collections(draw: st.DrawFn) -> tuple[str, list[Row]]:
 
 
 @given(collections())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_what_is_exported_is_imported_as_the_same_hub(collection: tuple[str, list[Row]]) -> None:
     form, rows = collection
     with TemporaryDirectory() as name:

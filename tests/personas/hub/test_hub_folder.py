@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import duckdb
@@ -23,12 +24,23 @@ _VALUES = {"VARCHAR": "'x'", "JSON": """'{"a": 1}'""", "BOOLEAN": "true", "TIMES
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubFile]:
-    """A hub that is a run file too, with two imported people, a selection, and a row in every other table."""
-    with duckdb.connect(tmp_path / "hub.duckdb", config=dict(CONFIG)) as con:
-        migrate(con)
+def hub(tmp_path: Path, made: Path) -> Iterator[HubFile]:
+    """A copy of `made`, open."""
+    copy(made, tmp_path / "hub.duckdb")
     with open_hub(tmp_path / "hub.duckdb", write=True) as hub:
-        (given := tmp_path / "p.jsonl").write_text('{"text": "A pilot", "x": [1]}\n{"text": "A\\u0000baker", "x": "y"}')
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hub that is a run file too, with two imported people, a selection, and a row in every other table."""
+    path = tmp_path_factory.mktemp("made") / "hub.duckdb"
+    with duckdb.connect(path, config=dict(CONFIG)) as con:
+        migrate(con)
+    with open_hub(path, write=True) as hub:
+        (given := path.with_name("p.jsonl")).write_text(
+            '{"text": "A pilot", "x": [1]}\n{"text": "A\\u0000baker", "x": "y"}'
+        )
         list(import_files(hub, [given]))
         for table, _ in tables(hub):
             if not hub.con.execute(f'FROM "{table}" LIMIT 1').fetchall():
@@ -38,7 +50,7 @@ def hub(tmp_path: Path) -> Iterator[HubFile]:
         hub.con.execute("CREATE TABLE later (big HUGEINT, place UUID, odd ENUM ('a'), \"of it\" FLOAT[2])")
         hub.con.execute("INSERT INTO later VALUES (2::HUGEINT ** 100, uuid(), 'a', [1.5, 'nan'::FLOAT])")
         hub.con.execute("COMMENT ON TABLE later IS 'It''s new'")
-        yield hub
+    return path
 
 
 def value(kind: str) -> str:

@@ -132,10 +132,10 @@ def test_a_packed_file_gives_the_same_people(
 
 @pytest.mark.parametrize("written", [pa.ipc.new_file, pa.ipc.new_stream])
 def test_arrow_files_are_read_in_batches(take: Import, tmp_path: Path, written: Any) -> None:
-    table = pa.table({"text": [f"Neighbour number {n}" for n in range(25_000)]})
+    table = pa.table({"text": [f"Neighbour number {n}" for n in range(12_000)]})
     with pa.OSFile(str(path := tmp_path / "p.arrow"), "wb") as sink, written(sink, table.schema) as writer:
         writer.write_table(table)
-    assert take(path, part=10_000).new == 25_000
+    assert take(path, part=10_000).new == 12_000
 
 
 def test_rows_that_cannot_be_imported_are_counted_with_their_lines(hub: HubFile, take: Import, tmp_path: Path) -> None:
@@ -303,23 +303,23 @@ from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 
 def dies(path, rows):
-    if rows > 45_000:
+    if rows > 22_000:
         os.kill(os.getpid(), signal.SIGKILL)
 
-list(import_files(create_hub(sys.argv[1]), [Path(sys.argv[2])], ImportOptions(), progress=dies, part=20_000))
+list(import_files(create_hub(sys.argv[1]), [Path(sys.argv[2])], ImportOptions(), progress=dies, part=10_000))
 """
 
 
 def test_an_import_that_is_killed_leaves_whole_parts_and_goes_on(tmp_path: Path) -> None:
-    rows = [{"persona": f"Neighbour {n % 50_000}" if n % 7 else ""} for n in range(70_000)]
+    rows = [{"persona": f"Neighbour {n % 25_000}" if n % 9 else ""} for n in range(35_000)]
     path = jsonl(tmp_path / "p.jsonl", *rows)
     killed = subprocess.run([sys.executable, "-c", _KILLED, tmp_path / "hub.duckdb", path], check=False)
     assert killed.returncode == -signal.SIGKILL
     with open_hub(tmp_path / "hub.duckdb", write=True) as hub:
         ((read_to, rows_in, complete),) = asked(hub, "SELECT read_to, rows, complete FROM imported_files")
         assert (complete, asked(hub, "SELECT count(*), max(row) FROM imports")) == (False, [(rows_in, read_to)])
-        (report,) = import_files(hub, [path], ImportOptions(), part=20_000)
-        assert 0 < report.resumed_at == read_to < 70_000
+        (report,) = import_files(hub, [path], ImportOptions(), part=10_000)
+        assert 0 < report.resumed_at == read_to < 35_000
         with create_hub(tmp_path / "whole.duckdb") as other:
             (whole,) = import_files(other, [path], ImportOptions())
             assert (report.rows, report.new, report.skipped) == (whole.rows, whole.new, whole.skipped)

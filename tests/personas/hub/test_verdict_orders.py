@@ -137,7 +137,7 @@ def check_sound(hub: HubFile) -> None:
     assert figures.standing + figures.turned_away + figures.near_duplicates == figures.personas
 
 
-small = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+small = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @small

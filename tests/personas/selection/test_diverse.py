@@ -5,11 +5,12 @@ from itertools import combinations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from similarity import jaccard
 
 from populace.personas.hub import HubFile
 from populace.personas.selection import SelectionSpec, select
 from populace.personas.selection.diverse import WordSpace, farthest_first
-from populace.personas.text import jaccard, words
+from populace.personas.text import words
 
 # Deadlines are off: the first example pays for what pyarrow loads late.
 TEXTS = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=6).map(" ".join), min_size=3, max_size=9)
