@@ -29,6 +29,7 @@ __all__ = [
     "compression_of",
     "decompressed",
     "folder_beside",
+    "make_file",
     "open_compressed",
     "private_umask",
     "remove_database",
@@ -45,8 +46,8 @@ _PRIVATE, _OTHERS = 0o600, 0o077
 _HOST = blake2b(platform.node().encode(), digest_size=4).hexdigest()
 _PART = re.compile(r"part-([0-9a-f]+)-(\d+)-\d+")
 _IS_PART = re.compile(rf"\.{_PART.pattern}$")
-#: Suffixes of files that DuckDB and SQLite keep beside a database.
-_BESIDE = (".wal", ".tmp", "-wal", "-shm", "-journal")
+#: Suffixes of files that DuckDB, SQLite and we keep beside a database.
+_BESIDE = (".wal", ".tmp", "-wal", "-shm", "-journal", ".journal")
 _numbers = count(1)
 _is_shared = False
 
@@ -62,7 +63,7 @@ def share_files() -> Iterator[None]:
         _is_shared = before
 
 
-def _make_file(path: Path, *, private: bool = False) -> None:
+def make_file(path: Path, *, private: bool = False) -> None:
     """Create an empty file of mode 0600, or as the umask allows within `share_files` unless it is `private`.
 
     Raises `FileExistsError`.
@@ -85,7 +86,7 @@ def whole_file(path: Path, *, replace: bool = False, private: bool = False) -> I
     remove_parts(path)
     part = _part_of(path)
     try:
-        _make_file(part, private=private)
+        make_file(part, private=private)
         yield part
         if replace:
             if not private:

@@ -70,6 +70,8 @@ class RequestContext:
     replicate: int = 0
     #: The job on whose behalf it is made, as numbered in its run file.
     job: int = 1
+    #: Which of the run's models is asked: "player", "solver" or "grader"; the player where a role has no model.
+    role: str = "player"
 
 
 #: Proposes values for an answer, from a random number generator, what the request says (`Situation` of

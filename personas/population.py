@@ -175,8 +175,7 @@ class Population:
         gone = self._verdicts.keys() | self._away
         self._alive = tuple(p for p in self._personas.values() if p.id not in gone)
         self._newborn: list[Persona] = []
-        for persona in self._alive:
-            self._index.keep(persona.id, persona.text)
+        self._index.keep_all((p.id for p in self._alive), (p.text for p in self._alive))
         for relation in relations:
             self.relate(relation)
 

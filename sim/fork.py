@@ -10,6 +10,7 @@ import orjson
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..agents.endpoint.models import ModelHandle, open_model
+from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.files import remove_database
@@ -141,9 +142,15 @@ def asked_anew(path: Path | str, out: Path | str) -> str:
         why = "The world text, which every prompt begins with, has changed"
     elif length[0] != length[1]:
         why = f"The length of an answer is limited to {length[1]} tokens and was to {length[0]}"
+    elif _sampling(parent) != _sampling(run):
+        why = "The model samples in another way"
     else:
         return ""
     return f"{why}, so no request is the same as in {str(path)!r} and everything is asked anew."
+
+
+def _sampling(run: RunRow) -> dict[str, Any]:
+    return Limits.model_validate_json(run.limits).sampling if run.limits else {}
 
 
 def asked_since(path: Path | str) -> AskedSince:

@@ -12,8 +12,14 @@ from ..personas.errors import RunError, RunFileError
 from .growth import Growth
 from .growth.stored import recorded_source
 from .progress import Progress
-from .recorded_gateway import RecordedGateway, RecordEndedError, since_then
-from .recorded_vectors import recorded_recall
+from .recorded import (
+    RecordedGateway,
+    RecordingEndedError,
+    recorded_embeddings,
+    recorded_model,
+    recorded_recall,
+    since_then,
+)
 from .runfile.copying import copy_run
 from .runfile.database import folder_beside
 from .runfile.reader import open_run
@@ -23,7 +29,6 @@ from .runfile.runlog import RunLog
 from .scenario import Scenario
 from .society import Society
 from .times import now
-from .unasked import unasked_embeddings, unasked_model
 
 __all__ = ["Replayed", "replay"]
 
@@ -65,14 +70,14 @@ def replay(
 def _society(recording: Recording, scenario: type[Scenario], out: Path, progress: Progress | None) -> Society:
     """A society whose people come from the recording's texts, and whose gateway answers from it."""
     run = recording.run
-    made, model = scenario(orjson.loads(run.settings)), unasked_model(run)
+    made, model = scenario(orjson.loads(run.settings)), recorded_model(run)
     tokens = made.settings.answer_tokens
     society = Society(
         made,
         growth=_first_growth(recording),
         seed=run.seed,
         model=model,
-        embeddings=unasked_embeddings(run),
+        embeddings=recorded_embeddings(run),
         limits=Limits(max_in_flight=run.max_in_flight),
         out=out,
         scenario_file=Path(run.scenario_file) if run.scenario_file else None,
@@ -113,7 +118,7 @@ def _replayed(recording: Recording, scenario: type[Scenario], out: Path, progres
     failure: RunError | None = None
     try:
         society.run()
-    except RecordEndedError:
+    except RecordingEndedError:
         pass  # growth was not complete
     except RunError as error:
         failure = error

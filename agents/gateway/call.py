@@ -1,9 +1,10 @@
 """One attempt at the model, as the gateway reports it; and the ledger that keeps every one of them."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
@@ -64,6 +65,8 @@ class Call:
     cost: float | None = None
     #: The job on whose behalf the call was made, as numbered in its run file.
     job: int = 1
+    #: Temperature and other sampling parameters that were sent, as JSON; None where none were.
+    sampling: str | None = None
 
     @property
     def key(self) -> CallKey:
@@ -114,10 +117,21 @@ class AnswerStore(Protocol):
         ...
 
 
-def request_hash(model: str, prompt: RenderedPrompt, schema: AnswerSchema[object], seed: int, max_tokens: int) -> str:
-    """A 128-bit hash over the whole request as it is meant.
+def request_hash(
+    model: str,
+    prompt: RenderedPrompt,
+    schema: AnswerSchema[object],
+    seed: int,
+    max_tokens: int,
+    sampling: Mapping[str, Any] | None = None,
+) -> str:
+    """A 128-bit hash over the whole request as it is meant, its sampling included where any is given.
 
     How an endpoint is told the schema (strict, JSON mode, in the prompt) is learnt while running and is left out.
     """
-    meant = [model, prompt.messages, schema.name, schema.json_schema, seed, max_tokens]
+    meant: list[Any] = [model, prompt.messages, schema.name, schema.json_schema, seed, max_tokens]
+    if sampling:
+        return hashlib.blake2b(
+            orjson.dumps([*meant, sampling], option=orjson.OPT_SORT_KEYS), digest_size=16
+        ).hexdigest()
     return hashlib.blake2b(orjson.dumps(meant), digest_size=16).hexdigest()

@@ -268,7 +268,9 @@ class ChatClient(ModelClient[ModelHandle]):
         pending.arguments = endpoint.parameters.arguments(
             seed=request.seed, max_tokens=request.max_tokens, without=pending.without.get(number, frozenset())
         )
-        kwargs |= pending.arguments
+        kwargs |= {**request.sampling, **pending.arguments}
+        if "extra_body" in request.sampling and "extra_body" in pending.arguments:
+            kwargs["extra_body"] = request.sampling["extra_body"] | pending.arguments["extra_body"]
         if getattr(endpoint.handle.chat, "takes_tasks", False):  # the stand-in: no endpoint is sent these
             kwargs |= {"task": request.prompt.name, "generators": request.schema.generators}
         if by_queue and self._queue is not None:

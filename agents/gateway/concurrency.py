@@ -154,12 +154,15 @@ class EndpointState:
 
     def _is_chance(self, width: int) -> bool:
         """Whether refusals at this width may be chance: then they come as often with fewer calls in flight."""
-        calls, refused = self._at(width, math.inf)
-        others, elsewhere = self._at(0, _BELOW**2 * width)
-        if others < _ENOUGH:
-            may_be = _SHARE * calls
+        ended, live, refused = self._at(width, math.inf)
+        others, others_live, elsewhere = self._at(0, _BELOW**2 * width)
+        if not self._bursts:
+            # Refusals come before answers: a call that is in flight yet counts as one that was taken.
+            may_be = _SHARE * (ended + live)
+        elif others + others_live < _ENOUGH:
+            may_be = _SHARE * ended
         else:
-            expected = calls * elsewhere / others
+            expected = (ended + live) * elsewhere / (others + others_live)
             may_be = expected + 2 * math.sqrt(expected) + 2 * _BY_CHANCE * (elsewhere > 0)
         return refused <= may_be or (refused <= _BY_CHANCE and self._spared < _BY_CHANCE)
 
@@ -171,18 +174,15 @@ class EndpointState:
             first -= 1
         while last + 1 in refused:
             last += 1
-        calls, number = self._at(slot.width, math.inf)
-        beyond_chance = number >= _IN_SUCCESSION and number > calls / 2
+        ended, live, number = self._at(slot.width, math.inf)
+        beyond_chance = number >= _IN_SUCCESSION and number > (ended + live) / 2
         return beyond_chance or last - first + 1 >= min(_IN_SUCCESSION, self._most)
 
-    def _at(self, least: int, below: float) -> tuple[int, int]:
-        """The latest calls at this many in flight, and how many of them were refused.
-
-        Refusals come at once: a call that is in flight yet counts as one that was taken.
-        """
+    def _at(self, least: int, below: float) -> tuple[int, int, int]:
+        """Of the calls with so many in flight: how many of the latest ended, are in flight, and were refused."""
         ends = [ok for width, ok in self._recent if least <= width < below]
         live = sum(least <= slot.width < below for slot in self._live)
-        return len(ends) + live, len(ends) - sum(ends)
+        return len(ends), live, len(ends) - sum(ends)
 
     def _shrink(self, slot: Slot) -> None:
         if slot.bursts == self._bursts:

@@ -6,7 +6,7 @@ ask ──► paid for before, here or elsewhere? ──► verdict
                 └── transient ◄──┘
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...personas.errors import SetupError
@@ -24,7 +24,7 @@ from .request import PendingRequest, Request
 if TYPE_CHECKING:
     from .replies import Verdict
 
-__all__ = ["Gateway"]
+__all__ = ["Gateway", "GatewayByRole"]
 
 #: Outcomes after which another answer is asked for.
 _UNUSABLE = frozenset({Outcome.CUT_JSON, Outcome.NOT_JSON, Outcome.EMPTY, Outcome.LENGTH, Outcome.SCHEMA_MISMATCH})
@@ -65,6 +65,7 @@ class Gateway:
         self.limits = limits or Limits()
         self.meter = meter or Meter()
         self._reasks = reasks
+        self._sampling = self.limits.sampling
         self._answer_tokens = answer_tokens
         self._client = ChatClient(
             model,
@@ -124,8 +125,8 @@ class Gateway:
         Raises `EndpointError` when no further call can succeed (wrong key, no such model, unreachable), `PausedError`
         when the budget is spent or too many calls fail.
         """
-        request = Request(self.name, prompt, schema, context, context.seed, self._answer_tokens)
-        attempts = reasks = 0
+        request = self.request(prompt, schema, context)
+        attempts = reasks = refusals = 0
         while True:
             key = request.key
             known: tuple[Verdict[T], str | None] | None = self._client.recall(request, key)
@@ -136,11 +137,49 @@ class Gateway:
             else:
                 attempts += 1
             verdict, raw = known
-            if raw is None or verdict.outcome not in _UNUSABLE or reasks == self._reasks:
+            is_refusal = verdict.outcome is Outcome.REFUSAL and refusals < self.limits.retry_refusals
+            is_unusable = verdict.outcome in _UNUSABLE and reasks < self._reasks
+            if raw is None or not (is_refusal or is_unusable):
                 return Answer(verdict.outcome, verdict.value, verdict.reason, attempts, raw or "")
-            reasks += 1
+            refusals += is_refusal
+            reasks += is_unusable
             request = request.again(prompt, verdict, raw)
+
+    def request[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Request[T]:
+        """The first request that is made for an answer."""
+        return Request(self.name, prompt, schema, context, context.seed, self._answer_tokens, self._sampling)
 
     async def aclose(self) -> None:
         """Close the model's connections; the next call opens new ones."""
         await self.model.aclose()
+
+
+class GatewayByRole:
+    """A `PersonaModel` that asks the model of a request's role, and the default model where the role has none.
+
+    Each model has a client of its own with its own limits; one meter makes them share one budget.
+    """
+
+    def __init__(self, default: Gateway, roles: Mapping[str, Gateway]) -> None:
+        """Raises `ValueError` for a gateway with another meter than the default's."""
+        for role, gateway in roles.items():
+            if gateway.meter is not default.meter:
+                raise ValueError(
+                    f"The gateway of the role {role} counts its calls in another meter than the default's."
+                )
+        self._default = default
+        self._roles = dict(roles)
+
+    @property
+    def name(self) -> str:
+        """The default model by name."""
+        return self._default.name
+
+    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
+        """What the gateway of the context's role answers; raises what it raises."""
+        return await self._roles.get(context.role, self._default).ask(prompt, schema, context)
+
+    async def aclose(self) -> None:
+        """Close the connections of all models."""
+        for gateway in (self._default, *self._roles.values()):
+            await gateway.aclose()

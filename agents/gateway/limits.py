@@ -7,15 +7,26 @@ import random
 from dataclasses import dataclass
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ...personas.errors import SetupError, parameter
 
 __all__ = ["Backoff", "Limits"]
 
 
+#: Parameters of a request that have another place than `extra_body`.
+_OURS = frozenset(
+    {"model", "messages", "stream", "n", "seed", "max_tokens", "max_completion_tokens", "response_format", "tools"}
+    | {"temperature", "top_p"}
+)
+
+
 class Limits(BaseModel):
-    """The bounds of a run's calls; None is no bound."""
+    """The bounds of a run's calls, its retries and its sampling; None is no bound, or the endpoint's own default.
+
+    Answers depend on `retry_refusals` and on the sampling, and on nothing else here.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,6 +45,33 @@ class Limits(BaseModel):
     timeout: float = Field(120.0, gt=0)
     #: Seconds to wait for an endpoint that is gone before the run is paused; 0 for none.
     wait: float = Field(300.0, ge=0)
+    #: How often another answer is asked for, with another seed, when the model refuses.
+    retry_refusals: int = Field(0, ge=0)
+    #: Sampling, sent with every request to a chat model, and part of its hash where it is given.
+    temperature: float | None = Field(None, ge=0)
+    top_p: float | None = Field(None, gt=0, le=1)
+    #: Further parameters of the request, by name, as the endpoint knows them (`{"top_k": 40}`).
+    extra_body: dict[str, Any] | None = None
+
+    @field_validator("extra_body", mode="before")
+    @classmethod
+    def _check_extra_body(cls, given: object) -> object:
+        if given in (None, "", {}):
+            return None
+        try:
+            parsed = orjson.loads(given) if isinstance(given, str) else given
+        except orjson.JSONDecodeError as error:
+            raise ValueError(f"be a JSON object ({error})") from error
+        if not isinstance(parsed, dict):
+            raise ValueError("be a JSON object")
+        if taken := sorted(_OURS & parsed.keys()):
+            raise ValueError(f"not hold {', '.join(taken)}, which Populace sets itself")
+        return parsed
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """The sampling parameters that are given, as keyword arguments of a LangChain chat model."""
+        return self.model_dump(include={"temperature", "top_p", "extra_body"}, exclude_none=True)
 
     @classmethod
     def given(cls, **options: Any) -> Self:
@@ -43,6 +81,7 @@ class Limits(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             said = first["msg"].removeprefix("Input should ").replace("greater than or equal to", "at least").lower()
+            said = said.removeprefix("value error, ")
             raise SetupError(
                 f"{parameter(str(first['loc'][0]))} must {said}, but {first['input']!r} was given."
             ) from error

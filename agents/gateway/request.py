@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from ...personas.model import AnswerSchema, Outcome, RequestContext
 from ...personas.prompt import RenderedPrompt, load_prompt
 from ..endpoint.errors import RequestError
@@ -37,11 +39,13 @@ class Request[T]:
     #: The sampling seed: the context's, plus one for every further answer that is asked for.
     seed: int
     max_tokens: int
+    #: Temperature and further parameters, as keyword arguments of a chat model.
+    sampling: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> CallKey:
         """The key under which a paid answer to this very request is found."""
-        digest = request_hash(self.model, self.prompt, self.schema, self.seed, self.max_tokens)
+        digest = request_hash(self.model, self.prompt, self.schema, self.seed, self.max_tokens, self.sampling)
         context = self.context
         return CallKey(context.phase, context.number, context.owner, digest, context.replicate, context.job)
 
@@ -155,4 +159,5 @@ class Attempt:
             replicate=self.key.replicate,
             source=source,
             cost=cost,
+            sampling=orjson.dumps(request.sampling).decode() if request.sampling else None,
         )

@@ -128,10 +128,10 @@ class WordSetMatcher:
         """The number of the original that a set repeats, and the similarity. Adds nothing."""
         return self._best(one, self._scheme.keys_of(one))
 
-    def add(self, one: WordSet, *, fixed: bool = False) -> tuple[int, float] | None:
-        """What `find` gives. If that is None, or the set is `fixed`, it becomes an original."""
+    def add(self, one: WordSet) -> tuple[int, float] | None:
+        """What `find` gives. If that is None, the set becomes an original."""
         keys = self._scheme.keys_of(one)
-        match = None if fixed else self._best(one, keys)
+        match = self._best(one, keys)
         if match is None:
             self.originals.add(one, keys)
             self._reorder()

@@ -114,13 +114,8 @@ class NearDuplicates[K: (str, int)]:
             self._keys.append(key)
         return self._match(found)
 
-    def keep(self, key: K, text: str) -> None:
-        """Make `text` an original without comparing it, for texts that an earlier session decided on."""
-        self._matcher.add(word_set(text), fixed=True)
-        self._keys.append(key)
-
     def keep_all(self, keys: Iterable[K], texts: Iterable[str]) -> None:
-        """What `keep` does, for many texts: a million in seconds."""
+        """Make texts originals without comparing them, for those that an earlier session decided on."""
         self._matcher.hold(_blocks(texts))
         self._keys += keys
 

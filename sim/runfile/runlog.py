@@ -19,6 +19,7 @@ from ...personas.hub.schema import check_hub, migrate_hub
 from ...personas.query import Params
 from .cursors import Cursors, cursors_of, opened
 from .database import connect, make_run_file
+from .journal import take_over
 from .rows import JobRow, MarkerRow, Row, RunRow, column_names, table_of
 from .schema import check_schema, has_jobs, is_early, migrate
 from .writer import Change, Inserts, Statement, Writer
@@ -220,6 +221,7 @@ def _opened(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
             migrate_hub(con)
         migrate(con)
         con.execute("COMMIT")
+        take_over(path, con, Inserts(con).write)
     except BaseException:
         con.close()
         raise

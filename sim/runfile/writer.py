@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from ...personas.errors import StorageError
 from .database import said
+from .journal import Journal
 from .rows import Row, column_names, table_of
 
 __all__ = ["GROUP_SECONDS", "Change", "Inserts", "Statement", "Writer"]
@@ -107,6 +108,8 @@ class _Batch:
     rows: list[Row] = field(default_factory=list)
     statements: list[Change] = field(default_factory=list)
     futures: list[Future[None]] = field(default_factory=list)
+    #: Where its answers end in the journal.
+    journalled: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.statements or self.futures)
@@ -120,6 +123,8 @@ class Writer:
     """
 
     def __init__(self, con: duckdb.DuckDBPyConnection, path: Path) -> None:
+        """Raises `StorageError` when there is no place for the journal."""
+        self._journal = Journal(path, con)
         self._con = con
         self._path = path
         self._inserts = Inserts(con)
@@ -160,6 +165,7 @@ class Writer:
             self._work.set()
             self._urgent.set()
         self._thread.join()
+        self._journal.close()
         if self._failure is not None and not self._reported:
             raise self._storage_error()
 
@@ -171,6 +177,11 @@ class Writer:
                 raise self._storage_error()
             if self._closing:
                 raise StorageError(f"The run file {str(self._path)!r} is closed; resume it to write on.")
+            try:
+                self._journal.append(rows)
+            except OSError as error:
+                self._failure = error
+                raise self._storage_error() from error
             self._batch.rows.extend(rows)
             self._batch.statements.extend(statements)
             if future is not None:
@@ -196,6 +207,7 @@ class Writer:
     def _take(self) -> _Batch:
         with self._lock:
             batch, self._batch = self._batch, _Batch()
+            batch.journalled = self._journal.end
             if not self._closing:
                 self._work.clear()
                 self._urgent.clear()
@@ -212,6 +224,8 @@ class Writer:
         if not alone:
             self._con.execute("COMMIT")
         self.commits += 1
+        with self._lock:
+            self._journal.cut(batch.journalled)
         for future in batch.futures:
             future.set_result(None)
 

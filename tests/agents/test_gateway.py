@@ -1,15 +1,19 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
-from asking import LINE, VALID, Line, Open, ask, ask_all, prompt_of, scripted
+from asking import LINE, VALID, Line, Open, ask, ask_all, context_of, prompt_of, scripted
+from langchain_core.messages import AIMessage
 from memory_ledger import MemoryLedger
 from openai_faults import FaultKind, Latency
 from openai_server import OpenAIServer
 from quick_time import in_no_time
 
 from populace.agents.endpoint.errors import RequestError
-from populace.agents.gateway.limits import Backoff
-from populace.personas.errors import SetupError
+from populace.agents.gateway.budget import Meter
+from populace.agents.gateway.gateway import GatewayByRole
+from populace.agents.gateway.limits import Backoff, Limits
+from populace.personas.errors import PausedError, SetupError
 from populace.personas.model import Outcome, RequestContext
 
 
@@ -135,6 +139,65 @@ async def test_prose_is_answered_with_the_form_that_was_asked_for(memory_ledger:
     gateway, chat = scripted(["I would rather not.", VALID], memory_ledger)
     await ask(gateway)
     assert '"loud"' in chat.seen[1]["messages"][3].content
+
+
+async def test_refusals_are_asked_again_with_other_seeds_as_often_as_wanted(memory_ledger: MemoryLedger) -> None:
+    no = AIMessage("", additional_kwargs={"refusal": "I cannot help with that."})
+    gateway, chat = scripted([no, no, VALID, no, no, no], memory_ledger, retry_refusals=2)
+    answer = await ask(gateway)
+    assert (answer.outcome, answer.attempts) == (Outcome.OK, 3)
+    assert [seen["seed"] for seen in chat.seen] == [1000, 1001, 1002]
+    assert [call.outcome for call in memory_ledger.calls] == [Outcome.REFUSAL, Outcome.REFUSAL, Outcome.OK]
+    assert len({call.request_hash for call in memory_ledger.calls}) == 3
+    assert (await ask(gateway, 2)).outcome is Outcome.REFUSAL
+    assert not chat.script
+
+
+async def test_sampling_is_sent_recorded_and_part_of_the_request(
+    opened: Open, openai_server: OpenAIServer, memory_ledger: MemoryLedger
+) -> None:
+    await ask(opened())
+    await ask(opened(temperature=0.7, top_p=0.9, extra_body='{"top_k": 40}'))
+    plain, sampled = openai_server.bodies
+    assert {name: sampled[name] for name in sampled if sampled[name] != plain.get(name)} == {
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "top_k": 40,
+    }
+    first, second = memory_ledger.calls
+    assert (first.sampling, second.sampling) == (
+        None,
+        '{"temperature":0.7,"top_p":0.9,"extra_body":{"top_k":40}}',
+    )
+    assert first.request_hash != second.request_hash
+
+
+async def test_further_parameters_and_the_newer_name_of_the_limit_are_sent_together(
+    opened: Open, openai_server: OpenAIServer
+) -> None:
+    openai_server.script({"error": {"message": "Unsupported parameter: 'max_tokens'."}}, status=400)
+    await ask(opened(extra_body={"top_k": 40}))
+    assert (openai_server.bodies[-1]["top_k"], openai_server.bodies[-1]["max_completion_tokens"]) == (40, 1024)
+
+
+@pytest.mark.parametrize("given", ["[1]", "{", '{"seed": 1}'])
+def test_what_is_no_further_parameter_is_refused(given: str) -> None:
+    with pytest.raises(SetupError, match=r"extra_body.* must"):
+        Limits.given(extra_body=given)
+
+
+async def test_each_role_asks_its_own_model_under_one_budget(memory_ledger: MemoryLedger) -> None:
+    meter = Meter()
+    player, asked = scripted([VALID, VALID], memory_ledger, meter=meter, max_calls=2)
+    solver, solved = scripted([VALID, VALID], memory_ledger, meter=meter, max_calls=2)
+    models = GatewayByRole(player, {"solver": solver})
+    for role in ("player", "solver"):
+        await models.ask(prompt_of(1), LINE, replace(context_of(1), role=role))
+    assert (len(asked.seen), len(solved.seen), meter.total.calls) == (1, 1, 2)
+    with pytest.raises(PausedError):
+        await models.ask(prompt_of(2), LINE, replace(context_of(2), role="grader"))
+    with pytest.raises(ValueError, match="another meter"):
+        GatewayByRole(player, {"solver": scripted([], memory_ledger)[0]})
 
 
 async def test_a_refusal_is_final(opened: Open, openai_server: OpenAIServer, memory_ledger: MemoryLedger) -> None:

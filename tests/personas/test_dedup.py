@@ -71,7 +71,7 @@ def test_every_later_copy_is_reported_against_the_original() -> None:
 def test_the_most_similar_original_wins_and_the_earliest_of_equals() -> None:
     index = NearDuplicates[str]()
     for key, text in [("k", f"{TEN} k"), ("l", f"{TEN} l"), ("exact", TEN)]:
-        index.keep(key, text)
+        index.keep_all([key], [text])
     assert index.find(TEN) == Match("exact", 1.0)
     assert index.find(f"{TEN} k l") == Match("k", 11 / 12)
 
@@ -95,7 +95,7 @@ def test_originals_are_found_while_their_number_grows_past_what_is_held_unsorted
     texts = [" ".join(f"w{n}" for n in rng.sample(range(400), 12)) for _ in range(20_000)]
     index = NearDuplicates[int]()
     for number, text in enumerate(texts):
-        index.keep(number, text)
+        index.add(number, text)
     for number in range(0, len(texts), 97):
         assert index.find(texts[number]) == Match(number, 1.0)
 

@@ -51,7 +51,7 @@ def test_with_every_cell_looked_into_verdicts_are_those_of_brute_force(
     assert by_index(matrix, threshold) == brute(matrix, threshold)
 
 
-@pytest.mark.parametrize("dims", [8, 32, 128, 384])
+@pytest.mark.parametrize("dims", [8, *(pytest.param(dims, marks=pytest.mark.slow) for dims in (32, 128, 384))])
 @pytest.mark.parametrize("threshold", [0.5, 0.8, 0.9, 0.99])
 def test_whoever_is_found_in_a_few_cells_is_as_near_as_is_said(dims: int, threshold: float) -> None:
     matrix = planted(dims, 400, dims, threshold)
@@ -62,7 +62,7 @@ def test_whoever_is_found_in_a_few_cells_is_as_near_as_is_said(dims: int, thresh
     assert all(similarity == round(float(wide[row] @ wide[of]), 6) >= threshold for row, of, similarity in near)
 
 
-@pytest.mark.parametrize("dims", [8, 128])
+@pytest.mark.parametrize("dims", [8, pytest.param(128, marks=pytest.mark.slow)])
 def test_few_are_overlooked_in_a_few_cells(dims: int) -> None:
     matrix = planted(4, 900, dims)
     right = set(brute(matrix, 0.9))

@@ -43,7 +43,7 @@ def taken(path: Path, opened: Callable[[Path], BinaryIO], piece: bytes, size: in
     return int(letters), int(peak)
 
 
-@pytest.mark.parametrize("size", [45_000_000, pytest.param(300_000_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [30_000_000, pytest.param(300_000_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("name", "opened", "piece"), [("a.txt.gz", as_text, PARAGRAPH), ("r.jsonl.zst", as_rows, ROW)])
 def test_300_mb_take_no_more_memory_than_3(
     tmp_path: Path, name: str, opened: Callable[[Path], BinaryIO], piece: bytes, size: int

@@ -18,9 +18,9 @@ from populace.personas.errors import SetupError
 from populace.personas.hub import read_hub
 from populace.scenarios.village import Village
 from populace.sim.estimate import Estimate, estimate
-from populace.sim.estimating.scale import Scale
-from populace.sim.estimating.span import Span, mean_span, share_span
-from populace.sim.estimating.wording import sentences, table
+from populace.sim.estimate.dry_run import Scale
+from populace.sim.estimate.intervals import Interval, mean_interval, share_interval
+from populace.sim.estimate.report import sentences, table
 from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
 from populace.sim.scenario import Scenario
@@ -139,7 +139,7 @@ def test_only_a_cache_keeps_answers_for_the_run(openai_server: OpenAIServer) -> 
 
 def test_tokens_out_are_bounded_by_the_limit_of_answers_alone(openai_server: OpenAIServer) -> None:
     told = estimate(Village({"answer_tokens": 200}), growth=SMALL, model="openai:test", base_url=openai_server.base_url)
-    assert {p.each_output for p in told.purposes} == {Span(1.0, 200.0)}
+    assert {p.each_output for p in told.purposes} == {Interval(1.0, 200.0)}
     assert any("from 1 to the limit of 200 an answer" in s for s in sentences(told))
 
 
@@ -158,13 +158,13 @@ def test_the_stand_in_costs_nothing_and_has_no_tokens() -> None:
 
 def test_the_stand_ins_own_calls_are_counted_exactly(live: Live) -> None:
     ((calls,),) = live(agents=24, hops=2).sql("SELECT count(*) FROM calls").rows
-    assert estimate(Village(), growth=Growth(agents=24, hops=2), steps=3).calls == Span.exactly(calls)
+    assert estimate(Village(), growth=Growth(agents=24, hops=2), steps=3).calls == Interval.exactly(calls)
 
 
-def test_a_large_society_is_reckoned_from_a_smaller_one() -> None:
+def test_a_large_society_is_estimated_from_a_smaller_one() -> None:
     told = estimate(Errands(), growth=Growth(agents=2_500, hops=1), steps=80)
     turns = next(p for p in told.purposes if p.name == "turn").calls
-    assert told.lived[0] < 100
+    assert told.dry_run[0] < 100
     assert 200_000 in turns
     assert turns.high < 1.1 * turns.low
 
@@ -212,14 +212,14 @@ def test_of_a_hub_circles_are_taken_whole(live: Live) -> None:
 @given(st.integers(1, 10_000), st.data())
 def test_a_share_lies_in_its_own_range(trials: int, data: st.DataObject) -> None:
     hits = data.draw(st.integers(0, trials))
-    span = share_span(hits, trials)
+    span = share_interval(hits, trials)
     assert 0 <= span.low <= hits / trials + 1e-9
     assert hits / trials - 1e-9 <= span.high <= 1
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=3, max_size=50), st.integers(1, 10**6))
 def test_a_mean_lies_in_its_own_range_and_more_numbers_narrow_it(values: list[float], of: int) -> None:
-    span, more = mean_span(values, of), mean_span(values * 4, of)
+    span, more = mean_interval(values, of), mean_interval(values * 4, of)
     mean = math.fsum(values) / len(values)
     assert span.low <= mean * (1 + 1e-9)
     assert span.high >= mean * (1 - 1e-9)

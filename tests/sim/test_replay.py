@@ -17,12 +17,12 @@ from populace.personas.errors import PausedError, RunError, RunFileError
 from populace.scenarios.village import Village
 from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
+from populace.sim.recorded import recorded_model
 from populace.sim.replay import Replayed, replay
 from populace.sim.resident import SocietyView
 from populace.sim.runfile.reader import open_run
 from populace.sim.runfile.recording import Recording
 from populace.sim.society import Society
-from populace.sim.unasked import unasked_model
 
 type Live = Callable[..., FinishedRun]
 
@@ -210,7 +210,7 @@ def test_a_request_made_twice_ends_as_it_ended_each_time(run_file: Path) -> None
 
 async def test_the_model_of_a_replay_is_named_as_the_run_s_own_and_cannot_be_asked(run_file: Path) -> None:
     with Recording.open(run_file) as recording:
-        handle = unasked_model(recording.run)
+        handle = recorded_model(recording.run)
     assert (handle.name, handle.is_language_model) == ("procedural", False)
     with pytest.raises(RunError, match="A replay asks no model"):
         await handle.chat.ainvoke("Who are you?")

@@ -36,7 +36,7 @@ COMMENT ON COLUMN jobs.is_language_model IS 'False for the procedural stand-in: 
 COMMENT ON COLUMN jobs.base_url IS 'Endpoints of the model, without keys, separated by spaces; null for a model in the process';
 COMMENT ON COLUMN jobs.embedding_model IS 'Model that gives vectors, by name; null when there is none, and then only words are compared';
 COMMENT ON COLUMN jobs.embedding_url IS 'Endpoint of that model, without key';
-COMMENT ON COLUMN jobs.limits IS 'Calls in flight, requests and tokens a minute, budget, error rate and timeout, as JSON; no result depends on them';
+COMMENT ON COLUMN jobs.limits IS 'Calls in flight, requests and tokens a minute, budget, error rate, timeout, retries and sampling, as JSON';
 COMMENT ON COLUMN jobs.prices IS 'US dollars for a million tokens and where the prices are from, as JSON; null when they are not known';
 COMMENT ON COLUMN jobs.cache IS 'File from which answers are shared with other jobs; null for none';
 COMMENT ON COLUMN jobs.batch IS 'True when work that nothing waits for goes through batches';
@@ -110,7 +110,8 @@ CREATE TABLE calls (
     waited DOUBLE NOT NULL,
     replicate INTEGER DEFAULT 0,
     source VARCHAR DEFAULT 'endpoint',
-    cost DOUBLE
+    cost DOUBLE,
+    sampling JSON
 );
 COMMENT ON TABLE calls IS 'Every attempt at the model, written before its answer is parsed; and every answer taken from elsewhere';
 COMMENT ON COLUMN calls.job IS 'Job, as in jobs';
@@ -137,6 +138,7 @@ COMMENT ON COLUMN calls.waited IS 'Seconds waited for a free slot';
 COMMENT ON COLUMN calls.replicate IS 'Which of several answers to the same request it is, from 0';
 COMMENT ON COLUMN calls.source IS 'endpoint or batch when it was sent; cache or fork for an answer that was paid for elsewhere';
 COMMENT ON COLUMN calls.cost IS 'US dollars by the prices of the job, 0 for an answer paid for elsewhere; null when prices or tokens are not known';
+COMMENT ON COLUMN calls.sampling IS 'Temperature, top_p and further parameters that were sent, as JSON; null where the endpoint''s own were used';
 
 CREATE TABLE failures (
     job INTEGER DEFAULT 1,

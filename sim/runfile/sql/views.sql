@@ -27,7 +27,7 @@ COMMENT ON COLUMN runs.reason IS 'Why the run failed or was paused, in one sente
 COMMENT ON COLUMN runs.event_hash IS 'Hash over every event of the run so far: equal for equal seed, settings and answers';
 COMMENT ON COLUMN runs.started_at IS 'UTC';
 COMMENT ON COLUMN runs.ended_at IS 'UTC; null while running';
-COMMENT ON COLUMN runs.limits IS 'Calls in flight, requests and tokens a minute, budget, error rate and timeout, as JSON; no result depends on them';
+COMMENT ON COLUMN runs.limits IS 'Calls in flight, requests and tokens a minute, budget, error rate, timeout, retries and sampling, as JSON';
 COMMENT ON COLUMN runs.prices IS 'US dollars for a million tokens and where the prices are from, as JSON; null when they are not known';
 COMMENT ON COLUMN runs.cache IS 'File from which answers are shared with other runs; null for none';
 COMMENT ON COLUMN runs.batch IS 'True when work without a next step goes through batches';

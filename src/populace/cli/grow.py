@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import option
-from .options import LIMITS, limit_options, limits_of, prices_of, shared_option
+from .options import LIMITS, limit_options, limits_of, prices_of, sampling_options, shared_option
 
 if TYPE_CHECKING:
     from populace.sim.growth import Growth
@@ -130,6 +130,7 @@ def _options(command: Command) -> Command:
 @click.option("--people", type=click.Path(path_type=Path), help="Grow from the people of this hub, not from texts.")
 @_options
 @limit_options
+@sampling_options
 @shared_option
 def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
     """Grow people into a hub: from texts, and from hop to hop the people around them.

@@ -22,6 +22,7 @@ __all__ = [
     "limits_of",
     "prices_of",
     "run_options",
+    "sampling_options",
     "settings_of",
     "shared_option",
     "society_options",
@@ -29,8 +30,14 @@ __all__ = [
 
 type Command = Callable[..., Any]
 
+#: Options of how the model samples.
+SAMPLING = ("temperature", "top_p", "extra_body")
+
 #: Options that bound a run, by the names that its limits have.
-LIMITS = ("max_in_flight", "rpm", "tpm", "max_calls", "max_tokens", "max_cost", "max_error_rate", "timeout", "wait")
+LIMITS = (
+    *("max_in_flight", "rpm", "tpm", "max_calls", "max_tokens", "max_cost", "max_error_rate", "timeout", "wait"),
+    *("retry_refusals", *SAMPLING),
+)
 
 _SOCIETY = (
     click.option(
@@ -110,6 +117,19 @@ _BOUNDS = (
     ),
 )
 
+_REFUSALS = click.option(
+    "--retry-refusals",
+    type=int,
+    metavar="N",
+    help="Ask again with another seed when the model refuses, so many times.  [default: 0]",
+)
+
+_SAMPLING = (
+    click.option("--temperature", type=float, help="Sent with every request.  [default: the endpoint's own]"),
+    click.option("--top-p", type=float, help="Sent with every request.  [default: the endpoint's own]"),
+    click.option("--extra-body", metavar="JSON", help="Further parameters of every request, as '{\"top_k\": 40}'."),
+)
+
 
 def bound_options(command: Command) -> Command:
     """The command with the options that bound calls and costs."""
@@ -118,7 +138,12 @@ def bound_options(command: Command) -> Command:
 
 def limit_options(command: Command) -> Command:
     """The command with the options that bound calls and costs, and say where the model is."""
-    return _with(command, _PLACES + _BOUNDS)
+    return _with(command, (*_PLACES, *_BOUNDS, _REFUSALS))
+
+
+def sampling_options(command: Command) -> Command:
+    """The command with the options of how the model samples."""
+    return _with(command, _SAMPLING)
 
 
 def embedding_options(command: Command) -> Command:
@@ -140,7 +165,7 @@ def run_options(command: Command) -> Command:
         default=None,
         help="The run file.  [default: SCENARIO.duckdb]",
     )
-    return society_options(limit_options(embedding_options(batch(out(shared_option(command))))))
+    return society_options(limit_options(sampling_options(embedding_options(batch(out(shared_option(command)))))))
 
 
 def shared_option(command: Command) -> Command:
@@ -207,7 +232,7 @@ def limits_of(options: Mapping[str, Any]) -> "Limits":
 
 def changed_limits(options: Mapping[str, Any]) -> dict[str, Any]:
     """Those bounds that were given."""
-    return {name: options[name] for name in LIMITS if options[name] is not None}
+    return {name: options[name] for name in LIMITS if options.get(name) is not None}
 
 
 def prices_of(options: Mapping[str, Any]) -> "Prices | None":

@@ -130,8 +130,8 @@ _ON_HUBS = ("enrichment", "embedding")
 
 def _resume_jobs(file: Path, jobs: "Sequence[JobState]", options: Mapping[str, Any], *, no_cache: bool) -> None:
     """Go on with the unfinished jobs on the people of a hub, in the order in which they began."""
-    from .hub_meaning import resume_embedding
-    from .hub_profiles import resume_enrichment
+    from .hub import resume_embedding
+    from .hub_people import resume_enrichment
 
     embeddings = embeddings_of(options)
     same = {"limits": changed_limits(options), "cache": False if no_cache else options["cache"]}

@@ -122,7 +122,7 @@ def test_no_line_with_personal_data_is_passed_over_by_the_quick_look() -> None:
 _PIECES = st.sampled_from(sorted({piece for line in LINES for piece in re.findall(r"[\w'’@.+-]+|\W", plain(line))}))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(_PIECES, max_size=12))
 def test_the_quick_look_finds_whatever_is_found(pieces: list[str]) -> None:
     for text in ("".join(pieces), " ".join(pieces)):

@@ -38,7 +38,7 @@ def shape(value: Any) -> Any:
     return {key: shape(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(_JSON.filter(lambda value: isinstance(value, (dict, list))), st.sampled_from([None, 2]), st.booleans())
 def test_any_json_keeps_its_shape(value: Any, indent: int | None, ascii_only: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...personas.errors import parameter
-from .span import Span
+from .intervals import Interval
 
 if TYPE_CHECKING:
-    from ..estimate import Estimate
+    from .estimator import Estimate
 
 __all__ = ["Table", "sentences", "table"]
 
@@ -38,7 +38,7 @@ def table(estimate: "Estimate") -> Table:
     ]
     reasoning = [p.reasoning for p in estimate.purposes]
     known = [r for r in reasoning if r is not None]
-    whole = sum(known, start=Span.exactly(0.0)) if known and len(known) == len(reasoning) else None
+    whole = sum(known, start=Interval.exactly(0.0)) if known and len(known) == len(reasoning) else None
     total = _tokens(estimate.input, estimate.output, whole)
     found.append(("in all", _count(estimate.calls), *total, _money(estimate.cost)))
     return Table(tuple(found if estimate.is_language_model else [(*row[:2], "-", "-", "-", "0") for row in found]))
@@ -46,19 +46,19 @@ def table(estimate: "Estimate") -> Table:
 
 def sentences(estimate: "Estimate") -> list[str]:
     """What the numbers rest on, and what would make them better."""
-    said = [_lived(estimate)]
+    said = [_dry_run(estimate)]
     if not estimate.is_language_model:
         return [*said, f"The model {estimate.model} is no language model: it is free, and its tokens mean nothing."]
     said += [_calls(estimate), _lengths(estimate), _prices(estimate)]
     return [*said, *_sampled(estimate)]
 
 
-def _lived(estimate: "Estimate") -> str:
-    (people, steps), whole = estimate.lived, f"{estimate.people:,} people and {_some(estimate.steps, 'step')}"
-    said = f"Requests were counted in a life of {people:,} people and {_some(steps, 'step')} with the stand-in"
+def _dry_run(estimate: "Estimate") -> str:
+    (people, steps), whole = estimate.dry_run, f"{estimate.people:,} people and {_some(estimate.steps, 'step')}"
+    said = f"Requests were counted in a dry run of {people:,} people and {_some(steps, 'step')} with the stand-in"
     if (people, steps) != (estimate.people, estimate.steps):
-        said += f", and reckoned from that for {whole}"
-    return f"{said}; answers of a model may lead it elsewhere." if estimate.is_language_model else f"{said}."
+        said += f", and estimated from that for {whole}"
+    return f"{said}; a model's answers may lead to other requests." if estimate.is_language_model else f"{said}."
 
 
 def _calls(estimate: "Estimate") -> str:
@@ -95,7 +95,7 @@ def _prices(estimate: "Estimate") -> str:
     cached = f", {prices.cached:g} where the endpoint had them cached" if prices.cached is not None else ""
     return (
         f"Dollars: {prices.input:g} for a million tokens in{cached}, {prices.output:g} for a million out "
-        f"({prices.source}).{' Calls in batches are reckoned as dear as others.' if estimate.batch else ''}"
+        f"({prices.source}).{' Calls in batches are counted at full price.' if estimate.batch else ''}"
     )
 
 
@@ -118,17 +118,17 @@ def _sampled(estimate: "Estimate") -> list[str]:
     return said
 
 
-def _tokens(*spans: Span | None) -> tuple[str, ...]:
-    return tuple("unknown" if span is None else _rounded(span) for span in spans)
+def _tokens(*intervals: Interval | None) -> tuple[str, ...]:
+    return tuple("unknown" if interval is None else _rounded(interval) for interval in intervals)
 
 
-def _count(span: Span) -> str:
+def _count(interval: Interval) -> str:
     # A hair of floating point is no call.
-    return _between(math.floor(span.low + 1e-6), math.ceil(span.high - 1e-6))
+    return _between(math.floor(interval.low + 1e-6), math.ceil(interval.high - 1e-6))
 
 
-def _rounded(span: Span) -> str:
-    return _between(_digits(span.low, math.floor), _digits(span.high, math.ceil))
+def _rounded(interval: Interval) -> str:
+    return _between(_digits(interval.low, math.floor), _digits(interval.high, math.ceil))
 
 
 def _digits(number: float, rounding: Callable[[float], int]) -> int:
@@ -141,21 +141,21 @@ def _between(low: int, high: int) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _money(span: Span | None) -> str:
-    if span is None:
+def _money(interval: Interval | None) -> str:
+    if interval is None:
         return "unknown"
-    return f"{_dollars(span.low)} to {_dollars(span.high)}"
+    return f"{_dollars(interval.low)} to {_dollars(interval.high)}"
 
 
 def _dollars(number: float) -> str:
     return f"{number:,.2f}" if number >= 1 else f"{number:.2g}"
 
 
-def _time(span: Span) -> str:
+def _time(interval: Interval) -> str:
     for unit, seconds in (("hours", 3600), ("minutes", 60)):
-        if span.high >= 2 * seconds:
-            return f"{span.low / seconds:.1f} to {span.high / seconds:.1f} {unit}"
-    return f"{span.low:.0f} to {math.ceil(span.high)} seconds"
+        if interval.high >= 2 * seconds:
+            return f"{interval.low / seconds:.1f} to {interval.high / seconds:.1f} {unit}"
+    return f"{interval.low:.0f} to {math.ceil(interval.high)} seconds"
 
 
 def _some(number: int, noun: str) -> str:

@@ -1,18 +1,18 @@
-"""Ranges of numbers, and what a sample says of a mean or a share."""
+"""Intervals of numbers, and confidence intervals of means and shares."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-__all__ = ["Span", "mean_span", "share_span"]
+__all__ = ["Interval", "mean_interval", "share_interval"]
 
-#: Both methods are two-sided with this quantile of the normal distribution: 95 of 100 such ranges hold the truth.
+#: Both methods are two-sided with this quantile of the normal distribution: 95 of 100 hold the true value.
 _Z = 1.96
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Interval:
     """From `low` to `high`, both included."""
 
     low: float
@@ -20,27 +20,27 @@ class Span:
 
     @classmethod
     def exactly(cls, number: float) -> Self:
-        """The range that holds one number."""
+        """The interval that holds one number."""
         return cls(number, number)
 
     def __contains__(self, number: float) -> bool:
         return self.low <= number <= self.high
 
-    def __add__(self, other: "Span") -> "Span":
-        return Span(self.low + other.low, self.high + other.high)
+    def __add__(self, other: "Interval") -> "Interval":
+        return Interval(self.low + other.low, self.high + other.high)
 
-    def __mul__(self, other: "Span | float") -> "Span":
-        """The product of ranges of numbers that are not negative."""
-        by = other if isinstance(other, Span) else Span(other, other)
-        return Span(self.low * by.low, self.high * by.high)
+    def __mul__(self, other: "Interval | float") -> "Interval":
+        """The product of intervals of numbers that are not negative."""
+        by = other if isinstance(other, Interval) else Interval(other, other)
+        return Interval(self.low * by.low, self.high * by.high)
 
-    def widened(self, number: float) -> "Span":
-        """The range, as far as it takes to hold the number too."""
-        return Span(min(self.low, number), max(self.high, number))
+    def widened(self, number: float) -> "Interval":
+        """The smallest interval that holds this one and the number."""
+        return Interval(min(self.low, number), max(self.high, number))
 
 
-def mean_span(values: Sequence[float], of: float) -> Span:
-    """Where the mean of `of` numbers lies, going by three or more that were drawn: Student's t, 95 %.
+def mean_interval(values: Sequence[float], of: float) -> Interval:
+    """The confidence interval of the mean of `of` numbers, from three or more drawn ones: Student's t, 95 %.
 
     Both the sample's error and that of the numbers which are still to be drawn count.
     """
@@ -48,16 +48,16 @@ def mean_span(values: Sequence[float], of: float) -> Span:
     mean = sum(values) / n
     deviation = math.sqrt(sum((v - mean) ** 2 for v in values) / (n - 1))
     reach = _student(n - 1) * deviation * math.sqrt(1 / n + 1 / max(of, 1))
-    return Span(max(0.0, mean - reach), mean + reach)
+    return Interval(max(0.0, mean - reach), mean + reach)
 
 
-def share_span(hits: float, trials: float, of: float = math.inf) -> Span:
-    """Where the share of `of` trials lies, going by those that were made: Wilson's score interval, 95 %.
+def share_interval(hits: float, trials: float, of: float = math.inf) -> Interval:
+    """The confidence interval of the share of hits in `of` trials, from those made: Wilson's score interval, 95 %.
 
-    What is still to be drawn counts as in `mean_span`: as so many trials fewer.
+    What is still to be drawn counts as in `mean_interval`: as so many trials fewer.
     """
     if not trials:
-        return Span(0.0, 1.0)
+        return Interval(0.0, 1.0)
     if of < math.inf:
         hits, trials = (number / (1 + trials / max(of, 1)) for number in (hits, trials))
     share, square = min(1.0, hits / trials), _Z * _Z / trials
@@ -65,7 +65,7 @@ def share_span(hits: float, trials: float, of: float = math.inf) -> Span:
     reach = _Z * math.sqrt(share * (1 - share) / trials + square / (4 * trials))
     # At the ends the formula is exact, and floating point is not.
     low = 0.0 if hits == 0 else (middle - reach) / (1 + square)
-    return Span(low, 1.0 if hits >= trials else (middle + reach) / (1 + square))
+    return Interval(low, 1.0 if hits >= trials else (middle + reach) / (1 + square))
 
 
 def _student(freedom: int) -> float:

@@ -1,0 +1,254 @@
+"""Dry runs: a society like the one asked for, run with the stand-in in a temporary file, and the calls it made."""
+
+import random
+import tempfile
+import time
+from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+from langchain_core.outputs import ChatResult
+from pydantic import PrivateAttr
+
+from ...agents.procedural import ProceduralModel
+from ...personas.errors import PausedError
+from ...personas.hub import Hub
+from ...personas.hub.queries import TURNED_AWAY
+from ...personas.passage import Passage
+from ...personas.persona import Persona, Relation
+from ..collector import rare_collections
+from ..growth import Growth
+from ..runfile.reader import open_run
+from ..scenario import Scenario
+from ..seeds import rng_for
+from ..society import Society
+
+__all__ = ["Answered", "ByteCounter", "DryRun", "Scale", "dry_run"]
+
+#: Relations that are asked for where nothing bounds the people, and the share of them that leads to somebody new.
+_FAN_OUT = 3
+_NEW = 0.7
+
+_ANSWERED = """
+SELECT phase, number, owner, purpose, request_hash, input_tokens, output_tokens, reasoning_tokens, cached_tokens,
+       epoch(ended_at) - epoch(started_at), source IN ('endpoint', 'batch')
+FROM calls WHERE raw IS NOT NULL ORDER BY rowid
+"""
+_SENT = """
+SELECT count(*), count(raw) - count(cost), coalesce(sum(cost), 0.0) FROM calls WHERE source IN ('endpoint', 'batch')
+"""
+#: People whom rules have turned away are rows too, and no calls are made for them.
+_TAKEN_IN = f"(FROM personas WHERE id NOT IN ({TURNED_AWAY}))"
+#: Where people are only grown, none of them is an agent.
+_PEOPLE = f"""
+SELECT coalesce(nullif((SELECT count(*) FROM agents), 0), (SELECT count(*) FROM {_TAKEN_IN})),
+       (SELECT coalesce(max(step), 0) FROM steps)
+"""  # noqa: S608 - our own words
+_FOUND = f"SELECT (SELECT count(*) FROM relations), (SELECT count(*) FROM {_TAKEN_IN} WHERE hop > 0)"  # noqa: S608 - ours
+_SEEN = "SELECT step, avg(strlen(text)) FROM observations GROUP BY step"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A society as it is asked for: how its people come about, and from whom or what."""
+
+    growth: Growth
+    source: Hub | Sequence[Passage]
+    seed: int
+
+    @property
+    def people(self) -> int:
+        """How many people there will be; estimated from the hops where nothing bounds them."""
+        growth = self.growth
+        first = len(self.source.personas) if isinstance(self.source, Hub) else len(self.source) * growth.per_passage
+        if growth.agents is not None:
+            return growth.agents if growth.hops else min(growth.agents, first)
+        people, newest = float(first), float(first)
+        for hop in range(1, growth.hops + 1):
+            newest *= _NEW * (growth.fan_out_at(hop) or _FAN_OUT)
+            people += newest
+        return round(people)
+
+    def smaller(self, people: int) -> "Scale":
+        """A society of about so many people in which everything keeps its proportion; this one, if it is no larger.
+
+        Of a hub whole circles are taken, so that those who are taken know as many others as before.
+        """
+        share = people / max(1, self.people)
+        if share >= 1:
+            return self
+        rng = rng_for(self.seed, "smaller")
+        source: Hub | Sequence[Passage]
+        if isinstance(self.source, Hub):
+            source = _circles(self.source, max(1, round(share * len(self.source.personas))), rng)
+        else:
+            most = max(1, round(share * len(self.source)))
+            source = [self.source[n] for n in sorted(rng.sample(range(len(self.source)), most))]
+        agents = None if self.growth.agents is None else people
+        return Scale(self.growth.model_copy(update={"agents": agents}), source, self.seed)
+
+
+def _circles(hub: Hub, most: int, rng: random.Random) -> Hub:
+    around: dict[str, list[str]] = {}
+    for relation in hub.relations:
+        around.setdefault(relation.source, []).append(relation.target)
+        around.setdefault(relation.target, []).append(relation.source)
+    taken: dict[str, None] = {}
+    for begun in rng.sample(hub.personas, len(hub.personas)):
+        _walk(begun, around, taken, most)
+        if len(taken) >= most:
+            break
+    return _among(hub, taken)
+
+
+def _walk(begun: Persona, around: dict[str, list[str]], taken: dict[str, None], most: int) -> None:
+    ring: Sequence[str] = (begun.id,)
+    while ring and len(taken) < most:
+        fresh = [one for one in dict.fromkeys(ring) if one not in taken][: most - len(taken)]
+        taken.update(dict.fromkeys(fresh))
+        ring = [other for one in fresh for other in around.get(one, ())]
+
+
+def _among(hub: Hub, ids: Container[str]) -> Hub:
+    def is_between(relation: Relation) -> bool:
+        return relation.source in ids and relation.target in ids
+
+    return Hub(tuple(p for p in hub.personas if p.id in ids), tuple(r for r in hub.relations if is_between(r)))
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One call that was answered; the counts are bytes where the stand-in did, tokens where a model did."""
+
+    phase: str
+    number: int
+    owner: str
+    purpose: str
+    request_hash: str
+    input: int | None
+    output: int | None
+    reasoning: int | None
+    cached: int | None
+    seconds: float
+    was_sent: bool
+
+    @property
+    def request(self) -> tuple[str, int, str, str]:
+        """What is the same for all answers to one request, those that were asked for again among them."""
+        return self.phase, self.number, self.owner, self.purpose
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a dry run came to."""
+
+    answered: tuple[Answered, ...]
+    #: Calls that were sent, answered or not, and their dollars; None where some have no known price.
+    sent: int
+    cost: float | None
+    people: int
+    steps: int
+    #: New people to each relation that was found.
+    newcomers: float | None
+    #: Mean bytes of an observation, by step.
+    seen: Mapping[int, float]
+    #: Seconds it took; with the stand-in, all of them are the client's own work.
+    seconds: float
+
+    def of(self, purpose: str) -> tuple[Answered, ...]:
+        """The answers to requests of that purpose."""
+        return tuple(a for a in self.answered if a.purpose == purpose)
+
+    def requests(self, purpose: str) -> int:
+        """How many requests of that purpose there were, each counted once however often it was asked again."""
+        return len({a.request for a in self.of(purpose)})
+
+    def grown_as(self, other: "DryRun") -> "DryRun":
+        """The steps of this dry run after the growth of another."""
+        kept = tuple(a for a in self.answered if a.phase == "step")
+        return replace(self, answered=other.answered + kept, newcomers=other.newcomers)
+
+    @property
+    def purposes(self) -> tuple[str, ...]:
+        """The purposes of calls, in the order of their first calls."""
+        return tuple(dict.fromkeys(a.purpose for a in self.answered))
+
+
+def dry_run(scenario: Scenario, *, scale: Scale, steps: int, **options: Any) -> DryRun:
+    """Run so many steps (0: only grow the people) and count the calls; a spent budget ends the run and is no error.
+
+    `options` are those of `Society`. No file is left behind.
+    """
+    with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
+        path, begun = Path(folder) / "dry-run.duckdb", time.perf_counter()
+        again = type(scenario)(scenario.settings)
+        society = Society(
+            again, growth=scale.growth, source=scale.source, seed=scale.seed, out=path, steps=max(1, steps), **options
+        )
+        with suppress(PausedError), society, rare_collections():
+            society.run_for(steps)
+        return _counted(path, time.perf_counter() - begun)
+
+
+def _counted(path: Path, seconds: float) -> DryRun:
+    with open_run(path) as run:
+        ((sent, unpriced, cost),) = run.query(_SENT).rows
+        ((people, steps),) = run.query(_PEOPLE).rows
+        ((relations, born),) = run.query(_FOUND).rows
+        return DryRun(
+            answered=tuple(Answered(*row) for row in run.query(_ANSWERED).rows),
+            sent=sent,
+            cost=None if unpriced else cost,
+            people=people,
+            steps=steps,
+            newcomers=born / relations if relations and born else None,
+            seen=dict(run.query(_SEEN).rows),
+            seconds=seconds,
+        )
+
+
+class ByteCounter(ProceduralModel):
+    """A stand-in that reports the bytes of requests, as they would be sent, instead of tokens.
+
+    Input: the messages; of those, cached: the system message, where an earlier request began with it. Output: the
+    stand-in's answer; of that, reasoning: the schema that stands beside the messages.
+    """
+
+    _begun: set[str] = PrivateAttr(default_factory=set)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        result = await super()._agenerate(messages, stop, run_manager, **kwargs)
+        message = result.generations[0].message
+        if isinstance(message, AIMessage):
+            asked, answered = sum(map(_size, messages)), _size(message)
+            message.usage_metadata = UsageMetadata(
+                input_tokens=asked,
+                output_tokens=answered,
+                total_tokens=asked + answered,
+                input_token_details=InputTokenDetails(cache_read=self._known(messages[0])),
+                output_token_details=OutputTokenDetails(reasoning=len(orjson.dumps(kwargs.get("response_format")))),
+            )
+        return result
+
+    def _known(self, first: BaseMessage) -> int:
+        text = str(first.content)
+        if text in self._begun:
+            return _size(first)
+        self._begun.add(text)
+        return 0
+
+
+def _size(message: BaseMessage) -> int:
+    return len(str(message.content).encode())

@@ -1,0 +1,220 @@
+"""What a run will ask of its model and cost: known before it begins, as ranges, with what they rest on.
+
+A dry run of the society with the stand-in counts requests and measures them as they would be sent. What a real model
+makes of them is bounded; a sample of its own answers narrows that.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Unpack
+
+from langchain_core.language_models.chat_models import BaseChatModel
+
+from ...agents.action_check import novelty_of
+from ...agents.endpoint.models import ModelHandle, open_model
+from ...agents.gateway.limits import Limits
+from ...agents.gateway.prices import Prices, known_prices
+from ...agents.mind import build_mind
+from ...personas.errors import SetupError
+from ...personas.sources import Sources
+from ..config import RunConfig, RunOptions
+from ..growth import Growth
+from ..progress import Progress
+from ..scenario import Scenario, check_interventions, check_scenario
+from ..seeds import derive_seed
+from .dry_run import ByteCounter, DryRun, Scale, dry_run
+from .intervals import Interval, mean_interval, share_interval
+from .purposes import Asked, Counted, Purpose, counted_purposes, duration, purposes
+
+__all__ = ["Estimate", "Sample", "estimate"]
+
+#: Turns up to which the whole society has a dry run, at some 3 ms each, and people up to whom it is grown.
+_TURNS = 2_000
+_GROWN = 2_000
+#: People of the smaller society that has one instead, at least.
+_FEWEST = 24
+#: A society that is sampled has a quarter as many people as calls, so that some steps come up. For each hop it has as
+#: many as will show something of growth, if that leaves half of the calls.
+_EACH_HOP = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What asking the real model came to."""
+
+    sent: int
+    answered: int
+    input_tokens: int
+    output_tokens: int
+    #: Dollars; None where the price or the tokens are not known.
+    cost: float | None
+    #: Seconds that an answer took: the mean, as a range, and the longest.
+    latency: Interval | None
+    longest: float
+    #: Answers kept in a cache to requests that the run will make in the same words, so far as that can be known.
+    reused: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run comes to, by purpose and in all."""
+
+    purposes: tuple[Purpose, ...]
+    people: int
+    steps: int
+    #: People and steps of the dry run.
+    dry_run: tuple[int, int]
+    model: str
+    is_language_model: bool
+    prices: Prices | None
+    sample: Sample | None
+    #: Seconds the run takes, where a sample shows how long an answer takes.
+    seconds: Interval | None
+    answer_tokens: int
+    #: Whether a part of the calls goes through batches.
+    batch: bool
+
+    @property
+    def calls(self) -> Interval:
+        """Calls in all."""
+        return _sum(p.calls for p in self.purposes)
+
+    @property
+    def input(self) -> Interval:
+        """Tokens asked in all."""
+        return _sum(p.input for p in self.purposes)
+
+    @property
+    def output(self) -> Interval:
+        """Tokens answered in all, reasoning included."""
+        return _sum(p.output for p in self.purposes)
+
+    @property
+    def cost(self) -> Interval | None:
+        """Dollars in all; None where the price is not known."""
+        found = [self.cost_of(p) for p in self.purposes]
+        return None if self.prices is None else _sum(cost for cost in found if cost is not None)
+
+    def cost_of(self, purpose: Purpose) -> Interval | None:
+        """Dollars for one purpose; the least reckons with what an endpoint may have cached."""
+        if self.prices is None:
+            return None
+        asked, answered = purpose.input, purpose.output
+        cached = min(asked.low, purpose.calls.low * purpose.each_cached)
+        cheapest = min(self.prices.of(asked.low, answered.low, share) for share in (0.0, cached))
+        return Interval(cheapest, self.prices.of(asked.high, answered.high))
+
+
+def estimate(
+    scenario: Scenario,
+    config: RunConfig | None = None,
+    *,
+    model: str | BaseChatModel | ModelHandle | None = None,
+    sample: int = 0,
+    progress: Progress | None = None,
+    **options: Unpack[RunOptions],
+) -> Estimate:
+    """What `Society(...).run()` with the same arguments will ask of its model, and cost; the model is not asked.
+
+    All that `config` holds can be given by keyword too, as for `Society`. With `sample` the model is asked so many
+    times, never more, by a smaller society that is like this one; the cache then keeps the answers.
+    Raises `SetupError` for what a run could not do either, `RunError` when the sample fails.
+    """
+    config = (config or RunConfig()).changed(**options, model=model if isinstance(model, str) else None)
+    given = None if isinstance(model, str) else model
+    handle = given if isinstance(given, ModelHandle) else open_model(given or config.model, base_url=config.base_url)
+    _check(handle, sample)
+    check_scenario(scenario)
+    check_interventions(scenario, config.steps)
+    growth, steps, prices = config.growth, config.steps, config.prices or known_prices(handle)
+    source = growth.source(seed=derive_seed(config.seed, "sources"))
+    scale = Scale(growth, list(source) if isinstance(source, Sources) else source, config.seed)
+    counted, drawn, reference = _counted(scenario, scale, handle.name, steps), None, None
+    if sample:
+        small, budget = scale.smaller(_sampled_people(growth, sample)), config.limits.changed(max_calls=sample)
+        asked_by = {"model": handle, "limits": budget, "prices": prices, "cache": config.cache, "progress": progress}
+        drawn = dry_run(scenario, scale=small, steps=steps, **asked_by)
+        reference = _counting_run(scenario, small, handle.name, steps)
+    asked = _asked(scenario)
+    found = purposes(counted, asked, drawn, reference) if handle.is_language_model else counted_purposes(counted)
+    shown = _shown(drawn, counted.dry_run, is_kept=config.cache is not None) if drawn else None
+    return Estimate(
+        tuple(found),
+        people=scale.people,
+        steps=steps if scenario.lives else 0,
+        dry_run=(counted.dry_run.people, counted.dry_run.steps),
+        model=handle.name,
+        is_language_model=handle.is_language_model,
+        prices=prices,
+        sample=shown,
+        seconds=_seconds(found, counted.dry_run, shown, config.limits),
+        answer_tokens=asked.answer_tokens,
+        batch=config.batch,
+    )
+
+
+def _sampled_people(growth: Growth, sample: int) -> int:
+    return max(2, sample // 4, min(_EACH_HOP * (growth.hops + 1), sample // 2))
+
+
+def _asked(scenario: Scenario) -> Asked:
+    settings = scenario.settings
+    may_repeat = any(novelty_of(action) == "revise" for action in scenario.actions)
+    is_revised = may_repeat and scenario.mind() is build_mind()
+    return Asked(settings.answer_tokens, settings.observation_tokens, is_revised=is_revised)
+
+
+def _seconds(found: Sequence[Purpose], counted: DryRun, sample: Sample | None, limits: Limits) -> Interval | None:
+    if sample is None or sample.latency is None:
+        return None
+    return duration(found, counted, sample.latency, sample.longest, limits)
+
+
+def _check(model: ModelHandle, sample: int) -> None:
+    if sample < 0:
+        raise SetupError(f"The number of calls to sample must be at least 1, but {sample} was given.")
+    if sample and not model.is_language_model:
+        raise SetupError(f"Model {model.name} is no language model and costs nothing, so there is nothing to sample.")
+
+
+def _counted(scenario: Scenario, scale: Scale, name: str, steps: int) -> Counted:
+    """The calls of this society, or of a smaller one where it is large, with the stand-in."""
+    people = scale.people
+    if people * steps <= _TURNS:
+        return Counted(_counting_run(scenario, scale, name, steps), growth=1.0, steps=Interval.exactly(1.0))
+    small = scale.smaller(max(_FEWEST, _TURNS // steps))
+    counted = _counting_run(scenario, small, name, steps)
+    times = people / max(1, counted.people)
+    turns = sum(a.phase == "step" for a in counted.answered)
+    # How many of the people act in a step is known from the smaller society as from a sample.
+    most = counted.people * max(1, counted.steps)
+    share = share_interval(turns, most) * (most / turns) if 0 < turns <= most else Interval.exactly(1.0)
+    if people > _GROWN or not any(a.phase == "growth" for a in counted.answered):
+        return Counted(counted, growth=times, steps=share * times)
+    grown = _counting_run(scenario, scale, name, 0)
+    return Counted(counted.grown_as(grown), growth=1.0, steps=share * times)
+
+
+def _counting_run(scenario: Scenario, scale: Scale, name: str, steps: int) -> DryRun:
+    # The name is part of a request, so that requests of the dry run can be matched with those of the run.
+    model = ModelHandle(name, ByteCounter(), is_language_model=False)
+    return dry_run(scenario, scale=scale, steps=steps, model=model)
+
+
+def _shown(drawn: DryRun, counted: DryRun, *, is_kept: bool) -> Sample:
+    sent = [a for a in drawn.answered if a.was_sent]
+    known = {a.request_hash for a in counted.answered}
+    return Sample(
+        sent=drawn.sent,
+        answered=len(sent),
+        input_tokens=sum(a.input or 0 for a in sent),
+        output_tokens=sum(a.output or 0 for a in sent),
+        cost=drawn.cost,
+        latency=mean_interval([a.seconds for a in sent], of=len(sent)) if len(sent) > 2 else None,
+        longest=max((a.seconds for a in sent), default=0.0),
+        reused=sum(a.request_hash in known for a in drawn.answered) if is_kept else None,
+    )
+
+
+def _sum(intervals: Iterable[Interval]) -> Interval:
+    return sum(intervals, start=Interval.exactly(0.0))

@@ -1,0 +1,256 @@
+"""Calls, tokens and time of a run by purpose, as intervals that a sample narrows."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ...agents.gateway.limits import Limits
+from .dry_run import Answered, DryRun
+from .intervals import Interval, mean_interval, share_interval
+
+__all__ = ["Asked", "Counted", "Purpose", "counted_purposes", "duration", "purposes"]
+
+#: How much longer our own work on a call takes than with the stand-in: HTTP has its part.
+_OWN = 2
+
+#: Tokens to a byte of UTF-8: one for 4 bytes, and what tokenisers make of prose and JSON (3 to 5.3 bytes).
+_TOKENS = Interval(0.75 / 4, 1.33 / 4)
+
+#: Answers to a request: one, or another one for every second.
+_ANSWERS = Interval(1.0, 1.5)
+#: What a request for another answer has beside the first one: the unusable answer, cut to 2,000 characters, and why.
+_COMPLAINT = 600
+
+#: Turns that are revised: none to every second one.
+_REVISED = Interval(0.0, 0.5)
+#: Beside the draft, a revision is shown an earlier text of 600 characters and told to do otherwise.
+_REVISION = 300
+
+#: How much more or less than a sample shows calls may hold: in what it reached, and in later steps.
+_REACHED, _LATER = Interval(0.95, 1.05), Interval(0.9, 1.1)
+
+#: The least share of relations that lead to somebody new.
+_LEAST_NEW = 0.5
+
+#: Answers of a purpose that a sample must hold to say anything of it.
+_ENOUGH = 3
+#: And those that it must hold to say that some are asked for again at least.
+_MANY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a society is asked: what bounds its answers and prompts."""
+
+    answer_tokens: int
+    observation_tokens: int
+    #: Whether turns go through the mind that revises what nearly repeats something.
+    is_revised: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A dry run that counted bytes, and how many times larger the society asked for is."""
+
+    dry_run: DryRun
+    #: Factors for the calls of growth and of steps.
+    growth: float
+    steps: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What the calls for one purpose come to in a whole run; `each` is of one call."""
+
+    name: str
+    calls: Interval
+    each_input: Interval
+    each_output: Interval
+    #: Of the output, what the model spends on reasoning; None where nothing is known of it.
+    each_reasoning: Interval | None
+    #: Of the least input, what an endpoint may have cached: the beginning that such requests share.
+    each_cached: float
+
+    @property
+    def input(self) -> Interval:
+        """Tokens asked."""
+        return self.calls * self.each_input
+
+    @property
+    def output(self) -> Interval:
+        """Tokens answered, reasoning included."""
+        return self.calls * self.each_output
+
+    @property
+    def reasoning(self) -> Interval | None:
+        """Tokens of reasoning; None where nothing is known of them."""
+        return self.each_reasoning and self.calls * self.each_reasoning
+
+
+def purposes(counted: Counted, asked: Asked, sample: DryRun | None, reference: DryRun | None) -> list[Purpose]:
+    """One row for each purpose; `reference` is the dry run of the sample's society."""
+    found = []
+    for name in counted.dry_run.purposes:
+        if name == "revise" and asked.is_revised:
+            continue
+        base = _unsampled(name, counted, asked)
+        found.append(base if sample is None or reference is None else _narrowed(base, counted, sample, reference))
+    turns = next((p for p in found if p.name == "turn"), None)
+    if turns is not None and asked.is_revised:
+        found.append(_revisions(turns, counted, asked, sample))
+    return found
+
+
+def counted_purposes(counted: Counted) -> list[Purpose]:
+    """One row for each purpose of a run with the stand-in itself, whose tokens mean nothing."""
+    none = Interval.exactly(0.0)
+    return [
+        Purpose(name, _times(name, counted) * len(counted.dry_run.of(name)), none, none, None, 0.0)
+        for name in counted.dry_run.purposes
+    ]
+
+
+def _unsampled(name: str, counted: Counted, asked: Asked) -> Purpose:
+    dry_run = counted.dry_run
+    answers = dry_run.of(name)
+    requests = _requests(name, counted)
+    calls = requests * _ANSWERS
+    size, schema, shared = (_mean(answers, key) for key in (_input, _schema, _cached))
+    seen = [dry_run.seen.get(a.number, 0.0) if a.phase == "step" else 0.0 for a in answers]
+    # A model may write half as much as the stand-in, or fill whatever the observations hold.
+    least = size - sum(seen) / len(seen) / 2
+    most = size + schema + sum(max(0.0, 4 * asked.observation_tokens - s) for s in seen if s) / len(seen)
+    again = (1 - requests.high / calls.high) * _COMPLAINT
+    return Purpose(
+        name,
+        calls,
+        each_input=Interval(least * _TOKENS.low, most * _TOKENS.high + again),
+        each_output=Interval(1.0, asked.answer_tokens),
+        each_reasoning=None,
+        each_cached=shared * _TOKENS.low,
+    )
+
+
+def _requests(name: str, counted: Counted) -> Interval:
+    """Requests of a purpose, each counted once however many answers it takes."""
+    dry_run = counted.dry_run
+    number = dry_run.requests(name)
+    if name == "persona_to_persona":
+        new = dry_run.newcomers or 1.0
+        return Interval(new, max(1.0, new / _LEAST_NEW)) * number * counted.growth
+    return _times(name, counted) * number
+
+
+def _times(name: str, counted: Counted) -> Interval:
+    is_growth = all(a.phase == "growth" for a in counted.dry_run.of(name))
+    return Interval.exactly(counted.growth) if is_growth else counted.steps
+
+
+def _narrowed(base: Purpose, counted: Counted, sample: DryRun, reference: DryRun) -> Purpose:
+    """The same by what a real model answered; what the sample does not hold stays as it was."""
+    drawn, requests = sample.of(base.name), sample.requests(base.name)
+    if len(drawn) < _ENOUGH:
+        return base
+    calls = _calls(_requests(base.name, counted), requests, len(drawn))
+    size = _mean(counted.dry_run.of(base.name), _input)
+    inputs = [a.input * size / _expected(a, reference) for a in drawn if a.input is not None]
+    outputs = [float(a.output) for a in drawn if a.output is not None]
+    reasoned = [float(a.reasoning) for a in drawn if a.reasoning is not None]
+    later = _later(drawn, counted)
+    return replace(
+        base,
+        calls=calls,
+        each_input=_mean_of(inputs, calls) * later if len(inputs) >= _ENOUGH else base.each_input,
+        each_output=_mean_of(outputs, calls) * later if len(outputs) >= _ENOUGH else base.each_output,
+        each_reasoning=_mean_of(reasoned, calls) * later if len(reasoned) >= _ENOUGH else None,
+    )
+
+
+def _calls(asked: Interval, requests: int, answers: int) -> Interval:
+    # Of each request two further answers may be asked for; a few that were say nothing of the least.
+    share = share_interval(answers - requests, 2 * requests, of=2 * asked.low)
+    return Interval(
+        asked.low * (1 + 2 * share.low) if requests >= _MANY else asked.low, asked.high * (1 + 2 * share.high)
+    )
+
+
+def _mean_of(numbers: Sequence[float], calls: Interval) -> Interval:
+    return mean_interval(numbers, of=calls.low)
+
+
+def _later(drawn: Sequence[Answered], counted: Counted) -> Interval:
+    """What is unknown of the steps that a sample did not reach; the stand-in shows how prompts grow, not answers."""
+    has_all = drawn[0].phase != "step" or max(a.number for a in drawn) >= counted.dry_run.steps
+    return _REACHED if has_all else _LATER
+
+
+def _expected(answer: Answered, reference: DryRun) -> float:
+    """The bytes that this request, or a similar one, had in the dry run of the sample's society."""
+    of_purpose = reference.of(answer.purpose)
+    of_stage = [a for a in of_purpose if a.number == answer.number]
+    same = [a for a in of_stage if a.owner == answer.owner]
+    return _mean(same or of_stage or of_purpose, _input) or 1.0
+
+
+def _revisions(turns: Purpose, counted: Counted, asked: Asked, sample: DryRun | None) -> Purpose:
+    """What revisions come to: their requests are those of turns, with the draft and what it repeats."""
+    stand_in = counted.dry_run.requests("revise") / counted.dry_run.requests("turn")
+    share = _REVISED.widened(stand_in)
+    if sample is not None and (drawn := sample.requests("turn")) >= _ENOUGH:
+        share = share_interval(sample.requests("revise"), drawn, of=turns.calls.low).widened(stand_in)
+    return replace(
+        turns,
+        name="revise",
+        calls=turns.calls * share,
+        each_input=turns.each_input + Interval(0.0, turns.each_output.high + _REVISION),
+        each_cached=0.0,
+    )
+
+
+def _mean(answers: Sequence[Answered], key: Callable[[Answered], int | None]) -> float:
+    return sum(key(a) or 0 for a in answers) / len(answers) if answers else 0.0
+
+
+def _input(answer: Answered) -> int | None:
+    return answer.input
+
+
+def _schema(answer: Answered) -> int | None:
+    return answer.reasoning
+
+
+def _cached(answer: Answered) -> int | None:
+    return answer.cached
+
+
+def duration(
+    purposes: Sequence[Purpose], dry_run: DryRun, latency: Interval, longest: float, limits: Limits
+) -> Interval:
+    """Seconds that the calls take, if the endpoint answers as fast when as many are under way as are allowed.
+
+    A hop or step begins when the one before it has ended, so each waits for its slowest answer. Our own work, as
+    the dry run shows it, may come on top.
+    """
+    low = high = 0.0
+    for calls in _by_stage(purposes, dry_run):
+        low += max(1.0, calls.low / limits.max_in_flight) * latency.low
+        high += math.ceil(calls.high / limits.max_in_flight) * latency.high + longest
+    calls = sum((p.calls for p in purposes), start=Interval.exactly(0.0))
+    high += _OWN * dry_run.seconds * calls.high / len(dry_run.answered)
+    tokens = sum((p.input + p.output for p in purposes), start=Interval.exactly(0.0))
+    for used, cap in ((calls, limits.rpm), (tokens, limits.tpm)):
+        if cap is not None:  # the first minute's share may be used at once
+            low, high = max(low, 60 * (used.low / cap - 1)), max(high, 60 * used.high / cap)
+    return Interval(low, high)
+
+
+def _by_stage(purposes: Sequence[Purpose], dry_run: DryRun) -> list[Interval]:
+    """The calls of every hop and step, in the proportions of the dry run."""
+    stages: dict[tuple[str, int], Interval] = {}
+    for purpose in purposes:
+        answers = dry_run.of(purpose.name) or dry_run.of("turn")
+        for stage, number in Counter((a.phase, a.number) for a in answers).items():
+            calls = purpose.calls * (number / len(answers))
+            stages[stage] = stages.get(stage, Interval.exactly(0.0)) + calls
+    return list(stages.values())

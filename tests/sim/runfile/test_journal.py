@@ -1,0 +1,159 @@
+"""The journal beside a run file: what is answered is not asked again, whenever the process was killed."""
+
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from openai_server import OpenAIServer
+from warm_process import WarmProcess
+
+from populace.agents.gateway.call import Call
+from populace.sim.runfile.job_rows import job_of
+from populace.sim.runfile.journal import Journal
+from populace.sim.runfile.rows import RunRow, VectorRow
+from populace.sim.runfile.runlog import RunLog
+
+type MakeCall = Callable[..., Call]
+
+ASK = """
+import asyncio, os, sys
+from pathlib import Path
+from populace.agents.endpoint.models import open_model
+from populace.agents.gateway.gateway import Gateway
+from populace.agents.gateway.limits import Limits
+from populace.personas.model import AnswerSchema, RequestContext
+from populace.personas.prompt import RenderedPrompt
+from populace.sim.runfile.ledger import RunLedger
+from populace.sim.runfile.runlog import RunLog
+
+url, path, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+schema = AnswerSchema("Line", {"type": "object", "properties": {"text": {"type": "string"}},
+                               "required": ["text"], "additionalProperties": False}, lambda given: given)
+
+
+class Telling(RunLedger):
+    def record(self, call):
+        super().record(call)
+        if call.raw is not None:
+            os.write(1, f"{call.owner}\\n".encode())
+
+
+async def main():
+    with RunLog.open(path) as log:
+        ledger = Telling(log)
+        ledger.prepare("step", 1)
+        gateway = Gateway(open_model("openai:test", base_url=url), ledger=ledger, limits=Limits(max_in_flight=64))
+
+        async def ask(number):
+            prompt = RenderedPrompt("turn", 1, (("user", f"I am {number}."),))
+            await gateway.ask(prompt, schema, RequestContext("step", 1, str(number), number))
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(count):
+                group.create_task(ask(number))
+        await gateway.aclose()
+
+
+asyncio.run(main())
+"""
+
+
+def left_by_a_kill(log: RunLog, *rows: Call | VectorRow) -> None:
+    """The journal that a process leaves which was killed before it committed these rows."""
+    log.close()
+    with RunLog.open(log.path) as again:
+        journal = Journal(log.path, again.cursor())
+        journal.append(rows)
+        path = journal.path
+        path.rename(path.with_name("kept"))
+    path.with_name("kept").rename(path)
+
+
+def owners(path: Path) -> list[str]:
+    with RunLog.open(path) as log:
+        return [owner for (owner,) in log.query("SELECT owner FROM calls ORDER BY rowid")]
+
+
+def test_answers_that_were_not_committed_are_taken_over_once(log: RunLog, call: MakeCall) -> None:
+    log.submit([call("ada")])
+    left_by_a_kill(log, call("ada"), replace(call("ben"), sampling='{"temperature":0.5}'))
+    assert owners(log.path) == ["ada", "ben"]
+    assert owners(log.path) == ["ada", "ben"]
+    with RunLog.open(log.path) as again:
+        assert again.rows(Call, "WHERE owner = 'ben'") == [replace(call("ben"), sampling='{"temperature":0.5}')]
+
+
+def test_vectors_are_taken_over_with_the_call_that_brought_them(log: RunLog, call: MakeCall) -> None:
+    vectors = [VectorRow("a" * 32, "m", np.array(numbers, np.float32), "f" * 32) for numbers in ([1, 2], [3, 4, 5])]
+    vectors[1] = replace(vectors[1], text_hash="b" * 32)
+    left_by_a_kill(log, call("ada"), *vectors)
+    with RunLog.open(log.path) as again:
+        found = again.query("SELECT text_hash, vector FROM vectors ORDER BY text_hash")
+        assert [(name, list(vector)) for name, vector in found] == [("a" * 32, [1, 2]), ("b" * 32, [3, 4, 5])]
+
+
+@pytest.mark.parametrize("lost", [1, 30])
+def test_a_record_that_is_not_whole_is_left_out(log: RunLog, call: MakeCall, lost: int) -> None:
+    left_by_a_kill(log, call("ada"))
+    journal = log.path.with_name(f"{log.path.name}.journal")
+    whole = journal.read_bytes()
+    left_by_a_kill(log, call("ada"), call("ben"))
+    with journal.open("r+b") as file:
+        file.truncate(len(journal.read_bytes()) - lost)
+    assert len(whole) < journal.stat().st_size or lost > 1
+    assert "ben" not in owners(log.path)
+
+
+def test_the_journal_of_another_file_is_left_out(log: RunLog, call: MakeCall, run_row: RunRow) -> None:
+    left_by_a_kill(log, call("ada"))
+    log.path.unlink()
+    RunLog.create(log.path, job_of(replace(run_row, run="other"))).close()
+    assert owners(log.path) == []
+
+
+def test_it_is_private_and_gone_when_the_file_is_closed(log: RunLog, call: MakeCall) -> None:
+    journal = log.path.with_name(f"{log.path.name}.journal")
+    assert stat.S_IMODE(journal.stat().st_mode) == 0o600
+    log.submit([call("ada")])
+    log.commit().result()
+    log.close()
+    assert not journal.exists()
+
+
+def test_what_is_committed_is_cut_and_the_file_stays_small(
+    log: RunLog, call: MakeCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("populace.sim.runfile.journal._COMMITTED", 2_000)
+    journal = Journal(log.path.with_name("other.duckdb"), log.cursor())
+    for number in range(100):
+        before = journal.end
+        journal.append([call(str(number))])
+        journal.cut(before)  # the one before it: the last one is never committed
+        assert journal.path.stat().st_size < 4_000
+    journal.cut(journal.end)
+    journal.close()
+    assert not journal.path.exists()
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_no_answered_call_is_sent_again_after_kills(warm: WarmProcess, path: Path, run_row: RunRow, kills: int) -> None:
+    RunLog.create(path, job_of(run_row)).close()
+    count, answered, again = 250 * (kills + 1), set[str](), set[str]()
+    with OpenAIServer(latency=0.05, procedural=False) as server:
+        for kill in range(kills + 1):
+            sent = len(server.bodies)
+            warm.begin_command("-c", ASK, server.base_url, path, count, env={"OPENAI_API_KEY": "none"})
+            if kill < kills:
+                few = 120 + 17 * (kill % 7)
+                warm.kill_when(lambda few=few: len(warm.said()) >= few)  # type: ignore[misc]
+            else:
+                warm.ended()
+            again |= answered & {str(body["seed"]) for body in server.bodies[sent:]}
+            answered |= {line.strip() for line in warm.said() if line.strip().isdigit()}
+    assert again == set()
+    assert sorted(map(int, answered)) == list(range(count))
+    assert sorted(map(int, owners(path))) == list(range(count))
+    assert not path.with_name(f"{path.name}.journal").exists()
