@@ -58,9 +58,9 @@ def run(scenario: str, **options: Any) -> None:
 @click.option("--steps", type=int, default=None, help="Steps to live in all, when more are wanted than before.")
 @shared_option
 def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, **options: Any) -> None:
-    """Go on with a run that was stopped; answers it has paid for are not paid again.
+    """Go on with what was stopped in FILE: a run, growth, enrichment or embedding. No answer is paid for twice.
 
-    Limits, prices and cache are those of the run, where no others are given. A run file that you did not make on this
+    Limits, prices and cache are those of the job, where no others are given. A file that you did not make on this
     machine must be told again which script, address and cache are meant.
     """
     from populace.sim.hub_jobs import jobs_in
