@@ -131,13 +131,13 @@ class _OfferedTie(BaseModel):
     _kind = model_validator(mode="before")(_normalised)
 
 
-class _Ties(BaseModel):
+class _RelationsAnswer(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     relations: list[_Tie]
 
 
-class _OfferedTies(BaseModel):
+class _OfferedRelationsAnswer(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     relations: list[_OfferedTie]
@@ -235,13 +235,13 @@ class _AnswerParser:
 
 def _parse(answer: object, *, with_keys: bool) -> Sequence[_Tie | _OfferedTie]:
     if with_keys:
-        return _OfferedTies.model_validate(answer).relations
-    return _Ties.model_validate(answer).relations
+        return _OfferedRelationsAnswer.model_validate(answer).relations
+    return _RelationsAnswer.model_validate(answer).relations
 
 
 @lru_cache(maxsize=256)
 def _json_schema(count: int, keys: tuple[str, ...], kinds: tuple[RelationKind, ...]) -> dict[str, Any]:
-    schema = strict_schema((_OfferedTies if keys else _Ties).model_json_schema())
+    schema = strict_schema((_OfferedRelationsAnswer if keys else _RelationsAnswer).model_json_schema())
     schema["properties"]["relations"] |= {"minItems": count, "maxItems": count}
     if keys:
         schema["$defs"]["_OfferedTie"]["properties"]["who"]["enum"] = [_NEW, *keys]

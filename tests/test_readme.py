@@ -1,4 +1,4 @@
-"""Every command and code block of the README is run, in order and in one folder, and shows what is written there."""
+"""Every command and code block of the README and of docs/ is run, in order, and shows what is written there."""
 
 import os
 import re
@@ -65,7 +65,7 @@ def run_console(console: str, folder: Path, server: OpenAIServer, warm: WarmProc
         if warm is None:
             output = run(words, folder)
         else:
-            ended = warm.run(*words, cwd=folder, env=environment())
+            ended = warm.run(*(words[1:] if words[0] == "python" else words), cwd=folder, env=environment())
             assert ended.returncode == (int(code[1]) if code else 0), ended.stderr
             output = ended.stdout
         assert pattern(shown).fullmatch(output), f"$ {command}\n{output}"
@@ -84,6 +84,32 @@ def test_every_block_shows_what_it_says(folder: Path, openai_server: OpenAIServe
             run_console(text, folder, openai_server, None if first else warm)
             first = False
     assert openai_server.calls > 24
+
+
+@pytest.mark.parametrize("document", ["extending"])
+def test_every_block_of_the_documents_shows_what_it_says(
+    document: str, tmp_path: Path, openai_server: OpenAIServer, warm: WarmProcess
+) -> None:
+    for language, text in BLOCK.findall((ROOT / "docs" / f"{document}.md").read_text(encoding="utf-8")):
+        if language == "python":
+            name = re.match(r"# (\w+\.py)\n", text)
+            assert name, "every Python block of a document is a file"
+            (tmp_path / name[1]).write_text(text, encoding="utf-8")
+        elif language == "console":
+            run_console(text, tmp_path, openai_server, warm)
+
+
+def test_no_other_document_has_blocks_that_nobody_runs() -> None:
+    for document in (ROOT / "docs").glob("*.md"):
+        languages = {language for language, _ in BLOCK.findall(document.read_text(encoding="utf-8"))}
+        assert document.stem == "extending" or languages <= {"mermaid"}
+
+
+def test_files_that_the_documents_name_are_there() -> None:
+    for document in (ROOT / "docs").glob("*.md"):
+        text = document.read_text(encoding="utf-8")
+        for path in re.findall(r"`((?:personas|agents|sim|scenarios|analysis)/[\w/]+\.py)`", text):
+            assert (ROOT / path).is_file(), f"{document.name}: {path}"
 
 
 def test_the_two_commands_are_there(folder: Path) -> None:

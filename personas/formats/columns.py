@@ -100,7 +100,6 @@ def joins_of(extras: Collection[Extra]) -> str:
 
 #: The hub's own columns that every export has, and those that it may have.
 FIELDS = ("id", "text", "origin", "hop", "parent", "language", "source", "licence", "model", "prompt", "revision")
-#: `attributes` held all imported columns in the exports of earlier versions.
 _SOMETIMES = ("licences", "duplicate_of", "turned_away", "attributes")
 _PREFIX = "imported_"
 _SUFFIX = ".json"

@@ -196,10 +196,6 @@ class _ExportedPeople(FieldTable):
                 kept[called] = value if read is None else read(value)
             except (ValueError, TypeError) as error:
                 raise RowError(f"its {name!r} is not of the type that the column has") from error
-        if (earlier := row.get("attributes")) not in _NOTHING:
-            # Exports of earlier versions have all imported columns in one.
-            held = parse_json(earlier) if isinstance(earlier, str) else earlier
-            kept |= held if isinstance(held, dict) else {"attributes": held}
         return kept
 
     def _planned(self, name: str) -> tuple[str, Callable[[Any], Any] | None] | None:
@@ -307,7 +303,7 @@ def _whole(name: str, value: Any) -> int | None:
 
 
 def _listed(value: Any) -> list[str] | None:
-    """A list, or a cell that holds one: a JSON array or, as earlier versions wrote it, words between semicolons."""
+    """A list, or a cell that holds one: a JSON array or words between semicolons."""
     if value in _NOTHING:
         return None
     if isinstance(value, str):

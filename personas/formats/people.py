@@ -63,19 +63,14 @@ def write_licences(path: Path, groups: Sequence[Group], ranges: Mapping[Group, s
 
 
 def read_licences(path: Path) -> Iterator[tuple[int, int, _Licences]]:
-    """The first and the last row of each range of rows, and what they have in common; by nothing that the file says.
+    """The first and the last row of each range of rows, and what they have in common.
 
-    Exports of earlier versions did not say which rows have what: then everything that all rows share is given for all
-    of them, and the model also where only some have it, so that nobody takes a stand-in's text for another's.
-    Raises `SourceError` for a file that is not as `write_licences` has it.
+    Raises `SourceError` for a file that is not as `write_licences` writes it.
     """
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    if not rows or not set(_FIELDS[:4]) <= rows[0].keys():
-        raise SourceError(f"{path} has not the columns {', '.join(_FIELDS[:4])}; mend it, or take it away.")
-    if "rows" not in rows[0]:
-        yield 1, 1 << 62, _shared([_licences(row) for row in rows])
-        return
+    if not rows or not {*_FIELDS[:4], "rows"} <= rows[0].keys():
+        raise SourceError(f"{path} has not the columns {', '.join(_FIELDS)}; mend it, or take it away.")
     for row in rows:
         if not _RANGES.fullmatch(row["rows"] or ""):
             raise SourceError(f"{path} says of rows {row['rows']!r}, which are no ranges such as 1-40 45; mend it.")
@@ -86,16 +81,6 @@ def read_licences(path: Path) -> Iterator[tuple[int, int, _Licences]]:
 
 def _licences(row: Mapping[str, str | None]) -> _Licences:
     return _Licences(*(row[name] or None for name in _FIELDS[:4]))
-
-
-def _shared(groups: Sequence[_Licences]) -> _Licences:
-    licence, source, revision = (
-        found.pop() if len(found := {getattr(group, name) for group in groups}) == 1 else None
-        for name in ("licence", "source", "revision")
-    )
-    models = sorted({group.model for group in groups if group.model is not None})
-    model = "procedural" if "procedural" in models else models[0] if len(models) == 1 else None
-    return _Licences(licence, source, revision, model)
 
 
 _ROWS = 10_000

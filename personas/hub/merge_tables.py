@@ -75,7 +75,6 @@ WRITE: Mapping[str, tuple[str, ...]] = {
             AND c.persona = t.persona AND c.other = t.other AND c.rule = t.rule)""",
     ),
     "biographies": ("INSERT INTO biographies BY NAME SELECT * FROM taken ON CONFLICT DO NOTHING",),
-    # Hubs of earlier versions do not say of which file a ruling is.
     "rulings": (
         "INSERT INTO merged_rulings BY NAME FROM taken",
         "UPDATE merged_rulings SET file = file + $files WHERE rowid >= $rulings AND file IS NOT NULL",

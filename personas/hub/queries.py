@@ -12,10 +12,11 @@ import duckdb
 
 from ..database import said
 from ..errors import SourceError
-from .file import HubFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from .file import HubFile
 
 __all__ = [
     "NEAR_DUPLICATES",
@@ -134,7 +135,7 @@ _AWAY = "CREATE OR REPLACE TEMP TABLE graph_away AS {}"
 _GONE = "DELETE FROM graph_folds WHERE persona IN (FROM graph_away)"
 
 
-def fold_duplicates(hub: HubFile) -> None:
+def fold_duplicates(hub: "HubFile") -> None:
     """Fill the temporary tables `graph_folds` (persona, survivor) with near-duplicates, and `graph_away` (persona).
 
     `graph_away` has those whom a rule turned away: they and their ties are in no graph.
@@ -157,7 +158,7 @@ def fold_duplicates(hub: HubFile) -> None:
     )
 
 
-def fetch(hub: HubFile, sql: str, params: object = None) -> list[tuple[object, ...]]:
+def fetch(hub: "HubFile", sql: str, params: object = None) -> list[tuple[object, ...]]:
     """The rows that answer a statement. Raises `SourceError` when a table or column is not as a hub has it."""
     try:
         return hub.con.execute(sql, params).fetchall()

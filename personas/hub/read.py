@@ -210,12 +210,13 @@ def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, spec: DrawSpec) 
     from .file import HubFile
 
     try:
-        ids, drawn = draw_ids(HubFile(path, connection), spec)
+        found = draw_ids(HubFile(path, connection), spec)
     except SourceError:
         return None  # tables that Populace did not write: they are read whole and drawn from then
-    if drawn is not None:
-        narrow_to(connection, ids)
-    return drawn
+    if found is None:
+        return None
+    narrow_to(connection, found.ids)
+    return Drawn(spec.how, len(found.ids), found.of_people, found.ties, found.of_ties)
 
 
 def _read_connection(connection: duckdb.DuckDBPyConnection, path: Path) -> Hub:

@@ -39,7 +39,7 @@ _SCHEMA = pa.schema(
     ]
 )
 #: What has been said already stays as it was left, undone or not. Of a description that comes again it is the same
-#: wherever it comes from; earlier versions did not say where in it.
+#: wherever it comes from.
 _ADD = """
 INSERT INTO rulings BY NAME
 SELECT DISTINCT ON (persona, rule, outcome, kind, "column", place, of_file, of_row)

@@ -3,6 +3,7 @@
 import random
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +17,9 @@ from .network import Network
 from .ties import Ints, read_ties
 
 if TYPE_CHECKING:
-    from ..hub.read import Drawn, DrawSpec
+    from ..hub.read import DrawSpec
 
-__all__ = ["draw_ids", "draw_people"]
+__all__ = ["DrawnIds", "draw_ids", "draw_people"]
 
 #: How many of their neighbours a person names at a time.
 _NAMED = 3
@@ -49,16 +50,24 @@ def draw_people(network: Network, spec: "DrawSpec") -> Ints:
     return np.flatnonzero(walk.is_taken)
 
 
-def draw_ids(hub: HubFile, spec: "DrawSpec") -> "tuple[list[str], Drawn | None]":
-    """The ids of the people drawn from a hub that is not read for it, and what remained; None where all were taken.
+@dataclass(frozen=True, slots=True)
+class DrawnIds:
+    """The people drawn from a hub, and how many people and ties it has; `ties` are those between the people drawn."""
+
+    ids: list[str]
+    of_people: int
+    ties: int
+    of_ties: int
+
+
+def draw_ids(hub: HubFile, spec: "DrawSpec") -> DrawnIds | None:
+    """The people drawn from a hub of whom only ids and ties are read; None where nobody is left out.
 
     Raises `SourceError` for a file whose tables are not those of a hub that Populace wrote.
     """
-    from ..hub.read import Drawn
-
     ties = read_ties(hub)
     if ties.people <= spec.people:
-        return [], None
+        return None
     chosen = draw_people(Network.of_pairs(ties.people, ties.source, ties.target), spec)
     with registered(hub.con, pa.table({"code": chosen})) as codes:
         query = f"SELECT id FROM graph_people SEMI JOIN {codes} USING (code) ORDER BY code"  # noqa: S608 - our own name
@@ -68,7 +77,7 @@ def draw_ids(hub: HubFile, spec: "DrawSpec") -> "tuple[list[str], Drawn | None]"
     is_in = np.zeros(ties.people, np.bool_)
     is_in[chosen] = True
     remain = int((is_in[ties.source] & is_in[ties.target]).sum())
-    return ids, Drawn(spec.how, len(chosen), ties.people, remain, len(ties))
+    return DrawnIds(ids, ties.people, remain, len(ties))
 
 
 class _Walk:

@@ -53,7 +53,7 @@ class _Text(BaseModel):
     mentions: list[str]
 
 
-class _Answered(Stated, _Text):
+class _AnsweredBiography(Stated, _Text):
     """The text first, and then what it states: a model that writes in order has its text to read that from."""
 
 
@@ -98,7 +98,7 @@ def _schema(
     persona: Persona, values: Mapping[str, Any], offered: Mapping[str, Tied], prompt: Prompt, model: str
 ) -> AnswerSchema[Biography]:
     def biography(answer: object) -> Biography:
-        answered = _Answered.model_validate(answer)
+        answered = _AnsweredBiography.model_validate(answer)
         if mistakes := "\n".join(dict.fromkeys(_mistakes(answered, persona, values, offered))):
             raise ValueError(mistakes)
         mentions = tuple(dict.fromkeys(offered[key].persona for key in answered.mentions))
@@ -110,7 +110,7 @@ def _schema(
 
 
 def _mistakes(
-    answered: _Answered, persona: Persona, values: Mapping[str, Any], offered: Mapping[str, Tied]
+    answered: _AnsweredBiography, persona: Persona, values: Mapping[str, Any], offered: Mapping[str, Tied]
 ) -> Iterator[str]:
     for name, keys in (("mentions", answered.mentions), ("others", [other.key for other in answered.others])):
         if strangers := [key for key in keys if key not in offered]:
@@ -121,7 +121,7 @@ def _mistakes(
 
 
 def _form(offered: Mapping[str, Tied], *, needs_age: bool) -> dict[str, Any]:
-    schema = strict_schema(_Answered.model_json_schema())
+    schema = strict_schema(_AnsweredBiography.model_json_schema())
     properties = schema["properties"]
     properties["mentions"]["maxItems"] = properties["others"]["maxItems"] = len(offered)
     if needs_age:

@@ -51,7 +51,7 @@ class Elite:
     changes: tuple[Change, ...]
 
 
-class _Answered(BaseModel):
+class _AnsweredElite(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     general_domain: Name
@@ -83,14 +83,14 @@ async def raise_persona(
 
 def _schema(persona: Persona, skill: str, tier: Tier, prompt: Prompt, model: str) -> AnswerSchema[Elite]:
     def elite(answer: object) -> Elite:
-        answered = _Answered.model_validate(answer)
+        answered = _AnsweredElite.model_validate(answer)
         if mistakes := "\n".join(_mistakes(answered, persona)):
             raise ValueError(mistakes)
         raised = _raised(persona, answered.persona, model, f"{prompt.name}@{prompt.version}")
         changes = tuple(answered.changes)
         return Elite(raised, persona.id, skill, tier, answered.general_domain, answered.specific_domain, changes)
 
-    return AnswerSchema("raise", strict_schema(_Answered.model_json_schema()), elite)
+    return AnswerSchema("raise", strict_schema(_AnsweredElite.model_json_schema()), elite)
 
 
 def _raised(original: Persona, text: str, model: str, prompt: str) -> Persona:
@@ -108,7 +108,7 @@ def _raised(original: Persona, text: str, model: str, prompt: str) -> Persona:
     )
 
 
-def _mistakes(answered: _Answered, original: Persona) -> Iterator[str]:
+def _mistakes(answered: _AnsweredElite, original: Persona) -> Iterator[str]:
     old, new = (canonical_text(text).casefold() for text in (original.text, answered.persona))
     if old == new:
         yield "persona: the description is the old one; rewrite it as somebody among the very best"

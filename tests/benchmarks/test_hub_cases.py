@@ -23,7 +23,15 @@ def exactly(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 # Without `faults`, which lives four growths through: what it measures is tested with growth itself.
-@pytest.mark.parametrize(("case", "figures"), [("store", 2), ("choose", 4), ("growth", 4), ("vectors", 2)])
+@pytest.mark.parametrize(
+    ("case", "figures"),
+    [
+        ("vectors", 2),
+        pytest.param("store", 2, marks=pytest.mark.slow),
+        pytest.param("choose", 4, marks=pytest.mark.slow),
+        pytest.param("growth", 4, marks=pytest.mark.slow),
+    ],
+)
 def test_a_case_runs_and_whatever_must_hold_exactly_holds(case: str, figures: int, tmp_path: Path) -> None:
     _, said, findings = run("hub.py", case, out=tmp_path / "found.json")
     assert len(exactly(findings)) >= figures
@@ -32,6 +40,7 @@ def test_a_case_runs_and_whatever_must_hold_exactly_holds(case: str, figures: in
     assert all(finding["what"] in said for finding in findings)
 
 
+@pytest.mark.slow
 def test_near_duplicates_are_measured_and_whatever_must_hold_exactly_holds(tmp_path: Path) -> None:
     _, said, findings = run("dedup.py", out=tmp_path / "found.json")
     assert len(exactly(findings)) == 4

@@ -10,6 +10,7 @@ from warm_process import WarmProcess
 from .conftest import Ask
 
 #: Seconds after the first file was begun.
+FIRST_MOMENTS = (0.0, 0.04, 0.1)
 MOMENTS = (0.0, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15)
 RUN = ("run", "village", "--agents", "4", "--hops", "0", "--steps", "1", "--out", "made.duckdb")
 GROW = ("grow", "--hub", "made.duckdb", "--hops", "0", "--limit", "4")
@@ -32,12 +33,15 @@ def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.name not in ("made.duckdb", "people.jsonl")]
 
 
-@pytest.mark.parametrize("command", [RUN, GROW, IMPORT])
+@pytest.mark.parametrize(
+    ("command", "moments"),
+    [(RUN, FIRST_MOMENTS), *(pytest.param(one, MOMENTS, marks=pytest.mark.slow) for one in (RUN, GROW, IMPORT))],
+)
 def test_a_command_killed_in_its_first_moments_is_given_again(
-    warm: WarmProcess, ask: Ask, folder: Path, command: tuple[str, ...]
+    warm: WarmProcess, ask: Ask, folder: Path, command: tuple[str, ...], moments: tuple[float, ...]
 ) -> None:
     (folder / "people.jsonl").write_text('{"persona": "A baker who sings."}\n' * 3)
-    for moment in MOMENTS:
+    for moment in moments:
         warm.begin_command("populace", *command, cwd=folder)
         warm.kill_when(begun(folder, moment))
         again = ask("resume", "made.duckdb") if command == RUN and Path("made.duckdb").exists() else ask(*command)

@@ -193,7 +193,9 @@ enrich(sys.argv[1], Enrichment(wiki=True, chunk=5), model="openai:test", base_ur
 """
 
 
-@pytest.mark.parametrize("calls", [3, 17, 30, 41])
+@pytest.mark.parametrize(
+    "calls", [pytest.param(calls, marks=() if calls in (30,) else pytest.mark.slow) for calls in (3, 17, 30, 41)]
+)
 def test_killed_and_given_again_it_asks_nobody_twice(warm: WarmProcess, town: Path, sql: Ask, calls: int) -> None:
     with OpenAIServer(latency=0.05) as server:
         warm.begin_command("-c", KILLED, town, server.base_url)

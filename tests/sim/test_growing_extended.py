@@ -117,7 +117,9 @@ def test_people_of_a_hub_are_read_once_and_asked_about_again(begin: Begin, tmp_p
     assert replay(out, GrowthOnly).event_hash == run.event_hash
 
 
-@pytest.mark.parametrize("moment", range(4))
+@pytest.mark.parametrize(
+    "moment", [pytest.param(moment, marks=() if moment in (2,) else pytest.mark.slow) for moment in range(4)]
+)
 def test_an_extension_that_is_killed_goes_on_to_the_same_end_and_pays_once(
     begin: Begin, warm: WarmProcess, tmp_path: Path, moment: int
 ) -> None:

@@ -48,7 +48,9 @@ def grow_and_kill(warm: WarmProcess, server: OpenAIServer, out: Path, corpus: Pa
     warm.kill_when(lambda: server.calls >= after)
 
 
-@pytest.mark.parametrize("moment", range(MOMENTS))
+@pytest.mark.parametrize(
+    "moment", [pytest.param(moment, marks=() if moment in (3,) else pytest.mark.slow) for moment in range(MOMENTS)]
+)
 def test_killed_at_any_moment_growth_goes_on_to_the_same_end_and_pays_once(
     warm: WarmProcess, uninterrupted: tuple[str, int], corpus: Path, tmp_path: Path, moment: int
 ) -> None:

@@ -26,7 +26,9 @@ def uninterrupted(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -
         return warm.live(tmp_path_factory.mktemp("whole") / "run.duckdb", **job(server)), server.calls
 
 
-@pytest.mark.parametrize("moment", range(MOMENTS))
+@pytest.mark.parametrize(
+    "moment", [pytest.param(moment, marks=() if moment in (3, 8) else pytest.mark.slow) for moment in range(MOMENTS)]
+)
 def test_killed_at_any_moment_and_resumed_it_ends_the_same_and_pays_once(
     warm: WarmProcess, uninterrupted: tuple[str, int], tmp_path: Path, moment: int
 ) -> None:

@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import doctor, estimate, fork, grow, hub, read, replay, run
+from . import doctor, estimate, grow, hub, read, replay, run
 from .guard import guarded
 
 __all__ = ["cli", "main"]
@@ -27,7 +27,7 @@ for command in (
     grow.grow,
     estimate.estimate,
     doctor.doctor,
-    fork.fork,
+    replay.fork,
     replay.replay,
     read.sql,
     read.report,

@@ -58,9 +58,9 @@ def run(scenario: str, **options: Any) -> None:
 @click.option("--steps", type=int, default=None, help="Steps to live in all, when more are wanted than before.")
 @shared_option
 def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, **options: Any) -> None:
-    """Go on with a run that was stopped; answers it has paid for are not paid again.
+    """Go on with what was stopped in FILE: a run, growth, enrichment or embedding. No answer is paid for twice.
 
-    Limits, prices and cache are those of the run, where no others are given. A run file that you did not make on this
+    Limits, prices and cache are those of the job, where no others are given. A file that you did not make on this
     machine must be told again which script, address and cache are meant.
     """
     from populace.sim.hub_jobs import jobs_in
@@ -130,8 +130,8 @@ _ON_HUBS = ("enrichment", "embedding")
 
 def _resume_jobs(file: Path, jobs: "Sequence[JobState]", options: Mapping[str, Any], *, no_cache: bool) -> None:
     """Go on with the unfinished jobs on the people of a hub, in the order in which they began."""
-    from .hub_meaning import resume_embedding
-    from .hub_profiles import resume_enrichment
+    from .hub import resume_embedding
+    from .hub_people import resume_enrichment
 
     embeddings = embeddings_of(options)
     same = {"limits": changed_limits(options), "cache": False if no_cache else options["cache"]}

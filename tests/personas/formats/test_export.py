@@ -291,7 +291,7 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(hub: HubFile, tmp_
     (taken := tmp_path / "taken.csv").write_text("mine")
     for path, said in (
         (taken, "exists already"),
-        (tmp_path / "people.xlsx", "give --format, one of persona.jsonl, jsonl, csv"),
+        (tmp_path / "people.xlsx", "give `format`, one of persona.jsonl, jsonl, csv"),
         (tmp_path / "no" / "people.csv", "There is no folder"),
     ):
         with pytest.raises(SetupError, match=said):

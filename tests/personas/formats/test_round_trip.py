@@ -122,15 +122,6 @@ def test_parquet_carries_the_notice(hub: HubFile, tmp_path: Path) -> None:
     assert json.loads(pq.read_schema(path).metadata[b"populace"])["notice"] == "Made up."
 
 
-def test_an_export_of_an_earlier_version_is_unpacked(tmp_path: Path) -> None:
-    row = {"id": PILOT, "text": TEXTS[0], "origin": "text", "hop": 0, "parent": None, "language": "en", "source": None}
-    row |= {"licence": None, "model": "procedural", "prompt": None, "revision": None, "attributes": {"age": 4}}
-    (path := tmp_path / "old.jsonl").write_text(json.dumps(row))
-    hub, _ = taken(path, tmp_path / "again.duckdb")
-    assert columns_of(hub) == {PILOT: {"age": 4}}
-    assert asked(hub, "SELECT origin, model FROM personas") == [("text", "procedural")]
-
-
 def test_profiles_biographies_and_elites_come_back_into_their_tables(hub: HubFile, tmp_path: Path) -> None:
     hub.con.execute(
         "INSERT INTO profiles BY NAME SELECT ? AS persona, 6 AS education, ['de', 'a; b'] AS languages, "
@@ -218,13 +209,13 @@ def test_the_file_of_licences_brings_back_whose_text_it_is(hub: HubFile, tmp_pat
         assert asked(again, "SELECT revision FROM imports ORDER BY row") == [(None,), (None,), ("r7",)]
 
 
-def test_licences_of_an_earlier_version_still_mark_the_stand_in(tmp_path: Path) -> None:
-    (path := tmp_path / "p.persona.jsonl").write_text('{"persona": "A"}\n{"persona": "B"}\n')
-    said = "licence,source,revision,model,personas\nMIT,s,,procedural,1\nMIT,t,,,1\n"
-    (tmp_path / "p.persona.jsonl.LICENSES.csv").write_text(said)
-    again, _ = taken(path, tmp_path / "again.duckdb")
-    people = asked(again, "SELECT licence, source, model FROM personas")
-    assert people == [("MIT", "p.persona.jsonl", "procedural")] * 2
+def test_licences_that_do_not_say_which_rows_have_them_are_refused(tmp_path: Path) -> None:
+    (path := tmp_path / "p.persona.jsonl").write_text('{"persona": "A"}\n')
+    (tmp_path / "p.persona.jsonl.LICENSES.csv").write_text(
+        "licence,source,revision,model,personas\nMIT,s,,procedural,1\n"
+    )
+    with pytest.raises(SourceError, match="has not the columns licence, source, revision, model, personas, rows"):
+        taken(path, tmp_path / "again.duckdb")
 
 
 def test_a_text_that_was_there_without_a_model_gets_the_mark(hub: HubFile, tmp_path: Path) -> None:
