@@ -1,5 +1,17 @@
 from .action_check import novelty_of
-from .actions import PLAYER, Action, Argument, DialogueLine, Instruction, Novelty, ReturnValue, ToolSpec
+from .actions import (
+    PLAYER,
+    Action,
+    ActionEffects,
+    Argument,
+    DialogueLine,
+    Instruction,
+    Novelty,
+    ReturnValue,
+    Silence,
+    ToolSpec,
+)
+from .checks import Check, CheckContext, CheckOutcome, CheckResult, failed, passed, undecided
 from .embedding.embedder import Embedded, Embedder
 from .embedding.models import EmbeddingHandle, open_embedder
 from .endpoint.models import ModelHandle, open_model
@@ -7,13 +19,18 @@ from .gateway.gateway import Gateway
 from .gateway.limits import Limits
 from .gateway.prices import Prices
 from .memory import Memory
-from .mind import Decision, Mind, MindContext, MindState, build_mind
+from .mind import Decision, Mind, MindContext, MindState, Rule, build_mind
 from .observation import Heard, Observation, Seen
 
 __all__ = [
     "PLAYER",
     "Action",
+    "ActionEffects",
     "Argument",
+    "Check",
+    "CheckContext",
+    "CheckOutcome",
+    "CheckResult",
     "Decision",
     "DialogueLine",
     "Embedded",
@@ -32,10 +49,15 @@ __all__ = [
     "Observation",
     "Prices",
     "ReturnValue",
+    "Rule",
     "Seen",
+    "Silence",
     "ToolSpec",
     "build_mind",
+    "failed",
     "novelty_of",
     "open_embedder",
     "open_model",
+    "passed",
+    "undecided",
 ]

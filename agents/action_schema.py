@@ -27,7 +27,7 @@ __all__ = [
 _ROOM = __package__ or "populace.agents"
 
 #: What a prompt of a turn can be filled with.
-TURN_SLOTS = ("world", "persona", "observation", "actions", "task")
+TURN_SLOTS = ("world", "persona", "observation", "choice", "actions", "task", "angle", "language")
 
 #: A bound of a JSON Schema in words, by its keyword.
 _BOUNDS = {

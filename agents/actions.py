@@ -22,6 +22,7 @@ __all__ = [
     "Instruction",
     "Novelty",
     "ReturnValue",
+    "Silence",
     "ToolSpec",
 ]
 
@@ -168,7 +169,10 @@ class Action(BaseModel):
 
 
 class Instruction(Action):
-    """A request you would really put to an assistant, in your own words, specific enough to be answered well."""
+    """What this person would type or say to an assistant now: short, in their own words, as vague as people are.
+
+    No list of demands and no form of politeness, unless this person would use one.
+    """
 
     name: ClassVar[str] = "instruction"
     remembered: ClassVar[str] = "You asked an assistant: $text"
@@ -182,19 +186,36 @@ class Instruction(Action):
 
 
 class DialogueLine(Action):
-    """One line you say to somebody who is there: if they spoke to you, it answers what they said."""
+    """One line that this person says to somebody who is there; if they spoke first, it takes up what they said.
+
+    It may agree, disagree, refuse, evade or be as short as one word.
+    """
 
     name: ClassVar[str] = "dialogue"
     addressed: ClassVar[bool] = True
     remembered: ClassVar[str] = "You said to $to: $text"
     kind: Literal["dialogue"]
-    to: Annotated[Prose, Field(description="The key of the person you speak to, as given in the observation.")]
+    to: Annotated[Prose, Field(description="The key of the one who is spoken to, as given in the observation.")]
     text: Annotated[Phrase, Field(description="The spoken line, without quotation marks or stage directions.")]
 
     @property
     def emitted_text(self) -> str:
         """The spoken line."""
         return self.text
+
+
+class Silence(Action):
+    """Nothing: this person says nothing and does nothing that others would notice."""
+
+    name: ClassVar[str] = "silence"
+    remembered: ClassVar[str] = "You said and did nothing."
+    novelty: ClassVar[Novelty | None] = "none"
+    kind: Literal["silence"]
+
+    @property
+    def emitted_text(self) -> str:
+        """The same of everybody."""
+        return "(nothing)"
 
 
 def _no_repeats(arguments: "list[Argument]") -> "list[Argument]":
@@ -230,13 +251,13 @@ class ReturnValue(BaseModel):
 
 
 class ToolSpec(Action):
-    """The interface of a tool that would give you something a language model alone does badly."""
+    """The interface of a tool for something that this person needs and a language model alone does badly."""
 
     name: ClassVar[str] = "tool"
     remembered: ClassVar[str] = "You thought of a tool, $text"
     kind: Literal["tool"]
     tool_name: Annotated[Identifier, Field(description="The tool's name in snake_case, specific to what it does.")]
-    purpose: Annotated[Phrase, Field(description="What it does for you, in one or two sentences.")]
+    purpose: Annotated[Phrase, Field(description="What it does for this person, in one or two sentences.")]
     arguments: Annotated[list[Argument], AfterValidator(_no_repeats), Field(min_length=1, max_length=8)]
     returns: ReturnValue
 

@@ -17,6 +17,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, wraps
+from string import Template
 from typing import Any, NotRequired, TypedDict, cast
 
 from langgraph.graph import START, StateGraph
@@ -25,7 +26,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from ..personas.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
-from ..personas.prompt import RenderedPrompt, fence, load_prompt
+from ..personas.prompt import Prompt, RenderedPrompt, fence, language_name, load_prompt
 from .action_check import novelty_of
 from .action_schema import answer_schema, described_actions, possible_actions, prompt_of
 from .actions import Action
@@ -36,6 +37,7 @@ from .observation import Observation
 __all__ = [
     "Decision",
     "Draft",
+    "EarlierText",
     "Mind",
     "MindContext",
     "MindState",
@@ -48,6 +50,7 @@ __all__ = [
     "generate",
     "keep",
     "revise",
+    "turn_prompt",
 ]
 
 _ROOM = __package__ or "populace.agents"
@@ -76,14 +79,22 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierText:
+    """What an agent emitted before."""
+
+    agent: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class MindContext:
     """What all minds of a step share."""
 
     model: PersonaModel
     #: The world text, first in every prompt.
     world: str
-    #: The earlier text that a text of this kind nearly repeats, or None; reads the snapshot, changes nothing.
-    earlier: Callable[[str, str], str | None]
+    #: The earlier text of this kind that a text nearly repeats, or None; reads the snapshot, changes nothing.
+    earlier: Callable[[str, str], EarlierText | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +110,7 @@ class Draft:
     #: True once it is not to be revised any more.
     is_final: bool = False
     #: The earlier text that the answer nearly repeats.
-    earlier: str | None = None
+    earlier: EarlierText | None = None
     checks: tuple[CheckResult, ...] = ()
 
 
@@ -129,18 +140,31 @@ type Stage = Callable[[MindState, Runtime[MindContext]], Awaitable[Mapping[str, 
 _BUILT: dict[int, tuple[Mind, tuple[Stage, ...]]] = {}
 
 
-async def generate(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, Any]:
-    """Ask the model what the agent does."""
-    observation, context = state["observation"], runtime.context
-    offered, addressees = state["offered"], observation.addressees
-    schema = answer_schema(offered, addressees)
-    prompt = prompt_of(possible_actions(offered, addressees)).render(
-        world=context.world,
+def turn_prompt(
+    observation: Observation, offered: tuple[type[Action], ...], *, world: str, seed: int
+) -> RenderedPrompt:
+    """The request of a turn, by the prompt of the actions that can be done; `seed` draws its angle."""
+    possible = possible_actions(offered, observation.addressees)
+    template = prompt_of(possible)
+    # What answers somebody, and choices that are counted, are led nowhere.
+    is_free = not observation.heard and all(novelty_of(action) != "none" for action in possible)
+    return template.render(
+        world=world,
         persona=fence("persona", observation.persona),
         observation=observation.text,
-        actions=described_actions(offered, addressees),
+        choice=_phrase(template, "choice", "one" if len(possible) == 1 else "several"),
+        actions=described_actions(offered, observation.addressees),
         task=observation.task,
+        angle=_angle(template, seed) if is_free else "",
+        language=_language(template, observation.language),
     )
+
+
+async def generate(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, Any]:
+    """Ask the model what the agent does."""
+    observation, offered, context = state["observation"], state["offered"], runtime.context
+    schema = answer_schema(offered, observation.addressees)
+    prompt = turn_prompt(observation, offered, world=context.world, seed=state["request_context"].seed)
     answer = await context.model.ask(prompt, schema, state["request_context"])
     return {"draft": Draft(prompt, schema, answer, answer.attempts)}
 
@@ -167,7 +191,16 @@ async def check(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str,
 async def revise(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, Any]:
     """Ask once more for something else; a revision that fails leaves the draft, which is valid and paid for."""
     draft = state["draft"]
-    request = load_prompt(_ROOM, "revise").render(earlier=fence("earlier", (draft.earlier or "")[:_EARLIER]))
+    template, earlier, complaints = load_prompt(_ROOM, "revise"), draft.earlier, _complaints(draft)
+    # Of what another agent said nothing is shown: this one could not know it.
+    whose = "none" if earlier is None else "own" if earlier.agent == state["observation"].agent else "other"
+    request = template.render(
+        earlier=_phrase(template, "earlier", whose, text=fence("earlier", earlier.text[:_EARLIER]) if earlier else ""),
+        complaints=_phrase(
+            template, "complaints", "some" if complaints else "none", reasons="\n".join(f"- {c}" for c in complaints)
+        ),
+        angle=_angle(template, state["request_context"].seed),
+    )
     prompt = replace(
         draft.prompt.followed_by(draft.answer.raw, request.messages[-1][1]),
         name=request.name,
@@ -201,6 +234,22 @@ def _complaints(draft: Draft) -> list[str]:
     """The reasons of failed checks that ask for a revision."""
     asking = {one.name for one in draft.answer.value.checks if one.revises} if draft.answer.value else set()
     return [r.reason for r in draft.checks if r.outcome is CheckOutcome.FAILED and r.check in asking]
+
+
+def _phrase(template: Prompt, slot: str, word: str, **slots: str) -> str:
+    """The ready phrase of a prompt with its own slots filled; nothing where the prompt has no such phrases."""
+    return Template(template.choices[slot][word]).substitute(slots) if slot in template.choices else ""
+
+
+def _angle(template: Prompt, seed: int) -> str:
+    """One of the prompt's angles, drawn by seed, so that requests do not lead all agents to the same subject."""
+    angles = tuple(template.choices.get("angle", {}).values())
+    return angles[seed % len(angles)] if angles else ""
+
+
+def _language(template: Prompt, tag: str) -> str:
+    known = tag and tag != "und"
+    return _phrase(template, "language", "named" if known else "unknown", name=language_name(tag) if known else "")
 
 
 @cache

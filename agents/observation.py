@@ -1,5 +1,6 @@
 """What an agent sees before it acts, capped in neighbours and in length, and as the prompt tells it."""
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -7,10 +8,40 @@ from typing import Any
 from ..personas.prompt import fence
 from .actions import PLAYER
 
-__all__ = ["Heard", "Observation", "Seen", "estimated_tokens"]
+__all__ = ["Heard", "Observation", "Seen", "disclosed", "estimated_tokens", "quoted"]
 
 #: Longest share of one neighbour, line, note or piece of news, in characters.
 _ITEM = 400
+
+
+#: Kinds of relations whose ends know each other well; those of the other kinds know of each other what people say.
+_CLOSE = frozenset({"kinship", "friendship", "care"})
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+_CLAUSE = re.compile(r"[,;:(，、；：（]|\s[–—-]\s|\s(?:who|whose|that|which)\s")
+#: Fewest characters of a first clause that says what somebody is, and most of one.
+_LEAST, _MOST = 12, 90
+
+
+def disclosed(description: str, kind: str) -> str:
+    """What somebody knows of a person by their relation: all, the first sentence, or at first sight.
+
+    Kin, friends and those who care for each other know the whole description; neighbours, colleagues and others with
+    a relation its first sentence; strangers (kind `other`) what that begins with.
+    """
+    text = " ".join(description.split())
+    if kind in _CLOSE:
+        return text
+    sentence = _SENTENCE.split(text, maxsplit=1)[0]
+    if kind != "other":
+        return sentence
+    ends = (found.start() for found in _CLAUSE.finditer(sentence) if found.start() >= _LEAST)
+    clause = sentence[: next(ends, len(sentence))].rstrip(".!?。！？ ")
+    return clause if len(clause) <= _MOST else clause[:_MOST].rpartition(" ")[0] + "…"
+
+
+def quoted(line: str) -> str:
+    """A line that somebody said, in quotation marks that nothing in it can close."""
+    return f'"{line.replace('"', "'")}"'
 
 
 def estimated_tokens(text: str) -> int:
@@ -52,6 +83,8 @@ class Observation:
     heard: tuple[Heard, ...] = ()
     news: tuple[str, ...] = ()
     memories: tuple[str, ...] = ()
+    #: BCP 47 tag of the language in which the agent speaks.
+    language: str = ""
     #: The step, and the states of the agent and of the world as they were when it began; None where the scenario
     #: declares none. They are for minds and rules, and no part of the text.
     step: int = 0
@@ -84,7 +117,7 @@ class Observation:
             ),
             fence("news", "\n".join(f"- {_short(item)}" for item in self.news)),
             fence("memory", "\n".join(f"- {_short(note)}" for note in self.memories)),
-            fence("heard", "\n".join(f"{h.key}: {_short(h.text)}" for h in self.heard)),
+            fence("heard", "\n".join(f"{h.key}: {quoted(_short(h.text))}" for h in self.heard)),
         )
         return "\n\n".join(part for part in parts if part)
 

@@ -27,8 +27,10 @@ from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.call import Call, CallKey, RecordedReply
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
+from populace.agents.mind import turn_prompt
+from populace.agents.observation import Observation, Seen
 from populace.personas.model import Answer, RequestContext
-from populace.personas.prompt import RenderedPrompt, fence, load_prompt
+from populace.personas.prompt import RenderedPrompt
 from populace.scenarios.village import Village
 from populace.sim.collector import rare_collections
 from populace.sim.growth import Growth
@@ -58,13 +60,18 @@ def limits(given: argparse.Namespace) -> dict[str, Any]:
 
 def prompts() -> list[RenderedPrompt]:
     """The prompts of many agents: about 4,000 characters each, of which the first 3,000 are the same."""
-    turn = load_prompt("populace.agents", "turn")
+    neighbours = tuple(Seen(f"n{n}", f"id{n}", "neighbour", "work", f"A miller of {n}.") for n in range(8))
     return [
-        turn.render(
+        turn_prompt(
+            Observation(
+                agent=str(number),
+                persona=f"Inhabitant {number} mends boats, keeps bees and knows the river. " * 4,
+                task=f"It is step {number} in Lindenford. What do you do now?",
+                neighbours=neighbours,
+            ),
+            (Instruction,),
             world=Village.world,
-            persona=fence("persona", f"Inhabitant {number} mends boats, keeps bees and knows the river. " * 4),
-            observation=fence("neighbours", "\n".join(f"n{n} (neighbour, work): A miller of {n}." for n in range(8))),
-            task=f"It is step {number} in Lindenford. What do you do now?",
+            seed=number,
         )
         for number in range(PROMPTS)
     ]

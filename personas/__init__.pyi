@@ -18,7 +18,7 @@ from .passage import Passage, shipped_passages
 from .persona import Persona, Relation, RelationKind
 from .persona_to_persona import Relative, persona_to_persona
 from .population import Neighbour, PersonaGraph, Population
-from .prompt import Prompt, RenderedPrompt, fence, iter_prompts, load_prompt
+from .prompt import Prompt, RenderedPrompt, fence, iter_prompts, load_prompt, read_prompt
 from .sources import read_passages
 from .text_to_persona import text_to_persona
 
@@ -62,6 +62,7 @@ __all__ = [
     "persona_to_persona",
     "read_hub",
     "read_passages",
+    "read_prompt",
     "share_files",
     "shipped_passages",
     "text_to_persona",

@@ -37,38 +37,38 @@ type Message = tuple[Role, str]
 
 @dataclass(frozen=True, slots=True)
 class RenderedPrompt:
-    """The messages of one request, and the prompt they come from."""
+    """The messages of one request, and the prompt they were made from."""
 
     name: str
     version: int
     messages: tuple[Message, ...]
 
     def followed_by(self, answer: str, reply: str) -> "RenderedPrompt":
-        """The same conversation, continued with the model's `answer` and our `reply`."""
+        """The same conversation after the model's `answer` and our `reply` to it."""
         return replace(self, messages=(*self.messages, ("assistant", answer), ("user", reply)))
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A named, versioned template; `$name` marks a slot."""
+    """A named, versioned template: `$name` marks a slot."""
 
     name: str
     version: int
-    #: Purpose and origin, shown by `populace prompts`.
+    #: What it is for and where it comes from, for readers of `populace prompts`.
     about: str
     user: str
     system: str = ""
-    #: Phrases for a slot, by slot and by the word that selects them.
+    #: Ready phrases for a slot, by slot and by the word a caller chooses them with.
     choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def render(self, **slots: str) -> RenderedPrompt:
-        """Fill the slots. Raises `KeyError` for a missing slot; slots within values are not filled."""
+        """Fill the slots. Raises `KeyError` for a slot that was not given; values are never read for slots."""
         parts: tuple[Message, ...] = (("system", self.system), ("user", self.user))
         messages = tuple((role, _filled(text, slots)) for role, text in parts if text)
         return RenderedPrompt(self.name, self.version, messages)
 
     def phrase(self, slot: str, word: str) -> str:
-        """The phrase for `word` in `slot`. Raises `SetupError` with the known words."""
+        """The ready phrase for `word` in `slot`. Raises `SetupError` naming the words there are."""
         phrases = self.choices[slot]
         if word not in phrases:
             raise SetupError(
@@ -111,10 +111,10 @@ def _parsed(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def fence(tag: str, text: str, **attributes: str) -> str:
-    """`text` between `<tag>` and `</tag>` on lines of their own; the empty string for empty text.
+    """`text` between `<tag>` and `</tag>` on lines of their own; empty text gives the empty string.
 
-    Anything in `text` that opens the same tag or closes any tag is escaped, so that no text can end its fence or that
-    of another part.
+    Anything in `text` that opens the same tag or closes any is escaped, so no text can leave its fence,
+    nor seem to leave the one of another part.
     """
     if not text.strip():
         return ""

@@ -10,7 +10,7 @@ from .resident import Resident, SocietyView
 from .runfile.reader import QueryError, RunReader, open_run
 from .scenario import GrowthOnly, Intervention, Scenario, Settings, Visit
 from .society import Society
-from .world import News, World
+from .world import News, State, World
 
 __all__ = [
     "BatchSociety",
@@ -32,6 +32,7 @@ __all__ = [
     "Settings",
     "Society",
     "SocietyView",
+    "State",
     "Visit",
     "World",
     "dedup_by_meaning",

@@ -9,7 +9,7 @@ from ..agents.action_check import novelty_of
 from ..agents.actions import PLAYER, Action
 from ..agents.hooks import hook
 from ..agents.mind import Decision
-from ..agents.observation import Observation
+from ..agents.observation import Observation, quoted
 from ..personas.model import Outcome
 from .emitted import Emission
 from .resident import Resident, SocietyView
@@ -252,4 +252,4 @@ def _payload_of(action: Action) -> str:
 
 
 def _heard(speaker: str, text: str) -> str:
-    return f"{speaker[0].upper()}{speaker[1:]} told you: {text}"
+    return f"{speaker[0].upper()}{speaker[1:]} told you: {quoted(' '.join(text.split()))}"

@@ -10,6 +10,7 @@ import orjson
 from pydantic import ValidationError
 
 from ..agents.actions import Action
+from ..agents.mind import EarlierText
 from ..personas.dedup import Match, NearDuplicates
 from ..personas.errors import RunFileError
 from .runfile.rows import DuplicateRow, EmissionRow
@@ -96,10 +97,10 @@ class Emitted:
         """Take in what the latest step emitted, or the function that reads it when somebody asks."""
         self._latest = emissions if callable(emissions) else tuple(emissions)
 
-    def earlier(self, kind: str, text: str) -> str | None:
+    def earlier(self, kind: str, text: str) -> EarlierText | None:
         """The earlier text of this kind that `text` nearly repeats, or None. Changes nothing."""
         match = self._index[kind].find(text) if kind in self._index else None
-        return self._originals([match.key])[match.key][1] if match else None
+        return EarlierText(*self._originals([match.key])[match.key]) if match else None
 
     def _index_of(self, kind: str) -> NearDuplicates[int]:
         if kind not in self._index:

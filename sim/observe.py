@@ -2,7 +2,7 @@
 
 from ..agents.actions import PLAYER
 from ..agents.hooks import hook
-from ..agents.observation import Heard, Observation, Seen
+from ..agents.observation import Heard, Observation, Seen, disclosed
 from ..personas.population import Neighbour
 from .recall import EmbeddingRecall
 from .resident import Resident
@@ -40,6 +40,7 @@ def observe(state: SocietyState, resident: Resident, recall: EmbeddingRecall | N
             settings.recalled,
             vector=recall.cue_of(resident) if recall else None,
         ),
+        language=resident.persona.language,
         step=state.world.step,
         state=resident.state,
         world_state=state.world.state,
@@ -73,8 +74,9 @@ def _heard(state: SocietyState, resident: Resident) -> list[MessageRow]:
 
 def _seen(key: str, other: Resident, tie: Neighbour | None) -> Seen:
     if tie is None:
-        return Seen(key, other.id, "somebody who spoke to you", "other", other.persona.text, "somebody")
-    return Seen(key, other.id, tie.described, tie.kind, other.persona.text, tie.called)
+        known = disclosed(other.persona.text, "other")
+        return Seen(key, other.id, "somebody who spoke to you", "other", known, "somebody")
+    return Seen(key, other.id, tie.described, tie.kind, disclosed(other.persona.text, tie.kind), tie.called)
 
 
 def _company(state: SocietyState, resident: Resident, speakers: list[str]) -> list[tuple[str, Neighbour | None]]:

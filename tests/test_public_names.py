@@ -9,7 +9,7 @@ PROMISED = {
         Answer AnswerSchema CacheError EndpointError HookError Hub HubFile Match NearDuplicates Neighbour RequestContext
         Outcome Passage PausedError Persona PersonaGraph PersonaModel PopulaceError Population Prompt
         Relation RelationKind Relative RenderedPrompt RunError RunFileError SetupError SourceError
-        StorageError Verdict create_hub fence find_duplicates iter_prompts load_prompt open_hub
+        StorageError Verdict create_hub fence find_duplicates iter_prompts load_prompt read_prompt open_hub
         persona_to_persona read_hub read_passages share_files shipped_passages text_to_persona
     """,
     "personas.formats": """
@@ -28,13 +28,14 @@ PROMISED = {
         drop_selection list_selections parse_quota read_marginals select write_selection
     """,
     "agents": """
-        PLAYER Action Argument Decision DialogueLine Embedded Embedder EmbeddingHandle Gateway Heard Instruction
-        Limits Memory Mind MindContext MindState ModelHandle Novelty Observation Prices ReturnValue Seen ToolSpec
-        build_mind novelty_of open_embedder open_model
+        PLAYER Action ActionEffects Argument Check CheckContext CheckOutcome CheckResult Decision DialogueLine Embedded
+        Embedder EmbeddingHandle Gateway Heard Instruction Limits Memory Mind MindContext MindState ModelHandle Novelty
+        Observation Prices ReturnValue Rule Seen Silence ToolSpec build_mind failed novelty_of open_embedder open_model
+        passed undecided
     """,
     "sim": """
         BatchSociety Emission Enriched Enrichment FinishedRun Growth GrowthOnly HubVectors Intervention News Progress
-        QueryError Resident RunConfig RunReader Scenario Settings Society SocietyView Visit World
+        QueryError Resident RunConfig RunReader Scenario Settings Society SocietyView State Visit World
         dedup_by_meaning enrich open_run
     """,
     "analysis": """

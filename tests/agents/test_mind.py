@@ -9,6 +9,7 @@ from populace.agents.actions import Action, DialogueLine, Instruction
 from populace.agents.checks import CheckContext, CheckOutcome, CheckResult, failed, passed
 from populace.agents.mind import (
     Decision,
+    EarlierText,
     Mind,
     MindContext,
     MindState,
@@ -53,10 +54,16 @@ def state(*offered: type[Action]) -> MindState:
 
 
 async def decided(
-    model: Scripted, known: str | None = None, *, mind: Mind | None = None, offered: type[Action] = Instruction
+    model: Scripted,
+    known: str | None = None,
+    *,
+    by: str = "a",
+    mind: Mind | None = None,
+    offered: type[Action] = Instruction,
 ) -> Decision:
     """What both ways of running a turn decide: the stages called directly, and scheduled by LangGraph."""
-    context = MindContext(model, "A village.", lambda kind, text: known if text == "same" else None)
+    before = None if known is None else EarlierText(by, known)
+    context = MindContext(model, "A village.", lambda kind, text: before if text == "same" else None)
     mind, answers = mind or build_mind(), list(model.answers)
     scheduled: Decision = (await mind.ainvoke(state(offered), context=context))["decision"]
     model.answers, model.asked = answers, []
@@ -78,13 +85,42 @@ async def test_a_new_answer_takes_one_call_and_the_world_comes_first() -> None:
     assert "<persona>\nA baker.\n</persona>" in asked.messages[1][1]
 
 
-async def test_an_answer_that_repeats_is_revised_once_with_what_it_repeats() -> None:
+async def test_an_answer_that_repeats_is_revised_once_and_shown_what_the_agent_said_itself() -> None:
     model = Scripted(said("same"), said("same"))
     decision = await decided(model, known="said before")
     assert decision.revised
     assert decision.attempts == 2
-    assert decision.prompt == "revise@1"
+    assert decision.prompt == "revise@2"
     assert "<earlier>\nsaid before\n</earlier>" in model.asked[1].messages[-1][1]
+
+
+async def test_a_revision_shows_nothing_that_another_agent_said() -> None:
+    model = Scripted(said("same"), said("other"))
+    assert (await decided(model, known="a secret", by="b")).revised
+    asked = model.asked[1].messages[-1][1]
+    assert "secret" not in asked
+    assert asked.startswith("Nearly the same has come from somebody else before")
+
+
+async def test_the_model_is_told_what_can_be_done_in_which_language_and_led_to_some_subject() -> None:
+    model = Scripted(said("new"))
+    await decided(model)
+    told = model.asked[0].messages[1][1]
+    assert "What this person does now is this:\n- instruction: What this person would type" in told
+    assert "\n  text (text, at most 1200 characters): " in told
+    assert "It comes out of" in told
+    assert told.endswith("Write in the language in which this person is described.")
+
+
+async def test_answers_and_choices_are_led_nowhere() -> None:
+    class Vote(Instruction):
+        """Vote."""
+
+        novelty = "none"
+
+    model = Scripted(request("yes", Vote))
+    await decided(model, offered=Vote)
+    assert "It comes out of" not in model.asked[0].messages[1][1]
 
 
 async def test_a_revision_that_fails_leaves_the_draft_that_was_paid_for() -> None:
@@ -142,6 +178,7 @@ async def test_a_check_can_ask_for_a_revision_which_is_checked_again() -> None:
     decision = await decided(model, offered=SentBack)
     assert decision.revised
     assert [result.outcome for result in decision.checks] == [CheckOutcome.PASSED]
+    assert "- It does not say please." in model.asked[1].messages[-1][1]
     again = await decided(Scripted(*[request("Help.", SentBack)] * 2), offered=SentBack)
     assert (again.attempts, again.checks[0].outcome) == (2, CheckOutcome.FAILED)
 

@@ -4,6 +4,7 @@ import json
 import random
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -14,6 +15,7 @@ from populace.agents.action_schema import answer_schema
 from populace.agents.actions import Action, DialogueLine, Instruction, ToolSpec
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.gateway import Gateway
+from populace.agents.mind import turn_prompt
 from populace.agents.observation import Heard, Observation, Seen
 from populace.agents.procedural import ProceduralModel
 from populace.agents.procedural.lexicon import data, lexicon
@@ -22,7 +24,7 @@ from populace.agents.procedural.portrait import portrait_of
 from populace.agents.procedural.situation import Situation, read_situation
 from populace.agents.procedural.speech import exchange_of
 from populace.personas.model import RequestContext
-from populace.personas.prompt import RenderedPrompt, fence, load_prompt
+from populace.personas.prompt import RenderedPrompt, fence
 
 WORLD = "A village of boats. The square lies by the harbour, near the chapel, and everybody meets on the quay."
 GIRL = "A schoolgirl aged nine who collects words nobody uses and worries about a spelling test."
@@ -33,12 +35,8 @@ FLOOD = "The river rose in the night and took the bridge."
 
 
 def messages(view: Observation, step: int = 3) -> list[BaseMessage]:
-    rendered = load_prompt("populace.agents", "turn").render(
-        world=WORLD,
-        persona=fence("persona", view.persona),
-        observation=view.text,
-        task=f"It is step {step}. What do you do now?",
-    )
+    view = replace(view, task=f"It is step {step}. What do you do now?")
+    rendered = turn_prompt(view, (Instruction, DialogueLine, ToolSpec), world=WORLD, seed=0)
     kinds = {"system": SystemMessage, "user": HumanMessage}
     return [kinds[role](text) for role, text in rendered.messages]
 
