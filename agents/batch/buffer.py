@@ -1,7 +1,4 @@
-"""One request on its way through batches, and how many of them go into one file.
-
-Where requests are collected until none has come for a moment.
-"""
+"""Requests that wait for a batch: collected until none has come for a moment, and split into files."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
@@ -57,7 +54,7 @@ class BatchItem:
     """A request that waits for its answer. Those of an earlier session have no line until they are asked again."""
 
     custom_id: str
-    #: A chat completion, or the reason why there is none: as a value, since there may be nobody to raise it.
+    #: A chat completion, or the reason why there is none: as a value, since no caller may be there to raise it.
     answer: asyncio.Future[dict[str, Any] | Exception]
     line: bytes = b""
     #: The batch that it is in; None while it waits to be in one.

@@ -1,7 +1,4 @@
-"""The batch queue as the gateway knows one: for messages, and for some contexts only.
-
-The batch queue of a model, where the model has one.
-"""
+"""The batch queue of a chat model, for requests of some contexts."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast, runtime_checkable

@@ -1,9 +1,4 @@
-"""One line of a batch's files: a request on its way out, or what became of one on its way back.
-
-What a server says of a batch.
-
-The batch protocol over HTTP: upload, create, look, fetch, cancel. Repeats nothing: that is the job's.
-"""
+"""The batch protocol over HTTP: upload, create, state, results, cancel. It retries nothing: that is the job's."""
 
 import hashlib
 from collections.abc import AsyncGenerator, Mapping, Sequence

@@ -1,9 +1,4 @@
-"""The batches that are under way, kept where a killed run finds them again.
-
-How long to wait between two looks at a batch.
-
-What all jobs have in common: the client, the journal, and how long what fails is tried again.
-"""
+"""What all jobs of one endpoint share: the client, the journal of open batches, and how long a failure is retried."""
 
 import asyncio
 import random

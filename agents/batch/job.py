@@ -1,11 +1,7 @@
-"""What came of a batch: its files, read line by line into the items.
+"""One batch from the upload of its file to the last line of its results.
 
-One batch from the upload of its file to the last line of its results.
-
-upload ──► journal: about to be made ──► create ──► journal: its id ──► look, look, ... ──► fetch, line by line
-                                           └─ no word of it? ──► found in the list of batches, or made again
-
-How far a batch is, for whoever watches the run.
+upload ──► journal: about to be made ──► create ──► journal: its id ──► state, state, ... ──► results, line by line
+                                           └─ no id? ──► found in the list of batches, or made again
 """
 
 import asyncio
@@ -75,7 +71,7 @@ class BatchJob:
     def __init__(self, route: BatchEndpoint, items: Iterable[BatchItem], *, batch: OpenBatch | None = None) -> None:
         """With `batch`, one that was opened before: it is looked for rather than sent."""
         self._endpoint = route
-        #: Those whose answer nobody has taken yet.
+        #: Those whose answer was not taken yet.
         self.items = {item.custom_id: item for item in items}
         #: The custom ids of all that are or were in it.
         self.names = frozenset(self.items)
@@ -183,7 +179,7 @@ class BatchJob:
                     raise
 
     async def _listed(self, batch: OpenBatch) -> BatchState | None:
-        """The batch, if it was made though nobody heard of it."""
+        """The batch, if it was made although its id never reached us."""
         route = self._endpoint
         found = await route.again(lambda: route.find_if_listed(batch))
         if found is None:

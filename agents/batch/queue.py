@@ -31,7 +31,7 @@ _READ = "read"
 class BatchQueue:
     """Delivers answers by batch, in place of a model that is asked call by call.
 
-    Whoever asks must ask everything at once: a batch holds what was asked for together. The batches that the
+    Callers must ask for everything at once: a batch holds what was asked for together. The batches that the
     journal knows are waited for rather than sent again.
     """
 
@@ -63,7 +63,7 @@ class BatchQueue:
         )
         self._read = read
         self._rounds = rounds
-        #: Every request that waits or whose answer nobody has taken yet.
+        #: Every request that waits or whose answer was not taken yet.
         self._items: dict[str, BatchItem] = {}
         self._buffer = BatchBuffer(self._send, quiet=quiet, most=self._limits.requests)
         #: Parcels for which the endpoint's queue has no room until another batch has ended.
@@ -73,7 +73,7 @@ class BatchQueue:
         self._asking = 0
         self._left = asyncio.Event()
         self._has_resumed = False
-        #: What whoever asks is told once nothing is sent any more.
+        #: The error for further requests once nothing is sent any more.
         self._over: Exception | None = None
 
     @property
@@ -161,8 +161,8 @@ class BatchQueue:
 
     def _unsent(self) -> list[BatchItem]:
         """Take away all that is in no batch."""
-        shelved, self._postponed = self._postponed, []
-        return [*self._buffer.clear(), *shelved]
+        postponed, self._postponed = self._postponed, []
+        return [*self._buffer.clear(), *postponed]
 
     def _resume(self) -> None:
         """Take note, once, of the batches of earlier sessions at this endpoint."""
@@ -176,7 +176,7 @@ class BatchQueue:
             self._adopt(batch, [_item(name) for name in batch.custom_ids if name not in self._items])
 
     def _adopt(self, batch: OpenBatch, items: list[BatchItem]) -> None:
-        """Know a batch again. Nobody looks for it until one of its requests is asked."""
+        """Register a batch of an earlier session; it is looked up when one of its requests is asked."""
         job = BatchJob(self._endpoint, items, batch=batch)
         for item in items:
             self._items[item.custom_id] = item
@@ -194,7 +194,7 @@ class BatchQueue:
             self._start(item.job)
 
     def _send(self, items: list[BatchItem]) -> None:
-        # Nothing is paid for that nobody waits for any more.
+        # Requests without a waiting caller are not paid for.
         for item in items:
             if not item.askers:
                 self._drop(item)
@@ -204,9 +204,9 @@ class BatchQueue:
             self._start(BatchJob(self._endpoint, batch))
 
     def _start(self, job: BatchJob) -> None:
-        self._jobs[job] = asyncio.get_running_loop().create_task(self._travel(job))
+        self._jobs[job] = asyncio.get_running_loop().create_task(self._run_job(job))
 
-    async def _travel(self, job: BatchJob) -> None:
+    async def _run_job(self, job: BatchJob) -> None:
         try:
             has_room = True
             try:
@@ -274,7 +274,7 @@ class BatchQueue:
             self._close_if_read(item.job)
 
     def _close_if_read(self, job: BatchJob) -> None:
-        """Close a batch at which nobody needs to look any more."""
+        """Close a batch whose answers were all taken."""
         if not job.items and not job.status and job.batch is not None and job not in self._jobs:
             job.status = _READ
             self._start(job)

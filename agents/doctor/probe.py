@@ -1,7 +1,4 @@
-"""A few bounded calls to one endpoint, counted and timed, whose failures are results too.
-
-The forms in which an endpoint can be told a schema, tried in the order and by the rules of the gateway.
-"""
+"""Bounded, counted and timed calls to one endpoint, and trials of the output modes by the rules of the gateway."""
 
 import asyncio
 import time

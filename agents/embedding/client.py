@@ -1,7 +1,4 @@
-"""Texts on their way to an embedding model: cut where they are too long, put together into requests.
-
-One attempt at a request for vectors, under the same policy as any other call.
-"""
+"""Requests for vectors: texts are cut and grouped, and each attempt is under the same policy as any other call."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence

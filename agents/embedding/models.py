@@ -79,7 +79,7 @@ def embedding_handle(
 
 
 def check_embeddings_priced(limits: Limits, prices: Prices | None, model: EmbeddingHandle) -> None:
-    """Raise `SetupError` for a cap on money where nobody knows what the embedding model costs."""
+    """Raise `SetupError` for a cap on money where the price of the embedding model is not known."""
     if limits.max_cost is not None and prices is None:
         raise SetupError(
             f"The cost is to stay below {limits.max_cost:g} dollars, but the price of embedding model {model.name} is "

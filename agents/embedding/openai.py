@@ -1,7 +1,4 @@
-"""langchain-openai's `OpenAIEmbeddings` over our own wire: its requests and vectors, and faults with a type.
-
-An embedding model in a GGUF file: `LeanOpenAIEmbeddings` over a server of our own, which its first call starts.
-"""
+"""langchain-openai's `OpenAIEmbeddings` over `HttpClient`; also for a model file that we serve."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -102,7 +99,7 @@ class GgufEmbeddings(LeanOpenAIEmbeddings):
     @classmethod
     def over(cls, server: LocalServer, *, timeout: float) -> "GgufEmbeddings":
         """The embedding model of a server that is not started yet; `timeout` is in seconds a call."""
-        # The address is that of the first start; until then it is nobody's.
+        # The address is that of the first start; until then it leads nowhere.
         return cls(
             server=server,
             model=server.path.name,

@@ -1,7 +1,4 @@
-"""What an embedding model makes of a text, how alike two of those are, and what keeps them.
-
-Where the vectors of one model are kept and found again: in the run, and in answers shared with other runs.
-"""
+"""Vectors of texts: how they are read and compared, and how those of one model are found in the run and in stores."""
 
 import binascii
 import hashlib
@@ -176,7 +173,7 @@ class ModelVectors:
 
 
 def _call(model: str, source: str, vectors: Mapping[str, Vector], context: RequestContext) -> Call:
-    """The row that says where vectors came from which nobody was asked for."""
+    """The row of vectors that were taken from a store instead of a model."""
     now = datetime.now(UTC)
     return Call(
         phase=context.phase,

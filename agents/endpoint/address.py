@@ -1,7 +1,4 @@
-"""Where a model is: addresses without the secrets in them.
-
-What it takes to reach an endpoint: an address that is one, a key where one is needed, and leave to go there.
-"""
+"""Addresses of endpoints: their checks, their form without secrets, and the key and permission that they need."""
 
 import ipaddress
 import os

@@ -1,7 +1,4 @@
-"""langchain-openai's `ChatOpenAI` over our own http: its requests and replies at a fraction of the CPU.
-
-A chat model in a GGUF file: `LeanChatOpenAI` over a server of our own, which its first call starts.
-"""
+"""langchain-openai's `ChatOpenAI` over `HttpClient`, at a fraction of its CPU; also for a model file that we serve."""
 
 from typing import Any
 
@@ -111,7 +108,7 @@ class GgufChat(LeanChatOpenAI):
     @classmethod
     def over(cls, server: LocalServer, *, timeout: float) -> "GgufChat":
         """The chat model of a server that is not started yet; `timeout` is in seconds a call."""
-        # The address is that of the first start; until then it is nobody's.
+        # The address is that of the first start; until then it leads nowhere.
         return cls(
             server=server,
             model=server.path.name,

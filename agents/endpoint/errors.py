@@ -1,7 +1,4 @@
-"""How a call can fail before there is an answer to judge: one exception, one typed outcome.
-
-The bytes an endpoint sends, as the JSON object they should be; anything else is a typed fault.
-"""
+"""How a call fails before there is an answer to judge: one exception with a typed outcome, also for broken bodies."""
 
 import json
 import math

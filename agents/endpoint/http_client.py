@@ -1,7 +1,4 @@
-"""One endpoint's address, key and connections; and what a connection's failure means.
-
-The HTTP under the models: one session that posts JSON and gives JSON, or a typed fault.
-"""
+"""HTTP to one endpoint: its connections, and a client that posts JSON and gives JSON or a `RequestError`."""
 
 import asyncio
 from base64 import b64encode

@@ -54,7 +54,7 @@ def _serve(given: argparse.Namespace) -> "xllamacpp.Server":
     params.port = 0
     params.n_parallel = given.slots
     params.n_ctx = given.slots * given.context
-    # Threads that wait for each other spin: with one for every core, whoever asks would have to wait for a core.
+    # Threads that wait for each other spin: with one for every core, the client would have to wait for a core.
     params.cpuparams.n_threads = max(1, _cores() // 2)
     params.n_threads_http = _CONNECTIONS
     # Errors and warnings alone: what is said of each request would be gigabytes over a long run.

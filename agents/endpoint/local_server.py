@@ -1,7 +1,4 @@
-"""GGUF, the file format of llama.cpp's models: what a file's header says of the model in it.
-
-A server for one model file on this machine: started when it is first needed, and stopped with its owner.
-"""
+"""A server for one GGUF model file on this machine, started when needed, and what the file's header says."""
 
 import asyncio
 import re
@@ -284,7 +281,7 @@ class _Running:
         try:
             self.address.set_result(address)
         except InvalidStateError:
-            return  # whoever came first has said how it ended
+            return  # the first of several reasons stands
 
 
 def _reason(said: deque[str]) -> str:

@@ -1,7 +1,4 @@
-"""What an endpoint's answers say of how much more it will take: the rate-limit headers.
-
-One request through a chat model: what came back, or a `RequestError`, whichever chat model it was.
-"""
+"""What a chat model answered, its rate-limit headers included; a failure of any model is a `RequestError`."""
 
 import asyncio
 import re

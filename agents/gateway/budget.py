@@ -1,7 +1,4 @@
-"""What the calls of a run came to so far: by purpose, by outcome, in tokens and in money.
-
-The budget of a run, and the breaker: what stops calls from being begun.
-"""
+"""What the calls of a run came to, and what stops further ones: the budget and the breaker."""
 
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
@@ -83,7 +80,7 @@ _NO_ERRORS = frozenset({Outcome.OK, Outcome.REFUSAL, Outcome.RATE_LIMITED})
 
 
 def check_priced(limits: Limits, prices: Prices | None) -> None:
-    """Raise `SetupError` for a cap on money where nobody knows the prices."""
+    """Raise `SetupError` for a cap on money without known prices."""
     if limits.max_cost is not None and prices is None:
         raise SetupError(
             f"The cost is to stay below {limits.max_cost:g} dollars, but the model's price is not known; "

@@ -1,17 +1,11 @@
-"""How an endpoint is told which form an answer must have, learnt from what it answers.
+"""What one endpoint accepts, learnt from its answers and refusals.
 
-    json_schema ──► json_schema without bounds ──► json_object ──► prompt
+    output mode    json_schema ──► json_schema without bounds ──► json_object ──► prompt
+    seed           seed ──► none
+    max_tokens     max_tokens ──► max_completion_tokens ──► none
 
-A request whose form is refused goes down this road by itself; the endpoint's form is settled only when an
-answer came that way, so a request that would be refused in any form teaches nothing.
-
-Which optional parameters one endpoint does not take, learnt from what it refuses.
-
-    seed        ──► none
-    max_tokens  ──► max_completion_tokens ──► none
-
-A request that is refused for one of them is sent again without it; that is settled for the endpoint only when an
-answer came that way, so a request that would be refused in any dialect teaches nothing.
+A request that is refused falls back at once; the endpoint's own setting changes only when an answer came that way,
+so a request that would be refused in any form teaches nothing.
 """
 
 import re

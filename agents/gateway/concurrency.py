@@ -43,7 +43,7 @@ _ENOUGH = 20
 #: for all calls. Where one call in twenty is refused by chance, four in a row are so once in 160,000 calls.
 _IN_SUCCESSION = 4
 
-#: Faults that may mean that an endpoint is gone, and how many of them in a row do; one is enough when nobody is there.
+#: Faults that may mean that an endpoint is gone, and how many of them in a row do; one refused connection is enough.
 _MISSING = frozenset({Outcome.SERVER_ERROR, Outcome.DROPPED, Outcome.TIMEOUT, Outcome.NOT_JSON})
 _IN_A_ROW = 5
 

@@ -1,7 +1,4 @@
-"""Whether an endpoint works at all: what tells one lost call from a wrong set-up.
-
-Whether all endpoints of a model are gone, and how long to wait for one of them to come back.
-"""
+"""Whether an endpoint works at all, and how long to wait while all endpoints of a model are gone."""
 
 import asyncio
 import math
@@ -65,14 +62,14 @@ class Liveness:
             self.check()
 
 
-#: What a proxy answers whose server is gone: 502 and 503 to anybody, the others perhaps to this request alone.
+#: What a proxy answers whose server is gone: 502 and 503 to every request, the others perhaps to this request alone.
 _FOR_ALL = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE})
 _STATUSES = _FOR_ALL | {HTTPStatus.GATEWAY_TIMEOUT, *range(520, 528), 530}
 _GONE = frozenset({Outcome.UNREACHABLE, Outcome.DROPPED, Outcome.TIMEOUT})
 #: What may come from an endpoint that is about to be back; anything else shows that it is.
 _NOT_BACK = _GONE | {Outcome.SERVER_ERROR, Outcome.NOT_JSON}
 
-#: Such faults in a row, of two requests at least, after which an endpoint counts as gone; one where nobody listens.
+#: Such faults in a row, of two requests at least, after which an endpoint counts as gone; or one refused connection.
 _IN_A_ROW = 5
 #: Seconds between two tries, at most, where the endpoint asks for no more.
 _LONGEST = 10.0
@@ -93,7 +90,7 @@ class _Endpoint:
 
 
 class Outage:
-    """What the answers and faults so far say of whether anybody is there. Times are the event loop's, in seconds.
+    """Whether the endpoints are there, as answers and faults so far show it. Times are the event loop's, in seconds.
 
     While it `is_on`, one call at a time is let through, at moments that `opens` gives; the others wait. The first
     answer ends it. With `wait` 0 there is none.

@@ -1,7 +1,4 @@
-"""What tokens cost: given by the user, or known of a provider's own endpoint. Never invented: unknown is None.
-
-What a provider charges for a model: from a price library that brings its data along, never fetched or guessed.
-"""
+"""What tokens cost: given by the user, or known from a price library that brings its data along; never guessed."""
 
 import math
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""A cap on what may be used within any minute.
-
-The hard caps of an account: requests and tokens a minute, held before a call and settled by what it used.
-"""
+"""Hard caps on requests and tokens a minute: reserved before a call, settled by what it used."""
 
 import math
 from collections import deque
