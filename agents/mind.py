@@ -71,7 +71,7 @@ class Decision:
     #: True when a first draft was too close to something said before.
     revised: bool = False
     #: The prompt that was answered, as `name@version`.
-    prompt: str = "turn@1"
+    prompt: str = "turn@2"
     #: The results of the checks of the action.
     checks: tuple[CheckResult, ...] = ()
     #: What decided, as it is written into the rows; None for the model of the run.
