@@ -1,6 +1,7 @@
 """Forking a run: it lives on from one of its steps with something changed, and pays for what differs alone."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from .runfile.database import BusyError, check_free
 from .runfile.reader import open_run
 from .runfile.recording import run_of
 from .runfile.rows import RunRow
+from .runfile.runlog import RunLog
 from .scenario import Scenario, check_interventions
 from .society import Society
 from .times import now
@@ -105,6 +107,7 @@ def fork(
     handle = _model(parent, model, base_url)
     run = _begun(parent, changed, handle, scenario_file)
     run = replace(run, forked_from=parent.run, forked_at=at, event_hash=event_hash, steps_wanted=wanted)
+    _take_journal_over(path)
     copy_run(path, out, run, at=at)
     inherit(parent, run, named | ({"script"} if scenario_file else set()))
     try:
@@ -183,6 +186,13 @@ def _state(path: Path, at: int) -> tuple[RunRow, str]:
         ((hop, lived, event_hash),) = reader.query(_STOOD, {"at": at}).rows
     _check_state(path, run, hop, lived, at)
     return run, event_hash
+
+
+def _take_journal_over(path: Path) -> None:
+    """Write what a killed run left in its journal to its file: those answers are not to be paid again either."""
+    if path.with_name(f"{path.name}.journal").exists():
+        with suppress(RunFileError):  # where nothing can be written, the fork asks again
+            RunLog.open(path).close()
 
 
 def _check_state(path: Path, run: RunRow, hop: int | None, lived: int, at: int) -> None:
