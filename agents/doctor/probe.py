@@ -127,7 +127,7 @@ _TOO_LONG = frozenset({Outcome.LENGTH, Outcome.CUT_JSON})
 class Animal(BaseModel):
     """What is asked for."""
 
-    name: str = Field(min_length=2, max_length=30)
+    name: str = Field(min_length=2, max_length=120)
     legs: int = Field(ge=0, le=1000)
     is_wild: bool
 

@@ -73,7 +73,7 @@ def test_a_kind_that_does_not_say_its_text_is_refused_with_the_way_out() -> None
 def test_the_model_is_told_of_fields_and_bounds_in_words() -> None:
     told = described_actions((DialogueLine, ToolSpec), ("n1", "player"))
     assert "- dialogue: One line that this person says to somebody who is there" in told
-    assert "\n  to (one of n1, player): The key of the person" in told
+    assert "\n  to (one of n1, player): The key of the one who is spoken to" in told
     assert "\n  text (text, at most 500 characters): The spoken line" in told
     assert "\n  arguments (list of object, at least 1 items, at most 8 items)\n    name (text, matching" in told
     assert "kind" not in told

@@ -127,4 +127,4 @@ def test_a_run_file_and_its_log_are_their_owners_alone(
 ) -> None:
     log.commit([step(1)]).result()
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
-    assert modes == {"run.duckdb": 0o600, "run.duckdb.wal": 0o600}
+    assert modes == {"run.duckdb": 0o600, "run.duckdb.wal": 0o600, "run.duckdb.journal": 0o600}
