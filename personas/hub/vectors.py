@@ -7,7 +7,6 @@ likeness for each.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -19,20 +18,15 @@ from ..errors import SetupError
 from ..persona import canonical_text
 from .dedup import COMPARED, ORDER, insert_verdicts
 from .file import HubFile
-from .queries import registered
 from .reconcile import COSINE_STAGE, reconcile, record_comparison
 
 __all__ = [
     "CHUNK",
-    "Embed",
     "EmbeddedReport",
-    "Fetched",
     "PersonTexts",
     "Vectors",
     "compared",
     "dedup_embedded",
-    "fetch_vectors",
-    "keep_vectors",
     "read_people",
     "read_vectors",
     "without_vector",
@@ -53,25 +47,6 @@ ORDER BY c.ordinal, c.person
 _DIMS = "SELECT DISTINCT len(vector) AS dims FROM vectors WHERE model = ? ORDER BY dims"
 _SCAN = "SELECT rowid AS row, vector FROM vectors WHERE model = $model"
 _BATCH = 1 << 14
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """The vectors of some texts; one that has none has no place here."""
-
-    #: Places of the texts, from 0, in any order; and their vectors, one a row.
-    places: NDArray[np.int64]
-    matrix: NDArray[np.float32]
-    #: The call that brought each vector.
-    calls: Sequence[str]
-
-
-class Embed(Protocol):
-    """An embedding model that is asked for vectors."""
-
-    async def __call__(self, texts: Sequence[str]) -> Fetched:
-        """The vectors of those texts that get one. What it returns has been paid for."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +88,6 @@ def read_people(hub: HubFile, rows: NDArray[np.int64]) -> PersonTexts:
         found = cursor.sql(query).to_arrow_table()
     # An embedder keys vectors by the hash of its input, which must be the id.
     return PersonTexts(found["id"].to_pylist(), [canonical_text(text) for text in found["text"].to_pylist()])
-
-
-def keep_vectors(hub: HubFile, ids: Sequence[str], fetched: Fetched, model: str) -> None:
-    """Keep the vectors of the people with these ids, in one transaction."""
-    number, dims = fetched.matrix.shape
-    flat = pa.array(np.ascontiguousarray(fetched.matrix, dtype=np.float32).ravel())
-    starts = pa.array(np.arange(number + 1, dtype=np.int32) * dims, type=pa.int32())
-    table = pa.table(
-        {
-            "text_hash": [ids[place] for place in fetched.places.tolist()],
-            "model": pa.array([model] * number, type=pa.string()),
-            "vector": pa.ListArray.from_arrays(starts, flat),
-            "request_hash": pa.array(fetched.calls, type=pa.string()),
-        }
-    )
-    with hub.writing() as con, registered(con, table, "fetched_vectors"):
-        con.execute("INSERT INTO vectors BY NAME FROM fetched_vectors")
 
 
 def read_vectors(hub: HubFile, model: str) -> Vectors:
@@ -185,21 +143,6 @@ class EmbeddedReport:
 def _cosine_stage(model: str) -> str:
     """The stage that verdicts by the vectors of a model have."""
     return f"{COSINE_STAGE}{model}"
-
-
-async def fetch_vectors(hub: HubFile, embed: Embed, model: str, *, chunk: int = CHUNK) -> int:
-    """How many people got a vector who were to be compared and had none of this model yet.
-
-    What a chunk brought is durable before the next is asked for. Whatever `embed` raises ends it.
-    """
-    missing, fetched = without_vector(hub, model), 0
-    for first in range(0, len(missing), chunk):
-        people = read_people(hub, missing[first : first + chunk])
-        found = await embed(people.texts)
-        if len(found.places):
-            keep_vectors(hub, people.ids, found, model)
-        fetched += len(found.places)
-    return fetched
 
 
 def dedup_embedded(

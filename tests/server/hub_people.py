@@ -8,15 +8,25 @@ import pyarrow as pa
 
 from populace.agents.procedural.growth import Relatives
 from populace.agents.procedural.people import Sketch, describe, draw_role
-from populace.personas.hub.file import create_hub
+from populace.personas.hub.file import HubFile, create_hub
 from populace.personas.persona import Persona
 
-__all__ = ["Tie", "make_hub", "townsfolk"]
+__all__ = ["Tie", "make_hub", "plant_vectors", "townsfolk"]
 
 #: Whom the relation leads from and to, its kind and its label.
 type Tie = tuple[Persona, Persona, str, str]
 
 _KINDS = ("kinship", "friendship", "work", "care", "neighbourhood")
+
+
+def plant_vectors(hub: HubFile, ids: Sequence[str], vectors: Iterable[Iterable[float]], model: str) -> None:
+    """Give people of a hub vectors of a model, as embedding calls would."""
+    rows = [
+        (key, model, [float(x) for x in vector], f"call of {key}") for key, vector in zip(ids, vectors, strict=True)
+    ]
+    with hub.writing() as con:
+        for row in rows:
+            con.execute("INSERT INTO vectors VALUES (?, ?, ?, ?)", row)
 
 
 def make_hub(path: Path, people: Sequence[Persona], ties: Iterable[Tie] = ()) -> Path:

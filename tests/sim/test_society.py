@@ -236,7 +236,8 @@ def test_a_configuration_says_all_that_a_run_is_made_with(tmp_path: Path) -> Non
     assert again.config == first.config
     assert RunConfig.model_validate_json(first.config.model_dump_json()) == first.config
     assert again.run().event_hash == finished.event_hash
-    assert Society.resume(first.path, Village, steps=2).config == first.config.changed(steps=2)
+    with Society.resume(first.path, Village, steps=2) as resumed:
+        assert resumed.config == first.config.changed(steps=2)
 
 
 def test_a_run_file_holds_all_of_its_configuration(tmp_path: Path) -> None:

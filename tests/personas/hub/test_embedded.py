@@ -1,14 +1,13 @@
 """The second stage of near-duplicates in a hub: by the vectors of whom the words left."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 import pytest
-from hub_people import make_hub
+from hub_people import make_hub, plant_vectors
 from openai_vectors import vector_of
 
 from populace.agents.embedding.vectors import text_hash
@@ -17,9 +16,7 @@ from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.file import HubFile, create_hub, open_hub
 from populace.personas.hub.vectors import (
     EmbeddedReport,
-    Fetched,
     dedup_embedded,
-    fetch_vectors,
     read_people,
     read_vectors,
     without_vector,
@@ -40,18 +37,11 @@ TEXTS = (
 )
 
 
-class Asked:
-    """An embedding model that counts what it is asked for, and knows no vector of some texts."""
-
-    def __init__(self, *unknown: str) -> None:
-        self.texts: list[str] = []
-        self.unknown = unknown
-
-    async def __call__(self, texts: Sequence[str]) -> Fetched:
-        self.texts += texts
-        places = [place for place, text in enumerate(texts) if text not in self.unknown]
-        matrix = np.array([vector_of(texts[place]) for place in places], dtype=np.float32)
-        return Fetched(np.array(places, dtype=np.int64), matrix, [f"call of {texts[place]}" for place in places])
+def plant(hub: HubFile, *unknown: str, model: str = MODEL) -> None:
+    """Give those who are compared and have no vector of the model one, but for the unknown texts."""
+    people = read_people(hub, without_vector(hub, model))
+    known = [pair for pair in zip(people.ids, people.texts, strict=True) if pair[1] not in unknown]
+    plant_vectors(hub, [key for key, _ in known], [vector_of(text) for _, text in known], model)
 
 
 @pytest.fixture
@@ -84,20 +74,15 @@ def test_the_table_is_that_of_run_files(tmp_path: Path) -> None:
         assert hub.con.execute(columns).fetchall() == run.execute(columns).fetchall() != []
 
 
-async def test_only_whom_the_words_left_are_asked_about_and_only_once(hub: HubFile) -> None:
-    asked = Asked()
-    assert await fetch_vectors(hub, asked, MODEL, chunk=2) == 4
-    assert asked.texts == [text for place, text in enumerate(TEXTS) if place != 2]
-    assert await fetch_vectors(hub, asked, MODEL) == 0
-    assert await fetch_vectors(hub, asked, "openai:other") == 4
-    kept = hub.con.execute("SELECT text_hash, vector, request_hash FROM vectors WHERE model = ?", [MODEL]).fetchall()
-    assert {key: (list(vector), call) for key, vector, call in kept} == {
-        text_hash(text): (vector_of(text).tolist(), f"call of {text}") for text in TEXTS if text != TEXTS[2]
-    }
+def test_only_whom_the_words_left_are_without_a_vector_and_each_model_has_its_own(hub: HubFile) -> None:
+    assert without_vector(hub, MODEL).tolist() == [0, 1, 3, 4]
+    plant(hub)
+    assert without_vector(hub, MODEL).tolist() == []
+    assert len(without_vector(hub, "openai:other")) == 4
 
 
-async def test_who_says_the_same_in_other_words_is_marked_with_the_models_name(hub: HubFile) -> None:
-    await fetch_vectors(hub, Asked(), MODEL)
+def test_who_says_the_same_in_other_words_is_marked_with_the_models_name(hub: HubFile) -> None:
+    plant(hub)
     report = dedup_embedded(hub, MODEL)
     cosine = round(float(vector_of(TEXTS[3]).astype(float) @ vector_of(TEXTS[0])), 6)
     assert cosine >= 0.9
@@ -105,8 +90,8 @@ async def test_who_says_the_same_in_other_words_is_marked_with_the_models_name(h
     assert verdicts(hub)[1:] == [(4, 1, "cosine:openai:m", pytest.approx(cosine, abs=1e-6), False)]
 
 
-async def test_standing_verdicts_stay_and_undone_ones_make_originals(hub: HubFile) -> None:
-    await fetch_vectors(hub, Asked(), MODEL)
+def test_standing_verdicts_stay_and_undone_ones_make_originals(hub: HubFile) -> None:
+    plant(hub)
     dedup_embedded(hub, MODEL)
     assert (dedup_embedded(hub, MODEL).judged, dedup_embedded(hub, MODEL).marked) == (3, 0)
     assert undo_stage(hub, f"cosine:{MODEL}") == 1
@@ -115,35 +100,33 @@ async def test_standing_verdicts_stay_and_undone_ones_make_originals(hub: HubFil
     assert verdicts(hub)[1][-1] is True
 
 
-async def test_who_gets_no_vector_is_left_alone_and_counted(hub: HubFile) -> None:
-    asked = Asked(TEXTS[3])
-    assert await fetch_vectors(hub, asked, MODEL) == 3
+def test_who_gets_no_vector_is_left_alone_and_counted(hub: HubFile) -> None:
+    plant(hub, TEXTS[3])
     report = dedup_embedded(hub, MODEL)
     assert (report.judged, report.without, report.marked) == (3, 1, 0)
-    assert await fetch_vectors(hub, Asked(), MODEL) == 1
+    plant(hub)
     assert dedup_embedded(hub, MODEL).marked == 1
 
 
-async def test_vectors_come_in_order_of_arrival_whatever_their_order_in_the_file(hub: HubFile) -> None:
-    asked = Asked(TEXTS[0])
-    await fetch_vectors(hub, asked, MODEL)
-    await fetch_vectors(hub, Asked(), MODEL)
+def test_vectors_come_in_order_of_arrival_whatever_their_order_in_the_file(hub: HubFile) -> None:
+    plant(hub, TEXTS[0])
+    plant(hub)
     vectors = read_vectors(hub, MODEL)
     expected = [vector_of(text) for place, text in enumerate(TEXTS) if place != 2]
     assert np.array_equal(vectors.matrix, expected)
     assert not vectors.undone.any()
 
 
-async def test_of_several_vectors_of_a_text_the_latest_counts(hub: HubFile) -> None:
-    await fetch_vectors(hub, Asked(), MODEL)
+def test_of_several_vectors_of_a_text_the_latest_counts(hub: HubFile) -> None:
+    plant(hub)
     newer = [0.5] * 16
     hub.con.execute("INSERT INTO vectors VALUES (?, ?, ?, 'later')", [text_hash(TEXTS[1]), MODEL, newer])
     assert read_vectors(hub, MODEL).matrix[1].tolist() == newer
     assert len(without_vector(hub, MODEL)) == 0
 
 
-async def test_vectors_of_two_lengths_under_one_name_are_refused(hub: HubFile) -> None:
-    await fetch_vectors(hub, Asked(), MODEL)
+def test_vectors_of_two_lengths_under_one_name_are_refused(hub: HubFile) -> None:
+    plant(hub)
     hub.con.execute("INSERT INTO vectors VALUES ('h', ?, [1.0, 2.0], 'c')", [MODEL])
     with pytest.raises(SetupError, match=re.escape("2 and 16 numbers")):
         dedup_embedded(hub, MODEL)

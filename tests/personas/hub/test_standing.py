@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from hub_people import plant_vectors
 
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
@@ -18,7 +19,7 @@ from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.info import describe_hub
 from populace.personas.hub.merge import merge_hubs
 from populace.personas.hub.reconcile import reconcile
-from populace.personas.hub.vectors import Fetched, dedup_embedded, keep_vectors
+from populace.personas.hub.vectors import dedup_embedded
 from populace.personas.hub.verdicts import undo_rule
 from populace.personas.network.ties import read_ties
 from populace.personas.persona import content_id
@@ -118,7 +119,7 @@ def test_verdicts_by_vectors_are_decided_anew_by_the_vectors_that_are_kept(tmp_p
     directions = np.array([[1, 0], [0.95, 0.3122], [0.95, -0.3122], [0, 1]], dtype=np.float32)
     with open_hub(filled(tmp_path / "a.duckdb", *texts), write=True) as hub:
         ids = [content_id(text) for text in texts]
-        keep_vectors(hub, ids, Fetched(np.arange(4), directions, ["call"] * 4), "m")
+        plant_vectors(hub, ids, directions, "m")
         dedup_hub(hub)
         dedup_embedded(hub, "m")
         assert [row[:2] for row in marks(hub)] == [(texts[1], texts[0]), (texts[2], texts[0])]
