@@ -263,4 +263,5 @@ def test_a_cache_is_found_again_from_another_folder(tmp_path: Path, monkeypatch:
     society.run()
     assert Path("answers.sqlite").exists()
     monkeypatch.chdir(tmp_path.parent)
-    assert Society.resume(tmp_path / "run.duckdb", Village, steps=2).config.cache == tmp_path / "answers.sqlite"
+    with Society.resume(tmp_path / "run.duckdb", Village, steps=2) as resumed:
+        assert resumed.config.cache == tmp_path / "answers.sqlite"
