@@ -12,7 +12,7 @@ from benchmarks.lab import ROOT, Lab, Result, environment, finished, output, pop
 __all__ = ["Grown", "differing"]
 
 #: Tables that hold the time of day, or who was asked how often.
-_LEFT_OUT = frozenset({"runs", "calls", "batches"})
+_LEFT_OUT = frozenset({"jobs", "calls", "batches"})
 _COLUMNS = """
 SELECT table_name, list('"' || column_name || '"' ORDER BY column_index) FROM duckdb_columns()
 WHERE NOT internal AND data_type <> 'TIMESTAMP' AND table_name IN

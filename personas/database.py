@@ -2,7 +2,11 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,6 +19,7 @@ from .inputs import shown
 __all__ = [
     "CONFIG",
     "check_regular",
+    "interrupted_by_ctrl_c",
     "is_busy",
     "is_damage",
     "is_database",
@@ -100,6 +105,49 @@ def is_busy(error: duckdb.Error) -> bool:
 def is_damage(error: BaseException) -> bool:
     """Whether the error says that the file is truncated or altered."""
     return isinstance(error, duckdb.Error) and bool(_DAMAGE.search(str(error)))
+
+
+#: Seconds in which DuckDB mostly notices a signal by itself, and ends the query where Python can still clean up.
+_NOTICED = 0.5
+
+
+@contextmanager
+def interrupted_by_ctrl_c(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Within the block, Ctrl-C ends a query of this connection at once, where the main thread runs it.
+
+    DuckDB looks for signals between the pieces of work of the main thread alone, and so misses one while it waits for
+    another thread. Python writes each signal's number to the wakeup file as it arrives, and a thread reads it here.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    if before != -1:  # an event loop or another hub reads them already
+        signal.set_wakeup_fd(before)
+        os.close(writing)
+        os.close(reading)
+        yield
+        return
+
+    def watch() -> None:
+        while number := os.read(reading, 1):
+            if number[0] == signal.SIGINT:
+                time.sleep(_NOTICED)
+                with suppress(duckdb.Error):  # the main thread has closed it already
+                    con.interrupt()
+        os.close(reading)
+
+    watcher = threading.Thread(target=watch, name="ctrl-c", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # closed by another thread, which cannot take the file back
+            signal.set_wakeup_fd(-1)
+            os.close(writing)
+            watcher.join(timeout=1)
 
 
 def is_interrupt(error: BaseException) -> bool:

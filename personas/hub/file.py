@@ -11,6 +11,7 @@ import duckdb
 from ..database import (
     CONFIG,
     check_regular,
+    interrupted_by_ctrl_c,
     is_damage,
     is_database,
     is_interrupt,
@@ -43,6 +44,7 @@ class HubFile:
         self.path = path
         self.con = con
         self._held = ExitStack()
+        self._held.enter_context(interrupted_by_ctrl_c(con))
 
     def __enter__(self) -> Self:
         """The hub itself."""
@@ -100,9 +102,11 @@ class HubFile:
 
     def close(self) -> None:
         """Let go of the file; closing twice does nothing."""
-        with suppress(duckdb.OperationalError):  # a query that could not be stopped still has it
-            self.con.close()
-        self._held.close()
+        try:
+            with suppress(duckdb.OperationalError):  # a query that could not be stopped still has it
+                self.con.close()
+        finally:
+            self._held.close()
 
     def hold_private(self) -> None:
         """Give the database's temporary files the file's own mode, until it is closed."""
