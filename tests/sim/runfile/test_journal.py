@@ -154,6 +154,7 @@ def test_no_answered_call_is_sent_again_after_kills(warm: WarmProcess, path: Pat
             again |= answered & {str(body["seed"]) for body in server.bodies[sent:]}
             answered |= {line.strip() for line in warm.said() if line.strip().isdigit()}
     assert again == set()
-    assert sorted(map(int, answered)) == list(range(count))
+    # A kill can come between an answer's record and the line that says it: then the file has it, and it is not said.
+    assert len(set(range(count)) - set(map(int, answered))) <= kills
     assert sorted(map(int, owners(path))) == list(range(count))
     assert not path.with_name(f"{path.name}.journal").exists()
