@@ -12,7 +12,7 @@ from .table import Queryable, Rows
 
 if TYPE_CHECKING:
     from ..personas.network import Excerpt, Found, GraphFigures, Neighbourhood, NetworkShape
-    from ..personas.network.measures import Estimate
+    from ..personas.network.measures import Measurement
 
 __all__ = [
     "Grown",
@@ -294,7 +294,7 @@ def _figure(value: float | None) -> str:
     return "not defined" if value is None else f"{value:.4g}"
 
 
-def _estimate(estimate: "Estimate") -> str:
+def _estimate(estimate: "Measurement") -> str:
     if estimate.error is None:
         return _figure(estimate.value)
     return f"{_figure(estimate.value)} \u00b1 {estimate.error:.2g}"

@@ -7,7 +7,7 @@ from textwrap import dedent
 from ..personas.query import QueryError
 from .table import Queryable, Rows
 
-__all__ = ["Answer", "Field", "Question", "answers_of", "ask", "questions_of", "read_fields"]
+__all__ = ["ActionField", "Question", "QuestionAnswer", "answers_of", "ask", "questions_of", "read_fields"]
 
 _OWN = "SELECT title, sql FROM questions ORDER BY ordinal"
 _FIELDS = """
@@ -32,7 +32,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QuestionAnswer:
     """The answer of a run to a question."""
 
     question: Question
@@ -43,7 +43,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class ActionField:
     """A field of the scenario's actions that can be counted or averaged."""
 
     kind: str
@@ -64,10 +64,10 @@ class Field:
         return f"{self.kind}: {self.name.replace('_', ' ')}"
 
 
-def read_fields(run: Queryable) -> list[Field]:
+def read_fields(run: Queryable) -> list[ActionField]:
     """The typed fields of what was emitted, in the order of their declaration."""
-    fields = (Field(*row) for row in run.query(_FIELDS).rows)
-    return [Field(f.kind, f.name, f.type, ("true", "false")) if f.type == "boolean" else f for f in fields]
+    fields = (ActionField(*row) for row in run.query(_FIELDS).rows)
+    return [ActionField(f.kind, f.name, f.type, ("true", "false")) if f.type == "boolean" else f for f in fields]
 
 
 def questions_of(run: Queryable) -> list[Question]:
@@ -75,7 +75,7 @@ def questions_of(run: Queryable) -> list[Question]:
     return [*_own(run), *_derived(run)]
 
 
-def answers_of(run: Queryable, most: int) -> list[Answer]:
+def answers_of(run: Queryable, most: int) -> list[QuestionAnswer]:
     """The answers to the first questions that the run has rows for, the scenario's own first; wrong SQL is said."""
     own = [ask(run, question) for question in _own(run)]
     answers = [answer for answer in own if answer.sentence != _NOTHING][:most]
@@ -87,13 +87,13 @@ def answers_of(run: Queryable, most: int) -> list[Answer]:
     return answers
 
 
-def ask(run: Queryable, question: Question) -> Answer:
+def ask(run: Queryable, question: Question) -> QuestionAnswer:
     """Put a question to a run. One that cannot be answered is said to be so: the run is worth more than it."""
     try:
         rows = run.query(question.sql)
     except QueryError as error:
-        return Answer(question, None, f"The run file cannot answer this: {error}")
-    return Answer(question, rows, "" if rows.rows else _NOTHING)
+        return QuestionAnswer(question, None, f"The run file cannot answer this: {error}")
+    return QuestionAnswer(question, rows, "" if rows.rows else _NOTHING)
 
 
 def _own(run: Queryable) -> list[Question]:
@@ -122,7 +122,7 @@ def _derived(run: Queryable) -> Iterator[Question]:
     yield from _always()
 
 
-def _numbers(field: Field) -> Question:
+def _numbers(field: ActionField) -> Question:
     value = f"(payload ->> {_quoted(field.name)})::DOUBLE"
     return _question(
         f"How did {field.name} of {field.kind} change from step to step?",
@@ -134,7 +134,7 @@ def _numbers(field: Field) -> Question:
     )
 
 
-def _choices(field: Field) -> Question:
+def _choices(field: ActionField) -> Question:
     return _question(
         f"How often was each {field.name} chosen in {field.kind}?",
         f"""
@@ -145,7 +145,7 @@ def _choices(field: Field) -> Question:
     )
 
 
-def _by_group(field: Field) -> Question:
+def _by_group(field: ActionField) -> Question:
     value = f"payload ->> {_quoted(field.name)}"
     what = (
         f"round(avg(({value})::DOUBLE), 3) AS mean, count(*) AS emissions"

@@ -16,7 +16,7 @@ _TURNS = """
 SELECT coalesce(max(step), 0), coalesce(sum(active), 0), coalesce(sum(failed), 0), coalesce(sum(acted), 0) FROM steps
 """
 _COMMONEST = """
-SELECT outcome, count(*), mode(reason) FROM failures WHERE phase = 'step' AND purpose <> 'embedding'
+SELECT outcome, count(*), mode(reason) FROM failures WHERE step IS NOT NULL AND purpose <> 'embedding'
 GROUP BY outcome ORDER BY count(*) DESC, outcome LIMIT 1
 """
 

@@ -18,7 +18,7 @@ from ..personas.dedup.cosine import COSINE, check_cosine
 from ..personas.dedup.vectors import is_compared_exactly
 from ..personas.hub.file import HubFile, open_hub
 from ..personas.hub.vectors import CHUNK, EmbeddedReport, compared, dedup_embedded, read_people, without_vector
-from ..personas.model import Outcome, PersonaModel, RequestContext
+from ..personas.model import Outcome, RequestContext
 from .engine import Engine
 from .executor import Executor
 from .hub_jobs import HubJob, check_job_trusted, resumed, stored_job
@@ -177,7 +177,6 @@ class EmbeddingPhase(Phase[str, Lost | None]):
     looks_ahead = False
 
     def __init__(self, engine: Engine, hub: HubFile, model: str, *, chunk: int) -> None:
-        self.work = _one_by_one
         self.chunk = chunk
         self._engine = engine
         self._hub = hub
@@ -235,7 +234,3 @@ class EmbeddingPhase(Phase[str, Lost | None]):
         hashes, self._hashes = self._hashes, []
         changes.events = [PURPOSE, *hashes]
         return changes
-
-
-async def _one_by_one(item: str, model: PersonaModel) -> None:
-    raise NotImplementedError("texts are sent together: see EmbeddingPhase.results")

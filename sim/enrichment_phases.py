@@ -220,7 +220,6 @@ class CheckPhase(Phase[None, None]):
     def __init__(self, context: EnrichmentContext, name: str, check: Callable[..., object]) -> None:
         """`check` takes a connection, the people's ids and the time."""
         self.name = name
-        self.work = _nothing
         self._context = context
         self._check = check
 
@@ -240,10 +239,6 @@ class CheckPhase(Phase[None, None]):
 
 def _checked(check: Callable[..., object], people: Sequence[str], con: duckdb.DuckDBPyConnection) -> None:
     check(con, people, now())
-
-
-async def _nothing(item: None, model: PersonaModel) -> None:
-    """The work of a phase that asks no model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,8 @@ class Phase[I, R](ABC):
     looks_ahead: bool = True
 
     #: The result for one item: changes nothing, and depends on nothing but the item and the model's answers. A method,
-    #: or an object that can be pickled where other processes are to do it.
+    #: or an object that can be pickled where other processes are to do it. Phases that take no items, or override
+    #: `results`, have none.
     work: Work[I, R]
 
     def begin(self, chunks: "Chunks") -> None:  # noqa: B027 - most phases have nothing to do

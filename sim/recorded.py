@@ -16,7 +16,7 @@ from ..agents.endpoint.models import ModelHandle
 from ..agents.gateway.call import Call, CallKey, RecordedReply
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.replies import Verdict, judge
+from ..agents.gateway.replies import ParsedReply, judge
 from ..agents.gateway.request import Request
 from ..personas.errors import RunError
 from ..personas.model import Answer, AnswerSchema, Outcome, RequestContext
@@ -107,14 +107,14 @@ class RecordedGateway(Gateway):
             attempts += more
         return Answer(verdict.outcome, verdict.value, verdict.reason, attempts, raw or "")
 
-    def _ended[T](self, request: Request[T]) -> tuple[Verdict[T], str | None, int]:
+    def _ended[T](self, request: Request[T]) -> tuple[ParsedReply[T], str | None, int]:
         end = self._recording.end(request.key)
         self.meter.recalled["ledger"] += 1
         if end.raw is not None:
             return judge(end.raw, request.schema, finish_reason=end.finish_reason), end.raw, end.attempts
         # Without an answer that is an answer the endpoint itself could not read: another one was asked for.
         spoiled = "" if end.outcome is Outcome.CUT_JSON else None
-        return Verdict(end.outcome, reason=end.reason), spoiled, end.attempts
+        return ParsedReply(end.outcome, reason=end.reason), spoiled, end.attempts
 
     def _check_recorded(self, context: RequestContext) -> None:
         # Of what was never completed there may be answers, and nothing that they could be compared with.

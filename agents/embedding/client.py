@@ -14,7 +14,7 @@ from ..endpoint.errors import RequestError
 from ..endpoint.response import ModelResponse, typed_errors
 from ..gateway.call import Call
 from ..gateway.client import ModelClient
-from ..gateway.replies import Verdict
+from ..gateway.replies import ParsedReply
 from ..gateway.request import Endpoint, PendingRequest, Request
 from .models import EmbeddingHandle
 from .vectors import ModelVectors, Vector, VectorReply
@@ -186,15 +186,15 @@ class EmbeddingClient(ModelClient[EmbeddingHandle]):
 
     def _judge[T](
         self, pending: PendingRequest[T], endpoint: Endpoint[EmbeddingHandle], response: ModelResponse
-    ) -> Verdict[T]:
+    ) -> ParsedReply[T]:
         try:
             arrived = pending.request.schema.validate(response.vectors if isinstance(response, _VectorResponse) else ())
             self._model_vectors.fit(arrived.vectors.values() if isinstance(arrived, ReceivedVectors) else ())
         except ValueError as error:
-            return Verdict(Outcome.SCHEMA_MISMATCH, reason=str(error))
-        return Verdict(Outcome.OK, arrived)
+            return ParsedReply(Outcome.SCHEMA_MISMATCH, reason=str(error))
+        return ParsedReply(Outcome.OK, arrived)
 
-    def _keep[T](self, pending: PendingRequest[T], call: Call, verdict: Verdict[T]) -> None:
+    def _keep[T](self, pending: PendingRequest[T], call: Call, verdict: ParsedReply[T]) -> None:
         if isinstance(verdict.value, ReceivedVectors):
             self._model_vectors.keep(call, verdict.value.vectors)
         else:

@@ -27,7 +27,7 @@ from .limits import Backoff, Limits
 from .outage import Liveness, Outage
 from .prices import Prices
 from .rate_limiter import RateLimiter
-from .replies import Verdict, judge
+from .replies import ParsedReply, judge
 from .request import Attempt, Endpoint, PendingRequest, Request
 
 __all__ = ["ChatClient", "ModelClient", "RequestQueue"]
@@ -106,7 +106,7 @@ class ModelClient[H: ServedModel](ABC):
         self._timeout = max(limits.timeout, model.patience)
         self._queue = queue
 
-    async def answer[T](self, pending: PendingRequest[T]) -> tuple[Verdict[T], str | None]:
+    async def answer[T](self, pending: PendingRequest[T]) -> tuple[ParsedReply[T], str | None]:
         """The verdict on a request and the answer it judges, None when no answer came.
 
         Raises `EndpointError` when no request can be answered, `PausedError` when no more may be sent.
@@ -124,7 +124,7 @@ class ModelClient[H: ServedModel](ABC):
                 if not await self._may_retry(fault, failed, pending.request.context):
                     await self.liveness.judge(fault)
                     # What the endpoint spoiled was an answer, though nobody has seen it: another one is asked for.
-                    return Verdict(fault.outcome, reason=fault.detail), "" if fault.spoiled else None
+                    return ParsedReply(fault.outcome, reason=fault.detail), "" if fault.spoiled else None
                 # It has waited its turn already, and then as long as it was told.
                 ahead = fault.outcome is Outcome.RATE_LIMITED
 
@@ -143,7 +143,7 @@ class ModelClient[H: ServedModel](ABC):
         await asyncio.sleep(delay)
         return True
 
-    async def _send[T](self, pending: PendingRequest[T], *, ahead: bool) -> tuple[Verdict[T], str]:
+    async def _send[T](self, pending: PendingRequest[T], *, ahead: bool) -> tuple[ParsedReply[T], str]:
         """One attempt: the verdict on an answer, and the answer.
 
         Raises `RequestError` when no answer came, `EndpointError` or `PausedError` when nothing may be sent.
@@ -173,7 +173,7 @@ class ModelClient[H: ServedModel](ABC):
 
     async def _attempt[T](
         self, pending: PendingRequest[T], slot: Slot | None, waited: float
-    ) -> tuple[Verdict[T], ModelResponse]:
+    ) -> tuple[ParsedReply[T], ModelResponse]:
         endpoint = pending.endpoint = self.endpoints[slot.endpoint.number if slot else 0]
         attempt = Attempt(pending.key, pending.sent, waited, datetime.now(UTC))
         self.meter.begun += 1
@@ -184,7 +184,7 @@ class ModelClient[H: ServedModel](ABC):
                 self.limiter.failed(slot, fault, pending.key.request_hash)
             fault.endpoint = endpoint.handle.endpoint
             self.liveness.was_answered |= fault.spoiled
-            self._record(pending, attempt, Verdict(fault.outcome, reason=fault.detail), None, by_queue=slot is None)
+            self._record(pending, attempt, ParsedReply(fault.outcome, reason=fault.detail), None, by_queue=slot is None)
             raise
         if slot is not None:
             self.limiter.answered(slot, response)
@@ -206,7 +206,7 @@ class ModelClient[H: ServedModel](ABC):
         self,
         pending: PendingRequest[T],
         attempt: Attempt,
-        verdict: Verdict[T],
+        verdict: ParsedReply[T],
         response: ModelResponse | None,
         *,
         by_queue: bool,
@@ -230,10 +230,10 @@ class ModelClient[H: ServedModel](ABC):
         """The response of one endpoint. Raises `RequestError` when none came."""
 
     @abstractmethod
-    def _judge[T](self, pending: PendingRequest[T], endpoint: Endpoint[H], response: ModelResponse) -> Verdict[T]:
+    def _judge[T](self, pending: PendingRequest[T], endpoint: Endpoint[H], response: ModelResponse) -> ParsedReply[T]:
         """The verdict on a response."""
 
-    def _keep[T](self, pending: PendingRequest[T], call: Call, verdict: Verdict[T]) -> None:
+    def _keep[T](self, pending: PendingRequest[T], call: Call, verdict: ParsedReply[T]) -> None:
         """Record the attempt, before anything is made of its answer."""
         self._ledger.record(call)
 
@@ -241,7 +241,7 @@ class ModelClient[H: ServedModel](ABC):
 class ChatClient(ModelClient[ModelHandle]):
     """Sends requests to the endpoints of one chat model."""
 
-    def recall[T](self, request: Request[T], key: CallKey) -> tuple[Verdict[T], str] | None:
+    def recall[T](self, request: Request[T], key: CallKey) -> tuple[ParsedReply[T], str] | None:
         """The verdict on an answer that was paid for before, in this run or elsewhere, and the answer."""
         reply = self._ledger.recall(key)
         source = "ledger"
@@ -279,7 +279,7 @@ class ChatClient(ModelClient[ModelHandle]):
 
     def _judge[T](
         self, pending: PendingRequest[T], endpoint: Endpoint[ModelHandle], response: ModelResponse
-    ) -> Verdict[T]:
+    ) -> ParsedReply[T]:
         endpoint.output_modes.learn(pending.mode, pending.request.schema)
         endpoint.parameters.learn(pending.without.get(endpoint.number, frozenset()))
         return judge(response.raw, pending.request.schema, finish_reason=response.finish_reason)

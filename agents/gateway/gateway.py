@@ -22,7 +22,7 @@ from .prices import Prices
 from .request import PendingRequest, Request
 
 if TYPE_CHECKING:
-    from .replies import Verdict
+    from .replies import ParsedReply
 
 __all__ = ["Gateway", "GatewayByRole"]
 
@@ -129,7 +129,7 @@ class Gateway:
         attempts = reasks = refusals = 0
         while True:
             key = request.key
-            known: tuple[Verdict[T], str | None] | None = self._client.recall(request, key)
+            known: tuple[ParsedReply[T], str | None] | None = self._client.recall(request, key)
             if known is None:
                 pending = PendingRequest(request, key)
                 known = await self._client.answer(pending)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from .budget import Meter
 
-__all__ = ["Phase", "Rate", "RateSnapshot", "Rates"]
+__all__ = ["ProgressPhase", "Rate", "RateSnapshot", "Rates"]
 
 #: Seconds that calls and tokens, and the pieces of a phase, are looked back over.
 _LATELY, _OF_A_PHASE = 10.0, 60.0
@@ -34,7 +34,7 @@ class Rate:
 
 
 @dataclass(slots=True)
-class Phase:
+class ProgressPhase:
     """A part of a run that has a number of pieces; `since` is when it began."""
 
     title: str
@@ -55,7 +55,7 @@ class RateSnapshot:
 
     calls: float | None
     tokens: float | None
-    phase: Phase | None
+    phase: ProgressPhase | None
     #: Of the phase: how long it has taken, and how long it will yet take.
     elapsed: float
     left: float | None
@@ -69,7 +69,7 @@ class Rates:
         self._meter = Meter()
         self._calls, self._tokens = Rate(_LATELY), Rate(_LATELY)
         #: The phase that is under way.
-        self.phase: Phase | None = None
+        self.phase: ProgressPhase | None = None
 
     def watch(self, meter: Meter) -> None:
         """From now on look at this meter."""
@@ -79,7 +79,7 @@ class Rates:
 
     def begin(self, title: str, total: int) -> None:
         """A phase of `total` pieces begins."""
-        self.phase = Phase(title, total, self._clock())
+        self.phase = ProgressPhase(title, total, self._clock())
         self.phase.pieces.note(self.phase.since, 0)
 
     def advance(self) -> None:
@@ -87,7 +87,7 @@ class Rates:
         if self.phase is not None:
             self.phase.done += 1
 
-    def end(self) -> tuple[Phase, float] | None:
+    def end(self) -> tuple[ProgressPhase, float] | None:
         """The phase that ends now and the seconds it took; None when there was none."""
         phase, self.phase = self.phase, None
         return (phase, self._clock() - phase.since) if phase is not None else None

@@ -14,7 +14,7 @@ import orjson
 from ...personas.model import AnswerSchema, Outcome
 from ..endpoint.errors import is_html
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["ParsedReply", "judge"]
 
 #: How much of a complaint is kept and shown to the model, and of an answer quoted in a reason, in characters.
 _COMPLAINT = 1500
@@ -28,7 +28,7 @@ _MARK = re.compile(r'"(?:[^"\\]|\\.)*+"|["{}\[\]]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict[T]:
+class ParsedReply[T]:
     """What became of one answer: the value, or the outcome and the reason why there is none."""
 
     outcome: Outcome
@@ -47,31 +47,31 @@ class _UnreadableError(Exception):
         self.outcome = outcome
 
 
-def judge[T](text: str, schema: AnswerSchema[T], *, finish_reason: str | None = None) -> Verdict[T]:
+def judge[T](text: str, schema: AnswerSchema[T], *, finish_reason: str | None = None) -> ParsedReply[T]:
     """The verdict on what a model wrote. Never raises, whatever the text and the schema's own check."""
     if finish_reason in _REFUSALS:
-        return Verdict(Outcome.REFUSAL, reason=f"The model refused: {_quoted(text)}.")
+        return ParsedReply(Outcome.REFUSAL, reason=f"The model refused: {_quoted(text)}.")
     length = finish_reason == "length"
     if not text.strip() and not length:
-        return Verdict(Outcome.EMPTY, reason="The model's answer is empty.", complaint="The answer is empty.")
+        return ParsedReply(Outcome.EMPTY, reason="The model's answer is empty.", complaint="The answer is empty.")
     try:
         parsed = _json_in(text)
     except _UnreadableError as error:
         if length:
             reason = f"The answer reached the limit of tokens, unfinished, after {len(text)} characters."
-            return Verdict(Outcome.LENGTH, reason=reason, complaint="The answer is too long.")
-        return Verdict(error.outcome, reason=str(error), complaint=str(error))
+            return ParsedReply(Outcome.LENGTH, reason=reason, complaint="The answer is too long.")
+        return ParsedReply(error.outcome, reason=str(error), complaint=str(error))
     return _checked(parsed, schema)
 
 
-def _checked[T](parsed: object, schema: AnswerSchema[T]) -> Verdict[T]:
+def _checked[T](parsed: object, schema: AnswerSchema[T]) -> ParsedReply[T]:
     try:
-        return Verdict(Outcome.OK, schema.validate(parsed))
+        return ParsedReply(Outcome.OK, schema.validate(parsed))
     except Exception as error:  # noqa: BLE001 - a scenario's own check may raise anything, and the answer is paid for
         complaint = _complaint(schema, error)[:_COMPLAINT]
         said = "; ".join(complaint.splitlines()).rstrip(".")
         reason = f"The answer does not fit {schema.name}: {said}."
-        return Verdict(Outcome.SCHEMA_MISMATCH, reason=reason, complaint=complaint)
+        return ParsedReply(Outcome.SCHEMA_MISMATCH, reason=reason, complaint=complaint)
 
 
 def _complaint[T](schema: AnswerSchema[T], error: Exception) -> str:

@@ -15,7 +15,7 @@ from ..endpoint.response import ModelResponse
 from .call import Call, CallKey, RecordedReply, request_hash
 from .capabilities import OutputMode, OutputModes, ParameterSupport, schema_instructions
 from .outage import Missed
-from .replies import Verdict
+from .replies import ParsedReply
 
 __all__ = ["Attempt", "Endpoint", "PendingRequest", "Request"]
 
@@ -54,7 +54,7 @@ class Request[T]:
         """Whether it follows an answer to an earlier request: a revision, or a request for another answer."""
         return self.seed != self.context.seed or any(role == "assistant" for role, _ in self.prompt.messages)
 
-    def again(self, first: RenderedPrompt, verdict: Verdict[T], raw: str) -> "Request[T]":
+    def again(self, first: RenderedPrompt, verdict: ParsedReply[T], raw: str) -> "Request[T]":
         """The request for another answer than `raw`: with another seed, and the complaint where one helps.
 
         The complaint follows the `first` prompt, so that a conversation never holds more than one complaint.
@@ -126,7 +126,7 @@ class Attempt:
     def call[T](
         self,
         request: Request[T],
-        verdict: Verdict[T],
+        verdict: ParsedReply[T],
         answer: ModelResponse | RecordedReply | None,
         *,
         endpoint: str | None = None,

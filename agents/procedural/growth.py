@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .lexicon import Role, Tie, data, entries, lexicon
+from .lexicon import Role, TieTemplate, data, entries, lexicon
 from .people import Sketch, describe, describe_parts, draw_role
 from .portrait import language_of, portrait_of, tokens
 from .situation import Situation, allowed, count_of
@@ -136,7 +136,7 @@ class Relatives:
             "persona": describe(self.rng, self._sketch(tie)),
         }
 
-    def _take(self, tie: Tie) -> None:
+    def _take(self, tie: TieTemplate) -> None:
         self.labels.add(tie.label)
         self.kinds[tie.kind] += 1
 
@@ -159,13 +159,13 @@ class Relatives:
         self.known = [entry for entry in self.known if entry[0] != key]
         return {"label": tie.label, "kind": tie.kind, "who": key, "persona": None}
 
-    def _own(self) -> tuple[Tie, ...]:
+    def _own(self) -> tuple[TieTemplate, ...]:
         return (*self.given.role.ties, *lexicon().fields[self.given.role.field].ties)
 
-    def _is_free(self, tie: Tie) -> bool:
+    def _is_free(self, tie: TieTemplate) -> bool:
         return tie.label not in self.labels and self._may_have(tie)
 
-    def _may_have(self, tie: Tie) -> bool:
+    def _may_have(self, tie: TieTemplate) -> bool:
         stage, field = self.given.stage, lexicon().fields[self.given.role.field]
         works = field.working and stage in ("young", "adult") and not self.given.role.plain
         match tie.whose:
@@ -181,11 +181,11 @@ class Relatives:
                 return stage == tie.whose
         return True
 
-    def _tie(self, kinds: Sequence[str]) -> Tie:
+    def _tie(self, kinds: Sequence[str]) -> TieTemplate:
         own = self._own() if self.given.stage != "old" or self.given.role.ages == ("old",) else ()
         options = [t for t in (*own, *lexicon().ties) if self._is_free(t) and self._stages(t)]
         wanted = [t for t in options if t.kind in kinds] or options
-        grouped: dict[str, list[Tie]] = {}
+        grouped: dict[str, list[TieTemplate]] = {}
         for tie in wanted:
             grouped.setdefault("own" if tie in own else tie.kind, []).append(tie)
         names = sorted(grouped)
@@ -197,12 +197,12 @@ class Relatives:
             return _OF_THE_FIELD * 0.4 ** sum(self.kinds[kind] for kind in ("work", "trade", "service", "rivalry"))
         return _WEIGHTS[name] * 0.15 ** self.kinds[name]
 
-    def _stages(self, tie: Tie) -> tuple[str, ...]:
+    def _stages(self, tie: TieTemplate) -> tuple[str, ...]:
         if tie.age in _STAGES:
             return (tie.age,)
         return _RELATIVE[tie.age].get(self.given.stage, ())
 
-    def _sketch(self, tie: Tie) -> Sketch:
+    def _sketch(self, tie: TieTemplate) -> Sketch:
         rng, field = self.rng, self.given.role.field
         stage, rank = rng.choice(self._stages(tie)), ""
         named = [lexicon().roles[name] for name in tie.who if name in lexicon().roles]
@@ -225,7 +225,7 @@ class Relatives:
             has_circumstances=tie.kind not in ("kinship", "care"),
         )
 
-    def _bond(self, tie: Tie) -> str:
+    def _bond(self, tie: TieTemplate) -> str:
         if tie.label not in data("ties")["bonds"]:
             return ""
         bond = self.rng.choice(entries("ties", "bonds", tie.label))

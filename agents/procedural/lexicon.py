@@ -10,7 +10,7 @@ from typing import Any
 
 from .templates import Pool
 
-__all__ = ["ROLE_AGES", "Field", "Lexicon", "Role", "Tie", "data", "entries", "lexicon", "pool", "split"]
+__all__ = ["ROLE_AGES", "Lexicon", "Role", "TieTemplate", "WorkField", "data", "entries", "lexicon", "pool", "split"]
 
 _WORD = re.compile(r"[a-z][a-z'-]+")
 #: Stages of life of a role that names none.
@@ -23,7 +23,7 @@ def split(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Tie:
+class TieTemplate:
     """A relation that somebody may have, seen from that person."""
 
     label: str
@@ -55,16 +55,16 @@ class Role:
     gender: str
     #: True for a role that is not drawn by chance, because circumstances and habits of others would not fit it.
     plain: bool = False
-    ties: tuple[Tie, ...] = ()
+    ties: tuple[TieTemplate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class WorkField:
     """A field of work, or a stretch of life without any."""
 
     name: str
     topics: tuple[str, ...]
-    ties: tuple[Tie, ...]
+    ties: tuple[TieTemplate, ...]
     #: Stems of words in other languages by which a text is recognised as being about it.
     signs: tuple[str, ...]
     working: bool
@@ -76,9 +76,9 @@ class Lexicon:
     """Roles, fields and relations, and the ways to find them."""
 
     roles: Mapping[str, Role]
-    fields: Mapping[str, Field]
+    fields: Mapping[str, WorkField]
     #: Relations that are no field's own.
-    ties: tuple[Tie, ...]
+    ties: tuple[TieTemplate, ...]
     #: Roles by the last word of their names ("nurse"), and by every word of what they do and deal in.
     by_head: Mapping[str, tuple[Role, ...]] = field(repr=False)
     by_word: Mapping[str, tuple[Role, ...]] = field(repr=False)
@@ -140,26 +140,26 @@ def _role(of: str, name: str, entry: Mapping[str, Any]) -> Role:
         ages=tuple(entry["age"].split()) if "age" in entry else ROLE_AGES,
         gender=entry.get("gender", "any"),
         plain=entry.get("plain", False),
-        ties=tuple(Tie(label, kind, (who,), "any", _gender(label)) for label, kind, who in ties),
+        ties=tuple(TieTemplate(label, kind, (who,), "any", _gender(label)) for label, kind, who in ties),
     )
 
 
-def _field(name: str, entry: Mapping[str, Any]) -> Field:
+def _field(name: str, entry: Mapping[str, Any]) -> WorkField:
     ties = (tuple(part.strip() for part in tie.split("/")) for tie in split(entry["ties"]))
-    return Field(
+    return WorkField(
         name=name,
         topics=split(entry["topics"]),
-        ties=tuple(Tie(label, kind, _names(who), *rest) for label, kind, who, *rest in ties),
+        ties=tuple(TieTemplate(label, kind, _names(who), *rest) for label, kind, who, *rest in ties),
         signs=tuple(entry["signs"].split()),
         working=entry.get("working", True),
         trading=entry.get("trading", False),
     )
 
 
-def _general(kind: str, entry: Mapping[str, str]) -> Iterable[Tie]:
+def _general(kind: str, entry: Mapping[str, str]) -> Iterable[TieTemplate]:
     for line in split(entry["ties"]):
         label, age, gender, who, whose = (part.strip() for part in line.split("/"))
-        yield Tie(label, kind, _names(who), age, gender, whose)
+        yield TieTemplate(label, kind, _names(who), age, gender, whose)
 
 
 def _names(who: str) -> tuple[str, ...]:

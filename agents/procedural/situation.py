@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Neighbour", "Situation", "allowed", "count_of", "part_of", "read_sections", "read_situation"]
+__all__ = ["PresentPerson", "Situation", "allowed", "count_of", "part_of", "read_sections", "read_situation"]
 
 _OPEN = re.compile(r"<([A-Za-z][\w-]*)(?:\s[^<>]*)?>")
 _NEIGHBOUR = re.compile(r"(\w+)(?: \((.*?)(?:, (\w+))?\))?: (.*)")
@@ -16,7 +16,7 @@ _FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
+class PresentPerson:
     """Somebody who is there: the key to speak to them by, and what they are to the person."""
 
     key: str
@@ -30,7 +30,7 @@ class Situation:
     """Everything a request says, section by section; what it does not say is empty."""
 
     persona: str = ""
-    neighbours: tuple[Neighbour, ...] = ()
+    neighbours: tuple[PresentPerson, ...] = ()
     news: tuple[str, ...] = ()
     memory: tuple[str, ...] = ()
     #: Who said it (a key) and what was said, oldest first.
@@ -63,7 +63,7 @@ def read_situation(messages: Iterable[tuple[str, str]]) -> Situation:
     return Situation(
         persona=_line(sections, "persona"),
         neighbours=tuple(
-            Neighbour(m[1], m[2] or "", m[3] or "", m[4])
+            PresentPerson(m[1], m[2] or "", m[3] or "", m[4])
             for m in map(_NEIGHBOUR.fullmatch, _lines(sections, "neighbours"))
             if m
         ),

@@ -8,7 +8,7 @@ import orjson
 
 from ...personas.hub.queries import NEAR_DUPLICATES
 from ..page import clip
-from ..questions import Field, read_fields
+from ..questions import ActionField, read_fields
 from ..summary import Summary
 from ..table import Queryable
 from .limits import FAILURE_REASONS, FINDINGS, TEXT
@@ -16,10 +16,10 @@ from .limits import FAILURE_REASONS, FINDINGS, TEXT
 __all__ = [
     "NOT_CHECKED",
     "FailureReason",
-    "Finding",
+    "Headline",
     "Honesty",
     "Hop",
-    "Purpose",
+    "PurposeCost",
     "read_failures",
     "read_findings",
     "read_honesty",
@@ -43,14 +43,14 @@ SELECT arg_min(mean, step), arg_max(mean, step), min(step), max(step) FROM means
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Headline:
     """One thing that the run shows: of what, and a sentence without its subject."""
 
     subject: str
     said: str
 
 
-def read_findings(run: Queryable, summary: Summary) -> Sequence[Finding]:
+def read_findings(run: Queryable, summary: Summary) -> Sequence[Headline]:
     """The first few: what the scenario measures, then fields of its actions, then what was emitted in all."""
     measures, fields = list(_measures(run)), list(_fields(run))
     # Where there is more of both than has room, both are there.
@@ -59,27 +59,27 @@ def read_findings(run: Queryable, summary: Summary) -> Sequence[Finding]:
     return [*measures[:shown], *fields[: room - len(measures[:shown])], *_emitted(summary)]
 
 
-def _fields(run: Queryable) -> Iterator[Finding]:
+def _fields(run: Queryable) -> Iterator[Headline]:
     for field in read_fields(run):
         said = _number(run, field) if field.is_number else _choice(run, field)
         if said:
             yield _finding(field.title, said)
 
 
-def _choice(run: Queryable, field: Field) -> str:
+def _choice(run: Queryable, field: ActionField) -> str:
     counts = run.query(_CHOICES, [field.name, field.kind]).rows
     whole = sum(count for _, count in counts)
     shares = ", ".join(f"{clip(value, 24)} {count / whole:.0%}" for value, count in counts[:4])
     return f"{shares}{', \u2026' if len(counts) > 4 else ''} (of {whole:,})" if counts else ""
 
 
-def _number(run: Queryable, field: Field) -> str:
+def _number(run: Queryable, field: ActionField) -> str:
     for first, last, begun, ended in run.query(_NUMBERS, [field.name, field.kind]).rows:
         return _change(first, last, begun, ended, "on average ")
     return ""
 
 
-def _measures(run: Queryable) -> Iterator[Finding]:
+def _measures(run: Queryable) -> Iterator[Headline]:
     for name, first, last, begun, ended in run.query(_MEASURES).rows:
         if isfinite(first) and isfinite(last):
             yield _finding(name.replace("_", " "), _change(first, last, begun, ended, ""))
@@ -91,16 +91,16 @@ def _change(first: float, last: float, begun: int, ended: int, how: str) -> str:
     return f"{how}{first:.3g} in step {begun}, {last:.3g} in step {ended}"
 
 
-def _emitted(summary: Summary) -> Iterator[Finding]:
+def _emitted(summary: Summary) -> Iterator[Headline]:
     if summary.emissions:
         kinds = ", ".join(f"{n:,} {clip(kind, 24)}" for kind, n in list(summary.emissions.items())[:4])
         more = f", {len(summary.emissions) - 4} other kinds" if len(summary.emissions) > 4 else ""
         yield _finding("emissions", f"{kinds}{more}, in {_n(summary.steps, 'step')}")
 
 
-def _finding(subject: str, said: str) -> Finding:
+def _finding(subject: str, said: str) -> Headline:
     # The notice on who wrote it all stands below, and is to be on the first screen of a telephone too.
-    return Finding(clip(subject, 40), clip(said, 110))
+    return Headline(clip(subject, 40), clip(said, 110))
 
 
 def _n(number: int, noun: str) -> str:
@@ -136,7 +136,7 @@ _SOURCES = "SELECT DISTINCT origin FROM personas ORDER BY origin"
 
 
 @dataclass(frozen=True, slots=True)
-class DegreeShare:
+class Proportion:
     """So many of so many."""
 
     what: str
@@ -157,7 +157,7 @@ class Honesty:
     imports: str
     prompts: Sequence[str]
     versions: Sequence[tuple[str, str]]
-    shares: Sequence[DegreeShare]
+    shares: Sequence[Proportion]
     not_checked: Sequence[str] = NOT_CHECKED
 
 
@@ -193,15 +193,15 @@ def _made_by(summary: Summary) -> tuple[str, str]:
     )
 
 
-def _shares(run: Queryable) -> list[DegreeShare]:
+def _shares(run: Queryable) -> list[Proportion]:
     turns, lost, asked, unanswered, emitted, repeated, people, doubles = (
         int(n or 0) for n in run.query(_SHARES).rows[0]
     )
     shares = (
-        DegreeShare("turns lost", lost, turns),
-        DegreeShare("growth requests lost", unanswered, asked),
-        DegreeShare("emissions that are near-duplicates", repeated, emitted),
-        DegreeShare("personas that are near-duplicates", doubles, people),
+        Proportion("turns lost", lost, turns),
+        Proportion("growth requests lost", unanswered, asked),
+        Proportion("emissions that are near-duplicates", repeated, emitted),
+        Proportion("personas that are near-duplicates", doubles, people),
     )
     return [share for share in shares if share.whole]
 
@@ -230,7 +230,7 @@ _HOPS = "SELECT hop, asked, failed, born, duplicates, relations FROM growth ORDE
 
 
 @dataclass(frozen=True, slots=True)
-class Purpose:
+class PurposeCost:
     """The calls made for one purpose; times in seconds, None where none was sent, tokens where none were counted."""
 
     name: str
@@ -275,13 +275,13 @@ class Hop:
     relations: int
 
 
-def read_purposes(run: Queryable) -> list[Purpose]:
+def read_purposes(run: Queryable) -> list[PurposeCost]:
     """Calls by purpose, most calls first."""
     otherwise: dict[str, list[tuple[str, int]]] = {}
     for purpose, outcome, count in run.query(_OTHERWISE).rows:
         otherwise.setdefault(purpose, []).append((outcome, count))
     return [
-        Purpose(name, calls, recalled, ok, otherwise.get(name, ()), *rest)
+        PurposeCost(name, calls, recalled, ok, otherwise.get(name, ()), *rest)
         for name, calls, recalled, ok, *rest in run.query(_PURPOSES).rows
     ]
 

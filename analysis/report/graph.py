@@ -14,7 +14,7 @@ from .chart import Chart, LegendEntry, swatch
 from .limits import EMITTED_TEXT, GRAPH_PEOPLE, GRAPH_RELATIONS, GRAPH_SAMPLE, MOST_CONNECTED, PERSON_TEXT
 from .plot import COLOURS, symbol
 
-__all__ = ["Resident", "Society", "Tie", "chart_society", "read_society"]
+__all__ = ["DrawnPerson", "DrawnSociety", "DrawnTie", "chart_society", "read_society"]
 
 _DASHES = ("", "2 2", "6 2", "10 2", "7 2 2 2")
 _KINDS = (
@@ -42,7 +42,7 @@ _WIDTH, _MARGIN = 1_000.0, 16.0
 
 
 @dataclass(frozen=True, slots=True)
-class Resident:
+class DrawnPerson:
     """One person of the society."""
 
     id: str
@@ -52,7 +52,7 @@ class Resident:
 
 
 @dataclass(frozen=True, slots=True)
-class Tie:
+class DrawnTie:
     """One relation between two residents."""
 
     source: str
@@ -61,15 +61,15 @@ class Tie:
 
 
 @dataclass(frozen=True, slots=True)
-class Society:
+class DrawnSociety:
     """The part of the society that is drawn, and how much there is in all."""
 
-    residents: Sequence[Resident]
-    ties: Sequence[Tie]
+    residents: Sequence[DrawnPerson]
+    ties: Sequence[DrawnTie]
     people: int
     relations: int
     #: The best connected of all, best first.
-    hubs: Sequence[Resident]
+    hubs: Sequence[DrawnPerson]
     #: For each resident: kind, number and the first of what was emitted.
     emitted: Mapping[str, Sequence[tuple[str, int, str]]]
 
@@ -79,18 +79,18 @@ class Society:
         return len(self.residents) < self.people or len(self.ties) < self.relations
 
 
-def read_society(run: Queryable) -> Society:
+def read_society(run: Queryable) -> DrawnSociety:
     """The society of a run, cut to a part around the best connected where it is too big to draw."""
-    ties = [Tie(*row) for row in run.query(_TIES).rows]
+    ties = [DrawnTie(*row) for row in run.query(_TIES).rows]
     degree = Counter(end for tie in ties for end in (tie.source, tie.target))
-    everybody = [Resident(i, text, hop, degree[i]) for i, text, hop in run.query(_RESIDENTS).rows]
+    everybody = [DrawnPerson(i, text, hop, degree[i]) for i, text, hop in run.query(_RESIDENTS).rows]
     hubs = sorted(everybody, key=lambda r: -r.degree)
     shown = _around(hubs, ties)
     emitted: dict[str, list[tuple[str, int, str]]] = {}
     for agent, kind, count, first in run.query(_EMITTED).rows:
         if agent in shown:
             emitted.setdefault(agent, []).append((kind, count, first))
-    return Society(
+    return DrawnSociety(
         residents=[r for r in everybody if r.id in shown],
         ties=[t for t in ties if t.source in shown and t.target in shown][:GRAPH_RELATIONS],
         people=len(everybody),
@@ -100,7 +100,7 @@ def read_society(run: Queryable) -> Society:
     )
 
 
-def _around(hubs: Sequence[Resident], ties: Sequence[Tie]) -> set[str]:
+def _around(hubs: Sequence[DrawnPerson], ties: Sequence[DrawnTie]) -> set[str]:
     """The ids to draw: breadth first from the best connected, then from the next that was not reached."""
     if len(hubs) <= GRAPH_PEOPLE:
         return {r.id for r in hubs}
@@ -119,7 +119,7 @@ def _around(hubs: Sequence[Resident], ties: Sequence[Tie]) -> set[str]:
     return set(shown)
 
 
-def chart_society(society: Society) -> Chart | None:
+def chart_society(society: DrawnSociety) -> Chart | None:
     """The graph with the texts on pointing, or None when nobody lives there."""
     if not society.residents:
         return None
@@ -157,7 +157,7 @@ def _kind_place(kind: str) -> int:
     return _KINDS.index(kind) if kind in _KINDS else len(_KINDS) - 1
 
 
-def _edges(kind: str, ties: Sequence[Tie], at: Spots) -> str:
+def _edges(kind: str, ties: Sequence[DrawnTie], at: Spots) -> str:
     lines = "".join(
         f"M{at[t.source][0]:.0f} {at[t.source][1]:.0f}L{at[t.target][0]:.0f} {at[t.target][1]:.0f}" for t in ties
     )
@@ -170,7 +170,7 @@ def _dashed(kind: str) -> str:
     return f'class="c{place}" color="{COLOURS[f"c{place}"]}" stroke="currentColor" stroke-width="1.2"{dashes}'
 
 
-def _nodes(hop: int, people: Sequence[Resident], at: Spots, society: Society) -> str:
+def _nodes(hop: int, people: Sequence[DrawnPerson], at: Spots, society: DrawnSociety) -> str:
     shrunk = min(1.0, max(0.4, (300 / len(society.residents)) ** 0.5))
     tone = f"hop{min(hop, 3)}"
     # The small ones last, or the large ones hide them.
@@ -185,7 +185,7 @@ def _nodes(hop: int, people: Sequence[Resident], at: Spots, society: Society) ->
     )
 
 
-def _told(person: Resident, emitted: Sequence[tuple[str, int, str]]) -> str:
+def _told(person: DrawnPerson, emitted: Sequence[tuple[str, int, str]]) -> str:
     parts = [f"{clip(person.text, PERSON_TEXT)}\n{_hop_label(person.hop)}; relations: {person.degree}"]
     parts += [f"{kind} \u00d7 {count}: {clip(first, EMITTED_TEXT)}" for kind, count, first in emitted]
     return "\n".join(parts)

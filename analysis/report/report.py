@@ -20,7 +20,7 @@ from ..table import Queryable
 from . import limits
 from .charts import chart_emissions, chart_fields, chart_measures, chart_novelty, kind_order
 from .facts import read_failures, read_findings, read_honesty, read_hops, read_purposes
-from .graph import Society, chart_society, read_society
+from .graph import DrawnSociety, chart_society, read_society
 from .plot import COLOURS, PATTERNS
 from .samples import read_duplicates, read_steps
 
@@ -107,7 +107,7 @@ def _notice(summary: Summary, run_file: str) -> str:
     return "" if summary.steps else "No step is complete in this run, so nothing was said."
 
 
-def _society_note(society: Society) -> str:
+def _society_note(society: DrawnSociety) -> str:
     if not society.is_sample:
         return ""
     return (

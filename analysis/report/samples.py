@@ -14,9 +14,9 @@ from .limits import DUPLICATE_PAIRS, LISTED_STEPS, SAMPLES, TEXT, THREAD_LINES, 
 __all__ = [
     "Conversation",
     "DuplicateKind",
+    "EmissionSample",
     "Line",
     "Pair",
-    "Sample",
     "SampledKind",
     "Span",
     "StepPage",
@@ -91,7 +91,7 @@ class ToolArgument:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class EmissionSample:
     """One emission: its text, or the parts of a tool spec."""
 
     author: str
@@ -109,7 +109,7 @@ class SampledKind:
 
     kind: str
     total: int
-    samples: list[Sample]
+    samples: list[EmissionSample]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +170,14 @@ def _read_samples(run: Queryable) -> dict[int, list[SampledKind]]:
     return pages
 
 
-def _sample(author: str, text: str, payload: str, revised: bool, near: bool) -> Sample:
+def _sample(author: str, text: str, payload: str, revised: bool, near: bool) -> EmissionSample:
     spec = orjson.loads(payload)
-    plain = Sample(short_label(author), clip(text, TEXT), revised, near)
+    plain = EmissionSample(short_label(author), clip(text, TEXT), revised, near)
     # A scenario's own kinds may hold anything; only what looks like a tool is shown as one.
     if not (isinstance(spec, dict) and isinstance(spec.get("parameters"), dict) and "name" in spec):
         return plain
     returns = spec["returns"] if isinstance(spec.get("returns"), dict) else {}
-    return Sample(
+    return EmissionSample(
         author=plain.author,
         text=clip(str(spec.get("purpose", text)), TEXT),
         revised=revised,

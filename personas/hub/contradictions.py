@@ -14,7 +14,7 @@ import pyarrow as pa
 from ..profiles.relatives import read_label
 from .queries import SURVIVORS, registered, table_of
 
-__all__ = ["RULES", "Finding", "check_again", "find_contradictions", "findings_to_ask", "unjudged"]
+__all__ = ["RULES", "AskedContradiction", "check_again", "find_contradictions", "findings_to_ask", "unjudged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class _Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AskedContradiction:
     """A contradiction, seen from the persona whose profile is asked for again."""
 
     asked: str
@@ -182,7 +182,7 @@ def unjudged(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> int:
     return int(count)
 
 
-def findings_to_ask(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[Finding]:
+def findings_to_ask(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[AskedContradiction]:
     """What is open on profiles of these personas, by persona, with a word on the other."""
     rows = con.execute(
         """
@@ -193,7 +193,10 @@ def findings_to_ask(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[
         """,
         [list(ids)],
     ).fetchall()
-    return [Finding(asked, beside, _told(detail, text, is_source)) for asked, beside, detail, is_source, text in rows]
+    return [
+        AskedContradiction(asked, beside, _told(detail, text, is_source))
+        for asked, beside, detail, is_source, text in rows
+    ]
 
 
 def _told(detail: str, other: str, is_source: bool) -> str:

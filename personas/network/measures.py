@@ -15,7 +15,7 @@ __all__ = [
     "Components",
     "DegreeShare",
     "Degrees",
-    "Estimate",
+    "Measurement",
     "Paths",
     "cluster",
     "degree_assortativity",
@@ -29,7 +29,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class Measurement:
     """A figure that is exact, or was estimated from a sample of the given size."""
 
     #: None when the figure is not defined, as the mean path of a network without ties.
@@ -105,9 +105,9 @@ class Clustering:
 
     #: Mean over all people of the share of pairs of their neighbours that are tied; who has fewer than two
     #: neighbours counts as 0. Watts and Strogatz 1998, as networkx's `average_clustering`.
-    average: Estimate
+    average: Measurement
     #: Share of the paths of two ties that are closed by a third: three times the triangles over those paths.
-    transitivity: Estimate
+    transitivity: Measurement
 
 
 def cluster(network: Network, rng: np.random.Generator, *, most: int = _PATHS) -> Clustering:
@@ -115,12 +115,12 @@ def cluster(network: Network, rng: np.random.Generator, *, most: int = _PATHS) -
     degrees = network.degrees.astype(np.float64)
     pairs = degrees * (degrees - 1) / 2
     if not pairs.any():
-        return Clustering(Estimate(0.0 if network.people else None), Estimate(None))
+        return Clustering(Measurement(0.0 if network.people else None), Measurement(None))
     if _Oriented(network).paths > most:
         return Clustering(_drawn(network, pairs > 0, rng), _drawn(network, pairs, rng))
     closed = triangles(network)
     local = np.divide(closed, pairs, out=np.zeros_like(pairs), where=pairs > 0)
-    return Clustering(Estimate(float(local.mean())), Estimate(float(closed.sum() / pairs.sum())))
+    return Clustering(Measurement(float(local.mean())), Measurement(float(closed.sum() / pairs.sum())))
 
 
 def triangles(network: Network) -> Ints:
@@ -176,7 +176,7 @@ def _contains(ordered: Ints, wanted: Ints) -> NDArray[np.bool_]:
     return np.asarray(ordered[place] == wanted)
 
 
-def _drawn(network: Network, weights: NDArray[np.float64] | NDArray[np.bool_], rng: np.random.Generator) -> Estimate:
+def _drawn(network: Network, weights: NDArray[np.float64] | NDArray[np.bool_], rng: np.random.Generator) -> Measurement:
     """The weighted share of closed pairs of neighbours; people of weight 0 count as open when weights are equal."""
     share = 1.0 if weights.dtype != np.bool_ else float(weights.mean())
     middle = rng.choice(network.people, _DRAWN, p=weights / weights.sum())
@@ -187,7 +187,7 @@ def _drawn(network: Network, weights: NDArray[np.float64] | NDArray[np.bool_], r
     b = network.matrix.indices[starts + other].astype(np.int64)
     ordered = network.first * network.people + network.second
     found = float(_contains(ordered, np.minimum(a, b) * network.people + np.maximum(a, b)).mean())
-    return Estimate(share * found, share * float(np.sqrt(found * (1 - found) / _DRAWN)), _DRAWN)
+    return Measurement(share * found, share * float(np.sqrt(found * (1 - found) / _DRAWN)), _DRAWN)
 
 
 _WORD = 64
@@ -202,7 +202,7 @@ class Paths:
     """Shortest paths within the largest connected part, ties walked both ways."""
 
     #: Mean over pairs of people; None when nobody is tied, or the network is too long to be walked.
-    mean: Estimate
+    mean: Measurement
     #: The longest that was met: the diameter when `mean` is exact, else a lower bound of it.
     longest: int | None
     #: Share of the pairs at distance 1, 2, ... (of the pairs looked at).
@@ -215,19 +215,19 @@ def measure_paths(network: Network, rng: np.random.Generator, *, sources: int = 
     everybody = np.flatnonzero(network.parts == sizes.argmax()) if sizes.max() > 1 else np.zeros(0, np.int64)
     size = len(everybody)
     if size < 2:
-        return Paths(Estimate(None), None, ())
+        return Paths(Measurement(None), None, ())
     is_whole = size <= max(_WHOLE, sources)
     start = everybody if is_whole else np.sort(rng.choice(everybody, sources, replace=False))
     walked = [_Walk(network, start[n : n + _WORD]).counts() for n in range(0, len(start), _WORD)]
     if any(counts is None for counts in walked):
-        return Paths(Estimate(None), None, ())
+        return Paths(Measurement(None), None, ())
     counts = _stacked([counts for counts in walked if counts is not None])
     means = counts @ np.arange(1, counts.shape[1] + 1) / (size - 1)
     shares = tuple(float(share) for share in counts.sum(axis=0) / (len(start) * (size - 1)))
     if is_whole:
-        return Paths(Estimate(float(means.mean())), counts.shape[1], shares)
+        return Paths(Measurement(float(means.mean())), counts.shape[1], shares)
     error = means.std(ddof=1) / np.sqrt(len(start)) * np.sqrt(1 - len(start) / size)
-    return Paths(Estimate(float(means.mean()), float(error), len(start)), counts.shape[1], shares)
+    return Paths(Measurement(float(means.mean()), float(error), len(start)), counts.shape[1], shares)
 
 
 def _stacked(counts: list[Ints]) -> Ints:

@@ -11,7 +11,7 @@ from .intervals import Interval
 if TYPE_CHECKING:
     from .estimator import Estimate
 
-__all__ = ["Table", "sentences", "table"]
+__all__ = ["EstimateTable", "sentences", "table"]
 
 _COLUMNS = ("purpose", "calls", "tokens in", "tokens out", "reasoning", "dollars")
 
@@ -22,7 +22,7 @@ _METHODS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class EstimateTable:
     """An estimate as a table of text."""
 
     rows: tuple[tuple[str, ...], ...]
@@ -30,7 +30,7 @@ class Table:
     types: tuple[str, ...] = ("VARCHAR",) * len(_COLUMNS)
 
 
-def table(estimate: "Estimate") -> Table:
+def table(estimate: "Estimate") -> EstimateTable:
     """One row for each purpose, and one for all of them."""
     found = [
         (p.name, _count(p.calls), *_tokens(p.input, p.output, p.reasoning), _money(estimate.cost_of(p)))
@@ -41,7 +41,9 @@ def table(estimate: "Estimate") -> Table:
     whole = sum(known, start=Interval.exactly(0.0)) if known and len(known) == len(reasoning) else None
     total = _tokens(estimate.input, estimate.output, whole)
     found.append(("in all", _count(estimate.calls), *total, _money(estimate.cost)))
-    return Table(tuple(found if estimate.is_language_model else [(*row[:2], "-", "-", "-", "0") for row in found]))
+    return EstimateTable(
+        tuple(found if estimate.is_language_model else [(*row[:2], "-", "-", "-", "0") for row in found])
+    )
 
 
 def sentences(estimate: "Estimate") -> list[str]:

@@ -15,7 +15,7 @@ from ...personas.growth import HopResult, NoveltyWindow, absorb, questions_betwe
 from ...personas.hub import Hub
 from ...personas.hub.details import details_of, write_details
 from ...personas.judgement import Ruling, with_redactions
-from ...personas.model import Answer, PersonaModel
+from ...personas.model import Answer
 from ...personas.persona import Persona, content_id
 from ...personas.persona_to_persona import Relative
 from ...personas.population import Population
@@ -25,7 +25,7 @@ from ..engine import Engine
 from ..jobs import Changes, Chunks, Phase
 from ..runfile import rows
 from ..runfile.writer import Change
-from .requests import Inference, Neighbourhood, NeighbourhoodRequest
+from .requests import Inference, NeighbourhoodRequest, RelativesWork
 from .settings import Growth
 from .sources import NextPassage, SourceSampler, asked_before, skipped_rows
 from .stored import persona_rows
@@ -157,7 +157,6 @@ class ReadingPhase(_GrowthPhase[None, None]):
 
     def __init__(self, context: GrowthContext, hub: Hub, sampler: SourceSampler) -> None:
         super().__init__(context, 0, per_question=1)
-        self.work = _nothing
         self._hub = sampler.people(hub)
 
     def begin(self, chunks: Chunks) -> None:
@@ -266,7 +265,7 @@ class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]])
     ) -> None:
         """`plan` gives whom to ask about in a round, none of whom is among those who were chosen before."""
         super().__init__(context, hop, per_question=fan_out)
-        self.work = Neighbourhood(context.growth, context.seed, hop, fan_out)
+        self.work = RelativesWork(context.growth, context.seed, hop, fan_out)
         self._rounds = rounds
         self._plan = plan
         self._waiting = deque[rows.FrontierRow]()
@@ -305,10 +304,6 @@ class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]])
     def _show(self) -> None:
         if self._waiting:
             self._context.engine.progress.began(f"Hop {self.number}", len(self._waiting))
-
-
-async def _nothing(item: None, model: PersonaModel) -> None:
-    """The work on people who are read: none."""
 
 
 def _ruling_rows(persona: str, said: Ruling) -> Sequence[rows.RulingRow]:

@@ -10,7 +10,7 @@ from ..seeds import derive_seed
 from .settings import Growth
 from .sources import NextPassage
 
-__all__ = ["Inference", "Neighbourhood", "NeighbourhoodRequest"]
+__all__ = ["Inference", "NeighbourhoodRequest", "RelativesWork"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Inference:
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbourhood:
+class RelativesWork:
     """Persona-to-Persona, as a hop of growth asks for it."""
 
     growth: Growth

@@ -25,7 +25,7 @@ from populace.agents.gateway.budget import Spent
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
 from populace.agents.gateway.prices import Prices
-from populace.agents.gateway.rates import Phase, RateSnapshot
+from populace.agents.gateway.rates import ProgressPhase, RateSnapshot
 from populace.cli.panel import Panel, line_of, picture_of
 from populace.personas.model import Outcome
 from populace.scenarios.village import Village
@@ -33,7 +33,7 @@ from populace.sim.growth import Growth
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
 
-LOOK = RateSnapshot(calls=41.25, tokens=8312.4, phase=Phase("Step 3", 240, 0.0, 123), elapsed=12.0, left=75.2)
+LOOK = RateSnapshot(calls=41.25, tokens=8312.4, phase=ProgressPhase("Step 3", 240, 0.0, 123), elapsed=12.0, left=75.2)
 
 
 def shown(gateway: Gateway | None, width: int = 80, look: RateSnapshot = LOOK) -> str:

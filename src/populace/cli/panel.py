@@ -14,12 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from populace.agents.gateway.budget import Spent
-from populace.agents.gateway.rates import Phase, Rates
+from populace.agents.gateway.rates import ProgressPhase, Rates
 from populace.personas.model import Outcome
 
 if TYPE_CHECKING:
     from populace.agents.gateway.gateway import Gateway
-    from populace.agents.gateway.rates import Phase, RateSnapshot
+    from populace.agents.gateway.rates import ProgressPhase, RateSnapshot
 
 __all__ = ["Panel", "line_of", "picture_of"]
 
@@ -59,7 +59,7 @@ def line_of(look: "RateSnapshot", gateway: "Gateway | None") -> str:
     return f"{look.phase.title if look.phase is not None else 'Run'}: {', '.join(said)}"
 
 
-def _bar(phase: "Phase", look: "RateSnapshot") -> Table:
+def _bar(phase: "ProgressPhase", look: "RateSnapshot") -> Table:
     bar = Table.grid(padding=(0, 2), expand=True)
     bar.add_column(no_wrap=True, min_width=8)
     bar.add_column(ratio=1)
@@ -232,7 +232,7 @@ class Panel:
         self._thread: Thread | None = None
         self._live: Live | None = None
         #: The phase whose lines were printed last, and how many.
-        self._told: tuple[Phase | None, int] = (None, 0)
+        self._told: tuple[ProgressPhase | None, int] = (None, 0)
         self._outage = ""
 
     def opened(self, gateway: "Gateway") -> None:
