@@ -39,7 +39,8 @@ PROMISED = {
         dedup_by_meaning enrich open_run
     """,
     "analysis": """
-        Question QuestionAnswer Summary answers_of ask questions_of render_csv render_json render_table summarise write_report
+        Question QuestionAnswer Summary answers_of ask questions_of render_csv render_json render_table
+        summarise write_report
     """,
 }
 
