@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack
 from functools import partial
 from threading import Event
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -20,6 +21,7 @@ from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
+from ..personas.errors import PausedError
 from .event_hash import EventHash
 from .progress import Progress
 from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spent_before
@@ -30,7 +32,10 @@ from .runfile.runlog import RunLog
 if TYPE_CHECKING:
     from ..agents.gateway.call import AnswerStore
 
-__all__ = ["Engine"]
+__all__ = ["INTERRUPTED", "Engine"]
+
+#: Why a run is paused that was interrupted: by Ctrl-C, by a notebook, or by `Engine.interrupt`.
+INTERRUPTED = "It was interrupted."
 
 #: How long an interrupted run waits for what is under way to take notice.
 _PATIENCE_SECONDS = 5.0
@@ -97,6 +102,10 @@ class Engine:
         self.embedder = self._embedder(embeddings, embeddings_prices, limits) if embeddings else None
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
+        self._under_way: Future[Any] | None = None
+        self._is_interrupted = False
+        #: Whether `interrupt` cancels what is under way; what closes a run is not cancelled.
+        self.is_interruptible = True
 
     def _embedder(self, model: EmbeddingHandle, prices: Prices | None, limits: Limits) -> Embedder:
         return Embedder(
@@ -143,7 +152,8 @@ class Engine:
     def call[T](self, work: Callable[[], Awaitable[T]]) -> T:
         """The result of an async function, run in the engine's loop and waited for here.
 
-        Whoever is interrupted while waiting (Ctrl-C) leaves nothing running behind.
+        When the caller is interrupted while it waits (Ctrl-C), the work is cancelled. Raises `PausedError` after
+        `interrupt`, once.
         """
         if self._portal is None:
             raise RuntimeError("the engine is not open: use it in a with statement")
@@ -156,13 +166,25 @@ class Engine:
                 ended.set()
 
         future = self._portal.start_task_soon(watched)
+        self._under_way = future
+        if self._is_interrupted and self.is_interruptible:
+            future.cancel()
         try:
             return future.result()
-        except BaseException:
+        except BaseException as error:
             # What is closed next must not be opened again by a call that was about to begin.
             if future.cancel():
                 ended.wait(_PATIENCE_SECONDS)
+            if isinstance(error, CancelledError) and self._is_interrupted:
+                self.is_interruptible = False
+                raise PausedError(INTERRUPTED) from error
             raise
+
+    def interrupt(self) -> None:
+        """Cancel the work that is under way, or that begins next, from any thread."""
+        self._is_interrupted = True
+        if self._under_way is not None and self.is_interruptible:
+            self._under_way.cancel()
 
     def record(self, calls: Iterable[Call]) -> None:
         """Keep calls that were made elsewhere: they are durable with the next commit at the latest."""
