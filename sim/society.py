@@ -7,7 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-import mesa
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
 
@@ -26,6 +25,7 @@ from .executor import Executor
 from .growth import Growth, Source
 from .growth.extension import begin_extension
 from .growth.job import GrowthJob
+from .mesa import Model
 from .observe import EmbeddingRecall
 from .resident import Resident, settle
 from .runfile import rows
@@ -47,7 +47,7 @@ __all__ = ["Society"]
 _CHANGEABLE = ("base_url", "limits", "prices", "cache", "embedding_url")
 
 
-class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
+class Society(Model):  # type: ignore[misc]  # mesa ships no types
     """Personas who live together, step by step, in one run file.
 
     `run` does everything: it grows the people, takes the steps and closes the file. For step-by-step work use the
