@@ -21,12 +21,10 @@ from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.inputs import check_seed
 from .growth import Growth
 from .runfile.database import BusyError
-from .runfile.job_rows import JobRow, RunRow, job_of
+from .runfile.job_rows import JobRow, RunRow, job_of, now, versions
 from .runfile.reader import RunReader
 from .runfile.recording import last_step, run_of
 from .scenario import Scenario, check_steps, check_steps_left
-from .times import now
-from .versions import versions
 
 __all__ = ["Difference", "RunConfig", "RunModels", "RunOptions"]
 

@@ -23,7 +23,7 @@ from populace.notebook import NotebookProgress, default_progress
 from populace.personas.errors import SetupError
 from populace.scenarios.village import Village
 from populace.sim import FinishedRun, Growth
-from populace.sim.runfile.cursors import cursors_of
+from populace.sim.runfile.database import cursors_of
 
 NAMES = {
     *("Action", "Persona", "Scenario", "Society", "__version__"),

@@ -9,10 +9,10 @@ from openai_server import OpenAIServer
 
 from populace.agents.gateway.limits import Limits
 from populace.scenarios.village import Village
-from populace.sim.finished import FinishedRun
 from populace.sim.fork import asked_since, fork
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
+from populace.sim.runfile.reader import FinishedRun
 from populace.sim.society import Society
 
 SAMPLING = {"temperature": 0.7, "extra_body": {"top_k": 9}, "retry_refusals": 3}
