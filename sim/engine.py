@@ -1,36 +1,128 @@
-"""What a running society stands on: the run file, the model behind its gateway, and an event loop of its own."""
+"""What a running job stands on: its file, the model behind its gateway, an event loop of its own, its event hash."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import ExitStack
+import gc
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from threading import Event
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
+import orjson
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ..agents.batch import MOST_IN_A_BATCH, ChatBatchQueue, open_batch_queue
 from ..agents.embedding.embedder import Embedder
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
-from ..agents.gateway.budget import Meter
+from ..agents.gateway.budget import Budget, Meter
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
-from .event_hash import EventHash
-from .progress import Progress
+from ..personas.errors import PausedError
 from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spent_before
 from .runfile.live import LiveSql
 from .runfile.rows import Row
 from .runfile.runlog import RunLog
+from .runfile.writer import Change
 
 if TYPE_CHECKING:
     from ..agents.gateway.call import AnswerStore
 
-__all__ = ["Engine"]
+__all__ = ["INTERRUPTED", "Engine", "EventHash", "Progress", "SilentProgress", "rare_collections"]
+
+#: Why a run is paused that was interrupted: by Ctrl-C, by a notebook, or by `Engine.interrupt`.
+INTERRUPTED = "It was interrupted."
+
+
+class Progress(Protocol):
+    """Somebody who shows progress; called from the run's own thread, so every method must be quick."""
+
+    def opened(self, gateway: Gateway) -> None:
+        """The run stands: from now on calls go through `gateway`, whose meter may be read at any time."""
+        ...
+
+    def began(self, title: str, total: int) -> None:
+        """A phase of `total` pieces begins; the one before it has ended."""
+        ...
+
+    def advanced(self) -> None:
+        """One more piece is done."""
+        ...
+
+    def ended(self) -> None:
+        """There is nothing more to show."""
+        ...
+
+
+class SilentProgress:
+    """Shows nothing."""
+
+    def opened(self, gateway: Gateway) -> None:
+        """Nothing."""
+
+    def began(self, title: str, total: int) -> None:
+        """Nothing."""
+
+    def advanced(self) -> None:
+        """Nothing."""
+
+    def ended(self) -> None:
+        """Nothing."""
+
+
+_ROOT = hashlib.sha256(b"populace event log").hexdigest()
+
+
+class EventHash:
+    """A chain over events: each link is the SHA-256 of the link before and the event as canonical JSON."""
+
+    def __init__(self, hex: str | None = None) -> None:  # noqa: A002 - the same word as the property
+        """Goes on from a hash that was given before, or from the root that all runs share."""
+        self._link = bytes.fromhex(hex or _ROOT)
+
+    @property
+    def hex(self) -> str:
+        """The hash of everything so far: 64 hexadecimal digits."""
+        return self._link.hex()
+
+    def extend(self, events: Iterable[object]) -> str:
+        """The hash after these events too. They must be JSON-able: raises `TypeError` for what is not."""
+        link = self._link
+        for event in events:
+            link = hashlib.sha256(link + orjson.dumps(event, option=orjson.OPT_SORT_KEYS)).digest()
+        self._link = link
+        return self.hex
+
+
+#: A step makes many objects that live on (notes, emissions) and hardly a cycle, so looking often finds nothing.
+_THRESHOLDS = (20_000, 20, 50)
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Collect garbage seldom, and never look at what is there already; all as it was afterwards.
+
+    A sixth of the CPU of an agent-turn went into collections (`benchmarks/turns.py --profile`). Entered within
+    another, it does nothing.
+    """
+    before = gc.get_threshold()
+    if before == _THRESHOLDS:
+        yield
+        return
+    gc.freeze()
+    gc.set_threshold(*_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
 
 #: How long an interrupted run waits for what is under way to take notice.
 _PATIENCE_SECONDS = 5.0
@@ -95,8 +187,16 @@ class Engine:
         )
         #: The door to the embedding model, where there is one: under the same budget, with a pace of its own.
         self.embedder = self._embedder(embeddings, embeddings_prices, limits) if embeddings else None
+        self._budget = Budget(limits, self.gateway.meter, prices)
+        self._is_asked_elsewhere = False
+        #: The latest commit, while it may not be durable yet.
+        self._committing: Future[None] | None = None
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
+        self._under_way: Future[Any] | None = None
+        self._is_interrupted = False
+        #: Whether `interrupt` cancels what is under way; what closes a run is not cancelled.
+        self.is_interruptible = True
 
     def _embedder(self, model: EmbeddingHandle, prices: Prices | None, limits: Limits) -> Embedder:
         return Embedder(
@@ -143,7 +243,8 @@ class Engine:
     def call[T](self, work: Callable[[], Awaitable[T]]) -> T:
         """The result of an async function, run in the engine's loop and waited for here.
 
-        Whoever is interrupted while waiting (Ctrl-C) leaves nothing running behind.
+        When the caller is interrupted while it waits (Ctrl-C), the work is cancelled. Raises `PausedError` after
+        `interrupt`, once.
         """
         if self._portal is None:
             raise RuntimeError("the engine is not open: use it in a with statement")
@@ -156,26 +257,60 @@ class Engine:
                 ended.set()
 
         future = self._portal.start_task_soon(watched)
+        self._under_way = future
+        if self._is_interrupted and self.is_interruptible:
+            future.cancel()
         try:
             return future.result()
-        except BaseException:
+        except BaseException as error:
             # What is closed next must not be opened again by a call that was about to begin.
             if future.cancel():
                 ended.wait(_PATIENCE_SECONDS)
+            if isinstance(error, CancelledError) and self._is_interrupted:
+                self.is_interruptible = False
+                raise PausedError(INTERRUPTED) from error
             raise
 
+    def interrupt(self) -> None:
+        """Cancel the work that is under way, or that begins next, from any thread."""
+        self._is_interrupted = True
+        if self._under_way is not None and self.is_interruptible:
+            self._under_way.cancel()
+
     def record(self, calls: Iterable[Call]) -> None:
-        """Keep calls that were made elsewhere: they are durable with the next commit at the latest."""
+        """Keep calls that were made in another process, and count them in the budget."""
         for call in calls:
             self._ledger.record(call)
+            self.gateway.meter.add(call)
+            self._is_asked_elsewhere = True
+
+    def within_budget[I](self, items: Iterable[I]) -> Iterator[I]:
+        """The items, as long as calls of other processes leave something of the budget. Raises `PausedError`."""
+        for item in items:
+            if self._is_asked_elsewhere:  # the gateway of this process counts its own calls
+                self._budget.begin()
+                self._budget.end()
+            yield item
 
     def recall(self, phase: str, number: int, owners: Sequence[str | None]) -> None:
         """Have the answers ready that earlier sessions paid for on behalf of these owners (None: of anybody)."""
         self._ledger.prepare(phase, number, owners)
 
-    async def commit(self, *rows: Row, finished: tuple[str, int] | None) -> None:
-        """Write the rows and everything before them in one transaction; return when they are durable.
+    async def commit(self, rows: Iterable[Row], statements: Sequence[Change] = ()) -> None:
+        """Hand over rows that belong together, to be written in one transaction while other work goes on.
 
-        `finished` is the hop or step that is complete with them, if any.
+        What was handed over before is durable then, and this once `flush` has returned. Raises `StorageError`.
         """
-        await asyncio.wrap_future(self.log.commit(rows))
+        await self.flush()
+        self._committing = self.log.commit(rows, statements)
+
+    @property
+    def is_committing(self) -> bool:
+        """Whether what was handed over last may not be durable yet."""
+        return self._committing is not None
+
+    async def flush(self) -> None:
+        """Wait until all that was handed over is durable. Raises `StorageError`."""
+        if self._committing is not None:
+            committing, self._committing = self._committing, None
+            await asyncio.wrap_future(committing)

@@ -21,7 +21,6 @@ from ...personas.errors import PausedError
 from ...personas.hub import Hub
 from ...personas.hub.queries import TURNED_AWAY
 from ...personas.persona import Passage, Persona, Relation
-from ..collector import rare_collections
 from ..growth import Growth
 from ..runfile.reader import open_run
 from ..scenario import Scenario
@@ -190,7 +189,7 @@ def dry_run(scenario: Scenario, *, scale: Scale, steps: int, **options: Any) -> 
         society = Society(
             again, growth=scale.growth, source=scale.source, seed=scale.seed, out=path, steps=max(1, steps), **options
         )
-        with suppress(PausedError), society, rare_collections():
+        with suppress(PausedError), society:
             society.run_for(steps)
         return _counted(path, time.perf_counter() - begun)
 
