@@ -29,6 +29,7 @@ from .mesa import Model
 from .observe import EmbeddingRecall
 from .resident import Resident, settle
 from .runfile import rows
+from .runfile.job_rows import Unit
 from .runfile.reader import FinishedRun
 from .runfile.runlog import RunLog
 from .scenario import Scenario, check_interventions, check_scenario, check_steps_left
@@ -145,7 +146,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         log = RunLog.open(Path(path))
         try:
             row = log.run
-            check_steps_left(steps, lived=log.last_step() or 0, path=path)
+            check_steps_left(steps, lived=log.last_complete(Unit.STEP) or 0, path=path)
             given: dict[Kind, object] = {"address": base_url, "embeddings": embeddings_url, "cache": cache}
             given["source"] = sources_named
             check_resumed(log, given, model=model, embeddings=embeddings)

@@ -18,6 +18,7 @@ import orjson
 
 from ..personas.errors import SetupError
 from .growth import Growth
+from .runfile.job_rows import Unit
 from .runfile.reader import RunReader
 from .runfile.recording import run_of
 from .runfile.rows import RunRow
@@ -111,7 +112,7 @@ def check_resumed(
     named |= {"embeddings"} if embeddings is not None and not isinstance(embeddings, str) else set()
     named |= {"source"} if given.get("source") else set()
     row = run.run if isinstance(run, RunLog) else run_of(run)
-    hop = run.last_hop() if isinstance(run, RunLog) else run.query(_LAST_HOP).rows[0][0]
+    hop = run.last_complete(Unit.HOP) if isinstance(run, RunLog) else run.query(_LAST_HOP).rows[0][0]
     hops = Growth.model_validate_json(row.growth_settings).hops
     check_trusted(run.path, row, named, is_grown=hop is not None and hop >= hops)
 
