@@ -13,6 +13,7 @@ from ..agents.embedding.models import EmbeddingHandle
 from ..agents.embedding.vectors import text_hash
 from ..agents.endpoint.errors import RequestError
 from ..agents.endpoint.models import ModelHandle
+from ..agents.gateway.budget import Meter
 from ..agents.gateway.call import Call, CallKey, RecordedReply
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
@@ -34,6 +35,7 @@ __all__ = [
     "recorded_embeddings",
     "recorded_model",
     "recorded_recall",
+    "recorded_roles",
     "since_then",
 ]
 
@@ -55,6 +57,14 @@ class RecordedModel(BaseChatModel):
 def recorded_model(run: RunRow) -> ModelHandle:
     """A handle with the name of the run's model, so that requests and rows are the same; it needs no key."""
     return ModelHandle(run.model, RecordedModel(), run.base_url, run.is_language_model)
+
+
+def recorded_roles(run: RunRow) -> dict[str, ModelHandle]:
+    """The same for the models of the roles that had their own."""
+    return {
+        role: ModelHandle(one["model"], RecordedModel(), " ".join(one["base_url"]) or None)
+        for role, one in orjson.loads(run.roles or "{}").items()
+    }
 
 
 class _RecordedSource:
@@ -82,9 +92,24 @@ class RecordingEndedError(RunError):
 class RecordedGateway(Gateway):
     """Answers from a recording. Answers are judged anew, and what was never answered fails as it failed then."""
 
-    def __init__(self, model: ModelHandle, recording: Recording, *, answer_tokens: int) -> None:
+    def __init__(
+        self,
+        model: ModelHandle,
+        recording: Recording,
+        *,
+        answer_tokens: int,
+        roles: Mapping[str, ModelHandle] | None = None,
+        meter: Meter | None = None,
+    ) -> None:
         limits = Limits.model_validate_json(recording.run.limits) if recording.run.limits else None
-        super().__init__(model, ledger=_Nothing(), limits=limits, answer_tokens=answer_tokens)
+        meter = meter or Meter()
+        by_role = {
+            role: RecordedGateway(one, recording, answer_tokens=answer_tokens, meter=meter)
+            for role, one in (roles or {}).items()
+        }
+        super().__init__(
+            model, ledger=_Nothing(), limits=limits, answer_tokens=answer_tokens, meter=meter, roles=by_role
+        )
         self._recording = recording
 
     async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
@@ -92,6 +117,8 @@ class RecordedGateway(Gateway):
 
         Raises `RunError` for a request that the run never made, `RecordingEndedError` behind its last complete step.
         """
+        if (other := self.roles.get(context.role)) is not None:
+            return await other.ask(prompt, schema, context)
         await asyncio.sleep(0)  # lets a cancelled replay stop
         self._check_recorded(context)
         request = self.request(prompt, schema, context)

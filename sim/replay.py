@@ -18,6 +18,7 @@ from .recorded import (
     recorded_embeddings,
     recorded_model,
     recorded_recall,
+    recorded_roles,
     since_then,
 )
 from .runfile.copying import copy_run
@@ -71,12 +72,15 @@ def _society(recording: Recording, scenario: type[Scenario], out: Path, progress
     """A society whose people come from the recording's texts, and whose gateway answers from it."""
     run = recording.run
     made, model = scenario(orjson.loads(run.settings)), recorded_model(run)
+    roles = recorded_roles(run)
     tokens = made.settings.answer_tokens
     society = Society(
         made,
         growth=_first_growth(recording),
         seed=run.seed,
         model=model,
+        solver=roles.get("solver"),
+        grader=roles.get("grader"),
         embeddings=recorded_embeddings(run),
         limits=Limits(max_in_flight=run.max_in_flight),
         out=out,
@@ -86,7 +90,7 @@ def _society(recording: Recording, scenario: type[Scenario], out: Path, progress
             (Growth.model_validate_json(one.became), recorded_source(recording, extension=one.extension))
             for one in recording.rows(GrowthExtensionRow, "ORDER BY extension")
         ],
-        gateway=RecordedGateway(model, recording, answer_tokens=tokens),
+        gateway=RecordedGateway(model, recording, answer_tokens=tokens, roles=roles),
         recall=recorded_recall(recording),
         store=None if recording.begun is None else _state(recording, recording.begun, out),
         repeats=run,

@@ -16,6 +16,7 @@ from .personas.database import is_made
 from .personas.errors import SetupError, parameter
 from .personas.files import remove_database
 from .scenarios.catalog import find_scenario
+from .sim.config import ROLES
 from .sim.finished import FinishedRun
 from .sim.growth import Growth
 from .sim.growth.extension import extend, is_more
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
     from langchain_core.language_models.chat_models import BaseChatModel
 
     from .agents.embedding.models import EmbeddingHandle
+    from .sim.config import GivenModel
 
 __all__ = ["grow", "run", "run_async"]
 
 _STORED = """
 SELECT status, event_hash, (SELECT coalesce(max(step), 0) FROM steps) AS lived, scenario, settings, growth_settings,
-       world, seed, steps_wanted, model
+       world, seed, steps_wanted, model, roles
 FROM runs
 """
 
@@ -58,6 +60,8 @@ def run(
     prices: Prices | str | None = None,
     cache: Path | str | None = None,
     batch: bool = False,
+    solver: "GivenModel | None" = None,
+    grader: "GivenModel | None" = None,
     embeddings: "str | Embeddings | EmbeddingHandle | None" = None,
     embeddings_url: str | None = None,
     embeddings_prices: Prices | str | None = None,
@@ -69,7 +73,10 @@ def run(
     """Grow the people, take the steps, and give back the finished run. Works in a notebook, too.
 
     `scenario` is one of your own, or the name of one that ships, or the path of a script; `settings` are for the last
-    two. People are said by `agents`, `hops`, `seeds`, `hub`, `select` and `draw`, as on the command line, or all at
+    two. `solver` and `grader` are the models that checks and stages ask by role, `model` unless given: a name, a chat
+    model, or a `RoleModel` with endpoints and prices.
+
+    People are said by `agents`, `hops`, `seeds`, `hub`, `select` and `draw`, as on the command line, or all at
     once by `growth`. `limits` are `Limits`, or some of them by name: `{"max_calls": 100}`. A price is `Prices`, or
     "INPUT/OUTPUT" in dollars for a million tokens. `out` is the run file, NAME.duckdb unless given.
 
@@ -85,6 +92,8 @@ def run(
         "base_url": base_url,
         "prices": _prices(prices),
         "cache": None if cache is None else Path(cache),
+        "solver": solver,
+        "grader": grader,
         "embeddings": embeddings,
         "embeddings_url": embeddings_url,
         "embeddings_prices": _prices(embeddings_prices),
@@ -268,6 +277,12 @@ def _differences(society: Society, model: ModelHandle, stored: Mapping[str, Any]
         yield f"its seed is {stored['seed']}, not {society.seed}"
     if stored["model"] != model.name:
         yield f"its model is {stored['model']}, not {model.name}"
+    roles = orjson.loads(stored["roles"] or "{}")
+    for role in ROLES:
+        named = getattr(society.config, role)
+        was, wanted = roles.get(role, {}).get("model"), named.model if named else None
+        if was != wanted:
+            yield f"its {role} is {was or 'the model'}, not {wanted or 'the model'}"
     if stored["world"] != scenario.world:
         yield "its world text is another"
     yield from _differing(stored["settings"], scenario.settings.model_dump_json())
