@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import mesa
-
 from ..personas.errors import RunFileError, SetupError
 from .growth import Growth
+from .mesa import DataCollector
 from .scenario import Scenario
 from .society import Society
 
@@ -59,7 +58,7 @@ class BatchSociety(Society):
             out=_free_path(folder, scenario.name),
             steps=steps,
         )
-        self.datacollector = mesa.DataCollector(model_reporters={name: _reader(name) for name in _REPORTED})
+        self.datacollector = DataCollector(model_reporters={name: _reader(name) for name in _REPORTED})
         #: What is reported of the latest step.
         self.reported: dict[str, object] = {}
         while not self._is_open:

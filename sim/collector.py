@@ -14,9 +14,13 @@ _THRESHOLDS = (20_000, 20, 50)
 def rare_collections() -> Iterator[None]:
     """Collect garbage seldom, and never look at what is there already; all as it was afterwards.
 
-    A sixth of the CPU of an agent-turn went into collections (`benchmarks/turns.py --profile`).
+    A sixth of the CPU of an agent-turn went into collections (`benchmarks/turns.py --profile`). Entered within
+    another, it does nothing.
     """
     before = gc.get_threshold()
+    if before == _THRESHOLDS:
+        yield
+        return
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)
     try:

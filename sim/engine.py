@@ -1,7 +1,7 @@
 """What a running society stands on: the run file, the model behind its gateway, and an event loop of its own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from threading import Event
@@ -14,7 +14,7 @@ from ..agents.batch import MOST_IN_A_BATCH, ChatBatchQueue, open_batch_queue
 from ..agents.embedding.embedder import Embedder
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
-from ..agents.gateway.budget import Meter
+from ..agents.gateway.budget import Budget, Meter
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
@@ -26,8 +26,11 @@ from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spe
 from .runfile.live import LiveSql
 from .runfile.rows import Row
 from .runfile.runlog import RunLog
+from .runfile.writer import Change
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from ..agents.gateway.call import AnswerStore
 
 __all__ = ["Engine"]
@@ -102,6 +105,10 @@ class Engine:
         )
         #: The door to the embedding model, where there is one: under the same budget, with a pace of its own.
         self.embedder = self._embedder(embeddings, embeddings_prices, limits) if embeddings else None
+        self._budget = Budget(limits, self.gateway.meter, prices)
+        self._is_asked_elsewhere = False
+        #: The latest commit, while it may not be durable yet.
+        self._committing: Future[None] | None = None
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
 
@@ -172,17 +179,39 @@ class Engine:
             raise
 
     def record(self, calls: Iterable[Call]) -> None:
-        """Keep calls that were made elsewhere: they are durable with the next commit at the latest."""
+        """Keep calls that were made in another process, and count them in the budget."""
         for call in calls:
             self._ledger.record(call)
+            self.gateway.meter.add(call)
+            self._is_asked_elsewhere = True
+
+    def within_budget[I](self, items: Iterable[I]) -> Iterator[I]:
+        """The items, as long as calls of other processes leave something of the budget. Raises `PausedError`."""
+        for item in items:
+            if self._is_asked_elsewhere:  # the gateway of this process counts its own calls
+                self._budget.begin()
+                self._budget.end()
+            yield item
 
     def recall(self, phase: str, number: int, owners: Sequence[str | None]) -> None:
         """Have the answers ready that earlier sessions paid for on behalf of these owners (None: of anybody)."""
         self._ledger.prepare(phase, number, owners)
 
-    async def commit(self, *rows: Row, finished: tuple[str, int] | None) -> None:
-        """Write the rows and everything before them in one transaction; return when they are durable.
+    async def commit(self, rows: Iterable[Row], statements: Sequence[Change] = ()) -> None:
+        """Hand over rows that belong together, to be written in one transaction while other work goes on.
 
-        `finished` is the hop or step that is complete with them, if any.
+        What was handed over before is durable then, and this once `flush` has returned. Raises `StorageError`.
         """
-        await asyncio.wrap_future(self.log.commit(rows))
+        await self.flush()
+        self._committing = self.log.commit(rows, statements)
+
+    @property
+    def is_committing(self) -> bool:
+        """Whether what was handed over last may not be durable yet."""
+        return self._committing is not None
+
+    async def flush(self) -> None:
+        """Wait until all that was handed over is durable. Raises `StorageError`."""
+        if self._committing is not None:
+            committing, self._committing = self._committing, None
+            await asyncio.wrap_future(committing)

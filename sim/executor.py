@@ -38,10 +38,14 @@ class Work[I, R](Protocol):
 class Executor(Protocol):
     """Runs work over items."""
 
-    async def map[I, R](self, work: Work[I, R], items: Iterable[I], *, done: Callable[[], None]) -> list[Done[R]]:
-        """The results in the order of `items`, which may be read as slowly as there is room; `done` follows each.
+    async def map[I, R](
+        self, work: Work[I, R], items: Iterable[I], *, done: Callable[[Done[R]], None]
+    ) -> list[Done[R]]:
+        """The results in the order of `items`.
 
-        After an error no new item is begun, what is under way ends, and the error is raised.
+        Items are read no earlier than there is room for them: reading one raises `PausedError` when the budget is
+        spent. `done` is given each result as soon as it is there, and counts its calls. After an error no new item is
+        begun, what is under way ends, and the error is raised.
         """
         ...
 
@@ -53,7 +57,9 @@ class AsyncioExecutor:
         self._model = model
         self._workers = workers
 
-    async def map[I, R](self, work: Work[I, R], items: Iterable[I], *, done: Callable[[], None]) -> list[Done[R]]:
+    async def map[I, R](
+        self, work: Work[I, R], items: Iterable[I], *, done: Callable[[Done[R]], None]
+    ) -> list[Done[R]]:
         """The results in the order of `items`; the model has recorded the calls."""
 
         async def run(item: I) -> Done[R]:
@@ -63,11 +69,11 @@ class AsyncioExecutor:
 
 
 async def bounded_map[T, R](
-    work: Callable[[T], Awaitable[R]], items: Iterable[T], *, workers: int, done: Callable[[], None]
+    work: Callable[[T], Awaitable[R]], items: Iterable[T], *, workers: int, done: Callable[[R], None]
 ) -> list[R]:
     """The results of `work`, in the order of `items`, with at most `workers` of them under way.
 
-    `items` are read one by one, as workers become free. `done` is called after each. After an error nothing new is
+    `items` are read one by one, as workers become free. `done` is given each result. After an error nothing new is
     begun; what is under way ends, so that nothing paid for is lost, and the error is raised as it is.
     """
     results: dict[int, R] = {}
@@ -87,11 +93,11 @@ async def bounded_map[T, R](
                 errors.append(error)
                 return
             try:
-                results[position] = await work(item)
+                results[position] = result = await work(item)
+                done(result)
             except Exception as error:  # noqa: BLE001 - raised below, once what is under way has ended
                 errors.append(error)
                 return
-            done()
 
     async with asyncio.TaskGroup() as group:
         for number in range(workers):

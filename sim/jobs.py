@@ -27,23 +27,23 @@ What is applied and collected is committed with the chunk's marker, then nothing
 goes on behind its last marker, and answers to the items behind that are found again in `calls`.
 """
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from sys import maxsize
 
 import orjson
 
 from ..personas.model import Outcome
 from .answered import check_answered
 from .engine import Engine
-from .executor import AsyncioExecutor, Executor, Work
+from .executor import AsyncioExecutor, Done, Executor, Work
 from .runfile.rows import MarkerRow, Row
 from .runfile.writer import Change
 from .times import now
 
-__all__ = ["Changes", "Chunks", "Phase", "run_phase"]
+__all__ = ["Changes", "Chunks", "Phase", "run_phase", "worked"]
 
 #: Items that are worked on before the results of the first of them are committed, at most, and in multiples of what is
 #: under way at once: enough to leave no slot waiting for the slowest answer of a chunk.
@@ -58,6 +58,8 @@ class Changes:
     """What items have come to: committed together, with the marker of their chunk."""
 
     rows: list[Row] = field(default_factory=list)
+    #: Items that were worked on; None for all that were taken.
+    items: int | None = None
     #: What the event hash is taken over, instead of times and attempts.
     events: Sequence[object] = ()
     #: Items without a usable answer, and what became of the others by name.
@@ -80,11 +82,18 @@ class Phase[I, R](ABC):
     chunk: int | None
     #: Whether items of the next chunks may be worked on before a chunk is applied.
     looks_ahead: bool = True
+    #: Whether what follows may begin before a chunk is durable: where nothing that follows reads it from the file.
+    overlaps: bool = False
 
     #: The result for one item: changes nothing, and depends on nothing but the item and the model's answers. A method,
     #: or an object that can be pickled where other processes are to do it. Phases that take no items, or override
     #: `results`, have none.
     work: Work[I, R]
+
+    @property
+    def title(self) -> str:
+        """What is worked on, in words: the name unless overridden, as `hop 2`."""
+        return self.name
 
     def begin(self, chunks: "Chunks") -> None:  # noqa: B027 - most phases have nothing to do
         """Called once, before anything is taken, with how far the phase has come."""
@@ -101,12 +110,19 @@ class Phase[I, R](ABC):
     def collect(self) -> Changes:
         """What was applied since this was called last."""
 
+    def conclude(self) -> Changes:
+        """What completes a number that was committed in chunks, behind the last of them: nothing unless overridden."""
+        return Changes()
+
     def owner(self, item: I) -> str | None:
         """On whose behalf the model is asked about an item; None where requests are for many at once."""
         return None
 
-    def outcome(self, result: R) -> tuple[Outcome, str]:
-        """How the work on an item ended, and why not well: the fields of an `Answer` unless overridden."""
+    def outcome(self, result: R) -> tuple[Outcome, str] | None:
+        """How the work on an item ended, and why not well; None where there was nothing to do.
+
+        The fields of an `Answer` unless overridden.
+        """
         answer: object = result
         return getattr(answer, "outcome", Outcome.OK), getattr(answer, "reason", "")
 
@@ -122,10 +138,7 @@ class Phase[I, R](ABC):
 
     async def results(self, items: Sequence[I], executor: Executor, engine: Engine) -> list[R]:
         """The results for items, in their order; overridden where one request is about many of them."""
-        done = await executor.map(self.work, items, done=engine.progress.advanced)
-        for one in done:
-            engine.record(one.calls)
-        return [one.result for one in done]
+        return await worked(self.work, items, executor, engine)
 
 
 class Chunks:
@@ -164,19 +177,12 @@ class Chunks:
     @property
     def room(self) -> int:
         """Items until the chunk is full."""
-        return (self._size or _MOST_AHEAD) - self._pending
+        return (self._size or maxsize) - self._pending
 
     @property
     def is_between(self) -> bool:
         """Whether all that was taken in is committed."""
         return not self._pending
-
-    @property
-    def title(self) -> str:
-        """The chunk in words, as `chunk 3 of profiles`."""
-        whole = {"growth": "hop", "step": "step"}.get(self._phase)
-        what = self._phase if whole is None else f"{whole} {self._number}"
-        return what if self.chunk == 1 else f"chunk {self.chunk} of {what}"
 
     def add(self, items: int) -> None:
         """Count items that were applied."""
@@ -188,8 +194,8 @@ class Chunks:
         self.complete.append(marker)
         await self._write([*changes.rows, marker], changes.statements)
 
-    async def close(self, changes: Changes) -> None:
-        """Commit what is left, and that the number is complete."""
+    async def close(self, changes: Changes, conclusion: Changes) -> None:
+        """Commit what is left, and with the conclusion that the number is complete."""
         if self._size is None:
             await self._write([*changes.rows, self._marker(changes, chunk=0)], changes.statements)
             return
@@ -206,14 +212,14 @@ class Chunks:
             chunk=0,
             items=sum(marker.items for marker in self.complete),
             failed=sum(marker.failed for marker in self.complete),
-            state=None,
+            state=conclusion.state,
             counts=orjson.dumps(counts).decode(),
             started_at=self.complete[0].started_at,
             ended_at=now(),
-            event_hash=self._engine.events.hex,
+            event_hash=self._engine.events.extend(conclusion.events),
             job=self._engine.log.job,
         )
-        await self._write([*left, whole], changes.statements)
+        await self._write([*left, *conclusion.rows, whole], [*changes.statements, *conclusion.statements])
 
     def _marker(self, changes: Changes, *, chunk: int | None = None) -> MarkerRow:
         items, self._pending = self._pending, 0
@@ -222,7 +228,7 @@ class Chunks:
             phase=self._phase,
             number=self._number,
             chunk=self.chunk if chunk is None else chunk,
-            items=items,
+            items=items if changes.items is None else changes.items,
             failed=changes.failed,
             state=changes.state,
             counts=orjson.dumps(changes.counts).decode(),
@@ -234,7 +240,7 @@ class Chunks:
         )
 
     async def _write(self, made: Sequence[Row], statements: Sequence[Change]) -> None:
-        await asyncio.wrap_future(self._engine.log.commit(made, statements))
+        await self._engine.commit(made, statements)
 
 
 async def run_phase[I, R](engine: Engine, phase: Phase[I, R], *, executor: Executor | None = None) -> None:
@@ -255,9 +261,27 @@ async def run_phase[I, R](engine: Engine, phase: Phase[I, R], *, executor: Execu
             break
         engine.recall(phase.name, phase.number, [phase.owner(item) for item in items])
         results = await phase.results(items, executor, engine)
-        check_answered(chunks.title, [phase.outcome(result) for result in results])
+        ended = [end for result in results if (end := phase.outcome(result)) is not None]
+        check_answered(phase.title if chunks.chunk == 1 else f"chunk {chunks.chunk} of {phase.title}", ended)
         await _apply(phase, chunks, items, results)
-    await chunks.close(phase.collect())
+        if not phase.overlaps:
+            await engine.flush()
+    await chunks.close(phase.collect(), phase.conclude() if phase.chunk else Changes())
+    if not phase.overlaps:
+        await engine.flush()
+
+
+async def worked[I, R](work: Work[I, R], items: Iterable[I], executor: Executor, engine: Engine) -> list[R]:
+    """The results of work on items, in their order, each counted as soon as it is there.
+
+    Raises `PausedError` when calls that another process made have spent the budget.
+    """
+
+    def count(done: Done[R]) -> None:
+        engine.record(done.calls)
+        engine.progress.advanced()
+
+    return [done.result for done in await executor.map(work, engine.within_budget(items), done=count)]
 
 
 async def _apply[I, R](phase: Phase[I, R], chunks: Chunks, items: Sequence[I], results: Sequence[R]) -> None:

@@ -2,13 +2,12 @@
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-import mesa
 import networkx as nx
-from mesa.discrete_space import FixedAgent, Network
 
 from ..agents.memory import Memory
 from ..personas.persona import Persona
 from ..personas.population import PersonaGraph
+from .mesa import FixedAgent, Model, Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ __all__ = ["Resident", "SocietyView", "settle"]
 class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
     """One persona, living on one node of the relationship graph (`cell`)."""
 
-    def __init__(self, model: mesa.Model, persona: Persona, cell: Any, *, memory: Memory) -> None:
+    def __init__(self, model: Model, persona: Persona, cell: Any, *, memory: Memory) -> None:
         """`memory` holds nothing yet."""
         super().__init__(model)
         self.cell = cell
@@ -76,7 +75,7 @@ class SocietyView(Protocol):
         ...
 
 
-def settle(model: mesa.Model, graph: PersonaGraph, *, memory: "Callable[[Persona], Memory]") -> dict[str, Resident]:
+def settle(model: Model, graph: PersonaGraph, *, memory: "Callable[[Persona], Memory]") -> dict[str, Resident]:
     """A resident for each persona of the graph, by id, each on its node of a Mesa network."""
     space = Network(nx.Graph(graph.nx), layout=None, random=model.random)
     return {

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-import mesa
 import orjson
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -31,6 +30,7 @@ from .finished import FinishedRun
 from .growth import Growth, Source
 from .growth.extension import begin_extension
 from .growth.job import GrowthJob
+from .mesa import Model
 from .progress import Progress, SilentProgress
 from .recall import EmbeddingRecall
 from .resident import Resident, settle
@@ -39,7 +39,7 @@ from .runfile.runlog import RunLog
 from .scenario import Scenario, check_interventions, check_scenario, check_steps_left
 from .seeds import derive_seed
 from .state import SocietyState, declare, declared_rows, restore
-from .step import Stepper
+from .step import StepContext, take_step
 from .trust import RESUMED, Kind, check_resumed, inherit, remember
 from .world import World
 
@@ -52,7 +52,7 @@ __all__ = ["Society"]
 _CHANGEABLE = ("base_url", "limits", "prices", "cache", "embedding_url")
 
 
-class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
+class Society(Model):  # type: ignore[misc]  # mesa ships no types
     """Personas who live together, step by step, in one run file.
 
     `run` does everything: it grows the people, takes the steps and closes the file. For step-by-step work use the
@@ -211,7 +211,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         if self._restoring:
             return
         try:
-            self.engine.call(self._stepper.take)
+            self.engine.call(partial(take_step, self._steps))
             self.running = self._goes_on()
             self._check_emitted()
         except BaseException as error:  # noqa: BLE001 - Mesa goes dead silently when anything leaves step
@@ -231,9 +231,10 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
         if not self._is_open:
             raise SetupError("The society is not open, so it takes no step; call run(), or step in `with society:`.")
         self._raise_error()
-        while self.running and self.time < end_time:
-            super().run_until(min(end_time, floor(self.time) + 1))
-            self._raise_error()
+        with rare_collections():
+            while self.running and self.time < end_time:
+                super().run_until(min(end_time, floor(self.time) + 1))
+                self._raise_error()
         self._flush()
 
     @property
@@ -284,7 +285,7 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             raise
         self.engine = self._engine(log, cache)
         recall = self._recall or (EmbeddingRecall(self.engine.embedder) if self.engine.embedder else None)
-        self._stepper = Stepper(self.state, self, self.engine, mind, recall=recall, executor=self._executor)
+        self._steps = StepContext(self.state, self, self.engine, mind, recall, self._executor)
         try:
             self.engine.__enter__()
             self._note_changes(log)
@@ -316,8 +317,8 @@ class Society(mesa.Model):  # type: ignore[misc]  # mesa ships no types
             self.engine.__exit__(kind, error, trace)
 
     def _flush(self) -> None:
-        if self._stepper.is_committing:
-            self.engine.call(self._stepper.flush)
+        if self.engine.is_committing:
+            self.engine.call(self.engine.flush)
 
     def _opened_source(self) -> Source:
         if self._source is not None:

@@ -82,6 +82,8 @@ class SocietyState:
     def __init__(self, scenario: Scenario, *, seed: int) -> None:
         self.scenario = scenario
         self.seed = seed
+        #: Actions that were checked when the society was made.
+        self.declared_actions = frozenset(scenario.actions)
         self.graph = PersonaGraph({}, ())
         self.residents: Mapping[str, Resident] = MappingProxyType({})
         self.world, self.emitted = World(), Emitted(thresholds=_thresholds(scenario))

@@ -71,6 +71,19 @@ def test_help_loads_no_heavy_library() -> None:
     assert shown.splitlines()[-1] == "LOADED"
 
 
+def test_a_run_with_the_stand_in_loads_no_library_that_it_does_not_use(tmp_path: Path) -> None:
+    heavy = "langchain_openai openai pandas scipy sklearn"
+    code = (
+        "import sys; sys.argv = 'populace run village --agents 4 --steps 1 --out run.duckdb'.split()\n"
+        "from populace.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        f"print('LOADED', *[m for m in {heavy!r}.split() if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (tmp_path / "run.duckdb").exists()
+    assert done.stdout.splitlines()[-1] == "LOADED"
+
+
 def test_no_file_is_longer_than_400_lines() -> None:
     long = {
         str(path.relative_to(ROOT)): lines

@@ -22,7 +22,6 @@ from ...personas.hub import Hub
 from ...personas.hub.queries import TURNED_AWAY
 from ...personas.passage import Passage
 from ...personas.persona import Persona, Relation
-from ..collector import rare_collections
 from ..growth import Growth
 from ..runfile.reader import open_run
 from ..scenario import Scenario
@@ -195,7 +194,7 @@ def dry_run(scenario: Scenario, *, scale: Scale, steps: int, **options: Any) -> 
         society = Society(
             again, growth=scale.growth, source=scale.source, seed=scale.seed, out=path, steps=max(1, steps), **options
         )
-        with suppress(PausedError), society, rare_collections():
+        with suppress(PausedError), society:
             society.run_for(steps)
         return _counted(path, time.perf_counter() - begun)
 

@@ -89,6 +89,11 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         before = context.engine.log.query(_LATEST, {"extension": context.extension})
         self._latest = NoveltyWindow(before[0][0] if before else "")
 
+    @property
+    def title(self) -> str:
+        """The hop."""
+        return f"hop {self.number}"
+
     def is_over(self, chunks: Chunks) -> bool:
         """Whether too few of the latest newcomers were somebody new."""
         wanted, share = self._context.growth.until_novelty, self._latest.share
@@ -148,6 +153,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         described = sum(marker.count("dropped") for marker in chunks.complete) + result.dropped
         if described and (self._collected.asked or result.dropped):
             await chunks.commit(self.collect())
+            await context.engine.flush()
         rules = dict(context.engine.log.query(_TURNED_AWAY))
         raise RunError(_nobody(origin, reasons, described, rules, hub=str(context.engine.log.path)))
 

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from ...personas.errors import StorageError
+from ...personas.imports import prepare_arrow
 from .database import said
 from .journal import Journal
 from .rows import Row, column_names, table_of
@@ -24,7 +25,7 @@ class Inserts:
     """Inserts rows over one connection; what a table's columns hold is asked of the table once."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
-        pa.array([])  # looks for pandas the first time, which is too late when the process is ending
+        prepare_arrow()  # the first conversion may import pandas, which is too late when the process is ending
         self._con = con
         self._tables: dict[type[Row], _Table] = {}
 

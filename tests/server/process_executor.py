@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
 from multiprocessing import get_context
 from typing import Any
 
@@ -24,16 +25,18 @@ class ProcessExecutor:
         self.model = model
         self.shards = 0
 
-    async def map[I, R](self, work: Work[I, R], items: Iterable[I], *, done: Callable[[], None]) -> list[Done[R]]:
+    async def map[I, R](
+        self, work: Work[I, R], items: Iterable[I], *, done: Callable[[Done[R]], None]
+    ) -> list[Done[R]]:
         """The results in the order of `items`; the first of each shard carries the shard's calls."""
-        every, found = list(items), []
+        waiting, found = iter(items), list[Done[R]]()
         loop = asyncio.get_running_loop()
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            for start in range(0, len(every), SHARD):
-                found += await loop.run_in_executor(pool, _shard, self.model, work, every[start : start + SHARD])
+            while shard := list(islice(waiting, SHARD)):
+                for one in await loop.run_in_executor(pool, _shard, self.model, work, shard):
+                    done(one)
+                    found.append(one)
                 self.shards += 1
-        for _ in found:
-            done()
         return found
 
 
@@ -44,6 +47,6 @@ def _shard(model: str, work: Any, items: list[Any]) -> list[Done[Any]]:
 async def _answered(model: str, work: Any, items: list[Any]) -> list[Done[Any]]:
     ledger = MemoryLedger()
     gateway = Gateway(open_model(model), ledger=ledger)
-    found = await AsyncioExecutor(gateway, workers=4).map(work, items, done=lambda: None)
+    found = await AsyncioExecutor(gateway, workers=4).map(work, items, done=lambda _: None)
     calls = [tuple(ledger.calls), *[()] * len(found)]
     return [Done(one.result, made) for one, made in zip(found, calls, strict=False)]
