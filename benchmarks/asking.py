@@ -32,7 +32,7 @@ from populace.agents.observation import Observation, Seen
 from populace.personas.model import Answer, RequestContext
 from populace.personas.prompt import RenderedPrompt
 from populace.scenarios.village import Village
-from populace.sim.collector import rare_collections
+from populace.sim.engine import rare_collections
 from populace.sim.growth import Growth
 from populace.sim.society import Society
 

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.mind import Rule
 from populace.agents.observation import Observation
-from populace.sim.collector import rare_collections
+from populace.sim.engine import rare_collections
 from populace.sim.growth import Growth
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society

@@ -5,7 +5,7 @@ Every function raises `SetupError` (`SourceError` for files) with one sentence t
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from operator import index
@@ -17,6 +17,7 @@ __all__ = [
     "UNKNOWN_LANGUAGE",
     "check_seed",
     "iter_objects",
+    "nearest",
     "parse_language",
     "parse_object",
     "parse_text",
@@ -139,3 +140,9 @@ def check_seed(seed: int) -> int:
     if not 0 <= seed < 2**63:
         raise SetupError(f"The seed must be from 0 to {2**63 - 1}, but {seed} was given.")
     return seed
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """What is near to `given`, as a hint in brackets behind a space; nothing when nothing is near."""
+    close = get_close_matches(given, list(known), n=2, cutoff=0.5)
+    return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""

@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from populace.personas.errors import PopulaceError, SetupError
+from populace.personas.inputs import nearest
 from populace.personas.prompt import Prompt, read_prompt
-from populace.sim.choices import nearest
 from populace.sim.scenario import Scenario, Settings
 
 __all__ = ["find_scenario", "iter_scenarios", "load_scenario", "prompts_of", "settings_of", "shipped_scenario"]

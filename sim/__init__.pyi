@@ -2,12 +2,11 @@ from .batch_society import BatchSociety
 from .config import RunConfig
 from .embedding import HubVectors, dedup_by_meaning
 from .emitted import Emission
+from .engine import Progress
 from .enrichment import Enriched, Enrichment, enrich
-from .finished import FinishedRun
 from .growth import Growth
-from .progress import Progress
 from .resident import Resident, SocietyView
-from .runfile.reader import QueryError, RunReader, open_run
+from .runfile.reader import FinishedRun, QueryError, RunReader, open_run
 from .scenario import GrowthOnly, Intervention, Scenario, Settings, Visit
 from .society import Society
 from .world import News, State, World

@@ -21,10 +21,8 @@ from ..agents.gateway.prices import Prices, known_prices
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.inputs import check_seed
 from .growth import Growth
-from .runfile.job_rows import JobRow, RunRow, job_of
+from .runfile.job_rows import JobRow, RunRow, job_of, now, versions
 from .scenario import Scenario, check_steps
-from .times import now
-from .versions import versions
 
 __all__ = ["ROLES", "GivenModel", "RoleModel", "RunConfig", "RunModels", "RunOptions", "open_roles"]
 

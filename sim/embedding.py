@@ -19,12 +19,11 @@ from ..personas.dedup.vectors import is_compared_exactly
 from ..personas.hub.file import HubFile, open_hub
 from ..personas.hub.vectors import CHUNK, EmbeddedReport, compared, dedup_embedded, read_people, without_vector
 from ..personas.model import Outcome, RequestContext
-from .engine import Engine
+from .engine import Engine, Progress
 from .executor import Executor
 from .hub_jobs import HubJob, check_job_trusted, resumed, stored_job
 from .jobs import Changes, Chunks, Phase, run_phase
-from .progress import Progress
-from .recall import PURPOSE
+from .observe import PURPOSE
 from .runfile import rows
 from .runfile.runlog import RunLog
 

@@ -1,13 +1,16 @@
-"""What a running society stands on: the run file, the model behind its gateway, and an event loop of its own."""
+"""What a running job stands on: its file, the model behind its gateway, an event loop of its own, its event hash."""
 
 import asyncio
+import gc
+import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from threading import Event
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
+import orjson
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ..agents.batch import MOST_IN_A_BATCH, ChatBatchQueue, open_batch_queue
@@ -20,8 +23,6 @@ from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
-from .event_hash import EventHash
-from .progress import Progress
 from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spent_before
 from .runfile.live import LiveSql
 from .runfile.rows import Row
@@ -33,7 +34,92 @@ if TYPE_CHECKING:
 
     from ..agents.gateway.call import AnswerStore
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "EventHash", "Progress", "SilentProgress", "rare_collections"]
+
+
+class Progress(Protocol):
+    """Somebody who shows progress; called from the run's own thread, so every method must be quick."""
+
+    def opened(self, gateway: Gateway) -> None:
+        """The run stands: from now on calls go through `gateway`, whose meter may be read at any time."""
+        ...
+
+    def began(self, title: str, total: int) -> None:
+        """A phase of `total` pieces begins; the one before it has ended."""
+        ...
+
+    def advanced(self) -> None:
+        """One more piece is done."""
+        ...
+
+    def ended(self) -> None:
+        """There is nothing more to show."""
+        ...
+
+
+class SilentProgress:
+    """Shows nothing."""
+
+    def opened(self, gateway: Gateway) -> None:
+        """Nothing."""
+
+    def began(self, title: str, total: int) -> None:
+        """Nothing."""
+
+    def advanced(self) -> None:
+        """Nothing."""
+
+    def ended(self) -> None:
+        """Nothing."""
+
+
+_ROOT = hashlib.sha256(b"populace event log").hexdigest()
+
+
+class EventHash:
+    """A chain over events: each link is the SHA-256 of the link before and the event as canonical JSON."""
+
+    def __init__(self, hex: str | None = None) -> None:  # noqa: A002 - the same word as the property
+        """Goes on from a hash that was given before, or from the root that all runs share."""
+        self._link = bytes.fromhex(hex or _ROOT)
+
+    @property
+    def hex(self) -> str:
+        """The hash of everything so far: 64 hexadecimal digits."""
+        return self._link.hex()
+
+    def extend(self, events: Iterable[object]) -> str:
+        """The hash after these events too. They must be JSON-able: raises `TypeError` for what is not."""
+        link = self._link
+        for event in events:
+            link = hashlib.sha256(link + orjson.dumps(event, option=orjson.OPT_SORT_KEYS)).digest()
+        self._link = link
+        return self.hex
+
+
+#: A step makes many objects that live on (notes, emissions) and hardly a cycle, so looking often finds nothing.
+_THRESHOLDS = (20_000, 20, 50)
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Collect garbage seldom, and never look at what is there already; all as it was afterwards.
+
+    A sixth of the CPU of an agent-turn went into collections (`benchmarks/turns.py --profile`). Entered within
+    another, it does nothing.
+    """
+    before = gc.get_threshold()
+    if before == _THRESHOLDS:
+        yield
+        return
+    gc.freeze()
+    gc.set_threshold(*_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
 
 #: How long an interrupted run waits for what is under way to take notice.
 _PATIENCE_SECONDS = 5.0

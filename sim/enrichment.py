@@ -22,11 +22,10 @@ from ..personas.hub.file import HubFile, open_hub
 from ..personas.inputs import check_seed
 from ..personas.profiles.elite import Tier
 from ..personas.selection.selection import choose_people
-from .engine import Engine
+from .engine import Engine, Progress
 from .enrichment_phases import BiographyPhase, CheckPhase, ElitePhase, EnrichmentContext, ProfilePhase
 from .hub_jobs import HubJob, check_job_trusted, resumed, stored_job
 from .jobs import run_phase
-from .progress import Progress
 from .runfile.runlog import RunLog
 
 __all__ = ["KIND", "Enriched", "Enrichment", "enrich", "resume_enrichment"]

@@ -34,8 +34,8 @@ from ..personas.profiles.profile import Profile, infer_profile
 from .engine import Engine
 from .jobs import Changes, Chunks, Phase
 from .runfile import rows
+from .runfile.job_rows import now
 from .seeds import derive_seed
-from .times import now
 
 __all__ = ["BiographyPhase", "CheckPhase", "ElitePhase", "EnrichmentContext", "ProfilePhase"]
 

@@ -16,19 +16,18 @@ from ..agents.gateway.prices import Prices
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.files import remove_database
 from .config import GivenModel
+from .engine import Progress
 from .growth import Growth
-from .progress import Progress
 from .runfile.copying import copy_run
 from .runfile.database import BusyError, check_free
+from .runfile.job_rows import now, versions
 from .runfile.reader import open_run
 from .runfile.recording import run_of
 from .runfile.rows import RunRow
 from .runfile.runlog import RunLog
 from .scenario import Scenario, check_interventions
 from .society import Society
-from .times import now
 from .trust import Kind, check_trusted, inherit
-from .versions import versions
 
 __all__ = ["AskedSince", "asked_anew", "asked_since", "check_fork", "fork"]
 

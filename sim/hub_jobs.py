@@ -18,17 +18,13 @@ from ..agents.gateway.prices import Prices
 from ..personas.errors import PausedError, SetupError, StorageError
 from ..personas.hub.file import open_hub
 from ..personas.hub.info import HubInfo, describe, describe_hub
-from .engine import Engine
-from .event_hash import EventHash
-from .progress import Progress, SilentProgress
-from .runfile.cursors import cursors_of
-from .runfile.job_rows import JobRow, RunRow
+from .engine import Engine, EventHash, Progress, SilentProgress
+from .runfile.database import cursors_of
+from .runfile.job_rows import JobRow, RunRow, now, versions
 from .runfile.live import Sidecar
 from .runfile.reader import open_hub_or_run
 from .runfile.runlog import RunLog
-from .times import now
 from .trust import RESUMED, Kind, check_trusted, remember
-from .versions import versions
 
 __all__ = ["HubJob", "JobState", "check_job_trusted", "hub_in_numbers", "jobs_in", "resumed", "stored_job"]
 

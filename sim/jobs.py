@@ -35,13 +35,13 @@ from sys import maxsize
 
 import orjson
 
+from ..personas.errors import RunError
 from ..personas.model import Outcome
-from .answered import check_answered
 from .engine import Engine
 from .executor import AsyncioExecutor, Done, Executor, Work
+from .runfile.job_rows import now
 from .runfile.rows import MarkerRow, Row
 from .runfile.writer import Change
-from .times import now
 
 __all__ = ["Changes", "Chunks", "Phase", "run_phase", "worked"]
 
@@ -262,7 +262,7 @@ async def run_phase[I, R](engine: Engine, phase: Phase[I, R], *, executor: Execu
         engine.recall(phase.name, phase.number, [phase.owner(item) for item in items])
         results = await phase.results(items, executor, engine)
         ended = [end for result in results if (end := phase.outcome(result)) is not None]
-        check_answered(phase.title if chunks.chunk == 1 else f"chunk {chunks.chunk} of {phase.title}", ended)
+        _check_answered(phase.title if chunks.chunk == 1 else f"chunk {chunks.chunk} of {phase.title}", ended)
         await _apply(phase, chunks, items, results)
         if not phase.overlaps:
             await engine.flush()
@@ -303,3 +303,21 @@ def _window[I, R](engine: Engine, phase: Phase[I, R], chunks: Chunks) -> int:
         return chunks.room
     ahead = min(_AHEAD * engine.workers(phase.name), _MOST_AHEAD)
     return phase.chunk * max(1, -(-ahead // phase.chunk))
+
+
+#: Outcomes that say something of the endpoint, not of the answer.
+_ENDPOINT = frozenset(
+    {Outcome.RATE_LIMITED, Outcome.SERVER_ERROR, Outcome.DROPPED, Outcome.UNREACHABLE, Outcome.TIMEOUT}
+)
+
+
+def _check_answered(work: str, ended: Sequence[tuple[Outcome, str]]) -> None:
+    """Raise `RunError` when the endpoint answered nobody in this piece of work (as `step 3`).
+
+    `ended` holds outcome and reason of each request. Then the work should not be committed: a resumed run does it.
+    """
+    if len(ended) > 1 and all(outcome in _ENDPOINT for outcome, _ in ended):
+        raise RunError(
+            f"The endpoint answered none of {len(ended)} requests in {work}; the last it said was: {ended[-1][1]} "
+            f"Nothing of {work} was committed: resume the run when the endpoint is well."
+        )

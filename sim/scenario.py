@@ -26,8 +26,8 @@ from ..agents.memory import Memory
 from ..agents.mind import Mind, Rule, build_mind
 from ..agents.observation import Observation
 from ..personas.errors import SetupError, parameter
+from ..personas.inputs import nearest
 from ..personas.persona import Persona
-from .choices import nearest
 from .world import State, World
 
 if TYPE_CHECKING:

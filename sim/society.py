@@ -19,27 +19,23 @@ from ..agents.gateway.prices import Prices
 from ..agents.hooks import hook
 from ..personas.errors import HookError, PausedError, RunFileError, SetupError, StorageError
 from ..personas.population import PersonaGraph
-from .answered import check_emitted
-from .collector import rare_collections
 from .config import GivenModel, RunConfig, RunModels, RunOptions
 from .emitted import Emission
-from .engine import Engine
-from .event_hash import EventHash
+from .engine import Engine, EventHash, Progress, SilentProgress, rare_collections
 from .executor import Executor
-from .finished import FinishedRun
 from .growth import Growth, Source
 from .growth.extension import begin_extension
 from .growth.job import GrowthJob
 from .mesa import Model
-from .progress import Progress, SilentProgress
-from .recall import EmbeddingRecall
+from .observe import EmbeddingRecall
 from .resident import Resident, settle
 from .runfile import rows
+from .runfile.reader import FinishedRun
 from .runfile.runlog import RunLog
 from .scenario import Scenario, check_interventions, check_scenario, check_steps_left
 from .seeds import derive_seed
 from .state import SocietyState, declare, declared_rows, restore
-from .step import StepContext, take_step
+from .step import StepContext, check_emitted, take_step
 from .trust import RESUMED, Kind, check_resumed, inherit, remember
 from .world import World
 

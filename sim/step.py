@@ -6,6 +6,7 @@ Each step is a phase of the society's job. Its commit overlaps with the turns of
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from shlex import quote
 from typing import cast
 
 from ..agents.action_check import check_actions
@@ -21,15 +22,15 @@ from .emitted import Emitted
 from .engine import Engine
 from .executor import Executor
 from .jobs import Changes, Chunks, Phase, run_phase, worked
-from .observe import cue_of, observe
-from .recall import EmbeddingRecall
+from .observe import EmbeddingRecall, cue_of, observe
 from .resident import Resident, SocietyView
 from .runfile import rows
+from .runfile.runlog import RunLog
 from .scenario import Scenario, Settings
 from .seeds import derive_seed, rng_for
 from .state import SocietyState, emitted_in, read_world
 
-__all__ = ["PAGE", "StepContext", "Turn", "TurnWork", "take_step"]
+__all__ = ["PAGE", "StepContext", "Turn", "TurnWork", "check_emitted", "take_step"]
 
 #: Residents of a page: the most whose turns are in memory where turns of a step are independent of each other.
 PAGE = 10_000
@@ -280,3 +281,29 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
             if not frozenset(offered) <= self._state.declared_actions:
                 check_actions(offered, where=f"`offer` of {type(scenario).__name__}")
         return offered
+
+
+#: Failed turns after which a run that has brought nothing is not gone on with, if everybody had one.
+_MANY = 8
+
+_TURNS = """
+SELECT coalesce(max(step), 0), coalesce(sum(active), 0), coalesce(sum(failed), 0), coalesce(sum(acted), 0) FROM steps
+"""
+_COMMONEST = """
+SELECT outcome, count(*), mode(reason) FROM failures WHERE step IS NOT NULL AND purpose <> 'embedding'
+GROUP BY outcome ORDER BY count(*) DESC, outcome LIMIT 1
+"""
+
+
+def check_emitted(log: RunLog, *, people: int, is_over: bool) -> None:
+    """Raise `RunError` when every turn in a run file has failed: at its end, or once all its `people` had a turn."""
+    ((step, turns, failed, acted),) = log.query(_TURNS)
+    if not failed or failed < turns or acted or not (is_over or failed >= max(_MANY, people)):
+        return
+    ((outcome, number, reason),) = log.query(_COMMONEST)
+    turns_said = "The one turn" if failed == 1 else f"All {failed:,} turns"
+    more = f" --steps {step + 1}" if is_over else ""
+    raise RunError(
+        f"{turns_said} failed and nothing was emitted; {number:,} of them with {outcome}, as: {reason} "
+        f"Mend that, and go on with `populace resume {quote(str(log.path))}{more}`."
+    )

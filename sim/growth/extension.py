@@ -10,12 +10,12 @@ from ...personas.errors import RunFileError, SetupError, parameter
 from ...personas.hub.schema import check_hub
 from ..runfile import rows
 from ..runfile.database import connect
+from ..runfile.job_rows import now
 from ..runfile.reader import open_run
 from ..runfile.recording import run_of
 from ..runfile.runlog import RunLog
 from ..runfile.writer import Statement
 from ..scenario import GrowthOnly
-from ..times import now
 from ..trust import SOURCES, remember
 from .settings import Growth
 

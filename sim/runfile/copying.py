@@ -7,8 +7,7 @@ from types import MappingProxyType
 import duckdb
 
 from ...personas.hub.details import read_details, write_details
-from .cursors import cursors_of
-from .database import BusyError, check_free, connect, make_run_file
+from .database import BusyError, check_free, connect, cursors_of, make_run_file
 from .job_rows import RunRow, job_of
 from .writer import Inserts
 

@@ -1,7 +1,10 @@
 """The rows of jobs: what was asked for, how far it has come, what was lost, and what is known from elsewhere."""
 
+import platform
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
 
 import orjson
 
@@ -17,6 +20,8 @@ __all__ = [
     "RunRow",
     "VectorRow",
     "job_of",
+    "now",
+    "versions",
 ]
 
 
@@ -209,3 +214,19 @@ def job_of(run: RunRow, *, kind: str = "society") -> JobRow:
         started_at=run.started_at,
         ended_at=run.ended_at,
     )
+
+
+def now() -> datetime:
+    """The present moment in UTC, without a time zone: the run file's timestamps are all UTC."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+_DISTRIBUTIONS = ("populace", "langgraph", "langchain-openai", "networkx", "mesa", "datasketch", "duckdb")
+
+#: It reads and parses a file each time, and a run asks for its versions several times.
+_version = cache(version)
+
+
+def versions() -> dict[str, str]:
+    """Versions by name of Populace, Python and the libraries that shape a run."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in _DISTRIBUTIONS}

@@ -24,7 +24,7 @@ from ...personas.errors import SetupError, StorageError
 from ...personas.files import whole_file
 from ...personas.query import Params, Query, QueryError, Result, ask
 from ...personas.user_sql import QueryLimit, run_query
-from .cursors import ClosedError, Cursors
+from .database import ClosedError, Cursors
 from .runlog import RunLog
 
 __all__ = ["LiveClient", "LiveSql", "Sidecar", "read_answer", "write_answer"]

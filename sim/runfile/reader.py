@@ -3,23 +3,27 @@
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import duckdb
 
 from ...personas.errors import RunFileError
 from ...personas.hub.schema import check_hub
-from ...personas.query import Params, QueryError, Result, answer
+from ...personas.query import Params, QueryError, Result, Tabular, answer, html_table
 from ...personas.user_sql import QueryLimit
-from .cursors import ClosedError, Cursors, cursors_of
-from .database import BusyError, connect, said
+from .database import BusyError, ClosedError, Cursors, connect, cursors_of, said
 from .live import LiveClient, Sidecar
 from .schema import Column, SchemaEntry, check_schema, describe, has_jobs, is_current, is_early, migrate
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 __all__ = [
     "Column",
+    "FinishedRun",
     "QueryError",
     "Result",
     "RunReader",
@@ -247,3 +251,49 @@ def _quoted(text: str) -> str:
 
 def _named(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
+
+
+_NUMBERS = """
+SELECT scenario, seed, CASE WHEN is_language_model THEN model ELSE model || ' (no language model)' END AS model,
+       status, (SELECT count(*) FROM agents) AS agents, (SELECT count(*) FROM relations) AS relations,
+       (SELECT count(*) FROM steps) AS steps, (SELECT count(*) FROM emissions) AS emissions,
+       (SELECT count(*) FROM failures) AS failures, (SELECT count(*) FROM calls) AS calls
+FROM runs
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun(Tabular):
+    """A run that is over: where it is kept, and the hash of everything that happened in it.
+
+    As a table (`df()`, `pl()`, `arrow()`) it is its emissions.
+    """
+
+    path: Path
+    event_hash: str
+    #: What should be known of how it came about, as that it had been there already; empty where nothing.
+    note: str = ""
+
+    def arrow(self) -> "pa.Table":
+        """All emissions in their order, as an Arrow table."""
+        return self.emissions().arrow()
+
+    def _repr_html_(self) -> str:
+        """The run in numbers, for a notebook."""
+        numbers = self.sql(_NUMBERS)
+        rows = [*zip(numbers.columns, numbers.rows[0], strict=True), ("event hash", self.event_hash)]
+        note = [("note", self.note)] if self.note else []
+        return html_table((str(self.path), ""), [*rows, *note], most=100)
+
+    def emissions(self) -> Result:
+        """All emissions in their order, with the typed fields of their actions as columns; `.df()` for pandas."""
+        with open_run(self.path) as run:
+            return run.emissions()
+
+    def sql(self, query: str, params: tuple[Any, ...] = ()) -> Result:
+        """The answer of the run file to a query, with `.rows`, `.df()`, `.pl()` and `.arrow()`.
+
+        Raises `QueryError` with the database's own words.
+        """
+        with open_run(self.path) as run:
+            return run.query(query, params)

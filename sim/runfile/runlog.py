@@ -17,8 +17,7 @@ from ...personas.errors import RunFileError
 from ...personas.files import private_umask, remove_parts
 from ...personas.hub.schema import check_hub, migrate_hub
 from ...personas.query import Params
-from .cursors import Cursors, cursors_of, opened
-from .database import connect, make_run_file
+from .database import Cursors, connect, cursors_of, make_run_file, opened
 from .journal import take_over
 from .rows import JobRow, MarkerRow, Row, RunRow, column_names, table_of
 from .schema import check_schema, has_jobs, is_early, migrate

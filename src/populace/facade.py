@@ -17,11 +17,10 @@ from .personas.errors import SetupError, parameter
 from .personas.files import remove_database
 from .scenarios.catalog import find_scenario
 from .sim.config import ROLES
-from .sim.finished import FinishedRun
+from .sim.engine import Progress
 from .sim.growth import Growth
 from .sim.growth.extension import extend, is_more
-from .sim.progress import Progress
-from .sim.runfile.reader import open_run
+from .sim.runfile.reader import FinishedRun, open_run
 from .sim.scenario import GrowthOnly, Scenario
 from .sim.society import Society
 

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from .agents.gateway.rates import Rates
-from .sim.progress import Progress, SilentProgress
+from .sim.engine import Progress, SilentProgress
 
 if TYPE_CHECKING:
     from .agents.gateway.gateway import Gateway

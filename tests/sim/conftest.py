@@ -8,8 +8,8 @@ import pytest
 
 from populace.agents.gateway.limits import Limits
 from populace.scenarios.village import Village
-from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
+from populace.sim.runfile.reader import FinishedRun
 from populace.sim.society import Society
 
 type Live = Callable[..., FinishedRun]

@@ -12,8 +12,8 @@ from warm_process import WarmProcess
 from populace.agents.batch import PollInterval, open_batch_queue
 from populace.personas.errors import SetupError
 from populace.scenarios.village import Village
-from populace.sim.finished import FinishedRun
 from populace.sim.replay import replay
+from populace.sim.runfile.reader import FinishedRun
 from populace.sim.society import Society
 
 type Live = Callable[..., FinishedRun]

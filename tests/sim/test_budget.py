@@ -10,8 +10,7 @@ from openai_server import OpenAIServer
 from populace.agents.gateway.prices import Prices
 from populace.personas.errors import PausedError
 from populace.scenarios.village import Village
-from populace.sim.finished import FinishedRun
-from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.society import Society
 
 type Live = Callable[..., FinishedRun]

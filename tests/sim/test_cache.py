@@ -8,8 +8,8 @@ from openai_server import OpenAIServer
 
 from populace.personas.errors import SetupError
 from populace.scenarios.village import Village
-from populace.sim.finished import FinishedRun
 from populace.sim.replay import replay
+from populace.sim.runfile.reader import FinishedRun
 
 type Live = Callable[..., FinishedRun]
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from ballots import Answering, Ballot, Vote
 
-from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
+from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
 

@@ -14,11 +14,10 @@ from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
 from populace.personas.selection import SelectionSpec, select
 from populace.sim.estimate import estimate
-from populace.sim.finished import FinishedRun
 from populace.sim.fork import fork
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
-from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.society import Society
 
 

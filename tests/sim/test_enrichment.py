@@ -25,8 +25,8 @@ from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
 from populace.personas.profiles import Tier
 from populace.sim.enrichment import Enrichment, enrich, resume_enrichment
-from populace.sim.finished import FinishedRun
 from populace.sim.jobs import Changes, Chunks
+from populace.sim.runfile.reader import FinishedRun
 
 PEOPLE = 24
 IN_FLIGHT = 4

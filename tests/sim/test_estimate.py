@@ -19,10 +19,10 @@ from populace.personas.hub import read_hub
 from populace.scenarios.village import Village
 from populace.sim.estimate import Estimate, estimate
 from populace.sim.estimate.dry_run import Scale
-from populace.sim.estimate.intervals import Interval, mean_interval, share_interval
-from populace.sim.estimate.report import sentences, table
-from populace.sim.finished import FinishedRun
+from populace.sim.estimate.estimator import sentences, table
+from populace.sim.estimate.purposes import Interval, mean_interval, share_interval
 from populace.sim.growth import Growth
+from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
 

@@ -9,10 +9,9 @@ from populace.agents.gateway.limits import Limits
 from populace.personas.errors import EndpointError, PausedError
 from populace.scenarios.village import Village
 from populace.sim.executor import bounded_map
-from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
-from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.society import Society
 
 

@@ -17,12 +17,11 @@ from warm_process import WarmProcess
 from populace.agents.gateway.limits import Backoff
 from populace.personas.errors import PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village
-from populace.sim.finished import FinishedRun
 from populace.sim.fork import AskedSince, asked_anew, asked_since, fork
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.copying import COPIED, LEFT
-from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.runfile.schema import describe
 from populace.sim.scenario import Intervention
 from populace.sim.society import Society

@@ -17,9 +17,9 @@ from populace.personas.errors import PausedError, RunError, SetupError, SourceEr
 from populace.personas.hub import read_hub
 from populace.personas.passage import shipped_passages
 from populace.scenarios.village import Village
-from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
+from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 

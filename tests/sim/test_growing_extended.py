@@ -11,11 +11,10 @@ from warm_process import WarmProcess
 
 from populace.personas.errors import PausedError, SetupError
 from populace.personas.hub.file import open_hub
-from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
 from populace.sim.growth.extension import extend, is_more
 from populace.sim.replay import replay
-from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 

@@ -11,10 +11,10 @@ from populace.personas.formats import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub
 from populace.scenarios.village import Village
-from populace.sim.finished import FinishedRun
 from populace.sim.fork import fork
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
+from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 

@@ -11,8 +11,8 @@ from openai_server import OpenAIServer
 
 from populace.agents.gateway.limits import Limits
 from populace.personas.errors import PausedError
-from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
+from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 

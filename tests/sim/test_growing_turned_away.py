@@ -14,10 +14,9 @@ from populace.personas.hub import read_hub
 from populace.personas.hub.file import open_hub
 from populace.personas.hub.verdicts import turned_away, undo_rule
 from populace.scenarios.village import Village
-from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
-from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 

@@ -10,11 +10,10 @@ from ballots import Answering, Ballot, Vote
 
 from populace.agents.actions import Action
 from populace.personas.errors import HookError, RunError, SetupError
-from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.resident import Resident, SocietyView
-from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.scenario import Intervention, Scenario, Visit
 from populace.sim.society import Society
 

@@ -7,8 +7,8 @@ from ballots import Answering, Ballot, Vote
 
 from populace.agents.mind import Mind, build_mind
 from populace.scenarios.village import Village
-from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
+from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
 

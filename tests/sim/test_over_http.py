@@ -12,7 +12,7 @@ from openai_server import OpenAIServer
 from populace.agents.gateway.limits import Backoff
 from populace.personas.errors import EndpointError, RunError
 from populace.scenarios.village import Village
-from populace.sim.finished import FinishedRun
+from populace.sim.runfile.reader import FinishedRun
 from populace.sim.society import Society
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from populace.agents.gateway.limits import Limits
 from populace.personas.errors import PausedError
-from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.resident import SocietyView
+from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
 

@@ -15,12 +15,10 @@ from populace.agents.gateway.call import CallKey
 from populace.agents.gateway.limits import Backoff
 from populace.personas.errors import PausedError, RunError, RunFileError
 from populace.scenarios.village import Village
-from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
-from populace.sim.recorded import recorded_model
-from populace.sim.replay import Replayed, replay
+from populace.sim.replay import Replayed, recorded_model, replay
 from populace.sim.resident import SocietyView
-from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.runfile.recording import Recording
 from populace.sim.society import Society
 

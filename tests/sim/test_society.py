@@ -13,9 +13,9 @@ from populace.agents.procedural import ProceduralModel
 from populace.personas.errors import HookError, RunFileError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.config import RunConfig
-from populace.sim.finished import FinishedRun
 from populace.sim.growth import Growth
 from populace.sim.resident import Resident, SocietyView
+from populace.sim.runfile.reader import FinishedRun
 from populace.sim.runfile.runlog import RunLog
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society

@@ -15,10 +15,10 @@ from populace.agents.mind import Rule
 from populace.agents.observation import Observation
 from populace.personas.errors import HookError
 from populace.personas.persona import Persona
-from populace.sim.finished import FinishedRun
 from populace.sim.fork import fork
 from populace.sim.replay import replay
 from populace.sim.resident import Resident, SocietyView
+from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import Intervention, Scenario
 from populace.sim.society import Society
 from populace.sim.world import State, World

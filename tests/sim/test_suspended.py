@@ -10,11 +10,11 @@ import pytest
 from populace.agents.actions import Action, DialogueLine, Instruction
 from populace.agents.observation import Observation
 from populace.personas.persona import RelationKind, content_id
-from populace.sim.finished import FinishedRun
 from populace.sim.fork import fork
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.resident import Resident
+from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import Intervention, Scenario
 from populace.sim.society import Society
 

@@ -14,11 +14,10 @@ from populace.agents.gateway.prices import Prices
 from populace.analysis.summary import summarise
 from populace.personas.errors import PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village
-from populace.sim.finished import FinishedRun
 from populace.sim.fork import fork
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
-from populace.sim.runfile.reader import open_run
+from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.society import Society
 
 #: So few notes are recalled that there is a choice from the second step on.

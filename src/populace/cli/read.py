@@ -49,7 +49,7 @@ def sql(file: Path, statement: str, form: str | None, timeout: float) -> None:
 def schema(table: str | None) -> None:
     """Every table, view and column of run files and hubs with its meaning, or those of TABLE."""
     from populace.personas.errors import SetupError
-    from populace.sim.choices import nearest
+    from populace.personas.inputs import nearest
     from populace.sim.runfile.reader import describe
 
     relations = {relation.name: relation for relation in describe(hubs=True)}
@@ -104,9 +104,9 @@ def scenarios(scenario: str | None) -> None:
 def prompts(name: str | None, scenario: str | None) -> None:
     """Every prompt in every version there was, or the whole of the one called NAME or NAME@VERSION."""
     from populace.personas.errors import SetupError
+    from populace.personas.inputs import nearest
     from populace.personas.prompt import iter_prompts
     from populace.scenarios.catalog import find_scenario, iter_scenarios, prompts_of
-    from populace.sim.choices import nearest
 
     shown = [p for room in ("personas", "agents") for p in iter_prompts(f"populace.{room}")]
     for found in iter_scenarios() if scenario is None else (find_scenario(scenario)[0],):

@@ -1,8 +1,10 @@
+import gc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.sim.event_hash import EventHash
+from populace.sim.engine import EventHash, rare_collections
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(st.characters(exclude_categories=["Cs"])),
@@ -47,3 +49,19 @@ def test_what_is_no_json_is_refused_and_leaves_the_hash() -> None:
     with pytest.raises(TypeError):
         chain.extend(["fine", object()])
     assert chain.hex == EventHash().hex
+
+
+def test_the_collector_is_left_as_it_was_found() -> None:
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    with rare_collections():
+        assert gc.get_threshold() != before
+        assert gc.get_freeze_count() > frozen
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
+
+
+def test_one_within_another_changes_nothing() -> None:
+    with rare_collections():
+        rare, frozen = gc.get_threshold(), gc.get_freeze_count()
+        with rare_collections():
+            assert gc.get_threshold() == rare
+        assert (gc.get_threshold(), gc.get_freeze_count()) == (rare, frozen)
