@@ -9,8 +9,8 @@ scenario's own serves as well, if it reads `MindState` and writes `decision`. So
 decides without LangGraph, model or comparison with earlier texts.
 
 `decide` runs a turn. LangGraph's scheduler costs about 1 ms of CPU a turn where these stages cost 0.06 ms, so the
-stages of a graph made by `build_mind` are called one after the other, and the graph is entered where one of them asks
-for a stage outside that sequence. Both ways give the same decisions.
+stages of a graph made by `build_mind` are called one after the other, and the graph is entered where a stage of a
+scenario's own asks for another one. Both ways give the same decisions. LangGraph is imported when a graph is made.
 """
 
 import asyncio
@@ -19,12 +19,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, wraps
 from string import Template
-from typing import Any, NotRequired, TypedDict, cast
-
-from langgraph.graph import START, StateGraph
-from langgraph.graph.state import CompiledStateGraph
-from langgraph.runtime import Runtime
-from langgraph.types import Command
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
 from ..personas.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
 from ..personas.prompt import Prompt, RenderedPrompt, fence, language_name, load_prompt
@@ -34,6 +30,11 @@ from .actions import Action
 from .checks import CheckContext, CheckOutcome, CheckResult, run_checks
 from .hooks import hook
 from .observation import Observation
+
+if TYPE_CHECKING:
+    from langgraph.graph.state import CompiledStateGraph
+    from langgraph.runtime import Runtime
+    from langgraph.types import Command
 
 __all__ = [
     "Decision",
@@ -142,9 +143,6 @@ type Rule = Callable[[Observation, random.Random], Action | None]
 #: A stage returns the part of the state that it changes, and the next stage follows; or a `Command` that names another.
 type Stage = Callable[[MindState, Runtime[MindContext]], Awaitable[Mapping[str, Any] | Command[Any]]]
 
-#: Each graph that `build_mind` made, and its stages, by the identity of the graph.
-_BUILT: dict[int, tuple[Mind, tuple[Stage, ...]]] = {}
-
 
 def turn_prompt(
     observation: Observation, offered: tuple[type[Action], ...], *, world: str, seed: int
@@ -166,7 +164,7 @@ def turn_prompt(
     )
 
 
-async def generate(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, Any]:
+async def generate(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
     """Ask the model what the agent does."""
     observation, offered, context = state["observation"], state["offered"], runtime.context
     schema = answer_schema(offered, observation.addressees)
@@ -175,7 +173,7 @@ async def generate(state: MindState, runtime: Runtime[MindContext]) -> Mapping[s
     return {"draft": Draft(prompt, schema, answer, answer.attempts)}
 
 
-async def check(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, Any] | Command[Any]:
+async def check(state: MindState, runtime: "Runtime[MindContext]") -> "Mapping[str, Any] | Command[Any]":
     """Check a valid draft; go to `revise` when it nearly repeats an earlier text or a failed check asks for that."""
     draft, context = state["draft"], runtime.context
     action = draft.answer.value
@@ -190,11 +188,13 @@ async def check(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str,
                 text = action.emitted_text
             draft = replace(draft, earlier=context.earlier(action.name, text))
         if draft.earlier is not None or _complaints(draft):
+            from langgraph.types import Command
+
             return Command(update={"draft": draft}, goto="revise")
     return {"draft": draft} if action.checks else {}
 
 
-async def revise(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, Any]:
+async def revise(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
     """Ask once more for something else; a revision that fails leaves the draft, which is valid and paid for."""
     draft = state["draft"]
     template, earlier, complaints = load_prompt(_ROOM, "revise"), draft.earlier, _complaints(draft)
@@ -219,7 +219,7 @@ async def revise(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str
     return {"draft": Draft(prompt, draft.schema, answer, attempts, revised=True, is_final=True)}
 
 
-async def keep(state: MindState, runtime: Runtime[MindContext]) -> Mapping[str, Any]:
+async def keep(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
     """Make the decision of the draft."""
     draft = state["draft"]
     answer = draft.answer
@@ -281,12 +281,21 @@ def _language(template: Prompt, tag: str) -> str:
     return _phrase(template, "language", "named" if known else "unknown", name=language_name(tag) if known else "")
 
 
+#: The stages of the default mind.
+DEFAULT_STAGES: tuple[Stage, ...] = (generate, check, keep)
+
+#: Each graph that `build_mind` made, and its stages, by the identity of the graph.
+_BUILT: dict[int, tuple[Mind, tuple[Stage, ...]]] = {}
+
+
 @cache
-def build_mind(stages: tuple[Stage, ...] = (generate, check, keep)) -> Mind:
+def build_mind(stages: tuple[Stage, ...] = DEFAULT_STAGES) -> Mind:
     """A mind of these stages, one after the other; `check` can send a draft to `revise`, which leads back to it.
 
     The graph is compiled once for the same stages.
     """
+    from langgraph.graph import START, StateGraph
+
     graph = StateGraph(MindState, context_schema=MindContext)
     names = [_name_of(stage) for stage in stages]
     for stage, name, following in zip(stages, names, (*names[1:], None), strict=True):
@@ -312,19 +321,39 @@ def decide_by_rule(rule: Rule, state: MindState) -> Decision:
     return Decision(action, attempts=0, prompt="rule", model="rule")
 
 
-async def decide(mind: Mind, state: MindState, context: MindContext) -> Decision:
-    """The decision of one turn; of a mind that `build_mind` made, without LangGraph as long as its stages follow on."""
-    built = _BUILT.get(id(mind))
-    if built is None:
-        return _decision(await mind.ainvoke(state, context=context))
-    runtime = Runtime(context=context)
-    for stage in built[1]:
+async def decide(mind: Mind | None, state: MindState, context: MindContext) -> Decision:
+    """The decision of one turn; None is the default mind.
+
+    The stages of a mind that `build_mind` made are called without LangGraph as long as one follows the other.
+    """
+    stages = DEFAULT_STAGES if mind is None else _BUILT.get(id(mind), (mind, ()))[1]
+    runtime = _runtime(stages, context)
+    for stage in stages:
         update = await stage(state, runtime)
-        if isinstance(update, Command):
-            entered = {**state, **cast("Mapping[str, Any]", update.update or {}), "entry": update.goto}
-            return _decision(await mind.ainvoke(cast("MindState", entered), context=context))
-        state = cast("MindState", {**state, **update})
-    return _decision(state)
+        if stage is check and not isinstance(update, Mapping):  # it asks for a revision once
+            state = _updated(state, update.update)
+            state = _updated(state, await revise(state, runtime))
+            update = await stage(state, runtime)
+        if not isinstance(update, Mapping):
+            state = _updated(state, {**cast("Mapping[str, Any]", update.update or {}), "entry": update.goto})
+            break
+        state = _updated(state, update)
+    else:
+        if stages:
+            return _decision(state)
+    return _decision(await (mind or build_mind()).ainvoke(state, context=context))
+
+
+def _updated(state: MindState, update: Any) -> MindState:
+    return cast("MindState", {**state, **update})
+
+
+def _runtime(stages: tuple[Stage, ...], context: MindContext) -> "Runtime[MindContext]":
+    if stages is DEFAULT_STAGES:  # they read the context alone
+        return cast("Runtime[MindContext]", SimpleNamespace(context=context))
+    from langgraph.runtime import Runtime
+
+    return Runtime(context=context)
 
 
 def _decision(state: Mapping[str, Any]) -> Decision:
@@ -336,10 +365,12 @@ def _node(stage: Stage, following: str | None) -> Callable[..., Awaitable[Any]]:
     """The stage as a node of the graph: it names what follows, so that no edge has to be decided."""
 
     @wraps(stage)
-    async def node(state: MindState, runtime: Runtime[MindContext]) -> Any:
+    async def node(state: MindState, runtime: "Runtime[MindContext]") -> Any:
         update = await stage(state, runtime)
-        if following is None or isinstance(update, Command):
+        if following is None or not isinstance(update, Mapping):
             return update
+        from langgraph.types import Command
+
         return Command(update=update, goto=following)
 
     return node

@@ -209,8 +209,13 @@ class Scenario:
                     raise TypeError(f"it must hold interventions, and holds {one!r}")
         return declared
 
-    def checked_mind(self) -> Mind | Rule:
-        """What `mind` gives. Raises `HookError` when that fails, or is neither a compiled graph nor a function."""
+    def checked_mind(self) -> Mind | Rule | None:
+        """What `mind` gives, None for the default one, whose graph need not be made.
+
+        Raises `HookError` when `mind` fails, or gives neither a compiled graph nor a function.
+        """
+        if type(self).mind is Scenario.mind:
+            return None
         with hook(self, "mind"):
             mind: object = self.mind()
             if not callable(getattr(mind, "ainvoke", mind)):

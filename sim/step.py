@@ -54,7 +54,7 @@ class TurnWork:
     def __init__(self, scenario: Scenario, emitted: Emitted, mind: Mind | Rule | None = None) -> None:
         self._scenario = scenario
         self._emitted = emitted
-        self._mind = mind or scenario.checked_mind()
+        self._mind = scenario.checked_mind() if mind is None else mind
 
     def __reduce__(self) -> tuple[Callable[..., "TurnWork"], tuple[type[Scenario], Settings, Emitted]]:
         return _work, (type(self._scenario), self._scenario.settings, self._emitted)
@@ -63,10 +63,10 @@ class TurnWork:
         """What the agent does. Raises `RunError` when no call can succeed; other faults of a mind are decisions."""
         state = MindState(observation=item.observation, offered=item.offered, request_context=item.context)
         context = MindContext(model, self._scenario.world, self._emitted.earlier)
-        if not hasattr(self._mind, "ainvoke"):
+        if self._mind is not None and not hasattr(self._mind, "ainvoke"):
             return decide_by_rule(self._mind, state)
         try:
-            return await decide(cast("Mind", self._mind), state, context)
+            return await decide(cast("Mind | None", self._mind), state, context)
         except RunError:
             raise
         except Exception as error:  # noqa: BLE001 - a mind can be a scenario's own; its fault is this agent's alone
@@ -85,7 +85,7 @@ class StepContext:
     #: What the scenario is shown.
     view: SocietyView
     engine: Engine
-    mind: Mind | Rule
+    mind: Mind | Rule | None
     recall: EmbeddingRecall | None = None
     #: Runs the turns; None in this process.
     executor: Executor | None = None

@@ -72,7 +72,7 @@ def test_help_loads_no_heavy_library() -> None:
 
 
 def test_a_run_with_the_stand_in_loads_no_library_that_it_does_not_use(tmp_path: Path) -> None:
-    heavy = "langchain_openai openai pandas scipy sklearn"
+    heavy = "aiohttp langchain_openai langgraph openai pandas scipy sklearn"
     code = (
         "import sys; sys.argv = 'populace run village --agents 4 --steps 1 --out run.duckdb'.split()\n"
         "from populace.cli import main\n"

@@ -1,7 +1,7 @@
 """The batch queue of a chat model, for requests of some contexts."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
@@ -9,13 +9,15 @@ from langchain_core.outputs import ChatResult
 
 from ...personas.errors import SetupError
 from ...personas.model import RequestContext
-from ..endpoint.http_client import HttpConnection
 from ..endpoint.models import ModelHandle
 from ..endpoint.response import ModelResponse
 from ..gateway.call import CallKey
 from .client import BatchClient
 from .endpoint import BatchJournal
 from .queue import BatchQueue
+
+if TYPE_CHECKING:
+    from ..endpoint.http_client import HttpConnection
 
 __all__ = ["ChatBatchQueue", "check_batchable", "open_batch_queue"]
 
@@ -56,7 +58,7 @@ class _Batchable(Protocol):
     # `LeanChatOpenAI`, which takes seconds to import.
     def read(self, reply: dict[str, Any]) -> ChatResult: ...
 
-    def connection(self, *, whole: bool = True) -> HttpConnection: ...
+    def connection(self, *, whole: bool = True) -> "HttpConnection": ...
 
 
 def open_batch_queue(model: ModelHandle, *, journal: BatchJournal, **options: Any) -> BatchQueue:

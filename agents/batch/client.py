@@ -4,17 +4,18 @@ import hashlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...personas.errors import parameter
 from ...personas.model import Outcome
 from ..endpoint.errors import RequestError, check_for_error, error_of_status, parse_object, words_of
-from ..endpoint.http_client import HttpConnection
 from ..gateway.call import CallKey
+
+if TYPE_CHECKING:
+    from ..endpoint.http_client import HttpConnection
 
 __all__ = [
     "ENDPOINT",
@@ -180,7 +181,7 @@ _SKEW = 3600.0
 class BatchClient:
     """One endpoint's `/files` and `/batches`. Every method raises `WireError` when it has nothing to give."""
 
-    def __init__(self, link: HttpConnection) -> None:
+    def __init__(self, link: "HttpConnection") -> None:
         self._link = link
         #: Where the batches are, as it may be kept.
         self.endpoint = link.endpoint
@@ -189,7 +190,9 @@ class BatchClient:
 
     async def upload(self, lines: Sequence[bytes]) -> str:
         """The id of a new file with these lines."""
-        form = aiohttp.FormData()
+        from aiohttp import FormData  # runs without batches do not load it here
+
+        form = FormData()
         form.add_field("purpose", "batch")
         form.add_field("file", BytesIO(b"".join(lines)), filename="batch.jsonl", content_type="application/jsonl")
         try:
