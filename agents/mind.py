@@ -238,7 +238,7 @@ async def keep(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str
 
 async def ask_many[T](
     state: MindState,
-    runtime: Runtime[MindContext],
+    runtime: "Runtime[MindContext]",
     prompt: RenderedPrompt,
     schema: AnswerSchema[T],
     *,
