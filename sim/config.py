@@ -21,13 +21,27 @@ from ..agents.gateway.prices import Prices, known_prices
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.inputs import check_seed
 from .growth import Growth
+from .runfile.database import BusyError
 from .runfile.job_rows import JobRow, RunRow, job_of, now, versions
-from .scenario import Scenario, check_steps
+from .runfile.reader import RunReader
+from .runfile.recording import last_step, run_of
+from .scenario import Scenario, check_steps, check_steps_left
 
-__all__ = ["ROLES", "GivenModel", "RoleModel", "RunConfig", "RunModels", "RunOptions", "open_roles"]
+__all__ = ["ROLES", "Difference", "GivenModel", "RoleModel", "RunConfig", "RunModels", "RunOptions", "open_roles"]
 
 #: The roles that may have models of their own.
 ROLES = ("solver", "grader")
+
+_SPEC = "SELECT spec FROM jobs WHERE job = 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A value that makes one configuration another run than the other."""
+
+    name: str
+    was: Any
+    wanted: Any
 
 
 def _addresses(given: object) -> object:
@@ -117,10 +131,31 @@ class RunConfig(BaseModel):
         # No address is none that is given: the command line gives options that may be repeated as empty tuples.
         return self.given(**dict(self) | {name: value for name, value in options.items() if value not in (None, ())})
 
+    def differences(self, wanted: Self) -> list[Difference]:
+        """What makes `wanted` another run than this one.
+
+        Steps are left out, since a run can go on for more of them, and all that changes no answer: bounds, addresses,
+        prices and cache.
+        """
+        pairs = zip(self._parts(), wanted._parts(), strict=True)
+        return [
+            Difference(name, was.get(name), now_is.get(name))
+            for was, now_is in pairs
+            for name in dict.fromkeys([*was, *now_is])
+            if was.get(name) != now_is.get(name)
+        ]
+
+    def _parts(self) -> tuple[Mapping[str, Any], ...]:
+        # A setting of a scenario may be called like something else.
+        own = self.model_dump(mode="json", include={"scenario", "seed", "model", "embeddings", "settings", "growth"})
+        roles = {"solver": self.solver and self.solver.model, "grader": self.grader and self.grader.model}
+        return own.pop("settings"), own.pop("growth"), own | roles | self.limits.sampling
+
     @classmethod
-    def of_run(cls, run: RunRow, job: JobRow) -> Self:
-        """The configuration that a run file was made with; `job` is the row that it is shown of."""
-        embeddings_prices = orjson.loads(job.spec).get("embedding_prices")
+    def read(cls, reader: RunReader) -> Self:
+        """The configuration that a run file was made with."""
+        run = run_of(reader)
+        embeddings_prices = orjson.loads(reader.query(_SPEC).rows[0][0]).get("embedding_prices")
         return cls.given(
             scenario=run.scenario,
             settings=orjson.loads(run.settings),
@@ -139,6 +174,30 @@ class RunConfig(BaseModel):
             embeddings_url=run.embedding_url,
             embeddings_prices=Prices(**embeddings_prices) if embeddings_prices else None,
         )
+
+    @classmethod
+    def resumed(cls, reader: RunReader, limits: Mapping[str, Any], *, steps: int | None) -> Self:
+        """The configuration of a run that is to go on, with other bounds and steps where they are given.
+
+        Raises `SetupError` for a run that is going on, for fewer steps than it has lived, and for another sampling.
+        """
+        path = str(reader.path)
+        lived, stored = last_step(reader), cls.read(reader)
+        if reader.is_live:
+            raise BusyError(f"{path!r} is being written by a run that is going on; wait for its end.")
+        check_steps_left(steps, lived=lived, path=path)
+        config = stored.changed(limits=stored.limits.changed(**limits), steps=steps)
+        if config.limits.sampling != stored.limits.sampling:
+            raise SetupError(
+                f"The run in {path!r} samples with {_said(stored.limits)}, not with {_said(config.limits)}; resume it "
+                f"as it was, or fork it with another sampling."
+            )
+        return config
+
+
+def _said(limits: Limits) -> str:
+    given = limits.sampling.items()
+    return ", ".join(f"{parameter(name)} {value}" for name, value in given) or "the endpoint's own parameters"
 
 
 _EXAMPLES: Mapping[type, str] = {
@@ -281,13 +340,17 @@ class RunModels:
         named = {role: one.model_dump() for role, one in self._role_models.items()}
         return orjson.dumps(named).decode() if named else None
 
-    def check_embeddings_of(self, run: RunRow, path: Path | str) -> None:
-        """Raise `RunFileError` when the run in `path` was begun with another embedding model."""
+    def check_continues(self, run: RunRow, path: Path | str, *, world: str) -> None:
+        """Raise `RunFileError` when the run in `path` was begun with another embedding model or world text."""
         if self.embeddings is not None and self.embeddings.name != run.embedding_model:
             raise RunFileError(
                 f"The run in {str(path)!r} was begun with the embedding model {run.embedding_model} and would "
-                "remember "
-                f"otherwise with {self.embeddings.name}; resume it as it was, or begin another."
+                f"remember otherwise with {self.embeddings.name}; resume it as it was, or begin another."
+            )
+        if world != run.world:
+            raise RunFileError(
+                f"The world text of scenario {run.scenario!r} is not the one that {path} began with, so its "
+                f"answers would not fit; resume it with the script as it was, or run anew into another file."
             )
 
     def _check(self, config: RunConfig) -> None:

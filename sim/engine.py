@@ -4,11 +4,12 @@ import asyncio
 import gc
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from threading import Event
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import orjson
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -23,6 +24,7 @@ from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
+from ..personas.errors import PausedError
 from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spent_before
 from .runfile.live import LiveSql
 from .runfile.rows import Row
@@ -30,11 +32,12 @@ from .runfile.runlog import RunLog
 from .runfile.writer import Change
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from ..agents.gateway.call import AnswerStore
 
-__all__ = ["Engine", "EventHash", "Progress", "SilentProgress", "rare_collections"]
+__all__ = ["INTERRUPTED", "Engine", "EventHash", "Progress", "SilentProgress", "rare_collections"]
+
+#: Why a run is paused that was interrupted: by Ctrl-C, by a notebook, or by `Engine.interrupt`.
+INTERRUPTED = "It was interrupted."
 
 
 class Progress(Protocol):
@@ -197,6 +200,10 @@ class Engine:
         self._committing: Future[None] | None = None
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
+        self._under_way: Future[Any] | None = None
+        self._is_interrupted = False
+        #: Whether `interrupt` cancels what is under way; what closes a run is not cancelled.
+        self.is_interruptible = True
 
     def _embedder(self, model: EmbeddingHandle, prices: Prices | None, limits: Limits) -> Embedder:
         return Embedder(
@@ -243,7 +250,8 @@ class Engine:
     def call[T](self, work: Callable[[], Awaitable[T]]) -> T:
         """The result of an async function, run in the engine's loop and waited for here.
 
-        Whoever is interrupted while waiting (Ctrl-C) leaves nothing running behind.
+        When the caller is interrupted while it waits (Ctrl-C), the work is cancelled. Raises `PausedError` after
+        `interrupt`, once.
         """
         if self._portal is None:
             raise RuntimeError("the engine is not open: use it in a with statement")
@@ -256,13 +264,25 @@ class Engine:
                 ended.set()
 
         future = self._portal.start_task_soon(watched)
+        self._under_way = future
+        if self._is_interrupted and self.is_interruptible:
+            future.cancel()
         try:
             return future.result()
-        except BaseException:
+        except BaseException as error:
             # What is closed next must not be opened again by a call that was about to begin.
             if future.cancel():
                 ended.wait(_PATIENCE_SECONDS)
+            if isinstance(error, CancelledError) and self._is_interrupted:
+                self.is_interruptible = False
+                raise PausedError(INTERRUPTED) from error
             raise
+
+    def interrupt(self) -> None:
+        """Cancel the work that is under way, or that begins next, from any thread."""
+        self._is_interrupted = True
+        if self._under_way is not None and self.is_interruptible:
+            self._under_way.cancel()
 
     def record(self, calls: Iterable[Call]) -> None:
         """Keep calls that were made in another process, and count them in the budget."""

@@ -108,7 +108,7 @@ def fork(
     changed = scenario(orjson.loads(parent.settings) | dict(settings or {}))
     check_interventions(changed, wanted, before=before, after=at)
     handle = _model(parent, model, base_url)
-    run = _begun(parent, changed, handle, scenario_file)
+    run = _begun(parent, changed, handle, scenario_file, limits or {})
     run = replace(run, forked_from=parent.run, forked_at=at, event_hash=event_hash, steps_wanted=wanted)
     _take_journal_over(path)
     copy_run(path, out, run, at=at)
@@ -120,7 +120,6 @@ def fork(
             model=handle,
             solver=solver,
             grader=grader,
-            limits=limits,
             prices=prices,
             cache=cache,
             embeddings_url=embeddings_url,
@@ -150,15 +149,15 @@ def asked_anew(path: Path | str, out: Path | str) -> str:
         why = "The world text, which every prompt begins with, has changed"
     elif length[0] != length[1]:
         why = f"The length of an answer is limited to {length[1]} tokens and was to {length[0]}"
-    elif _sampling(parent) != _sampling(run):
+    elif _limits(parent).sampling != _limits(run).sampling:
         why = "The model samples in another way"
     else:
         return ""
     return f"{why}, so no request is the same as in {str(path)!r} and everything is asked anew."
 
 
-def _sampling(run: RunRow) -> dict[str, Any]:
-    return Limits.model_validate_json(run.limits).sampling if run.limits else {}
+def _limits(run: RunRow) -> Limits:
+    return Limits.model_validate_json(run.limits) if run.limits else Limits(max_in_flight=run.max_in_flight)
 
 
 def asked_since(path: Path | str) -> AskedSince:
@@ -214,7 +213,9 @@ def _check_state(path: Path, run: RunRow, hop: int | None, lived: int, at: int) 
         raise RunFileError(f"The run in {str(path)!r} can be forked at step {there}, but {at} was given.")
 
 
-def _begun(parent: RunRow, changed: Scenario, handle: ModelHandle, scenario_file: Path | None) -> RunRow:
+def _begun(
+    parent: RunRow, changed: Scenario, handle: ModelHandle, scenario_file: Path | None, limits: Mapping[str, Any]
+) -> RunRow:
     """The run that goes on from another with this scenario and model."""
     return replace(
         parent,
@@ -232,6 +233,7 @@ def _begun(parent: RunRow, changed: Scenario, handle: ModelHandle, scenario_file
         reason=None,
         started_at=now(),
         ended_at=None,
+        limits=_limits(parent).changed(**limits).model_dump_json(),
         prices=parent.prices if handle.name == parent.model else None,
     )
 

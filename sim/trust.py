@@ -22,7 +22,6 @@ from .growth import Growth
 from .runfile.reader import RunReader
 from .runfile.recording import run_of
 from .runfile.rows import RunRow
-from .runfile.runlog import RunLog
 from .scenario import GrowthOnly
 
 __all__ = [
@@ -102,7 +101,7 @@ def check_script(path: Path, run: str, script: Path, *, command: str) -> None:
 
 
 def check_resumed(
-    run: RunReader | RunLog, given: Mapping[Kind, object], *, model: object = None, embeddings: object = None
+    run: RunReader, given: Mapping[Kind, object], *, model: object = None, embeddings: object = None
 ) -> None:
     """Raise what `check_trusted` raises for a run that is to go on; `given` is what the caller gave, by its kind."""
     named: set[Kind] = {kind for kind in RESUMED if given.get(kind) not in (None, ())}
@@ -111,8 +110,8 @@ def check_resumed(
     named |= {"address"} if model is not None and not isinstance(model, str) else set()
     named |= {"embeddings"} if embeddings is not None and not isinstance(embeddings, str) else set()
     named |= {"source"} if given.get("source") else set()
-    row = run.run if isinstance(run, RunLog) else run_of(run)
-    hop = run.last_hop() if isinstance(run, RunLog) else run.query(_LAST_HOP).rows[0][0]
+    row = run_of(run)
+    ((hop,),) = run.query(_LAST_HOP).rows
     hops = Growth.model_validate_json(row.growth_settings).hops
     check_trusted(run.path, row, named, is_grown=hop is not None and hop >= hops)
 

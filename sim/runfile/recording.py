@@ -1,6 +1,7 @@
 """A run as it was recorded: what it was asked to be, where it came from, and how each of its requests ended."""
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from ...personas.query import Params
 from .reader import RunReader, open_run
 from .rows import Row, RunRow, column_names, table_of
 
-__all__ = ["Marker", "RecordedEnd", "Recording", "markers", "run_of"]
+__all__ = ["Marker", "RecordedEnd", "Recording", "last_step", "markers", "run_of"]
 
 _MARKERS = """
 SELECT phase, number, event_hash FROM markers WHERE job = 1 AND chunk = 0 ORDER BY phase, number
@@ -70,12 +71,10 @@ class Recording:
 
         Raises `RunFileError` when it is no run file, or when there is nothing in it that could be lived again.
         """
-        reader = open_run(path)
-        try:
-            return cls(reader)
-        except BaseException:
-            reader.close()
-            raise
+        with ExitStack() as opened:
+            recording = cls(opened.enter_context(open_run(path)))
+            opened.pop_all()
+            return recording
 
     def __enter__(self) -> Self:
         """The recording itself."""
@@ -167,6 +166,12 @@ def run_of(reader: RunReader) -> RunRow:
     """What a run was asked to be."""
     found = reader.query("FROM runs")
     return RunRow(**dict(zip(found.columns, found.rows[0], strict=True)))
+
+
+def last_step(reader: RunReader) -> int:
+    """The last complete step of a run; 0 where none was lived."""
+    ((step,),) = reader.query("SELECT coalesce(max(step), 0) FROM steps").rows
+    return int(step)
 
 
 def _gathered(

@@ -164,3 +164,11 @@ def test_models_of_the_callers_own_serve_roles(scenario: type[Scenario], tmp_pat
     assert run.sql("SELECT DISTINCT role, model FROM calls WHERE role <> 'default' ORDER BY 1").rows == [
         ("grader", "Answering"), ("solver", "Answering")
     ]  # fmt: skip
+
+
+def test_a_run_with_another_solver_is_another_run(scenario: type[Scenario], tmp_path: Path) -> None:
+    out = tmp_path / "run.duckdb"
+    populace.run(scenario, agents=2, hops=0, steps=1, out=out, solver="procedural")
+    assert populace.run(scenario, agents=2, hops=0, steps=1, out=out, solver="procedural").note
+    with pytest.raises(SetupError, match="its solver is 'procedural', not None"):
+        populace.run(scenario, agents=2, hops=0, steps=1, out=out)
