@@ -20,8 +20,7 @@ from ...agents.procedural import ProceduralModel
 from ...personas.errors import PausedError
 from ...personas.hub import Hub
 from ...personas.hub.queries import TURNED_AWAY
-from ...personas.passage import Passage
-from ...personas.persona import Persona, Relation
+from ...personas.persona import Passage, Persona, Relation
 from ..growth import Growth
 from ..runfile.reader import open_run
 from ..scenario import Scenario
