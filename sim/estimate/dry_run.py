@@ -35,8 +35,9 @@ _FAN_OUT = 3
 _NEW = 0.7
 
 _ANSWERED = """
-SELECT phase, unit, number, owner, purpose, request_hash, input_tokens, output_tokens, reasoning_tokens, cached_tokens,
-       epoch(ended_at) - epoch(started_at), source IN ('endpoint', 'batch')
+SELECT phase, unit, number, owner, purpose || if(role = 'default', '', ' (' || role || ')'), request_hash,
+       input_tokens, output_tokens, reasoning_tokens, cached_tokens, epoch(ended_at) - epoch(started_at),
+       source IN ('endpoint', 'batch'), role, replicate
 FROM calls JOIN phases USING (job, phase) WHERE raw IS NOT NULL ORDER BY calls.rowid
 """
 _SENT = """
@@ -129,6 +130,7 @@ class Answered:
     unit: str
     number: int
     owner: str
+    #: The name of the prompt, and the role that was asked, if it is not the default.
     purpose: str
     request_hash: str
     input: int | None
@@ -137,11 +139,13 @@ class Answered:
     cached: int | None
     seconds: float
     was_sent: bool
+    role: str = "default"
+    replicate: int = 0
 
     @property
-    def request(self) -> tuple[str, int, str, str]:
+    def request(self) -> tuple[str, int, str, str, int]:
         """What is the same for all answers to one request, those that were asked for again among them."""
-        return self.phase, self.number, self.owner, self.purpose
+        return self.phase, self.number, self.owner, self.purpose, self.replicate
 
 
 @dataclass(frozen=True, slots=True)
