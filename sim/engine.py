@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -25,6 +25,7 @@ from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
 from ..personas.errors import PausedError
+from .runfile.job_rows import Unit
 from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spent_before
 from .runfile.live import LiveSql
 from .runfile.rows import Row
@@ -153,8 +154,11 @@ class Engine:
         events: EventHash,
         progress: Progress,
         gateway: Gateway | None = None,
+        roles: Mapping[str, tuple[ModelHandle, Prices | None]] | None = None,
     ) -> None:
         """`batched` are the phases whose requests go by batch; `gateway` is asked instead of one over the model.
+
+        `roles` are models of other roles, with their prices; what they are asked never goes by batch.
 
         Raises `SetupError` for what the model cannot do.
         """
@@ -174,21 +178,26 @@ class Engine:
         self._ledger = RunLedger(log)
         self._cache = cache
         stores: list[AnswerStore] = [KnownAnswers(log)] if log.is_fork else []
-        self.gateway = gateway or Gateway(
-            model,
+        opened = partial(
+            Gateway,
             ledger=self._ledger,
             limits=limits,
             stores=[*stores, cache] if cache else stores,
-            prices=prices,
             meter=Meter(spent_before(log)),
+            answer_tokens=answer_tokens,
+        )
+        self.gateway = gateway or opened(
+            model,
+            prices=prices,
             queue=self._batch_queue,
             attempts=_BATCH_ATTEMPTS if batched else _ATTEMPTS,
-            answer_tokens=answer_tokens,
+            roles={role: opened(one, prices=its, attempts=_ATTEMPTS) for role, (one, its) in (roles or {}).items()},
         )
         #: The door to the embedding model, where there is one: under the same budget, with a pace of its own.
         self.embedder = self._embedder(embeddings, embeddings_prices, limits) if embeddings else None
         self._budget = Budget(limits, self.gateway.meter, prices)
         self._is_asked_elsewhere = False
+        self._declared = set[str]()
         #: The latest commit, while it may not be durable yet.
         self._committing: Future[None] | None = None
         self._stack = ExitStack()
@@ -295,6 +304,12 @@ class Engine:
     def recall(self, phase: str, number: int, owners: Sequence[str | None]) -> None:
         """Have the answers ready that earlier sessions paid for on behalf of these owners (None: of anybody)."""
         self._ledger.prepare(phase, number, owners)
+
+    async def declare(self, phase: str, unit: Unit) -> None:
+        """Note in the file that a phase begins, so that its calls can be told from those of other phases."""
+        if phase not in self._declared:
+            await asyncio.wrap_future(self.log.declare(phase, unit))
+            self._declared.add(phase)
 
     async def commit(self, rows: Iterable[Row], statements: Sequence[Change] = ()) -> None:
         """Hand over rows that belong together, to be written in one transaction while other work goes on.
