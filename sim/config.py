@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Self, TypedDict
 from uuid import uuid4
 
@@ -20,10 +21,27 @@ from ..agents.gateway.prices import Prices, known_prices
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.inputs import check_seed
 from .growth import Growth
+from .runfile.database import BusyError
 from .runfile.job_rows import JobRow, RunRow, job_of, now, versions
-from .scenario import Scenario, check_steps
+from .runfile.reader import RunReader
+from .runfile.recording import last_step, run_of
+from .scenario import Scenario, check_steps, check_steps_left
 
-__all__ = ["RunConfig", "RunModels", "RunOptions"]
+__all__ = ["ROLES", "Difference", "GivenModel", "RoleModel", "RunConfig", "RunModels", "RunOptions", "open_roles"]
+
+#: The roles that may have models of their own.
+ROLES = ("solver", "grader")
+
+_SPEC = "SELECT spec FROM jobs WHERE job = 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A value that makes one configuration another run than the other."""
+
+    name: str
+    was: Any
+    wanted: Any
 
 
 def _addresses(given: object) -> object:
@@ -33,6 +51,27 @@ def _addresses(given: object) -> object:
 def _absolute(given: object) -> object:
     # A run that is resumed or forked from another folder must find the file that was meant.
     return Path(given).expanduser().absolute() if isinstance(given, str | Path) else given
+
+
+class RoleModel(BaseModel):
+    """The model of a role."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: The model by name.
+    model: str
+    #: Its endpoints; none for those of the run's default model, where it is asked at any.
+    base_url: Annotated[tuple[str, ...], BeforeValidator(_addresses)] = ()
+    #: None where they are to be looked up.
+    prices: Prices | None = None
+
+
+#: What a role's model can be given as.
+type GivenModel = str | RoleModel | BaseChatModel | ModelHandle
+
+
+def _role(given: object) -> object:
+    return {"model": given} if isinstance(given, str) else given
 
 
 class RunConfig(BaseModel):
@@ -55,6 +94,9 @@ class RunConfig(BaseModel):
     model: str = "procedural"
     base_url: Annotated[tuple[str, ...], BeforeValidator(_addresses)] = ()
     limits: Limits = Limits()
+    #: The models of the roles that checks and stages ask by; None for `model`. A name stands for a whole `RoleModel`.
+    solver: Annotated[RoleModel | None, BeforeValidator(_role)] = None
+    grader: Annotated[RoleModel | None, BeforeValidator(_role)] = None
     #: None where they are to be looked up.
     prices: Prices | None = None
     #: A file of answers shared with other runs.
@@ -89,10 +131,31 @@ class RunConfig(BaseModel):
         # No address is none that is given: the command line gives options that may be repeated as empty tuples.
         return self.given(**dict(self) | {name: value for name, value in options.items() if value not in (None, ())})
 
+    def differences(self, wanted: Self) -> list[Difference]:
+        """What makes `wanted` another run than this one.
+
+        Steps are left out, since a run can go on for more of them, and all that changes no answer: bounds, addresses,
+        prices and cache.
+        """
+        pairs = zip(self._parts(), wanted._parts(), strict=True)
+        return [
+            Difference(name, was.get(name), now_is.get(name))
+            for was, now_is in pairs
+            for name in dict.fromkeys([*was, *now_is])
+            if was.get(name) != now_is.get(name)
+        ]
+
+    def _parts(self) -> tuple[Mapping[str, Any], ...]:
+        # A setting of a scenario may be called like something else.
+        own = self.model_dump(mode="json", include={"scenario", "seed", "model", "embeddings", "settings", "growth"})
+        roles = {"solver": self.solver and self.solver.model, "grader": self.grader and self.grader.model}
+        return own.pop("settings"), own.pop("growth"), own | roles | self.limits.sampling
+
     @classmethod
-    def of_run(cls, run: RunRow, job: JobRow) -> Self:
-        """The configuration that a run file was made with; `job` is the row that it is shown of."""
-        embeddings_prices = orjson.loads(job.spec).get("embedding_prices")
+    def read(cls, reader: RunReader) -> Self:
+        """The configuration that a run file was made with."""
+        run = run_of(reader)
+        embeddings_prices = orjson.loads(reader.query(_SPEC).rows[0][0]).get("embedding_prices")
         return cls.given(
             scenario=run.scenario,
             settings=orjson.loads(run.settings),
@@ -103,6 +166,7 @@ class RunConfig(BaseModel):
             model=run.model,
             base_url=tuple((run.base_url or "").split()),
             limits=Limits.model_validate_json(run.limits) if run.limits else Limits(max_in_flight=run.max_in_flight),
+            **orjson.loads(run.roles or "{}"),
             prices=Prices(**orjson.loads(run.prices)) if run.prices else None,
             cache=run.cache,
             batch=run.batch,
@@ -110,6 +174,30 @@ class RunConfig(BaseModel):
             embeddings_url=run.embedding_url,
             embeddings_prices=Prices(**embeddings_prices) if embeddings_prices else None,
         )
+
+    @classmethod
+    def resumed(cls, reader: RunReader, limits: Mapping[str, Any], *, steps: int | None) -> Self:
+        """The configuration of a run that is to go on, with other bounds and steps where they are given.
+
+        Raises `SetupError` for a run that is going on, for fewer steps than it has lived, and for another sampling.
+        """
+        path = str(reader.path)
+        lived, stored = last_step(reader), cls.read(reader)
+        if reader.is_live:
+            raise BusyError(f"{path!r} is being written by a run that is going on; wait for its end.")
+        check_steps_left(steps, lived=lived, path=path)
+        config = stored.changed(limits=stored.limits.changed(**limits), steps=steps)
+        if config.limits.sampling != stored.limits.sampling:
+            raise SetupError(
+                f"The run in {path!r} samples with {_said(stored.limits)}, not with {_said(config.limits)}; resume it "
+                f"as it was, or fork it with another sampling."
+            )
+        return config
+
+
+def _said(limits: Limits) -> str:
+    given = limits.sampling.items()
+    return ", ".join(f"{parameter(name)} {value}" for name, value in given) or "the endpoint's own parameters"
 
 
 _EXAMPLES: Mapping[type, str] = {
@@ -143,6 +231,8 @@ class RunModels:
     embeddings: EmbeddingHandle | None
     prices: Prices | None
     embeddings_prices: Prices | None
+    #: The models of roles that have their own, with their prices, by role.
+    roles: Mapping[str, tuple[ModelHandle, Prices | None]]
 
     @classmethod
     def opened(
@@ -151,6 +241,7 @@ class RunModels:
         *,
         model: BaseChatModel | ModelHandle | None = None,
         embeddings: Embeddings | EmbeddingHandle | None = None,
+        roles: Mapping[str, BaseChatModel | ModelHandle] = MappingProxyType({}),
     ) -> Self:
         """The models that are named, or those given; prices are looked up where they are not given.
 
@@ -166,7 +257,9 @@ class RunModels:
                 f"{parameter('embeddings')} "
                 f"NAME."
             )
-        if address and embedder is None and handle.name == "procedural":
+        opened = open_roles(config, roles)
+        asked_there = [one.name for one, _ in opened.values()] + ([embedder.name] if embedder else [])
+        if address and not asked_there and handle.name == "procedural":
             raise SetupError(
                 f"procedural is asked nowhere, so {' '.join(address)!r} is for no model; name one with "
                 f"{parameter('model')}."
@@ -176,6 +269,7 @@ class RunModels:
             embeddings=embedder,
             prices=config.prices or known_prices(handle),
             embeddings_prices=config.embeddings_prices or (known_prices(embedder, writes=False) if embedder else None),
+            roles=opened,
         )
         models._check(config)
         return models
@@ -187,6 +281,7 @@ class RunModels:
                 "model": self.model.name,
                 "base_url": tuple((self.model.endpoints or "").split()),
                 "prices": self.prices,
+                **self._role_models,
                 "embeddings": self.embeddings.name if self.embeddings else None,
                 "embeddings_url": self.embeddings.endpoint if self.embeddings else None,
                 "embeddings_prices": self.embeddings_prices,
@@ -229,20 +324,59 @@ class RunModels:
             embedding_model=config.embeddings,
             embedding_url=config.embeddings_url,
             drawn=drawn,
+            roles=self.roles_json,
         )
 
-    def check_embeddings_of(self, run: RunRow, path: Path | str) -> None:
-        """Raise `RunFileError` when the run in `path` was begun with another embedding model."""
+    @property
+    def _role_models(self) -> dict[str, RoleModel]:
+        return {
+            role: RoleModel(model=one.name, base_url=tuple((one.endpoints or "").split()), prices=prices)
+            for role, (one, prices) in self.roles.items()
+        }
+
+    @property
+    def roles_json(self) -> str | None:
+        """The models of the roles as they are kept in the run file; None where no role has its own."""
+        named = {role: one.model_dump() for role, one in self._role_models.items()}
+        return orjson.dumps(named).decode() if named else None
+
+    def check_continues(self, run: RunRow, path: Path | str, *, world: str) -> None:
+        """Raise `RunFileError` when the run in `path` was begun with another embedding model or world text."""
         if self.embeddings is not None and self.embeddings.name != run.embedding_model:
             raise RunFileError(
                 f"The run in {str(path)!r} was begun with the embedding model {run.embedding_model} and would "
-                "remember "
-                f"otherwise with {self.embeddings.name}; resume it as it was, or begin another."
+                f"remember otherwise with {self.embeddings.name}; resume it as it was, or begin another."
+            )
+        if world != run.world:
+            raise RunFileError(
+                f"The world text of scenario {run.scenario!r} is not the one that {path} began with, so its "
+                f"answers would not fit; resume it with the script as it was, or run anew into another file."
             )
 
     def _check(self, config: RunConfig) -> None:
-        check_priced(config.limits, self.prices)
+        for prices in (self.prices, *(prices for _, prices in self.roles.values())):
+            check_priced(config.limits, prices)
         if config.batch:
             check_batchable(self.model)
         if self.embeddings is not None:
             check_embeddings_priced(config.limits, self.embeddings_prices, self.embeddings)
+
+
+def open_roles(
+    config: RunConfig, given: Mapping[str, BaseChatModel | ModelHandle] = MappingProxyType({})
+) -> dict[str, tuple[ModelHandle, Prices | None]]:
+    """The models of the roles that have their own, with their prices; those `given` come before those named."""
+    opened = {}
+    for role in ROLES:
+        named: RoleModel | None = getattr(config, role)
+        own = given.get(role)
+        if own is not None:
+            handle = own if isinstance(own, ModelHandle) else open_model(own)
+        elif named is not None:
+            # Only a model that is served somewhere can be asked where the default model is.
+            shared = config.base_url if named.model.startswith("openai:") else ()
+            handle = open_model(named.model, base_url=named.base_url or shared or None)
+        else:
+            continue
+        opened[role] = (handle, (named.prices if named else None) or known_prices(handle))
+    return opened

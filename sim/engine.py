@@ -3,12 +3,13 @@
 import asyncio
 import gc
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from threading import Event
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import orjson
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -23,6 +24,8 @@ from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
+from ..personas.errors import PausedError
+from .runfile.job_rows import Unit
 from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spent_before
 from .runfile.live import LiveSql
 from .runfile.rows import Row
@@ -30,11 +33,12 @@ from .runfile.runlog import RunLog
 from .runfile.writer import Change
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from ..agents.gateway.call import AnswerStore
 
-__all__ = ["Engine", "EventHash", "Progress", "SilentProgress", "rare_collections"]
+__all__ = ["INTERRUPTED", "Engine", "EventHash", "Progress", "SilentProgress", "rare_collections"]
+
+#: Why a run is paused that was interrupted: by Ctrl-C, by a notebook, or by `Engine.interrupt`.
+INTERRUPTED = "It was interrupted."
 
 
 class Progress(Protocol):
@@ -150,8 +154,11 @@ class Engine:
         events: EventHash,
         progress: Progress,
         gateway: Gateway | None = None,
+        roles: Mapping[str, tuple[ModelHandle, Prices | None]] | None = None,
     ) -> None:
         """`batched` are the phases whose requests go by batch; `gateway` is asked instead of one over the model.
+
+        `roles` are models of other roles, with their prices; what they are asked never goes by batch.
 
         Raises `SetupError` for what the model cannot do.
         """
@@ -171,25 +178,34 @@ class Engine:
         self._ledger = RunLedger(log)
         self._cache = cache
         stores: list[AnswerStore] = [KnownAnswers(log)] if log.is_fork else []
-        self.gateway = gateway or Gateway(
-            model,
+        opened = partial(
+            Gateway,
             ledger=self._ledger,
             limits=limits,
             stores=[*stores, cache] if cache else stores,
-            prices=prices,
             meter=Meter(spent_before(log)),
+            answer_tokens=answer_tokens,
+        )
+        self.gateway = gateway or opened(
+            model,
+            prices=prices,
             queue=self._batch_queue,
             attempts=_BATCH_ATTEMPTS if batched else _ATTEMPTS,
-            answer_tokens=answer_tokens,
+            roles={role: opened(one, prices=its, attempts=_ATTEMPTS) for role, (one, its) in (roles or {}).items()},
         )
         #: The door to the embedding model, where there is one: under the same budget, with a pace of its own.
         self.embedder = self._embedder(embeddings, embeddings_prices, limits) if embeddings else None
         self._budget = Budget(limits, self.gateway.meter, prices)
         self._is_asked_elsewhere = False
+        self._declared = set[str]()
         #: The latest commit, while it may not be durable yet.
         self._committing: Future[None] | None = None
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
+        self._under_way: Future[Any] | None = None
+        self._is_interrupted = False
+        #: Whether `interrupt` cancels what is under way; what closes a run is not cancelled.
+        self.is_interruptible = True
 
     def _embedder(self, model: EmbeddingHandle, prices: Prices | None, limits: Limits) -> Embedder:
         return Embedder(
@@ -236,7 +252,8 @@ class Engine:
     def call[T](self, work: Callable[[], Awaitable[T]]) -> T:
         """The result of an async function, run in the engine's loop and waited for here.
 
-        Whoever is interrupted while waiting (Ctrl-C) leaves nothing running behind.
+        When the caller is interrupted while it waits (Ctrl-C), the work is cancelled. Raises `PausedError` after
+        `interrupt`, once.
         """
         if self._portal is None:
             raise RuntimeError("the engine is not open: use it in a with statement")
@@ -249,13 +266,25 @@ class Engine:
                 ended.set()
 
         future = self._portal.start_task_soon(watched)
+        self._under_way = future
+        if self._is_interrupted and self.is_interruptible:
+            future.cancel()
         try:
             return future.result()
-        except BaseException:
+        except BaseException as error:
             # What is closed next must not be opened again by a call that was about to begin.
             if future.cancel():
                 ended.wait(_PATIENCE_SECONDS)
+            if isinstance(error, CancelledError) and self._is_interrupted:
+                self.is_interruptible = False
+                raise PausedError(INTERRUPTED) from error
             raise
+
+    def interrupt(self) -> None:
+        """Cancel the work that is under way, or that begins next, from any thread."""
+        self._is_interrupted = True
+        if self._under_way is not None and self.is_interruptible:
+            self._under_way.cancel()
 
     def record(self, calls: Iterable[Call]) -> None:
         """Keep calls that were made in another process, and count them in the budget."""
@@ -275,6 +304,12 @@ class Engine:
     def recall(self, phase: str, number: int, owners: Sequence[str | None]) -> None:
         """Have the answers ready that earlier sessions paid for on behalf of these owners (None: of anybody)."""
         self._ledger.prepare(phase, number, owners)
+
+    async def declare(self, phase: str, unit: Unit) -> None:
+        """Note in the file that a phase begins, so that its calls can be told from those of other phases."""
+        if phase not in self._declared:
+            await asyncio.wrap_future(self.log.declare(phase, unit))
+            self._declared.add(phase)
 
     async def commit(self, rows: Iterable[Row], statements: Sequence[Change] = ()) -> None:
         """Hand over rows that belong together, to be written in one transaction while other work goes on.

@@ -15,6 +15,7 @@ from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.files import remove_database
+from .config import GivenModel
 from .engine import Progress
 from .growth import Growth
 from .runfile.copying import copy_run
@@ -39,9 +40,9 @@ SELECT (SELECT max(hop) FROM growth), (SELECT coalesce(max(step), 0) FROM steps)
 _ASKED = """
 SELECT count(*), count_if(source = 'fork'), count_if(source = 'cache'), count_if(source IN ('endpoint', 'batch'))
 FROM (
-    SELECT arg_max(source, rowid) AS source
-    FROM calls
-    WHERE phase = 'step' AND number > (SELECT forked_at FROM runs)
+    SELECT arg_max(source, calls.rowid) AS source
+    FROM calls JOIN phases USING (job, phase)
+    WHERE unit = 'step' AND number > (SELECT forked_at FROM runs)
     GROUP BY phase, number, owner, request_hash, replicate
 )
 """
@@ -73,6 +74,8 @@ def fork(
     out: Path | str,
     settings: Mapping[str, Any] | None = None,
     model: str | BaseChatModel | ModelHandle | None = None,
+    solver: GivenModel | None = None,
+    grader: GivenModel | None = None,
     base_url: str | Sequence[str] | None = None,
     limits: Mapping[str, Any] | None = None,
     prices: Prices | None = None,
@@ -98,13 +101,14 @@ def fork(
             f"{parameter('steps', at + 1)} or more, "
             f"or an earlier step."
         )
-    named = _named(model, base_url=base_url, cache=cache, embeddings_url=embeddings_url)
+    roles = {"solver": solver, "grader": grader}
+    named = _named(model, base_url=base_url, cache=cache, embeddings_url=embeddings_url, **roles)
     check_trusted(path, parent, named, command=f"fork --at {at} --out {out}")
     before = scenario(orjson.loads(parent.settings))
     changed = scenario(orjson.loads(parent.settings) | dict(settings or {}))
     check_interventions(changed, wanted, before=before, after=at)
     handle = _model(parent, model, base_url)
-    run = _begun(parent, changed, handle, scenario_file)
+    run = _begun(parent, changed, handle, scenario_file, limits or {})
     run = replace(run, forked_from=parent.run, forked_at=at, event_hash=event_hash, steps_wanted=wanted)
     _take_journal_over(path)
     copy_run(path, out, run, at=at)
@@ -114,7 +118,8 @@ def fork(
             out,
             scenario,
             model=handle,
-            limits=limits,
+            solver=solver,
+            grader=grader,
             prices=prices,
             cache=cache,
             embeddings_url=embeddings_url,
@@ -144,15 +149,15 @@ def asked_anew(path: Path | str, out: Path | str) -> str:
         why = "The world text, which every prompt begins with, has changed"
     elif length[0] != length[1]:
         why = f"The length of an answer is limited to {length[1]} tokens and was to {length[0]}"
-    elif _sampling(parent) != _sampling(run):
+    elif _limits(parent).sampling != _limits(run).sampling:
         why = "The model samples in another way"
     else:
         return ""
     return f"{why}, so no request is the same as in {str(path)!r} and everything is asked anew."
 
 
-def _sampling(run: RunRow) -> dict[str, Any]:
-    return Limits.model_validate_json(run.limits).sampling if run.limits else {}
+def _limits(run: RunRow) -> Limits:
+    return Limits.model_validate_json(run.limits) if run.limits else Limits(max_in_flight=run.max_in_flight)
 
 
 def asked_since(path: Path | str) -> AskedSince:
@@ -170,7 +175,8 @@ def _named(model: str | BaseChatModel | ModelHandle | None, **given: Any) -> set
     """The kinds of addresses and files that a fork was given; a model of the caller's own comes with its address."""
     named: set[Kind] = {"address"} if given.get("base_url") or isinstance(model, ModelHandle | BaseChatModel) else set()
     named |= {"model"} if model else set()
-    named |= {"cache"} if given.get("cache") is not None else set()
+    kinds: tuple[Kind, ...] = ("cache", "solver", "grader")
+    named |= {kind for kind in kinds if given.get(kind) is not None}
     return named | ({"embeddings"} if given.get("embeddings_url") else set())
 
 
@@ -207,7 +213,9 @@ def _check_state(path: Path, run: RunRow, hop: int | None, lived: int, at: int) 
         raise RunFileError(f"The run in {str(path)!r} can be forked at step {there}, but {at} was given.")
 
 
-def _begun(parent: RunRow, changed: Scenario, handle: ModelHandle, scenario_file: Path | None) -> RunRow:
+def _begun(
+    parent: RunRow, changed: Scenario, handle: ModelHandle, scenario_file: Path | None, limits: Mapping[str, Any]
+) -> RunRow:
     """The run that goes on from another with this scenario and model."""
     return replace(
         parent,
@@ -225,6 +233,7 @@ def _begun(parent: RunRow, changed: Scenario, handle: ModelHandle, scenario_file
         reason=None,
         started_at=now(),
         ended_at=None,
+        limits=_limits(parent).changed(**limits).model_dump_json(),
         prices=parent.prices if handle.name == parent.model else None,
     )
 

@@ -1,12 +1,14 @@
 """The society: a Mesa model whose agents are personas, placed on the graph that Persona-to-Persona grew."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from math import floor, inf
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
+import orjson
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
 
@@ -16,11 +18,11 @@ from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.prices import Prices
 from ..agents.hooks import hook
-from ..personas.errors import HookError, PausedError, RunFileError, SetupError, StorageError
+from ..personas.errors import HookError, PausedError, SetupError, StorageError
 from ..personas.population import PersonaGraph
-from .config import RunConfig, RunModels, RunOptions
+from .config import GivenModel, RunConfig, RunModels, RunOptions
 from .emitted import Emission
-from .engine import Engine, EventHash, Progress, SilentProgress, rare_collections
+from .engine import INTERRUPTED, Engine, EventHash, Progress, SilentProgress, rare_collections
 from .executor import Executor
 from .growth import Growth, Source
 from .growth.extension import begin_extension
@@ -29,9 +31,10 @@ from .mesa import Model
 from .observe import EmbeddingRecall
 from .resident import Resident, settle
 from .runfile import rows
-from .runfile.reader import FinishedRun
+from .runfile.reader import FinishedRun, open_run
+from .runfile.recording import run_of
 from .runfile.runlog import RunLog
-from .scenario import Scenario, check_interventions, check_scenario, check_steps_left
+from .scenario import Scenario, check_interventions, check_scenario
 from .seeds import derive_seed
 from .state import SocietyState, declare, declared_rows, restore
 from .step import StepContext, check_emitted, take_step
@@ -63,6 +66,8 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         out: Path | str = "run.duckdb",
         model: str | BaseChatModel | ModelHandle | None = None,
         embeddings: str | Embeddings | EmbeddingHandle | None = None,
+        solver: GivenModel | None = None,
+        grader: GivenModel | None = None,
         source: Source | None = None,
         extensions: Sequence[tuple[Growth, Source]] = (),
         gateway: Gateway | None = None,
@@ -77,7 +82,8 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
 
         Everything that `config` holds can be given by keyword too, as `growth=Growth(agents=24), steps=3`; see
         `RunConfig` for what there is. `model` and `embeddings` are names, or any LangChain chat model and embedding
-        model. With `embeddings`, agents recall notes by meaning; without, by words.
+        model. With `embeddings`, agents recall notes by meaning; without, by words. `solver` and `grader` are the
+        models that checks and stages ask by role, under the same budget; `model` where they are None.
 
         The rest is injected, and by default made from the configuration: the `source` people come from, with
         `extensions` that grow them further; the `gateway` that answers; the `executor` that runs turns; `recall`; and
@@ -86,8 +92,11 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         """
         check_scenario(scenario)
         declared_rows(scenario)  # questions that are none are reported before anything is asked
-        named = {"model": model if isinstance(model, str) else None}
+        named: dict[str, Any] = {"model": model if isinstance(model, str) else None}
         named["embeddings"] = embeddings if isinstance(embeddings, str) else None
+        roles = {"solver": solver, "grader": grader}
+        own = {role: one for role, one in roles.items() if isinstance(one, BaseChatModel | ModelHandle)}
+        named |= {role: one for role, one in roles.items() if role not in own}
         config = (config or RunConfig()).changed(
             **options, **named, scenario=scenario.name, settings=scenario.settings.model_dump()
         )
@@ -98,6 +107,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             config,
             model=None if isinstance(model, str) else model,
             embeddings=None if isinstance(embeddings, str) else embeddings,
+            roles=own,
         )
         #: All that the run is made with.
         self.config = self._models.named_in(config)
@@ -114,7 +124,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self._repeats = repeats
         self._progress = progress or SilentProgress()
         self._error: BaseException | None = None
-        self._restoring = self._is_resumed = self._is_open = False
+        self._restoring = self._is_resumed = self._is_open = self._is_interrupted = False
 
     @classmethod
     def resume(
@@ -130,51 +140,43 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         embeddings: str | Embeddings | EmbeddingHandle | None = None,
         embeddings_url: str | None = None,
         embeddings_prices: Prices | None = None,
+        solver: GivenModel | None = None,
+        grader: GivenModel | None = None,
         steps: int | None = None,
         sources_named: bool = False,
         progress: Progress | None = None,
     ) -> Self:
         """The society of an unfinished run file, ready to `run` on from its last complete step.
 
-        Answers that were paid for in the unfinished step are taken from the file. `model` is needed only where the run
-        was begun with a chat model of the caller's own. `limits` holds those that are to change, by name; the others,
-        prices and cache (False for none) are the run's own. Of a file that this machine's user did not make, addresses
+        Answers that were paid for in the unfinished step are taken from the file. `model`, `solver` and `grader` are
+        needed only where the run was begun with a chat model of the caller's own, or to say where they are now.
+        `limits` holds those that are to change, by name; the others, prices and cache (False for none) are the run's
+        own. Of a file that this machine's user did not make, addresses
         and files must be given again (`sources_named`: those it grows from). Raises `RunFileError` when the file is
-        none, or when the scenario's world or the embedding model is not the one the run began with.
+        none, or when the scenario's world or the embedding model is not the one the run began with, and `SetupError`
+        for another sampling. The file is opened for writing by `run`, or by `with`.
         """
-        log = RunLog.open(Path(path))
-        try:
-            row = log.run
-            check_steps_left(steps, lived=log.last_step() or 0, path=path)
+        with open_run(path) as reader:
+            row, stored = run_of(reader), RunConfig.resumed(reader, limits or {}, steps=steps)
             given: dict[Kind, object] = {"address": base_url, "embeddings": embeddings_url, "cache": cache}
-            given["source"] = sources_named
-            check_resumed(log, given, model=model, embeddings=embeddings)
-            stored = RunConfig.of_run(row, log.job_row)
-            society = cls(
-                scenario(stored.settings),
-                stored if cache is not False else stored.model_copy(update={"cache": None}),
-                out=path,
-                model=model,
-                base_url=base_url,
-                limits=stored.limits.changed(**(limits or {})),
-                prices=prices,
-                cache=cache or None,
-                embeddings=embeddings,
-                embeddings_url=embeddings_url,
-                embeddings_prices=embeddings_prices,
-                steps=steps,
-                store=log,
-                progress=progress,
-            )
-            society._models.check_embeddings_of(row, path)
-            if society.scenario.world != row.world:
-                raise RunFileError(
-                    f"The world text of scenario {row.scenario!r} is not the one that {path} began with, so its "
-                    f"answers would not fit; resume it with the script as it was, or run anew into another file."
-                )
-        except BaseException:
-            log.close()
-            raise
+            given |= {"source": sources_named, "solver": solver, "grader": grader}
+            check_resumed(reader, given, model=model, embeddings=embeddings)
+        society = cls(
+            scenario(stored.settings),
+            stored if cache is not False else stored.model_copy(update={"cache": None}),
+            out=path,
+            model=model,
+            base_url=base_url,
+            prices=prices,
+            cache=cache or None,
+            embeddings=embeddings,
+            embeddings_url=embeddings_url,
+            embeddings_prices=embeddings_prices,
+            solver=solver,
+            grader=grader,
+            progress=progress,
+        )
+        society._models.check_continues(row, path, world=society.scenario.world)
         society._is_resumed = True
         return society
 
@@ -204,6 +206,12 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
     def run_model(self) -> None:
         """All steps that there are still to be. Raises `SetupError` when the society is not open."""
         self.run_until(inf)
+
+    def interrupt(self) -> None:
+        """Pause the run, from any thread: `run` raises `PausedError` there, and the file can be resumed."""
+        self._is_interrupted = True
+        if hasattr(self, "engine"):
+            self.engine.interrupt()
 
     def run_for(self, duration: float) -> None:
         """So many steps, or as many as there are still to be. Raises `SetupError` when the society is not open."""
@@ -258,17 +266,16 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             raise SetupError("The society is open already; inside `with society:`, call run_model() or step().")
         mind = self.scenario.checked_mind()
         # What cannot be read is found before there is a file that would stand in the way of the next try.
-        source = self._opened_source() if self._log is None else None
-        cache = AnswerCache(self.config.cache) if self.config.cache else None
-        try:
-            log = self._log or RunLog.create(self.path, self._job_row(getattr(source, "drawn", None)))
-        except BaseException:
-            if cache is not None:
-                cache.close()
-            raise
-        self.engine = self._engine(log, cache)
-        recall = self._recall or (EmbeddingRecall(self.engine.embedder) if self.engine.embedder else None)
-        self._steps = StepContext(self.state, self, self.engine, mind, recall, self._executor)
+        source = None if self._log or self._is_resumed else self._opened_source()
+        with ExitStack() as opened:
+            cache = opened.enter_context(closing(AnswerCache(self.config.cache))) if self.config.cache else None
+            log = opened.enter_context(self._opened_log(source))
+            self.engine = self._engine(log, cache)
+            recall = self._recall or (EmbeddingRecall(self.engine.embedder) if self.engine.embedder else None)
+            self._steps = StepContext(self.state, self, self.engine, mind, recall, self._executor)
+            opened.pop_all()
+        if self._is_interrupted:
+            self.engine.interrupt()
         try:
             self.engine.__enter__()
             self._note_changes(log)
@@ -285,23 +292,29 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Mark the run finished or failed and close everything. An interrupted run stays open for `resume`."""
+        """Mark the run as finished, paused (also by Ctrl-C) or failed, and close everything."""
         failure = error or self._error
-        self._is_open = self.running = False
+        self._is_open = self.running = self.engine.is_interruptible = False
         try:
             if not isinstance(failure, StorageError):
                 self._flush()  # the step before the one that failed
             if failure is None:
                 self.engine.log.finish("finished", None, self.engine.events.hex)
-            elif isinstance(failure, Exception) and not isinstance(failure, StorageError):
-                is_paused = isinstance(failure, PausedError)
-                self.engine.log.finish("paused" if is_paused else "failed", str(failure), self.engine.events.hex)
+            elif not isinstance(failure, StorageError):
+                is_failed = isinstance(failure, Exception) and not isinstance(failure, PausedError)
+                reason = str(failure) if isinstance(failure, Exception) else INTERRUPTED
+                self.engine.log.finish("failed" if is_failed else "paused", reason, self.engine.events.hex)
         finally:
             self.engine.__exit__(kind, error, trace)
 
     def _flush(self) -> None:
         if self.engine.is_committing:
             self.engine.call(self.engine.flush)
+
+    def _opened_log(self, source: Source | None) -> RunLog:
+        if self._is_resumed:
+            return RunLog.open(self.path)
+        return self._log or RunLog.create(self.path, self._job_row(getattr(source, "drawn", None)))
 
     def _opened_source(self) -> Source:
         if self._source is not None:
@@ -325,13 +338,17 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             events=EventHash(log.last_event_hash()),
             progress=self._progress,
             gateway=self._gateway,
+            roles=self._models.roles,
         )
 
     def _note_changes(self, log: RunLog) -> None:
         # A resumed run may be given other numbers than it began with, and goes on with those when it is resumed again.
         job = self._job_row()
         now_is = {name: getattr(job, name) for name in _CHANGEABLE}
-        log.commit(statements=log.change(spec={"steps": self.steps_wanted}, **now_is)).result()
+        spec: dict[str, object] = {"steps": self.steps_wanted}
+        if (roles := self._models.roles_json) is not None:
+            spec["roles"] = orjson.Fragment(roles)
+        log.commit(statements=log.change(spec=spec, **now_is)).result()
 
     def _note_trust(self, run: rows.RunRow) -> None:
         """Note what was named here, by whoever made this society: of a resumed one, all but its script."""

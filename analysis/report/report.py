@@ -101,9 +101,10 @@ def _notice(summary: Summary, run_file: str) -> str:
         return f"This run is still going: {done}. Sections were read one by one and may be a step apart."
     if summary.status == "interrupted":
         return f"This run was interrupted: {done}. To go on: populace resume {run_file}"
-    if summary.status == "failed":
+    if summary.status in ("failed", "paused"):
         reason = (summary.reason or "no reason was recorded").rstrip(".")
-        return f"This run failed ({reason}): {done}. What was done stays; to go on: populace resume {run_file}"
+        became = "failed" if summary.status == "failed" else "is paused"
+        return f"This run {became} ({reason}): {done}. What was done stays; to go on: populace resume {run_file}"
     return "" if summary.steps else "No step is complete in this run, so nothing was said."
 
 

@@ -34,20 +34,37 @@ _BLOCK = 65_536
 
 
 class HubFile:
-    """A hub that is open: `con` is its connection, which reaches no other file and no network.
+    """A hub: `con` is its connection, which reaches no other file and no network.
 
-    Any DuckDB file with a table `personas` is a hub, a run file too. While it is open for writing, no other process can
-    open it.
+    Any DuckDB file with a table `personas` is a hub, a run file too. It is opened by `with`, or by whatever needs the
+    connection, and is open until it is closed; then for writing, no other process can open it.
     """
 
-    def __init__(self, path: Path, con: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, path: Path, con: duckdb.DuckDBPyConnection | None = None, *, write: bool = False) -> None:
         self.path = path
-        self.con = con
+        self._write = write
+        self._con: duckdb.DuckDBPyConnection | None = None
         self._held = ExitStack()
+        if con is not None:
+            self._hold(con)
+
+    @property
+    def con(self) -> duckdb.DuckDBPyConnection:
+        """The connection. Raises `SourceError` for what is no hub, is of a newer version, or in use elsewhere."""
+        if self._con is None:
+            con = _connect(self.path, write=self._write)
+            self._hold(con)
+            _check(self, write=self._write)
+            return con
+        return self._con
+
+    def _hold(self, con: duckdb.DuckDBPyConnection) -> None:
+        self._con = con
         self._held.enter_context(interrupted_by_ctrl_c(con))
 
     def __enter__(self) -> Self:
-        """The hub itself."""
+        """The hub, open."""
+        _ = self.con
         return self
 
     def __exit__(
@@ -84,15 +101,26 @@ class HubFile:
         """
         from ..query import answer  # loads pyarrow, which opening a hub does without
 
-        with self.con.cursor() as cursor:
+        with self._lent() as con, con.cursor() as cursor:
             return answer(cursor, query, params, None)
+
+    @contextmanager
+    def _lent(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The connection, closed behind a hub that was not open."""
+        was_open = self._con is not None
+        try:
+            yield self.con
+        finally:
+            if not was_open:
+                self.close()
 
     def _repr_html_(self) -> str:
         """The hub in numbers, for a notebook."""
         from ..query import html_table
         from .info import describe_hub
 
-        return html_table((self.path.name, ""), describe_hub(self).as_rows(), most=100)
+        with self._lent():
+            return html_table((self.path.name, ""), describe_hub(self).as_rows(), most=100)
 
     @property
     def has_lived(self) -> bool:
@@ -103,9 +131,11 @@ class HubFile:
     def close(self) -> None:
         """Let go of the file; closing twice does nothing."""
         try:
-            with suppress(duckdb.OperationalError):  # a query that could not be stopped still has it
-                self.con.close()
+            if self._con is not None:
+                with suppress(duckdb.OperationalError):  # a query that could not be stopped still has it
+                    self._con.close()
         finally:
+            self._con = None
             self._held.close()
 
     def hold_private(self) -> None:
@@ -125,9 +155,10 @@ def _damaged(path: Path, error: BaseException) -> SourceError:
 
 
 def open_hub(path: Path | str, *, write: bool = False) -> HubFile:
-    """A hub or run file that exists; to write, its tables are brought up to date first.
+    """A hub or run file that exists, opened by `with`; to write, its tables are brought up to date first.
 
-    Raises `SourceError` when it is none, is of a newer version, or is in use by another process.
+    Raises `SourceError` when there is no such file, and as soon as it is opened when it is no hub, is of a newer
+    version, or is in use by another process.
     """
     path = Path(path)
     if not path.exists():
@@ -135,14 +166,17 @@ def open_hub(path: Path | str, *, write: bool = False) -> HubFile:
     if path.is_dir():
         raise SourceError(f"{str(path)!r} is a folder; give the path of a hub in it.")
     check_regular(path, what="hub", raised=SourceError)
+    return HubFile(path, write=write)
+
+
+def _connect(path: Path, *, write: bool) -> duckdb.DuckDBPyConnection:
     try:
         # Written to, a table of text would be taken for a database in memory.
-        con = duckdb.connect(path.absolute(), read_only=not (write and is_database(path)), config=dict(CONFIG))
+        return duckdb.connect(path.absolute(), read_only=not (write and is_database(path)), config=dict(CONFIG))
     except duckdb.Error as error:
         if is_damage(error):
             raise _damaged(path, error) from error
         raise open_error(path, error, what="hub", raised=SourceError) from error
-    return _checked(HubFile(path, con), write=write)
 
 
 def create_hub(path: Path | str) -> HubFile:
@@ -169,7 +203,7 @@ def create_hub(path: Path | str) -> HubFile:
     return hub
 
 
-def _checked(hub: HubFile, *, write: bool) -> HubFile:
+def _check(hub: HubFile, *, write: bool) -> None:
     try:
         check_hub(hub.con, str(hub.path))
         if write:
@@ -182,4 +216,3 @@ def _checked(hub: HubFile, *, write: bool) -> HubFile:
         if is_damage(error):
             raise _damaged(hub.path, error) from error
         raise
-    return hub

@@ -20,9 +20,9 @@ from ...agents.procedural import ProceduralModel
 from ...personas.errors import PausedError
 from ...personas.hub import Hub
 from ...personas.hub.queries import TURNED_AWAY
-from ...personas.passage import Passage
-from ...personas.persona import Persona, Relation
+from ...personas.persona import Passage, Persona, Relation
 from ..growth import Growth
+from ..runfile.job_rows import Unit
 from ..runfile.reader import open_run
 from ..scenario import Scenario
 from ..seeds import rng_for
@@ -35,9 +35,10 @@ _FAN_OUT = 3
 _NEW = 0.7
 
 _ANSWERED = """
-SELECT phase, number, owner, purpose, request_hash, input_tokens, output_tokens, reasoning_tokens, cached_tokens,
-       epoch(ended_at) - epoch(started_at), source IN ('endpoint', 'batch')
-FROM calls WHERE raw IS NOT NULL ORDER BY rowid
+SELECT phase, unit, number, owner, purpose || if(role = 'default', '', ' (' || role || ')'), request_hash,
+       input_tokens, output_tokens, reasoning_tokens, cached_tokens, epoch(ended_at) - epoch(started_at),
+       source IN ('endpoint', 'batch'), role, replicate
+FROM calls JOIN phases USING (job, phase) WHERE raw IS NOT NULL ORDER BY calls.rowid
 """
 _SENT = """
 SELECT count(*), count(raw) - count(cost), coalesce(sum(cost), 0.0) FROM calls WHERE source IN ('endpoint', 'batch')
@@ -126,8 +127,10 @@ class Answered:
     """One call that was answered; the counts are bytes where the stand-in did, tokens where a model did."""
 
     phase: str
+    unit: str
     number: int
     owner: str
+    #: The name of the prompt, and the role that was asked, if it is not the default.
     purpose: str
     request_hash: str
     input: int | None
@@ -136,11 +139,13 @@ class Answered:
     cached: int | None
     seconds: float
     was_sent: bool
+    role: str = "default"
+    replicate: int = 0
 
     @property
-    def request(self) -> tuple[str, int, str, str]:
+    def request(self) -> tuple[str, int, str, str, int]:
         """What is the same for all answers to one request, those that were asked for again among them."""
-        return self.phase, self.number, self.owner, self.purpose
+        return self.phase, self.number, self.owner, self.purpose, self.replicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +175,7 @@ class DryRun:
 
     def grown_as(self, other: "DryRun") -> "DryRun":
         """The steps of this dry run after the growth of another."""
-        kept = tuple(a for a in self.answered if a.phase == "step")
+        kept = tuple(a for a in self.answered if a.unit == Unit.STEP)
         return replace(self, answered=other.answered + kept, newcomers=other.newcomers)
 
     @property

@@ -1,13 +1,14 @@
 """Asking for growth again: whether it is the same, another, or more; more is grown on from what is there."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from ...agents.gateway.limits import Limits
 from ...personas.errors import RunFileError, SetupError, parameter
 from ...personas.hub.schema import check_hub
+from ..config import Difference, RunConfig
 from ..runfile import rows
 from ..runfile.database import connect
 from ..runfile.job_rows import now
@@ -19,7 +20,7 @@ from ..scenario import GrowthOnly
 from ..trust import SOURCES, remember
 from .settings import Growth
 
-__all__ = ["begin_extension", "extend", "is_further", "is_more", "standing"]
+__all__ = ["begin_extension", "extend", "is_more", "standing"]
 
 _STANDING = """
 SELECT hop, sum(asked)::BIGINT, hop IN (SELECT hop FROM growth)
@@ -30,34 +31,35 @@ FROM growth_chunks GROUP BY hop ORDER BY max(extension) DESC, hop DESC LIMIT 1
 _NAMES = {"sources": "sources", "reading": "how texts are read"}
 _ROUNDS = "SELECT max(round) + 1 FROM frontier GROUP BY hop ORDER BY hop"
 _WHOLE = "SELECT count(*) = coalesce(max(ordinal), 0) FROM personas"
+_REOPEN = """
+DELETE FROM markers
+WHERE chunk = 0 AND number >= ? AND (job, phase) IN (SELECT (job, phase) FROM phases WHERE unit = 'hop')
+"""
 _EXTENSIONS = "SELECT count(*) FROM growth_extensions"
 
 
-def is_more(path: Path, growth: Growth, *, seed: int, model: str) -> bool:
+def is_more(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits) -> bool:
     """Whether more is asked for than was grown into a hub: further hops, people or sources; else it is the same.
 
-    Raises `SetupError` when the growth in the hub is another one, naming what differs, or when more is asked for before
-    it is finished; `RunFileError` for a file that growth did not make.
+    Of `limits`, the sampling counts. Raises `SetupError` when the growth in the hub is another one, naming what
+    differs, or when more is asked for before it is finished; `RunFileError` for a file that growth did not make.
     """
     try:
-        run = open_run(path)
+        with open_run(path) as run:
+            row, stored = run_of(run), RunConfig.read(run)
     except RunFileError as error:
         raise _not_grown(path) or error from error
-    with run:
-        row = run_of(run)
     if row.scenario != GrowthOnly.name or row.scenario_file is not None:
         raise RunFileError(
             f"{str(path)!r} is a run of the scenario {row.scenario!r}; give growth another {parameter('hub')}, and "
             f"people to begin with by {parameter('people', str(path))}."
         )
-    # Earlier versions drew people of a hub at random, and did not say so.
-    was = {"draw": "random"} | orjson.loads(row.growth_settings) | {"seed": row.seed, "model": row.model}
-    wanted = growth.model_dump(mode="json") | {"seed": seed, "model": model}
-    differing = [name for name, value in wanted.items() if was.get(name) != value]
+    wanted = {"growth": growth, "seed": seed, "model": model, "limits": limits}
+    differing = stored.differences(stored.model_copy(update=wanted))
     if not differing:
         return False
-    differences = "; ".join(_difference(name, was.get(name), wanted[name]) for name in differing)
-    if not all(is_further(name, was.get(name), wanted[name], wanted) for name in differing):
+    differences = "; ".join(map(_said, differing))
+    if not all(_is_further(one, hops=growth.hops) for one in differing):
         raise SetupError(
             f"{str(path)!r} was grown otherwise: {differences}. What may become more is {parameter('hops')}, "
             f"{parameter('agents')}, and sources "
@@ -103,9 +105,9 @@ def _not_grown(path: Path) -> SetupError | None:
     )
 
 
-def _difference(name: str, was: Any, wanted: Any) -> str:
-    named = _NAMES.get(name) or parameter("people" if name == "hub" else name)
-    return f"{named} {_shown(was)} then and {_shown(wanted)} now"
+def _said(one: Difference) -> str:
+    named = _NAMES.get(one.name) or parameter("people" if one.name == "hub" else one.name)
+    return f"{named} {_shown(one.was)} then and {_shown(one.wanted)} now"
 
 
 def _shown(value: Any) -> str:
@@ -116,12 +118,13 @@ def _shown(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def is_further(name: str, was: Any, wanted: Any, settings: Mapping[str, Any]) -> bool:
-    """Whether a setting of growth may become `wanted`: more than it `was`, so that all that was grown is a part of it.
+def _is_further(setting: Difference, *, hops: int) -> bool:
+    """Whether a setting of growth becomes more than it was, so that all that was grown is a part of what is wanted.
 
-    `settings` are all that are wanted.
+    `hops` are those that are wanted.
     """
-    match name:
+    was, wanted = setting.was, setting.wanted
+    match setting.name:
         case "hops":
             return bool(wanted > was)
         case "agents":
@@ -130,7 +133,7 @@ def is_further(name: str, was: Any, wanted: Any, settings: Mapping[str, Any]) ->
             return bool(was) and wanted[: len(was)] == was
         case "fan_outs":
             # The last one given holds for the hops that follow.
-            return bool(was) and wanted[: len(was)] == was and len(was) < settings["hops"]
+            return bool(was) and wanted[: len(was)] == was and len(was) < hops
     return False
 
 
@@ -164,5 +167,5 @@ def begin_extension(log: RunLog, became: Growth) -> None:
     if (was.agents, was.sources) != (became.agents, became.sources):
         # People who were read from a hub are all there; from texts more may come.
         first = 0 if became.hub is None else 1
-        changes.append(Statement("DELETE FROM markers WHERE phase = 'growth' AND chunk = 0 AND number >= ?", [first]))
+        changes.append(Statement(_REOPEN, [first]))
     log.commit([row], statements=changes).result()

@@ -19,6 +19,7 @@ __all__ = [
     "ClosedError",
     "Cursors",
     "check_free",
+    "check_there",
     "connect",
     "cursors_of",
     "folder_beside",
@@ -36,13 +37,18 @@ class BusyError(RunFileError):
     """The file is open elsewhere: in another process, or in this one for another purpose."""
 
 
-def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    """A connection to an existing file. Raises `RunFileError`, in one sentence, when it cannot be opened."""
+def check_there(path: Path) -> None:
+    """Raise `RunFileError` when there is no file at this path."""
     if not path.exists():
         raise RunFileError(f"There is no run file {str(path)!r}; give the path that a run was written to.")
     if path.is_dir():
         raise RunFileError(f"{str(path)!r} is a folder; give the path of a run file in it.")
     check_regular(path, what="run file", raised=RunFileError)
+
+
+def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """A connection to an existing file. Raises `RunFileError`, in one sentence, when it cannot be opened."""
+    check_there(path)
     try:
         # Absolute, because DuckDB has its own idea of names such as ':memory:' and 'md:x'.
         return duckdb.connect(path.absolute(), read_only=read_only, config=dict(CONFIG))

@@ -14,7 +14,7 @@ from ...personas.errors import RunFileError
 from ...personas.hub.schema import check_hub
 from ...personas.query import Params, QueryError, Result, Tabular, answer, html_table
 from ...personas.user_sql import QueryLimit
-from .database import BusyError, ClosedError, Cursors, connect, cursors_of, said
+from .database import BusyError, ClosedError, Cursors, check_there, connect, cursors_of, said
 from .live import LiveClient, Sidecar
 from .schema import Column, SchemaEntry, check_schema, describe, has_jobs, is_current, is_early, migrate
 
@@ -47,23 +47,27 @@ def open_hub_or_run(path: Path | str) -> "RunReader":
 def open_run(path: Path | str) -> "RunReader":
     """A reader of a run file, also of one that is being written.
 
-    A file of an older schema is brought up to date first; nothing that it holds is changed.
-    Raises `RunFileError` when it is no run file, is of a newer schema, or is held by a process that answers
-    no SQL.
+    In a `with` statement the file is opened once and held; otherwise for each question. A file of an older schema is
+    brought up to date first; nothing that it holds is changed.
+    Raises `RunFileError` when there is no such file; then, or as soon as the file is opened, when it is no run file, is
+    of a newer schema, or is held by a process that answers no SQL.
     """
     return RunReader(Path(path))
 
 
 class RunReader:
-    """Answers SQL about one run, read-only. While it is open no other process can resume the run."""
+    """Answers SQL about one run, read-only. In a `with` statement it holds the file, and nobody can resume the run."""
 
     def __init__(self, path: Path, *, hubs: bool = False) -> None:
+        check_there(path)
         self.path = path
         self._hubs = hubs
-        self._source = _source_of(path, hubs=hubs)
+        self._source: _Source | None = None
+        self._is_live = False
 
     def __enter__(self) -> Self:
-        """The reader itself."""
+        """The reader, with the file open."""
+        self._open()
         return self
 
     def __exit__(
@@ -75,7 +79,10 @@ class RunReader:
     @property
     def is_live(self) -> bool:
         """Whether a process is writing the run, as far as the last query showed."""
-        return not isinstance(self._source, _File)
+        if self._source is None:
+            with self:
+                pass
+        return self._is_live
 
     def query(self, sql: str, params: Params = (), *, limit: QueryLimit | None = None) -> Result:
         """The answer to one statement that only reads, with `?` or `$name` for each of `params`.
@@ -83,13 +90,16 @@ class RunReader:
         `limit` bounds time, memory and size of the answer; a run of another process takes 300 s at most. Raises
         `QueryError`, with the database's own words, when it cannot be answered.
         """
+        if self._source is None:
+            with self:
+                return self.query(sql, params, limit=limit)
         try:
             return self._source.query(sql, params, limit)
         except ClosedError:
             # The run has ended since: its file can be opened now, or is being resumed by another process.
-            self._source = _source_of(self.path, hubs=self._hubs)
+            source = self._open()
         try:
-            return self._source.query(sql, params, limit)
+            return source.query(sql, params, limit)
         except ClosedError as error:
             raise QueryError(f"{str(self.path)!r} was closed while it answered; ask again.") from error
 
@@ -102,8 +112,15 @@ class RunReader:
         return self.query(emissions_query(fields))
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._source.close()
+        """Let go of the file, if it is held."""
+        if self._source is not None:
+            self._source.close()
+        self._source = None
+
+    def _open(self) -> "_Source":
+        source = self._source = _source_of(self.path, hubs=self._hubs)
+        self._is_live = not isinstance(source, _File)
+        return source
 
 
 class _Source(Protocol):
@@ -123,10 +140,7 @@ class _File:
             self._con = _checked(path, hubs=hubs)
 
     def query(self, sql: str, params: Params, limit: QueryLimit | None) -> Result:
-        try:
-            cursor = self._con.cursor()
-        except duckdb.ConnectionException as error:
-            raise QueryError("The reader is closed; open the run again.") from error
+        cursor = self._con.cursor()
         try:
             return answer(cursor, sql, params, limit)
         finally:

@@ -1,12 +1,11 @@
 """Runs and growth in one call: what `import populace` gives beside its classes."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import orjson
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from .agents.endpoint.models import ModelHandle, open_model
 from .agents.gateway.limits import Limits
@@ -16,10 +15,13 @@ from .personas.database import is_made
 from .personas.errors import SetupError, parameter
 from .personas.files import remove_database
 from .scenarios.catalog import find_scenario
+from .sim.config import RunConfig
 from .sim.engine import Progress
 from .sim.growth import Growth
 from .sim.growth.extension import extend, is_more
+from .sim.runfile.job_rows import RunRow
 from .sim.runfile.reader import FinishedRun, open_run
+from .sim.runfile.recording import last_step, run_of
 from .sim.scenario import GrowthOnly, Scenario
 from .sim.society import Society
 
@@ -28,14 +30,58 @@ if TYPE_CHECKING:
     from langchain_core.language_models.chat_models import BaseChatModel
 
     from .agents.embedding.models import EmbeddingHandle
+    from .sim.config import GivenModel
 
 __all__ = ["grow", "run", "run_async"]
 
-_STORED = """
-SELECT status, event_hash, (SELECT coalesce(max(step), 0) FROM steps) AS lived, scenario, settings, growth_settings,
-       world, seed, steps_wanted, model
-FROM runs
-"""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """Whom the caller wants asked, and within what limits: of a new run, and of one that goes on."""
+
+    model: ModelHandle
+    #: Whether the model was given by name, so that a run that goes on finds its own.
+    is_named: bool
+    #: Those that were given.
+    limits: dict[str, Any]
+    #: Further options that `Society` and `Society.resume` both take.
+    options: dict[str, Any]
+
+    @classmethod
+    def given(cls, options: dict[str, Any]) -> Self:
+        """The part of the parameters of `run` and `grow` that they share."""
+        model, base_url = options["model"], options["base_url"]
+        limits = options["limits"] or {}
+        if isinstance(limits, Limits):
+            limits = limits.model_dump(exclude_unset=True)
+        named = ("temperature", "top_p", "extra_body", "retry_refusals")
+        return cls(
+            model=model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url),
+            is_named=isinstance(model, str),
+            limits={**limits, **{name: options[name] for name in named if options[name] is not None}},
+            options={
+                "base_url": base_url,
+                "prices": _prices(options["prices"]),
+                "cache": None if options["cache"] is None else Path(options["cache"]),
+                "solver": options.get("solver"),
+                "grader": options.get("grader"),
+                "embeddings": options.get("embeddings"),
+                "embeddings_url": options.get("embeddings_url"),
+                "embeddings_prices": _prices(options.get("embeddings_prices")),
+                "progress": default_progress(options["progress"]),
+            },
+        )
+
+    def begun(self, scenario: Scenario, **options: Any) -> Society:
+        """A new run."""
+        return Society(scenario, model=self.model, limits=Limits.given(**self.limits), **self.options, **options)
+
+    def resumed(self, path: Path, scenario: type[Scenario], *, steps: int | None = None) -> Society:
+        """The run in a file, going on."""
+        model = None if self.is_named else self.model
+        return Society.resume(
+            path, scenario, model=model, limits=self.limits, steps=steps, sources_named=True, **self.options
+        )
 
 
 def run(
@@ -54,9 +100,15 @@ def run(
     model: "str | BaseChatModel | ModelHandle" = "procedural",
     base_url: str | Sequence[str] | None = None,
     limits: Limits | Mapping[str, Any] | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    extra_body: Mapping[str, Any] | None = None,
+    retry_refusals: int | None = None,
     prices: Prices | str | None = None,
     cache: Path | str | None = None,
     batch: bool = False,
+    solver: "GivenModel | None" = None,
+    grader: "GivenModel | None" = None,
     embeddings: "str | Embeddings | EmbeddingHandle | None" = None,
     embeddings_url: str | None = None,
     embeddings_prices: Prices | str | None = None,
@@ -68,52 +120,24 @@ def run(
     """Grow the people, take the steps, and give back the finished run. Works in a notebook, too.
 
     `scenario` is one of your own, or the name of one that ships, or the path of a script; `settings` are for the last
-    two. People are said by `agents`, `hops`, `seeds`, `hub`, `select` and `draw`, as on the command line, or all at
-    once by `growth`. `limits` are `Limits`, or some of them by name: `{"max_calls": 100}`. A price is `Prices`, or
-    "INPUT/OUTPUT" in dollars for a million tokens. `out` is the run file, NAME.duckdb unless given.
+    two. `solver` and `grader` are the models that checks and stages ask by role, `model` unless given: a name, a chat
+    model, or a `RoleModel` with endpoints and prices.
+
+    People are said by `agents`, `hops`, `seeds`, `hub`, `select` and `draw`, as on the command line, or all at
+    once by `growth`. `limits` are `Limits`, or some of them by name: `{"max_calls": 100}`. `temperature`, `top_p` and
+    `extra_body` are sent with every request to the chat model, and `retry_refusals` is how often it is asked again when
+    it refuses. A price is `Prices`, or "INPUT/OUTPUT" in dollars for a million tokens. `out` is the run file,
+    NAME.duckdb unless given.
 
     Called again, the same run that is finished is given back from its file, without a call, and its `note` says so. Of
-    a file with an unfinished run, `resume` goes on; `overwrite` begins anew. Anything else that is there is refused.
+    a file with an unfinished run, `resume` goes on, with other limits where they are given; `overwrite` begins anew.
+    Anything else that is there is refused. An interrupted call (Ctrl-C, or a notebook's stop) leaves a paused run.
 
     `progress` is shown in a notebook; True shows it in a terminal, False nowhere.
     Raises `SetupError` for what cannot be run, and `RunError` when the run fails; what was done can be resumed.
     """
-    made, script = _scenario(scenario, settings)
-    handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
-    named: dict[str, Any] = {
-        "base_url": base_url,
-        "prices": _prices(prices),
-        "cache": None if cache is None else Path(cache),
-        "embeddings": embeddings,
-        "embeddings_url": embeddings_url,
-        "embeddings_prices": _prices(embeddings_prices),
-        "progress": default_progress(progress),
-    }
-    society = Society(
-        made,
-        growth=_growth(growth, seeds=seeds, hub=hub, select=select, draw=draw, agents=agents, hops=hops),
-        seed=seed,
-        model=handle,
-        limits=limits if isinstance(limits, Limits) else Limits.given(**(limits or {})),
-        batch=batch,
-        out=out or f"{made.name if script is None else script.stem}.duckdb",
-        steps=steps,
-        scenario_file=script,
-        **named,
-    )
-    if not is_made(society.path) or _makes_room(society.path, resume=resume, overwrite=overwrite):
-        return society.run()
-    if found := _finished(society, handle, resume=resume):
-        return found
-    return Society.resume(
-        society.path,
-        type(made),
-        model=None if isinstance(model, str) else handle,
-        limits=_changes(limits),
-        steps=steps,
-        sources_named=True,
-        **named,
-    ).run()
+    society = _society(**locals())
+    return society if isinstance(society, FinishedRun) else society.run()
 
 
 def _takes_what[**P, R](
@@ -125,8 +149,24 @@ def _takes_what[**P, R](
 
 @_takes_what(run)
 async def run_async(*args: Any, **options: Any) -> FinishedRun:
-    """The same as `run`, with the same parameters, while the caller's event loop goes on."""
-    return await asyncio.to_thread(partial(run, *args, **options))
+    """The same as `run`, with the same parameters, while the caller's event loop goes on.
+
+    When it is cancelled, the run is paused first, and its file closed.
+    """
+    given = signature(run).bind(*args, **options)
+    given.apply_defaults()
+    society = await asyncio.to_thread(_society, **given.arguments)
+    if isinstance(society, FinishedRun):
+        return society
+    running = asyncio.create_task(asyncio.to_thread(society.run))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        society.interrupt()
+        # What it ends with, paused or failed, stands in the file.
+        await asyncio.wait([running])
+        running.exception()
+        raise
 
 
 def grow(
@@ -139,6 +179,10 @@ def grow(
     model: "str | BaseChatModel | ModelHandle" = "procedural",
     base_url: str | Sequence[str] | None = None,
     limits: Limits | Mapping[str, Any] | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    extra_body: Mapping[str, Any] | None = None,
+    retry_refusals: int | None = None,
     prices: Prices | str | None = None,
     cache: Path | str | None = None,
     batch: bool = False,
@@ -157,24 +201,32 @@ def grow(
     wanted = Growth.unlimited(
         sources=tuple(map(str, sources)) or None, hub=people, agents=agents, hops=hops, **growth
     )  # fmt: skip
-    path, handle = Path(hub), model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
-    named: dict[str, Any] = {
-        "base_url": base_url,
-        "prices": _prices(prices),
-        "cache": None if cache is None else Path(cache),
-        "progress": default_progress(progress),
-    }
+    path, asked = Path(hub), _Asked.given(locals())
     if not is_made(path):
-        bounds = limits if isinstance(limits, Limits) else Limits.given(**(limits or {}))
-        return Society(
-            GrowthOnly(), growth=wanted, seed=seed, model=handle, limits=bounds, batch=batch, out=path, **named
-        ).run()  # fmt: skip
-    if is_more(path, wanted, seed=seed, model=handle.name):
+        return asked.begun(GrowthOnly(), growth=wanted, seed=seed, batch=batch, out=path).run()
+    if is_more(path, wanted, seed=seed, model=asked.model.name, limits=Limits.given(**asked.limits)):
         extend(path, wanted)
-    elif (stored := _stored(path))["status"] == "finished":
-        return FinishedRun(path, stored["event_hash"], "It was grown already, so nothing was asked.")
-    again = None if isinstance(model, str) else handle
-    return Society.resume(path, GrowthOnly, model=again, limits=_changes(limits), sources_named=True, **named).run()
+    elif (stored := _Standing.read(path).run).status == "finished":
+        return FinishedRun(path, stored.event_hash or "", "It was grown already, so nothing was asked.")
+    return asked.resumed(path, GrowthOnly).run()
+
+
+def _society(**given: Any) -> Society | FinishedRun:
+    """What `run` is to run, of its parameters; or the very run, where its file holds it already."""
+    asked = _Asked.given(given)
+    made, script = _scenario(given["scenario"], given["settings"])
+    people = {name: given[name] for name in ("seeds", "hub", "select", "draw", "agents", "hops")}
+    society = asked.begun(
+        made,
+        growth=_growth(given["growth"], **people),
+        **{name: given[name] for name in ("seed", "batch", "steps")},
+        out=given["out"] or f"{made.name if script is None else script.stem}.duckdb",
+        scenario_file=script,
+    )
+    resume = given["resume"]
+    if not is_made(society.path) or _makes_room(society.path, resume=resume, overwrite=given["overwrite"]):
+        return society
+    return _finished(society, resume=resume) or asked.resumed(society.path, type(made), steps=given["steps"])
 
 
 def _scenario(
@@ -206,10 +258,6 @@ def _prices(prices: Prices | str | None) -> Prices | None:
     return given_prices(prices) if isinstance(prices, str) else prices
 
 
-def _changes(limits: Limits | Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    return limits.model_dump() if isinstance(limits, Limits) else limits
-
-
 def _makes_room(path: Path, *, resume: bool, overwrite: bool) -> bool:
     """Whether the run file that is there is to go, and then take it away. Raises `SetupError` when it cannot."""
     if not overwrite:
@@ -224,58 +272,57 @@ def _makes_room(path: Path, *, resume: bool, overwrite: bool) -> bool:
     return True
 
 
-def _finished(society: Society, model: ModelHandle, *, resume: bool) -> FinishedRun | None:
+class _Standing(NamedTuple):
+    """How the run in a file stands."""
+
+    run: RunRow
+    config: RunConfig
+    lived: int
+    is_live: bool
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        with open_run(path) as reader:
+            return cls(run_of(reader), RunConfig.read(reader), last_step(reader), reader.is_live)
+
+
+def _finished(society: Society, *, resume: bool) -> FinishedRun | None:
     """The run in the file when it is the one that is asked for, and finished; None when it is to be resumed.
 
     Raises `SetupError` when it is another run, or unfinished and not to be resumed.
     """
-    path, stored = society.path, _stored(society.path)
-    differences = [*_differences(society, model, stored)]
-    is_longer = not differences and stored["steps_wanted"] < society.steps_wanted
-    if stored["steps_wanted"] > society.steps_wanted:
-        differences.append(f"it has {stored['steps_wanted']} steps, not {society.steps_wanted}")
+    path, stored, steps = society.path, _Standing.read(society.path), society.steps_wanted
+    differences = _differences(stored, society, resume=resume)
     if differences:
         raise SetupError(
             f"{str(path)!r} holds another run: {'; '.join(differences)}. Give another {parameter('out')}, or replace "
             f"it with {parameter('overwrite', value=True)}."
         )
-    if stored["status"] == "finished" and not is_longer:
+    if stored.run.status == "finished" and stored.run.steps_wanted == steps:
         note = "It was there already: the file holds this very run, finished, so nothing was asked."
-        return FinishedRun(path, stored["event_hash"], note)
+        return FinishedRun(path, stored.run.event_hash or "", note)
+    if stored.is_live:
+        raise SetupError(f"{str(path)!r} holds this run, which is still going; wait for its end, or interrupt it.")
     if not resume:
-        state = "is still going" if stored["is_live"] else f"stands at step {stored['lived']} of {society.steps_wanted}"
         raise SetupError(
-            f"{str(path)!r} holds this run, which {state}; go on with {parameter('resume', value=True)}, or begin anew "
-            f"with {parameter('overwrite', value=True)}."
+            f"{str(path)!r} holds this run, which stands at step {stored.lived} of {steps}; go on with "
+            f"{parameter('resume', value=True)}, or begin anew with {parameter('overwrite', value=True)}."
         )
     return None
 
 
-def _stored(path: Path) -> dict[str, Any]:
-    with open_run(path) as run:
-        found = run.query(_STORED)
-        return dict(zip(found.columns, found.rows[0], strict=True)) | {"is_live": run.is_live}
-
-
-def _differences(society: Society, model: ModelHandle, stored: Mapping[str, Any]) -> Iterator[str]:
+def _differences(stored: _Standing, society: Society, *, resume: bool) -> list[str]:
     """What the run in the file is otherwise than the one that is asked for, in words."""
-    scenario = society.scenario
-    if stored["scenario"] != scenario.name:
-        yield f"its scenario is {stored['scenario']!r}, not {scenario.name!r}"
-        return
-    if stored["seed"] != society.seed:
-        yield f"its seed is {stored['seed']}, not {society.seed}"
-    if stored["model"] != model.name:
-        yield f"its model is {stored['model']}, not {model.name}"
-    if stored["world"] != scenario.world:
-        yield "its world text is another"
-    yield from _differing(stored["settings"], scenario.settings.model_dump_json())
-    yield from _differing(stored["growth_settings"], society.growth.model_dump_json())
-
-
-def _differing(was: str, wanted: str) -> Iterator[str]:
-    """Settings by name whose values differ, of two JSON objects."""
-    before, now = orjson.loads(was), orjson.loads(wanted)
-    for name in dict.fromkeys([*before, *now]):
-        if before.get(name) != now.get(name):
-            yield f"its {name} is {before.get(name)!r}, not {now.get(name)!r}"
+    was, wanted = stored.config, society.config
+    if was.scenario != wanted.scenario:
+        return [f"its scenario is {was.scenario!r}, not {wanted.scenario!r}"]
+    found = [(one.name, one.was, one.wanted) for one in was.differences(wanted)]
+    # A run that goes on may be given other limits.
+    if not resume and was.limits.retry_refusals != wanted.limits.retry_refusals:
+        found.append(("retry_refusals", was.limits.retry_refusals, wanted.limits.retry_refusals))
+    said = [f"its {name} is {before!r}, not {now!r}" for name, before, now in found]
+    if stored.run.world != society.scenario.world:
+        said.append("its world text is another")
+    if stored.run.steps_wanted > society.steps_wanted:
+        said.append(f"it has {stored.run.steps_wanted} steps, not {society.steps_wanted}")
+    return said

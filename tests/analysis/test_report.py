@@ -158,6 +158,7 @@ def test_the_honesty_block_gives_shares_prompts_and_what_was_not_checked(lived: 
         ({"upto": "header", "status": "running"}, "This run was interrupted: 0 of 5 steps are complete."),
         ({"upto": "growth", "status": "running", "is_live": True}, "This run is still going: 0 of 5 steps"),
         ({"upto": "growth", "status": "failed"}, "This run failed (no reason was recorded)"),
+        ({"upto": "growth", "status": "paused"}, "This run is paused (no reason was recorded): 0 of 5 steps"),
         ({"upto": "growth"}, "No step is complete in this run"),
     ],
 )

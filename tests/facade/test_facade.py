@@ -1,20 +1,29 @@
 """`import populace`: runs and growth in one call, and what a call that is made again gives."""
 
 import asyncio
+import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from langchain_core.outputs import ChatResult
+from pydantic import Field
 
 import populace
+from populace.agents.procedural import ProceduralModel
 from populace.facade import grow, run, run_async
 from populace.notebook import NotebookProgress, default_progress
 from populace.personas.errors import SetupError
 from populace.scenarios.village import Village
 from populace.sim import FinishedRun, Growth
+from populace.sim.runfile.database import cursors_of
 
 NAMES = {
     *("Action", "Persona", "Scenario", "Society", "__version__"),
@@ -123,6 +132,84 @@ async def test_a_run_leaves_a_running_loop_free(tmp_path: Path) -> None:
     ticking.cancel()
     assert len(lived.emissions().rows) == 4
     assert ticks > 10
+
+
+class Slow(ProceduralModel):
+    """The stand-in, which takes its time."""
+
+    seconds: float = 0.0
+    asked: list[dict[str, Any]] = Field(default_factory=list)
+
+    async def _agenerate(self, messages: Any, stop: Any = None, run_manager: Any = None, **options: Any) -> ChatResult:
+        self.asked.append(options)
+        await asyncio.sleep(self.seconds)
+        return await super()._agenerate(messages, stop, run_manager, **options)
+
+
+async def test_a_cancelled_run_is_paused_closed_and_resumed(tmp_path: Path) -> None:
+    path, slow = tmp_path / "e.duckdb", Slow(seconds=60)
+    given: dict[str, Any] = {"agents": 4, "hops": 0, "steps": 2, "seed": 3, "out": path}
+    running = asyncio.create_task(run_async(Errands, **given, model=slow))
+    while not slow.asked:  # noqa: ASYNC110 - asked in another thread's loop
+        await asyncio.sleep(0.01)
+    with pytest.raises(SetupError, match="is still going; wait for its end"):
+        run(Errands, **given, model=Slow())
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert not cursors_of(path)
+    with populace.open_run(path) as left:
+        assert left.query("SELECT status, reason FROM runs").rows == [("paused", "It was interrupted.")]
+    again = await run_async(Errands, **given, model=Slow(), resume=True)
+    assert again.event_hash == small(tmp_path / "whole.duckdb", steps=2, model=Slow()).event_hash
+
+
+def test_ctrl_c_leaves_a_paused_run(tmp_path: Path) -> None:
+    path = tmp_path / "e.duckdb"
+    threading.Timer(1, os.kill, [os.getpid(), signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        small(path, model=Slow(seconds=60))
+    with populace.open_run(path) as left:
+        assert left.query("SELECT status, reason FROM runs").rows == [("paused", "It was interrupted.")]
+    with pytest.raises(SetupError, match="which stands at step 0 of 1; go on with `resume=True`"):
+        small(path, model=Slow())
+
+
+def test_what_is_opened_and_never_entered_holds_nothing(finished: FinishedRun, tmp_path: Path) -> None:
+    path, umask = Path(shutil.copy(finished.path, tmp_path)), os.umask(0o022)
+    kept = (
+        populace.Society.resume(path, Errands, steps=2),
+        populace.open_run(path),
+        populace.open_hub(path, write=True),
+    )
+    assert os.umask(umask) == 0o022
+    assert kept[1].query("SELECT count(*) FROM emissions").rows == kept[2].sql("SELECT count(*) FROM emissions").rows
+    assert small(path, steps=2, resume=True).sql("SELECT count(*) FROM steps").rows == [(2,)]
+
+
+def test_sampling_is_sent_and_part_of_the_run(tmp_path: Path) -> None:
+    path, model = tmp_path / "e.duckdb", Slow()
+    sampling: dict[str, Any] = {"temperature": 0.5, "extra_body": {"top_k": 9}, "retry_refusals": 1}
+    small(path, model=model, **sampling)
+    assert [(one["temperature"], one["extra_body"]) for one in model.asked] == [(0.5, {"top_k": 9})] * len(model.asked)
+    assert "nothing was asked" in small(path, model=model, **sampling).note
+    said = "its temperature is 0.5, not None; its extra_body is {'top_k': 9}, not None; its retry_refusals is 1, not 0"
+    with pytest.raises(SetupError, match=re.escape(said)):
+        small(path, model=model)
+    with pytest.raises(SetupError, match=re.escape("its temperature is 0.5, not 1.0. Give another")):
+        small(path, model=model, **sampling | {"temperature": 1}, resume=True, steps=2)
+    with pytest.raises(SetupError, match=r"samples with `temperature` 0.5, .* not with `temperature` 0.7"):
+        populace.Society.resume(path, Errands, model=model, limits={"temperature": 0.7})
+
+
+def test_sampling_of_growth_is_part_of_the_hub(tmp_path: Path) -> None:
+    hub, text = tmp_path / "people.duckdb", tmp_path / "text.txt"
+    text.write_text("A lighthouse keeper writes down the weather, each night, for the harbour master.")
+    grow(text, hub=hub, hops=0, model=Slow(), top_p=0.5)
+    with pytest.raises(SetupError, match=r"`top_p` 0\.5 then and none now"):
+        grow(text, hub=hub, hops=1, model=Slow())
+    grown = grow(text, hub=hub, hops=1, model=Slow(), top_p=0.5)
+    assert grown.sql("SELECT DISTINCT sampling ->> 'top_p' FROM calls").rows == [("0.5",)]
 
 
 async def test_run_works_where_a_loop_runs_as_in_a_notebook(tmp_path: Path) -> None:

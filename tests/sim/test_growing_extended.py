@@ -9,6 +9,7 @@ import pytest
 from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
+from populace.agents.gateway.limits import Limits
 from populace.personas.errors import PausedError, SetupError
 from populace.personas.hub.file import open_hub
 from populace.sim.growth import Growth
@@ -44,7 +45,7 @@ def begin(tmp_path: Path, openai_server: OpenAIServer) -> Begin:
 
 def more(growth: Growth, path: Path, **changes: Any) -> FinishedRun:
     wanted = growth.model_copy(update=changes)
-    assert is_more(path, wanted, seed=0, model=MODEL)
+    assert is_more(path, wanted, seed=0, model=MODEL, limits=Limits())
     extend(path, wanted)
     return Society.resume(path, GrowthOnly).run()
 
@@ -145,9 +146,9 @@ def test_an_extension_that_is_paused_goes_on_where_it_stood(begin: Begin, openai
     extend(out, growth.model_copy(update={"hops": 2}))
     with pytest.raises(PausedError):
         Society.resume(out, GrowthOnly, limits={"max_calls": openai_server.calls + 10}).run()
-    assert not is_more(out, growth.model_copy(update={"hops": 2}), seed=0, model=MODEL)
+    assert not is_more(out, growth.model_copy(update={"hops": 2}), seed=0, model=MODEL, limits=Limits())
     with pytest.raises(SetupError, match="is not finished, and more is asked for: `hops` 2 then and 3 now"):
-        is_more(out, growth.model_copy(update={"hops": 3}), seed=0, model=MODEL)
+        is_more(out, growth.model_copy(update={"hops": 3}), seed=0, model=MODEL, limits=Limits())
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_less_than_was_grown_or_something_else_is_refused_with_what_works(
 ) -> None:
     growth, out = begin(agents=20)
     with pytest.raises(SetupError, match=f"{words}.*grow --people .*hub.duckdb --hub NEW"):
-        is_more(out, growth.model_copy(update=changes), seed=0, model=MODEL)
+        is_more(out, growth.model_copy(update=changes), seed=0, model=MODEL, limits=Limits())
 
 
 def test_a_hub_from_which_people_are_gone_is_not_grown_further(begin: Begin) -> None:

@@ -15,8 +15,7 @@ from populace.scenarios.village import Village
 from populace.sim.config import RunConfig
 from populace.sim.growth import Growth
 from populace.sim.resident import Resident, SocietyView
-from populace.sim.runfile.reader import FinishedRun
-from populace.sim.runfile.runlog import RunLog
+from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
 
@@ -253,8 +252,8 @@ def test_a_run_file_holds_all_of_its_configuration(tmp_path: Path) -> None:
         out=tmp_path / "run.duckdb",
     )
     society.run()
-    with RunLog.open(society.path) as log:
-        assert RunConfig.of_run(log.run, log.job_row) == society.config
+    with open_run(society.path) as run:
+        assert RunConfig.read(run) == society.config
 
 
 def test_a_cache_is_found_again_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ SELECT id AS run, spec ->> '$.scenario' AS scenario, spec ->> '$.scenario_file' 
        CAST(spec ->> '$.steps' AS INTEGER) AS steps_wanted, versions, status, reason, event_hash, started_at, ended_at,
        limits, prices, cache, batch, embedding_model, embedding_url, spec ->> '$.forked_from' AS forked_from,
        CAST(spec ->> '$.forked_at' AS INTEGER) AS forked_at,
-       CASE WHEN spec ->> '$.drawn' IS NOT NULL THEN spec -> '$.drawn' END AS drawn
+       CASE WHEN spec ->> '$.drawn' IS NOT NULL THEN spec -> '$.drawn' END AS drawn, spec -> '$.roles' AS roles
 FROM jobs
 WHERE kind IN ('growth', 'society');
 COMMENT ON VIEW runs IS 'The run itself: one row, the job that grows people and takes the steps; none in a hub that was imported';
@@ -36,13 +36,15 @@ COMMENT ON COLUMN runs.embedding_url IS 'Endpoint of that model, without key';
 COMMENT ON COLUMN runs.forked_from IS 'Run that this one was forked from; null for none';
 COMMENT ON COLUMN runs.forked_at IS 'Step of that run whose state this one began with';
 COMMENT ON COLUMN runs.drawn IS 'Of a hub with more people than were wanted: how they were drawn (snowball, ego, community or random), how many of how many people, and how many of the ties among them remained; null where all were taken';
+COMMENT ON COLUMN runs.roles IS 'The models of the roles solver and grader, with their endpoints and prices, as JSON; null where they are the default''s';
 
 CREATE OR REPLACE VIEW growth AS
 SELECT number AS hop, items AS asked, failed, CAST(counts ->> '$.born' AS INTEGER) AS born,
        CAST(counts ->> '$.duplicates' AS INTEGER) AS duplicates, CAST(counts ->> '$.relations' AS INTEGER) AS relations,
        started_at, ended_at, event_hash
 FROM markers
-WHERE phase = 'growth' AND chunk = 0;
+JOIN phases USING (job, phase)
+WHERE unit = 'hop' AND chunk = 0;
 COMMENT ON VIEW growth IS 'Complete hops of growth; hop 0 is Text-to-Persona or the hub that was read';
 COMMENT ON COLUMN growth.hop IS '0 for Text-to-Persona, then one for each hop of Persona-to-Persona';
 COMMENT ON COLUMN growth.asked IS 'Passages or personas that the model was asked about';
@@ -62,7 +64,8 @@ SELECT number AS hop, chunk, items AS asked, failed, CAST(counts ->> '$.born' AS
        CAST(counts ->> '$.turned_away' AS INTEGER) AS turned_away, CAST(counts ->> '$.unwanted' AS INTEGER) AS unwanted,
        CAST(state ->> '$.extension' AS INTEGER) AS extension
 FROM markers
-WHERE phase = 'growth' AND chunk > 0;
+JOIN phases USING (job, phase)
+WHERE unit = 'hop' AND chunk > 0;
 COMMENT ON VIEW growth_chunks IS 'Complete chunks of the hops of growth; growth that was stopped goes on behind the last one';
 COMMENT ON COLUMN growth_chunks.hop IS 'Hop, as in growth';
 COMMENT ON COLUMN growth_chunks.chunk IS 'Number within the hop, from 1';
@@ -86,7 +89,8 @@ CREATE OR REPLACE VIEW steps AS
 SELECT number AS step, items AS active, CAST(counts ->> '$.acted' AS INTEGER) AS acted, failed, state AS world_state,
        started_at, ended_at, event_hash
 FROM markers
-WHERE phase = 'step' AND chunk = 0;
+JOIN phases USING (job, phase)
+WHERE unit = 'step' AND chunk = 0;
 COMMENT ON VIEW steps IS 'Complete steps of the society; a resumed run goes on behind the last one';
 COMMENT ON COLUMN steps.step IS 'From 1';
 COMMENT ON COLUMN steps.active IS 'Agents whose turn it was';
@@ -268,7 +272,7 @@ FROM failures
 GROUP BY job, phase, purpose, outcome, reason;
 COMMENT ON VIEW failure_reasons IS 'Why agent-turns, growth requests and other items of jobs were lost';
 COMMENT ON COLUMN failure_reasons.job IS 'Job, as in jobs';
-COMMENT ON COLUMN failure_reasons.phase IS 'Part of the job, as in markers';
+COMMENT ON COLUMN failure_reasons.phase IS 'Part of the job, as in phases';
 COMMENT ON COLUMN failure_reasons.purpose IS 'Name of the prompt';
 COMMENT ON COLUMN failure_reasons.outcome IS 'Outcome of the last attempt, as in calls';
 COMMENT ON COLUMN failure_reasons.reason IS 'Why, in one sentence';

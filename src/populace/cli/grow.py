@@ -217,7 +217,7 @@ def _go_on(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
 
     from .run import resume
 
-    if is_more(hub, growth, seed=options["seed"], model=options["model"]):
+    if is_more(hub, growth, seed=options["seed"], model=options["model"], limits=limits_of(options)):
         extend(hub, growth)
         click.echo(f"{str(hub)!r} is asked for more than was grown; what is there stays.")
     elif where := standing(hub):

@@ -92,7 +92,7 @@ def test_a_file_of_text_is_no_hub_whatever_its_ending(tmp_path: Path, name: str)
     path.write_text('{"persona": "A baker."}\n')
     for write in (False, True):
         with pytest.raises(SourceError, match=f"{name}' is no hub, nor any DuckDB database"):
-            open_hub(path, write=write)
+            _ = open_hub(path, write=write).con
     assert path.read_text() == '{"persona": "A baker."}\n'
 
 
@@ -100,7 +100,7 @@ def test_a_table_of_people_without_texts_is_no_hub(tmp_path: Path) -> None:
     with duckdb.connect(tmp_path / "mine.duckdb") as con:
         con.execute("CREATE TABLE personas (foo VARCHAR, id VARCHAR)")
     with pytest.raises(SourceError, match="has no column text, but foo, id"):
-        open_hub(tmp_path / "mine.duckdb")
+        _ = open_hub(tmp_path / "mine.duckdb").con
 
 
 _NO_ROOM = """

@@ -281,12 +281,13 @@ def test_a_notebook_may_ask_a_run_that_it_is_running(path: Path, log: RunLog, ru
             run.query("DELETE FROM runs")
 
 
-def test_a_closed_reader_says_so(path: Path, log: RunLog) -> None:
+def test_a_reader_outside_with_holds_no_file(path: Path, log: RunLog) -> None:
     log.close()
     run = open_run(path)
-    run.close()
-    with pytest.raises(QueryError, match="The reader is closed"):
-        run.query("FROM runs")
+    assert run.query("SELECT status FROM runs").rows == [("running",)]
+    assert not run.is_live
+    with RunLog.open(path):
+        assert (run.query("SELECT count(*) FROM runs").rows, run.is_live) == ([(1,)], True)
 
 
 def test_readers_share_a_finished_file(path: Path, log: RunLog) -> None:

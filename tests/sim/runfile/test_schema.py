@@ -64,7 +64,7 @@ def test_a_file_from_before_the_first_release_is_refused(path: Path) -> None:
         con.execute("CREATE TABLE migrations (version INTEGER)")
     for opened in (open_run, open_hub_or_run, RunLog.open):
         with pytest.raises(RunFileError, match="development version of Populace from before the first release"):
-            opened(path)
+            opened(path).query("SELECT 1")
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def newer(path: Path, run_row: RunRow) -> Path:
 
 def test_a_newer_schema_names_both_versions_and_the_way_out(newer: Path) -> None:
     with pytest.raises(RunFileError, match=rf"version 99 .* up to {SCHEMA_VERSION}; upgrade Populace"):
-        open_run(newer)
+        open_run(newer).query("FROM runs")
     with pytest.raises(RunFileError, match="upgrade Populace"):
         RunLog.open(newer)
 
@@ -103,7 +103,7 @@ class TestWhatIsNoRunFile:
     @staticmethod
     def sentence(path: Path) -> str:
         with pytest.raises(RunFileError) as reading:
-            open_run(path)
+            open_run(path).query("FROM runs")
         with pytest.raises(RunFileError) as writing:
             RunLog.open(path)
         assert str(reading.value) == str(writing.value)
