@@ -66,10 +66,12 @@ class Slot:
     """One call's leave to be in flight at one endpoint, until it is released."""
 
     endpoint: "EndpointState"
-    #: Its place among the calls to this endpoint, the bursts of refusals before it, and the calls in flight with it.
+    #: Its place among the calls to this endpoint, the bursts of refusals before it, the calls in flight with it, and
+    #: when it started, by the loop's clock.
     ordinal: int
     bursts: int
     width: int
+    started: float
     estimate: TokenEstimate
     #: Tokens held for it, and those it used as far as is known.
     held: int
@@ -114,11 +116,11 @@ class EndpointState:
         """Whether it is left out because it does not answer."""
         return self._out_until > now
 
-    def start(self, estimate: TokenEstimate, held: int) -> Slot:
+    def start(self, now: float, estimate: TokenEstimate, held: int) -> Slot:
         """A slot that begins now."""
         self.in_flight += 1
         self._begun += 1
-        slot = Slot(self, self._begun, self._bursts, self.in_flight, estimate, held, held)
+        slot = Slot(self, self._begun, self._bursts, self.in_flight, now, estimate, held, held)
         self._live.add(slot)
         return slot
 
@@ -285,7 +287,7 @@ class ConcurrencyLimiter:
     def answered(self, slot: Slot, response: ModelResponse) -> None:
         """Learn from an answer. To be called before `release`."""
         self._first = None
-        self.outage.answered()
+        self.outage.answered(slot.started)
         slot.used = self._rate_limiter.used_by(slot.estimate, response)
         slot.endpoint.answered(slot, asyncio.get_running_loop().time(), response.rate_limits)
 
@@ -369,7 +371,7 @@ class ConcurrencyLimiter:
     def _started(self, state: EndpointState, now: float, estimate: TokenEstimate) -> Slot:
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
-        return state.start(estimate, self._rate_limiter.start(now, estimate))
+        return state.start(now, estimate, self._rate_limiter.start(now, estimate))
 
     def _wake(self, when: float) -> None:
         if self._timer is not None:
