@@ -36,6 +36,7 @@ __all__ = [
     "PassageRow",
     "PersonaRow",
     "QuestionRow",
+    "RelationChangeRow",
     "RelationRow",
     "Row",
     "RulingRow",
@@ -228,6 +229,21 @@ class AgentStateRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RelationChangeRow:
+    """A tie that an action added, strengthened or removed, in `relation_changes`."""
+
+    step: int
+    ordinal: int
+    source: str
+    target: str
+    kind: str
+    label: str
+    change: str
+    weight: float
+    emission: int
+
+
+@dataclass(frozen=True, slots=True)
 class MeasureRow:
     """A number taken of the society after a step, in `measures`."""
 
@@ -289,6 +305,7 @@ type Row = (
     | MeasureRow
     | CheckRow
     | AgentStateRow
+    | RelationChangeRow
     | Call
     | FailureRow
     | KnownAnswerRow
@@ -327,6 +344,7 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         MeasureRow: "measures",
         CheckRow: "checks",
         AgentStateRow: "agent_state",
+        RelationChangeRow: "relation_changes",
     }
 )
 

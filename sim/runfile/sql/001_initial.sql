@@ -387,6 +387,29 @@ COMMENT ON COLUMN agent_state.agent IS 'Agent';
 COMMENT ON COLUMN agent_state.name IS 'Field of the state';
 COMMENT ON COLUMN agent_state.value IS 'Its value as JSON';
 
+CREATE TABLE relation_changes (
+    step INTEGER NOT NULL,
+    ordinal INTEGER NOT NULL,
+    source VARCHAR NOT NULL,
+    target VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    label VARCHAR NOT NULL,
+    change VARCHAR NOT NULL,
+    weight DOUBLE NOT NULL,
+    emission BIGINT NOT NULL,
+    PRIMARY KEY (step, ordinal)
+);
+COMMENT ON TABLE relation_changes IS 'Ties that actions added, strengthened or removed; relations holds those that growth found, and the view ties all as they are now';
+COMMENT ON COLUMN relation_changes.step IS 'Step after which it holds';
+COMMENT ON COLUMN relation_changes.ordinal IS 'Place among the changes of the step, from 1';
+COMMENT ON COLUMN relation_changes.source IS 'Agent from whom the tie leads';
+COMMENT ON COLUMN relation_changes.target IS 'Agent to whom it leads: source''s label';
+COMMENT ON COLUMN relation_changes.kind IS 'Kind of the tie, as in relations';
+COMMENT ON COLUMN relation_changes.label IS 'What target is to source, in words';
+COMMENT ON COLUMN relation_changes.change IS 'added, strengthened or removed';
+COMMENT ON COLUMN relation_changes.weight IS 'Weight of the tie after it; a tie that growth found begins with 1, and one that is removed has 0';
+COMMENT ON COLUMN relation_changes.emission IS 'Emission whose action did it, as in emissions';
+
 CREATE TABLE messages (
     message BIGINT PRIMARY KEY,
     step INTEGER NOT NULL,
