@@ -125,7 +125,8 @@ CREATE TABLE calls (
     source VARCHAR DEFAULT 'endpoint',
     cost DOUBLE,
     sampling JSON,
-    role VARCHAR DEFAULT 'default'
+    role VARCHAR DEFAULT 'default',
+    mistake VARCHAR
 );
 COMMENT ON TABLE calls IS 'Every attempt at the model, written before its answer is parsed; and every answer taken from elsewhere';
 COMMENT ON COLUMN calls.job IS 'Job, as in jobs';
@@ -154,6 +155,7 @@ COMMENT ON COLUMN calls.source IS 'endpoint or batch when it was sent; cache or 
 COMMENT ON COLUMN calls.cost IS 'US dollars by the prices of the job, 0 for an answer paid for elsewhere; null when prices or tokens are not known';
 COMMENT ON COLUMN calls.sampling IS 'Temperature, top_p and further parameters that were sent, as JSON; null where the endpoint''s own were used';
 COMMENT ON COLUMN calls.role IS 'Role that was asked: default, solver or grader; the last two are the default model where they have none of their own';
+COMMENT ON COLUMN calls.mistake IS 'What a check found in an answer of the right form, as a code: misquotation (evidence that is not in the description) or inconsistency (a biography that contradicts what is known); null otherwise';
 
 CREATE TABLE failures (
     job INTEGER DEFAULT 1,
