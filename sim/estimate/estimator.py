@@ -12,6 +12,7 @@ from typing import Unpack
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from ...agents.action_check import novelty_of
+from ...agents.action_schema import prompt_of
 from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.limits import Limits
 from ...agents.gateway.prices import Prices, known_prices
@@ -169,9 +170,18 @@ def _sampled_people(growth: Growth, sample: int) -> int:
 
 def _asked(scenario: Scenario) -> Asked:
     settings = scenario.settings
-    may_repeat = any(novelty_of(action) == "revise" for action in scenario.actions)
-    is_revised = may_repeat and scenario.mind() is build_mind()
-    return Asked(settings.answer_tokens, settings.observation_tokens, is_revised=is_revised)
+    turns = {action: prompt_of((action,)).name for action in scenario.actions}
+    revised = {a for a in turns if novelty_of(a) == "revise" or any(check.revises for check in a.checks)}
+    names = {turns[action] for action in revised}
+    if len(set(turns.values())) > 1 and revised:
+        names.add("turn")  # which several actions are asked with that have prompts of their own
+    does_revise = scenario.mind() is build_mind()
+    return Asked(
+        settings.answer_tokens,
+        settings.observation_tokens,
+        turns=frozenset({"turn", *turns.values()}),
+        revised=frozenset(names if does_revise else ()),
+    )
 
 
 def _seconds(found: Sequence[Purpose], counted: DryRun, sample: Sample | None, limits: Limits) -> Interval | None:
