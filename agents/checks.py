@@ -60,9 +60,14 @@ class CheckContext:
     model: PersonaModel
     request_context: RequestContext
 
-    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T]) -> Answer[T]:
-        """Ask the model on behalf of the agent whose action is checked. Raises what `PersonaModel.ask` raises."""
-        return await self.model.ask(prompt, schema, self.request_context)
+    async def ask[T](
+        self, prompt: RenderedPrompt, schema: AnswerSchema[T], *, role: str = "grader", replicate: int = 0
+    ) -> Answer[T]:
+        """Ask the model of a role on behalf of the agent whose action is checked.
+
+        `replicate` numbers several answers to the same request, from 0. Raises what `PersonaModel.ask` raises.
+        """
+        return await self.model.ask(prompt, schema, self.request_context.varied(role=role, replicate=replicate))
 
 
 class Check(Protocol):

@@ -13,6 +13,7 @@ stages of a graph made by `build_mind` are called one after the other, and the g
 scenario's own asks for another one. Both ways give the same decisions. LangGraph is imported when a graph is made.
 """
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -44,6 +45,7 @@ __all__ = [
     "MindState",
     "Rule",
     "Stage",
+    "ask_many",
     "build_mind",
     "check",
     "decide",
@@ -113,6 +115,10 @@ class Draft:
     #: The earlier text that the answer nearly repeats.
     earlier: EarlierText | None = None
     checks: tuple[CheckResult, ...] = ()
+
+    def checked(self, name: str, result: CheckResult, *, version: int = 1) -> "Draft":
+        """The draft with the result of a stage, which becomes a row of `checks` beside those of the action."""
+        return replace(self, checks=(*self.checks, replace(result, check=name, version=version)))
 
 
 class MindState(TypedDict):
@@ -228,6 +234,29 @@ async def keep(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str
             checks=draft.checks,
         )
     }
+
+
+async def ask_many[T](
+    state: MindState,
+    runtime: "Runtime[MindContext]",
+    prompt: RenderedPrompt,
+    schema: AnswerSchema[T],
+    *,
+    role: str = "solver",
+    count: int = 1,
+) -> list[Answer[T]]:
+    """Several answers of one role to the same request, each with a sampling seed of its own, asked at the same time.
+
+    For stages of a scenario's own. All answers are awaited before an error is raised, so that none that is paid for
+    is lost. Raises what `PersonaModel.ask` raises.
+    """
+    contexts = [state["request_context"].varied(role=role, replicate=n) for n in range(count)]
+    asked = (runtime.context.model.ask(prompt, schema, context) for context in contexts)
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return cast("list[Answer[T]]", answers)
 
 
 def _complaints(draft: Draft) -> list[str]:

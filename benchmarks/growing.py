@@ -17,7 +17,7 @@ import orjson
 from benchmarks.lab import ROOT
 
 from populace.personas.errors import PopulaceError
-from populace.personas.passage import shipped_passages
+from populace.personas.persona import shipped_passages
 from populace.sim.runfile.reader import open_run
 
 type Result = dict[str, Any]

@@ -117,7 +117,7 @@ def out_of_core(corpus: Path, result: Path) -> Result:
     np.save(result, found.rows)
     spent, wall = time.process_time() - cpu, time.perf_counter() - wall
     growth = marks[1 :: max(1, len(marks) // 5)]
-    return {"cpu": spent, "wall": wall, "rate": found.texts / spent, "peak_memory": peak_memory(), "growth": growth}
+    return {"cpu": spent, "wall": wall, "rate": found.compared / spent, "peak_memory": peak_memory(), "growth": growth}
 
 
 def main() -> None:

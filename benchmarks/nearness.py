@@ -15,7 +15,8 @@ import numpy as np
 from benchmarks.lab import peak_memory
 from numpy.typing import NDArray
 
-from populace.personas.dedup.vectors import SimilarVectors, find_similar_vectors
+from populace.personas.dedup import Duplicates
+from populace.personas.dedup.vectors import find_similar_vectors
 
 type Matrix = NDArray[np.float32]
 
@@ -56,7 +57,7 @@ def overlooked(matrix: Matrix, gone: NDArray[np.bool_], threshold: float) -> tup
     return int(near.sum()), int((near & ~gone[rows]).sum())
 
 
-def wrong(matrix: Matrix, found: SimilarVectors) -> int:
+def wrong(matrix: Matrix, found: Duplicates) -> int:
     """Rows that were marked, and are not as near to whom they are said to repeat."""
     pairs = (matrix[side].astype(np.float64) for side in (found.rows, found.of))
     one, other = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in pairs)

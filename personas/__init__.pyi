@@ -14,8 +14,7 @@ from .errors import (
 from .files import share_files
 from .hub import Hub, HubFile, create_hub, open_hub, read_hub
 from .model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
-from .passage import Passage, shipped_passages
-from .persona import Persona, Relation, RelationKind
+from .persona import Passage, Persona, Relation, RelationKind, shipped_passages
 from .persona_to_persona import Relative, persona_to_persona
 from .population import Neighbour, PersonaGraph, Population
 from .prompt import Prompt, RenderedPrompt, fence, iter_prompts, load_prompt, read_prompt

@@ -6,7 +6,7 @@ One async method: a prompt and the schema of the answer go in, a typed answer or
 import random
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Protocol
@@ -54,6 +54,10 @@ class Outcome(StrEnum):
     BUDGET = "budget"
 
 
+#: A prime, so that seeds of replicates do not meet those of requests for another answer, which count up by one.
+_SEED_STEP = 1_000_003
+
+
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """When and for whom a request is made. With the request itself, it is the key under which answers are resumed."""
@@ -70,8 +74,16 @@ class RequestContext:
     replicate: int = 0
     #: The job on whose behalf it is made, as numbered in its run file.
     job: int = 1
-    #: Which of the run's models is asked: "player", "solver" or "grader"; the player where a role has no model.
-    role: str = "player"
+    #: Which of the run's models is asked: "default", "solver" or "grader"; the default where a role has no model.
+    role: str = "default"
+
+    def varied(self, *, role: str | None = None, replicate: int = 0) -> "RequestContext":
+        """The same context for another role, or for one of several answers to the same request, from 0.
+
+        Each replicate has a sampling seed of its own.
+        """
+        seed = (self.seed + replicate * _SEED_STEP) % 2**31 if replicate else self.seed
+        return replace(self, role=role or self.role, seed=seed, replicate=self.replicate + replicate)
 
 
 #: Proposes values for an answer, from a random number generator, what the request says (`Situation` of

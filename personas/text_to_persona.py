@@ -21,7 +21,7 @@ from .persona import Persona, canonical_text
 from .prompt import Prompt, fence, language_phrase, load_prompt
 
 if TYPE_CHECKING:
-    from .passage import Passage
+    from .persona import Passage
 
 __all__ = ["Form", "check_text_to_persona", "text_to_persona"]
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Self, TypedDict
 from uuid import uuid4
 
@@ -26,7 +27,10 @@ from .runfile.reader import RunReader
 from .runfile.recording import last_step, run_of
 from .scenario import Scenario, check_steps, check_steps_left
 
-__all__ = ["Difference", "RunConfig", "RunModels", "RunOptions"]
+__all__ = ["ROLES", "Difference", "GivenModel", "RoleModel", "RunConfig", "RunModels", "RunOptions", "open_roles"]
+
+#: The roles that may have models of their own.
+ROLES = ("solver", "grader")
 
 _SPEC = "SELECT spec FROM jobs WHERE job = 1"
 
@@ -49,6 +53,27 @@ def _absolute(given: object) -> object:
     return Path(given).expanduser().absolute() if isinstance(given, str | Path) else given
 
 
+class RoleModel(BaseModel):
+    """The model of a role."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: The model by name.
+    model: str
+    #: Its endpoints; none for those of the run's default model, where it is asked at any.
+    base_url: Annotated[tuple[str, ...], BeforeValidator(_addresses)] = ()
+    #: None where they are to be looked up.
+    prices: Prices | None = None
+
+
+#: What a role's model can be given as.
+type GivenModel = str | RoleModel | BaseChatModel | ModelHandle
+
+
+def _role(given: object) -> object:
+    return {"model": given} if isinstance(given, str) else given
+
+
 class RunConfig(BaseModel):
     """All that a run is made with. Equal configurations, and equal answers, give equal runs.
 
@@ -69,6 +94,9 @@ class RunConfig(BaseModel):
     model: str = "procedural"
     base_url: Annotated[tuple[str, ...], BeforeValidator(_addresses)] = ()
     limits: Limits = Limits()
+    #: The models of the roles that checks and stages ask by; None for `model`. A name stands for a whole `RoleModel`.
+    solver: Annotated[RoleModel | None, BeforeValidator(_role)] = None
+    grader: Annotated[RoleModel | None, BeforeValidator(_role)] = None
     #: None where they are to be looked up.
     prices: Prices | None = None
     #: A file of answers shared with other runs.
@@ -120,7 +148,8 @@ class RunConfig(BaseModel):
     def _parts(self) -> tuple[Mapping[str, Any], ...]:
         # A setting of a scenario may be called like something else.
         own = self.model_dump(mode="json", include={"scenario", "seed", "model", "embeddings", "settings", "growth"})
-        return own.pop("settings"), own.pop("growth"), own | self.limits.sampling
+        roles = {"solver": self.solver and self.solver.model, "grader": self.grader and self.grader.model}
+        return own.pop("settings"), own.pop("growth"), own | roles | self.limits.sampling
 
     @classmethod
     def read(cls, reader: RunReader) -> Self:
@@ -137,6 +166,7 @@ class RunConfig(BaseModel):
             model=run.model,
             base_url=tuple((run.base_url or "").split()),
             limits=Limits.model_validate_json(run.limits) if run.limits else Limits(max_in_flight=run.max_in_flight),
+            **orjson.loads(run.roles or "{}"),
             prices=Prices(**orjson.loads(run.prices)) if run.prices else None,
             cache=run.cache,
             batch=run.batch,
@@ -201,6 +231,8 @@ class RunModels:
     embeddings: EmbeddingHandle | None
     prices: Prices | None
     embeddings_prices: Prices | None
+    #: The models of roles that have their own, with their prices, by role.
+    roles: Mapping[str, tuple[ModelHandle, Prices | None]]
 
     @classmethod
     def opened(
@@ -209,6 +241,7 @@ class RunModels:
         *,
         model: BaseChatModel | ModelHandle | None = None,
         embeddings: Embeddings | EmbeddingHandle | None = None,
+        roles: Mapping[str, BaseChatModel | ModelHandle] = MappingProxyType({}),
     ) -> Self:
         """The models that are named, or those given; prices are looked up where they are not given.
 
@@ -224,7 +257,9 @@ class RunModels:
                 f"{parameter('embeddings')} "
                 f"NAME."
             )
-        if address and embedder is None and handle.name == "procedural":
+        opened = open_roles(config, roles)
+        asked_there = [one.name for one, _ in opened.values()] + ([embedder.name] if embedder else [])
+        if address and not asked_there and handle.name == "procedural":
             raise SetupError(
                 f"procedural is asked nowhere, so {' '.join(address)!r} is for no model; name one with "
                 f"{parameter('model')}."
@@ -234,6 +269,7 @@ class RunModels:
             embeddings=embedder,
             prices=config.prices or known_prices(handle),
             embeddings_prices=config.embeddings_prices or (known_prices(embedder, writes=False) if embedder else None),
+            roles=opened,
         )
         models._check(config)
         return models
@@ -245,6 +281,7 @@ class RunModels:
                 "model": self.model.name,
                 "base_url": tuple((self.model.endpoints or "").split()),
                 "prices": self.prices,
+                **self._role_models,
                 "embeddings": self.embeddings.name if self.embeddings else None,
                 "embeddings_url": self.embeddings.endpoint if self.embeddings else None,
                 "embeddings_prices": self.embeddings_prices,
@@ -287,7 +324,21 @@ class RunModels:
             embedding_model=config.embeddings,
             embedding_url=config.embeddings_url,
             drawn=drawn,
+            roles=self.roles_json,
         )
+
+    @property
+    def _role_models(self) -> dict[str, RoleModel]:
+        return {
+            role: RoleModel(model=one.name, base_url=tuple((one.endpoints or "").split()), prices=prices)
+            for role, (one, prices) in self.roles.items()
+        }
+
+    @property
+    def roles_json(self) -> str | None:
+        """The models of the roles as they are kept in the run file; None where no role has its own."""
+        named = {role: one.model_dump() for role, one in self._role_models.items()}
+        return orjson.dumps(named).decode() if named else None
 
     def check_continues(self, run: RunRow, path: Path | str, *, world: str) -> None:
         """Raise `RunFileError` when the run in `path` was begun with another embedding model or world text."""
@@ -303,8 +354,29 @@ class RunModels:
             )
 
     def _check(self, config: RunConfig) -> None:
-        check_priced(config.limits, self.prices)
+        for prices in (self.prices, *(prices for _, prices in self.roles.values())):
+            check_priced(config.limits, prices)
         if config.batch:
             check_batchable(self.model)
         if self.embeddings is not None:
             check_embeddings_priced(config.limits, self.embeddings_prices, self.embeddings)
+
+
+def open_roles(
+    config: RunConfig, given: Mapping[str, BaseChatModel | ModelHandle] = MappingProxyType({})
+) -> dict[str, tuple[ModelHandle, Prices | None]]:
+    """The models of the roles that have their own, with their prices; those `given` come before those named."""
+    opened = {}
+    for role in ROLES:
+        named: RoleModel | None = getattr(config, role)
+        own = given.get(role)
+        if own is not None:
+            handle = own if isinstance(own, ModelHandle) else open_model(own)
+        elif named is not None:
+            # Only a model that is served somewhere can be asked where the default model is.
+            shared = config.base_url if named.model.startswith("openai:") else ()
+            handle = open_model(named.model, base_url=named.base_url or shared or None)
+        else:
+            continue
+        opened[role] = (handle, (named.prices if named else None) or known_prices(handle))
+    return opened

@@ -14,8 +14,7 @@ from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, 
 from ..agents.embedding.vectors import text_hash
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
-from ..personas.dedup.cosine import COSINE, check_cosine
-from ..personas.dedup.vectors import is_compared_exactly
+from ..personas.dedup.vectors import COSINE, check_cosine, is_compared_exactly
 from ..personas.hub.file import HubFile, open_hub
 from ..personas.hub.vectors import CHUNK, EmbeddedReport, compared, dedup_embedded, read_people, without_vector
 from ..personas.model import Outcome, RequestContext

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -153,8 +153,11 @@ class Engine:
         events: EventHash,
         progress: Progress,
         gateway: Gateway | None = None,
+        roles: Mapping[str, tuple[ModelHandle, Prices | None]] | None = None,
     ) -> None:
         """`batched` are the phases whose requests go by batch; `gateway` is asked instead of one over the model.
+
+        `roles` are models of other roles, with their prices; what they are asked never goes by batch.
 
         Raises `SetupError` for what the model cannot do.
         """
@@ -174,16 +177,20 @@ class Engine:
         self._ledger = RunLedger(log)
         self._cache = cache
         stores: list[AnswerStore] = [KnownAnswers(log)] if log.is_fork else []
-        self.gateway = gateway or Gateway(
-            model,
+        opened = partial(
+            Gateway,
             ledger=self._ledger,
             limits=limits,
             stores=[*stores, cache] if cache else stores,
-            prices=prices,
             meter=Meter(spent_before(log)),
+            answer_tokens=answer_tokens,
+        )
+        self.gateway = gateway or opened(
+            model,
+            prices=prices,
             queue=self._batch_queue,
             attempts=_BATCH_ATTEMPTS if batched else _ATTEMPTS,
-            answer_tokens=answer_tokens,
+            roles={role: opened(one, prices=its, attempts=_ATTEMPTS) for role, (one, its) in (roles or {}).items()},
         )
         #: The door to the embedding model, where there is one: under the same budget, with a pace of its own.
         self.embedder = self._embedder(embeddings, embeddings_prices, limits) if embeddings else None

@@ -15,6 +15,7 @@ from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.files import remove_database
+from .config import GivenModel
 from .engine import Progress
 from .growth import Growth
 from .runfile.copying import copy_run
@@ -73,6 +74,8 @@ def fork(
     out: Path | str,
     settings: Mapping[str, Any] | None = None,
     model: str | BaseChatModel | ModelHandle | None = None,
+    solver: GivenModel | None = None,
+    grader: GivenModel | None = None,
     base_url: str | Sequence[str] | None = None,
     limits: Mapping[str, Any] | None = None,
     prices: Prices | None = None,
@@ -98,7 +101,8 @@ def fork(
             f"{parameter('steps', at + 1)} or more, "
             f"or an earlier step."
         )
-    named = _named(model, base_url=base_url, cache=cache, embeddings_url=embeddings_url)
+    roles = {"solver": solver, "grader": grader}
+    named = _named(model, base_url=base_url, cache=cache, embeddings_url=embeddings_url, **roles)
     check_trusted(path, parent, named, command=f"fork --at {at} --out {out}")
     before = scenario(orjson.loads(parent.settings))
     changed = scenario(orjson.loads(parent.settings) | dict(settings or {}))
@@ -114,6 +118,8 @@ def fork(
             out,
             scenario,
             model=handle,
+            solver=solver,
+            grader=grader,
             prices=prices,
             cache=cache,
             embeddings_url=embeddings_url,
@@ -169,7 +175,8 @@ def _named(model: str | BaseChatModel | ModelHandle | None, **given: Any) -> set
     """The kinds of addresses and files that a fork was given; a model of the caller's own comes with its address."""
     named: set[Kind] = {"address"} if given.get("base_url") or isinstance(model, ModelHandle | BaseChatModel) else set()
     named |= {"model"} if model else set()
-    named |= {"cache"} if given.get("cache") is not None else set()
+    kinds: tuple[Kind, ...] = ("cache", "solver", "grader")
+    named |= {kind for kind in kinds if given.get(kind) is not None}
     return named | ({"embeddings"} if given.get("embeddings_url") else set())
 
 

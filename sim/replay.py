@@ -16,6 +16,7 @@ from ..agents.embedding.models import EmbeddingHandle
 from ..agents.embedding.vectors import text_hash
 from ..agents.endpoint.errors import RequestError
 from ..agents.endpoint.models import ModelHandle
+from ..agents.gateway.budget import Meter
 from ..agents.gateway.call import Call, CallKey, RecordedReply
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
@@ -80,12 +81,15 @@ def _society(recording: Recording, scenario: type[Scenario], out: Path, progress
     """A society whose people come from the recording's texts, and whose gateway answers from it."""
     run = recording.run
     made, model = scenario(orjson.loads(run.settings)), recorded_model(run)
+    roles = _recorded_roles(run)
     tokens = made.settings.answer_tokens
     society = Society(
         made,
         growth=_first_growth(recording),
         seed=run.seed,
         model=model,
+        solver=roles.get("solver"),
+        grader=roles.get("grader"),
         embeddings=recorded_embeddings(run),
         limits=Limits(max_in_flight=run.max_in_flight),
         out=out,
@@ -95,7 +99,7 @@ def _society(recording: Recording, scenario: type[Scenario], out: Path, progress
             (Growth.model_validate_json(one.became), recorded_source(recording, extension=one.extension))
             for one in recording.rows(GrowthExtensionRow, "ORDER BY extension")
         ],
-        gateway=RecordedGateway(model, recording, answer_tokens=tokens),
+        gateway=RecordedGateway(model, recording, answer_tokens=tokens, roles=roles),
         recall=recorded_recall(recording),
         store=None if recording.begun is None else _state(recording, recording.begun, out),
         repeats=run,
@@ -186,6 +190,14 @@ def recorded_model(run: RunRow) -> ModelHandle:
     return ModelHandle(run.model, RecordedModel(), run.base_url, run.is_language_model)
 
 
+def _recorded_roles(run: RunRow) -> dict[str, ModelHandle]:
+    """The same for the models of the roles that had their own."""
+    return {
+        role: ModelHandle(one["model"], RecordedModel(), " ".join(one["base_url"]) or None)
+        for role, one in orjson.loads(run.roles or "{}").items()
+    }
+
+
 class _RecordedSource:
     async def vectors(self, texts: Sequence[str]) -> NoReturn:
         raise RunError("A replay asks no embedding model, and something asked one.")
@@ -211,9 +223,24 @@ class RecordingEndedError(RunError):
 class RecordedGateway(Gateway):
     """Answers from a recording. Answers are judged anew, and what was never answered fails as it failed then."""
 
-    def __init__(self, model: ModelHandle, recording: Recording, *, answer_tokens: int) -> None:
+    def __init__(
+        self,
+        model: ModelHandle,
+        recording: Recording,
+        *,
+        answer_tokens: int,
+        roles: Mapping[str, ModelHandle] | None = None,
+        meter: Meter | None = None,
+    ) -> None:
         limits = Limits.model_validate_json(recording.run.limits) if recording.run.limits else None
-        super().__init__(model, ledger=_Nothing(), limits=limits, answer_tokens=answer_tokens)
+        meter = meter or Meter()
+        by_role = {
+            role: RecordedGateway(one, recording, answer_tokens=answer_tokens, meter=meter)
+            for role, one in (roles or {}).items()
+        }
+        super().__init__(
+            model, ledger=_Nothing(), limits=limits, answer_tokens=answer_tokens, meter=meter, roles=by_role
+        )
         self._recording = recording
 
     async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
@@ -221,6 +248,8 @@ class RecordedGateway(Gateway):
 
         Raises `RunError` for a request that the run never made, `RecordingEndedError` behind its last complete step.
         """
+        if (other := self.roles.get(context.role)) is not None:
+            return await other.ask(prompt, schema, context)
         await asyncio.sleep(0)  # lets a cancelled replay stop
         self._check_recorded(context)
         request = self.request(prompt, schema, context)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
+import orjson
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
 
@@ -19,7 +20,7 @@ from ..agents.gateway.prices import Prices
 from ..agents.hooks import hook
 from ..personas.errors import HookError, PausedError, SetupError, StorageError
 from ..personas.population import PersonaGraph
-from .config import RunConfig, RunModels, RunOptions
+from .config import GivenModel, RunConfig, RunModels, RunOptions
 from .emitted import Emission
 from .engine import INTERRUPTED, Engine, EventHash, Progress, SilentProgress, rare_collections
 from .executor import Executor
@@ -65,6 +66,8 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         out: Path | str = "run.duckdb",
         model: str | BaseChatModel | ModelHandle | None = None,
         embeddings: str | Embeddings | EmbeddingHandle | None = None,
+        solver: GivenModel | None = None,
+        grader: GivenModel | None = None,
         source: Source | None = None,
         extensions: Sequence[tuple[Growth, Source]] = (),
         gateway: Gateway | None = None,
@@ -79,7 +82,8 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
 
         Everything that `config` holds can be given by keyword too, as `growth=Growth(agents=24), steps=3`; see
         `RunConfig` for what there is. `model` and `embeddings` are names, or any LangChain chat model and embedding
-        model. With `embeddings`, agents recall notes by meaning; without, by words.
+        model. With `embeddings`, agents recall notes by meaning; without, by words. `solver` and `grader` are the
+        models that checks and stages ask by role, under the same budget; `model` where they are None.
 
         The rest is injected, and by default made from the configuration: the `source` people come from, with
         `extensions` that grow them further; the `gateway` that answers; the `executor` that runs turns; `recall`; and
@@ -88,8 +92,11 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         """
         check_scenario(scenario)
         declared_rows(scenario)  # questions that are none are reported before anything is asked
-        named = {"model": model if isinstance(model, str) else None}
+        named: dict[str, Any] = {"model": model if isinstance(model, str) else None}
         named["embeddings"] = embeddings if isinstance(embeddings, str) else None
+        roles = {"solver": solver, "grader": grader}
+        own = {role: one for role, one in roles.items() if isinstance(one, BaseChatModel | ModelHandle)}
+        named |= {role: one for role, one in roles.items() if role not in own}
         config = (config or RunConfig()).changed(
             **options, **named, scenario=scenario.name, settings=scenario.settings.model_dump()
         )
@@ -100,6 +107,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             config,
             model=None if isinstance(model, str) else model,
             embeddings=None if isinstance(embeddings, str) else embeddings,
+            roles=own,
         )
         #: All that the run is made with.
         self.config = self._models.named_in(config)
@@ -132,15 +140,18 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         embeddings: str | Embeddings | EmbeddingHandle | None = None,
         embeddings_url: str | None = None,
         embeddings_prices: Prices | None = None,
+        solver: GivenModel | None = None,
+        grader: GivenModel | None = None,
         steps: int | None = None,
         sources_named: bool = False,
         progress: Progress | None = None,
     ) -> Self:
         """The society of an unfinished run file, ready to `run` on from its last complete step.
 
-        Answers that were paid for in the unfinished step are taken from the file. `model` is needed only where the run
-        was begun with a chat model of the caller's own. `limits` holds those that are to change, by name; the others,
-        prices and cache (False for none) are the run's own. Of a file that this machine's user did not make, addresses
+        Answers that were paid for in the unfinished step are taken from the file. `model`, `solver` and `grader` are
+        needed only where the run was begun with a chat model of the caller's own, or to say where they are now.
+        `limits` holds those that are to change, by name; the others, prices and cache (False for none) are the run's
+        own. Of a file that this machine's user did not make, addresses
         and files must be given again (`sources_named`: those it grows from). Raises `RunFileError` when the file is
         none, or when the scenario's world or the embedding model is not the one the run began with, and `SetupError`
         for another sampling. The file is opened for writing by `run`, or by `with`.
@@ -148,7 +159,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         with open_run(path) as reader:
             row, stored = run_of(reader), RunConfig.resumed(reader, limits or {}, steps=steps)
             given: dict[Kind, object] = {"address": base_url, "embeddings": embeddings_url, "cache": cache}
-            given["source"] = sources_named
+            given |= {"source": sources_named, "solver": solver, "grader": grader}
             check_resumed(reader, given, model=model, embeddings=embeddings)
         society = cls(
             scenario(stored.settings),
@@ -161,6 +172,8 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             embeddings=embeddings,
             embeddings_url=embeddings_url,
             embeddings_prices=embeddings_prices,
+            solver=solver,
+            grader=grader,
             progress=progress,
         )
         society._models.check_continues(row, path, world=society.scenario.world)
@@ -325,13 +338,17 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             events=EventHash(log.last_event_hash()),
             progress=self._progress,
             gateway=self._gateway,
+            roles=self._models.roles,
         )
 
     def _note_changes(self, log: RunLog) -> None:
         # A resumed run may be given other numbers than it began with, and goes on with those when it is resumed again.
         job = self._job_row()
         now_is = {name: getattr(job, name) for name in _CHANGEABLE}
-        log.commit(statements=log.change(spec={"steps": self.steps_wanted}, **now_is)).result()
+        spec: dict[str, object] = {"steps": self.steps_wanted}
+        if (roles := self._models.roles_json) is not None:
+            spec["roles"] = orjson.Fragment(roles)
+        log.commit(statements=log.change(spec=spec, **now_is)).result()
 
     def _note_trust(self, run: rows.RunRow) -> None:
         """Note what was named here, by whoever made this society: of a resumed one, all but its script."""

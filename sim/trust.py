@@ -17,6 +17,7 @@ from typing import Literal
 import orjson
 
 from ..personas.errors import SetupError
+from .config import ROLES
 from .growth import Growth
 from .runfile.reader import RunReader
 from .runfile.recording import run_of
@@ -36,10 +37,10 @@ __all__ = [
 ]
 
 #: What a run file can name.
-type Kind = Literal["script", "address", "embeddings", "cache", "model", "source"]
+type Kind = Literal["script", "address", "embeddings", "cache", "model", "source", "solver", "grader"]
 
 #: What is known to be named here once a run is resumed.
-RESUMED: tuple[Kind, ...] = ("address", "embeddings", "cache", "model")
+RESUMED: tuple[Kind, ...] = ("address", "embeddings", "cache", "model", "solver", "grader")
 #: What is named when growth is extended.
 SOURCES: tuple[Kind, ...] = ("source",)
 
@@ -136,6 +137,8 @@ _VERBS: dict[Kind, str] = {
     "cache": "take answers from and write them to",
     "model": "load the model",
     "source": "read",
+    "solver": "ask as solver, with your key,",
+    "grader": "ask as grader, with your key,",
 }
 
 
@@ -146,9 +149,13 @@ def _way(path: Path, run: RunRow, claims: list[_Claim], command: str) -> str:
         if run.scenario != GrowthOnly.name:
             return "give what it is to grow from to a run of your own"
         words = ["populace", "grow", *sources, "--hub", str(path)]
+    roles = orjson.loads(run.roles or "{}")
     for claim in claims:
-        if option := _OPTIONS[claim.kind]:
+        if option := _OPTIONS.get(claim.kind):
             words += [option, claim.name]
+        elif claim.kind in ROLES:
+            words += [f"--{claim.kind}", roles[claim.kind]["model"]]
+            words += [word for url in roles[claim.kind]["base_url"] for word in (f"--{claim.kind}-url", url)]
     return f"if that is what you want, say so: `{join(words)}`"
 
 
@@ -156,6 +163,11 @@ def _claims(run: RunRow) -> list[_Claim]:
     claims = [_Claim("address", url, url) for url in (run.base_url or "").split()]
     if run.embedding_url:
         claims.append(_Claim("embeddings", run.embedding_url, run.embedding_url))
+    for role, one in orjson.loads(run.roles or "{}").items():
+        if one["base_url"]:
+            claims.append(_Claim(role, " ".join(one["base_url"]), " ".join(one["base_url"])))
+        elif one["model"].startswith("gguf:"):
+            claims.append(_file(role, one["model"]))
     claims += [_file("model", model) for model in (run.model, run.embedding_model or "") if model.startswith("gguf:")]
     if run.cache:
         claims.append(_file("cache", run.cache))
@@ -169,7 +181,7 @@ def _claims(run: RunRow) -> list[_Claim]:
 
 
 def _file(kind: Kind, name: str) -> _Claim:
-    prefix = "gguf:" if kind == "model" else ""
+    prefix = "gguf:" if name.startswith("gguf:") and kind in ("model", "solver", "grader") else ""
     return _Claim(kind, name, prefix + os.path.realpath(Path(name.removeprefix(prefix)).expanduser()))
 
 

@@ -67,6 +67,8 @@ class Call:
     job: int = 1
     #: Temperature and other sampling parameters that were sent, as JSON; None where none were.
     sampling: str | None = None
+    #: The role that was asked, as in `RequestContext`.
+    role: str = "default"
 
     @property
     def key(self) -> CallKey:

@@ -24,7 +24,7 @@ from .request import PendingRequest, Request
 if TYPE_CHECKING:
     from .replies import ParsedReply
 
-__all__ = ["Gateway", "GatewayByRole"]
+__all__ = ["Gateway"]
 
 #: Outcomes after which another answer is asked for.
 _UNUSABLE = frozenset({Outcome.CUT_JSON, Outcome.NOT_JSON, Outcome.EMPTY, Outcome.LENGTH, Outcome.SCHEMA_MISMATCH})
@@ -32,6 +32,8 @@ _UNUSABLE = frozenset({Outcome.CUT_JSON, Outcome.NOT_JSON, Outcome.EMPTY, Outcom
 
 class Gateway:
     """A `PersonaModel` over one chat model, at one endpoint or several that share the load.
+
+    Requests of a role that has a model of its own go to that one's gateway, which has limits of its own.
 
     Every attempt is recorded before anything is made of its answer. A request whose paid answer the ledger
     or a store holds is not sent. Which answers come does not depend on how many calls are in flight.
@@ -51,11 +53,13 @@ class Gateway:
         reasks: int = 2,
         answer_tokens: int = 1024,
         backoff: Backoff | None = None,
+        roles: Mapping[str, "Gateway"] | None = None,
     ) -> None:
         """`attempts` bounds how often one request is sent, `reasks` how often another answer is asked for.
 
         `meter` holds what earlier sessions spent of the budget. `answer_tokens` 0 leaves the length to the endpoint.
-        Raises `SetupError` for a cap on money without `prices`.
+        `roles` are the gateways of other models by role; they share the budget, and so the meter.
+        Raises `SetupError` for a cap on money without `prices`, `ValueError` for a role with another meter.
         """
         if attempts < 1:
             raise SetupError(f"The gateway's attempts are {attempts}; give a number above 0.")
@@ -64,6 +68,11 @@ class Gateway:
         #: What bounds the calls, and what they came to so far.
         self.limits = limits or Limits()
         self.meter = meter or Meter()
+        #: Gateways of the other roles.
+        self.roles = dict(roles or {})
+        for role, gateway in self.roles.items():
+            if gateway.meter is not self.meter:
+                raise ValueError(f"The gateway of the role {role} counts its calls in another meter than the default.")
         self._reasks = reasks
         self._sampling = self.limits.sampling
         self._answer_tokens = answer_tokens
@@ -101,22 +110,22 @@ class Gateway:
 
     @property
     def in_flight(self) -> int:
-        """Calls in flight now."""
-        return self._client.limiter.in_flight
+        """Calls in flight now, of all roles."""
+        return sum(one._client.limiter.in_flight for one in self._all)
 
     @property
     def waiting(self) -> int:
-        """Calls that wait for a slot now."""
-        return self._client.limiter.waiting
+        """Calls that wait for a slot now, of all roles."""
+        return sum(one._client.limiter.waiting for one in self._all)
 
     @property
     def limit(self) -> int:
-        """Calls that may be in flight at once, as learnt so far."""
-        return self._client.limiter.limit
+        """Calls that may be in flight at once, of all roles, as learnt so far."""
+        return sum(one._client.limiter.limit for one in self._all)
 
     @property
     def peak_in_flight(self) -> int:
-        """The most calls that were ever in flight at once."""
+        """The most calls to the default model that were ever in flight at once."""
         return self._client.limiter.peak
 
     async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
@@ -125,6 +134,8 @@ class Gateway:
         Raises `EndpointError` when no further call can succeed (wrong key, no such model, unreachable), `PausedError`
         when the budget is spent or too many calls fail.
         """
+        if (other := self.roles.get(context.role)) is not None:
+            return await other.ask(prompt, schema, context)
         request = self.request(prompt, schema, context)
         attempts = reasks = refusals = 0
         while True:
@@ -150,36 +161,10 @@ class Gateway:
         return Request(self.name, prompt, schema, context, context.seed, self._answer_tokens, self._sampling)
 
     async def aclose(self) -> None:
-        """Close the model's connections; the next call opens new ones."""
-        await self.model.aclose()
-
-
-class GatewayByRole:
-    """A `PersonaModel` that asks the model of a request's role, and the default model where the role has none.
-
-    Each model has a client of its own with its own limits; one meter makes them share one budget.
-    """
-
-    def __init__(self, default: Gateway, roles: Mapping[str, Gateway]) -> None:
-        """Raises `ValueError` for a gateway with another meter than the default's."""
-        for role, gateway in roles.items():
-            if gateway.meter is not default.meter:
-                raise ValueError(
-                    f"The gateway of the role {role} counts its calls in another meter than the default's."
-                )
-        self._default = default
-        self._roles = dict(roles)
+        """Close the connections of all models; the next call opens new ones."""
+        for one in self._all:
+            await one.model.aclose()
 
     @property
-    def name(self) -> str:
-        """The default model by name."""
-        return self._default.name
-
-    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
-        """What the gateway of the context's role answers; raises what it raises."""
-        return await self._roles.get(context.role, self._default).ask(prompt, schema, context)
-
-    async def aclose(self) -> None:
-        """Close the connections of all models."""
-        for gateway in (self._default, *self._roles.values()):
-            await gateway.aclose()
+    def _all(self) -> tuple["Gateway", ...]:
+        return (self, *self.roles.values())

@@ -160,4 +160,5 @@ class Attempt:
             source=source,
             cost=cost,
             sampling=orjson.dumps(request.sampling).decode() if request.sampling else None,
+            role=request.context.role,
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...personas.network import Acquaintance, Excerpt
-from ...personas.network.ties import KINDS
+from ...personas.network.network import KINDS
 from ..page import markup, short_label
 
 __all__ = [

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Counts, Flags, Numbers
-from .index import BatchBuilder, WordSetBatch, WordSetIndex
-from .keys import KeyScheme, PartKeys, PrefixKeys
+from .arrays import Counts, Flags, GrowingArray, Numbers
+from .index import BatchBuilder, KeyScheme, PartKeys, PrefixKeys, WordSetBatch, WordSetIndex
 from .pairs import Compared, Sets, Threshold, count_pairs, near_across, near_within
 from .word_sets import WordSet, WordSets, word_sets
 
-__all__ = ["Matches", "WordSetMatcher", "match_in_order"]
+__all__ = ["Blocks", "Duplicates", "Matches", "WordSetMatcher", "collect", "match_in_order"]
 
 
 _PORTION = 1 << 20
@@ -23,7 +22,7 @@ _SHIFT = 32
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """For each text of a batch the original that it repeats, or -1. Texts are numbered after the originals held."""
+    """For each text of a batch the original that it repeats, or -1: those of the batch come after those held."""
 
     of: Counts
     similarity: NDArray[np.float64]
@@ -42,7 +41,44 @@ def match_in_order(held: int, first: Counts, fixed: Flags, across: Compared, wit
     repeats = np.flatnonzero(gone[first] & ~fixed)
     if len(repeats):
         _choose(held, decision, repeats, first, _choices(held, gone, across, within))
+    # Texts of the batch that are repeated are numbered as the originals that they become.
+    number = np.cumsum(decision.of < 0) - 1 + held
+    newer = decision.of >= held
+    decision.of[newer] = number[decision.of[newer] - held]
     return decision
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """The near-duplicates among texts or vectors, by place from 0: number `rows[i]` nearly repeats number `of[i]`."""
+
+    #: Texts or vectors that were compared.
+    compared: int
+    rows: Counts
+    #: The original that each repeats: the most similar before it, the earliest of equals.
+    of: Counts
+    #: Exact Jaccard similarity of two sets of words, or the cosine of two vectors to six decimals.
+    similarity: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def collect(matches: Iterable[Matches], progress: Callable[[int], None] | None = None) -> Duplicates:
+    """The near-duplicates in the matches of consecutive batches; `progress` is called with the number compared."""
+    compared = 0
+    originals, rows, of = GrowingArray(np.int64), GrowingArray(np.int64), GrowingArray(np.int64)
+    similarity = GrowingArray(np.float64)
+    for some in matches:
+        repeats = np.flatnonzero(some.of >= 0)
+        originals.append(np.flatnonzero(some.of < 0) + compared)
+        rows.append(repeats + compared)
+        of.append(originals.values[some.of[repeats]])
+        similarity.append(some.similarity[repeats])
+        compared += len(some.of)
+        if progress:
+            progress(compared)
+    return Duplicates(compared, rows.values, of.values, similarity.values)
 
 
 def _gone(first: Counts, fixed: Flags, across: Compared, within: Compared) -> Flags:
@@ -87,6 +123,7 @@ def _choose(held: int, decision: Matches, repeats: Counts, first: Counts, choice
     decision.similarity[repeats] = choices.similarity[chosen]
 
 
+#: Texts in blocks, with a mark for each that is kept whatever it repeats.
 type Blocks = Iterable[tuple[list[str], NDArray[np.bool_]]]
 
 #: Below this threshold parts are so small that many sets share one; prefix keys are better there.
@@ -185,11 +222,7 @@ class WordSetMatcher:
         keys = batch.keys_of(own)
         across = self.originals.near(keys, sets, self.threshold)
         matches = match_in_order(held, alike, batch.fixed, across, self._within(batch, own, across))
-        kept = matches.of < 0
-        self.originals.extend(sets, keys, kept)
-        number = np.cumsum(kept) - 1 + held
-        newer = matches.of >= held
-        matches.of[newer] = number[matches.of[newer] - held]
+        self.originals.extend(sets, keys, matches.of < 0)
         return matches
 
     def _within(self, batch: WordSetBatch, own: Flags, across: Compared) -> Compared:
@@ -202,11 +235,8 @@ class WordSetMatcher:
         if not settled.any():
             return open_pairs
         mixed = near_across([keys], sets, batch.keys_of(own & settled), sets, self.threshold)
-        return Compared(
-            np.concatenate([open_pairs.left, np.minimum(mixed.left, mixed.right)]),
-            np.concatenate([open_pairs.right, np.maximum(mixed.left, mixed.right)]),
-            np.concatenate([open_pairs.similarity, mixed.similarity]),
-        )
+        ordered = Compared(np.minimum(mixed.left, mixed.right), np.maximum(mixed.left, mixed.right), mixed.similarity)
+        return Compared.joined([open_pairs, ordered])
 
     def _best(self, one: WordSet, keys: list[int]) -> tuple[int, float] | None:
         """The most similar original, the earliest of equals."""

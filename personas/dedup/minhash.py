@@ -24,7 +24,7 @@ from ..errors import SetupError
 from ..files import whole_file
 from ..text import word_list
 from .arrays import Counts, Numbers
-from .keys import KeyScheme
+from .index import KeyScheme
 from .pairs import Threshold
 from .word_sets import HASH_BITS, WordSets, mix
 

@@ -1,6 +1,6 @@
 """Near-duplicates of texts, exactly: an index for texts that come one at a time, and a function for many at once."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,8 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import GrowingArray
-from .matcher import Matches, WordSetMatcher
+from .matcher import Blocks, Duplicates, WordSetMatcher, collect
 from .minhash import BandKeys, SignatureFile, ngram_sets
 from .pairs import Threshold
 from .word_sets import iter_blocks, word_set, word_sets
@@ -133,27 +132,8 @@ class NearDuplicates[K: (str, int)]:
         return None if found is None else Match(self._keys[found[0]], found[1])
 
 
-def _blocks(texts: Iterable[str]) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
+def _blocks(texts: Iterable[str]) -> Blocks:
     return ((block, np.zeros(len(block), dtype=np.bool_)) for block in iter_blocks(texts))
-
-
-type Blocks = Iterable[tuple[list[str], NDArray[np.bool_]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicates:
-    """The near-duplicates among texts, by place from 0: text `rows[i]` nearly repeats text `of[i]`."""
-
-    #: Texts that were compared.
-    texts: int
-    rows: NDArray[np.int64]
-    #: The original that each repeats: the most similar before it, the earliest of equals.
-    of: NDArray[np.int64]
-    #: Exact Jaccard similarity of the two sets of words.
-    similarity: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
 
 def find_duplicates(
@@ -174,7 +154,7 @@ def find_duplicates(
     """
     least = method.parse_threshold(threshold)
     return find_in_blocks(
-        _plain(texts), least, method=method, signatures=signatures, scratch=scratch, progress=progress
+        _blocks(texts), least, method=method, signatures=signatures, scratch=scratch, progress=progress
     )
 
 
@@ -189,11 +169,11 @@ def find_in_blocks(
 ) -> Duplicates:
     """`find_duplicates` for blocks of texts, each with flags: a flagged text is kept whatever it repeats."""
     if scratch is None:
-        return _collected(method.matcher(threshold, signatures=signatures).match(blocks), progress)
+        return collect(method.matcher(threshold, signatures=signatures).match(blocks), progress)
     with TemporaryDirectory(dir=scratch, prefix="near-duplicates-") as folder:
         matcher = method.matcher(threshold, Path(folder) / "words", signatures)
         try:
-            return _collected(matcher.match(blocks), progress)
+            return collect(matcher.match(blocks), progress)
         finally:
             matcher.originals.close()
 
@@ -203,29 +183,5 @@ def near_any(
 ) -> NDArray[np.int64]:
     """The places, from 0, of the `texts` that are near-duplicates of any of a `few`, in whatever order they came."""
     matcher = method.matcher(threshold)
-    matcher.hold(_plain(few))
-    return np.concatenate([np.empty(0, dtype=np.int64), *matcher.near(_plain(texts))])
-
-
-def _plain(texts: Iterable[str]) -> Blocks:
-    return ((block, np.zeros(len(block), dtype=np.bool_)) for block in iter_blocks(texts))
-
-
-def _collected(decisions: Iterator[Matches], progress: Callable[[int], None] | None) -> Duplicates:
-    texts = 0
-    originals, rows, of, similarity = (
-        GrowingArray(np.int64),
-        GrowingArray(np.int64),
-        GrowingArray(np.int64),
-        GrowingArray(np.float64),
-    )
-    for decision in decisions:
-        repeats = np.flatnonzero(decision.of >= 0)
-        originals.append(np.flatnonzero(decision.of < 0) + texts)
-        rows.append(repeats + texts)
-        of.append(originals.values[decision.of[repeats]])
-        similarity.append(decision.similarity[repeats])
-        texts += len(decision.of)
-        if progress:
-            progress(texts)
-    return Duplicates(texts, rows.values, of.values, similarity.values)
+    matcher.hold(_blocks(few))
+    return np.concatenate([np.empty(0, dtype=np.int64), *matcher.near(_blocks(texts))])

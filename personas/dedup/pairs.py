@@ -57,7 +57,11 @@ class Threshold(NamedTuple):
 THRESHOLD = Threshold(9, 10)
 
 
-_HALF, _LOWER = np.uint64(32), np.uint64(0xFFFF_FFFF)
+#: The half of a packed number that holds the set; the other half holds the key, or the set of a pair that comes first.
+#: Sorting packed numbers is faster than argsort.
+ROW = np.uint64(0xFFFF_FFFF)
+_KEY = np.uint64(0xFFFF_FFFF_0000_0000)
+_HALF = np.uint64(32)
 _HASH_BITS = np.uint64(48)
 #: Words and pairs compared at once; the number of a pair and the hash of a word share 64 bits.
 _WORDS, _PAIRS = 1 << 21, 1 << 15
@@ -82,7 +86,7 @@ def _compare(pairs: Numbers, others: Sets, sets: Sets, threshold: Threshold) -> 
 
     A pair is one number: a set of `others` in its upper half, one of `sets` in its lower half.
     """
-    left, right = (pairs >> _HALF).view(np.int64), (pairs & _LOWER).view(np.int64)
+    left, right = (pairs >> _HALF).view(np.int64), (pairs & ROW).view(np.int64)
     total = others.sizes[left] + sets.sizes[right]
     if len(total) and total.max() > _LONG:
         likely = _likely(left, right, others, sets, threshold)
@@ -128,21 +132,28 @@ def _likely(left: Counts, right: Counts, others: Sets, sets: Sets, threshold: Th
     return may
 
 
-#: The half of a packed number that holds the set; the other half holds the key. Sorting them is faster than argsort.
-ROW = np.uint64(0xFFFF_FFFF)
-_KEY = np.uint64(0xFFFF_FFFF_0000_0000)
-_SHIFT = np.uint64(32)
 #: Pairs filtered at once.
 _SLAB = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Pairs of near-duplicates by number, with their Jaccard similarity."""
+    """Pairs of near-duplicates by number, with their similarity."""
 
     left: Counts
     right: Counts
     similarity: NDArray[np.float64]
+
+    @classmethod
+    def joined(cls, parts: Iterable[Self]) -> Self:
+        """The pairs of all parts, in this order."""
+        found = list(parts)
+        nobody = np.empty(0, dtype=np.int64)
+        return cls(
+            np.concatenate([nobody, *(part.left for part in found)]),
+            np.concatenate([nobody, *(part.right for part in found)]),
+            np.concatenate([np.empty(0), *(part.similarity for part in found)]),
+        )
 
 
 def pack(keys: Numbers, rows: Counts) -> Numbers:
@@ -213,7 +224,7 @@ class _PairFilter:
         )
         if self._others is self._sets:
             may &= left != right
-        self._sifted.append(left[may].view(np.uint64) << _SHIFT | right[may].view(np.uint64))
+        self._sifted.append(left[may].view(np.uint64) << _HALF | right[may].view(np.uint64))
         self._waiting += len(self._sifted[-1])
         if self._waiting > _SLAB:
             self._compare()
@@ -223,7 +234,7 @@ class _PairFilter:
         self._compare()
         pairs, at = np.unique(np.concatenate(self._near), return_index=True)
         return Compared(
-            (pairs >> _SHIFT).view(np.int64), (pairs & ROW).view(np.int64), np.concatenate(self._similarities)[at]
+            (pairs >> _HALF).view(np.int64), (pairs & ROW).view(np.int64), np.concatenate(self._similarities)[at]
         )
 
     def _compare(self) -> None:

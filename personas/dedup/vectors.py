@@ -1,31 +1,131 @@
-"""Near-duplicates among embedding vectors: exactly up to 100,000, with candidates from a faiss index above."""
+"""Near-duplicates among embedding vectors: exactly up to 100,000, with candidates from a faiss index above.
+
+Cosines are computed in one way only, so that ties are resolved alike; a cheap upper bound of them sifts the pairs.
+"""
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SetupError, parameter
 from .arrays import Flags, GrowingArray
-from .cosine import COSINE, Counts, Exact, Matrix, PrincipalAxes, check_cosine, check_vectors, cosines, units
-from .matcher import Matches, match_in_order
+from .matcher import Duplicates, Matches, collect, match_in_order
 from .pairs import Compared
 
 __all__ = [
     "BLOCK",
+    "COSINE",
     "MOST_EXACT",
-    "CandidateSearch",
     "ExactSearch",
     "FaissSearch",
-    "SimilarVectors",
-    "VectorMatcher",
+    "PrincipalAxes",
+    "check_cosine",
+    "check_vectors",
+    "cosines",
     "find_similar_vectors",
     "is_compared_exactly",
+    "units",
 ]
+
+type Matrix = NDArray[np.float32]
+type Exact = NDArray[np.float64]
+type Counts = NDArray[np.int64]
+
+#: The paper's threshold (section 2.3).
+COSINE = 0.9
+#: Decimals to which cosines are rounded before they are compared.
+_DIGITS = 6
+#: Pairs computed at once.
+_PAIRS = 4096
+
+
+def check_cosine(threshold: float) -> float:
+    """The threshold, if it is above 0 and at most 1. Raises `SetupError` otherwise."""
+    if not (math.isfinite(threshold) and 0 < threshold <= 1):
+        raise SetupError(f"The least cosine of near-duplicates is {threshold}; give a number above 0, up to 1.")
+    return threshold
+
+
+def check_vectors(matrix: Matrix) -> None:
+    """Raise `SetupError` unless `matrix` holds one finite vector per row."""
+    if matrix.ndim != 2 or not matrix.shape[1]:
+        raise SetupError(f"Vectors of shape {matrix.shape} cannot be compared; give one vector of numbers a row.")
+    for first in range(0, len(matrix), _PAIRS):
+        finite = np.isfinite(matrix[first : first + _PAIRS]).all(axis=1)
+        if not finite.all():
+            row = first + int(np.flatnonzero(~finite)[0])
+            raise SetupError(f"Vector {row} holds a number that is not finite; leave it out.")
+
+
+def units(matrix: Matrix) -> Exact:
+    """The rows scaled to length 1; rows of length 0 stay as they are."""
+    wide = matrix.astype(np.float64)
+    length = np.sqrt((wide * wide).sum(axis=1))[:, None]
+    scaled: Exact = matrix / np.where(length > 0, length, 1.0)
+    return scaled
+
+
+def cosines(matrix: Matrix, left: Counts, right: Counts) -> Exact:
+    """The cosine of each pair of rows to six decimals; 0 with a vector that has no length."""
+    found = np.empty(len(left))
+    for first in range(0, len(left), _PAIRS):
+        some = slice(first, first + _PAIRS)
+        one, other = units(matrix[left[some]]), units(matrix[right[some]])
+        found[some] = (one * other).sum(axis=1)
+    return np.round(found, _DIGITS)
+
+
+#: Axes compared before whole vectors.
+_AXES = 64
+#: Vectors of so few dimensions are compared whole.
+_NARROW = 96
+#: Rounds of the randomised iteration, and additional directions carried along.
+_ROUNDS, _MORE = 5, 16
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalAxes:
+    """Orthonormal directions that hold most of the vectors; with `directions` None, vectors are used whole."""
+
+    dims: int
+    directions: NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(cls, sample: Exact) -> Self:
+        """The first principal axes of a sample of unit rows, by randomised iteration.
+
+        The upper bound holds for any orthonormal directions: their quality decides the speed, not the result.
+        """
+        dims = sample.shape[1]
+        if dims <= _NARROW or len(sample) < _AXES + _MORE:
+            return cls(dims)
+        basis = np.random.default_rng(0).normal(size=(dims, _AXES + _MORE))
+        for _ in range(_ROUNDS):
+            basis, _ = np.linalg.qr(sample.T @ (sample @ basis))
+        _, _, turned = np.linalg.svd(sample @ basis, full_matrices=False)
+        directions, _ = np.linalg.qr(basis @ turned[:_AXES].T)
+        return cls(dims, directions)
+
+    @property
+    def width(self) -> int:
+        """Numbers per shortened vector."""
+        return self.dims if self.directions is None else self.directions.shape[1] + 1
+
+    def shortened(self, units: Exact) -> Matrix:
+        """Unit rows along the axes, with the length of the remainder as last number.
+
+        By the Cauchy-Schwarz inequality the product of two such rows is an upper bound of the cosine.
+        """
+        if self.directions is None:
+            return units.astype(np.float32)
+        along = units @ self.directions
+        rest = (units * units).sum(axis=1) - (along * along).sum(axis=1)
+        return np.column_stack([along, np.sqrt(np.maximum(rest, 0.0))]).astype(np.float32)
 
 
 type _CandidatePairs = tuple[Counts, Counts]
@@ -34,18 +134,6 @@ type _CandidatePairs = tuple[Counts, Counts]
 _TILE = 2048
 #: The share of pairs left by the axes from which on whole vectors are multiplied, instead of pair by pair.
 _MANY = 1 / 64
-
-
-class CandidateSearch(Protocol):
-    """Holds originals, numbered from 0, and finds those that may be near new vectors."""
-
-    def hold(self, units: Exact) -> None:
-        """Add unit rows to those held."""
-        ...
-
-    def near(self, units: Exact) -> Iterator[_CandidatePairs]:
-        """Pairs of an original and a new vector that may be near."""
-        ...
 
 
 def _slack(width: int) -> float:
@@ -154,91 +242,54 @@ def _check_faiss(number: int) -> Any:
 BLOCK = 1024
 
 
-class VectorMatcher:
-    """Matches the rows of a matrix with earlier originals; originals are known by their row."""
+class _VectorMatcher:
+    """Matches the rows of a matrix, in order, with earlier originals; `fixed` rows are kept whatever they repeat."""
 
-    def __init__(self, search: CandidateSearch, threshold: float) -> None:
-        self._search = search
-        self._threshold = threshold
-        self._rows = GrowingArray(np.int64)
+    def __init__(self, matrix: Matrix, fixed: Flags, search: ExactSearch | FaissSearch, threshold: float) -> None:
+        self._matrix, self._fixed = matrix, fixed
+        self._search, self._threshold = search, threshold
+        self._originals = GrowingArray(np.int64)
 
-    @property
-    def rows(self) -> Counts:
-        """The rows of the originals so far, in order."""
-        return self._rows.values
+    def match(self) -> Iterator[Matches]:
+        """The matches of all rows, a block at a time."""
+        for first in range(0, len(self._matrix), BLOCK):
+            rows = np.arange(first, min(first + BLOCK, len(self._matrix)))
+            fixed, scaled = self._fixed[rows], units(self._matrix[rows])
+            across = self._across(rows, np.flatnonzero(~fixed), scaled)
+            gone = np.zeros(len(rows), dtype=np.bool_)
+            gone[across.right] = True
+            within = self._within(rows, np.flatnonzero(~gone), scaled)
+            matches = match_in_order(len(self._originals), np.arange(len(rows)), fixed, across, within)
+            kept = matches.of < 0
+            self._originals.append(rows[kept])
+            self._search.hold(scaled[kept])
+            yield matches
 
-    def match(self, matrix: Matrix, rows: Counts, fixed: Flags) -> Matches:
-        """Match rows of `matrix` with originals, which are rows of it too; `fixed` rows are kept whatever they repeat.
+    def _across(self, rows: Counts, judged: Counts, scaled: Exact) -> Compared:
+        return Compared.joined(
+            self._compared(self._originals.values[left], rows[judged[right]], left, judged[right])
+            for left, right in self._search.near(scaled[judged])
+        )
 
-        Gives for each the place of its original in `self.rows`, or -1 for a new original.
-        """
-        scaled = units(matrix[rows])
-        decision = self._decide(matrix, rows, fixed, scaled)
-        held, kept = len(self._rows), decision.of < 0
-        # Matches within the block are numbered among the originals now.
-        place = np.cumsum(kept) - 1 + held
-        inside = decision.of >= held
-        decision.of[inside] = place[decision.of[inside] - held]
-        self._rows.append(rows[kept])
-        self._search.hold(scaled[kept])
-        return decision
-
-    def _decide(self, matrix: Matrix, rows: Counts, fixed: Flags, scaled: Exact) -> Matches:
-        across = self._across(matrix, rows, np.flatnonzero(~fixed), scaled)
-        gone = np.zeros(len(rows), dtype=np.bool_)
-        gone[across.right] = True
-        within = self._within(matrix, rows, np.flatnonzero(~gone), scaled)
-        return match_in_order(len(self._rows), np.arange(len(rows)), fixed, across, within)
-
-    def _across(self, matrix: Matrix, rows: Counts, judged: Counts, scaled: Exact) -> Compared:
-        found = [_no_pairs()]
-        for left, right in self._search.near(scaled[judged]):
-            found.append(self._compared(matrix, self.rows[left], rows[judged[right]], left, judged[right]))
-        return Compared(*(np.concatenate([getattr(part, name) for part in found]) for name in _FIELDS))
-
-    def _within(self, matrix: Matrix, rows: Counts, left: Counts, scaled: Exact) -> Compared:
+    def _within(self, rows: Counts, left: Counts, scaled: Exact) -> Compared:
         """Near pairs within the block whose earlier row, one of `left`, may be an original."""
         short = scaled.astype(np.float32)
         at, later = _may_be_near(short[left] @ short.T, self._threshold - _slack(short.shape[1]))
         earlier = left[at]
         behind = earlier < later
         earlier, later = earlier[behind], later[behind]
-        return self._compared(matrix, rows[earlier], rows[later], earlier, later)
+        return self._compared(rows[earlier], rows[later], earlier, later)
 
-    def _compared(self, matrix: Matrix, one: Counts, other: Counts, left: Counts, right: Counts) -> Compared:
-        similarity = cosines(matrix, one, other)
+    def _compared(self, one: Counts, other: Counts, left: Counts, right: Counts) -> Compared:
+        similarity = cosines(self._matrix, one, other)
         near = similarity >= self._threshold
         return Compared(left[near], right[near], similarity[near])
-
-
-_FIELDS = ("left", "right", "similarity")
-
-
-def _no_pairs() -> Compared:
-    nobody: Counts = np.empty(0, dtype=np.int64)
-    return Compared(nobody, nobody, np.empty(0))
 
 
 #: The greatest number of vectors compared exactly by default; the work grows with its square.
 MOST_EXACT = 100_000
 #: Vectors from which the axes are taken.
 _SAMPLE = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class SimilarVectors:
-    """The near-duplicates among vectors, by row from 0: row `rows[i]` repeats row `of[i]`."""
-
-    #: Vectors that were compared.
-    vectors: int
-    rows: NDArray[np.int64]
-    #: The original that each repeats: the most similar before it, the earliest of equals.
-    of: NDArray[np.int64]
-    #: The cosine of the two, to six decimals.
-    similarity: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
 
 def find_similar_vectors(
@@ -248,7 +299,7 @@ def find_similar_vectors(
     fixed: NDArray[np.bool_] | None = None,
     exact: bool | None = None,
     progress: Callable[[int], None] | None = None,
-) -> SimilarVectors:
+) -> Duplicates:
     """The near-duplicates among the rows of `matrix`.
 
     `fixed` rows are kept whatever they repeat. Up to `MOST_EXACT` rows, and with `exact=True` for any number, all are
@@ -257,19 +308,9 @@ def find_similar_vectors(
     that are not finite, and when faiss is needed and not installed.
     """
     check_vectors(matrix)
-    fixed = np.zeros(len(matrix), dtype=np.bool_) if fixed is None else fixed
-    matcher = VectorMatcher(_search(matrix, check_cosine(threshold), exact), threshold)
-    rows, of, similarity = [_NOBODY], [_NOBODY], [np.empty(0)]
-    for first in range(0, len(matrix), BLOCK):
-        block = np.arange(first, min(first + BLOCK, len(matrix)))
-        decision = matcher.match(matrix, block, fixed[block])
-        near = np.flatnonzero(decision.of >= 0)
-        rows.append(block[near])
-        of.append(matcher.rows[decision.of[near]])
-        similarity.append(decision.similarity[near])
-        if progress is not None:
-            progress(int(block[-1]) + 1)
-    return SimilarVectors(len(matrix), np.concatenate(rows), np.concatenate(of), np.concatenate(similarity))
+    kept = np.zeros(len(matrix), dtype=np.bool_) if fixed is None else fixed
+    matcher = _VectorMatcher(matrix, kept, _search(matrix, check_cosine(threshold), exact), threshold)
+    return collect(matcher.match(), progress)
 
 
 def is_compared_exactly(number: int, exact: bool | None = None) -> bool:
@@ -283,10 +324,7 @@ def is_compared_exactly(number: int, exact: bool | None = None) -> bool:
     return False
 
 
-_NOBODY: Counts = np.empty(0, dtype=np.int64)
-
-
-def _search(matrix: Matrix, threshold: float, exact: bool | None) -> CandidateSearch:
+def _search(matrix: Matrix, threshold: float, exact: bool | None) -> ExactSearch | FaissSearch:
     if is_compared_exactly(len(matrix), exact):
         # Spread over all rows, as neighbours are often alike.
         sample = matrix[np.unique(np.linspace(0, len(matrix) - 1, _SAMPLE).astype(np.int64))] if len(matrix) else matrix

@@ -16,7 +16,7 @@ from ..hub.profiles import write_profiles
 from ..hub.queries import count, registered
 from ..hub.reconcile import reconcile
 from ..hub.verdicts import add_rulings
-from ..profiles.imported import profile_of_columns
+from ..profiles.profile import profile_of_columns
 from .columns import Extra
 from .fields import FIELD_SCHEMA, Fields, FieldTable
 from .options import Columns, ImportOptions

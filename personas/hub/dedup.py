@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from ..dedup import STAGE, DedupMethod, Duplicates, write_signatures
 from ..dedup.near_duplicates import find_in_blocks
-from ..dedup.vectors import SimilarVectors
 from ..dedup.word_sets import iter_blocks
 from ..errors import SetupError, parameter
 from .file import HubFile
@@ -137,7 +136,7 @@ def dedup_hub(
     return DedupReport(personas, total, len(found), stood, undone, threshold, anew, method.stage)
 
 
-def insert_verdicts(hub: HubFile, found: Duplicates | SimilarVectors, rows: NDArray[np.int64], stage: str) -> None:
+def insert_verdicts(hub: HubFile, found: Duplicates, rows: NDArray[np.int64], stage: str) -> None:
     """Write the near-duplicates found among these rows of `personas` as verdicts of a stage."""
     columns = {
         "place": np.arange(len(found)),

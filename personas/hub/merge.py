@@ -13,7 +13,7 @@ from ..errors import SetupError, SourceError, StorageError
 from ..files import whole_file
 from ..formats.repeats import fill_licences, fold_repeats
 from ..persona import content_id
-from ..selection.store import make_view
+from ..selection.selection import make_view
 from .file import HubFile, create_hub, open_hub
 from .merge_tables import COUNTS, FINISHED, LEFT, READ, STAGED, WRITE
 from .queries import count, registered, table_names

@@ -112,8 +112,8 @@ def draw_from(hub: Hub, spec: DrawSpec) -> Hub:
     """The people of a hub that were drawn, with the relations among them; `drawn` says what remained."""
     import numpy as np
 
+    from ..network.communities import draw_people
     from ..network.network import Network
-    from ..network.sampling import draw_people
 
     places = {persona.id: place for place, persona in enumerate(hub.personas)}
     ends = [(places[r.source], places[r.target]) for r in hub.relations if r.source in places and r.target in places]
@@ -194,7 +194,7 @@ def _read_database(path: Path, select: str | None, draw: DrawSpec | None) -> Hub
     with _explained(path), duckdb.connect(str(path.absolute()), read_only=True, config=_CLOSED) as connection:
         check_hub_version(connection, str(path))
         if select is not None:
-            from ..selection.store import narrow  # what chooses people loads Arrow, for which reading has no use
+            from ..selection.selection import narrow  # what chooses people loads Arrow, for which reading has no use
 
             narrow(connection, path, select)
         if draw is not None:
@@ -205,8 +205,8 @@ def _read_database(path: Path, select: str | None, draw: DrawSpec | None) -> Hub
 
 def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, spec: DrawSpec) -> Drawn | None:
     """Narrow a hub to the people drawn, without reading the others; None where nobody is left out."""
-    from ..network.sampling import draw_ids
-    from ..selection.store import narrow_to
+    from ..network.communities import draw_ids
+    from ..selection.selection import narrow_to
     from .file import HubFile
 
     try:

@@ -16,9 +16,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..dedup import DedupMethod
-from ..dedup.cosine import COSINE, units
 from ..dedup.near_duplicates import find_in_blocks, near_any
-from ..dedup.vectors import find_similar_vectors
+from ..dedup.vectors import COSINE, find_similar_vectors, units
 from ..dedup.word_sets import iter_blocks
 from .queries import TURNED_AWAY, registered
 

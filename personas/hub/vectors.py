@@ -12,8 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..dedup.cosine import COSINE, check_cosine
-from ..dedup.vectors import find_similar_vectors, is_compared_exactly
+from ..dedup.vectors import COSINE, check_cosine, find_similar_vectors, is_compared_exactly
 from ..errors import SetupError
 from ..persona import canonical_text
 from .dedup import COMPARED, ORDER, insert_verdicts
@@ -169,5 +168,5 @@ def dedup_embedded(
         insert_verdicts(hub, found, vectors.persons, stage)
         record_comparison(con, stage, threshold)
         reconcile(con)
-    whole = is_compared_exactly(found.vectors, exact)
-    return EmbeddedReport(model, found.vectors, without, len(found), threshold, stage, whole)
+    whole = is_compared_exactly(found.compared, exact)
+    return EmbeddedReport(model, found.compared, without, len(found), threshold, stage, whole)

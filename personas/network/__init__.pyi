@@ -9,7 +9,7 @@ from .excerpts import (
     neighbourhood,
 )
 from .figures import GraphFigures, NetworkShape, graph_figures
-from .ties import Ties, read_ties
+from .network import Ties, read_ties
 
 __all__ = [
     "Acquaintance",

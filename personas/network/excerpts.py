@@ -9,8 +9,7 @@ import pyarrow as pa
 from ..errors import SetupError
 from ..hub.file import HubFile
 from ..hub.queries import fetch, fold_duplicates, registered
-from .network import Network
-from .ties import Ints
+from .network import Ints, Network
 
 __all__ = [
     "Acquaintance",

@@ -24,8 +24,7 @@ from .measures import (
     numeric_assortativity,
     reciprocity,
 )
-from .network import Network, components, preferential_network, random_network
-from .ties import KINDS, Ints, Ties, distinct
+from .network import KINDS, Ints, Network, Ties, components, distinct, preferential_network, random_network
 
 __all__ = [
     "Central",

@@ -7,8 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .network import Network
-from .ties import KINDS, Ints, distinct
+from .network import KINDS, Ints, Network, distinct
 
 __all__ = [
     "Clustering",

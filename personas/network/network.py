@@ -1,4 +1,7 @@
-"""The undirected simple graph of who is tied to whom, and two random graphs to compare it with."""
+"""The relations of a hub as arrays, the simple undirected network they make, and two random ones to compare it with.
+
+A million people take no Python object each.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,9 +12,139 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from .ties import Ints, distinct
+from ..hub.file import HubFile
+from ..hub.queries import fetch, fold_duplicates
+from ..persona import RelationKind
 
-__all__ = ["Network", "components", "preferential_network", "random_network"]
+__all__ = [
+    "KINDS",
+    "Ints",
+    "Network",
+    "Ties",
+    "components",
+    "distinct",
+    "preferential_network",
+    "random_network",
+    "read_ties",
+]
+
+type Ints = NDArray[np.int64]
+
+#: The kinds in the order of their codes in `Ties.kind`.
+KINDS = tuple(kind.value for kind in RelationKind)
+_AWAY = -2
+
+_PEOPLE = """
+CREATE OR REPLACE TEMP TABLE graph_people AS
+SELECT id, (row_number() OVER (ORDER BY ordinal, id) - 1)::BIGINT AS code, hop::BIGINT AS hop,
+       (dense_rank() OVER (ORDER BY language) - 1)::BIGINT AS language
+FROM personas ANTI JOIN graph_folds AS f ON f.persona = id ANTI JOIN graph_away AS a ON a.persona = id
+"""
+
+#: The number of an id's survivor: -2 for people turned away.
+_CODES = """
+CREATE OR REPLACE TEMP TABLE graph_ids AS
+SELECT coalesce(p.id, f.persona) AS id,
+       CASE WHEN a.persona IS NOT NULL THEN -2 ELSE coalesce(g.code, -1) END AS code,
+       p.id IS NOT NULL AS is_there, f.persona IS NOT NULL AS is_folded
+FROM personas AS p FULL JOIN graph_folds AS f ON f.persona = p.id
+LEFT JOIN graph_people AS g ON g.id = coalesce(f.survivor, p.id)
+LEFT JOIN graph_away AS a ON a.persona = coalesce(p.id, f.persona)
+"""
+_LEFT_OUT = """
+SELECT count(*) FILTER (is_folded AND code <> -2), count(*) FILTER (code = -2) FROM graph_ids WHERE is_there
+"""
+
+#: A tie that is said twice with one kind and label counts once, with the hop that said it first.
+_TIES = """
+CREATE OR REPLACE TEMP TABLE graph_ties AS
+SELECT coalesce(s.code, -1) AS source, coalesce(t.code, -1) AS target,
+       coalesce(nullif(list_position($kinds, lower(r.kind)), 0), len($kinds))::BIGINT - 1 AS kind,
+       arg_min(r.hop, r.ordinal)::BIGINT AS hop, count(*) AS times
+FROM relations AS r LEFT JOIN graph_ids AS s ON s.id = r.source LEFT JOIN graph_ids AS t ON t.id = r.target
+GROUP BY 1, 2, 3, r.label
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """The survivors of a hub by number (0 is the first to arrive) and the relations between them, one entry each."""
+
+    #: Survivors, near-duplicates folded into them, and people whom rules turned away.
+    people: int
+    folded: int
+    turned_away: int
+    #: Of each relation, the numbers of its two people, the place of its kind in `KINDS`, and its hop.
+    source: Ints
+    target: Ints
+    kind: Ints
+    hop: Ints
+    #: Of each person, the hop and a number for the language.
+    person_hop: Ints
+    person_language: Ints
+    #: Rows left out: those that led from somebody to themselves, those that say again what another said, and
+    #: those of which an end was turned away, or is nobody in the hub.
+    loops: int
+    repeated: int
+    turned_away_ties: int
+    unplaced: int
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+def read_ties(hub: HubFile) -> Ties:
+    """All relations of a hub between survivors; leaves the temporary table `graph_people` (id, code) behind.
+
+    Near-duplicates give way to whom they repeat, as in `PersonaGraph`, and whoever was turned away is left out with
+    all ties. Raises `SourceError`.
+    """
+    fold_duplicates(hub)
+    fetch(hub, _PEOPLE)
+    fetch(hub, _CODES)
+    people = hub.con.execute("SELECT hop, language FROM graph_people ORDER BY code").fetchnumpy()
+    ((folded, turned_away),) = hub.con.execute(_LEFT_OUT).fetchall()
+    rows = _columns(hub)
+    placed = (rows["source"] >= 0) & (rows["target"] >= 0)
+    is_away = (rows["source"] == _AWAY) | (rows["target"] == _AWAY)
+    is_loop = placed & (rows["source"] == rows["target"])
+    kept = np.flatnonzero(placed & ~is_loop)
+    # DuckDB groups in no fixed order; whatever is seeded starts from this one.
+    kept = kept[np.lexsort([rows[name][kept] for name in ("hop", "kind", "target", "source")])]
+    return Ties(
+        people=len(people["hop"]),
+        folded=int(folded),
+        turned_away=int(turned_away),
+        source=rows["source"][kept],
+        target=rows["target"][kept],
+        kind=rows["kind"][kept],
+        hop=rows["hop"][kept],
+        person_hop=_whole(people["hop"]),
+        person_language=_whole(people["language"]),
+        loops=int(rows["times"][is_loop].sum()),
+        repeated=int((rows["times"][kept] - 1).sum()),
+        turned_away_ties=int(rows["times"][is_away].sum()),
+        unplaced=int(rows["times"][~placed & ~is_away].sum()),
+    )
+
+
+def _columns(hub: HubFile) -> dict[str, Ints]:
+    fetch(hub, _TIES, {"kinds": list(KINDS)})
+    found = hub.con.execute("FROM graph_ties").fetchnumpy()
+    hub.con.execute("DROP TABLE graph_ties")
+    hub.con.execute("DROP TABLE graph_ids")
+    return {name: _whole(values) for name, values in found.items()}
+
+
+def distinct(values: Ints) -> Ints:
+    """The different values in rising order; of millions, several times faster than numpy's `unique`."""
+    ordered = np.sort(values)
+    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if len(ordered) else ordered
+
+
+def _whole(values: NDArray[np.generic]) -> Ints:
+    # A column with nulls comes masked; a hub that was imported may lack hops, which are 0 then.
+    return np.ma.filled(values, 0).astype(np.int64)
 
 
 @dataclass(frozen=True)

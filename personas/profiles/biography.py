@@ -1,19 +1,260 @@
-"""Biographies: a long life that fits the profile and the people around it, as the paper plans (section on limits)."""
+"""Biographies: a long life that fits the profile and the people around it, as the paper plans (section on limits).
+
+What a biography states is compared with both, and with its own text. Ages in the text are read in English only, in
+digits or number words: in other languages it cannot be told whose they are.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ..model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
 from ..persona import Persona
 from ..prompt import Prompt, fence, language_phrase, load_prompt
-from .biography_check import Stated, contradictions_of
+from ..text import words as words_of
+from .profile import Household, LanguageTag
 from .relatives import Tied, estimated_tokens, told_facts
 
-__all__ = ["Biography", "Tied", "write_biography"]
+__all__ = [
+    "Biography",
+    "Stated",
+    "StatedAge",
+    "StatedOfAnother",
+    "Tied",
+    "ages_in",
+    "contradictions_of",
+    "write_biography",
+]
+
+_UNITS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+_TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_DECADES = ["teens", "twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties"]
+_NUMBER = (
+    rf"(?P<number>\d{{1,3}}|(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(_UNITS)}))?|{'|'.join(_TEENS)}|{'|'.join(_UNITS)}"
+    r"|(?:a|one) hundred)"
+)
+_WHOSE = r"(?:his|her|their)"
+#: Ages at some time of life, and the age today.
+_EVER = tuple(
+    re.compile(pattern, re.IGNORECASE | re.MULTILINE)
+    for pattern in (
+        rf"\b(?:at the age of|aged|at age|turned|turning) {_NUMBER}\b(?!\s*(?:%|times|into|to))",
+        rf"(?:^|(?<=[.!?] ))At {_NUMBER}(?=,? (?:he|she|they|the|an?|{_WHOSE})\b)",
+        rf"\b(?:he|she|they|who) (?:was|were|had been|is|are) {_NUMBER}(?: years (?:old|of age))?(?=[,.;:]| when\b)",
+        rf"\b{_NUMBER}[- ]years?[- ]old (?:man|woman|person|boy|girl)\b",
+    )
+)
+_NOW = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"\b(?:he|she) is (?:now |today )?{_NUMBER}(?: years (?:old|of age))?(?=[,.;:]| and\b)",
+        rf"\b(?:now|today),? (?:at |aged ){_NUMBER}\b",
+        rf"\b(?:now|today),? {_NUMBER} years (?:old|of age)\b",
+    )
+)
+_DECADE = re.compile(rf"\bin {_WHOSE} (?:(?:early|mid|late)[- ])?(?P<decade>{'|'.join(_DECADES)})\b", re.IGNORECASE)
+_NEAR = 5
+#: Words near an age that show that it is another person's, or in the future.
+_OTHERWISE = re.compile(
+    r"(?:grand|step)?(?:mother|father|parent|son|daughter|child|aunt|uncle|sister|brother)s?"
+    r"|children|wife|husband|spouse|widow|widower|cousins?|niece|nephew|twins?|friends?|neighbou?rs?|teachers?"
+    r"|colleagues?|boss|employer|mentor|master|customers?|patients?|pupils?"
+    r"|will|would|until|till|before|unless|hopes?|hoped|wants?|wanted|plans?|planned|nobody|nearly|almost"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StatedAge:
+    """An age that a text states."""
+
+    #: The age, or the least one of a decade.
+    age: int
+    #: The words that state it.
+    words: str
+    #: Whether it is the age today; otherwise it may have been at any time of life.
+    is_now: bool
+
+
+def ages_in(text: str, others: Sequence[str] = ()) -> Iterator[StatedAge]:
+    """The ages that a text about one person states, except those near words for other people or for the future.
+
+    `others` are further words of this kind, in lower case.
+    """
+    ends: set[int] = set()
+    for is_now, patterns in ((True, _NOW), (False, (*_EVER, _DECADE))):
+        for pattern in patterns:
+            for found in pattern.finditer(text):
+                if found.end() not in ends and not _is_otherwise(text, found, others):
+                    ends.add(found.end())
+                    yield StatedAge(_age(found), _words(text, found), is_now)
+
+
+def _age(found: re.Match[str]) -> int:
+    said = found.groupdict()
+    if decade := said.get("decade"):
+        return 10 * (_DECADES.index(decade.lower()) + 1)
+    number = said["number"].lower().replace("-", " ")
+    if number.isdigit():
+        return int(number)
+    if number.endswith("hundred"):
+        return 100
+    tens, _, unit = number.partition(" ")
+    if tens in _TENS:
+        return 10 * (_TENS.index(tens) + 2) + (_UNITS.index(unit) + 1 if unit else 0)
+    return 1 + [*_UNITS, *_TEENS].index(tens)
+
+
+def _is_otherwise(text: str, found: re.Match[str], others: Sequence[str]) -> bool:
+    # A few words on either side, within the sentence.
+    before = re.split(r"[.!?\n]", text[: found.start()])[-1]
+    after = re.split(r"[.!?\n]", text[found.end() :], maxsplit=1)[0]
+    words = re.findall(r"\w+", before)[-_NEAR:] + re.findall(r"\w+", found[0]) + re.findall(r"\w+", after)[:_NEAR]
+    return any(_OTHERWISE.fullmatch(word) or word in others for word in map(str.lower, words))
+
+
+def _words(text: str, found: re.Match[str]) -> str:
+    after = re.split(r"[.!?\n]", text[found.end() :], maxsplit=1)[0]
+    return " ".join((found[0] + after).split()[: len(found[0].split()) + 3])
+
+
+# Plain aliases, because a `type` would become a reference in the schema, in which `age` is narrowed.
+Age = Annotated[int, Field(ge=0, le=120)]
+Line = Annotated[str, Field(max_length=200)]
+
+#: Years that a parent is older than a child, at least.
+_PARENTHOOD = 13
+#: Letters compared of two words, so that Bavaria matches the Bavarian Alps.
+_STEM = 5
+
+
+class StatedOfAnother(BaseModel):
+    """What the text states of one of the people around."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str
+    age: Age | None
+    region: Line | None
+    occupation: Line | None
+
+
+class Stated(BaseModel):
+    """What the text states of the person, each null or empty where it leaves that open."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    age: Age | None
+    region: Line | None
+    languages: Annotated[list[LanguageTag], Field(max_length=8)]
+    occupation: Line | None
+    household: Household | None
+    children: Annotated[int, Field(ge=0, le=40)] | None
+    others: list[StatedOfAnother]
+
+
+def contradictions_of(
+    stated: Stated, text: str, *, values: Mapping[str, Any], known: Mapping[str, Tied], language: str
+) -> Iterator[str]:
+    """One sentence per contradiction, with the way out; `values` is the profile, `known` the people by key.
+
+    Every sentence contains "contradicts". Nothing contradicts what the profile does not know.
+    """
+    yield from _of_age(stated.age, values.get("age_band"), "age")
+    yield from _in_text(stated.age, text, values.get("age_band"), known)
+    yield from _of_place(stated.region, values.get("region"), "region")
+    yield from _of_place(stated.occupation, values.get("occupation"), "occupation")
+    yield from _of_languages(stated.languages, values.get("languages"))
+    yield from _of_home(stated, values.get("household"))
+    yield from _of_children(stated, values.get("age_band"), known, language)
+    for other in stated.others:
+        if other.key in known:
+            yield from _of_another(other, known[other.key], stated.age, language)
+
+
+def _bounds(band: str | None) -> tuple[int, int] | None:
+    if band is None:
+        return None
+    least = int(band.rstrip("+").partition("-")[0])
+    return least, 120 if band.endswith("+") else least + 9
+
+
+def _of_age(age: int | None, band: str | None, name: str) -> Iterator[str]:
+    bounds = _bounds(band)
+    if age is not None and bounds is not None and not bounds[0] <= age <= bounds[1]:
+        yield f"{name}: {age} contradicts {band}, which is known; write a life that fits {band}"
+
+
+def _in_text(age: int | None, text: str, band: str | None, known: Mapping[str, Tied]) -> Iterator[str]:
+    bounds = (age, age) if age is not None else _bounds(band)
+    if bounds is None:
+        return
+    least, most = bounds
+    others = {word for tied in known.values() for word in re.findall(r"\w+", tied.label.lower())}
+    for found in ages_in(text, tuple(others)):
+        if found.age > most or (found.is_now and found.age + 9 < least):
+            is_at_most = f"{most}" if least == most else f"{band}"
+            yield f"text: {found.words!r} contradicts the person's age, {is_at_most}; write a life that fits that age"
+
+
+def _of_place(stated: str | None, known: str | None, name: str) -> Iterator[str]:
+    # The model is asked to use the known words for the same place, so that a comparison of words is enough.
+    if stated and known and not _stems(stated) & _stems(known):
+        yield (
+            f"{name}: {stated!r} contradicts {known!r}, which is known; write a life that fits it, and where the same "
+            f"is meant, say it in those words"
+        )
+
+
+def _stems(text: str) -> set[str]:
+    return {word[:_STEM] for word in words_of(text) if len(word) > 2 or not word.isascii()}
+
+
+def _of_languages(stated: list[str], known: list[str] | None) -> Iterator[str]:
+    spoken = {tag.partition("-")[0] for tag in known or ()}
+    if stated and spoken and spoken.isdisjoint(tag.partition("-")[0] for tag in stated):
+        yield (
+            f"languages: {', '.join(stated)} contradicts {', '.join(known or ())}, which is known; write a life in "
+            f"which the person speaks that"
+        )
+
+
+def _of_home(stated: Stated, known: str | None) -> Iterator[str]:
+    if stated.household is not None and known is not None and stated.household != known:
+        yield f"household: {stated.household!r} contradicts {known!r}, which is known; write a life that fits it"
+    if known in ("couple with children", "single parent") and stated.children == 0:
+        yield f"children: 0 contradicts the household, {known!r}; write a life with the children in it"
+
+
+def _of_children(stated: Stated, band: str | None, known: Mapping[str, Tied], language: str) -> Iterator[str]:
+    if stated.children is None:
+        return
+    bounds = (stated.age, stated.age) if stated.age is not None else _bounds(band)
+    # At most one child per year.
+    if stated.children and bounds is not None and stated.children > bounds[1] - _PARENTHOOD:
+        yield f"children: {stated.children} contradicts an age of {bounds[1]}; write a life that fits that age"
+    tied = {other.persona for other in known.values() if other.relation(language) == "child"}
+    if stated.children < len(tied):
+        yield f"children: {stated.children} contradicts the {len(tied)} among the people around; write them into it"
+
+
+def _of_another(stated: StatedOfAnother, other: Tied, age: int | None, language: str) -> Iterator[str]:
+    name = f"others.{stated.key}"
+    yield from _of_age(stated.age, other.values.get("age_band"), f"{name}.age")
+    yield from _of_place(stated.region, other.values.get("region"), f"{name}.region")
+    yield from _of_place(stated.occupation, other.values.get("occupation"), f"{name}.occupation")
+    older = {"parent": 1, "child": -1}.get(other.relation(language) or "")
+    if older is None or age is None or stated.age is None:
+        return
+    if older * (stated.age - age) < _PARENTHOOD:
+        yield (
+            f"{name}.age: {stated.age} contradicts the person's own age of {age}, as one of the two is the parent of "
+            f"the other; write ages that fit"
+        )
+
 
 _PACKAGE = "populace.personas"
 #: The most tokens of the prompt for the people around a person.

@@ -1,4 +1,4 @@
-"""The language of a text: detection for texts of unknown language, and a check that is silent when in doubt.
+"""The language of a text, and who speaks in it: somebody of themselves, somebody to the reader, or nobody.
 
 Detection takes English by its commonest words and all others by py3langid, a naive Bayes classifier over byte n-grams
 (Lui and Baldwin, "langid.py: An off-the-shelf language identification tool", ACL 2012). The check of rules goes by
@@ -20,8 +20,18 @@ from .word_lists import read_words
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["LanguageWords", "beginning", "detect_languages", "is_other_language", "known_languages", "sure_language"]
-
+__all__ = [
+    "LanguageWords",
+    "beginning",
+    "detect_languages",
+    "from_outside",
+    "in_third_person",
+    "is_other_language",
+    "known_languages",
+    "speaks_of_itself",
+    "speaks_to_somebody",
+    "sure_language",
+]
 
 #: The least probability of a detected language.
 _LEAST = 0.7
@@ -180,3 +190,185 @@ def _by_word() -> dict[str, tuple[str, ...]]:
     known = known_languages()
     words = {word for language in known.values() for word in language.common}
     return {word: tuple(tag for tag, language in known.items() if word in language.common) for word in words}
+
+
+_CAPITAL_I = re.compile(
+    r"(?P<before>[\w'’.-]+)?(?P<gap>[^\w'’.]*\s|^\W*)I(?P<after>['’](?:m|ve|d|ll)\b| [a-z][a-z'’]+)"
+)
+_LONE_I = re.compile(r"\bI\b")
+_ENGLISH_SELF = re.compile(
+    r"(?<![\w'’.-])(?:i['’](?:m|ve|d|ll)|me|myself|my)(?![\w'’-])"
+    r"|^\W*My [a-z]|[.!?] My [a-z]"
+    r"|\b(?:of|is|was|are|were) mine(?=\W*$|[,.;:!?]|\s(?:who|that|from|since|and|but)\b)"
+    r"|^\W*Mine is\b|(?<![\w'’])[jJ]['’](?=[aeiouhéêy])"
+)
+_HAN_SELF = re.compile(
+    r"(?<![自忘大小无無唯])我(?![国國市省区區军軍行校])|(?<![公])(?:私|僕|俺|わたし|ぼく)(?:は|が|の|も|を|に|たち)"
+)
+
+_FIRST = re.compile(r"^\W*(?:i am|i['’]m)\s+(?P<rest>(?:an?|the)\s+\S.*)$", re.IGNORECASE | re.DOTALL)
+_SECOND = re.compile(r"^\W*(?:you are|you['’]re)\s+(?P<rest>(?:an?|the)\s+\S.*)$", re.IGNORECASE | re.DOTALL)
+_TO_SOMEBODY = re.compile(
+    r"^\W*(?:you are|you['’]re|imagine (?:you|that|a)|du bist|sie sind ein|tu es|vous êtes|eres|usted es|você é"
+    r"|sei un|jij bent|je bent|jesteś|sen bir|вы\b|ты\b|ви\b|ти\b|wewe ni|आप|तुम|أنت|you(?:['’]ll| will| work| live))"
+    r"(?![^\W\u0e00-\u0eff\u3000-\u9fff])|^\W*(?:你是|您是|你叫|あなたは|당신은)",
+    re.IGNORECASE,
+)
+_YOU = re.compile(r"(?<![\w'’-])(?:you|your|yours|yourself)(?![\w'’-])", re.IGNORECASE)
+
+#: An English `I` that is the pronoun, judging by what follows, with its auxiliary verb.
+_SPOKEN_I = re.compile(
+    r"(?<![\w'’.-])[Ii](?P<short>['’](?:m|ve|d|ll))?(?=[ ]|(?<=['’](?:m|d))\b|(?<=['’](?:ve|ll))\b)"
+    r"(?P<adverb> (?:also|always|currently|never|now|often|only|really|still))?(?P<be> (?:am|was))?\b(?=\W|$)"
+)
+_INVERTED = re.compile(r"\b(?P<be>am|was) I\b")
+_MY = re.compile(r"(?<![\w'’.-])(?P<word>me|myself|my)(?![\w'’-])", re.IGNORECASE)
+_MINE = re.compile(r"\b(?P<before>of|is|was|are|were) mine(?=\W*$|[,.;:!?]|\s(?:who|that|from|since|and|but)\b)")
+_THEIRS = {"me": "them", "my": "their", "myself": "themselves"}
+_WERE = {"am": "are", "was": "were"}
+#: The first person plural, the second person, and verbs that still go with `I`: texts with these are not rewritten.
+_UNSURE = re.compile(
+    r"(?<![\w'’-])(?:we|us|our|ours|ourselves|you|your|yours|yourself)(?![\w-])|(?<!\d )(?<!\d)\bam\b"
+    r"|(?:^|[.!?]\s)\W*me\b|(?:\b(?:and|but|or|then)|[,;]) (?:(?:also|always|never|now|once|still) )?was\b",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"([\"“„«「『][^\"“”»」』]*[\"“”»」』])")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+
+_WORD_OF_SPEAKER = re.compile(r"[^\W\d_]+(?:[\u0900-\u097f]+[^\W\d_]*)*")
+#: Scripts that only one of the known languages uses.
+_ALONE = re.compile(
+    "(?P<el>[\u0370-\u03ff]{2})|(?P<he>[\u0590-\u05ff]{2})|(?P<hi>[\u0900-\u097f]{2})|(?P<ko>[\uac00-\ud7af]{2})"
+)
+
+
+def speaks_of_itself(text: str) -> bool:
+    """Whether a text is in the first person, in any known language; quotations do not count."""
+    text = _without_quotes(text)
+    return bool(
+        _opens().search(text) or _ENGLISH_SELF.search(text) or _has_capital_i(text) or _HAN_SELF.search(text)
+    ) or _in_their_language(text)
+
+
+def speaks_to_somebody(text: str) -> bool:
+    """Whether a text addresses the reader, as instructions to a model do."""
+    return _TO_SOMEBODY.search(text) is not None
+
+
+def from_outside(text: str) -> str | None:
+    """The description in the third person when that is certain: in English, for one clause. Otherwise None."""
+    match = _FIRST.match(text) or _SECOND.match(text)
+    if match is None:
+        return None
+    rest = match["rest"]
+    is_sure = not (speaks_of_itself(rest) or _YOU.search(_without_quotes(rest)) or _own_verb().search(rest))
+    return rest[0].upper() + rest[1:] if is_sure else None
+
+
+def in_third_person(text: str) -> str | None:
+    """The description in the third person: `A nurse. They love birds.` None where that is uncertain.
+
+    It works in English only, where `they` takes the same verb forms as `I` except for `am` and `was`. Quotations are
+    kept.
+    """
+    if (whole := from_outside(text)) is not None:
+        return whole
+    if sure_language(text) not in (None, "en") or _UNSURE.search(_SPOKEN_I.sub("I ", _without_quotes(text))):
+        return None
+    first, *rest = _SENTENCE.split(text, maxsplit=1)
+    opening = from_outside(first) if rest else None
+    begun = "" if opening is None else text[: len(first)]
+    parts = _QUOTED.split(text[len(begun) :])
+    said = "".join(part if place % 2 else _said_of_them(part, is_first=not place) for place, part in enumerate(parts))
+    changed = said if opening is None else opening + said
+    return None if speaks_of_itself(changed) or speaks_to_somebody(changed) or _left_over(changed) else changed
+
+
+def _said_of_them(text: str, *, is_first: bool) -> str:
+    def opens(at: int) -> bool:
+        before = text[:at].rstrip(" \t(*-•")
+        return (not before and is_first) or before.endswith((".", "!", "?", "\n", ":"))
+
+    def they(match: re.Match[str]) -> str:
+        before = re.search(r"([\w'’.-]+)([^\w]*)$", text[: match.start()])
+        if match["short"] is None and before is not None and not opens(match.start()):
+            word, gap = before[1], before[2]
+            is_name = word[0].isupper() and word.lower() not in _words("conjunctions") and not gap.strip()
+            if is_name or word.lower() in _words("numbered"):
+                return match[0]
+        subject = "They" if opens(match.start()) else "they"
+        short = {"m": "'re", "ve": "'ve", "d": "'d", "ll": "'ll"}[match["short"][1:]] if match["short"] else ""
+        be = f" {_WERE[match['be'].strip()]}" if match["be"] else ""
+        return f"{subject}{short}{match['adverb'] or ''}{be}"
+
+    def their(match: re.Match[str]) -> str:
+        word = _THEIRS[match["word"].lower()]
+        return word.capitalize() if match["word"][0].isupper() and opens(match.start()) else word
+
+    # In this order, because the beginning of a sentence is recognised in the text itself.
+    for pattern, change in ((_SPOKEN_I, they), (_MY, their)):
+        text = pattern.sub(change, text)
+    text = _INVERTED.sub(lambda match: f"{_WERE[match['be']]} they", text)
+    return _MINE.sub(lambda match: f"{match['before']} theirs", text)
+
+
+def _left_over(text: str) -> bool:
+    """Whether an `I` is left that is not a numeral after a name or another word."""
+    for match in _LONE_I.finditer(_without_quotes(text)):
+        before = re.search(r"([\w'’.-]+)\s+$", _without_quotes(text)[: match.start()])
+        if before is None or not (before[1][0].isupper() or before[1].lower() in _words("numbered")):
+            return True
+    return False
+
+
+def _has_capital_i(text: str) -> bool:
+    if "I" not in text or not _LONE_I.search(text):
+        return False
+    return any(_is_somebody(match) for match in _CAPITAL_I.finditer(text))
+
+
+def _is_somebody(match: re.Match[str]) -> bool:
+    before, after = match["before"], match["after"].strip()
+    if after in _words("no_verbs") or (before or "").lower() in _words("numbered"):
+        return False
+    ends = any(mark in match["gap"] for mark in ".!?,;:—–(") or (before or "").endswith((".", "!", "?"))
+    verbs = _words("verbs") | _words("more_verbs")
+    is_verb = after.startswith(("'", "’")) or after in verbs or after.endswith("ed")
+    return not before or ends or before.lower() in _words("conjunctions") or (before.islower() and is_verb)
+
+
+def _in_their_language(text: str) -> bool:
+    tag = sure_language(text) or _by_script(text)
+    if tag is None or not known_languages()[tag].self:
+        return False
+    # In the middle of a text a capitalised `Mia` or `Mir` is a name.
+    words = _WORD_OF_SPEAKER.findall(text[:1].lower() + text[1:])
+    return any(word in known_languages()[tag].self for word in words)
+
+
+def _by_script(text: str) -> str | None:
+    match = _ALONE.search(text)
+    return match.lastgroup if match else None
+
+
+@cache
+def _opens() -> re.Pattern[str]:
+    return beginning(language.opens for language in known_languages().values())
+
+
+def _without_quotes(text: str) -> str:
+    # A quotation with "I" does not make a description one in the first person.
+    return re.sub(r"[\"“„«「『][^\"”“»」』]*[\"”“»」』]", " ", text)
+
+
+@cache
+def _own_verb() -> re.Pattern[str]:
+    """A further verb in the first person, which would not fit `she` or `he`: `I am a nurse and love birds`."""
+    verbs = "|".join(sorted(_words("verbs")))
+    joined = r"(?:\b(?:and|but|or|then|also|always|often|never|usually|who)|[,;.])"
+    return re.compile(rf"{joined} (?:(?:also|always|often|never|still|now) )?(?:{verbs}|don['’]t)\b")
+
+
+@cache
+def _words(name: str) -> frozenset[str]:
+    return frozenset(read_words("speaker")[name].split())

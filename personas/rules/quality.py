@@ -8,9 +8,16 @@ from ..judgement import Judge, Ruling
 from ..persona import canonical_text
 from ..text import words
 from .contacts import KINDS
-from .languages import beginning, is_other_language, known_languages
+from .languages import (
+    beginning,
+    from_outside,
+    in_third_person,
+    is_other_language,
+    known_languages,
+    speaks_of_itself,
+    speaks_to_somebody,
+)
 from .personal import find_personal
-from .speaker import from_outside, in_third_person, speaks_of_itself, speaks_to_somebody
 
 __all__ = ["FIRST_PERSON", "QUALITY_RULES", "FirstPerson", "quality_judge", "rewriting_judge"]
 

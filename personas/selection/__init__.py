@@ -1,8 +1,7 @@
 """Choosing people from a hub: by a condition, at random, in proportion, equally, by quota, to targets, or diverse."""
 
-from .selection import Selection, check_output, select, write_selection
+from .selection import KeptSelection, Selection, check_output, drop_selection, list_selections, select, write_selection
 from .spec import Breakdown, Diversity, Marginals, Quota, Report, SelectionSpec, Share, parse_quota, read_marginals
-from .store import KeptSelection, drop_selection, list_selections
 
 __all__ = [
     "Breakdown",

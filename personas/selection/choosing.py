@@ -8,15 +8,16 @@ from numpy.typing import NDArray
 
 from ..errors import SetupError, parameter
 from .candidates import Candidates, Category, Strata, stratify
-from .diverse import WordSpace, farthest_first
 from .sampling import (
     Margin,
     Numbers,
     Raked,
+    WordSpace,
     allocate_equally,
     allocate_proportionally,
     draw_strata,
     draw_systematic,
+    farthest_first,
     rake,
     random_keys,
     unit_random,

@@ -1,7 +1,12 @@
-"""`select`: the people of a hub that a specification asks for."""
+"""`select`: the people of a hub that a specification asks for, and the selections that a hub keeps.
 
+A selection that is kept is a row, its people and a view; it can be read as if it were the whole hub.
+"""
+
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -9,20 +14,34 @@ import numpy as np
 import pyarrow as pa
 
 from ..database import said
-from ..errors import SetupError
+from ..errors import SetupError, SourceError
 from ..files import whole_file
 from ..hub.file import HubFile
-from ..hub.queries import registered
+from ..hub.queries import registered, table_names
 from ..query import Tabular, html_table
 from ..user_sql import QueryLimit, run_query
 from .candidates import WHERE_LIMIT, parse_condition, read_candidates
 from .choosing import Choice, choose
-from .columns import PeopleColumns, quote_name, quote_text
+from .columns import PeopleColumn, PeopleColumns, joins_for, quote_name, quote_text
 from .sampling import Numbers, numbers_table, random_keys
 from .spec import Report, SelectionSpec
-from .store import check_name, chosen_columns, keep_selection
 
-__all__ = ["Selection", "check_output", "choose_people", "select", "write_selection"]
+__all__ = [
+    "KeptSelection",
+    "Selection",
+    "check_name",
+    "check_output",
+    "choose_people",
+    "chosen_columns",
+    "drop_selection",
+    "keep_selection",
+    "list_selections",
+    "make_view",
+    "narrow",
+    "narrow_to",
+    "select",
+    "write_selection",
+]
 
 _FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "json", ".ndjson": "json"}
 _OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
@@ -165,3 +184,181 @@ def choose_people(
         return ids
     drawn = np.argsort(random_keys(found[1].to_numpy().astype(np.int64), seed), kind="stable")[:n]
     return [ids[place] for place in np.sort(drawn)]
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_STATE = """
+    SELECT count(*), max({ordinal}), (SELECT count(*) FROM ({left_out})), (SELECT count(*) FROM ({profiles}))
+    FROM personas
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSelection:
+    """A selection that a hub keeps."""
+
+    name: str
+    people: int
+    rule: str
+    diverse: bool
+    condition: str | None
+    seed: int
+    made_at: datetime
+    #: Whether the hub is as it was then, so that the same spec gives the same people.
+    is_current: bool
+
+
+def check_name(hub: HubFile, name: str) -> None:
+    """Raise `SetupError` when a selection cannot be kept under that name in this hub."""
+    ((is_read_only,),) = hub.con.execute(
+        "SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()"
+    ).fetchall()
+    if is_read_only:
+        raise SetupError(f"The hub {str(hub.path)!r} is open for reading; open it for writing to keep a selection.")
+    if _NAME.fullmatch(name) is None:
+        raise SetupError(
+            f"A selection cannot be called {name!r}: take a letter, then letters, digits and _, at most 63 in all."
+        )
+    if any(kept.name.lower() == name.lower() for kept in list_selections(hub)):
+        raise SetupError(
+            f"There is a selection {name!r} already; drop it with `populace hub select --drop {name}`, "
+            "or take another name."
+        )
+    taken = "SELECT 1 FROM information_schema.tables WHERE lower(table_name) = lower(?)"
+    reserved = "SELECT 1 FROM duckdb_keywords() WHERE keyword_name = lower(?) AND keyword_category = 'reserved'"
+    if hub.con.execute(taken, [name]).fetchall() or hub.con.execute(reserved, [name]).fetchall():
+        raise SetupError(f"{name!r} has a meaning in this hub or in SQL; take another name for the selection.")
+
+
+def keep_selection(hub: HubFile, spec: SelectionSpec, people: pa.Table, report: Report) -> None:
+    """Write a selection, its people (persona, ordinal, weight) and its view, all or nothing."""
+    name = str(spec.name)
+    told = (name, spec.where, spec.wanted, spec.rule, list(spec.columns), spec.diverse, spec.seed, len(people))
+    with hub.writing() as con, registered(con, people) as chosen:
+        con.execute(
+            f"INSERT INTO selections VALUES ({', '.join('?' * 15)})",  # noqa: S608 - question marks alone
+            [*told, spec.model_dump_json(), report.to_json(), *_state(con), datetime.now(UTC).replace(tzinfo=None)],
+        )
+        con.execute(f"INSERT INTO selected SELECT ?, persona, ordinal, weight FROM {chosen}", [name])  # noqa: S608 - ours
+        make_view(con, name)
+
+
+def make_view(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Give a selection that is written the view of its name: its people in their places, with profiles."""
+    columns = chosen_columns(con, f"(FROM selected WHERE selection = {quote_text(name)})")
+    con.execute(f"CREATE VIEW {quote_name(name)} AS {columns} ORDER BY place")
+    con.execute(f"COMMENT ON VIEW {quote_name(name)} IS 'The people of the selection of this name, with profiles'")
+
+
+def chosen_columns(con: duckdb.DuckDBPyConnection, chosen: str) -> str:
+    """SQL that gives everything known of those in the relation `chosen` (persona, ordinal, weight)."""
+    within = f"SELECT persona FROM {chosen}"  # noqa: S608 - our own words
+    columns = PeopleColumns(con, within=within).every_column()
+    shown = ", ".join(f"{column.sql} AS {quote_name(_shown_as(column))}" for column in columns)
+    joined = f"{chosen} AS s JOIN personas AS p ON p.id = s.persona {joins_for(columns, within=within)}"
+    return f"SELECT s.ordinal AS place, s.weight, {shown} FROM {joined}"  # noqa: S608 - names are quoted
+
+
+def list_selections(hub: HubFile) -> list[KeptSelection]:
+    """Every selection that the hub keeps, the oldest first."""
+    if "selections" not in table_names(hub.con):
+        return []
+    found = hub.con.execute(
+        "SELECT name, people, rule, diverse, condition, seed, made_at, "
+        "(hub_people, hub_last, hub_left_out, hub_profiles) IS NOT DISTINCT FROM (?, ?, ?, ?) "
+        "FROM selections ORDER BY made_at, name",
+        _state(hub.con),
+    ).fetchall()
+    return [KeptSelection(*row) for row in found]
+
+
+def drop_selection(hub: HubFile, name: str) -> None:
+    """Forget a selection and its view; the people stay in the hub. Raises `SetupError` when there is none."""
+    there = [kept.name for kept in list_selections(hub)]
+    if name not in there:
+        known = f"there are: {', '.join(there)}" if there else "the hub keeps none"
+        raise SetupError(f"There is no selection {name!r}; {known}.")
+    with hub.writing() as con:
+        con.execute(f"DROP VIEW IF EXISTS {quote_name(name)}")
+        con.execute("DELETE FROM selected WHERE selection = ?", [name])
+        con.execute("DELETE FROM selections WHERE name = ?", [name])
+
+
+def _shown_as(column: PeopleColumn) -> str:
+    # The view has columns of these two names.
+    return f"persona_{column.name}" if column.name.lower() in {"place", "weight"} else column.name
+
+
+def _state(con: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
+    """What a choice depends on, in four numbers: people, the last of them, those left out, profiles."""
+    people = PeopleColumns(con)
+    none = "SELECT 1 WHERE false"
+    query = _STATE.format(
+        ordinal="ordinal" if "ordinal" in people.columns else "NULL",
+        left_out=" UNION ALL ".join(f"({people.left_out(table) or none})" for table in ("duplicates", "rulings")),
+        profiles="FROM profiles" if "profiles" in table_names(con) else none,
+    )
+    (state,) = con.execute(query).fetchall()
+    return tuple(state)
+
+
+#: Those chosen and their near-duplicates, whose relations are theirs.
+_CHOSEN = """
+CREATE OR REPLACE TEMP TABLE chosen AS
+WITH RECURSIVE found(persona) AS (
+    {those}
+    UNION
+    SELECT d.persona FROM {hub}.duplicates AS d JOIN found ON d."of" = found.persona
+    WHERE d.kind = 'persona' AND NOT d.undone
+)
+SELECT persona, persona IN ({those}) AS is_chosen FROM found
+"""
+_VIEWS = """
+CREATE OR REPLACE TEMP VIEW personas AS
+    SELECT * FROM {hub}.personas WHERE id IN (SELECT persona FROM temp.chosen WHERE is_chosen);
+CREATE OR REPLACE TEMP VIEW duplicates AS
+    SELECT * FROM {hub}.duplicates WHERE kind = 'persona' AND NOT undone
+    AND persona IN (SELECT persona FROM temp.chosen WHERE NOT is_chosen)
+    AND "of" IN (SELECT persona FROM temp.chosen);
+CREATE OR REPLACE TEMP VIEW relations AS
+    SELECT * FROM {hub}.relations
+    WHERE source IN (SELECT persona FROM temp.chosen) AND target IN (SELECT persona FROM temp.chosen);
+"""
+
+
+def narrow(con: duckdb.DuckDBPyConnection, path: Path, selection: str) -> None:
+    """Let personas, relations and duplicates mean, on this connection, those of a selection of the hub at `path`.
+
+    Relations stay where both people are chosen, or duplicate somebody who is. Raises `SourceError` when the hub keeps
+    no such selection.
+    """
+    there = _selections(con)
+    if selection not in there:
+        known = f"there are: {', '.join(there)}" if there else "make one with `populace hub select --name`"
+        raise SourceError(f"{path} keeps no selection {selection!r}; {known}.")
+    hub = _main(con)
+    _narrow(con, hub, f"SELECT persona FROM {hub}.selected WHERE selection = {quote_text(selection)}")  # noqa: S608 - quoted
+
+
+def narrow_to(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> None:
+    """The same for the people with these ids."""
+    with registered(con, pa.table({"persona": list(ids)})) as lent:
+        con.execute(f"CREATE OR REPLACE TEMP TABLE narrowed_to AS FROM {lent}")
+    _narrow(con, _main(con), "SELECT persona FROM temp.narrowed_to")
+
+
+def _main(con: duckdb.DuckDBPyConnection) -> str:
+    ((database,),) = con.execute("SELECT current_database()").fetchall()
+    return f"{quote_name(database)}.main"
+
+
+def _narrow(con: duckdb.DuckDBPyConnection, hub: str, those: str) -> None:
+    # Temporary views come before what the file has under the same names.
+    con.execute(_CHOSEN.format(hub=hub, those=those))
+    con.execute(_VIEWS.format(hub=hub))
+
+
+def _selections(con: duckdb.DuckDBPyConnection) -> list[str]:
+    if "selections" not in table_names(con):
+        return []
+    return [str(name) for (name,) in con.execute("SELECT name FROM selections ORDER BY name").fetchall()]

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory, gettempdir
 
 from ..errors import SetupError, SourceError, parameter
 from ..inputs import parse_language, shown
-from ..passage import Passage, distinct
+from ..persona import Passage, distinct
 from .cutting import LongWordError, PassagePiece, PassageSplitter
 from .decoding import check_encoding, iter_bytes
 from .document import Document, DocumentError, Format, ReadOptions, Skip, Skips, SourceText, licence_name

@@ -20,8 +20,7 @@ from ...agents.procedural import ProceduralModel
 from ...personas.errors import PausedError
 from ...personas.hub import Hub
 from ...personas.hub.queries import TURNED_AWAY
-from ...personas.passage import Passage
-from ...personas.persona import Persona, Relation
+from ...personas.persona import Passage, Persona, Relation
 from ..growth import Growth
 from ..runfile.reader import open_run
 from ..scenario import Scenario
@@ -35,8 +34,9 @@ _FAN_OUT = 3
 _NEW = 0.7
 
 _ANSWERED = """
-SELECT phase, number, owner, purpose, request_hash, input_tokens, output_tokens, reasoning_tokens, cached_tokens,
-       epoch(ended_at) - epoch(started_at), source IN ('endpoint', 'batch')
+SELECT phase, number, owner, purpose || if(role = 'default', '', ' (' || role || ')'), request_hash, input_tokens,
+       output_tokens, reasoning_tokens, cached_tokens, epoch(ended_at) - epoch(started_at),
+       source IN ('endpoint', 'batch'), role, replicate
 FROM calls WHERE raw IS NOT NULL ORDER BY rowid
 """
 _SENT = """
@@ -128,6 +128,7 @@ class Answered:
     phase: str
     number: int
     owner: str
+    #: The name of the prompt, and the role that was asked, if it is not the default.
     purpose: str
     request_hash: str
     input: int | None
@@ -136,11 +137,13 @@ class Answered:
     cached: int | None
     seconds: float
     was_sent: bool
+    role: str = "default"
+    replicate: int = 0
 
     @property
-    def request(self) -> tuple[str, int, str, str]:
+    def request(self) -> tuple[str, int, str, str, int]:
         """What is the same for all answers to one request, those that were asked for again among them."""
-        return self.phase, self.number, self.owner, self.purpose
+        return self.phase, self.number, self.owner, self.purpose, self.replicate
 
 
 @dataclass(frozen=True, slots=True)

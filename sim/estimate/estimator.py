@@ -5,8 +5,9 @@ makes of them is bounded; a sample of its own answers narrows that.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Unpack
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -19,7 +20,7 @@ from ...agents.gateway.prices import Prices, known_prices
 from ...agents.mind import build_mind
 from ...personas.errors import SetupError, parameter
 from ...personas.sources import Sources
-from ..config import RunConfig, RunOptions
+from ..config import GivenModel, RunConfig, RunOptions, open_roles
 from ..engine import Progress
 from ..growth import Growth
 from ..scenario import Scenario, check_interventions, check_scenario
@@ -84,6 +85,8 @@ class Estimate:
     answer_tokens: int
     #: Whether a part of the calls goes through batches.
     batch: bool
+    #: The prices of models of other roles, by role; None where they are not known.
+    role_prices: Mapping[str, Prices | None] = field(default=MappingProxyType({}), hash=False)
 
     @property
     def calls(self) -> Interval:
@@ -103,17 +106,18 @@ class Estimate:
     @property
     def cost(self) -> Interval | None:
         """Dollars in all; None where the price is not known."""
-        found = [self.cost_of(p) for p in self.purposes]
-        return None if self.prices is None else _sum(cost for cost in found if cost is not None)
+        found = [cost for p in self.purposes if (cost := self.cost_of(p)) is not None]
+        return _sum(found) if self.prices is not None and len(found) == len(self.purposes) else None
 
     def cost_of(self, purpose: Purpose) -> Interval | None:
         """Dollars for one purpose; the least reckons with what an endpoint may have cached."""
-        if self.prices is None:
+        prices = self.role_prices.get(purpose.role, self.prices)
+        if prices is None:
             return None
         asked, answered = purpose.input, purpose.output
         cached = min(asked.low, purpose.calls.low * purpose.each_cached)
-        cheapest = min(self.prices.of(asked.low, answered.low, share) for share in (0.0, cached))
-        return Interval(cheapest, self.prices.of(asked.high, answered.high))
+        cheapest = min(prices.of(asked.low, answered.low, share) for share in (0.0, cached))
+        return Interval(cheapest, prices.of(asked.high, answered.high))
 
 
 def estimate(
@@ -121,6 +125,8 @@ def estimate(
     config: RunConfig | None = None,
     *,
     model: str | BaseChatModel | ModelHandle | None = None,
+    solver: GivenModel | None = None,
+    grader: GivenModel | None = None,
     sample: int = 0,
     progress: Progress | None = None,
     **options: Unpack[RunOptions],
@@ -131,23 +137,32 @@ def estimate(
     times, never more, by a smaller society that is like this one; the cache then keeps the answers.
     Raises `SetupError` for what a run could not do either, `RunError` when the sample fails.
     """
-    config = (config or RunConfig()).changed(**options, model=model if isinstance(model, str) else None)
+    own = {
+        r: one for r, one in (("solver", solver), ("grader", grader)) if isinstance(one, BaseChatModel | ModelHandle)
+    }
+    named = {"solver": solver, "grader": grader, "model": model if isinstance(model, str) else None}
+    config = (config or RunConfig()).changed(**options, **{name: one for name, one in named.items() if name not in own})
     given = None if isinstance(model, str) else model
     handle = given if isinstance(given, ModelHandle) else open_model(given or config.model, base_url=config.base_url)
+    roles = open_roles(config, own)
+    others = {role: one for role, (one, _) in roles.items()}
     _check(handle, sample)
     check_scenario(scenario)
     check_interventions(scenario, config.steps)
-    growth, steps, prices = config.growth, config.steps, config.prices or known_prices(handle)
+    growth, steps, prices = config.growth, config.steps, _prices_of(handle, config.prices, others)
     source = growth.source(seed=derive_seed(config.seed, "sources"))
     scale = Scale(growth, list(source) if isinstance(source, Sources) else source, config.seed)
-    counted, drawn, reference = _counted(scenario, scale, handle.name, steps), None, None
+    counted, drawn, reference = _counted(scenario, scale, handle.name, steps, others), None, None
     if sample:
         small, budget = scale.smaller(_sampled_people(growth, sample)), config.limits.changed(max_calls=sample)
         asked_by = {"model": handle, "limits": budget, "prices": prices, "cache": config.cache, "progress": progress}
-        drawn = dry_run(scenario, scale=small, steps=steps, **asked_by)
-        reference = _counting_run(scenario, small, handle.name, steps)
+        drawn = dry_run(scenario, scale=small, steps=steps, **asked_by, **others)
+        reference = _counting_run(scenario, small, handle.name, steps, others)
     asked = _asked(scenario)
-    found = purposes(counted, asked, drawn, reference) if handle.is_language_model else counted_purposes(counted)
+    known = {role: one.is_language_model for role, one in ({"default": handle} | others).items()}
+    found = purposes(counted, asked, drawn, reference) if any(known.values()) else []
+    found = [p for p in found if known.get(p.role, known["default"])]
+    found += [p for p in counted_purposes(counted) if not known.get(p.role, known["default"])]
     shown = _shown(drawn, counted.dry_run, is_kept=config.cache is not None) if drawn else None
     return Estimate(
         tuple(found),
@@ -155,13 +170,20 @@ def estimate(
         steps=steps if scenario.lives else 0,
         dry_run=(counted.dry_run.people, counted.dry_run.steps),
         model=handle.name,
-        is_language_model=handle.is_language_model,
+        is_language_model=any(known.values()),
         prices=prices,
+        role_prices={role: _prices_of(one, its, {}) for role, (one, its) in roles.items()},
         sample=shown,
         seconds=_seconds(found, counted.dry_run, shown, config.limits),
         answer_tokens=asked.answer_tokens,
         batch=config.batch,
     )
+
+
+def _prices_of(model: ModelHandle, given: Prices | None, others: Mapping[str, ModelHandle]) -> Prices | None:
+    """The prices of a model; beside others that cost something, the stand-in is free."""
+    is_free = not model.is_language_model and (not others or any(one.is_language_model for one in others.values()))
+    return given or known_prices(model) or (Prices(0.0, 0.0, source="no language model") if is_free else None)
 
 
 def _sampled_people(growth: Growth, sample: int) -> int:
@@ -197,13 +219,13 @@ def _check(model: ModelHandle, sample: int) -> None:
         raise SetupError(f"Model {model.name} is no language model and costs nothing, so there is nothing to sample.")
 
 
-def _counted(scenario: Scenario, scale: Scale, name: str, steps: int) -> Counted:
+def _counted(scenario: Scenario, scale: Scale, name: str, steps: int, others: Mapping[str, ModelHandle]) -> Counted:
     """The calls of this society, or of a smaller one where it is large, with the stand-in."""
     people = scale.people
     if people * steps <= _TURNS:
-        return Counted(_counting_run(scenario, scale, name, steps), growth=1.0, steps=Interval.exactly(1.0))
+        return Counted(_counting_run(scenario, scale, name, steps, others), growth=1.0, steps=Interval.exactly(1.0))
     small = scale.smaller(max(_FEWEST, _TURNS // steps))
-    counted = _counting_run(scenario, small, name, steps)
+    counted = _counting_run(scenario, small, name, steps, others)
     times = people / max(1, counted.people)
     turns = sum(a.phase == "step" for a in counted.answered)
     # How many of the people act in a step is known from the smaller society as from a sample.
@@ -211,14 +233,15 @@ def _counted(scenario: Scenario, scale: Scale, name: str, steps: int) -> Counted
     share = share_interval(turns, most) * (most / turns) if 0 < turns <= most else Interval.exactly(1.0)
     if people > _GROWN or not any(a.phase == "growth" for a in counted.answered):
         return Counted(counted, growth=times, steps=share * times)
-    grown = _counting_run(scenario, scale, name, 0)
+    grown = _counting_run(scenario, scale, name, 0, others)
     return Counted(counted.grown_as(grown), growth=1.0, steps=share * times)
 
 
-def _counting_run(scenario: Scenario, scale: Scale, name: str, steps: int) -> DryRun:
+def _counting_run(scenario: Scenario, scale: Scale, name: str, steps: int, others: Mapping[str, ModelHandle]) -> DryRun:
     # The name is part of a request, so that requests of the dry run can be matched with those of the run.
-    model = ModelHandle(name, ByteCounter(), is_language_model=False)
-    return dry_run(scenario, scale=scale, steps=steps, model=model)
+    names = {"model": name} | {role: one.name for role, one in others.items()}
+    counters = {role: ModelHandle(named, ByteCounter(), is_language_model=False) for role, named in names.items()}
+    return dry_run(scenario, scale=scale, steps=steps, **counters)
 
 
 def _shown(drawn: DryRun, counted: DryRun, *, is_kept: bool) -> Sample:

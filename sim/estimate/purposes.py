@@ -151,6 +151,8 @@ class Purpose:
     each_reasoning: Interval | None
     #: Of the least input, what an endpoint may have cached: the beginning that such requests share.
     each_cached: float
+    #: The role whose model is asked.
+    role: str = "default"
 
     @property
     def input(self) -> Interval:
@@ -191,8 +193,9 @@ def counted_purposes(counted: Counted) -> list[Purpose]:
     """One row for each purpose of a run with the stand-in itself, whose tokens mean nothing."""
     none = Interval.exactly(0.0)
     return [
-        Purpose(name, _times(name, counted) * len(counted.dry_run.of(name)), none, none, None, 0.0)
+        Purpose(name, _times(name, counted) * len(counted.dry_run.of(name)), none, none, None, 0.0, answers[0].role)
         for name in counted.dry_run.purposes
+        if (answers := counted.dry_run.of(name))
     ]
 
 
@@ -214,6 +217,7 @@ def _unsampled(name: str, counted: Counted, asked: Asked) -> Purpose:
         each_output=Interval(1.0, asked.answer_tokens),
         each_reasoning=None,
         each_cached=shared * _TOKENS.low,
+        role=answers[0].role,
     )
 
 

@@ -13,8 +13,7 @@ from ...personas.hub import Hub, read_hub
 from ...personas.hub.read import Draw, DrawSpec
 from ...personas.inputs import parse_language
 from ...personas.judgement import Judge
-from ...personas.passage import Passage, shipped_passages
-from ...personas.persona import RelationKind
+from ...personas.persona import Passage, RelationKind, shipped_passages
 from ...personas.rules import Policy, personal_judge, quality_judge
 from ...personas.sources import DEFAULT_LENGTH, Position, Sources, open_sources, read_passages
 from ...personas.text_to_persona import Form, check_text_to_persona

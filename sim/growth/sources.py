@@ -14,7 +14,7 @@ import orjson
 
 from ...personas.hub import Hub
 from ...personas.hub.read import DrawSpec, draw_from
-from ...personas.passage import Passage
+from ...personas.persona import Passage
 from ...personas.sources import Position, SkipCount, Sources
 from ..engine import Engine
 from ..jobs import Chunks

@@ -4,8 +4,7 @@ from ...personas.dedup import Verdict
 from ...personas.growth import HopResult
 from ...personas.hub import Hub
 from ...personas.hub.queries import TURNED_AWAY
-from ...personas.passage import Passage
-from ...personas.persona import Persona, Relation, RelationKind
+from ...personas.persona import Passage, Persona, Relation, RelationKind
 from ...personas.population import Population
 from ..runfile import rows
 from ..runfile.recording import Recording

@@ -174,6 +174,7 @@ class RunRow:
     forked_from: str | None = None
     forked_at: int | None = None
     drawn: str | None = None
+    roles: str | None = None
 
 
 def job_of(run: RunRow, *, kind: str = "society") -> JobRow:
@@ -189,6 +190,8 @@ def job_of(run: RunRow, *, kind: str = "society") -> JobRow:
         "forked_at": run.forked_at,
         "drawn": orjson.Fragment(run.drawn) if run.drawn else None,
     }
+    if run.roles:
+        spec["roles"] = orjson.Fragment(run.roles)
     return JobRow(
         job=1,
         id=run.run,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models.chat_models import BaseChatModel
 
     from .agents.embedding.models import EmbeddingHandle
+    from .sim.config import GivenModel
 
 __all__ = ["grow", "run", "run_async"]
 
@@ -62,6 +63,8 @@ class _Asked:
                 "base_url": base_url,
                 "prices": _prices(options["prices"]),
                 "cache": None if options["cache"] is None else Path(options["cache"]),
+                "solver": options.get("solver"),
+                "grader": options.get("grader"),
                 "embeddings": options.get("embeddings"),
                 "embeddings_url": options.get("embeddings_url"),
                 "embeddings_prices": _prices(options.get("embeddings_prices")),
@@ -104,6 +107,8 @@ def run(
     prices: Prices | str | None = None,
     cache: Path | str | None = None,
     batch: bool = False,
+    solver: "GivenModel | None" = None,
+    grader: "GivenModel | None" = None,
     embeddings: "str | Embeddings | EmbeddingHandle | None" = None,
     embeddings_url: str | None = None,
     embeddings_prices: Prices | str | None = None,
@@ -115,7 +120,10 @@ def run(
     """Grow the people, take the steps, and give back the finished run. Works in a notebook, too.
 
     `scenario` is one of your own, or the name of one that ships, or the path of a script; `settings` are for the last
-    two. People are said by `agents`, `hops`, `seeds`, `hub`, `select` and `draw`, as on the command line, or all at
+    two. `solver` and `grader` are the models that checks and stages ask by role, `model` unless given: a name, a chat
+    model, or a `RoleModel` with endpoints and prices.
+
+    People are said by `agents`, `hops`, `seeds`, `hub`, `select` and `draw`, as on the command line, or all at
     once by `growth`. `limits` are `Limits`, or some of them by name: `{"max_calls": 100}`. `temperature`, `top_p` and
     `extra_body` are sent with every request to the chat model, and `retry_refusals` is how often it is asked again when
     it refuses. A price is `Prices`, or "INPUT/OUTPUT" in dollars for a million tokens. `out` is the run file,

@@ -11,7 +11,6 @@ from quick_time import in_no_time
 
 from populace.agents.endpoint.errors import RequestError
 from populace.agents.gateway.budget import Meter
-from populace.agents.gateway.gateway import GatewayByRole
 from populace.agents.gateway.limits import Backoff, Limits
 from populace.personas.errors import PausedError, SetupError
 from populace.personas.model import Outcome, RequestContext
@@ -188,16 +187,16 @@ def test_what_is_no_further_parameter_is_refused(given: str) -> None:
 
 async def test_each_role_asks_its_own_model_under_one_budget(memory_ledger: MemoryLedger) -> None:
     meter = Meter()
-    player, asked = scripted([VALID, VALID], memory_ledger, meter=meter, max_calls=2)
     solver, solved = scripted([VALID, VALID], memory_ledger, meter=meter, max_calls=2)
-    models = GatewayByRole(player, {"solver": solver})
-    for role in ("player", "solver"):
+    models, asked = scripted([VALID, VALID], memory_ledger, meter=meter, max_calls=2, roles={"solver": solver})
+    for role in ("default", "solver"):
         await models.ask(prompt_of(1), LINE, replace(context_of(1), role=role))
     assert (len(asked.seen), len(solved.seen), meter.total.calls) == (1, 1, 2)
+    assert [call.role for call in memory_ledger.calls] == ["default", "solver"]
     with pytest.raises(PausedError):
         await models.ask(prompt_of(2), LINE, replace(context_of(2), role="grader"))
     with pytest.raises(ValueError, match="another meter"):
-        GatewayByRole(player, {"solver": scripted([], memory_ledger)[0]})
+        scripted([], memory_ledger, roles={"solver": scripted([], memory_ledger)[0]})
 
 
 async def test_a_refusal_is_final(opened: Open, openai_server: OpenAIServer, memory_ledger: MemoryLedger) -> None:

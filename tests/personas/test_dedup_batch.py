@@ -123,7 +123,7 @@ def test_a_later_copy_names_the_best_original_by_then() -> None:
 
 def test_a_thousand_empty_texts_are_one() -> None:
     duplicates = find_duplicates(["", "...", "?"] * 400)
-    assert (duplicates.texts, len(duplicates), set(duplicates.of.tolist())) == (1200, 1199, {0})
+    assert (duplicates.compared, len(duplicates), set(duplicates.of.tolist())) == (1200, 1199, {0})
 
 
 def test_a_text_longer_than_what_is_hashed_at_once_is_cut_between_words() -> None:

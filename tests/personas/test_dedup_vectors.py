@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted_vectors import brute, found, planted
 
-from populace.personas.dedup.cosine import PrincipalAxes, units
-from populace.personas.dedup.vectors import find_similar_vectors
+from populace.personas.dedup.vectors import PrincipalAxes, find_similar_vectors, units
 from populace.personas.errors import SetupError
 
 

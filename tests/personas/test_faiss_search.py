@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from planted_vectors import Verdicts, brute, found, planted
 
-from populace.personas.dedup.cosine import units
-from populace.personas.dedup.vectors import FaissSearch, find_similar_vectors
+from populace.personas.dedup.vectors import FaissSearch, find_similar_vectors, units
 from populace.personas.errors import SetupError
 
 EVERY = 10**6

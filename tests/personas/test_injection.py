@@ -5,8 +5,7 @@ import re
 import pytest
 
 from populace.personas.model import Answer, AnswerSchema, Outcome, RequestContext
-from populace.personas.passage import Passage
-from populace.personas.persona import Persona
+from populace.personas.persona import Passage, Persona
 from populace.personas.persona_to_persona import persona_to_persona
 from populace.personas.prompt import Message, RenderedPrompt
 from populace.personas.text_to_persona import text_to_persona

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from populace.personas.errors import SourceError
-from populace.personas.passage import Passage, shipped_passages
-from populace.personas.persona import content_id
+from populace.personas.persona import Passage, content_id, shipped_passages
 from populace.personas.sources import read_passages
 
 CJK = {"zh", "ja", "ko"}

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from populace.personas.errors import SetupError, SourceError
-from populace.personas.passage import Passage
+from populace.personas.persona import Passage
 from populace.personas.sources import Skip, open_sources
 
 LONG = "The lamp was lit, and the gate stayed shut. " * 60

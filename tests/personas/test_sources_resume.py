@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from populace.personas.errors import SourceError
-from populace.personas.passage import Passage
+from populace.personas.persona import Passage
 from populace.personas.sources import Position, Sources, open_sources
 from populace.personas.sources.document import Document
 

@@ -7,8 +7,7 @@ from scripted_model import ScriptedModel
 
 from populace.personas.errors import SetupError
 from populace.personas.model import LONGEST, Outcome, RequestContext
-from populace.personas.passage import Passage
-from populace.personas.persona import Persona
+from populace.personas.persona import Passage, Persona
 from populace.personas.prompt import language_name
 from populace.personas.text_to_persona import text_to_persona
 

@@ -15,7 +15,7 @@ from populace.agents.gateway.limits import Backoff, Limits
 from populace.agents.procedural import ProceduralModel
 from populace.personas.errors import PausedError, RunError, SetupError, SourceError
 from populace.personas.hub import read_hub
-from populace.personas.passage import shipped_passages
+from populace.personas.persona import shipped_passages
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.replay import replay

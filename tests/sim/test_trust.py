@@ -1,6 +1,8 @@
 """What is noted of the runs that are made here."""
 
+import json
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +42,21 @@ def test_another_run_address_or_cache_is_not_trusted(state: Path, run: RunRow) -
     remember(run)
     assert is_trusted(run)
     others = [{"run": "another"}, {"base_url": "http://127.0.0.1:3/v1"}, {"cache": "/tmp/x"}, {"model": "gguf:x.gguf"}]
+    others.append({"roles": '{"solver": {"model": "openai:x", "base_url": ["http://127.0.0.1:3/v1"]}}'})
     assert not any(is_trusted(replace(run, **other)) for other in others)  # type: ignore[arg-type]
+
+
+def test_the_model_of_a_role_is_to_be_named_by_its_own_option(state: Path, run: RunRow) -> None:
+    remember(run)
+    roles = {
+        "grader": {"model": "openai:x", "base_url": ["http://127.0.0.1:3/v1"]},
+        "solver": {"model": "gguf:y.gguf", "base_url": []},
+    }
+    foreign = replace(run, roles=json.dumps(roles))
+    way = "--grader openai:x --grader-url http://127.0.0.1:3/v1 --solver gguf:y.gguf"
+    with pytest.raises(SetupError, match=re.escape(way)):
+        check_trusted(Path("a.duckdb"), foreign, ("address", "model"))
+    check_trusted(Path("a.duckdb"), foreign, ("grader", "solver"))
 
 
 def test_notes_are_private_and_say_nothing(state: Path, run: RunRow) -> None:

@@ -111,7 +111,8 @@ CREATE TABLE calls (
     replicate INTEGER DEFAULT 0,
     source VARCHAR DEFAULT 'endpoint',
     cost DOUBLE,
-    sampling JSON
+    sampling JSON,
+    role VARCHAR DEFAULT 'default'
 );
 COMMENT ON TABLE calls IS 'Every attempt at the model, written before its answer is parsed; and every answer taken from elsewhere';
 COMMENT ON COLUMN calls.job IS 'Job, as in jobs';
@@ -139,6 +140,7 @@ COMMENT ON COLUMN calls.replicate IS 'Which of several answers to the same reque
 COMMENT ON COLUMN calls.source IS 'endpoint or batch when it was sent; cache or fork for an answer that was paid for elsewhere';
 COMMENT ON COLUMN calls.cost IS 'US dollars by the prices of the job, 0 for an answer paid for elsewhere; null when prices or tokens are not known';
 COMMENT ON COLUMN calls.sampling IS 'Temperature, top_p and further parameters that were sent, as JSON; null where the endpoint''s own were used';
+COMMENT ON COLUMN calls.role IS 'Role that was asked: default, solver or grader; the last two are the default model where they have none of their own';
 
 CREATE TABLE failures (
     job INTEGER DEFAULT 1,

@@ -5,7 +5,7 @@ SELECT id AS run, spec ->> '$.scenario' AS scenario, spec ->> '$.scenario_file' 
        CAST(spec ->> '$.steps' AS INTEGER) AS steps_wanted, versions, status, reason, event_hash, started_at, ended_at,
        limits, prices, cache, batch, embedding_model, embedding_url, spec ->> '$.forked_from' AS forked_from,
        CAST(spec ->> '$.forked_at' AS INTEGER) AS forked_at,
-       CASE WHEN spec ->> '$.drawn' IS NOT NULL THEN spec -> '$.drawn' END AS drawn
+       CASE WHEN spec ->> '$.drawn' IS NOT NULL THEN spec -> '$.drawn' END AS drawn, spec -> '$.roles' AS roles
 FROM jobs
 WHERE kind IN ('growth', 'society');
 COMMENT ON VIEW runs IS 'The run itself: one row, the job that grows people and takes the steps; none in a hub that was imported';
@@ -36,6 +36,7 @@ COMMENT ON COLUMN runs.embedding_url IS 'Endpoint of that model, without key';
 COMMENT ON COLUMN runs.forked_from IS 'Run that this one was forked from; null for none';
 COMMENT ON COLUMN runs.forked_at IS 'Step of that run whose state this one began with';
 COMMENT ON COLUMN runs.drawn IS 'Of a hub with more people than were wanted: how they were drawn (snowball, ego, community or random), how many of how many people, and how many of the ties among them remained; null where all were taken';
+COMMENT ON COLUMN runs.roles IS 'The models of the roles solver and grader, with their endpoints and prices, as JSON; null where they are the default''s';
 
 CREATE OR REPLACE VIEW growth AS
 SELECT number AS hop, items AS asked, failed, CAST(counts ->> '$.born' AS INTEGER) AS born,

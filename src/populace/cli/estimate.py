@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from .options import growth_of, limits_of, prices_of, run_options, settings_of
+from .options import growth_of, limits_of, prices_of, roles_of, run_options, settings_of
 
 __all__ = ["estimate"]
 
@@ -35,6 +35,7 @@ def estimate(scenario: str, sample: int | None, **options: Any) -> None:
         base_url=options["base_url"],
         limits=limits_of(options),
         prices=prices_of(options),
+        **roles_of(options),
         cache=options["cache"],
         batch=options["batch"],
         steps=options["steps"],

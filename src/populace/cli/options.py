@@ -9,6 +9,7 @@ import click
 if TYPE_CHECKING:
     from populace.agents.gateway.limits import Limits
     from populace.agents.gateway.prices import Prices
+    from populace.sim.config import RoleModel
     from populace.sim.growth import Growth
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "limit_options",
     "limits_of",
     "prices_of",
+    "role_options",
+    "roles_of",
     "run_options",
     "sampling_options",
     "settings_of",
@@ -96,6 +99,16 @@ _EMBEDDINGS = (
     click.option("--embeddings-price", metavar="IN", type=float, help="Dollars for a million of its tokens."),
 )
 
+_ROLES = tuple(
+    option
+    for role, does in (("solver", "solve problems"), ("grader", "check and grade"))
+    for option in (
+        click.option(f"--{role}", metavar="MODEL", help=f"Model of the stages that {does}.  [default: --model]"),
+        click.option(f"--{role}-url", multiple=True, metavar="URL", help="Its endpoint, when it is not the model's."),
+        click.option(f"--{role}-price", metavar="IN/OUT[/CACHED]", help="Dollars for a million of its tokens."),
+    )
+)
+
 _BOUNDS = (
     click.option("--max-in-flight", type=int, help="Model calls under way at once, at most.  [default: 64]"),
     click.option("--rpm", type=int, help="Model calls begun within any minute, at most."),
@@ -151,6 +164,11 @@ def embedding_options(command: Command) -> Command:
     return _with(command, _EMBEDDINGS)
 
 
+def role_options(command: Command) -> Command:
+    """The command with the options that name the models of other roles."""
+    return _with(command, _ROLES)
+
+
 def society_options(command: Command) -> Command:
     """The command with the options that say which society there is to be."""
     return _with(command, _SOCIETY)
@@ -165,7 +183,9 @@ def run_options(command: Command) -> Command:
         default=None,
         help="The run file.  [default: SCENARIO.duckdb]",
     )
-    return society_options(limit_options(sampling_options(embedding_options(batch(out(shared_option(command)))))))
+    return society_options(
+        limit_options(sampling_options(role_options(embedding_options(batch(out(shared_option(command)))))))
+    )
 
 
 def shared_option(command: Command) -> Command:
@@ -252,6 +272,25 @@ def embeddings_of(options: Mapping[str, Any]) -> dict[str, Any]:
         "embeddings_url": options["embeddings_url"],
         "embeddings_prices": None if price is None else given_prices(f"{price}/0"),
     }
+
+
+def roles_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The models of other roles, with endpoints and prices. Raises `SetupError`."""
+    return {role: _role_of(role, options) for role in ("solver", "grader")}
+
+
+def _role_of(role: str, options: Mapping[str, Any]) -> "RoleModel | None":
+    from populace.agents.gateway.prices import given_prices
+    from populace.personas.errors import SetupError
+    from populace.sim.config import RoleModel
+
+    model, urls, price = (options[name] for name in (role, f"{role}_url", f"{role}_price"))
+    if model is None:
+        for option, value in (("url", urls), ("price", price)):
+            if value:
+                raise SetupError(f"--{role}-{option} is given, but no {role} is named; add --{role} MODEL.")
+        return None
+    return RoleModel(model=model, base_url=urls, prices=None if price is None else given_prices(price))
 
 
 def _with(command: Command, options: tuple[Command, ...]) -> Command:

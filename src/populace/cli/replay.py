@@ -5,7 +5,16 @@ from typing import Any
 
 import click
 
-from .options import changed_limits, limit_options, prices_of, sampling_options, settings_of, shared_option
+from .options import (
+    changed_limits,
+    limit_options,
+    prices_of,
+    role_options,
+    roles_of,
+    sampling_options,
+    settings_of,
+    shared_option,
+)
 from .run import live, scenario_of
 
 __all__ = ["fork", "replay"]
@@ -53,6 +62,7 @@ def replay(file: Path, out: Path | None, script: Path | None) -> None:
 @click.option("--embeddings-url", metavar="URL", help="Endpoint of the embedding model.  [default: the run's]")
 @limit_options
 @sampling_options
+@role_options
 @shared_option
 def fork(
     file: Path,
@@ -77,6 +87,7 @@ def fork(
     with open_run(file) as stored:
         ((name, made_by),) = stored.query(_MADE_BY).rows
     named = {"model": model, "base_url": given["base_url"], "cache": given["cache"], "embeddings_url": embeddings_url}
+    named |= roles_of(given)
 
     def check() -> None:
         forking.check_fork(file, at=at, out=out, **named)

@@ -17,6 +17,8 @@ from .options import (
     limit_options,
     limits_of,
     prices_of,
+    role_options,
+    roles_of,
     run_options,
     settings_of,
     shared_option,
@@ -55,6 +57,7 @@ def run(scenario: str, **options: Any) -> None:
 @click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved.")
 @limit_options
 @embedding_options
+@role_options
 @click.option("--model", help="The run's own model, named again, where the file is somebody else's and that is a file.")
 @click.option("--no-cache", is_flag=True, help="Go on without the cache that the run was given.")
 @click.option("--steps", type=int, default=None, help="Steps to live in all, when more are wanted than before.")
@@ -102,7 +105,13 @@ def _resume_run(
         )
         return
     given: dict[Kind, object] = {"address": options["base_url"], "embeddings": embeddings_of(options)["embeddings_url"]}
-    given |= {"cache": False if no_cache else options["cache"], "source": options.get("sources_named", False)}
+    solver, grader = roles_of(options).values()
+    given |= {
+        "solver": solver,
+        "grader": grader,
+        "cache": False if no_cache else options["cache"],
+        "source": options.get("sources_named", False),
+    }
 
     def check() -> None:
         with open_run(file) as run:
@@ -119,6 +128,7 @@ def _resume_run(
             limits=changed_limits(options),
             prices=prices_of(options),
             **embeddings_of(options),
+            **roles_of(options),
             cache=False if no_cache else options["cache"],
             steps=steps,
             progress=Panel(),
@@ -246,6 +256,7 @@ def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> Non
         cache=options["cache"],
         batch=options["batch"],
         **embeddings_of(options),
+        **roles_of(options),
         # A script's name is what its user knows; two scripts may hold scenarios of one name.
         out=options["out"] or Path(f"{scenario.name if script is None else script.stem}.duckdb"),
         steps=options["steps"],

@@ -16,7 +16,7 @@ from populace.personas.formats.compose import parse_template, rule_composer
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile, create_hub, read_hub
-from populace.personas.profiles.imported import profile_of_columns
+from populace.personas.profiles.profile import profile_of_columns
 
 POPULATION = [
     {"pid": "1", "age": "34", "sex": "female", "occupation": "nurse", "city": "Leeds", "income": "41000"},

@@ -21,7 +21,7 @@ from populace.personas.hub.merge import merge_hubs
 from populace.personas.hub.reconcile import reconcile
 from populace.personas.hub.vectors import dedup_embedded
 from populace.personas.hub.verdicts import undo_rule
-from populace.personas.network.ties import read_ties
+from populace.personas.network.network import read_ties
 from populace.personas.persona import content_id
 from populace.personas.selection import SelectionSpec, select
 from populace.sim.runfile.schema import migrate

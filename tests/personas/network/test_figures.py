@@ -19,8 +19,7 @@ from populace.personas.network.measures import (
     reciprocity,
     triangles,
 )
-from populace.personas.network.network import Network, components, preferential_network, random_network
-from populace.personas.network.ties import Ints
+from populace.personas.network.network import Ints, Network, components, preferential_network, random_network
 
 PEOPLE = 14
 PAIRS = st.lists(

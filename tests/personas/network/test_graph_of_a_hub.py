@@ -22,8 +22,7 @@ from populace.personas.network import (
     neighbourhood,
     read_ties,
 )
-from populace.personas.network.network import Network
-from populace.personas.network.ties import KINDS
+from populace.personas.network.network import KINDS, Network
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.personas.population import PersonaGraph
 

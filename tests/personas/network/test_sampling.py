@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from populace.personas.hub.file import open_hub
 from populace.personas.hub.read import DrawSpec, Hub, draw_from, read_hub
+from populace.personas.network.communities import draw_people
 from populace.personas.network.network import Network
-from populace.personas.network.sampling import draw_people
 from populace.personas.persona import Persona
 
 WAYS = ("snowball", "ego", "community", "random")

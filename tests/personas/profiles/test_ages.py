@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.personas.profiles.biography_check import ages_in
+from populace.personas.profiles.biography import ages_in
 
 _WORDS = [
     *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen"),

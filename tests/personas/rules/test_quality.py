@@ -7,7 +7,7 @@ import pytest
 
 from populace.agents.procedural.growth import text_to_persona
 from populace.agents.procedural.situation import Situation
-from populace.personas.passage import shipped_passages
+from populace.personas.persona import shipped_passages
 from populace.personas.rules import QUALITY_RULES, quality_judge
 
 LINES = Path(__file__).with_name("lines")

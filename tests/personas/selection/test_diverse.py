@@ -9,7 +9,7 @@ from similarity import jaccard
 
 from populace.personas.hub import HubFile
 from populace.personas.selection import SelectionSpec, select
-from populace.personas.selection.diverse import WordSpace, farthest_first
+from populace.personas.selection.sampling import WordSpace, farthest_first
 from populace.personas.text import words
 
 # Deadlines are off: the first example pays for what pyarrow loads late.
