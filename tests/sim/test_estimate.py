@@ -38,7 +38,11 @@ type Live = Callable[..., FinishedRun]
 
 PRICES = Prices(2.0, 8.0, 0.5)
 SMALL = Growth(agents=20, hops=1)
-_USED = "SELECT purpose, count(raw), sum(input_tokens), sum(output_tokens), sum(cost) FROM calls GROUP BY purpose"
+_USED = """
+SELECT purpose || if(role = 'default', '', ' (' || role || ')') AS asked, count(raw), sum(input_tokens),
+       sum(output_tokens), sum(cost)
+FROM calls GROUP BY asked
+"""
 
 
 class Errands(Scenario):
@@ -249,7 +253,7 @@ def test_prompts_of_actions_and_questions_of_checks_are_counted(
     where: dict[str, Any] = {"model": "openai:test", "base_url": openai_server.base_url, "prices": Prices(2.0, 8.0)}
     told = estimate(Kitchen(), growth=SMALL, steps=3, sample=sample, **where)
     purposes = {p.name: p for p in told.purposes}
-    assert {"recipe", "vote", "is_long", "revise"} < purposes.keys()
+    assert {"recipe", "vote", "is_long (grader)", "revise"} < purposes.keys()
     assert "turn" not in purposes
     assert purposes["recipe"].each_input.low > 5 * purposes["vote"].each_input.low
     check_holds(told, Society(Kitchen(), growth=SMALL, steps=3, out=tmp_path / "run.duckdb", **where).run())
