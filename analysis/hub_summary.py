@@ -42,7 +42,7 @@ SELECT status, reason, model, is_language_model, event_hash,
        (SELECT count(*) FROM relations AS r ANTI JOIN away AS a ON a.persona = r.source
         ANTI JOIN away AS b ON b.persona = r.target),
        (SELECT count(*) FROM passages),
-       (SELECT count(*) FROM failures WHERE phase = 'growth'),
+       (SELECT count(*) FROM failures JOIN phases USING (job, phase) WHERE unit = 'hop'),
        (SELECT coalesce(max(hop), 0) FROM growth),
        (SELECT count(*) FROM calls WHERE source IN ('endpoint', 'batch')),
        (SELECT sum(cost) FROM calls),

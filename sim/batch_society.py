@@ -14,7 +14,7 @@ __all__ = ["BatchSociety"]
 _COUNTS = """
 SELECT (SELECT count(*) FROM emissions), (SELECT count(*) FROM messages),
        (SELECT count(*) FROM duplicates WHERE step IS NOT NULL AND NOT undone),
-       (SELECT count(*) FROM failures WHERE phase = 'step'), (SELECT event_hash FROM runs)
+       (SELECT count(*) FROM failures WHERE step IS NOT NULL), (SELECT event_hash FROM runs)
 """
 _MEASURES = "SELECT name, value FROM measures WHERE step = $step ORDER BY name"
 _REPORTED = ("run_file", "emissions", "messages", "near_duplicates", "failures", "event_hash")

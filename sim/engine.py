@@ -25,6 +25,7 @@ from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
 from ..personas.errors import PausedError
+from .runfile.job_rows import Unit
 from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spent_before
 from .runfile.live import LiveSql
 from .runfile.rows import Row
@@ -196,6 +197,7 @@ class Engine:
         self.embedder = self._embedder(embeddings, embeddings_prices, limits) if embeddings else None
         self._budget = Budget(limits, self.gateway.meter, prices)
         self._is_asked_elsewhere = False
+        self._declared = set[str]()
         #: The latest commit, while it may not be durable yet.
         self._committing: Future[None] | None = None
         self._stack = ExitStack()
@@ -302,6 +304,12 @@ class Engine:
     def recall(self, phase: str, number: int, owners: Sequence[str | None]) -> None:
         """Have the answers ready that earlier sessions paid for on behalf of these owners (None: of anybody)."""
         self._ledger.prepare(phase, number, owners)
+
+    async def declare(self, phase: str, unit: Unit) -> None:
+        """Note in the file that a phase begins, so that its calls can be told from those of other phases."""
+        if phase not in self._declared:
+            await asyncio.wrap_future(self.log.declare(phase, unit))
+            self._declared.add(phase)
 
     async def commit(self, rows: Iterable[Row], statements: Sequence[Change] = ()) -> None:
         """Hand over rows that belong together, to be written in one transaction while other work goes on.

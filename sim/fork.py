@@ -40,9 +40,9 @@ SELECT (SELECT max(hop) FROM growth), (SELECT coalesce(max(step), 0) FROM steps)
 _ASKED = """
 SELECT count(*), count_if(source = 'fork'), count_if(source = 'cache'), count_if(source IN ('endpoint', 'batch'))
 FROM (
-    SELECT arg_max(source, rowid) AS source
-    FROM calls
-    WHERE phase = 'step' AND number > (SELECT forked_at FROM runs)
+    SELECT arg_max(source, calls.rowid) AS source
+    FROM calls JOIN phases USING (job, phase)
+    WHERE unit = 'step' AND number > (SELECT forked_at FROM runs)
     GROUP BY phase, number, owner, request_hash, replicate
 )
 """

@@ -39,7 +39,7 @@ from ..personas.errors import RunError
 from ..personas.model import Outcome
 from .engine import Engine
 from .executor import AsyncioExecutor, Done, Executor, Work
-from .runfile.job_rows import now
+from .runfile.job_rows import Unit, now
 from .runfile.rows import MarkerRow, Row
 from .runfile.writer import Change
 
@@ -78,6 +78,8 @@ class Phase[I, R](ABC):
     #: The phase in `markers`, `calls` and `failures`, and the hop or step within it.
     name: str
     number: int = 1
+    #: What the number counts.
+    unit: Unit = Unit.STAGE
     #: Items committed together; None for all of them, with the one marker that completes the number.
     chunk: int | None
     #: Whether items of the next chunks may be worked on before a chunk is applied.
@@ -92,8 +94,8 @@ class Phase[I, R](ABC):
 
     @property
     def title(self) -> str:
-        """What is worked on, in words: the name unless overridden, as `hop 2`."""
-        return self.name
+        """What is worked on, in words: the number with its unit, as `hop 2`, or the name where there is one stage."""
+        return self.name if self.unit is Unit.STAGE else f"{self.unit} {self.number}"
 
     def begin(self, chunks: "Chunks") -> None:  # noqa: B027 - most phases have nothing to do
         """Called once, before anything is taken, with how far the phase has come."""
@@ -253,6 +255,7 @@ async def run_phase[I, R](engine: Engine, phase: Phase[I, R], *, executor: Execu
     if chunks.is_closed:
         return
     executor = executor or AsyncioExecutor(engine.gateway, workers=engine.workers(phase.name))
+    await engine.declare(phase.name, phase.unit)
     phase.begin(chunks)
     while not (chunks.is_between and phase.is_over(chunks)):
         items = phase.take(chunks, _window(engine, phase, chunks))

@@ -31,7 +31,7 @@ from .growth.stored import recorded_source
 from .observe import PURPOSE, EmbeddingRecall
 from .runfile.copying import copy_run
 from .runfile.database import folder_beside
-from .runfile.job_rows import now, versions
+from .runfile.job_rows import Unit, now, versions
 from .runfile.ledger import KNOWN_VECTORS
 from .runfile.reader import open_run
 from .runfile.recording import Marker, Recording, markers
@@ -142,11 +142,11 @@ def _replayed(recording: Recording, scenario: type[Scenario], out: Path, progres
     if failure is not None and not difference:
         raise failure
     gateway, last = society.engine.gateway, recording.markers[-1]
-    hashes = [m.event_hash for m in found if (m.phase, m.number) <= (last.phase, last.number)]
+    hashes = {(m.phase, m.number): m.event_hash for m in found}
     return Replayed(
-        event_hash=hashes[-1] if hashes else "",
+        event_hash=hashes.get((last.phase, last.number), found[-1].event_hash if found else ""),
         expected=last.event_hash,
-        steps=sum(m.phase == "step" for m in found) - (recording.begun or 0),
+        steps=sum(m.unit is Unit.STEP for m in found) - (recording.begun or 0),
         recalled=gateway.recalled,
         begun=recording.begun,
         calls=gateway.calls,
@@ -282,7 +282,7 @@ class RecordedGateway(Gateway):
 
     def _stray(self, prompt: RenderedPrompt, context: RequestContext) -> RunError:
         recording = self._recording
-        where = Marker(context.phase, context.number, "").where
+        where = recording.where(context.phase, context.number)
         return RunError(
             f"In {where} the replay asks for {context.owner} (prompt {prompt.name}@{prompt.version}) something that "
             f"the run in {str(recording.path)!r} never asked: the prompt, the scenario or Populace has changed since "
@@ -309,7 +309,7 @@ def since_then(then: Mapping[str, str]) -> str:
     return ", ".join(changed) or f"populace {now['populace']} and all libraries as they were"
 
 
-_FAILED = "WHERE phase = 'step' AND number = $number AND purpose = $purpose"
+_FAILED = "WHERE step = $number AND purpose = $purpose"
 
 
 class RecordedEmbedder:

@@ -19,6 +19,7 @@ from ..personas.persona import RelationKind
 from ..personas.population import PersonaGraph
 from .emitted import Emission, Emitted, read_emissions
 from .runfile import rows
+from .runfile.job_rows import Unit
 from .runfile.runlog import RunLog
 from .runfile.writer import Statement
 from .scenario import Scenario
@@ -110,7 +111,7 @@ class SocietyState:
 def restore(state: SocietyState, log: RunLog) -> None:
     """Give residents their notes, unheard lines and states, the world its state, and the index everything emitted."""
     state.emitted = Emitted(partial(_emitted_as, log), thresholds=_thresholds(state.scenario))
-    last = log.last_step()
+    last = log.last_complete(Unit.STEP)
     if last is not None:
         ((world,),) = log.query("SELECT world_state FROM steps WHERE step = $step", {"step": last})
         state.world = read_world(world, state.scenario)

@@ -25,6 +25,7 @@ from .jobs import Changes, Chunks, Phase, run_phase, worked
 from .observe import EmbeddingRecall, cue_of, observe
 from .resident import Resident, SocietyView
 from .runfile import rows
+from .runfile.job_rows import Unit
 from .runfile.runlog import RunLog
 from .scenario import Scenario, Settings
 from .seeds import derive_seed, rng_for
@@ -109,6 +110,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
     """
 
     name = "step"
+    unit = Unit.STEP
     looks_ahead = False
     overlaps = True
 
@@ -129,11 +131,6 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         #: Lines of earlier pages, which are heard when the step has ended.
         self._said: list[rows.MessageRow] = []
         self._is_begun = False
-
-    @property
-    def title(self) -> str:
-        """The step."""
-        return f"step {self.number}"
 
     def begin(self, chunks: Chunks) -> None:
         """Go on behind the pages that an earlier session completed."""

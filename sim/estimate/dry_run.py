@@ -22,6 +22,7 @@ from ...personas.hub import Hub
 from ...personas.hub.queries import TURNED_AWAY
 from ...personas.persona import Passage, Persona, Relation
 from ..growth import Growth
+from ..runfile.job_rows import Unit
 from ..runfile.reader import open_run
 from ..scenario import Scenario
 from ..seeds import rng_for
@@ -34,10 +35,10 @@ _FAN_OUT = 3
 _NEW = 0.7
 
 _ANSWERED = """
-SELECT phase, number, owner, purpose || if(role = 'default', '', ' (' || role || ')'), request_hash, input_tokens,
-       output_tokens, reasoning_tokens, cached_tokens, epoch(ended_at) - epoch(started_at),
+SELECT phase, unit, number, owner, purpose || if(role = 'default', '', ' (' || role || ')'), request_hash,
+       input_tokens, output_tokens, reasoning_tokens, cached_tokens, epoch(ended_at) - epoch(started_at),
        source IN ('endpoint', 'batch'), role, replicate
-FROM calls WHERE raw IS NOT NULL ORDER BY rowid
+FROM calls JOIN phases USING (job, phase) WHERE raw IS NOT NULL ORDER BY calls.rowid
 """
 _SENT = """
 SELECT count(*), count(raw) - count(cost), coalesce(sum(cost), 0.0) FROM calls WHERE source IN ('endpoint', 'batch')
@@ -126,6 +127,7 @@ class Answered:
     """One call that was answered; the counts are bytes where the stand-in did, tokens where a model did."""
 
     phase: str
+    unit: str
     number: int
     owner: str
     #: The name of the prompt, and the role that was asked, if it is not the default.
@@ -173,7 +175,7 @@ class DryRun:
 
     def grown_as(self, other: "DryRun") -> "DryRun":
         """The steps of this dry run after the growth of another."""
-        kept = tuple(a for a in self.answered if a.phase == "step")
+        kept = tuple(a for a in self.answered if a.unit == Unit.STEP)
         return replace(self, answered=other.answered + kept, newcomers=other.newcomers)
 
     @property

@@ -23,6 +23,7 @@ from ...personas.sources import Sources
 from ..config import GivenModel, RunConfig, RunOptions, open_roles
 from ..engine import Progress
 from ..growth import Growth
+from ..runfile.job_rows import Unit
 from ..scenario import Scenario, check_interventions, check_scenario
 from ..seeds import derive_seed
 from .dry_run import ByteCounter, DryRun, Scale, dry_run
@@ -227,11 +228,11 @@ def _counted(scenario: Scenario, scale: Scale, name: str, steps: int, others: Ma
     small = scale.smaller(max(_FEWEST, _TURNS // steps))
     counted = _counting_run(scenario, small, name, steps, others)
     times = people / max(1, counted.people)
-    turns = sum(a.phase == "step" for a in counted.answered)
+    turns = sum(a.unit == Unit.STEP for a in counted.answered)
     # How many of the people act in a step is known from the smaller society as from a sample.
     most = counted.people * max(1, counted.steps)
     share = share_interval(turns, most) * (most / turns) if 0 < turns <= most else Interval.exactly(1.0)
-    if people > _GROWN or not any(a.phase == "growth" for a in counted.answered):
+    if people > _GROWN or not any(a.unit == Unit.HOP for a in counted.answered):
         return Counted(counted, growth=times, steps=share * times)
     grown = _counting_run(scenario, scale, name, 0, others)
     return Counted(counted.grown_as(grown), growth=1.0, steps=share * times)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from ...agents.gateway.limits import Limits
+from ..runfile.job_rows import Unit
 from .dry_run import Answered, DryRun
 
 __all__ = [
@@ -205,7 +206,7 @@ def _unsampled(name: str, counted: Counted, asked: Asked) -> Purpose:
     requests = _requests(name, counted)
     calls = requests * _ANSWERS
     size, schema, shared = (_mean(answers, key) for key in (_input, _schema, _cached))
-    seen = [dry_run.seen.get(a.number, 0.0) if a.phase == "step" else 0.0 for a in answers]
+    seen = [dry_run.seen.get(a.number, 0.0) if a.unit == Unit.STEP else 0.0 for a in answers]
     # A model may write half as much as the stand-in, or fill whatever the observations hold.
     least = size - sum(seen) / len(seen) / 2
     most = size + schema + sum(max(0.0, 4 * asked.observation_tokens - s) for s in seen if s) / len(seen)
@@ -232,7 +233,7 @@ def _requests(name: str, counted: Counted) -> Interval:
 
 
 def _times(name: str, counted: Counted) -> Interval:
-    is_growth = all(a.phase == "growth" for a in counted.dry_run.of(name))
+    is_growth = all(a.unit == Unit.HOP for a in counted.dry_run.of(name))
     return Interval.exactly(counted.growth) if is_growth else counted.steps
 
 
@@ -270,7 +271,7 @@ def _mean_of(numbers: Sequence[float], calls: Interval) -> Interval:
 
 def _later(drawn: Sequence[Answered], counted: Counted) -> Interval:
     """What is unknown of the steps that a sample did not reach; the stand-in shows how prompts grow, not answers."""
-    has_all = drawn[0].phase != "step" or max(a.number for a in drawn) >= counted.dry_run.steps
+    has_all = drawn[0].unit != Unit.STEP or max(a.number for a in drawn) >= counted.dry_run.steps
     return _REACHED if has_all else _LATER
 
 

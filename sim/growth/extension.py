@@ -31,6 +31,10 @@ FROM growth_chunks GROUP BY hop ORDER BY max(extension) DESC, hop DESC LIMIT 1
 _NAMES = {"sources": "sources", "reading": "how texts are read"}
 _ROUNDS = "SELECT max(round) + 1 FROM frontier GROUP BY hop ORDER BY hop"
 _WHOLE = "SELECT count(*) = coalesce(max(ordinal), 0) FROM personas"
+_REOPEN = """
+DELETE FROM markers
+WHERE chunk = 0 AND number >= ? AND (job, phase) IN (SELECT (job, phase) FROM phases WHERE unit = 'hop')
+"""
 _EXTENSIONS = "SELECT count(*) FROM growth_extensions"
 
 
@@ -163,5 +167,5 @@ def begin_extension(log: RunLog, became: Growth) -> None:
     if (was.agents, was.sources) != (became.agents, became.sources):
         # People who were read from a hub are all there; from texts more may come.
         first = 0 if became.hub is None else 1
-        changes.append(Statement("DELETE FROM markers WHERE phase = 'growth' AND chunk = 0 AND number >= ?", [first]))
+        changes.append(Statement(_REOPEN, [first]))
     log.commit([row], statements=changes).result()

@@ -9,6 +9,7 @@ from ...personas.population import Population
 from ..engine import Engine
 from ..jobs import Chunks, run_phase
 from ..runfile import rows
+from ..runfile.job_rows import Unit
 from ..seeds import rng_for
 from .phases import GrowthContext, HopPhase, ReadingPhase, TextPhase
 from .settings import Growth, Source
@@ -44,7 +45,7 @@ class GrowthJob:
 
     async def run(self) -> Population:
         """Everybody, grown to the last hop. Raises `RunError` when nobody at all could be grown."""
-        last = self._engine.log.last_hop()
+        last = self._engine.log.last_complete(Unit.HOP)
         for hop in range(0 if last is None else last + 1, self._growth.hops + 1):
             await (self._expand(hop) if hop else self._begin())
         return self._population

@@ -24,6 +24,7 @@ from ...personas.sources import Sources
 from ..engine import Engine
 from ..jobs import Changes, Chunks, Phase
 from ..runfile import rows
+from ..runfile.job_rows import Unit
 from ..runfile.writer import Change
 from .requests import Inference, NeighbourhoodRequest, RelativesWork
 from .settings import Growth
@@ -72,6 +73,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
     """What the hops have in common: newcomers pass the judges, are taken in, and become rows."""
 
     name = "growth"
+    unit = Unit.HOP
     purpose = "persona_to_persona"
 
     def __init__(self, context: GrowthContext, hop: int, *, per_question: int) -> None:
@@ -88,11 +90,6 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         # Whoever asks for more knows how new the latest were: an extension begins to count anew.
         before = context.engine.log.query(_LATEST, {"extension": context.extension})
         self._latest = NoveltyWindow(before[0][0] if before else "")
-
-    @property
-    def title(self) -> str:
-        """The hop."""
-        return f"hop {self.number}"
 
     def is_over(self, chunks: Chunks) -> bool:
         """Whether too few of the latest newcomers were somebody new."""

@@ -13,6 +13,10 @@ from .writer import Inserts
 
 __all__ = ["COPIED", "LEFT", "copy_run"]
 
+#: Steps are told from hops by what the numbers of their phase count.
+_STEPS = "phase IN (SELECT phase FROM phases WHERE job = 1 AND unit = 'step')"
+_BEFORE = f"job = 1 AND (NOT {_STEPS} OR number <= $at)"
+
 #: The tables that are copied, each with the condition for those of its rows that step $at had already.
 COPIED: Mapping[str, str] = MappingProxyType(
     {
@@ -20,7 +24,8 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "personas": "true",
         "relations": "true",
         "rulings": "true",
-        "markers": "job = 1 AND (phase <> 'step' OR number <= $at)",
+        "phases": "job = 1",
+        "markers": _BEFORE,
         "growth_extensions": "true",
         "skipped_sources": "true",
         "frontier": "true",
@@ -38,8 +43,8 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "duplicates": "step IS NULL OR step <= $at",
         "memories": "step <= $at",
         "measures": "step <= $at",
-        "failures": "job = 1 AND (phase <> 'step' OR number <= $at)",
-        "calls": "job = 1 AND (phase <> 'step' OR number <= $at)",
+        "failures": _BEFORE,
+        "calls": _BEFORE,
     }
 )
 
@@ -57,7 +62,7 @@ LEFT: Mapping[str, str] = MappingProxyType(
 #: Calls up to the step were paid for by the other run: they count nothing in the budget of this one.
 _PAID_ELSEWHERE = "* REPLACE ('fork' AS source, 0.0 AS cost)"
 
-_LATER = "job = 1 AND phase = 'step' AND number > $at"
+_LATER = f"job = 1 AND {_STEPS} AND number > $at"
 #: The other run may be a fork itself, and know answers that it has not asked for.
 _UNASKED = f"""
 SELECT known_answers.* FROM known_answers

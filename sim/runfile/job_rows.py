@@ -3,6 +3,7 @@
 import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import cache
 from importlib.metadata import version
 
@@ -17,7 +18,9 @@ __all__ = [
     "JobRow",
     "KnownAnswerRow",
     "MarkerRow",
+    "PhaseRow",
     "RunRow",
+    "Unit",
     "VectorRow",
     "job_of",
     "now",
@@ -50,6 +53,25 @@ class JobRow:
     event_hash: str | None
     started_at: datetime
     ended_at: datetime | None
+
+
+class Unit(StrEnum):
+    """What the numbers of a phase count: hops of growth, steps of a society, or nothing, as it has one stage."""
+
+    HOP = "hop"
+    STEP = "step"
+    STAGE = "stage"
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseRow:
+    """A part of a job, in `phases`."""
+
+    job: int
+    phase: str
+    #: Place in the job, from 1.
+    ordinal: int
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,15 @@ from ...agents.gateway.call import CallKey
 from ...personas.errors import RunFileError
 from ...personas.model import Outcome
 from ...personas.query import Params
+from .job_rows import Unit
 from .reader import RunReader, open_run
 from .rows import Row, RunRow, column_names, table_of
 
 __all__ = ["Marker", "RecordedEnd", "Recording", "last_step", "markers", "run_of"]
 
 _MARKERS = """
-SELECT phase, number, event_hash FROM markers WHERE job = 1 AND chunk = 0 ORDER BY phase, number
+SELECT phase, number, event_hash, unit FROM markers JOIN phases USING (job, phase)
+WHERE job = 1 AND chunk = 0 ORDER BY ordinal, number
 """
 
 _ATTEMPTS = """
@@ -36,11 +38,12 @@ class Marker:
     phase: str
     number: int
     event_hash: str
+    unit: Unit
 
     @property
     def where(self) -> str:
-        """The hop or step in words: `hop 0`, `step 3`."""
-        return f"{'hop' if self.phase == 'growth' else 'step'} {self.number}"
+        """The hop or step in words: `hop 0`, `step 3`; the phase where it has one stage."""
+        return self.phase if self.unit is Unit.STAGE else f"{self.unit} {self.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class Recording:
     @property
     def steps(self) -> int:
         """Steps that were lived to their end."""
-        return max((m.number for m in self.markers if m.phase == "step"), default=0)
+        return max((m.number for m in self.markers if m.unit is Unit.STEP), default=0)
 
     def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
         """The rows of one table, narrowed or ordered by a clause that begins with WHERE or ORDER BY."""
@@ -119,6 +122,11 @@ class Recording:
     def covers(self, phase: str, number: int) -> bool:
         """Whether this hop or step is one that was completed."""
         return number <= max((m.number for m in self.markers if m.phase == phase), default=-1)
+
+    def where(self, phase: str, number: int) -> str:
+        """A hop, step or stage in words."""
+        unit = next((m.unit for m in self.markers if m.phase == phase), Unit.STAGE)
+        return Marker(phase, number, "", unit).where
 
     def knows(self, key: CallKey) -> bool:
         """Whether the run ever made this request."""
@@ -159,7 +167,7 @@ class Recording:
 
 def markers(reader: RunReader) -> tuple[Marker, ...]:
     """The complete hops and steps of a run, in order."""
-    return tuple(Marker(*row) for row in reader.query(_MARKERS).rows)
+    return tuple(Marker(phase, number, then, Unit(unit)) for phase, number, then, unit in reader.query(_MARKERS).rows)
 
 
 def run_of(reader: RunReader) -> RunRow:

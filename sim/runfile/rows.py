@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from ...agents.gateway.call import Call
 from ...personas.judgement import RulingRow
-from .job_rows import BatchRow, FailureRow, JobItemRow, JobRow, KnownAnswerRow, MarkerRow, RunRow, VectorRow
+from .job_rows import BatchRow, FailureRow, JobItemRow, JobRow, KnownAnswerRow, MarkerRow, PhaseRow, RunRow, VectorRow
 
 __all__ = [
     "ActionFieldRow",
@@ -35,6 +35,7 @@ __all__ = [
     "PassagePlaceRow",
     "PassageRow",
     "PersonaRow",
+    "PhaseRow",
     "QuestionRow",
     "RelationRow",
     "Row",
@@ -269,6 +270,7 @@ class QuestionRow:
 type Row = (
     JobRow
     | MarkerRow
+    | PhaseRow
     | JobItemRow
     | PassageRow
     | PersonaRow
@@ -301,6 +303,7 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
     {
         JobRow: "jobs",
         MarkerRow: "markers",
+        PhaseRow: "phases",
         JobItemRow: "job_items",
         Call: "calls",
         FailureRow: "failures",

@@ -18,14 +18,18 @@ from ...personas.files import private_umask, remove_parts
 from ...personas.hub.schema import check_hub, migrate_hub
 from ...personas.query import Params
 from .database import Cursors, connect, cursors_of, make_run_file, opened
+from .job_rows import Unit
 from .journal import take_over
-from .rows import JobRow, MarkerRow, Row, RunRow, column_names, table_of
+from .rows import JobRow, MarkerRow, PhaseRow, Row, RunRow, column_names, table_of
 from .schema import check_schema, has_jobs, is_early, migrate
 from .writer import Change, Inserts, Statement, Writer
 
 __all__ = ["RunLog"]
 
 _GOES_ON = "UPDATE jobs SET status = 'running', reason = NULL, ended_at = NULL WHERE job = ?"
+_LAST_COMPLETE = """
+SELECT max(number) FROM markers JOIN phases USING (job, phase) WHERE unit = $unit AND chunk = 0
+"""
 _LAST_HASH = "SELECT event_hash FROM markers WHERE job = $job ORDER BY rowid DESC LIMIT 1"
 
 
@@ -150,13 +154,10 @@ class RunLog:
         found = self.query(f"SELECT {columns} FROM {table_of(row_type)} {clause}", params)  # noqa: S608 - our own names
         return [row_type(*values) for values in found]
 
-    def last_hop(self) -> int | None:
-        """The last complete hop of growth, or None."""
-        return self._last(int, "SELECT max(number) FROM markers WHERE phase = 'growth' AND chunk = 0")
-
-    def last_step(self) -> int | None:
-        """The last complete step, or None."""
-        return self._last(int, "SELECT max(number) FROM markers WHERE phase = 'step' AND chunk = 0")
+    def last_complete(self, unit: Unit) -> int | None:
+        """The last complete hop, or step, of the file; None where there is none."""
+        ((number,),) = self.query(_LAST_COMPLETE, {"unit": unit})
+        return None if number is None else int(number)
 
     def last_event_hash(self) -> str | None:
         """The hash over all events of the job up to its last marker, or None when there is none."""
@@ -170,6 +171,11 @@ class RunLog:
         assigned = ", ".join(f"{name} = ?" for name in columns)
         update = f"UPDATE jobs SET {assigned} WHERE job = ?"  # noqa: S608 - our own names
         return [Statement(update, [*columns.values(), self.job])] if columns else []
+
+    def declare(self, phase: str, unit: Unit) -> Future[None]:
+        """Note that a phase of the job begins, unless it is noted already; the future is done when that is durable."""
+        known = [row.phase for row in self.rows(PhaseRow, "WHERE job = $job", {"job": self.job})]
+        return self.commit([] if phase in known else [PhaseRow(self.job, phase, len(known) + 1, unit)])
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the file, in this process; to be closed before the log is."""
@@ -196,10 +202,6 @@ class RunLog:
     def _take_ahead(self) -> list[Change]:
         ahead, self._ahead = self._ahead, []
         return ahead
-
-    def _last[T: (int, str)](self, kind: type[T], sql: str) -> T | None:
-        ((value,),) = self.query(sql)
-        return None if value is None else kind(value)
 
 
 def _opened(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:

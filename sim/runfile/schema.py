@@ -97,12 +97,12 @@ def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = Fals
 
 def has_jobs(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether the database has the tables of jobs: it is a run file, or a hub in which a job has begun."""
-    return _has(con, "jobs") and _has(con, "migrations")
+    return all(_has(con, table) for table in ("jobs", "phases", "migrations"))
 
 
 def is_early(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether a development version from before the first release wrote it."""
-    return _has(con, "runs") and _has(con, "migrations")
+    return _has(con, "migrations") and (_has(con, "runs") or _has(con, "jobs")) and not has_jobs(con)
 
 
 def is_current(con: duckdb.DuckDBPyConnection) -> bool:

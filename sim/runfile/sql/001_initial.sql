@@ -47,6 +47,19 @@ COMMENT ON COLUMN jobs.event_hash IS 'Hash over every event of the job so far: e
 COMMENT ON COLUMN jobs.started_at IS 'UTC';
 COMMENT ON COLUMN jobs.ended_at IS 'UTC; null while running';
 
+CREATE TABLE phases (
+    job INTEGER NOT NULL,
+    phase VARCHAR NOT NULL,
+    ordinal INTEGER NOT NULL,
+    unit VARCHAR NOT NULL,
+    PRIMARY KEY (job, phase)
+);
+COMMENT ON TABLE phases IS 'The parts of jobs, each from the moment it begins, with what their numbers count';
+COMMENT ON COLUMN phases.job IS 'Job, as in jobs';
+COMMENT ON COLUMN phases.phase IS 'Name, as in markers, calls and failures: growth, step, or a stage of an enrichment or embedding';
+COMMENT ON COLUMN phases.ordinal IS 'Place in the job, from 1';
+COMMENT ON COLUMN phases.unit IS 'What numbers of this phase count: hop, step, or stage, of which there is one';
+
 CREATE TABLE markers (
     job INTEGER NOT NULL,
     phase VARCHAR NOT NULL,
@@ -64,7 +77,7 @@ CREATE TABLE markers (
 );
 COMMENT ON TABLE markers IS 'How far jobs have come: a chunk with a row is complete, and a job that was stopped goes on behind the last one. The views growth, growth_chunks and steps are made of them';
 COMMENT ON COLUMN markers.job IS 'Job, as in jobs';
-COMMENT ON COLUMN markers.phase IS 'Part of the job: growth, step, or a stage of an enrichment or embedding';
+COMMENT ON COLUMN markers.phase IS 'Part of the job, as in phases';
 COMMENT ON COLUMN markers.number IS 'Hop of growth or step of the society; 1 where a phase has no such numbers';
 COMMENT ON COLUMN markers.chunk IS 'Chunk within that number, from 1; 0 says that the number is complete, and stands for all of its chunks';
 COMMENT ON COLUMN markers.items IS 'Items that were worked on: passages, personas, agents or texts';
@@ -116,7 +129,7 @@ CREATE TABLE calls (
 );
 COMMENT ON TABLE calls IS 'Every attempt at the model, written before its answer is parsed; and every answer taken from elsewhere';
 COMMENT ON COLUMN calls.job IS 'Job, as in jobs';
-COMMENT ON COLUMN calls.phase IS 'Part of the job, as in markers';
+COMMENT ON COLUMN calls.phase IS 'Part of the job, as in phases';
 COMMENT ON COLUMN calls.number IS 'Hop of growth, step of the society, or 1, as in markers';
 COMMENT ON COLUMN calls.owner IS 'Passage or persona on whose behalf it was made; society or hub for vectors that were fetched for many at once';
 COMMENT ON COLUMN calls.purpose IS 'Name of the prompt';
@@ -156,7 +169,7 @@ CREATE TABLE failures (
 );
 COMMENT ON TABLE failures IS 'Items of jobs that were lost (agent-turns, growth requests, profiles, embeddings), each with its reason';
 COMMENT ON COLUMN failures.job IS 'Job, as in jobs';
-COMMENT ON COLUMN failures.phase IS 'Part of the job, as in markers';
+COMMENT ON COLUMN failures.phase IS 'Part of the job, as in phases';
 COMMENT ON COLUMN failures.number IS 'Hop of growth, step of the society, or 1, as in markers';
 COMMENT ON COLUMN failures.step IS 'Step of the lost turn; null elsewhere';
 COMMENT ON COLUMN failures.agent IS 'Agent whose turn was lost; null elsewhere';
@@ -182,7 +195,7 @@ CREATE TABLE known_answers (
 );
 COMMENT ON TABLE known_answers IS 'Answers of the run that this one was forked from, behind the step of the fork: a request that is the same takes its answer from here';
 COMMENT ON COLUMN known_answers.job IS 'Job, as in jobs';
-COMMENT ON COLUMN known_answers.phase IS 'Part of the job, as in markers';
+COMMENT ON COLUMN known_answers.phase IS 'Part of the job, as in phases';
 COMMENT ON COLUMN known_answers.number IS 'Hop of growth, or step of the society, as in markers';
 COMMENT ON COLUMN known_answers.owner IS 'Passage or persona on whose behalf it was asked';
 COMMENT ON COLUMN known_answers.request_hash IS '128-bit hash of the whole request';

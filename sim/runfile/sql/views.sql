@@ -43,7 +43,8 @@ SELECT number AS hop, items AS asked, failed, CAST(counts ->> '$.born' AS INTEGE
        CAST(counts ->> '$.duplicates' AS INTEGER) AS duplicates, CAST(counts ->> '$.relations' AS INTEGER) AS relations,
        started_at, ended_at, event_hash
 FROM markers
-WHERE phase = 'growth' AND chunk = 0;
+JOIN phases USING (job, phase)
+WHERE unit = 'hop' AND chunk = 0;
 COMMENT ON VIEW growth IS 'Complete hops of growth; hop 0 is Text-to-Persona or the hub that was read';
 COMMENT ON COLUMN growth.hop IS '0 for Text-to-Persona, then one for each hop of Persona-to-Persona';
 COMMENT ON COLUMN growth.asked IS 'Passages or personas that the model was asked about';
@@ -63,7 +64,8 @@ SELECT number AS hop, chunk, items AS asked, failed, CAST(counts ->> '$.born' AS
        CAST(counts ->> '$.turned_away' AS INTEGER) AS turned_away, CAST(counts ->> '$.unwanted' AS INTEGER) AS unwanted,
        CAST(state ->> '$.extension' AS INTEGER) AS extension
 FROM markers
-WHERE phase = 'growth' AND chunk > 0;
+JOIN phases USING (job, phase)
+WHERE unit = 'hop' AND chunk > 0;
 COMMENT ON VIEW growth_chunks IS 'Complete chunks of the hops of growth; growth that was stopped goes on behind the last one';
 COMMENT ON COLUMN growth_chunks.hop IS 'Hop, as in growth';
 COMMENT ON COLUMN growth_chunks.chunk IS 'Number within the hop, from 1';
@@ -87,7 +89,8 @@ CREATE OR REPLACE VIEW steps AS
 SELECT number AS step, items AS active, CAST(counts ->> '$.acted' AS INTEGER) AS acted, failed, state AS world_state,
        started_at, ended_at, event_hash
 FROM markers
-WHERE phase = 'step' AND chunk = 0;
+JOIN phases USING (job, phase)
+WHERE unit = 'step' AND chunk = 0;
 COMMENT ON VIEW steps IS 'Complete steps of the society; a resumed run goes on behind the last one';
 COMMENT ON COLUMN steps.step IS 'From 1';
 COMMENT ON COLUMN steps.active IS 'Agents whose turn it was';
@@ -269,7 +272,7 @@ FROM failures
 GROUP BY job, phase, purpose, outcome, reason;
 COMMENT ON VIEW failure_reasons IS 'Why agent-turns, growth requests and other items of jobs were lost';
 COMMENT ON COLUMN failure_reasons.job IS 'Job, as in jobs';
-COMMENT ON COLUMN failure_reasons.phase IS 'Part of the job, as in markers';
+COMMENT ON COLUMN failure_reasons.phase IS 'Part of the job, as in phases';
 COMMENT ON COLUMN failure_reasons.purpose IS 'Name of the prompt';
 COMMENT ON COLUMN failure_reasons.outcome IS 'Outcome of the last attempt, as in calls';
 COMMENT ON COLUMN failure_reasons.reason IS 'Why, in one sentence';

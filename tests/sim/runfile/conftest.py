@@ -8,7 +8,7 @@ import pytest
 
 from populace.agents.gateway.call import Call
 from populace.personas.model import Outcome
-from populace.sim.runfile.job_rows import job_of
+from populace.sim.runfile.job_rows import Unit, job_of
 from populace.sim.runfile.rows import MarkerRow, RunRow
 from populace.sim.runfile.runlog import RunLog
 
@@ -48,6 +48,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def log(path: Path, run_row: RunRow) -> Iterator[RunLog]:
     with RunLog.create(path, job_of(run_row)) as log:
+        log.declare("step", Unit.STEP).result()
         yield log
 
 

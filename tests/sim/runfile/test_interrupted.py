@@ -7,7 +7,7 @@ import pytest
 from warm_process import WarmProcess
 
 from populace.personas.errors import RunFileError
-from populace.sim.runfile.job_rows import job_of
+from populace.sim.runfile.job_rows import Unit, job_of
 from populace.sim.runfile.reader import open_run
 from populace.sim.runfile.rows import RunRow
 from populace.sim.runfile.runlog import RunLog
@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from populace.agents.gateway.call import Call
 from populace.personas.model import Outcome
+from populace.sim.runfile.job_rows import Unit
 from populace.sim.runfile.live import LiveSql
 from populace.sim.runfile.rows import MessageRow, MarkerRow
 from populace.sim.runfile.runlog import RunLog
@@ -27,6 +28,7 @@ noon = datetime(2030, 6, 1)
 call = Call("step", 0, "ada", "turn", 1, "f" * 32, 1, Outcome.OK, "", "{}", None, "m", None,
             None, None, None, None, noon, noon, 0.0)
 log = RunLog.open(Path(sys.argv[1]))
+log.declare("step", Unit.STEP)
 with LiveSql(log):
     for step in range(1, 100_000):
         for number in range(40):
@@ -49,7 +51,7 @@ def test_a_killed_run_holds_whole_steps_and_every_call_up_to_one(
     warm.begin_command("-c", WRITE, path)
     warm.kill_when(lambda: len(warm.said()) >= steps // 3)
     with RunLog.open(path) as log:
-        last = log.last_step() or 0
+        last = log.last_complete(Unit.STEP) or 0
         assert last >= int(warm.said()[-1]) >= steps
         assert log.query("SELECT step FROM steps ORDER BY step") == [(n,) for n in range(1, last + 1)]
         assert log.query("SELECT step, count(*) FROM messages GROUP BY ALL ORDER BY ALL") == [
@@ -93,12 +95,14 @@ import resource, signal, sys
 from datetime import datetime
 from pathlib import Path
 from populace.personas.errors import StorageError
+from populace.sim.runfile.job_rows import Unit
 from populace.sim.runfile.rows import MessageRow, MarkerRow
 from populace.sim.runfile.runlog import RunLog
 
 noon = datetime(2030, 6, 1)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with RunLog.open(Path(sys.argv[1])) as log:
+    log.declare("step", Unit.STEP).result()
     limit = Path(sys.argv[1]).stat().st_size + 300_000
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     for step in range(1, 5_000):
@@ -119,7 +123,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_done_stays(warm: WarmProcess, 
     step, sentence = ended.stdout.strip().split(" ", 1)
     assert f"free some space, then go on with `populace resume {path}`" in sentence
     with RunLog.open(path) as log:
-        assert log.last_step() == int(step) - 1 > 0
+        assert log.last_complete(Unit.STEP) == int(step) - 1 > 0
         assert log.query("SELECT count(*) FROM messages") == [(10 * (int(step) - 1),)]
 
 

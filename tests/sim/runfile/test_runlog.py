@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from populace.personas.errors import RunFileError, StorageError
-from populace.sim.runfile.job_rows import job_of
+from populace.sim.runfile.job_rows import Unit, job_of
 from populace.sim.runfile.live import LiveSql
 from populace.sim.runfile.reader import open_run
 from populace.sim.runfile.rows import MarkerRow, RunRow
@@ -18,7 +18,7 @@ from populace.sim.runfile.runlog import RunLog
 
 def test_a_new_file_holds_its_run(log: RunLog, run_row: RunRow) -> None:
     assert log.run == run_row
-    assert (log.last_hop(), log.last_step(), log.last_event_hash()) == (None, None, None)
+    assert (log.last_complete(Unit.HOP), log.last_complete(Unit.STEP), log.last_event_hash()) == (None, None, None)
 
 
 def test_an_existing_file_is_refused(path: Path, run_row: RunRow) -> None:
@@ -43,12 +43,17 @@ def test_markers_are_found_after_reopening(
     path: Path, log: RunLog, run_row: RunRow, step: Callable[[int], MarkerRow]
 ) -> None:
     now = run_row.started_at
+    log.declare("growth", Unit.HOP)
     log.commit([MarkerRow("growth", hop, 0, 1, 0, None, "{}", now, now, "ab"[hop]) for hop in (0, 1)])
     log.commit([step(1)])
     log.commit([step(2)])
     log.close()
     with RunLog.open(path) as again:
-        assert (again.last_hop(), again.last_step(), again.last_event_hash()) == (1, 2, f"{2:064x}")
+        assert (again.last_complete(Unit.HOP), again.last_complete(Unit.STEP), again.last_event_hash()) == (
+            1,
+            2,
+            f"{2:064x}",
+        )
 
 
 def test_a_marker_brings_the_runs_hash_up_to_date(log: RunLog, step: Callable[[int], MarkerRow]) -> None:
