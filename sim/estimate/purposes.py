@@ -6,8 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+from ...agents.action_check import novelty_of
+from ...agents.action_schema import prompt_of
 from ...agents.gateway.limits import Limits
+from ...agents.mind import build_mind
 from ..runfile.job_rows import Unit
+from ..scenario import Scenario
 from .dry_run import Answered, DryRun
 
 __all__ = [
@@ -128,6 +132,22 @@ class Asked:
     #: Names of the prompts that turns are asked with, and of those whose answers are revised, where the mind does so.
     turns: frozenset[str]
     revised: frozenset[str]
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> Self:
+        """How a scenario has its society asked."""
+        turns = {action: prompt_of((action,)).name for action in scenario.actions}
+        revised = {a for a in turns if novelty_of(a) == "revise" or any(check.revises for check in a.checks)}
+        names = {turns[action] for action in revised}
+        if len(set(turns.values())) > 1 and revised:
+            names.add("turn")  # which several actions are asked with that have prompts of their own
+        does_revise = scenario.mind() is build_mind()
+        return cls(
+            scenario.settings.answer_tokens,
+            scenario.settings.observation_tokens,
+            turns=frozenset({"turn", *turns.values()}),
+            revised=frozenset(names if does_revise else ()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
