@@ -124,3 +124,10 @@ def test_a_model_that_cannot_be_reached_leaves_the_way_free_for_another(give: Gi
     assert ask("sql", "town.duckdb", "SELECT job, status FROM jobs ORDER BY job", "--csv").out == (
         "job,status\n1,abandoned\n2,finished\n"
     )
+
+
+def test_the_jobs_of_a_hub_are_replayed(give: Give, ask: Ask) -> None:
+    give("--wiki")
+    said = ask("replay", "town.duckdb")
+    assert (said.code, said.complaint) == (0, "")
+    assert said.out.startswith(f"The same again: job 1 (enrichment) from {2 * PEOPLE} recorded answers with no call")
