@@ -19,13 +19,12 @@ from enum import StrEnum
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 __all__ = [
     "COMPRESSIONS",
     "DAMAGE",
     "Compression",
-    "Stream",
     "compression_of",
     "decompressed",
     "folder_beside",
@@ -231,14 +230,6 @@ _MAGIC = {
     b"\x28\xb5\x2f\xfd": Compression.ZSTD,
 }
 _LONGEST_MAGIC = 6
-
-
-class Stream(Protocol):
-    """Bytes read from front to back."""
-
-    def read(self, size: int, /) -> bytes:
-        """The next `size` bytes or fewer; empty at the end."""
-        ...
 
 
 def compression_of(path: PurePath) -> Compression | None:

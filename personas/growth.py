@@ -178,8 +178,13 @@ def plan_hop(
     frontier = [p for p in before if p.id not in asked]
     earlier = [p for p in population.alive if p.hop < hop - 1 and p.id not in asked]
     rarity = WordRarity(population.alive) if choice == "novelty" else None
+
+    def ordered(people: list[Persona]) -> tuple[Persona, ...]:
+        # A budget may end a hop at any question, so the most novel people come first.
+        return rarity.in_order(people) if rarity else tuple(people)
+
     if limit is None:
-        return _in_order(frontier if before else earlier, rarity)
+        return ordered(frontier if before else earlier)
 
     def part(people: list[Persona], most: int) -> list[Persona]:
         return rarity.most_novel(people, most, rng=rng) if rarity else rng.sample(people, min(len(people), most))
@@ -190,12 +195,7 @@ def plan_hop(
     chosen = part(frontier, needed)
     chosen += part(passed_over, needed - len(chosen))
     chosen_ids = {p.id for p in chosen or part(earlier, needed)}
-    return _in_order([p for p in population.alive if p.id in chosen_ids], rarity)
-
-
-def _in_order(people: Sequence[Persona], rarity: WordRarity | None) -> tuple[Persona, ...]:
-    # A budget may end a hop at any question, so the most novel people come first.
-    return rarity.in_order(people) if rarity else tuple(people)
+    return ordered([p for p in population.alive if p.id in chosen_ids])
 
 
 def _relations_for(newcomers: float, population: Population, *, last: bool) -> float:

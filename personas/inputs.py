@@ -5,18 +5,17 @@ Every function raises `SetupError` (`SourceError` for files) with one sentence t
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from operator import index
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from .errors import SetupError, SourceError
 
 __all__ = [
     "UNKNOWN_LANGUAGE",
     "check_seed",
-    "iter_objects",
     "nearest",
     "parse_language",
     "parse_object",
@@ -80,13 +79,6 @@ def read_head(path: Path, size: int) -> bytes:
             return file.read(size)
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror}); check its rights.") from error
-
-
-def iter_objects(path: PurePath, text: str) -> Iterator[tuple[int, dict[str, object]]]:
-    """The objects of a JSONL text with their line numbers; blank lines are skipped."""
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield number, parse_object(f"{path}, line {number}", line)
 
 
 def parse_object(where: str, line: str) -> dict[str, object]:

@@ -1,15 +1,15 @@
 """Personas, the relations between them, and the passages from which Text-to-Persona infers people."""
 
 import hashlib
+import json
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
-from pathlib import PurePath
 from typing import Literal
 
-from .inputs import UNKNOWN_LANGUAGE, iter_objects, parse_text
+from .inputs import UNKNOWN_LANGUAGE
 
 __all__ = [
     "Passage",
@@ -130,11 +130,10 @@ def distinct(passages: Iterable[Passage]) -> list[Passage]:
 
 def shipped_passages() -> list[Passage]:
     """The seed corpus: walks of life in ten languages, written for Populace, CC0-1.0."""
-    text = files(__package__).joinpath("seeds", _SHIPPED).read_text(encoding="utf-8")
-    return distinct(_shipped(where, row) for where, row in iter_objects(PurePath(_SHIPPED), text))
+    lines = files(__package__).joinpath("seeds", _SHIPPED).read_text(encoding="utf-8").splitlines()
+    return distinct(_shipped(json.loads(line)) for line in lines)
 
 
-def _shipped(line: int, row: Mapping[str, object]) -> Passage:
-    where, place = f"{_SHIPPED}, line {line}", f"{_SHIPPED}#{row['id']}"
-    language, licence, title = (parse_text(where, row, key) for key in ("language", "licence", "title"))
-    return Passage(parse_text(where, row, "text"), language, place, licence, title, place)
+def _shipped(row: Mapping[str, str]) -> Passage:
+    place = f"{_SHIPPED}#{row['id']}"
+    return Passage(row["text"], row["language"], place, row["licence"], row["title"], place)

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib.resources import files
 from string import Template
@@ -220,14 +220,13 @@ class _AnswerParser:
             )
 
     def _newcomer(self, text: str) -> Persona:
-        return Persona(
-            canonical_text(text),
+        return replace(
+            self.parent,
+            text=canonical_text(text),
             origin="persona",
             hop=self.parent.hop + 1,
             parent=self.parent.id,
             language=self.language,
-            source=self.parent.source,
-            licence=self.parent.licence,
             model=self.model,
             prompt=f"{self.prompt.name}@{self.prompt.version}",
         )

@@ -147,8 +147,6 @@ class Admission(StrEnum):
     DUPLICATE = "duplicate"
     #: The same text as an earlier persona, and therefore the same person.
     KNOWN = "known"
-    #: Rejected by a rule: kept as a row, not alive.
-    TURNED_AWAY = "turned away"
 
 
 class Population:
@@ -238,13 +236,11 @@ class Population:
         self._verdicts[persona.id] = Verdict(persona.id, match.key, match.stage, match.similarity)
         return Admission.DUPLICATE
 
-    def turn_away(self, persona: Persona) -> Admission:
-        """Keep a persona that a rule rejects. Later personas are not compared with it."""
-        if persona.id in self._personas:
-            return Admission.KNOWN
-        self._personas[persona.id] = persona
-        self._away.add(persona.id)
-        return Admission.TURNED_AWAY
+    def turn_away(self, persona: Persona) -> None:
+        """Keep a persona that a rule rejects, unless it has arrived before. Later ones are not compared with it."""
+        if persona.id not in self._personas:
+            self._personas[persona.id] = persona
+            self._away.add(persona.id)
 
     def relate(self, relation: Relation) -> bool:
         """Add a relation; False for one that is known or leads from a persona to itself."""

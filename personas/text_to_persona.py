@@ -1,6 +1,6 @@
 """Text-to-Persona: who is likely to read, write, like or dislike a text? (paper, section 2.1)."""
 
-from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -110,8 +110,8 @@ async def text_to_persona(
         lead="" if form == "structured" else prompt.drawn("lead", context.seed),
         passage=fence("passage", passage.text),
     )
-    person = _writer(passage, prompt, model.name, language)
-    return await model.ask(request, _schema(person, count, form), context)
+    schema = _schema(passage, count, form, language=language, model=model.name, prompt=prompt)
+    return await model.ask(request, schema, context)
 
 
 def check_text_to_persona(*, verb: str, granularity: str, count: int) -> None:
@@ -123,29 +123,26 @@ def check_text_to_persona(*, verb: str, granularity: str, count: int) -> None:
     load_prompt(__package__, "text_to_persona").phrase("granularity", granularity)
 
 
-def _writer(passage: "Passage", prompt: Prompt, model: str, language: str) -> Callable[[str], Persona]:
-    def person(text: str) -> Persona:
-        return Persona(
-            canonical_text(text),
-            origin="text",
-            language=language,
-            source=passage.source or passage.id,
-            licence=passage.licence,
-            model=model,
-            prompt=f"{prompt.name}@{prompt.version}",
-        )
+def _schema(
+    passage: "Passage", count: int, form: Form, *, language: str, model: str, prompt: Prompt
+) -> AnswerSchema[tuple[Persona, ...]]:
+    shared = Persona(
+        "",
+        origin="text",
+        language=language,
+        source=passage.source or passage.id,
+        licence=passage.licence,
+        model=model,
+        prompt=f"{prompt.name}@{prompt.version}",
+    )
 
-    return person
-
-
-def _schema(person: Callable[[str], Persona], count: int, form: Form) -> AnswerSchema[tuple[Persona, ...]]:
     def people(answer: object) -> tuple[Persona, ...]:
-        given = tuple(person(p.text) for p in _FORMS[form].model_validate(answer).personas)
-        if len(given) != count:
-            raise ValueError(f"personas: give exactly {count}, not {len(given)}")
-        if len({p.id for p in given}) < count:
+        texts = [canonical_text(p.text) for p in _FORMS[form].model_validate(answer).personas]
+        if len(texts) != count:
+            raise ValueError(f"personas: give exactly {count}, not {len(texts)}")
+        if len(set(texts)) < count:
             raise ValueError("personas: two descriptions are the same; describe different people")
-        return given
+        return tuple(replace(shared, text=text) for text in texts)
 
     return AnswerSchema("text_to_persona", _json_schema(count, form), people)
 

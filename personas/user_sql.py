@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +183,7 @@ _TABLES = frozenset(
         *("pragma_version",),
     }
 )
+_TABLE_KINDS, _SCALAR_KINDS = ("table", "table_macro", "pragma"), ("scalar", "aggregate", "macro", "window")
 #: Views of DuckDB that show settings.
 _REFUSED_VIEWS = frozenset({"pg_settings"})
 
@@ -247,7 +248,7 @@ def check_functions(nodes: Iterable[Node]) -> None:
 def _check_name(name: str, *, is_table: bool) -> None:
     plain = name.lower()
     # An unknown name is a macro of the file, or an error that DuckDB reports itself.
-    if plain in _REFUSED or (is_table and plain in _table_functions() - _TABLES):
+    if plain in _REFUSED or (is_table and plain in _functions(*_TABLE_KINDS) - _TABLES):
         raise SetupError(
             f"{name}() is refused: SQL that is asked here computes with what its own file holds, and neither waits, "
             f"reads other files, changes anything nor tells settings."
@@ -255,7 +256,7 @@ def _check_name(name: str, *, is_table: bool) -> None:
 
 
 def _check_view(name: str) -> None:
-    if name.lower() in _REFUSED_VIEWS or name.lower() in _table_functions() - _TABLES:
+    if name.lower() in _REFUSED_VIEWS or name.lower() in _functions(*_TABLE_KINDS) - _TABLES:
         raise SetupError(f"{name} is refused: it tells settings of the database; ask the tables of the file.")
 
 
@@ -284,7 +285,7 @@ def _check_pivot(text: str) -> None:
     for place, word in enumerate(words[:-1]):
         if words[place + 1] == "(":
             name = word.strip('"').lower()
-            _check_name(word.strip('"'), is_table=name not in _scalar_functions())
+            _check_name(word.strip('"'), is_table=name not in _functions(*_SCALAR_KINDS))
         if word == "(" and words[place + 1] in _CHANGING and words[place - 1] in {"AS", "MATERIALIZED"}:
             raise _not_read(words[place + 1])
 
@@ -334,22 +335,13 @@ def _parser() -> duckdb.DuckDBPyConnection:
     return _database().cursor()
 
 
-@lru_cache(maxsize=1)
+@cache
 def _database() -> duckdb.DuckDBPyConnection:
     """An empty database in memory, in which statements are parsed and never run."""
     return duckdb.connect(config={"enable_external_access": "false", "lock_configuration": "true"})
 
 
-@lru_cache(maxsize=1)
-def _table_functions() -> frozenset[str]:
-    return _named("table", "table_macro", "pragma")
-
-
-@lru_cache(maxsize=1)
-def _scalar_functions() -> frozenset[str]:
-    return _named("scalar", "aggregate", "macro", "window")
-
-
-def _named(*kinds: str) -> frozenset[str]:
+@cache
+def _functions(*kinds: str) -> frozenset[str]:
     query = "SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE list_contains(?, function_type)"
     return frozenset(str(name) for (name,) in _parser().execute(query, [list(kinds)]).fetchall())

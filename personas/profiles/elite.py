@@ -1,7 +1,7 @@
 """Elite personas: a person raised to the top 1 % or 0.1 % of those who have a skill, and what that changes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -86,26 +86,19 @@ def _schema(persona: Persona, skill: str, tier: Tier, prompt: Prompt, model: str
         answered = _AnsweredElite.model_validate(answer)
         if mistakes := "\n".join(_mistakes(answered, persona)):
             raise ValueError(mistakes)
-        raised = _raised(persona, answered.persona, model, f"{prompt.name}@{prompt.version}")
+        # No relation was followed, so the hop is that of the original.
+        raised = replace(
+            persona,
+            text=canonical_text(answered.persona),
+            origin="persona",
+            parent=persona.id,
+            model=model,
+            prompt=f"{prompt.name}@{prompt.version}",
+        )
         changes = tuple(answered.changes)
         return Elite(raised, persona.id, skill, tier, answered.general_domain, answered.specific_domain, changes)
 
     return AnswerSchema("raise", strict_schema(_AnsweredElite.model_json_schema()), elite)
-
-
-def _raised(original: Persona, text: str, model: str, prompt: str) -> Persona:
-    # No relation was followed, so the hop is that of the original.
-    return Persona(
-        canonical_text(text),
-        origin="persona",
-        hop=original.hop,
-        parent=original.id,
-        language=original.language,
-        source=original.source,
-        licence=original.licence,
-        model=model,
-        prompt=prompt,
-    )
 
 
 def _mistakes(answered: _AnsweredElite, original: Persona) -> Iterator[str]:

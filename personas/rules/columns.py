@@ -7,7 +7,6 @@ a column of companies, timestamps or identifiers in none. Values may be JSON, wh
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 
@@ -147,18 +146,6 @@ _PLACE = re.compile(r"/\d+(?=/|$)")
 _WORDS_OF_A_TERM = 5
 
 
-@dataclass(slots=True)
-class _ColumnSample:
-    """The first values of one column."""
-
-    values: list[str] = field(default_factory=list)
-
-    def add(self, value: str) -> None:
-        """Add a value, unless there are enough or it is empty."""
-        if len(self.values) < _MOST and not is_empty(value):
-            self.values.append(value)
-
-
 def is_empty(value: str) -> bool:
     """Whether a value is blank or says so, like `N/A`."""
     return not value.strip() or value.strip().lower() in _words("empty")
@@ -176,15 +163,17 @@ def column_in_all(named: str) -> str:
 
 def kinds_of_columns(rows: Iterable[str]) -> dict[str, ColumnKind]:
     """The kind of each column, by its path as a pointer, in a sample of rows that are JSON objects."""
-    samples: dict[tuple[str, ...], _ColumnSample] = {}
+    samples: dict[tuple[str, ...], list[str]] = {}
 
     def add(path: tuple[str, ...], value: str) -> str:
-        samples.setdefault(column_of(path), _ColumnSample()).add(value)
+        values = samples.setdefault(column_of(path), [])
+        if len(values) < _MOST and not is_empty(value):
+            values.append(value)
         return value
 
     for row in rows:
         rewrite_strings(row, add, numbers=True)
-    return {pointer(path): _kind(path, sample.values) for path, sample in samples.items() if sample.values}
+    return {pointer(path): _kind(path, values) for path, values in samples.items() if values}
 
 
 def leftover(text: str) -> list[str]:

@@ -1,6 +1,6 @@
 """The people who may be chosen: a condition in SQL, and the values that the choice depends on, as arrays and strata."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ __all__ = [
     "Category",
     "Condition",
     "Strata",
+    "ask_people",
     "parse_condition",
     "read_candidates",
     "stratify",
@@ -141,13 +142,25 @@ def _check_type(con: duckdb.DuckDBPyConnection, condition: Condition, people: Pe
     try:
         # Asked for as a condition too, where DuckDB takes neither aggregates nor windows.
         asked = f"SELECT {condition} FROM {relation} WHERE {condition} LIMIT 0"  # noqa: S608 - parsed above
-        kind = run_query(con, lambda: str(con.sql(asked).types[0]), limit)
+        kind = ask_people(con, asked, limit, lambda found: str(found.types[0]))
     except duckdb.Error as error:
         raise SetupError(f"{parameter('where')} is {condition.sql!r}, which cannot be asked: {said(error)}.") from error
     if kind != "BOOLEAN":
         raise SetupError(
             f"{parameter('where')} is {condition.sql!r}, which is {kind}; it must be true or false of each person."
         )
+
+
+def ask_people[T](
+    con: duckdb.DuckDBPyConnection, query: str, limit: QueryLimit, answered: Callable[[duckdb.DuckDBPyRelation], T]
+) -> T:
+    """What `answered` makes of a query about people, within the limit.
+
+    It is asked on a connection of its own: a function call that cannot be stopped at the limit keeps that one busy.
+    """
+    own = con.cursor()
+    # As a relation, because `execute` would copy the rows.
+    return run_query(own, lambda: answered(own.sql(query)), limit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,8 +211,7 @@ def read_candidates(
     shown = "".join(f", {quote_name(column.name)}::VARCHAR" for column in columns)
     query = f'SELECT "#row", "#arrival"{shown} FROM {relation} WHERE {condition}'  # noqa: S608 - parsed and quoted
     try:
-        # A relation instead of a cursor: that one would copy the rows.
-        table = run_query(con, lambda: con.sql(query).to_arrow_table(), limit)
+        table = ask_people(con, query, limit, duckdb.DuckDBPyRelation.to_arrow_table)
     except (duckdb.DataError, duckdb.ProgrammingError) as error:
         raise SetupError(
             f"{parameter('where')} is {condition.sql!r}, which failed on somebody: {said(error)}."

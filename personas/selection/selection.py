@@ -19,8 +19,8 @@ from ..files import whole_file
 from ..hub.file import HubFile
 from ..hub.queries import registered, table_names
 from ..query import Tabular, html_table
-from ..user_sql import QueryLimit, run_query
-from .candidates import WHERE_LIMIT, parse_condition, read_candidates
+from ..user_sql import QueryLimit
+from .candidates import WHERE_LIMIT, ask_people, parse_condition, read_candidates
 from .choosing import Choice, choose
 from .columns import PeopleColumn, PeopleColumns, joins_for, quote_name, quote_text
 from .sampling import Numbers, numbers_table, random_keys
@@ -178,7 +178,7 @@ def choose_people(
     has_all = " AND ".join(tables) or "false"
     relation = people.relation(used, with_duplicates=False)
     query = f'SELECT id, "#arrival" FROM {relation} WHERE {condition} AND NOT ({has_all}) ORDER BY "#arrival"'  # noqa: S608
-    found = run_query(con, lambda: con.sql(query).to_arrow_table(), WHERE_LIMIT)
+    found = ask_people(con, query, WHERE_LIMIT, duckdb.DuckDBPyRelation.to_arrow_table)
     ids: list[str] = found[0].to_pylist()
     if n is None or n >= len(ids):
         return ids

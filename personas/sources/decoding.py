@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import BinaryIO
 
 from ..errors import SetupError
-from ..files import DAMAGE, Compression, Stream, decompressed, sniff_compression
+from ..files import DAMAGE, Compression, decompressed, sniff_compression
 from .document import Document, DocumentError, Skip
 
 __all__ = ["check_encoding", "declared_encoding", "iter_bytes", "iter_text"]
@@ -42,7 +42,7 @@ def _opened(document: Document, stack: ExitStack) -> BinaryIO:
         ) from error
 
 
-def _pieces(document: Document, stream: Stream, packing: Compression | None) -> Iterator[bytes]:
+def _pieces(document: Document, stream: BinaryIO, packing: Compression | None) -> Iterator[bytes]:
     got = 0
     while True:
         try:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 
 from ..errors import SourceError
 from ..files import COMPRESSIONS, Compression, compression_of, uncompressed_suffix
-from ..inputs import parse_language, parse_text
+from ..inputs import UNKNOWN_LANGUAGE, parse_language, parse_text
 
 __all__ = [
     "STDIN",
@@ -109,14 +109,8 @@ class Skips:
 
     def summary(self) -> str:
         """How many were skipped and why, in one sentence; empty when none were."""
-        return _skip_summary(self.counts.most_common())
-
-
-def _skip_summary(counts: Iterable[tuple[str, int]]) -> str:
-    """How many were skipped and why, in one sentence; empty when none were."""
-    found = list(counts)
-    kinds = ", ".join(f"{number:,} {kind}" for kind, number in found)
-    return f"{sum(number for _, number in found):,} skipped: {kinds}." if found else ""
+        kinds = ", ".join(f"{number:,} {kind}" for kind, number in self.counts.most_common())
+        return f"{self.total:,} skipped: {kinds}." if kinds else ""
 
 
 #: The argument that stands for standard input, and the name of the document that comes from there.
@@ -233,6 +227,9 @@ class ReadOptions:
     #: What documents are written in that are not UTF-8.
     encoding: str | None
     skips: Skips
+    #: Licence and language of documents that do not state their own.
+    licence: str | None = None
+    language: str = UNKNOWN_LANGUAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +245,9 @@ class DocumentMetadata:
     @staticmethod
     def of(where: str, row: Mapping[str, object]) -> "DocumentMetadata":
         """The metadata under the usual names in a row or front matter. Raises `SourceError` for an invalid value."""
+        language = _first(row, "language", "lang")
         return DocumentMetadata(
-            language=parse_language(where, {"language": _first(row, "language", "lang")})
-            if _has_language(row)
-            else None,
+            language=None if language is None else parse_language(where, {"language": language}),
             licence=_optional(where, row, "licence", "license"),
             title=_optional(where, row, "title"),
             source=_optional(where, row, "source", "url"),
@@ -283,10 +279,6 @@ def licence_name(stated: str) -> str:
     if found["terms"]:
         return f"CC-{found['terms'].upper()}-{found['version']}"
     return f"CC0-{found['of']}" if found["free"].lower() == "zero" else f"CC-PDM-{found['of']}"
-
-
-def _has_language(row: Mapping[str, object]) -> bool:
-    return _first(row, "language", "lang") is not None
 
 
 def _optional(where: str, row: Mapping[str, object], *keys: str) -> str | None:

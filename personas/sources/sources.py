@@ -156,10 +156,11 @@ def open_sources(
     """
     skips = Skips(strict=strict)
     check_encoding(encoding)
-    terms = _Terms(_licence(licence), parse_language(parameter("reading.language"), {"language": language}))
+    spoken = parse_language(parameter("reading.language"), {"language": language})
+    options = ReadOptions(column, encoding, skips, _licence(licence), spoken)
     finder = Finder(tuple(paths), _format(format), skips)
     finder.check()
-    return Sources(finder, ReadOptions(column, encoding, skips), terms, _cutter(length), after)
+    return Sources(finder, options, _cutter(length), after)
 
 
 def read_passages(path: Path) -> list[Passage]:
@@ -168,14 +169,6 @@ def read_passages(path: Path) -> list[Passage]:
     Raises `SourceError` with file and line for anything that cannot be read; `open_sources` can skip it.
     """
     return distinct(open_sources([str(path)], strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class _Terms:
-    """Licence and language of documents that do not state their own."""
-
-    licence: str | None
-    language: str
 
 
 class Sources:
@@ -188,11 +181,10 @@ class Sources:
         self,
         finder: Finder,
         options: ReadOptions,
-        terms: _Terms,
         cutter: PassageSplitter,
         after: Position | None = None,
     ) -> None:
-        self._finder, self._options, self._terms, self._cutter = finder, options, terms, cutter
+        self._finder, self._options, self._cutter = finder, options, cutter
         self._after = after
         #: What was passed over, by kind.
         self.skips = options.skips
@@ -263,9 +255,9 @@ class Sources:
         place = f"{document}:{piece.line}" if text.has_lines else document
         return Passage(
             piece.text,
-            text.stated.language or self._terms.language,
+            text.stated.language or self._options.language,
             text.stated.source or place,
-            text.stated.licence or self._terms.licence,
+            text.stated.licence or self._options.licence,
             text.stated.title,
             document,
             piece.offset,
