@@ -101,9 +101,9 @@ def test_what_stops_a_job_names_the_command_that_goes_on(give: Give, monkeypatch
     assert again(said) == ["resume", "town.duckdb"]
 
 
-def test_a_hub_with_a_job_is_no_run_to_be_replayed(give: Give, ask: Ask) -> None:
-    give("--n", "1")
-    ask("replay", "town.duckdb").complains(2, "is a hub but no run file")
+def test_a_hub_without_a_finished_job_has_nothing_to_be_replayed(give: Give, ask: Ask) -> None:
+    give("--n", "3", "--max-calls", "1").complains(3)
+    ask("replay", "town.duckdb").complains(2, "Job 1 in 'town.duckdb' is not finished, so it cannot be replayed")
 
 
 def test_a_job_from_another_machine_is_not_resumed_at_its_address_unasked(

@@ -36,10 +36,13 @@ def replay(file: Path, out: Path | None, script: Path | None) -> None:
     from populace.sim.runfile.job_rows import RUN_KINDS
 
     jobs = jobs_in(file)
-    if not jobs or any(job.kind in RUN_KINDS for job in jobs):
+    on_hub = [job for job in jobs if job.kind not in RUN_KINDS]
+    if len(on_hub) < len(jobs) or not jobs:
         _replay_run(file, out, script)
-    for job in jobs:
-        if job.kind not in RUN_KINDS and job.status == "finished":
+    elif all(job.status != "finished" for job in jobs):
+        _replay_job(file, jobs[-1])  # which says why it cannot be
+    for job in on_hub:
+        if job.status == "finished":
             _replay_job(file, job)
 
 
