@@ -1,9 +1,10 @@
 """What a model is asked for in a turn, as JSON Schema and in words; and the typed fields of actions."""
 
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -12,6 +13,7 @@ from pydantic import Field, TypeAdapter
 from ..personas.model import AnswerGenerator, AnswerSchema, strict_schema
 from ..personas.prompt import Prompt, load_prompt
 from .actions import Action
+from .hooks import hook
 
 __all__ = [
     "TURN_SLOTS",
@@ -89,7 +91,18 @@ def answer_schema(offered: tuple[type[Action], ...], addressees: tuple[str, ...]
 
 
 def _generators(actions: tuple[type[Action], ...]) -> dict[str, AnswerGenerator]:
-    return {action.name: action.stand_in for action in actions}
+    return {action.name: partial(_proposed, action) for action in actions}
+
+
+def _proposed(
+    action: type[Action], rng: random.Random, situation: Any, schema: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """What the action's own generator proposes. Raises `HookError` when it fails or gives no values by field."""
+    with hook(action, "stand_in"):
+        values: object = action.stand_in(rng, situation, schema)
+        if values is not None and not isinstance(values, Mapping):
+            raise TypeError(f"it must give values by field, or None, and gave {values!r:.80}")
+    return values
 
 
 def _union(actions: tuple[type[Action], ...]) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, S
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from ..personas.persona import RelationKind
 from ..personas.prompt import Prompt
 from .checks import Check
 
@@ -64,6 +65,18 @@ class ActionEffects(Protocol):
         """The state of an agent that can be spoken to, by its key in this turn. Raises `KeyError` for another key."""
         ...
 
+    def tie(self, to: str, kind: RelationKind, label: str, *, weight: float = 1.0) -> None:
+        """Have the agent know the one with this key as its `label`, from the next step on.
+
+        A tie of this kind and label that is there already becomes stronger by `weight`. Raises `KeyError` for another
+        key, `ValueError` for no kind or weight, and for the player.
+        """
+        ...
+
+    def untie(self, to: str, kind: RelationKind | None = None) -> None:
+        """Remove the ties between the agent and the one with this key, of one kind or all, from the next step on."""
+        ...
+
     def say(self, to: str, text: str) -> None:
         """Send `text` to the agent with this key, who hears it in the next step. Raises `KeyError` for another key."""
         ...
@@ -95,6 +108,7 @@ class Action(BaseModel):
             def apply(self, effects: ActionEffects) -> None:
                 effects.state.complaints += 1
                 effects.world.announce(f"Somebody has complained about {self.about}.")
+                # ties to those who are there, by their keys: effects.tie(self.to, "friendship", "friend")
 
             @staticmethod
             def stand_in(rng, situation, schema):
@@ -138,7 +152,7 @@ class Action(BaseModel):
         return Template(self.remembered).substitute(text=self.emitted_text, to=to)
 
     def apply(self, effects: ActionEffects) -> None:
-        """Change the state of agents and the world; by default, what is said to somebody is delivered.
+        """Change the state of agents, their ties and the world; by default, what is said to somebody is delivered.
 
         Called after the emission is logged. What it draws by chance must be the same whenever the step is repeated.
         """

@@ -20,7 +20,9 @@ from .text import words
 __all__ = [
     "LONGEST",
     "Answer",
+    "AnswerError",
     "AnswerGenerator",
+    "AnswerMistake",
     "AnswerSchema",
     "Description",
     "Outcome",
@@ -56,6 +58,23 @@ class Outcome(StrEnum):
 
 #: A prime, so that seeds of replicates do not meet those of requests for another answer, which count up by one.
 _SEED_STEP = 1_000_003
+
+
+class AnswerMistake(StrEnum):
+    """What a check found wrong with an answer of the right form, where that is counted: the code of `calls.mistake`."""
+
+    #: Words are given as evidence that are not in the description.
+    MISQUOTATION = "misquotation"
+    #: A biography contradicts what is known of the person.
+    INCONSISTENCY = "inconsistency"
+
+
+class AnswerError(ValueError):
+    """An answer that has the right form and cannot be used, with the code of the mistake."""
+
+    def __init__(self, complaint: str, mistake: AnswerMistake) -> None:
+        super().__init__(complaint)
+        self.mistake = mistake
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class Neighbour:
     label: str
     #: True when the other is the target: "they are my `label`"; else "I am their `label`".
     outgoing: bool
+    #: 1 for every relation that growth found; ties that agents strengthen have more.
+    weight: float = 1.0
 
     @property
     def described(self) -> str:
@@ -82,7 +84,10 @@ class PersonaGraph:
 
     @property
     def nx(self) -> nx.MultiDiGraph:
-        """The networkx graph, for reading: nodes have `text` and `hop`; edges have `kind`, `label` and `hop`."""
+        """The networkx graph, for reading: nodes have `text` and `hop`; edges have `kind`, `label` and `hop`.
+
+        Edges that were added or strengthened since have a `weight`; those added have no `hop`.
+        """
         return self._graph
 
     @property
@@ -100,6 +105,24 @@ class PersonaGraph:
         Raises `KeyError` when the persona is not in the graph.
         """
         return self._neighbours[persona_id]
+
+    def set_tie(self, source: str, target: str, kind: RelationKind, label: str, weight: float) -> None:
+        """Add this tie or change its weight; a weight of 0 removes it. Raises `KeyError` for unknown ids."""
+        for owner, other, outgoing in ((source, target, True), (target, source, False)):
+            tie = Neighbour(other, kind, label, outgoing, weight)
+            known = self._neighbours[owner]
+            is_known = any(replace(one, weight=weight) == tie for one in known)
+            changed = (tie if replace(one, weight=weight) == tie else one for one in known)
+            others = tuple(one for one in changed if one.weight) if is_known else (*known, tie)
+            self._neighbours[owner] = others
+        edges = self._graph.get_edge_data(source, target) or {}
+        known_as = next((key for key, one in edges.items() if (one["kind"], one["label"]) == (kind, label)), None)
+        if not weight:
+            self._graph.remove_edge(source, target, known_as)
+        elif known_as is None:
+            self._graph.add_edge(source, target, kind=kind, label=label, weight=weight)
+        else:
+            edges[known_as]["weight"] = weight
 
 
 def _survivors(personas: Mapping[str, Persona], verdicts: Iterable[Verdict], away: Set[str]) -> dict[str, str]:

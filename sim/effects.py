@@ -1,6 +1,8 @@
 """What the decisions of a step do to the world, gathered as rows in the fixed order of agents."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import orjson
@@ -11,6 +13,7 @@ from ..agents.hooks import hook
 from ..agents.mind import Decision
 from ..agents.observation import Observation, quoted
 from ..personas.model import Outcome
+from ..personas.persona import RelationKind
 from .emitted import Emission
 from .resident import Resident, SocietyView
 from .runfile import rows
@@ -44,6 +47,8 @@ class Effects:
         self.measures: list[rows.MeasureRow] = []
         self.checks: list[rows.CheckRow] = []
         self.states: list[rows.AgentStateRow] = []
+        self.ties: list[rows.RelationChangeRow] = []
+        self._wanted_ties: list[_WantedTie] = []
 
     def clear(self) -> None:
         """Drop rows that an earlier session has written."""
@@ -102,7 +107,9 @@ class Effects:
                 self._state.residents[message.recipient].inbox.append(message)
 
     def measure(self) -> None:
-        """Take the scenario's measures of the society as it is now."""
+        """Change the ties as actions asked, and take the scenario's measures of the society as it is then."""
+        for wanted in self._wanted_ties:
+            self._change_ties(wanted)
         self.states = changed_states(self._state, step=self._step)
         scenario = self._state.scenario
         with hook(scenario, "measures"):
@@ -118,6 +125,7 @@ class Effects:
             *self.emissions,
             *self.checks,
             *self.states,
+            *self.ties,
             *self.messages,
             *self.duplicates,
             *self.memories,
@@ -131,8 +139,8 @@ class Effects:
         """What the event hash is taken over: what happened, not how long it took or how often it was tried."""
         lost = [(f.agent, f.outcome) for f in [*self.unembedded, *self.failures]]
         events: list[object] = [self.interventions, self.emissions, self.messages, self.duplicates, lost, self.measures]
-        # Where there are none, the hash is that of a scenario which knows no checks and no state.
-        return [*events, *(kind for kind in (self.checks, self.states) if kind)]
+        # Where there are none, the hash is that of a scenario which knows no checks, no state and no changes of ties.
+        return [*events, *(kind for kind in (self.checks, self.states, self.ties) if kind)]
 
     def _keep_unheard(self, resident: Resident) -> None:
         # What a suspended tie keeps from being heard waits until it is restored; all else was heard, or is too old.
@@ -176,6 +184,38 @@ class Effects:
         """The state of an agent; None where the scenario declares none. Raises `KeyError` for the player."""
         return self._state.residents[agent].state
 
+    def want_tie(self, wanted: "_WantedTie") -> None:
+        """Have a tie changed when the step ends, so that all turns of it are on one snapshot.
+
+        Raises `ValueError` for the player, and `TypeError` in a scenario whose turns are independent.
+        """
+        if wanted.target == PLAYER:
+            raise ValueError("nobody can be tied to the player, who is only visiting")
+        if self._state.scenario.independent:
+            raise TypeError("an independent scenario changes no ties; leave out `independent = True`")
+        self._wanted_ties.append(wanted)
+
+    def _change_ties(self, wanted: "_WantedTie") -> None:
+        """Add or strengthen one tie, or remove those between two agents."""
+        graph, kind = self._state.graph, wanted.kind
+        there = [tie for tie in graph.neighbours(wanted.agent) if tie.id == wanted.target and kind in (None, tie.kind)]
+        if wanted.label is None or kind is None:
+            for tie in there:
+                ends = (wanted.agent, wanted.target) if tie.outgoing else (wanted.target, wanted.agent)
+                self._set_tie(*ends, tie.kind, tie.label, "removed", 0.0, wanted.emission)
+            return
+        weights = [tie.weight for tie in there if tie.outgoing and tie.label == wanted.label]
+        weight, change = (weights[0] + wanted.weight, "strengthened") if weights else (wanted.weight, "added")
+        self._set_tie(wanted.agent, wanted.target, kind, wanted.label, change, weight, wanted.emission)
+
+    def _set_tie(
+        self, source: str, target: str, kind: RelationKind, label: str, change: str, weight: float, emission: int
+    ) -> None:
+        place = len(self.ties) + 1
+        row = rows.RelationChangeRow(self._step, place, source, target, kind, label, change, weight, emission)
+        self._state.set_tie(row)
+        self.ties.append(row)
+
     @property
     def world(self) -> World:
         """The world, as actions may change it."""
@@ -204,6 +244,19 @@ class Effects:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _WantedTie:
+    """A tie that an action wants stronger by a weight; without a label, the ties that it wants removed."""
+
+    agent: str
+    target: str
+    #: None for ties of all kinds.
+    kind: RelationKind | None
+    label: str | None
+    weight: float
+    emission: int
+
+
 class _TurnEffects:
     """What an action can change, with the turn in which it is done: the `ActionEffects` of `Action.apply`."""
 
@@ -226,6 +279,18 @@ class _TurnEffects:
 
     def state_of(self, key: str) -> Any:
         return self._effects.state_of(self._seen.agent_behind(key))
+
+    def tie(self, to: str, kind: RelationKind, label: str, *, weight: float = 1.0) -> None:
+        if not label.strip() or not 0 < weight < inf:
+            raise ValueError(f"a tie needs a label and a weight above 0, and {label!r} and {weight!r} were given")
+        self._want(to, RelationKind(kind), label.strip(), float(weight))
+
+    def untie(self, to: str, kind: RelationKind | None = None) -> None:
+        self._want(to, None if kind is None else RelationKind(kind), None, 0.0)
+
+    def _want(self, to: str, kind: RelationKind | None, label: str | None, weight: float) -> None:
+        target = self._seen.agent_behind(to)
+        self._effects.want_tie(_WantedTie(self._seen.agent, target, kind, label, weight, self._emission.emission))
 
     def say(self, to: str, text: str) -> None:
         self._effects.say(self._seen, self._emission, to, text)

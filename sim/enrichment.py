@@ -20,6 +20,7 @@ from ..personas.errors import SetupError
 from ..personas.hub.contradictions import check_again, find_contradictions, unjudged
 from ..personas.hub.file import HubFile, open_hub
 from ..personas.inputs import check_seed
+from ..personas.model import AnswerMistake
 from ..personas.profiles.elite import Tier
 from ..personas.selection.selection import choose_people
 from .engine import Engine, Progress
@@ -42,16 +43,7 @@ _BATCH_CHUNK = 10_000
 _STAGES = """
 SELECT phase, items, items - failed, failed FROM markers WHERE job = $job AND chunk = 0 AND items > 0 ORDER BY rowid
 """
-# The words of a profile's own check: see parse_profile.
-_MISQUOTED = """
-SELECT count(*) FROM calls WHERE job = $job AND outcome = 'schema_mismatch'
-AND (contains(reason, 'is not in the description') OR contains(reason, 'the description does not say it so'))
-"""
-# The word of every sentence of `contradictions_of`.
-_CONTRADICTORY = """
-SELECT count(*) FROM calls
-WHERE job = $job AND outcome = 'schema_mismatch' AND purpose = 'biography' AND contains(reason, ' contradicts ')
-"""
+_MISTAKES = "SELECT mistake, count(*) FROM calls WHERE job = $job AND mistake IS NOT NULL GROUP BY mistake"
 _EVIDENCE = """
 SELECT known, count(*) FROM (
     SELECT json_extract_string(evidence, '$.*.evidence') AS all_known FROM profiles WHERE made_at >= ?
@@ -267,7 +259,7 @@ def _summed_up(log: RunLog, hub: HubFile, event_hash: str) -> Enriched:
     """The figures of a job that has ended."""
     key = {"job": log.job}
     stages = log.query(_STAGES, key)
-    ((misquoted, inconsistent),) = log.query(f"SELECT ({_MISQUOTED}), ({_CONTRADICTORY})", key)
+    mistakes = dict(log.query(_MISTAKES, key))
     row = log.job_row
     people = [item for (item,) in log.query("SELECT item FROM job_items WHERE job = $job ORDER BY ordinal", key)]
     made = {stage: number for stage, _, number, _ in stages}
@@ -277,8 +269,8 @@ def _summed_up(log: RunLog, hub: HubFile, event_hash: str) -> Enriched:
         asked={stage: asked for stage, asked, _, _ in stages},
         made=made,
         failed={stage: failed for stage, _, _, failed in stages},
-        misquotations=misquoted,
-        inconsistencies=inconsistent,
+        misquotations=mistakes.get(AnswerMistake.MISQUOTATION, 0),
+        inconsistencies=mistakes.get(AnswerMistake.INCONSISTENCY, 0),
         evidence=dict(hub.con.execute(_EVIDENCE, [row.started_at]).fetchall()),
         contradictions=dict(hub.con.execute(_CONTRADICTIONS, [row.started_at]).fetchall()),
         unjudged=unjudged(hub.con, people) if "profiles" in made else 0,

@@ -1,6 +1,6 @@
 """The state of a society: what its steps read and change, and how it is written to and restored from a run file."""
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import count
@@ -99,6 +99,18 @@ class SocietyState:
         self.next_emission = count(emissions + 1).__next__
         self.next_message = count(messages + 1).__next__
 
+    def set_tie(self, change: rows.RelationChangeRow) -> None:
+        """Change a tie as the row says, on the graph and between the agents' cells."""
+        one, other = change.source, change.target
+        self.graph.set_tie(one, other, RelationKind(change.kind), change.label, change.weight)
+        cells = self.residents[one].cell, self.residents[other].cell
+        is_tied = any(tie.id == other for tie in self.graph.neighbours(one))
+        for here, there in (cells, cells[::-1]):
+            if is_tied:
+                here.connect(there)
+            elif change.change == "removed":
+                here.disconnect(there)
+
     def take_heard(self, step: int) -> list[rows.MessageRow]:
         """Take what was said in this step out of the inboxes, in the order in which it was said."""
         found: list[rows.MessageRow] = []
@@ -109,7 +121,7 @@ class SocietyState:
 
 
 def restore(state: SocietyState, log: RunLog) -> None:
-    """Give residents their notes, unheard lines and states, the world its state, and the index everything emitted."""
+    """Give residents their ties, notes, unheard lines and states, the world its own, the index everything emitted."""
     state.emitted = Emitted(partial(_emitted_as, log), thresholds=_thresholds(state.scenario))
     last = log.last_complete(Unit.STEP)
     if last is not None:
@@ -136,7 +148,7 @@ def _restore_emitted(state: SocietyState, log: RunLog) -> None:
         state.emitted.add_all([emission for emission in some if emission.kind not in uncompared])
     state.has_emitted = emissions > 0
     state.count_from(emissions=emissions, messages=messages)
-    for message in log.rows(rows.MessageRow, _UNHEARD, {"player": PLAYER, "kept": _kept(state, log)}):
+    for message in log.rows(rows.MessageRow, _UNHEARD, {"player": PLAYER, "kept": _restore_ties(state, log)}):
         state.residents[message.recipient].inbox.append(message)
     capacity = state.scenario.settings.memory
     for note in log.rows(rows.MemoryRow, _NEWEST_NOTES, {"capacity": capacity}):
@@ -205,17 +217,24 @@ def checked_state(state: object) -> BaseModel:
     return state
 
 
-def _kept(state: SocietyState, log: RunLog) -> list[int]:
-    """The lines that suspended ties have kept from being heard in every turn that their recipients had since."""
+def _restore_ties(state: SocietyState, log: RunLog) -> list[int]:
+    """Change the ties that growth found as actions did.
+
+    Gives the lines that suspended ties have kept from being heard in every turn that their recipients had since.
+    """
+    changes = deque(log.rows(rows.RelationChangeRow, "ORDER BY step, ordinal"))
     suspended = {step: {RelationKind(kind) for kind in kinds} for step, kinds in log.query(_SUSPENDED)}
-    if not suspended:
-        return []
-    found = log.query(_MAYBE_KEPT, {"player": PLAYER, "steps": list(suspended)})
-    return [
-        message
-        for message, sender, recipient, steps in found
-        if all(is_cut(state.graph, sender, recipient, suspended[step]) for step in steps)
-    ]
+    found = log.query(_MAYBE_KEPT, {"player": PLAYER, "steps": list(suspended)}) if suspended else []
+    heard: set[int] = set()
+    for step in sorted(suspended):
+        while changes and changes[0].step < step:
+            state.set_tie(changes.popleft())
+        for message, sender, recipient, steps in found:
+            if step in steps and not is_cut(state.graph, sender, recipient, suspended[step]):
+                heard.add(message)
+    for change in changes:
+        state.set_tie(change)
+    return [message for message, *_ in found if message not in heard]
 
 
 def declare(state: SocietyState, log: RunLog) -> None:

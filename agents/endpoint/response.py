@@ -10,7 +10,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatResult
 
-from ...personas.errors import EndpointError
+from ...personas.errors import EndpointError, HookError
 from ...personas.model import Outcome
 from .errors import RequestError, error_of_status
 
@@ -96,7 +96,7 @@ async def typed_errors[T](answer: Awaitable[T], *, within: float) -> T:
     try:
         async with asyncio.timeout(within):
             return await answer
-    except (RequestError, EndpointError):
+    except (RequestError, EndpointError, HookError):  # the last: a generator that a user gave the stand-in
         raise
     except TimeoutError as error:
         raise RequestError(Outcome.TIMEOUT, f"No answer came within {within:g} seconds.") from error

@@ -69,6 +69,8 @@ class Call:
     sampling: str | None = None
     #: The role that was asked, as in `RequestContext`.
     role: str = "default"
+    #: The code of what the check of the answer found, as in `AnswerMistake`; None where it has none.
+    mistake: str | None = None
 
     @property
     def key(self) -> CallKey:

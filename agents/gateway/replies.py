@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from ...personas.model import AnswerSchema, Outcome
+from ...personas.model import AnswerError, AnswerMistake, AnswerSchema, Outcome
 from ..endpoint.errors import is_html
 
 __all__ = ["ParsedReply", "judge"]
@@ -37,6 +37,8 @@ class ParsedReply[T]:
     reason: str = ""
     #: What to tell the model when it is asked again.
     complaint: str = ""
+    #: What the schema's own check found, where that has a code.
+    mistake: AnswerMistake | None = None
 
 
 class _UnreadableError(Exception):
@@ -71,7 +73,8 @@ def _checked[T](parsed: object, schema: AnswerSchema[T]) -> ParsedReply[T]:
         complaint = _complaint(schema, error)[:_COMPLAINT]
         said = "; ".join(complaint.splitlines()).rstrip(".")
         reason = f"The answer does not fit {schema.name}: {said}."
-        return ParsedReply(Outcome.SCHEMA_MISMATCH, reason=reason, complaint=complaint)
+        mistake = error.mistake if isinstance(error, AnswerError) else None
+        return ParsedReply(Outcome.SCHEMA_MISMATCH, reason=reason, complaint=complaint, mistake=mistake)
 
 
 def _complaint[T](schema: AnswerSchema[T], error: Exception) -> str:

@@ -161,4 +161,5 @@ class Attempt:
             cost=cost,
             sampling=orjson.dumps(request.sampling).decode() if request.sampling else None,
             role=request.context.role,
+            mistake=verdict.mistake,
         )

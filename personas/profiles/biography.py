@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ..model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
+from ..model import Answer, AnswerError, AnswerMistake, AnswerSchema, PersonaModel, RequestContext, strict_schema
 from ..persona import Persona
 from ..prompt import Prompt, fence, language_phrase, load_prompt
 from ..text import words as words_of
@@ -161,7 +161,7 @@ def contradictions_of(
 ) -> Iterator[str]:
     """One sentence per contradiction, with the way out; `values` is the profile, `known` the people by key.
 
-    Every sentence contains "contradicts". Nothing contradicts what the profile does not know.
+    Nothing contradicts what the profile does not know.
     """
     yield from _of_age(stated.age, values.get("age_band"), "age")
     yield from _in_text(stated.age, text, values.get("age_band"), known)
@@ -340,8 +340,10 @@ def _schema(
 ) -> AnswerSchema[Biography]:
     def biography(answer: object) -> Biography:
         answered = _AnsweredBiography.model_validate(answer)
-        if mistakes := "\n".join(dict.fromkeys(_mistakes(answered, persona, values, offered))):
-            raise ValueError(mistakes)
+        mistakes = [*_mistakes(answered, values, offered)]
+        found = [*contradictions_of(answered, answered.text, values=values, known=offered, language=persona.language)]
+        if complaint := "\n".join(dict.fromkeys([*mistakes, *found])):
+            raise AnswerError(complaint, AnswerMistake.INCONSISTENCY) if found else ValueError(complaint)
         mentions = tuple(dict.fromkeys(offered[key].persona for key in answered.mentions))
         return Biography(
             persona.id, answered.text, mentions, persona.language, model, f"{prompt.name}@{prompt.version}"
@@ -350,15 +352,12 @@ def _schema(
     return AnswerSchema("biography", _form(offered, needs_age=values.get("age_band") is not None), biography)
 
 
-def _mistakes(
-    answered: _AnsweredBiography, persona: Persona, values: Mapping[str, Any], offered: Mapping[str, Tied]
-) -> Iterator[str]:
+def _mistakes(answered: _AnsweredBiography, values: Mapping[str, Any], offered: Mapping[str, Tied]) -> Iterator[str]:
     for name, keys in (("mentions", answered.mentions), ("others", [other.key for other in answered.others])):
         if strangers := [key for key in keys if key not in offered]:
             yield f"{name}: {strangers[0]!r} is nobody's key; list keys of known people, or none"
     if answered.age is None and values.get("age_band") is not None:
         yield f"age: the person is {values['age_band']} years old; say which age your text gives, as a number"
-    yield from contradictions_of(answered, answered.text, values=values, known=offered, language=persona.language)
 
 
 def _form(offered: Mapping[str, Tied], *, needs_age: bool) -> dict[str, Any]:

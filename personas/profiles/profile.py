@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from ..model import Answer, AnswerSchema, PersonaModel, RequestContext, strict_schema
+from ..model import Answer, AnswerError, AnswerMistake, AnswerSchema, PersonaModel, RequestContext, strict_schema
 from ..persona import Persona, canonical_text
 from ..prompt import Prompt, fence, language_phrase, load_prompt
 from ..text import words as words_of
@@ -189,7 +189,7 @@ def parse_profile(answer: object, persona: Persona, *, model: str, prompt: str) 
     """
     answered = AnsweredProfile.model_validate(answer)
     if mistakes := "\n".join(_misquotations(answered, persona.text)):
-        raise ValueError(mistakes)
+        raise AnswerError(mistakes, AnswerMistake.MISQUOTATION)
     return Profile(persona.id, {name: _attribute(getattr(answered, name)) for name in ATTRIBUTES}, model, prompt)
 
 

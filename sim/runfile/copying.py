@@ -39,6 +39,7 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "emissions": "step <= $at",
         "checks": "emission IN (SELECT emission FROM emissions WHERE step <= $at)",
         "agent_state": "step <= $at",
+        "relation_changes": "step <= $at",
         "messages": "step <= $at",
         "duplicates": "step IS NULL OR step <= $at",
         "memories": "step <= $at",

@@ -37,6 +37,7 @@ __all__ = [
     "PersonaRow",
     "PhaseRow",
     "QuestionRow",
+    "RelationChangeRow",
     "RelationRow",
     "Row",
     "RulingRow",
@@ -229,6 +230,21 @@ class AgentStateRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RelationChangeRow:
+    """A tie that an action added, strengthened or removed, in `relation_changes`."""
+
+    step: int
+    ordinal: int
+    source: str
+    target: str
+    kind: str
+    label: str
+    change: str
+    weight: float
+    emission: int
+
+
+@dataclass(frozen=True, slots=True)
 class MeasureRow:
     """A number taken of the society after a step, in `measures`."""
 
@@ -291,6 +307,7 @@ type Row = (
     | MeasureRow
     | CheckRow
     | AgentStateRow
+    | RelationChangeRow
     | Call
     | FailureRow
     | KnownAnswerRow
@@ -330,6 +347,7 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         MeasureRow: "measures",
         CheckRow: "checks",
         AgentStateRow: "agent_state",
+        RelationChangeRow: "relation_changes",
     }
 )
 

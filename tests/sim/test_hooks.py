@@ -215,3 +215,20 @@ def test_a_scenario_in_which_nobody_could_do_anything_is_refused_before_anything
     with pytest.raises(SetupError, match=r"has no settings; call `super\(\).__init__\(settings\)`"):
         run(with_(__init__=lambda _self, _settings=None: None), out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("values", "said"), [(broken, "KeyError"), (lambda *_: ["no"], "values by field")])
+def test_a_generator_of_the_stand_in_that_fails_is_named(tmp_path: Path, values: Any, said: str) -> None:
+    class Generated(Vote):
+        """Has a generator of its own."""
+
+        @staticmethod
+        def stand_in(*given: Any) -> Any:
+            """What is tested."""
+            return values(*given)
+
+    class Generating(Ballot):
+        actions = (Generated,)
+
+    with pytest.raises(HookError, match=rf"`stand_in` of Generated failed with .*{said}"):
+        Society(Generating(), growth=Growth(agents=2, hops=0), out=tmp_path / "run.duckdb", steps=1).run()

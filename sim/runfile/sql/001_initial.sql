@@ -125,7 +125,8 @@ CREATE TABLE calls (
     source VARCHAR DEFAULT 'endpoint',
     cost DOUBLE,
     sampling JSON,
-    role VARCHAR DEFAULT 'default'
+    role VARCHAR DEFAULT 'default',
+    mistake VARCHAR
 );
 COMMENT ON TABLE calls IS 'Every attempt at the model, written before its answer is parsed; and every answer taken from elsewhere';
 COMMENT ON COLUMN calls.job IS 'Job, as in jobs';
@@ -154,6 +155,7 @@ COMMENT ON COLUMN calls.source IS 'endpoint or batch when it was sent; cache or 
 COMMENT ON COLUMN calls.cost IS 'US dollars by the prices of the job, 0 for an answer paid for elsewhere; null when prices or tokens are not known';
 COMMENT ON COLUMN calls.sampling IS 'Temperature, top_p and further parameters that were sent, as JSON; null where the endpoint''s own were used';
 COMMENT ON COLUMN calls.role IS 'Role that was asked: default, solver or grader; the last two are the default model where they have none of their own';
+COMMENT ON COLUMN calls.mistake IS 'What a check found in an answer of the right form, as a code: misquotation (evidence that is not in the description) or inconsistency (a biography that contradicts what is known); null otherwise';
 
 CREATE TABLE failures (
     job INTEGER DEFAULT 1,
@@ -399,6 +401,29 @@ COMMENT ON COLUMN agent_state.step IS 'Step after which the value holds; 0 befor
 COMMENT ON COLUMN agent_state.agent IS 'Agent';
 COMMENT ON COLUMN agent_state.name IS 'Field of the state';
 COMMENT ON COLUMN agent_state.value IS 'Its value as JSON';
+
+CREATE TABLE relation_changes (
+    step INTEGER NOT NULL,
+    ordinal INTEGER NOT NULL,
+    source VARCHAR NOT NULL,
+    target VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    label VARCHAR NOT NULL,
+    change VARCHAR NOT NULL,
+    weight DOUBLE NOT NULL,
+    emission BIGINT NOT NULL,
+    PRIMARY KEY (step, ordinal)
+);
+COMMENT ON TABLE relation_changes IS 'Ties that actions added, strengthened or removed; relations holds those that growth found, and the view ties all as they are now';
+COMMENT ON COLUMN relation_changes.step IS 'Step after which it holds';
+COMMENT ON COLUMN relation_changes.ordinal IS 'Place among the changes of the step, from 1';
+COMMENT ON COLUMN relation_changes.source IS 'Agent from whom the tie leads';
+COMMENT ON COLUMN relation_changes.target IS 'Agent to whom it leads: source''s label';
+COMMENT ON COLUMN relation_changes.kind IS 'Kind of the tie, as in relations';
+COMMENT ON COLUMN relation_changes.label IS 'What target is to source, in words';
+COMMENT ON COLUMN relation_changes.change IS 'added, strengthened or removed';
+COMMENT ON COLUMN relation_changes.weight IS 'Weight of the tie after it; a tie that growth found begins with 1, and one that is removed has 0';
+COMMENT ON COLUMN relation_changes.emission IS 'Emission whose action did it, as in emissions';
 
 CREATE TABLE messages (
     message BIGINT PRIMARY KEY,

@@ -188,6 +188,24 @@ COMMENT ON COLUMN living_relations.kind IS 'Normalised kind';
 COMMENT ON COLUMN living_relations.label IS 'The relation in the model''s own words';
 COMMENT ON COLUMN living_relations.hop IS 'Hop of Persona-to-Persona that found it';
 
+CREATE OR REPLACE VIEW ties AS
+WITH changed AS (
+    SELECT source, target, kind, label, arg_max(weight, [step, ordinal]) AS weight, max(step) AS step
+    FROM relation_changes
+    GROUP BY source, target, kind, label
+)
+SELECT source, target, kind, label, coalesce(c.weight, 1.0) AS weight, c.step
+FROM (SELECT DISTINCT source, target, kind, label FROM living_relations) AS r
+FULL JOIN changed AS c USING (source, target, kind, label)
+WHERE coalesce(c.weight, 1.0) > 0;
+COMMENT ON VIEW ties IS 'Who is tied to whom now: the relations between those who survive near-duplicate detection, with what actions have changed since';
+COMMENT ON COLUMN ties.source IS 'Persona from whom the tie leads';
+COMMENT ON COLUMN ties.target IS 'Persona to whom it leads: source''s label';
+COMMENT ON COLUMN ties.kind IS 'Kind of the tie, as in relations';
+COMMENT ON COLUMN ties.label IS 'What target is to source, in words';
+COMMENT ON COLUMN ties.weight IS 'Weight; 1 unless an action has strengthened it or given another';
+COMMENT ON COLUMN ties.step IS 'Step in which it was last changed; null for a tie that is as growth found it';
+
 CREATE OR REPLACE VIEW spoke_to AS
 WITH ties AS (
     SELECT source AS sender, target AS recipient, kind, label, true AS outgoing, ordinal FROM living_relations
