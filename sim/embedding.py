@@ -16,8 +16,8 @@ from ..agents.embedding.vectors import text_hash
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.prices import Prices
 from ..personas.dedup.vectors import COSINE, check_cosine, is_compared_exactly
+from ..personas.hub.dedup import CHUNK, EmbeddedReport, compared, dedup_embedded, read_texts, without_vector
 from ..personas.hub.file import HubFile, open_hub
-from ..personas.hub.vectors import CHUNK, EmbeddedReport, compared, dedup_embedded, read_people, without_vector
 from ..personas.model import Outcome, RequestContext
 from .engine import Engine, Progress
 from .executor import Executor
@@ -224,7 +224,7 @@ class EmbeddingPhase(Phase[str, Lost | None]):
         """The next texts."""
         some = self._rows[self._next : self._next + most]
         self._next += len(some)
-        return read_people(self._hub, some).texts if len(some) else ()
+        return read_texts(self._hub, some) if len(some) else []
 
     async def results(self, items: Sequence[str], executor: Executor, engine: Engine) -> list[Lost | None]:
         """Why each text got no vector; None where it got one, which is in the hub by then."""

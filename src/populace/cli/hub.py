@@ -14,7 +14,7 @@ from .hub_select import select
 from .options import bound_options, limits_of, shared_option
 
 if TYPE_CHECKING:
-    from populace.personas.hub.vectors import EmbeddedReport
+    from populace.personas.hub.dedup import EmbeddedReport
     from populace.personas.hub.verdicts import TurnedAway
     from populace.sim.embedding import HubVectors
 
