@@ -149,10 +149,10 @@ _TINY, _HUGE = 1e-200, 1e100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Margin:
-    """One variable: the value of each cell (its place among the targets) and what each value is to come to."""
+    """One variable: the value of each cell (its place among the targets), and the share that each is to have."""
 
     codes: Numbers
-    targets: Reals
+    shares: Reals
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,34 +164,32 @@ class Raked:
     deviation: float
 
 
-def rake(start: Reals, margins: Sequence[Margin], *, most: Reals | None = None) -> Raked:
-    """The sizes nearest to `start` (by relative entropy) that meet the margins, each of which sums up to the same.
+def rake(start: Reals, margins: Sequence[Margin], n: float, *, most: Reals | None = None) -> Raked:
+    """The sizes nearest to `start` (by relative entropy) that meet the margins and sum up to `n`.
 
     No cell grows beyond `most`: what it would have more goes to the others of its values. Where the margins contradict
     each other in the cells that are there, `deviation` says how far off the result is.
     """
-    total = float(margins[0].targets.sum())
+    targets = [margin.shares * n for margin in margins]
+    total = float(targets[0].sum())
     limit = most if most is not None else np.full(len(start), np.inf)
     free = start * (total / float(start.sum()))
     sizes, done = np.minimum(free, limit), 0
     for done in range(1, _ROUNDS + 1):  # noqa: B007 - the rounds it took
         before = sizes
-        for margin in margins:
+        for margin, wanted in zip(margins, targets, strict=True):
             sums = _sums(sizes, margin)
-            factors = np.divide(margin.targets, sums, out=np.zeros_like(sums), where=sums > _TINY)
+            factors = np.divide(wanted, sums, out=np.zeros_like(sums), where=sums > _TINY)
             free = np.minimum(free * factors[margin.codes], _HUGE)
             sizes = np.minimum(free, limit)
         if np.abs(sizes - before).max(initial=0.0) <= _ENOUGH * total:
             break
-    return Raked(sizes, done, _deviation(sizes, margins) / total)
+    missed = (np.abs(_sums(sizes, margin) - wanted).max() for margin, wanted in zip(margins, targets, strict=True))
+    return Raked(sizes, done, float(max(missed)) / total)
 
 
 def _sums(sizes: Reals, margin: Margin) -> Reals:
-    return np.bincount(margin.codes, weights=sizes, minlength=len(margin.targets))
-
-
-def _deviation(sizes: Reals, margins: Sequence[Margin]) -> float:
-    return max(float(np.abs(_sums(sizes, margin) - margin.targets).max()) for margin in margins)
+    return np.bincount(margin.codes, weights=sizes, minlength=len(margin.shares))
 
 
 type Distances = NDArray[np.float32]
