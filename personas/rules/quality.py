@@ -46,7 +46,7 @@ def _decline() -> re.Pattern[str]:
     return beginning(language.sorry for language in known_languages().values())
 
 
-#: Words for people by their relation to somebody, who is missing when nothing else is said.
+#: Words for people by their relation to another person, who is not named when nothing else is said.
 _TIES = (
     "mother|father|mum|dad|parents?|son|daughter|child|children|brother|sister|siblings?|twin|wife|husband|spouse|"
     "widow|widower|partner|fianc[ée]e?|girlfriend|boyfriend|aunt|uncle|nephew|niece|cousin|grand(?:mother|father|son|"
@@ -61,7 +61,7 @@ _PERSON = (
     "person|persona|individual|character|man|woman|girl|boy|child|teacher|nurse|doctor|baker|farmer|student|worker|"
     r"artist|engineer|writer|scientist|\w+(?:er|or|ist|ian|man|woman|smith|keeper)"
 )
-#: Groups and places that may have somebody: a village's doctor needs no other person.
+#: Groups and places of which somebody may be: "a village's doctor" refers to no other person.
 _BODIES = (
     "village|town|city|country|county|region|district|island|school|college|university|company|firm|hospital|team|"
     "club|ship|boat|family|world|nation|state|community|church|parish|market|army|navy|factory|museum|theatre|"

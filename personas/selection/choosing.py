@@ -37,7 +37,7 @@ def _choose_by_targets(
     each as that comes to, up or down to a whole number. A value that nobody has is reported, and the others of its
     variable make up for it. Raises `SetupError` when there are too few people.
     """
-    # By place and not by name, because SQL does not mind the case of a column's name.
+    # By place and not by name, because names in SQL are case-insensitive.
     wanted = list(targets.shares.values())
     shares = [_shares(category, values) for category, values in zip(candidates.categories, wanted, strict=True)]
     eligible, left_out = _within_targets(candidates, shares)
@@ -88,7 +88,7 @@ def _feasible(spec: SelectionSpec, size: int) -> int:
 
 
 def _fit(codes: Numbers, share: Reals) -> Margin:
-    """The variable's shares without those that nobody can fill, which the others make up for."""
+    """The variable's shares without values that no candidate has; the others are scaled up."""
     held = np.where(np.bincount(codes, minlength=len(share)) > 0, share, 0.0)
     return Margin(codes, held / held.sum())
 
@@ -108,7 +108,7 @@ def _brought_to(sizes: Reals, counts: Numbers, n: int) -> Reals:
 
 
 def _filled(sizes: Reals, counts: Numbers, n: int) -> Reals:
-    # Cells that contradictory targets emptied take what no other can.
+    # Cells emptied by contradictory targets take what no other cell can.
     lacking = n - float(sizes.sum())
     if lacking < 1e-6:
         return sizes
@@ -129,7 +129,7 @@ def _target_weights(got: Numbers, fits: list[Margin]) -> Reals:
 def _target_breakdown(
     category: Category, wanted: Mapping[str, float], n: int, fit: Margin, cells: Sequence[Numbers | Reals]
 ) -> Breakdown:
-    """By value what was wanted, and what candidates, chosen and weighted chosen come to; `cells` has those by cell."""
+    """Wanted, candidates, chosen and weighted chosen by value; `cells` gives the last three by cell."""
     sums = [np.bincount(fit.codes, weights=sizes, minlength=len(category.values)) for sizes in cells]
     shares = []
     for value, share in wanted.items():

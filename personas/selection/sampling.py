@@ -64,9 +64,9 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 
 def random_keys(numbers: Numbers, seed: int) -> Keys:
-    """A lot for each number: uniform over 64 bits, the same on every machine and for any version of NumPy.
+    """A random key for each number: uniform over 64 bits, the same on every machine and for any version of NumPy.
 
-    The mixing is SplitMix64's (Steele, Lea and Flood, 2014). Someone keeps a lot when others come or go.
+    The mixing is SplitMix64's (Steele, Lea and Flood, 2014). A key depends on its number and the seed alone.
     """
     with np.errstate(over="ignore"):
         start = np.uint64(int(_mixed(np.array([seed + 1], dtype=np.uint64))[0]))
@@ -79,7 +79,7 @@ def unit_random(seed: int) -> float:
 
 
 def draw_strata(codes: Numbers, wanted: Numbers, order: Keys) -> Numbers:
-    """Positions of those with the least random_keys in each stratum, as many as wanted of it, by increasing lot."""
+    """Positions of the least keys in each stratum, as many as wanted of it, in ascending order of keys."""
     counts = np.bincount(codes, minlength=len(wanted))
     few = np.flatnonzero(order <= _bounds(wanted, counts)[codes])
     if (np.bincount(codes[few], minlength=len(wanted)) < wanted).any():
@@ -92,19 +92,19 @@ def draw_strata(codes: Numbers, wanted: Numbers, order: Keys) -> Numbers:
 
 
 def _bounds(wanted: Numbers, counts: Numbers) -> Keys:
-    """For each stratum a lot below which there are almost surely as many as wanted: sorting the rest is for nothing."""
+    """For each stratum a key below which there are almost surely as many as wanted; the rest need not be sorted."""
     reach = (wanted + 6 * np.sqrt(wanted) + 12) / np.maximum(counts, 1)
     return np.where(reach < 1, reach * 2.0**64, 0).astype(np.uint64) - np.where(reach < 1, 0, 1).astype(np.uint64)
 
 
 def draw_systematic(expected: NDArray[np.float64], start: float) -> Numbers:
-    """How often each in a row is hit by steps of 1 from `start`, in a row as long as the sum of what is expected.
+    """How often each unit is drawn by steps of 1 from `start` along the cumulated expectations.
 
-    Systematic sampling with probability proportional to size (Madow, 1949): each is hit as often as expected, up or
-    down to a whole number, and so is every stretch of the row.
+    Systematic sampling with probability proportional to size (Madow, 1949): each unit is drawn as often as expected,
+    rounded up or down, and so is every run of consecutive units.
     """
     ends = np.cumsum(expected)
-    # The row ends at a whole number, which sums of floats miss by a hair.
+    # The sum is a whole number, which floats may miss slightly.
     ends[-1] = round(float(ends[-1]))
     passed = np.maximum(np.ceil(ends - start), 0).astype(np.int64)
     hits: Numbers = np.diff(passed, prepend=np.int64(0))
@@ -167,7 +167,7 @@ class Raked:
 def rake(start: Reals, margins: Sequence[Margin], n: float, *, most: Reals | None = None) -> Raked:
     """The sizes nearest to `start` (by relative entropy) that meet the margins and sum up to `n`.
 
-    No cell grows beyond `most`: what it would have more goes to the others of its values. Where the margins contradict
+    No cell grows beyond `most`; the excess goes to the other cells of its values. Where the margins contradict
     each other in the cells that are there, `deviation` says how far off the result is.
     """
     targets = [margin.shares * n for margin in margins]
