@@ -58,7 +58,7 @@ def meaning_of(options: Mapping[str, Any]) -> Callable[[Path], None] | None:
     if options["embeddings"] is None:
         return None
     from populace.agents.embedding.models import open_embedder
-    from populace.agents.gateway.prices import given_prices
+    from populace.agents.gateway.budget import given_prices
     from populace.personas.errors import SetupError
 
     if not 0 < options["cosine"] <= 1:  # which nan is not either
@@ -111,6 +111,11 @@ def _work(hub: Path, work: "Callable[[], tuple[HubVectors, EmbeddedReport | None
 
 
 def _say(hub: Path, fetched: "HubVectors", report: "EmbeddedReport | None") -> None:
+    for job in fetched.abandoned:
+        click.echo(
+            f"Job {job} of {hub} was not finished and asked for something else; it is abandoned, and what it fetched "
+            "stays."
+        )
     if fetched.job is not None:
         click.echo(
             f"{fetched.fetched:,} of {fetched.missing:,} texts got a vector; the calls are in {hub}, as job "
