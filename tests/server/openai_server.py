@@ -193,7 +193,7 @@ class OpenAIServer:
             self.by_fault[fault.kind if fault else ""] += 1
             if self._held:
                 await self._hold()
-            while self._stalled is not None and number > self._stalled:
+            while self._stalled is not None and number > self._stalled:  # noqa: ASYNC110 - another thread sets it
                 await asyncio.sleep(0.01)
             if delay := self.latency.of(body):
                 await asyncio.sleep(delay)
