@@ -4,8 +4,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.dedup import NearDuplicates, find_duplicates, matcher
 from populace.personas.dedup import index as index_module
@@ -63,8 +63,7 @@ def one_by_one(texts: Sequence[str], threshold: float) -> Found:
     return [(match.key, match.similarity) if match else None for match in matches]
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.integers(0, 10**9), st.sampled_from(THRESHOLDS), st.sampled_from([8, 30, 150]))
+@holds(st.integers(0, 10**9), st.sampled_from(THRESHOLDS), st.sampled_from([8, 30, 150]))
 def test_a_batch_and_one_at_a_time_find_what_brute_force_finds(seed: int, threshold: float, largest: int) -> None:
     texts = kin(seed, count=40, largest=largest)
     expected = brute_force(texts, threshold)
@@ -72,14 +71,12 @@ def test_a_batch_and_one_at_a_time_find_what_brute_force_finds(seed: int, thresh
     assert one_by_one(texts, threshold) == expected
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.lists(st.text(alphabet="ab cdÉé-ß面包हिのท\n\x00", max_size=12), max_size=25), st.sampled_from(THRESHOLDS))
+@holds(st.lists(st.text(alphabet="ab cdÉé-ß面包हिのท\n\x00", max_size=12), max_size=25), st.sampled_from(THRESHOLDS))
 def test_texts_of_all_scripts_are_cut_alike_in_a_batch_and_alone(texts: list[str], threshold: float) -> None:
     assert in_batch(texts, threshold) == one_by_one(texts, threshold) == brute_force(texts, threshold)
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.integers(0, 10**9), st.integers(0, 60), st.sampled_from([0.5, 0.8, 0.9]))
+@holds(st.integers(0, 10**9), st.integers(0, 60), st.sampled_from([0.5, 0.8, 0.9]))
 def test_a_restart_in_the_middle_changes_no_verdict(seed: int, cut: int, threshold: float) -> None:
     texts = kin(seed, count=60, largest=24)
     expected = one_by_one(texts, threshold)

@@ -2,16 +2,22 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted_vectors import brute, found, planted
+from properties import holds
 
 from populace.personas.dedup.vectors import PrincipalAxes, find_similar_vectors, units
 from populace.personas.errors import SetupError
 
 
-@given(st.integers(0, 10**6), st.integers(0, 300), st.integers(2, 64), st.sampled_from([0.5, 0.8, 0.9, 0.99, 1.0]))
-@settings(max_examples=25, deadline=None)
+@holds(
+    st.integers(0, 10**6),
+    st.integers(0, 300),
+    st.integers(2, 64),
+    st.sampled_from([0.5, 0.8, 0.9, 0.99, 1.0]),
+    few=12,
+    many=40,
+)
 def test_verdicts_are_those_of_brute_force(seed: int, n: int, dims: int, threshold: float) -> None:
     matrix = planted(seed, n, dims, threshold)
     assert found(matrix, threshold) == brute(matrix, threshold)

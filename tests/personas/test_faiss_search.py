@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from planted_vectors import Verdicts, brute, found, planted
+from properties import holds
 
 from populace.personas.dedup.vectors import FaissSearch, find_similar_vectors, units
 from populace.personas.errors import SetupError
@@ -36,13 +36,14 @@ def test_very_many_vectors_need_an_index_that_may_be_missing(monkeypatch: pytest
     assert found(matrix, exact=True) == brute(matrix, 0.9)
 
 
-@given(
+@holds(
     seed=st.integers(0, 10**6),
     n=st.integers(0, 200),
     dims=st.sampled_from([8, 32, 128, 384]),
     threshold=st.sampled_from([0.5, 0.8, 0.9, 0.99, 1.0]),
+    few=6,
+    many=25,
 )
-@settings(max_examples=12, deadline=None)
 def test_with_every_cell_looked_into_verdicts_are_those_of_brute_force(
     seed: int, n: int, dims: int, threshold: float
 ) -> None:

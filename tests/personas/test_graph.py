@@ -1,6 +1,6 @@
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.dedup import Verdict
 from populace.personas.errors import SetupError
@@ -98,8 +98,7 @@ def test_verdicts_in_a_circle_are_refused() -> None:
         PersonaGraph.build(EVERYBODY, [], circle)
 
 
-@settings(deadline=None)
-@given(
+@holds(
     st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19))),
     st.dictionaries(st.integers(1, 19), st.integers(0, 18)),
 )

@@ -2,8 +2,8 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.errors import SetupError
 from populace.personas.growth import absorb, check_growth, offer_known, plan_hop
@@ -102,8 +102,7 @@ def test_an_answer_of_text_to_persona_is_absorbed_too() -> None:
     assert (result.born, result.duplicates, result.relations) == (2, 1, ())
 
 
-@settings(deadline=None)
-@given(ANSWERS, st.integers(6, 9))
+@holds(ANSWERS, st.integers(6, 9))
 def test_a_population_made_anew_from_its_rows_goes_on_as_if_never_stopped(
     answers: list[list[tuple[int, str]]], limit: int
 ) -> None:
@@ -115,8 +114,7 @@ def test_a_population_made_anew_from_its_rows_goes_on_as_if_never_stopped(
     assert rows(anew) == rows(whole)
 
 
-@settings(deadline=None)
-@given(ANSWERS)
+@holds(ANSWERS)
 def test_everybody_is_alive_or_a_duplicate_of_somebody_alive(answers: list[list[tuple[int, str]]]) -> None:
     population = grown(answers)
     alive = {p.id for p in population.alive}

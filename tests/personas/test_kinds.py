@@ -1,6 +1,6 @@
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.persona import RelationKind
 from populace.personas.persona_to_persona import kind_of, nearest_kind
@@ -45,6 +45,6 @@ def test_the_kind_comes_from_the_word_then_from_the_label(word: str, label: str,
     assert nearest_kind(word, label) == kind
 
 
-@given(st.text(max_size=40), st.text(max_size=40))
+@holds(st.text(max_size=40), st.text(max_size=40))
 def test_any_words_give_a_kind(word: str, label: str) -> None:
     assert nearest_kind(word, label) in RelationKind

@@ -1,8 +1,8 @@
 import random
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.errors import SetupError
 from populace.personas.growth import WINDOW, NoveltyWindow, WordRarity, questions_between_checks
@@ -41,7 +41,7 @@ def test_nothing_is_said_before_there_were_enough() -> None:
     assert latest.share == (WINDOW - 1) / WINDOW
 
 
-@given(st.lists(st.booleans(), max_size=3 * WINDOW), st.lists(st.booleans(), max_size=WINDOW))
+@holds(st.lists(st.booleans(), max_size=3 * WINDOW), st.lists(st.booleans(), max_size=WINDOW))
 def test_what_was_written_goes_on_as_if_it_had_never_been(first: list[bool], then: list[bool]) -> None:
     whole = NoveltyWindow()
     whole.note(first)

@@ -115,7 +115,9 @@ def test_what_is_compressed_gives_what_is_not(tmp_path: Path, ending: str) -> No
 
 @pytest.mark.parametrize("ending", PACKINGS)
 def test_a_file_that_breaks_off_says_how_far_it_got(tmp_path: Path, ending: str) -> None:
-    noise = "".join(f"Line {number}. " for number in Random(7).choices(range(10**9), k=70_000))
+    noise = "".join(
+        f"Line {number}. " for number in Random(7).choices(range(10**9), k=70_000 if ending == ".bz2" else 20_000)
+    )
     path = written(tmp_path / f"a.txt{ending}", PACKINGS[ending](noise.encode())[:-200])
     message = complaint(path)
     assert "is damaged: its" in message

@@ -1,8 +1,8 @@
 """Cutting: nothing is lost, no word or character is broken, and what a cut depends on."""
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.sources.cutting import LongWordError, PassagePiece, PassageSplitter
 
@@ -24,8 +24,7 @@ def cut(
     return list(PassageSplitter(length).cut(parts, headings=headings, start=start))
 
 
-@settings(deadline=None, max_examples=100)
-@given(text=TEXTS, headings=st.booleans())
+@holds(text=TEXTS, headings=st.booleans())
 def test_every_piece_stands_where_it_says_and_only_white_space_is_between(text: str, headings: bool) -> None:
     end = 0
     for piece in cut(text, headings=headings):
@@ -36,8 +35,7 @@ def test_every_piece_stands_where_it_says_and_only_white_space_is_between(text: 
     assert text[end:].strip() == ""
 
 
-@settings(deadline=None, max_examples=100)
-@given(text=TEXTS)
+@holds(text=TEXTS)
 def test_no_cut_is_inside_a_word_or_a_grapheme(text: str) -> None:
     borders = {0} | {match.end() for match in regex.finditer(r"\X", text)}
     for piece in cut(text)[1:]:
@@ -46,14 +44,12 @@ def test_no_cut_is_inside_a_word_or_a_grapheme(text: str) -> None:
         assert not (before.isascii() and before.isalnum() and behind.isascii() and behind.isalnum())
 
 
-@settings(deadline=None, max_examples=100)
-@given(text=TEXTS, part=st.integers(1, 50))
+@holds(text=TEXTS, part=st.integers(1, 50))
 def test_cuts_do_not_depend_on_how_a_text_arrives(text: str, part: int) -> None:
     assert cut(text, part=part) == cut(text)
 
 
-@settings(deadline=None, max_examples=100)
-@given(text=TEXTS, data=st.data())
+@holds(text=TEXTS, data=st.data())
 def test_cutting_goes_on_from_the_end_of_any_piece(text: str, data: st.DataObject) -> None:
     pieces = cut(text)
     taken = data.draw(st.integers(0, len(pieces)))

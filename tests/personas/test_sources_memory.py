@@ -17,9 +17,9 @@ ROW = json.dumps({"text": SENTENCE * 40}).encode() + b"\n"
 READER = """
 import resource, sys
 from populace.personas.sources import open_sources
-sources = open_sources(sys.argv[1:], length=2000)
-letters = sum(len(passage.text) for passage in sources)
-print(letters, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 if sys.platform != "darwin" else 1024))
+for path in sys.argv[1:]:
+    letters = sum(len(passage.text) for passage in open_sources([path], length=2000))
+    print(letters, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 if sys.platform != "darwin" else 1024))
 """
 
 
@@ -32,15 +32,11 @@ def as_rows(path: Path) -> BinaryIO:
     return stream
 
 
-def taken(path: Path, opened: Callable[[Path], BinaryIO], piece: bytes, size: int) -> tuple[int, int]:
-    """Letters read, and the most memory in KiB that reading them took."""
+def write(path: Path, opened: Callable[[Path], BinaryIO], piece: bytes, size: int) -> None:
     block = piece * 100
     with opened(path) as file:
         for _ in range(size // len(block)):
             file.write(block)
-    done = subprocess.run([sys.executable, "-c", READER, str(path)], capture_output=True, text=True, check=True)
-    letters, peak = done.stdout.split()
-    return int(letters), int(peak)
 
 
 @pytest.mark.parametrize("size", [30_000_000, pytest.param(300_000_000, marks=pytest.mark.slow)])
@@ -48,7 +44,11 @@ def taken(path: Path, opened: Callable[[Path], BinaryIO], piece: bytes, size: in
 def test_300_mb_take_no_more_memory_than_3(
     tmp_path: Path, name: str, opened: Callable[[Path], BinaryIO], piece: bytes, size: int
 ) -> None:
-    _, few = taken(tmp_path / f"small-{name}", opened, piece, 3_000_000)
-    letters, many = taken(tmp_path / name, opened, piece, size)
+    paths = [tmp_path / f"small-{name}", tmp_path / name]
+    write(paths[0], opened, piece, 3_000_000)
+    write(paths[1], opened, piece, size)
+    done = subprocess.run([sys.executable, "-c", READER, *map(str, paths)], capture_output=True, text=True, check=True)
+    # Letters read, and the most memory in KiB so far.
+    (_, few), (letters, many) = (map(int, line.split()) for line in done.stdout.splitlines())
     assert letters > 0.95 * size
     assert many - few < 16 * 1024

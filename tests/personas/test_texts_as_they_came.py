@@ -6,8 +6,8 @@ import json
 import unicodedata
 from pathlib import Path
 
-from hypothesis import given
 from hypothesis import strategies as st
+from properties import holds
 from scripted_model import ScriptedModel
 
 from populace.analysis.page import short_label
@@ -28,7 +28,7 @@ LAID_OUT = "  A locksmith from Me\u0301rida\u00a0who\n\n- repairs  church clocks
 TEXTS = st.text(min_size=1).filter(lambda text: bool(text.strip()))
 
 
-@given(TEXTS)
+@holds(TEXTS)
 def test_a_persona_keeps_its_text_and_goes_by_the_canonical_one(text: str) -> None:
     one, other = Persona(text), Persona(unicodedata.normalize("NFD", f"\n{text}\t"))
     assert (one.text, one.id) == (text, other.id)

@@ -1,8 +1,8 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import holds
 from similarity import jaccard
 
 from populace.personas import text as text_module
@@ -41,27 +41,23 @@ def test_compatibility_forms_count_as_the_plain_ones() -> None:
     assert words("ﬁsh Ｆｕｌｌ Straße") == {"fish", "full", "strasse"}
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.text(alphabet=st.characters(max_codepoint=127)))
+@holds(st.text(alphabet=st.characters(max_codepoint=127)))
 def test_the_fast_path_for_ascii_agrees_with_the_pattern(text: str) -> None:
     assert words(text) == frozenset(text_module._any_script().findall(text.casefold()))
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.text(alphabet=st.characters(max_codepoint=0x2FF)))
+@holds(st.text(alphabet=st.characters(max_codepoint=0x2FF)))
 def test_the_fast_path_for_latin_agrees_with_the_pattern(text: str) -> None:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     assert words(text) == frozenset(text_module._any_script().findall(folded))
 
 
-@settings(deadline=None, max_examples=40)
-@given(TEXTS)
+@holds(TEXTS)
 def test_the_normal_form_of_a_text_does_not_matter(text: str) -> None:
     assert words(text) == words(unicodedata.normalize("NFD", text)) == words(unicodedata.normalize("NFC", text))
 
 
-@settings(deadline=None, max_examples=40)
-@given(TEXTS, TEXTS)
+@holds(TEXTS, TEXTS)
 def test_jaccard_is_symmetric_and_one_only_for_equal_sets(a: str, b: str) -> None:
     left, right = words(a), words(b)
     assert jaccard(left, right) == jaccard(right, left)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.errors import SetupError
 from populace.personas.formats.exporting import ExportFormat, ExportReport, export_hub
@@ -171,8 +171,7 @@ def collections(draw: st.DrawFn) -> tuple[str, list[Row]]:
     return form, draw(st.lists(row, min_size=1, max_size=6))
 
 
-@given(collections())
-@settings(max_examples=12, deadline=None)
+@holds(collections(), few=12, many=40)
 def test_what_is_exported_is_imported_as_the_same_hub(collection: tuple[str, list[Row]]) -> None:
     form, rows = collection
     with TemporaryDirectory() as name:

@@ -12,8 +12,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.errors import SourceError
 from populace.personas.formats.columns import Extra
@@ -300,8 +300,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=5, deadline=None)
-@given(st.lists(st.dictionaries(_NAMES, _VALUES, max_size=5), min_size=1, max_size=4))
+@holds(st.lists(st.dictionaries(_NAMES, _VALUES, max_size=5), min_size=1, max_size=4), few=5, many=8)
 def test_strange_columns_come_back_equal_from_every_format(rows: list[dict[str, Any]]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "given.jsonl"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
@@ -137,11 +137,12 @@ def check_sound(hub: HubFile) -> None:
     assert figures.standing + figures.turned_away + figures.near_duplicates == figures.personas
 
 
-small = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@small
-@given(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12, unique=True), st.lists(COMMANDS, max_size=6))
+@holds(
+    st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12, unique=True),
+    st.lists(COMMANDS, max_size=6),
+    few=5,
+    many=8,
+)
 def test_in_any_order_one_of_each_near_duplicates_stands_unless_rules_turned_all_away(
     tmp_path: Path, texts: list[str], commands: list[tuple[str, Any]]
 ) -> None:
@@ -155,8 +156,13 @@ def test_in_any_order_one_of_each_near_duplicates_stands_unless_rules_turned_all
                 assert everything(hub) == before, f"{command} {what} twice"
 
 
-@small
-@given(st.lists(st.sampled_from(TEXTS), min_size=2, max_size=12, unique=True), st.sampled_from(CHECKS), st.booleans())
+@holds(
+    st.lists(st.sampled_from(TEXTS), min_size=2, max_size=12, unique=True),
+    st.sampled_from(CHECKS),
+    st.booleans(),
+    few=5,
+    many=8,
+)
 def test_dedup_before_check_and_after_it_leave_the_same_people(
     tmp_path: Path, texts: list[str], options: dict[str, Any], is_undone: bool
 ) -> None:
@@ -173,11 +179,12 @@ def test_dedup_before_check_and_after_it_leave_the_same_people(
         assert not [pair for pair in combinations(found[0], 2) if near(*pair)]
 
 
-@small
-@given(
+@holds(
     st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12, unique=True),
     st.sampled_from(({}, {"first_person": "rewrite"})),
     st.sampled_from(("first_person", "second_person")),
+    few=5,
+    many=8,
 )
 def test_an_undone_rule_leaves_nothing_of_what_it_did_and_redone_does_it_again(
     tmp_path: Path, texts: list[str], options: dict[str, Any], rule: str

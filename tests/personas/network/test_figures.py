@@ -3,8 +3,8 @@
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.network.communities import detect_communities, modularity
 from populace.personas.network.measures import (
@@ -55,7 +55,7 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-@given(PAIRS)
+@holds(PAIRS)
 def test_components_are_those_of_networkx(pairs: list[tuple[int, int]]) -> None:
     graph = directed(pairs)
     weak = sorted(map(len, nx.weakly_connected_components(graph)), reverse=True)
@@ -64,7 +64,7 @@ def test_components_are_those_of_networkx(pairs: list[tuple[int, int]]) -> None:
     assert components(PEOPLE, *ends(pairs), strong=True).tolist() == strong
 
 
-@given(PAIRS)
+@holds(PAIRS)
 def test_reciprocity_is_that_of_networkx(pairs: list[tuple[int, int]]) -> None:
     assert reciprocity(PEOPLE, *ends(pairs)) == pytest.approx(nx.overall_reciprocity(directed(pairs)), abs=1e-9)
 
@@ -75,7 +75,7 @@ def _same(mine: float | None, theirs: float) -> bool:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@given(PAIRS, LABELS)
+@holds(PAIRS, LABELS)
 def test_assortativities_are_those_of_networkx(pairs: list[tuple[int, int]], labels: list[int]) -> None:
     graph, values = undirected(pairs), np.array(labels)
     nx.set_node_attributes(graph, dict(enumerate(labels)), "label")
@@ -98,7 +98,7 @@ def test_assortativity_is_not_defined_where_all_are_alike() -> None:
     assert nominal_assortativity(ring, alike) is None
 
 
-@given(PAIRS, st.data())
+@holds(PAIRS, st.data())
 def test_kinds_mix_as_in_the_graph_of_relations_that_meet(pairs: list[tuple[int, int]], data: st.DataObject) -> None:
     kinds = data.draw(st.lists(st.integers(0, 3), min_size=len(pairs), max_size=len(pairs)))
     meeting = nx.MultiGraph()
@@ -112,7 +112,7 @@ def test_kinds_mix_as_in_the_graph_of_relations_that_meet(pairs: list[tuple[int,
         assert mine is None
 
 
-@given(PAIRS)
+@holds(PAIRS)
 def test_clustering_and_triangles_are_those_of_networkx(pairs: list[tuple[int, int]]) -> None:
     graph, found = undirected(pairs), cluster(network(pairs), rng())
     assert triangles(network(pairs)).tolist() == [nx.triangles(graph)[n] for n in range(PEOPLE)]
@@ -129,7 +129,7 @@ def test_drawn_clustering_is_near_the_exact_one() -> None:
         assert abs(estimate.value - (truth.value or 0)) < 5 * estimate.error
 
 
-@given(PAIRS)
+@holds(PAIRS)
 def test_paths_are_those_of_networkx(pairs: list[tuple[int, int]]) -> None:
     graph = undirected(pairs)
     biggest = max(len(part) for part in nx.connected_components(graph))
@@ -151,14 +151,14 @@ def test_paths_of_a_big_network_are_estimated_with_their_error() -> None:
     assert 0 < abs(drawn.mean.value - whole.mean.value) < 5 * drawn.mean.error
 
 
-@given(PAIRS, LABELS)
+@holds(PAIRS, LABELS)
 def test_modularity_is_that_of_networkx(pairs: list[tuple[int, int]], labels: list[int]) -> None:
     groups = [{n for n in range(PEOPLE) if labels[n] == label} for label in set(labels)]
     theirs = nx.community.modularity(undirected(pairs), groups)
     assert modularity(network(pairs), np.array(labels)) == pytest.approx(theirs, abs=1e-9)
 
 
-@given(PAIRS)
+@holds(PAIRS)
 def test_communities_are_connected_and_better_than_none(pairs: list[tuple[int, int]]) -> None:
     tied, graph = network(pairs), undirected(pairs)
     labels = detect_communities(tied, rng())
@@ -183,8 +183,7 @@ def test_communities_are_about_as_good_as_networkx_finds_them() -> None:
     assert mine > theirs - 0.03
 
 
-@settings(deadline=None)
-@given(st.integers(2, 30), st.floats(0, 1), st.integers(0, 2**32))
+@holds(st.integers(2, 30), st.floats(0, 1), st.integers(0, 2**32))
 def test_a_random_network_has_exactly_the_ties_asked_for(people: int, share: float, seed: int) -> None:
     ties = int(share * people * (people - 1) / 2)
     drawn = random_network(people, ties, np.random.default_rng(seed))

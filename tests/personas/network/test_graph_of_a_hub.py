@@ -7,8 +7,8 @@ import networkx as nx
 import numpy as np
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.analysis.hub_summary import tell_figures
 from populace.personas.dedup import Verdict
@@ -76,11 +76,7 @@ def figures(hub: HubFile, seed: int = 0) -> GraphFigures:
     return graph_figures(hub, ties, Network.of_pairs(ties.people, ties.source, ties.target), seed=seed)
 
 
-shared = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@shared
-@given(PAIRS, REPEATS, st.frozensets(st.integers(0, 11), max_size=3))
+@holds(PAIRS, REPEATS, st.frozensets(st.integers(0, 11), max_size=3), few=8, many=15)
 def test_the_ties_are_those_of_the_graph_of_a_society(
     hub: HubFile, pairs: list[tuple[int, int, int]], repeats: dict[int, int], away: frozenset[int]
 ) -> None:
@@ -95,8 +91,7 @@ def test_the_ties_are_those_of_the_graph_of_a_society(
     assert len(ties) + ties.loops + ties.repeated + ties.turned_away_ties == len(pairs)
 
 
-@shared
-@given(PAIRS, REPEATS, st.integers(0, 11), st.integers(1, 6))
+@holds(PAIRS, REPEATS, st.integers(0, 11), st.integers(1, 6), few=8, many=15)
 def test_a_neighbourhood_is_who_can_be_reached_in_so_many_ties(
     hub: HubFile, pairs: list[tuple[int, int, int]], repeats: dict[int, int], who: int, radius: int
 ) -> None:

@@ -7,8 +7,8 @@ import duckdb
 import numpy as np
 import pytest
 from hub_people import make_hub
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.hub.file import open_hub
 from populace.personas.hub.read import DrawSpec, Hub, draw_from, read_hub
@@ -36,8 +36,7 @@ pairs = st.integers(1, 40).flatmap(
 )
 
 
-@given(network=pairs, most=st.integers(1, 45), seed=st.integers(0, 9), how=st.sampled_from(WAYS))
-@settings(max_examples=150, deadline=None)
+@holds(network=pairs, most=st.integers(1, 45), seed=st.integers(0, 9), how=st.sampled_from(WAYS), few=40, many=150)
 def test_a_draw_is_as_large_as_can_be_in_order_and_the_same_again(network: Any, most: int, seed: int, how: Any) -> None:
     people, ties = network
     a, b = np.array(ties, np.int64).reshape(-1, 2).T
@@ -47,8 +46,7 @@ def test_a_draw_is_as_large_as_can_be_in_order_and_the_same_again(network: Any, 
     assert (drawn == draw_people(Network.of_pairs(people, a, b), DrawSpec(most, how, seed))).all()
 
 
-@given(most=st.integers(2, 60), seed=st.integers(0, 99), how=st.sampled_from(("snowball", "ego")))
-@settings(max_examples=60, deadline=None)
+@holds(most=st.integers(2, 60), seed=st.integers(0, 99), how=st.sampled_from(("snowball", "ego")), few=20, many=60)
 def test_people_who_were_drawn_along_ties_are_connected(most: int, seed: int, how: Any) -> None:
     network = ring(300)
     drawn = draw_people(network, DrawSpec(most, how, seed))

@@ -1,8 +1,8 @@
 """The ages that a text gives, in digits and in words."""
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.profiles.biography import ages_in
 
@@ -20,7 +20,7 @@ def in_words(number: int) -> str:
     return _TENS[ten - 2] + (f"-{_WORDS[unit - 1]}" if unit else "")
 
 
-@given(st.integers(1, 99))
+@holds(st.integers(1, 99))
 def test_digits_and_words_are_the_same_age(age: int) -> None:
     for said in (str(age), in_words(age), in_words(age).replace("-", " ")):
         assert [found.age for found in ages_in(f"He left at the age of {said} and never wrote.")] == [age]

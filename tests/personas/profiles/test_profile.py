@@ -1,10 +1,10 @@
 """What a profile takes over from a model's answer, and what it sends back."""
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from openai_answers import fill
 from profile_answers import answered, known
+from properties import holds
 from scripted_model import ScriptedModel
 
 from populace.personas.model import Outcome, RequestContext
@@ -38,14 +38,14 @@ def test_every_misquotation_is_named() -> None:
     assert [line.partition(".")[0] for line in str(caught.value).splitlines()] == ["household", "region"]
 
 
-@given(st.integers(0, len(MECHANIC.text) - 3), st.integers(3, 40))
+@holds(st.integers(0, len(MECHANIC.text) - 3), st.integers(3, 40))
 def test_any_piece_of_the_description_with_a_word_in_it_is_a_quotation(start: int, length: int) -> None:
     piece = MECHANIC.text[start : start + length]
     if any(len(word) > 1 for word in piece.replace(".", " ").split()):
         assert parsed(household=known("alone", "implied", piece)).value("household") == "alone"
 
 
-@given(st.text("abcdefghijklmnop qrstuvwxyz", min_size=3, max_size=30))
+@holds(st.text("abcdefghijklmnop qrstuvwxyz", min_size=3, max_size=30))
 def test_no_other_text_is_a_quotation(words: str) -> None:
     folded = " ".join(words.split())
     if folded and folded not in MECHANIC.text.casefold():

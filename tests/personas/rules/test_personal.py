@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.rules import Policy, find_personal, personal_judge, without_personal
 from populace.personas.rules.personal import rows_to_search
@@ -86,8 +86,7 @@ def test_what_has_been_replaced_is_not_found_again(line: str) -> None:
 
 
 @pytest.mark.parametrize("around", ["A nurse named {}", "{}, the founder of a school", "Dr. {}", "The poet {} sings"])
-@settings(deadline=None)
-@given(name=st.text(min_size=1))
+@holds(name=st.text(min_size=1))
 def test_an_invented_name_is_never_found(around: str, name: str) -> None:
     assert is_invented(pseudonym(name))
     assert find_personal(around.format(pseudonym(name))) == ()
@@ -104,8 +103,7 @@ def test_each_policy_does_what_it_says() -> None:
     assert all("example" not in ruling.reason for ruling in (kept, changed, dropped))
 
 
-@settings(deadline=None)
-@given(st.text())
+@holds(st.text())
 def test_what_is_found_lies_in_the_text_and_does_not_overlap(text: str) -> None:
     pieces = find_personal(text)
     ends = [0, *(piece.end for piece in pieces)]
@@ -122,8 +120,7 @@ def test_no_line_with_personal_data_is_passed_over_by_the_quick_look() -> None:
 _PIECES = st.sampled_from(sorted({piece for line in LINES for piece in re.findall(r"[\w'’@.+-]+|\W", plain(line))}))
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.lists(_PIECES, max_size=12))
+@holds(st.lists(_PIECES, max_size=12))
 def test_the_quick_look_finds_whatever_is_found(pieces: list[str]) -> None:
     for text in ("".join(pieces), " ".join(pieces)):
         assert not find_personal(text) or rows_to_search(pa.array([text])) == [0]

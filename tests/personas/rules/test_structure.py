@@ -5,8 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.rules import find_personal
 from populace.personas.rules.columns import kinds_of_columns, rewrite_strings
@@ -37,8 +37,7 @@ def shape(value: Any) -> Any:
     return {key: shape(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-@settings(deadline=None, max_examples=40)
-@given(_JSON.filter(lambda value: isinstance(value, (dict, list))), st.sampled_from([None, 2]), st.booleans())
+@holds(_JSON.filter(lambda value: isinstance(value, (dict, list))), st.sampled_from([None, 2]), st.booleans())
 def test_any_json_keeps_its_shape(value: Any, indent: int | None, ascii_only: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
     now, changes = personal_changes(text)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.hub import create_hub
 from populace.personas.selection.sampling import integers, numbers_table
@@ -16,8 +16,7 @@ NUMBERS = st.lists(st.none() | st.integers(-(2**31), 2**31 - 1), max_size=40)
 
 
 # The first example pays for what pyarrow loads late.
-@settings(deadline=None)
-@given(st.lists(NUMBERS, max_size=4), st.sampled_from([pa.int32(), pa.int64()]), st.integers(0, 3))
+@holds(st.lists(NUMBERS, max_size=4), st.sampled_from([pa.int32(), pa.int64()]), st.integers(0, 3))
 def test_a_column_comes_over_whole_and_nothing_is_minus_1(
     parts: list[list[int | None]], kind: object, cut: int
 ) -> None:
@@ -26,7 +25,7 @@ def test_a_column_comes_over_whole_and_nothing_is_minus_1(
     assert integers(pa.chunked_array(chunks, kind)).tolist() == expected
 
 
-@given(st.lists(st.integers(-(2**63), 2**63 - 1)), st.integers(1, 3))
+@holds(st.lists(st.integers(-(2**63), 2**63 - 1)), st.integers(1, 3))
 def test_a_table_holds_the_numbers_it_was_made_of(numbers: list[int], step: int) -> None:
     values = np.array(numbers, dtype=np.int64)[::step]
     table = numbers_table(row=values, weight=values.astype(float))

@@ -3,8 +3,8 @@
 from itertools import combinations
 
 import numpy as np
-from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import holds
 from similarity import jaccard
 
 from populace.personas.hub import HubFile
@@ -20,8 +20,7 @@ def matrix(texts: list[str]) -> np.ndarray:
     return np.array([[1 - jaccard(words(a), words(b)) for b in texts] for a in texts])
 
 
-@settings(deadline=None)
-@given(st.lists(st.text(max_size=30), min_size=1, max_size=60))
+@holds(st.lists(st.text(max_size=30), min_size=1, max_size=60))
 def test_distances_are_those_of_the_sets_of_words(texts: list[str]) -> None:
     space = WordSpace(texts)
     found = np.array([space.distances(position) for position in range(len(texts))])
@@ -34,8 +33,7 @@ def test_frequent_and_rare_words_count_alike() -> None:
     assert np.allclose(found, matrix(texts)[3], atol=1e-6)
 
 
-@settings(max_examples=200, deadline=None)
-@given(TEXTS, st.data())
+@holds(TEXTS, st.data(), few=40, many=200)
 def test_the_choice_is_within_twice_the_best_there_is(texts: list[str], data: st.DataObject) -> None:
     n = data.draw(st.integers(2, len(texts)))
     distances = matrix(texts)
@@ -48,8 +46,7 @@ def test_the_choice_is_within_twice_the_best_there_is(texts: list[str], data: st
     assert found.closest_pair >= best_pair / 2 - 1e-6
 
 
-@settings(deadline=None)
-@given(TEXTS, st.data())
+@holds(TEXTS, st.data())
 def test_what_is_reported_of_a_choice_is_true_of_it(texts: list[str], data: st.DataObject) -> None:
     n = data.draw(st.integers(2, len(texts)))
     distances = matrix(texts)
@@ -62,8 +59,7 @@ def test_what_is_reported_of_a_choice_is_true_of_it(texts: list[str], data: st.D
     assert np.isclose(found.closest_pair or 0.0, closest, atol=1e-6)
 
 
-@settings(deadline=None)
-@given(TEXTS, st.data())
+@holds(TEXTS, st.data())
 def test_strata_get_as_many_as_there_is_room_for(texts: list[str], data: st.DataObject) -> None:
     strata = np.arange(len(texts)) % 2
     capacity = np.array([data.draw(st.integers(0, int(count))) for count in np.bincount(strata)])

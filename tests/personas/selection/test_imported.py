@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 import duckdb
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.errors import SetupError
 from populace.personas.formats.importing import import_files
@@ -156,7 +156,7 @@ def test_a_name_that_only_late_rows_have_is_found(villagers: HubFile) -> None:
     assert chosen(villagers, "late = 7") == {"baker"}
 
 
-@given(st.floats(-5, 200))
+@holds(st.floats(-5, 200))
 def test_an_age_has_the_band_of_profiles_that_holds_it(age: float) -> None:
     ((band,),) = duckdb.execute(f"SELECT {age_band('a')} FROM (SELECT ?::DOUBLE AS a)", [age]).fetchall()
     bands = get_args(AgeBand.__value__)

@@ -4,8 +4,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.errors import SetupError
 from populace.personas.hub import HubFile
@@ -27,7 +27,7 @@ def regions(hub: HubFile, selection: Selection) -> Counter[str | None]:
     return Counter(known[persona] for persona in selection.ids)
 
 
-@given(COUNTS, st.data())
+@holds(COUNTS, st.data())
 def test_proportional_shares_are_within_one_of_exact(counts: np.ndarray, data: st.DataObject) -> None:
     n = data.draw(st.integers(1, int(counts.sum())))
     shares = allocate_proportionally(counts, n)
@@ -36,14 +36,14 @@ def test_proportional_shares_are_within_one_of_exact(counts: np.ndarray, data: s
     assert (np.abs(shares - counts * n / counts.sum()) < 1).all()
 
 
-@given(COUNTS, st.integers(1, 100_000))
+@holds(COUNTS, st.integers(1, 100_000))
 def test_equal_shares_differ_by_one_at_most(counts: np.ndarray, n: int) -> None:
     shares = allocate_equally(counts, n)
     assert shares.sum() == n
     assert shares.max() - shares.min() <= 1
 
 
-@given(st.lists(st.integers(0, 4), min_size=1, max_size=200), SEEDS, st.data())
+@holds(st.lists(st.integers(0, 4), min_size=1, max_size=200), SEEDS, st.data())
 def test_a_draw_takes_as_many_of_each_stratum_as_wanted(codes: list[int], seed: int, data: st.DataObject) -> None:
     counts = np.bincount(codes, minlength=5)
     wanted = np.array([data.draw(st.integers(0, int(count))) for count in counts])
@@ -71,7 +71,7 @@ def test_everybody_is_drawn_as_often_as_anybody() -> None:
     assert all(abs(hits[position] - 500) < 78 for position in range(20))
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.integers(0, 2**24 - 1))
+@holds(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.integers(0, 2**24 - 1))
 def test_systematic_draws_hit_each_up_or_down_to_a_whole_number(sizes: list[float], start: int) -> None:
     # One more makes the sum a whole number.
     expected = np.array([*sizes, np.ceil(sum(sizes)) - sum(sizes)])
@@ -138,7 +138,7 @@ def test_two_columns_balance_their_combinations(town: HubFile) -> None:
     assert shares[0].values == ("east", "0")
 
 
-@given(st.integers(1, 120), st.integers(1, 72), SEEDS)
+@holds(st.integers(1, 120), st.integers(1, 72), SEEDS, few=12)
 def test_quotas_are_met_exactly(lasting_town: HubFile, north: int, south: int, seed: int) -> None:
     quota = parse_quota(f"region=north:{north}, south:{south}")
     selection = select(lasting_town, SelectionSpec(quota=quota, seed=seed))

@@ -6,8 +6,8 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.hub import HubFile
@@ -20,7 +20,7 @@ TARGETS = Marginals(
 CSV = "variable,value,share\nregion,north,0.4\nregion,south,0.6\n"
 
 
-@given(st.lists(st.floats(0.05, 20), min_size=12, max_size=12), st.lists(st.floats(0.05, 20), min_size=12, max_size=12))
+@holds(st.lists(st.floats(0.05, 20), min_size=12, max_size=12), st.lists(st.floats(0.05, 20), min_size=12, max_size=12))
 def test_raking_meets_the_marginals_of_any_table_with_people_in_every_cell(
     start: list[float], aim: list[float]
 ) -> None:
@@ -34,7 +34,7 @@ def test_raking_meets_the_marginals_of_any_table_with_people_in_every_cell(
     assert np.allclose(ratios - ratios[:1] - ratios[:, :1] + ratios[0, 0], 0, atol=1e-6)
 
 
-@given(st.lists(st.integers(1, 40), min_size=6, max_size=6), st.data())
+@holds(st.lists(st.integers(1, 40), min_size=6, max_size=6), st.data())
 def test_raking_takes_nobody_twice(counts: list[int], data: st.DataObject) -> None:
     rows, columns = np.divmod(np.arange(6), 3)
     some = np.array([data.draw(st.integers(1, count)) for count in counts], dtype=float)
@@ -78,13 +78,13 @@ def test_everybody_of_a_value_is_drawn_alike_often(lasting_town: HubFile) -> Non
     targets = Marginals(shares={"region": {"east": 0.5, "south": 0.5}})
     drawn = [
         persona
-        for seed in range(60)
+        for seed in range(30)
         for persona in select(lasting_town, SelectionSpec(n=36, targets=targets, seed=seed)).ids
     ]
-    # In the east 18 of 36 each time, in the south 18 of 72: 30 and 15 times of 60, with four standard deviations.
+    # In the east 18 of 36 each time, in the south 18 of 72: 15 and 7 or 8 times of 30, with four standard deviations.
     hits = {persona: drawn.count(persona) for persona in set(drawn)}
     assert len(hits) == 108
-    assert max(hits.values()) <= 30 + 16
+    assert max(hits.values()) <= 15 + 11
 
 
 def test_a_value_that_nobody_has_is_reported_and_the_others_make_up_for_it(town: HubFile) -> None:
