@@ -6,7 +6,7 @@ from functools import partial
 from math import floor, inf
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
+from typing import Any, Literal, Self, Unpack
 
 import orjson
 from langchain_core.embeddings import Embeddings
@@ -20,7 +20,7 @@ from ..agents.gateway.prices import Prices
 from ..agents.hooks import hook
 from ..personas.errors import HookError, PausedError, SetupError, StorageError
 from ..personas.population import PersonaGraph
-from .config import GivenModel, RunConfig, RunModels, RunOptions
+from .config import GivenModel, RoleModel, RunConfig, RunModels, RunOptions
 from .emitted import Emission
 from .engine import INTERRUPTED, Engine, EventHash, Progress, SilentProgress, rare_collections
 from .executor import Executor
@@ -40,9 +40,6 @@ from .state import SocietyState, declare, declared_rows, restore
 from .step import StepContext, check_emitted, take_step
 from .trust import RESUMED, Kind, check_resumed, inherit, remember
 from .world import World
-
-if TYPE_CHECKING:
-    from ..personas.hub.read import Drawn
 
 __all__ = ["Society"]
 
@@ -92,11 +89,9 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         """
         check_scenario(scenario)
         declared_rows(scenario)  # questions that are none are reported before anything is asked
-        named: dict[str, Any] = {"model": model if isinstance(model, str) else None}
-        named["embeddings"] = embeddings if isinstance(embeddings, str) else None
-        roles = {"solver": solver, "grader": grader}
-        own = {role: one for role, one in roles.items() if isinstance(one, BaseChatModel | ModelHandle)}
-        named |= {role: one for role, one in roles.items() if role not in own}
+        models = {"model": model, "embeddings": embeddings, "solver": solver, "grader": grader}
+        named: dict[str, Any] = {name: one for name, one in models.items() if isinstance(one, str | RoleModel)}
+        own: dict[str, Any] = {name: one for name, one in models.items() if name not in named and one is not None}
         config = (config or RunConfig()).changed(
             **options, **named, scenario=scenario.name, settings=scenario.settings.model_dump()
         )
@@ -104,10 +99,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         # Mesa has put its own step around ours; one that nothing stops at the end goes around both.
         self.step = partial(self.run_for, 1)  # type: ignore[method-assign]
         self._models = RunModels.opened(
-            config,
-            model=None if isinstance(model, str) else model,
-            embeddings=None if isinstance(embeddings, str) else embeddings,
-            roles=own,
+            config, model=own.pop("model", None), embeddings=own.pop("embeddings", None), roles=own
         )
         #: All that the run is made with.
         self.config = self._models.named_in(config)
@@ -120,8 +112,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self.passed_over = ""
         self._source, self._extensions = source, extensions
         self._gateway, self._recall, self._executor = gateway, recall, executor
-        self._log = store
-        self._repeats = repeats
+        self._log, self._repeats = store, repeats
         self._progress = progress or SilentProgress()
         self._error: BaseException | None = None
         self._restoring = self._is_resumed = self._is_open = self._is_interrupted = False
@@ -151,10 +142,10 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         Answers that were paid for in the unfinished step are taken from the file. `model`, `solver` and `grader` are
         needed only where the run was begun with a chat model of the caller's own, or to say where they are now.
         `limits` holds those that are to change, by name; the others, prices and cache (False for none) are the run's
-        own. Of a file that this machine's user did not make, addresses
-        and files must be given again (`sources_named`: those it grows from). Raises `RunFileError` when the file is
-        none, or when the scenario's world or the embedding model is not the one the run began with, and `SetupError`
-        for another sampling. The file is opened for writing by `run`, or by `with`.
+        own. Of a file that this machine's user did not make, addresses and files must be given again (`sources_named`:
+        those it grows from). Raises `RunFileError` when the file is none, or when the scenario's world or the embedding
+        model is not the one the run began with, and `SetupError` for another sampling. The file is opened for writing
+        by `run`, or by `with`.
         """
         with open_run(path) as reader:
             row, stored = run_of(reader), RunConfig.resumed(reader, limits or {}, steps=steps)
@@ -314,7 +305,9 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
     def _opened_log(self, source: Source | None) -> RunLog:
         if self._is_resumed:
             return RunLog.open(self.path)
-        return self._log or RunLog.create(self.path, self._job_row(getattr(source, "drawn", None)))
+        drawn = getattr(source, "drawn", None)
+        job = self._models.job(self.config, self.scenario, drawn=drawn.as_json() if drawn else None)
+        return self._log or RunLog.create(self.path, job)
 
     def _opened_source(self) -> Source:
         if self._source is not None:
@@ -343,7 +336,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
 
     def _note_changes(self, log: RunLog) -> None:
         # A resumed run may be given other numbers than it began with, and goes on with those when it is resumed again.
-        job = self._job_row()
+        job = self._models.job(self.config, self.scenario)
         now_is = {name: getattr(job, name) for name in _CHANGEABLE}
         spec: dict[str, object] = {"steps": self.steps_wanted}
         if (roles := self._models.roles_json) is not None:
@@ -399,14 +392,9 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             check_emitted(self.engine.log, people=len(self.residents), is_over=not self.running)
 
     def _explained(self, error: BaseException) -> BaseException:
-        """The error as its reader should see it."""
-        # The file of a replay is no run to go on with.
-        is_run = self._repeats is None
-        return error.with_way_on(self.path) if is_run and isinstance(error, HookError) else error
+        """The error as its reader should see it; the file of a replay is no run to go on with."""
+        return error.with_way_on(self.path) if self._repeats is None and isinstance(error, HookError) else error
 
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
-
-    def _job_row(self, drawn: "Drawn | None" = None) -> rows.JobRow:
-        return self._models.job(self.config, self.scenario, drawn=drawn.as_json() if drawn else None)

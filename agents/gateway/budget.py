@@ -137,7 +137,8 @@ class Breaker:
 
     def __init__(self, most: float) -> None:
         self._most = most
-        self._failed: deque[bool] = deque(maxlen=_LATEST)
+        self._latest: deque[bool] = deque()
+        self._failed = 0
         self._tripped = ""
 
     def check(self) -> None:
@@ -149,10 +150,13 @@ class Breaker:
         """Count a call that has ended."""
         if outcome is Outcome.RATE_LIMITED:
             return
-        self._failed.append(outcome not in _NO_ERRORS)
-        failed, latest = sum(self._failed), len(self._failed)
-        if latest >= _ENOUGH and failed > self._most * latest and not self._tripped:
+        self._latest.append(outcome not in _NO_ERRORS)
+        self._failed += self._latest[-1]
+        if len(self._latest) > _LATEST:
+            self._failed -= self._latest.popleft()
+        latest = len(self._latest)
+        if latest >= _ENOUGH and self._failed > self._most * latest and not self._tripped:
             self._tripped = (
-                f"{failed} of the latest {latest} calls failed, more than the share of {self._most:g} that is allowed "
-                f"({parameter('max_error_rate')}); the last one: {reason or outcome}"
+                f"{self._failed} of the latest {latest} calls failed, more than the share of {self._most:g} that is "
+                f"allowed ({parameter('max_error_rate')}); the last one: {reason or outcome}"
             )

@@ -32,6 +32,8 @@ type Points = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 #: Above this many people in one part, forces on springs instead of stress over all pairs of distances.
 STRESS_AT_MOST = 300
 _GAP = 0.9
+#: From so many people on, the crowd in the middle is spread out.
+_CROWD = 60
 
 
 def lay_out(graph: "nx.Graph[str]", seed: int = 1) -> dict[str, Position]:
@@ -41,11 +43,12 @@ def lay_out(graph: "nx.Graph[str]", seed: int = 1) -> dict[str, Position]:
     named = [sorted(part, key=order.__getitem__) for part in parts]
     drawn = [_draw(graph.subgraph(part), part, seed) for part in named]
     radii = np.array([np.hypot(*points.T).max() for points in drawn] or [0.0])
-    positions: dict[str, Position] = {}
-    for part, points, centre in zip(named, drawn, _pack(radii + _GAP), strict=False):
-        for node, (x, y) in zip(part, points + centre, strict=True):
-            positions[node] = (round(float(x), 2), round(float(y), 2))
-    return positions
+    nodes = [node for part in named for node in part]
+    packed = [points + centre for points, centre in zip(drawn, _pack(radii + _GAP), strict=False)]
+    placed = np.concatenate(packed) if packed else np.empty((0, 2))
+    if len(placed) >= _CROWD:
+        placed = _spread(placed)
+    return {node: (round(float(x), 2), round(float(y), 2)) for node, (x, y) in zip(nodes, placed, strict=True)}
 
 
 def _draw(part: Any, nodes: list[str], seed: int) -> Points:
@@ -83,8 +86,6 @@ def _pack(radii: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Points:
 type Floats = NDArray[np.float64]
 type Spots = Mapping[str, tuple[float, float]]
 
-#: From so many people on, the crowd in the middle is spread out.
-_CROWD = 60
 #: The layout's unit, about the distance of neighbours, is at most this part of the width.
 _CLOSEST = 1 / 7
 
@@ -103,11 +104,7 @@ def spots(excerpt: Excerpt) -> Spots:
     graph: nx.Graph[str] = nx.Graph()
     graph.add_nodes_from(person.id for person in excerpt.people)
     graph.add_edges_from((link.source, link.target) for link in excerpt.links)
-    laid = lay_out(graph)
-    points = np.array(list(laid.values()), np.float64).reshape(-1, 2)
-    if len(points) >= _CROWD:
-        points = _spread(points)
-    return {person: (float(x), float(y)) for person, (x, y) in zip(laid, points, strict=True)}
+    return lay_out(graph)
 
 
 def _spread(points: Floats) -> Floats:

@@ -24,11 +24,12 @@ _PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
 <style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:1.5rem auto;
 padding:0 1rem;background:#fff;color:#1d2126}}h1{{font-size:1.5rem;line-height:1.25;margin:0}}p{{margin:.3rem 0 1rem}}
+p.note{{border:1px solid #e6c67a;border-radius:8px;background:#fdf3dd;color:#5c3a00;padding:.5rem .8rem}}
 svg{{width:100%;height:auto;display:block}}.narrow{{display:none}}td,th{{text-align:left;padding:.2rem .8rem .2rem 0;
 vertical-align:top}}td:first-child{{font-family:ui-monospace,monospace}}td{{overflow-wrap:anywhere}}
 @media (max-width:700px){{.wide{{display:none}}.narrow{{display:block}}}}
 @media (prefers-color-scheme:dark){{body{{background:#1d2126;color:#e9e7e2}}}}{dark}</style></head>
-<body><h1{hint}>{title}</h1><p>{caption}</p>
+<body><h1{hint}>{title}</h1><p>{caption}</p>{note}
 {wide}
 {narrow}
 <details><summary>Everybody in the picture</summary><table>
@@ -60,16 +61,16 @@ def write_picture(
     """Write the picture to a file that ends in .svg or .html, over nothing but an earlier one `of` the same hub.
 
     Around somebody, the title is what that person is. Colours tell `communities`, numbers by id, or else hops. A note
-    stands below the legend.
+    stands above the picture of a page, and below the legend of an SVG.
     Raises `SetupError` for another ending, for another file there, and when the file cannot be written; what stood
     there before is kept then.
     """
     check_picture(path, of=of)
-    drawing, mark = Drawing(excerpt, communities, note), mark_of("picture", of)
+    mark = mark_of("picture", of)
     if path.suffix.lower() == ".svg":
-        page = drawing.svg(_WIDE).replace("<svg ", f'<svg data-mark="{mark}" ', 1)
+        page = Drawing(excerpt, communities, note).svg(_WIDE).replace("<svg ", f'<svg data-mark="{mark}" ', 1)
     else:
-        page = _page(excerpt, drawing, title, mark)
+        page = _page(excerpt, Drawing(excerpt, communities), title, mark, note)
     return write_whole(page, path, what="picture")
 
 
@@ -83,7 +84,7 @@ def draw_excerpt(excerpt: Excerpt, *, communities: Mapping[str, int] | None = No
     return Drawing(excerpt, communities).svg(_WIDE)
 
 
-def _page(excerpt: Excerpt, drawing: Drawing, title: str, mark: str) -> str:
+def _page(excerpt: Excerpt, drawing: Drawing, title: str, mark: str, note: str = "") -> str:
     centre = next((person for person in excerpt.people if person.distance == 0), None)
     rows = "\n".join(
         f'<tr><td>{p.id[:12]}</td><td>{p.hop}</td><td>{drawing.ties[p.id]}</td><td dir="auto">{said(p.text)}</td></tr>'
@@ -94,6 +95,7 @@ def _page(excerpt: Excerpt, drawing: Drawing, title: str, mark: str) -> str:
         title=said(title if centre is None else f"Around: {name_of(centre.text)}"),
         hint="" if centre is None else f' title="{said(centre.text)}"',
         caption=drawing.caption,
+        note=f'<p class="note">{said(note)}</p>' if note else "",
         dark=dark_style(),
         wide=drawing.svg(_WIDE, css_class="wide"),
         narrow=drawing.svg(_NARROW, css_class="narrow"),

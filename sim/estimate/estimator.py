@@ -12,11 +12,9 @@ from typing import Unpack
 
 from langchain_core.language_models.chat_models import BaseChatModel
 
-from ...agents.action_check import novelty_of
 from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.limits import Limits
 from ...agents.gateway.prices import Prices, known_prices
-from ...agents.mind import build_mind
 from ...personas.errors import SetupError, parameter
 from ...personas.sources import Sources
 from ..config import GivenModel, RunConfig, RunOptions, open_roles
@@ -158,7 +156,7 @@ def estimate(
         asked_by = {"model": handle, "limits": budget, "prices": prices, "cache": config.cache, "progress": progress}
         drawn = dry_run(scenario, scale=small, steps=steps, **asked_by, **others)
         reference = _counting_run(scenario, small, handle.name, steps, others)
-    asked = _asked(scenario)
+    asked = Asked.of(scenario)
     known = {role: one.is_language_model for role, one in ({"default": handle} | others).items()}
     found = purposes(counted, asked, drawn, reference) if any(known.values()) else []
     found = [p for p in found if known.get(p.role, known["default"])]
@@ -188,13 +186,6 @@ def _prices_of(model: ModelHandle, given: Prices | None, others: Mapping[str, Mo
 
 def _sampled_people(growth: Growth, sample: int) -> int:
     return max(2, sample // 4, min(_EACH_HOP * (growth.hops + 1), sample // 2))
-
-
-def _asked(scenario: Scenario) -> Asked:
-    settings = scenario.settings
-    may_repeat = any(novelty_of(action) == "revise" for action in scenario.actions)
-    is_revised = may_repeat and scenario.mind() is build_mind()
-    return Asked(settings.answer_tokens, settings.observation_tokens, is_revised=is_revised)
 
 
 def _seconds(found: Sequence[Purpose], counted: DryRun, sample: Sample | None, limits: Limits) -> Interval | None:

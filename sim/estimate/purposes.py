@@ -6,8 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+from ...agents.action_check import novelty_of
+from ...agents.action_schema import prompt_of
 from ...agents.gateway.limits import Limits
+from ...agents.mind import build_mind
 from ..runfile.job_rows import Unit
+from ..scenario import Scenario
 from .dry_run import Answered, DryRun
 
 __all__ = [
@@ -125,8 +129,25 @@ class Asked:
 
     answer_tokens: int
     observation_tokens: int
-    #: Whether turns go through the mind that revises what nearly repeats something.
-    is_revised: bool
+    #: Names of the prompts that turns are asked with, and of those whose answers are revised, where the mind does so.
+    turns: frozenset[str]
+    revised: frozenset[str]
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> Self:
+        """How a scenario has its society asked."""
+        turns = {action: prompt_of((action,)).name for action in scenario.actions}
+        revised = {a for a in turns if novelty_of(a) == "revise" or any(check.revises for check in a.checks)}
+        names = {turns[action] for action in revised}
+        if len(set(turns.values())) > 1 and revised:
+            names.add("turn")  # which several actions are asked with that have prompts of their own
+        does_revise = scenario.mind() is build_mind()
+        return cls(
+            scenario.settings.answer_tokens,
+            scenario.settings.observation_tokens,
+            turns=frozenset({"turn", *turns.values()}),
+            revised=frozenset(names if does_revise else ()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +195,19 @@ def purposes(counted: Counted, asked: Asked, sample: DryRun | None, reference: D
     """One row for each purpose; `reference` is the dry run of the sample's society."""
     found = []
     for name in counted.dry_run.purposes:
-        if name == "revise" and asked.is_revised:
+        if name == "revise" and asked.revised:
             continue
         base = _unsampled(name, counted, asked)
         found.append(base if sample is None or reference is None else _narrowed(base, counted, sample, reference))
-    turns = next((p for p in found if p.name == "turn"), None)
-    if turns is not None and asked.is_revised:
-        found.append(_revisions(turns, counted, asked, sample))
-    return found
+    turns = [p for p in found if p.name in asked.revised]
+    if not turns:
+        return found
+    revisions = _revisions(turns, counted, sample)
+    more = 1 + revisions.calls.high / max(1.0, sum(p.calls.high for p in turns))
+    # What checks and further stages ask, they may ask of a revision too.
+    asking = {a.purpose for a in counted.dry_run.answered if a.phase == "step"} - asked.turns
+    again = [replace(p, calls=p.calls.widened(p.calls.high * more)) if p.name in asking else p for p in found]
+    return [*again, revisions]
 
 
 def counted_purposes(counted: Counted) -> list[Purpose]:
@@ -277,19 +303,28 @@ def _expected(answer: Answered, reference: DryRun) -> float:
     return _mean(same or of_stage or of_purpose, _input) or 1.0
 
 
-def _revisions(turns: Purpose, counted: Counted, asked: Asked, sample: DryRun | None) -> Purpose:
+def _revisions(turns: Sequence[Purpose], counted: Counted, sample: DryRun | None) -> Purpose:
     """What revisions come to: their requests are those of turns, with the draft and what it repeats."""
-    stand_in = counted.dry_run.requests("revise") / counted.dry_run.requests("turn")
+    names = [p.name for p in turns]
+    calls = sum((p.calls for p in turns), start=Interval.exactly(0.0))
+    stand_in = counted.dry_run.requests("revise") / sum(map(counted.dry_run.requests, names))
     share = _REVISED.widened(stand_in)
-    if sample is not None and (drawn := sample.requests("turn")) >= _ENOUGH:
-        share = share_interval(sample.requests("revise"), drawn, of=turns.calls.low).widened(stand_in)
-    return replace(
-        turns,
+    if sample is not None and (drawn := sum(map(sample.requests, names))) >= _ENOUGH:
+        share = share_interval(sample.requests("revise"), drawn, of=calls.low).widened(stand_in)
+    inputs, outputs = ([getattr(p, name) for p in turns] for name in ("each_input", "each_output"))
+    reasoning = [p.each_reasoning for p in turns if p.each_reasoning is not None]
+    return Purpose(
         name="revise",
-        calls=turns.calls * share,
-        each_input=turns.each_input + Interval(0.0, turns.each_output.high + _REVISION),
+        calls=calls * share,
+        each_input=_span(inputs) + Interval(0.0, max(o.high for o in outputs) + _REVISION),
+        each_output=_span(outputs),
+        each_reasoning=_span(reasoning) if len(reasoning) == len(turns) else None,
         each_cached=0.0,
     )
+
+
+def _span(intervals: Sequence[Interval]) -> Interval:
+    return Interval(min(i.low for i in intervals), max(i.high for i in intervals))
 
 
 def _mean(answers: Sequence[Answered], key: Callable[[Answered], int | None]) -> float:
@@ -333,7 +368,7 @@ def _by_stage(purposes: Sequence[Purpose], dry_run: DryRun) -> list[Interval]:
     """The calls of every hop and step, in the proportions of the dry run."""
     stages: dict[tuple[str, int], Interval] = {}
     for purpose in purposes:
-        answers = dry_run.of(purpose.name) or dry_run.of("turn")
+        answers = dry_run.of(purpose.name) or [a for a in dry_run.answered if a.phase == "step"]
         for stage, number in Counter((a.phase, a.number) for a in answers).items():
             calls = purpose.calls * (number / len(answers))
             stages[stage] = stages.get(stage, Interval.exactly(0.0)) + calls

@@ -101,6 +101,8 @@ class Village:
             '{"max_in_flight":8}', None, None, False, versions, status, None, "c0ffee" * 5, NOON, ended,
         ]])  # fmt: skip
 
+        self.run.fill("phases", [[1, "growth", 1, "hop"], [1, "step", 2, "step"]])
+
     def mark(self, phase: str, number: int, items: int, failed: int, counts: dict[str, int], at: datetime) -> None:
         seconds, state = (1, None) if phase == "growth" else (2, '{"news": []}')
         self.run.fill("markers", [[

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from populace.analysis.picture.colours import name_of
 from populace.analysis.picture.drawing import Drawing
 from populace.analysis.picture.layout import Box, Dot, place_labels, text_width
-from populace.analysis.picture.page import draw_excerpt, render_page
+from populace.analysis.picture.page import draw_excerpt, render_page, write_picture
 from populace.personas.network import Acquaintance, Excerpt, Link
 
 _TEXT = "A bell founder {}, who has forgotten the way to the harbour and says so to everybody."
@@ -154,6 +155,12 @@ def test_the_same_excerpt_gives_the_same_picture() -> None:
 )
 def test_a_name_says_what_the_person_is(text: str, name: str) -> None:
     assert name_of(text) == name
+
+
+def test_a_note_stands_above_the_picture_of_a_page(tmp_path: Path) -> None:
+    page = write_picture(town(12), tmp_path / "town.html", title="Town", note="Text by the <stand-in>.").read_text()
+    assert page.count("Text by the &lt;stand-in&gt;.") == 1
+    assert page.index("Text by the &lt;stand-in&gt;.") < page.index("<svg ")
 
 
 @pytest.mark.parametrize("width", [460.0, 1_040.0])

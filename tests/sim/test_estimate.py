@@ -1,9 +1,11 @@
 """What a run will take is known before it begins: calls, tokens and money lie in the ranges that were told."""
 
 import math
+import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import orjson
 import pytest
@@ -11,17 +13,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai_server import OpenAIServer
 
+from populace.agents.actions import Action
+from populace.agents.checks import Check, CheckContext, CheckResult, failed, passed
 from populace.agents.gateway.limits import Limits
 from populace.agents.gateway.prices import Prices
 from populace.agents.mind import Mind, build_mind
+from populace.agents.observation import Observation
 from populace.personas.errors import SetupError
 from populace.personas.hub import read_hub
+from populace.personas.model import Answer, AnswerSchema
+from populace.personas.prompt import Prompt, RenderedPrompt
 from populace.scenarios.village import Village
 from populace.sim.estimate import Estimate, estimate
 from populace.sim.estimate.dry_run import Scale
 from populace.sim.estimate.estimator import sentences, table
 from populace.sim.estimate.purposes import Interval, mean_interval, share_interval
 from populace.sim.growth import Growth
+from populace.sim.resident import Resident
 from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
@@ -30,7 +38,11 @@ type Live = Callable[..., FinishedRun]
 
 PRICES = Prices(2.0, 8.0, 0.5)
 SMALL = Growth(agents=20, hops=1)
-_USED = "SELECT purpose, count(raw), sum(input_tokens), sum(output_tokens), sum(cost) FROM calls GROUP BY purpose"
+_USED = """
+SELECT purpose || if(role = 'default', '', ' (' || role || ')') AS asked, count(raw), sum(input_tokens),
+       sum(output_tokens), sum(cost)
+FROM calls GROUP BY asked
+"""
 
 
 class Errands(Scenario):
@@ -178,6 +190,73 @@ def test_a_mind_of_the_scenarios_own_is_not_expected_to_revise(openai_server: Op
 
     told = estimate(Blunt(), growth=SMALL, steps=2, model="openai:test", base_url=openai_server.base_url)
     assert [p.name for p in told.purposes] == ["text_to_persona", "persona_to_persona", "turn"]
+
+
+OWN = Prompt(
+    "recipe", 1, "A prompt of a scenario's own.", "$world $persona $observation $actions " + "Write it out. " * 200
+)
+
+
+class IsLong:
+    """Asks the model whether a recipe is long enough."""
+
+    name, version, revises = "is_long", 1, True
+
+    async def judge(self, action: Action, context: CheckContext) -> CheckResult:
+        prompt = RenderedPrompt("is_long", 1, (("user", f"Is this long enough? {action.emitted_text}"),))
+        shape = {"type": "object", "properties": {"yes": {"type": "boolean"}}, "required": ["yes"]}
+        answer: Answer[Any] = await context.ask(prompt, AnswerSchema("IsLong", shape, lambda given: given))
+        return passed() if answer.value is None or answer.value["yes"] else failed("It is short.")
+
+
+class Recipe(Action):
+    """A recipe of this person's kitchen."""
+
+    name: ClassVar[str] = "recipe"
+    prompt: ClassVar[str | Prompt] = OWN
+    checks: ClassVar[tuple[Check, ...]] = (IsLong(),)
+    kind: Literal["recipe"]
+    text: str
+
+    @property
+    def emitted_text(self) -> str:
+        return self.text
+
+
+class Vote(Action):
+    """A vote on tomorrow's lunch."""
+
+    name: ClassVar[str] = "vote"
+    prompt: ClassVar[str | Prompt] = replace(OWN, name="vote", user="$world $persona $observation $actions Vote.")
+    kind: Literal["vote"]
+    dish: Literal["soup", "stew"]
+
+    @property
+    def emitted_text(self) -> str:
+        return self.dish
+
+
+class Kitchen(Errands):
+    """Who cooks what, and who votes for it?"""
+
+    actions = (Recipe, Vote)
+
+    def offer(self, resident: Resident, observation: Observation, rng: random.Random) -> tuple[type[Action], ...]:
+        return (Recipe,) if rng.random() < 0.5 else (Vote,)
+
+
+@pytest.mark.parametrize("sample", [0, 60])
+def test_prompts_of_actions_and_questions_of_checks_are_counted(
+    openai_server: OpenAIServer, tmp_path: Path, sample: int
+) -> None:
+    # Without the server's cached half: what these prompts share stands at their end.
+    where: dict[str, Any] = {"model": "openai:test", "base_url": openai_server.base_url, "prices": Prices(2.0, 8.0)}
+    told = estimate(Kitchen(), growth=SMALL, steps=3, sample=sample, **where)
+    purposes = {p.name: p for p in told.purposes}
+    assert {"recipe", "vote", "is_long (grader)", "revise"} < purposes.keys()
+    assert "turn" not in purposes
+    assert purposes["recipe"].each_input.low > 5 * purposes["vote"].each_input.low
+    check_holds(told, Society(Kitchen(), growth=SMALL, steps=3, out=tmp_path / "run.duckdb", **where).run())
 
 
 def test_a_minute_cap_makes_the_run_longer(openai_server: OpenAIServer) -> None:

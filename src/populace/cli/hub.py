@@ -14,7 +14,7 @@ from .hub_select import select
 from .options import bound_options, limits_of, shared_option
 
 if TYPE_CHECKING:
-    from populace.personas.hub.vectors import EmbeddedReport
+    from populace.personas.hub.dedup import EmbeddedReport
     from populace.personas.hub.verdicts import TurnedAway
     from populace.sim.embedding import HubVectors
 
@@ -111,6 +111,11 @@ def _work(hub: Path, work: "Callable[[], tuple[HubVectors, EmbeddedReport | None
 
 
 def _say(hub: Path, fetched: "HubVectors", report: "EmbeddedReport | None") -> None:
+    for job in fetched.abandoned:
+        click.echo(
+            f"Job {job} of {hub} was not finished and asked for something else; it is abandoned, and what it fetched "
+            "stays."
+        )
     if fetched.job is not None:
         click.echo(
             f"{fetched.fetched:,} of {fetched.missing:,} texts got a vector; the calls are in {hub}, as job "
