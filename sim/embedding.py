@@ -13,8 +13,8 @@ from langchain_core.embeddings import Embeddings
 from ..agents.embedding.embedder import Lost
 from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, open_embedder
 from ..agents.embedding.vectors import text_hash
+from ..agents.gateway.budget import Prices
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.prices import Prices
 from ..personas.dedup.vectors import COSINE, check_cosine, is_compared_exactly
 from ..personas.hub.dedup import CHUNK, EmbeddedReport, compared, dedup_embedded, read_texts, without_vector
 from ..personas.hub.file import HubFile, open_hub

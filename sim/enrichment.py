@@ -13,9 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..agents.batch import check_batchable
 from ..agents.endpoint.models import ModelHandle, open_model
-from ..agents.gateway.budget import check_priced
+from ..agents.gateway.budget import Prices, check_priced, known_prices
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.prices import Prices, known_prices
 from ..personas.errors import SetupError
 from ..personas.hub.contradictions import check_again, find_contradictions, unjudged
 from ..personas.hub.file import HubFile, open_hub

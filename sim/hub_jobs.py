@@ -12,10 +12,10 @@ import orjson
 
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle, open_model
+from ..agents.gateway.budget import Prices
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.prices import Prices
 from ..personas.errors import PausedError, SetupError, StorageError
 from ..personas.hub.file import open_hub
 from ..personas.hub.info import HubInfo, describe, describe_hub

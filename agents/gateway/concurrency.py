@@ -18,8 +18,8 @@ from ...personas.errors import PausedError
 from ...personas.model import Outcome
 from ..endpoint.errors import RequestError
 from ..endpoint.response import ModelResponse, RateLimitHeaders
+from .limits import RateLimiter, TokenEstimate
 from .outage import Outage
-from .rate_limiter import RateLimiter, TokenEstimate
 
 __all__ = ["FIRST", "ConcurrencyLimiter", "EndpointState", "Slot"]
 

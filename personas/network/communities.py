@@ -93,7 +93,7 @@ class _Level:
                 looked_at = np.flatnonzero(self._beside(movers) | _mask(willing, self.size))
             if not len(willing) or (gain < _LEAST and share < 0.1):
                 break
-            # People who move at once may undo each other's gain, so fewer do when little is gained.
+            # Simultaneous moves may undo each other's gain, so fewer people move when little is gained.
             share = share if gain >= _LEAST else share / 2
         return labels
 
@@ -165,17 +165,17 @@ def _by_size(labels: Ints) -> Ints:
     return place[labels]
 
 
-#: How many of their neighbours a person names at a time.
+#: Neighbours that a person names at a time (snowball sampling).
 _NAMED = 3
-#: Neighbours from which on a person names them in one order, drawn once: drawing it again takes time with their square.
+#: Beyond so many neighbours, their order is drawn once: drawing it each time would be quadratic.
 _MANY = 1_000
 
 
 def draw_people(network: Network, spec: "DrawSpec") -> Ints:
-    """The numbers of the people drawn, in rising order; all of them where there are no more than asked for.
+    """The numbers of the people drawn, ascending; all people where there are no more than asked for.
 
-    People without ties are drawn last, at random. Where one part of the network is used up, the draw begins again in
-    another, so it takes time with the people drawn and not with those there are, communities apart.
+    People without ties are drawn last, at random. Where a part of the network is exhausted, the draw goes on in
+    another. Except for communities, the time depends on the people drawn, not on the size of the network.
     """
     if network.people <= spec.people:
         return np.arange(network.people)
@@ -205,7 +205,7 @@ class DrawnIds:
 
 
 def draw_ids(hub: HubFile, spec: "DrawSpec") -> DrawnIds | None:
-    """The people drawn from a hub of whom only ids and ties are read; None where nobody is left out.
+    """The people drawn from a hub, of which only ids and ties are read; None where everybody is drawn.
 
     Raises `SourceError` for a file whose tables are not those of a hub that Populace wrote.
     """
@@ -238,7 +238,7 @@ class _Walk:
         self.count = 0
 
     def begin(self, start: int) -> Iterator[int]:
-        """Take everybody who can be reached from there, the nearest first; nobody when the start is taken."""
+        """Take all people reachable from `start`, the nearest first; none when `start` is taken."""
         if self.is_taken[start]:
             return
         yield self._take(start)

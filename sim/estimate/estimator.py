@@ -12,8 +12,8 @@ from typing import Unpack
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from ...agents.endpoint.models import ModelHandle, open_model
+from ...agents.gateway.budget import Prices, known_prices
 from ...agents.gateway.limits import Limits
-from ...agents.gateway.prices import Prices, known_prices
 from ...personas.errors import SetupError
 from ...personas.sources import Sources
 from ..config import GivenModel, RunConfig, RunOptions, open_roles

@@ -10,7 +10,7 @@ from ...agents.embedding.client import Batching
 from ...agents.embedding.models import EmbeddingHandle
 from ...agents.embedding.vectors import text_hash
 from ...agents.endpoint.models import ModelHandle, open_model
-from ...agents.gateway.prices import Prices, known_prices
+from ...agents.gateway.budget import Prices, known_prices
 from ...personas.hub.dedup import read_texts, without_vector
 from ...personas.hub.file import HubFile, create_hub, open_hub
 from ...personas.hub.queries import registered

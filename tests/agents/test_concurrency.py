@@ -8,7 +8,7 @@ from quick_time import in_no_time, seconds
 from populace.agents.endpoint.errors import RequestError
 from populace.agents.endpoint.response import ModelResponse
 from populace.agents.gateway.concurrency import ConcurrencyLimiter, Slot
-from populace.agents.gateway.rate_limiter import TokenEstimate
+from populace.agents.gateway.limits import TokenEstimate
 from populace.personas.model import Outcome
 from populace.sim.executor import bounded_map
 

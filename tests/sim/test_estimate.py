@@ -15,8 +15,8 @@ from openai_server import OpenAIServer
 
 from populace.agents.actions import Action
 from populace.agents.checks import Check, CheckContext, CheckResult, failed, passed
+from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
-from populace.agents.gateway.prices import Prices
 from populace.agents.mind import Mind, build_mind
 from populace.agents.observation import Observation
 from populace.personas.errors import SetupError

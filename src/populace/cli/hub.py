@@ -59,7 +59,7 @@ def meaning_of(options: Mapping[str, Any]) -> Callable[[Path], None] | None:
     if options["embeddings"] is None:
         return None
     from populace.agents.embedding.models import open_embedder
-    from populace.agents.gateway.prices import given_prices
+    from populace.agents.gateway.budget import given_prices
     from populace.personas.errors import SetupError
 
     if not 0 < options["cosine"] <= 1:  # which nan is not either
