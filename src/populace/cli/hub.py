@@ -166,7 +166,7 @@ def info(hub_path: Path, as_json: bool) -> None:
 def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
     """Show what the vectors of a hub's people would take. Raises `SetupError` without an embedding model."""
     from populace.agents.embedding.models import open_embedder
-    from populace.agents.gateway.prices import given_prices
+    from populace.agents.gateway.budget import given_prices
     from populace.personas.errors import SetupError
     from populace.sim.estimate.hub import estimate_embedding
 
