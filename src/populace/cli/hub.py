@@ -34,6 +34,7 @@ _OPTIONS = (
         show_default=True,
         help="Least cosine of two vectors.",
     ),
+    click.option("--estimate", is_flag=True, help="Only say what the vectors would take; nobody is marked."),
     click.option("--exact", is_flag=True, help="Compare everybody with everybody, however many there are."),
     click.option("--cache", type=click.Path(path_type=Path), help="File that shares paid vectors with other jobs."),
 )
@@ -147,6 +148,24 @@ def info(hub_path: Path, as_json: bool) -> None:
         click.echo(notice)
 
 
+def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
+    """Show what the vectors of a hub's people would take. Raises `SetupError` without an embedding model."""
+    from populace.agents.embedding.models import open_embedder
+    from populace.agents.gateway.budget import given_prices
+    from populace.personas.errors import SetupError
+    from populace.sim.estimate.hub import estimate_embedding
+
+    from .show import show_estimate
+
+    if options["embeddings"] is None:
+        raise SetupError("Comparing by words asks nobody, so there is nothing to estimate; name --embeddings MODEL.")
+    handle, price = (
+        open_embedder(options["embeddings"], base_url=options["embeddings_url"]),
+        options["embeddings_price"],
+    )
+    show_estimate(estimate_embedding(hub, handle, prices=None if price is None else given_prices(f"{price}/0")))
+
+
 @click.command("dedup")
 @click.argument("hub_path", type=_PATH, metavar="HUB")
 @click.option(
@@ -198,6 +217,9 @@ def dedup(
     from populace.personas.hub.info import describe_hub
 
     by_meaning = meaning_of(options)
+    if options["estimate"]:
+        _estimate(hub_path, options)
+        return
     with open_hub(hub_path, write=True) as hub:
         report = dedup_hub(
             hub, threshold=threshold, anew=anew, method=DedupMethod(method, ngram), signatures=signatures
