@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import going_on
-from .options import asked_of, limit_options, sampling_options, shared_option
+from .options import asked_of, limit_options, prices_of, sampling_options, shared_option
 
 if TYPE_CHECKING:
     from populace.personas.hub.check import CheckReport
