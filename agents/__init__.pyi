@@ -15,9 +15,9 @@ from .checks import Check, CheckContext, CheckOutcome, CheckResult, failed, pass
 from .embedding.embedder import Embedded, Embedder
 from .embedding.models import EmbeddingHandle, open_embedder
 from .endpoint.models import ModelHandle, open_model
+from .gateway.budget import Prices
 from .gateway.gateway import Gateway
 from .gateway.limits import Limits
-from .gateway.prices import Prices
 from .memory import Memory
 from .mind import Decision, Mind, MindContext, MindState, Rule, build_mind
 from .observation import Heard, Observation, Seen

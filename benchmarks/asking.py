@@ -29,7 +29,7 @@ from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
 from populace.agents.mind import turn_prompt
 from populace.agents.observation import Observation, Seen
-from populace.personas.model import Answer, RequestContext
+from populace.personas.model import Answer, Outcome, RequestContext
 from populace.personas.prompt import RenderedPrompt
 from populace.scenarios.village import Village
 from populace.sim.engine import rare_collections
@@ -43,10 +43,15 @@ type Result = dict[str, Any]
 
 
 class Forgetting:
-    """A ledger that keeps nothing: what a gateway call costs without one."""
+    """A ledger that keeps no call, so that a gateway call is measured without one; it counts refusals by owner."""
+
+    def __init__(self) -> None:
+        self.refused: Counter[str] = Counter()
 
     def record(self, call: Call) -> None:
-        """Let go of it."""
+        """Count a refusal."""
+        if call.outcome is Outcome.RATE_LIMITED:
+            self.refused[call.owner] += 1
 
     def recall(self, key: CallKey) -> RecordedReply | None:
         """Nothing was kept."""
@@ -157,7 +162,9 @@ def ask_all(given: argparse.Namespace) -> Result:
     model = open_model("openai:test", base_url=given.base_url)
     asking = Asking(given)
     if given.ledger is None:
-        return asyncio.run(asking.alone(Gateway(model, ledger=Forgetting(), **limits(given))))
+        ledger = Forgetting()
+        result = asyncio.run(asking.alone(Gateway(model, ledger=ledger, **limits(given))))
+        return {**result, "refused": [ledger.refused[f"agent-{number}"] for number in range(given.calls)]}
     people = Growth(hub=given.hub, hops=0, agents=None)
     with Society(Village(), growth=people, model=model, out=given.ledger, steps=1, **limits(given)) as society:
         return society.engine.call(lambda: asking.all(society.engine.gateway))

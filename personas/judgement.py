@@ -60,7 +60,7 @@ class RulingRow:
     outcome: str
     became: str | None
     text: str | None
-    #: True when somebody has undone it.
+    #: Whether it has been undone.
     undone: bool = False
     kind: str | None = None
     column: str | None = None

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Protocol
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from .persona import canonical_text
 from .prompt import RenderedPrompt
@@ -25,12 +25,19 @@ __all__ = [
     "AnswerMistake",
     "AnswerSchema",
     "Description",
+    "FrozenModel",
     "Outcome",
     "PersonaModel",
     "RequestContext",
     "parse_description",
     "strict_schema",
 ]
+
+
+class FrozenModel(BaseModel):
+    """The base of pydantic models that take no unknown field and are not changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Outcome(StrEnum):

@@ -103,7 +103,7 @@ class Passage:
     """
 
     text: str
-    #: BCP 47 tag; `und` when nobody has stated the language.
+    #: BCP 47 tag; `und` when the language is not stated.
     language: str = UNKNOWN_LANGUAGE
     #: The document, and the place in it: `FILE#id` or `FILE:line`.
     source: str | None = None

@@ -9,10 +9,10 @@ from importlib.resources import files
 from string import Template
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from .errors import SetupError
-from .model import Answer, AnswerSchema, Description, PersonaModel, RequestContext, strict_schema
+from .model import Answer, AnswerSchema, Description, FrozenModel, PersonaModel, RequestContext, strict_schema
 from .persona import Persona, Relation, RelationKind, canonical_text
 from .prompt import Prompt, fence, language_phrase, load_prompt
 from .text import words
@@ -67,14 +67,14 @@ def _known() -> Mapping[str, RelationKind]:
     }
 
 
-#: The value of `who` for somebody new.
+#: The value of `who` for a new person.
 _NEW = "new"
 _LONGEST_LABEL = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """Somebody in close relationship with a persona, and the relation to them."""
+    """A person in close relationship with a persona, and the relation."""
 
     relation: Relation
     persona: Persona
@@ -105,9 +105,7 @@ def _normalised(tie: object) -> object:
     return tie
 
 
-class _Tie(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Tie(FrozenModel):
     label: _Label
     kind: RelationKind
     persona: Description
@@ -119,9 +117,7 @@ class _Tie(BaseModel):
         return _NEW
 
 
-class _OfferedTie(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _OfferedTie(FrozenModel):
     label: _Label
     kind: RelationKind
     who: Annotated[str, Field(description="The key of a known person, or new.")]
@@ -131,15 +127,11 @@ class _OfferedTie(BaseModel):
     _kind = model_validator(mode="before")(_normalised)
 
 
-class _RelationsAnswer(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _RelationsAnswer(FrozenModel):
     relations: list[_Tie]
 
 
-class _OfferedRelationsAnswer(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _OfferedRelationsAnswer(FrozenModel):
     relations: list[_OfferedTie]
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from .errors import SetupError
 from .model import (
@@ -12,6 +12,7 @@ from .model import (
     Answer,
     AnswerSchema,
     Description,
+    FrozenModel,
     PersonaModel,
     RequestContext,
     parse_description,
@@ -35,9 +36,7 @@ _LONGEST_VERB = 60
 _LONGEST_PART = LONGEST // 6
 
 
-class _Person(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Person(FrozenModel):
     persona: Description
 
     @property
@@ -45,9 +44,7 @@ class _Person(BaseModel):
         return self.persona
 
 
-class _People(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _People(FrozenModel):
     personas: list[_Person]
 
 
@@ -58,9 +55,7 @@ def _part(what: str) -> Any:
 _Part = Annotated[str, AfterValidator(parse_description)]
 
 
-class _Sheet(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Sheet(FrozenModel):
     role: _Part = _part("What the person is, with the field.")
     age: _Part = _part("The person's age or stage of life, in words.")
     circumstances: _Part = _part("Where and how the person lives or works.")
@@ -72,9 +67,7 @@ class _Sheet(BaseModel):
         return "; ".join(f"{name}: {str(value).rstrip(' .;')}" for name, value in self)
 
 
-class _Sheets(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Sheets(FrozenModel):
     personas: list[_Sheet]
 
 

@@ -15,9 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from ..agents.batch import check_batchable
 from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, embedding_handle
 from ..agents.endpoint.models import ModelHandle, open_model
-from ..agents.gateway.budget import check_priced
+from ..agents.gateway.budget import Prices, check_priced, known_prices
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.prices import Prices, known_prices
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.inputs import check_seed
 from .growth import Growth

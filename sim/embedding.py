@@ -1,39 +1,48 @@
 """The vectors of a hub's people as a job in its own file: fetched under the gateway's policy, never paid for twice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 from langchain_core.embeddings import Embeddings
 
 from ..agents.embedding.embedder import Lost
 from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, open_embedder
 from ..agents.embedding.vectors import text_hash
+from ..agents.gateway.budget import Prices
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.prices import Prices
 from ..personas.dedup.vectors import COSINE, check_cosine, is_compared_exactly
+from ..personas.hub.dedup import CHUNK, EmbeddedReport, compared, dedup_embedded, read_texts, without_vector
 from ..personas.hub.file import HubFile, open_hub
-from ..personas.hub.vectors import CHUNK, EmbeddedReport, compared, dedup_embedded, read_people, without_vector
 from ..personas.model import Outcome, RequestContext
 from .engine import Engine, Progress
 from .executor import Executor
 from .hub_jobs import HubJob, check_job_trusted, resumed, stored_job
 from .jobs import Changes, Chunks, Phase, run_phase
-from .observe import PURPOSE
+from .observe import PURPOSE, TextEmbedder
 from .runfile import rows
 from .runfile.runlog import RunLog
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["KIND", "HubVectors", "dedup_by_meaning", "fetch_hub_vectors", "resume_embedding"]
+__all__ = ["KIND", "HubVectors", "dedup_by_meaning", "fetch_hub_vectors", "resume_embedding", "run_embedding"]
 
 #: The kind of these jobs.
 KIND = "embedding"
+#: People who lack a vector, and those who got one by the job, in order of arrival.
+_ASKED = """
+SELECT rowid AS row FROM personas
+WHERE rowid IN (SELECT unnest($lacking)) OR id IN (
+    SELECT text_hash FROM vectors
+    WHERE model = $model AND request_hash IN (SELECT request_hash FROM calls WHERE job = $job)
+)
+ORDER BY ordinal, rowid
+"""
 #: On whose behalf the texts of many are sent at once.
 _OWNER = "hub"
 
@@ -49,6 +58,8 @@ class HubVectors:
     fetched: int = 0
     #: The job's number in the hub; None when everybody had a vector.
     job: int | None = None
+    #: Unfinished jobs that this one stands in for: they asked for something else, and their vectors stay in the hub.
+    abandoned: tuple[int, ...] = ()
 
 
 def dedup_by_meaning(
@@ -147,19 +158,28 @@ def _begun(job: HubJob, progress: Progress | None) -> tuple[HubVectors, Embedded
     with open_hub(job.path) as hub:
         is_needed = len(without_vector(hub, job.model.name)) > 0
     # Vectors that another job fetched are in the hub, so nothing is lost by abandoning it.
-    number = job.unfinished(anew=True)
-    if number is not None:
-        return _run(job, job.reopen(number), progress)
-    return _run(job, job.begin(), progress) if is_needed else (HubVectors(job.model.name), None)
+    number, abandoned = job.unfinished(is_kept=True)
+    if number is None and not is_needed:
+        return HubVectors(job.model.name, abandoned=abandoned), None
+    fetched, report = _run(job, job.begin() if number is None else job.reopen(number), progress)
+    return replace(fetched, abandoned=abandoned), report
 
 
 def _run(job: HubJob, log: RunLog, progress: Progress | None) -> tuple[HubVectors, EmbeddedReport | None]:
     with job.running(log, progress) as engine:
-        with HubFile(job.path, log.cursor()) as hub:
-            phase = EmbeddingPhase(engine, hub, job.model.name, chunk=job.spec["chunk"])
-            engine.call(partial(run_phase, engine, phase))
+        if engine.embedder is None:
+            raise RuntimeError("the engine was opened without an embedding model")
+        phase = run_embedding(engine, job, engine.embedder)
         report = None if job.spec["threshold"] is None else _compared(job, log)
         return HubVectors(job.model.name, phase.missing, phase.fetched, log.job), report
+
+
+def run_embedding(engine: Engine, job: HubJob, embedder: TextEmbedder) -> "EmbeddingPhase":
+    """The phase of the job, taken to its end with vectors by `embedder`."""
+    with HubFile(job.path, engine.log.cursor()) as hub:
+        phase = EmbeddingPhase(engine, hub, job.model.name, embedder, chunk=job.spec["chunk"])
+        engine.call(partial(run_phase, engine, phase))
+    return phase
 
 
 def _compared(job: HubJob, log: RunLog | None = None) -> EmbeddedReport:
@@ -174,34 +194,42 @@ class EmbeddingPhase(Phase[str, Lost | None]):
     name = KIND
     looks_ahead = False
 
-    def __init__(self, engine: Engine, hub: HubFile, model: str, *, chunk: int) -> None:
+    def __init__(self, engine: Engine, hub: HubFile, model: str, embedder: TextEmbedder, *, chunk: int) -> None:
         self.chunk = chunk
         self._engine = engine
         self._hub = hub
-        self._rows: NDArray[np.int64] = without_vector(hub, model)
-        #: People who have no vector, and those of them who got one so far.
-        self.missing = len(self._rows)
+        self._embedder = embedder
+        self._model = model
+        self._rows: NDArray[np.int64]
+        #: People who have no vector and are asked for in this session, and those of them who got one so far.
+        self.missing = 0
         self.fetched = 0
         self._changes = Changes()
         self._hashes: list[str] = []
 
     def begin(self, chunks: Chunks) -> None:
-        """Show how many there are."""
-        self._next = 0
-        self._engine.progress.began("Vectors", self.missing)
+        """Go on behind the people of complete chunks; who has got a vector by this job since is in the next ones."""
+        asked = lacking = without_vector(self._hub, self._model)
+        job, con = {"job": self._engine.log.job}, self._hub.con
+        if con.execute("SELECT 1 FROM calls WHERE job = $job LIMIT 1", job).fetchall():
+            both = {"model": self._model, "lacking": lacking.tolist(), **job}
+            asked = con.execute(_ASKED, both).fetchnumpy()["row"]
+        self._next, self._rows = 0, asked[chunks.items :]
+        self.missing = int(np.isin(self._rows, lacking).sum())
+        # Those who have one by now will be counted again.
+        self.fetched = self.missing - len(self._rows)
+        self._engine.progress.began("Vectors", len(self._rows))
 
     def take(self, chunks: Chunks, most: int) -> Sequence[str]:
         """The next texts."""
         some = self._rows[self._next : self._next + most]
         self._next += len(some)
-        return read_people(self._hub, some).texts if len(some) else ()
+        return read_texts(self._hub, some) if len(some) else []
 
     async def results(self, items: Sequence[str], executor: Executor, engine: Engine) -> list[Lost | None]:
         """Why each text got no vector; None where it got one, which is in the hub by then."""
-        if engine.embedder is None:
-            raise RuntimeError("the engine was opened without an embedding model")
         context = RequestContext(self.name, self.number, _OWNER, 0, job=engine.log.job)
-        embedded = await engine.embedder.embed(items, context)
+        embedded = await self._embedder.embed(items, context)
         for _ in items:
             engine.progress.advanced()
         return [embedded.lost.get(text) for text in items]
@@ -211,7 +239,7 @@ class EmbeddingPhase(Phase[str, Lost | None]):
         return (Outcome.OK, "") if result is None else (result.outcome, result.reason)
 
     def apply(self, items: Sequence[str], results: Sequence[Lost | None]) -> None:
-        """Note which texts got none."""
+        """Note which texts got none, and how many got one in this session."""
         job = self._engine.log.job
         for text, lost in zip(items, results, strict=True):
             key = text_hash(text)

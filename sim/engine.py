@@ -18,12 +18,11 @@ from ..agents.batch import MOST_IN_A_BATCH, ChatBatchQueue, open_batch_queue
 from ..agents.embedding.embedder import Embedder
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
-from ..agents.gateway.budget import Budget, Meter
+from ..agents.gateway.budget import Budget, Meter, Prices
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.prices import Prices
 from ..personas.errors import PausedError
 from .runfile.job_rows import Unit
 from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spent_before

@@ -13,9 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..agents.batch import check_batchable
 from ..agents.endpoint.models import ModelHandle, open_model
-from ..agents.gateway.budget import check_priced
+from ..agents.gateway.budget import Prices, check_priced, known_prices
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.prices import Prices, known_prices
 from ..personas.errors import SetupError
 from ..personas.hub.contradictions import check_again, find_contradictions, unjudged
 from ..personas.hub.file import HubFile, open_hub
@@ -29,14 +28,14 @@ from .hub_jobs import HubJob, check_job_trusted, resumed, stored_job
 from .jobs import run_phase
 from .runfile.runlog import RunLog
 
-__all__ = ["KIND", "Enriched", "Enrichment", "enrich", "resume_enrichment"]
+__all__ = ["ANSWER_TOKENS", "KIND", "Enriched", "Enrichment", "enrich", "resume_enrichment", "run_enrichment"]
 
 #: The kind of these jobs.
 KIND = "enrichment"
 
 _PHASES = ("profiles", "repairs", "biographies", "raised")
-#: A profile has some 900 tokens, a biography up to 2,500.
-_ANSWER_TOKENS = 4_096
+#: Tokens of an answer, at most: a profile has some 900 tokens, a biography up to 2,500.
+ANSWER_TOKENS = 4_096
 #: People of one chunk where requests go by batch, of which an endpoint takes hours.
 _BATCH_CHUNK = 10_000
 
@@ -169,7 +168,7 @@ def enrich(
     if batch:
         enrichment = enrichment.model_copy(update={"chunk": max(enrichment.chunk, _BATCH_CHUNK)})
     job = _job(Path(hub), enrichment, handle, limits or Limits(), prices, cache, batch=batch, seed=seed)
-    number = job.unfinished(anew=anew)
+    number, _ = job.unfinished(anew=anew)
     if number is not None:
         return _enriched(job, enrichment, job.reopen(number), progress)
     with open_hub(job.path, write=True) as opened:
@@ -231,12 +230,12 @@ def _keep_people(people: Sequence[str], con: duckdb.DuckDBPyConnection, job: int
 
 
 def _enriched(job: HubJob, enrichment: Enrichment, log: RunLog, progress: Progress | None) -> Enriched:
-    with job.running(log, progress, batched=_PHASES, answer_tokens=_ANSWER_TOKENS) as engine, log.cursor() as con:
-        engine.call(partial(_run, engine, enrichment, con, job.seed))
+    with job.running(log, progress, batched=_PHASES, answer_tokens=ANSWER_TOKENS) as engine, log.cursor() as con:
+        engine.call(partial(run_enrichment, engine, enrichment, con, job.seed))
         return _summed_up(log, HubFile(job.path, con), engine.events.hex)
 
 
-async def _run(engine: Engine, enrichment: Enrichment, con: duckdb.DuckDBPyConnection, seed: int) -> None:
+async def run_enrichment(engine: Engine, enrichment: Enrichment, con: duckdb.DuckDBPyConnection, seed: int) -> None:
     """All phases that are wanted, to the end. Raises `RunError` when the endpoint answers nobody."""
     row = engine.log.job_row
     ((people,),) = engine.log.query("SELECT count(*) FROM job_items WHERE job = $job", {"job": row.job})

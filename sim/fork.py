@@ -11,8 +11,8 @@ import orjson
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..agents.endpoint.models import ModelHandle, open_model
+from ..agents.gateway.budget import Prices
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.prices import Prices
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.files import remove_database
 from .config import GivenModel

@@ -12,9 +12,10 @@ import orjson
 
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle, open_model
+from ..agents.gateway.budget import Prices
 from ..agents.gateway.cache import AnswerCache
+from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.prices import Prices
 from ..personas.errors import PausedError, SetupError, StorageError
 from ..personas.hub.file import open_hub
 from ..personas.hub.info import HubInfo, describe, describe_hub
@@ -121,29 +122,30 @@ class HubJob:
             ended_at=None,
         )
 
-    def unfinished(self, *, anew: bool = False) -> int | None:
-        """The number of this very job where it is in the hub and unfinished; None where it is to begin.
+    def unfinished(self, *, anew: bool = False, is_kept: bool = False) -> tuple[int | None, tuple[int, ...]]:
+        """The number of this very job where it is in the hub and unfinished, and those of jobs that are abandoned.
 
-        Other unfinished jobs of the kind are abandoned if they never came to an answer, or if it is to begin `anew`.
-        Raises `SetupError` when one of them has paid answers.
+        None where it is to begin. Other unfinished jobs of the kind are abandoned if they never came to an answer, if
+        all that they paid for stays of use (`is_kept`), or if this one is to begin `anew`. Raises `SetupError` when one
+        of them has paid answers.
         """
         with open_hub(self.path):
             pass  # what is no hub, or is in use, is said first
         with open_hub_or_run(self.path) as run:
             if not run.query(_HAS_JOBS).rows:
-                return None
+                return None, ()
             found = run.query(_UNFINISHED, {"kind": self.kind})
             jobs = [JobRow(**dict(zip(found.columns, row, strict=True))) for row in found.rows]
             paid = {job.job: run.query(_PAID, {"job": job.job}).rows[0][0] for job in jobs}
         others = [job for job in jobs if anew or not self._is(job)]
         for job in others:
-            if paid[job.job] and not anew:
+            if paid[job.job] and not (anew or is_kept):
                 raise SetupError(_other(self.path, job))
         for job in others:
             with RunLog.open(self.path, job.job) as log:
                 log.finish("abandoned", "Another job was begun instead.", job.event_hash)
         mine = [job.job for job in jobs if job not in others]
-        return mine[-1] if mine else None
+        return mine[-1] if mine else None, tuple(job.job for job in others if paid[job.job])
 
     def begin(self, fill: Callable[[duckdb.DuckDBPyConnection, int], None] | None = None) -> RunLog:
         """The hub with this job begun in it; `fill` writes what it begins with, by its number."""
@@ -161,12 +163,22 @@ class HubJob:
 
     @contextmanager
     def running(
-        self, log: RunLog, progress: Progress | None, *, batched: Sequence[str] = (), answer_tokens: int = 1
+        self,
+        log: RunLog,
+        progress: Progress | None,
+        *,
+        batched: Sequence[str] = (),
+        answer_tokens: int = 1,
+        gateway: Gateway | None = None,
     ) -> Iterator[Engine]:
-        """The engine, open; how the work in it ends is written into the hub."""
+        """The engine, open; how the work in it ends is written into the hub.
+
+        `gateway` answers instead of the model: that of a replay, which nobody has to trust.
+        """
         answers = None
         try:
-            remember(_as_run(log.job_row))
+            if gateway is None:
+                remember(_as_run(log.job_row))
             answers = AnswerCache(self.cache) if self.cache else None
             embeds = isinstance(self.model, EmbeddingHandle)
             engine = Engine(
@@ -182,6 +194,7 @@ class HubJob:
                 answer_tokens=answer_tokens,
                 events=EventHash(log.last_event_hash()),
                 progress=progress or SilentProgress(),
+                gateway=gateway,
             )
         except BaseException:
             if answers is not None:

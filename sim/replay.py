@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 from langchain_core.language_models.chat_models import BaseChatModel
 
-from ..agents.embedding.embedder import Embedded
+from ..agents.embedding.embedder import Embedded, Lost
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.embedding.vectors import text_hash
 from ..agents.endpoint.errors import RequestError
@@ -35,7 +35,7 @@ from .runfile.job_rows import Unit, now, versions
 from .runfile.ledger import KNOWN_VECTORS
 from .runfile.reader import open_run
 from .runfile.recording import Marker, Recording, markers
-from .runfile.rows import FailureRow, GrowthExtensionRow, RunRow
+from .runfile.rows import FailureRow, GrowthExtensionRow, JobRow, RunRow
 from .runfile.runlog import RunLog
 from .scenario import Scenario
 from .society import Society
@@ -137,9 +137,9 @@ def _replayed(recording: Recording, scenario: type[Scenario], out: Path, progres
         failure = error
     with open_run(out) as lived:
         found = markers(lived)
-    difference = _difference(recording, found, ended=failure is None)
+    differing = difference(recording, found, ended=failure is None)
     # What differs already leads to questions that nobody has asked before: the first difference is the reason.
-    if failure is not None and not difference:
+    if failure is not None and not differing:
         raise failure
     gateway, last = society.engine.gateway, recording.markers[-1]
     hashes = {(m.phase, m.number): m.event_hash for m in found}
@@ -150,11 +150,11 @@ def _replayed(recording: Recording, scenario: type[Scenario], out: Path, progres
         recalled=gateway.recalled,
         begun=recording.begun,
         calls=gateway.calls,
-        difference=difference,
+        difference=differing,
     )
 
 
-def _difference(recording: Recording, found: Sequence[Marker], *, ended: bool) -> str:
+def difference(recording: Recording, found: Sequence[Marker], *, ended: bool) -> str:
     """Where the markers of a replay, as far as it came, first differ from the recorded ones."""
     hashes = {(m.phase, m.number): m.event_hash for m in found}
     for marker in recording.markers:
@@ -166,7 +166,7 @@ def _difference(recording: Recording, found: Sequence[Marker], *, ended: bool) -
             then = f"its event hash was {marker.event_hash} then, and the replay ended before it"
         return (
             f"The replay of {str(recording.path)!r} first differs in {marker.where}: {then} "
-            f"({since_then(orjson.loads(recording.run.versions))})."
+            f"({since_then(orjson.loads(recording.job_row.versions))})."
         )
     return ""
 
@@ -185,8 +185,8 @@ class RecordedModel(BaseChatModel):
         )
 
 
-def recorded_model(run: RunRow) -> ModelHandle:
-    """A handle with the name of the run's model, so that requests and rows are the same; it needs no key."""
+def recorded_model(run: RunRow | JobRow) -> ModelHandle:
+    """A handle with the name of the model that was asked, so that requests and rows are the same; it needs no key."""
     return ModelHandle(run.model, RecordedModel(), run.base_url, run.is_language_model)
 
 
@@ -209,8 +209,8 @@ class _RecordedSource:
         """Nothing is open."""
 
 
-def recorded_embeddings(run: RunRow) -> EmbeddingHandle | None:
-    """The same for the run's embedding model, if it had one."""
+def recorded_embeddings(run: RunRow | JobRow) -> EmbeddingHandle | None:
+    """The same for the embedding model, if there was one."""
     if run.embedding_model is None:
         return None
     return EmbeddingHandle(run.embedding_model, _RecordedSource(), run.embedding_url)
@@ -232,7 +232,7 @@ class RecordedGateway(Gateway):
         roles: Mapping[str, ModelHandle] | None = None,
         meter: Meter | None = None,
     ) -> None:
-        limits = Limits.model_validate_json(recording.run.limits) if recording.run.limits else None
+        limits = Limits.model_validate_json(recording.job_row.limits)
         meter = meter or Meter()
         by_role = {
             role: RecordedGateway(one, recording, answer_tokens=answer_tokens, meter=meter)
@@ -286,7 +286,7 @@ class RecordedGateway(Gateway):
         return RunError(
             f"In {where} the replay asks for {context.owner} (prompt {prompt.name}@{prompt.version}) something that "
             f"the run in {str(recording.path)!r} never asked: the prompt, the scenario or Populace has changed since "
-            f"({since_then(orjson.loads(recording.run.versions))}); replay it with those that it was made with."
+            f"({since_then(orjson.loads(recording.job_row.versions))}); replay it with those that it was made with."
         )
 
 
@@ -309,6 +309,7 @@ def since_then(then: Mapping[str, str]) -> str:
     return ", ".join(changed) or f"populace {now['populace']} and all libraries as they were"
 
 
+_LOST = "WHERE job = $job AND step IS NULL AND purpose = $purpose"
 _FAILED = "WHERE step = $number AND purpose = $purpose"
 
 
@@ -318,20 +319,27 @@ class RecordedEmbedder:
     def __init__(self, recording: Recording, model: str) -> None:
         self._recording = recording
         self._model = model
+        #: Texts of a hub that got none, by their hash.
+        self._lost = {
+            str(row.agent): Lost(Outcome(row.outcome), row.reason, row.attempts)
+            for row in recording.rows(FailureRow, _LOST, {"job": recording.job, "purpose": PURPOSE})
+        }
 
     async def embed(self, texts: Iterable[str], context: RequestContext) -> Embedded:
         """The recorded vectors. Raises `RunError` for a text that the run had none of."""
         wanted = {text_hash(text): text for text in texts}
         found = self._recording.query(KNOWN_VECTORS, {"model": self._model, "hashes": list(wanted)})
-        vectors = {wanted[key]: np.array(vector, dtype=np.float32) for key, vector in found}
-        missing = [text for text in wanted.values() if text not in vectors]
+        lost = {text: self._lost[key] for key, text in wanted.items() if key in self._lost}
+        vectors = {wanted[key]: np.array(vector, dtype=np.float32) for key, vector in found if key not in self._lost}
+        missing = [text for text in wanted.values() if text not in vectors and text not in lost]
         if missing:
+            where = self._recording.where(context.phase, context.number)
             raise RunError(
-                f"In {context.phase} {context.number} the replay needs the vector of a text that the run in "
-                f"{str(self._recording.path)!r} never had ({missing[0][:80]!r}): the prompt, the scenario or Populace "
-                f"has changed since; replay it with those that it was made with."
+                f"In {where} the replay needs the vector of a text that the run in "
+                f"{str(self._recording.path)!r} never had ({missing[0][:80]!r}): people, the prompt, the scenario or "
+                f"Populace have changed since; replay it with those that it was made with."
             )
-        return Embedded(vectors)
+        return Embedded(vectors, lost)
 
     def failed(self, step: int) -> Mapping[str, FailureRow]:
         """The agents for whom no vectors came in this step of the run, with their rows."""

@@ -14,9 +14,9 @@ from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
+from ..agents.gateway.budget import Prices
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
-from ..agents.gateway.prices import Prices
 from ..agents.hooks import hook
 from ..personas.errors import HookError, PausedError, SetupError, StorageError
 from ..personas.population import PersonaGraph

@@ -1,11 +1,10 @@
 """The OpenAI batch protocol: requests sent by file, answered within a day, at a lower price."""
 
 from .buffer import MOST_IN_A_BATCH, BatchLimits
-from .chat_queue import ChatBatchQueue, check_batchable, open_batch_queue
 from .client import BatchClient, custom_id
-from .endpoint import BatchJournal, Oddity, OpenBatch, PollInterval
+from .endpoint import BatchJournal, LineFault, OpenBatch, PollInterval
 from .job import BatchProgress
-from .queue import BatchQueue
+from .queue import BatchQueue, ChatBatchQueue, check_batchable, open_batch_queue
 
 __all__ = [
     "MOST_IN_A_BATCH",
@@ -15,7 +14,7 @@ __all__ = [
     "BatchProgress",
     "BatchQueue",
     "ChatBatchQueue",
-    "Oddity",
+    "LineFault",
     "OpenBatch",
     "PollInterval",
     "check_batchable",

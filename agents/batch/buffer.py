@@ -73,7 +73,7 @@ class BatchItem:
 
 
 class BatchBuffer:
-    """Parcels that wait to be in a batch."""
+    """Requests that wait to be in a batch."""
 
     def __init__(self, send: Callable[[list[BatchItem]], None], *, quiet: float, most: int) -> None:
         """`send` gets all that lie here when none has come for `quiet` seconds, or when there are `most`."""
@@ -85,7 +85,7 @@ class BatchBuffer:
         self._came = 0.0
 
     def add(self, item: BatchItem) -> None:
-        """Lay a item down."""
+        """Add an item."""
         self.items.append(item)
         loop = asyncio.get_running_loop()
         self._came = loop.time()
@@ -101,7 +101,7 @@ class BatchBuffer:
             self._send(items)
 
     def clear(self) -> list[BatchItem]:
-        """Take everything away, unsent."""
+        """Remove and return all items, unsent."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

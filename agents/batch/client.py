@@ -145,7 +145,7 @@ class BatchState(BaseModel):
         """Why a batch whose status is `failed` was not begun, in the server's own words."""
         data = self.errors.get("data") if isinstance(self.errors, dict) else None
         listed = [error for error in data if isinstance(error, dict)] if isinstance(data, list) else []
-        words = "; ".join(_said(error) for error in listed[:3]) or words_of(orjson.dumps(self.errors or ""))
+        words = "; ".join(_error_text(error) for error in listed[:3]) or words_of(orjson.dumps(self.errors or ""))
         status = status_of_code(listed[0].get("code") if listed else None, 400)
         # Words and outcome as of a refusal of one request: what stops a run there stops it here.
         judged = error_of_status(status, words, key=key)
@@ -161,7 +161,7 @@ class BatchState(BaseModel):
         return RequestError(Outcome.DROPPED, "The batch ended without a whole line for this request.")
 
 
-def _said(error: dict[str, Any]) -> str:
+def _error_text(error: dict[str, Any]) -> str:
     where = f"line {error['line']}: " if error.get("line") is not None else ""
     code = f" ({error['code']})" if error.get("code") else ""
     return f"{where}{error.get('message') or 'no message'}{code}"
@@ -179,14 +179,14 @@ _SKEW = 3600.0
 
 
 class BatchClient:
-    """One endpoint's `/files` and `/batches`. Every method raises `WireError` when it has nothing to give."""
+    """One endpoint's `/files` and `/batches`. Every method raises `RequestError` when it has nothing to give."""
 
-    def __init__(self, link: "HttpConnection") -> None:
-        self._link = link
+    def __init__(self, connection: "HttpConnection") -> None:
+        self._connection = connection
         #: Where the batches are, as it may be kept.
-        self.endpoint = link.endpoint
+        self.endpoint = connection.endpoint
         #: What must stand in nothing that is shown or kept.
-        self.key = link.key
+        self.key = connection.key
 
     async def upload(self, lines: Sequence[bytes]) -> str:
         """The id of a new file with these lines."""
@@ -196,7 +196,7 @@ class BatchClient:
         form.add_field("purpose", "batch")
         form.add_field("file", BytesIO(b"".join(lines)), filename="batch.jsonl", content_type="application/jsonl")
         try:
-            name = (await self._said("POST", "files", data=form)).get("id")
+            name = (await self._request("POST", "files", data=form)).get("id")
         except RequestError as fault:
             if fault.outcome is Outcome.NOT_FOUND:
                 raise RequestError(fault.outcome, f"{_no_files()} {fault.detail}", status=fault.status) from fault
@@ -213,24 +213,24 @@ class BatchClient:
             "completion_window": _WINDOW,
             "metadata": dict(metadata),
         }
-        return _state(await self._said("POST", "batches", json=asked))
+        return _state(await self._request("POST", "batches", json=asked))
 
     async def state(self, batch_id: str) -> BatchState:
         """How a batch stands."""
-        return _state(await self._said("GET", f"batches/{batch_id}"))
+        return _state(await self._request("GET", f"batches/{batch_id}"))
 
     async def cancel(self, batch_id: str) -> BatchState:
         """How a batch stands, now that it was told to stop."""
-        return _state(await self._said("POST", f"batches/{batch_id}/cancel"))
+        return _state(await self._request("POST", f"batches/{batch_id}/cancel"))
 
     async def find(self, file_id: str, metadata: Mapping[str, str], since: float) -> BatchState | None:
         """The batch over this file and with this metadata, made after `since` (Unix time); None when there is none."""
         after: dict[str, str] = {}
         for _ in range(_PAGES):
-            page = await self._said("GET", "batches", params={"limit": str(_PAGE), **after})
+            page = await self._request("GET", "batches", params={"limit": str(_PAGE), **after})
             data = page.get("data")
             states = [_state(said) for said in data if isinstance(said, dict)] if isinstance(data, list) else []
-            found = next((state for state in states if _is(state, file_id, metadata)), None)
+            found = next((state for state in states if _matches(state, file_id, metadata)), None)
             if found is not None:
                 return found
             # The newest come first.
@@ -241,12 +241,14 @@ class BatchClient:
 
     async def lines(self, file_id: str) -> AsyncGenerator[bytes]:
         """The lines of a file as they come, the last one also when it is cut."""
-        link = self._link
+        connection = self._connection
         rest = bytearray()
-        with link.faults():
-            async with link.session().get(link.url(f"files/{file_id}/content"), allow_redirects=False) as response:
+        with connection.faults():
+            async with connection.session().get(
+                connection.url(f"files/{file_id}/content"), allow_redirects=False
+            ) as response:
                 if response.status != 200:
-                    raise link.refused(response.status, await response.read(), response.headers)
+                    raise connection.refused(response.status, await response.read(), response.headers)
                 async for chunk in response.content.iter_any():
                     rest += chunk
                     *whole, rest = rest.split(b"\n")
@@ -256,24 +258,24 @@ class BatchClient:
 
     async def aclose(self) -> None:
         """Close the connections; the next call opens new ones."""
-        await self._link.aclose()
+        await self._connection.aclose()
 
-    async def _said(
+    async def _request(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, **content: Any
     ) -> dict[str, Any]:
-        link = self._link
-        url = link.url(path).update_query(params or {})
-        with link.faults():
-            async with link.session().request(method, url, allow_redirects=False, **content) as response:
+        connection = self._connection
+        url = connection.url(path).update_query(params or {})
+        with connection.faults():
+            async with connection.session().request(method, url, allow_redirects=False, **content) as response:
                 body = await response.read()
         if response.status not in (200, 201, 202):
-            raise link.refused(response.status, body, response.headers)
+            raise connection.refused(response.status, body, response.headers)
         said = parse_object(body)
-        check_for_error(said, key=link.key)
+        check_for_error(said, key=connection.key)
         return said
 
 
-def _is(state: BatchState, file_id: str, metadata: Mapping[str, str]) -> bool:
+def _matches(state: BatchState, file_id: str, metadata: Mapping[str, str]) -> bool:
     # Not every server keeps the metadata, and some give equal files one id.
     kept = state.metadata or {}
     if any(name in kept for name in metadata):

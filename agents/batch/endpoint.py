@@ -14,7 +14,7 @@ from ..endpoint.errors import TRANSIENT, RequestError
 from ..gateway.limits import Backoff
 from .client import BatchClient, BatchState
 
-__all__ = ["BatchEndpoint", "BatchJournal", "Oddity", "OpenBatch", "PollInterval", "metadata_of"]
+__all__ = ["BatchEndpoint", "BatchJournal", "LineFault", "OpenBatch", "PollInterval", "metadata_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class BatchJournal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PollInterval:
-    """Waits that grow from look to look. All in seconds."""
+    """Waits that grow from poll to poll. All in seconds."""
 
     first: float = 5.0
     most: float = 60.0
@@ -66,7 +66,7 @@ class PollInterval:
         return max(asked or 0.0, min(self.most, self.first * self.growth ** min(looks, 100)))
 
 
-class Oddity(StrEnum):
+class LineFault(StrEnum):
     """What can be wrong with the lines of a batch's results."""
 
     #: Not JSON, or without a custom id.
@@ -86,7 +86,7 @@ def metadata_of(batch: OpenBatch) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class BatchEndpoint:
-    """The way to one endpoint's batches and back."""
+    """One endpoint's batches: client, journal, polling and retries."""
 
     client: BatchClient
     journal: BatchJournal
@@ -96,7 +96,7 @@ class BatchEndpoint:
     attempts: int = 5
     #: Looks at a batch that may fail one after the other.
     looks: int = 60
-    oddities: Counter[Oddity] = field(default_factory=Counter)
+    line_faults: Counter[LineFault] = field(default_factory=Counter)
     #: One file is in memory at a time.
     upload: asyncio.Lock = field(default_factory=asyncio.Lock)
 

@@ -17,45 +17,47 @@ from ...personas.model import Outcome
 from ..endpoint.errors import TRANSIENT, RequestError
 from .buffer import BatchItem
 from .client import BatchState, read_line
-from .endpoint import BatchEndpoint, Oddity, OpenBatch, metadata_of
+from .endpoint import BatchEndpoint, LineFault, OpenBatch, metadata_of
 
 __all__ = ["BatchJob", "BatchProgress", "fetch"]
 
 
-async def fetch(route: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]) -> None:
+async def fetch(endpoint: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]) -> None:
     """Give the items what a file of results holds for them, each as soon as its line is there.
 
     `names` are the custom ids of the whole batch; those whose answer was taken have no item any more.
     """
 
-    async def read() -> Counter[Oddity]:
-        return await _read(route, file_id, names, items)
+    async def read() -> Counter[LineFault]:
+        return await _read(endpoint, file_id, names, items)
 
-    oddities = await route.again(read)
-    if oddities[Oddity.CUT]:
+    line_faults = await endpoint.again(read)
+    if line_faults[LineFault.CUT]:
         # What is cut is paid for all the same, and it may have been the way here that cut it.
-        oddities = await route.again(read)
-    route.oddities.update(oddities)
+        line_faults = await endpoint.again(read)
+    endpoint.line_faults.update(line_faults)
 
 
-async def _read(route: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]) -> Counter[Oddity]:
-    oddities: Counter[Oddity] = Counter()
+async def _read(
+    endpoint: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]
+) -> Counter[LineFault]:
+    line_faults: Counter[LineFault] = Counter()
     seen: set[str] = set()
-    async with aclosing(route.client.lines(file_id)) as lines:
+    async with aclosing(endpoint.client.lines(file_id)) as lines:
         async for written in lines:
-            line = read_line(written, key=route.client.key)
+            line = read_line(written, key=endpoint.client.key)
             if line is None:
-                oddities[Oddity.CUT] += bool(written.strip())
+                line_faults[LineFault.CUT] += bool(written.strip())
             elif line.custom_id not in names:
-                oddities[Oddity.FOREIGN] += 1
+                line_faults[LineFault.FOREIGN] += 1
             elif line.custom_id in seen:
-                oddities[Oddity.REPEATED] += 1
+                line_faults[LineFault.REPEATED] += 1
             else:
                 seen.add(line.custom_id)
                 item = items.get(line.custom_id)
                 if item is not None and line.answer is not None:
                     item.settle(line.answer)
-    return +oddities
+    return +line_faults
 
 
 #: Statuses of our own: of a batch that was announced and never made, made by nobody because the server would
@@ -66,11 +68,11 @@ _FORGOTTEN = "forgotten"
 
 
 class BatchJob:
-    """A batch and the items in it. Parcels get their answers as the lines arrive."""
+    """A batch and the items in it. Items get their answers as the lines arrive."""
 
-    def __init__(self, route: BatchEndpoint, items: Iterable[BatchItem], *, batch: OpenBatch | None = None) -> None:
+    def __init__(self, endpoint: BatchEndpoint, items: Iterable[BatchItem], *, batch: OpenBatch | None = None) -> None:
         """With `batch`, one that was opened before: it is looked for rather than sent."""
-        self._endpoint = route
+        self._endpoint = endpoint
         #: Those whose answer was not taken yet.
         self.items = {item.custom_id: item for item in items}
         #: The custom ids of all that are or were in it.
@@ -88,9 +90,9 @@ class BatchJob:
         self._is_cancelled = False
 
     async def run(self) -> None:
-        """Go to the end. Parcels without an answer then have none in this batch.
+        """Go to the end. Items without an answer then have none in this batch.
 
-        Raises the `WireError` for which the batch failed, could not be made, or (its status is empty then)
+        Raises the `RequestError` for which the batch failed, could not be made, or (its status is empty then)
         could not be followed any further.
         """
         state = await self._made()
@@ -108,13 +110,13 @@ class BatchJob:
         return [item for item in self.items.values() if not item.answer.done()]
 
     def left_undone(self) -> RequestError:
-        """Why a item has no answer, after a run that raised nothing."""
+        """Why an item has no answer, after a run that raised nothing."""
         if self.state is not None and self.state.has_ended:
             return self.state.left_undone()
         return RequestError(Outcome.DROPPED, "The endpoint knows nothing of the batch that held this request.")
 
     def claim(self, item: BatchItem) -> None:
-        """Take note that a item is no longer this job's concern."""
+        """Take note that an item is no longer this job's concern."""
         self.items.pop(item.custom_id, None)
         self.check_claims()
 
@@ -153,25 +155,25 @@ class BatchJob:
         return state
 
     async def _announced(self) -> OpenBatch:
-        route = self._endpoint
-        async with route.upload:
-            file_id = await route.again(lambda: route.client.upload([p.line for p in self.items.values()]))
-        nonce, endpoint = secrets.token_hex(16), route.client.endpoint
-        batch = OpenBatch(nonce, endpoint, file_id, tuple(self.items), datetime.now(UTC))
-        await route.journal.opened(batch)
+        endpoint = self._endpoint
+        async with endpoint.upload:
+            file_id = await endpoint.again(lambda: endpoint.client.upload([p.line for p in self.items.values()]))
+        nonce = secrets.token_hex(16)
+        batch = OpenBatch(nonce, endpoint.client.endpoint, file_id, tuple(self.items), datetime.now(UTC))
+        await endpoint.journal.opened(batch)
         self.batch = batch
         return batch
 
     async def _created(self, batch: OpenBatch) -> BatchState:
-        route, failed, is_certain = self._endpoint, 0, True
+        endpoint, failed, is_certain = self._endpoint, 0, True
         while True:
             try:
-                return await route.client.create(batch.input_file_id, metadata_of(batch))
+                return await endpoint.client.create(batch.input_file_id, metadata_of(batch))
             except RequestError as fault:
                 failed += 1
                 # After any other refusal there may be a batch all the same.
                 is_certain &= fault.status is not None and 400 <= fault.status < 500
-                may_repeat = await route.may_repeat(fault, failed)
+                may_repeat = await endpoint.may_repeat(fault, failed)
                 if not is_certain and (found := await self._listed(batch)) is not None:
                     return found
                 if not may_repeat:
@@ -180,21 +182,21 @@ class BatchJob:
 
     async def _listed(self, batch: OpenBatch) -> BatchState | None:
         """The batch, if it was made although its id never reached us."""
-        route = self._endpoint
-        found = await route.again(lambda: route.find_if_listed(batch))
+        endpoint = self._endpoint
+        found = await endpoint.again(lambda: endpoint.find_if_listed(batch))
         if found is None:
             # It may have been on its way still, or be made and not listed yet.
-            await asyncio.sleep(route.interval.first)
-            found = await route.again(lambda: route.find_if_listed(batch))
+            await asyncio.sleep(endpoint.interval.first)
+            found = await endpoint.again(lambda: endpoint.find_if_listed(batch))
         return found
 
     async def _has_ended(self, batch_id: str) -> bool:
-        """RateSnapshot until the batch has ended; False when the server has forgotten it."""
-        route, looks, failed = self._endpoint, 0, 0
+        """Wait until the batch has ended; False when the server has forgotten it."""
+        endpoint, looks, failed = self._endpoint, 0, 0
         while True:
             asked = None
             try:
-                self.state = await route.client.state(batch_id)
+                self.state = await endpoint.client.state(batch_id)
                 failed = 0
                 if self.state.has_ended:
                     return True
@@ -202,16 +204,16 @@ class BatchJob:
                 failed += 1
                 if fault.outcome is Outcome.NOT_FOUND and await self._is_forgotten():
                     return False
-                if fault.outcome not in TRANSIENT or failed >= route.looks:
+                if fault.outcome not in TRANSIENT or failed >= endpoint.looks:
                     raise
                 asked = fault.retry_after
-            await asyncio.sleep(route.interval.wait(looks, asked=asked))
+            await asyncio.sleep(endpoint.interval.wait(looks, asked=asked))
             looks += 1
 
     async def _is_forgotten(self) -> bool:
         # Where even the list is not found it is the address that is wrong, and nothing is known of the batch.
-        batch, route = self.batch, self._endpoint
-        return batch is not None and await route.again(lambda: route.find(batch)) is None
+        batch, endpoint = self.batch, self._endpoint
+        return batch is not None and await endpoint.again(lambda: endpoint.find(batch)) is None
 
     async def _fetch(self) -> None:
         state = self.state
@@ -225,7 +227,7 @@ class BatchJob:
         if state.status == "failed" and rest:
             raise state.failure(key=self._endpoint.client.key)
         if state.status == "completed" and rest:
-            self._endpoint.oddities[Oddity.MISSING] += rest
+            self._endpoint.line_faults[LineFault.MISSING] += rest
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Where requests wait for the batch that they go with, and for their answer out of it.
+"""The queue of requests to one endpoint's batches; a chat model's queue takes the requests of some contexts there.
 
 deliver ──► in an open batch? ──────────────────────────────────────► its line ──► answer ──► batch closed
               └─► collected, until none has come for a moment ──► batch ─┘  └─ undone? ──► another batch
@@ -7,22 +7,28 @@ deliver ──► in an open batch? ──────────────�
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 
 from ...personas.errors import SetupError
-from ...personas.model import Outcome
+from ...personas.model import Outcome, RequestContext
 from ..endpoint.errors import RequestError
+from ..endpoint.models import ModelHandle
 from ..endpoint.response import ModelResponse, response_of
 from ..gateway.call import CallKey
 from ..gateway.limits import Backoff
 from .buffer import BatchBuffer, BatchItem, BatchLimits
 from .client import BatchClient, custom_id, write_line
-from .endpoint import BatchEndpoint, BatchJournal, Oddity, OpenBatch, PollInterval
+from .endpoint import BatchEndpoint, BatchJournal, LineFault, OpenBatch, PollInterval
 from .job import BatchJob, BatchProgress
 
-__all__ = ["BatchQueue"]
+if TYPE_CHECKING:
+    from ..endpoint.http_client import HttpConnection
+
+__all__ = ["BatchQueue", "ChatBatchQueue", "check_batchable", "open_batch_queue"]
 
 #: The status of a batch whose answers were all taken before this was written down.
 _READ = "read"
@@ -48,7 +54,7 @@ class BatchQueue:
         backoff: Backoff | None = None,
         looks: int = 60,
     ) -> None:
-        """`read` makes a chat model's result of a chat completion, or raises `WireError`.
+        """`read` makes a chat model's result of a chat completion, or raises `RequestError`.
 
         A batch is sent when no request has come for `quiet` seconds. `rounds` bounds how many batches one request
         is put into when they leave it undone, `looks` how many looks at a batch may fail one after the other.
@@ -66,7 +72,7 @@ class BatchQueue:
         #: Every request that waits or whose answer was not taken yet.
         self._items: dict[str, BatchItem] = {}
         self._buffer = BatchBuffer(self._send, quiet=quiet, most=self._limits.requests)
-        #: Parcels for which the endpoint's queue has no room until another batch has ended.
+        #: Items for which the endpoint's queue has no room until another batch has ended.
         self._postponed: list[BatchItem] = []
         self._jobs: dict[BatchJob, asyncio.Task[None]] = {}
         #: How many wait for an answer; `_left` is set when there are none.
@@ -77,9 +83,9 @@ class BatchQueue:
         self._over: Exception | None = None
 
     @property
-    def oddities(self) -> Counter[Oddity]:
+    def line_faults(self) -> Counter[LineFault]:
         """What was wrong with lines of results so far."""
-        return self._endpoint.oddities
+        return self._endpoint.line_faults
 
     @property
     def waiting(self) -> int:
@@ -92,7 +98,7 @@ class BatchQueue:
         return [BatchProgress.of(job) for job in self._jobs if not job.status]
 
     async def deliver(self, key: CallKey, payload: Mapping[str, Any]) -> ModelResponse:
-        """The answer to what would be posted to `/chat/completions`. Raises `WireError` when none came.
+        """The answer to what would be posted to `/chat/completions`. Raises `RequestError` when none came.
 
         What came must be recorded before the caller awaits anything else: then its batch counts as read.
         """
@@ -169,8 +175,8 @@ class BatchQueue:
         if self._has_resumed:
             return
         self._has_resumed = True
-        route = self._endpoint
-        known = [batch for batch in route.journal.open_batches() if batch.endpoint == route.client.endpoint]
+        endpoint = self._endpoint
+        known = [batch for batch in endpoint.journal.open_batches() if batch.endpoint == endpoint.client.endpoint]
         # The newest first: a request in two of them was asked again because the older one had no answer for it.
         for batch in sorted(known, key=lambda batch: batch.created_at, reverse=True):
             self._adopt(batch, [_item(name) for name in batch.custom_ids if name not in self._items])
@@ -286,3 +292,64 @@ def _dropped(why: str) -> RequestError:
 
 def _item(name: str) -> BatchItem:
     return BatchItem(name, asyncio.get_running_loop().create_future())
+
+
+class _Payable(Protocol):
+    def payload(self, messages: list[BaseMessage], **kwargs: Any) -> dict[str, Any]: ...
+
+
+class ChatBatchQueue:
+    """Takes the requests of some contexts to a `BatchQueue`."""
+
+    def __init__(self, queue: BatchQueue, *, takes: Callable[[RequestContext], bool] = lambda _: True) -> None:
+        """`takes` says whether a context can wait, and all others of its kind are asked at once with it."""
+        self.queue = queue
+        self._takes = takes
+
+    def takes(self, context: RequestContext) -> bool:
+        """Whether requests of this context go by batch."""
+        return self._takes(context)
+
+    async def deliver(
+        self, key: CallKey, chat: BaseChatModel, messages: list[BaseMessage], kwargs: Mapping[str, Any]
+    ) -> ModelResponse:
+        """The answer of `chat`, of the kind that the queue was opened for. Raises `RequestError` when none came."""
+        return await self.queue.deliver(key, cast("_Payable", chat).payload(messages, **kwargs))
+
+    def recalled(self, key: CallKey) -> None:
+        """Take note that the ledger has the answer to this."""
+        self.queue.recalled(key)
+
+    async def aclose(self) -> None:
+        """Leave what is under way to the next session."""
+        await self.queue.aclose()
+
+
+@runtime_checkable
+class _Batchable(Protocol):
+    # `LeanChatOpenAI`, which takes seconds to import.
+    def read(self, reply: dict[str, Any]) -> ChatResult: ...
+
+    def connection(self, *, whole: bool = True) -> "HttpConnection": ...
+
+
+def open_batch_queue(model: ModelHandle, *, journal: BatchJournal, **options: Any) -> BatchQueue:
+    """The queue at the model's endpoint; `options` as `BatchQueue` takes them.
+
+    Raises `SetupError` for a model that is not reached through an OpenAI-compatible endpoint.
+    """
+    chat = _batchable(model)
+    # Silence is what is bounded, and not the whole: a file may take minutes each way.
+    client = BatchClient(chat.connection(whole=False))
+    return BatchQueue(client, journal=journal, read=chat.read, **options)
+
+
+def check_batchable(model: ModelHandle) -> None:
+    """Raise `SetupError` for a model that is not reached through an OpenAI-compatible endpoint."""
+    _batchable(model)
+
+
+def _batchable(model: ModelHandle) -> _Batchable:
+    if not isinstance(model.chat, _Batchable):
+        raise SetupError(f"Model {model.name} takes no batches; they need a model like openai:MODEL.")
+    return model.chat

@@ -16,10 +16,9 @@ from ...personas.model import Outcome
 from ..endpoint.errors import RequestError
 from ..endpoint.models import ModelHandle
 from ..endpoint.response import ModelResponse
+from ..gateway.budget import Prices
 from ..gateway.capabilities import OutputMode, OutputModes, ParameterSupport
-from ..gateway.prices import Prices
-from .findings import Examination, Finding, Health, formed, seeded, some, spoken, together
-from .probe import Probe, Reply, trial, trials
+from .probe import Examination, Finding, Health, Probe, Reply, formed, seeded, some, spoken, together, trial, trials
 
 __all__ = ["examine"]
 

@@ -1,7 +1,7 @@
 """The door to an embedding model: texts go in, vectors come out, and none is paid for twice.
 
 embed ──► has a vector, here or elsewhere? ──► it
-            └──► put together into requests ──► sent as any call is: pace, retries, budget, a row for each attempt
+            └──► put together into requests ──► sent as any call is: limits, retries, budget, a row for each attempt
                     ▲                                  ├──► vectors, kept before anything is made of them
                     └── in halves, what was refused ◄──┴──► no vectors: the outcome and the reason, text by text
 """
@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...personas.model import Outcome, RequestContext
-from ..gateway.budget import Meter
+from ..gateway.budget import Meter, Prices
 from ..gateway.call import AnswerStore, Ledger
 from ..gateway.limits import Backoff, Limits
-from ..gateway.prices import Prices
 from .client import Batching, EmbeddingClient, PendingEmbedding, Snippet, halves
 from .models import EmbeddingHandle
 from .vectors import ModelVectors, Vector, VectorStore, text_hash
@@ -53,7 +52,7 @@ class Embedded:
 class Embedder:
     """Vectors of one embedding model, under the policy that all calls are under.
 
-    The model's own endpoint has its own pace and its own `rpm` and `tpm`; the budget is the meter's, and so the run's.
+    Its endpoint has a limiter and `rpm` and `tpm` of its own; the budget is the meter's, and so the run's.
     """
 
     def __init__(

@@ -14,10 +14,10 @@ from pathlib import Path
 from langchain_core.embeddings import Embeddings
 
 from ...personas.errors import SetupError, parameter
-from ..endpoint.address import address_of, api_key, check_address, check_allowed, public_address
 from ..endpoint.errors import RequestError
+from ..endpoint.models import address_of, api_key, check_address, check_allowed, public_address
+from ..gateway.budget import Prices
 from ..gateway.limits import Limits
-from ..gateway.prices import Prices
 from .vectors import VectorReply, VectorSource, as_vector
 
 __all__ = ["EmbeddingHandle", "check_embeddings_priced", "open_embedder"]

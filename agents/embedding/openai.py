@@ -20,7 +20,7 @@ _FORMAT = "encoding_format"
 
 
 class LeanOpenAIEmbeddings(OpenAIEmbeddings):
-    """An `OpenAIEmbeddings` whose asynchronous calls go through one aiohttp session; failures are `WireError`s.
+    """An `OpenAIEmbeddings` whose asynchronous calls go through one aiohttp session; failures are `RequestError`s.
 
     Texts go as they are, all in one request: how many and how long is the caller's business.
     """
@@ -32,14 +32,14 @@ class LeanOpenAIEmbeddings(OpenAIEmbeddings):
     _plain: bool = PrivateAttr(default=False)
 
     async def vectors(self, texts: Sequence[str]) -> VectorReply:
-        """The vectors of these texts, in their order. Raises `WireError` when none came."""
+        """The vectors of these texts, in their order. Raises `RequestError` when none came."""
         posted = await self._opened().post("embeddings", self.payload(texts))
         return VectorReply(_vectors(posted.reply), _input_tokens(posted.reply), posted.rate_limits)
 
     async def aembed_documents(
         self, texts: list[str], chunk_size: int | None = None, **kwargs: Any
     ) -> list[list[float]]:
-        """Vectors as lists of numbers. Raises `WireError` when a text has none."""
+        """Vectors as lists of numbers. Raises `RequestError` when a text has none."""
         vectors = [vector.tolist() for vector in (await self.vectors(texts)).vectors if vector is not None]
         if len(vectors) != len(texts):
             raise RequestError(
@@ -109,7 +109,7 @@ class GgufEmbeddings(LeanOpenAIEmbeddings):
         )
 
     async def vectors(self, texts: Sequence[str]) -> VectorReply:
-        """The vectors of these texts. Raises `WireError` when none came, `EndpointError` when there is no server."""
+        """The vectors of these texts. Raises `RequestError` when none came, `EndpointError` when there is no server."""
         address = await self.server.started()
         if address != self.openai_api_base:  # each start of the server has a port of its own
             self.openai_api_base = address

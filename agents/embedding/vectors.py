@@ -49,7 +49,7 @@ class VectorSource(Protocol):
     """An embedding model at one endpoint."""
 
     async def vectors(self, texts: Sequence[str]) -> VectorReply:
-        """The vectors of these texts, in their order. Raises `WireError` when none came."""
+        """The vectors of these texts, in their order. Raises `RequestError` when none came."""
         ...
 
     def adapt(self, fault: RequestError) -> bool:

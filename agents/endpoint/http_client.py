@@ -12,8 +12,8 @@ import orjson
 from yarl import URL
 
 from ...personas.model import Outcome
-from .address import is_loopback, public_address
 from .errors import RequestError, check_for_error, error_of_status, parse_object, words_of
+from .models import is_loopback, public_address
 from .response import RateLimitHeaders, read_rate_limits
 
 __all__ = ["HttpClient", "HttpConnection", "HttpReply"]

@@ -1,4 +1,4 @@
-"""Models by name.
+"""Models by name, and the addresses of their endpoints.
 
     procedural      needs no model: deterministic stand-in text, which says that it is no language model
     openai:MODEL    any OpenAI-compatible endpoint (OPENAI_API_KEY, OPENAI_BASE_URL or a base URL)
@@ -8,18 +8,101 @@
 """
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
+from urllib.parse import urlsplit, urlunsplit
 
 from langchain_core.language_models.chat_models import BaseChatModel
+from pydantic import SecretStr
 
-from ...personas.errors import SetupError
-from .address import address_of, api_key, check_address, check_allowed, public_address
+from ...personas.errors import SetupError, parameter
 
-__all__ = ["MODEL_NAMES", "ModelHandle", "ServedModel", "open_model"]
+__all__ = [
+    "MODEL_NAMES",
+    "ModelHandle",
+    "ServedModel",
+    "address_of",
+    "api_key",
+    "check_address",
+    "check_allowed",
+    "is_loopback",
+    "open_model",
+    "public_address",
+]
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this very machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def public_address(url: str) -> str:
+    """The URL without user, password, query and fragment: what may be shown and kept."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+
+
+_FORBID: Final = "POPULACE_FORBID_MODELS"
+
+#: Sent to servers of one's own when no key is set: they read none, and the client insists on one.
+_NO_KEY: Final = "none"
+
+#: Where the models of langchain's packages keep their address.
+_ADDRESSES = ("openai_api_base", "base_url", "anthropic_api_url", "endpoint_url")
+
+
+def api_key(address: str, *, named: str = "base_url") -> SecretStr:
+    """The key of the environment; a stand-in for an `address` of one's own that needs none. Raises `SetupError`."""
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
+    if not key and not address:
+        raise SetupError(
+            "OPENAI_API_KEY is not set, and the default endpoint takes no call without a key; set it, or "
+            f"give the {parameter(named)} of a server that needs none."
+        )
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise SetupError("OPENAI_API_KEY holds characters that no key has (spaces, line breaks); set it anew.")
+    return SecretStr(key or _NO_KEY)
+
+
+def check_address(url: str, *, named: str = "base_url") -> None:
+    """Raise `SetupError` for what is no http(s) address."""
+    try:
+        parts = urlsplit(url)
+        wrong = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        wrong = True
+    if wrong:
+        shown = url.rpartition("@")[2].partition("?")[0]
+        raise SetupError(
+            f"The base URL {shown!r} is no address; give one like http://127.0.0.1:8000/v1 ({parameter(named)} or "
+            "OPENAI_BASE_URL)."
+        )
+
+
+def check_allowed(name: str, address: str) -> None:
+    """Raise `SetupError` when `POPULACE_FORBID_MODELS` forbids a model at another machine's address."""
+    if os.environ.get(_FORBID, "") not in ("", "0") and not is_loopback(address):
+        raise SetupError(
+            f"Model {name} may not be asked, because {_FORBID} is set; use the model procedural, an address "
+            "on this machine, or unset it."
+        )
+
+
+def address_of(model: object) -> str | None:
+    """The address that a LangChain model of the user's own has, wherever it keeps it; None when it has none."""
+    address = next((getattr(model, n) for n in _ADDRESSES if getattr(model, n, None)), None)
+    return str(address) if address else None
+
 
 #: What can be asked for, with MODEL as the endpoint calls it and PATH of a file on this machine.
 MODEL_NAMES = ("procedural", "openai:MODEL", "gguf:PATH")

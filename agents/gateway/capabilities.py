@@ -69,13 +69,13 @@ class OutputModes:
         """The messages and the keyword arguments that ask for `schema` in a form of this kind."""
         if mode in (OutputMode.STRICT, OutputMode.PLAIN):
             shape = schema.json_schema if mode is OutputMode.STRICT else _unbounded(schema.json_schema)
-            form = {"name": _wire_name(schema.name), "schema": shape, "strict": True}
+            form = {"name": _schema_name(schema.name), "schema": shape, "strict": True}
             return _messages(prompt.messages), {"response_format": {"type": "json_schema", "json_schema": form}}
         messages = _messages(_with_form(prompt.messages, self._text(schema)))
         return messages, {"response_format": {"type": mode.value}} if mode is OutputMode.JSON else {}
 
     def fallback(self, mode: OutputMode, fault: RequestError, schema: AnswerSchema[Any]) -> OutputMode | None:
-        """The form in which to repeat a request refused in form `kind`; None when that is not to blame."""
+        """The form in which to repeat a request that was refused in `mode`; None when that is not to blame."""
         # A foreign chat model may choke on an argument that it does not know.
         if fault.outcome not in (Outcome.BAD_REQUEST, Outcome.MODEL_ERROR):
             return None
@@ -86,7 +86,7 @@ class OutputModes:
         return _BELOW.get(mode) if about_form or mode not in self._answered else None
 
     def learn(self, mode: OutputMode, schema: AnswerSchema[Any]) -> None:
-        """Take note that a request in form `kind` was answered."""
+        """Take note that a request in `mode` was answered."""
         if _RANK[mode] > _RANK[self.mode_for(schema)]:
             self._by_schema[schema.name] = mode
             # An endpoint that did take the better form only refuses this schema in it.
@@ -119,7 +119,7 @@ def _unbounded(schema: Any) -> Any:
     return [_unbounded(item) for item in schema] if isinstance(schema, list) else schema
 
 
-def _wire_name(name: str) -> str:
+def _schema_name(name: str) -> str:
     # Endpoints take letters, digits, _ and - only, and 64 of them.
     return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)[:64] or "answer"
 
@@ -181,7 +181,7 @@ class ParameterSupport:
         return kwargs
 
     def blamed(self, fault: RequestError, arguments: Mapping[str, Any]) -> str | None:
-        """The parameter among those `told` without which to send a refused request again; None when it is none."""
+        """The parameter among `arguments` without which to send a refused request again; None when it is none."""
         if fault.outcome not in _REFUSALS or not _NOT_TAKEN.search(fault.detail):
             return None
         sent = (*arguments, *arguments.get("extra_body", ()))

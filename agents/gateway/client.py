@@ -20,13 +20,11 @@ from ...personas.model import Outcome, RequestContext
 from ..endpoint.errors import TRANSIENT, RequestError
 from ..endpoint.models import ModelHandle, ServedModel
 from ..endpoint.response import ModelResponse, send_chat
-from .budget import Breaker, Budget, Meter
+from .budget import Breaker, Budget, Meter, Prices
 from .call import AnswerStore, Call, CallKey, Ledger
 from .concurrency import FIRST, ConcurrencyLimiter, Slot
-from .limits import Backoff, Limits
+from .limits import Backoff, Limits, RateLimiter
 from .outage import Liveness, Outage
-from .prices import Prices
-from .rate_limiter import RateLimiter
 from .replies import ParsedReply, judge
 from .request import Attempt, Endpoint, PendingRequest, Request
 

@@ -5,7 +5,8 @@ answered ──► that endpoint's limit grows, by one after about as many answe
 failed   ──► refused for being too many: its limit shrinks, once for all that were in flight together
 release  ──► the request that has waited longest is next, at the endpoint with the most room
 
-At first few calls are in flight: a wrong key or address is found with those. During an outage it is one.
+At first few calls are in flight, and twice as many after each moment without a fault: a wrong key or address is found
+with those. During an outage it is one.
 """
 
 import asyncio
@@ -17,8 +18,8 @@ from ...personas.errors import PausedError
 from ...personas.model import Outcome
 from ..endpoint.errors import RequestError
 from ..endpoint.response import ModelResponse, RateLimitHeaders
+from .limits import RateLimiter, TokenEstimate
 from .outage import Outage
-from .rate_limiter import RateLimiter, TokenEstimate
 
 __all__ = ["FIRST", "ConcurrencyLimiter", "EndpointState", "Slot"]
 
@@ -53,8 +54,10 @@ _OUT, _LONGEST_OUT = 2.0, 60.0
 #: Faults whose request used no tokens; of the others it cannot be known.
 _UNUSED = frozenset({Outcome.RATE_LIMITED, Outcome.UNREACHABLE})
 
-#: Calls in flight at most until one was answered, or failed for another reason than those which concern all of them.
+#: Calls that are sent at first, and the seconds after which twice as many may be in flight. One answer, or a fault of
+#: another kind than those that concern all calls, lifts this limit; a fault that does concern all stops its growth.
 FIRST = 4
+_DOUBLED_AFTER = 0.05
 _CONCERN_ALL = frozenset({Outcome.AUTH, Outcome.NOT_FOUND, Outcome.UNREACHABLE, Outcome.BAD_REQUEST, Outcome.NOT_JSON})
 
 
@@ -63,10 +66,12 @@ class Slot:
     """One call's leave to be in flight at one endpoint, until it is released."""
 
     endpoint: "EndpointState"
-    #: Its place among the calls to this endpoint, the bursts of refusals before it, and the calls in flight with it.
+    #: Its place among the calls to this endpoint, the bursts of refusals before it, the calls in flight with it, and
+    #: when it started, by the loop's clock.
     ordinal: int
     bursts: int
     width: int
+    started: float
     estimate: TokenEstimate
     #: Tokens held for it, and those it used as far as is known.
     held: int
@@ -111,11 +116,11 @@ class EndpointState:
         """Whether it is left out because it does not answer."""
         return self._out_until > now
 
-    def start(self, estimate: TokenEstimate, held: int) -> Slot:
+    def start(self, now: float, estimate: TokenEstimate, held: int) -> Slot:
         """A slot that begins now."""
         self.in_flight += 1
         self._begun += 1
-        slot = Slot(self, self._begun, self._bursts, self.in_flight, estimate, held, held)
+        slot = Slot(self, self._begun, self._bursts, self.in_flight, now, estimate, held, held)
         self._live.add(slot)
         return slot
 
@@ -227,11 +232,13 @@ class ConcurrencyLimiter:
     ) -> None:
         """Begins with `most` at once, over all `endpoints`; a pause of more than `patience` seconds is not awaited.
 
-        `first` calls are sent before any was answered, if that is fewer.
+        `first` calls are sent at once if that is fewer; None sends as many as may be in flight.
         """
         self.most = most
         self.outage = outage or Outage()
         self._first = first
+        self._doubling: asyncio.TimerHandle | None = None
+        self._may_double = True
         #: The call that tries whether an endpoint is back.
         self._trying: Slot | None = None
         #: Calls in flight now, and the most that ever were at once.
@@ -280,7 +287,7 @@ class ConcurrencyLimiter:
     def answered(self, slot: Slot, response: ModelResponse) -> None:
         """Learn from an answer. To be called before `release`."""
         self._first = None
-        self.outage.answered()
+        self.outage.answered(slot.started)
         slot.used = self._rate_limiter.used_by(slot.estimate, response)
         slot.endpoint.answered(slot, asyncio.get_running_loop().time(), response.rate_limits)
 
@@ -289,6 +296,7 @@ class ConcurrencyLimiter:
         now = asyncio.get_running_loop().time()
         if fault.outcome not in _CONCERN_ALL:
             self._first = None
+        self._may_double = False
         self.outage.failed(slot.endpoint.number, fault, request, now)
         if slot is self._trying:
             self.outage.tried(fault, now)
@@ -333,7 +341,17 @@ class ConcurrencyLimiter:
     def _has_room(self) -> bool:
         if self.outage.is_on:  # however many calls hang since it began
             return self._trying is None
-        return self.in_flight < (self.most if self._first is None else min(self.most, self._first))
+        if self._first is None or self.in_flight < min(self.most, self._first):
+            return self.in_flight < self.most
+        if self._doubling is None and self._may_double:
+            self._doubling = asyncio.get_running_loop().call_later(_DOUBLED_AFTER, self._double)
+        return False
+
+    def _double(self) -> None:
+        self._doubling = None
+        if self._first is not None and self._may_double:
+            self._first *= 2
+            self._admit()
 
     def _tried(self, now: float) -> tuple[EndpointState | None, float]:
         """The endpoint to try during an outage, however many calls hang there; or None, and when to look again."""
@@ -353,7 +371,7 @@ class ConcurrencyLimiter:
     def _started(self, state: EndpointState, now: float, estimate: TokenEstimate) -> Slot:
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
-        return state.start(estimate, self._rate_limiter.start(now, estimate))
+        return state.start(now, estimate, self._rate_limiter.start(now, estimate))
 
     def _wake(self, when: float) -> None:
         if self._timer is not None:

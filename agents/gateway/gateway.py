@@ -13,12 +13,11 @@ from ...personas.errors import SetupError
 from ...personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from ...personas.prompt import RenderedPrompt
 from ..endpoint.models import ModelHandle
-from .budget import Meter
+from .budget import Meter, Prices
 from .call import AnswerStore, Ledger
 from .capabilities import OutputMode
 from .client import ChatClient, RequestQueue
 from .limits import Backoff, Limits
-from .prices import Prices
 from .request import PendingRequest, Request
 
 if TYPE_CHECKING:

@@ -116,6 +116,8 @@ class Outage:
         self._answers = 0
         self._tries = 0
         self._next = self._until = math.inf
+        #: The first of the faults since the endpoints last answered.
+        self._missed_at = -math.inf
         self._rng = random.Random(endpoints)  # noqa: S311 - no result depends on when a call is sent
         #: Whether one is going on, and the last fault in words.
         self.is_on = False
@@ -123,10 +125,11 @@ class Outage:
         #: The sentence with which the run pauses, once it was waited for in vain.
         self.over = ""
 
-    def answered(self) -> None:
-        """Note an answer: somebody is there."""
-        self._answers += 1
-        self._end()
+    def answered(self, started: float = math.inf) -> None:
+        """Note an answer to a call of that moment. One that was sent before the first fault tells nothing of now."""
+        if started >= self._missed_at:
+            self._answers += 1
+            self._end()
 
     def failed(self, number: int, fault: RequestError, request: str, now: float) -> None:
         """Note a fault of endpoint `number`, that `request` met."""
@@ -135,6 +138,7 @@ class Outage:
         if self._wait <= 0 or not _may_be_gone(fault):
             return
         endpoint = self._endpoints[number]
+        self._missed_at = now if self._missed_at == -math.inf else self._missed_at
         endpoint.misses += 1
         endpoint.requests.add(request)
         enough = endpoint.misses >= _IN_A_ROW and (len(endpoint.requests) > 1 or fault.status in _FOR_ALL)
@@ -182,6 +186,7 @@ class Outage:
     def _end(self) -> None:
         if any(endpoint.misses for endpoint in self._endpoints):
             self._endpoints = [_Endpoint() for _ in self._endpoints]
+            self._missed_at = -math.inf
         if self.is_on:
             self.is_on, self._tries, self._meter.outage = False, 0, ""
 

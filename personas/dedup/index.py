@@ -325,7 +325,7 @@ class WordSetIndex:
         return np.concatenate(found) if found else _NOBODY
 
     def publish(self, scheme: KeyScheme) -> None:
-        """Index all sets anew, under the keys of another scheme."""
+        """Rebuild the index under the keys of another scheme."""
         self._recent.clear()
         self._runs.clear()
         for first in range(0, len(self), _RECENT):

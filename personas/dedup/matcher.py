@@ -262,7 +262,7 @@ class WordSetMatcher:
         return sorted(set(near.tolist()))
 
     def _reorder(self, more: Numbers | None = None) -> None:
-        """Take word frequencies anew when there are several times as many texts as last time."""
+        """Recompute word frequencies when there are several times as many texts as last time."""
         if not self._is_adaptive or (more is None and len(self.originals) < _AGAIN * max(self._ordered, 64)):
             return
         if more is not None and self._ordered:

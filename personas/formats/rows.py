@@ -21,7 +21,7 @@ from ..judgement import Judge, Judgement, RulingRow
 from ..rules import Policy, personal_judge, quality_judge
 from ..rules.columns import ColumnKind
 from ..rules.languages import detect_languages
-from ..rules.personal import rows_to_search
+from ..rules.prefilter import rows_to_search
 from .compose import UnsaidError
 from .options import Columns, ImportOptions, Shape
 from .reading import Skipped, Tally, json_text

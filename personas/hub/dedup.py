@@ -1,7 +1,9 @@
-"""Near-duplicates of a hub by their words: verdicts are rows, nothing is deleted and nobody is compared twice.
+"""Near-duplicates of a hub, by words and then by meaning: verdicts are rows, and nothing is deleted.
 
 The file keeps no index that could disagree with its rows. Sets of words are made again from the texts, a million in
-about a second, so what a killed process left behind is compared as if nothing had happened.
+about a second, so what a killed process left behind is compared as if nothing had happened. Vectors are rows of the
+hub, fetched once and kept by the hash of the text and the model's name; the stage of verdicts by them names the model,
+because a cosine of 0.9 means another likeness for each.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,26 +17,28 @@ from numpy.typing import NDArray
 
 from ..dedup import STAGE, DedupMethod, Duplicates, write_signatures
 from ..dedup.near_duplicates import find_in_blocks
-from ..dedup.word_sets import iter_blocks
+from ..dedup.vectors import COSINE, check_cosine, find_similar_vectors, is_compared_exactly
 from ..errors import SetupError, parameter
+from ..persona import canonical_text
 from .file import HubFile
-from .queries import TURNED_AWAY, count, registered
-from .reconcile import reconcile, record_comparison
+from .queries import count, registered
+from .reconcile import COMPARED, COSINE_STAGE, ORDER, PEOPLE, blocks, reconcile, record_comparison
 
-__all__ = ["COMPARED", "ORDER", "DedupReport", "dedup_hub", "insert_verdicts"]
+__all__ = [
+    "CHUNK",
+    "DedupReport",
+    "EmbeddedReport",
+    "Vectors",
+    "compared",
+    "dedup_embedded",
+    "dedup_hub",
+    "read_texts",
+    "read_vectors",
+    "without_vector",
+]
 
-#: Everybody whom no rule turned away, and whether the verdicts on them were undone: who was undone is an original.
-_PEOPLE = f"""
-FROM personas AS p LEFT JOIN (
-    SELECT persona, {{of_verdicts}}(undone) AS undone FROM duplicates WHERE kind = 'persona' GROUP BY persona
-) AS d ON d.persona = p.id
-WHERE p.id NOT IN ({TURNED_AWAY})
-"""  # noqa: S608 - our own words
-#: Of them those without a verdict that holds; and all of them, where such verdicts are to be withdrawn.
-COMPARED = _PEOPLE.format(of_verdicts="bool_and") + "AND d.undone IS DISTINCT FROM false\n"
-_COMPARED_ANEW = _PEOPLE.format(of_verdicts="bool_or")
-#: The order of arrival.
-ORDER = "ORDER BY p.ordinal, p.rowid"
+#: Everybody who is compared where the verdicts from before are withdrawn.
+_COMPARED_ANEW = PEOPLE.format(of_verdicts="bool_or")
 _COUNTS = """
 SELECT (SELECT count(*) FROM personas),
     count(DISTINCT persona) FILTER (NOT undone),
@@ -130,13 +134,13 @@ def dedup_hub(
     with hub.writing() as con:
         if anew:
             con.execute(_WITHDRAW)
-        insert_verdicts(hub, found, rows, method.stage)
+        _insert_verdicts(hub, found, rows, method.stage)
         record_comparison(con, method.stage, threshold, anew=anew)
         reconcile(con)
     return DedupReport(personas, total, len(found), stood, undone, threshold, anew, method.stage)
 
 
-def insert_verdicts(hub: HubFile, found: Duplicates, rows: NDArray[np.int64], stage: str) -> None:
+def _insert_verdicts(hub: HubFile, found: Duplicates, rows: NDArray[np.int64], stage: str) -> None:
     """Write the near-duplicates found among these rows of `personas` as verdicts of a stage."""
     columns = {
         "place": np.arange(len(found)),
@@ -154,16 +158,137 @@ def _ids(hub: HubFile, compared: str) -> Iterator[str]:
 
 
 def _texts(hub: HubFile, compared: str) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
-    query = f"SELECT p.text, coalesce(d.undone, false) AS undone {compared} {ORDER}"
-    for batch in _batches(hub, query):
-        undone = batch.column("undone").to_numpy(zero_copy_only=False)
-        at = 0
-        for block in iter_blocks(batch.column("text").to_pylist()):
-            yield block, undone[at : at + len(block)]
-            at += len(block)
+    for batch in _batches(hub, f"SELECT p.text, coalesce(d.undone, false) AS undone {compared} {ORDER}"):
+        yield from blocks(batch)
 
 
 def _batches(hub: HubFile, query: str) -> Iterator[pa.RecordBatch]:
     # A cursor of its own: the caller may ask the hub other things meanwhile.
     with hub.con.cursor() as cursor:
         yield from cursor.sql(query).to_arrow_reader(_BATCH)
+
+
+#: One vector of each text, should there be several: the latest.
+_LATEST = "SELECT max(rowid) AS row, text_hash FROM vectors WHERE model = $model GROUP BY text_hash"
+_WITHOUT = f"""
+SELECT p.rowid AS row {COMPARED}
+AND NOT EXISTS (SELECT 1 FROM vectors AS v WHERE v.model = $model AND v.text_hash = p.id) {ORDER}
+"""  # noqa: S608 - our own words
+_WITH = f"""
+SELECT c.person, v.row AS vector, c.undone
+FROM (SELECT p.rowid AS person, p.id, p.ordinal, coalesce(d.undone, false) AS undone {COMPARED}) AS c
+JOIN ({_LATEST}) AS v ON v.text_hash = c.id
+ORDER BY c.ordinal, c.person
+"""  # noqa: S608 - our own words
+_DIMS = "SELECT DISTINCT len(vector) AS dims FROM vectors WHERE model = ? ORDER BY dims"
+_SCAN = "SELECT rowid AS row, vector FROM vectors WHERE model = $model"
+_VECTORS = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Everybody who is compared and has a vector, in order of arrival."""
+
+    #: Numbers of the rows in `personas`.
+    persons: NDArray[np.int64]
+    #: Whose verdict was undone, and who is an original therefore.
+    undone: NDArray[np.bool_]
+    matrix: NDArray[np.float32]
+
+
+def without_vector(hub: HubFile, model: str) -> NDArray[np.int64]:
+    """The rows of those in `personas` who are compared and have no vector of this model, in order of arrival."""
+    rows: NDArray[np.int64] = hub.con.execute(_WITHOUT, {"model": model}).fetchnumpy()["row"]
+    return rows
+
+
+def compared(hub: HubFile) -> int:
+    """How many people no verdict marks, so that they are compared."""
+    return count(hub.con, f"SELECT count(*) {COMPARED}")
+
+
+def read_texts(hub: HubFile, rows: NDArray[np.int64]) -> list[str]:
+    """The descriptions of the people of these rows, in their order."""
+    with hub.con.cursor() as cursor:
+        cursor.register("wanted_people", pa.table({"place": np.arange(len(rows)), "row": rows}))
+        query = "SELECT p.text FROM wanted_people AS w JOIN personas AS p ON p.rowid = w.row ORDER BY w.place"
+        found = cursor.sql(query).to_arrow_table()
+    # An embedder keys vectors by the hash of its input, which must be the id.
+    return [canonical_text(text) for text in found["text"].to_pylist()]
+
+
+def read_vectors(hub: HubFile, model: str) -> Vectors:
+    """The vectors of everybody who is compared and has one of this model, with nothing else in memory.
+
+    Raises `SetupError` when they are not of one length, so that another model must have been served by the name.
+    """
+    sizes = [int(size) for (size,) in hub.con.execute(_DIMS, [model]).fetchall()]
+    if len(sizes) > 1:
+        raise SetupError(
+            f"The vectors that {str(hub.path)!r} has of model {model} have {' and '.join(map(str, sizes))} numbers, so "
+            f"more than one model was served by that name; delete those of one from the table vectors."
+        )
+    found = hub.con.execute(_WITH, {"model": model}).fetchnumpy()
+    matrix = np.empty((len(found["person"]), sizes[0] if sizes else 1), dtype=np.float32)
+    _fill(hub, model, matrix, np.asarray(found["vector"], dtype=np.int64))
+    return Vectors(np.asarray(found["person"], dtype=np.int64), np.asarray(found["undone"], dtype=np.bool_), matrix)
+
+
+def _fill(hub: HubFile, model: str, matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
+    """Copy the vectors of these rows into a matrix in the order of the table: sorting would hold them twice."""
+    order = np.argsort(rows)
+    ordered = rows[order]
+    with hub.con.cursor() as cursor:
+        for batch in cursor.sql(_SCAN, params={"model": model}).to_arrow_reader(_VECTORS):
+            row = batch.column("row").to_numpy()
+            wanted = np.isin(row, ordered)
+            flat = batch.column("vector").flatten().to_numpy().reshape(len(row), -1)
+            matrix[order[np.searchsorted(ordered, row[wanted])]] = flat[wanted]
+
+
+#: People whose vectors come into the hub in one transaction.
+CHUNK = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedReport:
+    """What comparing a hub's people by their vectors found, in personas."""
+
+    model: str
+    #: Those who were compared, and those whom no earlier stage marked and who have no vector.
+    judged: int
+    without: int
+    #: New verdicts, all of stage `stage`.
+    marked: int
+    #: The least cosine of near-duplicates.
+    threshold: float
+    stage: str
+    #: Whether everybody was compared with everybody; an index may overlook a few in a thousand.
+    is_exact: bool
+
+
+def dedup_embedded(
+    hub: HubFile,
+    model: str,
+    *,
+    threshold: float = COSINE,
+    exact: bool | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> EmbeddedReport:
+    """Mark each persona whose vector is nearly that of an earlier original, in one transaction.
+
+    It is for those whom the words left, so `dedup_hub` comes first, and follows its rules. People without a vector of
+    this model are left out. `exact` is as for `find_similar_vectors`. Raises `SetupError` for a threshold outside 0
+    to 1, and `StorageError` for a full disk.
+    """
+    check_cosine(threshold)
+    without = len(without_vector(hub, model))
+    vectors = read_vectors(hub, model)
+    found = find_similar_vectors(vectors.matrix, threshold, fixed=vectors.undone, exact=exact, progress=progress)
+    stage = f"{COSINE_STAGE}{model}"
+    with hub.writing() as con:
+        _insert_verdicts(hub, found, vectors.persons, stage)
+        record_comparison(con, stage, threshold)
+        reconcile(con)
+    whole = is_compared_exactly(found.compared, exact)
+    return EmbeddedReport(model, found.compared, without, len(found), threshold, stage, whole)

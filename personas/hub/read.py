@@ -118,7 +118,7 @@ def draw_from(hub: Hub, spec: DrawSpec) -> Hub:
     places = {persona.id: place for place, persona in enumerate(hub.personas)}
     ends = [(places[r.source], places[r.target]) for r in hub.relations if r.source in places and r.target in places]
     source, target = np.array(ends, np.int64).reshape(-1, 2).T
-    chosen = draw_people(Network.of_pairs(len(places), source, target), spec)
+    chosen = draw_people(Network.of_pairs(len(places), source, target), spec.people, how=spec.how, seed=spec.seed)
     if len(chosen) == len(places):
         return hub
     kept = {hub.personas[place].id for place in chosen}
@@ -210,7 +210,7 @@ def _draw_in(connection: duckdb.DuckDBPyConnection, path: Path, spec: DrawSpec) 
     from .file import HubFile
 
     try:
-        found = draw_ids(HubFile(path, connection), spec)
+        found = draw_ids(HubFile(path, connection), spec.people, how=spec.how, seed=spec.seed)
     except SourceError:
         return None  # tables that Populace did not write: they are read whole and drawn from then
     if found is None:

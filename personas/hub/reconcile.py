@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..dedup import DedupMethod
+from ..dedup import DedupMethod, Duplicates
 from ..dedup.near_duplicates import find_in_blocks, near_any
 from ..dedup.vectors import COSINE, find_similar_vectors, units
 from ..dedup.word_sets import iter_blocks
 from .queries import TURNED_AWAY, registered
 
-__all__ = ["COSINE_STAGE", "reconcile", "record_comparison", "withdraw"]
+__all__ = ["COMPARED", "COSINE_STAGE", "ORDER", "PEOPLE", "blocks", "reconcile", "record_comparison", "withdraw"]
 
 #: How the stage of a verdict by vectors begins; the model's name follows.
 COSINE_STAGE = "cosine:"
@@ -29,13 +29,12 @@ COSINE_STAGE = "cosine:"
 _WORDS = 0.9
 _BATCH = 1 << 14
 
-type Ints = NDArray[np.int64]
-
 _PENDING = "CREATE TEMP TABLE IF NOT EXISTS pending_verdicts (persona VARCHAR, stage VARCHAR, similarity DOUBLE)"
 #: Verdicts that no longer hold: the survivor is gone or was turned away, or was marked by the same stage or by words,
 #: and whoever repeated it was never compared with whom it repeats.
 _FALLEN = f"""
-SELECT d.rowid AS row FROM duplicates AS d
+CREATE OR REPLACE TEMP TABLE fallen_verdicts AS
+SELECT d.persona, d."of", d.stage, d.similarity FROM duplicates AS d
 LEFT JOIN personas AS o ON o.id = d."of"
 LEFT JOIN ({TURNED_AWAY}) AS a ON a.persona = d."of"
 LEFT JOIN (
@@ -45,10 +44,11 @@ LEFT JOIN (
 WHERE d.kind = 'persona' AND NOT d.undone
 AND (o.id IS NULL OR a.persona IS NOT NULL OR m.by_words OR list_contains(m.stages, d.stage))
 """  # noqa: S608 - our own words
-_TAKEN = f"""
-INSERT INTO pending_verdicts SELECT persona, stage, similarity FROM duplicates WHERE rowid IN ({_FALLEN})
-"""  # noqa: S608 - our own words
-_DELETED = f"DELETE FROM duplicates WHERE rowid IN ({_FALLEN})"  # noqa: S608 - our own words
+_TAKEN = "INSERT INTO pending_verdicts SELECT persona, stage, similarity FROM fallen_verdicts"
+_DELETED = """
+DELETE FROM duplicates AS d USING fallen_verdicts AS f
+WHERE d.kind = 'persona' AND NOT d.undone AND d.persona = f.persona AND d."of" = f."of" AND d.stage = f.stage
+"""
 
 #: Verdicts on, and of, those in the temporary table `gone` (was, now), by the ids that they will have.
 _OF_GONE = (
@@ -61,24 +61,29 @@ FROM (FROM duplicates WHERE {_OF_GONE}) AS d LEFT JOIN gone AS g ON g.was = d.pe
 """  # noqa: S608 - our own words
 _DELETED_OF_GONE = f"DELETE FROM duplicates WHERE {_OF_GONE}"  # noqa: S608 - our own words
 
-#: Those to compare: not turned away and without a verdict that holds, which includes those whose verdicts were undone.
-_COMPARED = f"""
+#: Everybody whom no rule turned away, and whether the verdicts on them were undone: who was undone is an original.
+PEOPLE = f"""
 FROM personas AS p LEFT JOIN (
-    SELECT persona, bool_and(undone) AS undone FROM duplicates WHERE kind = 'persona' GROUP BY persona
+    SELECT persona, {{of_verdicts}}(undone) AS undone FROM duplicates WHERE kind = 'persona' GROUP BY persona
 ) AS d ON d.persona = p.id
-WHERE p.id NOT IN ({TURNED_AWAY}) AND d.undone IS DISTINCT FROM false
+WHERE p.id NOT IN ({TURNED_AWAY})
 """  # noqa: S608 - our own words
+#: Of them those who are compared: without a verdict that holds.
+COMPARED = PEOPLE.format(of_verdicts="bool_and") + "AND d.undone IS DISTINCT FROM false\n"
+#: The order of arrival.
+ORDER = "ORDER BY p.ordinal, p.rowid"
+
+# People are named by their ids here: DuckDB 2.0 may crash on a join by the row numbers of rows that the same
+# transaction has written.
 _OPEN = f"""
-SELECT p.rowid, list(w.stage), list(w.similarity)
-FROM (SELECT p.rowid, p.id {_COMPARED}) AS p JOIN pending_verdicts AS w ON w.persona = p.id GROUP BY p.rowid
+SELECT p.id, list(w.stage), list(w.similarity)
+FROM (SELECT p.id {COMPARED}) AS p JOIN pending_verdicts AS w ON w.persona = p.id GROUP BY p.id
 """  # noqa: S608 - our own words
-_ROWS = "SELECT p.rowid AS row, coalesce(d.undone, false) AS undone"
-_ORDER = "ORDER BY p.ordinal, p.rowid"
-_TEXTS = f"SELECT p.rowid AS row, p.text {_COMPARED}"
-_CHOSEN = f"{_ROWS}, p.text {_COMPARED} AND p.rowid IN (SELECT unnest($rows)) {_ORDER}"
+_CHOSEN = "AND p.id IN (SELECT unnest($ids))"
+_TEXTS = f"SELECT p.id, p.text, coalesce(d.undone, false) AS undone {COMPARED}"
 _VECTORS = f"""
-SELECT p.rowid AS row, v.vector {
-    _COMPARED.replace(
+SELECT p.id, v.vector, coalesce(d.undone, false) AS undone {
+    COMPARED.replace(
         "FROM personas AS p",
         "FROM personas AS p JOIN ("
         "    SELECT text_hash, arg_max(vector, rowid) AS vector FROM vectors WHERE model = $model GROUP BY text_hash"
@@ -87,12 +92,9 @@ SELECT p.rowid AS row, v.vector {
     )
 }
 """  # noqa: S608 - our own words
-_VECTORS_OF = f"{_VECTORS} AND p.rowid IN (SELECT unnest($rows))"
 _INSERT = """
 INSERT INTO duplicates (kind, persona, "of", stage, similarity, undone)
-SELECT 'persona', p.id, o.id, $stage, f.similarity, false
-FROM found_again AS f JOIN personas AS p ON p.rowid = f.persona JOIN personas AS o ON o.rowid = f."of"
-ORDER BY p.ordinal
+SELECT 'persona', persona, "of", $stage, similarity, false FROM found_again ORDER BY place
 """
 _RECORDED = "SELECT stage, threshold FROM comparisons ORDER BY ordinal"
 _FOUND = "SELECT stage, min(similarity) FROM duplicates WHERE kind = 'persona' GROUP BY stage ORDER BY stage"
@@ -130,9 +132,9 @@ def reconcile(con: duckdb.DuckDBPyConnection, entered: Iterable[str] = ()) -> in
     comparisons, marked = _Comparisons.read(con), 0
     while True:
         # A verdict that falls may be the reason of another: each round begins behind the one before.
-        con.execute(_TAKEN)
-        con.execute(_DELETED)
-        people = {row: tuple(zip(stages, likes, strict=True)) for row, stages, likes in con.execute(_OPEN).fetchall()}
+        for statement in (_FALLEN, _TAKEN, _DELETED):
+            con.execute(statement)
+        people = {who: tuple(zip(stages, likes, strict=True)) for who, stages, likes in con.execute(_OPEN).fetchall()}
         con.execute("DELETE FROM pending_verdicts")
         if not people:
             return marked
@@ -174,19 +176,19 @@ def _complete_comparisons(con: duckdb.DuckDBPyConnection) -> None:
             record_comparison(con, stage, min(usual, max(least, 0.5)))
 
 
-type _People = Mapping[int, Sequence[tuple[str | None, float | None]]]
+type _People = Mapping[str, Sequence[tuple[str | None, float | None]]]
 
 
 def _decide(con: duckdb.DuckDBPyConnection, people: _People, comparisons: _Comparisons) -> int:
-    """Compare people, by their rows in `personas`, with everybody retained; gives the number marked by it."""
+    """Compare people, by their ids, with everybody retained; gives the number marked by it."""
     marked = 0
     for stage in comparisons.stages:
-        alike: dict[float, list[int]] = defaultdict(list)
-        for row, fallen in people.items():
-            alike[comparisons.threshold(stage, fallen)].append(row)
-        for threshold, rows in sorted(alike.items(), reverse=True):
+        alike: dict[float, list[str]] = defaultdict(list)
+        for persona, fallen in people.items():
+            alike[comparisons.threshold(stage, fallen)].append(persona)
+        for threshold, ids in sorted(alike.items(), reverse=True):
             compare = _by_vectors if stage.startswith(COSINE_STAGE) else _by_words
-            found = compare(con, rows, threshold, stage)
+            found = compare(con, ids, threshold, stage)
             marked += len(found)
             if len(found):
                 with registered(con, found, "found_again"):
@@ -194,53 +196,46 @@ def _decide(con: duckdb.DuckDBPyConnection, people: _People, comparisons: _Compa
     return marked
 
 
-def _by_words(con: duckdb.DuckDBPyConnection, rows: Sequence[int], threshold: float, stage: str) -> pa.Table:
+def _by_words(con: duckdb.DuckDBPyConnection, ids: Sequence[str], threshold: float, stage: str) -> pa.Table:
     method = DedupMethod.of_stage(stage)
     least = method.parse_threshold(threshold)
-    few = con.sql(_CHOSEN, params={"rows": rows}).to_arrow_table()
+    few = con.sql(f"{_TEXTS} {_CHOSEN}", params={"ids": ids}).to_arrow_table()
     if not few.num_rows:
-        return _found([], [], [], [])
-    numbers: list[Ints] = [np.array(rows, dtype=np.int64)]
-    near = near_any(few["text"].to_pylist(), _texts(con, numbers), least, method=method)
-    everybody = np.concatenate(numbers[1:]) if len(numbers) > 1 else numbers[0]
-    chosen = np.union1d(everybody[near], numbers[0])
-    some = con.sql(_CHOSEN, params={"rows": chosen.tolist()}).to_arrow_table()
-    undone = some["undone"].to_numpy()
-    found = find_in_blocks(_blocks(some["text"].to_pylist(), undone), least, method=method)
-    return _found(some["row"].to_numpy(), found.rows, found.of, found.similarity)
+        return few
+    read: list[pa.Array] = []
+    near = near_any(few["text"].to_pylist(), _texts(con, read), least, method=method)
+    chosen = {*few["id"].to_pylist(), *pa.chunked_array(read, pa.string()).take(pa.array(near)).to_pylist()}
+    some = con.sql(f"{_TEXTS} {_CHOSEN} {ORDER}", params={"ids": list(chosen)}).to_arrow_table()
+    return _found(some, find_in_blocks(blocks(some), least, method=method))
 
 
-def _blocks(texts: list[str], undone: NDArray[np.bool_]) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
-    at = 0
-    for block in iter_blocks(texts):
+def blocks(people: pa.Table | pa.RecordBatch) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
+    """Blocks of `text`, and whose verdicts were `undone`, for `find_in_blocks`."""
+    undone, at = np.asarray(people["undone"]), 0
+    for block in iter_blocks(people["text"].to_pylist()):
         yield block, undone[at : at + len(block)]
         at += len(block)
 
 
-def _texts(con: duckdb.DuckDBPyConnection, numbers: list[Ints]) -> Iterator[str]:
-    """The texts of all who are compared; the numbers of their rows are added to a list as they come."""
+def _texts(con: duckdb.DuckDBPyConnection, read: list[pa.Array]) -> Iterator[str]:
+    """The texts of all who are compared; their ids are added to a list as they come."""
     for batch in con.sql(_TEXTS).to_arrow_reader(_BATCH):
-        numbers.append(batch.column("row").to_numpy())
-        yield from batch.column("text").to_pylist()
+        read.append(batch["id"])
+        yield from batch["text"].to_pylist()
 
 
-def _by_vectors(con: duckdb.DuckDBPyConnection, rows: Sequence[int], threshold: float, stage: str) -> pa.Table:
+def _by_vectors(con: duckdb.DuckDBPyConnection, ids: Sequence[str], threshold: float, stage: str) -> pa.Table:
     model = {"model": stage.removeprefix(COSINE_STAGE)}
-    some = con.sql(_VECTORS_OF, params=model | {"rows": rows}).to_arrow_table()
+    some = con.sql(f"{_VECTORS} {_CHOSEN}", params=model | {"ids": ids}).to_arrow_table()
     if not some.num_rows:
-        return _found([], [], [], [])
-    few, near = units(_matrix(some)), [some["row"].to_numpy()]
+        return some
+    few, chosen = units(_matrix(some)), set(some["id"].to_pylist())
     for batch in con.sql(_VECTORS, params=model).to_arrow_reader(_BATCH):
         likes = units(_matrix(pa.Table.from_batches([batch]))) @ few.T
         # Which pairs count is decided below, by rounded cosines.
-        near.append(batch.column("row").to_numpy()[(likes >= threshold - 1e-5).any(axis=1)])
-    chosen = np.unique(np.concatenate(near)).tolist()
-    ordered = con.sql(_CHOSEN, params={"rows": chosen}).to_arrow_table()
-    table = con.sql(_VECTORS_OF, params=model | {"rows": chosen}).to_arrow_table()
-    place = {row: at for at, row in enumerate(table["row"].to_pylist())}
-    matrix = _matrix(table)[[place[row] for row in ordered["row"].to_pylist()]]
-    found = find_similar_vectors(matrix, threshold, fixed=ordered["undone"].to_numpy(), exact=True)
-    return _found(ordered["row"].to_numpy(), found.rows, found.of, found.similarity)
+        chosen.update(batch["id"].filter(pa.array((likes >= threshold - 1e-5).any(axis=1))).to_pylist())
+    table = con.sql(f"{_VECTORS} {_CHOSEN} {ORDER}", params=model | {"ids": list(chosen)}).to_arrow_table()
+    return _found(table, find_similar_vectors(_matrix(table), threshold, fixed=np.asarray(table["undone"]), exact=True))
 
 
 def _matrix(table: pa.Table) -> NDArray[np.float32]:
@@ -249,13 +244,7 @@ def _matrix(table: pa.Table) -> NDArray[np.float32]:
     return np.ascontiguousarray(flat.reshape(len(table), -1), dtype=np.float32)
 
 
-def _found(row: Sequence[int] | Ints, places: Sequence[int] | Ints, of: Sequence[int] | Ints,
-           similarity: Sequence[float] | NDArray[np.float64]) -> pa.Table:  # fmt: skip
-    numbers = np.asarray(row, dtype=np.int64)
-    return pa.table(
-        {
-            "persona": numbers[np.asarray(places, dtype=np.int64)],
-            "of": numbers[np.asarray(of, dtype=np.int64)],
-            "similarity": np.asarray(similarity, dtype=np.float64),
-        }
-    )
+def _found(people: pa.Table, found: Duplicates) -> pa.Table:
+    """The near-duplicates found among people as rows of ids, in order of arrival."""
+    ids, rows, of = people["id"], np.asarray(found.rows, np.int64), np.asarray(found.of, np.int64)
+    return pa.table({"place": rows, "persona": ids.take(rows), "of": ids.take(of), "similarity": found.similarity})

@@ -14,7 +14,7 @@ import pyarrow as pa
 from ..judgement import Redaction, RulingRow, with_redactions
 from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
 from ..rules.columns import ColumnKind, kinds_of_columns, pointer, rewrite_strings
-from ..rules.personal import rows_to_search
+from ..rules.prefilter import rows_to_search
 from .file import HubFile
 from .queries import registered, table_names
 

@@ -4,7 +4,6 @@ import random
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +15,6 @@ from ..errors import SourceError
 from ..hub.file import HubFile
 from ..hub.queries import registered
 from .network import Ints, Network, read_ties
-
-if TYPE_CHECKING:
-    from ..hub.read import DrawSpec
 
 __all__ = ["DrawnIds", "detect_communities", "draw_ids", "draw_people", "modularity"]
 
@@ -93,7 +89,7 @@ class _Level:
                 looked_at = np.flatnonzero(self._beside(movers) | _mask(willing, self.size))
             if not len(willing) or (gain < _LEAST and share < 0.1):
                 break
-            # People who move at once may undo each other's gain, so fewer do when little is gained.
+            # Simultaneous moves may undo each other's gain, so fewer people move when little is gained.
             share = share if gain >= _LEAST else share / 2
         return labels
 
@@ -165,31 +161,31 @@ def _by_size(labels: Ints) -> Ints:
     return place[labels]
 
 
-#: How many of their neighbours a person names at a time.
+#: Neighbours that a person names at a time (snowball sampling).
 _NAMED = 3
-#: Neighbours from which on a person names them in one order, drawn once: drawing it again takes time with their square.
+#: Beyond so many neighbours, their order is drawn once: drawing it each time would be quadratic.
 _MANY = 1_000
 
 
-def draw_people(network: Network, spec: "DrawSpec") -> Ints:
-    """The numbers of the people drawn, in rising order; all of them where there are no more than asked for.
+def draw_people(network: Network, people: int, *, how: str, seed: int) -> Ints:
+    """The numbers of the people drawn, ascending; all people where there are no more than asked for.
 
-    People without ties are drawn last, at random. Where one part of the network is used up, the draw begins again in
-    another, so it takes time with the people drawn and not with those there are, communities apart.
+    People without ties are drawn last, at random. Where a part of the network is exhausted, the draw goes on in
+    another. Except for communities, the time depends on the people drawn, not on the size of the network.
     """
-    if network.people <= spec.people:
+    if network.people <= people:
         return np.arange(network.people)
-    if spec.how == "random" or not len(network):
-        chosen = random.Random(spec.seed).sample(range(network.people), spec.people)  # noqa: S311 - no secret
+    if how == "random" or not len(network):
+        chosen = random.Random(seed).sample(range(network.people), people)  # noqa: S311 - no secret
         return np.sort(np.array(chosen, np.int64))
-    rng = np.random.default_rng(spec.seed)
+    rng = np.random.default_rng(seed)
     tied = network.degrees > 0
     starts = np.concatenate([rng.permutation(np.flatnonzero(tied)), rng.permutation(np.flatnonzero(~tied))])
-    labels = detect_communities(network, rng) if spec.how == "community" else np.zeros(network.people, np.int64)
-    walk = _Walk(network, labels, _NAMED if spec.how == "snowball" else network.people, rng)
+    labels = detect_communities(network, rng) if how == "community" else np.zeros(network.people, np.int64)
+    walk = _Walk(network, labels, _NAMED if how == "snowball" else network.people, rng)
     for start in starts:
         for _ in walk.begin(int(start)):
-            if walk.count == spec.people:
+            if walk.count == people:
                 return np.flatnonzero(walk.is_taken)
     return np.flatnonzero(walk.is_taken)
 
@@ -204,15 +200,15 @@ class DrawnIds:
     of_ties: int
 
 
-def draw_ids(hub: HubFile, spec: "DrawSpec") -> DrawnIds | None:
-    """The people drawn from a hub of whom only ids and ties are read; None where nobody is left out.
+def draw_ids(hub: HubFile, people: int, *, how: str, seed: int) -> DrawnIds | None:
+    """The people drawn from a hub, of which only ids and ties are read; None where everybody is drawn.
 
     Raises `SourceError` for a file whose tables are not those of a hub that Populace wrote.
     """
     ties = read_ties(hub)
-    if ties.people <= spec.people:
+    if ties.people <= people:
         return None
-    chosen = draw_people(Network.of_pairs(ties.people, ties.source, ties.target), spec)
+    chosen = draw_people(Network.of_pairs(ties.people, ties.source, ties.target), people, how=how, seed=seed)
     with registered(hub.con, pa.table({"code": chosen})) as codes:
         query = f"SELECT id FROM graph_people SEMI JOIN {codes} USING (code) ORDER BY code"  # noqa: S608 - our own name
         ids = [str(persona) for (persona,) in hub.con.execute(query).fetchall()]
@@ -238,7 +234,7 @@ class _Walk:
         self.count = 0
 
     def begin(self, start: int) -> Iterator[int]:
-        """Take everybody who can be reached from there, the nearest first; nobody when the start is taken."""
+        """Take all people reachable from `start`, the nearest first; none when `start` is taken."""
         if self.is_taken[start]:
             return
         yield self._take(start)

@@ -32,15 +32,15 @@ SELECT hash(source) AS source, hash(target) AS target, rowid AS place FROM relat
 def _list_ends(hub: HubFile) -> None:
     """Fill the temporary table `graph_ends` (source, target, place) with a row for each relation.
 
-    Ends are hashes of ids, so whoever looks one up compares the ids too; `place` is the row in `relations`. It takes
-    24 bytes a relation. Raises `SourceError`.
+    Ends are hashes of ids, so ids must be compared as well; `place` is the row in `relations`. It takes 24 bytes a
+    relation. Raises `SourceError`.
     """
     fetch(hub, _ENDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Acquaintance:
-    """Somebody of a hub."""
+    """A person of a hub."""
 
     id: str
     text: str
@@ -62,11 +62,11 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """Some people of a hub and the relations between them, and how many there were to choose from."""
+    """Some people of a hub and the first of the relations between them."""
 
     people: tuple[Acquaintance, ...]
     links: tuple[Link, ...]
-    #: All people of whom `people` are the first, and all relations between `people`, of which `links` are the first.
+    #: How many people there were to choose from, and how many relations there are between `people`.
     people_in_all: int
     links_in_all: int
 
@@ -205,8 +205,8 @@ class Found:
 def find_people(hub: HubFile, wanted: str, *, most: int = 20) -> Found:
     """The people with this id, with an id that begins so (4 characters at least), or with all these words.
 
-    A near-duplicate is found as its survivor. Raises `SetupError` when nothing is wanted, and for the id of somebody
-    whom a rule turned away.
+    A near-duplicate is found as its survivor. Raises `SetupError` for an empty search, and for the id of a person whom
+    a rule turned away.
     """
     words = wanted.lower().split()
     if not words:
@@ -229,12 +229,12 @@ def find_people(hub: HubFile, wanted: str, *, most: int = 20) -> Found:
     return Found(people, int(str(found[0][-1])) if found else 0)
 
 
-#: Ties from the centre, at most: paths between people are hardly ever longer.
+#: The greatest distance from the centre; paths between people are rarely longer.
 _RADIUS = 6
 
 _CENTRE = "CREATE OR REPLACE TEMP TABLE graph_reached AS SELECT ?::VARCHAR AS id, 0 AS distance"
 
-#: Those at the rim, and their near-duplicates.
+#: The people at the current distance, and their near-duplicates.
 _RIM = """
 CREATE OR REPLACE TEMP TABLE graph_rim AS
 WITH rim AS (SELECT id FROM graph_reached WHERE distance = $distance), standing AS (
@@ -250,7 +250,7 @@ SELECT place FROM graph_ends
 WHERE source IN (SELECT number FROM graph_rim) OR target IN (SELECT number FROM graph_rim)
 """
 
-#: Both ends of whatever touches the rim: of these, one is known already and the other perhaps new.
+#: Both ends of every relation that touches the rim: one is known already, the other may be new.
 _FURTHER = """
 INSERT INTO graph_reached
 WITH touching AS MATERIALIZED (
@@ -270,7 +270,7 @@ _COUNTS = "SELECT count(*) FROM graph_reached GROUP BY distance ORDER BY distanc
 
 @dataclass(frozen=True, slots=True)
 class Neighbourhood:
-    """Everybody within `radius` ties of one person."""
+    """The people within `radius` ties of one person."""
 
     centre: Acquaintance
     radius: int

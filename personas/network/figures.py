@@ -84,7 +84,7 @@ class Central:
     text: str
     hop: int
     neighbours: int
-    #: Others to whom this person has relations, and from whom.
+    #: People at the other end of outgoing and of incoming relations.
     outgoing: int
     incoming: int
 
@@ -101,7 +101,7 @@ class Community:
 
 
 def _read_central(hub: HubFile, network: Network, ties: Ties, top: int) -> tuple[Central, ...]:
-    """The `top` people with the most neighbours, of equals the oldest first; nobody without a tie."""
+    """The `top` people with the most neighbours, of equals the oldest first; people without ties are left out."""
     codes = [code for code in _best(network.degrees, top) if network.degrees[code]]
     people = _read(hub, codes)
     outgoing = {code: len(distinct(ties.target[ties.source == code])) for code in codes}
@@ -155,7 +155,7 @@ class NetworkShape:
     paths: Paths
     #: See `degree_assortativity`.
     assortativity: float | None
-    #: Communities of two and more; both None where they were not looked for.
+    #: Communities of two and more; both None where communities were not sought.
     communities: int | None
     modularity: float | None
 
@@ -184,7 +184,7 @@ def describe(
     return shape, labels
 
 
-#: Above so many people communities are not looked for unless that is asked for.
+#: Above so many people, communities are sought only on request.
 COMMUNITY_PEOPLE = 200_000
 
 
@@ -201,7 +201,7 @@ class KindsOfHop:
 class GraphFigures:
     """The figures of a hub's graph, with near-duplicates folded into their survivors.
 
-    Those whom rules turned away are left out before anything is counted, and so are their ties.
+    People whom rules turned away are left out with their ties before anything is counted.
     """
 
     #: Survivors, near-duplicates folded into them, those turned away, and relations between survivors.

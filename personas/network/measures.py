@@ -70,7 +70,7 @@ class Degrees:
 
     @classmethod
     def of(cls, degrees: Ints) -> Self:
-        """The summary of one number a person; all 0 for nobody."""
+        """The summary of one number per person; all 0 without people."""
         found = degrees if len(degrees) else np.zeros(1, np.int64)
         quantiles = np.quantile(found, (0.5, 0.9, 0.99, 1.0), method="inverted_cdf")
         return cls(float(found.mean()), *map(int, quantiles))
@@ -132,7 +132,7 @@ def triangles(network: Network) -> Ints:
 
 
 class _Oriented:
-    """The ties directed from the less to the better connected: so every triangle is one path, and paths are few."""
+    """Ties directed from the less to the better connected, so that each triangle is one path and paths are few."""
 
     def __init__(self, network: Network) -> None:
         rank = np.empty(network.people, np.int64)
@@ -190,7 +190,7 @@ def _drawn(network: Network, weights: NDArray[np.float64] | NDArray[np.bool_], r
 
 
 _WORD = 64
-#: A part of up to so many people is walked from everybody.
+#: A part of up to so many people is walked from each of them.
 _WHOLE = 1024
 #: Visits of ties after which a network of very long paths is given up.
 _VISITS = 4_000_000_000
@@ -200,7 +200,7 @@ _VISITS = 4_000_000_000
 class Paths:
     """Shortest paths within the largest connected part, ties walked both ways."""
 
-    #: Mean over pairs of people; None when nobody is tied, or the network is too long to be walked.
+    #: Mean over pairs of people; None without ties, or when the network is too long to be walked.
     mean: Measurement
     #: The longest that was met: the diameter when `mean` is exact, else a lower bound of it.
     longest: int | None
@@ -209,7 +209,7 @@ class Paths:
 
 
 def measure_paths(network: Network, rng: np.random.Generator, *, sources: int = _WORD) -> Paths:
-    """The paths from everybody in a small largest part, else from `sources` people drawn from it."""
+    """Paths in the largest part: from each person of a small one, else from `sources` people drawn from it."""
     sizes = np.bincount(network.parts) if network.people else np.zeros(1, np.int64)
     everybody = np.flatnonzero(network.parts == sizes.argmax()) if sizes.max() > 1 else np.zeros(0, np.int64)
     size = len(everybody)

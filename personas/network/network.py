@@ -55,7 +55,7 @@ _LEFT_OUT = """
 SELECT count(*) FILTER (is_folded AND code <> -2), count(*) FILTER (code = -2) FROM graph_ids WHERE is_there
 """
 
-#: A tie that is said twice with one kind and label counts once, with the hop that said it first.
+#: Relations of the same ends, kind and label count once, with the earliest hop.
 _TIES = """
 CREATE OR REPLACE TEMP TABLE graph_ties AS
 SELECT coalesce(s.code, -1) AS source, coalesce(t.code, -1) AS target,
@@ -82,8 +82,8 @@ class Ties:
     #: Of each person, the hop and a number for the language.
     person_hop: Ints
     person_language: Ints
-    #: Rows left out: those that led from somebody to themselves, those that say again what another said, and
-    #: those of which an end was turned away, or is nobody in the hub.
+    #: Rows left out: loops, repetitions of another row, relations of people who were turned away, and relations with an
+    #: end that is not in the hub.
     loops: int
     repeated: int
     turned_away_ties: int
@@ -96,8 +96,8 @@ class Ties:
 def read_ties(hub: HubFile) -> Ties:
     """All relations of a hub between survivors; leaves the temporary table `graph_people` (id, code) behind.
 
-    Near-duplicates give way to whom they repeat, as in `PersonaGraph`, and whoever was turned away is left out with
-    all ties. Raises `SourceError`.
+    Near-duplicates are replaced by the persona they repeat, as in `PersonaGraph`; people who were turned away are left
+    out with all ties. Raises `SourceError`.
     """
     fold_duplicates(hub)
     fetch(hub, _PEOPLE)
@@ -109,7 +109,7 @@ def read_ties(hub: HubFile) -> Ties:
     is_away = (rows["source"] == _AWAY) | (rows["target"] == _AWAY)
     is_loop = placed & (rows["source"] == rows["target"])
     kept = np.flatnonzero(placed & ~is_loop)
-    # DuckDB groups in no fixed order; whatever is seeded starts from this one.
+    # DuckDB groups in no fixed order, and seeded figures depend on it.
     kept = kept[np.lexsort([rows[name][kept] for name in ("hop", "kind", "target", "source")])]
     return Ties(
         people=len(people["hop"]),
@@ -208,7 +208,7 @@ def random_network(people: int, ties: int, rng: np.random.Generator) -> Network:
         kept = rng.choice(pairs, ties, replace=False)
         return Network.of_pairs(people, low[kept].astype(np.int64), high[kept].astype(np.int64))
     drawn = np.zeros(0, np.int64)
-    # Fewer than half of all pairs are taken, so each round brings at least half of what is missing.
+    # Fewer than half of all pairs are taken, so each round yields at least half of the missing ones.
     while len(drawn) < ties:
         a, b = rng.integers(0, people, (2, ties - len(drawn) + 16))
         fresh = (np.minimum(a, b) * people + np.maximum(a, b))[a != b]
@@ -227,7 +227,7 @@ def preferential_network(people: int, ties: int, rng: np.random.Generator) -> Ne
     if people < 2 or not ties:
         return Network.of_pairs(people, np.zeros(0, np.int64), np.zeros(0, np.int64))
     newcomer = 1 + np.arange(ties, dtype=np.int64) * (people - 1) // ties
-    # Ends stand in a row: 2i is tie i's newcomer, 2i + 1 the person whom it chose.
+    # Ends are numbered: 2i is the newcomer of tie i, 2i + 1 the person it chose.
     chosen = (rng.random(ties) * 2 * np.arange(ties)).astype(np.int64)
     chosen[0] = -1
     return Network.of_pairs(people, newcomer, _resolved(newcomer, chosen))

@@ -1,4 +1,4 @@
-"""What is known of a person beyond the description: profiles, biographies, and raising somebody to the very best."""
+"""What is known of a person beyond the description: profiles and biographies; and personas raised to the elite."""
 
 from .biography import Biography, Tied, write_biography
 from .elite import Change, Elite, Tier, raise_persona

@@ -9,9 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from ..model import Answer, AnswerError, AnswerMistake, AnswerSchema, PersonaModel, RequestContext, strict_schema
+from ..model import (
+    Answer,
+    AnswerError,
+    AnswerMistake,
+    AnswerSchema,
+    FrozenModel,
+    PersonaModel,
+    RequestContext,
+    strict_schema,
+)
 from ..persona import Persona
 from ..prompt import Prompt, fence, language_phrase, load_prompt
 from ..text import words as words_of
@@ -131,10 +140,8 @@ _PARENTHOOD = 13
 _STEM = 5
 
 
-class StatedOfAnother(BaseModel):
+class StatedOfAnother(FrozenModel):
     """What the text states of one of the people around."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: str
     age: Age | None
@@ -142,10 +149,8 @@ class StatedOfAnother(BaseModel):
     occupation: Line | None
 
 
-class Stated(BaseModel):
+class Stated(FrozenModel):
     """What the text states of the person, each null or empty where it leaves that open."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     age: Age | None
     region: Line | None
@@ -287,9 +292,7 @@ def _parse_text(text: str) -> str:
     return text
 
 
-class _Text(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Text(FrozenModel):
     text: Annotated[str, AfterValidator(_parse_text)]
     mentions: list[str]
 

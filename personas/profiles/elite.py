@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..errors import SetupError
-from ..model import Answer, AnswerSchema, Description, PersonaModel, RequestContext, strict_schema
+from ..model import Answer, AnswerSchema, Description, FrozenModel, PersonaModel, RequestContext, strict_schema
 from ..persona import Persona, canonical_text
 from ..prompt import Prompt, fence, language_phrase, load_prompt
 from .profile import Name, Sentence
@@ -26,10 +26,8 @@ class Tier(StrEnum):
     ONE_PER_MILLE = "0.1%"
 
 
-class Change(BaseModel):
+class Change(FrozenModel):
     """One thing in which a raised persona differs from the original."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: Words of the original description; empty for what is new.
     before: Annotated[str, Field(max_length=300)]
@@ -51,9 +49,7 @@ class Elite:
     changes: tuple[Change, ...]
 
 
-class _AnsweredElite(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _AnsweredElite(FrozenModel):
     general_domain: Name
     specific_domain: Name
     persona: Description

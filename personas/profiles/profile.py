@@ -11,9 +11,18 @@ from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
-from ..model import Answer, AnswerError, AnswerMistake, AnswerSchema, PersonaModel, RequestContext, strict_schema
+from ..model import (
+    Answer,
+    AnswerError,
+    AnswerMistake,
+    AnswerSchema,
+    FrozenModel,
+    PersonaModel,
+    RequestContext,
+    strict_schema,
+)
 from ..persona import Persona, canonical_text
 from ..prompt import Prompt, fence, language_phrase, load_prompt
 from ..text import words as words_of
@@ -96,10 +105,8 @@ type BasicValues = Annotated[list[BasicValue], Field(min_length=1, max_length=3)
 type Events = Annotated[list[Sentence], Field(min_length=1, max_length=8)]
 
 
-class Known[T](BaseModel):
+class Known[T](FrozenModel):
     """One attribute: the words of the description, the evidence they are, and the value that follows."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     words: Annotated[str, Field(max_length=300)]
     evidence: Evidence
@@ -112,10 +119,8 @@ class Known[T](BaseModel):
         return self
 
 
-class AnsweredProfile(BaseModel):
+class AnsweredProfile(FrozenModel):
     """A profile as a model answers it, before its quotations are compared with the description."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     age_band: Known[AgeBand]
     occupation: Known[Name]

@@ -1,4 +1,4 @@
-"""The people around a person, as a biography must know them: what labels of relations mean, and facts to tell."""
+"""The people around a person: what labels of relations mean, and the facts that a biography is given."""
 
 import re
 import tomllib
@@ -183,7 +183,7 @@ _BACK = {"parent": "child", "child": "parent", "grandparent": "grandchild", "gra
 
 @dataclass(frozen=True, slots=True)
 class Tied:
-    """Somebody to whom a persona is tied, as far as a biography must know."""
+    """A person to whom a persona is tied, with what a biography needs to know."""
 
     persona: str
     #: What the other is to the persona ("mother"), or what the persona is to the other.

@@ -1,4 +1,4 @@
-"""Rules for descriptions of people: whether one is good for anything, and whether it tells on somebody real."""
+"""Rules for descriptions of people: their quality, and personal data in them."""
 
 from .contacts import PersonalDataSpan
 from .personal import (

@@ -1,4 +1,4 @@
-"""The columns of a table, told by heading and values: names, contact details, or nothing personal.
+"""The kinds of a table's columns, by heading and values: names, contact details, or nothing personal.
 
 Each column is judged as a whole: a column of names is replaced in every row, whether a list knows the name or not, and
 a column of companies, timestamps or identifiers in none. Values may be JSON, whose strings are looked at one by one.

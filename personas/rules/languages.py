@@ -1,4 +1,4 @@
-"""The language of a text, and who speaks in it: somebody of themselves, somebody to the reader, or nobody.
+"""The language of a text, and its grammatical person: the first, the second (addressing the reader), or the third.
 
 Detection takes English by its commonest words and all others by py3langid, a naive Bayes classifier over byte n-grams
 (Lui and Baldwin, "langid.py: An off-the-shelf language identification tool", ACL 2012). The check of rules goes by
@@ -94,7 +94,7 @@ def _classifier() -> Any:
     return classifier
 
 
-#: Words of a language that a text must have before it is judged.
+#: The fewest words of a language on which a text is judged.
 _FEWEST = 3
 _WORD = re.compile(r"[^\W\d_]+(?:[\u0300-\u036f\u0900-\u097f]+[^\W\d_]*)*")
 #: No letter of a script with spaces may follow; in other scripts it may.

@@ -36,31 +36,17 @@ _LEAK = re.compile(
 )
 
 
-def _find_leak(text: str) -> str | None:
-    """A part of the text that belongs to a prompt, or to an answer around the description; None without one."""
-    return _matched(_LEAK.search(text) or _announcement_pattern().search(text))
-
-
-def _find_refusal(text: str) -> str | None:
-    """The words with which a text, in any known language, refuses to describe anybody; None without them."""
-    return _matched(_refusal_pattern().search(text))
-
-
-def _matched(match: re.Match[str] | None) -> str | None:
-    return match[0].strip() if match else None
-
-
 @cache
-def _announcement_pattern() -> re.Pattern[str]:
+def _announcement() -> re.Pattern[str]:
     return beginning(language.here for language in known_languages().values())
 
 
 @cache
-def _refusal_pattern() -> re.Pattern[str]:
+def _decline() -> re.Pattern[str]:
     return beginning(language.sorry for language in known_languages().values())
 
 
-#: Words for people by their relation to somebody, who is missing when nothing else is said.
+#: Words for people by their relation to another person, who is not named when nothing else is said.
 _TIES = (
     "mother|father|mum|dad|parents?|son|daughter|child|children|brother|sister|siblings?|twin|wife|husband|spouse|"
     "widow|widower|partner|fianc[ée]e?|girlfriend|boyfriend|aunt|uncle|nephew|niece|cousin|grand(?:mother|father|son|"
@@ -75,7 +61,7 @@ _PERSON = (
     "person|persona|individual|character|man|woman|girl|boy|child|teacher|nurse|doctor|baker|farmer|student|worker|"
     r"artist|engineer|writer|scientist|\w+(?:er|or|ist|ian|man|woman|smith|keeper)"
 )
-#: Groups and places that may have somebody: a village's doctor needs no other person.
+#: Groups and places of which somebody may be: "a village's doctor" refers to no other person.
 _BODIES = (
     "village|town|city|country|county|region|district|island|school|college|university|company|firm|hospital|team|"
     "club|ship|boat|family|world|nation|state|community|church|parish|market|army|navy|factory|museum|theatre|"
@@ -122,13 +108,12 @@ _HINTS = (
 )  # fmt: skip
 
 
-def _find_reference(text: str) -> str | None:
-    """The words that refer to a person or text that is not named; None without them."""
-    match = _AT_FIRST.match(text)
-    if match is None:
-        lowered = text.lower()
-        match = _ANYWHERE.search(text) if any(hint in lowered for hint in _HINTS) else None
-    return match[0].strip() if match else None
+def _find_reference(text: str) -> re.Match[str] | None:
+    """The words that refer to a person or text that is not named."""
+    if match := _AT_FIRST.match(text):
+        return match
+    lowered = text.lower()
+    return _ANYWHERE.search(text) if any(hint in lowered for hint in _HINTS) else None
 
 
 #: The rules of quality, in the order in which they are applied.
@@ -205,20 +190,21 @@ def _length(text: str) -> Ruling | None:
 
 
 def _refusal(text: str) -> Ruling | None:
-    return _found("refusal", _find_refusal(text), "It declines to describe anybody")
+    return _found("refusal", _decline().search(text), "It declines to describe anybody")
 
 
 def _leak(text: str) -> Ruling | None:
-    return _found("template_leak", _find_leak(text), "It holds what belongs to a prompt or an answer")
+    match = _LEAK.search(text) or _announcement().search(text)
+    return _found("template_leak", match, "It holds what belongs to a prompt or an answer")
 
 
 def _unnamed(text: str) -> Ruling | None:
-    return _found(
-        "refers_to_unnamed", _find_reference(text), "It refers to somebody or something that it does not name"
-    )
+    reason = "It refers to somebody or something that it does not name"
+    return _found("refers_to_unnamed", _find_reference(text), reason)
 
 
-def _found(rule: str, said: str | None, reason: str) -> Ruling | None:
+def _found(rule: str, match: re.Match[str] | None, reason: str) -> Ruling | None:
+    said = match[0].strip() if match else ""
     if not said:
         return None
     # A reason may outlive its description, and must not repeat personal data.

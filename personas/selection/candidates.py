@@ -223,7 +223,7 @@ def read_candidates(
 
 
 def _arrival_order(rows: Numbers, arrivals: Numbers) -> Numbers | slice:
-    # Threads may hand rows over in any order, though they hardly ever do.
+    # DuckDB's threads may give rows in any order, though they rarely do.
     steps = np.diff(arrivals)
     return slice(None) if (steps > 0).all() else np.lexsort((rows, arrivals))
 

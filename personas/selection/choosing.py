@@ -11,7 +11,6 @@ from .candidates import Candidates, Category, Strata, stratify
 from .sampling import (
     Margin,
     Numbers,
-    Raked,
     WordSpace,
     allocate_equally,
     allocate_proportionally,
@@ -38,14 +37,14 @@ def _choose_by_targets(
     each as that comes to, up or down to a whole number. A value that nobody has is reported, and the others of its
     variable make up for it. Raises `SetupError` when there are too few people.
     """
-    # By place and not by name, because SQL does not mind the case of a column's name.
+    # By place and not by name, because names in SQL are case-insensitive.
     wanted = list(targets.shares.values())
     shares = [_shares(category, values) for category, values in zip(candidates.categories, wanted, strict=True)]
     eligible, left_out = _within_targets(candidates, shares)
     n = _feasible(spec, len(eligible))
     strata = stratify(eligible.categories, len(eligible))
-    fits = [_fit(strata, place, share) for place, share in enumerate(shares)]
-    raked = rake(strata.counts.astype(float), [fit.margin(n) for fit in fits], most=strata.counts.astype(float))
+    fits = [_fit(strata.cells[:, place], share) for place, share in enumerate(shares)]
+    raked = rake(strata.counts.astype(float), fits, n, most=strata.counts.astype(float))
     sizes = _brought_to(raked.sizes, strata.counts, n)
     got = draw_systematic(sizes, unit_random(spec.seed))
     positions = draw_strata(strata.codes, got, random_keys(eligible.arrivals, spec.seed))
@@ -57,17 +56,6 @@ def _choose_by_targets(
     raking = Raking(raked.rounds, raked.deviation)
     report = Report(len(candidates), spec.n, len(positions), left_out, breakdowns, raking)
     return eligible.rows[positions], weights[strata.codes[positions]], report
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Fit:
-    """One variable: the value of each cell, and the share that each value is to have."""
-
-    codes: Numbers
-    shares: Reals
-
-    def margin(self, total: float) -> Margin:
-        return Margin(self.codes, self.shares * total)
 
 
 def _shares(category: Category, wanted: Mapping[str, float]) -> Reals:
@@ -94,19 +82,15 @@ def _within_targets(candidates: Candidates, shares: list[Reals]) -> tuple[Candid
 
 def _feasible(spec: SelectionSpec, size: int) -> int:
     n = spec.n or 0
-    if n > size and not spec.allow_fewer:
-        raise SetupError(
-            f"{n:,} people were asked for and {size:,} fit the targets; "
-            f"ask for fewer, or take what there is with {parameter('allow_fewer', True)}."
-        )
+    if n > size:
+        _refuse_shortage(spec, f"{size:,} fit the targets")
     return min(n, size)
 
 
-def _fit(strata: Strata, place: int, share: Reals) -> _Fit:
-    """The variable's shares without those that nobody can fill, which the others make up for."""
-    codes = strata.cells[:, place]
+def _fit(codes: Numbers, share: Reals) -> Margin:
+    """The variable's shares without values that no candidate has; the others are scaled up."""
     held = np.where(np.bincount(codes, minlength=len(share)) > 0, share, 0.0)
-    return _Fit(codes, held / held.sum())
+    return Margin(codes, held / held.sum())
 
 
 def _brought_to(sizes: Reals, counts: Numbers, n: int) -> Reals:
@@ -124,7 +108,7 @@ def _brought_to(sizes: Reals, counts: Numbers, n: int) -> Reals:
 
 
 def _filled(sizes: Reals, counts: Numbers, n: int) -> Reals:
-    # Cells that contradictory targets emptied take what no other can.
+    # Cells emptied by contradictory targets take what no other cell can.
     lacking = n - float(sizes.sum())
     if lacking < 1e-6:
         return sizes
@@ -132,26 +116,20 @@ def _filled(sizes: Reals, counts: Numbers, n: int) -> Reals:
     return sizes + left * (lacking / float(left.sum()))
 
 
-def _target_weights(got: Numbers, fits: list[_Fit]) -> Reals:
+def _target_weights(got: Numbers, fits: list[Margin]) -> Reals:
     """What one of each cell counts for, 1 on average, so that the weighted sample meets what it can of the targets."""
     there = got > 0
-    margins = [_present(fit, there).margin(float(got.sum())) for fit in fits]
-    raked: Raked = rake(got[there].astype(float), margins)
+    present = [_fit(fit.codes[there], fit.shares) for fit in fits]
+    raked = rake(got[there].astype(float), present, float(got.sum()))
     weights = np.zeros(len(got))
     weights[there] = raked.sizes / got[there]
     return weights * (got.sum() / float((weights * got).sum()))
 
 
-def _present(fit: _Fit, there: NDArray[np.bool_]) -> _Fit:
-    codes = fit.codes[there]
-    shares = np.where(np.bincount(codes, minlength=len(fit.shares)) > 0, fit.shares, 0.0)
-    return _Fit(codes, shares / shares.sum())
-
-
 def _target_breakdown(
-    category: Category, wanted: Mapping[str, float], n: int, fit: _Fit, cells: Sequence[Numbers | Reals]
+    category: Category, wanted: Mapping[str, float], n: int, fit: Margin, cells: Sequence[Numbers | Reals]
 ) -> Breakdown:
-    """By value what was wanted, and what candidates, chosen and weighted chosen come to; `cells` has those by cell."""
+    """Wanted, candidates, chosen and weighted chosen by value; `cells` gives the last three by cell."""
     sums = [np.bincount(fit.codes, weights=sizes, minlength=len(category.values)) for sizes in cells]
     shares = []
     for value, share in wanted.items():
@@ -254,15 +232,15 @@ def _wanted(strata: Strata, spec: SelectionSpec, size: int) -> Numbers:
             )
         return allocate_equally(strata.counts, n)
     if n > size:
-        _refuse_shortage(spec, size)
+        _refuse_shortage(spec, f"{size:,} can be chosen")
         n = size
     return allocate_proportionally(strata.counts, n)
 
 
-def _refuse_shortage(spec: SelectionSpec, size: int) -> None:
+def _refuse_shortage(spec: SelectionSpec, there: str) -> None:
     if not spec.allow_fewer:
         raise SetupError(
-            f"{spec.wanted:,} people were asked for and {size:,} can be chosen; "
+            f"{spec.wanted:,} people were asked for and {there}; "
             f"ask for fewer, or take what there is with {parameter('allow_fewer', True)}."
         )
 

@@ -75,7 +75,7 @@ class Attributes:
         return self._names(self._rows)
 
     def find(self, name: str) -> tuple[str, ...]:
-        """The attributes of that name, the one written so first; SQL does not mind the case of letters."""
+        """The attributes of that name without regard to case, the exact one first."""
         return _alike(name, self._first) or _alike(name, self.names)
 
     def typed(self, names: tuple[str, ...]) -> tuple[Attribute, ...]:
@@ -96,7 +96,7 @@ class Attributes:
 
     @cached_property
     def _first(self) -> list[str]:
-        # Of each file a row, for one may write in capitals what another does not.
+        # One row of each file, as files may differ in the case of names.
         of_files = f"rowid IN (SELECT min(rowid) FROM {self._rows} GROUP BY file)"  # noqa: S608 - our own words
         first = f"(SELECT attributes FROM {self._rows} LIMIT {_FIRST})"  # noqa: S608 - our own words
         return self._names(f"(FROM {first} UNION ALL SELECT attributes FROM imports WHERE {of_files})")  # noqa: S608
@@ -109,7 +109,7 @@ class Attributes:
 def _joined_attributes(attributes: list[Attribute], *, is_whole: bool, within: str | None = None) -> str:
     """SQL that brings these to `personas AS p` as columns of `i`, and as `w.attributes` all that a person came with.
 
-    Equal texts are one persona, who may have been imported more than once: the first time that says something counts.
+    Equal texts are one persona, which may have been imported more than once: the first known value counts.
     """
     firsts = ", ".join(f"arg_min({one.value}, rowid) AS {one.column}" for one in attributes)
     each = f"(SELECT persona, {firsts} FROM imports{_where(within)} GROUP BY persona)"  # noqa: S608 - quoted
@@ -185,7 +185,7 @@ class PeopleColumns:
         self._within = within
         self._tables = _tables(con)
         self._attributes = Attributes(con, within=within)
-        #: By their names in lower case, as SQL does not mind the case. What is imported stands in for nothing yet.
+        #: By their names in lower case, as SQL ignores case; without imported attributes as substitutes.
         self.columns = {column.name.lower(): column for column in self._known()}
 
     def column(self, name: str, *, asked_by: str) -> PeopleColumn:
@@ -213,7 +213,7 @@ class PeopleColumns:
         return f"(SELECT {columns} FROM personas AS p {joins} WHERE {kept}) AS people"  # noqa: S608 - names are quoted
 
     def left_out(self, table: str) -> str:
-        """SQL for those whom `duplicates` or `rulings` leave out; nothing where the hub has no such table."""
+        """SQL for the ids that `duplicates` or `rulings` leave out; empty where the hub has no such table."""
         there = [name for name in _LEFT_OUT if self._tables[name]]
         if table not in there:
             return ""
@@ -248,7 +248,7 @@ class PeopleColumns:
         kind = self._tables["profiles"][column.name]
         texts = tuple(Attribute(name, "VARCHAR") for name in names)
         attributes = texts if kind == "VARCHAR" else self._attributes.typed(names)
-        # What is of another kind can only be shown, as a text, where no profile knows better.
+        # Values of another type can be shown as text, but only where no profile has a value.
         if not all(_fits(one, kind) for one in attributes):
             attributes = () if self._is_known(column) else texts
         for attribute in attributes:

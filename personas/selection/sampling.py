@@ -64,9 +64,9 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 
 def random_keys(numbers: Numbers, seed: int) -> Keys:
-    """A lot for each number: uniform over 64 bits, the same on every machine and for any version of NumPy.
+    """A random key for each number: uniform over 64 bits, the same on every machine and for any version of NumPy.
 
-    The mixing is SplitMix64's (Steele, Lea and Flood, 2014). Someone keeps a lot when others come or go.
+    The mixing is SplitMix64's (Steele, Lea and Flood, 2014). A key depends on its number and the seed alone.
     """
     with np.errstate(over="ignore"):
         start = np.uint64(int(_mixed(np.array([seed + 1], dtype=np.uint64))[0]))
@@ -79,7 +79,7 @@ def unit_random(seed: int) -> float:
 
 
 def draw_strata(codes: Numbers, wanted: Numbers, order: Keys) -> Numbers:
-    """Positions of those with the least random_keys in each stratum, as many as wanted of it, by increasing lot."""
+    """Positions of the least keys in each stratum, as many as wanted of it, in ascending order of keys."""
     counts = np.bincount(codes, minlength=len(wanted))
     few = np.flatnonzero(order <= _bounds(wanted, counts)[codes])
     if (np.bincount(codes[few], minlength=len(wanted)) < wanted).any():
@@ -92,19 +92,19 @@ def draw_strata(codes: Numbers, wanted: Numbers, order: Keys) -> Numbers:
 
 
 def _bounds(wanted: Numbers, counts: Numbers) -> Keys:
-    """For each stratum a lot below which there are almost surely as many as wanted: sorting the rest is for nothing."""
+    """For each stratum a key below which there are almost surely as many as wanted; the rest need not be sorted."""
     reach = (wanted + 6 * np.sqrt(wanted) + 12) / np.maximum(counts, 1)
     return np.where(reach < 1, reach * 2.0**64, 0).astype(np.uint64) - np.where(reach < 1, 0, 1).astype(np.uint64)
 
 
 def draw_systematic(expected: NDArray[np.float64], start: float) -> Numbers:
-    """How often each in a row is hit by steps of 1 from `start`, in a row as long as the sum of what is expected.
+    """How often each unit is drawn by steps of 1 from `start` along the cumulated expectations.
 
-    Systematic sampling with probability proportional to size (Madow, 1949): each is hit as often as expected, up or
-    down to a whole number, and so is every stretch of the row.
+    Systematic sampling with probability proportional to size (Madow, 1949): each unit is drawn as often as expected,
+    rounded up or down, and so is every run of consecutive units.
     """
     ends = np.cumsum(expected)
-    # The row ends at a whole number, which sums of floats miss by a hair.
+    # The sum is a whole number, which floats may miss slightly.
     ends[-1] = round(float(ends[-1]))
     passed = np.maximum(np.ceil(ends - start), 0).astype(np.int64)
     hits: Numbers = np.diff(passed, prepend=np.int64(0))
@@ -149,10 +149,10 @@ _TINY, _HUGE = 1e-200, 1e100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Margin:
-    """One variable: the value of each cell (its place among the targets) and what each value is to come to."""
+    """One variable: the value of each cell (its place among the targets), and the share that each is to have."""
 
     codes: Numbers
-    targets: Reals
+    shares: Reals
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,34 +164,32 @@ class Raked:
     deviation: float
 
 
-def rake(start: Reals, margins: Sequence[Margin], *, most: Reals | None = None) -> Raked:
-    """The sizes nearest to `start` (by relative entropy) that meet the margins, each of which sums up to the same.
+def rake(start: Reals, margins: Sequence[Margin], n: float, *, most: Reals | None = None) -> Raked:
+    """The sizes nearest to `start` (by relative entropy) that meet the margins and sum up to `n`.
 
-    No cell grows beyond `most`: what it would have more goes to the others of its values. Where the margins contradict
+    No cell grows beyond `most`; the excess goes to the other cells of its values. Where the margins contradict
     each other in the cells that are there, `deviation` says how far off the result is.
     """
-    total = float(margins[0].targets.sum())
+    targets = [margin.shares * n for margin in margins]
+    total = float(targets[0].sum())
     limit = most if most is not None else np.full(len(start), np.inf)
     free = start * (total / float(start.sum()))
     sizes, done = np.minimum(free, limit), 0
     for done in range(1, _ROUNDS + 1):  # noqa: B007 - the rounds it took
         before = sizes
-        for margin in margins:
+        for margin, wanted in zip(margins, targets, strict=True):
             sums = _sums(sizes, margin)
-            factors = np.divide(margin.targets, sums, out=np.zeros_like(sums), where=sums > _TINY)
+            factors = np.divide(wanted, sums, out=np.zeros_like(sums), where=sums > _TINY)
             free = np.minimum(free * factors[margin.codes], _HUGE)
             sizes = np.minimum(free, limit)
         if np.abs(sizes - before).max(initial=0.0) <= _ENOUGH * total:
             break
-    return Raked(sizes, done, _deviation(sizes, margins) / total)
+    missed = (np.abs(_sums(sizes, margin) - wanted).max() for margin, wanted in zip(margins, targets, strict=True))
+    return Raked(sizes, done, float(max(missed)) / total)
 
 
 def _sums(sizes: Reals, margin: Margin) -> Reals:
-    return np.bincount(margin.codes, weights=sizes, minlength=len(margin.targets))
-
-
-def _deviation(sizes: Reals, margins: Sequence[Margin]) -> float:
-    return max(float(np.abs(_sums(sizes, margin) - margin.targets).max()) for margin in margins)
+    return np.bincount(margin.codes, weights=sizes, minlength=len(margin.shares))
 
 
 type Distances = NDArray[np.float32]

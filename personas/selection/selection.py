@@ -120,7 +120,7 @@ def write_selection(hub: HubFile, selection: Selection, path: Path) -> None:
                 con.execute(f"COPY ({query}) TO {quote_text(str(part))} (FORMAT {form}, USE_TMP_FILE false)")
         except (duckdb.Error, OSError) as error:
             why = said(error) if isinstance(error, duckdb.Error) else error.strerror
-            raise SetupError(f"{str(path)!r} cannot be written: {why}; make capacity, or give another path.") from error
+            raise SetupError(f"{str(path)!r} cannot be written: {why}; make room, or give another path.") from error
 
 
 def _shown(name: str, kind: str, form: str) -> str:

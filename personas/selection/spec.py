@@ -12,11 +12,12 @@ from typing import Annotated, Any, Literal, Self
 
 import duckdb
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from ..database import said
 from ..errors import SetupError, SourceError, parameter
+from ..model import FrozenModel
 
 __all__ = [
     "Breakdown",
@@ -38,10 +39,8 @@ _AMOUNTS = ("share", "percent", "count")
 _TOLERANCE = 0.01
 
 
-class Marginals(BaseModel):
+class Marginals(FrozenModel):
     """Shares that add up to 1 within each variable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     shares: dict[str, dict[str, float]] = Field(min_length=1)
 
@@ -160,10 +159,8 @@ _SHARE = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^",][^,]*?))\s*:\s*(\d{1,12})\s*(
 _RULES: tuple[Rule, ...] = ("stratify", "balance", "quota", "targets")
 
 
-class Quota(BaseModel):
+class Quota(FrozenModel):
     """How many people are wanted of each value of a column."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     column: str = Field(min_length=1)
     counts: dict[str, Annotated[int, Field(ge=1)]] = Field(min_length=1)
@@ -177,10 +174,8 @@ class Quota(BaseModel):
         return f"{self.column}=" + ",".join(f"{_quoted(value)}:{count}" for value, count in self.counts.items())
 
 
-class SelectionSpec(BaseModel):
+class SelectionSpec(FrozenModel):
     """What a selection is asked for. Without `n` it has everybody who meets `where`, or as many as a quota asks for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: One condition in SQL over the columns of `people`; None for everybody.
     where: str | None = None

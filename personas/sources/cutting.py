@@ -89,7 +89,7 @@ def _ends_with_heading(text: str, cut: int) -> bool:
 
 #: Letters to a word, at most, over a whole passage: beyond, a text is no prose.
 _LETTERS = 60
-#: What is left behind the last cut is more than a quarter of a passage.
+#: The last piece of a text is more than a quarter of a passage; a shorter rest joins the piece before.
 _STRETCH = 1.25
 _COMPACTED = 1 << 20
 

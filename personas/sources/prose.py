@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["check_extra", "read_html", "read_pdf", "read_prose"]
 
 
-#: Most characters of a front matter; what is longer begins with a line, not with one.
+#: Most characters of a front matter; beyond, the text is taken to begin with a thematic break.
 _LONGEST = 1 << 14
 _FENCES = {"---": re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)"), "+++": re.compile(r"\n\+\+\+[ \t]*(?:\n|\Z)")}
 _KEY = re.compile(r"^([A-Za-z_][\w-]*):[ \t]+(.+)$", re.MULTILINE)
@@ -141,7 +141,7 @@ def _main_text(document: Document, page: str) -> str | None:
     getLogger("trafilatura").addHandler(_SILENT)
     try:
         return extract(page, output_format="markdown", include_comments=False)
-    # What a page made by nobody with any care can lead a parser to is not known beforehand.
+    # A malformed page may raise anything in the parser.
     except Exception as error:
         raise DocumentError(
             Skip.CORRUPT, f"{document.label} cannot be read as HTML ({_said(error)}); give its text as .txt."
@@ -160,7 +160,7 @@ def _stated(document: Document, page: str) -> DocumentMetadata:
 
 def _page(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> str:
     held = b"".join(_bounded(document, pieces))
-    # What a page says of its encoding holds where it is not UTF-8, which is looked at first.
+    # The encoding that a page declares is used where the page is not UTF-8.
     encoding = declared_encoding(held[:_HEAD]) or options.encoding
     page = StringIO()
     page.writelines(iter_text(document.label, (held,), encoding))
@@ -208,7 +208,7 @@ def _reader(document: Document) -> "PdfReader":
     try:
         reader = PdfReader(document.path or "", strict=False)
         locked = reader.is_encrypted and not reader.decrypt("")
-    # A damaged file ends in whatever error the part that is damaged leads to.
+    # A damaged file may raise anything.
     except Exception as error:
         raise _damaged(document, error) from error
     if locked:

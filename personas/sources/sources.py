@@ -214,9 +214,9 @@ class Sources:
         documents = self._finder.documents(first=after.argument)
         for document in documents:
             if (document.argument, document.name) == (after.argument, after.document):
-                # What stands before it was passed over, and counted, by the earlier reading.
+                # The earlier reading has counted what was skipped before this document.
                 self.skips.take()
-                # A document that was changed in the meantime is read anew: offsets in it mean nothing any more.
+                # A document that has changed since is read from the start: offsets in it are no longer valid.
                 yield document, after if document.stamp() == after.stamp else None
                 yield from ((later, None) for later in documents)
                 return

@@ -39,7 +39,7 @@ def _iter_lines(parts: Iterable[str]) -> Iterator[str | None]:
         yield None if is_long else held
 
 
-#: What the column of the text is called where nobody says.
+#: Names of the text's column, where none is given.
 _TEXT_COLUMNS = ("text", "content", "body", "passage")
 
 _LONGEST_KEY = 200

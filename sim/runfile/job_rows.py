@@ -12,6 +12,7 @@ import orjson
 from ...agents.embedding.vectors import Vector
 
 __all__ = [
+    "RUN_KINDS",
     "BatchRow",
     "FailureRow",
     "JobItemRow",
@@ -53,6 +54,10 @@ class JobRow:
     event_hash: str | None
     started_at: datetime
     ended_at: datetime | None
+
+
+#: The kinds of the jobs that grow people and take steps: what a run is. Other jobs work on the people of a hub.
+RUN_KINDS = ("growth", "society")
 
 
 class Unit(StrEnum):

@@ -12,21 +12,21 @@ from ...agents.gateway.call import CallKey
 from ...personas.errors import RunFileError
 from ...personas.model import Outcome
 from ...personas.query import Params
-from .job_rows import Unit
-from .reader import RunReader, open_run
-from .rows import Row, RunRow, column_names, table_of
+from .job_rows import RUN_KINDS, Unit
+from .reader import RunReader, open_hub_or_run, open_run
+from .rows import JobRow, Row, RunRow, column_names, table_of
 
 __all__ = ["Marker", "RecordedEnd", "Recording", "last_step", "markers", "run_of"]
 
 _MARKERS = """
 SELECT phase, number, event_hash, unit FROM markers JOIN phases USING (job, phase)
-WHERE job = 1 AND chunk = 0 ORDER BY ordinal, number
+WHERE job = $job AND chunk = 0 ORDER BY ordinal, number
 """
 
 _ATTEMPTS = """
 SELECT owner, request_hash, replicate, outcome, reason, raw, finish_reason
 FROM calls
-WHERE job = 1 AND phase = $phase AND number = $number
+WHERE job = $job AND phase = $phase AND number = $number
 ORDER BY rowid
 """
 
@@ -59,23 +59,27 @@ class RecordedEnd:
 
 
 class Recording:
-    """A run file, read to be lived again. The answers of one hop or step are in memory at a time."""
+    """A job in its file, read to be done again. The answers of one hop, step or stage are in memory at a time."""
 
-    def __init__(self, reader: RunReader) -> None:
+    def __init__(self, reader: RunReader, job: int = 1) -> None:
+        """Raises `RunFileError` when there is nothing in the job that could be done again."""
         self.path = reader.path
+        #: Number of the job in its file.
+        self.job = job
         self._reader = reader
         self._loaded = ("", -1)
         self._ends: dict[CallKey, list[RecordedEnd]] = {}
         self._check()
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """The recording in a run file, finished or not.
+    def open(cls, path: Path, job: int | None = None) -> Self:
+        """The recording of a run, finished or not; or that of a job on a hub, by its number.
 
-        Raises `RunFileError` when it is no run file, or when there is nothing in it that could be lived again.
+        Raises `RunFileError` when it is no such file, or when there is nothing in it that could be done again.
         """
         with ExitStack() as opened:
-            recording = cls(opened.enter_context(open_run(path)))
+            reader = opened.enter_context(open_run(path) if job is None else open_hub_or_run(path))
+            recording = cls(reader, job or 1)
             opened.pop_all()
             return recording
 
@@ -90,9 +94,20 @@ class Recording:
         self._reader.close()
 
     @cached_property
+    def job_row(self) -> JobRow:
+        """What the job was asked to be."""
+        (row,) = self.rows(JobRow, "WHERE job = $job", {"job": self.job})
+        return row
+
+    @cached_property
     def run(self) -> RunRow:
         """What the run was asked to be."""
         return run_of(self._reader)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a process is writing the file."""
+        return self._reader.is_live
 
     @property
     def begun(self) -> int | None:
@@ -102,7 +117,7 @@ class Recording:
     @cached_property
     def markers(self) -> tuple[Marker, ...]:
         """Every complete hop and step, in order."""
-        return markers(self._reader)
+        return markers(self._reader, self.job)
 
     @property
     def steps(self) -> int:
@@ -139,12 +154,15 @@ class Recording:
 
     def _ends_of(self, phase: str, number: int) -> dict[CallKey, list[RecordedEnd]]:
         if self._loaded != (phase, number):
-            attempts = self._reader.query(_ATTEMPTS, {"phase": phase, "number": number}).rows
+            attempts = self._reader.query(_ATTEMPTS, {"job": self.job, "phase": phase, "number": number}).rows
             self._ends = _gathered((CallKey(phase, number, *a[:3]), a[3:]) for a in attempts)
             self._loaded = (phase, number)
         return self._ends
 
     def _check(self) -> None:
+        if self.job_row.kind not in RUN_KINDS:
+            self._check_finished()
+            return
         if not self.markers:
             raise RunFileError(
                 f"The run in {str(self.path)!r} was stopped before its first hop was complete, so there is nothing to "
@@ -164,10 +182,18 @@ class Recording:
                 f"made from."
             )
 
+    def _check_finished(self) -> None:
+        if self.job_row.status != "finished":
+            raise RunFileError(
+                f"Job {self.job} in {str(self.path)!r} is not finished, so it cannot be replayed; go on with it first: "
+                f"`populace resume {self.path}`."
+            )
 
-def markers(reader: RunReader) -> tuple[Marker, ...]:
-    """The complete hops and steps of a run, in order."""
-    return tuple(Marker(phase, number, then, Unit(unit)) for phase, number, then, unit in reader.query(_MARKERS).rows)
+
+def markers(reader: RunReader, job: int = 1) -> tuple[Marker, ...]:
+    """The complete hops, steps and stages of a job, in order."""
+    found = reader.query(_MARKERS, {"job": job}).rows
+    return tuple(Marker(phase, number, then, Unit(unit)) for phase, number, then, unit in found)
 
 
 def run_of(reader: RunReader) -> RunRow:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from .agents.endpoint.models import ModelHandle, open_model
+from .agents.gateway.budget import Prices, given_prices
 from .agents.gateway.limits import Limits
-from .agents.gateway.prices import Prices, given_prices
 from .notebook import default_progress
 from .personas.database import is_made
 from .personas.errors import SetupError, parameter

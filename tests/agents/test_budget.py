@@ -6,9 +6,8 @@ from memory_ledger import MemoryLedger
 from openai_faults import Latency
 from openai_server import OpenAIServer
 
-from populace.agents.gateway.budget import Breaker, Budget, Meter, Spent
+from populace.agents.gateway.budget import Breaker, Budget, Meter, Prices, Spent
 from populace.agents.gateway.limits import Limits
-from populace.agents.gateway.prices import Prices
 from populace.personas.errors import PausedError, SetupError
 from populace.personas.model import Outcome
 

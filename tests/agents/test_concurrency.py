@@ -8,7 +8,7 @@ from quick_time import in_no_time, seconds
 from populace.agents.endpoint.errors import RequestError
 from populace.agents.endpoint.response import ModelResponse
 from populace.agents.gateway.concurrency import ConcurrencyLimiter, Slot
-from populace.agents.gateway.rate_limiter import TokenEstimate
+from populace.agents.gateway.limits import TokenEstimate
 from populace.personas.model import Outcome
 from populace.sim.executor import bounded_map
 
@@ -243,6 +243,38 @@ def test_a_pause_beyond_all_patience_is_not_waited_for() -> None:
         return seconds()
 
     assert in_no_time(lived()) == 0
+
+
+def test_at_first_few_calls_start_and_twice_as_many_after_each_moment_without_a_fault() -> None:
+    async def in_flight() -> list[int]:
+        limiter, seen = ConcurrencyLimiter(64, first=4), []
+        waiting = [asyncio.create_task(limiter.acquire(NOTHING)) for _ in range(100)]
+        for _ in range(6):
+            await asyncio.sleep(0.049)
+            seen.append(limiter.in_flight)
+            await asyncio.sleep(0.001)
+        for task in waiting:
+            task.cancel()
+        return seen
+
+    assert in_no_time(in_flight()) == [4, 8, 16, 32, 64, 64]
+
+
+def test_a_fault_that_concerns_all_calls_lets_no_more_than_the_first_ones_start() -> None:
+    async def in_flight() -> tuple[int, int]:
+        limiter = ConcurrencyLimiter(64, first=4)
+        waiting = [asyncio.create_task(limiter.acquire(NOTHING)) for _ in range(100)]
+        await asyncio.sleep(0.01)
+        end(limiter, [await waiting[0]], RequestError(Outcome.AUTH, "No such key.", status=401))
+        await asyncio.sleep(10)
+        refused = limiter.in_flight
+        end(limiter, [await waiting[1]])
+        await asyncio.sleep(0.01)
+        for task in waiting:
+            task.cancel()
+        return refused, limiter.peak
+
+    assert in_no_time(in_flight()) == (4, 64)
 
 
 async def test_further_requests_start_when_no_first_request_waits() -> None:

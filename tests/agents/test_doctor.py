@@ -6,11 +6,10 @@ import pytest
 from openai_server import OpenAIServer
 
 from populace.agents.doctor.doctor import examine
-from populace.agents.doctor.findings import Examination, Finding, Health, seeded, together
-from populace.agents.doctor.probe import Reply
+from populace.agents.doctor.probe import Examination, Finding, Health, Reply, seeded, together
 from populace.agents.endpoint.models import open_model
 from populace.agents.endpoint.response import ModelResponse
-from populace.agents.gateway.prices import Prices
+from populace.agents.gateway.budget import Prices
 
 type Checked = Callable[..., Awaitable[Examination]]
 

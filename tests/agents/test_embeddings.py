@@ -24,9 +24,9 @@ from populace.agents.embedding.embedder import Embedded, Embedder
 from populace.agents.embedding.models import EmbeddingHandle, open_embedder
 from populace.agents.embedding.openai import LeanOpenAIEmbeddings
 from populace.agents.embedding.vectors import text_hash
+from populace.agents.gateway.budget import Prices, known_prices
 from populace.agents.gateway.cache import AnswerCache
 from populace.agents.gateway.limits import Limits
-from populace.agents.gateway.prices import Prices, known_prices
 from populace.personas.errors import EndpointError, PausedError, RunError, SetupError
 from populace.personas.model import Outcome, RequestContext
 

@@ -12,6 +12,7 @@ from openai_server import OpenAIServer
 from quick_time import in_no_time, seconds
 
 from populace.agents.endpoint.errors import RequestError
+from populace.agents.gateway import concurrency
 from populace.agents.gateway.limits import Backoff
 from populace.agents.gateway.outage import Missed, Outage
 from populace.personas.errors import EndpointError, PausedError
@@ -24,8 +25,10 @@ BAD_GATEWAY = RequestError(Outcome.SERVER_ERROR, "HTTP status 502", status=502, 
 VALID = '{"text":"hello","loud":false}'
 
 
-async def fails_for(server: OpenAIServer, kind: FaultKind, seconds: float) -> None:
-    await asyncio.sleep(0.1)
+async def fails_for(server: OpenAIServer, kind: FaultKind, seconds: float, *, ledger: MemoryLedger) -> None:
+    async with asyncio.timeout(60):
+        while len(ledger.calls) < 20:  # noqa: ASYNC110 - the ledger is a list
+            await asyncio.sleep(0.01)
     server.fault(kind, attempts=None)
     await asyncio.sleep(seconds)
     server.faults.clear()
@@ -38,7 +41,7 @@ async def test_an_outage_loses_nothing_and_one_call_at_a_time_tries(
     openai_server.latency = Latency(0.02)
     gateway = opened(max_in_flight=16, max_error_rate=0.2, backoff=Backoff(base=0.02, cap=0.05))
     asked = asyncio.create_task(ask_all(gateway, 200))
-    await fails_for(openai_server, kind, 0.5)
+    await fails_for(openai_server, kind, 0.5, ledger=memory_ledger)
     answers = await asked
     assert [a for a in answers if a.value is None] == []
     missed = [call for call in memory_ledger.calls if call.raw is None]
@@ -109,6 +112,17 @@ def test_some_requests_that_are_dropped_while_others_are_answered_are_to_blame_t
     assert one.excuses(DROPPED, Missed())
 
 
+def test_an_answer_to_a_call_from_before_the_first_fault_ends_no_outage() -> None:
+    one, stands = outage(), []
+    for number in range(5):
+        one.answered(started=0.5)
+        one.failed(0, BAD_GATEWAY, str(number), now=1.0)
+    for started in (0.5, 1.5):
+        one.answered(started)
+        stands.append(one.is_on)
+    assert stands == [True, False]
+
+
 def test_a_rate_limit_shows_that_somebody_is_there() -> None:
     one, stands = outage(), []
     for fault in (REFUSED, TOO_MANY):
@@ -137,6 +151,7 @@ async def test_a_wrong_key_is_found_with_the_first_calls(
     opened: Open, strict_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong-key-of-mine")
+    monkeypatch.setattr(concurrency, "_DOUBLED_AFTER", 60.0)  # on a busy machine a refusal takes longer than that
     gateway = opened(base_url=strict_server.base_url, max_in_flight=64)
     ends = await asyncio.gather(*(ask(gateway, n) for n in range(100)), return_exceptions=True)
     said = {str(end) for end in ends if isinstance(end, EndpointError)}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.agents.endpoint.models import ModelHandle
-from populace.agents.gateway.prices import Prices, given_prices, known_prices, prices_of
+from populace.agents.gateway.budget import Prices, given_prices, known_prices, prices_of
 from populace.agents.procedural import ProceduralModel
 from populace.personas.errors import SetupError
 
@@ -71,7 +71,7 @@ def test_a_batch_has_its_own_prices_or_none() -> None:
 
 
 def test_the_library_is_not_even_imported_for_a_server_of_ones_own() -> None:
-    asked = "from populace.agents.gateway.prices import prices_of; prices_of('m', 'http://127.0.0.1:1/v1')"
+    asked = "from populace.agents.gateway.budget import prices_of; prices_of('m', 'http://127.0.0.1:1/v1')"
     shown = f"import sys; {asked}; print('genai_prices' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"

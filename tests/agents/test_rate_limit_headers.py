@@ -7,7 +7,7 @@ from quick_time import in_no_time, seconds
 
 from populace.agents.endpoint.response import ModelResponse, RateLimitHeaders, read_rate_limits
 from populace.agents.gateway.concurrency import ConcurrencyLimiter
-from populace.agents.gateway.rate_limiter import TokenEstimate
+from populace.agents.gateway.limits import TokenEstimate
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from quick_time import in_no_time, seconds
 from populace.agents.endpoint.errors import RequestError
 from populace.agents.endpoint.response import ModelResponse
 from populace.agents.gateway.concurrency import ConcurrencyLimiter
-from populace.agents.gateway.rate_limiter import RateLimiter, TokenEstimate
+from populace.agents.gateway.limits import RateLimiter, TokenEstimate
 from populace.personas.model import Outcome
 
 #: When a call is asked for after the one before, how long it takes, what is held for it, and the shares of that

@@ -101,9 +101,9 @@ def test_what_stops_a_job_names_the_command_that_goes_on(give: Give, monkeypatch
     assert again(said) == ["resume", "town.duckdb"]
 
 
-def test_a_hub_with_a_job_is_no_run_to_be_replayed(give: Give, ask: Ask) -> None:
-    give("--n", "1")
-    ask("replay", "town.duckdb").complains(2, "is a hub but no run file")
+def test_a_hub_without_a_finished_job_has_nothing_to_be_replayed(give: Give, ask: Ask) -> None:
+    give("--n", "3", "--max-calls", "1").complains(3)
+    ask("replay", "town.duckdb").complains(2, "Job 1 in 'town.duckdb' is not finished, so it cannot be replayed")
 
 
 def test_a_job_from_another_machine_is_not_resumed_at_its_address_unasked(
@@ -124,3 +124,26 @@ def test_a_model_that_cannot_be_reached_leaves_the_way_free_for_another(give: Gi
     assert ask("sql", "town.duckdb", "SELECT job, status FROM jobs ORDER BY job", "--csv").out == (
         "job,status\n1,abandoned\n2,finished\n"
     )
+
+
+def test_the_jobs_of_a_hub_are_replayed(give: Give, ask: Ask) -> None:
+    give("--wiki")
+    said = ask("replay", "town.duckdb")
+    assert (said.code, said.complaint) == (0, "")
+    assert said.out.startswith(f"The same again: job 1 (enrichment) from {2 * PEOPLE} recorded answers with no call")
+
+
+def test_an_estimate_says_what_an_enrichment_would_take_and_writes_nothing(
+    give: Give, folder: Path, openai_server: OpenAIServer
+) -> None:
+    before = (folder / "town.duckdb").read_bytes()
+    said = give(
+        "--wiki", "--estimate", "--model", "openai:test", "--base-url", openai_server.base_url, "--price", "1/2"
+    )
+    assert (said.code, said.complaint) == (0, "")
+    for purpose in ("profile", "biography", "in all"):
+        assert purpose in said.out
+    assert f"6 to {3 * PEOPLE // 2}" in said.out
+    assert f"in a dry run of {PEOPLE} people with the stand-in;" in said.out
+    assert openai_server.calls == 0
+    assert (folder / "town.duckdb").read_bytes() == before

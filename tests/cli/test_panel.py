@@ -21,10 +21,9 @@ from rich.console import Console
 
 from populace.agents.endpoint.errors import RequestError
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.budget import Spent
+from populace.agents.gateway.budget import Prices, Spent
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
-from populace.agents.gateway.prices import Prices
 from populace.agents.gateway.rates import ProgressPhase, RateSnapshot
 from populace.cli.panel import Panel, line_of, picture_of
 from populace.personas.model import Outcome

@@ -11,14 +11,15 @@ from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
 from populace.agents.embedding.vectors import text_hash
+from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Backoff, Limits
-from populace.agents.gateway.prices import Prices
 from populace.personas.errors import EndpointError, PausedError, SetupError
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
 from populace.sim.embedding import HubVectors, dedup_by_meaning, fetch_hub_vectors, resume_embedding
 from populace.sim.growth import Growth
+from populace.sim.hub_replay import replay_job
 from populace.sim.society import Society
 
 PEOPLE = 40
@@ -192,3 +193,40 @@ def test_a_wrong_cosine_is_refused_before_anybody_is_asked(town: Path, openai_se
     with pytest.raises(SetupError, match="least cosine"):
         dedup_by_meaning(town, MODEL, base_url=openai_server.base_url, threshold=1.5)
     assert openai_server.calls == 0
+
+
+def test_a_job_is_done_again_from_its_own_vectors(town: Path, openai_server: OpenAIServer) -> None:
+    dedup_by_meaning(town, MODEL, threshold=0.5, base_url=openai_server.base_url)
+    ((marked, event_hash),) = in_hub(town, "SELECT (SELECT count(*) FROM duplicates), event_hash FROM jobs")
+    asked = openai_server.calls
+    again = replay_job(town, 1)
+    assert marked > 0
+    assert (again.event_hash, again.difference, again.recalled) == (event_hash, "", PEOPLE)
+    assert openai_server.calls == asked
+
+
+def test_a_job_that_was_stopped_goes_on_to_the_hash_of_one_that_was_not(
+    town: Path, fetch: Any, tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    other = Path(shutil.copy(town, tmp_path / "other.duckdb"))
+    with pytest.raises(PausedError):
+        fetch(limits=Limits.given(max_calls=3))
+    # What came behind the last complete chunk is in the hub, and belongs to the next one.
+    with open_hub(town, write=True) as hub:
+        hub.con.execute("DELETE FROM markers WHERE chunk = 3")
+    went_on = fetch(limits=Limits.given(max_calls=10))
+    assert (went_on.missing, went_on.fetched, went_on.job, went_on.abandoned) == (10, 10, 1, ())
+    assert openai_server.calls == PEOPLE // 10
+    fetch_hub_vectors(other, MODEL, base_url=openai_server.base_url, chunk=10)
+    ((hash_of_one,),) = in_hub(town, "SELECT event_hash FROM jobs")
+    assert [(hash_of_one,)] == in_hub(other, "SELECT event_hash FROM jobs")
+    assert replay_job(town, 1).event_hash == hash_of_one
+
+
+def test_a_job_that_asks_for_something_else_says_which_one_it_abandons(town: Path, fetch: Any) -> None:
+    with pytest.raises(PausedError):
+        fetch(limits=Limits.given(max_calls=1))
+    other = fetch(chunk=20)
+    assert (other.missing, other.fetched, other.job, other.abandoned) == (PEOPLE - 10, PEOPLE - 10, 2, (1,))
+    jobs = "SELECT job, status, reason FROM jobs ORDER BY job"
+    assert in_hub(town, jobs) == [(1, "abandoned", "Another job was begun instead."), (2, "finished", None)]

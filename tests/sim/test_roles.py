@@ -12,8 +12,8 @@ from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
 import populace
+from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
-from populace.agents.gateway.prices import Prices
 from populace.personas.errors import PausedError, SetupError
 from populace.scenarios.catalog import load_scenario
 from populace.sim.config import RoleModel

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding
 
+from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
-from populace.agents.gateway.prices import Prices
 from populace.agents.procedural import ProceduralModel
 from populace.personas.errors import HookError, RunFileError, SetupError
 from populace.scenarios.village import Village

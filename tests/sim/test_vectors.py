@@ -9,8 +9,8 @@ from openai_server import OpenAIServer
 from openai_vectors import DIMS, vector_of
 
 from populace.agents.embedding.vectors import text_hash
+from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
-from populace.agents.gateway.prices import Prices
 from populace.analysis.summary import summarise
 from populace.personas.errors import PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village

@@ -9,9 +9,9 @@ from .show import terminal_width
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from populace.agents.doctor.findings import Examination, Finding
+    from populace.agents.doctor.probe import Examination, Finding
     from populace.agents.endpoint.models import ModelHandle
-    from populace.agents.gateway.prices import Prices
+    from populace.agents.gateway.budget import Prices
 
 __all__ = ["doctor"]
 
@@ -34,7 +34,7 @@ def doctor(model: str, base_url: tuple[str, ...], embeddings: str | None, price:
     from rich.console import Console
 
     from populace.agents.endpoint.models import open_model
-    from populace.agents.gateway.prices import given_prices, known_prices
+    from populace.agents.gateway.budget import given_prices, known_prices
     from populace.agents.procedural import PROCEDURAL_NOTICE
 
     handle = open_model(model, base_url=base_url or None, timeout=timeout)

@@ -14,7 +14,7 @@ from .hub_select import select
 from .options import bound_options, limits_of, shared_option
 
 if TYPE_CHECKING:
-    from populace.personas.hub.vectors import EmbeddedReport
+    from populace.personas.hub.dedup import EmbeddedReport
     from populace.personas.hub.verdicts import TurnedAway
     from populace.sim.embedding import HubVectors
 
@@ -33,6 +33,7 @@ _OPTIONS = (
         show_default=True,
         help="Least cosine of two vectors.",
     ),
+    click.option("--estimate", is_flag=True, help="Only say what the vectors would take; nobody is marked."),
     click.option("--exact", is_flag=True, help="Compare everybody with everybody, however many there are."),
     click.option("--cache", type=click.Path(path_type=Path), help="File that shares paid vectors with other jobs."),
 )
@@ -58,7 +59,7 @@ def meaning_of(options: Mapping[str, Any]) -> Callable[[Path], None] | None:
     if options["embeddings"] is None:
         return None
     from populace.agents.embedding.models import open_embedder
-    from populace.agents.gateway.prices import given_prices
+    from populace.agents.gateway.budget import given_prices
     from populace.personas.errors import SetupError
 
     if not 0 < options["cosine"] <= 1:  # which nan is not either
@@ -111,6 +112,11 @@ def _work(hub: Path, work: "Callable[[], tuple[HubVectors, EmbeddedReport | None
 
 
 def _say(hub: Path, fetched: "HubVectors", report: "EmbeddedReport | None") -> None:
+    for job in fetched.abandoned:
+        click.echo(
+            f"Job {job} of {hub} was not finished and asked for something else; it is abandoned, and what it fetched "
+            "stays."
+        )
     if fetched.job is not None:
         click.echo(
             f"{fetched.fetched:,} of {fetched.missing:,} texts got a vector; the calls are in {hub}, as job "
@@ -155,6 +161,24 @@ def info(hub_path: Path, as_json: bool) -> None:
         click.echo(f"  {f'job {job.job}':<14} {visible(f'{job.kind} by {job.model}, {job.status}{reason}')}")
     if notice:
         click.echo(notice)
+
+
+def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
+    """Show what the vectors of a hub's people would take. Raises `SetupError` without an embedding model."""
+    from populace.agents.embedding.models import open_embedder
+    from populace.agents.gateway.budget import given_prices
+    from populace.personas.errors import SetupError
+    from populace.sim.estimate.hub import estimate_embedding
+
+    from .show import show_estimate
+
+    if options["embeddings"] is None:
+        raise SetupError("Comparing by words asks nobody, so there is nothing to estimate; name --embeddings MODEL.")
+    handle, price = (
+        open_embedder(options["embeddings"], base_url=options["embeddings_url"]),
+        options["embeddings_price"],
+    )
+    show_estimate(estimate_embedding(hub, handle, prices=None if price is None else given_prices(f"{price}/0")))
 
 
 @click.command("dedup")
@@ -208,6 +232,9 @@ def dedup(
     from populace.personas.hub.info import describe_hub
 
     by_meaning = meaning_of(options)
+    if options["estimate"]:
+        _estimate(hub_path, options)
+        return
     with open_hub(hub_path, write=True) as hub:
         report = dedup_hub(
             hub, threshold=threshold, anew=anew, method=DedupMethod(method, ngram), signatures=signatures

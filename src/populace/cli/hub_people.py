@@ -170,6 +170,7 @@ _TIERS = {"1": "1%", "1%": "1%", "0.1": "0.1%", "0.1%": "0.1%"}
 @click.option("--tier", type=click.Choice(list(_TIERS)), help="How high: the top 1 or 0.1 per cent.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
+@click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money.")
 @click.option("--anew", is_flag=True, help="Begin this job though another one is unfinished, which is abandoned.")
 @limit_options
 @sampling_options
@@ -183,6 +184,9 @@ def enrich(hub: Path, **options: Any) -> None:
 
     from .panel import Panel
 
+    if options["estimate"]:
+        _estimate(hub, options)
+        return
     _work(
         hub,
         lambda: enrich_hub(
@@ -198,6 +202,24 @@ def enrich(hub: Path, **options: Any) -> None:
             anew=options["anew"],
             progress=Panel(),
         ),
+    )
+
+
+def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
+    from populace.sim.estimate.hub import estimate_enrichment
+
+    from .show import show_estimate
+
+    show_estimate(
+        estimate_enrichment(
+            hub,
+            _enrichment_of(options),
+            model=options["model"],
+            base_url=options["base_url"],
+            prices=prices_of(options),
+            batch=options["batch"],
+            seed=options["seed"],
+        )
     )
 
 

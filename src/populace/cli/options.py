@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from populace.agents.gateway.budget import Prices
     from populace.agents.gateway.limits import Limits
-    from populace.agents.gateway.prices import Prices
     from populace.sim.config import RoleModel
     from populace.sim.growth import Growth
 
@@ -257,14 +257,14 @@ def changed_limits(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def prices_of(options: Mapping[str, Any]) -> "Prices | None":
     """The prices that were given, if any. Raises `SetupError`."""
-    from populace.agents.gateway.prices import given_prices
+    from populace.agents.gateway.budget import given_prices
 
     return given_prices(options["price"]) if options["price"] is not None else None
 
 
 def embeddings_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """What is to be known of the embedding model: its name, endpoint and price. Raises `SetupError`."""
-    from populace.agents.gateway.prices import given_prices
+    from populace.agents.gateway.budget import given_prices
 
     price = options["embeddings_price"]
     return {
@@ -280,7 +280,7 @@ def roles_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _role_of(role: str, options: Mapping[str, Any]) -> "RoleModel | None":
-    from populace.agents.gateway.prices import given_prices
+    from populace.agents.gateway.budget import given_prices
     from populace.personas.errors import SetupError
     from populace.sim.config import RoleModel
 

@@ -1,7 +1,7 @@
 """`populace replay` and `populace fork`: a run once more, from its own answers or with something changed."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,9 @@ from .options import (
 )
 from .run import live, scenario_of
 
+if TYPE_CHECKING:
+    from populace.sim.hub_jobs import JobState
+
 __all__ = ["fork", "replay"]
 
 _MADE_BY = "SELECT scenario, scenario_file FROM runs"
@@ -24,11 +27,41 @@ _MADE_BY = "SELECT scenario, scenario_file FROM runs"
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default=None, help="Keep the replay in this run file.")
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="Keep the run's replay in this file.")
 @click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved.")
 @shared_option
 def replay(file: Path, out: Path | None, script: Path | None) -> None:
-    """Live a run again from its own answers, asking no model, and compare the event hashes."""
+    """Do a run again from its own answers, or the jobs of a hub, asking no model, and compare the event hashes."""
+    from populace.sim.hub_jobs import jobs_in
+    from populace.sim.runfile.job_rows import RUN_KINDS
+
+    jobs = jobs_in(file)
+    on_hub = [job for job in jobs if job.kind not in RUN_KINDS]
+    if len(on_hub) < len(jobs) or not jobs:
+        _replay_run(file, out, script)
+    elif all(job.status != "finished" for job in jobs):
+        _replay_job(file, jobs[-1])  # which says why it cannot be
+    for job in on_hub:
+        if job.status == "finished":
+            _replay_job(file, job)
+
+
+def _replay_job(file: Path, job: "JobState") -> None:
+    from populace.personas.errors import RunError
+    from populace.sim.hub_replay import replay_job
+
+    from .panel import Panel
+
+    replayed = replay_job(file, job.job, progress=Panel())
+    if replayed.difference:
+        raise RunError(replayed.difference)
+    click.echo(
+        f"The same again: job {job.job} ({job.kind}) from {replayed.recalled:,} recorded answers with no call to a "
+        f"model, event hash {replayed.event_hash}."
+    )
+
+
+def _replay_run(file: Path, out: Path | None, script: Path | None) -> None:
     from populace.personas.errors import RunError
     from populace.sim.replay import replay as replayed_from
     from populace.sim.runfile.reader import open_run

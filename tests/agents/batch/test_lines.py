@@ -6,7 +6,7 @@ from batch_asking import OpenQueue, overpaid
 from batch_server import BatchServer, Plan
 from openai_server import OpenAIServer
 
-from populace.agents.batch import Oddity
+from populace.agents.batch import LineFault
 from populace.personas.model import Outcome
 
 
@@ -67,7 +67,7 @@ async def test_a_cut_line_is_fetched_again_and_then_asked_again(opened: OpenQueu
     assert len(customer.answers) == 5
     assert (server.lines, len(overpaid(server))) == (6, 1)
     assert server.requests.count("GET /files/{id}/content") == 3
-    assert customer.queue.oddities == {Oddity.CUT: 1, Oddity.MISSING: 1}
+    assert customer.queue.line_faults == {LineFault.CUT: 1, LineFault.MISSING: 1}
 
 
 async def test_missing_lines_are_asked_again_and_no_others(opened: OpenQueue, server: BatchServer) -> None:
@@ -75,7 +75,7 @@ async def test_missing_lines_are_asked_again_and_no_others(opened: OpenQueue, se
     customer = opened()
     await customer.ask_all(*range(5))
     assert (len(customer.answers), server.lines) == (5, 7)
-    assert customer.queue.oddities == {Oddity.MISSING: 2}
+    assert customer.queue.line_faults == {LineFault.MISSING: 2}
 
 
 async def test_what_stays_missing_is_a_fault_after_so_many_rounds(opened: OpenQueue, server: BatchServer) -> None:
@@ -92,4 +92,4 @@ async def test_lines_of_others_and_second_lines_are_counted(opened: OpenQueue, s
     await customer.ask_all(1, 2)
     assert sorted(customer.answers) == [1, 2]
     await customer.queue.aclose()
-    assert customer.queue.oddities == {Oddity.FOREIGN: 1, Oddity.REPEATED: 1, Oddity.CUT: 2}
+    assert customer.queue.line_faults == {LineFault.FOREIGN: 1, LineFault.REPEATED: 1, LineFault.CUT: 2}

@@ -12,15 +12,15 @@ from openai_vectors import vector_of
 
 from populace.agents.embedding.vectors import text_hash
 from populace.personas.errors import SetupError
-from populace.personas.hub.dedup import dedup_hub
-from populace.personas.hub.file import HubFile, create_hub, open_hub
-from populace.personas.hub.vectors import (
+from populace.personas.hub.dedup import (
     EmbeddedReport,
     dedup_embedded,
-    read_people,
+    dedup_hub,
+    read_texts,
     read_vectors,
     without_vector,
 )
+from populace.personas.hub.file import HubFile, create_hub, open_hub
 from populace.personas.hub.verdicts import undo_stage
 from populace.personas.persona import Persona
 from populace.sim.runfile.schema import migrate
@@ -39,9 +39,8 @@ TEXTS = (
 
 def plant(hub: HubFile, *unknown: str, model: str = MODEL) -> None:
     """Give those who are compared and have no vector of the model one, but for the unknown texts."""
-    people = read_people(hub, without_vector(hub, model))
-    known = [pair for pair in zip(people.ids, people.texts, strict=True) if pair[1] not in unknown]
-    plant_vectors(hub, [key for key, _ in known], [vector_of(text) for _, text in known], model)
+    known = [text for text in read_texts(hub, without_vector(hub, model)) if text not in unknown]
+    plant_vectors(hub, [text_hash(text) for text in known], map(vector_of, known), model)
 
 
 @pytest.fixture
@@ -63,8 +62,8 @@ def verdicts(hub: HubFile) -> list[tuple[Any, ...]]:
 def test_the_id_of_a_persona_is_the_hash_of_what_is_embedded(tmp_path: Path) -> None:
     make_hub(tmp_path / "laid_out.duckdb", [Persona(text) for text in ("  Ein\tMüller \n der singt ", "e\u0301")])
     with open_hub(tmp_path / "laid_out.duckdb") as hub:
-        people = read_people(hub, np.arange(2))
-    assert people.ids == [text_hash(text) for text in people.texts]
+        ids = [persona for (persona,) in hub.con.execute("SELECT id FROM personas ORDER BY rowid").fetchall()]
+        assert ids == [text_hash(text) for text in read_texts(hub, np.arange(2))]
 
 
 def test_the_table_is_that_of_run_files(tmp_path: Path) -> None:

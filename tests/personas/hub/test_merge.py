@@ -15,8 +15,8 @@ from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub, read_hub
 from populace.personas.hub.check import judge_people
+from populace.personas.hub.dedup import read_vectors
 from populace.personas.hub.merge import merge_hubs
-from populace.personas.hub.vectors import read_vectors
 from populace.personas.persona import content_id
 from populace.personas.selection import SelectionSpec, list_selections, select
 

@@ -15,11 +15,10 @@ from populace.personas.formats.options import ImportOptions
 from populace.personas.formats.people import ExportedPeople
 from populace.personas.hub import HubFile, open_hub, read_hub
 from populace.personas.hub.check import judge_people
-from populace.personas.hub.dedup import dedup_hub
+from populace.personas.hub.dedup import dedup_embedded, dedup_hub
 from populace.personas.hub.info import describe_hub
 from populace.personas.hub.merge import merge_hubs
 from populace.personas.hub.reconcile import reconcile
-from populace.personas.hub.vectors import dedup_embedded
 from populace.personas.hub.verdicts import undo_rule
 from populace.personas.network.network import read_ties
 from populace.personas.persona import content_id

@@ -40,16 +40,16 @@ pairs = st.integers(1, 40).flatmap(
 def test_a_draw_is_as_large_as_can_be_in_order_and_the_same_again(network: Any, most: int, seed: int, how: Any) -> None:
     people, ties = network
     a, b = np.array(ties, np.int64).reshape(-1, 2).T
-    drawn = draw_people(Network.of_pairs(people, a, b), DrawSpec(most, how, seed))
+    drawn = draw_people(Network.of_pairs(people, a, b), most, how=how, seed=seed)
     assert len(drawn) == min(people, most)
     assert (np.diff(drawn) > 0).all()
-    assert (drawn == draw_people(Network.of_pairs(people, a, b), DrawSpec(most, how, seed))).all()
+    assert (drawn == draw_people(Network.of_pairs(people, a, b), most, how=how, seed=seed)).all()
 
 
 @holds(most=st.integers(2, 60), seed=st.integers(0, 99), how=st.sampled_from(("snowball", "ego")), few=20, many=60)
 def test_people_who_were_drawn_along_ties_are_connected(most: int, seed: int, how: Any) -> None:
     network = ring(300)
-    drawn = draw_people(network, DrawSpec(most, how, seed))
+    drawn = draw_people(network, most, how=how, seed=seed)
     is_in = np.isin(network.first, drawn) & np.isin(network.second, drawn)
     place = {person: n for n, person in enumerate(drawn.tolist())}
     ends = [[place[int(p)] for p in side[is_in]] for side in (network.first, network.second)]
@@ -59,20 +59,20 @@ def test_people_who_were_drawn_along_ties_are_connected(most: int, seed: int, ho
 @pytest.mark.parametrize("how", TIED)
 def test_of_twenty_thousand_sixty_keep_their_ties_which_chance_leaves_none_of(how: Any) -> None:
     network = ring(20_000)
-    assert remaining(network, draw_people(network, DrawSpec(60, how, 1))) >= 59
-    assert remaining(network, draw_people(network, DrawSpec(60, "random", 1))) < 5
+    assert remaining(network, draw_people(network, 60, how=how, seed=1)) >= 59
+    assert remaining(network, draw_people(network, 60, how="random", seed=1)) < 5
 
 
 def test_another_seed_draws_others() -> None:
     network = ring(500)
-    drawn = {tuple(draw_people(network, DrawSpec(20, "snowball", seed)).tolist()) for seed in range(5)}
+    drawn = {tuple(draw_people(network, 20, how="snowball", seed=seed).tolist()) for seed in range(5)}
     assert len(drawn) > 3
 
 
 def test_whoever_has_no_tie_is_drawn_last() -> None:
     network = Network.of_pairs(100, np.array([3, 50]), np.array([4, 51]))
     for how in TIED:
-        assert {3, 4, 50, 51} < set(draw_people(network, DrawSpec(6, how, 2)).tolist())  # type: ignore[arg-type]
+        assert {3, 4, 50, 51} < set(draw_people(network, 6, how=how, seed=2).tolist())
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +147,8 @@ def test_tables_of_somebody_elses_are_drawn_from_too(tmp_path: Path) -> None:
 
 def test_a_snowball_names_the_many_neighbours_of_one_person_once_each() -> None:
     star = Network.of_pairs(3_001, np.zeros(3_000, np.int64), np.arange(1, 3_001))
-    drawn = draw_people(star, DrawSpec(2_500, "snowball", 1))
+    drawn = draw_people(star, 2_500, how="snowball", seed=1)
     assert len(np.unique(drawn)) == 2_500
     assert drawn[0] == 0
-    other = draw_people(star, DrawSpec(2_500, "snowball", 2))
+    other = draw_people(star, 2_500, how="snowball", seed=2)
     assert len(np.setdiff1d(drawn, other)) > 200

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from properties import holds
 
 from populace.personas.rules import Policy, find_personal, personal_judge, without_personal
-from populace.personas.rules.personal import rows_to_search
+from populace.personas.rules.prefilter import rows_to_search
 from populace.personas.rules.word_lists import is_invented, pseudonym
 
 #: What is personal stands between double brackets.
