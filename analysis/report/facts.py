@@ -29,9 +29,8 @@ __all__ = [
 
 #: Reasons of failures.
 FAILURE_REASONS = 12
-#: Sentences on what a run shows, which stand above the notice on who wrote it; and questions that are answered.
+#: Sentences on what a run shows, which stand above the notice on who wrote it.
 FINDINGS = 5
-QUESTIONS = 6
 
 _MEASURES = """
 SELECT name, arg_min(value, step), arg_max(value, step), min(step), max(step)
