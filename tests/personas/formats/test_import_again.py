@@ -16,7 +16,7 @@ from populace.personas.formats.exporting import ExportFormat, export_hub
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile, create_hub, open_hub
-from populace.personas.hub.info import describe_hub
+from populace.personas.hub.file import describe_hub
 from populace.personas.hub.merge import merge_hubs
 
 TASKS = [

@@ -16,7 +16,7 @@ from populace.personas.formats.people import ExportedPeople
 from populace.personas.hub import HubFile, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_embedded, dedup_hub
-from populace.personas.hub.info import describe_hub
+from populace.personas.hub.file import describe_hub
 from populace.personas.hub.merge import merge_hubs
 from populace.personas.hub.reconcile import reconcile
 from populace.personas.hub.verdicts import undo_rule

@@ -16,7 +16,7 @@ from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.hub.info import describe_hub
+from populace.personas.hub.file import describe_hub
 from populace.personas.hub.queries import RETAINED, TURNED_AWAY
 from populace.personas.hub.schema import migrate_hub
 from populace.personas.hub.verdicts import undo_persona, undo_rule, undo_stage
