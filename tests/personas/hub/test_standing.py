@@ -57,7 +57,13 @@ def marks(hub: HubFile) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
-@pytest.mark.parametrize("away", [(), (LEAK,), (FIRST,), (LEAK, FIRST), (LEAK, FIRST, SECOND)])
+@pytest.mark.parametrize(
+    "away",
+    [
+        (LEAK, FIRST),
+        *(pytest.param(away, marks=pytest.mark.slow) for away in ((), (LEAK,), (FIRST,), (LEAK, FIRST, SECOND))),
+    ],
+)
 def test_all_who_count_people_count_the_same(tmp_path: Path, away: tuple[str, ...]) -> None:
     path, other = (
         filled(tmp_path / "a.duckdb", LEAK, FIRST, SECOND, "A potter"),
