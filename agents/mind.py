@@ -74,7 +74,7 @@ class Decision:
     #: True when a first draft was too close to something said before.
     revised: bool = False
     #: The prompt that was answered, as `name@version`.
-    prompt: str = "turn@2"
+    prompt: str = "turn@3"
     #: The results of the checks of the action.
     checks: tuple[CheckResult, ...] = ()
     #: What decided, as it is written into the rows; None for the model of the run.
@@ -153,12 +153,12 @@ def turn_prompt(
     # What answers somebody, and choices that are counted, are led nowhere.
     is_free = not observation.heard and all(novelty_of(action) != "none" for action in possible)
     return template.render(
-        world=world,
+        world=fence("world", world),
         persona=fence("persona", observation.persona),
         observation=observation.text,
         choice=_phrase(template, "choice", "one" if len(possible) == 1 else "several"),
         actions=described_actions(offered, observation.addressees),
-        task=observation.task,
+        task=fence("task", observation.task),
         angle=_angle(template, seed) if is_free else "",
         language=_language(template, observation.language),
     )

@@ -113,7 +113,7 @@ class Observation:
         parts = (
             fence(
                 "neighbours",
-                "\n".join(f"{n.key} ({n.relation}, {n.kind}): {_short(n.text)}" for n in self.neighbours),
+                "\n".join(f"{n.key} ({_short(n.relation)}, {n.kind}): {_short(n.text)}" for n in self.neighbours),
             ),
             fence("news", "\n".join(f"- {_short(item)}" for item in self.news)),
             fence("memory", "\n".join(f"- {_short(note)}" for note in self.memories)),

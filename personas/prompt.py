@@ -31,6 +31,9 @@ __all__ = [
 
 _LANGUAGE_NAMES = "language_names.toml"
 
+#: Tags of the sections of our prompts.
+_SECTIONS = "world|persona|neighbours|news|memory|heard|task|earlier|known|passage|profile|skill|findings"
+
 type Role = Literal["system", "user", "assistant"]
 type Message = tuple[Role, str]
 
@@ -113,14 +116,14 @@ def _parsed(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def fence(tag: str, text: str, **attributes: str) -> str:
     """`text` between `<tag>` and `</tag>` on lines of their own; empty text gives the empty string.
 
-    Anything in `text` that opens the same tag or closes any is escaped, so no text can leave its fence,
-    nor seem to leave the one of another part.
+    Anything in `text` that opens this section or another one of our prompts, or closes any tag, is escaped: no text
+    can leave its fence, nor seem to begin or leave that of another part.
     """
     if not text.strip():
         return ""
     inside = text.strip()
     if "<" in inside:
-        inside = re.sub(rf"<(?=\s*/|\s*{re.escape(tag)}\b)", "&lt;", inside, flags=re.IGNORECASE)
+        inside = re.sub(rf"<(?=\s*/|\s*(?:{re.escape(tag)}|{_SECTIONS})\b)", "&lt;", inside, flags=re.IGNORECASE)
     written = "".join(f' {name}="{value}"' for name, value in attributes.items())
     return f"<{tag}{written}>\n{inside}\n</{tag}>"
 

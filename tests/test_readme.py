@@ -20,7 +20,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTED = (
     r"(?:[0-9a-f]{32}\n){5}",
     r"(?s).*2 flood The river rose in the night.*",
-    r"(?:[02] [12] runs/village-\d\.duckdb 24 \d\.\d+\n){4}",
+    r"(?:[02] [12] runs/village-\d\.duckdb 2[24] \d\.\d+\n){4}",
 )
 EXITS = re.compile(r"# exits with (\d+)")
 

@@ -115,7 +115,9 @@ class _Person:
             case "habit":
                 return third_person(self.draw(entries("people", "habits", "child" if stage == "child" else "any")))
             case "hope":
-                return third_person(self.draw(entries("people", "hopes", "child" if stage == "child" else "grown")))
+                return third_person(
+                    self.draw(entries("people", "hopes", stage if stage in ("child", "old") else "grown"))
+                )
         settled = {**_PRONOUNS[sketch.gender], "bond": third_person(sketch.bond), "language": sketch.language}
         return settled.get(name)
 

@@ -19,6 +19,8 @@ _LONGEST_NEWS = 24
 _LONGEST_NAME = 63
 _LONGEST_ROLE = 28
 _TAIL = 0.6
+#: The share of requests in which something is to be written.
+_WRITTEN = 0.4
 #: How often what was said before is tried again in other words.
 _TRIES = 6
 _THANKS = "thanks"
@@ -78,7 +80,7 @@ class Speaker:
         """What the person writes into a form that nothing is known of: a few words, or sentences of their own."""
         if longest is not None and longest < 40:
             return self.rng.choice(self.me.role.things)
-        text = self.new(pool("speech", "own", "any"))
+        text = self.new(pool("speech", "form", "any"))
         while len(text) < shortest and len(text) < 20_000:
             text = f"{text} {self.new(pool('speech', 'own', 'any'))}"
         return text
@@ -250,8 +252,9 @@ def instruction(rng: random.Random, situation: Situation, schema: Mapping[str, A
     about = "news" if situation.news and speaker("news") and rng.random() < 0.4 else "any"
     if about == "any" and not speaker.is_child and rng.random() < 0.5:
         about = "working" if speaker.me.is_working and rng.random() < 0.5 else "grown"
-    text = speaker.new(pool("speech", "requests", about))
-    tail = pool("speech", "requests", "tails").word(rng) if rng.random() < _TAIL else ""
+    form = "written" if rng.random() < _WRITTEN else "asked"
+    text = speaker.new(pool("speech", "requests", about, form))
+    tail = pool("speech", "requests", "tails", form).word(rng) if rng.random() < _TAIL else ""
     return {"text": f"{text} {tail}".strip()}
 
 
@@ -262,7 +265,13 @@ class _ToolFrame:
     arguments: tuple[str, ...]
     optional: tuple[str, ...]
     returns: tuple[str, str]
-    is_for_work: bool
+    #: any, working or trading.
+    who: str
+
+    def serves(self, me: Portrait) -> bool:
+        """Whether a tool of this kind makes sense for the person."""
+        trades = self.who != "trading" or lexicon().fields[me.role.field].trading
+        return self.who == "any" or (me.is_working and trades)
 
 
 @cache
@@ -274,7 +283,7 @@ def _tool_frames() -> tuple[_ToolFrame, ...]:
             arguments=tuple(entry["args"].split()),
             optional=tuple(entry["more"].split()),
             returns=_typed(entry["returns"]),
-            is_for_work=entry["who"] == "working",
+            who=entry["who"],
         )
         for entry in data("speech")["tool"]
     )
@@ -288,7 +297,7 @@ def _typed(told: str) -> tuple[str, str]:
 def tool(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Name, purpose, arguments and return value of a tool that the person would like to have."""
     speaker = Speaker(rng, situation)
-    frames = [frame for frame in _tool_frames() if speaker.me.is_working or not frame.is_for_work]
+    frames = [frame for frame in _tool_frames() if frame.serves(speaker.me)]
     # A purpose may need what the person does not have, as a worry.
     frames = [frame for frame in frames if frame.purpose.fill(speaker)]
     name, frame = "", frames[0]

@@ -21,13 +21,13 @@ from ..database import (
     said,
 )
 from ..errors import SourceError, StorageError
-from ..files import private_umask, remove_parts
+from ..files import private_umask, remove_database, remove_parts
 from .schema import check_hub, migrate_hub
 
 if TYPE_CHECKING:
     from ..query import Params, Result
 
-__all__ = ["HubFile", "create_hub", "open_hub"]
+__all__ = ["HubFile", "create_hub", "filled_hub", "open_hub"]
 
 #: A hub of some people takes 2 MB with it, and is filled in half the time that the smallest blocks take.
 _BLOCK = 65_536
@@ -201,6 +201,22 @@ def create_hub(path: Path | str) -> HubFile:
     hub = HubFile(path, con)
     hub.hold_private()
     return hub
+
+
+@contextmanager
+def filled_hub(path: Path | str) -> Iterator[HubFile]:
+    """The hub at `path`, open for writing; it is made when there is none, and removed again if it stays empty."""
+    path = Path(path)
+    made, is_empty = not is_made(path), False
+    try:
+        with create_hub(path) if made else open_hub(path, write=True) as hub:
+            try:
+                yield hub
+            finally:
+                is_empty = not hub.con.execute("SELECT 1 FROM personas LIMIT 1").fetchall()
+    finally:
+        if made and is_empty:
+            remove_database(path)
 
 
 def _check(hub: HubFile, *, write: bool) -> None:

@@ -23,12 +23,12 @@ from ...personas.hub.queries import TURNED_AWAY
 from ...personas.persona import Passage, Persona, Relation
 from ..growth import Growth
 from ..runfile.job_rows import Unit
-from ..runfile.reader import open_run
+from ..runfile.reader import open_hub_or_run
 from ..scenario import Scenario
 from ..seeds import rng_for
 from ..society import Society
 
-__all__ = ["Answered", "ByteCounter", "DryRun", "Scale", "dry_run"]
+__all__ = ["Answered", "ByteCounter", "DryRun", "Scale", "counted_calls", "dry_run"]
 
 #: Relations that are asked for where nothing bounds the people, and the share of them that leads to somebody new.
 _FAN_OUT = 3
@@ -197,11 +197,12 @@ def dry_run(scenario: Scenario, *, scale: Scale, steps: int, **options: Any) -> 
         )
         with suppress(PausedError), society:
             society.run_for(steps)
-        return _counted(path, time.perf_counter() - begun)
+        return counted_calls(path, time.perf_counter() - begun)
 
 
-def _counted(path: Path, seconds: float) -> DryRun:
-    with open_run(path) as run:
+def counted_calls(path: Path, seconds: float) -> DryRun:
+    """What the calls in a file came to, of a society or of jobs on a hub."""
+    with open_hub_or_run(path) as run:
         ((sent, unpriced, cost),) = run.query(_SENT).rows
         ((people, steps),) = run.query(_PEOPLE).rows
         ((relations, born),) = run.query(_FOUND).rows

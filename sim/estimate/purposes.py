@@ -15,6 +15,7 @@ from ..scenario import Scenario
 from .dry_run import Answered, DryRun
 
 __all__ = [
+    "TOKENS",
     "Asked",
     "Counted",
     "Interval",
@@ -99,7 +100,7 @@ def _student(freedom: int) -> float:
 _OWN = 2
 
 #: Tokens to a byte of UTF-8: one for 4 bytes, and what tokenisers make of prose and JSON (3 to 5.3 bytes).
-_TOKENS = Interval(0.75 / 4, 1.33 / 4)
+TOKENS = Interval(0.75 / 4, 1.33 / 4)
 
 #: Answers to a request: one, or another one for every second.
 _ANSWERS = Interval(1.0, 1.5)
@@ -234,10 +235,10 @@ def _unsampled(name: str, counted: Counted, asked: Asked) -> Purpose:
     return Purpose(
         name,
         calls,
-        each_input=Interval(least * _TOKENS.low, most * _TOKENS.high + again),
+        each_input=Interval(least * TOKENS.low, most * TOKENS.high + again),
         each_output=Interval(1.0, asked.answer_tokens),
         each_reasoning=None,
-        each_cached=shared * _TOKENS.low,
+        each_cached=shared * TOKENS.low,
         role=answers[0].role,
     )
 

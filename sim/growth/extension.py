@@ -1,5 +1,8 @@
 """Asking for growth again: whether it is the same, another, or more; more is grown on from what is there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from ..scenario import GrowthOnly
 from ..trust import SOURCES, remember
 from .settings import Growth
 
-__all__ = ["begin_extension", "extend", "is_more", "standing"]
+__all__ = ["AskedAgain", "ask_again", "begin_extension", "extend", "is_more", "removed_unasked"]
 
 _STANDING = """
 SELECT hop, sum(asked)::BIGINT, hop IN (SELECT hop FROM growth)
@@ -36,6 +39,41 @@ DELETE FROM markers
 WHERE chunk = 0 AND number >= ? AND (job, phase) IN (SELECT (job, phase) FROM phases WHERE unit = 'hop')
 """
 _EXTENSIONS = "SELECT count(*) FROM growth_extensions"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedAgain:
+    """What asking for growth again came to."""
+
+    #: Whether it is more than was grown, which is open again now.
+    is_more: bool
+    #: How far unfinished growth has come, in words; empty when it is finished, or going on at this moment.
+    standing: str = ""
+
+
+def ask_again(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits) -> AskedAgain:
+    """Make the growth of a hub what is asked for now, for a resume to go on with.
+
+    Raises what `is_more` and `extend` raise.
+    """
+    if is_more(path, growth, seed=seed, model=model, limits=limits):
+        extend(path, growth)
+        return AskedAgain(True)
+    return AskedAgain(False, _standing(path))
+
+
+@contextmanager
+def removed_unasked(path: Path) -> Iterator[None]:
+    """Within it, a hub whose growth is refused before any call was made is removed: there is nothing to go on from."""
+    try:
+        yield
+    except SetupError:
+        if path.exists():
+            with open_run(path) as run:
+                is_unasked = not run.query("SELECT 1 FROM calls LIMIT 1").rows
+            if is_unasked:
+                path.unlink()
+        raise
 
 
 def is_more(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits) -> bool:
@@ -75,8 +113,7 @@ def is_more(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits
     return True
 
 
-def standing(path: Path) -> str:
-    """How far unfinished growth has come, in words; empty when it is finished, or going on at this moment."""
+def _standing(path: Path) -> str:
     with open_run(path) as run:
         if run.is_live:
             return ""

@@ -131,3 +131,19 @@ def test_the_jobs_of_a_hub_are_replayed(give: Give, ask: Ask) -> None:
     said = ask("replay", "town.duckdb")
     assert (said.code, said.complaint) == (0, "")
     assert said.out.startswith(f"The same again: job 1 (enrichment) from {2 * PEOPLE} recorded answers with no call")
+
+
+def test_an_estimate_says_what_an_enrichment_would_take_and_writes_nothing(
+    give: Give, folder: Path, openai_server: OpenAIServer
+) -> None:
+    before = (folder / "town.duckdb").read_bytes()
+    said = give(
+        "--wiki", "--estimate", "--model", "openai:test", "--base-url", openai_server.base_url, "--price", "1/2"
+    )
+    assert (said.code, said.complaint) == (0, "")
+    for purpose in ("profile", "biography", "in all"):
+        assert purpose in said.out
+    assert f"6 to {3 * PEOPLE // 2}" in said.out
+    assert f"in a dry run of {PEOPLE} people with the stand-in;" in said.out
+    assert openai_server.calls == 0
+    assert (folder / "town.duckdb").read_bytes() == before

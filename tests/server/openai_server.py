@@ -66,6 +66,7 @@ class OpenAIServer:
         #: Calls that may be under way at once; one more is refused with 429. None is no limit.
         self.allow = allow
         self._held = 0
+        self._stalled: int | None = None
         self._released = asyncio.Event()
         self._script: deque[_Scripted] = deque()
         self._model = procedural_model() if procedural else None
@@ -96,6 +97,11 @@ class OpenAIServer:
     def hold(self, count: int) -> Self:
         """Answer nobody until so many calls are under way at once, or half a minute has passed."""
         self._held = count
+        return self
+
+    def stall(self, after: int | None) -> Self:
+        """Answer no call behind so many until that is taken back with None: a job that is to be killed waits."""
+        self._stalled = after
         return self
 
     def script(
@@ -173,6 +179,7 @@ class OpenAIServer:
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         self.calls += 1
+        number = self.calls
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         try:
@@ -186,6 +193,8 @@ class OpenAIServer:
             self.by_fault[fault.kind if fault else ""] += 1
             if self._held:
                 await self._hold()
+            while self._stalled is not None and number > self._stalled:  # noqa: ASYNC110 - another thread sets it
+                await asyncio.sleep(0.01)
             if delay := self.latency.of(body):
                 await asyncio.sleep(delay)
             if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":

@@ -199,8 +199,10 @@ enrich(sys.argv[1], Enrichment(wiki=True, chunk=5), model="openai:test", base_ur
 )
 def test_killed_and_given_again_it_asks_nobody_twice(warm: WarmProcess, town: Path, sql: Ask, calls: int) -> None:
     with OpenAIServer(latency=0.05) as server:
+        server.stall(calls)
         warm.begin_command("-c", KILLED, town, server.base_url)
         warm.kill_when(lambda: server.calls >= calls)
+        server.stall(None)
         done = enrich(town, Enrichment(wiki=True, chunk=5), **over(server))
         paid_twice = server.calls - len(server.by_body)
     answers = sql("SELECT count(*), count(DISTINCT request_hash) FROM calls WHERE raw IS NOT NULL")

@@ -26,8 +26,8 @@ from populace.personas.prompt import Prompt, RenderedPrompt
 from populace.scenarios.village import Village
 from populace.sim.estimate import Estimate, estimate
 from populace.sim.estimate.dry_run import Scale
-from populace.sim.estimate.estimator import sentences, table
 from populace.sim.estimate.purposes import Interval, mean_interval, share_interval
+from populace.sim.estimate.report import sentences, table
 from populace.sim.growth import Growth
 from populace.sim.resident import Resident
 from populace.sim.runfile.reader import FinishedRun

@@ -316,8 +316,10 @@ def test_a_fork_that_was_killed_goes_on_to_the_same_end_and_pays_once(warm: Warm
         with fork(run.path, Village, out=new, **change):
             pass
         server.reset()
+        server.stall(20)
         warm.begin(new, resume=True)
         warm.kill_when(lambda: server.calls >= 20)
+        server.stall(None)
         killed = fork(new, Village, at=1, out=new.with_name("killed.duckdb")).run()
         assert asked_since(killed.path).known >= 20 - 8
         server.reset()

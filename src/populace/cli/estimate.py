@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from .options import growth_of, limits_of, prices_of, roles_of, run_options, settings_of
+from .options import asked_of, growth_of, roles_of, run_options, settings_of
 
 __all__ = ["estimate"]
 
@@ -30,14 +30,8 @@ def estimate(scenario: str, sample: int | None, **options: Any) -> None:
     result = estimated(
         found(settings_of(options)),
         growth=growth_of(options),
-        seed=options["seed"],
-        model=options["model"],
-        base_url=options["base_url"],
-        limits=limits_of(options),
-        prices=prices_of(options),
+        **asked_of(options),
         **roles_of(options),
-        cache=options["cache"],
-        batch=options["batch"],
         steps=options["steps"],
         sample=sample or 0,
         progress=Panel(),

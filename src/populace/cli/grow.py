@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import option
-from .options import LIMITS, limit_options, limits_of, prices_of, sampling_options, shared_option
+from .options import LIMITS, asked_of, limit_options, limits_of, sampling_options, shared_option
 
 if TYPE_CHECKING:
     from populace.sim.growth import Growth
@@ -154,12 +154,6 @@ def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
         _begin(hub, growth, options)
 
 
-def _asked_of(options: dict[str, Any]) -> dict[str, Any]:
-    """Who is asked, and within what limits."""
-    same = {name: options[name] for name in ("seed", "model", "base_url", "cache", "batch")}
-    return {**same, "limits": limits_of(options), "prices": prices_of(options)}
-
-
 def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
     from populace.sim.estimate import estimate
     from populace.sim.scenario import GrowthOnly
@@ -170,7 +164,7 @@ def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
     result = estimate(
         GrowthOnly(),
         growth=growth,
-        **_asked_of(options),
+        **asked_of(options),
         steps=1,
         sample=options["sample"] or 0,
         progress=Panel(),
@@ -179,7 +173,7 @@ def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
 
 
 def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
-    from populace.personas.errors import SetupError
+    from populace.sim.growth.extension import removed_unasked
     from populace.sim.scenario import GrowthOnly
     from populace.sim.society import Society
 
@@ -189,41 +183,26 @@ def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
     society = Society(
         GrowthOnly(),
         growth=growth,
-        **_asked_of(options),
+        **asked_of(options),
         out=hub,
         progress=Panel(),
     )
-    try:
+    with removed_unasked(hub):
         live(society)
-    except SetupError:
-        _take_away_unasked(hub)
-        raise
-
-
-def _take_away_unasked(hub: Path) -> None:
-    """Take away a hub whose sources turned out to hold nothing: there is nothing in it to go on from."""
-    from populace.sim.runfile.reader import open_run
-
-    if not hub.exists():
-        return
-    with open_run(hub) as run:
-        is_unasked = not run.query("SELECT 1 FROM calls LIMIT 1").rows
-    if is_unasked:
-        hub.unlink()
 
 
 def _go_on(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
-    from populace.sim.growth.extension import extend, is_more, standing
+    from populace.sim.growth.extension import ask_again
 
     from .run import resume
 
-    if is_more(hub, growth, seed=options["seed"], model=options["model"], limits=limits_of(options)):
-        extend(hub, growth)
+    asked = ask_again(hub, growth, seed=options["seed"], model=options["model"], limits=limits_of(options))
+    if asked.is_more:
         click.echo(f"{str(hub)!r} is asked for more than was grown; what is there stays.")
-    elif where := standing(hub):
-        click.echo(f"Going on in {str(hub)!r}, which stands {where}.")
+    elif asked.standing:
+        click.echo(f"Going on in {str(hub)!r}, which stands {asked.standing}.")
     given = {name: options[name] for name in ("base_url", "cache", "price", *LIMITS)}
-    # Whoever gave the command has named the sources, which are those that the hub was grown from.
+    # The command has named the sources, which are those that the hub was grown from.
     click.get_current_context().invoke(resume, file=hub, sources_named=True, **given)
 
 

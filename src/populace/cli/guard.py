@@ -8,13 +8,16 @@ import math
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
+from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
 
-__all__ = ["guarded", "option"]
+__all__ = ["going_on", "guarded", "option"]
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: What a path can be that nobody looked at before it was used.
@@ -68,6 +71,34 @@ def option(name: str, value: object = None, **otherwise: str) -> str:
     if value is False:
         return f"--no-{flag[2:]}"
     return flag if value is None or value is True else f"{flag} {value}"
+
+
+class _Stopped(click.ClickException):
+    exit_code = 130
+
+
+@contextmanager
+def going_on(path: Path, *, kept: str = "done", otherwise: str = "") -> Iterator[None]:
+    """Within it, a job on the file at `path` that stops before its end says how to go on with it.
+
+    `otherwise` is what else can be done where the endpoint does not answer.
+    """
+    from populace.personas.database import is_made
+    from populace.personas.errors import EndpointError, PausedError
+
+    def way_on(otherwise: str = "") -> str:
+        if not is_made(path):
+            return f"Nothing was begun{otherwise}."
+        return f"What was {kept} is kept: go on with `populace resume {quote(str(path))}`{otherwise}."
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise _Stopped(f"Stopped. {way_on()}") from None
+    except PausedError as error:
+        raise PausedError(f"Paused. {error} {way_on()}") from error
+    except EndpointError as error:
+        raise EndpointError(f"{error} {way_on(otherwise)}") from error
 
 
 #: Options that are not called as the parameter that they stand for.

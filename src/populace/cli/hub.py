@@ -1,12 +1,13 @@
 """`populace hub`: what is in a hub, near-duplicates by words and by meaning, undoing and merging."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from .guard import going_on, option
 from .hub_files import export, import_
 from .hub_graph import graph
 from .hub_people import check, enrich
@@ -33,20 +34,17 @@ _OPTIONS = (
         show_default=True,
         help="Least cosine of two vectors.",
     ),
+    click.option("--estimate", is_flag=True, help="Only say what the vectors would take; nobody is marked."),
     click.option("--exact", is_flag=True, help="Compare everybody with everybody, however many there are."),
     click.option("--cache", type=click.Path(path_type=Path), help="File that shares paid vectors with other jobs."),
 )
 
 
-class _Stopped(click.ClickException):
-    exit_code = 130
-
-
 def meaning_options(command: Command) -> Command:
     """The command with the options of comparing by meaning."""
     command = bound_options(command)
-    for option in reversed(_OPTIONS):
-        command = option(command)
+    for decorate in reversed(_OPTIONS):
+        command = decorate(command)
     return command
 
 
@@ -59,10 +57,6 @@ def meaning_of(options: Mapping[str, Any]) -> Callable[[Path], None] | None:
         return None
     from populace.agents.embedding.models import open_embedder
     from populace.agents.gateway.budget import given_prices
-    from populace.personas.errors import SetupError
-
-    if not 0 < options["cosine"] <= 1:  # which nan is not either
-        raise SetupError(f"--cosine is a similarity above 0 and up to 1, but {options['cosine']} was given.")
 
     limits, price = limits_of(options), options["embeddings_price"]
     handle = open_embedder(options["embeddings"], base_url=options["embeddings_url"], timeout=limits.timeout)
@@ -95,18 +89,10 @@ def _compare(hub: Path, handle: Any, wishes: Mapping[str, Any]) -> None:
 
 def _work(hub: Path, work: "Callable[[], tuple[HubVectors, EmbeddedReport | None]]") -> None:
     """Do the job and say what came of it; when it stops before its end, say how to go on."""
-    from populace.personas.errors import EndpointError, PausedError
+    from populace.personas.errors import name_parameters
 
-    way_on = f"What was fetched is kept: go on with `populace resume {quote(str(hub))}`."
-    try:
+    with going_on(hub, kept="fetched"), name_parameters(partial(option, base_url="--embeddings-url")):
         fetched, report = work()
-    except KeyboardInterrupt:
-        raise _Stopped(f"Stopped. {way_on}") from None
-    except PausedError as error:
-        raise PausedError(f"Paused. {error} {way_on}") from error
-    except EndpointError as error:
-        sentence = str(error).replace("--base-url", "--embeddings-url")
-        raise EndpointError(f"{sentence} {way_on}") from error
     _say(hub, fetched, report)
 
 
@@ -162,6 +148,24 @@ def info(hub_path: Path, as_json: bool) -> None:
         click.echo(notice)
 
 
+def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
+    """Show what the vectors of a hub's people would take. Raises `SetupError` without an embedding model."""
+    from populace.agents.embedding.models import open_embedder
+    from populace.agents.gateway.budget import given_prices
+    from populace.personas.errors import SetupError
+    from populace.sim.estimate.hub import estimate_embedding
+
+    from .show import show_estimate
+
+    if options["embeddings"] is None:
+        raise SetupError("Comparing by words asks nobody, so there is nothing to estimate; name --embeddings MODEL.")
+    handle, price = (
+        open_embedder(options["embeddings"], base_url=options["embeddings_url"]),
+        options["embeddings_price"],
+    )
+    show_estimate(estimate_embedding(hub, handle, prices=None if price is None else given_prices(f"{price}/0")))
+
+
 @click.command("dedup")
 @click.argument("hub_path", type=_PATH, metavar="HUB")
 @click.option(
@@ -213,6 +217,9 @@ def dedup(
     from populace.personas.hub.info import describe_hub
 
     by_meaning = meaning_of(options)
+    if options["estimate"]:
+        _estimate(hub_path, options)
+        return
     with open_hub(hub_path, write=True) as hub:
         report = dedup_hub(
             hub, threshold=threshold, anew=anew, method=DedupMethod(method, ngram), signatures=signatures

@@ -16,7 +16,6 @@ from .show import notice_of
 if TYPE_CHECKING:
     from populace.personas.formats.exporting import ExportReport
     from populace.personas.formats.importing import FileReport
-    from populace.personas.hub.file import HubFile
 
 __all__ = ["export", "import_"]
 
@@ -174,6 +173,7 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     from populace.personas.formats.hub_folder import import_hub_folder
     from populace.personas.formats.importing import import_files
     from populace.personas.formats.options import ImportOptions, parse_mapping
+    from populace.personas.hub.file import filled_hub
 
     wish = ImportOptions.given(
         mapping=parse_mapping(options["mapping"]),
@@ -187,7 +187,7 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
         whole = import_hub_folder(files[0], hub_path)
         click.echo(f"{str(hub_path)!r} is equal to the hub of {whole.people:,} people that {str(files[0])!r} holds.")
         return
-    with _filled(hub_path) as hub, _shown() as progress:
+    with filled_hub(hub_path) as hub, _shown() as progress:
         for report in import_files(hub, files, wish, progress=progress):
             _say_imported(report)
             if report.unlicensed:
@@ -197,26 +197,6 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
                     f"{report.returned:,} people whom a check had removed or rewritten came again, as the file has "
                     f"them; judge them with: populace hub check {hub_path} (with the --personal that was used)"
                 )
-
-
-@contextmanager
-def _filled(path: Path) -> Iterator["HubFile"]:
-    """The hub to import into; one that was made for it and stays empty is taken away again."""
-    from populace.personas.database import is_made
-    from populace.personas.files import remove_database
-    from populace.personas.hub.file import create_hub, open_hub
-
-    made = not is_made(path)
-    empty = False
-    try:
-        with create_hub(path) if made else open_hub(path, write=True) as hub:
-            try:
-                yield hub
-            finally:
-                empty = not hub.con.execute("SELECT 1 FROM personas LIMIT 1").fetchall()
-    finally:
-        if made and empty:
-            remove_database(path)
 
 
 @contextmanager

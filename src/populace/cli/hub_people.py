@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import limit_options, limits_of, prices_of, sampling_options, shared_option
+from .guard import going_on
+from .options import asked_of, limit_options, prices_of, sampling_options, shared_option
 
 if TYPE_CHECKING:
     from populace.personas.hub.check import CheckReport
@@ -146,10 +147,6 @@ def _preview(hub_path: Path, policy: "Policy", limit: int) -> None:
         click.echo(line)
 
 
-class _Stopped(click.ClickException):
-    exit_code = 130
-
-
 _TIERS = {"1": "1%", "1%": "1%", "0.1": "0.1%", "0.1%": "0.1%"}
 
 
@@ -170,6 +167,7 @@ _TIERS = {"1": "1%", "1%": "1%", "0.1": "0.1%", "0.1%": "0.1%"}
 @click.option("--tier", type=click.Choice(list(_TIERS)), help="How high: the top 1 or 0.1 per cent.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
+@click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money.")
 @click.option("--anew", is_flag=True, help="Begin this job though another one is unfinished, which is abandoned.")
 @limit_options
 @sampling_options
@@ -183,21 +181,36 @@ def enrich(hub: Path, **options: Any) -> None:
 
     from .panel import Panel
 
+    if options["estimate"]:
+        _estimate(hub, options)
+        return
     _work(
         hub,
         lambda: enrich_hub(
             hub,
             _enrichment_of(options),
-            model=options["model"],
-            base_url=options["base_url"],
-            limits=limits_of(options),
-            prices=prices_of(options),
-            cache=options["cache"],
-            batch=options["batch"],
-            seed=options["seed"],
+            **asked_of(options),
             anew=options["anew"],
             progress=Panel(),
         ),
+    )
+
+
+def _estimate(hub: Path, options: Mapping[str, Any]) -> None:
+    from populace.sim.estimate.hub import estimate_enrichment
+
+    from .show import show_estimate
+
+    show_estimate(
+        estimate_enrichment(
+            hub,
+            _enrichment_of(options),
+            model=options["model"],
+            base_url=options["base_url"],
+            prices=prices_of(options),
+            batch=options["batch"],
+            seed=options["seed"],
+        )
     )
 
 
@@ -212,17 +225,8 @@ def resume_enrichment(hub: Path, job: int, given: Mapping[str, Any]) -> None:
 
 def _work(hub: Path, work: Callable[[], "Enriched"]) -> None:
     """Do the job and show what came of it; when it stops before its end, say how to go on."""
-    from populace.personas.errors import EndpointError, PausedError
-
-    way_on = f"What was done is kept: go on with `populace resume {quote(str(hub))}`."
-    try:
+    with going_on(hub):
         done = work()
-    except KeyboardInterrupt:
-        raise _Stopped(f"Stopped. {way_on}") from None
-    except PausedError as error:
-        raise PausedError(f"Paused. {error} {way_on}") from error
-    except EndpointError as error:
-        raise EndpointError(f"{error} {way_on}") from error
     _show(hub, done)
     if any(done.failed.values()) and not any(done.made.values()):
         click.get_current_context().exit(1)

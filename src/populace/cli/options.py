@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LIMITS",
+    "asked_of",
     "bound_options",
     "changed_limits",
     "embedding_options",
@@ -241,6 +242,12 @@ def settings_of(options: Mapping[str, Any]) -> dict[str, str]:
             raise SetupError(f"--set {name.strip()} was given twice; give each setting one value.")
         settings[name.strip()] = value.strip()
     return settings
+
+
+def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Which model is asked, and within what limits. Raises `SetupError`."""
+    same = {name: options[name] for name in ("seed", "model", "base_url", "cache", "batch")}
+    return same | {"limits": limits_of(options), "prices": prices_of(options)}
 
 
 def limits_of(options: Mapping[str, Any]) -> "Limits":

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .guard import guarded
+from .guard import going_on, guarded
 from .options import (
+    asked_of,
     changed_limits,
     embedding_options,
     embeddings_of,
     growth_of,
     limit_options,
-    limits_of,
     prices_of,
     role_options,
     roles_of,
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["live", "resume", "run", "run_script", "scenario_of"]
 
 _STANDING = "SELECT scenario, scenario_file, status, (SELECT coalesce(max(step), 0) FROM steps) FROM runs"
-
-
-class _Stopped(click.ClickException):
-    exit_code = 130
 
 
 @click.command()
@@ -215,16 +211,8 @@ def run_script(scenario: "type[Scenario]", script: str) -> None:
 
 def live(society: "Society") -> None:
     """Run a society and show what came of it; when it stops before its end, say how to go on."""
-    from populace.personas.errors import EndpointError, PausedError
-
-    try:
+    with going_on(society.path, otherwise=", or begin anew at another path"):
         finished = society.run()
-    except KeyboardInterrupt:
-        raise _Stopped(f"Stopped. {_way_on(society.path)}") from None
-    except PausedError as error:
-        raise PausedError(f"Paused. {error} {_way_on(society.path)}") from error
-    except EndpointError as error:
-        raise EndpointError(f"{error} {_way_on(society.path)[:-1]}, or begin anew at another path.") from error
     _show(finished.path, society.scenario.name)
 
 
@@ -248,13 +236,7 @@ def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> Non
     society = Society(
         scenario(settings_of(options)),
         growth=growth_of(options),
-        seed=options["seed"],
-        model=options["model"],
-        base_url=options["base_url"],
-        limits=limits_of(options),
-        prices=prices_of(options),
-        cache=options["cache"],
-        batch=options["batch"],
+        **asked_of(options),
         **embeddings_of(options),
         **roles_of(options),
         # A script's name is what its user knows; two scripts may hold scenarios of one name.
@@ -264,11 +246,3 @@ def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> Non
         progress=Panel(),
     )
     live(society)
-
-
-def _way_on(path: Path) -> str:
-    from populace.personas.database import is_made
-
-    if not is_made(path):
-        return "Nothing was begun."
-    return f"What was done is kept: go on with `populace resume {quote(str(path))}`."

@@ -1,0 +1,147 @@
+"""What an enrichment of a hub, or the vectors of its people, will take: known before it begins."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from langchain_core.language_models.chat_models import BaseChatModel
+
+from ...agents.embedding.client import Batching
+from ...agents.embedding.models import EmbeddingHandle
+from ...agents.embedding.vectors import text_hash
+from ...agents.endpoint.models import ModelHandle, open_model
+from ...agents.gateway.budget import Prices, known_prices
+from ...personas.hub.dedup import read_texts, without_vector
+from ...personas.hub.file import HubFile, create_hub, open_hub
+from ...personas.hub.queries import registered
+from ...personas.selection.selection import choose_people
+from ..enrichment import ANSWER_TOKENS, Enrichment, enrich
+from ..seeds import rng_for
+from .dry_run import ByteCounter, DryRun, counted_calls
+from .estimator import Estimate
+from .purposes import TOKENS, Asked, Counted, Interval, Purpose, counted_purposes, purposes
+
+__all__ = ["estimate_embedding", "estimate_enrichment"]
+
+#: People of the dry run, at most.
+_PEOPLE = 100
+#: People whose texts are in memory at a time.
+_CHUNK = 10_000
+
+#: Those of the dry run, who they are tied to, and what is known of these.
+_COPIED = {
+    "personas": "id IN (SELECT unnest($ids)) OR id IN (FROM around)",
+    "relations": "source IN (SELECT unnest($ids)) OR target IN (SELECT unnest($ids))",
+    "profiles": "persona IN (FROM around) AND persona NOT IN (SELECT unnest($ids))",
+}
+_AROUND = """
+WITH around AS (
+    SELECT target FROM relations WHERE source IN (SELECT unnest($ids))
+    UNION SELECT source FROM relations WHERE target IN (SELECT unnest($ids))
+)
+"""
+
+
+def estimate_enrichment(
+    hub: Path | str,
+    enrichment: Enrichment | None = None,
+    *,
+    model: str | BaseChatModel | ModelHandle = "procedural",
+    base_url: str | list[str] | None = None,
+    prices: Prices | None = None,
+    batch: bool = False,
+    seed: int = 0,
+) -> Estimate:
+    """What `enrich` with the same arguments will ask of its model, and cost; the model is not asked.
+
+    A dry run with the stand-in, over some of the people and those around them, counts requests and measures them.
+    Raises `SourceError` for what is no hub, and `SetupError` for what cannot be as asked.
+    """
+    wanted = enrichment or Enrichment()
+    wanted.check()
+    handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
+    with open_hub(hub) as opened:
+        # A hub that was grown gets the tables of profiles with its first job.
+        lacking = wanted.lacking if _tables(opened).issuperset(wanted.lacking) else ()
+        chosen = choose_people(opened.con, where=wanted.where, n=wanted.n, seed=seed, lacking=lacking)
+        some = rng_for(seed, "estimate").sample(chosen, min(len(chosen), _PEOPLE))
+        counted = _dry_run(opened, some, wanted, handle.name, seed)
+    found: list[Purpose] = []
+    if counted is not None:
+        whole = Counted(counted, growth=1.0, steps=Interval.exactly(len(chosen) / len(some)))
+        asked = Asked(ANSWER_TOKENS, 0, turns=frozenset(), revised=frozenset())
+        found = purposes(whole, asked, None, None) if handle.is_language_model else counted_purposes(whole)
+    return Estimate(
+        tuple(found),
+        people=len(chosen),
+        steps=0,
+        dry_run=(len(some), 0),
+        model=handle.name,
+        is_language_model=handle.is_language_model,
+        prices=prices or known_prices(handle),
+        role_prices={},
+        sample=None,
+        seconds=None,
+        answer_tokens=ANSWER_TOKENS,
+        batch=batch,
+        can_be_sampled=False,
+    )
+
+
+def _dry_run(hub: HubFile, people: list[str], enrichment: Enrichment, name: str, seed: int) -> DryRun | None:
+    """The calls of the enrichment of these people, with the stand-in in a temporary hub; None for nobody."""
+    if not people:
+        return None
+    with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
+        path, begun = Path(folder) / "dry-run.duckdb", time.perf_counter()
+        with create_hub(path) as small, small.writing() as con:
+            for table, condition in _COPIED.items():
+                if table not in _tables(hub):
+                    continue
+                query = f"{_AROUND} SELECT * FROM {table} WHERE {condition}"  # noqa: S608 - our own words
+                rows = hub.con.sql(query, params={"ids": people})
+                with registered(con, rows.to_arrow_table(), "copied"):
+                    con.execute(f"INSERT INTO {table} BY NAME FROM copied")
+        where = f"id IN ({', '.join(f"'{persona}'" for persona in people)})"
+        model = ModelHandle(name, ByteCounter(), is_language_model=False)
+        enrich(path, enrichment.model_copy(update={"where": where, "n": None}), model=model, seed=seed)
+        return counted_calls(path, time.perf_counter() - begun)
+
+
+def _tables(hub: HubFile) -> set[str]:
+    return {str(name) for (name,) in hub.con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+
+
+def estimate_embedding(hub: Path | str, model: EmbeddingHandle, *, prices: Prices | None = None) -> Estimate:
+    """What fetching the vectors that a hub's people lack will take; nobody is asked. Raises `SourceError`."""
+    requests = size = 0
+    with open_hub(hub) as opened:
+        lacking = without_vector(opened, model.name)
+        for start in range(0, len(lacking), _CHUNK):
+            texts = {text_hash(text): text for text in read_texts(opened, lacking[start : start + _CHUNK])}
+            for batch in Batching().batches(texts):
+                requests += 1
+                size += sum(len(snippet.text.encode()) for snippet in batch)
+    each = size / max(1, requests)
+    purpose = Purpose(
+        "embedding",
+        Interval.exactly(requests),
+        each_input=Interval(each * TOKENS.low, each * TOKENS.high),
+        each_output=Interval.exactly(0.0),
+        each_reasoning=None,
+        each_cached=0.0,
+    )
+    return Estimate(
+        (purpose,),
+        people=len(lacking),
+        steps=0,
+        dry_run=(len(lacking), 0),
+        model=model.name,
+        is_language_model=True,
+        prices=prices or known_prices(model, writes=False),
+        role_prices={},
+        sample=None,
+        seconds=None,
+        answer_tokens=0,
+        batch=False,
+    )

@@ -1,0 +1,174 @@
+"""An estimate in words: a table of ranges, and sentences that say what they rest on."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...personas.errors import parameter
+from .purposes import Interval
+
+if TYPE_CHECKING:
+    from .estimator import Estimate
+
+__all__ = ["EstimateTable", "sentences", "table"]
+
+_COLUMNS = ("purpose", "calls", "tokens in", "tokens out", "reasoning", "dollars")
+
+_METHODS = (
+    "Ranges by it are of 95 % confidence (Student's t for means, Wilson's for shares), and 5 % more either way, "
+    "10 for steps that it did not reach."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateTable:
+    """An estimate as a table of text."""
+
+    rows: tuple[tuple[str, ...], ...]
+    columns: tuple[str, ...] = _COLUMNS
+    types: tuple[str, ...] = ("VARCHAR",) * len(_COLUMNS)
+
+
+def table(estimate: "Estimate") -> EstimateTable:
+    """One row for each purpose, and one for all of them."""
+    found = [
+        (p.name, _count(p.calls), *_tokens(p.input, p.output, p.reasoning), _money(estimate.cost_of(p)))
+        for p in estimate.purposes
+    ]
+    reasoning = [p.reasoning for p in estimate.purposes]
+    known = [r for r in reasoning if r is not None]
+    whole = sum(known, start=Interval.exactly(0.0)) if known and len(known) == len(reasoning) else None
+    total = _tokens(estimate.input, estimate.output, whole)
+    found.append(("in all", _count(estimate.calls), *total, _money(estimate.cost)))
+    return EstimateTable(
+        tuple(found if estimate.is_language_model else [(*row[:2], "-", "-", "-", "0") for row in found])
+    )
+
+
+def sentences(estimate: "Estimate") -> list[str]:
+    """What the numbers rest on, and what would make them better."""
+    said = [_dry_run(estimate)]
+    if not estimate.is_language_model:
+        return [*said, f"The model {estimate.model} is no language model: it is free, and its tokens mean nothing."]
+    said += [_calls(estimate), _lengths(estimate), _prices(estimate)]
+    return [*said, *_sampled(estimate)]
+
+
+def _dry_run(estimate: "Estimate") -> str:
+    if not estimate.writes:
+        return f"Requests were counted over the texts of {estimate.people:,} people."
+    (people, steps), stages = estimate.dry_run, f" and {_some(estimate.steps, 'step')}" if estimate.steps else ""
+    said = f"Requests were counted in a dry run of {people:,} people"
+    said += f"{f' and {_some(steps, "step")}' if steps else ''} with the stand-in"
+    if (people, steps) != (estimate.people, estimate.steps):
+        said += f", and estimated from that for {estimate.people:,} people{stages}"
+    return f"{said}; a model's answers may lead to other requests." if estimate.is_language_model else f"{said}."
+
+
+def _calls(estimate: "Estimate") -> str:
+    again = revised = "as in the sample"
+    if estimate.sample is None:
+        again, revised = (
+            "from every answer valid at first to every second one asked for again",
+            "none to every second turn",
+        )
+    said = [again] if estimate.writes else []
+    if any(p.name == "persona_to_persona" for p in estimate.purposes):
+        said.append("of the relations found in growth, all to every second one lead to somebody new")
+    if estimate.steps:
+        said.append(f"revisions: {revised}")
+    counted = f"Calls: {'; '.join(said)}. " if said else ""
+    return f"{counted}Calls that fail on the way and are sent again come on top."
+
+
+def _lengths(estimate: "Estimate") -> str:
+    if estimate.sample is not None:
+        return "Tokens: as in the sample, those in by the size of prompts; where it has too few answers, as without it."
+    bytes_said = "Tokens in: one for 4 bytes of UTF-8, times 0.75 to 1.33"
+    if not estimate.writes:
+        return f"{bytes_said}."
+    seen = "; from observations half as long as the stand-in's, to full ones with the schema" if estimate.steps else ""
+    narrower = f"; only a sample narrows that ({parameter('sample', 40)})" if estimate.can_be_sampled else ""
+    return (
+        f"{bytes_said}{seen}. Tokens out, reasoning among them: from 1 to the limit of "
+        f"{estimate.answer_tokens:,} an answer{narrower}."
+    )
+
+
+def _prices(estimate: "Estimate") -> str:
+    prices = estimate.prices
+    if prices is None:
+        given = "prices" if estimate.writes else "embeddings_prices"
+        return (
+            f"What {estimate.model} costs at its endpoint is unknown; give it as {parameter(given)}, in dollars "
+            "for a million tokens."
+        )
+    cached = f", {prices.cached:g} where the endpoint had them cached" if prices.cached is not None else ""
+    return (
+        f"Dollars: {prices.input:g} for a million tokens in{cached}, {prices.output:g} for a million out "
+        f"({prices.source}).{' Calls in batches are counted at full price.' if estimate.batch else ''}"
+    )
+
+
+def _sampled(estimate: "Estimate") -> list[str]:
+    sample = estimate.sample
+    if sample is None:
+        return []
+    cost = "unknown" if sample.cost is None else f"${sample.cost:.4f}"
+    said = [
+        f"The sample: {_some(sample.sent, 'call')}, {sample.answered:,} answered, {sample.input_tokens:,} tokens in, "
+        f"{sample.output_tokens:,} out; its cost is {cost}. {_METHODS}"
+    ]
+    if sample.reused is not None:
+        said.append(
+            f"Of its answers, {sample.reused:,} are to requests that the run makes in the same words and need not be "
+            f"paid again with this {parameter('cache')}; the others were given to a smaller society."
+        )
+    if estimate.seconds is not None:
+        said.append(f"The run would take {_time(estimate.seconds)}, if the endpoint stays as fast as in the sample.")
+    return said
+
+
+def _tokens(*intervals: Interval | None) -> tuple[str, ...]:
+    return tuple("unknown" if interval is None else _rounded(interval) for interval in intervals)
+
+
+def _count(interval: Interval) -> str:
+    # A hair of floating point is no call.
+    return _between(math.floor(interval.low + 1e-6), math.ceil(interval.high - 1e-6))
+
+
+def _rounded(interval: Interval) -> str:
+    return _between(_digits(interval.low, math.floor), _digits(interval.high, math.ceil))
+
+
+def _digits(number: float, rounding: Callable[[float], int]) -> int:
+    """The number to three digits."""
+    unit = 10 ** max(0, math.floor(math.log10(max(1.0, number))) - 2)
+    return int(rounding(number / unit) * unit)
+
+
+def _between(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _money(interval: Interval | None) -> str:
+    if interval is None:
+        return "unknown"
+    return f"{_dollars(interval.low)} to {_dollars(interval.high)}"
+
+
+def _dollars(number: float) -> str:
+    return f"{number:,.2f}" if number >= 1 else f"{number:.2g}"
+
+
+def _time(interval: Interval) -> str:
+    for unit, seconds in (("hours", 3600), ("minutes", 60)):
+        if interval.high >= 2 * seconds:
+            return f"{interval.low / seconds:.1f} to {interval.high / seconds:.1f} {unit}"
+    return f"{interval.low:.0f} to {math.ceil(interval.high)} seconds"
+
+
+def _some(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
