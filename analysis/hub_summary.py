@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Grown",
     "Section",
+    "describe_excerpt",
+    "describe_figures",
+    "describe_found",
+    "describe_neighbourhood",
     "distances_of",
-    "hops_of",
     "read_grown",
+    "read_hops",
     "skipped_of",
-    "tell_excerpt",
-    "tell_figures",
-    "tell_found",
-    "tell_neighbourhood",
 ]
 
 _HOPS = """
@@ -129,7 +129,7 @@ class Grown:
         ]
 
 
-def hops_of(run: Queryable) -> Rows:
+def read_hops(run: Queryable) -> Rows:
     """A row a hop: asked, failed, born, near-duplicates, repeats, turned away, relations, and the share of the new."""
     return run.query(_HOPS)
 
@@ -174,7 +174,7 @@ class Section:
     rows: Sequence[tuple[object, ...]]
 
 
-def tell_figures(figures: "GraphFigures") -> Iterator[Section]:
+def describe_figures(figures: "GraphFigures") -> Iterator[Section]:
     """The figures of a whole graph, section by section."""
     yield _section("Who is there", ("", "number"), _counts(figures), numbers=1)
     beside = ("", "this hub", "random, G(n, m)", "preferential attachment")
@@ -193,14 +193,14 @@ def tell_figures(figures: "GraphFigures") -> Iterator[Section]:
     yield _kinds(figures)
 
 
-def tell_neighbourhood(near: "Neighbourhood") -> Iterator[Section]:
+def describe_neighbourhood(near: "Neighbourhood") -> Iterator[Section]:
     """Who is around one person: how many at each distance, who, and how they are related."""
     rings = [(distance, people) for distance, people in enumerate(near.rings)]
     yield _section(f"Around {short_label(near.centre.text)}", ("ties away", "people"), rings, numbers=1)
-    yield from tell_excerpt(near.excerpt)
+    yield from describe_excerpt(near.excerpt)
 
 
-def tell_excerpt(excerpt: "Excerpt", most: int = 20) -> Iterator[Section]:
+def describe_excerpt(excerpt: "Excerpt", most: int = 20) -> Iterator[Section]:
     """The first people of an excerpt and the first relations between them."""
     people = [(p.id[:_ID], p.distance, p.hop, _brief(p.text)) for p in excerpt.people[:most]]
     shown = f"People ({len(people):,} of {excerpt.people_in_all:,})"
@@ -211,7 +211,7 @@ def tell_excerpt(excerpt: "Excerpt", most: int = 20) -> Iterator[Section]:
     yield _section(shown, ("of", "the", "is", "kind"), links, numbers=0)
 
 
-def tell_found(found: "Found") -> Section:
+def describe_found(found: "Found") -> Section:
     """The people who match what was looked for."""
     rows = [(p.id, p.hop, _brief(p.text)) for p in found.people]
     return _section(f"People who match ({len(rows):,} of {found.total:,})", ("id", "hop", "who"), rows, numbers=1)

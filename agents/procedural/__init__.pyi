@@ -1,4 +1,4 @@
 from .chat import ProceduralModel
-from .notice import PROCEDURAL_NOTICE
+from .lexicon import PROCEDURAL_NOTICE
 
 __all__ = ["PROCEDURAL_NOTICE", "ProceduralModel"]

@@ -6,11 +6,28 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 from .templates import Pool
 
-__all__ = ["ROLE_AGES", "Lexicon", "Role", "TieTemplate", "WorkField", "data", "entries", "lexicon", "pool", "split"]
+#: The sentence that goes wherever the stand-in's text goes.
+PROCEDURAL_NOTICE: Final = (
+    "Text by the procedural stand-in: no language model wrote it, and it says nothing about people."
+)
+
+__all__ = [
+    "PROCEDURAL_NOTICE",
+    "ROLE_AGES",
+    "Lexicon",
+    "Role",
+    "TieTemplate",
+    "WorkField",
+    "data",
+    "entries",
+    "lexicon",
+    "pool",
+    "split",
+]
 
 _WORD = re.compile(r"[a-z][a-z'-]+")
 #: Stages of life of a role that names none.

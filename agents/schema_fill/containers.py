@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .check import to_json
-from .schemas import UnsatisfiableSchemaError, both
+from .schemas import UnsatisfiableSchemaError, both, to_json
 from .values import matches, string_like
 
 if TYPE_CHECKING:

@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from .check import check_of, satisfies, to_json
 from .containers import fill_array, fill_object
-from .schemas import ALL_TYPES, UnsatisfiableSchemaError, both, flattened, types_of
+from .schemas import ALL_TYPES, UnsatisfiableSchemaError, both, check_of, flattened, satisfies, to_json, types_of
 from .values import Writer, fill_integer, fill_number, fill_string, string_fits
 
 __all__ = ["ABSENT", "Filler", "fill_schema"]

@@ -17,13 +17,13 @@ __all__ = [
     "NOT_CHECKED",
     "FailureReason",
     "Headline",
-    "Honesty",
     "Hop",
+    "Provenance",
     "PurposeCost",
     "read_failures",
     "read_findings",
-    "read_honesty",
     "read_hops",
+    "read_provenance",
     "read_purposes",
 ]
 
@@ -148,7 +148,7 @@ class Proportion:
 
 
 @dataclass(frozen=True, slots=True)
-class Honesty:
+class Provenance:
     """The honesty block: what made the text, how much of it failed or repeats, and what nobody checked."""
 
     #: One sentence in large type, and what follows from it.
@@ -161,12 +161,12 @@ class Honesty:
     not_checked: Sequence[str] = NOT_CHECKED
 
 
-def read_honesty(run: Queryable, summary: Summary) -> Honesty:
+def read_provenance(run: Queryable, summary: Summary) -> Provenance:
     """What is to be said about this run."""
     headline, consequence = _made_by(summary)
     versions = orjson.loads(run.query("SELECT versions FROM runs").rows[0][0])
     origins = {origin for (origin,) in run.query(_SOURCES).rows}
-    return Honesty(
+    return Provenance(
         headline=headline,
         consequence=consequence,
         imports="Descriptions of people were read from a file; who wrote them is not known here."

@@ -19,7 +19,7 @@ from ..summary import Summary, summarise
 from ..table import Queryable
 from . import limits
 from .charts import chart_emissions, chart_fields, chart_measures, chart_novelty, kind_order
-from .facts import read_failures, read_findings, read_honesty, read_hops, read_purposes
+from .facts import read_failures, read_findings, read_hops, read_provenance, read_purposes
 from .graph import DrawnSociety, chart_society, read_society
 from .plot import COLOURS, PATTERNS
 from .samples import read_duplicates, read_steps
@@ -55,7 +55,7 @@ def render_report(run: Queryable, *, run_file: str = "RUN.duckdb") -> str:
         mark=mark_of("report", header["run"]),
         findings=read_findings(run, summary),
         notice=_notice(summary, run_file),
-        honesty=read_honesty(run, summary),
+        honesty=read_provenance(run, summary),
         society=society,
         society_note=_society_note(society),
         charts={

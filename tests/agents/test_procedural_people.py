@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from populace.agents.procedural.generators import GENERATORS
+from populace.agents.procedural.chat import GENERATORS
 from populace.agents.procedural.growth import Relatives, persona_to_persona
 from populace.agents.procedural.lexicon import lexicon
 from populace.agents.procedural.people import Sketch, describe, describe_parts

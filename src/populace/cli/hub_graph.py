@@ -83,7 +83,7 @@ def _whole(
     communities: bool | None,
     as_json: bool,
 ) -> None:
-    from populace.analysis.hub_summary import tell_figures
+    from populace.analysis.hub_summary import describe_figures
     from populace.personas.network import central_excerpt, read_ties
     from populace.personas.network.excerpts import communities_of
     from populace.personas.network.figures import graph_figures
@@ -92,7 +92,7 @@ def _whole(
     ties = read_ties(hub)
     network = Network.of_pairs(ties.people, ties.source, ties.target)
     figures, labels = graph_figures(hub, ties, network, seed=seed, communities=communities)
-    _print(figures, tell_figures(figures), as_json=as_json)
+    _print(figures, describe_figures(figures), as_json=as_json)
     if picture is not None:
         from populace.analysis.picture.page import write_picture
 
@@ -105,7 +105,7 @@ def _whole(
 
 
 def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, as_json: bool) -> None:
-    from populace.analysis.hub_summary import tell_found, tell_neighbourhood
+    from populace.analysis.hub_summary import describe_found, describe_neighbourhood
     from populace.personas.errors import SetupError
     from populace.personas.network import find_people, neighbourhood
 
@@ -113,10 +113,10 @@ def _around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, a
     if not found.people:
         raise SetupError(f"Nobody in {str(hub.path)!r} has the id or the words {around!r}; give others.")
     if found.total > 1:
-        _print(found, [tell_found(found)], as_json=as_json)
+        _print(found, [describe_found(found)], as_json=as_json)
         raise SetupError(f"{found.total:,} people match {around!r}; give --around more words, or the id of one.")
     near = neighbourhood(hub, found.people[0].id, radius)
-    _print(near, tell_neighbourhood(near), as_json=as_json)
+    _print(near, describe_neighbourhood(near), as_json=as_json)
     if picture is not None:
         from populace.analysis.picture.page import write_picture
 

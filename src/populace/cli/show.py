@@ -78,14 +78,14 @@ def _line(name: str, value: str, width: int) -> str:
 def show_growth(path: Path) -> None:
     """Print what came of growing a hub, and what can be done with it."""
     from populace.agents.procedural import PROCEDURAL_NOTICE
-    from populace.analysis.hub_summary import distances_of, hops_of, read_grown, skipped_of
+    from populace.analysis.hub_summary import distances_of, read_grown, read_hops, skipped_of
     from populace.analysis.table import render_table, visible
     from populace.sim.growth import Growth
     from populace.sim.runfile.reader import open_run
     from populace.sim.runfile.recording import run_of
 
     with open_run(path) as run:
-        grown, hops, distances, skipped = read_grown(run), hops_of(run), distances_of(run), skipped_of(run)
+        grown, hops, distances, skipped = read_grown(run), read_hops(run), distances_of(run), skipped_of(run)
         growth = Growth.model_validate_json(run_of(run).growth_settings)
     click.echo(f"\n{visible(str(path))}")
     for name, value in grown.as_rows():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 from properties import holds
 
-from populace.analysis.hub_summary import tell_figures
+from populace.analysis.hub_summary import describe_figures
 from populace.personas.dedup import Verdict
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.hub import HubFile, create_hub
@@ -170,7 +170,7 @@ def test_whoever_was_turned_away_is_left_out_with_their_ties_and_counted(hub: Hu
     # 2 repeats somebody who was turned away, so it stands; 3 was turned away although it repeats somebody who stands.
     assert (found.people, found.folded, found.turned_away) == (10, 0, 2)
     assert (found.relations, found.turned_away_ties, found.unplaced) == (1, 3, 0)
-    told = {row[0]: row[1] for section in tell_figures(found) for row in section.rows if len(row) == 2}
+    told = {row[0]: row[1] for section in describe_figures(found) for row in section.rows if len(row) == 2}
     assert told["people turned away by rules, left out"] == "2"
     assert orjson.loads(orjson.dumps(found))["turned_away"] == 2
     hub.con.execute("UPDATE rulings SET undone = true")
