@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import orjson
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from ..agents.batch import MOST_IN_A_BATCH, ChatBatchQueue, open_batch_queue
+from ..agents.batch import MOST_IN_A_BATCH, open_batch_queue
 from ..agents.embedding.embedder import Embedder
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
@@ -168,9 +168,7 @@ class Engine:
         self._max_in_flight = limits.max_in_flight
         self._batched = batched
         self._batch_queue = (
-            ChatBatchQueue(
-                open_batch_queue(model, journal=RunBatches(log)), takes=lambda context: context.phase in batched
-            )
+            open_batch_queue(model, journal=RunBatches(log), takes=lambda context: context.phase in batched)
             if batched
             else None
         )

@@ -4,7 +4,7 @@ from .buffer import MOST_IN_A_BATCH, BatchLimits
 from .client import BatchClient, custom_id
 from .endpoint import BatchJournal, LineFault, OpenBatch, PollInterval
 from .job import BatchProgress
-from .queue import BatchQueue, ChatBatchQueue, check_batchable, open_batch_queue
+from .queue import BatchQueue, check_batchable, open_batch_queue
 
 __all__ = [
     "MOST_IN_A_BATCH",
@@ -13,7 +13,6 @@ __all__ = [
     "BatchLimits",
     "BatchProgress",
     "BatchQueue",
-    "ChatBatchQueue",
     "LineFault",
     "OpenBatch",
     "PollInterval",

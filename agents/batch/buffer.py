@@ -62,7 +62,7 @@ class BatchItem:
     #: Batches that it was in, of this session.
     rounds: int = 0
     #: How many wait for it now.
-    askers: int = 0
+    waiters: int = 0
 
     def settle(self, answer: dict[str, Any] | Exception) -> bool:
         """Give it its answer; False when it had one."""

@@ -60,8 +60,8 @@ async def _read(
     return +line_faults
 
 
-#: Statuses of our own: of a batch that was announced and never made, made by nobody because the server would
-#: not, and of one that its server has forgotten.
+#: Statuses of our own: a batch that was announced and never made, one that the server refused to make, and one that
+#: the server has forgotten.
 _NEVER_MADE = "never_made"
 _REFUSED = "refused"
 _FORGOTTEN = "forgotten"

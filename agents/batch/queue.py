@@ -1,4 +1,4 @@
-"""The queue of requests to one endpoint's batches; a chat model's queue takes the requests of some contexts there.
+"""The queue of requests that a chat model answers by batch.
 
 deliver ──► in an open batch? ──────────────────────────────────────► its line ──► answer ──► batch closed
               └─► collected, until none has come for a moment ──► batch ─┘  └─ undone? ──► another batch
@@ -28,14 +28,14 @@ from .job import BatchJob, BatchProgress
 if TYPE_CHECKING:
     from ..endpoint.http_client import HttpConnection
 
-__all__ = ["BatchQueue", "ChatBatchQueue", "check_batchable", "open_batch_queue"]
+__all__ = ["BatchQueue", "check_batchable", "open_batch_queue"]
 
 #: The status of a batch whose answers were all taken before this was written down.
 _READ = "read"
 
 
 class BatchQueue:
-    """Delivers answers by batch, in place of a model that is asked call by call.
+    """Delivers answers by batch: the `RequestQueue` of a gateway whose model is not asked call by call.
 
     Callers must ask for everything at once: a batch holds what was asked for together. The batches that the
     journal knows are waited for rather than sent again.
@@ -53,9 +53,11 @@ class BatchQueue:
         rounds: int = 3,
         backoff: Backoff | None = None,
         looks: int = 60,
+        takes: Callable[[RequestContext], bool] = lambda _: True,
     ) -> None:
         """`read` makes a chat model's result of a chat completion, or raises `RequestError`.
 
+        `takes` says whether a context can wait, and all others of its kind are asked at once with it.
         A batch is sent when no request has come for `quiet` seconds. `rounds` bounds how many batches one request
         is put into when they leave it undone, `looks` how many looks at a batch may fail one after the other.
         Raises `SetupError` for a number with which nothing could be done.
@@ -68,6 +70,7 @@ class BatchQueue:
             client, journal, interval=interval or PollInterval(), backoff=backoff or Backoff(), looks=looks
         )
         self._read = read
+        self._takes = takes
         self._rounds = rounds
         #: Every request that waits or whose answer was not taken yet.
         self._items: dict[str, BatchItem] = {}
@@ -97,7 +100,17 @@ class BatchQueue:
         """How far each batch is that is under way."""
         return [BatchProgress.of(job) for job in self._jobs if not job.status]
 
-    async def deliver(self, key: CallKey, payload: Mapping[str, Any]) -> ModelResponse:
+    def takes(self, context: RequestContext) -> bool:
+        """Whether requests of this context go by batch."""
+        return self._takes(context)
+
+    async def deliver(
+        self, key: CallKey, chat: BaseChatModel, messages: list[BaseMessage], kwargs: Mapping[str, Any]
+    ) -> ModelResponse:
+        """The answer of `chat`, the model that the queue was opened for. Raises `RequestError` when none came."""
+        return await self.post(key, cast("_Batchable", chat).payload(messages, **kwargs))
+
+    async def post(self, key: CallKey, payload: Mapping[str, Any]) -> ModelResponse:
         """The answer to what would be posted to `/chat/completions`. Raises `RequestError` when none came.
 
         What came must be recorded before the caller awaits anything else: then its batch counts as read.
@@ -105,18 +118,18 @@ class BatchQueue:
         self._resume()
         name = custom_id(key)
         item = self._items.get(name) or _item(name)
-        item.askers += 1
+        item.waiters += 1
         self._asking += 1
         try:
-            self._see_to(item, payload)
+            self._enqueue(item, payload)
             # Shielded: another may wait for the same.
             answer = await asyncio.shield(item.answer)
         finally:
-            item.askers -= 1
+            item.waiters -= 1
             self._asking -= 1
             if not self._asking:
                 self._left.set()
-        # Taken: who asks the same again, be it at once, asks anew.
+        # Taken: the same request, should it come again, is sent again.
         self._drop(item)
         # Called when the caller's step is over, and so after it has recorded the answer.
         asyncio.get_running_loop().call_soon(self._claim, item)
@@ -129,7 +142,7 @@ class BatchQueue:
         """Take note that an earlier session took the answer to this: no batch need be kept open for it."""
         self._resume()
         item = self._items.get(custom_id(key))
-        if item is not None and not item.askers:
+        if item is not None and not item.waiters:
             self._drop(item)
             self._claim(item)
 
@@ -188,7 +201,7 @@ class BatchQueue:
             self._items[item.custom_id] = item
         self._close_if_read(job)
 
-    def _see_to(self, item: BatchItem, payload: Mapping[str, Any]) -> None:
+    def _enqueue(self, item: BatchItem, payload: Mapping[str, Any]) -> None:
         item.line = item.line or write_line(item.custom_id, payload)
         if self._items.get(item.custom_id) is not item:
             self._items[item.custom_id] = item
@@ -202,9 +215,9 @@ class BatchQueue:
     def _send(self, items: list[BatchItem]) -> None:
         # Requests without a waiting caller are not paid for.
         for item in items:
-            if not item.askers:
+            if not item.waiters:
                 self._drop(item)
-        for batch in self._limits.split(item for item in items if item.askers):
+        for batch in self._limits.split(item for item in items if item.waiters):
             for item in batch:
                 item.rounds += 1
             self._start(BatchJob(self._endpoint, batch))
@@ -227,7 +240,7 @@ class BatchQueue:
             if job.status and job.batch is not None:
                 await job.claimed.wait()
                 await self._endpoint.journal.closed(job.batch.nonce, job.status)
-        except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it, or they wait for ever
+        except Exception as error:  # noqa: BLE001 - callers that wait for an answer must get the error
             self._end(error, (*job.rest(), *self._unsent()))
         finally:
             self._jobs.pop(job, None)
@@ -236,7 +249,7 @@ class BatchQueue:
         """Send what a batch left undone with another one, as long as that is worth it."""
         for item in job.rest():
             job.claim(item)
-            if not item.askers:
+            if not item.waiters:
                 self._drop(item)
             elif self._over is not None or item.rounds >= self._rounds:
                 item.settle(job.left_undone())
@@ -255,7 +268,7 @@ class BatchQueue:
         for item in job.rest():
             item.settle(fault)
         if job.batch is not None and not job.status:
-            # It is still under way: who asks again waits for it again.
+            # It is still under way: a request that comes again waits for it again.
             batch, job.batch = job.batch, None
             answered = {n: p for n, p in job.items.items() if isinstance(p.answer.result(), dict)}
             self._adopt(batch, [answered.get(name) or _item(name) for name in job.items])
@@ -275,7 +288,7 @@ class BatchQueue:
             del self._items[item.custom_id]
 
     def _claim(self, item: BatchItem) -> None:
-        if item.job is not None and not item.askers:
+        if item.job is not None and not item.waiters:
             item.job.claim(item)
             self._close_if_read(item.job)
 
@@ -294,40 +307,11 @@ def _item(name: str) -> BatchItem:
     return BatchItem(name, asyncio.get_running_loop().create_future())
 
 
-class _Payable(Protocol):
-    def payload(self, messages: list[BaseMessage], **kwargs: Any) -> dict[str, Any]: ...
-
-
-class ChatBatchQueue:
-    """Takes the requests of some contexts to a `BatchQueue`."""
-
-    def __init__(self, queue: BatchQueue, *, takes: Callable[[RequestContext], bool] = lambda _: True) -> None:
-        """`takes` says whether a context can wait, and all others of its kind are asked at once with it."""
-        self.queue = queue
-        self._takes = takes
-
-    def takes(self, context: RequestContext) -> bool:
-        """Whether requests of this context go by batch."""
-        return self._takes(context)
-
-    async def deliver(
-        self, key: CallKey, chat: BaseChatModel, messages: list[BaseMessage], kwargs: Mapping[str, Any]
-    ) -> ModelResponse:
-        """The answer of `chat`, of the kind that the queue was opened for. Raises `RequestError` when none came."""
-        return await self.queue.deliver(key, cast("_Payable", chat).payload(messages, **kwargs))
-
-    def recalled(self, key: CallKey) -> None:
-        """Take note that the ledger has the answer to this."""
-        self.queue.recalled(key)
-
-    async def aclose(self) -> None:
-        """Leave what is under way to the next session."""
-        await self.queue.aclose()
-
-
 @runtime_checkable
 class _Batchable(Protocol):
     # `LeanChatOpenAI`, which takes seconds to import.
+    def payload(self, messages: list[BaseMessage], **kwargs: Any) -> dict[str, Any]: ...
+
     def read(self, reply: dict[str, Any]) -> ChatResult: ...
 
     def connection(self, *, whole: bool = True) -> "HttpConnection": ...

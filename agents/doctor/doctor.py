@@ -63,7 +63,7 @@ async def examine(
     """What a model's first endpoint can do, by some fifteen calls of which none takes more than `within` seconds.
 
     `embeddings` is the name of an embedding model to try there as well, `prices` are what is known of the model's.
-    `found` is told each finding as it comes. Raises `EndpointError` when a model of our own cannot be started.
+    `found` is called with each finding as it comes. Raises `EndpointError` when a model of our own cannot be started.
     """
     doctor = _Doctor(Probe(handle, max(within, handle.patience)), found or (lambda finding: None))
     works = await doctor.reach() and await doctor.check_answers()

@@ -94,7 +94,7 @@ def _openai(name: str, served: str, given: str, timeout: float) -> EmbeddingHand
         check_address(given, named="embeddings_url")
     key = api_key(given, named="embeddings_url")
     check_allowed(name, given)
-    # langchain-openai takes seconds to import: only who asks for it waits.
+    # langchain-openai takes seconds to import: only for such models.
     from ..endpoint.chat_openai import DEFAULT_BASE_URL
     from .openai import LeanOpenAIEmbeddings
 

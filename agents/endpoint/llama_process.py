@@ -19,7 +19,7 @@ __all__ = ["LISTENING", "main"]
 #: What the line that says the address begins with.
 LISTENING = "populace listens: "
 
-#: Connections served at once. Each one kept open holds a thread, and who finds none free waits for seconds.
+#: Connections served at once. Each one kept open holds a thread, and a request that finds none free waits for seconds.
 _CONNECTIONS = 128
 
 #: Seconds between two looks at whether the parent is still there.
@@ -60,7 +60,7 @@ def _serve(given: argparse.Namespace) -> "xllamacpp.Server":
     # Errors and warnings alone: what is said of each request would be gigabytes over a long run.
     params.verbosity = 2
     params.offline = True
-    # What a browser's page could reach, and copies of old prompts: nobody here needs them.
+    # Off: what a page in a browser could reach, and copies of old prompts.
     params.ui = params.endpoint_slots = False
     params.cors_origins = ""
     params.cache_ram_mib = 0

@@ -215,10 +215,10 @@ class _Running:
     def __init__(self, command: list[str], path: Path, start_within: float) -> None:
         self._path = path
         self._within = start_within
-        #: Where it listens, or why it does not: no exception, which one who stops waiting would leave unseen.
+        #: Where it listens, or why it does not: as a value, since an exception that is never awaited would be reported.
         self.address: Future[str | EndpointError] = Future()
         self._said: deque[str] = deque(maxlen=_LINES)
-        # A session of its own: Ctrl-C at a terminal is for us, who still want our answers.
+        # In a session of its own, so that Ctrl-C at a terminal does not end it before its answers are there.
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )
@@ -285,7 +285,7 @@ class _Running:
 
 
 def _reason(said: deque[str]) -> str:
-    """The first error that llama.cpp told, which the later ones follow from; else the last line."""
+    """The first error of llama.cpp, which causes the later ones; otherwise the last line."""
     for line in said:
         marks = _MARKS.match(line)
         if marks is not None and marks["level"] == "E":

@@ -107,7 +107,7 @@ def address_of(model: object) -> str | None:
 #: What can be asked for, with MODEL as the endpoint calls it and PATH of a file on this machine.
 MODEL_NAMES = ("procedural", "openai:MODEL", "gguf:PATH")
 
-#: Seconds for a call of a model on this machine: it may have to be loaded first, and nobody asks for money.
+#: Seconds for a call of a model on this machine: it may have to be loaded first, and it costs nothing.
 _LOCAL_PATIENCE = 1800.0
 
 
@@ -256,7 +256,7 @@ def _openai(name: str, served: str, base_url: str | None, timeout: float) -> Mod
         check_address(given)
     key = api_key(given)
     check_allowed(name, given)
-    # langchain-openai takes seconds to import: only who asks for it waits.
+    # langchain-openai takes seconds to import: only for such models.
     from .chat_openai import DEFAULT_BASE_URL, LeanChatOpenAI
 
     address = given or DEFAULT_BASE_URL

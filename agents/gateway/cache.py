@@ -17,7 +17,7 @@ __all__ = ["GROUP_SECONDS", "AnswerCache"]
 #: Answers wait at most this long for others to share their commit, which costs the same whatever it holds.
 GROUP_SECONDS = 0.05
 
-#: "PopC" in the file's header: how a cache is told from other databases.
+#: "PopC" in the file's header: it tells a cache from other databases.
 _APPLICATION = 0x506F7043
 _VERSION = 1
 
@@ -122,7 +122,7 @@ class AnswerCache:
     def close(self) -> None:
         """Commit what is left and let go of the file.
 
-        Raises `CacheError` when something could not be written and no caller has been told so.
+        Raises `CacheError` when something could not be written and no caller has got that error yet.
         """
         with self._lock:
             self._closing.set()

@@ -131,7 +131,7 @@ def request_hash(
 ) -> str:
     """A 128-bit hash over the whole request as it is meant, its sampling included where any is given.
 
-    How an endpoint is told the schema (strict, JSON mode, in the prompt) is learnt while running and is left out.
+    How the schema is sent (strict, JSON mode, in the prompt) is learnt while running and is left out.
     """
     meant: list[Any] = [model, prompt.messages, schema.name, schema.json_schema, seed, max_tokens]
     if sampling:

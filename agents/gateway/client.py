@@ -121,9 +121,9 @@ class ModelClient[H: ServedModel](ABC):
                 self.breaker.note(fault.outcome, fault.detail)
                 if not await self._may_retry(fault, failed, pending.request.context):
                     await self.liveness.judge(fault)
-                    # What the endpoint spoiled was an answer, though nobody has seen it: another one is asked for.
+                    # A spoiled answer is an answer, though its text is unknown: another one is asked for.
                     return ParsedReply(fault.outcome, reason=fault.detail), "" if fault.spoiled else None
-                # It has waited its turn already, and then as long as it was told.
+                # It has waited its turn already, and then for as long as the endpoint asked.
                 ahead = fault.outcome is Outcome.RATE_LIMITED
 
     async def _may_retry(self, fault: RequestError, failed: int, context: RequestContext) -> bool:

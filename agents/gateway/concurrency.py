@@ -203,7 +203,7 @@ class EndpointState:
         self._level = max(1.0, min(self._level, max(_AT_MOST * self._width, _BELOW * self._took)))
 
     def _pause(self, now: float, seconds: float) -> None:
-        # A longer pause ends the requests that meet it: those that are waiting may as well be told at once.
+        # A longer pause ends the requests that meet it: those that are waiting may as well fail at once.
         if 0.0 < seconds <= self._patience:
             self.paused_until = max(self.paused_until, now + seconds)
 

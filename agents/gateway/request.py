@@ -30,7 +30,7 @@ _SHOWABLE = frozenset({Outcome.NOT_JSON, Outcome.SCHEMA_MISMATCH})
 
 @dataclass(frozen=True, slots=True)
 class Request[T]:
-    """What a model is asked. How an endpoint is told the schema is no part of it."""
+    """What a model is asked. How the schema is sent is no part of it."""
 
     model: str
     prompt: RenderedPrompt

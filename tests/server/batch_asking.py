@@ -32,7 +32,7 @@ class Customer:
 
     async def ask(self, number: int) -> None:
         try:
-            delivery = await self.queue.deliver(key_of(number), payload_of(self._chat, number))
+            delivery = await self.queue.post(key_of(number), payload_of(self._chat, number))
         except RequestError as fault:
             self.faults[number] = fault
         else:

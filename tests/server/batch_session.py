@@ -71,7 +71,7 @@ async def main(base_url: str, path: Path, count: int, die_at: int) -> None:
             queue.recalled(key)
             return
         payload = {"model": "m", "messages": [{"role": "user", "content": f"I am person <{number}>."}]}
-        delivery = await queue.deliver(key, payload)
+        delivery = await queue.post(key, payload)
         diary.write("answer", number, delivery.raw)
 
     async with asyncio.TaskGroup() as group:

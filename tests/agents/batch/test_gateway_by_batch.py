@@ -6,7 +6,7 @@ from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 from memory_ledger import MemoryLedger
 
-from populace.agents.batch import ChatBatchQueue, open_batch_queue
+from populace.agents.batch import open_batch_queue
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.gateway import Gateway
 from populace.personas.model import Answer, Outcome
@@ -16,9 +16,7 @@ async def answered(
     server: BatchServer, ledger: MemoryLedger, count: int, **options: Any
 ) -> tuple[list[Answer[Any]], MemoryJournal]:
     handle, journal = open_model("openai:m", base_url=server.base_url), MemoryJournal()
-    queue = ChatBatchQueue(
-        open_batch_queue(handle, journal=journal, quiet=0.05, interval=FAST, backoff=QUICK), **options
-    )
+    queue = open_batch_queue(handle, journal=journal, quiet=0.05, interval=FAST, backoff=QUICK, **options)
     gateway = Gateway(handle, ledger=ledger, backoff=QUICK, queue=queue)
     answers = await ask_all(gateway, count)
     await queue.aclose()
