@@ -17,7 +17,6 @@ __all__ = [
     "Measurement",
     "Paths",
     "cluster",
-    "degree_assortativity",
     "kind_assortativity",
     "measure_paths",
     "nominal_assortativity",
@@ -283,15 +282,6 @@ def reciprocity(people: int, source: Ints, target: Ints) -> float | None:
     back = (arcs % people) * people + arcs // people
     both = np.sort(np.concatenate([arcs, back]))
     return float((both[1:] == both[:-1]).sum() / len(arcs))
-
-
-def degree_assortativity(network: Network) -> float | None:
-    """Newman's r: the correlation of the numbers of neighbours at the two ends of a tie, -1 to 1.
-
-    Above 0 the well connected are tied to each other, below 0 to the poorly connected. None when everybody has
-    equally many. Newman 2002, Physical Review Letters 89, 208701.
-    """
-    return numeric_assortativity(network, network.degrees)
 
 
 def numeric_assortativity(network: Network, values: Ints) -> float | None:
