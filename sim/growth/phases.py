@@ -94,7 +94,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         # Where the newest may end growth, no more is asked than shows how new they are.
         most = context.growth.chunk
         self.chunk = most if wanted is None else min(most, questions_between_checks(per_question))
-        # Whoever asks for more knows how new the latest were: an extension begins to count anew.
+        # An extension counts anew: the user asked for more, knowing how new the latest were.
         before = context.engine.log.query(_LATEST, {"extension": context.extension})
         self._latest = NoveltyWindow(before[0][0] if before else "")
 
@@ -150,7 +150,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         self._latest.note(result.newcomers)
 
     async def _check_anybody(self, chunks: Chunks, origin: str, reasons: Sequence[str]) -> None:
-        """Raise `RunError` when there is nobody; what rules said of those whom they turned away is kept before."""
+        """Raise `RunError` when no person is left, after committing what rules said of those they turned away."""
         context, result = self._context, self._collected.result
         if context.population.alive:
             return
@@ -163,7 +163,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
 
 
 class ReadingPhase(_GrowthPhase[None, None]):
-    """Hop 0 of growth from people: they are read, and nobody is asked."""
+    """Hop 0 of growth from people: they are read, and no model is asked."""
 
     def __init__(self, context: GrowthContext, hub: Hub, sampler: SourceSampler) -> None:
         super().__init__(context, 0, per_question=1)
@@ -176,7 +176,7 @@ class ReadingPhase(_GrowthPhase[None, None]):
         result = absorb(people, [self._hub.personas], judges=growth.judges_of_people)
         between = (r for r in self._hub.relations if r.source in people and r.target in people)
         related = tuple(r for r in between if people.relate(r))
-        # Whoever was there before is no newcomer of this growth.
+        # People who were there before are no newcomers of this growth.
         self._add(0, replace(result, relations=related, newcomers=()))
         became = {persona: content_id(ruling.text) for persona, ruling in result.rulings if ruling.text is not None}
         ids = {p.id: became.get(p.id, p.id) for p in self._hub.personas}
@@ -186,14 +186,14 @@ class ReadingPhase(_GrowthPhase[None, None]):
             self._collected.statements.append(keep)
 
     def take(self, chunks: Chunks, most: int) -> Sequence[None]:
-        """Nobody."""
+        """Nothing: there is nobody to ask about."""
         return ()
 
     def apply(self, items: Sequence[None], results: Sequence[None]) -> None:
         """Nothing: everybody was taken in when the phase began."""
 
     async def check(self, chunks: Chunks) -> None:
-        """Raise `RunError` when nobody was let in."""
+        """Raise `RunError` when no person was let in."""
         await self._check_anybody(chunks, f"{len(self._hub.personas):,} people", ())
 
 
