@@ -237,9 +237,7 @@ def _read_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str,
     return {name: _read_table(connection, name, path, has_rulings) if name in there else [] for name in _TABLES}
 
 
-def _read_table(
-    connection: duckdb.DuckDBPyConnection, name: str, path: Path, has_rulings: bool = False
-) -> list[Located]:
+def _read_table(connection: duckdb.DuckDBPyConnection, name: str, path: Path, has_rulings: bool) -> list[Located]:
     columns = [column[0].lower() for column in connection.execute(f"FROM {name} LIMIT 0").description]
     order = "ORDER BY ordinal" if "ordinal" in columns else ""
     kept = f"WHERE {_KEPT[name]}" if has_rulings else ""
