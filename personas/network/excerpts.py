@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import SetupError
-from ..hub.file import HubFile
-from ..hub.queries import fetch, fold_duplicates, registered
+from ..hub.file import HubFile, fetch, fold_duplicates
+from ..hub.queries import registered
 from .network import Ints, Network
 
 __all__ = [

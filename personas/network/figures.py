@@ -6,8 +6,8 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
-from ..hub.file import HubFile
-from ..hub.queries import fetch, registered
+from ..hub.file import HubFile, fetch
+from ..hub.queries import registered
 from ..inputs import check_seed
 from .communities import detect_communities, modularity
 from .measures import (
