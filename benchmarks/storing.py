@@ -24,7 +24,7 @@ from populace.personas.formats.exporting import export_hub
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub
-from populace.personas.hub.info import describe_hub
+from populace.personas.hub.file import describe_hub
 from populace.personas.hub.merge import merge_hubs
 
 type Result = dict[str, Any]

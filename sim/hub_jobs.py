@@ -17,8 +17,8 @@ from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
 from ..personas.errors import PausedError, SetupError, StorageError
-from ..personas.hub.file import open_hub
-from ..personas.hub.info import HubInfo, describe, describe_hub
+from ..personas.hub.file import describe_hub, open_hub
+from ..personas.hub.info import HubInfo, describe
 from .engine import Engine, EventHash, Progress, SilentProgress
 from .runfile.database import cursors_of
 from .runfile.job_rows import JobRow, RunRow, now, versions

@@ -9,7 +9,6 @@ import orjson
 
 from ..page import clip, short_label
 from ..table import Queryable
-from .limits import DUPLICATE_PAIRS, LISTED_STEPS, SAMPLES, TEXT, THREAD_LINES, THREADS
 
 __all__ = [
     "Conversation",
@@ -25,6 +24,18 @@ __all__ = [
     "read_duplicates",
     "read_steps",
 ]
+
+#: Steps whose emissions are listed; of a longer run, steps spread evenly and those of interventions.
+LISTED_STEPS = 16
+#: Conversations a step, and lines of each.
+THREADS = 3
+THREAD_LINES = 8
+#: Emissions of each other kind a step.
+SAMPLES = 4
+#: Pairs of near-duplicates of each kind.
+DUPLICATE_PAIRS = 5
+#: Characters of one text.
+TEXT = 600
 
 _STEPS = """
 SELECT step, active, acted, failed, (SELECT count(*) FROM emissions AS e WHERE e.step = s.step)

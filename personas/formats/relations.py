@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from ..errors import SourceError
 from ..files import COMPRESSIONS, uncompressed_suffix
-from ..hub.file import HubFile
-from ..hub.queries import fold_duplicates, registered, table_of
+from ..hub.file import HubFile, fold_duplicates
+from ..hub.queries import registered, table_of
 from ..persona import RelationKind
 from .fields import FieldTable
 from .imported_file import RENAMED

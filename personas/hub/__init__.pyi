@@ -1,7 +1,7 @@
 from .check import CheckReport, judge_people
 from .dedup import DedupReport, dedup_hub
-from .file import HubFile, create_hub, open_hub
-from .info import HubInfo, describe_hub
+from .file import HubFile, create_hub, describe_hub, open_hub
+from .info import HubInfo
 from .merge import MergeReport, merge_hubs
 from .read import Hub, read_hub
 from .verdicts import undo_pair, undo_persona, undo_rule, undo_stage

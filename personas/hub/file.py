@@ -22,12 +22,14 @@ from ..database import (
 )
 from ..errors import SourceError, StorageError
 from ..files import private_umask, remove_database, remove_parts
+from .info import HubInfo, describe
+from .queries import survivors_in, turned_away_in
 from .schema import check_hub, migrate_hub
 
 if TYPE_CHECKING:
     from ..query import Params, Result
 
-__all__ = ["HubFile", "create_hub", "filled_hub", "open_hub"]
+__all__ = ["HubFile", "create_hub", "describe_hub", "fetch", "filled_hub", "fold_duplicates", "open_hub"]
 
 #: A hub of some people takes 2 MB with it, and is filled in half the time that the smallest blocks take.
 _BLOCK = 65_536
@@ -117,7 +119,6 @@ class HubFile:
     def _repr_html_(self) -> str:
         """The hub in numbers, for a notebook."""
         from ..query import html_table
-        from .info import describe_hub
 
         with self._lent():
             return html_table((self.path.name, ""), describe_hub(self).as_rows(), most=100)
@@ -232,3 +233,64 @@ def _check(hub: HubFile, *, write: bool) -> None:
         if is_damage(error):
             raise _damaged(hub.path, error) from error
         raise
+
+
+def describe_hub(hub: HubFile) -> HubInfo:
+    """The numbers of a hub. Raises `SourceError` for a table whose columns are not a hub's."""
+    try:
+        return describe(hub.path, lambda statement: hub.con.execute(statement).fetchall())
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        raise SourceError(
+            f"{str(hub.path)!r} has not the tables of a hub: {said(error)}; "
+            "import its people into one with `populace hub import`."
+        ) from error
+
+
+_REPEATS = "CREATE OR REPLACE TEMP TABLE graph_folds AS {}"
+_CHAINED = "SELECT min(a.persona) FROM graph_folds AS a SEMI JOIN graph_folds AS b ON b.persona = a.survivor"
+
+#: Each round follows chains twice as far.
+_FOLLOWED = """
+CREATE OR REPLACE TEMP TABLE graph_folds AS
+SELECT a.persona, coalesce(b.survivor, a.survivor) AS survivor
+FROM graph_folds AS a LEFT JOIN graph_folds AS b ON b.persona = a.survivor
+"""
+_ROUNDS = 32
+
+_AWAY = "CREATE OR REPLACE TEMP TABLE graph_away AS {}"
+#: People turned away are in no graph, and a near-duplicate among them has no survivor.
+_GONE = "DELETE FROM graph_folds WHERE persona IN (FROM graph_away)"
+
+
+def fold_duplicates(hub: HubFile) -> None:
+    """Fill the temporary tables `graph_folds` (persona, survivor) with near-duplicates, and `graph_away` (persona).
+
+    `graph_away` has those whom a rule turned away: they and their ties are in no graph.
+
+    Raises `SourceError` for verdicts that lead in a circle, and for a hub whose tables lack a column.
+    """
+    tables = {str(name) for (name,) in fetch(hub, "SELECT table_name FROM duckdb_tables() WHERE NOT temporary")}
+    if "relations" not in tables:
+        raise SourceError(f"{str(hub.path)!r} has no table relations, so there is no graph; grow or import some.")
+    fetch(hub, _AWAY.format(turned_away_in(tables)))
+    fetch(hub, _REPEATS.format(survivors_in(tables)))
+    for _ in range(_ROUNDS):
+        ((chained,),) = fetch(hub, _CHAINED)
+        if chained is None:
+            fetch(hub, _GONE)
+            return
+        fetch(hub, _FOLLOWED)
+    raise SourceError(
+        f"{str(hub.path)!r}: the near-duplicate verdicts on {chained} lead in a circle; undo one of them."
+    )
+
+
+def fetch(hub: HubFile, sql: str, params: object = None) -> list[tuple[object, ...]]:
+    """The rows that answer a statement. Raises `SourceError` when a table or column is not as a hub has it."""
+    try:
+        return hub.con.execute(sql, params).fetchall()
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        raise SourceError(
+            f"The graph of {str(hub.path)!r} cannot be read: {said(error)}; "
+            "give a hub that Populace wrote, or import it."
+        ) from error

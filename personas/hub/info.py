@@ -5,14 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from ..database import said
-from ..errors import SourceError
-from .file import HubFile
 from .queries import near_duplicates_in, retained_in, turned_away_in
 
-__all__ = ["HubInfo", "describe", "describe_hub"]
+__all__ = ["HubInfo", "describe"]
 
 #: Values with how often they occur, the most frequent first; None where nothing is stated.
 type Counts = tuple[tuple[str | int | None, int], ...]
@@ -95,17 +90,6 @@ class HubInfo:
     def as_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
         return asdict(self) | {"path": str(self.path), "bytes_per_persona": self.bytes_per_persona}
-
-
-def describe_hub(hub: HubFile) -> HubInfo:
-    """The numbers of a hub. Raises `SourceError` for a table whose columns are not a hub's."""
-    try:
-        return describe(hub.path, lambda statement: hub.con.execute(statement).fetchall())
-    except (duckdb.BinderException, duckdb.CatalogException) as error:
-        raise SourceError(
-            f"{str(hub.path)!r} has not the tables of a hub: {said(error)}; "
-            "import its people into one with `populace hub import`."
-        ) from error
 
 
 def describe(path: Path, ask: Ask) -> HubInfo:

@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from ..database import said
-from ..errors import SourceError
-
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from .file import HubFile
 
 __all__ = [
     "NEAR_DUPLICATES",
@@ -24,8 +19,6 @@ __all__ = [
     "SURVIVORS",
     "TURNED_AWAY",
     "count",
-    "fetch",
-    "fold_duplicates",
     "near_duplicates_in",
     "quote_name",
     "quote_text",
@@ -117,53 +110,3 @@ def table_of(rows: "Collection[Sequence[Any]]", schema: "pa.Schema") -> "pa.Tabl
     columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
     arrays = [pa.array(values, type=column.type) for values, column in zip(columns, schema, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema)
-
-
-_REPEATS = "CREATE OR REPLACE TEMP TABLE graph_folds AS {}"
-_CHAINED = "SELECT min(a.persona) FROM graph_folds AS a SEMI JOIN graph_folds AS b ON b.persona = a.survivor"
-
-#: Each round follows chains twice as far.
-_FOLLOWED = """
-CREATE OR REPLACE TEMP TABLE graph_folds AS
-SELECT a.persona, coalesce(b.survivor, a.survivor) AS survivor
-FROM graph_folds AS a LEFT JOIN graph_folds AS b ON b.persona = a.survivor
-"""
-_ROUNDS = 32
-
-_AWAY = "CREATE OR REPLACE TEMP TABLE graph_away AS {}"
-#: People turned away are in no graph, and a near-duplicate among them has no survivor.
-_GONE = "DELETE FROM graph_folds WHERE persona IN (FROM graph_away)"
-
-
-def fold_duplicates(hub: "HubFile") -> None:
-    """Fill the temporary tables `graph_folds` (persona, survivor) with near-duplicates, and `graph_away` (persona).
-
-    `graph_away` has those whom a rule turned away: they and their ties are in no graph.
-
-    Raises `SourceError` for verdicts that lead in a circle, and for a hub whose tables lack a column.
-    """
-    tables = {str(name) for (name,) in fetch(hub, "SELECT table_name FROM duckdb_tables() WHERE NOT temporary")}
-    if "relations" not in tables:
-        raise SourceError(f"{str(hub.path)!r} has no table relations, so there is no graph; grow or import some.")
-    fetch(hub, _AWAY.format(turned_away_in(tables)))
-    fetch(hub, _REPEATS.format(survivors_in(tables)))
-    for _ in range(_ROUNDS):
-        ((chained,),) = fetch(hub, _CHAINED)
-        if chained is None:
-            fetch(hub, _GONE)
-            return
-        fetch(hub, _FOLLOWED)
-    raise SourceError(
-        f"{str(hub.path)!r}: the near-duplicate verdicts on {chained} lead in a circle; undo one of them."
-    )
-
-
-def fetch(hub: "HubFile", sql: str, params: object = None) -> list[tuple[object, ...]]:
-    """The rows that answer a statement. Raises `SourceError` when a table or column is not as a hub has it."""
-    try:
-        return hub.con.execute(sql, params).fetchall()
-    except (duckdb.BinderException, duckdb.CatalogException) as error:
-        raise SourceError(
-            f"The graph of {str(hub.path)!r} cannot be read: {said(error)}; "
-            "give a hub that Populace wrote, or import it."
-        ) from error

@@ -6,8 +6,8 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
-from ..hub.file import HubFile
-from ..hub.queries import fetch, registered
+from ..hub.file import HubFile, fetch
+from ..hub.queries import registered
 from ..inputs import check_seed
 from .communities import detect_communities, modularity
 from .measures import (
@@ -17,7 +17,6 @@ from .measures import (
     DegreeShare,
     Paths,
     cluster,
-    degree_assortativity,
     kind_assortativity,
     measure_paths,
     nominal_assortativity,
@@ -35,7 +34,6 @@ __all__ = [
     "NetworkShape",
     "describe",
     "graph_figures",
-    "measure_graph",
     "small_world",
 ]
 
@@ -70,6 +68,8 @@ class Directed:
         )
 
 
+#: Best connected people, and largest communities, that are listed.
+_TOP = 10
 _TEXTS = """
 SELECT g.code, p.id, p.text, g.hop
 FROM graph_codes AS c JOIN graph_people AS g USING (code) JOIN personas AS p ON p.id = g.id
@@ -100,23 +100,24 @@ class Community:
     text: str
 
 
-def _read_central(hub: HubFile, network: Network, ties: Ties, top: int) -> tuple[Central, ...]:
-    """The `top` people with the most neighbours, of equals the oldest first; people without ties are left out."""
-    codes = [code for code in _best(network.degrees, top) if network.degrees[code]]
+def _read_central(hub: HubFile, network: Network, ties: Ties) -> tuple[Central, ...]:
+    """The ten people with the most neighbours, of equals the oldest first; people without ties are left out."""
+    best = np.argsort(-network.degrees, kind="stable")[:_TOP].tolist()
+    codes = [code for code in best if network.degrees[code]]
     people = _read(hub, codes)
     outgoing = {code: len(distinct(ties.target[ties.source == code])) for code in codes}
     incoming = {code: len(distinct(ties.source[ties.target == code])) for code in codes}
     return tuple(Central(*people[code], int(network.degrees[code]), outgoing[code], incoming[code]) for code in codes)
 
 
-def _read_communities(hub: HubFile, network: Network, labels: Ints, top: int) -> tuple[Community, ...]:
-    """The `top` largest communities of two and more; labels are numbered by size, the largest 0."""
+def _read_communities(hub: HubFile, network: Network, labels: Ints) -> tuple[Community, ...]:
+    """The ten largest communities of two and more; labels are numbered by size, the largest 0."""
     if not len(labels):
         return ()
     sizes = np.bincount(labels)
     within = labels[network.first][labels[network.first] == labels[network.second]]
     ties = np.bincount(within, minlength=len(sizes))
-    shown = np.flatnonzero(sizes[:top] > 1).tolist()
+    shown = np.flatnonzero(sizes[:_TOP] > 1).tolist()
     members = [np.flatnonzero(labels == label) for label in shown]
     centres = [int(found[network.degrees[found].argmax()]) for found in members]
     people = _read(hub, centres)
@@ -124,10 +125,6 @@ def _read_communities(hub: HubFile, network: Network, labels: Ints, top: int) ->
         Community(int(sizes[label]), int(ties[label]), *people[code][:2])
         for label, code in zip(shown, centres, strict=True)
     )
-
-
-def _best(degrees: Ints, top: int) -> list[int]:
-    return [int(code) for code in np.argsort(-degrees, kind="stable")[:top]]
 
 
 def _read(hub: HubFile, codes: list[int]) -> dict[int, tuple[str, str, int]]:
@@ -153,7 +150,8 @@ class NetworkShape:
     largest: int
     clustering: Clustering
     paths: Paths
-    #: See `degree_assortativity`.
+    #: Newman's r by degree (2002): above 0 the well connected are tied to each other, below 0 to the poorly connected.
+    #: None when everybody has equally many neighbours.
     assortativity: float | None
     #: Communities of two and more; both None where communities were not sought.
     communities: int | None
@@ -177,7 +175,7 @@ def describe(
         largest=int(sizes.max()),
         clustering=cluster(network, rng),
         paths=measure_paths(network, rng),
-        assortativity=degree_assortativity(network),
+        assortativity=numeric_assortativity(network, network.degrees),
         communities=None if labels is None else int((np.bincount(labels) > 1).sum()) if len(labels) else 0,
         modularity=None if labels is None else modularity(network, labels),
     )
@@ -238,20 +236,14 @@ class GraphFigures:
 
 
 def graph_figures(
-    hub: HubFile, ties: Ties, network: Network, *, seed: int = 0, communities: bool | None = None, top: int = 10
-) -> GraphFigures:
-    """The figures of what `read_ties` read from `hub`, and `Network.of_pairs` made of it.
-
-    The same seed gives the same figures. `communities` None looks for them among up to 200,000 people. What is
-    estimated from a sample is an `Estimate` with its standard error.
-    """
-    return measure_graph(hub, ties, network, seed=seed, communities=communities, top=top)[0]
-
-
-def measure_graph(
-    hub: HubFile, ties: Ties, network: Network, *, seed: int = 0, communities: bool | None = None, top: int = 10
+    hub: HubFile, ties: Ties, network: Network, *, seed: int = 0, communities: bool | None = None
 ) -> tuple[GraphFigures, Ints | None]:
-    """The figures as `graph_figures` has them, and the community of each person by number, where they were sought."""
+    """The figures of what `read_ties` read from `hub`, and the number of each person's community if they were sought.
+
+    `network` is what `Network.of_pairs` makes of the ties. The same seed gives the same figures. With `communities`
+    None, they are sought among up to 200,000 people. What is estimated from a sample is a `Measurement` with its
+    standard error.
+    """
     wanted = ties.people <= COMMUNITY_PEOPLE if communities is None else communities
     streams = np.random.default_rng(check_seed(seed)).spawn(5)
     shape, labels = describe(network, streams[0], communities=wanted)
@@ -270,7 +262,7 @@ def measure_graph(
         directed=Directed.of(ties),
         neighbours=Degrees.of(network.degrees),
         histogram=DegreeShare.histogram(network.degrees),
-        central=_read_central(hub, network, ties, top),
+        central=_read_central(hub, network, ties),
         by_hop=numeric_assortativity(network, ties.person_hop),
         by_language=nominal_assortativity(network, ties.person_language),
         by_kind=kind_assortativity(ties.people, ties.source, ties.target, ties.kind),
@@ -279,7 +271,7 @@ def measure_graph(
         random=by_chance,
         preferential=rich,
         sigma=small_world(shape, by_chance),
-        communities=() if labels is None else _read_communities(hub, network, labels, top),
+        communities=() if labels is None else _read_communities(hub, network, labels),
         seed=seed,
     )
     return figures, labels

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from ..hub.file import HubFile
-from ..hub.queries import fetch, fold_duplicates
+from ..hub.file import HubFile, fetch, fold_duplicates
 from ..persona import RelationKind
 
 __all__ = [

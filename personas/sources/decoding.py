@@ -37,9 +37,7 @@ def _opened(document: Document, stack: ExitStack) -> BinaryIO:
     try:
         return stack.enter_context(document.path.open("rb"))
     except OSError as error:
-        raise DocumentError(
-            Skip.UNREADABLE, f"{document.label} cannot be read ({error.strerror}); check its rights."
-        ) from error
+        raise document.fault(Skip.UNREADABLE, f"cannot be read ({error.strerror}); check its rights.") from error
 
 
 def _pieces(document: Document, stream: BinaryIO, packing: Compression | None) -> Iterator[bytes]:
@@ -58,18 +56,12 @@ def _pieces(document: Document, stream: BinaryIO, packing: Compression | None) -
 def _damage(document: Document, packing: Compression | None, got: int, error: Exception) -> DocumentError:
     why = " ".join(str(error).split()).rstrip(".")
     if packing is None:
-        return DocumentError(
-            Skip.UNREADABLE, f"{document.label} could not be read beyond byte {got:,} ({why}); try a copy."
-        )
+        return document.fault(Skip.UNREADABLE, f"could not be read beyond byte {got:,} ({why}); try a copy.")
     if not got:
-        sentence = (
-            f"{document.label} is no readable {packing} file ({why}); fetch it again, or rename it if it is none."
-        )
-        return DocumentError(Skip.CORRUPT, sentence)
-    sentence = (
-        f"{document.label} is damaged: its {packing} breaks off after {got:,} unpacked bytes ({why}); fetch it again."
-    )
-    return DocumentError(Skip.CORRUPT, sentence)
+        complaint = f"is no readable {packing} file ({why}); fetch it again, or rename it if it is none."
+    else:
+        complaint = f"is damaged: its {packing} breaks off after {got:,} unpacked bytes ({why}); fetch it again."
+    return document.fault(Skip.CORRUPT, complaint)
 
 
 _MARKS = (

@@ -181,6 +181,10 @@ class Document:
         """The name of the document in messages."""
         return "standard input" if self.path is None or self.is_stdin else str(self.path)
 
+    def fault(self, kind: Skip, complaint: str) -> DocumentError:
+        """The error that says of this document what is wrong: its label, and the rest of the sentence."""
+        return DocumentError(kind, f"{self.label} {complaint}")
+
     def stamp(self) -> str:
         """A hash of the size, the beginning and the end of the file.
 
@@ -195,9 +199,7 @@ class Document:
                 file.seek(max(0, size - _PROBE))
                 mark.update(file.read(_PROBE))
         except OSError as error:
-            raise DocumentError(
-                Skip.UNREADABLE, f"{self.label} cannot be read ({error.strerror}); check its rights."
-            ) from error
+            raise self.fault(Skip.UNREADABLE, f"cannot be read ({error.strerror}); check its rights.") from error
         return mark.hexdigest()
 
 
@@ -245,10 +247,10 @@ class DocumentMetadata:
     @staticmethod
     def of(where: str, row: Mapping[str, object]) -> "DocumentMetadata":
         """The metadata under the usual names in a row or front matter. Raises `SourceError` for an invalid value."""
-        language = _first(row, "language", "lang")
+        language, licence = _first(row, "language", "lang"), _optional(where, row, "licence", "license")
         return DocumentMetadata(
             language=None if language is None else parse_language(where, {"language": language}),
-            licence=_optional(where, row, "licence", "license"),
+            licence=None if licence is None else licence_name(licence),
             title=_optional(where, row, "title"),
             source=_optional(where, row, "source", "url"),
         )

@@ -80,11 +80,9 @@ def _unquoted(value: str) -> str:
 
 def _statement(document: Document, values: Mapping[str, object]) -> DocumentMetadata:
     try:
-        stated = DocumentMetadata.of(f"{document.label}, front matter", values)
+        return DocumentMetadata.of(f"{document.label}, front matter", values)
     except SourceError as error:
         raise DocumentError(Skip.ROW, str(error)) from error
-    licence = stated.licence and licence_name(stated.licence)
-    return DocumentMetadata(stated.language, licence, stated.title, stated.source)
 
 
 def _blanked(size: int, parts: Iterable[str]) -> Iterator[str]:
@@ -129,9 +127,7 @@ def read_html(document: Document, options: ReadOptions, pieces: Iterable[bytes])
     page = _page(document, options, pieces)
     text = _main_text(document, page)
     if not text or not text.strip():
-        raise DocumentError(
-            Skip.EMPTY, f"{document.label} has no main text; give a page with paragraphs, or its text as .txt."
-        )
+        raise document.fault(Skip.EMPTY, "has no main text; give a page with paragraphs, or its text as .txt.")
     yield SourceText(document, 0, (text,), _stated(document, page), headings=True)
 
 
@@ -143,8 +139,8 @@ def _main_text(document: Document, page: str) -> str | None:
         return extract(page, output_format="markdown", include_comments=False)
     # A malformed page may raise anything in the parser.
     except Exception as error:
-        raise DocumentError(
-            Skip.CORRUPT, f"{document.label} cannot be read as HTML ({_said(error)}); give its text as .txt."
+        raise document.fault(
+            Skip.CORRUPT, f"cannot be read as HTML ({_said(error)}); give its text as .txt."
         ) from error
 
 
@@ -165,7 +161,7 @@ def _page(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> 
     page = StringIO()
     page.writelines(iter_text(document.label, (held,), encoding))
     if not page.tell():
-        raise DocumentError(Skip.EMPTY, f"{document.label} is empty; give a file with text in it.")
+        raise document.fault(Skip.EMPTY, "is empty; give a file with text in it.")
     return page.getvalue()
 
 
@@ -174,10 +170,8 @@ def _bounded(document: Document, pieces: Iterable[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         size += len(piece)
         if size > LARGEST_PAGE:
-            sentence = (
-                f"{document.label} is larger than {LARGEST_PAGE:,} bytes, too much for one page of HTML; split it."
-            )
-            raise DocumentError(Skip.LONG, sentence)
+            complaint = f"is larger than {LARGEST_PAGE:,} bytes, too much for one page of HTML; split it."
+            raise document.fault(Skip.LONG, complaint)
         yield piece
 
 
@@ -212,7 +206,7 @@ def _reader(document: Document) -> "PdfReader":
     except Exception as error:
         raise _damaged(document, error) from error
     if locked:
-        raise DocumentError(Skip.UNREADABLE, f"{document.label} is locked with a password; save it without one.")
+        raise document.fault(Skip.UNREADABLE, "is locked with a password; save it without one.")
     return reader
 
 
@@ -248,9 +242,7 @@ def _clean(text: str) -> str:
 
 
 def _damaged(document: Document, error: Exception) -> DocumentError:
-    return DocumentError(
-        Skip.CORRUPT, f"{document.label} cannot be read as PDF ({_said(error)}); fetch or save it anew."
-    )
+    return document.fault(Skip.CORRUPT, f"cannot be read as PDF ({_said(error)}); fetch or save it anew.")
 
 
 def _said(error: Exception) -> str:

@@ -237,7 +237,7 @@ class Sources:
                 )
                 yield self._passage(text, piece)
         if start is None and self.passages + self.skips.total == before:
-            raise DocumentError(Skip.EMPTY, f"{document.label} is empty; give a file with text in it.")
+            raise document.fault(Skip.EMPTY, "is empty; give a file with text in it.")
 
     def _pieces(self, text: SourceText, start: int) -> Iterator[PassagePiece]:
         try:

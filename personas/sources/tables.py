@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SourceError
 from ..inputs import parse_object, parse_text, shown
 from .decoding import iter_text
-from .document import Document, DocumentError, DocumentMetadata, Format, ReadOptions, Skip, SourceText, licence_name
+from .document import Document, DocumentError, DocumentMetadata, Format, ReadOptions, Skip, SourceText
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,7 +56,7 @@ def _column_of(document: Document, columns: Sequence[str], options: ReadOptions)
     there = ", ".join(map(shown, columns[:20])) or "none at all"
     missing = " or ".join(map(repr, wanted))
     way = "name the text's with `populace grow --column`"
-    raise DocumentError(Skip.COLUMN, f"{document.label} has no column {missing} but {there}; {way}.")
+    raise document.fault(Skip.COLUMN, f"has no column {missing} but {there}; {way}.")
 
 
 def _row_text(
@@ -70,14 +70,7 @@ def _row_text(
     except SourceError as error:
         options.skips.add(DocumentError(Skip.ROW, str(error)))
         return None
-    licence = stated.licence and licence_name(stated.licence)
-    return SourceText(
-        document,
-        row,
-        (text,),
-        DocumentMetadata(stated.language, licence, stated.title, stated.source),
-        _mark(row, values.get("id")),
-    )
+    return SourceText(document, row, (text,), stated, _mark(row, values.get("id")))
 
 
 def _mark(row: int, key: object) -> str:

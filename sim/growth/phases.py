@@ -26,9 +26,16 @@ from ..jobs import Changes, Chunks, Phase
 from ..runfile import rows
 from ..runfile.job_rows import Unit
 from ..runfile.writer import Change
-from .requests import Inference, NeighbourhoodRequest, RelativesWork
 from .settings import Growth
-from .sources import NextPassage, SourceSampler, asked_before, skipped_rows
+from .sources import (
+    Inference,
+    NeighbourhoodRequest,
+    NextPassage,
+    RelativesWork,
+    SourceSampler,
+    asked_before,
+    skipped_rows,
+)
 from .stored import persona_rows
 
 __all__ = ["GrowthContext", "HopPhase", "ReadingPhase", "TextPhase"]

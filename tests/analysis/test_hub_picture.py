@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.analysis.picture.colours import name_of
-from populace.analysis.picture.drawing import Drawing
+from populace.analysis.picture.drawing import Drawing, name_of
 from populace.analysis.picture.layout import Box, Dot, place_labels, text_width
 from populace.analysis.picture.page import draw_excerpt, render_page, write_picture
 from populace.personas.network import Acquaintance, Excerpt, Link
@@ -41,7 +40,7 @@ def boxes(svg: str) -> list[Box]:
     return [Box(x - text_width(t, 13) / 2, y - 12, x + text_width(t, 13) / 2, y + 4) for x, y, t in texts(svg)]
 
 
-@pytest.mark.parametrize("people", [1, 2, 12, 120, 600])
+@pytest.mark.parametrize("people", [1, 2, 12, 120, pytest.param(600, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("width", [460.0, 1_040.0])
 def test_names_are_whole_within_the_edges_and_apart(people: int, width: float) -> None:
     svg = Drawing(town(people)).svg(width)
@@ -64,12 +63,12 @@ def test_wherever_people_stand_no_name_meets_another_or_the_frame(spots: list[tu
 
 
 def test_the_person_asked_about_is_named_first_and_has_a_ring() -> None:
-    excerpt = town(300, around=True)
+    excerpt = town(60, around=True)
     svg = draw_excerpt(excerpt)
     assert next(texts(svg))[2] == name_of(excerpt.people[0].text)
     assert svg.count('fill="none" stroke="#1d2126"') == 2
     assert "the person asked about" in svg
-    assert "the person asked about" not in draw_excerpt(town(300))
+    assert "the person asked about" not in draw_excerpt(town(60))
 
 
 def test_a_line_is_broad_where_it_begins_and_thin_where_it_leads() -> None:

@@ -213,8 +213,7 @@ def dedup(
     from populace.analysis.table import visible
     from populace.personas.dedup import DedupMethod
     from populace.personas.hub.dedup import dedup_hub
-    from populace.personas.hub.file import open_hub
-    from populace.personas.hub.info import describe_hub
+    from populace.personas.hub.file import describe_hub, open_hub
 
     by_meaning = meaning_of(options)
     if options["estimate"]:

@@ -86,12 +86,12 @@ def _whole(
     from populace.analysis.hub_summary import describe_figures
     from populace.personas.network import central_excerpt, read_ties
     from populace.personas.network.excerpts import communities_of
-    from populace.personas.network.figures import measure_graph
+    from populace.personas.network.figures import graph_figures
     from populace.personas.network.network import Network
 
     ties = read_ties(hub)
     network = Network.of_pairs(ties.people, ties.source, ties.target)
-    figures, labels = measure_graph(hub, ties, network, seed=seed, communities=communities)
+    figures, labels = graph_figures(hub, ties, network, seed=seed, communities=communities)
     _print(figures, describe_figures(figures), as_json=as_json)
     if picture is not None:
         from populace.analysis.picture.page import write_picture

@@ -171,7 +171,7 @@ def collections(draw: st.DrawFn) -> tuple[str, list[Row]]:
     return form, draw(st.lists(row, min_size=1, max_size=6))
 
 
-@holds(collections(), few=12, many=40)
+@holds(collections(), few=5, many=40)
 def test_what_is_exported_is_imported_as_the_same_hub(collection: tuple[str, list[Row]]) -> None:
     form, rows = collection
     with TemporaryDirectory() as name:

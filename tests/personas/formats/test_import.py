@@ -5,8 +5,6 @@ import gzip
 import json
 import lzma
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from warm_process import WarmProcess
 
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.formats.importing import FileReport, import_files
@@ -281,18 +280,18 @@ def test_a_file_that_is_in_the_hub_is_passed_over(hub: HubFile, take: Import, tm
 
 
 def test_an_import_that_is_interrupted_keeps_whole_parts(hub: HubFile, take: Import, tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "p.jsonl", *[{"persona": f"Neighbour {n}" if n % 7 else ""} for n in range(35_000)])
+    path = jsonl(tmp_path / "p.jsonl", *[{"persona": f"Neighbour {n}" if n % 7 else ""} for n in range(11_000)])
 
     def interrupt(path: Path, rows: int) -> None:
-        if rows > 20_000:
+        if rows > 9_000:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(import_files(hub, [path], ImportOptions(), part=9_000, progress=interrupt))
-    assert asked(hub, "SELECT read_to, rows, skipped, complete FROM imported_files") == [(20_000, 17_142, 2_858, False)]
-    assert asked(hub, "SELECT count(*), max(row) FROM imports") == [(17_142, 19_999)]
-    report = take(path, part=9_000)
-    assert (report.resumed_at, report.rows, report.new, report.skipped[0].rows) == (20_000, 30_000, 30_000, 5_000)
+        list(import_files(hub, [path], ImportOptions(), part=5_000, progress=interrupt))
+    assert asked(hub, "SELECT read_to, rows, skipped, complete FROM imported_files") == [(10_000, 8_571, 1_429, False)]
+    assert asked(hub, "SELECT count(*), max(row) FROM imports") == [(8_571, 10_000)]
+    report = take(path, part=5_000)
+    assert (report.resumed_at, report.rows, report.new, report.skipped[0].rows) == (10_000, 9_428, 9_428, 1_572)
 
 
 _KILLED = """
@@ -303,23 +302,23 @@ from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 
 def dies(path, rows):
-    if rows > 22_000:
+    if rows > 9_000:
         os.kill(os.getpid(), signal.SIGKILL)
 
-list(import_files(create_hub(sys.argv[1]), [Path(sys.argv[2])], ImportOptions(), progress=dies, part=10_000))
+list(import_files(create_hub(sys.argv[1]), [Path(sys.argv[2])], ImportOptions(), progress=dies, part=5_000))
 """
 
 
-def test_an_import_that_is_killed_leaves_whole_parts_and_goes_on(tmp_path: Path) -> None:
-    rows = [{"persona": f"Neighbour {n % 25_000}" if n % 9 else ""} for n in range(35_000)]
+def test_an_import_that_is_killed_leaves_whole_parts_and_goes_on(warm: WarmProcess, tmp_path: Path) -> None:
+    rows = [{"persona": f"Neighbour {n % 15_000}" if n % 7 else ""} for n in range(21_000)]
     path = jsonl(tmp_path / "p.jsonl", *rows)
-    killed = subprocess.run([sys.executable, "-c", _KILLED, tmp_path / "hub.duckdb", path], check=False)
+    killed = warm.run("-c", _KILLED, tmp_path / "hub.duckdb", path)
     assert killed.returncode == -signal.SIGKILL
     with open_hub(tmp_path / "hub.duckdb", write=True) as hub:
         ((read_to, rows_in, complete),) = asked(hub, "SELECT read_to, rows, complete FROM imported_files")
         assert (complete, asked(hub, "SELECT count(*), max(row) FROM imports")) == (False, [(rows_in, read_to)])
-        (report,) = import_files(hub, [path], ImportOptions(), part=10_000)
-        assert 0 < report.resumed_at == read_to < 35_000
+        (report,) = import_files(hub, [path], ImportOptions(), part=5_000)
+        assert 0 < report.resumed_at == read_to < 21_000
         with create_hub(tmp_path / "whole.duckdb") as other:
             (whole,) = import_files(other, [path], ImportOptions())
             assert (report.rows, report.new, report.skipped) == (whole.rows, whole.new, whole.skipped)

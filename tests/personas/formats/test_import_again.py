@@ -9,14 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.formats.exporting import ExportFormat, export_hub
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile, create_hub, open_hub
-from populace.personas.hub.info import describe_hub
+from populace.personas.hub.file import describe_hub
 from populace.personas.hub.merge import merge_hubs
 
 TASKS = [
@@ -129,8 +129,7 @@ def test_a_merge_keeps_rows_once_and_fills_what_one_hub_did_not_know(tmp_path: P
         assert asked(hub, "SELECT DISTINCT file, first_file FROM repeated_rows") == [(2, 1)]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.lists(st.sampled_from("abc"), max_size=4), min_size=1, max_size=4))
+@holds(st.lists(st.lists(st.sampled_from("abc"), max_size=4), min_size=1, max_size=4), few=5, many=40)
 def test_a_hub_has_each_row_as_often_as_the_file_that_has_it_most(tmp_path: Path, files: list[list[str]]) -> None:
     path = tmp_path / "law.duckdb"
     path.unlink(missing_ok=True)

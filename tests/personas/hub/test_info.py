@@ -10,7 +10,7 @@ from populace.personas.errors import SourceError
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub
-from populace.personas.hub.info import describe_hub
+from populace.personas.hub.file import describe_hub
 from populace.personas.persona import content_id
 
 

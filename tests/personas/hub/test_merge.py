@@ -7,8 +7,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from properties import holds
 
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.formats.importing import import_files
@@ -126,8 +126,7 @@ def test_of_several_verdicts_on_one_persona_the_most_similar_stands(make: Make, 
     assert named(out, _VERDICTS) == [("z", "y", 0.97, False)]
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.permutations("vwxyz"), min_size=2, max_size=3), st.data())
+@holds(st.lists(st.permutations("vwxyz"), min_size=2, max_size=3), st.data(), few=2, many=20)
 def test_no_verdicts_ever_lead_in_a_circle(
     make: Make, tmp_path: Path, orders: list[list[str]], data: st.DataObject
 ) -> None:

@@ -16,7 +16,7 @@ from populace.personas.formats.people import ExportedPeople
 from populace.personas.hub import HubFile, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_embedded, dedup_hub
-from populace.personas.hub.info import describe_hub
+from populace.personas.hub.file import describe_hub
 from populace.personas.hub.merge import merge_hubs
 from populace.personas.hub.reconcile import reconcile
 from populace.personas.hub.verdicts import undo_rule
@@ -57,7 +57,13 @@ def marks(hub: HubFile) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
-@pytest.mark.parametrize("away", [(), (LEAK,), (FIRST,), (LEAK, FIRST), (LEAK, FIRST, SECOND)])
+@pytest.mark.parametrize(
+    "away",
+    [
+        (LEAK, FIRST),
+        *(pytest.param(away, marks=pytest.mark.slow) for away in ((), (LEAK,), (FIRST,), (LEAK, FIRST, SECOND))),
+    ],
+)
 def test_all_who_count_people_count_the_same(tmp_path: Path, away: tuple[str, ...]) -> None:
     path, other = (
         filled(tmp_path / "a.duckdb", LEAK, FIRST, SECOND, "A potter"),

@@ -16,7 +16,7 @@ from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.hub.info import describe_hub
+from populace.personas.hub.file import describe_hub
 from populace.personas.hub.queries import RETAINED, TURNED_AWAY
 from populace.personas.hub.schema import migrate_hub
 from populace.personas.hub.verdicts import undo_persona, undo_rule, undo_stage
@@ -140,8 +140,8 @@ def check_sound(hub: HubFile) -> None:
 @holds(
     st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12, unique=True),
     st.lists(COMMANDS, max_size=6),
-    few=5,
-    many=8,
+    few=3,
+    many=20,
 )
 def test_in_any_order_one_of_each_near_duplicates_stands_unless_rules_turned_all_away(
     tmp_path: Path, texts: list[str], commands: list[tuple[str, Any]]
@@ -160,8 +160,8 @@ def test_in_any_order_one_of_each_near_duplicates_stands_unless_rules_turned_all
     st.lists(st.sampled_from(TEXTS), min_size=2, max_size=12, unique=True),
     st.sampled_from(CHECKS),
     st.booleans(),
-    few=5,
-    many=8,
+    few=3,
+    many=20,
 )
 def test_dedup_before_check_and_after_it_leave_the_same_people(
     tmp_path: Path, texts: list[str], options: dict[str, Any], is_undone: bool
@@ -183,8 +183,8 @@ def test_dedup_before_check_and_after_it_leave_the_same_people(
     st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12, unique=True),
     st.sampled_from(({}, {"first_person": "rewrite"})),
     st.sampled_from(("first_person", "second_person")),
-    few=5,
-    many=8,
+    few=3,
+    many=20,
 )
 def test_an_undone_rule_leaves_nothing_of_what_it_did_and_redone_does_it_again(
     tmp_path: Path, texts: list[str], options: dict[str, Any], rule: str

@@ -73,7 +73,7 @@ def society(pairs: Sequence[tuple[int, int, int]], repeats: dict[int, int], away
 
 def figures(hub: HubFile, seed: int = 0) -> GraphFigures:
     ties = read_ties(hub)
-    return graph_figures(hub, ties, Network.of_pairs(ties.people, ties.source, ties.target), seed=seed)
+    return graph_figures(hub, ties, Network.of_pairs(ties.people, ties.source, ties.target), seed=seed)[0]
 
 
 @holds(PAIRS, REPEATS, st.frozensets(st.integers(0, 11), max_size=3), few=8, many=15)
