@@ -60,7 +60,7 @@ SELECT kind, sum(number)::BIGINT, flatten(list(examples ORDER BY chunk))
 FROM skipped_sources GROUP BY kind ORDER BY sum(number) DESC, kind
 """
 
-#: People by relations between them and a text, where that is not the hop in which somebody was asked about.
+#: People by the number of relations between them and a text, where that differs from the hop they were asked about in.
 _BORN_AT = f"""
 SELECT hop, count(*) FROM personas WHERE {RETAINED} GROUP BY hop ORDER BY hop
 """  # noqa: S608 - our own words
@@ -78,7 +78,7 @@ class Grown:
     model: str
     is_language_model: bool
     event_hash: str | None
-    #: Those who are nobody's near-duplicate.
+    #: People but for near-duplicates, of which the first counts.
     people: int
     relations: int
     passages: int
