@@ -10,6 +10,9 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK    = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command "make lock" --python-version 3.12
 
+# Compiled tests are kept, whatever the environment says: each worker reads all of them. The longest file comes first.
+PYTEST  = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
 define NEED_PYTHON
 Populace needs Python 3.12 or newer; '$(PYTHON)' is missing or older. Install one and name it: make $(or $(MAKECMDGOALS),demo) PYTHON=python3.13
 endef
@@ -43,10 +46,10 @@ demo: $(VENV)/.ready
 	@$(BIN)/populace report $(DEMO)
 
 test: setup
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	@$(PYTEST)
 
 slow: setup
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m slow
+	@$(PYTEST) -m slow
 
 check: setup
 	@$(BIN)/ruff check .

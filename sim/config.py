@@ -20,7 +20,7 @@ from ..agents.gateway.limits import Limits
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.inputs import check_seed
 from .growth import Growth
-from .runfile.database import BusyError
+from .runfile.database import check_unwritten, connect
 from .runfile.job_rows import JobRow, RunRow, job_of, now, versions
 from .runfile.reader import RunReader
 from .runfile.recording import last_step, run_of
@@ -178,12 +178,14 @@ class RunConfig(BaseModel):
     def resumed(cls, reader: RunReader, limits: Mapping[str, Any], *, steps: int | None) -> Self:
         """The configuration of a run that is to go on, with other bounds and steps where they are given.
 
-        Raises `SetupError` for a run that is going on, for fewer steps than it has lived, and for another sampling.
+        Raises `RunFileError` for a run that is going on, and `SetupError` for fewer steps than it has lived or for
+        another sampling.
         """
         path = str(reader.path)
         lived, stored = last_step(reader), cls.read(reader)
         if reader.is_live:
-            raise BusyError(f"{path!r} is being written by a run that is going on; wait for its end.")
+            check_unwritten(reader.path)
+            connect(reader.path, read_only=False).close()  # which says what other process writes it
         check_steps_left(steps, lived=lived, path=path)
         config = stored.changed(limits=stored.limits.changed(**limits), steps=steps)
         if config.limits.sampling != stored.limits.sampling:

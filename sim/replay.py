@@ -26,10 +26,10 @@ from ..personas.errors import RunError, RunFileError
 from ..personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from ..personas.prompt import RenderedPrompt
 from .engine import Progress
+from .fork import copy_run
 from .growth import Growth
 from .growth.stored import recorded_source
 from .observe import PURPOSE, EmbeddingRecall
-from .runfile.copying import copy_run
 from .runfile.database import folder_beside
 from .runfile.job_rows import Unit, now, versions
 from .runfile.ledger import KNOWN_VECTORS

@@ -20,6 +20,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTED = (
     r"(?:[0-9a-f]{32}\n){5}",
     r"(?s).*2 flood The river rose in the night.*",
+    r"1 20 procedural\n2 20 procedural\n",
     r"(?:[02] [12] runs/village-\d\.duckdb 2[24] \d\.\d+\n){4}",
 )
 EXITS = re.compile(r"# exits with (\d+)")
@@ -57,33 +58,34 @@ def run(command: list[str], folder: Path) -> str:
     return ran.stdout
 
 
-def run_console(console: str, folder: Path, server: OpenAIServer, warm: WarmProcess | None) -> None:
-    """Run the commands of a block: as they are, or in processes that have imported everything already."""
+def run_console(console: str, folder: Path, server: OpenAIServer, warm: WarmProcess) -> None:
+    """Run the commands of a block, in processes that have imported everything already."""
     for command, shown in commands(console):
         code = EXITS.search(command)
         words = shlex.split(command.replace("http://127.0.0.1:8000/v1", server.base_url), comments=True)
-        if warm is None:
-            output = run(words, folder)
-        else:
-            ended = warm.run(*(words[1:] if words[0] == "python" else words), cwd=folder, env=environment())
-            assert ended.returncode == (int(code[1]) if code else 0), ended.stderr
-            output = ended.stdout
-        assert pattern(shown).fullmatch(output), f"$ {command}\n{output}"
+        ended = warm.run(*(words[1:] if words[0] == "python" else words), cwd=folder, env=environment())
+        assert ended.returncode == (int(code[1]) if code else 0), ended.stderr
+        assert pattern(shown).fullmatch(ended.stdout), f"$ {command}\n{ended.stdout}"
 
 
 def test_every_block_shows_what_it_says(folder: Path, openai_server: OpenAIServer, warm: WarmProcess) -> None:
-    first, printed = True, iter(PRINTED)
+    printed = iter(PRINTED)
     for language, text in BLOCK.findall(README):
         if language == "python":
             name = re.match(r"# (\w+\.py)\n", text)
             script = folder / (name[1] if name else "snippet.py")
             script.write_text(text, encoding="utf-8")
             if not name:
-                assert re.fullmatch(next(printed), run([sys.executable, script.name], folder))
+                ended = warm.run(script.name, cwd=folder, env=environment())
+                assert ended.returncode == 0, ended.stderr
+                assert re.fullmatch(next(printed), ended.stdout)
         elif language == "console":
-            run_console(text, folder, openai_server, None if first else warm)
-            first = False
+            run_console(text, folder, openai_server, warm)
     assert openai_server.calls > 24
+
+
+def test_the_command_is_on_the_path(folder: Path) -> None:
+    assert run(["populace", "--version"], folder).startswith("populace, version ")
 
 
 @pytest.mark.parametrize("document", ["extending"])

@@ -1,17 +1,133 @@
-"""The drawing: an SVG of dots, tapered lines, names and a legend."""
+"""The drawing: an SVG of dots, tapered lines, names and a legend, and what its colours mean: hops, or communities."""
 
+import re
 import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import hypot, sqrt
 
-from ...personas.network import Excerpt, Link
-from ..page import clip
-from .colours import INK, OTHERS, SOFT, SURFACE, by_community, by_hop, kind_colour, kind_of, name_of, said
+from ...personas.network import Acquaintance, Excerpt, Link
+from ...personas.network.network import KINDS
+from ..page import clip, markup, short_label
 from .layout import Box, Dot, Spots, Stage, fitted, place_labels, spots, text_width
 
-__all__ = ["SIZE", "Drawing", "Legend", "Sign", "draw_legend", "notes"]
+__all__ = [
+    "SIZE",
+    "Drawing",
+    "Legend",
+    "Sign",
+    "dark_style",
+    "draw_legend",
+    "name_of",
+    "notes",
+    "said",
+]
+
+#: In a label of few words the age would push out what the person is.
+_AGED = re.compile(r"^(?:an?|the)\s+(?:[\w-]+[- ]years?[- ]old|middle-aged)\s+(?=\w)", re.IGNORECASE)
+#: Words that promise more, before an ellipsis.
+_OPEN = re.compile(r"(?:\s+(?:an?|the|on|of|for|to|and|or|from|by|as|into|few|some|his|her|their))+\u2026$")
+_LONGEST = 28
+
+
+def name_of(text: str) -> str:
+    """What a person is, in a few words of the description and without the age.
+
+    >>> name_of("A thirty-one-year-old hotel porter who sleeps badly.")
+    'hotel porter'
+    """
+    return _OPEN.sub("\u2026", short_label(_AGED.sub("", text), _LONGEST))
+
+
+def said(text: str) -> str:
+    """The text for markup, with something visible for what no XML file may hold, whatever a model wrote."""
+    return markup(text)
+
+
+#: More colours than these cannot be told apart.
+_COMMUNITIES = 8
+_HOPS = 6
+#: Colours are written out, as programs other than browsers know no variables: of type, of the ground, of what matters
+#: less, of communities and kinds of relations, and of hops.
+_INK, _SURFACE, _SOFT = "#1d2126", "#ffffff", "#66707c"
+_HUES = (
+    "#2f63c0", "#b85c00", "#26803c", "#b7382f", "#7547ad", "#83562a", "#b83a86", "#0b7f82", "#6f7010", "#8b929b",
+)  # fmt: skip
+_SHADES = ("#0d2138", "#193f6b", "#285f9b", "#4380bf", "#679fd4", "#8dbae3", "#b0d0ee")
+#: The colour of people outside the communities that have one.
+_OTHERS = _HUES[9]
+#: What a page puts in the place of each in dark surroundings.
+_DARK = {
+    **dict(zip((_INK, _SURFACE, _SOFT), ("#e9e7e2", "#1d2126", "#a5adb8"), strict=True)),
+    **dict(zip(_HUES, (
+        "#7ba6f5", "#f0a050", "#6fc482", "#f08a80", "#bb9bf0", "#cba175", "#ee8fc8", "#4fc7c7", "#c5c154", "#7f8894",
+    ), strict=True)),
+    **dict(zip(_SHADES, ("#f2f7fd", "#cfe2f5", "#a9c9ea", "#82afdc", "#6094ca", "#467ab1", "#375f8b"), strict=True)),
+}  # fmt: skip
+
+
+def dark_style() -> str:
+    """The rules by which a page shows pictures in light colours on dark ground; a file of its own has none."""
+    rules = (
+        f'svg [{paint}="{light}"]{{{paint}:{dark}}}' for light, dark in _DARK.items() for paint in ("fill", "stroke")
+    )
+    return f"@media (prefers-color-scheme:dark){{{''.join(rules)}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Tone:
+    """One colour, and what it says in the legend."""
+
+    colour: str
+    words: str
+    #: The whole description of the person the words are about.
+    more: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Colours:
+    """The colour of each person by id, and the legend of them all."""
+
+    title: str
+    of: Mapping[str, str]
+    tones: Sequence[_Tone]
+    #: Whether people are told apart by hue, so that relations must not be.
+    is_hue: bool
+
+
+def _by_hop(excerpt: Excerpt) -> _Colours:
+    """One hue, from strong for the first people to pale for the last hop."""
+    hops = {person.id: min(person.hop, _HOPS) for person in excerpt.people}
+    tones = [_Tone(_SHADES[hop], f"hop {hop}") for hop in sorted(set(hops.values()))]
+    return _Colours("people", {person: _SHADES[hop] for person, hop in hops.items()}, tones, is_hue=False)
+
+
+def _by_community(excerpt: Excerpt, communities: Mapping[str, int], ties: Mapping[str, int]) -> _Colours:
+    """A hue for each of the communities with most people in the picture, each told by its best connected member."""
+    sizes = Counter(communities[person.id] for person in excerpt.people)
+    shown = [n for n, people in sorted(sizes.items(), key=lambda c: (-c[1], c[0])) if people > 1][:_COMMUNITIES]
+    hue = {community: _HUES[place] for place, community in enumerate(shown)}
+    best: dict[int, Acquaintance] = {}
+    for person in sorted(excerpt.people, key=lambda p: -ties[p.id]):
+        best.setdefault(communities[person.id], person)
+    tones = [_Tone(hue[n], f"{name_of(best[n].text)} and {sizes[n] - 1:,} more", best[n].text) for n in shown]
+    rest = sum(people for community, people in sizes.items() if community not in hue)
+    if rest:
+        tones.append(_Tone(_OTHERS, f"other communities, {rest:,}"))
+    of = {person.id: hue.get(communities[person.id], _OTHERS) for person in excerpt.people}
+    return _Colours("communities around", of, tones, is_hue=True)
+
+
+def _kind_of(kind: str) -> str:
+    """The kind, or the last of the list for one that is not in it."""
+    return kind if kind in KINDS else KINDS[-1]
+
+
+def _kind_colour(kind: str) -> str:
+    """The colour of a kind of relations."""
+    return _HUES[KINDS.index(kind)]
+
 
 #: Size of type, and from one row to the next.
 SIZE = 13.0
@@ -45,7 +161,7 @@ def draw_legend(legends: Sequence[Legend], *, width: float, top: float) -> tuple
     y = top
     for legend in legends:
         y += _ROW
-        lines.append(f'<text class="of" x="{_SIDE:g}" y="{y:g}" fill="{SOFT}">{said(legend.title)}</text>')
+        lines.append(f'<text class="of" x="{_SIDE:g}" y="{y:g}" fill="{_SOFT}">{said(legend.title)}</text>')
         x = _SIDE + text_width(legend.title, SIZE) + 2 * _GAP
         for sign in legend.signs:
             reach = sign.width + _GAP + text_width(sign.words, SIZE)
@@ -69,7 +185,7 @@ def _drawn(sign: Sign, x: float, y: float) -> Iterator[str]:
 
 _MARGIN = 34.0
 _EDGE = 6.0
-#: Numbers of ties whose sizes the legend shows, and beyond which nobody is drawn larger.
+#: Numbers of ties whose sizes the legend shows, and beyond which dots grow no larger.
 _SIZES = (1, 4, 16)
 _LARGEST = 40
 #: Characters of a description that are shown on hovering.
@@ -79,7 +195,7 @@ _HOVER = 300
 class Drawing:
     """An excerpt laid out once, to be drawn in any width. The same excerpt gives the same picture.
 
-    Who is at the broad end of a line has whoever is at its thin end as the label says. `communities` are numbers by
+    A line's label says what the person at its thin end is to the person at its broad end. `communities` are numbers by
     id; people have their colours by these, or by hop where there are none.
     """
 
@@ -87,7 +203,7 @@ class Drawing:
         self._excerpt, self._note = excerpt, note
         self.ties = _neighbours(excerpt)
         self._spots = spots(excerpt)
-        self._colours = by_hop(excerpt) if communities is None else by_community(excerpt, communities, self.ties)
+        self._colours = _by_hop(excerpt) if communities is None else _by_community(excerpt, communities, self.ties)
         self._names = {person.id: name_of(person.text) for person in excerpt.people}
 
     @property
@@ -114,8 +230,8 @@ class Drawing:
         return "\n".join([
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img"{named}>',
             f"<title>{self.caption}</title>",
-            f'<rect width="{width:.0f}" height="{height:.0f}" fill="{SURFACE}"/>',
-            f'<g font-family="system-ui, sans-serif" font-size="{SIZE:g}" fill="{INK}">',
+            f'<rect width="{width:.0f}" height="{height:.0f}" fill="{_SURFACE}"/>',
+            f'<g font-family="system-ui, sans-serif" font-size="{SIZE:g}" fill="{_INK}">',
             *self._lines(stage.at, shrunk),
             *self._dots(stage.at, shrunk),
             *self._labels(stage, shrunk),
@@ -139,7 +255,7 @@ class Drawing:
     def _distinct(self) -> Iterator[Link]:
         seen = set()
         for link in self._excerpt.links:
-            key = (link.source, link.target, kind_of(link.kind))
+            key = (link.source, link.target, _kind_of(link.kind))
             if key not in seen:
                 seen.add(key)
                 yield link
@@ -156,7 +272,7 @@ class Drawing:
             y2 + across[1] * aside - (y2 - y1) * short,
         )
         colour, css = self._line_colour(link)
-        told = f"{self._names[link.source]}: the {link.label} is {self._names[link.target]} ({kind_of(link.kind)})"
+        told = f"{self._names[link.source]}: the {link.label} is {self._names[link.target]} ({_kind_of(link.kind)})"
         shape = _taper(x1, y1, x2, y2, across, shrunk)
         faint = _OPACITY[css]
         return (
@@ -165,9 +281,9 @@ class Drawing:
 
     def _line_colour(self, link: Link) -> tuple[str, str]:
         if not self._colours.is_hue:
-            return kind_colour(kind_of(link.kind)), "tie"
+            return _kind_colour(_kind_of(link.kind)), "tie"
         source, target = self._colours.of[link.source], self._colours.of[link.target]
-        return (source, "tie") if source == target != OTHERS else (SOFT, "far")
+        return (source, "tie") if source == target != _OTHERS else (_SOFT, "far")
 
     def _radius(self, ties: int, shrunk: float) -> float:
         return round(shrunk * (5 + 2.2 * sqrt(min(ties, _LARGEST))), 1)
@@ -180,7 +296,7 @@ class Drawing:
             if person.distance == 0:
                 yield f'<circle cx="{x}" cy="{y}" r="{radius + 4}"{_RING}/>'
             yield (
-                f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{self._colours.of[person.id]}" stroke="{SURFACE}">'
+                f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{self._colours.of[person.id]}" stroke="{_SURFACE}">'
                 f"<title>{said(clip(person.text, _HOVER))} (hop {person.hop})</title></circle>"
             )
 
@@ -199,22 +315,22 @@ class Drawing:
         yield Legend(self._colours.title, [_spot(5.0, t.colour, t.words, t.more) for t in self._colours.tones])
         most = max(self.ties.values(), default=0)
         sizes = [n for n in _SIZES if n <= most] or [0]
-        signs = [_spot(self._radius(n, shrunk), SOFT, f"{n}") for n in sizes]
+        signs = [_spot(self._radius(n, shrunk), _SOFT, f"{n}") for n in sizes]
         if any(person.distance == 0 for person in self._excerpt.people):
             signs.append(Sign(f'<circle cx="6" cy="0" r="6"{_RING}/>', 12.0, "the person asked about"))
         yield Legend("people tied to", signs)
-        kinds = dict.fromkeys(kind_of(link.kind) for link in self._excerpt.links)
+        kinds = dict.fromkeys(_kind_of(link.kind) for link in self._excerpt.links)
         if kinds:
             yield Legend("relations", list(self._kinds(list(kinds))))
 
     def _kinds(self, kinds: list[str]) -> Iterator[Sign]:
         if not self._colours.is_hue:
-            yield from (_stroke(kind_colour(kind), kind) for kind in sorted(kinds))
-        yield _stroke(SOFT, "broad: a person; thin: their friend, mother, \u2026")
+            yield from (_stroke(_kind_colour(kind), kind) for kind in sorted(kinds))
+        yield _stroke(_SOFT, "broad: a person; thin: their friend, mother, \u2026")
 
 
-_RING = f' fill="none" stroke="{INK}" stroke-width="2.5"'
-_GROUND = f' fill="{SURFACE}" stroke="{SURFACE}" stroke-width="3" stroke-linejoin="round"'
+_RING = f' fill="none" stroke="{_INK}" stroke-width="2.5"'
+_GROUND = f' fill="{_SURFACE}" stroke="{_SURFACE}" stroke-width="3" stroke-linejoin="round"'
 #: How much of a line is seen: of one within a community, or of a kind; and of one between communities.
 _OPACITY = {"tie": ".6", "far": ".35"}
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from ...personas.errors import SetupError
 from ...personas.network import Excerpt
 from ..page import check_own, mark_of, write_whole
-from .colours import dark_style, name_of, said
-from .drawing import Drawing
+from .drawing import Drawing, dark_style, name_of, said
 
 __all__ = ["PICTURES", "check_picture", "draw_excerpt", "render_page", "write_picture"]
 

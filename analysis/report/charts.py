@@ -7,7 +7,6 @@ from math import isfinite
 from ..questions import ActionField, read_fields
 from ..table import Queryable
 from .chart import Chart, bars, bars_legend, lines, lines_legend
-from .limits import BARS, CHOICES, FIELDS, GROUPS, MEASURES
 from .plot import Axes, Series
 
 __all__ = [
@@ -21,6 +20,15 @@ __all__ = [
     "read_marks",
     "spans_of",
 ]
+
+#: Measures drawn.
+MEASURES = 6
+#: Bars over steps; of a longer run, spans of steps.
+BARS = 120
+#: Typed fields of actions that are drawn, values of a choice, and groups.
+FIELDS = 12
+CHOICES = 10
+GROUPS = 8
 
 _KNOWN = ("dialogue", "instruction", "tool")
 

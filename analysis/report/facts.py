@@ -11,7 +11,7 @@ from ..page import clip
 from ..questions import ActionField, read_fields
 from ..summary import Summary
 from ..table import Queryable
-from .limits import FAILURE_REASONS, FINDINGS, TEXT
+from .samples import TEXT
 
 __all__ = [
     "NOT_CHECKED",
@@ -26,6 +26,11 @@ __all__ = [
     "read_provenance",
     "read_purposes",
 ]
+
+#: Reasons of failures.
+FAILURE_REASONS = 12
+#: Sentences on what a run shows, which stand above the notice on who wrote it.
+FINDINGS = 5
 
 _MEASURES = """
 SELECT name, arg_min(value, step), arg_max(value, step), min(step), max(step)
@@ -149,7 +154,7 @@ class Proportion:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The honesty block: what made the text, how much of it failed or repeats, and what nobody checked."""
+    """The honesty block: what made the text, how much of it failed or repeats, and what was not checked."""
 
     #: One sentence in large type, and what follows from it.
     headline: str

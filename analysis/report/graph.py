@@ -11,10 +11,20 @@ from ..page import clip, markup
 from ..picture.layout import Spots, fitted, lay_out
 from ..table import Queryable
 from .chart import Chart, LegendEntry, swatch
-from .limits import EMITTED_TEXT, GRAPH_PEOPLE, GRAPH_RELATIONS, GRAPH_SAMPLE, MOST_CONNECTED, PERSON_TEXT
 from .plot import COLOURS, symbol
 
 __all__ = ["DrawnPerson", "DrawnSociety", "DrawnTie", "chart_society", "read_society"]
+
+#: A society of up to this many people is drawn whole; of a bigger one, so many around the best connected.
+GRAPH_PEOPLE = 1000
+GRAPH_SAMPLE = 600
+#: Relations drawn, the earliest first.
+GRAPH_RELATIONS = 6000
+#: Rows of the table of the best connected.
+MOST_CONNECTED = 8
+#: Characters of a person, and of the first emission of each kind, that are shown on pointing at the person.
+PERSON_TEXT = 260
+EMITTED_TEXT = 110
 
 _DASHES = ("", "2 2", "6 2", "10 2", "7 2 2 2")
 _KINDS = (
@@ -120,7 +130,7 @@ def _around(hubs: Sequence[DrawnPerson], ties: Sequence[DrawnTie]) -> set[str]:
 
 
 def chart_society(society: DrawnSociety) -> Chart | None:
-    """The graph with the texts on pointing, or None when nobody lives there."""
+    """The graph, with texts as tooltips; None where there are no agents."""
     if not society.residents:
         return None
     picture: nx.Graph[str] = nx.Graph()

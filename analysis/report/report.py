@@ -17,7 +17,6 @@ from ..page import check_own, clip, mark_of, short_label, write_whole
 from ..questions import answers_of
 from ..summary import Summary, summarise
 from ..table import Queryable
-from . import limits
 from .charts import chart_emissions, chart_fields, chart_measures, chart_novelty, kind_order
 from .facts import read_failures, read_findings, read_hops, read_provenance, read_purposes
 from .graph import DrawnSociety, chart_society, read_society
@@ -25,6 +24,9 @@ from .plot import COLOURS, PATTERNS
 from .samples import read_duplicates, read_steps
 
 __all__ = ["render_report", "write_report"]
+
+#: Questions that are answered.
+QUESTIONS = 6
 
 _TEMPLATES = files(__package__).joinpath("templates")
 
@@ -71,9 +73,8 @@ def render_report(run: Queryable, *, run_file: str = "RUN.duckdb") -> str:
         failures=read_failures(run),
         purposes=read_purposes(run),
         hops=read_hops(run),
-        answers=answers_of(run, limits.QUESTIONS),
+        answers=answers_of(run, QUESTIONS),
         run_file=run_file,
-        limits=limits,
         style=Markup(_template("style.css")),  # noqa: S704 - our own file, no text of the run
         patterns=PATTERNS,
         surface=COLOURS["surface"],

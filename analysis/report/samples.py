@@ -9,7 +9,6 @@ import orjson
 
 from ..page import clip, short_label
 from ..table import Queryable
-from .limits import DUPLICATE_PAIRS, LISTED_STEPS, SAMPLES, TEXT, THREAD_LINES, THREADS
 
 __all__ = [
     "Conversation",
@@ -26,12 +25,24 @@ __all__ = [
     "read_steps",
 ]
 
+#: Steps whose emissions are listed; of a longer run, steps spread evenly and those of interventions.
+LISTED_STEPS = 16
+#: Conversations a step, and lines of each.
+THREADS = 3
+THREAD_LINES = 8
+#: Emissions of each other kind a step.
+SAMPLES = 4
+#: Pairs of near-duplicates of each kind.
+DUPLICATE_PAIRS = 5
+#: Characters of one text.
+TEXT = 600
+
 _STEPS = """
 SELECT step, active, acted, failed, (SELECT count(*) FROM emissions AS e WHERE e.step = s.step)
 FROM steps AS s ORDER BY step
 """
 
-# The order by a hash of the number is a sample nobody picked, and the same one each time.
+# Ordered by a hash of the number: a sample that is not chosen by hand, and the same each time.
 _SAMPLES = """
 WITH numbered AS (
     SELECT emission, count(*) OVER of_kind AS total,

@@ -90,7 +90,7 @@ def joins_of(extras: Collection[Extra]) -> str:
 
 #: The hub's own columns that every export has, and those that it may have.
 FIELDS = ("id", "text", "origin", "hop", "parent", "language", "source", "licence", "model", "prompt", "revision")
-_SOMETIMES = ("licences", "duplicate_of", "turned_away", "attributes")
+_SOMETIMES = ("licences", "duplicate_of", "rejected", "attributes")
 _PREFIX = "imported_"
 _SUFFIX = ".json"
 #: What these say of a node is not what a table that was imported may say by the same names.

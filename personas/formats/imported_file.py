@@ -208,7 +208,7 @@ class ImportedFile:
         """Write how far the file got, and the rulings on what was added since."""
         self.complete = complete
         self.changes.update(add_rulings(self._con, self._said))
-        if any(row.outcome == "turned_away" for row in self._said):
+        if any(row.outcome == "rejected" for row in self._said):
             # Somebody turned away now may have been in the hub before, as the survivor of near-duplicates.
             reconcile(self._con)
         self._said = []

@@ -23,19 +23,11 @@ __all__ = [
     "neighbourhood",
 ]
 
+#: Both ends of each relation as hashes of ids, so that ids must be compared as well; `place` is its row in `relations`.
 _ENDS = """
 CREATE OR REPLACE TEMP TABLE graph_ends AS
 SELECT hash(source) AS source, hash(target) AS target, rowid AS place FROM relations
 """
-
-
-def _list_ends(hub: HubFile) -> None:
-    """Fill the temporary table `graph_ends` (source, target, place) with a row for each relation.
-
-    Ends are hashes of ids, so ids must be compared as well; `place` is the row in `relations`. It takes 24 bytes a
-    relation. Raises `SourceError`.
-    """
-    fetch(hub, _ENDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +106,7 @@ LIMIT ?
 def _read_excerpt(hub: HubFile, *, most_people: int, most_links: int) -> Excerpt:
     """The excerpt of those in the temporary table `graph_reached` (id, distance): the nearest, the oldest first.
 
-    Finds their relations by the table that `list_ends` leaves.
+    Finds their relations by the table `graph_ends`.
     """
     rows = fetch(hub, _PEOPLE, [most_people])
     people = tuple(Acquaintance(*row[:-1]) for row in rows)  # type: ignore[arg-type]
@@ -142,7 +134,7 @@ def central_excerpt(hub: HubFile, network: Network, *, most_people: int = 600, m
             "CREATE OR REPLACE TEMP TABLE graph_reached AS "
             "SELECT id, NULL::INTEGER AS distance FROM graph_people SEMI JOIN graph_codes USING (code)",
         )
-    _list_ends(hub)
+    fetch(hub, _ENDS)
     excerpt = _read_excerpt(hub, most_people=most_people, most_links=most_links)
     return Excerpt(excerpt.people, excerpt.links, network.people, excerpt.links_in_all)
 
@@ -294,7 +286,7 @@ def neighbourhood(
     if found.total != 1:
         raise SetupError(f"There is nobody with the id {person!r} in {str(hub.path)!r}; give an id from its personas.")
     fetch(hub, _CENTRE, [found.people[0].id])
-    _list_ends(hub)
+    fetch(hub, _ENDS)
     for distance in range(radius):
         fetch(hub, _RIM, {"distance": distance})
         fetch(hub, _TOUCHING)

@@ -219,18 +219,15 @@ def measure_paths(network: Network, rng: np.random.Generator, *, sources: int = 
     walked = [_Walk(network, start[n : n + _WORD]).counts() for n in range(0, len(start), _WORD)]
     if any(counts is None for counts in walked):
         return Paths(Measurement(None), None, ())
-    counts = _stacked([counts for counts in walked if counts is not None])
+    parts = [counts for counts in walked if counts is not None]
+    longest = max(part.shape[1] for part in parts)
+    counts = np.concatenate([np.pad(part, ((0, 0), (0, longest - part.shape[1]))) for part in parts])
     means = counts @ np.arange(1, counts.shape[1] + 1) / (size - 1)
     shares = tuple(float(share) for share in counts.sum(axis=0) / (len(start) * (size - 1)))
     if is_whole:
         return Paths(Measurement(float(means.mean())), counts.shape[1], shares)
     error = means.std(ddof=1) / np.sqrt(len(start)) * np.sqrt(1 - len(start) / size)
     return Paths(Measurement(float(means.mean()), float(error), len(start)), counts.shape[1], shares)
-
-
-def _stacked(counts: list[Ints]) -> Ints:
-    longest = max(part.shape[1] for part in counts)
-    return np.concatenate([np.pad(part, ((0, 0), (0, longest - part.shape[1]))) for part in counts])
 
 
 class _Walk:

@@ -1,6 +1,5 @@
 """`people`, the relation that conditions are asked of: personas, profiles and imported attributes by column."""
 
-import difflib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +8,8 @@ from typing import Literal
 import duckdb
 
 from ..errors import SetupError, parameter
-from ..hub.queries import TURNED_AWAY, quote_name, quote_text, survivors_in
+from ..hub.queries import REJECTED, quote_name, quote_text, survivors_in
+from ..inputs import nearest
 from ..profiles.profile import ATTRIBUTES
 
 __all__ = [
@@ -217,7 +217,7 @@ class PeopleColumns:
         there = [name for name in _LEFT_OUT if self._tables[name]]
         if table not in there:
             return ""
-        return TURNED_AWAY if table == "rulings" else f"SELECT persona FROM ({survivors_in(there)})"  # noqa: S608 - ours
+        return REJECTED if table == "rulings" else f"SELECT persona FROM ({survivors_in(there)})"  # noqa: S608 - ours
 
     def _known(self) -> Iterable[PeopleColumn]:
         taken = {name.lower() for name in self._tables["personas"]}
@@ -274,12 +274,10 @@ class PeopleColumns:
         imported = self._attributes.names if self._has_attributes else []
         names = [column.name for column in self.columns.values()]
         names += [one for one in imported if one.lower() not in self.columns]
-        near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
-        hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
         quotes = " Texts stand between single quotes." if asked_by == "where" else ""
         return SetupError(
-            f"{parameter(asked_by)} names {name!r}, which is no column of people{hint}. There are: "
+            f"{parameter(asked_by)} names {name!r}, which is no column of people{nearest(name, names)}. There are: "
             f"{', '.join(names[:_MOST_NAMED])}{more}.{quotes}"
         )
 

@@ -51,17 +51,13 @@ def _best_border(text: str, end: int, *, headings: bool) -> int | None:
 
     `text` continues a little beyond `end`, to show what follows a border.
     """
-    if headings and (cut := _last(_HEADING, text, end, _HEADING_SHARE)) is not None:
+    if headings and (cut := max(_cuts(_HEADING, text, end, _HEADING_SHARE), default=None)) is not None:
         return cut
     for border, share in _BORDERS:
         for cut in reversed(list(_cuts(border, text, end, share))):
             if not (headings and border is _BLANK and _ends_with_heading(text, cut)):
                 return cut
     return None
-
-
-def _last(border: re.Pattern[str], text: str, end: int, share: float) -> int | None:
-    return max(_cuts(border, text, end, share), default=None)
 
 
 def _cuts(border: re.Pattern[str], text: str, end: int, share: float) -> Iterator[int]:

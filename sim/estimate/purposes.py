@@ -142,7 +142,8 @@ class Asked:
         names = {turns[action] for action in revised}
         if len(set(turns.values())) > 1 and revised:
             names.add("turn")  # which several actions are asked with that have prompts of their own
-        does_revise = scenario.mind() is build_mind()
+        mind = scenario.checked_mind()
+        does_revise = mind is None or mind is build_mind()
         return cls(
             scenario.settings.answer_tokens,
             scenario.settings.observation_tokens,

@@ -1,4 +1,4 @@
-"""Which of the texts or people that growth begins with are taken, and the texts in the order in which they are asked.
+"""What growth asks about, in its order: which texts or people it begins with, and the work on a text or a person.
 
 Where there is a limit on people, they are a sample: the first so many of a file are a sample of nothing.
 """
@@ -14,15 +14,28 @@ import orjson
 
 from ...personas.hub import Hub
 from ...personas.hub.read import DrawSpec, draw_from
-from ...personas.persona import Passage
+from ...personas.model import Answer, PersonaModel, RequestContext
+from ...personas.persona import Passage, Persona
+from ...personas.persona_to_persona import Relative, persona_to_persona
 from ...personas.sources import Position, SkipCount, Sources
+from ...personas.text_to_persona import text_to_persona
 from ..engine import Engine
 from ..jobs import Chunks
 from ..runfile import rows
 from ..seeds import derive_seed
 from .settings import Growth, Source
 
-__all__ = ["NextPassage", "PassageStream", "ReservoirSample", "SourceSampler", "asked_before", "skipped_rows"]
+__all__ = [
+    "Inference",
+    "NeighbourhoodRequest",
+    "NextPassage",
+    "PassageStream",
+    "RelativesWork",
+    "ReservoirSample",
+    "SourceSampler",
+    "asked_before",
+    "skipped_rows",
+]
 
 _KNOWN = "SELECT passage FROM passages WHERE passage IN (SELECT unnest($ids))"
 _BEFORE = "SELECT passage FROM passages WHERE ordinal <= $asked"
@@ -231,3 +244,60 @@ def skipped_rows(chunk: int, skipped: Sequence[SkipCount]) -> list[rows.SkippedS
 def asked_before(chunks: Chunks, extension: int) -> int:
     """Passages or people that were asked about before this extension of growth began."""
     return sum(m.items for m in chunks.complete if orjson.loads(m.state or "{}").get("extension", 0) < extension)
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourhoodRequest:
+    """A person whose relations are to be inferred, and people who already live there and are offered as answers."""
+
+    persona: Persona
+    known: tuple[Persona, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """Text-to-Persona, as growth asks for it."""
+
+    growth: Growth
+    seed: int
+
+    async def __call__(self, item: NextPassage, model: PersonaModel) -> Answer[tuple[Persona, ...]]:
+        """The people inferred from a passage."""
+        return await text_to_persona(
+            model,
+            item.passage,
+            verb=self.growth.verb,
+            granularity=self.growth.granularity,
+            count=self.growth.per_passage,
+            language=self.growth.language,
+            form=self.growth.form,
+            context=_context(self.seed, 0, item.passage.id),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RelativesWork:
+    """Persona-to-Persona, as a hop of growth asks for it."""
+
+    growth: Growth
+    seed: int
+    hop: int
+    #: Relations asked for at each person.
+    count: int
+
+    async def __call__(self, item: NeighbourhoodRequest, model: PersonaModel) -> Answer[tuple[Relative, ...]]:
+        """The people around a person."""
+        return await persona_to_persona(
+            model,
+            item.persona,
+            count=self.count,
+            known=list(item.known),
+            language=self.growth.language,
+            kinds=self.growth.kinds,
+            low_visibility=self.growth.low_visibility,
+            context=_context(self.seed, self.hop, item.persona.id),
+        )
+
+
+def _context(seed: int, hop: int, owner: str) -> RequestContext:
+    return RequestContext("growth", hop, owner, derive_seed(seed, "growth", hop, owner) >> 32)

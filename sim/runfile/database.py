@@ -20,6 +20,7 @@ __all__ = [
     "Cursors",
     "check_free",
     "check_there",
+    "check_unwritten",
     "connect",
     "cursors_of",
     "folder_beside",
@@ -44,6 +45,12 @@ def check_there(path: Path) -> None:
     if path.is_dir():
         raise RunFileError(f"{str(path)!r} is a folder; give the path of a run file in it.")
     check_regular(path, what="run file", raised=RunFileError)
+
+
+def check_unwritten(path: Path) -> None:
+    """Raise `RunFileError` when this process is writing the file."""
+    if cursors_of(path):
+        raise RunFileError(f"{str(path)!r} is being written in this process already; close that run first.")
 
 
 def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:

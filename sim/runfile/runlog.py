@@ -13,11 +13,10 @@ from typing import Any, Literal, Self
 import duckdb
 import orjson
 
-from ...personas.errors import RunFileError
 from ...personas.files import private_umask, remove_parts
 from ...personas.hub.schema import check_hub, migrate_hub
 from ...personas.query import Params
-from .database import Cursors, connect, cursors_of, make_run_file, opened
+from .database import Cursors, check_unwritten, connect, make_run_file, opened
 from .job_rows import Unit
 from .journal import take_over
 from .rows import JobRow, MarkerRow, PhaseRow, Row, RunRow, column_names, table_of
@@ -206,8 +205,7 @@ class RunLog:
 
 def _opened(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
     """A connection that writes, to a file whose schema is up to date."""
-    if cursors_of(path):
-        raise RunFileError(f"{str(path)!r} is being written in this process already; close that run first.")
+    check_unwritten(path)
     remove_parts(path)
     con = connect(path, read_only=False)
     try:

@@ -10,9 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.analysis.report.chart import Chart
-from populace.analysis.report.charts import chart_emissions, chart_fields, chart_measures, chart_novelty, kind_order
+from populace.analysis.report.charts import (
+    MEASURES,
+    chart_emissions,
+    chart_fields,
+    chart_measures,
+    chart_novelty,
+    kind_order,
+)
 from populace.analysis.report.graph import chart_society, read_society
-from populace.analysis.report.limits import MEASURES
 from populace.analysis.report.plot import COLOURS, Axes, Series, draw_bars, draw_lines
 from populace.analysis.report.report import render_report
 from populace.analysis.table import Queryable

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.analysis.picture.colours import name_of
-from populace.analysis.picture.drawing import Drawing
+from populace.analysis.picture.drawing import Drawing, name_of
 from populace.analysis.picture.layout import Box, Dot, place_labels, text_width
 from populace.analysis.picture.page import draw_excerpt, render_page, write_picture
 from populace.personas.network import Acquaintance, Excerpt, Link

@@ -143,7 +143,7 @@ def test_a_second_process_is_told_that_the_hub_is_taken(ask: Ask, folder: Path, 
         sources=(texts,), hops=1, fan_outs=(2,), frontier="novelty", quality=True, personal="keep"
     )
     with Society(GrowthOnly(), growth=growth, out="town.duckdb"):
-        ask(*GROW, texts).complains(2, "is being written by a run that is going on")
+        ask(*GROW, texts).complains(2, "being written in this process")
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,20 @@ import threading
 import traceback
 import warnings
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-# Imported before the fork, for the children.
+# Imported before the fork, for the children: also what runs import when they first need it.
+import populace.agents.doctor.doctor
+import populace.agents.endpoint.chat_openai
+import populace.analysis.hub_summary
 import populace.analysis.report
 import populace.analysis.summary
+import populace.cli.app
+import populace.cli.panel
 import populace.personas.hub
+import populace.personas.network.figures
 import populace.sim.embedding
 import populace.sim.enrichment
 import populace.sim.estimate
@@ -80,6 +87,9 @@ def command(job: dict[str, Any]) -> None:
 def main() -> None:
     """Do jobs until there are no more."""
     open_model("procedural")
+    # What others import when it is first needed.
+    for name in ("anyio._backends._asyncio", "pandas", "rich.live"):
+        import_module(name)
     # However the tests were begun: Ctrl-C reaches the children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # The one thread beside ours is an allocator's, which knows of forks.

@@ -20,12 +20,11 @@ from warm_process import WarmProcess
 from populace.agents.batch import PollInterval, open_batch_queue
 from populace.agents.endpoint.models import ModelHandle
 from populace.agents.gateway.limits import Backoff, Limits
-from populace.personas.errors import PausedError, RunError, RunFileError, SetupError, SourceError
+from populace.personas.errors import PausedError, RunError, SetupError, SourceError
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
 from populace.personas.profiles import Tier
 from populace.sim.enrichment import Enrichment, enrich, resume_enrichment
-from populace.sim.hub_replay import replay_job
 from populace.sim.jobs import Changes, Chunks
 from populace.sim.runfile.reader import FinishedRun
 
@@ -397,27 +396,3 @@ def test_a_condition_that_cannot_be_asked_begins_no_job(town: Path) -> None:
     with pytest.raises(SetupError, match="no column"):
         enrich(town, Enrichment(where="height > 3"))
     assert [p.name for p in town.parent.iterdir()] == ["town.duckdb"]
-
-
-@pytest.mark.parametrize("options", [{}, {"wiki": True}, {"skill": "chess", "tier": Tier.ONE_PERCENT}])
-def test_a_job_is_done_again_from_its_own_answers(town: Path, openai_server: OpenAIServer, options: Any) -> None:
-    done = enrich(town, Enrichment(n=8, chunk=3, **options), **over(openai_server))
-    enrich(town, Enrichment(n=12, replace=True))  # another job later on
-    before, asked = town.read_bytes(), openai_server.calls
-    again = replay_job(town, 1)
-    assert (again.event_hash, again.difference, again.recalled) == (done.event_hash, "", asked)
-    assert openai_server.calls == asked
-    assert town.read_bytes() == before
-
-
-def test_a_replay_says_where_a_job_differs_from_its_answers(town: Path, sql: Ask) -> None:
-    enrich(town, Enrichment(n=4))
-    sql("UPDATE markers SET event_hash = 'another' WHERE phase = 'profiles'")
-    assert "first differs in profiles: its event hash was another then" in replay_job(town, 1).difference
-
-
-def test_a_job_that_is_not_finished_is_not_replayed(town: Path) -> None:
-    with pytest.raises(PausedError):
-        enrich(town, limits=Limits.given(max_calls=5))
-    with pytest.raises(RunFileError, match=r"Job 1 in .* is not finished, so it cannot be replayed"):
-        replay_job(town, 1)

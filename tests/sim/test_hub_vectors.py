@@ -195,16 +195,6 @@ def test_a_wrong_cosine_is_refused_before_anybody_is_asked(town: Path, openai_se
     assert openai_server.calls == 0
 
 
-def test_a_job_is_done_again_from_its_own_vectors(town: Path, openai_server: OpenAIServer) -> None:
-    dedup_by_meaning(town, MODEL, threshold=0.5, base_url=openai_server.base_url)
-    ((marked, event_hash),) = in_hub(town, "SELECT (SELECT count(*) FROM duplicates), event_hash FROM jobs")
-    asked = openai_server.calls
-    again = replay_job(town, 1)
-    assert marked > 0
-    assert (again.event_hash, again.difference, again.recalled) == (event_hash, "", PEOPLE)
-    assert openai_server.calls == asked
-
-
 def test_a_job_that_was_stopped_goes_on_to_the_hash_of_one_that_was_not(
     town: Path, fetch: Any, tmp_path: Path, openai_server: OpenAIServer
 ) -> None:

@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import doctor, estimate, grow, hub, read, replay, run
+from . import doctor, grow, hub, read, replay, run
 from .guard import guarded
 
 __all__ = ["cli", "main"]
@@ -25,7 +25,7 @@ for command in (
     run.run,
     run.resume,
     grow.grow,
-    estimate.estimate,
+    run.estimate,
     doctor.doctor,
     replay.fork,
     replay.replay,

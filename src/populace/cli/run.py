@@ -1,4 +1,4 @@
-"""`populace run` and `populace resume`, and the same from a scenario's own script."""
+"""`populace run`, `resume` and `estimate`, and a run from a scenario's own script."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from populace.sim.society import Society
     from populace.sim.trust import Kind
 
-__all__ = ["live", "resume", "run", "run_script", "scenario_of"]
+__all__ = ["estimate", "live", "resume", "run", "run_script", "scenario_of"]
 
 _STANDING = "SELECT scenario, scenario_file, status, (SELECT coalesce(max(step), 0) FROM steps) FROM runs"
 
@@ -46,6 +46,36 @@ def run(scenario: str, **options: Any) -> None:
 
     found, script = find_scenario(scenario)
     _run(found, script, **options)
+
+
+@click.command()
+@click.argument("scenario")
+@run_options
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    metavar="CALLS",
+    help="Ask the model so many times, at most, to narrow the ranges; that is paid for.",
+)
+def estimate(scenario: str, sample: int | None, **options: Any) -> None:
+    """What `populace run` would take with the same options: calls, tokens and money by purpose, as ranges."""
+    from populace.scenarios.catalog import find_scenario
+    from populace.sim.estimate import estimate as estimated
+
+    from .panel import Panel
+    from .show import show_estimate
+
+    found, _ = find_scenario(scenario)
+    result = estimated(
+        found(settings_of(options)),
+        growth=growth_of(options),
+        **asked_of(options),
+        **roles_of(options),
+        steps=options["steps"],
+        sample=sample or 0,
+        progress=Panel(),
+    )
+    show_estimate(result)
 
 
 @click.command()
@@ -164,7 +194,7 @@ def scenario_of(
 ) -> "type[Scenario]":
     """The scenario that made a run file: by its name, from its script, or from the one that is named now.
 
-    Raises `SetupError` when it is not there, and for a script that nobody but the file names; `command` would run it.
+    Raises `SetupError` when it is not there, and for a script that only the file names; `command` would run it.
     `check` is called before a script is run, and may raise too.
     """
     from populace.personas.errors import SetupError
