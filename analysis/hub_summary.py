@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING
 
-from ..personas.hub.queries import RETAINED, TURNED_AWAY
+from ..personas.hub.queries import REJECTED, RETAINED
 from ..personas.persona import RelationKind, canonical_text
 from .page import clip, short_label
 from .table import Queryable, Rows
@@ -36,7 +36,7 @@ FROM growth_chunks GROUP BY hop ORDER BY hop
 """
 
 _IN_ALL = f"""
-WITH away AS ({TURNED_AWAY})
+WITH away AS ({REJECTED})
 SELECT status, reason, model, is_language_model, event_hash,
        (SELECT count(*) FROM personas WHERE {RETAINED}),
        (SELECT count(*) FROM relations AS r ANTI JOIN away AS a ON a.persona = r.source
@@ -60,7 +60,7 @@ SELECT kind, sum(number)::BIGINT, flatten(list(examples ORDER BY chunk))
 FROM skipped_sources GROUP BY kind ORDER BY sum(number) DESC, kind
 """
 
-#: People by relations between them and a text, where that is not the hop in which somebody was asked about.
+#: People by the number of relations between them and a text, where that differs from the hop they were asked about in.
 _BORN_AT = f"""
 SELECT hop, count(*) FROM personas WHERE {RETAINED} GROUP BY hop ORDER BY hop
 """  # noqa: S608 - our own words
@@ -78,7 +78,7 @@ class Grown:
     model: str
     is_language_model: bool
     event_hash: str | None
-    #: Those who are nobody's near-duplicate.
+    #: People but for near-duplicates, of which the first counts.
     people: int
     relations: int
     passages: int
@@ -225,11 +225,11 @@ def _section(title: str, columns: Sequence[str], rows: Iterable[tuple[object, ..
 def _counts(figures: "GraphFigures") -> Iterator[tuple[str, str]]:
     yield "people", f"{figures.people:,}"
     yield "near-duplicates folded into them", f"{figures.folded:,}"
-    yield "people turned away by rules, left out", f"{figures.turned_away:,}"
+    yield "people turned away by rules, left out", f"{figures.rejected:,}"
     yield "relations", f"{figures.relations:,}"
     yield "relations that folding made loops", f"{figures.loops:,}"
     yield "relations that say again what another said", f"{figures.repeated:,}"
-    yield "relations with somebody turned away", f"{figures.turned_away_ties:,}"
+    yield "relations with somebody turned away", f"{figures.rejected_ties:,}"
     yield "relations with somebody who is not in the hub", f"{figures.unplaced:,}"
     yield "strong components", f"{figures.directed.strong.count:,}"
     yield "largest strong component", f"{max(figures.directed.strong.sizes, default=0):,}"

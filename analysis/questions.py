@@ -38,7 +38,7 @@ class QuestionAnswer:
     question: Question
     #: None when the run cannot answer, which `sentence` says then.
     rows: Rows | None
-    #: What is said in place of rows; empty where there are some.
+    #: A note in place of rows; empty where there are rows.
     sentence: str = ""
 
 
@@ -76,7 +76,7 @@ def questions_of(run: Queryable) -> list[Question]:
 
 
 def answers_of(run: Queryable, most: int) -> list[QuestionAnswer]:
-    """The answers to the first questions that the run has rows for, the scenario's own first; wrong SQL is said."""
+    """The answers to the first questions that the run has rows for, the scenario's own first."""
     own = [ask(run, question) for question in _own(run)]
     answers = [answer for answer in own if answer.sentence != _NOTHING][:most]
     for question in _derived(run):
@@ -88,7 +88,7 @@ def answers_of(run: Queryable, most: int) -> list[QuestionAnswer]:
 
 
 def ask(run: Queryable, question: Question) -> QuestionAnswer:
-    """Put a question to a run. One that cannot be answered is said to be so: the run is worth more than it."""
+    """The answer of a run to a question; one that fails gives a note instead of an error."""
     try:
         rows = run.query(question.sql)
     except QueryError as error:

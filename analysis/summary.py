@@ -78,7 +78,7 @@ class Cost:
 
     #: Where the prices are from; None when they are not known.
     prices: str | None
-    #: US dollars; and the answers that could not be priced, because nobody counted their tokens.
+    #: US dollars; and the answers without a price, because their tokens are unknown.
     dollars: float
     unpriced: int
 
@@ -100,13 +100,13 @@ class Summary:
     #: Models whose text is in the run besides: a fork may go on with another one.
     other_models: Sequence[str]
     seed: int
-    #: running, interrupted (found running by nobody), finished, failed or paused; and why.
+    #: running, interrupted (marked as running, but no process runs it), finished, failed or paused; and why.
     status: str
     reason: str | None
     #: Everybody who was grown or read, and those of them who live in the society.
     personas: int
     agents: int
-    #: Between those who are nobody's near-duplicate; a pair may hold several of different kinds.
+    #: Without near-duplicates but the first; a pair may hold several of different kinds.
     relations: int
     hops: int
     steps: int

@@ -45,7 +45,7 @@ def said(text: str) -> str:
     return markup(text)
 
 
-#: More than so many colours nobody tells apart.
+#: More colours than these cannot be told apart.
 _COMMUNITIES = 8
 _HOPS = 6
 #: Colours are written out, as programs other than browsers know no variables: of type, of the ground, of what matters
@@ -55,7 +55,7 @@ _HUES = (
     "#2f63c0", "#b85c00", "#26803c", "#b7382f", "#7547ad", "#83562a", "#b83a86", "#0b7f82", "#6f7010", "#8b929b",
 )  # fmt: skip
 _SHADES = ("#0d2138", "#193f6b", "#285f9b", "#4380bf", "#679fd4", "#8dbae3", "#b0d0ee")
-#: The colour of whoever is in none of the communities that have one.
+#: The colour of people outside the communities that have one.
 _OTHERS = _HUES[9]
 #: What a page puts in the place of each in dark surroundings.
 _DARK = {
@@ -81,7 +81,7 @@ class _Tone:
 
     colour: str
     words: str
-    #: The whole description of whoever the words are about.
+    #: The whole description of the person the words are about.
     more: str = ""
 
 
@@ -185,7 +185,7 @@ def _drawn(sign: Sign, x: float, y: float) -> Iterator[str]:
 
 _MARGIN = 34.0
 _EDGE = 6.0
-#: Numbers of ties whose sizes the legend shows, and beyond which nobody is drawn larger.
+#: Numbers of ties whose sizes the legend shows, and beyond which dots grow no larger.
 _SIZES = (1, 4, 16)
 _LARGEST = 40
 #: Characters of a description that are shown on hovering.
@@ -195,7 +195,7 @@ _HOVER = 300
 class Drawing:
     """An excerpt laid out once, to be drawn in any width. The same excerpt gives the same picture.
 
-    Who is at the broad end of a line has whoever is at its thin end as the label says. `communities` are numbers by
+    A line's label says what the person at its thin end is to the person at its broad end. `communities` are numbers by
     id; people have their colours by these, or by hop where there are none.
     """
 

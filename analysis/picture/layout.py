@@ -138,7 +138,7 @@ def fitted(at: Spots, *, width: float, margin: float) -> Stage:
 _NARROW = frozenset("iljtfI.,;:'|!()[]\u2019 ")
 _BROAD = frozenset("mwMW@%\u2026\u2014")
 _LABEL_GAP = 4.0
-#: Room that a name needs around it, in squares of the type size: with more of them nobody sees the people.
+#: Room that a name needs around it, in squares of the type size: more names would hide the people.
 _ROOM = 60.0
 #: The first so many are worth hiding a few others.
 _FIRST = 10

@@ -154,7 +154,7 @@ class Proportion:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The honesty block: what made the text, how much of it failed or repeats, and what nobody checked."""
+    """The honesty block: what made the text, how much of it failed or repeats, and what was not checked."""
 
     #: One sentence in large type, and what follows from it.
     headline: str

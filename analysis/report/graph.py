@@ -130,7 +130,7 @@ def _around(hubs: Sequence[DrawnPerson], ties: Sequence[DrawnTie]) -> set[str]:
 
 
 def chart_society(society: DrawnSociety) -> Chart | None:
-    """The graph with the texts on pointing, or None when nobody lives there."""
+    """The graph, with texts as tooltips; None where there are no agents."""
     if not society.residents:
         return None
     picture: nx.Graph[str] = nx.Graph()

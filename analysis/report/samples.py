@@ -42,7 +42,7 @@ SELECT step, active, acted, failed, (SELECT count(*) FROM emissions AS e WHERE e
 FROM steps AS s ORDER BY step
 """
 
-# The order by a hash of the number is a sample nobody picked, and the same one each time.
+# Ordered by a hash of the number: a sample that is not chosen by hand, and the same each time.
 _SAMPLES = """
 WITH numbered AS (
     SELECT emission, count(*) OVER of_kind AS total,

@@ -43,8 +43,8 @@ __all__ = ["GrowthContext", "HopPhase", "ReadingPhase", "TextPhase"]
 _LATEST = "SELECT latest FROM growth_chunks WHERE extension = $extension ORDER BY hop DESC, chunk DESC LIMIT 1"
 _FRONTIER = "WHERE hop = $hop AND ordinal > $asked ORDER BY ordinal"
 _CHOSEN = "SELECT persona, round FROM frontier WHERE hop = $hop"
-_TURNED_AWAY = """
-SELECT rule, count(*) FROM rulings WHERE outcome IN ('turned_away', 'removed') AND NOT undone
+_REJECTED = """
+SELECT rule, count(*) FROM rulings WHERE outcome IN ('rejected', 'removed') AND NOT undone
 GROUP BY rule ORDER BY count(*) DESC, rule
 """
 _PERSONAL = "personal_data"
@@ -109,7 +109,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         result = done.result
         people = persona_rows(result, self._context.population)
         lost = [(f.owner, f.outcome) for f in done.failures]
-        away = [result.turned_away] if result.turned_away else []
+        away = [result.rejected] if result.rejected else []
         rulings = [row for persona, ruling in result.rulings for row in _ruling_rows(persona, ruling)]
         state = {"latest": str(self._latest), "extension": self._context.extension}
         return Changes(
@@ -122,7 +122,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
                 "repeats": result.repeats,
                 "dropped": result.dropped,
                 "relations": len(result.relations),
-                "turned_away": len(result.turned_away),
+                "rejected": len(result.rejected),
                 "unwanted": result.unwanted,
             },
             state=orjson.dumps(state).decode(),
@@ -158,7 +158,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         if described and (self._collected.asked or result.dropped):
             await chunks.commit(self.collect())
             await context.engine.flush()
-        rules = dict(context.engine.log.query(_TURNED_AWAY))
+        rules = dict(context.engine.log.query(_REJECTED))
         raise RunError(_nobody(origin, reasons, described, rules, hub=str(context.engine.log.path)))
 
 
@@ -334,11 +334,11 @@ def _nobody(origin: str, failures: Sequence[str], described: int, rules: Mapping
     said = f"Nobody could be grown from {origin}."
     reasons = " ".join(dict.fromkeys(failures[:3]))
     if described:
-        return " ".join(filter(None, [said, _turned_away(described, rules, hub), reasons]))
+        return " ".join(filter(None, [said, _rejected(described, rules, hub), reasons]))
     return f"{said} {reasons or 'No answer held a persona.'} Try another model or other texts."
 
 
-def _turned_away(described: int, rules: Mapping[str, int], hub: str) -> str:
+def _rejected(described: int, rules: Mapping[str, int], hub: str) -> str:
     people = "1 person was" if described == 1 else f"{described:,} people were"
     by = ", ".join(f"{rule} {number:,}" for rule, number in rules.items())
     ways = []

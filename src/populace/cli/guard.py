@@ -20,7 +20,7 @@ import click
 __all__ = ["going_on", "guarded", "option"]
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-#: What a path can be that nobody looked at before it was used.
+#: What can be wrong with a path that was not checked before it was used.
 _NO_PATH = (
     *(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL),
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENXIO, errno.ENODEV, errno.ENOTEMPTY, errno.EXDEV, errno.ETXTBSY),

@@ -270,7 +270,7 @@ def prices_of(options: Mapping[str, Any]) -> "Prices | None":
 
 
 def embeddings_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What is to be known of the embedding model: its name, endpoint and price. Raises `SetupError`."""
+    """Name, endpoint and price of the embedding model. Raises `SetupError`."""
     from populace.agents.gateway.budget import given_prices
 
     price = options["embeddings_price"]

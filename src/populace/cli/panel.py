@@ -207,7 +207,7 @@ _PICTURE, _LOOK, _LINE = 0.25, 1.0, 30.0
 
 
 class _Console(Console):
-    """A console to which nobody need listen."""
+    """A console whose output may be closed while it is written to."""
 
     def on_broken_pipe(self) -> None:
         """Be quiet from then on; Rich would close standard output, and exit."""

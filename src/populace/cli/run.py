@@ -194,7 +194,7 @@ def scenario_of(
 ) -> "type[Scenario]":
     """The scenario that made a run file: by its name, from its script, or from the one that is named now.
 
-    Raises `SetupError` when it is not there, and for a script that nobody but the file names; `command` would run it.
+    Raises `SetupError` when it is not there, and for a script that only the file names; `command` would run it.
     `check` is called before a script is run, and may raise too.
     """
     from populace.personas.errors import SetupError
