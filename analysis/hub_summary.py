@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING
 
-from ..personas.hub.queries import RETAINED, TURNED_AWAY
+from ..personas.hub.queries import REJECTED, RETAINED
 from ..personas.persona import RelationKind, canonical_text
 from .page import clip, short_label
 from .table import Queryable, Rows
@@ -36,7 +36,7 @@ FROM growth_chunks GROUP BY hop ORDER BY hop
 """
 
 _IN_ALL = f"""
-WITH away AS ({TURNED_AWAY})
+WITH away AS ({REJECTED})
 SELECT status, reason, model, is_language_model, event_hash,
        (SELECT count(*) FROM personas WHERE {RETAINED}),
        (SELECT count(*) FROM relations AS r ANTI JOIN away AS a ON a.persona = r.source
@@ -225,11 +225,11 @@ def _section(title: str, columns: Sequence[str], rows: Iterable[tuple[object, ..
 def _counts(figures: "GraphFigures") -> Iterator[tuple[str, str]]:
     yield "people", f"{figures.people:,}"
     yield "near-duplicates folded into them", f"{figures.folded:,}"
-    yield "people turned away by rules, left out", f"{figures.turned_away:,}"
+    yield "people turned away by rules, left out", f"{figures.rejected:,}"
     yield "relations", f"{figures.relations:,}"
     yield "relations that folding made loops", f"{figures.loops:,}"
     yield "relations that say again what another said", f"{figures.repeated:,}"
-    yield "relations with somebody turned away", f"{figures.turned_away_ties:,}"
+    yield "relations with somebody turned away", f"{figures.rejected_ties:,}"
     yield "relations with somebody who is not in the hub", f"{figures.unplaced:,}"
     yield "strong components", f"{figures.directed.strong.count:,}"
     yield "largest strong component", f"{max(figures.directed.strong.sizes, default=0):,}"

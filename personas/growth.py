@@ -115,7 +115,7 @@ class HopResult:
     #: Rulings on newcomers, each with the id of the description.
     rulings: tuple[tuple[str, Ruling], ...] = ()
     #: Ids of the personas that were turned away.
-    turned_away: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
     #: The number of newcomers turned away, including those of which nothing may be kept.
     dropped: int = 0
     #: The number of relations left out because their kind was not wanted.
@@ -134,7 +134,7 @@ class HopResult:
     @property
     def born(self) -> int:
         """The number of new people who were admitted."""
-        return len(self.personas) - len(self.verdicts) - len(self.turned_away)
+        return len(self.personas) - len(self.verdicts) - len(self.rejected)
 
     @property
     def repeats(self) -> int:
@@ -253,7 +253,7 @@ class _Taken:
         self._relations: list[Relation] = []
         self._newcomers: list[bool] = []
         self._rulings: list[tuple[str, Ruling]] = []
-        self._turned_away: list[str] = []
+        self._rejected: list[str] = []
         self._dropped = 0
         self._unwanted = 0
 
@@ -267,7 +267,7 @@ class _Taken:
             tuple(self._relations),
             tuple(self._newcomers),
             tuple(self._rulings),
-            tuple(self._turned_away),
+            tuple(self._rejected),
             self._dropped,
             self._unwanted,
         )
@@ -316,7 +316,7 @@ class _Taken:
             return None
         self._population.turn_away(judgement.persona)
         self._personas.append(judgement.persona)
-        self._turned_away.append(judgement.persona.id)
+        self._rejected.append(judgement.persona.id)
         return judgement.persona
 
     @property

@@ -47,7 +47,7 @@ class Ruling:
             return "rewritten"
         if self.is_kept:
             return "kept"
-        return "removed" if self.is_erased else "turned_away"
+        return "removed" if self.is_erased else "rejected"
 
 
 @dataclass(frozen=True, slots=True)

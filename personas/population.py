@@ -63,15 +63,15 @@ class PersonaGraph:
         personas: Iterable[Persona],
         relations: Iterable[Relation],
         verdicts: Iterable[Verdict] = (),
-        turned_away: Iterable[str] = (),
+        rejected: Iterable[str] = (),
     ) -> Self:
         """The graph of all people who are kept, in the order given.
 
-        The ids in `turned_away` are left out with their relations, and verdicts that name them do not hold. Raises
+        The ids in `rejected` are left out with their relations, and verdicts that name them do not hold. Raises
         `SetupError` for a relation or verdict that names an unknown id, and for verdicts in a circle.
         """
         given = {persona.id: persona for persona in personas}
-        away = frozenset(turned_away)
+        away = frozenset(rejected)
         survivors = _survivors(given, verdicts, away)
         alive = {i: p for i, p in given.items() if survivors[i] == i and i not in away}
         return cls(alive, _between_survivors(relations, survivors, away))
@@ -184,11 +184,11 @@ class Population:
         personas: Iterable[Persona] = (),
         relations: Iterable[Relation] = (),
         verdicts: Iterable[Verdict] = (),
-        turned_away: Iterable[str] = (),
+        rejected: Iterable[str] = (),
     ) -> None:
         self._personas = {persona.id: persona for persona in personas}
         self._verdicts = {verdict.persona: verdict for verdict in verdicts}
-        self._away = set(turned_away)
+        self._away = set(rejected)
         self._relations: dict[tuple[str, str, str, str], Relation] = {}
         self._related: dict[str, set[str]] = {}
         self._sources: set[str] = set()

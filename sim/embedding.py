@@ -124,7 +124,7 @@ def resume_embedding(
     """Go on with an unfinished job from its spec; `given` are limits, prices and cache that are to change.
 
     The report is that of comparing the people, None where the job is to fetch their vectors only. Raises `SetupError`
-    where the job goes by an address or a file that nobody named on this machine.
+    where the job goes by an address or a file that was not named on this machine.
     """
     row = stored_job(path, number)
     check_job_trusted(path, row, embeddings=base_url, model=model, cache=given.get("cache"))

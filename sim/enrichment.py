@@ -103,7 +103,7 @@ class Enrichment(BaseModel):
 class Enriched:
     """What an enrichment came to, this session and earlier ones together."""
 
-    #: The job's number in the hub; None when there was nobody to ask about.
+    #: The job's number in the hub; None when there was no person to ask about.
     job: int | None
     #: People whom it was about.
     people: int = 0
@@ -191,7 +191,7 @@ def resume_enrichment(
 ) -> Enriched:
     """Go on with an unfinished enrichment from its spec; `given` are limits, prices and cache that are to change.
 
-    Raises `SetupError` where the job goes by an address or a file that nobody named on this machine.
+    Raises `SetupError` where the job goes by an address or a file that was not named on this machine.
     """
     row = stored_job(path, number)
     check_job_trusted(path, row, address=base_url, model=model, cache=given.get("cache"))

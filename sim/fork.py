@@ -230,7 +230,7 @@ def _begun(
         settings=changed.settings.model_dump_json(),
         world=changed.world,
         model=handle.name,
-        # Text of the stand-in stays what it is, whoever writes on.
+        # Text of the stand-in stays what it is, whatever model goes on.
         is_language_model=parent.is_language_model and handle.is_language_model,
         base_url=handle.endpoints,
         versions=orjson.dumps(versions()).decode(),

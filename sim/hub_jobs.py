@@ -71,7 +71,7 @@ def hub_in_numbers(path: Path) -> HubInfo:
 
     Raises `SourceError` for what is no hub, and `RunFileError` for one that is held by a process that answers no SQL.
     """
-    # A job that was killed leaves its note behind: then the reader finds that nobody answers, and opens the file.
+    # A job that was killed leaves its note behind: then the reader gets no answer, and opens the file.
     if path.name and (cursors_of(path) or Sidecar.read(path) is not None):
         with open_hub_or_run(path) as run:
             return describe(path, lambda statement: run.query(statement).rows)
@@ -173,7 +173,7 @@ class HubJob:
     ) -> Iterator[Engine]:
         """The engine, open; how the work in it ends is written into the hub.
 
-        `gateway` answers instead of the model: that of a replay, which nobody has to trust.
+        `gateway` answers instead of the model: that of a replay, which needs no trust.
         """
         answers = None
         try:
@@ -183,7 +183,7 @@ class HubJob:
             embeds = isinstance(self.model, EmbeddingHandle)
             engine = Engine(
                 log,
-                # Nobody is asked for words where vectors are wanted, and so nothing is paid for them.
+                # No chat model is asked where vectors are wanted: the stand-in takes its place.
                 open_model("procedural") if isinstance(self.model, EmbeddingHandle) else self.model,
                 limits=self.limits,
                 prices=self.prices,
@@ -220,7 +220,7 @@ def stored_job(path: Path, job: int) -> JobRow:
 
 
 def check_job_trusted(path: Path, row: JobRow, **given: object) -> None:
-    """Raise `SetupError` when a job goes by an address or a file that nobody named here, now or before.
+    """Raise `SetupError` when a job goes by an address or a file that was not named here, now or before.
 
     `given` is what the caller gives now, by its kind: address, embeddings, model or cache.
     """

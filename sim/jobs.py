@@ -248,8 +248,8 @@ class Chunks:
 async def run_phase[I, R](engine: Engine, phase: Phase[I, R], *, executor: Executor | None = None) -> None:
     """Take a phase to its end, from wherever the run file says that it stopped; nothing is done when it is complete.
 
-    Raises `RunError` when the endpoint answers nobody in a chunk, without committing it, `PausedError` when the budget
-    is spent, and whatever the phase raises.
+    Raises `RunError` when the endpoint answers no request of a chunk, without committing it, `PausedError` when the
+    budget is spent, and whatever the phase raises.
     """
     chunks = Chunks(engine, phase.name, phase.number, phase.chunk)
     if chunks.is_closed:
@@ -315,7 +315,7 @@ _ENDPOINT = frozenset(
 
 
 def _check_answered(work: str, ended: Sequence[tuple[Outcome, str]]) -> None:
-    """Raise `RunError` when the endpoint answered nobody in this piece of work (as `step 3`).
+    """Raise `RunError` when the endpoint answered no request of this piece of work (as `step 3`).
 
     `ended` holds outcome and reason of each request. Then the work should not be committed: a resumed run does it.
     """

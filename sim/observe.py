@@ -59,7 +59,7 @@ class EmbeddingRecall:
     ) -> list[FailureRow]:
         """Fetch what this step needs to rank `recalled` notes of each resident by its cue.
 
-        Gives the rows of those for whom it failed. Raises `RunError` when the endpoint gives nobody anything.
+        Gives the rows of those for whom it failed. Raises `RunError` when the endpoint gives no vector at all.
         """
         settled = self._failed(step)
         self._cues = {}

@@ -138,7 +138,7 @@ def _replayed(recording: Recording, scenario: type[Scenario], out: Path, progres
     with open_run(out) as lived:
         found = markers(lived)
     differing = difference(recording, found, ended=failure is None)
-    # What differs already leads to questions that nobody has asked before: the first difference is the reason.
+    # Behind a difference other requests are made than were recorded: the difference is the reason.
     if failure is not None and not differing:
         raise failure
     gateway, last = society.engine.gateway, recording.markers[-1]
@@ -314,7 +314,7 @@ _FAILED = "WHERE step = $number AND purpose = $purpose"
 
 
 class RecordedEmbedder:
-    """Gives each text the vector that the run had, and asks nobody."""
+    """Gives each text the vector that the run had; no model is asked."""
 
     def __init__(self, recording: Recording, model: str) -> None:
         self._recording = recording

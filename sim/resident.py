@@ -66,7 +66,7 @@ class SocietyView(Protocol):
         ...
 
     def resident(self, agent: str) -> Resident:
-        """The agent with this id. Raises `KeyError` when nobody has it."""
+        """The agent with this id. Raises `KeyError` for an unknown id."""
         ...
 
     @property

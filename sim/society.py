@@ -240,7 +240,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         return tuple(self.state.residents.values())
 
     def resident(self, agent: str) -> Resident:
-        """The agent with this id. Raises `KeyError` when nobody has it."""
+        """The agent with this id. Raises `KeyError` for an unknown id."""
         return self.state.residents[agent]
 
     @property
@@ -344,7 +344,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         log.commit(statements=log.change(spec=spec, **now_is)).result()
 
     def _note_trust(self, run: rows.RunRow) -> None:
-        """Note what was named here, by whoever made this society: of a resumed one, all but its script."""
+        """Note which addresses and files the user has named: of a resumed society, all but its script."""
         if self._repeats is not None:
             inherit(self._repeats, run, ())
         else:

@@ -96,7 +96,7 @@ async def take_step(context: StepContext) -> None:
     """Take the society one step further, and hand the step over to be committed.
 
     The next step may begin before this one is durable (`Engine.flush` waits for that), but its rows come after it.
-    Raises `RunError` without committing when the endpoint gave nobody an answer: a resumed run tries again.
+    Raises `RunError` without committing when the endpoint answered no request: a resumed run tries again.
     """
     world = context.state.world
     world.begin(world.step + 1)

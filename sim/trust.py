@@ -119,7 +119,7 @@ def check_resumed(
 def check_trusted(
     path: Path, run: RunRow, named: Collection[Kind], *, command: str = "resume", is_grown: bool = True
 ) -> None:
-    """Raise `SetupError` when a run goes by an address or a file that nobody named here, now (`named`) or before.
+    """Raise `SetupError` when a run goes by an address or a file that was not named here, now (`named`) or before.
 
     Once it `is_grown`, it does not read what it grew from again.
     """

@@ -42,7 +42,7 @@ class World(BaseModel):
 
     step: int = 0
     news: list[News] = Field(default_factory=list)
-    #: Relation kinds along which nobody meets for the time being.
+    #: Relation kinds that are suspended: those tied by them alone do not meet.
     suspended: list[RelationKind] = Field(default_factory=list)
     #: A scenario's own values; anything JSON can hold.
     values: dict[str, Any] = Field(default_factory=dict)
@@ -62,7 +62,7 @@ class World(BaseModel):
         self.news.append(News(text=text, until=self.step + steps - 1))
 
     def suspend(self, kind: RelationKind) -> None:
-        """Nobody sees, hears or speaks to those they are tied to by `kind` alone until it is restored.
+        """Until it is restored, those who are tied by `kind` alone do not see, hear or speak to each other.
 
         A line that is under way is kept, and heard once the kind is restored. Raises `ValueError` for no kind.
         """

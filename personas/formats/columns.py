@@ -17,6 +17,7 @@ from .reading import json_text, parse_json
 __all__ = [
     "EXTRA_MARKS",
     "FIELDS",
+    "SOURCES",
     "ColumnType",
     "Extra",
     "ImportedColumn",
@@ -28,7 +29,6 @@ __all__ = [
     "original",
     "own_names",
     "prefixed",
-    "sources_of",
     "unprefixed",
     "written",
 ]
@@ -49,7 +49,7 @@ EXTRA_MARKS: Mapping[Extra, str] = {
     Extra.ELITES: "elite_model",
 }
 #: The columns of each table, by what they are called in an export.
-_SOURCES: Mapping[Extra, Mapping[str, str]] = {
+SOURCES: Mapping[Extra, Mapping[str, str]] = {
     Extra.PROFILES: {name: name for name in (*ATTRIBUTES, "evidence", "only_evident")}
     | {f"profile_{name}": name for name in ("model", "prompt", "made_at")},
     Extra.BIOGRAPHIES: {"biography": "text"}
@@ -73,23 +73,13 @@ _JOINS = {
 }
 
 
-def sources_of(extra: Extra) -> Mapping[str, str]:
-    """The columns of its table, by what they are called in an export."""
-    return _SOURCES[extra]
-
-
-def _names_of(extra: Extra) -> Collection[str]:
-    """What its columns are called in an export."""
-    return _SOURCES[extra].keys()
-
-
 def columns_of(extras: Collection[Extra]) -> str:
     """SQL for their columns, to be appended to others."""
     return "".join(
         f', {_TABLES[extra]}."{source}"{"::VARCHAR" if source in _JSON else ""} AS "{name}"'
         for extra in Extra
         if extra in extras
-        for name, source in _SOURCES[extra].items()
+        for name, source in SOURCES[extra].items()
     )
 
 
@@ -100,7 +90,7 @@ def joins_of(extras: Collection[Extra]) -> str:
 
 #: The hub's own columns that every export has, and those that it may have.
 FIELDS = ("id", "text", "origin", "hop", "parent", "language", "source", "licence", "model", "prompt", "revision")
-_SOMETIMES = ("licences", "duplicate_of", "turned_away", "attributes")
+_SOMETIMES = ("licences", "duplicate_of", "rejected", "attributes")
 _PREFIX = "imported_"
 _SUFFIX = ".json"
 #: What these say of a node is not what a table that was imported may say by the same names.
@@ -164,7 +154,7 @@ class ImportedColumn:
 
 def own_names(extras: Collection[Extra]) -> frozenset[str]:
     """The names that are the hub's own in an export with these extras, in lower case."""
-    names = (*FIELDS, *_SOMETIMES, *EXTRA_MARKS.values(), *(name for extra in extras for name in _names_of(extra)))
+    names = (*FIELDS, *_SOMETIMES, *EXTRA_MARKS.values(), *(name for extra in extras for name in SOURCES[extra]))
     return frozenset(name.lower() for name in names)
 
 

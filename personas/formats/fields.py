@@ -16,7 +16,7 @@ import pyarrow as pa
 from ..errors import SourceError
 from ..files import uncompressed_suffix
 from ..hub.queries import table_of
-from .columns import EXTRA_MARKS, FIELDS, Extra, graph_names, original, own_names, sources_of, unprefixed
+from .columns import EXTRA_MARKS, FIELDS, SOURCES, Extra, graph_names, original, own_names, unprefixed
 from .options import Columns, Shape
 from .people import licences_path, read_licences
 from .reading import RowError, Tally, parse_json
@@ -77,7 +77,7 @@ class Fields:
 
     def of(self, extra: Extra) -> pa.Table:
         """The rows of an extra's table, with the number of the row that each is from as `row`."""
-        sources = sources_of(extra).values()
+        sources = SOURCES[extra].values()
         return table_of(self.extras[extra], pa.schema([("row", pa.int64()), *((s, _type(s)) for s in sources)]))
 
 
@@ -280,7 +280,7 @@ def _is_true(value: str) -> bool:
 
 
 def _extra(extra: Extra, row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(_own_value(source, row.get(name)) for name, source in sources_of(extra).items())
+    return tuple(_own_value(source, row.get(name)) for name, source in SOURCES[extra].items())
 
 
 def _own_value(source: str, value: Any) -> Any:

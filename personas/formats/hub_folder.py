@@ -20,8 +20,8 @@ from ..database import CONFIG, make_database, said
 from ..errors import SetupError, SourceError, StorageError
 from ..files import folder_beside, private_umask
 from ..hub.file import HubFile
-from ..hub.queries import registered
-from ..hub.schema import HUB_VERSION, check_hub
+from ..hub.queries import count, quote_name, quote_text, registered
+from ..hub.schema import HUB_VERSION, check_hub, hub_version
 from ..inputs import shown
 
 __all__ = ["MANIFEST", "FolderReport", "import_hub_folder", "write_hub_folder"]
@@ -116,7 +116,7 @@ def write_hub_folder(hub: HubFile, path: Path, *, notice: str | None) -> dict[st
             if comment is not None
         )
         manifest = _Manifest(
-            format=_FORMAT, schema_version=_version(hub.con), notice=notice, tables=tables, comments=comments, **made
+            format=_FORMAT, schema_version=hub_version(hub.con), notice=notice, tables=tables, comments=comments, **made
         )
         (part / MANIFEST).write_bytes(orjson.dumps(manifest.model_dump(), option=orjson.OPT_INDENT_2) + b"\n")
         part.rename(path)
@@ -148,7 +148,7 @@ def import_hub_folder(folder: Path, out: Path) -> FolderReport:
             raise SourceError(
                 f"{str(folder)!r} does not make a hub: {said(error)}; export the hub once more."
             ) from error
-        ((people,),) = con.execute("SELECT count(*) FROM personas").fetchall()
+        people = count(con, "SELECT count(*) FROM personas")
 
     with _written(out):
         make_database(out, _nothing, block_size=_BLOCK, fill=fill)
@@ -179,13 +179,13 @@ def _write_table(con: duckdb.DuckDBPyConnection, name: str, sql: str, folder: Pa
         if re.fullmatch(_FILE, f"{name}.parquet")
         else f"{hashlib.sha256(name.encode()).hexdigest()}.parquet"
     )
-    columns = con.execute(f"DESCRIBE {_quoted(name)}").fetchall()
+    columns = con.execute(f"DESCRIBE {quote_name(name)}").fetchall()
     selected = ", ".join(
-        _quoted(column) + ("" if _PLAIN.fullmatch(kind) else f"::VARCHAR AS {_quoted(column)}")
+        quote_name(column) + ("" if _PLAIN.fullmatch(kind) else f"::VARCHAR AS {quote_name(column)}")
         for column, kind, *_ in columns
     )
     # In the order of arrival: the first of several rows is the one that counts.
-    reader = con.sql(f"SELECT {selected} FROM {_quoted(name)} ORDER BY rowid").to_arrow_reader(_ROWS)  # noqa: S608
+    reader = con.sql(f"SELECT {selected} FROM {quote_name(name)} ORDER BY rowid").to_arrow_reader(_ROWS)  # noqa: S608
     rows = 0
     with pq.ParquetWriter(folder / file, reader.schema, compression="zstd") as writer:
         for batch in reader:
@@ -273,13 +273,12 @@ def _fill(con: duckdb.DuckDBPyConnection, folder: Path, manifest: _Manifest) -> 
         with pq.ParquetFile(folder / table.file) as file:
             for batch in file.iter_batches(batch_size=_ROWS * 10):
                 with registered(con, batch, "restored"):
-                    con.execute(f"INSERT INTO {_quoted(table.name)} BY NAME FROM restored")
+                    con.execute(f"INSERT INTO {quote_name(table.name)} BY NAME FROM restored")
     for sql in (*manifest.indexes, *_in_order(manifest)):
         con.execute(sql)
     for one in manifest.comments:
-        name = _quoted(one.name) + ("" if one.column is None else f".{_quoted(one.column)}")
-        text = one.comment.replace("'", "''")
-        con.execute(f"COMMENT ON {one.kind} {name} IS '{text}'")
+        name = quote_name(one.name) + ("" if one.column is None else f".{quote_name(one.column)}")
+        con.execute(f"COMMENT ON {one.kind} {name} IS {quote_text(one.comment)}")
 
 
 def _in_order(manifest: _Manifest) -> Sequence[str]:
@@ -303,17 +302,6 @@ def _in_order(manifest: _Manifest) -> Sequence[str]:
     return ordered
 
 
-def _version(con: duckdb.DuckDBPyConnection) -> int:
-    if not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'hub_migrations'").fetchall():
-        return 0
-    ((version,),) = con.execute("SELECT coalesce(max(version), 0) FROM hub_migrations").fetchall()
-    return int(version)
-
-
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
@@ -130,7 +130,10 @@ _LAST_FILE = "SELECT coalesce(max(file), 0) FROM imported_files"
 
 
 class ImportedFile:
-    """One file in the process of being imported; each part is the caller's transaction."""
+    """One file being imported; each part is the caller's transaction.
+
+    It is the file with these bytes as far as it was imported in this way before, or from its beginning.
+    """
 
     def __init__(
         self,
@@ -160,29 +163,18 @@ class ImportedFile:
         self.changes: Counter[tuple[str, str | None, str]] = Counter()
         self._said: list[RulingRow] = []
         self._ordinal = count(hub.con, _LAST_ORDINAL)
+        self._find(sha256)
 
-    @classmethod
-    def find(
-        cls,
-        hub: HubFile,
-        name: str,
-        sha256: str,
-        size: int,
-        columns: Columns,
-        options: ImportOptions,
-        fields: FieldTable | None = None,
-    ) -> Self:
-        """The file with these bytes as far as it was imported in this way before, or from its beginning."""
-        file = cls(hub, name, sha256, size, columns, options, fields)
-        if row := hub.con.execute(_FIND, [sha256, file._settings]).fetchone():
-            file.number, file.read_to, file.rows, file.new, file.complete = row
-            file._saved_to = file.read_to
-            file.repeated = count(hub.con, f"SELECT count(*) FROM repeated_rows WHERE file = {file.number:d}")  # noqa: S608
-            said = hub.con.execute("SELECT reason, rows, first FROM skipped_rows WHERE file = ?", [row[0]]).fetchall()
-            file.skipped.add(Skipped(*skip) for skip in said)
-        else:
-            file.number = count(hub.con, _LAST_FILE) + 1
-        return file
+    def _find(self, sha256: str) -> None:
+        row = self._con.execute(_FIND, [sha256, self._settings]).fetchone()
+        if row is None:
+            self.number = count(self._con, _LAST_FILE) + 1
+            return
+        self.number, self.read_to, self.rows, self.new, self.complete = row
+        self._saved_to = self.read_to
+        self.repeated = count(self._con, "SELECT count(*) FROM repeated_rows WHERE file = ?", [self.number])
+        said = self._con.execute("SELECT reason, rows, first FROM skipped_rows WHERE file = ?", [self.number])
+        self.skipped.add(Skipped(*skip) for skip in said.fetchall())
 
     def add(self, batch: Screened) -> None:
         """Write the rows of a batch; people who are in the hub already stay as they were. `save` writes the rulings."""
@@ -216,7 +208,7 @@ class ImportedFile:
         """Write how far the file got, and the rulings on what was added since."""
         self.complete = complete
         self.changes.update(add_rulings(self._con, self._said))
-        if any(row.outcome == "turned_away" for row in self._said):
+        if any(row.outcome == "rejected" for row in self._said):
             # Somebody turned away now may have been in the hub before, as the survivor of near-duplicates.
             reconcile(self._con)
         self._said = []

@@ -126,7 +126,7 @@ def _import_file(
     if isinstance(columns.composer, RuleComposer):
         _check_no_prose(table, columns.composer)
     fields = field_table(table, columns)
-    file = ImportedFile.find(hub, path.name, sha256, size, columns, options, fields)
+    file = ImportedFile(hub, path.name, sha256, size, columns, options, fields)
     already, began = file.complete, file.read_to
     read, means = (table, columns) if fields is None else (fields, fields.means)
     kinds = {} if already or options.personal == "ignore" else _kinds(read, means, options)

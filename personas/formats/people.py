@@ -111,16 +111,16 @@ _NO_LICENCES = "CREATE OR REPLACE TEMP TABLE exported_licences (persona VARCHAR,
 _VERDICTS = "CREATE OR REPLACE TEMP TABLE exported_verdicts AS SELECT persona, survivor AS duplicate_of FROM ({})"
 _RULINGS = """
 CREATE OR REPLACE TEMP TABLE exported_rulings AS
-SELECT persona, min(rule) AS turned_away FROM rulings WHERE outcome = 'turned_away' AND NOT undone GROUP BY persona
+SELECT persona, min(rule) AS rejected FROM rulings WHERE outcome = 'rejected' AND NOT undone GROUP BY persona
 """
-_NO_RULINGS = "CREATE OR REPLACE TEMP TABLE exported_rulings (persona VARCHAR, turned_away VARCHAR)"
+_NO_RULINGS = "CREATE OR REPLACE TEMP TABLE exported_rulings (persona VARCHAR, rejected VARCHAR)"
 _SELECTED = (
     "CREATE OR REPLACE TEMP TABLE exported_selected AS SELECT DISTINCT persona FROM selected WHERE selection = ?"
 )
 _PEOPLE = """
 CREATE OR REPLACE TEMP VIEW exported_people AS
 SELECT p.id, p.text, p.origin, p.hop, p.parent, p.language, p.source, p.licence, p.model, p.prompt,
-       i.revision, l.licences, i.attributes, i.several, v.duplicate_of, r.turned_away, p.ordinal AS arrival
+       i.revision, l.licences, i.attributes, i.several, v.duplicate_of, r.rejected, p.ordinal AS arrival
 FROM personas AS p
 LEFT JOIN exported_licences AS l ON l.persona = p.id
 LEFT JOIN exported_imports AS i ON i.persona = p.id
@@ -128,7 +128,7 @@ LEFT JOIN exported_verdicts AS v ON v.persona = p.id
 LEFT JOIN exported_rulings AS r ON r.persona = p.id
 """
 #: Who of them is exported.
-_STANDING = "duplicate_of IS NULL AND turned_away IS NULL"
+_STANDING = "duplicate_of IS NULL AND rejected IS NULL"
 _CHOSEN = "id IN (SELECT persona FROM exported_selected)"
 
 
@@ -251,7 +251,7 @@ class ExportedPeople:
     def _hidden(self) -> str:
         hidden = ["arrival", "several"]
         if not self.duplicates:
-            hidden += ["duplicate_of", "turned_away"]
+            hidden += ["duplicate_of", "rejected"]
         if not self._has_licences:
             hidden.append("licences")
         return f"* EXCLUDE ({', '.join(hidden)})"

@@ -1,7 +1,5 @@
 """People in the formats in which collections of personas are published: the imported rows, written as they were."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from ..errors import SetupError
 from ..files import uncompressed_suffix
 from .options import Shape
 from .people import ExportedPeople, row_ranges
+from .row_files import write_cells
 
 __all__ = ["PublishedRows", "check_ending", "write_published"]
 
@@ -177,14 +176,9 @@ def _write_jsonl(rows: PublishedRows, file: Any) -> None:
 
 
 def _write_csv(rows: PublishedRows, file: Any) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows.types)
+    write_cells([rows.types], file)
     for batch in rows.batches():
-        writer.writerows([_cell(value) for value in row.values()] for row in batch)
-        file.write(text.getvalue().encode())
-        text.seek(0)
-        text.truncate()
+        write_cells(([_cell(value) for value in row.values()] for row in batch), file)
 
 
 def _cell(value: Any) -> str:

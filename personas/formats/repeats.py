@@ -11,7 +11,7 @@ import duckdb
 import orjson
 import pyarrow as pa
 
-from ..hub.queries import registered, table_of
+from ..hub.queries import count, registered, table_of
 from .reading import parse_json
 
 __all__ = ["fill_licences", "fold_repeats"]
@@ -94,7 +94,7 @@ def fold_repeats(con: duckdb.DuckDBPyConnection, file: int, *, after: int = 0, l
     The other files are all those up to number `last`, or all there are.
     """
     con.execute(_CANDIDATES, {"file": file, "after": after, "last": _LAST if last is None else last})
-    ((candidates,),) = con.execute("SELECT count(*) FROM repeat_candidates").fetchall()
+    candidates = count(con, "SELECT count(*) FROM repeat_candidates")
     taken = set(con.execute(_TAKEN, {"file": file}).fetchall()) if candidates else set()
     folded = 0
     for digit in ("",) if candidates <= _AT_ONCE else "0123456789abcdef":

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -13,7 +13,7 @@ from .columns import ColumnType, found_columns, own_names
 from .people import ExportedPeople
 from .reading import json_text, parse_json
 
-__all__ = ["PeopleRows", "write_csv", "write_csv_types", "write_jsonl", "write_parquet"]
+__all__ = ["PeopleRows", "write_cells", "write_csv", "write_csv_types", "write_jsonl", "write_parquet"]
 
 #: Readers of JSONL infer the types from so many rows (polars; pandas and pyarrow from more).
 _LOOKED_AT = 100
@@ -81,24 +81,20 @@ def write_jsonl(batches: Iterable[Any], file: Any) -> None:
 
 def write_csv(batches: Iterable[Any], file: Any) -> None:
     """Write batches as CSV with a header; lists are JSON arrays, and what is not there is an empty cell."""
+    for number, batch in enumerate(batches):
+        if number == 0:
+            names = batch.schema.names
+            # Quoted, a mark in a name is not taken for the one that separates columns.
+            is_quoted = any(mark in name for name in names for mark in ";\t")
+            write_cells([names], file, quoting=csv.QUOTE_ALL if is_quoted else csv.QUOTE_MINIMAL)
+        write_cells(zip(*map(_cells, batch.columns), strict=True), file)
+
+
+def write_cells(rows: Iterable[Iterable[Any]], file: Any, *, quoting: Literal[0, 1] = csv.QUOTE_MINIMAL) -> None:
+    """Write rows of cells as lines of CSV."""
     text = io.StringIO(newline="")
-    rows: Any = None
-    for batch in batches:
-        if rows is None:
-            rows = csv.writer(text, lineterminator="\n")
-            _write_header(batch.schema.names, text, rows)
-        rows.writerows(zip(*map(_cells, batch.columns), strict=True))
-        file.write(text.getvalue().encode())
-        text.seek(0)
-        text.truncate()
-
-
-def _write_header(names: Sequence[str], text: io.StringIO, rows: Any) -> None:
-    # Quoted, a mark in a name is not taken for the one that separates columns.
-    if any(mark in name for name in names for mark in ";\t"):
-        csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow(names)
-    else:
-        rows.writerow(names)
+    csv.writer(text, lineterminator="\n", quoting=quoting).writerows(rows)
+    file.write(text.getvalue().encode())
 
 
 def _cells(column: Any) -> list[Any]:

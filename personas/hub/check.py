@@ -35,7 +35,7 @@ WITH again AS (
 ),
 quality AS (SELECT unnest([persona, became]) AS id FROM rulings WHERE rule IN (SELECT unnest($rules))),
 asked AS (
-    SELECT persona FROM rulings WHERE rule = $first_person AND outcome IN ('turned_away', 'kept') AND $is_asked
+    SELECT persona FROM rulings WHERE rule = $first_person AND outcome IN ('rejected', 'kept') AND $is_asked
 ),
 kept AS (SELECT unnest([persona, became]) AS id FROM rulings
     WHERE rule = $personal AND outcome = 'kept' AND "column" IS NULL),
@@ -52,12 +52,12 @@ SELECT id, text, by_quality, by_personal FROM (
 """
 
 
-_SAID = "SELECT persona, outcome FROM rulings WHERE rule = $rule AND outcome IN ('turned_away', 'kept')"
+_SAID = "SELECT persona, outcome FROM rulings WHERE rule = $rule AND outcome IN ('rejected', 'kept')"
 #: Earlier rulings on the first person that are replaced by others now.
 _SAID_OTHERWISE = """
 DELETE FROM rulings USING new_rulings AS n
 WHERE rulings.persona = n.persona AND rulings.rule = n.rule AND rulings.outcome <> n.outcome
-AND rulings.rule = $rule AND rulings.outcome IN ('turned_away', 'kept')
+AND rulings.rule = $rule AND rulings.outcome IN ('rejected', 'kept')
 """
 
 
@@ -74,11 +74,11 @@ class CheckReport:
     remains: tuple[str, ...] = ()
 
     @property
-    def most_turned_away(self) -> tuple[str, ...]:
+    def most_rejected(self) -> tuple[str, ...]:
         """The rules that turned away more than half of those who were judged."""
         return tuple(
             rule for (rule, outcome), count in sorted(self.rulings.items())
-            if outcome == "turned_away" and 2 * count > self.judged
+            if outcome == "rejected" and 2 * count > self.judged
         )  # fmt: skip
 
 

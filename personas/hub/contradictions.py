@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from ..profiles.relatives import read_label
-from .queries import SURVIVORS, registered, table_of
+from .queries import SURVIVORS, count, registered, table_of
 
 __all__ = ["RULES", "AskedContradiction", "check_again", "find_contradictions", "findings_to_ask", "unjudged"]
 
@@ -154,8 +154,7 @@ def find_contradictions(con: duckdb.DuckDBPyConnection, ids: Sequence[str], foun
         "CASE WHEN asked IS NULL THEN 'kept' ELSE 'open' END, ? FROM found ORDER BY ordinal, rule",
         [found_at],
     )
-    ((count,),) = con.execute("SELECT count(*) FROM found").fetchall()
-    return int(count)
+    return count(con, "SELECT count(*) FROM found")
 
 
 def check_again(con: duckdb.DuckDBPyConnection, ids: Sequence[str], found_at: datetime) -> None:
@@ -178,8 +177,7 @@ def check_again(con: duckdb.DuckDBPyConnection, ids: Sequence[str], found_at: da
 def unjudged(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> int:
     """How many ties of kin of these personas have a label that says nothing in any language that is known here."""
     _scope(con, ids)
-    ((count,),) = con.execute(_UNJUDGED).fetchall()
-    return int(count)
+    return count(con, _UNJUDGED)
 
 
 def findings_to_ask(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[AskedContradiction]:

@@ -23,7 +23,7 @@ from ..database import (
 from ..errors import SourceError, StorageError
 from ..files import private_umask, remove_database, remove_parts
 from .info import HubInfo, describe
-from .queries import survivors_in, turned_away_in
+from .queries import rejected_in, survivors_in
 from .schema import check_hub, migrate_hub
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ def fold_duplicates(hub: HubFile) -> None:
     tables = {str(name) for (name,) in fetch(hub, "SELECT table_name FROM duckdb_tables() WHERE NOT temporary")}
     if "relations" not in tables:
         raise SourceError(f"{str(hub.path)!r} has no table relations, so there is no graph; grow or import some.")
-    fetch(hub, _AWAY.format(turned_away_in(tables)))
+    fetch(hub, _AWAY.format(rejected_in(tables)))
     fetch(hub, _REPEATS.format(survivors_in(tables)))
     for _ in range(_ROUNDS):
         ((chained,),) = fetch(hub, _CHAINED)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .queries import near_duplicates_in, retained_in, turned_away_in
+from .queries import near_duplicates_in, rejected_in, retained_in
 
 __all__ = ["HubInfo", "describe"]
 
@@ -41,7 +41,7 @@ class HubInfo:
     standing: int
     #: Those whom rules have turned away, and of the rest the near-duplicates.
     near_duplicates: int
-    turned_away: int
+    rejected: int
     relations: int
     #: People by origin, hop, language, source, licence and model: the ten most frequent values of each, and how many
     #: values there are. People with several sources or licences count for each of them.
@@ -71,7 +71,7 @@ class HubInfo:
         each = self.bytes_per_persona
         size = f"{self.bytes:,} bytes" + (f", {each:,.0f} a persona" if each is not None else "")
         by = [(name, _listed(counts, self.values[name])) for name, counts in self.people.items() if counts]
-        away = f", {self.turned_away:,} turned away by rules" if self.turned_away else ""
+        away = f", {self.rejected:,} turned away by rules" if self.rejected else ""
         stand = f"; {self.standing:,} stand" if self.standing != self.personas else ""
         rows = [
             ("personas", f"{self.personas:,}, {self.near_duplicates:,} of them near-duplicates{away}{stand}"),
@@ -105,7 +105,7 @@ def describe(path: Path, ask: Ask) -> HubInfo:
         personas=_number(ask, "count(*) FROM personas"),
         standing=_number(ask, f"count(*) FROM personas WHERE {retained_in(there)}"),
         near_duplicates=_number(ask, f"count(*) FROM personas SEMI JOIN ({near_duplicates_in(there)}) ON persona = id"),
-        turned_away=_number(ask, f"count(*) FROM personas SEMI JOIN ({turned_away_in(there)}) ON persona = id"),
+        rejected=_number(ask, f"count(*) FROM personas SEMI JOIN ({rejected_in(there)}) ON persona = id"),
         relations=_number(ask, "count(*) FROM relations") if has_relations else 0,
         people={column: counts[:_MOST] for column, counts in grouped.items()},
         values={column: len(counts) for column, counts in grouped.items()},

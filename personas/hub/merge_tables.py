@@ -52,9 +52,11 @@ WRITE: Mapping[str, tuple[str, ...]] = {
     ),
     "duplicates": ("INSERT INTO merged_verdicts SELECT * FROM taken",),
     "imported_files": ("INSERT INTO merged_files SELECT * REPLACE (file + $files AS file) FROM taken",),
-    "skipped_rows": ("INSERT INTO skipped_rows SELECT * REPLACE (file + $files AS file) FROM taken",),
-    "imported_columns": ("INSERT INTO imported_columns SELECT * REPLACE (file + $files AS file) FROM taken",),
-    "imports": ("INSERT INTO imports SELECT * REPLACE (file + $files AS file) FROM taken",),
+    # Rows that only get the new number of their file.
+    **{
+        table: (f"INSERT INTO {table} SELECT * REPLACE (file + $files AS file) FROM taken",)  # noqa: S608
+        for table in ("skipped_rows", "imported_columns", "imports")
+    },
     "repeated_rows": (
         """INSERT INTO repeated_rows
         SELECT * REPLACE (file + $files AS file, first_file + $files AS first_file) FROM taken""",

@@ -15,29 +15,29 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NEAR_DUPLICATES",
+    "REJECTED",
     "RETAINED",
     "SURVIVORS",
-    "TURNED_AWAY",
     "count",
     "near_duplicates_in",
     "quote_name",
     "quote_text",
     "registered",
+    "rejected_in",
     "retained_in",
     "survivors_in",
     "table_names",
     "table_of",
-    "turned_away_in",
 ]
 
 #: Those whom a rule turned away (`persona`).
-TURNED_AWAY = "SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone"
+REJECTED = "SELECT DISTINCT persona FROM rulings WHERE outcome = 'rejected' AND NOT undone"
 _NOBODY = "SELECT NULL::VARCHAR AS persona, NULL::VARCHAR AS survivor WHERE false"
 
 
-def turned_away_in(tables: Container[str]) -> str:
-    """`TURNED_AWAY` for a file with these tables."""
-    return TURNED_AWAY if "rulings" in tables else f"SELECT persona FROM ({_NOBODY})"  # noqa: S608 - our own words
+def rejected_in(tables: Container[str]) -> str:
+    """`REJECTED` for a file with these tables."""
+    return REJECTED if "rulings" in tables else f"SELECT persona FROM ({_NOBODY})"  # noqa: S608 - our own words
 
 
 def survivors_in(tables: Container[str]) -> str:
@@ -46,18 +46,18 @@ def survivors_in(tables: Container[str]) -> str:
         return _NOBODY
     return (
         'SELECT persona, arg_max("of", (similarity, "of")) AS survivor FROM duplicates '  # noqa: S608 - our own words
-        f"""WHERE kind = 'persona' AND NOT undone AND "of" NOT IN ({turned_away_in(tables)}) GROUP BY persona"""
+        f"""WHERE kind = 'persona' AND NOT undone AND "of" NOT IN ({rejected_in(tables)}) GROUP BY persona"""
     )
 
 
 def near_duplicates_in(tables: Container[str]) -> str:
     """`NEAR_DUPLICATES` for a file with these tables."""
-    return f"SELECT persona FROM ({survivors_in(tables)}) WHERE persona NOT IN ({turned_away_in(tables)})"  # noqa: S608
+    return f"SELECT persona FROM ({survivors_in(tables)}) WHERE persona NOT IN ({rejected_in(tables)})"  # noqa: S608
 
 
 def retained_in(tables: Container[str]) -> str:
     """`RETAINED` for a file with these tables."""
-    return f"id NOT IN ({turned_away_in(tables)}) AND id NOT IN (SELECT persona FROM ({survivors_in(tables)}))"  # noqa: S608
+    return f"id NOT IN ({rejected_in(tables)}) AND id NOT IN (SELECT persona FROM ({survivors_in(tables)}))"  # noqa: S608
 
 
 _ALL = ("rulings", "duplicates")

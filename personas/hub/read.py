@@ -16,7 +16,7 @@ from ..inputs import read_head, resolve_file, shown
 from ..persona import Persona, Relation, RelationKind
 from .details import read_details
 from .directory import Directory, Located
-from .queries import TURNED_AWAY
+from .queries import REJECTED
 from .schema import check_hub_version, migrate_hub
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ _BATCH = 10_000
 _TABLES = ("personas", "relations", "duplicates")
 #: People whom a rule turned away are not read, nor their ties; a near-duplicate of theirs is read.
 _KEPT = {
-    "personas": f"id NOT IN ({TURNED_AWAY})",
-    "relations": f"source NOT IN ({TURNED_AWAY}) AND target NOT IN ({TURNED_AWAY})",
-    "duplicates": f'persona NOT IN ({TURNED_AWAY}) AND "of" NOT IN ({TURNED_AWAY})',
+    "personas": f"id NOT IN ({REJECTED})",
+    "relations": f"source NOT IN ({REJECTED}) AND target NOT IN ({REJECTED})",
+    "duplicates": f'persona NOT IN ({REJECTED}) AND "of" NOT IN ({REJECTED})',
 }
 _OFFLINE: _Config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 #: No view in somebody else's database may read other files, the network or this process's variables.
@@ -237,9 +237,7 @@ def _read_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str,
     return {name: _read_table(connection, name, path, has_rulings) if name in there else [] for name in _TABLES}
 
 
-def _read_table(
-    connection: duckdb.DuckDBPyConnection, name: str, path: Path, has_rulings: bool = False
-) -> list[Located]:
+def _read_table(connection: duckdb.DuckDBPyConnection, name: str, path: Path, has_rulings: bool) -> list[Located]:
     columns = [column[0].lower() for column in connection.execute(f"FROM {name} LIMIT 0").description]
     order = "ORDER BY ordinal" if "ordinal" in columns else ""
     kept = f"WHERE {_KEPT[name]}" if has_rulings else ""

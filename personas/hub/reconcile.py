@@ -19,7 +19,7 @@ from ..dedup import DedupMethod, Duplicates
 from ..dedup.near_duplicates import find_in_blocks, near_any
 from ..dedup.vectors import COSINE, find_similar_vectors, units
 from ..dedup.word_sets import iter_blocks
-from .queries import TURNED_AWAY, registered
+from .queries import REJECTED, registered
 
 __all__ = ["COMPARED", "COSINE_STAGE", "ORDER", "PEOPLE", "blocks", "reconcile", "record_comparison", "withdraw"]
 
@@ -36,7 +36,7 @@ _FALLEN = f"""
 CREATE OR REPLACE TEMP TABLE fallen_verdicts AS
 SELECT d.persona, d."of", d.stage, d.similarity FROM duplicates AS d
 LEFT JOIN personas AS o ON o.id = d."of"
-LEFT JOIN ({TURNED_AWAY}) AS a ON a.persona = d."of"
+LEFT JOIN ({REJECTED}) AS a ON a.persona = d."of"
 LEFT JOIN (
     SELECT persona, bool_or(NOT starts_with(stage, '{COSINE_STAGE}')) AS by_words, list(stage) AS stages
     FROM duplicates WHERE kind = 'persona' AND NOT undone GROUP BY persona
@@ -66,7 +66,7 @@ PEOPLE = f"""
 FROM personas AS p LEFT JOIN (
     SELECT persona, {{of_verdicts}}(undone) AS undone FROM duplicates WHERE kind = 'persona' GROUP BY persona
 ) AS d ON d.persona = p.id
-WHERE p.id NOT IN ({TURNED_AWAY})
+WHERE p.id NOT IN ({REJECTED})
 """  # noqa: S608 - our own words
 #: Of them those who are compared: without a verdict that holds.
 COMPARED = PEOPLE.format(of_verdicts="bool_and") + "AND d.undone IS DISTINCT FROM false\n"

@@ -64,7 +64,7 @@ _RULINGS = (
     "DELETE FROM merged_people USING gone WHERE tells AND NOT is_kept AND merged_people.became = was",
     "UPDATE rulings SET became = now FROM gone WHERE became = was",
     "UPDATE rulings SET persona = now FROM gone WHERE persona = was AND now IS NOT NULL "
-    """AND (outcome = 'turned_away' OR "column" IS NOT NULL)""",
+    """AND (outcome = 'rejected' OR "column" IS NOT NULL)""",
 )
 
 

@@ -10,7 +10,7 @@ import duckdb
 
 from ..errors import SourceError
 
-__all__ = ["HUB_VERSION", "check_hub", "check_hub_version", "migrate_hub", "people_schema"]
+__all__ = ["HUB_VERSION", "check_hub", "check_hub_version", "hub_version", "migrate_hub", "people_schema"]
 
 _VERSIONS = """
 CREATE TABLE IF NOT EXISTS hub_migrations (
@@ -45,7 +45,7 @@ def migrate_hub(con: duckdb.DuckDBPyConnection) -> None:
     own when there is none.
     """
     con.execute(_VERSIONS)
-    applied = _version(con)
+    applied = hub_version(con)
     for version, script in enumerate(_SCRIPTS, start=1):
         if version > applied:
             if script == _INITIAL:
@@ -82,14 +82,17 @@ def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
             f"{path!r} was written by a development version of Populace, whose hubs this one does not read; make the "
             "hub again, or export its people with the version that wrote it and import them."
         )
-    if (version := _version(con)) > HUB_VERSION:
+    if (version := hub_version(con)) > HUB_VERSION:
         raise SourceError(
             f"{path!r} has version {version} of the hub's tables and this Populace knows versions up to {HUB_VERSION}; "
             f"upgrade Populace (pip install --upgrade populace)."
         )
 
 
-def _version(con: duckdb.DuckDBPyConnection) -> int:
+def hub_version(con: duckdb.DuckDBPyConnection) -> int:
+    """The version of the hub's tables in a database; 0 where it has none."""
+    if not _has(con, "hub_migrations"):
+        return 0
     ((version,),) = con.execute("SELECT coalesce(max(version), 0) FROM hub_migrations").fetchall()
     return int(version)
 

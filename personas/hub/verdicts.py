@@ -19,9 +19,9 @@ from .rewrites import rewrite_again
 __all__ = [
     "TurnedAway",
     "add_rulings",
+    "rejected",
     "resolve_persona",
     "ruling_rows",
-    "turned_away",
     "undo_pair",
     "undo_persona",
     "undo_rule",
@@ -78,7 +78,7 @@ def ruling_rows(text: str, judges: Sequence[Judge]) -> tuple[Judgement, tuple[Ru
     rows: list[RulingRow] = []
     for persona, ruling in judgement.rulings:
         outcome = ruling.outcome
-        has_text = outcome == "rewritten" or (outcome == "turned_away" and not is_replaced)
+        has_text = outcome == "rewritten" or (outcome == "rejected" and not is_replaced)
         row = RulingRow(
             persona,
             ruling.rule,
@@ -117,7 +117,7 @@ SELECT count(*) FROM duplicates WHERE kind = 'persona'
 AND ((persona = $one AND "of" = $other) OR (persona = $other AND "of" = $one))
 """
 _RULE = """
-UPDATE rulings SET undone = $undone WHERE outcome = 'turned_away' AND rule = $rule AND undone <> $undone
+UPDATE rulings SET undone = $undone WHERE outcome = 'rejected' AND rule = $rule AND undone <> $undone
 """
 #: Rulings that rewrote a description which was kept as it was.
 _REWRITTEN = """
@@ -125,19 +125,19 @@ SELECT rowid FROM rulings
 WHERE outcome = 'rewritten' AND rule = $rule AND undone <> $undone AND text IS NOT NULL AND became IS NOT NULL
 AND "column" IS NULL
 """
-_BACK = "SELECT persona FROM rulings WHERE outcome = 'turned_away' AND rule = $rule AND NOT undone"
+_BACK = "SELECT persona FROM rulings WHERE outcome = 'rejected' AND rule = $rule AND NOT undone"
 _SET = "UPDATE rulings SET undone = $undone WHERE rowid IN (SELECT unnest($rows))"
-_THOSE = "SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND rule = $rule"
+_THOSE = "SELECT DISTINCT persona FROM rulings WHERE outcome = 'rejected' AND rule = $rule"
 _STILL = f"""
 SELECT count(*), count(*) FILTER (is_ruled), count(*) FILTER (is_double AND NOT is_ruled) FROM (
-    SELECT persona IN (SELECT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone) AS is_ruled,
+    SELECT persona IN (SELECT persona FROM rulings WHERE outcome = 'rejected' AND NOT undone) AS is_ruled,
            persona IN (SELECT persona FROM duplicates WHERE kind = 'persona' AND NOT undone) AS is_double
     FROM ({_THOSE}) SEMI JOIN personas ON id = persona
 )
 """  # noqa: S608 - our own words
 _NOT_KEPT = """
 SELECT count(DISTINCT persona) FROM rulings ANTI JOIN personas ON id = persona
-WHERE outcome IN ('turned_away', 'removed') AND rule = $rule
+WHERE outcome IN ('rejected', 'removed') AND rule = $rule
 """
 _NOT_KEPT_TEXTS = """
 SELECT count(DISTINCT became) FROM rulings SEMI JOIN personas ON id = became
@@ -149,11 +149,11 @@ WHERE outcome = 'rewritten' AND rule = $rule AND undone = $undone AND text IS NO
 """
 _OTHERS = f"""
 SELECT DISTINCT rule FROM rulings
-WHERE outcome = 'turned_away' AND NOT undone AND rule <> $rule AND persona IN ({_THOSE}) ORDER BY rule
+WHERE outcome = 'rejected' AND NOT undone AND rule <> $rule AND persona IN ({_THOSE}) ORDER BY rule
 """  # noqa: S608 - our own words
 _RULES = """
 SELECT DISTINCT rule FROM rulings
-WHERE outcome = 'turned_away'
+WHERE outcome = 'rejected'
 OR (outcome = 'rewritten' AND (text IS NOT NULL OR ("column" IS NOT NULL AND "before" IS NOT NULL))) ORDER BY rule
 """
 _STAGES = "SELECT DISTINCT stage FROM duplicates WHERE kind = 'persona' ORDER BY stage"
@@ -183,7 +183,7 @@ class TurnedAway:
         return self.people - self.ruled - self.duplicates
 
 
-def turned_away(hub: HubFile, rule: str) -> TurnedAway:
+def rejected(hub: HubFile, rule: str) -> TurnedAway:
     """The state of the people whom this rule has turned away, its undone rulings included."""
     ((people, ruled, duplicates),) = hub.con.execute(_STILL, {"rule": rule}).fetchall()
     others = tuple(str(name) for (name,) in hub.con.execute(_OTHERS, {"rule": rule}).fetchall())
@@ -225,7 +225,7 @@ def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
 def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
     """Undo the rulings by which a rule turned people away or rewrote them (`redo`: set them again); gives their number.
 
-    Somebody whom another rule turns away too, or who is a near-duplicate, stays left out: see `turned_away`. Rewritten
+    Somebody whom another rule turns away too, or who is a near-duplicate, stays left out: see `rejected`. Rewritten
     descriptions are as they were, in every table, as far as other rules have not rewritten them too; those that were
     not kept stay rewritten. Near-duplicate verdicts that the change concerns are decided anew.
 

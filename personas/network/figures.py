@@ -205,12 +205,12 @@ class GraphFigures:
     #: Survivors, near-duplicates folded into them, those turned away, and relations between survivors.
     people: int
     folded: int
-    turned_away: int
+    rejected: int
     relations: int
     #: Rows left out: see `Ties`.
     loops: int
     repeated: int
-    turned_away_ties: int
+    rejected_ties: int
     unplaced: int
     #: Parts that are connected when ties are walked both ways.
     weak: Components
@@ -252,11 +252,11 @@ def graph_figures(
     figures = GraphFigures(
         people=ties.people,
         folded=ties.folded,
-        turned_away=ties.turned_away,
+        rejected=ties.rejected,
         relations=len(ties),
         loops=ties.loops,
         repeated=ties.repeated,
-        turned_away_ties=ties.turned_away_ties,
+        rejected_ties=ties.rejected_ties,
         unplaced=ties.unplaced,
         weak=Components.of(components(ties.people, network.first, network.second)),
         directed=Directed.of(ties),

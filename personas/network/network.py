@@ -72,7 +72,7 @@ class Ties:
     #: Survivors, near-duplicates folded into them, and people whom rules turned away.
     people: int
     folded: int
-    turned_away: int
+    rejected: int
     #: Of each relation, the numbers of its two people, the place of its kind in `KINDS`, and its hop.
     source: Ints
     target: Ints
@@ -85,7 +85,7 @@ class Ties:
     #: end that is not in the hub.
     loops: int
     repeated: int
-    turned_away_ties: int
+    rejected_ties: int
     unplaced: int
 
     def __len__(self) -> int:
@@ -102,7 +102,7 @@ def read_ties(hub: HubFile) -> Ties:
     fetch(hub, _PEOPLE)
     fetch(hub, _CODES)
     people = hub.con.execute("SELECT hop, language FROM graph_people ORDER BY code").fetchnumpy()
-    ((folded, turned_away),) = hub.con.execute(_LEFT_OUT).fetchall()
+    ((folded, rejected),) = hub.con.execute(_LEFT_OUT).fetchall()
     rows = _columns(hub)
     placed = (rows["source"] >= 0) & (rows["target"] >= 0)
     is_away = (rows["source"] == _AWAY) | (rows["target"] == _AWAY)
@@ -113,7 +113,7 @@ def read_ties(hub: HubFile) -> Ties:
     return Ties(
         people=len(people["hop"]),
         folded=int(folded),
-        turned_away=int(turned_away),
+        rejected=int(rejected),
         source=rows["source"][kept],
         target=rows["target"][kept],
         kind=rows["kind"][kept],
@@ -122,7 +122,7 @@ def read_ties(hub: HubFile) -> Ties:
         person_language=_whole(people["language"]),
         loops=int(rows["times"][is_loop].sum()),
         repeated=int((rows["times"][kept] - 1).sum()),
-        turned_away_ties=int(rows["times"][is_away].sum()),
+        rejected_ties=int(rows["times"][is_away].sum()),
         unplaced=int(rows["times"][~placed & ~is_away].sum()),
     )
 

@@ -8,7 +8,7 @@ from typing import Literal
 import duckdb
 
 from ..errors import SetupError, parameter
-from ..hub.queries import TURNED_AWAY, quote_name, quote_text, survivors_in
+from ..hub.queries import REJECTED, quote_name, quote_text, survivors_in
 from ..inputs import nearest
 from ..profiles.profile import ATTRIBUTES
 
@@ -217,7 +217,7 @@ class PeopleColumns:
         there = [name for name in _LEFT_OUT if self._tables[name]]
         if table not in there:
             return ""
-        return TURNED_AWAY if table == "rulings" else f"SELECT persona FROM ({survivors_in(there)})"  # noqa: S608 - ours
+        return REJECTED if table == "rulings" else f"SELECT persona FROM ({survivors_in(there)})"  # noqa: S608 - ours
 
     def _known(self) -> Iterable[PeopleColumn]:
         taken = {name.lower() for name in self._tables["personas"]}

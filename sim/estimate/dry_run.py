@@ -19,7 +19,7 @@ from pydantic import PrivateAttr
 from ...agents.procedural import ProceduralModel
 from ...personas.errors import HookError, PausedError
 from ...personas.hub import Hub
-from ...personas.hub.queries import TURNED_AWAY
+from ...personas.hub.queries import REJECTED
 from ...personas.persona import Passage, Persona, Relation
 from ..growth import Growth
 from ..runfile.job_rows import Unit
@@ -44,7 +44,7 @@ _SENT = """
 SELECT count(*), count(raw) - count(cost), coalesce(sum(cost), 0.0) FROM calls WHERE source IN ('endpoint', 'batch')
 """
 #: People whom rules have turned away are rows too, and no calls are made for them.
-_TAKEN_IN = f"(FROM personas WHERE id NOT IN ({TURNED_AWAY}))"
+_TAKEN_IN = f"(FROM personas WHERE id NOT IN ({REJECTED}))"
 #: Where people are only grown, none of them is an agent.
 _PEOPLE = f"""
 SELECT coalesce(nullif((SELECT count(*) FROM agents), 0), (SELECT count(*) FROM {_TAKEN_IN})),

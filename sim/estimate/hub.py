@@ -89,7 +89,7 @@ def estimate_enrichment(
 
 
 def _dry_run(hub: HubFile, people: list[str], enrichment: Enrichment, name: str, seed: int) -> DryRun | None:
-    """The calls of the enrichment of these people, with the stand-in in a temporary hub; None for nobody."""
+    """The calls of the enrichment of these people, with the stand-in in a temporary hub; None for no people."""
     if not people:
         return None
     with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
@@ -113,7 +113,7 @@ def _tables(hub: HubFile) -> set[str]:
 
 
 def estimate_embedding(hub: Path | str, model: EmbeddingHandle, *, prices: Prices | None = None) -> Estimate:
-    """What fetching the vectors that a hub's people lack will take; nobody is asked. Raises `SourceError`."""
+    """What fetching the vectors that a hub's people lack will take; no model is asked. Raises `SourceError`."""
     requests = size = 0
     with open_hub(hub) as opened:
         lacking = without_vector(opened, model.name)

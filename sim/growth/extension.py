@@ -175,7 +175,7 @@ def _is_further(setting: Difference, *, hops: int) -> bool:
 
 
 def extend(path: Path, growth: Growth) -> None:
-    """Make finished growth in a hub unfinished again, as `growth`: whoever resumes it goes on from what is there.
+    """Make finished growth in a hub unfinished again, as `growth`: a resume goes on from what is there.
 
     Raises `SourceError` for sources that cannot be read, and `SetupError` where people are gone from the hub.
     """
@@ -188,7 +188,7 @@ def extend(path: Path, growth: Growth) -> None:
                 f"into another hub from its people: populace grow --people {path} --hub NEW."
             )
         begin_extension(log, growth)
-        # Whoever extends growth has named what it is to read.
+        # The user has named what it is to read by asking for it.
         remember(log.run, kinds=SOURCES)
 
 

@@ -43,8 +43,8 @@ __all__ = ["GrowthContext", "HopPhase", "ReadingPhase", "TextPhase"]
 _LATEST = "SELECT latest FROM growth_chunks WHERE extension = $extension ORDER BY hop DESC, chunk DESC LIMIT 1"
 _FRONTIER = "WHERE hop = $hop AND ordinal > $asked ORDER BY ordinal"
 _CHOSEN = "SELECT persona, round FROM frontier WHERE hop = $hop"
-_TURNED_AWAY = """
-SELECT rule, count(*) FROM rulings WHERE outcome IN ('turned_away', 'removed') AND NOT undone
+_REJECTED = """
+SELECT rule, count(*) FROM rulings WHERE outcome IN ('rejected', 'removed') AND NOT undone
 GROUP BY rule ORDER BY count(*) DESC, rule
 """
 _PERSONAL = "personal_data"
@@ -94,7 +94,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         # Where the newest may end growth, no more is asked than shows how new they are.
         most = context.growth.chunk
         self.chunk = most if wanted is None else min(most, questions_between_checks(per_question))
-        # Whoever asks for more knows how new the latest were: an extension begins to count anew.
+        # An extension counts anew: the user asked for more, knowing how new the latest were.
         before = context.engine.log.query(_LATEST, {"extension": context.extension})
         self._latest = NoveltyWindow(before[0][0] if before else "")
 
@@ -109,7 +109,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         result = done.result
         people = persona_rows(result, self._context.population)
         lost = [(f.owner, f.outcome) for f in done.failures]
-        away = [result.turned_away] if result.turned_away else []
+        away = [result.rejected] if result.rejected else []
         rulings = [row for persona, ruling in result.rulings for row in _ruling_rows(persona, ruling)]
         state = {"latest": str(self._latest), "extension": self._context.extension}
         return Changes(
@@ -122,7 +122,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
                 "repeats": result.repeats,
                 "dropped": result.dropped,
                 "relations": len(result.relations),
-                "turned_away": len(result.turned_away),
+                "rejected": len(result.rejected),
                 "unwanted": result.unwanted,
             },
             state=orjson.dumps(state).decode(),
@@ -150,7 +150,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         self._latest.note(result.newcomers)
 
     async def _check_anybody(self, chunks: Chunks, origin: str, reasons: Sequence[str]) -> None:
-        """Raise `RunError` when there is nobody; what rules said of those whom they turned away is kept before."""
+        """Raise `RunError` when no person is left, after committing what rules said of those they turned away."""
         context, result = self._context, self._collected.result
         if context.population.alive:
             return
@@ -158,12 +158,12 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         if described and (self._collected.asked or result.dropped):
             await chunks.commit(self.collect())
             await context.engine.flush()
-        rules = dict(context.engine.log.query(_TURNED_AWAY))
+        rules = dict(context.engine.log.query(_REJECTED))
         raise RunError(_nobody(origin, reasons, described, rules, hub=str(context.engine.log.path)))
 
 
 class ReadingPhase(_GrowthPhase[None, None]):
-    """Hop 0 of growth from people: they are read, and nobody is asked."""
+    """Hop 0 of growth from people: they are read, and no model is asked."""
 
     def __init__(self, context: GrowthContext, hub: Hub, sampler: SourceSampler) -> None:
         super().__init__(context, 0, per_question=1)
@@ -176,7 +176,7 @@ class ReadingPhase(_GrowthPhase[None, None]):
         result = absorb(people, [self._hub.personas], judges=growth.judges_of_people)
         between = (r for r in self._hub.relations if r.source in people and r.target in people)
         related = tuple(r for r in between if people.relate(r))
-        # Whoever was there before is no newcomer of this growth.
+        # People who were there before are no newcomers of this growth.
         self._add(0, replace(result, relations=related, newcomers=()))
         became = {persona: content_id(ruling.text) for persona, ruling in result.rulings if ruling.text is not None}
         ids = {p.id: became.get(p.id, p.id) for p in self._hub.personas}
@@ -186,14 +186,14 @@ class ReadingPhase(_GrowthPhase[None, None]):
             self._collected.statements.append(keep)
 
     def take(self, chunks: Chunks, most: int) -> Sequence[None]:
-        """Nobody."""
+        """Nothing: there is nobody to ask about."""
         return ()
 
     def apply(self, items: Sequence[None], results: Sequence[None]) -> None:
         """Nothing: everybody was taken in when the phase began."""
 
     async def check(self, chunks: Chunks) -> None:
-        """Raise `RunError` when nobody was let in."""
+        """Raise `RunError` when no person was let in."""
         await self._check_anybody(chunks, f"{len(self._hub.personas):,} people", ())
 
 
@@ -334,11 +334,11 @@ def _nobody(origin: str, failures: Sequence[str], described: int, rules: Mapping
     said = f"Nobody could be grown from {origin}."
     reasons = " ".join(dict.fromkeys(failures[:3]))
     if described:
-        return " ".join(filter(None, [said, _turned_away(described, rules, hub), reasons]))
+        return " ".join(filter(None, [said, _rejected(described, rules, hub), reasons]))
     return f"{said} {reasons or 'No answer held a persona.'} Try another model or other texts."
 
 
-def _turned_away(described: int, rules: Mapping[str, int], hub: str) -> str:
+def _rejected(described: int, rules: Mapping[str, int], hub: str) -> str:
     people = "1 person was" if described == 1 else f"{described:,} people were"
     by = ", ".join(f"{rule} {number:,}" for rule, number in rules.items())
     ways = []

@@ -199,7 +199,7 @@ def _check_origin(growth: Growth) -> None:
         raise SetupError("People come from texts or from other people; give sources or a hub, and leave one out.")
 
 
-#: Fields whose names say little to whoever gave an option.
+#: What fields are called in sentences, where their names say little to a user of the command line.
 _SAID = {
     "agents": "The number of people",
     "per_passage": "The number of people inferred from each text",

@@ -3,7 +3,7 @@
 from ...personas.dedup import Verdict
 from ...personas.growth import HopResult
 from ...personas.hub import Hub
-from ...personas.hub.queries import TURNED_AWAY
+from ...personas.hub.queries import REJECTED
 from ...personas.persona import Passage, Persona, Relation, RelationKind
 from ...personas.population import Population
 from ..runfile import rows
@@ -14,8 +14,8 @@ __all__ = ["persona_rows", "recorded_source", "stored_population"]
 
 _LATER = "SELECT coalesce(sum(asked), 0)::BIGINT FROM growth_chunks WHERE hop = 0 AND extension > $extension"
 #: The verdicts on people that hold, as `standing` has them.
-_HOLDING = f"""WHERE kind = 'persona' AND NOT undone AND "of" NOT IN ({TURNED_AWAY}) ORDER BY rowid"""
-_READ_AWAY = "SELECT coalesce(sum(turned_away), 0)::BIGINT FROM growth_chunks WHERE hop = 0"
+_HOLDING = f"""WHERE kind = 'persona' AND NOT undone AND "of" NOT IN ({REJECTED}) ORDER BY rowid"""
+_READ_AWAY = "SELECT coalesce(sum(rejected), 0)::BIGINT FROM growth_chunks WHERE hop = 0"
 
 
 def persona_rows(
@@ -43,7 +43,7 @@ def stored_population(log: RunLog) -> Population:
         (_persona(row) for row in log.rows(rows.PersonaRow, "ORDER BY ordinal")),
         (_relation(row) for row in log.rows(rows.RelationRow, "ORDER BY ordinal")),
         (Verdict(row.persona, row.of, row.stage, row.similarity) for row in log.rows(rows.DuplicateRow, _HOLDING)),
-        (persona for (persona,) in log.query(TURNED_AWAY)),
+        (persona for (persona,) in log.query(REJECTED)),
     )
 
 

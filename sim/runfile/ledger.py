@@ -145,7 +145,7 @@ class RunBatches:
         await asyncio.wrap_future(self._log.commit(statements=[statement]))
 
 
-#: The vectors of some texts, whoever made them last first.
+#: The vectors of some texts, the latest first.
 KNOWN_VECTORS = """
 SELECT text_hash, vector FROM vectors
 WHERE model = $model AND text_hash IN (SELECT unnest($hashes))

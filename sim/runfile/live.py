@@ -56,7 +56,7 @@ class Sidecar(BaseModel):
 
     def write(self, run_file: Path) -> None:
         """Put it beside the run file, in place of one that a killed run left there."""
-        # It holds a token, whoever may read the run file.
+        # It holds a token: readable by its owner alone, even where the run file is shared.
         try:
             with whole_file(self.path_of(run_file), replace=True, private=True) as part:
                 part.write_text(self.model_dump_json())
@@ -73,7 +73,7 @@ class Sidecar(BaseModel):
 
 
 _LARGEST_QUESTION = 1 << 20
-#: A query that takes longer is stopped: it would go on when whoever asked has left.
+#: A query that takes longer is stopped: it would go on after the asking process has gone.
 QUERY_SECONDS = 300.0
 #: Share of the database's memory that a query may add, which the run needs as well.
 _MEMORY = 0.25
@@ -96,7 +96,7 @@ class LiveSql:
 
     def __enter__(self) -> Self:
         """Begin to answer, and leave word beside the run file."""
-        # Whoever reads it at once waits until the thread has begun: the port is open.
+        # The port is open: a client that reads it at once waits until the thread has begun.
         try:
             self.sidecar.write(self._path)
         except BaseException:
@@ -124,7 +124,7 @@ class _Server(ThreadingHTTPServer):
         self.token = token
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # Whoever asked has gone away; the terminal belongs to the run.
+        # The client has gone; the terminal belongs to the run.
         pass
 
 

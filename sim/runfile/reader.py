@@ -1,4 +1,4 @@
-"""Asking a run file in SQL, whoever has it open: nobody, this process, or another one that is running it."""
+"""Asking a run file in SQL, whether it is closed, open in this process, or being written by another one."""
 
 import time
 from collections.abc import Sequence
@@ -130,7 +130,7 @@ class _Source(Protocol):
 
 
 class _File:
-    """A run file that nobody writes."""
+    """A run file that no process writes."""
 
     def __init__(self, path: Path, *, hubs: bool) -> None:
         self._con = _checked(path, hubs=hubs)

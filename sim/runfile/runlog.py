@@ -54,7 +54,7 @@ class RunLog:
         self._stack.callback(self.cursors.close)
         self._stack.callback(self._writer.close)
         self._stack.enter_context(opened(path, self.cursors))
-        # The writer is a daemon, so that a run that nobody closed cannot keep the process from ending.
+        # The writer is a daemon, so that a run that was not closed cannot keep the process from ending.
         atexit.register(self.close)
 
     @classmethod
@@ -193,7 +193,7 @@ class RunLog:
     def close(self) -> None:
         """Write what is left and close the file; closing twice does nothing.
 
-        Raises `StorageError` when something could not be written and nobody has been told so.
+        Raises `StorageError` when something could not be written and that was not reported before.
         """
         atexit.unregister(self.close)
         self._stack.close()

@@ -159,7 +159,7 @@ class Writer:
     def close(self) -> None:
         """Write what is left, fold the log into the file and end the thread.
 
-        Raises `StorageError` when something could not be written and nobody has been told so.
+        Raises `StorageError` when something could not be written and that was not reported before.
         """
         with self._lock:
             self._closing = True

@@ -51,7 +51,7 @@ def test_an_import_says_whom_it_brings_back_after_a_check(ask: Ask, people: str)
     assert "1 people whom a check had removed or rewritten came again" in said.out
 
 
-def test_a_corpus_in_the_first_person_is_said_to_be_turned_away_and_can_be_rewritten_and_undone(
+def test_a_corpus_in_the_first_person_is_said_to_be_rejected_and_can_be_rewritten_and_undone(
     ask: Ask, folder: Path
 ) -> None:
     texts = [

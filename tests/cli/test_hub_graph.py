@@ -68,11 +68,11 @@ def test_text_by_the_stand_in_is_called_that_in_the_picture_and_beside_it(ask: A
     assert "no language model wrote it" in ask("hub", "export", town, "people.csv").complaint
 
 
-def test_whom_a_rule_turned_away_is_around_nobody(ask: Ask, town: Path) -> None:
+def test_whom_a_rule_rejected_is_around_nobody(ask: Ask, town: Path) -> None:
     with open_hub(town, write=True) as hub:
         hub.con.execute(
             "INSERT INTO rulings (persona, rule, reason, outcome, undone) "
-            "SELECT md5('p18'), 'too_short', 'It has two words.', 'turned_away', false"
+            "SELECT md5('p18'), 'too_short', 'It has two words.', 'rejected', false"
         )
     near = orjson.loads(ask("hub", "graph", town, "--around", "house 17.", "--radius", 3, "--json").out)
     assert near["rings"] == [1, 1, 1, 1]

@@ -99,7 +99,7 @@ def test_undoing_a_rule_says_who_stands_again_and_who_does_not(ask: Ask, town: s
         for who, rule in (*((one, "too_short") for one in ids), (ids[2], "refusal")):
             hub.con.execute(
                 "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
-                "VALUES (?, ?, 'So.', 'turned_away', NULL, NULL, false)",
+                "VALUES (?, ?, 'So.', 'rejected', NULL, NULL, false)",
                 [who, rule],
             )
         row = ["persona", None, ids[1], ids[0], None, None, "exact", 1, False]

@@ -62,13 +62,13 @@ def test_a_pair_may_hold_several_relations_but_none_twice() -> None:
     assert graph.nx.number_of_edges(NURSE.id, PATIENT.id) == 2
 
 
-def test_whoever_was_turned_away_is_left_out_with_all_ties_and_whom_they_hid_stands() -> None:
+def test_whoever_was_rejected_is_left_out_with_all_ties_and_whom_they_hid_stands() -> None:
     said = [relation(NURSE, PATIENT), relation(NURSE, TWIN), relation(NURSE, PORTER), relation(PORTER, NURSE)]
-    graph = PersonaGraph.build(EVERYBODY, said, [verdict(TWIN, PATIENT)], turned_away=[PATIENT.id])
+    graph = PersonaGraph.build(EVERYBODY, said, [verdict(TWIN, PATIENT)], rejected=[PATIENT.id])
     assert PATIENT not in graph.personas
     assert TWIN in graph.personas
     assert {n.id for n in graph.neighbours(NURSE.id)} == {TWIN.id, PORTER.id}
-    graph = PersonaGraph.build(EVERYBODY, said, [verdict(TWIN, PATIENT)], turned_away=[TWIN.id])
+    graph = PersonaGraph.build(EVERYBODY, said, [verdict(TWIN, PATIENT)], rejected=[TWIN.id])
     assert [n.id for n in graph.neighbours(PATIENT.id)] == [NURSE.id]
 
 

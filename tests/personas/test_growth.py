@@ -257,9 +257,9 @@ def test_a_hop_that_was_asked_already_does_not_fall_back_to_those_before_it() ->
     assert plan_hop(population, hop=2, hops=3, limit=None, fan_out=1, rng=random.Random(1), asked=asked) == ()
 
 
-def test_nobody_who_was_turned_away_is_asked_about_or_offered() -> None:
+def test_nobody_who_was_rejected_is_asked_about_or_offered() -> None:
     away = Persona("A ghost.", hop=0)
-    population = Population([BAKER, away, MILLER], turned_away=[away.id])
+    population = Population([BAKER, away, MILLER], rejected=[away.id])
     asked = plan_hop(population, hop=1, hops=1, limit=None, fan_out=1, rng=random.Random(1), choice="novelty")
     assert asked == (BAKER,)
     assert offer_known(population, BAKER, count=3, rng=random.Random(1)) == (MILLER,)

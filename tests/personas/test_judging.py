@@ -41,7 +41,7 @@ def test_each_judge_sees_what_the_one_before_has_left() -> None:
 def test_whoever_is_not_let_in_is_a_row_with_a_ruling_and_a_relation_and_is_not_alive() -> None:
     population = Population([MILLER])
     result = absorbed(population, BAKER, judges=[no_bakers])
-    assert (result.personas, result.turned_away, result.dropped, result.born) == ((BAKER,), (BAKER.id,), 1, 0)
+    assert (result.personas, result.rejected, result.dropped, result.born) == ((BAKER,), (BAKER.id,), 1, 0)
     assert [(who, ruling.rule) for who, ruling in result.rulings] == [(BAKER.id, "bakers")]
     assert [relation.target for relation in result.relations] == [BAKER.id]
     assert population.alive == (MILLER,)
@@ -49,13 +49,13 @@ def test_whoever_is_not_let_in_is_a_row_with_a_ruling_and_a_relation_and_is_not_
     assert population.graph().neighbours(MILLER.id) == ()
 
 
-def test_whoever_is_turned_away_counts_as_not_new_and_twice_as_a_repeat() -> None:
+def test_whoever_is_rejected_counts_as_not_new_and_twice_as_a_repeat() -> None:
     result = absorbed(Population([MILLER]), BAKER, BAKER, Persona("A diver."), judges=[no_bakers])
     assert result.newcomers == (False, False, True)
     assert (result.dropped, result.repeats, result.born, len(result.rulings)) == (1, 1, 1, 1)
 
 
-def test_a_near_duplicate_of_somebody_turned_away_is_somebody_new() -> None:
+def test_a_near_duplicate_of_somebody_rejected_is_somebody_new() -> None:
     text = "A baker of a b c d e f g h i j k l m n o p q r s t"
     population = Population([MILLER])
     absorbed(population, Persona(text), judges=[no_bakers])
@@ -73,7 +73,7 @@ def test_of_whom_nothing_may_stay_there_is_a_ruling_and_no_row() -> None:
     ]
 
 
-def test_what_stays_of_somebody_turned_away_is_what_the_other_judges_leave() -> None:
+def test_what_stays_of_somebody_rejected_is_what_the_other_judges_leave() -> None:
     result = absorbed(Population([MILLER]), Persona("A baker called Ada."), judges=[no_bakers, no_names])
     (row,) = result.personas
     assert row.text == "A baker called Eve."
@@ -86,13 +86,13 @@ def test_no_ruling_falls_on_somebody_who_lives() -> None:
     assert (result.rulings, result.personas, result.dropped) == ((), (), 1)
 
 
-def test_beyond_the_limit_nobody_is_turned_away_as_nobody_is_let_in() -> None:
+def test_beyond_the_limit_nobody_is_rejected_as_nobody_is_let_in() -> None:
     result = absorbed(Population([MILLER]), BAKER, judges=[no_bakers], limit=1)
     assert (result.personas, result.rulings, result.dropped) == ((), (), 0)
 
 
-def test_who_was_turned_away_stays_so_in_a_population_made_anew() -> None:
-    anew = Population([MILLER, BAKER], turned_away=[BAKER.id])
+def test_who_was_rejected_stays_so_in_a_population_made_anew() -> None:
+    anew = Population([MILLER, BAKER], rejected=[BAKER.id])
     assert (anew.alive, anew.arrived, BAKER.id in anew) == ((MILLER,), 2, True)
     assert absorbed(anew, BAKER, judges=[no_bakers]).rulings == ()
 

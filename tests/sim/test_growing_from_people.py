@@ -48,7 +48,7 @@ def grown(people: Path, tmp_path: Path) -> Begin:
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_whoever_is_given_is_not_turned_away_for_their_language(grown: Begin, language: str) -> None:
+def test_whoever_is_given_is_not_rejected_for_their_language(grown: Begin, language: str) -> None:
     run = grown(language=language)
     given = run.sql("SELECT language, source, licence FROM personas WHERE hop = 0 ORDER BY ordinal").rows
     assert [row[0] for row in given] == ["fr", "de", "en"]

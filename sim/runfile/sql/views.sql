@@ -61,7 +61,7 @@ SELECT number AS hop, chunk, items AS asked, failed, CAST(counts ->> '$.born' AS
        CAST(counts ->> '$.duplicates' AS INTEGER) AS duplicates, CAST(counts ->> '$.repeats' AS INTEGER) AS repeats,
        CAST(counts ->> '$.dropped' AS INTEGER) AS dropped, CAST(counts ->> '$.relations' AS INTEGER) AS relations,
        state ->> '$.latest' AS latest, position, started_at, ended_at, event_hash,
-       CAST(counts ->> '$.turned_away' AS INTEGER) AS turned_away, CAST(counts ->> '$.unwanted' AS INTEGER) AS unwanted,
+       CAST(counts ->> '$.rejected' AS INTEGER) AS rejected, CAST(counts ->> '$.unwanted' AS INTEGER) AS unwanted,
        CAST(state ->> '$.extension' AS INTEGER) AS extension
 FROM markers
 JOIN phases USING (job, phase)
@@ -81,7 +81,7 @@ COMMENT ON COLUMN growth_chunks.position IS 'Where reading the sources has come 
 COMMENT ON COLUMN growth_chunks.started_at IS 'UTC';
 COMMENT ON COLUMN growth_chunks.ended_at IS 'UTC';
 COMMENT ON COLUMN growth_chunks.event_hash IS 'Hash over all events up to here';
-COMMENT ON COLUMN growth_chunks.turned_away IS 'Of those that were dropped, how many stay as rows, marked by their rulings; of the others nothing may be kept';
+COMMENT ON COLUMN growth_chunks.rejected IS 'Of those that were dropped, how many stay as rows, marked by their rulings; of the others nothing may be kept';
 COMMENT ON COLUMN growth_chunks.unwanted IS 'Relations of other kinds than were wanted; they were left out';
 COMMENT ON COLUMN growth_chunks.extension IS 'The extension of growth that it belongs to, as in growth_extensions; 0 for growth as it was begun';
 
@@ -150,7 +150,7 @@ COMMENT ON COLUMN threads.reply_to IS 'The message that it answers; null at the 
 
 CREATE OR REPLACE VIEW survivors AS
 WITH RECURSIVE away AS (
-    SELECT DISTINCT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone
+    SELECT DISTINCT persona FROM rulings WHERE outcome = 'rejected' AND NOT undone
 ), verdicts AS (
     SELECT persona, arg_max("of", (similarity, "of")) AS earlier
     FROM duplicates

@@ -254,7 +254,7 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
     undone verdict or ruling concerns is compared with the others again, where near-duplicates were looked for.
     """
     from populace.personas.hub.file import open_hub
-    from populace.personas.hub.verdicts import turned_away, undo_pair, undo_persona, undo_rule, undo_stage
+    from populace.personas.hub.verdicts import rejected, undo_pair, undo_persona, undo_rule, undo_stage
 
     ways: dict[str, Callable[..., int]] = {
         "persona": undo_persona,
@@ -269,7 +269,7 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
     ((name, value),) = said.items()
     with open_hub(hub_path, write=True) as hub:
         changed = ways[name](hub, *(value if name == "pair" else (value,)), redo=redo)
-        stand = turned_away(hub, value) if name == "rule" else None
+        stand = rejected(hub, value) if name == "rule" else None
     click.echo(_undone("verdict" if stand is None else "ruling", changed, redo=redo))
     if stand is not None:
         for sentence in _standing(value, stand, redo=redo):

@@ -79,7 +79,7 @@ def check(
     click.echo(f"{report.judged:,} descriptions were judged, and {report.rulings.total():,} rulings made.")
     for (rule, outcome), count in sorted(report.rulings.items()):
         click.echo(f"  {rule:<18} {outcome.replace('_', ' '):<12} {count:,}")
-    _say_turned_away(hub_path, report)
+    _say_rejected(hub_path, report)
     for line in changes_in_lines(report.changes):
         click.echo(line)
     if remains:
@@ -91,17 +91,17 @@ def check(
     click.echo("Names and numbers are found by patterns: what is not found may still be there.")
 
 
-def _say_turned_away(hub: Path, report: "CheckReport") -> None:
+def _say_rejected(hub: Path, report: "CheckReport") -> None:
     from populace.personas.rules import FIRST_PERSON
 
     path = shlex.quote(str(hub))
-    for rule in report.most_turned_away:
-        count = report.rulings[rule, "turned_away"]
+    for rule in report.most_rejected:
+        count = report.rulings[rule, "rejected"]
         click.echo(
             f"The rule {rule} turned away {count:,} of {report.judged:,} descriptions, which is most of them; to let "
             f"them stand again: populace hub undo {path} --rule {rule}"
         )
-    if report.rulings[FIRST_PERSON, "turned_away"]:
+    if report.rulings[FIRST_PERSON, "rejected"]:
         click.echo(
             "Descriptions in the first person can be put into the third person instead, where rules can do it "
             f"(English; the others are kept): populace hub check {path} --first-person rewrite"

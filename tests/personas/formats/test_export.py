@@ -97,15 +97,15 @@ def test_near_duplicates_come_marked_when_they_are_asked_for(hub: HubFile, tmp_p
     assert pq.read_table(path).column("duplicate_of").to_pylist() == [None, PILOT, None, None]
 
 
-def test_whom_a_rule_turned_away_is_left_out_like_a_near_duplicate(hub: HubFile, tmp_path: Path) -> None:
-    row = "('{}', 'refusal', 'It refuses.', 'turned_away', NULL, NULL, {})"
+def test_whom_a_rule_rejected_is_left_out_like_a_near_duplicate(hub: HubFile, tmp_path: Path) -> None:
+    row = "('{}', 'refusal', 'It refuses.', 'rejected', NULL, NULL, {})"
     hub.con.execute(
         f"INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
         f"VALUES {row.format(BAKER, 'false')}, {row.format(KEEPER, 'true')}"
     )
     assert export_hub(hub, tmp_path / "p.csv").people == 2
     export_hub(hub, path := tmp_path / "p.parquet", duplicates=True)
-    assert pq.read_table(path).column("turned_away").to_pylist() == [None, None, "refusal", None]
+    assert pq.read_table(path).column("rejected").to_pylist() == [None, None, "refusal", None]
 
 
 @pytest.mark.parametrize(("suffix", "opened"), [(".gz", gzip.open), (".xz", lzma.open), (".zst", None)])
@@ -130,11 +130,11 @@ def test_a_graph_folds_near_duplicates_into_whom_they_repeat(hub: HubFile, tmp_p
     assert {data["label"] for _, _, data in graph.edges(data=True) if form != "gexf"} <= {"customer"}
 
 
-def test_a_graph_has_no_tie_of_whoever_was_turned_away(hub: HubFile, tmp_path: Path) -> None:
+def test_a_graph_has_no_tie_of_whoever_was_rejected(hub: HubFile, tmp_path: Path) -> None:
     for n, who in enumerate((OLDER, KEEPER)):
         hub.con.execute(
             "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
-            "VALUES (?, 'refusal', 'No.', 'turned_away', NULL, NULL, false)",
+            "VALUES (?, 'refusal', 'No.', 'rejected', NULL, NULL, false)",
             [who],
         )
         assert export_hub(hub, tmp_path / f"{n}.json").relations == 2 - n

@@ -103,11 +103,11 @@ def test_whoever_has_no_such_row_is_left_out_and_counted(tmp_path: Path) -> None
         assert not (tmp_path / "elite.jsonl").exists()
 
 
-def test_a_near_duplicate_and_who_was_turned_away_keep_their_rows_to_themselves(tmp_path: Path) -> None:
+def test_a_near_duplicate_and_who_was_rejected_keep_their_rows_to_themselves(tmp_path: Path) -> None:
     with create_hub(tmp_path / "hub.duckdb") as hub:
         imported(hub, tmp_path / "given.jsonl", TASKS)
         hub.con.execute("INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
-            "SELECT id, 'refusal', 'It refuses.', 'turned_away', NULL, NULL, false "
+            "SELECT id, 'refusal', 'It refuses.', 'rejected', NULL, NULL, false "
                         "FROM personas WHERE text = 'A nurse'")  # fmt: skip
         export_hub(hub, path := tmp_path / "out.jsonl", format=ExportFormat.TASKS)
         assert lines(path) == TASKS[2:]

@@ -88,9 +88,9 @@ def test_columns_with_personal_data_are_dropped_one_by_one(hub: HubFile, take: I
 def test_quality_is_judged_when_it_is_asked_for(hub: HubFile, take: Import) -> None:
     assert take(NURSE, SPEAKER, "Here is a persona: a baker of rye").rulings == {}
     report = take(NURSE, SPEAKER, "Here is a persona: a baker of rye", quality=True)
-    assert report.rulings == {("first_person", "rewritten"): 1, ("template_leak", "turned_away"): 1}
+    assert report.rulings == {("first_person", "rewritten"): 1, ("template_leak", "rejected"): 1}
     assert texts(hub)[-1] == "A ferry captain who teaches children to read tides"
-    away = asked(hub, "SELECT text FROM personas SEMI JOIN rulings ON persona = id AND outcome = 'turned_away'")
+    away = asked(hub, "SELECT text FROM personas SEMI JOIN rulings ON persona = id AND outcome = 'rejected'")
     assert away == [("Here is a persona: a baker of rye",)]
 
 
@@ -99,7 +99,7 @@ def test_each_row_is_judged_in_its_own_language(hub: HubFile, tmp_path: Path) ->
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (report,) = import_files(hub, [path], ImportOptions(quality=True))
-    assert report.rulings == {("other_language", "turned_away"): 1}
+    assert report.rulings == {("other_language", "rejected"): 1}
 
 
 def test_an_import_judged_otherwise_is_another_import(take: Import) -> None:

@@ -112,9 +112,9 @@ def test_people_who_have_lived_are_not_judged_anew(hub: HubFile) -> None:
         dedup_hub(hub, anew=True)
 
 
-def test_whoever_was_turned_away_is_nobodys_original(hub: HubFile) -> None:
+def test_whoever_was_rejected_is_nobodys_original(hub: HubFile) -> None:
     hub.con.execute("INSERT INTO rulings (persona, rule, reason, outcome, undone) "
-                    "VALUES ('p1', 'refusal', 'It refuses.', 'turned_away', false)")  # fmt: skip
+                    "VALUES ('p1', 'refusal', 'It refuses.', 'rejected', false)")  # fmt: skip
     dedup_hub(hub)
     assert [row[:2] for row in verdicts(hub)] == [("p4", "p3"), ("p5", "p2"), ("p6", "p3"), ("p8", "p7")]
 
@@ -188,7 +188,7 @@ def test_a_verdict_by_minhash_that_falls_is_decided_again_by_minhash(hub: HubFil
     before = verdicts(hub)
     gone = str(before[0][1])
     hub.con.execute(
-        "INSERT INTO rulings (persona, rule, reason, outcome, undone) VALUES (?, 'r', 'r', 'turned_away', false)",
+        "INSERT INTO rulings (persona, rule, reason, outcome, undone) VALUES (?, 'r', 'r', 'rejected', false)",
         [gone],
     )
     with hub.writing() as con:

@@ -296,7 +296,7 @@ def test_contradictions_come_along_where_their_profiles_do(make: Make, tmp_path:
 def test_a_ruling_is_said_once_and_undone_in_one_hub_it_is_undone(make: Make, tmp_path: Path) -> None:
     one, other = make("a", "xy"), make("b", "xyz")
     for path, name, undone in ((one, "x", True), (other, "x", False), (one, "y", False), (other, "z", False)):
-        ruling(path, name, "turned_away", undone=undone)
+        ruling(path, name, "rejected", undone=undone)
     merge_hubs([one, other], out := tmp_path / "c.duckdb")
     assert named(out, "SELECT persona, undone FROM rulings") == [("x", True), ("y", False), ("z", False)]
 
@@ -311,7 +311,7 @@ def test_whoever_a_check_removed_and_another_hub_brings_back_is_counted_and_judg
         assert judge_people(hub, personal=None).judged == 3
         hub.con.execute(
             "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
-            "SELECT id, 'refusal', 'No.', 'turned_away', NULL, NULL, false FROM personas"
+            "SELECT id, 'refusal', 'No.', 'rejected', NULL, NULL, false FROM personas"
         )
         assert judge_people(hub, personal=None).judged == 1
 

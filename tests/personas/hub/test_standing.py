@@ -44,7 +44,7 @@ def rule(hub: HubFile, *texts: str) -> None:
     for text in texts:
         hub.con.execute(
             "INSERT INTO rulings (persona, rule, reason, outcome, undone) "
-            "SELECT id, 'refusal', 'It refuses.', 'turned_away', false "
+            "SELECT id, 'refusal', 'It refuses.', 'rejected', false "
             "FROM personas WHERE text = ?",
             [text],
         )
@@ -77,7 +77,7 @@ def test_all_who_count_people_count_the_same(tmp_path: Path, away: tuple[str, ..
         selected = len(select(hub, SelectionSpec()).ids)
         ((survivors,),) = hub.con.execute("SELECT count(DISTINCT survivor) FROM survivors").fetchall()
         counts = {info.standing, ExportedPeople(hub).count, selected, read_ties(hub).people, survivors}
-        assert info.personas == info.standing + info.near_duplicates + info.turned_away
+        assert info.personas == info.standing + info.near_duplicates + info.rejected
     assert {*counts, len(read_hub(path).personas)} == {info.standing}
     with open_hub(path, write=True) as hub, hub.writing() as con:
         reconcile(con)

@@ -17,7 +17,7 @@ from populace.personas.hub import HubFile
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.file import describe_hub
-from populace.personas.hub.queries import RETAINED, TURNED_AWAY
+from populace.personas.hub.queries import REJECTED, RETAINED
 from populace.personas.hub.schema import migrate_hub
 from populace.personas.hub.verdicts import undo_persona, undo_rule, undo_stage
 from populace.personas.persona import content_id
@@ -127,14 +127,14 @@ def check_sound(hub: HubFile) -> None:
     assert {found for (found,) in rows(hub, "SELECT persona FROM imports")} <= ids
     assert {found for persona, of, _ in verdicts for found in (persona, of)} <= ids
     stand = {found for (found,) in rows(hub, f"SELECT id FROM personas WHERE {RETAINED}")}
-    away = {found for (found,) in rows(hub, TURNED_AWAY)}
+    away = {found for (found,) in rows(hub, REJECTED)}
     assert not [1 for persona, of, undone in verdicts if not undone and {persona, of} <= stand]
     # A person who is left out is turned away, or repeats somebody who stands.
     for persona in ids - stand - away:
         assert {of for p, of, undone in verdicts if p == persona and not undone} & stand
     figures = describe_hub(hub)
-    assert (figures.standing, figures.turned_away) == (len(stand), len(away & ids))
-    assert figures.standing + figures.turned_away + figures.near_duplicates == figures.personas
+    assert (figures.standing, figures.rejected) == (len(stand), len(away & ids))
+    assert figures.standing + figures.rejected + figures.near_duplicates == figures.personas
 
 
 @holds(
@@ -202,7 +202,7 @@ def test_an_undone_rule_leaves_nothing_of_what_it_did_and_redone_does_it_again(
         check_sound(hub)
 
 
-def test_a_duplicate_stands_when_the_person_it_repeats_is_turned_away(tmp_path: Path) -> None:
+def test_a_duplicate_stands_when_the_person_it_repeats_is_rejected(tmp_path: Path) -> None:
     leak = f"A {STEM} [insert name]"
     with hub_of(tmp_path, [leak, f"A {STEM} inserts"]) as hub:
         dedup_hub(hub, threshold=LEAST)

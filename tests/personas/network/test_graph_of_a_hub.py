@@ -58,7 +58,7 @@ def relate(
         row = ["persona", None, PEOPLE[later].id, PEOPLE[earlier].id, None, None, "minhash", 0.95, False]
         hub.con.execute("INSERT INTO duplicates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     for who in away:
-        row = [PEOPLE[who].id, "refusal", "It refuses.", "turned_away", None, None, False]
+        row = [PEOPLE[who].id, "refusal", "It refuses.", "rejected", None, None, False]
         hub.con.execute(
             "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) VALUES (?, ?, ?, ?, ?, ?, ?)",
             row,
@@ -87,8 +87,8 @@ def test_the_ties_are_those_of_the_graph_of_a_society(
     theirs = [(names.index(a), names.index(b), KINDS.index(kind)) for a, b, kind in graph.nx.edges(data="kind")]
     assert mine == sorted(theirs)
     assert ties.people == len(graph)
-    assert ties.people + ties.folded + ties.turned_away == len(PEOPLE)
-    assert len(ties) + ties.loops + ties.repeated + ties.turned_away_ties == len(pairs)
+    assert ties.people + ties.folded + ties.rejected == len(PEOPLE)
+    assert len(ties) + ties.loops + ties.repeated + ties.rejected_ties == len(pairs)
 
 
 @holds(PAIRS, REPEATS, st.integers(0, 11), st.integers(1, 6), few=8, many=15)
@@ -104,7 +104,7 @@ def test_a_neighbourhood_is_who_can_be_reached_in_so_many_ties(
     assert links == sorted(graph.nx.subgraph(lengths).edges(data="kind"))
 
 
-def test_nobody_who_was_turned_away_is_met(hub: HubFile) -> None:
+def test_nobody_who_was_rejected_is_met(hub: HubFile) -> None:
     relate(hub, [(0, 1, 0), (1, 2, 0), (0, 3, 0)], away=[1])
     assert {person.id for person in neighbourhood(hub, PEOPLE[0].id, 3).excerpt.people} == {PEOPLE[0].id, PEOPLE[3].id}
 
@@ -164,17 +164,17 @@ def test_a_relation_with_nobody_is_counted_and_left_out(hub: HubFile) -> None:
     assert neighbourhood(hub, PEOPLE[0].id).rings == (1, 1)
 
 
-def test_whoever_was_turned_away_is_left_out_with_their_ties_and_counted(hub: HubFile) -> None:
+def test_whoever_was_rejected_is_left_out_with_their_ties_and_counted(hub: HubFile) -> None:
     relate(hub, [(0, 1, 0), (1, 2, 0), (3, 0, 0), (4, 5, 0)], {2: 1, 3: 0}, away=[1, 3])
     found = figures(hub)
     # 2 repeats somebody who was turned away, so it stands; 3 was turned away although it repeats somebody who stands.
-    assert (found.people, found.folded, found.turned_away) == (10, 0, 2)
-    assert (found.relations, found.turned_away_ties, found.unplaced) == (1, 3, 0)
+    assert (found.people, found.folded, found.rejected) == (10, 0, 2)
+    assert (found.relations, found.rejected_ties, found.unplaced) == (1, 3, 0)
     told = {row[0]: row[1] for section in describe_figures(found) for row in section.rows if len(row) == 2}
     assert told["people turned away by rules, left out"] == "2"
-    assert orjson.loads(orjson.dumps(found))["turned_away"] == 2
+    assert orjson.loads(orjson.dumps(found))["rejected"] == 2
     hub.con.execute("UPDATE rulings SET undone = true")
-    assert (figures(hub).turned_away, figures(hub).folded, figures(hub).relations) == (0, 2, 2)
+    assert (figures(hub).rejected, figures(hub).folded, figures(hub).relations) == (0, 2, 2)
 
 
 def test_a_database_without_relations_says_so(hub: HubFile) -> None:

@@ -90,7 +90,7 @@ def circle(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 verdict,
             )
         hub.con.execute(
-            "INSERT INTO rulings BY NAME SELECT ? AS persona, 'r' AS rule, 'r' AS reason, 'turned_away' AS outcome, "
+            "INSERT INTO rulings BY NAME SELECT ? AS persona, 'r' AS rule, 'r' AS reason, 'rejected' AS outcome, "
             "false AS undone",
             [people[40].id],
         )

@@ -67,7 +67,7 @@ def test_findings_are_rows_and_nobody_is_lost(hub: Path) -> None:
     found = judged(hub)
     assert found == {
         ("first_person", "rewritten"): 1,
-        ("refusal", "turned_away"): 1,
+        ("refusal", "rejected"): 1,
         ("personal_data", "kept"): 2,
     }
     assert len(texts(hub)) == 5
@@ -101,7 +101,7 @@ def test_pseudonyms_stand_in_place_of_names(hub: Path) -> None:
     assert len(now) == 5
 
 
-def test_who_was_turned_away_is_not_read_until_the_ruling_is_undone(hub: Path) -> None:
+def test_who_was_rejected_is_not_read_until_the_ruling_is_undone(hub: Path) -> None:
     judged(hub)
     assert "I'm sorry, but I cannot describe such a person" not in {p.text for p in read_hub(hub).personas}
     with open_hub(hub, write=True) as opened:
@@ -148,7 +148,7 @@ def test_a_description_that_was_rewritten_is_judged_for_personal_data(hub: Path)
     assert "Obama" not in everything(hub)
 
 
-def test_whoever_was_turned_away_and_is_back_is_judged_for_personal_data(hub: Path) -> None:
+def test_whoever_was_rejected_and_is_back_is_judged_for_personal_data(hub: Path) -> None:
     add(hub, "Here is a persona: a neighbour of Barack Obama")
     judged(hub)
     with open_hub(hub, write=True) as opened:
@@ -159,7 +159,7 @@ def test_whoever_was_turned_away_and_is_back_is_judged_for_personal_data(hub: Pa
     assert any(p.text.startswith("Here is a persona: a neighbour of") for p in read_hub(hub).personas)
 
 
-def test_whoever_was_turned_away_stays_so_when_their_data_are_replaced(hub: Path) -> None:
+def test_whoever_was_rejected_stays_so_when_their_data_are_replaced(hub: Path) -> None:
     add(hub, "Here is a persona: a neighbour of Barack Obama")
     judged(hub)
     judged(hub, personal=Policy.PSEUDONYMISE)

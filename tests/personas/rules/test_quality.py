@@ -43,7 +43,7 @@ def test_every_rule_has_lines_that_it_turns_away() -> None:
     assert ruling.rule == "too_long"
 
 
-def test_nobody_whom_the_stand_in_describes_is_turned_away() -> None:
+def test_nobody_whom_the_stand_in_describes_is_rejected() -> None:
     judge, people = quality_judge("en"), [*readers(1), *readers(2)]
     assert len(people) > 2_000
     assert [text for text in people if judge(text) is not None] == []
@@ -76,7 +76,7 @@ def test_a_speaker_is_rewritten_where_that_is_sure(text: str, rule: str, now: st
         "I am a baker whose son calls me at night",
     ],
 )
-def test_a_speaker_is_turned_away_where_it_is_not(text: str) -> None:
+def test_a_speaker_is_rejected_where_it_is_not(text: str) -> None:
     ruling = quality_judge("en")(text)
     assert ruling is not None
     assert (ruling.is_kept, ruling.text) == (False, None)

@@ -195,10 +195,10 @@ def test_near_duplicates_are_chosen_only_when_asked_for(town: HubFile) -> None:
     assert len(select(town, SelectionSpec(with_duplicates=True)).ids) == 240
 
 
-def test_those_whom_a_rule_turned_away_are_not_chosen_until_that_is_undone(town: HubFile) -> None:
+def test_those_whom_a_rule_rejected_are_not_chosen_until_that_is_undone(town: HubFile) -> None:
     town.con.execute(
         "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
-        "VALUES (md5('5'), 'refusal', 'It refuses.', 'turned_away', NULL, NULL, false)"
+        "VALUES (md5('5'), 'refusal', 'It refuses.', 'rejected', NULL, NULL, false)"
     )
     assert len(select(town, SelectionSpec(with_duplicates=True)).ids) == 239
     town.con.execute("UPDATE rulings SET undone = true")

@@ -12,7 +12,7 @@ from populace.analysis.hub_summary import read_grown
 from populace.personas.errors import RunError, SetupError
 from populace.personas.hub import read_hub
 from populace.personas.hub.file import open_hub
-from populace.personas.hub.verdicts import turned_away, undo_rule
+from populace.personas.hub.verdicts import rejected, undo_rule
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
@@ -20,7 +20,7 @@ from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 
-AWAY = "SELECT persona FROM rulings WHERE outcome = 'turned_away' AND NOT undone"
+AWAY = "SELECT persona FROM rulings WHERE outcome = 'rejected' AND NOT undone"
 
 
 class Town(OpenAIServer):
@@ -88,14 +88,14 @@ def test_nobody_asks_about_them_and_nobody_counts_them(town: Town, corpus: Path)
     assert run.sql(f"SELECT count(*) FROM frontier WHERE persona IN ({AWAY})").rows == [(0,)]
     assert run.sql(f"SELECT count(*) FROM frontier WHERE list_has_any(known, (SELECT list(persona) FROM ({AWAY})))"
                    ).rows == [(0,)]  # fmt: skip
-    chunks = run.sql("SELECT sum(born), sum(dropped) = sum(turned_away), min(latest NOT LIKE '%2%') FROM growth_chunks")
+    chunks = run.sql("SELECT sum(born), sum(dropped) = sum(rejected), min(latest NOT LIKE '%2%') FROM growth_chunks")
     people = len(read_hub(run.path).personas)
     assert chunks.rows[0][:2] == (people, True)
     with open_run(run.path) as reader:
         assert read_grown(reader).people == people
 
 
-def test_growth_ends_when_too_many_of_the_latest_are_turned_away(
+def test_growth_ends_when_too_many_of_the_latest_are_rejected(
     town: Town, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("populace.personas.growth.WINDOW", 5)
@@ -133,7 +133,7 @@ def test_who_cannot_come_back_is_counted_when_a_rule_is_undone(town: Town, corpu
     with open_hub(run.path, write=True) as hub:
         hub.con.execute(f"DELETE FROM personas WHERE id = (SELECT min(persona) FROM ({AWAY}))")
         undo_rule(hub, "too_short")
-        stand = turned_away(hub, "too_short")
+        stand = rejected(hub, "too_short")
         assert (stand.people, stand.standing, stand.gone) == (3, 3, 1)
         hub.con.execute("UPDATE rulings SET outcome = 'removed'")
         with pytest.raises(SetupError, match="can come back, for their descriptions were not kept: 1 in all"):
@@ -152,21 +152,21 @@ def test_whoever_is_back_is_asked_about_when_growth_goes_on(town: Town, corpus: 
     assert len(asked) == 12
 
 
-def test_growth_with_people_turned_away_is_replayed_to_the_same_hash(town: Town, corpus: Path) -> None:
+def test_growth_with_people_rejected_is_replayed_to_the_same_hash(town: Town, corpus: Path) -> None:
     run = grow(town, corpus)
     assert replay(run.path, GrowthOnly).event_hash == run.event_hash
 
 
-def test_a_society_whose_people_are_partly_turned_away_is_replayed_too(town: Town, corpus: Path) -> None:
+def test_a_society_whose_people_are_partly_rejected_is_replayed_too(town: Town, corpus: Path) -> None:
     run = grow(town, corpus, quality=False)
     growth = Growth.unlimited(hub=run.path, hops=1, fan_outs=(1,), quality=True)
     again = Society(GrowthOnly(), growth=growth, out=corpus.with_name("again.duckdb")).run()
-    assert again.sql("SELECT turned_away > 3 FROM growth_chunks WHERE hop = 0").rows == [(True,)]
+    assert again.sql("SELECT rejected > 3 FROM growth_chunks WHERE hop = 0").rows == [(True,)]
     assert replay(again.path, GrowthOnly).event_hash == again.event_hash
 
 
 @pytest.mark.parametrize(("policy", "rows"), [("drop", 0), ("pseudonymise", 1), ("keep", 1)])
-def test_what_may_not_be_kept_is_not_kept_of_those_turned_away_either(
+def test_what_may_not_be_kept_is_not_kept_of_those_rejected_either(
     town: Town, corpus: Path, policy: str, rows: int
 ) -> None:
     town.said = " @adalovelace"
@@ -178,10 +178,10 @@ def test_what_may_not_be_kept_is_not_kept_of_those_turned_away_either(
         outcomes = {outcome for (outcome,) in run.query("SELECT DISTINCT outcome FROM rulings").rows}
     assert (there > 0, told > 0) == (bool(rows), policy == "keep")
     assert ("removed" in outcomes) is (policy == "drop")
-    assert ("turned_away" in outcomes) is (policy != "drop")
+    assert ("rejected" in outcomes) is (policy != "drop")
 
 
-def test_where_all_are_turned_away_their_rulings_are_kept_and_named_with_the_way_out(town: Town, corpus: Path) -> None:
+def test_where_all_are_rejected_their_rulings_are_kept_and_named_with_the_way_out(town: Town, corpus: Path) -> None:
     town.good = (False,)
     corpus.write_text('{"text": "The ferry is late."}')
     with pytest.raises(RunError, match=r"1 person was described and turned away: too_short 1; .*`quality=False`"):
@@ -195,7 +195,7 @@ def test_where_all_are_turned_away_their_rulings_are_kept_and_named_with_the_way
     assert town.calls == 4
 
 
-def test_resuming_growth_of_which_all_were_turned_away_says_so_again_and_asks_nobody(town: Town, corpus: Path) -> None:
+def test_resuming_growth_of_which_all_were_rejected_says_so_again_and_asks_nobody(town: Town, corpus: Path) -> None:
     town.good = (False,)
     with pytest.raises(RunError, match="5 people were described and turned away: too_short 5"):
         grow(town, corpus)
