@@ -67,11 +67,13 @@ class HookError(RunError):
     def __init__(self, message: str, frames: str = "") -> None:
         super().__init__(message)
         self.frames = frames
+        #: The same error without the command that resumes the run.
+        self.bare = self
 
     def with_way_on(self, path: Path) -> "HookError":
         """The same error, with the command that resumes the run in `path`."""
         told = HookError(f"{self} Mend it, and go on with `populace resume {quote(str(path))}`.", self.frames)
-        told.__cause__ = self.__cause__
+        told.__cause__, told.bare = self.__cause__, self
         return told
 
 

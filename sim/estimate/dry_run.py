@@ -17,7 +17,7 @@ from langchain_core.outputs import ChatResult
 from pydantic import PrivateAttr
 
 from ...agents.procedural import ProceduralModel
-from ...personas.errors import PausedError
+from ...personas.errors import HookError, PausedError
 from ...personas.hub import Hub
 from ...personas.hub.queries import REJECTED
 from ...personas.persona import Passage, Persona, Relation
@@ -195,8 +195,11 @@ def dry_run(scenario: Scenario, *, scale: Scale, steps: int, **options: Any) -> 
         society = Society(
             again, growth=scale.growth, source=scale.source, seed=scale.seed, out=path, steps=max(1, steps), **options
         )
-        with suppress(PausedError), society:
-            society.run_for(steps)
+        try:
+            with suppress(PausedError), society:
+                society.run_for(steps)
+        except HookError as error:  # the file of a dry run cannot be gone on with
+            raise error.bare from error.__cause__
         return counted_calls(path, time.perf_counter() - begun)
 
 

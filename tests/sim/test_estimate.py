@@ -19,7 +19,7 @@ from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
 from populace.agents.mind import Mind, build_mind
 from populace.agents.observation import Observation
-from populace.personas.errors import SetupError
+from populace.personas.errors import HookError, SetupError
 from populace.personas.hub import read_hub
 from populace.personas.model import Answer, AnswerSchema
 from populace.personas.prompt import Prompt, RenderedPrompt
@@ -29,7 +29,7 @@ from populace.sim.estimate.dry_run import Scale
 from populace.sim.estimate.purposes import Interval, mean_interval, share_interval
 from populace.sim.estimate.report import sentences, table
 from populace.sim.growth import Growth
-from populace.sim.resident import Resident
+from populace.sim.resident import Resident, SocietyView
 from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
@@ -257,6 +257,15 @@ def test_prompts_of_actions_and_questions_of_checks_are_counted(
     assert "turn" not in purposes
     assert purposes["recipe"].each_input.low > 5 * purposes["vote"].each_input.low
     check_holds(told, Society(Kitchen(), growth=SMALL, steps=3, out=tmp_path / "run.duckdb", **where).run())
+
+
+def test_a_hook_that_fails_is_named_without_a_file_to_resume() -> None:
+    class Failing(Errands):
+        def ended(self, society: SocietyView) -> bool:
+            raise ValueError("no end")
+
+    with pytest.raises(HookError, match=r"`ended` of Failing failed with ValueError: no end\.$"):
+        estimate(Failing(), growth=SMALL, steps=1)
 
 
 def test_a_minute_cap_makes_the_run_longer(openai_server: OpenAIServer) -> None:
