@@ -24,7 +24,7 @@ from ..errors import SourceError, StorageError
 from ..files import private_umask, remove_database, remove_parts
 from .info import HubInfo, describe
 from .queries import rejected_in, survivors_in
-from .schema import check_hub, migrate_hub
+from .schema import check_hub, check_tables, migrate_hub
 
 if TYPE_CHECKING:
     from ..query import Params, Result
@@ -224,6 +224,7 @@ def _check(hub: HubFile, *, write: bool) -> None:
     try:
         check_hub(hub.con, str(hub.path))
         if write:
+            check_tables(hub.con, str(hub.path))
             remove_parts(hub.path)
             hub.hold_private()
             with hub.writing():

@@ -10,7 +10,15 @@ import duckdb
 
 from ..errors import SourceError
 
-__all__ = ["HUB_VERSION", "check_hub", "check_hub_version", "hub_version", "migrate_hub", "people_schema"]
+__all__ = [
+    "HUB_VERSION",
+    "check_hub",
+    "check_hub_version",
+    "check_tables",
+    "hub_version",
+    "migrate_hub",
+    "people_schema",
+]
 
 _VERSIONS = """
 CREATE TABLE IF NOT EXISTS hub_migrations (
@@ -71,6 +79,24 @@ def check_hub(con: duckdb.DuckDBPyConnection, path: str) -> None:
             f"{', '.join(sorted(there))}; give a hub or a run file, or import the people from a table."
         )
     check_hub_version(con, path)
+
+
+def check_tables(con: duckdb.DuckDBPyConnection, path: str) -> None:
+    """Raise `SourceError` when a table that the hub's own would be lacks columns: such a hub can be read at most."""
+    if hub_version(con):
+        return
+    columns = "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"
+    there = {(str(table), str(column)) for table, column in con.execute(columns).fetchall()}
+    known = {table for table, _ in there}
+    with duckdb.connect() as own:
+        migrate_hub(own)
+        wanted = [(str(table), str(column)) for table, column in own.execute(columns).fetchall()]
+    for table, column in wanted:
+        if table in known and (table, column) not in there:
+            raise SourceError(
+                f"{path!r} has a table {table} without the column {column} of a hub's, so nothing can be written to "
+                "it; import its people into a hub with `populace hub import`."
+            )
 
 
 def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
