@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from threading import Event
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import orjson
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -23,7 +23,7 @@ from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
-from ..personas.errors import PausedError
+from ..personas.errors import PausedError, StorageError
 from .runfile.job_rows import Unit
 from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spent_before
 from .runfile.live import LiveSql
@@ -236,6 +236,21 @@ class Engine:
         """Close all of it, in the opposite order."""
         self.progress.ended()
         self._stack.__exit__(kind, error, trace)
+
+    def finish(self, failure: BaseException | None) -> None:
+        """Write into the file how the job ended: finished, paused (also by an interruption) or failed.
+
+        Nothing is written after a `StorageError`, since the file takes nothing more.
+        """
+        if isinstance(failure, StorageError):
+            return
+        if failure is None:
+            self.log.finish("finished", None, self.events.hex)
+        elif isinstance(failure, Exception):
+            status: Literal["paused", "failed"] = "paused" if isinstance(failure, PausedError) else "failed"
+            self.log.finish(status, str(failure), self.events.hex)
+        else:
+            self.log.finish("paused", INTERRUPTED, self.events.hex)
 
     def workers(self, phase: str) -> int:
         """Pieces of work of this phase under way at once: more than calls, so that a free slot finds a prompt ready.

@@ -16,7 +16,7 @@ from ..agents.gateway.budget import Prices
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
-from ..personas.errors import PausedError, SetupError, StorageError
+from ..personas.errors import SetupError
 from ..personas.hub.file import describe_hub, open_hub
 from ..personas.hub.info import HubInfo, describe
 from .engine import Engine, EventHash, Progress, SilentProgress
@@ -204,12 +204,10 @@ class HubJob:
         with engine:
             try:
                 yield engine
-                log.finish("finished", None, engine.events.hex)
-            except StorageError:
+            except BaseException as error:
+                engine.finish(error)
                 raise
-            except Exception as error:
-                log.finish("paused" if isinstance(error, PausedError) else "failed", str(error), engine.events.hex)
-                raise
+            engine.finish(None)
 
 
 def stored_job(path: Path, job: int) -> JobRow:

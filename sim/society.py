@@ -18,11 +18,11 @@ from ..agents.gateway.budget import Prices
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
 from ..agents.hooks import hook
-from ..personas.errors import HookError, PausedError, SetupError, StorageError
+from ..personas.errors import HookError, SetupError, StorageError
 from ..personas.population import PersonaGraph
 from .config import GivenModel, RoleModel, RunConfig, RunModels, RunOptions
 from .emitted import Emission
-from .engine import INTERRUPTED, Engine, EventHash, Progress, SilentProgress, rare_collections
+from .engine import Engine, EventHash, Progress, SilentProgress, rare_collections
 from .executor import Executor
 from .growth import Growth, Source
 from .growth.extension import begin_extension
@@ -289,12 +289,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         try:
             if not isinstance(failure, StorageError):
                 self._flush()  # the step before the one that failed
-            if failure is None:
-                self.engine.log.finish("finished", None, self.engine.events.hex)
-            elif not isinstance(failure, StorageError):
-                is_failed = isinstance(failure, Exception) and not isinstance(failure, PausedError)
-                reason = str(failure) if isinstance(failure, Exception) else INTERRUPTED
-                self.engine.log.finish("failed" if is_failed else "paused", reason, self.engine.events.hex)
+            self.engine.finish(failure)
         finally:
             self.engine.__exit__(kind, error, trace)
 

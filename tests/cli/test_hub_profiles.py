@@ -3,12 +3,14 @@
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hub_people import make_hub, townsfolk
 from openai_server import OpenAIServer
 
 from populace.personas.hub.file import open_hub
+from populace.sim.engine import Engine
 
 from .conftest import Ask, Said
 
@@ -99,6 +101,21 @@ def test_what_stops_a_job_names_the_command_that_goes_on(give: Give, monkeypatch
     said = give("--raise", "chess", "--tier", "1")
     said.complains(130, "Stopped.")
     assert again(said) == ["resume", "town.duckdb"]
+
+
+def test_an_interrupted_job_is_paused(give: Give, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    call, calls = Engine.call, iter(range(100))
+
+    def interrupted(self: Engine, work: Any) -> Any:
+        if not next(calls):
+            raise KeyboardInterrupt
+        return call(self, work)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Engine, "call", interrupted)
+        give("--n", "3").complains(130, "Stopped.")
+    assert "enrichment by procedural, paused: It was interrupted." in ask("hub", "info", "town.duckdb").out
+    assert ask("resume", "town.duckdb").code == 0
 
 
 def test_a_hub_without_a_finished_job_has_nothing_to_be_replayed(give: Give, ask: Ask) -> None:
