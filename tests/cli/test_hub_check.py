@@ -33,7 +33,7 @@ def test_an_import_leaves_out_whom_it_is_to_drop(ask: Ask, people: str) -> None:
     said = ask("hub", "import", people, "--hub", "town.duckdb", "--personal", "drop", "--quality")
     assert "2 rows: 2 new people" in said.out
     assert "Left out: 1 because it holds personal data, which --personal drop leaves out (line or row 2)." in said.out
-    assert "template_leak turned away 1" in said.out
+    assert "template_leak rejected 1" in said.out
 
 
 def test_a_stricter_check_comes_after_a_milder_one(ask: Ask, people: str) -> None:
