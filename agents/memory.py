@@ -20,10 +20,18 @@ _K1, _B = 1.2, 0.75
 @dataclass(slots=True)
 class _Note:
     text: str
-    #: Interned, and no set: words recur all over a society, and a set of fresh strings takes ten times the memory.
-    words: tuple[str, ...]
+    #: Its words, once they are compared. Interned, and no set: words recur all over a society, and a set of fresh
+    #: strings takes ten times the memory.
+    known_words: tuple[str, ...] | None = None
     #: What an embedding model made of the text, once one was asked; at length 1.
     vector: Vector | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the text, each once."""
+        if self.known_words is None:
+            self.known_words = tuple(map(intern, words(self.text)))
+        return self.known_words
 
 
 class Memory:
@@ -43,7 +51,7 @@ class Memory:
 
     def note(self, text: str) -> None:
         """Remember `text`, and forget the oldest note when there is no room."""
-        self._notes.append(_Note(text, tuple(map(intern, words(text)))))
+        self._notes.append(_Note(text))
 
     def has_choice(self, count: int) -> bool:
         """Whether recalling `count` notes leaves any to choose: the newest one comes to mind whatever the cue."""
@@ -64,8 +72,10 @@ class Memory:
 
         With the `vector` of the cue, and one for each note, nearest in meaning; else in words.
         """
-        if not self._notes or count < 1:
+        if count < 1:
             return ()
+        if len(self._notes) <= count:
+            return tuple(note.text for note in self._notes)
         *older, newest = self._notes
         scores = _likeness(vector, older) or _bm25(words(cue), older)
         ranked = sorted(range(len(older)), key=lambda i: (scores[i], i), reverse=True)
