@@ -57,7 +57,7 @@ _UNUSED = frozenset({Outcome.RATE_LIMITED, Outcome.UNREACHABLE})
 #: Calls that are sent at first, and the seconds after which twice as many may be in flight. One answer, or a fault of
 #: another kind than those that concern all calls, lifts this limit; a fault that does concern all stops its growth.
 FIRST = 4
-_DOUBLED_AFTER = 0.05
+_DOUBLED_AFTER = 0.025
 _CONCERN_ALL = frozenset({Outcome.AUTH, Outcome.NOT_FOUND, Outcome.UNREACHABLE, Outcome.BAD_REQUEST, Outcome.NOT_JSON})
 
 

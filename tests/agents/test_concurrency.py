@@ -250,7 +250,7 @@ def test_at_first_few_calls_start_and_twice_as_many_after_each_moment_without_a_
         limiter, seen = ConcurrencyLimiter(64, first=4), []
         waiting = [asyncio.create_task(limiter.acquire(NOTHING)) for _ in range(100)]
         for _ in range(6):
-            await asyncio.sleep(0.049)
+            await asyncio.sleep(0.024)
             seen.append(limiter.in_flight)
             await asyncio.sleep(0.001)
         for task in waiting:
