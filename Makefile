@@ -41,7 +41,7 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
 setup: $(VENV)/.ready-dev
 
 demo: $(VENV)/.ready
-	@mkdir -p out && rm -f $(DEMO)
+	@mkdir -p out && rm -f $(DEMO) $(DEMO:.duckdb=.html)
 	@$(BIN)/populace run village --out $(DEMO) --seed 7
 	@$(BIN)/populace report $(DEMO)
 

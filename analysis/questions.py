@@ -7,7 +7,7 @@ from textwrap import dedent
 from ..personas.query import QueryError
 from .table import Queryable, Rows
 
-__all__ = ["ActionField", "Question", "QuestionAnswer", "answers_of", "ask", "questions_of", "read_fields"]
+__all__ = ["Question", "QuestionAnswer", "RecordedField", "answers_of", "ask", "questions_of", "read_fields"]
 
 _OWN = "SELECT title, sql FROM questions ORDER BY ordinal"
 _FIELDS = """
@@ -43,7 +43,7 @@ class QuestionAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class ActionField:
+class RecordedField:
     """A field of the scenario's actions that can be counted or averaged."""
 
     kind: str
@@ -64,10 +64,10 @@ class ActionField:
         return f"{self.kind}: {self.name.replace('_', ' ')}"
 
 
-def read_fields(run: Queryable) -> list[ActionField]:
+def read_fields(run: Queryable) -> list[RecordedField]:
     """The typed fields of what was emitted, in the order of their declaration."""
-    fields = (ActionField(*row) for row in run.query(_FIELDS).rows)
-    return [ActionField(f.kind, f.name, f.type, ("true", "false")) if f.type == "boolean" else f for f in fields]
+    fields = (RecordedField(*row) for row in run.query(_FIELDS).rows)
+    return [RecordedField(f.kind, f.name, f.type, ("true", "false")) if f.type == "boolean" else f for f in fields]
 
 
 def questions_of(run: Queryable) -> list[Question]:
@@ -122,7 +122,7 @@ def _derived(run: Queryable) -> Iterator[Question]:
     yield from _always()
 
 
-def _numbers(field: ActionField) -> Question:
+def _numbers(field: RecordedField) -> Question:
     value = f"(payload ->> {_quoted(field.name)})::DOUBLE"
     return _question(
         f"How did {field.name} of {field.kind} change from step to step?",
@@ -134,7 +134,7 @@ def _numbers(field: ActionField) -> Question:
     )
 
 
-def _choices(field: ActionField) -> Question:
+def _choices(field: RecordedField) -> Question:
     return _question(
         f"How often was each {field.name} chosen in {field.kind}?",
         f"""
@@ -145,7 +145,7 @@ def _choices(field: ActionField) -> Question:
     )
 
 
-def _by_group(field: ActionField) -> Question:
+def _by_group(field: RecordedField) -> Question:
     value = f"payload ->> {_quoted(field.name)}"
     what = (
         f"round(avg(({value})::DOUBLE), 3) AS mean, count(*) AS emissions"

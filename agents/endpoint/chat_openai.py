@@ -134,6 +134,7 @@ class GgufChat(LeanChatOpenAI):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        # What LangChain expects of a model without a synchronous call: the server is started in the running event loop.
         raise NotImplementedError("A model in a GGUF file is asked asynchronously: use ainvoke.")
 
     async def aclose(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from ..questions import ActionField, read_fields
+from ..questions import RecordedField, read_fields
 from ..table import Queryable
 from .chart import Chart, bars, bars_legend, lines, lines_legend
 from .plot import Axes, Series
@@ -204,7 +204,7 @@ def chart_fields(run: Queryable) -> list[Chart]:
     return drawn
 
 
-def _numbers(run: Queryable, field: ActionField, groups: Sequence[str], marks: Marks) -> Iterator[Chart]:
+def _numbers(run: Queryable, field: RecordedField, groups: Sequence[str], marks: Marks) -> Iterator[Chart]:
     found: dict[str, dict[int, _Mean]] = {}
     for group, step, *rest in run.query(_MEANS, [field.name, field.kind]).rows:
         found.setdefault(_ALL if group is None else group, {})[step] = _Mean(*rest)
@@ -247,7 +247,7 @@ def _means(name: str, found: Mapping[int, _Mean], steps: Sequence[int]) -> list[
     ]
 
 
-def _choices(run: Queryable, field: ActionField, by: str, groups: Sequence[str], marks: Marks) -> Iterator[Chart]:
+def _choices(run: Queryable, field: RecordedField, by: str, groups: Sequence[str], marks: Marks) -> Iterator[Chart]:
     sql = _COUNTS.format(place=by)
     counts: dict[tuple[str | int, str], int] = {}
     found = [row for row in run.query(sql, [field.name, field.kind]).rows if by == "step" or row[0] in groups]
@@ -291,7 +291,7 @@ def _choices(run: Queryable, field: ActionField, by: str, groups: Sequence[str],
     )
 
 
-def _in_order(field: ActionField, counts: Mapping[tuple[str | int, str], int]) -> list[str]:
+def _in_order(field: RecordedField, counts: Mapping[tuple[str | int, str], int]) -> list[str]:
     """The values as they are declared, then others; the rarest of too many are left out."""
     totals: dict[str, int] = {}
     for (_, value), count in counts.items():

@@ -8,7 +8,7 @@ import orjson
 
 from ...personas.hub.queries import NEAR_DUPLICATES
 from ..page import clip
-from ..questions import ActionField, read_fields
+from ..questions import RecordedField, read_fields
 from ..summary import Summary
 from ..table import Queryable
 from .samples import TEXT
@@ -71,14 +71,14 @@ def _fields(run: Queryable) -> Iterator[Headline]:
             yield _finding(field.title, said)
 
 
-def _choice(run: Queryable, field: ActionField) -> str:
+def _choice(run: Queryable, field: RecordedField) -> str:
     counts = run.query(_CHOICES, [field.name, field.kind]).rows
     whole = sum(count for _, count in counts)
     shares = ", ".join(f"{clip(value, 24)} {count / whole:.0%}" for value, count in counts[:4])
     return f"{shares}{', \u2026' if len(counts) > 4 else ''} (of {whole:,})" if counts else ""
 
 
-def _number(run: Queryable, field: ActionField) -> str:
+def _number(run: Queryable, field: RecordedField) -> str:
     for first, last, begun, ended in run.query(_NUMBERS, [field.name, field.kind]).rows:
         return _change(first, last, begun, ended, "on average ")
     return ""
