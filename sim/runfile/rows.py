@@ -18,12 +18,14 @@ __all__ = [
     "AgentRow",
     "BatchRow",
     "Call",
+    "DemonstrationRow",
     "DuplicateRow",
     "EmissionRow",
     "FailureRow",
     "FrontierRow",
     "GrowthExtensionRow",
     "InterventionRow",
+    "JobCheckRow",
     "JobItemRow",
     "JobRow",
     "KnownAnswerRow",
@@ -220,6 +222,29 @@ class CheckRow:
 
 
 @dataclass(frozen=True, slots=True)
+class JobCheckRow:
+    """The result of one check that a job on finished outputs has made, in `checks`."""
+
+    emission: int
+    check: str
+    outcome: str
+    reason: str
+    score: float | None
+    version: int
+    job: int
+
+
+@dataclass(frozen=True, slots=True)
+class DemonstrationRow:
+    """A demonstration that a task shows the model, in `demonstrations`."""
+
+    ordinal: int
+    persona: str | None
+    output: str
+    is_inferred: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AgentStateRow:
     """A field of an agent's state that changed in a step, in `agent_state`."""
 
@@ -306,6 +331,8 @@ type Row = (
     | MemoryRow
     | MeasureRow
     | CheckRow
+    | JobCheckRow
+    | DemonstrationRow
     | AgentStateRow
     | RelationChangeRow
     | Call
@@ -346,6 +373,8 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         MemoryRow: "memories",
         MeasureRow: "measures",
         CheckRow: "checks",
+        JobCheckRow: "checks",
+        DemonstrationRow: "demonstrations",
         AgentStateRow: "agent_state",
         RelationChangeRow: "relation_changes",
     }
