@@ -25,7 +25,6 @@ __all__ = [
     "FrontierRow",
     "GrowthExtensionRow",
     "InterventionRow",
-    "JobCheckRow",
     "JobItemRow",
     "JobRow",
     "KnownAnswerRow",
@@ -219,19 +218,7 @@ class CheckRow:
     reason: str
     score: float | None
     version: int
-
-
-@dataclass(frozen=True, slots=True)
-class JobCheckRow:
-    """The result of one check that a job on finished outputs has made, in `checks`."""
-
-    emission: int
-    check: str
-    outcome: str
-    reason: str
-    score: float | None
-    version: int
-    job: int
+    job: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +318,6 @@ type Row = (
     | MemoryRow
     | MeasureRow
     | CheckRow
-    | JobCheckRow
     | DemonstrationRow
     | AgentStateRow
     | RelationChangeRow
@@ -373,7 +359,6 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         MemoryRow: "memories",
         MeasureRow: "measures",
         CheckRow: "checks",
-        JobCheckRow: "checks",
         DemonstrationRow: "demonstrations",
         AgentStateRow: "agent_state",
         RelationChangeRow: "relation_changes",
