@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import doctor, grow, hub, read, replay, run
+from . import doctor, grow, hub, make, read, replay, run
 from .guard import guarded
 
 __all__ = ["cli", "main"]
@@ -25,6 +25,7 @@ for command in (
     run.run,
     run.resume,
     grow.grow,
+    make.make,
     run.estimate,
     doctor.doctor,
     replay.fork,
