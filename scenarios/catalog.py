@@ -44,18 +44,26 @@ _BOUNDS = {
 
 
 def iter_scenarios() -> Iterator[type[Scenario]]:
-    """Every scenario that ships with Populace, by name; tasks are among them, from a folder each."""
-    for module in sorted(pkgutil.iter_modules([str(Path(__file__).parent)]), key=lambda m: m.name):
-        if module.name != "catalog":
-            name = f"{module.name}.{_TASK}" if module.ispkg else module.name
-            yield from _scenarios_of(importlib.import_module(f"{__package__}.{name}"))
+    """Every scenario that ships with Populace, by name; tasks are apart (`iter_tasks`)."""
+    for module in _modules(are_packages=False):
+        if module != "catalog":
+            yield from _scenarios_of(importlib.import_module(f"{__package__}.{module}"))
 
 
 def iter_tasks() -> Iterator[type[Task]]:
-    """Every task that ships with Populace, by name."""
-    for scenario in iter_scenarios():
-        if issubclass(scenario, Task):
-            yield scenario
+    """Every task that ships with Populace, by name; each is a folder."""
+    for folder in _modules(are_packages=True):
+        yield _task_in(folder)
+
+
+def _modules(*, are_packages: bool) -> list[str]:
+    found = pkgutil.iter_modules([str(Path(__file__).parent)])
+    return sorted(module.name for module in found if module.ispkg is are_packages)
+
+
+def _task_in(folder: str) -> type[Task]:
+    (task,) = _scenarios_of(importlib.import_module(f"{__package__}.{folder}.{_TASK}"))
+    return cast("type[Task]", task)
 
 
 def find_task(name: str) -> tuple[type[Task], Path | None]:
@@ -69,9 +77,9 @@ def find_task(name: str) -> tuple[type[Task], Path | None]:
         if not issubclass(found, Task):
             raise SetupError(f"The scenario in {str(path)!r} is no task; derive it from Task, or use `populace run`.")
         return found, path
-    if (Path(__file__).parent / (folder := name.replace("-", "_")) / f"{_TASK}.py").is_file():
-        (task,) = _scenarios_of(importlib.import_module(f"{__package__}.{folder}.{_TASK}"))
-        return cast("type[Task]", task), None
+    folder = name.replace("-", "_")
+    if folder in _modules(are_packages=True):
+        return _task_in(folder), None
     known = [task.name for task in iter_tasks()]
     raise SetupError(
         f"There is no task {name!r}{nearest(name, known)}. There are: {', '.join(known)}; "
@@ -92,7 +100,7 @@ def find_scenario(name: str) -> tuple[type[Scenario], Path | None]:
 
 def shipped_scenario(name: str) -> type[Scenario]:
     """The scenario of that name which ships with Populace. Raises `SetupError` with the nearest names."""
-    if (Path(__file__).parent / name.replace("-", "_")).is_dir():
+    if name.replace("-", "_") in _modules(are_packages=True):
         return find_task(name)[0]
     known = {scenario.name: scenario for scenario in iter_scenarios()}
     if name not in known:
