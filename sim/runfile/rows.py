@@ -10,7 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from ...agents.gateway.call import Call
-from ...personas.judgement import RulingRow
+from ...personas.judgement import RuleResultRow
 from .job_rows import BatchRow, FailureRow, JobItemRow, JobRow, KnownAnswerRow, MarkerRow, PhaseRow, RunRow, VectorRow
 
 __all__ = [
@@ -40,7 +40,7 @@ __all__ = [
     "RelationChangeRow",
     "RelationRow",
     "Row",
-    "RulingRow",
+    "RuleResultRow",
     "RunRow",
     "SkippedSourceRow",
     "VectorRow",
@@ -313,7 +313,7 @@ type Row = (
     | KnownAnswerRow
     | BatchRow
     | VectorRow
-    | RulingRow
+    | RuleResultRow
 )
 
 _TABLES: Mapping[type[object], str] = MappingProxyType(
@@ -332,7 +332,7 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         PersonaRow: "personas",
         RelationRow: "relations",
         DuplicateRow: "duplicates",
-        RulingRow: "rulings",
+        RuleResultRow: "rule_results",
         FrontierRow: "frontier",
         GrowthExtensionRow: "growth_extensions",
         SkippedSourceRow: "skipped_sources",
