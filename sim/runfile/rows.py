@@ -18,6 +18,7 @@ __all__ = [
     "AgentRow",
     "BatchRow",
     "Call",
+    "DemonstrationRow",
     "DuplicateRow",
     "EmissionRow",
     "FailureRow",
@@ -217,6 +218,17 @@ class CheckRow:
     reason: str
     score: float | None
     version: int
+    job: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DemonstrationRow:
+    """A demonstration that a task shows the model, in `demonstrations`."""
+
+    ordinal: int
+    persona: str | None
+    output: str
+    is_inferred: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +318,7 @@ type Row = (
     | MemoryRow
     | MeasureRow
     | CheckRow
+    | DemonstrationRow
     | AgentStateRow
     | RelationChangeRow
     | Call
@@ -346,6 +359,7 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         MemoryRow: "memories",
         MeasureRow: "measures",
         CheckRow: "checks",
+        DemonstrationRow: "demonstrations",
         AgentStateRow: "agent_state",
         RelationChangeRow: "relation_changes",
     }

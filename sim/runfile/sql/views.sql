@@ -128,6 +128,46 @@ COMMENT ON COLUMN said.of_emission IS 'The earlier emission it nearly repeats';
 COMMENT ON COLUMN said.model IS 'Model that wrote it';
 COMMENT ON COLUMN said.prompt IS 'Prompt that it answers, as name@version';
 
+CREATE OR REPLACE VIEW outputs AS
+WITH judged AS (
+    SELECT emission, "check", arg_max(outcome, job) AS outcome, arg_max(reason, job) AS reason
+    FROM checks
+    GROUP BY emission, "check"
+), failed AS (
+    SELECT emission, min("check") AS stage, arg_min(reason, "check") AS reason
+    FROM judged
+    WHERE outcome = 'failed'
+    GROUP BY emission
+), repeated AS (
+    SELECT emission, min(of_emission) AS of_emission, max(similarity) AS similarity
+    FROM duplicates
+    WHERE NOT undone AND emission IS NOT NULL
+    GROUP BY emission
+)
+SELECT e.emission, e.step, e.agent, e.kind, e.text, e.payload,
+       CASE WHEN f.emission IS NULL AND r.emission IS NULL THEN 'accepted' ELSE 'rejected' END AS status,
+       CASE WHEN f.emission IS NOT NULL THEN f.stage WHEN r.emission IS NOT NULL THEN 'near_duplicate' END AS stage,
+       CASE WHEN f.emission IS NOT NULL THEN f.reason
+            WHEN r.emission IS NOT NULL THEN format('It nearly repeats emission {} ({:.2f}).', r.of_emission, r.similarity)
+       END AS reason,
+       e.revised, e.model, e.prompt
+FROM emissions AS e
+LEFT JOIN failed AS f ON f.emission = e.emission
+LEFT JOIN repeated AS r ON r.emission = e.emission;
+COMMENT ON VIEW outputs IS 'Everything that was made, and whether it is accepted as data: no check has failed and it nearly repeats nothing';
+COMMENT ON COLUMN outputs.emission IS 'Number of the emission';
+COMMENT ON COLUMN outputs.step IS 'Step';
+COMMENT ON COLUMN outputs.agent IS 'Agent that made it';
+COMMENT ON COLUMN outputs.kind IS 'Kind of the emission';
+COMMENT ON COLUMN outputs.text IS 'The text that is compared with others';
+COMMENT ON COLUMN outputs.payload IS 'The whole of it as JSON';
+COMMENT ON COLUMN outputs.status IS 'accepted or rejected';
+COMMENT ON COLUMN outputs.stage IS 'Why it was rejected: the first check, by name, that it failed, or near_duplicate; null when it was accepted';
+COMMENT ON COLUMN outputs.reason IS 'The same in one sentence';
+COMMENT ON COLUMN outputs.revised IS 'True when a first version was too close to something said before, or failed a check';
+COMMENT ON COLUMN outputs.model IS 'Model that wrote it';
+COMMENT ON COLUMN outputs.prompt IS 'Prompt that it answers, as name@version';
+
 CREATE OR REPLACE VIEW threads AS
 WITH RECURSIVE below AS (
     SELECT message AS thread, 0 AS depth, message FROM messages WHERE reply_to IS NULL
