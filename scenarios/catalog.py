@@ -17,8 +17,6 @@ from populace.personas.inputs import nearest
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.scenario import Scenario, Settings
 
-__all__ = ["find_scenario", "iter_scenarios", "load_scenario", "prompts_of", "settings_of", "shipped_scenario"]
-
 _BOUNDS = {
     "minimum": "from {}",
     "exclusiveMinimum": "more than {}",

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from populace.sim.society import Society
     from populace.sim.trust import Kind
 
-__all__ = ["estimate", "live", "resume", "run", "run_script", "scenario_of"]
-
 _STATUS = "SELECT scenario, scenario_file, status, (SELECT coalesce(max(step), 0) FROM steps) FROM runs"
 
 
