@@ -1,4 +1,3 @@
-from ..personas.query import QueryError
 from .batch_society import BatchSociety
 from .config import RunConfig
 from .embedding import HubVectors, dedup_by_meaning
@@ -7,7 +6,7 @@ from .engine import Progress
 from .enrichment import Enriched, Enrichment, enrich
 from .growth import Growth
 from .resident import Resident, SocietyView
-from .runfile.reader import FinishedRun, RunReader, open_run
+from .runfile.reader import FinishedRun, QueryError, RunReader, open_run
 from .scenario import GrowthOnly, Intervention, Scenario, Settings, Visit
 from .society import Society
 from .world import News, State, World

@@ -13,7 +13,8 @@ import duckdb
 from ...personas.database import said
 from ...personas.errors import RunFileError
 from ...personas.hub.schema import check_hub
-from ...personas.query import Params, QueryError, Result, Tabular, answer, html_table
+from ...personas.query import Params, Result, Tabular, answer, html_table
+from ...personas.query import QueryError as QueryError
 from ...personas.user_sql import QueryLimit
 from .database import BusyError, ClosedError, Cursors, check_there, connect, cursors_of
 from .live import LiveClient, Sidecar
