@@ -18,17 +18,6 @@ from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.scenario import SEEN_SETTINGS, Scenario, Settings
 from populace.sim.task import Task
 
-__all__ = [
-    "find_scenario",
-    "find_task",
-    "iter_scenarios",
-    "iter_tasks",
-    "load_scenario",
-    "prompts_of",
-    "settings_of",
-    "shipped_scenario",
-]
-
 #: The module of a task's folder that holds its class.
 _TASK = "task"
 

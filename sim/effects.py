@@ -17,12 +17,10 @@ from ..personas.model import Outcome
 from ..personas.persona import RelationKind
 from .emitted import Emission
 from .resident import Resident, SocietyView
-from .runfile import rows
+from .runfile import job_rows, rows
 from .scenario import Visit
 from .state import SocietyState, changed_states
 from .world import World, is_cut
-
-__all__ = ["Effects"]
 
 #: What the event hash holds of a check.
 _JUDGED = ("emission", "check", "outcome", "reason", "score", "version")
@@ -45,9 +43,9 @@ class Effects:
         self.messages: list[rows.MessageRow] = []
         self.duplicates: list[rows.DuplicateRow] = []
         self.memories: list[rows.MemoryRow] = []
-        self.failures: list[rows.FailureRow] = []
+        self.failures: list[job_rows.FailureRow] = []
         #: Agents that had their turn, and recalled by words because their vectors were missing.
-        self.unembedded: list[rows.FailureRow] = []
+        self.unembedded: list[job_rows.FailureRow] = []
         self.measures: list[rows.MeasureRow] = []
         self.checks: list[rows.CheckRow] = []
         self.states: list[rows.AgentStateRow] = []
@@ -242,7 +240,7 @@ class Effects:
 
     def _lose(self, agent: str, decision: Decision) -> None:
         self.failures.append(
-            rows.FailureRow(
+            job_rows.FailureRow(
                 phase="step",
                 number=self._step,
                 step=self._step,

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from .runfile.rows import MessageRow
     from .world import World
 
-__all__ = ["Resident", "SocietyView", "settle"]
-
 
 class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
     """One persona, living on one node of the relationship graph (`cell`)."""

@@ -33,18 +33,6 @@ from .world import State, World
 if TYPE_CHECKING:
     from .resident import Resident, SocietyView
 
-__all__ = [
-    "GrowthOnly",
-    "Intervention",
-    "Scenario",
-    "Settings",
-    "Visit",
-    "check_interventions",
-    "check_scenario",
-    "check_steps",
-    "check_steps_left",
-]
-
 #: Names are parts of file names and of sentences.
 _NAME = re.compile(r"\w([\w .+-]{0,62}[\w+-])?")
 

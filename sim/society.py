@@ -31,7 +31,7 @@ from .growth.job import GrowthJob
 from .mesa import Model
 from .observe import EmbeddingRecall
 from .resident import Resident, settle
-from .runfile import rows
+from .runfile import job_rows
 from .runfile.reader import FinishedRun, open_run
 from .runfile.recording import run_of
 from .runfile.runlog import RunLog
@@ -42,8 +42,6 @@ from .step import StepContext, check_emitted, take_step
 from .task import Task, prepare_demonstrations
 from .trust import RESUMED, Kind, check_resumed, inherit, remember
 from .world import World
-
-__all__ = ["Society"]
 
 #: What a resumed run may be given anew.
 _CHANGEABLE = ("base_url", "limits", "prices", "cache", "embedding_url")
@@ -73,7 +71,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         recall: EmbeddingRecall | None = None,
         executor: Executor | None = None,
         store: RunLog | None = None,
-        repeats: rows.RunRow | None = None,
+        repeats: job_rows.RunRow | None = None,
         progress: Progress | None = None,
         **options: Unpack[RunOptions],
     ) -> None:
@@ -343,7 +341,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             spec["roles"] = orjson.Fragment(roles)
         log.commit(statements=log.change(spec=spec, **now_is)).result()
 
-    def _note_trust(self, run: rows.RunRow) -> None:
+    def _note_trust(self, run: job_rows.RunRow) -> None:
         """Note which addresses and files the user has named: of a resumed society, all but its script."""
         if self._repeats is not None:
             inherit(self._repeats, run, ())

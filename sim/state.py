@@ -29,18 +29,6 @@ from .world import World, is_cut
 if TYPE_CHECKING:
     from .resident import Resident
 
-__all__ = [
-    "SocietyState",
-    "changed_states",
-    "checked_state",
-    "count_outputs",
-    "declare",
-    "declared_rows",
-    "emitted_in",
-    "read_world",
-    "restore",
-]
-
 #: Lines a resident has not acted on yet: a neighbour's are heard a step after they are spoken, a visitor's at once.
 _UNHEARD = """
     WHERE message IN (

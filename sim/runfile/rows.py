@@ -10,44 +10,8 @@ from datetime import datetime
 from types import MappingProxyType
 
 from ...agents.gateway.call import Call
-from ...personas.judgement import RulingRow
+from ...personas.judgement import RuleResultRow
 from .job_rows import BatchRow, FailureRow, JobItemRow, JobRow, KnownAnswerRow, MarkerRow, PhaseRow, RunRow, VectorRow
-
-__all__ = [
-    "ActionFieldRow",
-    "AgentRow",
-    "BatchRow",
-    "Call",
-    "DemonstrationRow",
-    "DuplicateRow",
-    "EmissionRow",
-    "FailureRow",
-    "FrontierRow",
-    "GrowthExtensionRow",
-    "InterventionRow",
-    "JobItemRow",
-    "JobRow",
-    "KnownAnswerRow",
-    "MarkerRow",
-    "MeasureRow",
-    "MemoryRow",
-    "MessageRow",
-    "ObservationRow",
-    "PassagePlaceRow",
-    "PassageRow",
-    "PersonaRow",
-    "PhaseRow",
-    "QuestionRow",
-    "RelationChangeRow",
-    "RelationRow",
-    "Row",
-    "RulingRow",
-    "RunRow",
-    "SkippedSourceRow",
-    "VectorRow",
-    "column_names",
-    "table_of",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +290,7 @@ type Row = (
     | KnownAnswerRow
     | BatchRow
     | VectorRow
-    | RulingRow
+    | RuleResultRow
 )
 
 _TABLES: Mapping[type[object], str] = MappingProxyType(
@@ -345,7 +309,7 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         PersonaRow: "personas",
         RelationRow: "relations",
         DuplicateRow: "duplicates",
-        RulingRow: "rulings",
+        RuleResultRow: "rule_results",
         FrontierRow: "frontier",
         GrowthExtensionRow: "growth_extensions",
         SkippedSourceRow: "skipped_sources",

@@ -1,5 +1,5 @@
 -- The run file, in the order in which it fills: jobs and what they ask; how people come about; what a society does.
--- The tables of people (passages, personas, relations, duplicates, rulings, vectors) are those of a hub: see personas/hub/sql.
+-- The tables of people (passages, personas, relations, duplicates, rule_results, vectors) are those of a hub: see personas/hub/sql.
 
 -- Jobs: what was asked for, how far it has come, and every call to a model.
 
@@ -350,7 +350,7 @@ COMMENT ON COLUMN observations.step IS 'Step';
 COMMENT ON COLUMN observations.agent IS 'Agent';
 COMMENT ON COLUMN observations.neighbours IS 'Neighbours shown';
 COMMENT ON COLUMN observations.heard IS 'Lines heard';
-COMMENT ON COLUMN observations.text IS 'The observation as it stood in the prompt';
+COMMENT ON COLUMN observations.text IS 'The observation as in the prompt';
 
 CREATE TABLE emissions (
     emission BIGINT PRIMARY KEY,

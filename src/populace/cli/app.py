@@ -12,8 +12,6 @@ from populace import __version__
 from . import doctor, grow, hub, make, read, replay, run
 from .guard import guarded
 
-__all__ = ["cli", "main"]
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="populace")

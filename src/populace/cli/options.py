@@ -12,28 +12,6 @@ if TYPE_CHECKING:
     from populace.sim.config import RoleModel
     from populace.sim.growth import Growth
 
-__all__ = [
-    "LIMITS",
-    "asked_of",
-    "bound_options",
-    "changed_limits",
-    "embedding_options",
-    "embeddings_of",
-    "growth_of",
-    "limit_options",
-    "limits_of",
-    "make_options",
-    "prices_of",
-    "role_options",
-    "roles_of",
-    "run_options",
-    "sampling_options",
-    "settings_of",
-    "shared_option",
-    "society_options",
-    "task_settings_of",
-]
-
 type Command = Callable[..., Any]
 
 #: Options of how the model samples.

@@ -8,8 +8,6 @@ import click
 from .options import shared_option
 from .show import BY_STAND_IN, terminal_width
 
-__all__ = ["prompts", "report", "scenarios", "schema", "sql"]
-
 _HAS_RUN = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'runs'"
 
 
@@ -50,7 +48,7 @@ def schema(table: str | None) -> None:
     """Every table, view and column of run files and hubs with its meaning, or those of TABLE."""
     from populace.personas.errors import SetupError
     from populace.personas.inputs import nearest
-    from populace.sim.runfile.reader import describe
+    from populace.sim.runfile.schema import describe
 
     relations = {relation.name: relation for relation in describe(hubs=True)}
     if table is not None and table not in relations:

@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from populace.sim.society import Society
     from populace.sim.trust import Kind
 
-__all__ = ["estimate", "live", "resume", "run", "run_script", "scenario_of"]
-
-_STANDING = """
+_STATUS = """
 SELECT scenario, scenario_file, status, (SELECT coalesce(max(step), 0) FROM steps),
        settings ->> '$.per_persona' IS NOT NULL
 FROM runs
@@ -123,7 +121,7 @@ def _resume_run(
     from .panel import Panel
 
     with open_run(file) as stored:
-        ((name, made_by, status, lived, is_data),) = stored.query(_STANDING).rows
+        ((name, made_by, status, lived, is_data),) = stored.query(_STATUS).rows
     if status == "finished" and steps in (None, lived):
         _show(file, name)
         if _is_growth(name) or is_data:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from populace.sim.estimate import Estimate
     from populace.sim.runfile.reader import RunReader
 
-__all__ = ["BY_STAND_IN", "notice_of", "show_estimate", "show_growth", "show_run", "terminal_width"]
-
 #: The stand-in gives its name to whatever it writes.
 BY_STAND_IN = "SELECT 1 FROM personas WHERE model = 'procedural' LIMIT 1"
 _KNOW_MODELS = """
