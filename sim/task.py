@@ -36,7 +36,8 @@ from ..personas.text_to_persona import text_to_persona
 from .engine import Engine
 from .jobs import Changes, Chunks, Phase, run_phase
 from .resident import Resident, SocietyView
-from .runfile.rows import DemonstrationRow, FailureRow
+from .runfile.job_rows import FailureRow
+from .runfile.rows import DemonstrationRow
 from .scenario import Scenario, Settings
 from .seeds import derive_seed, rng_for
 from .world import World
