@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import doctor, grow, hub, read, replay, run
+from . import doctor, grow, hub, make, read, replay, run
 from .guard import guarded
 
 
@@ -23,6 +23,7 @@ for command in (
     run.run,
     run.resume,
     grow.grow,
+    make.make,
     run.estimate,
     doctor.doctor,
     replay.fork,
