@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import pytest
 
@@ -13,10 +13,12 @@ from populace.agents.checks import Check, CheckContext, CheckResult, failed, pas
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.prompt import Prompt
 from populace.sim.growth import Growth
-from populace.sim.resident import SocietyView
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
 from populace.sim.task import Task, read_demonstrations
+
+if TYPE_CHECKING:
+    from populace.sim.resident import SocietyView
 
 PROMPT = Prompt(
     "number",
