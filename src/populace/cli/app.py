@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import doctor, grow, hub, read, replay, run
+from . import grow, hub, read, replay, run
 from .guard import guarded
 
 
@@ -24,7 +24,7 @@ for command in (
     run.resume,
     grow.grow,
     run.estimate,
-    doctor.doctor,
+    read.doctor,
     replay.fork,
     replay.replay,
     read.sql,
