@@ -9,6 +9,7 @@ import orjson
 
 from ..agents.action_check import novelty_of
 from ..agents.actions import PLAYER, Action
+from ..agents.checks import CheckOutcome
 from ..agents.mind import Decision
 from ..agents.observation import Observation, quoted
 from ..personas.errors import hook
@@ -80,6 +81,7 @@ class Effects:
     def take_turn(self, seen: Observation, decision: Decision) -> None:
         """What an agent saw, heard and did, or why its turn was lost."""
         resident = self._state.residents[seen.agent]
+        resident.asked += 1
         notes = [_heard(seen.called(h.key), h.text) for h in seen.heard]
         self._keep_unheard(resident)
         if decision.action is None and decision.outcome is not Outcome.OK:
@@ -98,6 +100,12 @@ class Effects:
     def compare(self) -> None:
         """Compare what was emitted with everything before it, in the order of agents."""
         self.duplicates += self._state.emitted.add_all(self._compared)
+        repeated = {row.emission for row in self.duplicates}
+        failed = {row.emission for row in self.checks if row.outcome == CheckOutcome.FAILED}
+        for emission in self.emissions:
+            is_new = emission.emission not in repeated
+            self._state.newest.append(is_new)
+            self._state.residents[emission.agent].accepted += is_new and emission.emission not in failed
         self._state.has_emitted |= bool(self.emissions)
         self._state.emitted.note_latest(self._emitted)
 

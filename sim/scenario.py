@@ -49,6 +49,10 @@ class Settings(BaseModel):
     answer_tokens: int = Field(1024, ge=16, description="Length of an answer in tokens, at most")
 
 
+#: The settings that mean nothing where nobody sees anybody.
+SEEN_SETTINGS = frozenset({"neighbours", "heard", "recalled", "memory", "observation_tokens"})
+
+
 @dataclass(frozen=True, slots=True)
 class Intervention:
     """A change to the world, declared beforehand and applied at the start of step `at`, from 1.
@@ -109,6 +113,8 @@ class Scenario:
     #: False where agents know their persona, task and news alone: they see, hear and remember nobody, and neither
     #: observations nor notes are kept.
     observes: ClassVar[bool] = True
+    #: Steps that a run takes at most where `ended` alone says when it ends; None for as many as are asked for.
+    most_steps: ClassVar[int | None] = None
     #: False where people are grown and none of them acts: nobody is placed in the society, and it takes no step.
     lives: ClassVar[bool] = True
     settings_type: ClassVar[type[Settings]] = Settings

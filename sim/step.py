@@ -28,7 +28,7 @@ from .runfile.job_rows import Unit
 from .runfile.runlog import RunLog
 from .scenario import Scenario, Settings
 from .seeds import derive_seed, rng_for
-from .state import SocietyState, emitted_in, read_world
+from .state import SocietyState, count_outputs, emitted_in, read_world
 
 #: Residents of a page: the most whose turns are in memory where turns of a step are independent of each other.
 PAGE = 10_000
@@ -136,6 +136,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         if not chunks.complete:
             return
         self._is_begun = True
+        count_outputs(state, self._context.engine.log, first=self.number, last=self.number)
         self._effects.clear()
         state.world = read_world(chunks.complete[-1].state or "", state.scenario)
         self._said = state.take_heard(self.number)

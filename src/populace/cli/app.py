@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import grow, hub, read, replay, run
+from . import grow, hub, make, read, replay, run
 from .guard import guarded
 
 
@@ -23,6 +23,7 @@ for command in (
     run.run,
     run.resume,
     grow.grow,
+    make.make,
     run.estimate,
     read.doctor,
     replay.fork,
