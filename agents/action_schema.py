@@ -29,7 +29,7 @@ __all__ = [
 _ROOM = __package__ or "populace.agents"
 
 #: What a prompt of a turn can be filled with.
-TURN_SLOTS = ("world", "persona", "observation", "choice", "actions", "task", "angle", "language")
+TURN_SLOTS = ("world", "persona", "observation", "choice", "actions", "task", "angle", "language", "examples")
 
 #: A bound of a JSON Schema in words, by its keyword.
 _BOUNDS = {

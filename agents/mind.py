@@ -161,6 +161,7 @@ def turn_prompt(
         task=fence("task", observation.task),
         angle=_angle(template, seed) if is_free else "",
         language=_language(template, observation.language),
+        examples=observation.examples,
     )
 
 

@@ -85,6 +85,8 @@ class Observation:
     memories: tuple[str, ...] = ()
     #: BCP 47 tag of the language in which the agent speaks.
     language: str = ""
+    #: Demonstrations of what is to be made, as they stand in the prompt: for prompts with the slot `examples`.
+    examples: str = ""
     #: The step, and the states of the agent and of the world as they were when it began; None where the scenario
     #: declares none. They are for minds and rules, and no part of the text.
     step: int = 0

@@ -48,7 +48,7 @@ def _hops(grown: Grown) -> Iterator[Finding]:
         newcomers = max(1, born + duplicates + repeats + dropped)
         beside = (
             f"{asked:,} asked, {born:,} born, {duplicates:,} near-duplicates, {repeats:,} known already, "
-            f"{dropped:,} turned away by rules; {relations:,} relations"
+            f"{dropped:,} rejected by rules; {relations:,} relations"
         )
         yield Finding(
             f"share of near-duplicates among the newcomers of hop {hop}", duplicates / newcomers, beside=beside

@@ -32,7 +32,9 @@ __all__ = [
 _LANGUAGE_NAMES = "language_names.toml"
 
 #: Tags of the sections of our prompts.
-_SECTIONS = "world|persona|neighbours|news|memory|heard|task|earlier|known|passage|profile|skill|findings"
+_SECTIONS = (
+    "world|persona|neighbours|news|memory|heard|task|earlier|known|passage|profile|skill|findings|example|output"
+)
 
 type Role = Literal["system", "user", "assistant"]
 type Message = tuple[Role, str]

@@ -23,6 +23,9 @@ from .world import World, is_cut
 
 __all__ = ["Effects"]
 
+#: What the event hash holds of a check.
+_JUDGED = ("emission", "check", "outcome", "reason", "score", "version")
+
 
 class Effects:
     """Applies visits and decisions one by one, and holds the rows they leave."""
@@ -140,7 +143,8 @@ class Effects:
         lost = [(f.agent, f.outcome) for f in [*self.unembedded, *self.failures]]
         events: list[object] = [self.interventions, self.emissions, self.messages, self.duplicates, lost, self.measures]
         # Where there are none, the hash is that of a scenario which knows no checks, no state and no changes of ties.
-        return [*events, *(kind for kind in (self.checks, self.states, self.ties) if kind)]
+        checks = [{name: getattr(one, name) for name in _JUDGED} for one in self.checks]
+        return [*events, *(kind for kind in (checks, self.states, self.ties) if kind)]
 
     def _keep_unheard(self, resident: Resident) -> None:
         # What a suspended tie keeps from being heard waits until it is restored; all else was heard, or is too old.

@@ -264,7 +264,7 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "passages": "true",
         "personas": "true",
         "relations": "true",
-        "rulings": "true",
+        "rule_results": "true",
         "phases": "job = 1",
         "markers": _BEFORE,
         "growth_extensions": "true",

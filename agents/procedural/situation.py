@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["PresentPerson", "Situation", "allowed", "count_of", "part_of", "read_sections", "read_situation"]
@@ -46,6 +46,8 @@ class Situation:
     plain: str = ""
     #: The rules given with it.
     rules: str = ""
+    #: Every section by its tag, as it stands there, for generators that bring sections of their own.
+    sections: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_situation(messages: Iterable[tuple[str, str]]) -> Situation:
@@ -76,6 +78,7 @@ def read_situation(messages: Iterable[tuple[str, str]]) -> Situation:
         skill=_line(sections, "skill"),
         plain="\n".join(plain),
         rules=rules,
+        sections=sections,
     )
 
 

@@ -34,7 +34,7 @@ _SCRIPTS = (_INITIAL,)
 #: The first script of the versions from before the first release, which started anew at version 1.
 _DEVELOPMENT = "001_people.sql"
 #: Tables that run files have too.
-_SHARED = ("passages", "personas", "relations", "duplicates", "rulings", "vectors")
+_SHARED = ("passages", "personas", "relations", "duplicates", "rule_results", "vectors")
 
 #: The version that this Populace writes and reads.
 HUB_VERSION = len(_SCRIPTS)

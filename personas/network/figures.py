@@ -199,10 +199,10 @@ class KindsOfHop:
 class GraphFigures:
     """The figures of a hub's graph, with near-duplicates folded into their survivors.
 
-    People whom rules turned away are left out with their ties before anything is counted.
+    People whom rules rejected are left out with their ties before anything is counted.
     """
 
-    #: Survivors, near-duplicates folded into them, those turned away, and relations between survivors.
+    #: Survivors, near-duplicates folded into them, those rejected, and relations between survivors.
     people: int
     folded: int
     rejected: int

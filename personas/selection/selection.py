@@ -295,7 +295,7 @@ def _state(con: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
     none = "SELECT 1 WHERE false"
     query = _STATE.format(
         ordinal="ordinal" if "ordinal" in people.columns else "NULL",
-        left_out=" UNION ALL ".join(f"({people.left_out(table) or none})" for table in ("duplicates", "rulings")),
+        left_out=" UNION ALL ".join(f"({people.left_out(table) or none})" for table in ("duplicates", "rule_results")),
         profiles="FROM profiles" if "profiles" in table_names(con) else none,
     )
     (state,) = con.execute(query).fetchall()

@@ -43,7 +43,7 @@ FROM calls JOIN phases USING (job, phase) WHERE raw IS NOT NULL ORDER BY calls.r
 _SENT = """
 SELECT count(*), count(raw) - count(cost), coalesce(sum(cost), 0.0) FROM calls WHERE source IN ('endpoint', 'batch')
 """
-#: People whom rules have turned away are rows too, and no calls are made for them.
+#: People whom rules have rejected are rows too, and no calls are made for them.
 _TAKEN_IN = f"(FROM personas WHERE id NOT IN ({REJECTED}))"
 #: Where people are only grown, none of them is an agent.
 _PEOPLE = f"""

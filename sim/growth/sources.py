@@ -43,7 +43,7 @@ _BEFORE = "SELECT passage FROM passages WHERE ordinal <= $asked"
 
 @dataclass(frozen=True, slots=True)
 class NextPassage:
-    """A passage, and where reading stood behind it; None where it was not read from a stream."""
+    """A passage, and the position of the reader after it; None where it was not read from a stream."""
 
     passage: Passage
     position: Position | None

@@ -124,7 +124,7 @@ class Journal:
 def take_over(run_file: Path, con: duckdb.DuckDBPyConnection, insert: Callable[[Sequence[Row]], None]) -> int:
     """Insert the answers that a killed process left in the journal, once each; how many there were.
 
-    A journal of another file that stood at this place, and a last record that is not whole, are left out.
+    A journal of another file that was at this place, and a last record that is not whole, are left out.
     """
     path = _path_of(run_file)
     try:

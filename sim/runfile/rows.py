@@ -10,7 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from ...agents.gateway.call import Call
-from ...personas.judgement import RulingRow
+from ...personas.judgement import RuleResultRow
 from .job_rows import BatchRow, FailureRow, JobItemRow, JobRow, KnownAnswerRow, MarkerRow, PhaseRow, RunRow, VectorRow
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "AgentRow",
     "BatchRow",
     "Call",
+    "DemonstrationRow",
     "DuplicateRow",
     "EmissionRow",
     "FailureRow",
@@ -40,7 +41,7 @@ __all__ = [
     "RelationChangeRow",
     "RelationRow",
     "Row",
-    "RulingRow",
+    "RuleResultRow",
     "RunRow",
     "SkippedSourceRow",
     "VectorRow",
@@ -217,6 +218,17 @@ class CheckRow:
     reason: str
     score: float | None
     version: int
+    job: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DemonstrationRow:
+    """A demonstration that a task shows the model, in `demonstrations`."""
+
+    ordinal: int
+    persona: str | None
+    output: str
+    is_inferred: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +318,7 @@ type Row = (
     | MemoryRow
     | MeasureRow
     | CheckRow
+    | DemonstrationRow
     | AgentStateRow
     | RelationChangeRow
     | Call
@@ -313,7 +326,7 @@ type Row = (
     | KnownAnswerRow
     | BatchRow
     | VectorRow
-    | RulingRow
+    | RuleResultRow
 )
 
 _TABLES: Mapping[type[object], str] = MappingProxyType(
@@ -332,7 +345,7 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         PersonaRow: "personas",
         RelationRow: "relations",
         DuplicateRow: "duplicates",
-        RulingRow: "rulings",
+        RuleResultRow: "rule_results",
         FrontierRow: "frontier",
         GrowthExtensionRow: "growth_extensions",
         SkippedSourceRow: "skipped_sources",
@@ -346,6 +359,7 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         MemoryRow: "memories",
         MeasureRow: "measures",
         CheckRow: "checks",
+        DemonstrationRow: "demonstrations",
         AgentStateRow: "agent_state",
         RelationChangeRow: "relation_changes",
     }

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["estimate", "live", "resume", "run", "run_script", "scenario_of"]
 
-_STANDING = "SELECT scenario, scenario_file, status, (SELECT coalesce(max(step), 0) FROM steps) FROM runs"
+_STATUS = "SELECT scenario, scenario_file, status, (SELECT coalesce(max(step), 0) FROM steps) FROM runs"
 
 
 @click.command()
@@ -119,7 +119,7 @@ def _resume_run(
     from .panel import Panel
 
     with open_run(file) as stored:
-        ((name, made_by, status, lived),) = stored.query(_STANDING).rows
+        ((name, made_by, status, lived),) = stored.query(_STATUS).rows
     if status == "finished" and steps in (None, lived):
         _show(file, name)
         if _is_growth(name):

@@ -23,7 +23,7 @@ PROMISED = {
     "failures",
 }
 VIEWS = ("runs", "growth", "growth_chunks", "steps", "said", "threads", "spoke_to", "living_relations", "cost")
-OF_HUBS = {"imports", "profiles", "biographies", "contradictions", "elites", "selections", "vectors", "rulings"}
+OF_HUBS = {"imports", "profiles", "biographies", "contradictions", "elites", "selections", "vectors", "rule_results"}
 
 
 @pytest.mark.parametrize("entry", describe(hubs=True), ids=lambda entry: entry.name)
