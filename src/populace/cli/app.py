@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import doctor, grow, hub, read, replay, run
+from . import diversity, doctor, grow, hub, read, replay, run
 from .guard import guarded
 
 __all__ = ["cli", "main"]
@@ -31,6 +31,7 @@ for command in (
     replay.replay,
     read.sql,
     read.report,
+    diversity.diversity,
     hub.hub,
     read.scenarios,
     read.schema,
