@@ -14,19 +14,6 @@ if TYPE_CHECKING:
     from ..personas.network import Excerpt, Found, GraphFigures, Neighbourhood, NetworkShape
     from ..personas.network.measures import Measurement
 
-__all__ = [
-    "Grown",
-    "Section",
-    "describe_excerpt",
-    "describe_figures",
-    "describe_found",
-    "describe_neighbourhood",
-    "distances_of",
-    "read_grown",
-    "read_hops",
-    "skipped_of",
-]
-
 _HOPS = """
 SELECT hop AS "asked in hop", sum(asked)::BIGINT AS asked, sum(failed)::BIGINT AS failed, sum(born)::BIGINT AS born,
        sum(duplicates)::BIGINT AS duplicates, sum(repeats)::BIGINT AS repeats,

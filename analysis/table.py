@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from ..personas.query import Params
 
 
-__all__ = ["Queryable", "Rows", "Section", "render_csv", "render_json", "render_table", "visible"]
-
-
 class Rows(Protocol):
     """The answer to a query: the columns' names and DuckDB types, and the rows."""
 

@@ -16,20 +16,6 @@ from .errors import SetupError
 from .files import private_umask, whole_file
 from .inputs import shown
 
-__all__ = [
-    "CONFIG",
-    "check_regular",
-    "interrupted_by_ctrl_c",
-    "is_busy",
-    "is_damage",
-    "is_database",
-    "is_interrupt",
-    "is_made",
-    "make_database",
-    "open_error",
-    "said",
-]
-
 type Fill = Callable[[duckdb.DuckDBPyConnection], None]
 
 #: Queries reach no other file, no network and no Python variables. DuckDB opens a file only once in a process, so

@@ -15,21 +15,6 @@ from .persona_to_persona import Relative
 from .population import Admission, Population
 from .text import words
 
-__all__ = [
-    "MOST_HOPS",
-    "WINDOW",
-    "Choice",
-    "HopResult",
-    "NoveltyWindow",
-    "WordRarity",
-    "absorb",
-    "check_growth",
-    "offer_known",
-    "plan_hop",
-    "questions_between_checks",
-]
-
-
 #: Newcomers over which novelty is measured.
 WINDOW = 500
 

@@ -34,9 +34,9 @@ PROMISED = {
         passed undecided
     """,
     "sim": """
-        BatchSociety Emission Enriched Enrichment FinishedRun Growth GrowthOnly HubVectors Intervention News Progress
-        QueryError Resident RunConfig RunReader Scenario Settings Society SocietyView State Visit World
-        dedup_by_meaning enrich open_run
+        BatchSociety Demonstration Emission Enriched Enrichment FinishedRun Growth GrowthOnly HubVectors Intervention
+        News Progress QueryError Resident RunConfig RunReader Scenario Settings Society SocietyView State Task
+        TaskSettings Visit World dedup_by_meaning enrich open_run read_demonstrations
     """,
     "analysis": """
         Question QuestionAnswer Summary answers_of ask questions_of render_csv render_json render_table

@@ -22,9 +22,6 @@ from ..gateway.budget import Prices
 from ..gateway.limits import Limits
 from .vectors import VectorReply, VectorSource, as_vector
 
-__all__ = ["EmbeddingHandle", "check_embeddings_priced", "open_embedder"]
-
-
 #: A model with the dimensions that its vectors are to have.
 _SIZED = re.compile(r"(.+)@([1-9][0-9]{0,4})")
 #: Seconds for a call of a model on this machine: it may have to be loaded first.

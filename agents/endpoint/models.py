@@ -21,19 +21,6 @@ from pydantic import SecretStr
 
 from ...personas.errors import SetupError, parameter
 
-__all__ = [
-    "MODEL_NAMES",
-    "ModelHandle",
-    "ServedModel",
-    "address_of",
-    "api_key",
-    "check_address",
-    "check_allowed",
-    "is_loopback",
-    "open_model",
-    "public_address",
-]
-
 
 def is_loopback(url: str) -> bool:
     """Whether a URL's host is this very machine."""

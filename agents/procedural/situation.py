@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["PresentPerson", "Situation", "allowed", "count_of", "part_of", "read_sections", "read_situation"]
-
 _OPEN = re.compile(r"<([A-Za-z][\w-]*)(?:\s[^<>]*)?>")
 _NEIGHBOUR = re.compile(r"(\w+)(?: \((.*?)(?:, (\w+))?\))?: (.*)")
 _SPOKEN = re.compile(r"(\w+)\b[^:]*: (.*)")

@@ -10,8 +10,6 @@ from ..picture.layout import text_width
 from .report import Diversity, notes_on
 from .similarity import Box, Level, paper_boxes, paper_facts
 
-__all__ = ["check_diversity_picture", "draw_levels", "write_diversity_picture"]
-
 _ENDINGS = (".svg", ".html")
 _WHAT = "picture of diversity"
 

@@ -13,8 +13,6 @@ from . import words as by_words
 from .sample import Vectors, read_sample, read_vectors, vector_models
 from .similarity import PAIRS, Box, Level, compare_levels, paper_boxes, paper_facts
 
-__all__ = ["SAMPLE", "Diversity", "Embedded", "describe_diversity", "measure_diversity", "notes_on"]
-
 #: Accepted outputs that are measured, unless more are asked for.
 SAMPLE = 2_000
 #: Outputs that count as the latest.

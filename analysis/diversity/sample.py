@@ -11,8 +11,6 @@ from ...personas.inputs import nearest
 from ...personas.persona import content_id
 from ..table import Queryable
 
-__all__ = ["Sample", "Vectors", "read_sample", "read_vectors", "vector_models"]
-
 #: Drawn by MD5, which is the same everywhere and always: a larger sample holds a smaller one.
 _DRAWN = """
 WITH drawn AS (

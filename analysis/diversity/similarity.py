@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from ...personas.dedup.vectors import units
 
-__all__ = ["LEVELS", "PAIRS", "Box", "Level", "PaperBox", "compare_levels", "paper_boxes", "paper_facts"]
-
 #: Similarities of personas at which the paper compares outputs; a pair is at a level when it is within `WIDTH` of it.
 LEVELS = (0.4, 0.6, 0.8, 0.9)
 WIDTH = 0.01

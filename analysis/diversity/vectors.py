@@ -5,8 +5,6 @@ from numpy.typing import NDArray
 
 from ...personas.dedup.vectors import find_similar_vectors, units
 
-__all__ = ["cluster_share", "nearest_by_vectors", "vendi_score"]
-
 type Matrix = NDArray[np.float32]
 
 #: Rows of the matrix of cosines held at once.

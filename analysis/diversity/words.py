@@ -15,8 +15,6 @@ from ...personas.dedup import find_duplicates
 from ...personas.dedup.word_sets import word_sets
 from ...personas.text import word_list
 
-__all__ = ["MOST_TEXTS", "cluster_share", "compression_ratio", "distinct_n", "nearest_by_words", "self_bleu"]
-
 #: The greatest number of texts that are compared with each other.
 MOST_TEXTS = 20_000
 #: Rows of the matrix of similarities held at once.

@@ -21,8 +21,6 @@ from .published import PublishedRows, check_ending, write_published
 from .relations import relations_of, relations_path, write_relations
 from .row_files import PeopleRows, write_csv, write_csv_types, write_jsonl, write_parquet
 
-__all__ = ["ExportFormat", "ExportReport", "export_hub", "stream_hub"]
-
 
 class ExportFormat(StrEnum):
     """What an export is written as."""

@@ -11,8 +11,6 @@ from .people import ExportedPeople
 from .reading import json_text, parse_json
 from .relations import relations_of
 
-__all__ = ["MOST_PEOPLE", "flat", "short", "write_graph"]
-
 _LONGEST = 40
 
 

@@ -20,16 +20,6 @@ from .reading import Skipped, Tally
 from .row_files import write_csv, write_jsonl, write_parquet
 from .tables import Batch, NodeLink, Table, open_table
 
-__all__ = [
-    "RELATION_FIELDS",
-    "RelationsReport",
-    "import_relations",
-    "is_relations",
-    "relations_of",
-    "relations_path",
-    "write_relations",
-]
-
 #: The columns of the file.
 RELATION_FIELDS = ("source", "target", "kind", "label", "hop")
 

@@ -22,8 +22,6 @@ from .schema import check_hub_version, migrate_hub
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Draw", "DrawSpec", "Drawn", "Hub", "draw_from", "read_hub"]
-
 #: How people are drawn. `snowball`: somebody, three of those they know, three of those each of these knows, and so on.
 #: `ego`: somebody, all they know, all those know. `community`: whole communities. `random`: by chance, ties or not.
 type Draw = Literal["snowball", "ego", "community", "random"]

@@ -10,16 +10,6 @@ import duckdb
 
 from ..errors import SourceError
 
-__all__ = [
-    "HUB_VERSION",
-    "check_hub",
-    "check_hub_version",
-    "check_tables",
-    "hub_version",
-    "migrate_hub",
-    "people_schema",
-]
-
 _VERSIONS = """
 CREATE TABLE IF NOT EXISTS hub_migrations (
     version INTEGER PRIMARY KEY,

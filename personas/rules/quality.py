@@ -19,9 +19,6 @@ from .languages import (
 )
 from .personal import find_personal
 
-__all__ = ["FIRST_PERSON", "QUALITY_RULES", "FirstPerson", "quality_judge", "rewriting_judge"]
-
-
 _LEAK = re.compile(
     r"\{\w+\}|\{\{|\{\s*\"\w+\"\s*:|<\|?\w[\w |]*\|?>|```|^\W*#{1,6} \w"
     r"|\[(?!(?:sic|" + "|".join(KINDS) + r")\])[^\W\d_][\w '’/|-]{1,40}\]"

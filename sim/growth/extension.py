@@ -23,8 +23,6 @@ from ..scenario import GrowthOnly
 from ..trust import SOURCES, remember
 from .settings import Growth
 
-__all__ = ["AskedAgain", "ask_again", "begin_extension", "extend", "is_more", "removed_unasked"]
-
 _PROGRESS = """
 SELECT hop, sum(asked)::BIGINT, hop IN (SELECT hop FROM growth)
 FROM growth_chunks GROUP BY hop ORDER BY max(extension) DESC, hop DESC LIMIT 1

@@ -10,8 +10,6 @@ from ..runfile import rows
 from ..runfile.recording import Recording
 from ..runfile.runlog import RunLog
 
-__all__ = ["persona_rows", "recorded_source", "stored_population"]
-
 _LATER = "SELECT coalesce(sum(asked), 0)::BIGINT FROM growth_chunks WHERE hop = 0 AND extension > $extension"
 #: The verdicts on people that hold, as in the view `survivors`.
 _HOLDING = f"""WHERE kind = 'persona' AND NOT undone AND "of" NOT IN ({REJECTED}) ORDER BY rowid"""

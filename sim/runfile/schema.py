@@ -14,18 +14,6 @@ import duckdb
 from ...personas.errors import RunFileError
 from ...personas.hub.schema import check_hub_version, migrate_hub, people_schema
 
-__all__ = [
-    "SCHEMA_VERSION",
-    "Column",
-    "SchemaEntry",
-    "check_schema",
-    "describe",
-    "has_jobs",
-    "is_current",
-    "is_early",
-    "migrate",
-]
-
 _TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (
     version INTEGER PRIMARY KEY,

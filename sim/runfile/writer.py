@@ -12,13 +12,11 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from ...personas.database import said
 from ...personas.errors import StorageError
 from ...personas.imports import prepare_arrow
-from .database import said
 from .journal import Journal
 from .rows import Row, column_names, table_of
-
-__all__ = ["GROUP_SECONDS", "Change", "Inserts", "Statement", "Writer"]
 
 
 class Inserts:

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from .agents.embedding.models import EmbeddingHandle
     from .sim.config import GivenModel
 
-__all__ = ["grow", "run", "run_async"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from populace.analysis.table import Section
 
-__all__ = ["diversity"]
-
 _PATH = click.Path(path_type=Path)
 
 

@@ -13,8 +13,6 @@ from .options import LIMITS, asked_of, limit_options, limits_of, sampling_option
 if TYPE_CHECKING:
     from populace.sim.growth import Growth
 
-__all__ = ["grow"]
-
 type Command = Callable[..., Any]
 
 _TEXTS = (

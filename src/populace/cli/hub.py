@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from populace.personas.hub.verdicts import RejectedPeople
     from populace.sim.embedding import HubVectors
 
-__all__ = ["hub", "meaning_of", "meaning_options", "resume_embedding"]
-
 type Command = Callable[..., Any]
 
 _OPTIONS = (

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from populace.analysis.hub_summary import Section
     from populace.personas.hub import HubFile
 
-__all__ = ["graph"]
-
 
 @click.command()
 @click.argument("hub", type=click.Path(path_type=Path))
