@@ -235,6 +235,11 @@ def _number(value: float | None) -> float | None:
 
 def notes_on(found: Diversity) -> Iterator[str]:
     """What has to be known of the numbers, in sentences."""
+    if not found.is_language_model:
+        yield (
+            f"The outputs are by the stand-in {found.model}, which is no language model: these numbers say nothing "
+            "about personas or language models."
+        )
     if found.embedded is None:
         yield (
             "Without an embedding model this cannot give: the similarity study of the paper (Figure 10), the Vendi "
@@ -262,10 +267,7 @@ def notes_on(found: Diversity) -> Iterator[str]:
 def _temperature(found: Diversity) -> str:
     named = [f"{t:g}" for t in found.temperatures if t is not None]
     if not found.is_language_model:
-        return (
-            f"The outputs are by the stand-in {found.model}, which is no language model and has no temperature; the "
-            "paper's are by GPT-4 at temperature 0. These numbers say nothing about personas or language models."
-        )
+        return "The stand-in has no temperature; the paper's outputs are by GPT-4 at temperature 0."
     if not named:
         return "The requests named no temperature, so the endpoint's own held; the paper's is 0."
     same = named == ["0"] and None not in found.temperatures
