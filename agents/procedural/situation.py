@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["PresentPerson", "Situation", "allowed", "count_of", "part_of", "read_sections", "read_situation"]
@@ -46,6 +46,10 @@ class Situation:
     plain: str = ""
     #: The rules given with it.
     rules: str = ""
+    #: Every section by its tag, as it stands in the request.
+    sections: Mapping[str, str] = field(default_factory=dict)
+    #: How often the stand-in answers rightly where it knows the answer: of the model, not of the request.
+    accuracy: float = 1.0
 
 
 def read_situation(messages: Iterable[tuple[str, str]]) -> Situation:
@@ -76,6 +80,7 @@ def read_situation(messages: Iterable[tuple[str, str]]) -> Situation:
         skill=_line(sections, "skill"),
         plain="\n".join(plain),
         rules=rules,
+        sections=sections,
     )
 
 
