@@ -15,21 +15,10 @@ from ..personas.prompt import Prompt, load_prompt
 from .actions import Action
 from .hooks import hook
 
-__all__ = [
-    "TURN_SLOTS",
-    "ActionField",
-    "FieldType",
-    "answer_schema",
-    "described_actions",
-    "possible_actions",
-    "prompt_of",
-    "typed_fields",
-]
-
 _ROOM = __package__ or "populace.agents"
 
 #: What a prompt of a turn can be filled with.
-TURN_SLOTS = ("world", "persona", "observation", "choice", "actions", "task", "angle", "language")
+TURN_SLOTS = ("world", "persona", "observation", "choice", "actions", "task", "angle", "language", "examples")
 
 #: A bound of a JSON Schema in words, by its keyword.
 _BOUNDS = {

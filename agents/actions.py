@@ -15,20 +15,6 @@ from .checks import Check
 if TYPE_CHECKING:
     from .procedural.situation import Situation
 
-__all__ = [
-    "PLAYER",
-    "Action",
-    "ActionEffects",
-    "Argument",
-    "DialogueLine",
-    "Instruction",
-    "KnownSolution",
-    "Novelty",
-    "ReturnValue",
-    "Silence",
-    "ToolSpec",
-]
-
 #: The addressee that stands for the visiting player of a game.
 PLAYER = "player"
 

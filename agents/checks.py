@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from .actions import Action
     from .observation import Observation
 
-__all__ = ["Check", "CheckContext", "CheckOutcome", "CheckResult", "failed", "passed", "run_checks", "undecided"]
-
 
 class CheckOutcome(StrEnum):
     """What a check says of an emission."""

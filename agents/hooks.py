@@ -8,8 +8,6 @@ from types import TracebackType
 
 from ..personas.errors import HookError, PopulaceError
 
-__all__ = ["hook", "own_frames"]
-
 #: Folders whose frames are of no use to the author of a scenario: ours, Python's and other libraries'.
 _ROOT = Path(__file__).resolve().parents[1]
 _ROOMS = ("agents", "analysis", "personas", "sim", "cli", "src")

@@ -10,8 +10,6 @@ from sys import intern
 from ..personas.text import words
 from .embedding.vectors import Vector, cosine, unit
 
-__all__ = ["Memory"]
-
 #: BM25's usual constants (Robertson and Zaragoza 2009): how soon a word counts no more for being there again,
 #: and how far a long note is held against it.
 _K1, _B = 1.2, 0.75

@@ -36,26 +36,6 @@ if TYPE_CHECKING:
     from langgraph.runtime import Runtime
     from langgraph.types import Command
 
-__all__ = [
-    "Decision",
-    "Draft",
-    "EarlierText",
-    "Mind",
-    "MindContext",
-    "MindState",
-    "Rule",
-    "Stage",
-    "ask_many",
-    "build_mind",
-    "check",
-    "decide",
-    "decide_by_rule",
-    "generate",
-    "keep",
-    "revise",
-    "turn_prompt",
-]
-
 _ROOM = __package__ or "populace.agents"
 
 #: How much of an earlier text a revision is shown, in characters.
@@ -161,6 +141,7 @@ def turn_prompt(
         task=fence("task", observation.task),
         angle=_angle(template, seed) if is_free else "",
         language=_language(template, observation.language),
+        examples=observation.examples,
     )
 
 

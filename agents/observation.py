@@ -8,8 +8,6 @@ from typing import Any
 from ..personas.prompt import fence
 from .actions import PLAYER
 
-__all__ = ["Heard", "Observation", "Seen", "disclosed", "estimated_tokens", "quoted"]
-
 #: Longest share of one neighbour, line, note or piece of news, in characters.
 _ITEM = 400
 
@@ -85,6 +83,8 @@ class Observation:
     memories: tuple[str, ...] = ()
     #: BCP 47 tag of the language in which the agent speaks.
     language: str = ""
+    #: Demonstrations of what is to be made, as they stand in the prompt: for prompts with the slot `examples`.
+    examples: str = ""
     #: The step, and the states of the agent and of the world as they were when it began; None where the scenario
     #: declares none. They are for minds and rules, and no part of the text.
     step: int = 0

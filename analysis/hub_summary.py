@@ -14,23 +14,10 @@ if TYPE_CHECKING:
     from ..personas.network import Excerpt, Found, GraphFigures, Neighbourhood, NetworkShape
     from ..personas.network.measures import Measurement
 
-__all__ = [
-    "Grown",
-    "Section",
-    "describe_excerpt",
-    "describe_figures",
-    "describe_found",
-    "describe_neighbourhood",
-    "distances_of",
-    "read_grown",
-    "read_hops",
-    "skipped_of",
-]
-
 _HOPS = """
 SELECT hop AS "asked in hop", sum(asked)::BIGINT AS asked, sum(failed)::BIGINT AS failed, sum(born)::BIGINT AS born,
        sum(duplicates)::BIGINT AS duplicates, sum(repeats)::BIGINT AS repeats,
-       sum(dropped)::BIGINT AS "turned away", sum(relations)::BIGINT AS relations,
+       sum(dropped)::BIGINT AS "rejected", sum(relations)::BIGINT AS relations,
        round(sum(born) / nullif(sum(born) + sum(duplicates) + sum(repeats) + sum(dropped), 0), 3)::DOUBLE AS novelty
 FROM growth_chunks GROUP BY hop ORDER BY hop
 """
@@ -130,7 +117,7 @@ class Grown:
 
 
 def read_hops(run: Queryable) -> Rows:
-    """A row a hop: asked, failed, born, near-duplicates, repeats, turned away, relations, and the share of the new."""
+    """A row a hop: asked, failed, born, near-duplicates, repeats, rejected, relations, and the share of the new."""
     return run.query(_HOPS)
 
 
@@ -225,11 +212,11 @@ def _section(title: str, columns: Sequence[str], rows: Iterable[tuple[object, ..
 def _counts(figures: "GraphFigures") -> Iterator[tuple[str, str]]:
     yield "people", f"{figures.people:,}"
     yield "near-duplicates folded into them", f"{figures.folded:,}"
-    yield "people turned away by rules, left out", f"{figures.rejected:,}"
+    yield "people rejected by rules, left out", f"{figures.rejected:,}"
     yield "relations", f"{figures.relations:,}"
     yield "relations that folding made loops", f"{figures.loops:,}"
     yield "relations that say again what another said", f"{figures.repeated:,}"
-    yield "relations with somebody turned away", f"{figures.rejected_ties:,}"
+    yield "relations with somebody rejected", f"{figures.rejected_ties:,}"
     yield "relations with somebody who is not in the hub", f"{figures.unplaced:,}"
     yield "strong components", f"{figures.directed.strong.count:,}"
     yield "largest strong component", f"{max(figures.directed.strong.sizes, default=0):,}"

@@ -10,8 +10,6 @@ from ..personas.errors import SetupError
 from ..personas.files import whole_file
 from ..personas.text import legible
 
-__all__ = ["check_own", "clip", "mark_of", "markup", "short_label", "write_whole"]
-
 _ARTICLE = re.compile(r"^(an?|the)\s+", re.IGNORECASE)
 # Where a description turns from what the person is to what the person does.
 _TURN = re.compile(

@@ -11,8 +11,6 @@ from typing import Any, Protocol
 
 import orjson
 
-__all__ = ["Queryable", "Rows", "render_csv", "render_json", "render_table", "visible"]
-
 
 class Rows(Protocol):
     """The answer to a query: the columns' names and DuckDB types, and the rows."""

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from populace.personas.dedup import NearDuplicates, find_duplicates
 from populace.personas.text import words
 
-__all__ = ["count_false", "disagreeing", "write_corpus"]
-
 
 def write_corpus(corpus: Path, count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Write the texts; gives for each the earlier text it was made of, or -1, and whether the two are near."""

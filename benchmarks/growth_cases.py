@@ -6,8 +6,6 @@ from benchmarks.grown import Grown, differing
 from benchmarks.lab import Bar, Finding, Lab, Result, output, watched
 from benchmarks.sizes import Size
 
-__all__ = ["SEEDS", "growth"]
-
 SEEDS, HOPS, FAN_OUT = 48, 6, 5
 
 _MIB = 1 << 20
@@ -48,7 +46,7 @@ def _hops(grown: Grown) -> Iterator[Finding]:
         newcomers = max(1, born + duplicates + repeats + dropped)
         beside = (
             f"{asked:,} asked, {born:,} born, {duplicates:,} near-duplicates, {repeats:,} known already, "
-            f"{dropped:,} turned away by rules; {relations:,} relations"
+            f"{dropped:,} rejected by rules; {relations:,} relations"
         )
         yield Finding(
             f"share of near-duplicates among the newcomers of hop {hop}", duplicates / newcomers, beside=beside

@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from populace.personas.dedup import DedupMethod, find_duplicates
 from populace.personas.text import words
 
-__all__ = ["LIMIT", "NEAR", "read_texts"]
-
 LIMIT = 4 << 30
 NEAR = 0.9
 

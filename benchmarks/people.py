@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from populace.personas.text import words
 
-__all__ = ["Planted", "people", "planted"]
-
 _TRAITS = (
     "patient|retired|stubborn|soft-spoken|ambitious|newly-hired|widowed|left-handed|sleepless|devout|"
     "thrifty|restless|colour-blind|bilingual|self-taught|forgetful|cheerful|overworked|cautious|nearsighted|"

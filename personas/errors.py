@@ -20,21 +20,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 
-__all__ = [
-    "CacheError",
-    "EndpointError",
-    "HookError",
-    "PausedError",
-    "PopulaceError",
-    "RunError",
-    "RunFileError",
-    "SetupError",
-    "SourceError",
-    "StorageError",
-    "name_parameters",
-    "parameter",
-]
-
 type Named = Callable[[str, object], str]
 
 

@@ -9,26 +9,11 @@ from typing import Literal
 
 from .dedup import Verdict
 from .errors import SetupError
-from .judgement import Judge, Judgement, Ruling, judge_persona
+from .judgement import Judge, Judgement, RuleResult, judge_persona
 from .persona import Persona, Relation
 from .persona_to_persona import Relative
 from .population import Admission, Population
 from .text import words
-
-__all__ = [
-    "MOST_HOPS",
-    "WINDOW",
-    "Choice",
-    "HopResult",
-    "NoveltyWindow",
-    "WordRarity",
-    "absorb",
-    "check_growth",
-    "offer_known",
-    "plan_hop",
-    "questions_between_checks",
-]
-
 
 #: Newcomers over which novelty is measured.
 WINDOW = 500
@@ -106,17 +91,17 @@ type Choice = Literal["chance", "novelty"]
 class HopResult:
     """The rows added by one hop, each kind in order of arrival."""
 
-    #: All new personas, including near-duplicates and people who were turned away.
+    #: All new personas, including near-duplicates and people who were rejected.
     personas: tuple[Persona, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     relations: tuple[Relation, ...] = ()
     #: For each newcomer whether it was new: no equal text and no near-duplicate of an earlier persona.
     newcomers: tuple[bool, ...] = ()
-    #: Rulings on newcomers, each with the id of the description.
-    rulings: tuple[tuple[str, Ruling], ...] = ()
-    #: Ids of the personas that were turned away.
+    #: Rule results on newcomers, each with the id of the description.
+    rule_results: tuple[tuple[str, RuleResult], ...] = ()
+    #: Ids of the personas that were rejected.
     rejected: tuple[str, ...] = ()
-    #: The number of newcomers turned away, including those of which nothing may be kept.
+    #: The number of newcomers rejected, including those of which nothing may be kept.
     dropped: int = 0
     #: The number of relations left out because their kind was not wanted.
     unwanted: int = 0
@@ -252,7 +237,7 @@ class _Taken:
         self._personas: list[Persona] = []
         self._relations: list[Relation] = []
         self._newcomers: list[bool] = []
-        self._rulings: list[tuple[str, Ruling]] = []
+        self._rule_results: list[tuple[str, RuleResult]] = []
         self._rejected: list[str] = []
         self._dropped = 0
         self._unwanted = 0
@@ -266,7 +251,7 @@ class _Taken:
             tuple(v for v in verdicts if v is not None),
             tuple(self._relations),
             tuple(self._newcomers),
-            tuple(self._rulings),
+            tuple(self._rule_results),
             tuple(self._rejected),
             self._dropped,
             self._unwanted,
@@ -291,30 +276,30 @@ class _Taken:
             self._newcomers.append(False)
             return persona
         judgement = judge_persona(persona, self._judges)
-        ruled = judgement.persona
-        if self._is_full and ruled.id not in self._population:
+        judged = judgement.persona
+        if self._is_full and judged.id not in self._population:
             return None
         if not judgement.is_let_in:
             return self._away(judgement)
-        self._rulings += judgement.rulings
-        if ruled.id in self._population:
+        self._rule_results += judgement.rule_results
+        if judged.id in self._population:
             self._newcomers.append(False)
-            return ruled
-        self._newcomers.append(self._population.admit(ruled) is Admission.BORN)
-        self._personas.append(ruled)
-        return ruled
+            return judged
+        self._newcomers.append(self._population.admit(judged) is Admission.BORN)
+        self._personas.append(judged)
+        return judged
 
     def _away(self, judgement: Judgement) -> Persona | None:
         """The newcomer as a row that is not alive; None when nothing of it may be kept."""
         self._newcomers.append(False)
         self._dropped += 1
-        # The redacted description may equal that of a living person; a ruling on its id would concern them.
+        # The redacted description may equal that of a living person; a rule result on its id would concern them.
         if not judgement.is_erased and judgement.persona.id in self._population:
             return None
-        self._rulings += judgement.rulings
+        self._rule_results += judgement.rule_results
         if judgement.is_erased:
             return None
-        self._population.turn_away(judgement.persona)
+        self._population.reject(judgement.persona)
         self._personas.append(judgement.persona)
         self._rejected.append(judgement.persona.id)
         return judgement.persona

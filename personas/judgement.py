@@ -1,11 +1,9 @@
-"""Rulings on newcomers before they are taken in: by rules of quality and by a policy for personal data."""
+"""Rule results on newcomers before they are taken in: by rules of quality and by a policy for personal data."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from .persona import Persona
-
-__all__ = ["Judge", "Judgement", "Redaction", "Ruling", "RulingRow", "judge_persona", "with_redactions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +21,7 @@ class Redaction:
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class RuleResult:
     """What a rule decides about a description."""
 
     #: The name of the rule, and its reason in one sentence.
@@ -37,12 +35,12 @@ class Ruling:
     is_erased: bool = False
     #: The personal data that it found.
     changes: tuple[Redaction, ...] = ()
-    #: The original description, when the ruling changes it; set by `judge_persona`.
+    #: The original description, when the rule result changes it; set by `judge_persona`.
     was: str | None = None
 
     @property
     def outcome(self) -> str:
-        """What happens to the description, as in the table `rulings`."""
+        """What happens to the description, as in the table `rule_results`."""
         if self.text is not None:
             return "rewritten"
         if self.is_kept:
@@ -51,8 +49,8 @@ class Ruling:
 
 
 @dataclass(frozen=True, slots=True)
-class RulingRow:
-    """A ruling as a row of the table `rulings`: the fields are its columns."""
+class RuleResultRow:
+    """A rule result as a row of the table `rule_results`: the fields are its columns."""
 
     persona: str
     rule: str
@@ -71,7 +69,7 @@ class RulingRow:
     row: int | None = None
 
 
-def with_redactions(row: RulingRow, changes: Sequence[Redaction]) -> tuple[RulingRow, ...]:
+def with_redactions(row: RuleResultRow, changes: Sequence[Redaction]) -> tuple[RuleResultRow, ...]:
     """The row once per piece of personal data, with the words only where they were replaced; or the row itself."""
     is_replaced = row.outcome == "rewritten"
     return tuple(
@@ -87,8 +85,8 @@ def with_redactions(row: RulingRow, changes: Sequence[Redaction]) -> tuple[Rulin
     ) or (row,)
 
 
-#: Gives a ruling on a description, or None. It must be deterministic.
-type Judge = Callable[[str], Ruling | None]
+#: Gives a rule result on a description, or None. It must be deterministic.
+type Judge = Callable[[str], RuleResult | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +95,8 @@ class Judgement:
 
     #: The newcomer with the changes of the judges.
     persona: Persona
-    #: The rulings, each with the id of the description under which it is kept.
-    rulings: tuple[tuple[str, Ruling], ...] = ()
+    #: The rule results, each with the id of the description under which it is kept.
+    rule_results: tuple[tuple[str, RuleResult], ...] = ()
     is_let_in: bool = True
     #: Whether nothing of a rejected newcomer may be kept.
     is_erased: bool = False
@@ -107,24 +105,24 @@ class Judgement:
 def judge_persona(persona: Persona, judges: Iterable[Judge]) -> Judgement:
     """The combined result of the judges, each of whom sees the text that the one before left.
 
-    Somebody who is turned away is still shown to the other judges: the description is kept as a row, from which
+    Somebody who is rejected is still shown to the other judges: the description is kept as a row, from which
     personal data must be removed as well.
     """
-    now, kept, against = persona, list[tuple[str, Ruling]](), list[Ruling]()
+    now, kept, against = persona, list[tuple[str, RuleResult]](), list[RuleResult]()
     for judge in judges:
-        ruling = judge(now.text)
-        if ruling is None:
+        result = judge(now.text)
+        if result is None:
             continue
-        if not ruling.is_kept:
-            against.append(ruling)
-            if ruling.is_erased:
+        if not result.is_kept:
+            against.append(result)
+            if result.is_erased:
                 break
             continue
-        kept.append((persona.id, ruling if ruling.text is None else replace(ruling, was=persona.text)))
-        if ruling.text is not None:
-            now = replace(now, text=ruling.text)
+        kept.append((persona.id, result if result.text is None else replace(result, was=persona.text)))
+        if result.text is not None:
+            now = replace(now, text=result.text)
     if against and against[-1].is_erased:
-        gone = [(persona.id, replace(ruling, is_erased=True)) for ruling in against]
+        gone = [(persona.id, replace(result, is_erased=True)) for result in against]
         return Judgement(persona, (*kept, *gone), is_let_in=False, is_erased=True)
-    # Rulings that reject are kept under the id of the row, by which people who were turned away are found.
-    return Judgement(now, (*kept, *((now.id, ruling) for ruling in against)), is_let_in=not against)
+    # Rule results that reject are kept under the id of the row, by which people who were rejected are found.
+    return Judgement(now, (*kept, *((now.id, result) for result in against)), is_let_in=not against)

@@ -17,22 +17,6 @@ from .persona import canonical_text
 from .prompt import RenderedPrompt
 from .text import words
 
-__all__ = [
-    "LONGEST",
-    "Answer",
-    "AnswerError",
-    "AnswerGenerator",
-    "AnswerMistake",
-    "AnswerSchema",
-    "Description",
-    "FrozenModel",
-    "Outcome",
-    "PersonaModel",
-    "RequestContext",
-    "parse_description",
-    "strict_schema",
-]
-
 
 class FrozenModel(BaseModel):
     """The base of pydantic models that take no unknown field and are not changed."""

@@ -11,17 +11,6 @@ from typing import Literal
 
 from .inputs import UNKNOWN_LANGUAGE
 
-__all__ = [
-    "Passage",
-    "Persona",
-    "Relation",
-    "RelationKind",
-    "canonical_text",
-    "content_id",
-    "distinct",
-    "shipped_passages",
-]
-
 type PersonaOrigin = Literal["text", "persona", "import"]
 
 

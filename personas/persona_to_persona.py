@@ -17,9 +17,6 @@ from .persona import Persona, Relation, RelationKind, canonical_text
 from .prompt import Prompt, fence, language_phrase, load_prompt
 from .text import words
 
-__all__ = ["Relative", "kind_of", "nearest_kind", "persona_to_persona"]
-
-
 _WORDS = "relation_words.toml"
 _APART = re.compile(r"[^\w-]+|_")
 #: Endings that are ignored when words are compared, the longest first.

@@ -11,8 +11,6 @@ from .dedup import NearDuplicates, Verdict
 from .errors import SetupError
 from .persona import Persona, Relation, RelationKind
 
-__all__ = ["Admission", "Neighbour", "PersonaGraph", "Population"]
-
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
@@ -173,10 +171,10 @@ class Admission(StrEnum):
 
 
 class Population:
-    """Everybody who has arrived so far, with relations, near-duplicate verdicts, and those who were turned away.
+    """Everybody who has arrived so far, with relations, near-duplicate verdicts, and those who were rejected.
 
     It can be rebuilt from the rows of a run that was killed: what the constructor is given counts as decided, and
-    personas without a verdict who were not turned away are alive. `len()` is the number of living people.
+    personas without a verdict who were not rejected are alive. `len()` is the number of living people.
     """
 
     def __init__(
@@ -208,7 +206,7 @@ class Population:
 
     @property
     def personas(self) -> tuple[Persona, ...]:
-        """Everybody in order of arrival, including near-duplicates and people who were turned away."""
+        """Everybody in order of arrival, including near-duplicates and people who were rejected."""
         return tuple(self._personas.values())
 
     @property
@@ -223,7 +221,7 @@ class Population:
 
     @property
     def arrived(self) -> int:
-        """The number of personas that have arrived, including near-duplicates and people who were turned away."""
+        """The number of personas that have arrived, including near-duplicates and people who were rejected."""
         return len(self._personas)
 
     @property
@@ -259,7 +257,7 @@ class Population:
         self._verdicts[persona.id] = Verdict(persona.id, match.key, match.stage, match.similarity)
         return Admission.DUPLICATE
 
-    def turn_away(self, persona: Persona) -> None:
+    def reject(self, persona: Persona) -> None:
         """Keep a persona that a rule rejects, unless it has arrived before. Later ones are not compared with it."""
         if persona.id not in self._personas:
             self._personas[persona.id] = persona

@@ -17,22 +17,12 @@ from typing import Literal
 
 from .errors import SetupError
 
-__all__ = [
-    "Message",
-    "Prompt",
-    "RenderedPrompt",
-    "fence",
-    "iter_prompts",
-    "language_name",
-    "language_phrase",
-    "load_prompt",
-    "read_prompt",
-]
-
 _LANGUAGE_NAMES = "language_names.toml"
 
 #: Tags of the sections of our prompts.
-_SECTIONS = "world|persona|neighbours|news|memory|heard|task|earlier|known|passage|profile|skill|findings"
+_SECTIONS = (
+    "world|persona|neighbours|news|memory|heard|task|earlier|known|passage|profile|skill|findings|example|output"
+)
 
 type Role = Literal["system", "user", "assistant"]
 type Message = tuple[Role, str]

@@ -17,8 +17,6 @@ from .errors import SetupError
 from .text import legible
 from .user_sql import TOO_LARGE, QueryLimit, check_query, run_query
 
-__all__ = ["Params", "Query", "QueryError", "Result", "Tabular", "answer", "ask", "html_table"]
-
 type Params = Sequence[object] | Mapping[str, object]
 
 #: Of an answer under a limit: as Python's objects it takes ten times as much.

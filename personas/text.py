@@ -4,9 +4,6 @@ import re
 import unicodedata
 from functools import cache
 
-__all__ = ["legible", "word_list", "words"]
-
-
 #: Thai, Lao, Myanmar, Khmer, Hangul, kana, Bopomofo and Han, in which each character is a word.
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1100-\u11ff"

@@ -26,8 +26,6 @@ from .runfile.reader import RunReader
 from .runfile.recording import last_step, run_of
 from .scenario import Scenario, check_steps, check_steps_left
 
-__all__ = ["ROLES", "Difference", "GivenModel", "RoleModel", "RunConfig", "RunModels", "RunOptions", "open_roles"]
-
 #: The roles that may have models of their own.
 ROLES = ("solver", "grader")
 

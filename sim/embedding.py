@@ -24,13 +24,11 @@ from .executor import Executor
 from .hub_jobs import HubJob, check_job_trusted, resumed, stored_job
 from .jobs import Changes, Chunks, Phase, run_phase
 from .observe import PURPOSE, TextEmbedder
-from .runfile import rows
+from .runfile import job_rows
 from .runfile.runlog import RunLog
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-__all__ = ["KIND", "HubVectors", "dedup_by_meaning", "fetch_hub_vectors", "resume_embedding", "run_embedding"]
 
 #: The kind of these jobs.
 KIND = "embedding"
@@ -249,7 +247,7 @@ class EmbeddingPhase(Phase[str, Lost | None]):
             else:
                 self._changes.failed += 1
                 self._changes.rows.append(
-                    rows.FailureRow(
+                    job_rows.FailureRow(
                         self.name, 1, None, key, _OWNER, PURPOSE, lost.outcome, lost.reason, lost.attempts, job
                     )
                 )

@@ -15,9 +15,6 @@ from ..personas.dedup import Match, NearDuplicates
 from ..personas.errors import RunFileError
 from .runfile.rows import DuplicateRow, EmissionRow
 
-__all__ = ["Emission", "Emitted", "read_emissions"]
-
-
 #: Agents and texts of emissions, by their numbers.
 type Lookup = Callable[[Sequence[int]], Mapping[int, tuple[str, str]]]
 

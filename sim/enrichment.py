@@ -28,8 +28,6 @@ from .hub_jobs import HubJob, check_job_trusted, resumed, stored_job
 from .jobs import run_phase
 from .runfile.runlog import RunLog
 
-__all__ = ["ANSWER_TOKENS", "KIND", "Enriched", "Enrichment", "enrich", "resume_enrichment", "run_enrichment"]
-
 #: The kind of these jobs.
 KIND = "enrichment"
 

@@ -31,16 +31,14 @@ from .growth import Growth
 from .growth.stored import recorded_source
 from .observe import PURPOSE, EmbeddingRecall
 from .runfile.database import folder_beside
-from .runfile.job_rows import Unit, now, versions
+from .runfile.job_rows import FailureRow, JobRow, RunRow, Unit, now, versions
 from .runfile.ledger import KNOWN_VECTORS
 from .runfile.reader import open_run
 from .runfile.recording import Marker, Recording, markers
-from .runfile.rows import FailureRow, GrowthExtensionRow, JobRow, RunRow
+from .runfile.rows import GrowthExtensionRow
 from .runfile.runlog import RunLog
 from .scenario import Scenario
 from .society import Society
-
-__all__ = ["RecordedGateway", "RecordingEndedError", "Replayed", "recorded_model", "replay"]
 
 
 @dataclass(frozen=True, slots=True)

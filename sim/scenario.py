@@ -33,18 +33,6 @@ from .world import State, World
 if TYPE_CHECKING:
     from .resident import Resident, SocietyView
 
-__all__ = [
-    "GrowthOnly",
-    "Intervention",
-    "Scenario",
-    "Settings",
-    "Visit",
-    "check_interventions",
-    "check_scenario",
-    "check_steps",
-    "check_steps_left",
-]
-
 #: Names are parts of file names and of sentences.
 _NAME = re.compile(r"\w([\w .+-]{0,62}[\w+-])?")
 
@@ -60,6 +48,10 @@ class Settings(BaseModel):
     memory: int = Field(32, ge=1, description="Notes an agent keeps; the newest count")
     observation_tokens: int = Field(1200, ge=100, description="Length of an observation in tokens, at most (estimated)")
     answer_tokens: int = Field(1024, ge=16, description="Length of an answer in tokens, at most")
+
+
+#: The settings that mean nothing where nobody sees anybody.
+SEEN_SETTINGS = frozenset({"neighbours", "heard", "recalled", "memory", "observation_tokens"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +114,8 @@ class Scenario:
     #: False where agents know their persona, task and news alone: they see, hear and remember nobody, and neither
     #: observations nor notes are kept.
     observes: ClassVar[bool] = True
+    #: Steps that a run takes at most where `ended` alone says when it ends; None for as many as are asked for.
+    most_steps: ClassVar[int | None] = None
     #: False where people are grown and none of them acts: nobody is placed in the society, and it takes no step.
     lives: ClassVar[bool] = True
     settings_type: ClassVar[type[Settings]] = Settings

@@ -1,5 +1,6 @@
 """The society: a Mesa model whose agents are personas, placed on the graph that Persona-to-Persona grew."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
@@ -30,7 +31,7 @@ from .growth.job import GrowthJob
 from .mesa import Model
 from .observe import EmbeddingRecall
 from .resident import Resident, settle
-from .runfile import rows
+from .runfile import job_rows
 from .runfile.reader import FinishedRun, open_run
 from .runfile.recording import run_of
 from .runfile.runlog import RunLog
@@ -38,10 +39,9 @@ from .scenario import Scenario, check_interventions, check_scenario
 from .seeds import derive_seed
 from .state import SocietyState, declare, declared_rows, restore
 from .step import StepContext, check_emitted, take_step
+from .task import Task, prepare_demonstrations
 from .trust import RESUMED, Kind, check_resumed, inherit, remember
 from .world import World
-
-__all__ = ["Society"]
 
 #: What a resumed run may be given anew.
 _CHANGEABLE = ("base_url", "limits", "prices", "cache", "embedding_url")
@@ -71,7 +71,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         recall: EmbeddingRecall | None = None,
         executor: Executor | None = None,
         store: RunLog | None = None,
-        repeats: rows.RunRow | None = None,
+        repeats: job_rows.RunRow | None = None,
         progress: Progress | None = None,
         **options: Unpack[RunOptions],
     ) -> None:
@@ -93,7 +93,10 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         named: dict[str, Any] = {name: one for name, one in models.items() if isinstance(one, str | RoleModel)}
         own: dict[str, Any] = {name: one for name, one in models.items() if name not in named and one is not None}
         config = (config or RunConfig()).changed(
-            **options, **named, scenario=scenario.name, settings=scenario.settings.model_dump()
+            **{**options, "steps": scenario.most_steps or options.get("steps")},
+            **named,
+            scenario=scenario.name,
+            settings=scenario.settings.model_dump(mode="json"),
         )
         super().__init__(rng=config.seed)
         # Mesa has put its own step around ours; one that nothing stops at the end goes around both.
@@ -105,7 +108,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self.config = self._models.named_in(config)
         self.scenario, self.seed = scenario, config.seed
         self.path = Path(out)
-        self.steps_wanted = config.steps if scenario.lives else 0
+        self.steps_wanted = self.config.steps if scenario.lives else 0
         self.state = SocietyState(scenario, seed=config.seed)
         self.engine: Engine
         #: What the sources of texts passed over, in words; empty where nothing.
@@ -220,11 +223,6 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self._flush()
 
     @property
-    def growth(self) -> Growth:
-        """How the people come about."""
-        return self.config.growth
-
-    @property
     def world(self) -> World:
         """The state of the world; only interventions change it."""
         return self.state.world
@@ -238,6 +236,11 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
     def residents(self) -> Sequence[Resident]:
         """All agents, in the fixed order in which effects are applied."""
         return tuple(self.state.residents.values())
+
+    @property
+    def newest(self) -> deque[bool]:
+        """Of the latest 500 outputs, oldest first, whether each was new: no near-duplicate of an earlier one."""
+        return self.state.newest
 
     def resident(self, agent: str) -> Resident:
         """The agent with this id. Raises `KeyError` for an unknown id."""
@@ -308,8 +311,8 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         if self._source is not None:
             return self._source
         check_interventions(self.scenario, self.steps_wanted)
-        self.growth.check_readable()
-        return self.growth.source(seed=derive_seed(self.seed, "sources"))
+        self.config.growth.check_readable()
+        return self.config.growth.source(seed=derive_seed(self.seed, "sources"))
 
     def _engine(self, log: RunLog, cache: AnswerCache | None) -> Engine:
         batched = {"growth", "step"} if self.scenario.independent else {"growth"}
@@ -338,7 +341,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             spec["roles"] = orjson.Fragment(roles)
         log.commit(statements=log.change(spec=spec, **now_is)).result()
 
-    def _note_trust(self, run: rows.RunRow) -> None:
+    def _note_trust(self, run: job_rows.RunRow) -> None:
         """Note which addresses and files the user has named: of a resumed society, all but its script."""
         if self._repeats is not None:
             inherit(self._repeats, run, ())
@@ -357,9 +360,11 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self.state.residents = settle(self, graph, memory=self.scenario.memory)
         declare(self.state, log)
         restore(self.state, log)
+        if isinstance(self.scenario, Task):
+            self.engine.call(partial(prepare_demonstrations, self.engine, self.scenario, seed=self.seed))
 
     def _grow(self, source: Source | None) -> PersonaGraph:
-        job = GrowthJob(self.engine, self.growth, seed=self.seed, source=source)
+        job = GrowthJob(self.engine, self.config.growth, seed=self.seed, source=source)
         population = self.engine.call(job.run)
         self.passed_over = job.passed_over
         return population.graph() if self.scenario.lives else PersonaGraph({}, ())

@@ -19,22 +19,10 @@ import orjson
 from ..personas.errors import SetupError
 from .config import ROLES
 from .growth import Growth
+from .runfile.job_rows import RunRow
 from .runfile.reader import RunReader
 from .runfile.recording import run_of
-from .runfile.rows import RunRow
 from .scenario import GrowthOnly
-
-__all__ = [
-    "RESUMED",
-    "SOURCES",
-    "Kind",
-    "check_resumed",
-    "check_script",
-    "check_trusted",
-    "inherit",
-    "remember",
-    "remember_script",
-]
 
 #: What a run file can name.
 type Kind = Literal["script", "address", "embeddings", "cache", "model", "source", "solver", "grader"]

@@ -34,6 +34,7 @@ _NAMED = re.compile(
     r"\s*(?:=|\\in\b|\\approx\b)\s*(?P<value>[^=<>]+)"
 )
 _BASE = re.compile(r"([0-9A-Fa-f]+)_\{?(\d+)\}?")
+_LABEL = re.compile(r"(?:^|(?<=[\s;,]))\(([a-h])\)\s*|(?:^|(?<=[\s;,]))([a-h])\)\s+")
 _MATRIX = re.compile(r"\\begin\{([bp]?matrix)\}((?:(?!\\begin|&).)*)\\end\{\1\}", re.DOTALL)
 _SEPARATOR = re.compile(r"\s*(?:[,;]\s*(?:and|or)\b|[,;]|\b(?:and|or)\b)\s*")
 _THOUSANDS = re.compile(r"(?<!\d)\d{1,3}(?:,\d{3})+(?![\d,])")
@@ -93,6 +94,8 @@ class _Comparison:
 
     def _choices(self, one: str, other: str) -> SameAnswer | None:
         """A letter against a letter, a letter against a letter with its content, or the content alone."""
+        if any(len(_LABEL.findall(text)) > 1 for text in (one, other)):
+            return None
         letters = [_letter(_LETTER.fullmatch(text)) for text in (one, other)]
         withs = [_LETTER_WITH.fullmatch(text) for text in (one, other)]
         named = [letter or _letter(full) for letter, full in zip(letters, withs, strict=True)]
@@ -203,6 +206,9 @@ def _letter(found: re.Match[str] | None) -> str:
 
 def _parts(text: str) -> tuple[str, list[str]] | None:
     """The form of a tuple, an interval, a set or a list, and its elements; None for what has only one part."""
+    if len(labels := list(_LABEL.finditer(text))) > 1 and labels[0].start() == 0:
+        stops = [*(label.start() for label in labels[1:]), len(text)]
+        return "()", [text[label.end() : stop].strip(" ,;") for label, stop in zip(labels, stops, strict=True)]
     column = _MATRIX.fullmatch(text)
     if column:
         rows = [row.strip() for row in column[2].split("\\\\") if row.strip()]

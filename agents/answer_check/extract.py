@@ -54,6 +54,8 @@ def final_answer(solution: str) -> str | None:
     text = text[-_SEARCHED:]
     if boxed := _last_boxed(text):
         return boxed
+    if "\\boxed{" in text:  # the solution was cut off
+        return None
     for found in reversed(list(_NAMED.finditer(text))):
         if answer := _ended(found["answer"] or found["chinese"] or found["hashes"]):
             return answer
@@ -122,7 +124,7 @@ def _last_value(text: str) -> str | None:
     if formulas and (not numbers or numbers[-1].end() <= formulas[-1].end()):
         content = next(part for part in formulas[-1].groups() if part)
         return (content.rpartition("=")[2] if content.count("=") == 1 else content).strip() or None
-    is_short = "\n" not in text and 0 < len(text) <= _SHORT and "\\boxed" not in text
+    is_short = "\n" not in text and 0 < len(text) <= _SHORT
     if is_short and (not numbers or len(text.split()) <= _FEW_WORDS):
         return text
     return numbers[-1][0].strip(" ,") if numbers else None

@@ -78,6 +78,7 @@ _UNITS = {
     for factor, names in units
     for name in names.split()
 }
+_POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cubed": 3}
 _ALIASES = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "sqft": "ft^2"}
 _PART = re.compile(r"(?:(square|sq|cubic)\s+)?([^\s^\d/]+|\^\\circ ?[CFcf]?)\s*(?:\^?\{?(-?\d)\}?|\s+(squared|cubed))?")
 #: A word that counts things, as in `12 apples`: no symbol of a formula.
@@ -94,17 +95,12 @@ def _unit(text: str) -> tuple[tuple[tuple[str, int], ...], Fraction] | None:
     factor = Fraction(1)
     for place, part in enumerate(re.split(r"\s*/\s*|\s+per\s+", text)):
         found = _PART.fullmatch(part.strip().rstrip("."))
-        one = (
-            _UNITS.get(name) or _UNITS.get(name.removesuffix("s"))
-            if found and (name := found[2].lower().replace(" ", ""))
-            else None
-        )
+        name = found[2].lower().replace(" ", "") if found else ""
+        one = _UNITS.get(name) or _UNITS.get(name.removesuffix("s"))
         if found is None or one is None:
-            words = text.lower().split()
-            counts = _COUNTED.fullmatch(text) and not _FUNCTIONS.intersection(words)
-            return (_COUNT, Fraction(1)) if counts else None
-        words_power = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cubed": 3}
-        power = words_power.get(found[1] or found[4] or "", int(found[3] or 1)) * (-1 if place else 1)
+            is_counted = _COUNTED.fullmatch(text) and not _FUNCTIONS.intersection(text.lower().split())
+            return (_COUNT, Fraction(1)) if is_counted else None
+        power = _POWERS.get(found[1] or found[4] or "", int(found[3] or 1)) * (-1 if place else 1)
         powers[one[1]] = powers.get(one[1], 0) + power
         factor *= one[0] ** power
     if powers.get("litre"):  # as cubic metres
@@ -261,7 +257,7 @@ def same_quantity(one: Quantity, other: Quantity) -> bool:
 def _close(one: Quantity, other: Quantity, times: Fraction) -> bool:
     """Whether the other number, multiplied, is the one, or is what it was rounded from, or the other way round."""
     left, right = one.number, other.number * times
-    if left == right or abs(left - right) <= _NOISE * max(1, abs(left), abs(right)):
+    if left == right or abs(left - right) <= _NOISE * max(Fraction(1), abs(left), abs(right)):
         return True
     return _is_rounded(one, left, right) or (times == 1 and _is_rounded(other, right, left))
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from .job import BatchJob
 
 
-__all__ = ["MOST_IN_A_BATCH", "BatchBuffer", "BatchItem", "BatchLimits"]
-
 #: Requests that a batch may hold by the protocol.
 MOST_IN_A_BATCH = 50_000
 

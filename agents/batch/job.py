@@ -19,8 +19,6 @@ from .buffer import BatchItem
 from .client import BatchState, read_line
 from .endpoint import BatchEndpoint, LineFault, OpenBatch, metadata_of
 
-__all__ = ["BatchJob", "BatchProgress", "fetch"]
-
 
 async def fetch(endpoint: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]) -> None:
     """Give the items what a file of results holds for them, each as soon as its line is there.

@@ -28,8 +28,6 @@ from .job import BatchJob, BatchProgress
 if TYPE_CHECKING:
     from ..endpoint.http_client import HttpConnection
 
-__all__ = ["BatchQueue", "check_batchable", "open_batch_queue"]
-
 #: The status of a batch whose answers were all taken before this was written down.
 _READ = "read"
 

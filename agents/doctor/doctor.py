@@ -20,8 +20,6 @@ from ..gateway.budget import Prices
 from ..gateway.capabilities import OutputMode, OutputModes, ParameterSupport
 from .probe import Examination, Finding, Health, Probe, Reply, formed, seeded, some, spoken, together, trial, trials
 
-__all__ = ["examine"]
-
 #: Tokens that an answer may have: enough for a sentence and a little thought.
 _LENGTH = 256
 

@@ -22,22 +22,6 @@ from ..endpoint.response import ModelResponse, response_of
 from ..gateway.capabilities import OutputMode, OutputModes
 from ..gateway.replies import judge
 
-__all__ = [
-    "Examination",
-    "Finding",
-    "Health",
-    "Probe",
-    "Reply",
-    "Trial",
-    "formed",
-    "seeded",
-    "some",
-    "spoken",
-    "together",
-    "trial",
-    "trials",
-]
-
 #: Faults that may be chance: such a call is made once more.
 _CHANCE = frozenset({Outcome.SERVER_ERROR, Outcome.DROPPED})
 

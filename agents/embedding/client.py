@@ -19,8 +19,6 @@ from ..gateway.request import Endpoint, PendingRequest, Request
 from .models import EmbeddingHandle
 from .vectors import ModelVectors, Vector, VectorReply
 
-__all__ = ["Batching", "EmbeddingClient", "PendingEmbedding", "ReceivedVectors", "Snippet", "halves"]
-
 #: Bytes of UTF-8 that are reckoned as one token: prose has four and more, other scripts and code have less.
 _BYTES = 3
 

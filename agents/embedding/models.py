@@ -20,9 +20,6 @@ from ..gateway.budget import Prices
 from ..gateway.limits import Limits
 from .vectors import VectorReply, VectorSource, as_vector
 
-__all__ = ["EmbeddingHandle", "check_embeddings_priced", "open_embedder"]
-
-
 #: Seconds for a call of a model on this machine: it may have to be loaded first.
 _LOCAL_PATIENCE = 1800.0
 

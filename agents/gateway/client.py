@@ -28,8 +28,6 @@ from .outage import Liveness, Outage
 from .replies import ParsedReply, judge
 from .request import Attempt, Endpoint, PendingRequest, Request
 
-__all__ = ["ChatClient", "ModelClient", "RequestQueue"]
-
 #: Attempts at an endpoint that has never answered before it counts as unreachable.
 _FIRST_ATTEMPTS = 3
 

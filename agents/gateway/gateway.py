@@ -23,8 +23,6 @@ from .request import PendingRequest, Request
 if TYPE_CHECKING:
     from .replies import ParsedReply
 
-__all__ = ["Gateway"]
-
 #: Outcomes after which another answer is asked for.
 _UNUSABLE = frozenset({Outcome.CUT_JSON, Outcome.NOT_JSON, Outcome.EMPTY, Outcome.LENGTH, Outcome.SCHEMA_MISMATCH})
 

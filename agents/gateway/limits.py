@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from ..endpoint.response import ModelResponse
     from .request import Request
 
-__all__ = ["Backoff", "Limits", "RateLimiter", "RollingWindow", "TokenEstimate"]
-
-
 #: Parameters of a request that have another place than `extra_body`.
 _OURS = frozenset(
     {"model", "messages", "stream", "n", "seed", "max_tokens", "max_completion_tokens", "response_format", "tools"}

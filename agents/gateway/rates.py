@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 from .budget import Meter
 
-__all__ = ["ProgressPhase", "Rate", "RateSnapshot", "Rates"]
-
 #: Seconds that calls and tokens, and the pieces of a phase, are looked back over.
 _LATELY, _OF_A_PHASE = 10.0, 60.0
 

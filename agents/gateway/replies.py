@@ -14,8 +14,6 @@ import orjson
 from ...personas.model import AnswerError, AnswerMistake, AnswerSchema, Outcome
 from ..endpoint.errors import is_html
 
-__all__ = ["ParsedReply", "judge"]
-
 #: How much of a complaint is kept and shown to the model, and of an answer quoted in a reason, in characters.
 _COMPLAINT = 1500
 _QUOTED = 80

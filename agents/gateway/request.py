@@ -17,8 +17,6 @@ from .capabilities import OutputMode, OutputModes, ParameterSupport, schema_inst
 from .outage import Missed
 from .replies import ParsedReply
 
-__all__ = ["Attempt", "Endpoint", "PendingRequest", "Request"]
-
 _ROOM = (__package__ or "").rpartition(".")[0]
 
 #: Characters of an unusable answer that the model is shown again.

@@ -31,8 +31,6 @@ from .growth import persona_to_persona, text_to_persona
 from .situation import Situation, read_situation
 from .speech import Speaker, dialogue, instruction, tool
 
-__all__ = ["GENERATORS", "ProceduralModel", "proposed"]
-
 _DECODER = json.JSONDecoder()
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 _FREE_OBJECT: Mapping[str, Any] = {

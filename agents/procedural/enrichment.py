@@ -14,8 +14,6 @@ from .portrait import Portrait, language_of, portrait_of, stable_number
 from .situation import Situation
 from .templates import Frame, capital
 
-__all__ = ["biography", "profile", "profile_of", "raised"]
-
 type Attribute = dict[str, Any]
 
 _UNITS = (

@@ -10,8 +10,6 @@ from .people import Sketch, describe, describe_parts, draw_role
 from .portrait import language_of, portrait_of, tokens
 from .situation import Situation, allowed, count_of
 
-__all__ = ["Relatives", "persona_to_persona", "text_to_persona"]
-
 _STAGES = ("child", "young", "adult", "old")
 #: How often a person belongs to a field that the passage speaks of, and among how many nearest roles.
 _NEAR = 0.7

@@ -15,20 +15,6 @@ PROCEDURAL_NOTICE: Final = (
     "Text by the procedural stand-in: no language model wrote it, and it says nothing about people."
 )
 
-__all__ = [
-    "PROCEDURAL_NOTICE",
-    "ROLE_AGES",
-    "Lexicon",
-    "Role",
-    "TieTemplate",
-    "WorkField",
-    "data",
-    "entries",
-    "lexicon",
-    "pool",
-    "split",
-]
-
 _WORD = re.compile(r"[a-z][a-z'-]+")
 #: Stages of life of a role that names none.
 ROLE_AGES = ("young", "adult", "old")

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from .lexicon import ROLE_AGES, Role, entries, lexicon, pool
 from .templates import Pool, article, polished, third_person
 
-__all__ = ["Sketch", "describe", "describe_parts", "draw_role"]
-
 _PRONOUNS = {"f": {"she": "she", "their": "her"}, "m": {"she": "he", "their": "his"}}
 
 

@@ -9,8 +9,6 @@ from hashlib import blake2b
 from .lexicon import Lexicon, Role, data, entries, lexicon, split
 from .templates import base_form, third_person
 
-__all__ = ["Portrait", "language_of", "portrait_of", "stable_number", "tokens"]
-
 _TOKEN = re.compile(r"[A-Za-zÀ-ɏ][A-Za-zÀ-ɏ'’-]*|[0-9]+|[^\sA-Za-z0-9]")
 _NOUN_END = re.compile(
     r"\s*(?:[,.;:(]|\b(?:who|whose|with|in|on|from|at|near|by|for|and|living|working|past|close|just|not|aged|far"

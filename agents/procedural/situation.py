@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["PresentPerson", "Situation", "allowed", "count_of", "part_of", "read_sections", "read_situation"]
-
 _OPEN = re.compile(r"<([A-Za-z][\w-]*)(?:\s[^<>]*)?>")
 _NEIGHBOUR = re.compile(r"(\w+)(?: \((.*?)(?:, (\w+))?\))?: (.*)")
 _SPOKEN = re.compile(r"(\w+)\b[^:]*: (.*)")
@@ -46,7 +44,7 @@ class Situation:
     plain: str = ""
     #: The rules given with it.
     rules: str = ""
-    #: Every section by its tag, as it stands in the request.
+    #: Every section by its tag, as it stands there, for generators that bring sections of their own.
     sections: Mapping[str, str] = field(default_factory=dict)
     #: How often the stand-in answers rightly where it knows the answer: of the model, not of the request.
     accuracy: float = 1.0

@@ -12,8 +12,6 @@ from .portrait import Portrait, portrait_of
 from .situation import Situation, allowed
 from .templates import Frame, Pool, article, capital, polished, snake
 
-__all__ = ["Speaker", "dialogue", "exchange_of", "instruction", "tool"]
-
 _LONGEST = 40
 _LONGEST_NEWS = 24
 _LONGEST_NAME = 63

@@ -5,8 +5,6 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
-__all__ = ["Frame", "Pool", "article", "base_form", "capital", "polished", "snake", "third_person"]
-
 _VOWEL_SOUND = re.compile(
     r"(?:[aeio]|u(?!ni[^nm]|s[aeiu]|r[aeiu]|t[ei])|h(?:our|onest|eir))(?!ne-|uro|uph)", re.IGNORECASE
 )

@@ -8,8 +8,6 @@ from ...personas.network import Excerpt
 from ..page import check_own, mark_of, write_whole
 from .drawing import Drawing, dark_style, name_of, said
 
-__all__ = ["PICTURES", "check_picture", "draw_excerpt", "render_page", "write_picture"]
-
 #: How files of pictures may end.
 PICTURES = (".html", ".svg")
 

@@ -23,8 +23,6 @@ from .graph import DrawnSociety, chart_society, read_society
 from .plot import COLOURS, PATTERNS
 from .samples import read_duplicates, read_steps
 
-__all__ = ["render_report", "write_report"]
-
 #: Questions that are answered.
 QUESTIONS = 6
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["PERMUTATIONS", "BandKeys", "SignatureFile", "choose_bands", "ngram_sets", "signatures", "write_signatures"]
-
 type Signatures = NDArray[np.uint32]
 
 #: Slots of a signature (paper, section 2.3), and what else makes signatures comparable: scheme and seed of datasketch.

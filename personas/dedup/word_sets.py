@@ -15,9 +15,6 @@ import numpy as np
 from ..text import words
 from .arrays import Counts, Numbers
 
-__all__ = ["HASH_BITS", "WordSet", "WordSets", "iter_blocks", "mix", "mix_one", "numbered", "word_set", "word_sets"]
-
-
 #: The largest block of texts, and of characters: its sums stay in the cache of a core.
 _TEXTS, _CHARACTERS = 512, 1 << 19
 #: Bytes hashed at once: longer blocks are cut between words.

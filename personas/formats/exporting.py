@@ -21,8 +21,6 @@ from .published import PublishedRows, check_ending, write_published
 from .relations import relations_of, relations_path, write_relations
 from .row_files import PeopleRows, write_csv, write_csv_types, write_jsonl, write_parquet
 
-__all__ = ["ExportFormat", "ExportReport", "export_hub", "stream_hub"]
-
 
 class ExportFormat(StrEnum):
     """What an export is written as."""
@@ -101,7 +99,7 @@ def export_hub(
     """Write the people of a hub, or of one of its selections, in order of arrival, to a new file.
 
     The format is that of the file's ending when none is given. Near-duplicates, and whom a rule
-    of quality has turned away, are left out unless `duplicates`, or unless the
+    of quality has rejected, are left out unless `duplicates`, or unless the
     selection has them. Profiles are among the columns wherever somebody has one, and the other `extras` when they are
     named. JSONL, CSV and Parquet have each imported column with its own type (see `personas.hub.columns`), and
     relations in a second file beside them; in JSONL the first rows may be those that show the types of columns, and

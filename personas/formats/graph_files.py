@@ -11,8 +11,6 @@ from .people import ExportedPeople
 from .reading import json_text, parse_json
 from .relations import relations_of
 
-__all__ = ["MOST_PEOPLE", "flat", "short", "write_graph"]
-
 _LONGEST = 40
 
 
@@ -50,7 +48,7 @@ def write_graph(people: ExportedPeople, form: str, *, opened: Callable[[], Any],
     """Write the graph of these people as `graphml`, `gexf` or `json`, and say how many ties it has.
 
     A tie is there when both its ends are. The ties of near-duplicates that are left out become their
-    survivor's; those of people whom a rule turned away are left out.
+    survivor's; those of people whom a rule rejected are left out.
     A node is labelled with the first words of the description. In XML, lists and objects become strings, and the
     evidence of profiles is left out; JSON holds everything as it is. What was imported under a name that the hub or
     these formats have for themselves is called `imported_NAME`. Raises `SetupError` for more than `MOST_PEOPLE`.

@@ -24,8 +24,6 @@ from ..hub.queries import count, quote_name, quote_text, registered
 from ..hub.schema import HUB_VERSION, check_hub, hub_version
 from ..inputs import shown
 
-__all__ = ["MANIFEST", "FolderReport", "import_hub_folder", "write_hub_folder"]
-
 MANIFEST = "manifest.json"
 #: The version of the folder's own format.
 _FORMAT = 1

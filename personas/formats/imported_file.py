@@ -15,7 +15,7 @@ from ..hub.file import HubFile
 from ..hub.profiles import write_profiles
 from ..hub.queries import count, registered
 from ..hub.reconcile import reconcile
-from ..hub.verdicts import add_rulings
+from ..hub.verdicts import add_rule_results
 from ..profiles.profile import profile_of_columns
 from .columns import Extra
 from .fields import FIELD_SCHEMA, Fields, FieldTable
@@ -25,10 +25,8 @@ from .repeats import fill_licences, fold_repeats
 from .rows import Screened
 
 if TYPE_CHECKING:
-    from ..judgement import RulingRow
+    from ..judgement import RuleResultRow
     from ..profiles.profile import Profile
-
-__all__ = ["RENAMED", "ImportedFile"]
 
 #: Ids in a file that are others in the hub: of descriptions that were edited, or that a judge has rewritten.
 RENAMED = "CREATE TEMP TABLE IF NOT EXISTS exported_renamed (file INTEGER, was VARCHAR, now VARCHAR)"
@@ -119,7 +117,7 @@ SELECT count(*) FROM personas WHERE licence IS NULL AND id IN (
 """
 #: People of the file whom a check had removed or rewritten before.
 _RETURNED = """
-SELECT count(DISTINCT persona) FROM rulings SEMI JOIN personas ON id = persona
+SELECT count(DISTINCT persona) FROM rule_results SEMI JOIN personas ON id = persona
 SEMI JOIN (SELECT persona FROM imports WHERE file = $file) AS brought USING (persona)
 WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
 """
@@ -158,10 +156,10 @@ class ImportedFile:
         #: How far the file was when it was saved, and whether anybody was met again since.
         self._saved_to, self._has_known = 0, False
         self.skipped = Tally(name)
-        #: Descriptions ruled on by rule and outcome; pieces of personal data by kind, column and outcome.
-        self.rulings: Counter[tuple[str, str]] = Counter()
+        #: Rule results by rule and outcome; pieces of personal data by kind, column and outcome.
+        self.rule_results: Counter[tuple[str, str]] = Counter()
         self.changes: Counter[tuple[str, str | None, str]] = Counter()
-        self._said: list[RulingRow] = []
+        self._said: list[RuleResultRow] = []
         self._ordinal = count(hub.con, _LAST_ORDINAL)
         self._find(sha256)
 
@@ -177,7 +175,7 @@ class ImportedFile:
         self.skipped.add(Skipped(*skip) for skip in said.fetchall())
 
     def add(self, batch: Screened) -> None:
-        """Write the rows of a batch; people who are in the hub already stay as they were. `save` writes the rulings."""
+        """Write the rows of a batch; people already in the hub stay as they were. `save` writes the rule results."""
         part = batch.part
         fields = list(self._fields.take(part.read_to)) if self._fields is not None else []
         with registered(self._con, _with_fields(part.rows, fields), "imported_batch"):
@@ -195,8 +193,8 @@ class ImportedFile:
         self.read_to, self.rows, self.new = part.read_to, self.rows + part.rows.num_rows, self.new + new
         self._ordinal += part.rows.num_rows
         self.skipped.add(part.skipped)
-        self.rulings += batch.judged
-        self._said += (replace(row, file=self.number) for row in batch.rulings)
+        self.rule_results += batch.judged
+        self._said += (replace(row, file=self.number) for row in batch.rule_results)
 
     def set_kinds(self, kinds: Mapping[str, str]) -> None:
         """Write what its columns were taken for when personal data were looked for."""
@@ -205,11 +203,11 @@ class ImportedFile:
             self._con.execute("INSERT INTO imported_columns VALUES (?, ?, ?)", [self.number, column, str(kind)])
 
     def save(self, *, complete: bool) -> None:
-        """Write how far the file got, and the rulings on what was added since."""
+        """Write how far the file got, and the rule results on what was added since."""
         self.complete = complete
-        self.changes.update(add_rulings(self._con, self._said))
+        self.changes.update(add_rule_results(self._con, self._said))
         if any(row.outcome == "rejected" for row in self._said):
-            # Somebody turned away now may have been in the hub before, as the survivor of near-duplicates.
+            # Somebody rejected now may have been in the hub before, as the survivor of near-duplicates.
             reconcile(self._con)
         self._said = []
         state = (self._settings, self.read_to, self.rows, self.new, len(self.skipped), complete, _now())

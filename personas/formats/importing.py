@@ -19,8 +19,6 @@ from .relations import RelationsReport, import_relations, is_relations, relation
 from .rows import Screened, prepared, screened
 from .tables import Table, open_table
 
-__all__ = ["FileReport", "import_files"]
-
 #: Rows of a file that are committed together, with how far they go.
 PART = 500_000
 #: Words that a sentence has.
@@ -49,7 +47,7 @@ class FileReport:
     #: True when the file was in the hub before, whole and in the same way: nothing was done.
     already: bool
     #: What judges said of its rows this time, by rule and outcome.
-    rulings: Counter[tuple[str, str]]
+    rule_results: Counter[tuple[str, str]]
     #: What the relations brought that came with the file; None where none came, or they were there already.
     relations: RelationsReport | None = None
     #: The pieces of personal data that were found this time, by kind, column (None: the description) and outcome.
@@ -78,8 +76,8 @@ def import_files(
     A file is committed in parts of about `part` rows, each together with how far it got: an import that is cut off,
     by whatever, goes on there when it is asked for again, and a file that is in the hub already, imported in the same
     way, is passed over. What the options says of personal data and quality is done with the rows on their way, and the
-    rulings are rows beside them. `progress` hears how many rows of a file are done. Raises `SourceError` for a file
-    that is missing, corrupt, empty or has not the columns, and for one of whose rows none can be imported;
+    results are rows of `rule_results`. `progress` hears how many rows of a file are done. Raises `SourceError` for a
+    file that is missing, corrupt, empty or has not the columns, and for one of whose rows none can be imported;
     `SetupError` when the hub is a run whose people have lived.
     """
     _check_unlived(hub)
@@ -152,7 +150,7 @@ def _import_file(
         skipped=skipped,
         resumed_at=0 if already else began,
         already=already,
-        rulings=file.rulings,
+        rule_results=file.rule_results,
         relations=relations,
         changes=file.changes,
         kinds=kinds,

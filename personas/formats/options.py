@@ -14,8 +14,6 @@ from ..inputs import shown
 from .columns import is_exported
 from .compose import Composer, parse_template, rule_composer
 
-__all__ = ["Columns", "ImportOptions", "Shape", "parse_mapping", "resolve_columns"]
-
 
 class Shape(StrEnum):
     """How the rows of a collection look; each is known by its columns."""

@@ -15,8 +15,6 @@ from ..hub.file import HubFile
 from ..hub.queries import survivors_in, table_names
 from .columns import Extra, columns_of, joins_of
 
-__all__ = ["ExportedPeople", "licences_path", "read_licences", "row_ranges", "write_licences"]
-
 _FIELDS = ("licence", "source", "revision", "model", "personas", "rows")
 _RANGES = re.compile(r"[0-9]+(-[0-9]+)?( [0-9]+(-[0-9]+)?)*")
 #: `numbered` has licence, source, revision, model and the number n of each row.
@@ -109,11 +107,11 @@ WHERE i.licence IS NOT NULL GROUP BY persona HAVING len(licences) > 1
 """
 _NO_LICENCES = "CREATE OR REPLACE TEMP TABLE exported_licences (persona VARCHAR, licences VARCHAR[])"
 _VERDICTS = "CREATE OR REPLACE TEMP TABLE exported_verdicts AS SELECT persona, survivor AS duplicate_of FROM ({})"
-_RULINGS = """
-CREATE OR REPLACE TEMP TABLE exported_rulings AS
-SELECT persona, min(rule) AS rejected FROM rulings WHERE outcome = 'rejected' AND NOT undone GROUP BY persona
+_RULE_RESULTS = """
+CREATE OR REPLACE TEMP TABLE exported_rule_results AS
+SELECT persona, min(rule) AS rejected FROM rule_results WHERE outcome = 'rejected' AND NOT undone GROUP BY persona
 """
-_NO_RULINGS = "CREATE OR REPLACE TEMP TABLE exported_rulings (persona VARCHAR, rejected VARCHAR)"
+_NO_RULE_RESULTS = "CREATE OR REPLACE TEMP TABLE exported_rule_results (persona VARCHAR, rejected VARCHAR)"
 _SELECTED = (
     "CREATE OR REPLACE TEMP TABLE exported_selected AS SELECT DISTINCT persona FROM selected WHERE selection = ?"
 )
@@ -125,10 +123,10 @@ FROM personas AS p
 LEFT JOIN exported_licences AS l ON l.persona = p.id
 LEFT JOIN exported_imports AS i ON i.persona = p.id
 LEFT JOIN exported_verdicts AS v ON v.persona = p.id
-LEFT JOIN exported_rulings AS r ON r.persona = p.id
+LEFT JOIN exported_rule_results AS r ON r.persona = p.id
 """
 #: Who of them is exported.
-_STANDING = "duplicate_of IS NULL AND rejected IS NULL"
+_RETAINED = "duplicate_of IS NULL AND rejected IS NULL"
 _CHOSEN = "id IN (SELECT persona FROM exported_selected)"
 
 
@@ -230,11 +228,11 @@ class ExportedPeople:
         con.execute(_NO_LICENCES if is_one else _LICENCES)
         self._has_licences = bool(con.execute("FROM exported_licences LIMIT 1").fetchall())
         con.execute(_VERDICTS.format(survivors_in(there)))
-        con.execute(_RULINGS if "rulings" in there else _NO_RULINGS)
+        con.execute(_RULE_RESULTS if "rule_results" in there else _NO_RULE_RESULTS)
         con.execute(_PEOPLE)
         if select is not None:
             con.execute(_SELECTED, [select]).fetchall()
-        kept = _CHOSEN if select is not None else "true" if self.duplicates else _STANDING
+        kept = _CHOSEN if select is not None else "true" if self.duplicates else _RETAINED
         con.execute(f"CREATE OR REPLACE TEMP VIEW exported_kept AS FROM exported_people WHERE {kept}")
         return con.view("exported_kept")
 

@@ -12,8 +12,6 @@ from .options import Shape
 from .people import ExportedPeople, row_ranges
 from .row_files import write_cells
 
-__all__ = ["PublishedRows", "check_ending", "write_published"]
-
 _ROWS = 10_000
 
 #: The column of the description in each shape.

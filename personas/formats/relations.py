@@ -20,20 +20,10 @@ from .reading import Skipped, Tally
 from .row_files import write_csv, write_jsonl, write_parquet
 from .tables import Batch, NodeLink, Table, open_table
 
-__all__ = [
-    "RELATION_FIELDS",
-    "RelationsReport",
-    "import_relations",
-    "is_relations",
-    "relations_of",
-    "relations_path",
-    "write_relations",
-]
-
 #: The columns of the file.
 RELATION_FIELDS = ("source", "target", "kind", "label", "hop")
 
-#: Near-duplicates and people turned away who are exported themselves keep their ties.
+#: Near-duplicates and people rejected who are exported themselves keep their ties.
 _FOLDED = """
 WITH folds AS (FROM graph_folds ANTI JOIN exported_kept ON id = persona),
 away AS (FROM graph_away ANTI JOIN exported_kept ON id = persona)
@@ -59,7 +49,7 @@ def relations_path(path: Path) -> Path:
 def relations_of(people: ExportedPeople) -> duckdb.DuckDBPyRelation:
     """The relations of which both ends are exported, in order of arrival.
 
-    Those of near-duplicates that are left out become their survivor's; those of people turned away are left out.
+    Those of near-duplicates that are left out become their survivor's; those of people rejected are left out.
     """
     con = people.hub.con
     if not people.has("relations"):

@@ -13,8 +13,6 @@ from .columns import ColumnType, found_columns, own_names
 from .people import ExportedPeople
 from .reading import json_text, parse_json
 
-__all__ = ["PeopleRows", "write_cells", "write_csv", "write_csv_types", "write_jsonl", "write_parquet"]
-
 #: Readers of JSONL infer the types from so many rows (polars; pandas and pyarrow from more).
 _LOOKED_AT = 100
 

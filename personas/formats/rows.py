@@ -1,4 +1,4 @@
-"""Rows of a file on their way into a hub: description, hash and attributes, then the rulings of judges on them."""
+"""Rows of a file on their way into a hub: description, hash and attributes, then the results of the rules."""
 
 import re
 import unicodedata
@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from ..errors import parameter
 from ..hub.queries import table_of
 from ..hub.redaction import attribute_rows, judged_attributes
-from ..hub.verdicts import ruling_rows
+from ..hub.verdicts import rule_result_rows
 from ..inputs import UNKNOWN_LANGUAGE
-from ..judgement import Judge, Judgement, RulingRow
+from ..judgement import Judge, Judgement, RuleResultRow
 from ..rules import Policy, personal_judge, quality_judge
 from ..rules.columns import ColumnKind
 from ..rules.languages import detect_languages
@@ -26,8 +26,6 @@ from .compose import UnsaidError
 from .options import Columns, ImportOptions, Shape
 from .reading import Skipped, Tally, json_text
 from .tables import Batch, Table
-
-__all__ = ["Prepared", "Screened", "prepared", "screened"]
 
 _SCHEMA = pa.schema(
     [
@@ -166,11 +164,11 @@ def _stated(value: object) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """A batch as the judges leave it, and the rulings on it."""
+    """A batch after the rules, and their results."""
 
     part: Prepared
-    rulings: tuple[RulingRow, ...] = ()
-    #: Descriptions that were ruled on, by rule and outcome.
+    rule_results: tuple[RuleResultRow, ...] = ()
+    #: Rule results by rule and outcome.
     judged: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
@@ -199,8 +197,8 @@ class _Screen:
         texts = self._texts(part)
         if self._policy is None:
             return texts
-        rows, rulings = self._attributes(texts.part.rows, self._policy)
-        return replace(texts, part=replace(texts.part, rows=rows), rulings=(*texts.rulings, *rulings))
+        rows, rule_results = self._attributes(texts.part.rows, self._policy)
+        return replace(texts, part=replace(texts.part, rows=rows), rule_results=(*texts.rule_results, *rule_results))
 
     def _texts(self, part: Prepared) -> Screened:
         places = self._places(part.rows)
@@ -209,16 +207,16 @@ class _Screen:
         texts = part.rows["text"].take(places).to_pylist()
         languages = part.rows["language"].take(places).to_pylist()
         numbers = part.rows["row"].take(places).to_pylist()
-        said = [ruling_rows(text, self._judges(tag)) for text, tag in zip(texts, languages, strict=True)]
+        said = [rule_result_rows(text, self._judges(tag)) for text, tag in zip(texts, languages, strict=True)]
         changed = {
             place: judgement for place, text, (judgement, _) in zip(places, texts, said, strict=True)
             if judgement.is_erased or judgement.persona.text != text
         }  # fmt: skip
-        rulings = tuple(
+        rule_results = tuple(
             replace(row, row=number) for number, (_, rows) in zip(numbers, said, strict=True) for row in rows
         )
-        judged = Counter((ruling.rule, ruling.outcome) for judgement, _ in said for _, ruling in judgement.rulings)
-        return Screened(_changed(part, changed), rulings, judged)
+        judged = Counter((result.rule, result.outcome) for judgement, _ in said for _, result in judgement.rule_results)
+        return Screened(_changed(part, changed), rule_results, judged)
 
     def _places(self, rows: pa.Table) -> Sequence[int]:
         """The rows that are shown to judges: all to those of quality, few to the one for personal data."""
@@ -232,11 +230,11 @@ class _Screen:
         personal = (self._personal,) if self._personal is not None else ()
         return (_quality(language), *personal) if self._has_quality else personal
 
-    def _attributes(self, rows: pa.Table, policy: Policy) -> tuple[pa.Table, list[RulingRow]]:
+    def _attributes(self, rows: pa.Table, policy: Policy) -> tuple[pa.Table, list[RuleResultRow]]:
         column = rows["attributes"].combine_chunks()
         if column.null_count == len(column):
             return rows, []
-        attributes, rulings, is_changed = column.to_pylist(), list[RulingRow](), False
+        attributes, rule_results, is_changed = column.to_pylist(), list[RuleResultRow](), False
         # Of a column of names each value is replaced, so no row may be passed over.
         places = range(len(attributes)) if self._is_whole else rows_to_search(column)
         for place in places:
@@ -244,9 +242,9 @@ class _Screen:
             now, changes = judged_attributes(was, self._kinds, policy) if was is not None else (None, ())
             if changes:
                 persona, number = rows["id"][place].as_py(), rows["row"][place].as_py()
-                rulings += attribute_rows(persona, changes, policy, None, number)
+                rule_results += attribute_rows(persona, changes, policy, None, number)
                 attributes[place], is_changed = now, True
-        return (_with(rows, "attributes", attributes) if is_changed else rows), rulings
+        return (_with(rows, "attributes", attributes) if is_changed else rows), rule_results
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Judging everybody in a hub by the rules: one row a ruling, nothing lost but personal data that were to go."""
+"""Judging everybody in a hub by the rules: a row for each result; only dropped personal data are lost."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,16 +9,14 @@ import pyarrow as pa
 
 from ..errors import SetupError, parameter
 from ..formats.repeats import fill_licences
-from ..judgement import Judge, RulingRow
+from ..judgement import Judge, RuleResultRow
 from ..rules import FIRST_PERSON, PERSONAL_RULE, QUALITY_RULES, FirstPerson, Policy, personal_judge, quality_judge
 from .file import HubFile
 from .queries import registered, table_names
 from .reconcile import reconcile
 from .redaction import clear_traces, judge_imports
 from .rewrites import DescriptionChange, change_people
-from .verdicts import add_rulings, ruling_rows
-
-__all__ = ["CheckReport", "judge_people"]
+from .verdicts import add_rule_results, rule_result_rows
 
 #: Ids of people, and kind, column and outcome of pieces of personal data.
 type _Applied = tuple[list[str], list[tuple[str, str | None, str]]]
@@ -31,15 +29,15 @@ _ROWS = 10_000
 #: is to become of them.
 _UNJUDGED = """
 WITH again AS (
-    SELECT persona FROM rulings WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
+    SELECT persona FROM rule_results WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
 ),
-quality AS (SELECT unnest([persona, became]) AS id FROM rulings WHERE rule IN (SELECT unnest($rules))),
+quality AS (SELECT unnest([persona, became]) AS id FROM rule_results WHERE rule IN (SELECT unnest($rules))),
 asked AS (
-    SELECT persona FROM rulings WHERE rule = $first_person AND outcome IN ('rejected', 'kept') AND $is_asked
+    SELECT persona FROM rule_results WHERE rule = $first_person AND outcome IN ('rejected', 'kept') AND $is_asked
 ),
-kept AS (SELECT unnest([persona, became]) AS id FROM rulings
+kept AS (SELECT unnest([persona, became]) AS id FROM rule_results
     WHERE rule = $personal AND outcome = 'kept' AND "column" IS NULL),
-undone AS (SELECT unnest([persona, became]) AS id FROM rulings
+undone AS (SELECT unnest([persona, became]) AS id FROM rule_results
     WHERE rule = $personal AND outcome = 'rewritten' AND undone AND "column" IS NULL)
 SELECT id, text, by_quality, by_personal FROM (
     SELECT id, text, ordinal,
@@ -52,12 +50,12 @@ SELECT id, text, by_quality, by_personal FROM (
 """
 
 
-_SAID = "SELECT persona, outcome FROM rulings WHERE rule = $rule AND outcome IN ('rejected', 'kept')"
-#: Earlier rulings on the first person that are replaced by others now.
+_SAID = "SELECT persona, outcome FROM rule_results WHERE rule = $rule AND outcome IN ('rejected', 'kept')"
+#: Earlier results on the first person that are replaced by others now.
 _SAID_OTHERWISE = """
-DELETE FROM rulings USING new_rulings AS n
-WHERE rulings.persona = n.persona AND rulings.rule = n.rule AND rulings.outcome <> n.outcome
-AND rulings.rule = $rule AND rulings.outcome IN ('rejected', 'kept')
+DELETE FROM rule_results USING new_rule_results AS n
+WHERE rule_results.persona = n.persona AND rule_results.rule = n.rule AND rule_results.outcome <> n.outcome
+AND rule_results.rule = $rule AND rule_results.outcome IN ('rejected', 'kept')
 """
 
 
@@ -66,8 +64,8 @@ class CheckReport:
     """What came of a check."""
 
     judged: int
-    #: Rulings by rule and outcome.
-    rulings: Counter[tuple[str, str]]
+    #: Rule results by rule and outcome.
+    rule_results: Counter[tuple[str, str]]
     #: The pieces of personal data that were found, by kind, column (None: the description) and outcome.
     changes: Counter[tuple[str, str | None, str]] = field(default_factory=Counter)
     #: Tables that may still hold what was replaced or removed: answers and texts, which resume and replay need.
@@ -75,9 +73,9 @@ class CheckReport:
 
     @property
     def most_rejected(self) -> tuple[str, ...]:
-        """The rules that turned away more than half of those who were judged."""
+        """The rules that rejected more than half of those who were judged."""
         return tuple(
-            rule for (rule, outcome), count in sorted(self.rulings.items())
+            rule for (rule, outcome), count in sorted(self.rule_results.items())
             if outcome == "rejected" and 2 * count > self.judged
         )  # fmt: skip
 
@@ -90,13 +88,13 @@ def judge_people(
     personal: Policy | None = Policy.KEEP,
     first_person: FirstPerson | None = None,
 ) -> CheckReport:
-    """Apply the rules to everybody on whom they have not ruled yet, in one transaction.
+    """Apply the rules to everybody without their results, in one transaction.
 
-    Quality turns away, which is a mark that can be undone and is not set again, or rewrites. Personal data are kept and
+    Quality rejects, which is a mark that can be undone and is not set again, or rewrites. Personal data are kept and
     flagged, replaced, or their description is removed; under a stricter policy than before those are judged anew whose
-    data were kept. Descriptions in the first person are turned away, but for those of one clause, which are rewritten.
-    With `first_person` those are judged anew who were turned away or kept for it: they are rewritten where rules can do
-    it and else kept (`rewrite`), all kept (`keep`), or turned away as before (`turn-away`). Near-duplicate verdicts
+    data were kept. Descriptions in the first person are rejected, but for those of one clause, which are rewritten.
+    With `first_person` those are judged anew who were rejected or kept for it: they are rewritten where rules can do
+    it and else kept (`rewrite`), all kept (`keep`), or rejected as before (`reject`). Near-duplicate verdicts
     that no longer hold after that are decided anew.
 
     Raises `SetupError` for a hub that is open for reading only, and for a lived society whose people may not change.
@@ -106,7 +104,7 @@ def judge_people(
     if not quality and personal is None:
         raise SetupError("There is nothing to check by; leave quality or personal data in.")
     _check_writable(hub)
-    judge = quality_judge(language, first_person=first_person or "turn-away") if quality else None
+    judge = quality_judge(language, first_person=first_person or "reject") if quality else None
     check = _Check(judge, personal, is_asked=first_person is not None)
     check.said = set(hub.con.execute(_SAID, {"rule": FIRST_PERSON}).fetchall()) if first_person else set()
     with hub.writing() as con:
@@ -120,39 +118,39 @@ def judge_people(
             fill_licences(con)
         reconcile(con, [*back, *(change.now for change in check.changes if change.now is not None)])
         if personal is not None:
-            changes += add_rulings(con, judge_imports(con, personal))
+            changes += add_rule_results(con, judge_imports(con, personal))
         remains = _remains(con) if any(change.tells for change in check.changes) else ()
-    return CheckReport(check.judged, check.rulings, Counter(changes), remains)
+    return CheckReport(check.judged, check.rule_results, Counter(changes), remains)
 
 
 class _Check:
-    """The rulings of judges, and the changes that follow from them."""
+    """The results of the rules, and the changes that follow from them."""
 
     def __init__(self, quality: Judge | None, personal: Policy | None, *, is_asked: bool) -> None:
         self._quality = quality
         self._is_asked = is_asked
         self._personal = personal_judge(personal) if personal is not None else None
         self._is_strict = personal not in (None, Policy.KEEP)
-        #: Rulings on the first person from before, which are not counted again.
+        #: Rule results on the first person from before, which are not counted again.
         self.said: set[tuple[str, str]] = set()
         self.judged = 0
-        self.rulings: Counter[tuple[str, str]] = Counter()
-        self.rows: list[RulingRow] = []
+        self.rule_results: Counter[tuple[str, str]] = Counter()
+        self.rows: list[RuleResultRow] = []
         self.changes: list[DescriptionChange] = []
 
     @property
     def wanted(self) -> dict[str, bool]:
-        """Which judges there are, as parameters of the query for people without their rulings."""
+        """Which judges there are, as parameters of the query for people without their results."""
         has = {"has_quality": self._quality is not None, "has_personal": self._personal is not None}
         return has | {"is_strict": self._is_strict, "is_asked": self._is_asked}
 
     def judge(self, persona: str, text: str, by_quality: bool, by_personal: bool) -> None:
         """Ask the judges that are to speak of a person."""
         self.judged += 1
-        judgement, rows = ruling_rows(text, self._judges(text, by_quality=by_quality, by_personal=by_personal))
+        judgement, rows = rule_result_rows(text, self._judges(text, by_quality=by_quality, by_personal=by_personal))
         rows = tuple(row for row in rows if row.rule != FIRST_PERSON or (row.persona, row.outcome) not in self.said)
         self.rows += rows
-        self.rulings.update({(row.rule, row.outcome) for row in rows})
+        self.rule_results.update({(row.rule, row.outcome) for row in rows})
         tells = any(row.rule == PERSONAL_RULE and row.outcome != "kept" for row in rows)
         if judgement.is_erased:
             self.changes.append(DescriptionChange(persona, None, None, tells, is_kept=False))
@@ -188,7 +186,7 @@ def _check_writable(hub: HubFile) -> None:
     query = "SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()"
     if hub.con.execute(query).fetchall() == [(True,)]:
         raise SetupError(
-            f"{str(hub.path)!r} is open for reading only, and rulings are rows in it; open it with write=True."
+            f"{str(hub.path)!r} is open for reading only, and rule results are rows in it; open it with write=True."
         )
 
 
@@ -200,20 +198,22 @@ def _check_unlived(hub: HubFile, changes: Sequence[DescriptionChange]) -> None:
         )
 
 
-def _apply(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow], changes: Sequence[DescriptionChange]) -> _Applied:
-    """Apply rulings; gives the people whom no rule turns away any more, and the pieces of personal data written."""
+def _apply(
+    con: duckdb.DuckDBPyConnection, rows: Sequence[RuleResultRow], changes: Sequence[DescriptionChange]
+) -> _Applied:
+    """Apply rule results; gives the people whom no rule rejects any more, and the pieces of personal data written."""
     said = list(rows)
     back = _said_otherwise(con, [row for row in rows if row.rule == FIRST_PERSON])
     if changes:
         change_people(con, changes)
         said += clear_traces(con, [change.now for change in changes if change.tells and change.now is not None])
-    return back, add_rulings(con, said)
+    return back, add_rule_results(con, said)
 
 
-def _said_otherwise(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -> list[str]:
+def _said_otherwise(con: duckdb.DuckDBPyConnection, rows: Sequence[RuleResultRow]) -> list[str]:
     if not rows:
         return []
     said = {"persona": [row.persona for row in rows], "rule": [row.rule for row in rows]}
-    with registered(con, pa.table(said | {"outcome": [row.outcome for row in rows]}), "new_rulings"):
+    with registered(con, pa.table(said | {"outcome": [row.outcome for row in rows]}), "new_rule_results"):
         con.execute(_SAID_OTHERWISE, {"rule": FIRST_PERSON}).fetchall()
     return said["persona"]

@@ -24,19 +24,6 @@ from .file import HubFile
 from .queries import count, registered
 from .reconcile import COMPARED, COSINE_STAGE, ORDER, PEOPLE, blocks, reconcile, record_comparison
 
-__all__ = [
-    "CHUNK",
-    "DedupReport",
-    "EmbeddedReport",
-    "Vectors",
-    "compared",
-    "dedup_embedded",
-    "dedup_hub",
-    "read_texts",
-    "read_vectors",
-    "without_vector",
-]
-
 #: Everybody who is compared where the verdicts from before are withdrawn.
 _COMPARED_ANEW = PEOPLE.format(of_verdicts="bool_or")
 _COUNTS = """
@@ -70,7 +57,7 @@ class DedupReport:
     #: New verdicts, all of stage `stage`.
     marked: int
     #: Those who had a verdict that held before; it still does, unless everybody was compared again.
-    stood: int
+    marked_before: int
     #: Those whose verdict was undone, and who are originals therefore.
     undone: int
     #: The least Jaccard similarity of near-duplicates.
@@ -93,7 +80,7 @@ def dedup_hub(
 
     The first of near-duplicates in order of arrival is kept, and the verdict on a later one names the original most
     like it, the earliest of equals. Verdicts from before hold, at whatever threshold they were found, and whoever has
-    one is no original; one whose survivor was turned away since, or is a near-duplicate now, is decided again. `anew`
+    one is no original; one whose survivor was rejected since, or is a near-duplicate now, is decided again. `anew`
     withdraws earlier verdicts of every stage, which another threshold needs; what was undone stays undone.
 
     `method` says how candidates are found: exactly, or by MinHash, with n-grams and thresholds from 0.1. `signatures`
@@ -115,7 +102,7 @@ def dedup_hub(
             reconcile(con)
     compared = _COMPARED_ANEW if anew else COMPARED
     total = count(hub.con, f"SELECT count(*) {compared}")
-    ((personas, stood, undone),) = hub.con.execute(_COUNTS).fetchall()
+    ((personas, marked_before, undone),) = hub.con.execute(_COUNTS).fetchall()
     rows = hub.con.execute(f"SELECT p.rowid AS row {compared} {ORDER}").fetchnumpy()["row"]
     written = (
         nullcontext()
@@ -137,7 +124,7 @@ def dedup_hub(
         _insert_verdicts(hub, found, rows, method.stage)
         record_comparison(con, method.stage, threshold, anew=anew)
         reconcile(con)
-    return DedupReport(personas, total, len(found), stood, undone, threshold, anew, method.stage)
+    return DedupReport(personas, total, len(found), marked_before, undone, threshold, anew, method.stage)
 
 
 def _insert_verdicts(hub: HubFile, found: Duplicates, rows: NDArray[np.int64], stage: str) -> None:

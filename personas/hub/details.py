@@ -9,12 +9,10 @@ from ..rules import Policy
 from .queries import registered, table_names
 from .redaction import clear_traces, judge_imports
 from .schema import migrate_hub
-from .verdicts import add_rulings
+from .verdicts import add_rule_results
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-__all__ = ["TABLES", "details_of", "read_details", "write_details"]
 
 #: How each table is read for the people in `read_people`. JSON travels as text.
 _READ = {
@@ -84,4 +82,4 @@ def write_details(
     if personal is not Policy.KEEP:
         about = [table["persona"].to_pylist() for table in tables.values() if "persona" in table.column_names]
         people = sorted({str(one) for column in about for one in column})
-        add_rulings(con, [*judge_imports(con, personal), *clear_traces(con, people)])
+        add_rule_results(con, [*judge_imports(con, personal), *clear_traces(con, people)])

@@ -7,9 +7,6 @@ from ..errors import SourceError
 from ..inputs import parse_language, parse_text, shown
 from ..persona import Persona, PersonaOrigin, Relation, RelationKind, content_id
 
-__all__ = ["Directory", "Located"]
-
-
 type Row = Mapping[str, object]
 #: Where a row is, in words, and the row.
 type Located = tuple[str, Row]

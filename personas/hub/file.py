@@ -29,8 +29,6 @@ from .schema import check_hub, check_tables, migrate_hub
 if TYPE_CHECKING:
     from ..query import Params, Result
 
-__all__ = ["HubFile", "create_hub", "describe_hub", "fetch", "filled_hub", "fold_duplicates", "open_hub"]
-
 #: A hub of some people takes 2 MB with it, and is filled in half the time that the smallest blocks take.
 _BLOCK = 65_536
 
@@ -259,14 +257,14 @@ FROM graph_folds AS a LEFT JOIN graph_folds AS b ON b.persona = a.survivor
 _ROUNDS = 32
 
 _AWAY = "CREATE OR REPLACE TEMP TABLE graph_away AS {}"
-#: People turned away are in no graph, and a near-duplicate among them has no survivor.
+#: People rejected are in no graph, and a near-duplicate among them has no survivor.
 _GONE = "DELETE FROM graph_folds WHERE persona IN (FROM graph_away)"
 
 
 def fold_duplicates(hub: HubFile) -> None:
     """Fill the temporary tables `graph_folds` (persona, survivor) with near-duplicates, and `graph_away` (persona).
 
-    `graph_away` has those whom a rule turned away: they and their ties are in no graph.
+    `graph_away` has those whom a rule rejected: they and their ties are in no graph.
 
     Raises `SourceError` for verdicts that lead in a circle, and for a hub whose tables lack a column.
     """

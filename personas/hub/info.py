@@ -7,8 +7,6 @@ from typing import Any
 
 from .queries import near_duplicates_in, rejected_in, retained_in
 
-__all__ = ["HubInfo", "describe"]
-
 #: Values with how often they occur, the most frequent first; None where nothing is stated.
 type Counts = tuple[tuple[str | int | None, int], ...]
 
@@ -16,7 +14,7 @@ type Counts = tuple[tuple[str | int | None, int], ...]
 type Ask = Callable[[str], Sequence[tuple[Any, ...]]]
 
 _MOST = 10
-_RULING = "rule || ' ' || replace(outcome, '_', ' ')"
+_RULE_RESULT = "rule || ' ' || replace(outcome, '_', ' ')"
 #: What people are counted by, and what other tables are counted.
 #: Growth counts people by the hop that asked, which may ask about people of any earlier one.
 _NAMES = {"hop": "hops from text"}
@@ -37,9 +35,9 @@ class HubInfo:
     #: Size of the file on disk; a run's other rows are in it too.
     bytes: int
     personas: int
-    #: Of them, those who are neither near-duplicates nor turned away by a rule.
-    standing: int
-    #: Those whom rules have turned away, and of the rest the near-duplicates.
+    #: Of them, those who are neither near-duplicates nor rejected by a rule.
+    retained: int
+    #: Those whom rules have rejected, and of the rest the near-duplicates.
     near_duplicates: int
     rejected: int
     relations: int
@@ -51,7 +49,7 @@ class HubInfo:
     stages: Counts
     undone: Counts
     #: What rules of quality and for personal data said, by rule and outcome; undone ones not counted.
-    rulings: Counts
+    rule_results: Counts
     #: Relations by kind.
     kinds: Counts
     #: Rows of other tables that are not empty.
@@ -71,14 +69,14 @@ class HubInfo:
         each = self.bytes_per_persona
         size = f"{self.bytes:,} bytes" + (f", {each:,.0f} a persona" if each is not None else "")
         by = [(name, _listed(counts, self.values[name])) for name, counts in self.people.items() if counts]
-        away = f", {self.rejected:,} turned away by rules" if self.rejected else ""
-        stand = f"; {self.standing:,} stand" if self.standing != self.personas else ""
+        away = f", {self.rejected:,} rejected by rules" if self.rejected else ""
+        retained = f"; {self.retained:,} retained" if self.retained != self.personas else ""
         rows = [
-            ("personas", f"{self.personas:,}, {self.near_duplicates:,} of them near-duplicates{away}{stand}"),
+            ("personas", f"{self.personas:,}, {self.near_duplicates:,} of them near-duplicates{away}{retained}"),
             *((_NAMES.get(name, f"by {name}"), listed) for name, listed in by),
             ("duplicates", _listed(self.stages, len(self.stages)) or "none found"),
             ("undone", _listed(self.undone, len(self.undone))),
-            ("rulings", _listed(self.rulings, len(self.rulings))),
+            ("rule_results", _listed(self.rule_results, len(self.rule_results))),
             ("relations", f"{self.relations:,}"),
             ("by kind", _listed(self.kinds, len(self.kinds))),
             *((name, f"{count:,}") for name, count in self.tables.items()),
@@ -96,22 +94,24 @@ def describe(path: Path, ask: Ask) -> HubInfo:
     """The numbers of the hub at `path`; `ask` answers statements, in this process or another."""
     there = {str(name) for (name,) in ask("SELECT table_name FROM duckdb_tables()")}
     grouped = {column: _counted(ask, _people_by(column, there), column) for column in _BY}
-    has_verdicts, has_rulings = "duplicates" in there, "rulings" in there
+    has_verdicts, has_rule_results = "duplicates" in there, "rule_results" in there
     has_relations = "relations" in there
-    standing = f"{_VERDICTS} AND NOT undone"
+    holding = f"{_VERDICTS} AND NOT undone"
     return HubInfo(
         path=path,
         bytes=sum(file.stat().st_size for file in (path, path.with_name(f"{path.name}.wal")) if file.exists()),
         personas=_number(ask, "count(*) FROM personas"),
-        standing=_number(ask, f"count(*) FROM personas WHERE {retained_in(there)}"),
+        retained=_number(ask, f"count(*) FROM personas WHERE {retained_in(there)}"),
         near_duplicates=_number(ask, f"count(*) FROM personas SEMI JOIN ({near_duplicates_in(there)}) ON persona = id"),
         rejected=_number(ask, f"count(*) FROM personas SEMI JOIN ({rejected_in(there)}) ON persona = id"),
         relations=_number(ask, "count(*) FROM relations") if has_relations else 0,
         people={column: counts[:_MOST] for column, counts in grouped.items()},
         values={column: len(counts) for column, counts in grouped.items()},
-        stages=_counted(ask, f"{standing} GROUP BY stage", "stage") if has_verdicts else (),
+        stages=_counted(ask, f"{holding} GROUP BY stage", "stage") if has_verdicts else (),
         undone=_counted(ask, f"{_VERDICTS} AND undone GROUP BY stage", "stage") if has_verdicts else (),
-        rulings=_counted(ask, "rulings WHERE NOT undone GROUP BY ALL", _RULING) if has_rulings else (),
+        rule_results=_counted(ask, "rule_results WHERE NOT undone GROUP BY ALL", _RULE_RESULT)
+        if has_rule_results
+        else (),
         kinds=_counted(ask, "relations GROUP BY kind", "kind") if has_relations else (),
         tables={name: rows for name in _TABLES if name in there and (rows := _number(ask, f"count(*) FROM {name}"))},
         unfinished=_unfinished(ask) if "imported_files" in there else (),

@@ -19,8 +19,6 @@ from .merge_tables import COUNTS, FINISHED, LEFT, READ, STAGED, WRITE
 from .queries import count, registered, table_names
 from .reconcile import reconcile
 
-__all__ = ["MergeReport", "merge_hubs"]
-
 _LONGEST = 63
 _SELECTIONS = """
 SELECT * REPLACE (spec::VARCHAR AS spec, report::VARCHAR AS report) FROM selections ORDER BY made_at, name
@@ -127,7 +125,7 @@ def merge_hubs(paths: Sequence[Path], out: Path) -> MergeReport:
     """Write a new hub with everybody who is in any of these, and say what it holds.
 
     Equal texts are one persona, as the first hub that has it describes it; of relations that say the same one is
-    kept; verdicts of near-duplicate detection and rulings stay, and what was undone in one hub stays undone; of
+    kept; verdicts of near-duplicate detection and rule results stay, and what was undone in one hub stays undone; of
     profiles, biographies and vectors that several hubs have, those of the first; selections stay, under another name
     where theirs is taken; where each row was imported from is kept. Texts that are nearly equal across hubs are for
     `dedup_hub` to find. The file is there whole or not at all. Raises `SourceError` for a hub that cannot be read and
@@ -170,7 +168,7 @@ def _merged(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
         fill_licences(con)
     with hub.writing() as con:
         selections.make_views()
-        # The survivor of one hub's verdict may be turned away in another.
+        # The survivor of one hub's verdict may be rejected in another.
         reconcile(con)
     left_out.update(dict(hub.con.execute(LEFT).fetchall()))
     dangling = related - count(hub.con, "SELECT count(*) FROM merged_relations")
@@ -192,7 +190,7 @@ _FILES = "SELECT file FROM imported_files ORDER BY file"
 _PERSONAS = "SELECT count(*) FROM personas"
 _RELATED = "SELECT count(*) FROM relations"
 _RETURNED = """
-SELECT count(DISTINCT persona) FROM rulings SEMI JOIN personas ON id = persona
+SELECT count(DISTINCT persona) FROM rule_results SEMI JOIN personas ON id = persona
 WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
 """
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-__all__ = ["COUNTS", "FINISHED", "LEFT", "READ", "STAGED", "WRITE"]
-
 #: How each table is read, in the order in which tables are read.
 READ = {
     "personas": """SELECT id, ordinal, text, origin, hop, parent, language, source, licence, model, prompt
@@ -19,7 +17,7 @@ READ = {
     "profiles": "SELECT * REPLACE (evidence::VARCHAR AS evidence) FROM profiles",
     "biographies": "FROM biographies",
     "contradictions": "FROM contradictions",
-    "rulings": "FROM rulings",
+    "rule_results": "FROM rule_results",
     "comparisons": "SELECT ordinal, stage, threshold FROM comparisons ORDER BY ordinal",
     "merged_people": """SELECT * REPLACE ("row"::VARCHAR AS "row") FROM merged_people""",
     "elites": "SELECT * REPLACE (changes::VARCHAR AS changes) FROM elites",
@@ -77,9 +75,9 @@ WRITE: Mapping[str, tuple[str, ...]] = {
             AND c.persona = t.persona AND c.other = t.other AND c.rule = t.rule)""",
     ),
     "biographies": ("INSERT INTO biographies BY NAME SELECT * FROM taken ON CONFLICT DO NOTHING",),
-    "rulings": (
-        "INSERT INTO merged_rulings BY NAME FROM taken",
-        "UPDATE merged_rulings SET file = file + $files WHERE rowid >= $rulings AND file IS NOT NULL",
+    "rule_results": (
+        "INSERT INTO merged_rule_results BY NAME FROM taken",
+        "UPDATE merged_rule_results SET file = file + $files WHERE rowid >= $rule_results AND file IS NOT NULL",
     ),
     "comparisons": ("INSERT INTO comparisons SELECT ordinal + $comparisons, stage, threshold FROM taken",),
     "merged_people": ("INSERT INTO merged_people BY NAME FROM taken",),
@@ -105,7 +103,7 @@ CREATE TEMP TABLE merged_verdicts (
     persona VARCHAR, "of" VARCHAR, stage VARCHAR, similarity DOUBLE, undone BOOLEAN
 );
 CREATE TEMP TABLE merged_files AS FROM imported_files LIMIT 0;
-CREATE TEMP TABLE merged_rulings AS FROM rulings LIMIT 0;
+CREATE TEMP TABLE merged_rule_results AS FROM rule_results LIMIT 0;
 CREATE TEMP TABLE merged_otherwise (persona VARCHAR);
 CREATE TEMP TABLE merged_lengths (hub INTEGER, model VARCHAR, length BIGINT);
 CREATE TEMP TABLE merged_left (what VARCHAR);
@@ -151,16 +149,16 @@ DELETE FROM repeated_rows WHERE file IN (SELECT file FROM same_files);
 UPDATE repeated_rows SET first_file = kept FROM same_files WHERE first_file = same_files.file;
 DELETE FROM skipped_rows WHERE file IN (SELECT file FROM same_files);
 DELETE FROM imported_columns WHERE file IN (SELECT file FROM same_files);
-DELETE FROM rulings WHERE file IN (SELECT file FROM same_files) AND "column" IS NOT NULL;
+DELETE FROM rule_results WHERE file IN (SELECT file FROM same_files) AND "column" IS NOT NULL;
 INSERT INTO imported_files FROM merged_files WHERE file NOT IN (SELECT file FROM same_files);
 """
-#: What a ruling says is the same in every hub; undone in one, it is undone.
-_RULINGS = """
-INSERT INTO rulings BY NAME
+#: A rule result is the same in every hub; undone in one, it is undone.
+_RULE_RESULTS = """
+INSERT INTO rule_results BY NAME
 SELECT persona, rule, arg_min(reason, rowid) AS reason, outcome, became, arg_min(text, rowid) AS text,
     bool_or(undone) AS undone, kind, "column", place, "before", "after",
     min(file) AS file, arg_min("row", file) AS "row"
-FROM merged_rulings
+FROM merged_rule_results
 GROUP BY persona, rule, outcome, became, kind, "column", place, "before", "after",
     if("column" IS NULL, NULL, file), if("column" IS NULL, NULL, "row")
 ORDER BY min(rowid)
@@ -173,11 +171,11 @@ COUNTS = {
     "comparisons": "SELECT coalesce(max(ordinal), 0) FROM comparisons",
     "contradictions": "SELECT coalesce(max(rowid) + 1, 0) FROM contradictions",
     "vectors": "SELECT coalesce(max(rowid) + 1, 0) FROM vectors",
-    "rulings": "SELECT coalesce(max(rowid) + 1, 0) FROM merged_rulings",
+    "rule_results": "SELECT coalesce(max(rowid) + 1, 0) FROM merged_rule_results",
 }
 
 #: The scripts, in turn, that make the tables of what was staged.
-FINISHED = (_RELATIONS, _VERDICTS, _RULINGS, _SAME_FILES, _FILES)
+FINISHED = (_RELATIONS, _VERDICTS, _RULE_RESULTS, _SAME_FILES, _FILES)
 
 #: Rows that stayed behind, by what they are.
 LEFT = "SELECT what, count(*) FROM merged_left GROUP BY what ORDER BY what"

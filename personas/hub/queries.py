@@ -1,6 +1,6 @@
 """SQL shared by everything that reads a hub: who is retained and who is a near-duplicate of whom, and its quoting.
 
-A person is retained whom no rule turned away and no verdict marks as a near-duplicate. Information, exports,
+A person is retained whom no rule rejected and no verdict marks as a near-duplicate. Information, exports,
 selections, graphs, merges, societies and reports take the definition from here.
 """
 
@@ -13,31 +13,14 @@ import duckdb
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = [
-    "NEAR_DUPLICATES",
-    "REJECTED",
-    "RETAINED",
-    "SURVIVORS",
-    "count",
-    "near_duplicates_in",
-    "quote_name",
-    "quote_text",
-    "registered",
-    "rejected_in",
-    "retained_in",
-    "survivors_in",
-    "table_names",
-    "table_of",
-]
-
-#: Those whom a rule turned away (`persona`).
-REJECTED = "SELECT DISTINCT persona FROM rulings WHERE outcome = 'rejected' AND NOT undone"
+#: Those whom a rule rejected (`persona`).
+REJECTED = "SELECT DISTINCT persona FROM rule_results WHERE outcome = 'rejected' AND NOT undone"
 _NOBODY = "SELECT NULL::VARCHAR AS persona, NULL::VARCHAR AS survivor WHERE false"
 
 
 def rejected_in(tables: Container[str]) -> str:
     """`REJECTED` for a file with these tables."""
-    return REJECTED if "rulings" in tables else f"SELECT persona FROM ({_NOBODY})"  # noqa: S608 - our own words
+    return REJECTED if "rule_results" in tables else f"SELECT persona FROM ({_NOBODY})"  # noqa: S608 - our own words
 
 
 def survivors_in(tables: Container[str]) -> str:
@@ -60,12 +43,12 @@ def retained_in(tables: Container[str]) -> str:
     return f"id NOT IN ({rejected_in(tables)}) AND id NOT IN (SELECT persona FROM ({survivors_in(tables)}))"  # noqa: S608
 
 
-_ALL = ("rulings", "duplicates")
+_ALL = ("rule_results", "duplicates")
 #: Each near-duplicate once (`persona`) and whom it repeats (`survivor`), who may be a near-duplicate too. Of several
 #: verdicts on one person the most similar counts, as in the view `survivors` of a run file. A verdict that was undone
-#: does not hold, nor one whose survivor was turned away: a near-duplicate is never left out together with its survivor.
+#: does not hold, nor one whose survivor was rejected: a near-duplicate is never left out together with its survivor.
 SURVIVORS = survivors_in(_ALL)
-#: The near-duplicates whom no rule turned away (`persona`).
+#: The near-duplicates whom no rule rejected (`persona`).
 NEAR_DUPLICATES = near_duplicates_in(_ALL)
 #: Condition on `id`: who is retained.
 RETAINED = retained_in(_ALL)

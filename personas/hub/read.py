@@ -22,8 +22,6 @@ from .schema import check_hub_version, migrate_hub
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Draw", "DrawSpec", "Drawn", "Hub", "draw_from", "read_hub"]
-
 #: How people are drawn. `snowball`: somebody, three of those they know, three of those each of these knows, and so on.
 #: `ego`: somebody, all they know, all those know. `community`: whole communities. `random`: by chance, ties or not.
 type Draw = Literal["snowball", "ego", "community", "random"]
@@ -35,7 +33,7 @@ _TABLE = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".feather",
 _BATCH = 10_000
 #: The tables that are read from a database.
 _TABLES = ("personas", "relations", "duplicates")
-#: People whom a rule turned away are not read, nor their ties; a near-duplicate of theirs is read.
+#: People whom a rule rejected are not read, nor their ties; a near-duplicate of theirs is read.
 _KEPT = {
     "personas": f"id NOT IN ({REJECTED})",
     "relations": f"source NOT IN ({REJECTED}) AND target NOT IN ({REJECTED})",
@@ -233,14 +231,14 @@ def _read_tables(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str,
     if "personas" not in there:
         tables = f"its tables are {', '.join(there)}" if there else "it has no tables at all"
         raise SourceError(f"{path} has no table personas; {tables}; give a hub or a run file.")
-    has_rulings = {"duplicates", "rulings"} <= set(there)
-    return {name: _read_table(connection, name, path, has_rulings) if name in there else [] for name in _TABLES}
+    has_rule_results = {"duplicates", "rule_results"} <= set(there)
+    return {name: _read_table(connection, name, path, has_rule_results) if name in there else [] for name in _TABLES}
 
 
-def _read_table(connection: duckdb.DuckDBPyConnection, name: str, path: Path, has_rulings: bool) -> list[Located]:
+def _read_table(connection: duckdb.DuckDBPyConnection, name: str, path: Path, has_rule_results: bool) -> list[Located]:
     columns = [column[0].lower() for column in connection.execute(f"FROM {name} LIMIT 0").description]
     order = "ORDER BY ordinal" if "ordinal" in columns else ""
-    kept = f"WHERE {_KEPT[name]}" if has_rulings else ""
+    kept = f"WHERE {_KEPT[name]}" if has_rule_results else ""
     return list(_numbered(connection.execute(f"FROM {name} {kept} {order}"), f"{path}, {name} row"))
 
 

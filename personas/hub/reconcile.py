@@ -1,4 +1,4 @@
-"""Deciding near-duplicate verdicts again whose survivor was turned away, removed or rewritten.
+"""Deciding near-duplicate verdicts again whose survivor was rejected, removed or rewritten.
 
 Near-duplicate is not transitive: of two people who repeat a third, one may not repeat the other. So when the third
 falls, nobody inherits its place; those who repeated it are compared again, among themselves and with everybody who
@@ -21,8 +21,6 @@ from ..dedup.vectors import COSINE, find_similar_vectors, units
 from ..dedup.word_sets import iter_blocks
 from .queries import REJECTED, registered
 
-__all__ = ["COMPARED", "COSINE_STAGE", "ORDER", "PEOPLE", "blocks", "reconcile", "record_comparison", "withdraw"]
-
 #: How the stage of a verdict by vectors begins; the model's name follows.
 COSINE_STAGE = "cosine:"
 #: What hubs that do not say it were compared at.
@@ -30,7 +28,7 @@ _WORDS = 0.9
 _BATCH = 1 << 14
 
 _PENDING = "CREATE TEMP TABLE IF NOT EXISTS pending_verdicts (persona VARCHAR, stage VARCHAR, similarity DOUBLE)"
-#: Verdicts that no longer hold: the survivor is gone or was turned away, or was marked by the same stage or by words,
+#: Verdicts that no longer hold: the survivor is gone or was rejected, or was marked by the same stage or by words,
 #: and whoever repeated it was never compared with whom it repeats.
 _FALLEN = f"""
 CREATE OR REPLACE TEMP TABLE fallen_verdicts AS
@@ -61,7 +59,7 @@ FROM (FROM duplicates WHERE {_OF_GONE}) AS d LEFT JOIN gone AS g ON g.was = d.pe
 """  # noqa: S608 - our own words
 _DELETED_OF_GONE = f"DELETE FROM duplicates WHERE {_OF_GONE}"  # noqa: S608 - our own words
 
-#: Everybody whom no rule turned away, and whether the verdicts on them were undone: who was undone is an original.
+#: Everybody whom no rule rejected, and whether the verdicts on them were undone: who was undone is an original.
 PEOPLE = f"""
 FROM personas AS p LEFT JOIN (
     SELECT persona, {{of_verdicts}}(undone) AS undone FROM duplicates WHERE kind = 'persona' GROUP BY persona

@@ -11,23 +11,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ..judgement import Redaction, RulingRow, with_redactions
+from ..judgement import Redaction, RuleResultRow, with_redactions
 from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
 from ..rules.columns import ColumnKind, kinds_of_columns, pointer, rewrite_strings
 from ..rules.prefilter import rows_to_search
 from .file import HubFile
 from .queries import registered, table_names
-
-__all__ = [
-    "Preview",
-    "Previewed",
-    "attribute_rows",
-    "clear_traces",
-    "judge_imports",
-    "judged_attributes",
-    "preview_personal",
-    "undo_columns",
-]
 
 _ROWS = 10_000
 #: Rows of a file by which its columns are judged.
@@ -51,12 +40,12 @@ _SAMPLE = """
 SELECT attributes::VARCHAR FROM imports WHERE file = ? AND attributes IS NOT NULL ORDER BY "row", rowid LIMIT ?
 """
 _CHANGED = """
-SELECT file, "row", "column", persona, place, "before", "after" FROM rulings
+SELECT file, "row", "column", persona, place, "before", "after" FROM rule_results
 WHERE rule = $rule AND outcome = 'rewritten' AND "column" IS NOT NULL AND "before" IS NOT NULL AND undone = $redo
 ORDER BY file, "row", persona, "column", place
 """
 _UNDONE = """
-UPDATE rulings SET undone = NOT $redo
+UPDATE rule_results SET undone = NOT $redo
 WHERE rule = $rule AND outcome = 'rewritten' AND "column" IS NOT NULL AND undone = $redo
 """
 
@@ -82,10 +71,10 @@ def judged_attributes(
 
 def attribute_rows(
     persona: str, changes: Sequence[Redaction], policy: Policy, file: int | None, row: int
-) -> list[RulingRow]:
-    """The rulings on personal data in one imported row, one for each piece."""
+) -> list[RuleResultRow]:
+    """The rule results on personal data in one imported row, one for each piece."""
     reason, outcome = reason_of(changes, policy), _OUTCOMES[policy]
-    said = RulingRow(persona, PERSONAL_RULE, reason, outcome, None, None, file=file, row=row)
+    said = RuleResultRow(persona, PERSONAL_RULE, reason, outcome, None, None, file=file, row=row)
     return list(with_redactions(said, changes))
 
 
@@ -98,9 +87,9 @@ def _column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, Column
     return kinds_of_columns(text for (text,) in con.execute(_SAMPLE, [file, SAMPLE]).fetchall())
 
 
-def judge_imports(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[RulingRow]:
+def judge_imports(con: duckdb.DuckDBPyConnection, policy: Policy) -> list[RuleResultRow]:
     """Do with the other columns of all rows that were imported what an import under this policy does."""
-    rows: list[RulingRow] = []
+    rows: list[RuleResultRow] = []
     changed: list[tuple[int, str | None]] = []
     for place, row, was, now, changes in _found_in_imports(con, policy):
         rows += attribute_rows(row["persona"], changes, policy, row["file"], row["row"])
@@ -127,10 +116,10 @@ def _found_in_imports(
                 yield row["rowid"], row, row["text"], now, changes
 
 
-def clear_traces(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> list[RulingRow]:
-    """Replace personal data of these people in the other tables of a hub; the rulings name the table."""
+def clear_traces(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> list[RuleResultRow]:
+    """Replace personal data of these people in the other tables of a hub; the rule results name the table."""
     there = table_names(con)
-    rows: list[RulingRow] = []
+    rows: list[RuleResultRow] = []
     for table, (key, columns) in _COLUMNS.items():
         for column in columns if table in there else ():
             rows += _clear(con, table, key, column, people)
@@ -194,17 +183,21 @@ def _turned(value: str, pieces: Sequence[_Piece], *, redo: bool) -> str:
     return now
 
 
-def _clear(con: duckdb.DuckDBPyConnection, table: str, key: str, column: str, people: Sequence[str]) -> list[RulingRow]:
+def _clear(
+    con: duckdb.DuckDBPyConnection, table: str, key: str, column: str, people: Sequence[str]
+) -> list[RuleResultRow]:
     # The names are constants of this module.
     query = f'SELECT rowid, "{key}", "{column}"::VARCHAR FROM {table} WHERE "{key}" IN (SELECT unnest($people))'  # noqa: S608
     found = con.execute(f'{query} AND "{column}" IS NOT NULL', {"people": list(people)}).fetchall()
-    rows: list[RulingRow] = []
+    rows: list[RuleResultRow] = []
     changed: list[tuple[int, str | None]] = []
     for place, persona, was in found:
         now, changes = personal_changes(was, {})
         if changes:
             named = [replace(c, column="/".join(filter(None, (f"{table}.{column}", c.column)))) for c in changes]
-            said = RulingRow(persona, PERSONAL_RULE, reason_of(changes, Policy.PSEUDONYMISE), "rewritten", None, None)
+            said = RuleResultRow(
+                persona, PERSONAL_RULE, reason_of(changes, Policy.PSEUDONYMISE), "rewritten", None, None
+            )
             rows += with_redactions(said, named)
             changed.append((place, now))
     _update(con, table, column, changed)

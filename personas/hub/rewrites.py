@@ -14,8 +14,6 @@ from ..rules.quality import rewriting_judge
 from .queries import registered, table_names
 from .reconcile import withdraw
 
-__all__ = ["DescriptionChange", "change_people", "rewrite_again"]
-
 #: Columns that hold ids of personas, by any table that has one.
 _REFERENCES = {
     "agents": ("agent",),
@@ -57,13 +55,13 @@ WHERE c.now IS NOT NULL AND c.now NOT IN (SELECT id FROM personas)
 QUALIFY row_number() OVER (PARTITION BY c.now ORDER BY p.ordinal) = 1
 """
 
-#: Earlier rulings follow the new ids, and lose the words of people whose data are dropped.
-_RULINGS = (
-    """UPDATE rulings SET text = NULL, "before" = NULL FROM gone
+#: Earlier rule results follow the new ids, and lose the words of people whose data are dropped.
+_RULE_RESULTS = (
+    """UPDATE rule_results SET text = NULL, "before" = NULL FROM gone
     WHERE tells AND now IS NULL AND (persona = was OR became = was)""",
     "DELETE FROM merged_people USING gone WHERE tells AND NOT is_kept AND merged_people.became = was",
-    "UPDATE rulings SET became = now FROM gone WHERE became = was",
-    "UPDATE rulings SET persona = now FROM gone WHERE persona = was AND now IS NOT NULL "
+    "UPDATE rule_results SET became = now FROM gone WHERE became = was",
+    "UPDATE rule_results SET persona = now FROM gone WHERE persona = was AND now IS NOT NULL "
     """AND (outcome = 'rejected' OR "column" IS NOT NULL)""",
 )
 
@@ -77,7 +75,7 @@ class DescriptionChange:
     text: str | None
     #: Whether that is for the sake of personal data.
     tells: bool = False
-    #: Whether a ruling keeps the description as it was, so that it can be had again.
+    #: Whether a rule result keeps the description as it was, so that it can be had again.
     is_kept: bool = True
 
 
@@ -93,7 +91,7 @@ _KEYS: Mapping[tuple[str, str], Sequence[str]] = {
     ("personas", "parent"): ("id",),
     ("relations", "source"): ("ordinal",),
     ("relations", "target"): ("ordinal",),
-    ("rulings", "became"): ("persona", "rule"),
+    ("rule_results", "became"): ("persona", "rule"),
     ("selected", "persona"): ("selection", "ordinal"),
 }
 #: Rewritten people (`was`) of the temporary table `gone` whose new id another person has, or gets first.
@@ -105,7 +103,7 @@ SELECT was, now FROM (
     FROM gone AS g JOIN personas AS p ON p.id = g.was WHERE g.now IS NOT NULL AND g.is_kept
 ) WHERE (is_later OR now IN (SELECT id FROM personas))
 AND ((was, now) IN (SELECT (persona, became) FROM merged_people)
-    OR (was, now) NOT IN (SELECT (persona, became) FROM rulings
+    OR (was, now) NOT IN (SELECT (persona, became) FROM rule_results
         WHERE outcome = 'rewritten' AND NOT undone AND "column" IS NULL AND became IS NOT NULL))
 """
 _ROW = """
@@ -173,7 +171,7 @@ def _separate(
     for table, column in _there(tables):
         place = f't."{column}"'
         con.execute(_MOVE.format(table=table, column=column, place=place, key=_key(table, column)), given)
-    con.execute("UPDATE rulings SET became = $now WHERE persona = $was AND became = $became", given)
+    con.execute("UPDATE rule_results SET became = $now WHERE persona = $was AND became = $became", given)
     if is_new:
         con.execute(_FORGET, {"was": was, "became": became})
     else:
@@ -196,22 +194,22 @@ def _structure(con: duckdb.DuckDBPyConnection, table: str) -> str:
     return json.dumps(dict(columns)).replace("'", "''")
 
 
-#: The rulings that rewrote the people of a change, by the person they are about now; of those who were merged
+#: The rule results that rewrote the people of a change, by the person they are about now; of those who were merged
 #: with others (`was`) apart from the rest.
 _REWRITTEN = """
-WITH wanted AS (SELECT DISTINCT became FROM rulings WHERE rowid IN (SELECT unnest($rows)))
+WITH wanted AS (SELECT DISTINCT became FROM rule_results WHERE rowid IN (SELECT unnest($rows)))
 SELECT r.became, coalesce(u.persona, v.persona) AS was, r.persona, r.rule, r.text, r.undone
-FROM rulings AS r SEMI JOIN wanted USING (became)
+FROM rule_results AS r SEMI JOIN wanted USING (became)
 LEFT JOIN (SELECT DISTINCT persona, became FROM merged_people) AS u ON u.persona = r.persona AND u.became = r.became
-LEFT JOIN (FROM merged_people WHERE "table" = 'rulings') AS v
+LEFT JOIN (FROM merged_people WHERE "table" = 'rule_results') AS v
     ON v.became = r.became AND v."row" ->> 'persona' = r.persona AND v."row" ->> 'rule' = r.rule
 WHERE r.outcome = 'rewritten' ORDER BY r.rowid
 """
 
 
 @dataclass(frozen=True, slots=True)
-class _Ruling:
-    """One row of rulings that rewrote a description."""
+class _RuleResult:
+    """One row of `rule_results` that rewrote a description."""
 
     became: str
     was: str | None
@@ -222,16 +220,16 @@ class _Ruling:
 
 
 def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int]) -> list[str]:
-    """Give people the descriptions that follow from the rulings not undone; gives their new ids.
+    """Give people the descriptions that follow from the rule results that are not undone; gives their new ids.
 
-    `rows` are rows of `rulings` that were undone, or set again. Whom a rewritten description made one with somebody
-    else is a person again. All of it happens in the caller's transaction.
+    `rows` are row ids of `rule_results` that were undone, or set again. A person whose rewritten description was equal
+    to another's is a person again. All of it happens in the caller's transaction.
     """
-    found = [_Ruling(*row) for row in con.execute(_REWRITTEN, {"rows": list(rows)}).fetchall()]
-    people: dict[tuple[str, str | None], list[_Ruling]] = {}
-    for ruling in found:
-        people.setdefault((ruling.became, ruling.was), []).append(ruling)
-    wanted = {who: _described(rulings) for who, rulings in people.items()}
+    found = [_RuleResult(*row) for row in con.execute(_REWRITTEN, {"rows": list(rows)}).fetchall()]
+    people: dict[tuple[str, str | None], list[_RuleResult]] = {}
+    for rule_result in found:
+        people.setdefault((rule_result.became, rule_result.was), []).append(rule_result)
+    wanted = {who: _described(rule_results) for who, rule_results in people.items()}
     changes = [
         DescriptionChange(became, now[0], now[1]) for (became, was), now in wanted.items()
         if was is None and now is not None and now[0] != became
@@ -247,13 +245,13 @@ def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int]) -> list[s
     return entered
 
 
-def _described(rulings: Iterable[_Ruling]) -> tuple[str, str] | None:
-    """Id and text of a person by the rulings that hold; None where the text that they began with was not kept."""
-    first, *_ = rulings = list(rulings)
+def _described(rule_results: Iterable[_RuleResult]) -> tuple[str, str] | None:
+    """Id and text of a person by the rule results that hold; None where the text that they began with was not kept."""
+    first, *_ = rule_results = list(rule_results)
     if first.text is None:
         return None
     # Of personal data there is a row for each piece.
-    holding = list(dict.fromkeys(ruling.rule for ruling in rulings if not ruling.undone))
+    holding = list(dict.fromkeys(rule_result.rule for rule_result in rule_results if not rule_result.undone))
     if not holding:
         return first.persona, first.text
     judges = [
@@ -279,7 +277,7 @@ def _change(con: duckdb.DuckDBPyConnection) -> None:
     withdraw(con)
     _record_merged(con, there, _SINGLE)
     con.execute(_REWRITE)
-    for statement in _RULINGS:
+    for statement in _RULE_RESULTS:
         con.execute(statement)
     for table, columns in _REFERENCES.items():
         for column in columns if table in there else ():

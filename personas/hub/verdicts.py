@@ -1,4 +1,4 @@
-"""Rulings of judges as rows, and undoing verdicts and rulings or setting them again: rows are marked, never deleted."""
+"""Rule results as rows; undoing verdicts and rule results, or setting them again. Rows are marked, never deleted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 
 from ..errors import SetupError
-from ..judgement import Judge, Judgement, RulingRow, judge_persona, with_redactions
+from ..judgement import Judge, Judgement, RuleResultRow, judge_persona, with_redactions
 from ..persona import Persona
 from ..rules import PERSONAL_RULE
 from .file import HubFile
@@ -15,18 +15,6 @@ from .queries import count, registered
 from .reconcile import reconcile
 from .redaction import undo_columns
 from .rewrites import rewrite_again
-
-__all__ = [
-    "TurnedAway",
-    "add_rulings",
-    "rejected",
-    "resolve_persona",
-    "ruling_rows",
-    "undo_pair",
-    "undo_persona",
-    "undo_rule",
-    "undo_stage",
-]
 
 _SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("persona", "rule", "reason", "outcome", "became", "text", "kind", "column")]
@@ -41,15 +29,15 @@ _SCHEMA = pa.schema(
 #: What has been said already stays as it was left, undone or not. Of a description that comes again it is the same
 #: wherever it comes from.
 _ADD = """
-INSERT INTO rulings BY NAME
+INSERT INTO rule_results BY NAME
 SELECT DISTINCT ON (persona, rule, outcome, kind, "column", place, of_file, of_row)
     * EXCLUDE (of_file, of_row), false AS undone
 FROM (
     SELECT *, if("column" IS NULL, NULL, file) AS of_file, if("column" IS NULL, NULL, "row") AS of_row
-    FROM new_rulings
+    FROM new_rule_results
 ) AS n
 WHERE NOT EXISTS (
-    FROM rulings AS r WHERE r.persona = n.persona AND r.rule = n.rule AND r.outcome = n.outcome
+    FROM rule_results AS r WHERE r.persona = n.persona AND r.rule = n.rule AND r.outcome = n.outcome
     AND r."column" IS NOT DISTINCT FROM n."column"
     AND (r."column" IS NULL OR (r.file IS NOT DISTINCT FROM n.file AND r."row" IS NOT DISTINCT FROM n."row"))
     AND (r.kind IS NULL OR (r.kind = n.kind AND r.place IS NOT DISTINCT FROM n.place))
@@ -58,40 +46,42 @@ RETURNING kind, "column", outcome
 """
 #: A replacement in a column that was undone and is made again holds again.
 _AGAIN = """
-UPDATE rulings AS r SET undone = false FROM new_rulings AS n
+UPDATE rule_results AS r SET undone = false FROM new_rule_results AS n
 WHERE r.undone AND r.outcome = 'rewritten' AND r."column" IS NOT NULL AND r.outcome = n.outcome
 AND r.persona = n.persona AND r.rule = n.rule AND r."column" = n."column" AND r.kind = n.kind AND r.place = n.place
 AND r.file IS NOT DISTINCT FROM n.file AND r."row" IS NOT DISTINCT FROM n."row"
 """
 
 
-def ruling_rows(text: str, judges: Sequence[Judge]) -> tuple[Judgement, tuple[RulingRow, ...]]:
+def rule_result_rows(text: str, judges: Sequence[Judge]) -> tuple[Judgement, tuple[RuleResultRow, ...]]:
     """What judges say of a description, all together and as rows; of personal data one row for each piece.
 
-    The rows hold the description as it was where it is changed or turned away, unless personal data were to go for
+    The rows hold the description as it was where it is changed or rejected, unless personal data were to go for
     good. Where they were replaced, only the rows that say so hold it.
     """
     was = Persona(text)
     judgement = judge_persona(was, judges)
-    is_replaced = any(ruling.rule == PERSONAL_RULE and ruling.text for _, ruling in judgement.rulings)
+    is_replaced = any(result.rule == PERSONAL_RULE and result.text for _, result in judgement.rule_results)
     became = None if judgement.is_erased or judgement.persona.id == was.id else judgement.persona.id
-    rows: list[RulingRow] = []
-    for persona, ruling in judgement.rulings:
-        outcome = ruling.outcome
+    rows: list[RuleResultRow] = []
+    for persona, result in judgement.rule_results:
+        outcome = result.outcome
         has_text = outcome == "rewritten" or (outcome == "rejected" and not is_replaced)
-        row = RulingRow(
+        row = RuleResultRow(
             persona,
-            ruling.rule,
-            ruling.reason,
+            result.rule,
+            result.reason,
             outcome,
             became if persona != became else None,
             was.text if has_text and not judgement.is_erased else None,
         )
-        rows += with_redactions(row, ruling.changes)
+        rows += with_redactions(row, result.changes)
     return judgement, tuple(rows)
 
 
-def add_rulings(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -> list[tuple[str, str | None, str]]:
+def add_rule_results(
+    con: duckdb.DuckDBPyConnection, rows: Sequence[RuleResultRow]
+) -> list[tuple[str, str | None, str]]:
     """Write rows into a hub that is being written; those that it has are passed over.
 
     Gives kind, column and outcome of each row on personal data that was written.
@@ -99,7 +89,7 @@ def add_rulings(con: duckdb.DuckDBPyConnection, rows: Sequence[RulingRow]) -> li
     if not rows:
         return []
     columns = {name: [getattr(row, name) for row in rows] for name in _SCHEMA.names}
-    with registered(con, pa.table(columns, schema=_SCHEMA), "new_rulings"):
+    with registered(con, pa.table(columns, schema=_SCHEMA), "new_rule_results"):
         con.execute(_AGAIN)
         return [said for said in con.execute(_ADD).fetchall() if said[0] is not None]
 
@@ -117,42 +107,42 @@ SELECT count(*) FROM duplicates WHERE kind = 'persona'
 AND ((persona = $one AND "of" = $other) OR (persona = $other AND "of" = $one))
 """
 _RULE = """
-UPDATE rulings SET undone = $undone WHERE outcome = 'rejected' AND rule = $rule AND undone <> $undone
+UPDATE rule_results SET undone = $undone WHERE outcome = 'rejected' AND rule = $rule AND undone <> $undone
 """
-#: Rulings that rewrote a description which was kept as it was.
+#: Rule results that rewrote a description which was kept as it was.
 _REWRITTEN = """
-SELECT rowid FROM rulings
+SELECT rowid FROM rule_results
 WHERE outcome = 'rewritten' AND rule = $rule AND undone <> $undone AND text IS NOT NULL AND became IS NOT NULL
 AND "column" IS NULL
 """
-_BACK = "SELECT persona FROM rulings WHERE outcome = 'rejected' AND rule = $rule AND NOT undone"
-_SET = "UPDATE rulings SET undone = $undone WHERE rowid IN (SELECT unnest($rows))"
-_THOSE = "SELECT DISTINCT persona FROM rulings WHERE outcome = 'rejected' AND rule = $rule"
+_BACK = "SELECT persona FROM rule_results WHERE outcome = 'rejected' AND rule = $rule AND NOT undone"
+_SET = "UPDATE rule_results SET undone = $undone WHERE rowid IN (SELECT unnest($rows))"
+_THOSE = "SELECT DISTINCT persona FROM rule_results WHERE outcome = 'rejected' AND rule = $rule"
 _STILL = f"""
-SELECT count(*), count(*) FILTER (is_ruled), count(*) FILTER (is_double AND NOT is_ruled) FROM (
-    SELECT persona IN (SELECT persona FROM rulings WHERE outcome = 'rejected' AND NOT undone) AS is_ruled,
+SELECT count(*), count(*) FILTER (is_rejected), count(*) FILTER (is_double AND NOT is_rejected) FROM (
+    SELECT persona IN (SELECT persona FROM rule_results WHERE outcome = 'rejected' AND NOT undone) AS is_rejected,
            persona IN (SELECT persona FROM duplicates WHERE kind = 'persona' AND NOT undone) AS is_double
     FROM ({_THOSE}) SEMI JOIN personas ON id = persona
 )
 """  # noqa: S608 - our own words
 _NOT_KEPT = """
-SELECT count(DISTINCT persona) FROM rulings ANTI JOIN personas ON id = persona
+SELECT count(DISTINCT persona) FROM rule_results ANTI JOIN personas ON id = persona
 WHERE outcome IN ('rejected', 'removed') AND rule = $rule
 """
 _NOT_KEPT_TEXTS = """
-SELECT count(DISTINCT became) FROM rulings SEMI JOIN personas ON id = became
-WHERE outcome = 'rewritten' AND rule = $rule AND text IS NULL AND became <> rulings.persona
+SELECT count(DISTINCT became) FROM rule_results SEMI JOIN personas ON id = became
+WHERE outcome = 'rewritten' AND rule = $rule AND text IS NULL AND became <> rule_results.persona
 """
 _RESTORED = """
-SELECT count(DISTINCT became) FROM rulings SEMI JOIN personas ON id = became
+SELECT count(DISTINCT became) FROM rule_results SEMI JOIN personas ON id = became
 WHERE outcome = 'rewritten' AND rule = $rule AND undone = $undone AND text IS NOT NULL
 """
 _OTHERS = f"""
-SELECT DISTINCT rule FROM rulings
+SELECT DISTINCT rule FROM rule_results
 WHERE outcome = 'rejected' AND NOT undone AND rule <> $rule AND persona IN ({_THOSE}) ORDER BY rule
 """  # noqa: S608 - our own words
 _RULES = """
-SELECT DISTINCT rule FROM rulings
+SELECT DISTINCT rule FROM rule_results
 WHERE outcome = 'rejected'
 OR (outcome = 'rewritten' AND (text IS NOT NULL OR ("column" IS NOT NULL AND "before" IS NOT NULL))) ORDER BY rule
 """
@@ -160,13 +150,13 @@ _STAGES = "SELECT DISTINCT stage FROM duplicates WHERE kind = 'persona' ORDER BY
 
 
 @dataclass(frozen=True, slots=True)
-class TurnedAway:
-    """The present state of the people whom one rule has ever turned away."""
+class RejectedPeople:
+    """The present state of the people whom one rule has ever rejected."""
 
     #: All of them who are in the hub.
     people: int
-    #: Those who are turned away at present, by this rule or by others, and these others.
-    ruled: int
+    #: Those who are rejected now, by this rule or by others, and these others.
+    rejected_now: int
     others: tuple[str, ...]
     #: Those of the rest who are marked as near-duplicates.
     duplicates: int
@@ -178,18 +168,18 @@ class TurnedAway:
     rewritten: int = 0
 
     @property
-    def standing(self) -> int:
-        """Those who are people like all others."""
-        return self.people - self.ruled - self.duplicates
+    def retained(self) -> int:
+        """Those who are retained now."""
+        return self.people - self.rejected_now - self.duplicates
 
 
-def rejected(hub: HubFile, rule: str) -> TurnedAway:
-    """The state of the people whom this rule has turned away, its undone rulings included."""
-    ((people, ruled, duplicates),) = hub.con.execute(_STILL, {"rule": rule}).fetchall()
+def rejected(hub: HubFile, rule: str) -> RejectedPeople:
+    """The state of the people whom this rule has rejected, its undone rule results included."""
+    ((people, rejected_now, duplicates),) = hub.con.execute(_STILL, {"rule": rule}).fetchall()
     others = tuple(str(name) for (name,) in hub.con.execute(_OTHERS, {"rule": rule}).fetchall())
-    return TurnedAway(
+    return RejectedPeople(
         people,
-        ruled,
+        rejected_now,
         others,
         duplicates,
         gone=count(hub.con, _NOT_KEPT, {"rule": rule}),
@@ -223,9 +213,9 @@ def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
 
 
 def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
-    """Undo the rulings by which a rule turned people away or rewrote them (`redo`: set them again); gives their number.
+    """Undo the results of a rule that rejected or rewrote people (`redo`: set them again); gives their number.
 
-    Somebody whom another rule turns away too, or who is a near-duplicate, stays left out: see `rejected`. Rewritten
+    Somebody whom another rule rejects too, or who is a near-duplicate, stays left out: see `rejected`. Rewritten
     descriptions are as they were, in every table, as far as other rules have not rewritten them too; those that were
     not kept stay rewritten. Near-duplicate verdicts that the change concerns are decided anew.
 
@@ -236,11 +226,11 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
         gone = count(hub.con, _NOT_KEPT, {"rule": rule})
         if gone:
             raise SetupError(
-                f"Nobody whom {rule!r} sent away from {str(hub.path)!r} can come back, for their descriptions were not "
+                f"Nobody whom {rule!r} rejected from {str(hub.path)!r} can come back, for their descriptions were not "
                 f"kept: {gone:,} in all."
             )
         there = f"{', '.join(rules)} did" if rules else "no rule did"
-        raise SetupError(f"The rule {rule!r} turned nobody away in {str(hub.path)!r}; {there}.")
+        raise SetupError(f"The rule {rule!r} rejected nobody in {str(hub.path)!r}; {there}.")
     given = {"rule": rule, "undone": not redo}
     with hub.writing() as con:
         rows = [row for (row,) in con.execute(_REWRITTEN, given).fetchall()]
@@ -249,7 +239,7 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
                 f"The people of {str(hub.path)!r} have lived, and what they did goes by who they were; {rule!r} can be "
                 "undone in a hub that they are exported to."
             )
-        # Columns first: rulings on them go with the people whose descriptions change.
+        # Columns first: rule results on them go with the people whose descriptions change.
         columns = undo_columns(con, rule, redo=redo)
         back = [] if redo else [persona for (persona,) in con.execute(_BACK, {"rule": rule}).fetchall()]
         ((changed,),) = con.execute(_RULE, given).fetchall()

@@ -11,18 +11,6 @@ from ..hub.file import HubFile, fetch, fold_duplicates
 from ..hub.queries import registered
 from .network import Ints, Network
 
-__all__ = [
-    "Acquaintance",
-    "Excerpt",
-    "Found",
-    "Link",
-    "Neighbourhood",
-    "central_excerpt",
-    "communities_of",
-    "find_people",
-    "neighbourhood",
-]
-
 #: Both ends of each relation as hashes of ids, so that ids must be compared as well; `place` is its row in `relations`.
 _ENDS = """
 CREATE OR REPLACE TEMP TABLE graph_ends AS
@@ -198,7 +186,7 @@ def find_people(hub: HubFile, wanted: str, *, most: int = 20) -> Found:
     """The people with this id, with an id that begins so (4 characters at least), or with all these words.
 
     A near-duplicate is found as its survivor. Raises `SetupError` for an empty search, and for the id of a person whom
-    a rule turned away.
+    a rule rejected.
     """
     words = wanted.lower().split()
     if not words:
@@ -214,8 +202,8 @@ def find_people(hub: HubFile, wanted: str, *, most: int = 20) -> Found:
         found = fetch(hub, _SEARCH.format(condition=condition), params)
     elif fetch(hub, "FROM graph_away WHERE persona = ?", [found[0][0]]):
         raise SetupError(
-            f"{found[0][0]} in {str(hub.path)!r} was turned away by a rule, and is in no graph; "
-            "see the table rulings, and `populace hub undo` with its rule."
+            f"{found[0][0]} in {str(hub.path)!r} was rejected by a rule, and is in no graph; "
+            "see the table rule_results, and `populace hub undo` with its rule."
         )
     people = tuple(Acquaintance(*row[:-1]) for row in found)  # type: ignore[arg-type]
     return Found(people, int(str(found[0][-1])) if found else 0)
@@ -229,10 +217,10 @@ _CENTRE = "CREATE OR REPLACE TEMP TABLE graph_reached AS SELECT ?::VARCHAR AS id
 #: The people at the current distance, and their near-duplicates.
 _RIM = """
 CREATE OR REPLACE TEMP TABLE graph_rim AS
-WITH rim AS (SELECT id FROM graph_reached WHERE distance = $distance), standing AS (
+WITH rim AS (SELECT id FROM graph_reached WHERE distance = $distance), folded AS (
     SELECT id FROM rim UNION ALL SELECT persona FROM graph_folds SEMI JOIN rim ON rim.id = survivor
 )
-SELECT id, hash(id) AS number FROM standing
+SELECT id, hash(id) AS number FROM folded
 """
 
 #: A table of its own, because DuckDB scans with all cores for it, and with one for an insert.

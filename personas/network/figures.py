@@ -25,18 +25,6 @@ from .measures import (
 )
 from .network import KINDS, Ints, Network, Ties, components, distinct, preferential_network, random_network
 
-__all__ = [
-    "Central",
-    "Community",
-    "Directed",
-    "GraphFigures",
-    "KindsOfHop",
-    "NetworkShape",
-    "describe",
-    "graph_figures",
-    "small_world",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Directed:
@@ -199,10 +187,10 @@ class KindsOfHop:
 class GraphFigures:
     """The figures of a hub's graph, with near-duplicates folded into their survivors.
 
-    People whom rules turned away are left out with their ties before anything is counted.
+    People whom rules rejected are left out with their ties before anything is counted.
     """
 
-    #: Survivors, near-duplicates folded into them, those turned away, and relations between survivors.
+    #: Survivors, near-duplicates folded into them, those rejected, and relations between survivors.
     people: int
     folded: int
     rejected: int

@@ -15,18 +15,6 @@ from scipy.sparse.csgraph import connected_components
 from ..hub.file import HubFile, fetch, fold_duplicates
 from ..persona import RelationKind
 
-__all__ = [
-    "KINDS",
-    "Ints",
-    "Network",
-    "Ties",
-    "components",
-    "distinct",
-    "preferential_network",
-    "random_network",
-    "read_ties",
-]
-
 type Ints = NDArray[np.int64]
 
 #: The kinds in the order of their codes in `Ties.kind`.
@@ -40,7 +28,7 @@ SELECT id, (row_number() OVER (ORDER BY ordinal, id) - 1)::BIGINT AS code, hop::
 FROM personas ANTI JOIN graph_folds AS f ON f.persona = id ANTI JOIN graph_away AS a ON a.persona = id
 """
 
-#: The number of an id's survivor: -2 for people turned away.
+#: The number of an id's survivor: -2 for people rejected.
 _CODES = """
 CREATE OR REPLACE TEMP TABLE graph_ids AS
 SELECT coalesce(p.id, f.persona) AS id,
@@ -69,7 +57,7 @@ GROUP BY 1, 2, 3, r.label
 class Ties:
     """The survivors of a hub by number (0 is the first to arrive) and the relations between them, one entry each."""
 
-    #: Survivors, near-duplicates folded into them, and people whom rules turned away.
+    #: Survivors, near-duplicates folded into them, and people whom rules rejected.
     people: int
     folded: int
     rejected: int
@@ -81,7 +69,7 @@ class Ties:
     #: Of each person, the hop and a number for the language.
     person_hop: Ints
     person_language: Ints
-    #: Rows left out: loops, repetitions of another row, relations of people who were turned away, and relations with an
+    #: Rows left out: loops, repetitions of another row, relations of people who were rejected, and relations with an
     #: end that is not in the hub.
     loops: int
     repeated: int
@@ -95,7 +83,7 @@ class Ties:
 def read_ties(hub: HubFile) -> Ties:
     """All relations of a hub between survivors; leaves the temporary table `graph_people` (id, code) behind.
 
-    Near-duplicates are replaced by the persona they repeat, as in `PersonaGraph`; people who were turned away are left
+    Near-duplicates are replaced by the persona they repeat, as in `PersonaGraph`; people who were rejected are left
     out with all ties. Raises `SourceError`.
     """
     fold_duplicates(hub)

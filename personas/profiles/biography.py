@@ -27,17 +27,6 @@ from ..text import words as words_of
 from .profile import Household, LanguageTag
 from .relatives import Tied, estimated_tokens, told_facts
 
-__all__ = [
-    "Biography",
-    "Stated",
-    "StatedAge",
-    "StatedOfAnother",
-    "Tied",
-    "ages_in",
-    "contradictions_of",
-    "write_biography",
-]
-
 _UNITS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 _TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]

@@ -9,21 +9,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
-from ..judgement import Judge, Redaction, Ruling
+from ..judgement import Judge, Redaction, RuleResult
 from .columns import ColumnKind, column_of, is_empty, leftover, pointer, rewrite_strings
 from .contacts import KINDS, PersonalDataSpan, find_contacts
 from .names import find_foreign_names, find_names
 from .word_lists import is_invented, pseudonym
-
-__all__ = [
-    "PERSONAL_RULE",
-    "Policy",
-    "find_personal",
-    "personal_changes",
-    "personal_judge",
-    "reason_of",
-    "without_personal",
-]
 
 #: The name of the rule on personal data.
 PERSONAL_RULE = "personal_data"
@@ -43,7 +33,7 @@ class Policy(StrEnum):
 _DONE = {
     Policy.KEEP: "It was kept.",
     Policy.PSEUDONYMISE: "It was replaced.",
-    Policy.DROP: "It was turned away.",
+    Policy.DROP: "It was rejected.",
 }
 
 
@@ -89,19 +79,21 @@ def without_personal(text: str, found: Iterable[PersonalDataSpan]) -> str:
 def personal_judge(policy: Policy) -> Judge:
     """A judge that finds personal data and applies `policy`; its reasons name kinds, never the data."""
 
-    def judge(text: str) -> Ruling | None:
+    def judge(text: str) -> RuleResult | None:
         changed, changes = personal_changes(text)
         if not changes:
             return None
         is_kept = policy is not Policy.DROP
         now = changed if policy is Policy.PSEUDONYMISE else None
-        return Ruling(PERSONAL_RULE, reason_of(changes, policy), is_kept, now, is_erased=not is_kept, changes=changes)
+        return RuleResult(
+            PERSONAL_RULE, reason_of(changes, policy), is_kept, now, is_erased=not is_kept, changes=changes
+        )
 
     return judge
 
 
 def reason_of(changes: Iterable[Redaction], policy: Policy) -> str:
-    """The reason of a ruling in one sentence, which names kinds and never the data."""
+    """The reason of a rule result in one sentence, which names kinds and never the data."""
     return f"It holds {', '.join(sorted({change.kind for change in changes}))}. {_DONE[policy]}"
 
 

@@ -4,7 +4,7 @@ import re
 from functools import cache
 from typing import Literal
 
-from ..judgement import Judge, Ruling
+from ..judgement import Judge, RuleResult
 from ..persona import canonical_text
 from ..text import words
 from .contacts import KINDS
@@ -18,9 +18,6 @@ from .languages import (
     speaks_to_somebody,
 )
 from .personal import find_personal
-
-__all__ = ["FIRST_PERSON", "QUALITY_RULES", "FirstPerson", "quality_judge", "rewriting_judge"]
-
 
 _LEAK = re.compile(
     r"\{\w+\}|\{\{|\{\s*\"\w+\"\s*:|<\|?\w[\w |]*\|?>|```|^\W*#{1,6} \w"
@@ -130,31 +127,31 @@ QUALITY_RULES = (
 
 #: The rule on descriptions in the first person, and what may be done with them.
 FIRST_PERSON = "first_person"
-type FirstPerson = Literal["turn-away", "rewrite", "keep"]
+type FirstPerson = Literal["reject", "rewrite", "keep"]
 
 #: Fewest and most distinct words; the paper's shortest personas have three.
 _FEWEST, _MOST = 3, 150
 
 
-def quality_judge(language: str | None = None, *, first_person: FirstPerson = "turn-away") -> Judge:
+def quality_judge(language: str | None = None, *, first_person: FirstPerson = "reject") -> Judge:
     """A judge by all rules of quality, in order; `language` is the BCP 47 tag that was asked for.
 
     A description in the first person, or one that addresses the reader, is rewritten when that is certain (in English,
-    `I am a ...` or `You are a ...` with nothing else of the kind) and turned away otherwise. With
+    `I am a ...` or `You are a ...` with nothing else of the kind) and rejected otherwise. With
     `first_person="rewrite"`, whole texts in the first person are rewritten in the third where rules can do it, and the
     others are kept; with `"keep"` all are. The language is judged by script and by its commonest words; in doubt there
-    is no ruling.
+    is no rule result.
     """
-    of_itself = {"turn-away": _first_person, "rewrite": _rewritten, "keep": _kept}[first_person]
+    of_itself = {"reject": _first_person, "rewrite": _rewritten, "keep": _kept}[first_person]
     rules: tuple[Judge, ...] = (_length, _refusal, _leak, _unnamed, of_itself, _second_person)
 
-    def judge(text: str) -> Ruling | None:
+    def judge(text: str) -> RuleResult | None:
         kept = None
         for rule in rules:
-            ruling = _said(rule, text)
-            if ruling is not None and (ruling.text is not None or not ruling.is_kept):
-                return ruling
-            kept = kept or ruling
+            result = _said(rule, text)
+            if result is not None and (result.text is not None or not result.is_kept):
+                return result
+            kept = kept or result
         return (_language(text, language) if language else None) or kept
 
     return judge
@@ -164,87 +161,89 @@ def rewriting_judge() -> Judge:
     """A judge that only repeats the rewriting of a judge of quality: first person, texts that address the reader."""
     rules: tuple[Judge, ...] = (_rewritten, _second_person)
 
-    def judge(text: str) -> Ruling | None:
-        rulings = (_said(rule, text) for rule in rules)
-        return next((ruling for ruling in rulings if ruling is not None and ruling.text is not None), None)
+    def judge(text: str) -> RuleResult | None:
+        rule_results = (_said(rule, text) for rule in rules)
+        return next((result for result in rule_results if result is not None and result.text is not None), None)
 
     return judge
 
 
-def _said(rule: Judge, text: str) -> Ruling | None:
-    """The ruling on the canonical text; a rewritten description keeps its line breaks and spaces."""
-    ruling = rule(canonical_text(text))
-    if ruling is None or ruling.text is None:
-        return ruling
+def _said(rule: Judge, text: str) -> RuleResult | None:
+    """The rule result on the canonical text; a rewritten description keeps its line breaks and spaces."""
+    result = rule(canonical_text(text))
+    if result is None or result.text is None:
+        return result
     as_it_came = rule(text)
-    return ruling if as_it_came is None or as_it_came.text is None else as_it_came
+    return result if as_it_came is None or as_it_came.text is None else as_it_came
 
 
-def _length(text: str) -> Ruling | None:
+def _length(text: str) -> RuleResult | None:
     count = len(words(text))
     if count < _FEWEST:
-        return Ruling("too_short", f"It has {count} different words, and a description needs {_FEWEST}.")
+        return RuleResult("too_short", f"It has {count} different words, and a description needs {_FEWEST}.")
     if count > _MOST:
-        return Ruling("too_long", f"It has {count} different words, and a description may have {_MOST}.")
+        return RuleResult("too_long", f"It has {count} different words, and a description may have {_MOST}.")
     return None
 
 
-def _refusal(text: str) -> Ruling | None:
+def _refusal(text: str) -> RuleResult | None:
     return _found("refusal", _decline().search(text), "It declines to describe anybody")
 
 
-def _leak(text: str) -> Ruling | None:
+def _leak(text: str) -> RuleResult | None:
     match = _LEAK.search(text) or _announcement().search(text)
     return _found("template_leak", match, "It holds what belongs to a prompt or an answer")
 
 
-def _unnamed(text: str) -> Ruling | None:
+def _unnamed(text: str) -> RuleResult | None:
     reason = "It refers to somebody or something that it does not name"
     return _found("refers_to_unnamed", _find_reference(text), reason)
 
 
-def _found(rule: str, match: re.Match[str] | None, reason: str) -> Ruling | None:
+def _found(rule: str, match: re.Match[str] | None, reason: str) -> RuleResult | None:
     said = match[0].strip() if match else ""
     if not said:
         return None
     # A reason may outlive its description, and must not repeat personal data.
     shown = f": {said!r}" if not find_personal(said) else ""
-    return Ruling(rule, f"{reason}{shown}.")
+    return RuleResult(rule, f"{reason}{shown}.")
 
 
-def _first_person(text: str) -> Ruling | None:
+def _first_person(text: str) -> RuleResult | None:
     if not speaks_of_itself(text):
         return None
     return _turned(FIRST_PERSON, "in the first person", text)
 
 
-def _rewritten(text: str) -> Ruling | None:
+def _rewritten(text: str) -> RuleResult | None:
     if not speaks_of_itself(text):
         return None
     changed = in_third_person(text)
     if changed is None or _find_reference(changed):
-        return Ruling(FIRST_PERSON, "It speaks in the first person, and no rule rewrites it for sure.", is_kept=True)
-    return Ruling(FIRST_PERSON, "It spoke in the first person.", is_kept=True, text=changed)
+        return RuleResult(
+            FIRST_PERSON, "It speaks in the first person, and no rule rewrites it for sure.", is_kept=True
+        )
+    return RuleResult(FIRST_PERSON, "It spoke in the first person.", is_kept=True, text=changed)
 
 
-def _kept(text: str) -> Ruling | None:
-    return Ruling(FIRST_PERSON, "It speaks in the first person.", is_kept=True) if speaks_of_itself(text) else None
+def _kept(text: str) -> RuleResult | None:
+    return RuleResult(FIRST_PERSON, "It speaks in the first person.", is_kept=True) if speaks_of_itself(text) else None
 
 
-def _second_person(text: str) -> Ruling | None:
+def _second_person(text: str) -> RuleResult | None:
     if not speaks_to_somebody(text):
         return None
     return _turned("second_person", "to the reader", text)
 
 
-def _turned(rule: str, how: str, text: str) -> Ruling:
+def _turned(rule: str, how: str, text: str) -> RuleResult:
     changed = from_outside(text)
     if changed is None:
-        return Ruling(rule, f"It speaks {how}.")
-    return Ruling(rule, f"It spoke {how}.", is_kept=True, text=changed)
+        return RuleResult(rule, f"It speaks {how}.")
+    return RuleResult(rule, f"It spoke {how}.", is_kept=True, text=changed)
 
 
-def _language(text: str, language: str) -> Ruling | None:
+def _language(text: str, language: str) -> RuleResult | None:
     if not is_other_language(text, language):
         return None
-    return Ruling("other_language", f"It is not written in {language!r}, in which it was asked for.")
+    return RuleResult("other_language", f"It is not written in {language!r}, in which it was asked for.")

@@ -12,18 +12,6 @@ from ..hub.queries import REJECTED, quote_name, quote_text, survivors_in
 from ..inputs import nearest
 from ..profiles.profile import ATTRIBUTES
 
-__all__ = [
-    "Attribute",
-    "AttributeType",
-    "Attributes",
-    "PeopleColumn",
-    "PeopleColumns",
-    "age_band",
-    "joins_for",
-    "quote_name",
-    "quote_text",
-]
-
 type AttributeType = Literal["VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR[]"]
 
 #: Of how many rows the names are looked at before all others are.
@@ -155,7 +143,7 @@ def _pointer(name: str) -> str:
 
 _PROFILES = "LEFT JOIN profiles AS r ON r.persona = p.id"
 #: The tables that say who is left out.
-_LEFT_OUT = ("duplicates", "rulings")
+_LEFT_OUT = ("duplicates", "rule_results")
 _TABLES = ("personas", "profiles", "imports", *_LEFT_OUT)
 _MOST_NAMED = 60
 
@@ -213,11 +201,11 @@ class PeopleColumns:
         return f"(SELECT {columns} FROM personas AS p {joins} WHERE {kept}) AS people"  # noqa: S608 - names are quoted
 
     def left_out(self, table: str) -> str:
-        """SQL for the ids that `duplicates` or `rulings` leave out; empty where the hub has no such table."""
+        """SQL for the ids that `duplicates` or `rule_results` leave out; empty where the hub has no such table."""
         there = [name for name in _LEFT_OUT if self._tables[name]]
         if table not in there:
             return ""
-        return REJECTED if table == "rulings" else f"SELECT persona FROM ({survivors_in(there)})"  # noqa: S608 - ours
+        return REJECTED if table == "rule_results" else f"SELECT persona FROM ({survivors_in(there)})"  # noqa: S608 - ours
 
     def _known(self) -> Iterable[PeopleColumn]:
         taken = {name.lower() for name in self._tables["personas"]}
@@ -234,16 +222,16 @@ class PeopleColumns:
         """The column with what was imported in the place of what no profile says."""
         if not column.in_profiles or column.name not in ATTRIBUTES:
             return column
-        standing = [*self._standing_in(column), *(self._bands() if column.name == "age_band" else ())]
-        if not standing:
+        substitutes = [*self._imported(column), *(self._bands() if column.name == "age_band" else ())]
+        if not substitutes:
             return column
-        imported = tuple(attribute for _, attribute in standing)
+        imported = tuple(attribute for _, attribute in substitutes)
         of_texts = any(one.kind == "VARCHAR" for one in imported)
         own = f"{column.sql}::VARCHAR" if of_texts else column.sql
-        sql = f"coalesce({', '.join((own, *(sql for sql, _ in standing)))})"
+        sql = f"coalesce({', '.join((own, *(sql for sql, _ in substitutes)))})"
         return PeopleColumn(column.name, sql, in_profiles=True, imported=imported)
 
-    def _standing_in(self, column: PeopleColumn) -> Iterable[tuple[str, Attribute]]:
+    def _imported(self, column: PeopleColumn) -> Iterable[tuple[str, Attribute]]:
         names = self._find(column.name)
         kind = self._tables["profiles"][column.name]
         texts = tuple(Attribute(name, "VARCHAR") for name in names)

@@ -28,8 +28,6 @@ from ..scenario import Scenario
 from ..seeds import rng_for
 from ..society import Society
 
-__all__ = ["Answered", "ByteCounter", "DryRun", "Scale", "counted_calls", "dry_run"]
-
 #: Relations that are asked for where nothing bounds the people, and the share of them that leads to somebody new.
 _FAN_OUT = 3
 _NEW = 0.7
@@ -43,7 +41,7 @@ FROM calls JOIN phases USING (job, phase) WHERE raw IS NOT NULL ORDER BY calls.r
 _SENT = """
 SELECT count(*), count(raw) - count(cost), coalesce(sum(cost), 0.0) FROM calls WHERE source IN ('endpoint', 'batch')
 """
-#: People whom rules have turned away are rows too, and no calls are made for them.
+#: People whom rules have rejected are rows too, and no calls are made for them.
 _TAKEN_IN = f"(FROM personas WHERE id NOT IN ({REJECTED}))"
 #: Where people are only grown, none of them is an agent.
 _PEOPLE = f"""

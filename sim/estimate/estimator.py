@@ -35,8 +35,6 @@ from .purposes import (
     share_interval,
 )
 
-__all__ = ["Estimate", "Sample", "estimate"]
-
 #: Turns up to which the whole society has a dry run, at some 3 ms each, and people up to whom it is grown.
 _TURNS = 2_000
 _GROWN = 2_000

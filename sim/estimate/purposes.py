@@ -14,19 +14,6 @@ from ..runfile.job_rows import Unit
 from ..scenario import Scenario
 from .dry_run import Answered, DryRun
 
-__all__ = [
-    "TOKENS",
-    "Asked",
-    "Counted",
-    "Interval",
-    "Purpose",
-    "counted_purposes",
-    "duration",
-    "mean_interval",
-    "purposes",
-    "share_interval",
-]
-
 #: Both methods are two-sided with this quantile of the normal distribution: 95 of 100 hold the true value.
 _Z = 1.96
 

@@ -11,8 +11,6 @@ from .purposes import Interval
 if TYPE_CHECKING:
     from .estimator import Estimate
 
-__all__ = ["EstimateTable", "sentences", "table"]
-
 _COLUMNS = ("purpose", "calls", "tokens in", "tokens out", "reasoning", "dollars")
 
 _METHODS = (

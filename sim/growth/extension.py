@@ -23,9 +23,7 @@ from ..scenario import GrowthOnly
 from ..trust import SOURCES, remember
 from .settings import Growth
 
-__all__ = ["AskedAgain", "ask_again", "begin_extension", "extend", "is_more", "removed_unasked"]
-
-_STANDING = """
+_PROGRESS = """
 SELECT hop, sum(asked)::BIGINT, hop IN (SELECT hop FROM growth)
 FROM growth_chunks GROUP BY hop ORDER BY max(extension) DESC, hop DESC LIMIT 1
 """
@@ -48,7 +46,7 @@ class AskedAgain:
     #: Whether it is more than was grown, which is open again now.
     is_more: bool
     #: How far unfinished growth has come, in words; empty when it is finished, or going on at this moment.
-    standing: str = ""
+    progress: str = ""
 
 
 def ask_again(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits) -> AskedAgain:
@@ -59,7 +57,7 @@ def ask_again(path: Path, growth: Growth, *, seed: int, model: str, limits: Limi
     if is_more(path, growth, seed=seed, model=model, limits=limits):
         extend(path, growth)
         return AskedAgain(True)
-    return AskedAgain(False, _standing(path))
+    return AskedAgain(False, _progress(path))
 
 
 @contextmanager
@@ -113,17 +111,17 @@ def is_more(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits
     return True
 
 
-def _standing(path: Path) -> str:
+def _progress(path: Path) -> str:
     with open_run(path) as run:
         if run.is_live:
             return ""
-        row, found = run_of(run), run.query(_STANDING).rows
+        row, found = run_of(run), run.query(_PROGRESS).rows
     if row.status == "finished":
         return ""
     if not found:
         return "before its first answers were kept"
     ((hop, asked, is_complete),) = found
-    return f"behind hop {hop}" if is_complete else f"in hop {hop}, behind {asked:,} questions"
+    return f"after hop {hop}" if is_complete else f"in hop {hop}, after {asked:,} calls"
 
 
 def _not_grown(path: Path) -> SetupError | None:

@@ -14,7 +14,7 @@ from ...personas.errors import RunError, parameter
 from ...personas.growth import HopResult, NoveltyWindow, absorb, questions_between_checks
 from ...personas.hub import Hub
 from ...personas.hub.details import details_of, write_details
-from ...personas.judgement import Ruling, with_redactions
+from ...personas.judgement import RuleResult, RuleResultRow, with_redactions
 from ...personas.model import Answer
 from ...personas.persona import Persona, content_id
 from ...personas.persona_to_persona import Relative
@@ -23,7 +23,7 @@ from ...personas.rules import Policy
 from ...personas.sources import Sources
 from ..engine import Engine
 from ..jobs import Changes, Chunks, Phase
-from ..runfile import rows
+from ..runfile import job_rows, rows
 from ..runfile.job_rows import Unit
 from ..runfile.writer import Change
 from .settings import Growth
@@ -38,13 +38,11 @@ from .sources import (
 )
 from .stored import persona_rows
 
-__all__ = ["GrowthContext", "HopPhase", "ReadingPhase", "TextPhase"]
-
 _LATEST = "SELECT latest FROM growth_chunks WHERE extension = $extension ORDER BY hop DESC, chunk DESC LIMIT 1"
 _FRONTIER = "WHERE hop = $hop AND ordinal > $asked ORDER BY ordinal"
 _CHOSEN = "SELECT persona, round FROM frontier WHERE hop = $hop"
 _REJECTED = """
-SELECT rule, count(*) FROM rulings WHERE outcome IN ('rejected', 'removed') AND NOT undone
+SELECT rule, count(*) FROM rule_results WHERE outcome IN ('rejected', 'removed') AND NOT undone
 GROUP BY rule ORDER BY count(*) DESC, rule
 """
 _PERSONAL = "personal_data"
@@ -69,7 +67,7 @@ class _Collected:
     asked: int = 0
     result: HopResult = field(default_factory=HopResult)
     passages: list[rows.PassageRow] = field(default_factory=list)
-    failures: list[rows.FailureRow] = field(default_factory=list)
+    failures: list[job_rows.FailureRow] = field(default_factory=list)
     #: Rows that follow from what went before, and so are no events.
     derived: list[rows.Row] = field(default_factory=list)
     statements: list[Change] = field(default_factory=list)
@@ -110,10 +108,12 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         people = persona_rows(result, self._context.population)
         lost = [(f.owner, f.outcome) for f in done.failures]
         away = [result.rejected] if result.rejected else []
-        rulings = [row for persona, ruling in result.rulings for row in _ruling_rows(persona, ruling)]
+        rule_results = [
+            row for persona, rule_result in result.rule_results for row in _rule_result_rows(persona, rule_result)
+        ]
         state = {"latest": str(self._latest), "extension": self._context.extension}
         return Changes(
-            rows=[*done.passages, *people, *rulings, *done.failures, *done.derived],
+            rows=[*done.passages, *people, *rule_results, *done.failures, *done.derived],
             events=[self.number, done.passages, *people, lost, *away],
             failed=len(done.failures),
             counts={
@@ -137,7 +137,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         result = absorb(context.population, found, context.growth.agents, judges=self._judges)
         self._add(len(owners), result)
         collected.failures += [
-            rows.FailureRow(
+            job_rows.FailureRow(
                 "growth", self.number, None, None, owner, self.purpose, answer.outcome, answer.reason, answer.attempts
             )
             for owner, answer in zip(owners, answers, strict=True)
@@ -150,7 +150,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         self._latest.note(result.newcomers)
 
     async def _check_anybody(self, chunks: Chunks, origin: str, reasons: Sequence[str]) -> None:
-        """Raise `RunError` when no person is left, after committing what rules said of those they turned away."""
+        """Raise `RunError` when no person is left, after committing what rules said of those they rejected."""
         context, result = self._context, self._collected.result
         if context.population.alive:
             return
@@ -178,7 +178,11 @@ class ReadingPhase(_GrowthPhase[None, None]):
         related = tuple(r for r in between if people.relate(r))
         # People who were there before are no newcomers of this growth.
         self._add(0, replace(result, relations=related, newcomers=()))
-        became = {persona: content_id(ruling.text) for persona, ruling in result.rulings if ruling.text is not None}
+        became = {
+            persona: content_id(rule_result.text)
+            for persona, rule_result in result.rule_results
+            if rule_result.text is not None
+        }
         ids = {p.id: became.get(p.id, p.id) for p in self._hub.personas}
         tables = details_of(self._hub.details, {was: now for was, now in ids.items() if now in people})
         if tables:
@@ -316,9 +320,9 @@ class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]])
             self._context.engine.progress.began(f"Hop {self.number}", len(self._waiting))
 
 
-def _ruling_rows(persona: str, said: Ruling) -> Sequence[rows.RulingRow]:
+def _rule_result_rows(persona: str, said: RuleResult) -> Sequence[RuleResultRow]:
     became = content_id(said.text) if said.text is not None else None
-    row = rows.RulingRow(persona, said.rule, said.reason, said.outcome, became, said.was)
+    row = RuleResultRow(persona, said.rule, said.reason, said.outcome, became, said.was)
     return with_redactions(row, said.changes)
 
 
@@ -349,4 +353,4 @@ def _rejected(described: int, rules: Mapping[str, int], hub: str) -> str:
     if _PERSONAL in rules:
         keep = f"{parameter('personal', 'keep')}, with another {parameter('hub')}"
         ways.append(f"{keep}, lets in those with personal data")
-    return f"{people} described and turned away: {by}; {', and '.join(ways)}."
+    return f"{people} described and rejected: {by}; {', and '.join(ways)}."

@@ -18,8 +18,6 @@ from ...personas.rules import Policy, personal_judge, quality_judge
 from ...personas.sources import DEFAULT_LENGTH, Position, Sources, open_sources, read_passages
 from ...personas.text_to_persona import Form, check_text_to_persona
 
-__all__ = ["Growth", "Reading", "Source"]
-
 #: What people come from: people, texts that are in memory, or texts that are read as they are needed.
 type Source = Hub | Sequence[Passage] | Sources
 

@@ -25,25 +25,13 @@ from ..runfile import rows
 from ..seeds import derive_seed
 from .settings import Growth, Source
 
-__all__ = [
-    "Inference",
-    "NeighbourhoodRequest",
-    "NextPassage",
-    "PassageStream",
-    "RelativesWork",
-    "ReservoirSample",
-    "SourceSampler",
-    "asked_before",
-    "skipped_rows",
-]
-
 _KNOWN = "SELECT passage FROM passages WHERE passage IN (SELECT unnest($ids))"
 _BEFORE = "SELECT passage FROM passages WHERE ordinal <= $asked"
 
 
 @dataclass(frozen=True, slots=True)
 class NextPassage:
-    """A passage, and where reading stood behind it; None where it was not read from a stream."""
+    """A passage, and the position of the reader after it; None where it was not read from a stream."""
 
     passage: Passage
     position: Position | None

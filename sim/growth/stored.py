@@ -10,10 +10,8 @@ from ..runfile import rows
 from ..runfile.recording import Recording
 from ..runfile.runlog import RunLog
 
-__all__ = ["persona_rows", "recorded_source", "stored_population"]
-
 _LATER = "SELECT coalesce(sum(asked), 0)::BIGINT FROM growth_chunks WHERE hop = 0 AND extension > $extension"
-#: The verdicts on people that hold, as `standing` has them.
+#: The verdicts on people that hold, as in the view `survivors`.
 _HOLDING = f"""WHERE kind = 'persona' AND NOT undone AND "of" NOT IN ({REJECTED}) ORDER BY rowid"""
 _READ_AWAY = "SELECT coalesce(sum(rejected), 0)::BIGINT FROM growth_chunks WHERE hop = 0"
 
@@ -38,7 +36,7 @@ def persona_rows(
 
 
 def stored_population(log: RunLog) -> Population:
-    """Everybody in the run file, near-duplicates with their verdicts and those who were turned away included."""
+    """Everybody in the run file, near-duplicates with their verdicts and those who were rejected included."""
     return Population(
         (_persona(row) for row in log.rows(rows.PersonaRow, "ORDER BY ordinal")),
         (_relation(row) for row in log.rows(rows.RelationRow, "ORDER BY ordinal")),

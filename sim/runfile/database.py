@@ -13,22 +13,6 @@ from ...personas.database import CONFIG, check_regular, is_busy, is_made, make_d
 from ...personas.errors import RunFileError
 from .schema import migrate
 
-__all__ = [
-    "CONFIG",
-    "BusyError",
-    "ClosedError",
-    "Cursors",
-    "check_free",
-    "check_there",
-    "check_unwritten",
-    "connect",
-    "cursors_of",
-    "folder_beside",
-    "make_run_file",
-    "opened",
-    "said",
-]
-
 #: The smallest that there are: a run of 30 emissions takes 0.6 MB with them and 7 MB with DuckDB's own of 256 KiB, one
 #: of 100,000 calls 28 MB with either, written at 25,000 rows a second instead of 40,000 and read as fast.
 _BLOCK = 16_384

@@ -28,9 +28,8 @@ from ...agents.gateway.call import Call
 from ...personas.errors import StorageError
 from ...personas.files import make_file
 from ...personas.model import Outcome
-from .rows import Row, VectorRow
-
-__all__ = ["Journal", "take_over"]
+from .job_rows import VectorRow
+from .rows import Row
 
 _HEADER = struct.Struct("<8s16sQ")
 _RECORD = struct.Struct("<II")
@@ -124,7 +123,7 @@ class Journal:
 def take_over(run_file: Path, con: duckdb.DuckDBPyConnection, insert: Callable[[Sequence[Row]], None]) -> int:
     """Insert the answers that a killed process left in the journal, once each; how many there were.
 
-    A journal of another file that stood at this place, and a last record that is not whole, are left out.
+    A journal of another file that was at this place, and a last record that is not whole, are left out.
     """
     path = _path_of(run_file)
     try:

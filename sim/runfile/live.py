@@ -27,8 +27,6 @@ from ...personas.user_sql import QueryLimit, run_query
 from .database import ClosedError, Cursors
 from .runlog import RunLog
 
-__all__ = ["LiveClient", "LiveSql", "Sidecar", "read_answer", "write_answer"]
-
 
 class Sidecar(BaseModel):
     """Where a running run answers SQL, and the token that it asks for. Readable by the file's owner alone."""

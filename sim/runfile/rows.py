@@ -10,43 +10,8 @@ from datetime import datetime
 from types import MappingProxyType
 
 from ...agents.gateway.call import Call
-from ...personas.judgement import RulingRow
+from ...personas.judgement import RuleResultRow
 from .job_rows import BatchRow, FailureRow, JobItemRow, JobRow, KnownAnswerRow, MarkerRow, PhaseRow, RunRow, VectorRow
-
-__all__ = [
-    "ActionFieldRow",
-    "AgentRow",
-    "BatchRow",
-    "Call",
-    "DuplicateRow",
-    "EmissionRow",
-    "FailureRow",
-    "FrontierRow",
-    "GrowthExtensionRow",
-    "InterventionRow",
-    "JobItemRow",
-    "JobRow",
-    "KnownAnswerRow",
-    "MarkerRow",
-    "MeasureRow",
-    "MemoryRow",
-    "MessageRow",
-    "ObservationRow",
-    "PassagePlaceRow",
-    "PassageRow",
-    "PersonaRow",
-    "PhaseRow",
-    "QuestionRow",
-    "RelationChangeRow",
-    "RelationRow",
-    "Row",
-    "RulingRow",
-    "RunRow",
-    "SkippedSourceRow",
-    "VectorRow",
-    "column_names",
-    "table_of",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +182,17 @@ class CheckRow:
     reason: str
     score: float | None
     version: int
+    job: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DemonstrationRow:
+    """A demonstration that a task shows the model, in `demonstrations`."""
+
+    ordinal: int
+    persona: str | None
+    output: str
+    is_inferred: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +282,7 @@ type Row = (
     | MemoryRow
     | MeasureRow
     | CheckRow
+    | DemonstrationRow
     | AgentStateRow
     | RelationChangeRow
     | Call
@@ -313,7 +290,7 @@ type Row = (
     | KnownAnswerRow
     | BatchRow
     | VectorRow
-    | RulingRow
+    | RuleResultRow
 )
 
 _TABLES: Mapping[type[object], str] = MappingProxyType(
@@ -332,7 +309,7 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         PersonaRow: "personas",
         RelationRow: "relations",
         DuplicateRow: "duplicates",
-        RulingRow: "rulings",
+        RuleResultRow: "rule_results",
         FrontierRow: "frontier",
         GrowthExtensionRow: "growth_extensions",
         SkippedSourceRow: "skipped_sources",
@@ -346,6 +323,7 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         MemoryRow: "memories",
         MeasureRow: "measures",
         CheckRow: "checks",
+        DemonstrationRow: "demonstrations",
         AgentStateRow: "agent_state",
         RelationChangeRow: "relation_changes",
     }

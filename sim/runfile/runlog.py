@@ -17,13 +17,11 @@ from ...personas.files import private_umask, remove_parts
 from ...personas.hub.schema import check_hub, migrate_hub
 from ...personas.query import Params
 from .database import Cursors, check_unwritten, connect, make_run_file, opened
-from .job_rows import Unit
+from .job_rows import JobRow, MarkerRow, PhaseRow, RunRow, Unit
 from .journal import take_over
-from .rows import JobRow, MarkerRow, PhaseRow, Row, RunRow, column_names, table_of
+from .rows import Row, column_names, table_of
 from .schema import check_schema, has_jobs, is_early, migrate
 from .writer import Change, Inserts, Statement, Writer
-
-__all__ = ["RunLog"]
 
 _GOES_ON = "UPDATE jobs SET status = 'running', reason = NULL, ended_at = NULL WHERE job = ?"
 _LAST_COMPLETE = """

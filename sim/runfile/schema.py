@@ -11,20 +11,9 @@ from typing import Literal
 
 import duckdb
 
+from ...personas.database import has_table
 from ...personas.errors import RunFileError
 from ...personas.hub.schema import check_hub_version, migrate_hub, people_schema
-
-__all__ = [
-    "SCHEMA_VERSION",
-    "Column",
-    "SchemaEntry",
-    "check_schema",
-    "describe",
-    "has_jobs",
-    "is_current",
-    "is_early",
-    "migrate",
-]
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (
@@ -44,7 +33,8 @@ def _script(name: str) -> str:
 
 
 def _initial(con: duckdb.DuckDBPyConnection) -> None:
-    if not _has(con, "personas"):  # a hub in which a job begins has its people already
+    # A hub in which a job begins has its people already.
+    if not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'personas'").fetchall():
         con.execute(people_schema())
     con.execute(_script("001_initial.sql"))
 
@@ -97,21 +87,17 @@ def check_schema(con: duckdb.DuckDBPyConnection, path: str, *, hubs: bool = Fals
 
 def has_jobs(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether the database has the tables of jobs: it is a run file, or a hub in which a job has begun."""
-    return all(_has(con, table) for table in ("jobs", "phases", "migrations"))
+    return all(has_table(con, table) for table in ("jobs", "phases", "migrations"))
 
 
 def is_early(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether a development version from before the first release wrote it."""
-    return _has(con, "migrations") and (_has(con, "runs") or _has(con, "jobs")) and not has_jobs(con)
+    return has_table(con, "migrations") and (has_table(con, "runs") or has_table(con, "jobs")) and not has_jobs(con)
 
 
 def is_current(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether the schema is the one that this Populace writes and reads."""
     return _version(con) == SCHEMA_VERSION
-
-
-def _has(con: duckdb.DuckDBPyConnection, table: str) -> bool:
-    return con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [table]).fetchone() is not None
 
 
 def _version(con: duckdb.DuckDBPyConnection) -> int:

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from .agents.embedding.models import EmbeddingHandle
     from .sim.config import GivenModel
 
-__all__ = ["grow", "run", "run_async"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
@@ -206,7 +204,7 @@ def grow(
         return asked.begun(GrowthOnly(), growth=wanted, seed=seed, batch=batch, out=path).run()
     if is_more(path, wanted, seed=seed, model=asked.model.name, limits=Limits.given(**asked.limits)):
         extend(path, wanted)
-    elif (stored := _Standing.read(path).run).status == "finished":
+    elif (stored := _StoredRun.read(path).run).status == "finished":
         return FinishedRun(path, stored.event_hash or "", "It was grown already, so nothing was asked.")
     return asked.resumed(path, GrowthOnly).run()
 
@@ -272,8 +270,8 @@ def _makes_room(path: Path, *, resume: bool, overwrite: bool) -> bool:
     return True
 
 
-class _Standing(NamedTuple):
-    """How the run in a file stands."""
+class _StoredRun(NamedTuple):
+    """A run in a file, and how far it got."""
 
     run: RunRow
     config: RunConfig
@@ -291,7 +289,7 @@ def _finished(society: Society, *, resume: bool) -> FinishedRun | None:
 
     Raises `SetupError` when it is another run, or unfinished and not to be resumed.
     """
-    path, stored, steps = society.path, _Standing.read(society.path), society.steps_wanted
+    path, stored, steps = society.path, _StoredRun.read(society.path), society.steps_wanted
     differences = _differences(stored, society, resume=resume)
     if differences:
         raise SetupError(
@@ -305,13 +303,13 @@ def _finished(society: Society, *, resume: bool) -> FinishedRun | None:
         raise SetupError(f"{str(path)!r} holds this run, which is still going; wait for its end, or interrupt it.")
     if not resume:
         raise SetupError(
-            f"{str(path)!r} holds this run, which stands at step {stored.lived} of {steps}; go on with "
+            f"{str(path)!r} holds this run, which stopped at step {stored.lived} of {steps}; go on with "
             f"{parameter('resume', value=True)}, or begin anew with {parameter('overwrite', value=True)}."
         )
     return None
 
 
-def _differences(stored: _Standing, society: Society, *, resume: bool) -> list[str]:
+def _differences(stored: _StoredRun, society: Society, *, resume: bool) -> list[str]:
     """What the run in the file is otherwise than the one that is asked for, in words."""
     was, wanted = stored.config, society.config
     if was.scenario != wanted.scenario:

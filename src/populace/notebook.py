@@ -11,8 +11,6 @@ from .sim.engine import Progress, SilentProgress
 if TYPE_CHECKING:
     from .agents.gateway.gateway import Gateway
 
-__all__ = ["NotebookProgress", "default_progress"]
-
 #: Seconds between two updates of the line.
 _EVERY = 0.5
 

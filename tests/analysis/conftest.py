@@ -12,8 +12,8 @@ import duckdb
 import pytest
 from hypothesis import settings
 
+from populace.personas.database import CONFIG
 from populace.personas.persona import RelationKind, content_id
-from populace.sim.runfile.database import CONFIG
 from populace.sim.runfile.schema import migrate
 
 # No test measures time: a busy machine must not fail a law.

@@ -51,7 +51,7 @@ def test_given_again_it_goes_on_where_it_was_paused(ask: Ask, texts: str, openai
     command = (*GROW, texts, "--model", "openai:test", "--base-url", openai_server.base_url)
     ask(*command, "--max-calls", 13).complains(3, "budget of 13 calls", "populace resume town.duckdb")
     said = ask(*command, "--max-calls", 20)
-    assert "Going on in 'town.duckdb', which stands behind hop 0." in said.out
+    assert "Resuming 'town.duckdb', which stopped after hop 0." in said.out
     assert (said.code, openai_server.calls) == (0, 20)
 
 

@@ -26,7 +26,7 @@ def people(folder: Path) -> str:
 def test_an_import_flags_personal_data_and_says_so(ask: Ask, people: str) -> None:
     said = ask("hub", "import", people, "--hub", "town.duckdb", "--licence", "CC0-1.0")
     assert said.code == 0
-    assert "Judged: personal_data kept 1; each is a row in rulings." in said.out
+    assert "Judged: personal_data kept 1; each is a row in rule_results." in said.out
 
 
 def test_an_import_leaves_out_whom_it_is_to_drop(ask: Ask, people: str) -> None:
@@ -62,7 +62,7 @@ def test_a_corpus_in_the_first_person_is_said_to_be_rejected_and_can_be_rewritte
     (folder / "people.jsonl").write_text("".join(json.dumps({"persona": text}) + "\n" for text in texts))
     ask("hub", "import", "people.jsonl", "--hub", "town.duckdb")
     said = ask("hub", "check", "town.duckdb").out
-    assert "The rule first_person turned away 3 of 3 descriptions, which is most of them" in said
+    assert "The rule first_person rejected 3 of 3 descriptions, which is most of them" in said
     assert "populace hub check town.duckdb --first-person rewrite" in said
     said = ask("hub", "check", "town.duckdb", "--first-person", "rewrite").out
     assert "1 descriptions stay in the first person." in said

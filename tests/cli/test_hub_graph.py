@@ -71,7 +71,7 @@ def test_text_by_the_stand_in_is_called_that_in_the_picture_and_beside_it(ask: A
 def test_whom_a_rule_rejected_is_around_nobody(ask: Ask, town: Path) -> None:
     with open_hub(town, write=True) as hub:
         hub.con.execute(
-            "INSERT INTO rulings (persona, rule, reason, outcome, undone) "
+            "INSERT INTO rule_results (persona, rule, reason, outcome, undone) "
             "SELECT md5('p18'), 'too_short', 'It has two words.', 'rejected', false"
         )
     near = orjson.loads(ask("hub", "graph", town, "--around", "house 17.", "--radius", 3, "--json").out)
@@ -79,7 +79,7 @@ def test_whom_a_rule_rejected_is_around_nobody(ask: Ask, town: Path) -> None:
     ask("hub", "graph", town, "--around", "house 18.").complains(2, "Nobody in 'town.duckdb'")
     with open_hub(town) as hub:
         away = hub.con.execute("SELECT md5('p18')").fetchall()[0][0]
-    ask("hub", "graph", town, "--around", away).complains(2, away, "was turned away by a rule")
+    ask("hub", "graph", town, "--around", away).complains(2, away, "was rejected by a rule")
 
 
 @pytest.mark.parametrize("name", ["near.svg", "near.html"])

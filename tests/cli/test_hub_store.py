@@ -89,33 +89,35 @@ def test_dedup_and_undo_are_told(ask: Ask, town: str) -> None:
     assert ask("hub", "undo", town, "--all-stage", stage).out == "All of these verdicts are undone already.\n"
     assert ask("hub", "dedup", town, "--threshold", 0.8).out.startswith("0 of ")
     ((persona, of),) = _sql(town, 'SELECT persona, "of" FROM duplicates')
-    assert ask("hub", "undo", town, "--pair", of, persona, "--redo").out == "1 verdict stands again.\n"
+    assert ask("hub", "undo", town, "--pair", of, persona, "--redo").out == "1 verdict holds again.\n"
     assert ask("hub", "undo", town, "--persona", persona[:8]).out == "1 verdict is undone.\n"
 
 
-def test_undoing_a_rule_says_who_stands_again_and_who_does_not(ask: Ask, town: str, folder: Path) -> None:
+def test_undoing_a_rule_says_who_is_retained_again_and_who_is_not(ask: Ask, town: str, folder: Path) -> None:
     with open_hub(folder / town, write=True) as hub:
         ids = [found for (found,) in hub.con.execute("SELECT id FROM personas ORDER BY ordinal").fetchall()]
         for who, rule in (*((one, "too_short") for one in ids), (ids[2], "refusal")):
             hub.con.execute(
-                "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
+                "INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) "
                 "VALUES (?, ?, 'So.', 'rejected', NULL, NULL, false)",
                 [who, rule],
             )
         row = ["persona", None, ids[1], ids[0], None, None, "exact", 1, False]
         hub.con.execute("INSERT INTO duplicates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     assert ask("hub", "undo", town, "--rule", "too_short").out == (
-        "3 rulings are undone.\nOf 3 people whom too_short has turned away, 1 stand again; 1 remain turned away by "
-        "refusal; 1 are marked as near-duplicates.\n"
+        "3 rule results are undone.\nOf 3 people whom too_short has rejected, 1 are retained again; "
+        "1 remain rejected by refusal; 1 are marked as near-duplicates.\n"
     )
     assert ask("hub", "undo", town, "--rule", "refusal").out.splitlines() == [
-        "1 ruling is undone.",
-        "Of 1 people whom refusal has turned away, 1 stand again.",
+        "1 rule result is undone.",
+        "Of 1 people whom refusal has rejected, 1 are retained again.",
     ]
-    assert ask("hub", "undo", town, "--rule", "refusal").out.startswith("All of these rulings are undone already.\n")
+    assert ask("hub", "undo", town, "--rule", "refusal").out.startswith(
+        "All of these rule results are undone already.\n"
+    )
     assert ask("hub", "undo", town, "--rule", "too_short", "--redo").out.splitlines() == [
-        "3 rulings stand again.",
-        "Of 3 people whom too_short has turned away, 3 are turned away now.",
+        "3 rule results hold again.",
+        "Of 3 people whom too_short has rejected, 3 are rejected now.",
     ]
 
 
@@ -139,7 +141,7 @@ def test_what_to_undo_is_said_in_one_way(ask: Ask, town: str) -> None:
     ask("hub", "undo", town).complains(2, "--persona ID, --all-stage STAGE")
     ask("hub", "undo", town, "--persona", "aaaa", "--all-stage", "exact").complains(2, "in one way")
     ask("hub", "undo", town, "--all-stage", "exact").complains(2, "there are no verdicts at all")
-    ask("hub", "undo", town, "--rule", "refusal").complains(2, "turned nobody away", "no rule did")
+    ask("hub", "undo", town, "--rule", "refusal").complains(2, "rejected nobody", "no rule did")
 
 
 def test_export_says_where_the_licences_are(ask: Ask, town: str) -> None:

@@ -96,7 +96,7 @@ def test_another_run_at_the_same_place_is_refused(finished: FinishedRun, options
 
 def test_more_steps_are_resumed_when_that_is_said(tmp_path: Path) -> None:
     path = small(tmp_path / "e.duckdb").path
-    with pytest.raises(SetupError, match=r"stands at step 1 of 2; go on with `resume=True`"):
+    with pytest.raises(SetupError, match=r"stopped at step 1 of 2; go on with `resume=True`"):
         small(path, steps=2)
     assert small(path, steps=2, resume=True).sql("SELECT count(*) FROM steps").rows == [(2,)]
     with pytest.raises(SetupError, match="it has 2 steps, not 1"):
@@ -171,7 +171,7 @@ def test_ctrl_c_leaves_a_paused_run(tmp_path: Path) -> None:
         small(path, model=Slow(seconds=60))
     with populace.open_run(path) as left:
         assert left.query("SELECT status, reason FROM runs").rows == [("paused", "It was interrupted.")]
-    with pytest.raises(SetupError, match="which stands at step 0 of 1; go on with `resume=True`"):
+    with pytest.raises(SetupError, match="which stopped at step 0 of 1; go on with `resume=True`"):
         small(path, model=Slow())
 
 

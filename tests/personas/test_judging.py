@@ -1,5 +1,5 @@
 from populace.personas.growth import HopResult, absorb
-from populace.personas.judgement import Ruling, judge_persona
+from populace.personas.judgement import RuleResult, judge_persona
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.personas.persona_to_persona import Relative
 from populace.personas.population import Population
@@ -7,21 +7,21 @@ from populace.personas.population import Population
 BAKER, MILLER = Persona("A baker."), Persona("A miller.")
 
 
-def no_bakers(text: str) -> Ruling | None:
-    return Ruling("bakers", "There are enough bakers.") if "baker" in text else None
+def no_bakers(text: str) -> RuleResult | None:
+    return RuleResult("bakers", "There are enough bakers.") if "baker" in text else None
 
 
-def no_shouting(text: str) -> Ruling | None:
-    return Ruling("shouting", "Nobody shouts.", is_kept=True, text=text.capitalize()) if text.isupper() else None
+def no_shouting(text: str) -> RuleResult | None:
+    return RuleResult("shouting", "Nobody shouts.", is_kept=True, text=text.capitalize()) if text.isupper() else None
 
 
-def no_names(text: str) -> Ruling | None:
+def no_names(text: str) -> RuleResult | None:
     text = text.replace("Ada", "Eve")
-    return Ruling("names", "It was replaced.", is_kept=True, text=text) if "Eve" in text else None
+    return RuleResult("names", "It was replaced.", is_kept=True, text=text) if "Eve" in text else None
 
 
-def nothing_of_names(text: str) -> Ruling | None:
-    return Ruling("names", "It was turned away.", is_erased=True) if "Ada" in text else None
+def nothing_of_names(text: str) -> RuleResult | None:
+    return RuleResult("names", "It was rejected.", is_erased=True) if "Ada" in text else None
 
 
 def met(persona: Persona) -> Relative:
@@ -35,14 +35,14 @@ def absorbed(population: Population, *newcomers: Persona, **options: object) -> 
 def test_each_judge_sees_what_the_one_before_has_left() -> None:
     judgement = judge_persona(Persona("A BAKER."), [no_shouting, no_bakers])
     assert not judgement.is_let_in
-    assert [ruling.rule for _, ruling in judgement.rulings] == ["shouting", "bakers"]
+    assert [result.rule for _, result in judgement.rule_results] == ["shouting", "bakers"]
 
 
-def test_whoever_is_not_let_in_is_a_row_with_a_ruling_and_a_relation_and_is_not_alive() -> None:
+def test_whoever_is_not_let_in_is_a_row_with_a_rule_result_and_a_relation_and_is_not_alive() -> None:
     population = Population([MILLER])
     result = absorbed(population, BAKER, judges=[no_bakers])
     assert (result.personas, result.rejected, result.dropped, result.born) == ((BAKER,), (BAKER.id,), 1, 0)
-    assert [(who, ruling.rule) for who, ruling in result.rulings] == [(BAKER.id, "bakers")]
+    assert [(who, result.rule) for who, result in result.rule_results] == [(BAKER.id, "bakers")]
     assert [relation.target for relation in result.relations] == [BAKER.id]
     assert population.alive == (MILLER,)
     assert population.graph().personas == (MILLER,)
@@ -52,7 +52,7 @@ def test_whoever_is_not_let_in_is_a_row_with_a_ruling_and_a_relation_and_is_not_
 def test_whoever_is_rejected_counts_as_not_new_and_twice_as_a_repeat() -> None:
     result = absorbed(Population([MILLER]), BAKER, BAKER, Persona("A diver."), judges=[no_bakers])
     assert result.newcomers == (False, False, True)
-    assert (result.dropped, result.repeats, result.born, len(result.rulings)) == (1, 1, 1, 1)
+    assert (result.dropped, result.repeats, result.born, len(result.rule_results)) == (1, 1, 1, 1)
 
 
 def test_a_near_duplicate_of_somebody_rejected_is_somebody_new() -> None:
@@ -62,12 +62,12 @@ def test_a_near_duplicate_of_somebody_rejected_is_somebody_new() -> None:
     assert absorbed(population, Persona(f"{text} u")).born == 1
 
 
-def test_of_whom_nothing_may_stay_there_is_a_ruling_and_no_row() -> None:
+def test_of_whom_nothing_may_stay_there_is_a_rule_result_and_no_row() -> None:
     population = Population([MILLER])
     ada = Persona("A baker called Ada.")
     result = absorbed(population, ada, judges=[no_bakers, nothing_of_names])
     assert (result.personas, result.relations, result.dropped, result.repeats) == ((), (), 1, 0)
-    assert [(who, ruling.rule, ruling.is_erased) for who, ruling in result.rulings] == [
+    assert [(who, result.rule, result.is_erased) for who, result in result.rule_results] == [
         (ada.id, "bakers", True),
         (ada.id, "names", True),
     ]
@@ -77,24 +77,24 @@ def test_what_stays_of_somebody_rejected_is_what_the_other_judges_leave() -> Non
     result = absorbed(Population([MILLER]), Persona("A baker called Ada."), judges=[no_bakers, no_names])
     (row,) = result.personas
     assert row.text == "A baker called Eve."
-    assert {ruling.rule: who for who, ruling in result.rulings}["bakers"] == row.id
+    assert {result.rule: who for who, result in result.rule_results}["bakers"] == row.id
 
 
-def test_no_ruling_falls_on_somebody_who_lives() -> None:
+def test_no_rule_result_falls_on_somebody_who_lives() -> None:
     eve = Persona("A baker called Eve.")
     result = absorbed(Population([MILLER, eve]), Persona("A baker called Ada."), judges=[no_bakers, no_names])
-    assert (result.rulings, result.personas, result.dropped) == ((), (), 1)
+    assert (result.rule_results, result.personas, result.dropped) == ((), (), 1)
 
 
 def test_beyond_the_limit_nobody_is_rejected_as_nobody_is_let_in() -> None:
     result = absorbed(Population([MILLER]), BAKER, judges=[no_bakers], limit=1)
-    assert (result.personas, result.rulings, result.dropped) == ((), (), 0)
+    assert (result.personas, result.rule_results, result.dropped) == ((), (), 0)
 
 
 def test_who_was_rejected_stays_so_in_a_population_made_anew() -> None:
     anew = Population([MILLER, BAKER], rejected=[BAKER.id])
     assert (anew.alive, anew.arrived, BAKER.id in anew) == ((MILLER,), 2, True)
-    assert absorbed(anew, BAKER, judges=[no_bakers]).rulings == ()
+    assert absorbed(anew, BAKER, judges=[no_bakers]).rule_results == ()
 
 
 def test_a_relation_leads_to_the_description_as_it_was_rewritten() -> None:
@@ -108,4 +108,4 @@ def test_a_relation_leads_to_the_description_as_it_was_rewritten() -> None:
 def test_people_who_are_there_already_are_not_judged_again() -> None:
     population = Population([BAKER])
     result = absorb(population, [[BAKER]], judges=[no_bakers])
-    assert (result.rulings, result.repeats, result.newcomers) == ((), 1, (False,))
+    assert (result.rule_results, result.repeats, result.newcomers) == ((), 1, (False,))

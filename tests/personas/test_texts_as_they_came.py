@@ -45,7 +45,7 @@ def imported(folder: Path, *texts: str) -> Path:
 def test_import_check_export_and_reading_leave_texts_as_they_came(tmp_path: Path) -> None:
     path = imported(tmp_path, LAID_OUT, "A nurse who sings in a choir")
     with open_hub(path, write=True) as hub:
-        assert not judge_people(hub, language="en").rulings
+        assert not judge_people(hub, language="en").rule_results
         export_hub(hub, tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(newline="") as file:
         assert next(csv.DictReader(file))["text"] == LAID_OUT
@@ -66,13 +66,13 @@ def test_texts_that_differ_in_layout_and_one_word_are_near_duplicates(tmp_path: 
 
 
 def test_what_is_rewritten_keeps_its_line_breaks() -> None:
-    (_, said), *_ = judge_persona(Persona("I am a nurse who\nsings"), [quality_judge("en")]).rulings
+    (_, said), *_ = judge_persona(Persona("I am a nurse who\nsings"), [quality_judge("en")]).rule_results
     assert said.text == "A nurse who\nsings"
 
 
 def test_rules_see_a_text_as_one_line() -> None:
     judgement = judge_persona(Persona("I am a nurse and\nlove birds"), [quality_judge("en")])
-    assert [ruling.rule for _, ruling in judgement.rulings] == ["first_person"]
+    assert [rule_result.rule for _, rule_result in judgement.rule_results] == ["first_person"]
     assert not judgement.is_let_in
 
 

@@ -13,8 +13,6 @@ from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.gateway import Gateway
 from populace.sim.executor import AsyncioExecutor, Done, Work
 
-__all__ = ["ProcessExecutor"]
-
 SHARD = 5
 
 

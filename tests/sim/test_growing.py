@@ -338,7 +338,7 @@ def test_personal_data_are_judged_before_anybody_is_taken_in(tmp_path: Path, pol
             society.run()
         return
     run = society.run()
-    rules = run.sql("SELECT DISTINCT rule, outcome FROM rulings").rows
+    rules = run.sql("SELECT DISTINCT rule, outcome FROM rule_results").rows
     assert rules == [("personal_data", "rewritten")]
     assert run.sql("SELECT count(*) FROM personas WHERE text LIKE '%Holloway%'").rows == [(0,)]
-    assert run.sql("SELECT count(*) FROM rulings JOIN personas ON became = id").rows[0][0] > 0
+    assert run.sql("SELECT count(*) FROM rule_results JOIN personas ON became = id").rows[0][0] > 0

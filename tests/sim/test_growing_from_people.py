@@ -53,7 +53,7 @@ def test_whoever_is_given_is_not_rejected_for_their_language(grown: Begin, langu
     given = run.sql("SELECT language, source, licence FROM personas WHERE hop = 0 ORDER BY ordinal").rows
     assert [row[0] for row in given] == ["fr", "de", "en"]
     assert (given[1][1], given[0][2]) == ("a book", "MIT")
-    away = run.sql("SELECT count(*) FROM rulings JOIN personas ON id = persona WHERE hop = 0").rows
+    away = run.sql("SELECT count(*) FROM rule_results JOIN personas ON id = persona WHERE hop = 0").rows
     assert away == [(0,)]
 
 

@@ -1,4 +1,4 @@
-"""Whom rules turn away while people are grown: rows that are marked, that count for nothing, and that can come back."""
+"""Whom rules reject while people are grown: rows that are marked, that count for nothing, and that can come back."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 
-AWAY = "SELECT persona FROM rulings WHERE outcome = 'rejected' AND NOT undone"
+AWAY = "SELECT persona FROM rule_results WHERE outcome = 'rejected' AND NOT undone"
 
 
 class Town(OpenAIServer):
@@ -117,7 +117,7 @@ def test_they_live_in_no_society(town: Town, corpus: Path, tmp_path: Path) -> No
     assert village.sql("SELECT count(*) FROM agents").rows == [(len(read_hub(run.path).personas),)]
 
 
-def test_whose_ruling_is_undone_is_back_with_the_relation_that_led_there(town: Town, corpus: Path) -> None:
+def test_whose_rule_result_is_undone_is_back_with_the_relation_that_led_there(town: Town, corpus: Path) -> None:
     run = grow(town, corpus)
     before = read_hub(run.path)
     ((away,),) = run.sql(f"SELECT count(*) FROM ({AWAY})").rows
@@ -134,8 +134,8 @@ def test_who_cannot_come_back_is_counted_when_a_rule_is_undone(town: Town, corpu
         hub.con.execute(f"DELETE FROM personas WHERE id = (SELECT min(persona) FROM ({AWAY}))")
         undo_rule(hub, "too_short")
         stand = rejected(hub, "too_short")
-        assert (stand.people, stand.standing, stand.gone) == (3, 3, 1)
-        hub.con.execute("UPDATE rulings SET outcome = 'removed'")
+        assert (stand.people, stand.retained, stand.gone) == (3, 3, 1)
+        hub.con.execute("UPDATE rule_results SET outcome = 'removed'")
         with pytest.raises(SetupError, match="can come back, for their descriptions were not kept: 1 in all"):
             undo_rule(hub, "too_short")
 
@@ -171,20 +171,22 @@ def test_what_may_not_be_kept_is_not_kept_of_those_rejected_either(
 ) -> None:
     town.said = " @adalovelace"
     town.good = (False, False, False)
-    with pytest.raises(RunError, match="5 people were described and turned away"):
+    with pytest.raises(RunError, match="5 people were described and rejected"):
         grow(town, corpus, personal=policy)
     with open_run(corpus.with_name("hub.duckdb")) as run:
         ((there, told),) = run.query("SELECT count(*), count(*) FILTER (text LIKE '%@ada%') FROM personas").rows
-        outcomes = {outcome for (outcome,) in run.query("SELECT DISTINCT outcome FROM rulings").rows}
+        outcomes = {outcome for (outcome,) in run.query("SELECT DISTINCT outcome FROM rule_results").rows}
     assert (there > 0, told > 0) == (bool(rows), policy == "keep")
     assert ("removed" in outcomes) is (policy == "drop")
     assert ("rejected" in outcomes) is (policy != "drop")
 
 
-def test_where_all_are_rejected_their_rulings_are_kept_and_named_with_the_way_out(town: Town, corpus: Path) -> None:
+def test_where_all_are_rejected_their_rule_results_are_kept_and_named_with_the_way_out(
+    town: Town, corpus: Path
+) -> None:
     town.good = (False,)
     corpus.write_text('{"text": "The ferry is late."}')
-    with pytest.raises(RunError, match=r"1 person was described and turned away: too_short 1; .*`quality=False`"):
+    with pytest.raises(RunError, match=r"1 person was described and rejected: too_short 1; .*`quality=False`"):
         grow(town, corpus)
     path = corpus.with_name("hub.duckdb")
     with open_hub(path, write=True) as hub:
@@ -197,9 +199,9 @@ def test_where_all_are_rejected_their_rulings_are_kept_and_named_with_the_way_ou
 
 def test_resuming_growth_of_which_all_were_rejected_says_so_again_and_asks_nobody(town: Town, corpus: Path) -> None:
     town.good = (False,)
-    with pytest.raises(RunError, match="5 people were described and turned away: too_short 5"):
+    with pytest.raises(RunError, match="5 people were described and rejected: too_short 5"):
         grow(town, corpus)
     calls = town.calls
-    with pytest.raises(RunError, match="turned away: too_short"):
+    with pytest.raises(RunError, match="rejected: too_short"):
         Society.resume(corpus.with_name("hub.duckdb"), GrowthOnly).run()
     assert town.calls - calls <= 12

@@ -29,7 +29,7 @@ CREATE TABLE personas (
     model VARCHAR,
     prompt VARCHAR
 );
-COMMENT ON TABLE personas IS 'Everybody who was grown or read, near-duplicates (see duplicates) and those turned away (see rulings) included';
+COMMENT ON TABLE personas IS 'Everybody who was grown or read, near-duplicates (see duplicates) and those rejected (see rule_results) included';
 COMMENT ON COLUMN personas.id IS '128-bit content hash of the description, hexadecimal: equal texts are one persona';
 COMMENT ON COLUMN personas.ordinal IS 'Order of arrival, from 1';
 COMMENT ON COLUMN personas.text IS 'The description, as it came; its id is the hash of the text with blanks folded, in Unicode NFC';
@@ -80,7 +80,7 @@ COMMENT ON COLUMN duplicates.stage IS 'Stage that found it: exact or minhash (ho
 COMMENT ON COLUMN duplicates.similarity IS 'Jaccard similarity of the two sets of words, or cosine of the two vectors, 0 to 1';
 COMMENT ON COLUMN duplicates.undone IS 'True once somebody judged the verdict wrong';
 
-CREATE TABLE rulings (
+CREATE TABLE rule_results (
     persona VARCHAR NOT NULL,
     rule VARCHAR NOT NULL,
     reason VARCHAR NOT NULL,
@@ -96,21 +96,21 @@ CREATE TABLE rulings (
     file INTEGER,
     "row" BIGINT
 );
-COMMENT ON TABLE rulings IS 'What rules of quality and for personal data said of descriptions and of imported columns: of personal data one row for each piece. No export holds them';
-COMMENT ON COLUMN rulings.persona IS 'Id of the description that the rule spoke of; of one that is gone, what its id was; of a column, the person it belongs to';
-COMMENT ON COLUMN rulings.rule IS 'too_short, too_long, refusal, template_leak, refers_to_unnamed, first_person, second_person, other_language or personal_data';
-COMMENT ON COLUMN rulings.reason IS 'Why, in one sentence; of personal data it names kinds, never the data';
-COMMENT ON COLUMN rulings.outcome IS 'kept, rewritten, rejected (marked, and left out like a near-duplicate) or removed (personal data that were to be dropped)';
-COMMENT ON COLUMN rulings.became IS 'Id of the rewritten description';
-COMMENT ON COLUMN rulings.text IS 'The description as it was; null where it is as it was, where it held personal data that were to be dropped, or where the answer that had it is in calls';
-COMMENT ON COLUMN rulings.undone IS 'True once somebody judged the ruling wrong: who was turned away is back';
-COMMENT ON COLUMN rulings.kind IS 'Kind of personal data: name, email, url, phone, ...; null for rules of quality';
-COMMENT ON COLUMN rulings."column" IS 'The imported column; null is the description. A value inside another has a JSON pointer from the row';
-COMMENT ON COLUMN rulings.place IS 'Where the words stood: number of the first character, from 0, in the description or in the value';
-COMMENT ON COLUMN rulings."before" IS 'The words that were replaced; null where nothing was, and where the data were to be dropped';
-COMMENT ON COLUMN rulings."after" IS 'What they were replaced by';
-COMMENT ON COLUMN rulings.file IS 'Number of the imported file in imported_files, where the row was judged on its way into the hub or a column of it was';
-COMMENT ON COLUMN rulings."row" IS 'Line or row of that file';
+COMMENT ON TABLE rule_results IS 'What rules of quality and for personal data said of descriptions and of imported columns: of personal data one row for each piece. No export holds them';
+COMMENT ON COLUMN rule_results.persona IS 'Id of the description that the rule spoke of; of one that is gone, what its id was; of a column, the person it belongs to';
+COMMENT ON COLUMN rule_results.rule IS 'too_short, too_long, refusal, template_leak, refers_to_unnamed, first_person, second_person, other_language or personal_data';
+COMMENT ON COLUMN rule_results.reason IS 'Why, in one sentence; of personal data it names kinds, never the data';
+COMMENT ON COLUMN rule_results.outcome IS 'kept, rewritten, rejected (marked, and left out like a near-duplicate) or removed (personal data that were to be dropped)';
+COMMENT ON COLUMN rule_results.became IS 'Id of the rewritten description';
+COMMENT ON COLUMN rule_results.text IS 'The description as it was; null where it is as it was, where it held personal data that were to be dropped, or where the answer that had it is in calls';
+COMMENT ON COLUMN rule_results.undone IS 'True once the result was undone: a rejected person is retained again';
+COMMENT ON COLUMN rule_results.kind IS 'Kind of personal data: name, email, url, phone, ...; null for rules of quality';
+COMMENT ON COLUMN rule_results."column" IS 'The imported column; null is the description. A value inside another has a JSON pointer from the row';
+COMMENT ON COLUMN rule_results.place IS 'Number of the first character of the words, from 0, in the description or in the value';
+COMMENT ON COLUMN rule_results."before" IS 'The words that were replaced; null where nothing was, and where the data were to be dropped';
+COMMENT ON COLUMN rule_results."after" IS 'What they were replaced by';
+COMMENT ON COLUMN rule_results.file IS 'Number of the imported file in imported_files, where the row was judged on its way into the hub or a column of it was';
+COMMENT ON COLUMN rule_results."row" IS 'Line or row of that file';
 
 CREATE TABLE vectors (
     text_hash VARCHAR NOT NULL,
@@ -147,7 +147,7 @@ COMMENT ON COLUMN imported_files.format IS 'personahub, tasks, elite, nemotron o
 COMMENT ON COLUMN imported_files.settings IS 'What was asked for: columns, source, licence, revision, language, greatest length; how descriptions were composed of columns, where they were (rule@1: of those that are known by name)';
 COMMENT ON COLUMN imported_files.read_to IS 'Line or row up to which the file is in the hub';
 COMMENT ON COLUMN imported_files.rows IS 'Rows of it that are in the hub, in imports or in repeated_rows';
-COMMENT ON COLUMN imported_files.new IS 'People that it brought; in the other rows stood texts that the hub had already';
+COMMENT ON COLUMN imported_files.new IS 'People that it brought; the other rows hold texts that the hub had already';
 COMMENT ON COLUMN imported_files.skipped IS 'Rows of it that were left out';
 COMMENT ON COLUMN imported_files.complete IS 'False for a file whose import was cut off; the same command goes on with it';
 COMMENT ON COLUMN imported_files.imported_at IS 'UTC, of the last part';
@@ -394,7 +394,7 @@ COMMENT ON COLUMN selections.spec IS 'The whole specification, quota and targets
 COMMENT ON COLUMN selections.report IS 'How well the choice meets it: candidates, left out and why, wanted and got';
 COMMENT ON COLUMN selections.hub_people IS 'Personas in the hub at that time, near-duplicates included';
 COMMENT ON COLUMN selections.hub_last IS 'Ordinal of the last of them';
-COMMENT ON COLUMN selections.hub_left_out IS 'Verdicts that left somebody out at that time: near-duplicates and descriptions turned away, undone ones not counted';
+COMMENT ON COLUMN selections.hub_left_out IS 'Verdicts that left somebody out at that time: near-duplicates and descriptions rejected, undone ones not counted';
 COMMENT ON COLUMN selections.hub_profiles IS 'Profiles in the hub at that time';
 COMMENT ON COLUMN selections.made_at IS 'UTC';
 

@@ -1,5 +1,5 @@
 -- The run file, in the order in which it fills: jobs and what they ask; how people come about; what a society does.
--- The tables of people (passages, personas, relations, duplicates, rulings, vectors) are those of a hub: see personas/hub/sql.
+-- The tables of people (passages, personas, relations, duplicates, rule_results, vectors) are those of a hub: see personas/hub/sql.
 
 -- Jobs: what was asked for, how far it has come, and every call to a model.
 
@@ -350,7 +350,7 @@ COMMENT ON COLUMN observations.step IS 'Step';
 COMMENT ON COLUMN observations.agent IS 'Agent';
 COMMENT ON COLUMN observations.neighbours IS 'Neighbours shown';
 COMMENT ON COLUMN observations.heard IS 'Lines heard';
-COMMENT ON COLUMN observations.text IS 'The observation as it stood in the prompt';
+COMMENT ON COLUMN observations.text IS 'The observation as in the prompt';
 
 CREATE TABLE emissions (
     emission BIGINT PRIMARY KEY,
@@ -380,7 +380,8 @@ CREATE TABLE checks (
     outcome VARCHAR NOT NULL,
     reason VARCHAR NOT NULL,
     score DOUBLE,
-    version INTEGER NOT NULL
+    version INTEGER NOT NULL,
+    job INTEGER DEFAULT 1
 );
 COMMENT ON TABLE checks IS 'Results of the checks that actions list, for each emission; a failed check drops nothing';
 COMMENT ON COLUMN checks.emission IS 'Emission that was checked';
@@ -389,6 +390,19 @@ COMMENT ON COLUMN checks.outcome IS 'passed, failed, or undecided where the chec
 COMMENT ON COLUMN checks.reason IS 'Why it did not pass, in one sentence; empty where there is nothing to say';
 COMMENT ON COLUMN checks.score IS 'Score that the check gave, if any';
 COMMENT ON COLUMN checks.version IS 'Version of the check';
+COMMENT ON COLUMN checks.job IS 'Job that made it, as in jobs: the run itself, or one on its finished outputs; of the results of one check the latest job''s counts';
+
+CREATE TABLE demonstrations (
+    ordinal INTEGER PRIMARY KEY,
+    persona VARCHAR,
+    output VARCHAR NOT NULL,
+    is_inferred BOOLEAN NOT NULL
+);
+COMMENT ON TABLE demonstrations IS 'The demonstrations that a task shows the model';
+COMMENT ON COLUMN demonstrations.ordinal IS 'Place in their file, from 1';
+COMMENT ON COLUMN demonstrations.persona IS 'Description of the person from whom the output could be; null where that is not known and not asked for';
+COMMENT ON COLUMN demonstrations.output IS 'The demonstration itself';
+COMMENT ON COLUMN demonstrations.is_inferred IS 'True where the persona was inferred from the output by Text-to-Persona';
 
 CREATE TABLE agent_state (
     step INTEGER NOT NULL,

@@ -76,12 +76,12 @@ COMMENT ON COLUMN growth_chunks.duplicates IS 'New personas marked as near-dupli
 COMMENT ON COLUMN growth_chunks.repeats IS 'Descriptions with the very text of somebody who was there already';
 COMMENT ON COLUMN growth_chunks.dropped IS 'Descriptions that a rule did not let in';
 COMMENT ON COLUMN growth_chunks.relations IS 'New relations';
-COMMENT ON COLUMN growth_chunks.latest IS 'Of the latest 500 descriptions up to here, oldest first: 1 for somebody new, 0 for a near-duplicate, a repeat or one turned away';
+COMMENT ON COLUMN growth_chunks.latest IS 'Of the latest 500 descriptions up to here, oldest first: 1 for somebody new, 0 for a near-duplicate, a repeat or one rejected';
 COMMENT ON COLUMN growth_chunks.position IS 'Where reading the sources has come to; null where they were not read as a stream';
 COMMENT ON COLUMN growth_chunks.started_at IS 'UTC';
 COMMENT ON COLUMN growth_chunks.ended_at IS 'UTC';
 COMMENT ON COLUMN growth_chunks.event_hash IS 'Hash over all events up to here';
-COMMENT ON COLUMN growth_chunks.rejected IS 'Of those that were dropped, how many stay as rows, marked by their rulings; of the others nothing may be kept';
+COMMENT ON COLUMN growth_chunks.rejected IS 'Of those that were dropped, how many stay as rows, marked by their rule results; of the others nothing may be kept';
 COMMENT ON COLUMN growth_chunks.unwanted IS 'Relations of other kinds than were wanted; they were left out';
 COMMENT ON COLUMN growth_chunks.extension IS 'The extension of growth that it belongs to, as in growth_extensions; 0 for growth as it was begun';
 
@@ -128,6 +128,46 @@ COMMENT ON COLUMN said.of_emission IS 'The earlier emission it nearly repeats';
 COMMENT ON COLUMN said.model IS 'Model that wrote it';
 COMMENT ON COLUMN said.prompt IS 'Prompt that it answers, as name@version';
 
+CREATE OR REPLACE VIEW outputs AS
+WITH judged AS (
+    SELECT emission, "check", arg_max(outcome, job) AS outcome, arg_max(reason, job) AS reason
+    FROM checks
+    GROUP BY emission, "check"
+), failed AS (
+    SELECT emission, min("check") AS stage, arg_min(reason, "check") AS reason
+    FROM judged
+    WHERE outcome = 'failed'
+    GROUP BY emission
+), repeated AS (
+    SELECT emission, min(of_emission) AS of_emission, max(similarity) AS similarity
+    FROM duplicates
+    WHERE NOT undone AND emission IS NOT NULL
+    GROUP BY emission
+)
+SELECT e.emission, e.step, e.agent, e.kind, e.text, e.payload,
+       CASE WHEN f.emission IS NULL AND r.emission IS NULL THEN 'accepted' ELSE 'rejected' END AS status,
+       CASE WHEN f.emission IS NOT NULL THEN f.stage WHEN r.emission IS NOT NULL THEN 'near_duplicate' END AS stage,
+       CASE WHEN f.emission IS NOT NULL THEN f.reason
+            WHEN r.emission IS NOT NULL THEN format('It nearly repeats emission {} ({:.2f}).', r.of_emission, r.similarity)
+       END AS reason,
+       e.revised, e.model, e.prompt
+FROM emissions AS e
+LEFT JOIN failed AS f ON f.emission = e.emission
+LEFT JOIN repeated AS r ON r.emission = e.emission;
+COMMENT ON VIEW outputs IS 'Everything that was made, and whether it is accepted as data: no check has failed and it nearly repeats nothing';
+COMMENT ON COLUMN outputs.emission IS 'Number of the emission';
+COMMENT ON COLUMN outputs.step IS 'Step';
+COMMENT ON COLUMN outputs.agent IS 'Agent that made it';
+COMMENT ON COLUMN outputs.kind IS 'Kind of the emission';
+COMMENT ON COLUMN outputs.text IS 'The text that is compared with others';
+COMMENT ON COLUMN outputs.payload IS 'The whole of it as JSON';
+COMMENT ON COLUMN outputs.status IS 'accepted or rejected';
+COMMENT ON COLUMN outputs.stage IS 'Why it was rejected: the first check, by name, that it failed, or near_duplicate; null when it was accepted';
+COMMENT ON COLUMN outputs.reason IS 'The same in one sentence';
+COMMENT ON COLUMN outputs.revised IS 'True when a first version was too close to something said before, or failed a check';
+COMMENT ON COLUMN outputs.model IS 'Model that wrote it';
+COMMENT ON COLUMN outputs.prompt IS 'Prompt that it answers, as name@version';
+
 CREATE OR REPLACE VIEW threads AS
 WITH RECURSIVE below AS (
     SELECT message AS thread, 0 AS depth, message FROM messages WHERE reply_to IS NULL
@@ -150,7 +190,7 @@ COMMENT ON COLUMN threads.reply_to IS 'The message that it answers; null at the 
 
 CREATE OR REPLACE VIEW survivors AS
 WITH RECURSIVE away AS (
-    SELECT DISTINCT persona FROM rulings WHERE outcome = 'rejected' AND NOT undone
+    SELECT DISTINCT persona FROM rule_results WHERE outcome = 'rejected' AND NOT undone
 ), verdicts AS (
     SELECT persona, arg_max("of", (similarity, "of")) AS earlier
     FROM duplicates
@@ -162,17 +202,17 @@ WITH RECURSIVE away AS (
     SELECT c.persona, v.earlier FROM chains AS c JOIN verdicts AS v ON v.persona = c.earlier
 ), ends AS (
     SELECT c.persona, c.earlier FROM chains AS c ANTI JOIN verdicts AS v ON v.persona = c.earlier
-), standing AS (
+), folded AS (
     SELECT p.id AS persona, coalesce(e.earlier, p.id) AS survivor
     FROM personas AS p
     LEFT JOIN ends AS e ON e.persona = p.id
 )
 SELECT s.persona, s.survivor
-FROM standing AS s
+FROM folded AS s
 ANTI JOIN away AS a ON a.persona = s.persona;
-COMMENT ON VIEW survivors IS 'Every persona and the one who stands for it: itself, or whom it nearly repeats, followed to the end. Whom a rule has turned away is not among them';
+COMMENT ON VIEW survivors IS 'Every persona that no rule rejected and its survivor: itself, or the first of its near-duplicates';
 COMMENT ON COLUMN survivors.persona IS 'Persona';
-COMMENT ON COLUMN survivors.survivor IS 'The persona who stands for it; the same one when it is nobody''s near-duplicate';
+COMMENT ON COLUMN survivors.survivor IS 'The first of its near-duplicates; itself when it is not a near-duplicate';
 
 CREATE OR REPLACE VIEW living_relations AS
 SELECT r.ordinal, s.survivor AS source, t.survivor AS target, r.kind, r.label, r.hop

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from populace.agents.endpoint.models import ModelHandle
     from populace.agents.gateway.budget import Prices
 
-__all__ = ["doctor"]
-
 _STYLES = {"ok": "green", "no": "red", "unknown": "yellow"}
 
 

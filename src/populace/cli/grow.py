@@ -13,8 +13,6 @@ from .options import LIMITS, asked_of, limit_options, limits_of, sampling_option
 if TYPE_CHECKING:
     from populace.sim.growth import Growth
 
-__all__ = ["grow"]
-
 type Command = Callable[..., Any]
 
 _TEXTS = (
@@ -46,7 +44,7 @@ _PEOPLE = (
     click.option(
         "--quality/--no-quality",
         default=True,
-        help="Turn away descriptions that are too short, a refusal, in the first person, ...  [default: --quality]",
+        help="Reject descriptions that are too short, a refusal, in the first person, ...  [default: --quality]",
     ),
     click.option(
         "--personal",
@@ -199,8 +197,8 @@ def _go_on(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
     asked = ask_again(hub, growth, seed=options["seed"], model=options["model"], limits=limits_of(options))
     if asked.is_more:
         click.echo(f"{str(hub)!r} is asked for more than was grown; what is there stays.")
-    elif asked.standing:
-        click.echo(f"Going on in {str(hub)!r}, which stands {asked.standing}.")
+    elif asked.progress:
+        click.echo(f"Resuming {str(hub)!r}, which stopped {asked.progress}.")
     given = {name: options[name] for name in ("base_url", "cache", "price", *LIMITS)}
     # The command has named the sources, which are those that the hub was grown from.
     click.get_current_context().invoke(resume, file=hub, sources_named=True, **given)

@@ -16,10 +16,8 @@ from .options import bound_options, limits_of, shared_option
 
 if TYPE_CHECKING:
     from populace.personas.hub.dedup import EmbeddedReport
-    from populace.personas.hub.verdicts import TurnedAway
+    from populace.personas.hub.verdicts import RejectedPeople
     from populace.sim.embedding import HubVectors
-
-__all__ = ["hub", "meaning_of", "meaning_options", "resume_embedding"]
 
 type Command = Callable[..., Any]
 
@@ -225,7 +223,7 @@ def dedup(
         )
     click.echo(
         f"{report.marked:,} of {report.judged:,} people were marked as near-duplicates at {threshold:g}; "
-        f"{report.stood:,} were marked before{' and judged anew' if anew else ''}, "
+        f"{report.marked_before:,} were marked before{' and judged anew' if anew else ''}, "
         f"and {report.undone:,} verdicts are undone."
     )
     if signatures is not None:
@@ -245,13 +243,13 @@ def dedup(
 @click.option("--persona", metavar="ID", help="The verdicts that mark this person.")
 @click.option("--all-stage", metavar="STAGE", help="All verdicts of a stage.")
 @click.option("--pair", nargs=2, metavar="ID ID", help="The verdict between these two.")
-@click.option("--rule", metavar="RULE", help="Whom this rule turned away, and the descriptions it rewrote.")
+@click.option("--rule", metavar="RULE", help="Whom this rule rejected, and the descriptions it rewrote.")
 @click.option("--redo", is_flag=True, help="Let the verdicts hold again instead.")
 def undo(hub_path: Path, redo: bool, **given: Any) -> None:
     """Undo verdicts of near-duplicate detection or of a rule: whom they left out is a person like all others again.
 
     A description that a rule rewrote is as it was again, with all that is tied to it, unless it was not kept. Whom an
-    undone verdict or ruling concerns is compared with the others again, where near-duplicates were looked for.
+    undone verdict or rule result concerns is compared with the others again, where near-duplicates were looked for.
     """
     from populace.personas.hub.file import open_hub
     from populace.personas.hub.verdicts import rejected, undo_pair, undo_persona, undo_rule, undo_stage
@@ -269,10 +267,10 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
     ((name, value),) = said.items()
     with open_hub(hub_path, write=True) as hub:
         changed = ways[name](hub, *(value if name == "pair" else (value,)), redo=redo)
-        stand = rejected(hub, value) if name == "rule" else None
-    click.echo(_undone("verdict" if stand is None else "ruling", changed, redo=redo))
-    if stand is not None:
-        for sentence in _standing(value, stand, redo=redo):
+        state = rejected(hub, value) if name == "rule" else None
+    click.echo(_undone("verdict" if state is None else "rule result", changed, redo=redo))
+    if state is not None:
+        for sentence in _rejected(value, state, redo=redo):
             click.echo(sentence)
 
 
@@ -308,29 +306,29 @@ def merge(hubs: tuple[Path, ...], out: Path) -> None:
 
 def _undone(what: str, changed: int, *, redo: bool) -> str:
     if not changed:
-        return f"All of these {what}s {'stand' if redo else 'are undone'} already."
+        return f"All of these {what}s {'hold' if redo else 'are undone'} already."
     if changed == 1:
-        return f"1 {what} {'stands again' if redo else 'is undone'}."
-    return f"{changed:,} {what}s {'stand again' if redo else 'are undone'}."
+        return f"1 {what} {'holds again' if redo else 'is undone'}."
+    return f"{changed:,} {what}s {'hold again' if redo else 'are undone'}."
 
 
-def _standing(rule: str, stand: "TurnedAway", *, redo: bool) -> Iterator[str]:
-    said = f"Of {stand.people:,} people whom {rule} has turned away, "
+def _rejected(rule: str, state: "RejectedPeople", *, redo: bool) -> Iterator[str]:
+    said = f"Of {state.people:,} people whom {rule} has rejected, "
     if redo:
-        if stand.people:
-            yield f"{said}{stand.ruled:,} are turned away now."
-        if stand.rewritten:
-            yield f"{stand.rewritten:,} descriptions are rewritten by {rule} now."
+        if state.people:
+            yield f"{said}{state.rejected_now:,} are rejected now."
+        if state.rewritten:
+            yield f"{state.rewritten:,} descriptions are rewritten by {rule} now."
         return
-    ruled = f"; {stand.ruled:,} remain turned away by {' and '.join(stand.others)}" if stand.ruled else ""
-    doubles = f"; {stand.duplicates:,} are marked as near-duplicates" if stand.duplicates else ""
-    gone = f" Beside them {stand.gone:,} cannot come back, for their descriptions were not kept." if stand.gone else ""
-    if stand.people or gone:
-        yield f"{said}{stand.standing:,} stand again{ruled}{doubles}.{gone}"
-    if stand.restored:
-        yield f"{stand.restored:,} descriptions that {rule} rewrote are as they were."
-    if stand.unkept:
-        yield f"{stand.unkept:,} descriptions stay rewritten, for they were not kept as they were."
+    rejected = f"; {state.rejected_now:,} remain rejected by {' and '.join(state.others)}" if state.rejected_now else ""
+    doubles = f"; {state.duplicates:,} are marked as near-duplicates" if state.duplicates else ""
+    gone = f" Beside them {state.gone:,} cannot come back, for their descriptions were not kept." if state.gone else ""
+    if state.people or gone:
+        yield f"{said}{state.retained:,} are retained again{rejected}{doubles}.{gone}"
+    if state.restored:
+        yield f"{state.restored:,} descriptions that {rule} rewrote are as they were."
+    if state.unkept:
+        yield f"{state.unkept:,} descriptions stay rewritten, for they were not kept as they were."
 
 
 @click.group()

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from populace.personas.formats.exporting import ExportReport
     from populace.personas.formats.importing import FileReport
 
-__all__ = ["export", "import_"]
-
 _PASSED_ON = ("licence", "revision", "language", "compose", "max_length", "strict", "personal", "quality")
 _SHAPES = ("personahub", "tasks", "elite", "nemotron", "populace", "table")
 _PATH = click.Path(path_type=Path)
@@ -41,7 +39,7 @@ _FORMATS = ("persona.jsonl", "jsonl", "csv", "parquet", "tasks", "elite", "nemot
     "with_",
     type=click.Choice(_WITH),
     multiple=True,
-    help="Columns of these too, or near-duplicates and those turned away, marked as such; may be given several times.",
+    help="Columns of these too, or near-duplicates and those rejected, marked as such; may be given several times.",
 )
 @shared_option
 def export(hub_path: Path, file: Path, form: str | None, select: str | None, with_: tuple[str, ...]) -> None:
@@ -251,10 +249,10 @@ def _say_imported(report: "FileReport") -> None:
     if report.kinds:
         click.echo(visible(f"For personal data its columns are taken as {_taken(report.kinds)}."))
     said = ", ".join(
-        f"{rule} {outcome.replace('_', ' ')} {n:,}" for (rule, outcome), n in sorted(report.rulings.items())
+        f"{rule} {outcome.replace('_', ' ')} {n:,}" for (rule, outcome), n in sorted(report.rule_results.items())
     )
     if said:
-        click.echo(f"Judged: {said}; each is a row in rulings. Patterns do not find everything.")
+        click.echo(f"Judged: {said}; each is a row in rule_results. Patterns do not find everything.")
     for line in changes_in_lines(report.changes):
         click.echo(line)
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from populace.analysis.hub_summary import Section
     from populace.personas.hub import HubFile
 
-__all__ = ["graph"]
-
 
 @click.command()
 @click.argument("hub", type=click.Path(path_type=Path))
@@ -53,7 +51,7 @@ def graph(
 ) -> None:
     """Components, degrees, communities and more of HUB's relations, beside random graphs; or who is around one person.
 
-    Near-duplicates count as whom they repeat, and whoever a rule turned away does not count. HUB is a hub or a run
+    Near-duplicates count as whom they repeat, and whoever a rule rejected does not count. HUB is a hub or a run
     file.
     """
     from populace.personas.hub import open_hub

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from populace.personas.rules import Policy
     from populace.sim.enrichment import Enriched
 
-__all__ = ["changes_in_lines", "check", "enrich", "resume_enrichment"]
-
 _LINES = 20
 
 
@@ -34,10 +32,10 @@ _LINES = 20
 )
 @click.option(
     "--first-person",
-    type=click.Choice(["turn-away", "rewrite", "keep"]),
-    help="What becomes of descriptions in the first person: turned away, put into the third person where rules can do "
-    "it (English) and else kept, or kept. Given, it looks again at those that were turned away or kept for it.  "
-    "[default: turn-away, but for single clauses, which are rewritten]",
+    type=click.Choice(["reject", "rewrite", "keep"]),
+    help="What becomes of descriptions in the first person: rejected, put into the third person where rules can do "
+    "it (English) and else kept, or kept. Given, it looks again at those that were rejected or kept for it.  "
+    "[default: reject, but for single clauses, which are rewritten]",
 )
 @click.option("--preview", is_flag=True, help="Show each replacement in its sentence, and change nothing.")
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Replacements that are shown.")
@@ -50,14 +48,14 @@ def check(
     preview: bool,
     limit: int,
 ) -> None:
-    """Judge everybody in HUB by rules, each ruling a row: too short, a refusal, the first person, personal data, ...
+    """Judge everybody in HUB by rules, each result a row: too short, a refusal, the first person, personal data, ...
 
     Nobody is judged twice by the same rules, but a stricter --personal looks again at whoever was kept. Replaced and
     removed data go from everything that tells of these people. Of what was replaced the words stay in the table
-    rulings, where `populace hub undo --rule personal_data` finds them and no export does; of what was dropped nothing
-    stays. What a model answered and what texts were read stay in the tables calls and passages, which resume and replay
-    need, and in free room of the file: to be rid of all these, export the people and import them into a new hub. Their
-    relations are left behind with it.
+    rule_results, where `populace hub undo --rule personal_data` finds them and no export does; what was dropped is
+    not kept. Answers of models and texts that were read stay in the tables calls and passages, which resume and
+    replay need, and in free room of the file: to be rid of all these, export the people and import them into a new
+    hub, without their relations.
     """
     from populace.personas.hub.check import judge_people
     from populace.personas.hub.file import open_hub
@@ -76,8 +74,8 @@ def check(
             first_person=first_person,  # type: ignore[arg-type]  # click has checked the choice
         )
     remains = " and ".join(report.remains)
-    click.echo(f"{report.judged:,} descriptions were judged, and {report.rulings.total():,} rulings made.")
-    for (rule, outcome), count in sorted(report.rulings.items()):
+    click.echo(f"{report.judged:,} descriptions were judged, and {report.rule_results.total():,} rule results made.")
+    for (rule, outcome), count in sorted(report.rule_results.items()):
         click.echo(f"  {rule:<18} {outcome.replace('_', ' '):<12} {count:,}")
     _say_rejected(hub_path, report)
     for line in changes_in_lines(report.changes):
@@ -96,17 +94,17 @@ def _say_rejected(hub: Path, report: "CheckReport") -> None:
 
     path = shlex.quote(str(hub))
     for rule in report.most_rejected:
-        count = report.rulings[rule, "rejected"]
+        count = report.rule_results[rule, "rejected"]
         click.echo(
-            f"The rule {rule} turned away {count:,} of {report.judged:,} descriptions, which is most of them; to let "
-            f"them stand again: populace hub undo {path} --rule {rule}"
+            f"The rule {rule} rejected {count:,} of {report.judged:,} descriptions, which is most of them; to "
+            f"take them back: populace hub undo {path} --rule {rule}"
         )
-    if report.rulings[FIRST_PERSON, "rejected"]:
+    if report.rule_results[FIRST_PERSON, "rejected"]:
         click.echo(
             "Descriptions in the first person can be put into the third person instead, where rules can do it "
             f"(English; the others are kept): populace hub check {path} --first-person rewrite"
         )
-    if kept := report.rulings[FIRST_PERSON, "kept"]:
+    if kept := report.rule_results[FIRST_PERSON, "kept"]:
         click.echo(f"{kept:,} descriptions stay in the first person.")
 
 
@@ -122,7 +120,7 @@ def changes_in_lines(changes: Mapping[tuple[str, str | None, str], int]) -> list
     if not counts:
         return []
     most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    lines = [f"Personal data: {sum(counts.values()):,} pieces, each a row in rulings."]
+    lines = [f"Personal data: {sum(counts.values()):,} pieces, each a row in rule_results."]
     lines += [
         visible(f"  {kind:<18} {outcome:<12} {count:>9,}  in {column}")
         for (kind, column, outcome), count in most[:_LINES]

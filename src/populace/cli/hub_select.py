@@ -13,8 +13,6 @@ from .show import terminal_width
 if TYPE_CHECKING:
     from populace.personas.selection import Breakdown, Diversity, Report, Selection, SelectionSpec
 
-__all__ = ["select"]
-
 _MOST_ROWS = 40
 
 

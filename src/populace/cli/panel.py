@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from populace.agents.gateway.gateway import Gateway
     from populace.agents.gateway.rates import ProgressPhase, RateSnapshot
 
-__all__ = ["Panel", "line_of", "picture_of"]
-
 #: From this width on the purposes stand beside the numbers, and with more columns; beyond the second it only gets airy.
 _WIDE, _WIDEST = 120, 160
 

@@ -8,8 +8,6 @@ import click
 from .options import shared_option
 from .show import BY_STAND_IN, terminal_width
 
-__all__ = ["prompts", "report", "scenarios", "schema", "sql"]
-
 _HAS_RUN = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'runs'"
 
 
@@ -50,7 +48,7 @@ def schema(table: str | None) -> None:
     """Every table, view and column of run files and hubs with its meaning, or those of TABLE."""
     from populace.personas.errors import SetupError
     from populace.personas.inputs import nearest
-    from populace.sim.runfile.reader import describe
+    from populace.sim.runfile.schema import describe
 
     relations = {relation.name: relation for relation in describe(hubs=True)}
     if table is not None and table not in relations:
@@ -106,10 +104,10 @@ def prompts(name: str | None, scenario: str | None) -> None:
     from populace.personas.errors import SetupError
     from populace.personas.inputs import nearest
     from populace.personas.prompt import iter_prompts
-    from populace.scenarios.catalog import find_scenario, iter_scenarios, prompts_of
+    from populace.scenarios.catalog import find_scenario, iter_scenarios, iter_tasks, prompts_of
 
     shown = [p for room in ("personas", "agents") for p in iter_prompts(f"populace.{room}")]
-    for found in iter_scenarios() if scenario is None else (find_scenario(scenario)[0],):
+    for found in (*iter_scenarios(), *iter_tasks()) if scenario is None else (find_scenario(scenario)[0],):
         shown += [prompt for prompt in prompts_of(found) if prompt not in shown]
     known = {key: prompt for prompt in shown for key in (prompt.name, f"{prompt.name}@{prompt.version}")}
     if name is None:

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from populace.sim.society import Society
     from populace.sim.trust import Kind
 
-__all__ = ["estimate", "live", "resume", "run", "run_script", "scenario_of"]
-
-_STANDING = "SELECT scenario, scenario_file, status, (SELECT coalesce(max(step), 0) FROM steps) FROM runs"
+_STATUS = """
+SELECT scenario, scenario_file, status, (SELECT coalesce(max(step), 0) FROM steps),
+       settings ->> '$.per_persona' IS NOT NULL
+FROM runs
+"""
 
 
 @click.command()
@@ -119,11 +121,11 @@ def _resume_run(
     from .panel import Panel
 
     with open_run(file) as stored:
-        ((name, made_by, status, lived),) = stored.query(_STANDING).rows
+        ((name, made_by, status, lived, is_data),) = stored.query(_STATUS).rows
     if status == "finished" and steps in (None, lived):
         _show(file, name)
-        if _is_growth(name):
-            click.echo("There was nothing to do: growth is finished.")
+        if _is_growth(name) or is_data:
+            click.echo(f"There was nothing to do: {'the run' if is_data else 'growth'} is finished.")
             return
         click.echo(
             f"\nThere was nothing to do: the run is finished. For more steps: "
@@ -253,9 +255,12 @@ def _is_growth(name: str) -> bool:
 
 
 def _show(path: Path, scenario: str) -> None:
-    from .show import show_growth, show_run
+    from .show import show_growth, show_made, show_run
 
-    (show_growth if _is_growth(scenario) else show_run)(path)
+    if _is_growth(scenario):
+        show_growth(path)
+    elif not show_made(path):
+        show_run(path)
 
 
 def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> None:

@@ -100,7 +100,7 @@ def test_near_duplicates_come_marked_when_they_are_asked_for(hub: HubFile, tmp_p
 def test_whom_a_rule_rejected_is_left_out_like_a_near_duplicate(hub: HubFile, tmp_path: Path) -> None:
     row = "('{}', 'refusal', 'It refuses.', 'rejected', NULL, NULL, {})"
     hub.con.execute(
-        f"INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
+        f"INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) "
         f"VALUES {row.format(BAKER, 'false')}, {row.format(KEEPER, 'true')}"
     )
     assert export_hub(hub, tmp_path / "p.csv").people == 2
@@ -133,7 +133,7 @@ def test_a_graph_folds_near_duplicates_into_whom_they_repeat(hub: HubFile, tmp_p
 def test_a_graph_has_no_tie_of_whoever_was_rejected(hub: HubFile, tmp_path: Path) -> None:
     for n, who in enumerate((OLDER, KEEPER)):
         hub.con.execute(
-            "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
+            "INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) "
             "VALUES (?, 'refusal', 'No.', 'rejected', NULL, NULL, false)",
             [who],
         )

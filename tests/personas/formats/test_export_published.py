@@ -106,7 +106,7 @@ def test_whoever_has_no_such_row_is_left_out_and_counted(tmp_path: Path) -> None
 def test_a_near_duplicate_and_who_was_rejected_keep_their_rows_to_themselves(tmp_path: Path) -> None:
     with create_hub(tmp_path / "hub.duckdb") as hub:
         imported(hub, tmp_path / "given.jsonl", TASKS)
-        hub.con.execute("INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
+        hub.con.execute("INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) "
             "SELECT id, 'refusal', 'It refuses.', 'rejected', NULL, NULL, false "
                         "FROM personas WHERE text = 'A nurse'")  # fmt: skip
         export_hub(hub, path := tmp_path / "out.jsonl", format=ExportFormat.TASKS)

@@ -53,15 +53,15 @@ def texts(hub: HubFile) -> list[str]:
 
 def test_personal_data_are_flagged_and_kept_unless_something_else_is_asked_for(hub: HubFile, take: Import) -> None:
     report = take(NURSE, FRIEND, POTTER)
-    assert report.rulings == {("personal_data", "kept"): 2}
+    assert report.rule_results == {("personal_data", "kept"): 2}
     assert texts(hub) == [NURSE, FRIEND, POTTER]
-    flagged = asked(hub, "SELECT persona, outcome, text FROM rulings ORDER BY persona")
+    flagged = asked(hub, "SELECT persona, outcome, text FROM rule_results ORDER BY persona")
     assert flagged == sorted((content_id(text), "kept", None) for text in (FRIEND, POTTER))
 
 
 def test_whoever_is_pseudonymised_comes_in_under_the_new_text_alone(hub: HubFile, take: Import) -> None:
     report = take(NURSE, FRIEND, POTTER, note="tell Barack Obama", personal="pseudonymise")
-    assert report.rulings == {("personal_data", "rewritten"): 2}
+    assert report.rule_results == {("personal_data", "rewritten"): 2}
     assert texts(hub)[2] == "A potter who answers at [email] on weekdays"
     ids = asked(hub, "SELECT id, text FROM personas")
     assert all(content_id(text) == identity for identity, text in ids)
@@ -75,7 +75,7 @@ def test_whoever_is_dropped_is_counted_and_leaves_no_row(hub: HubFile, take: Imp
     assert [(skip.rows, skip.first) for skip in report.skipped] == [(2, [1, 3])]
     assert asked(hub, "SELECT ordinal, text FROM personas ORDER BY 1") == [(1, NURSE), (2, NURSE + " at home")]
     assert asked(hub, "SELECT row FROM imports ORDER BY 1") == [(2,), (4,)]
-    assert asked(hub, "SELECT DISTINCT outcome, text FROM rulings") == [("removed", None)]
+    assert asked(hub, "SELECT DISTINCT outcome, text FROM rule_results") == [("removed", None)]
 
 
 def test_columns_with_personal_data_are_dropped_one_by_one(hub: HubFile, take: Import, tmp_path: Path) -> None:
@@ -86,11 +86,11 @@ def test_columns_with_personal_data_are_dropped_one_by_one(hub: HubFile, take: I
 
 
 def test_quality_is_judged_when_it_is_asked_for(hub: HubFile, take: Import) -> None:
-    assert take(NURSE, SPEAKER, "Here is a persona: a baker of rye").rulings == {}
+    assert take(NURSE, SPEAKER, "Here is a persona: a baker of rye").rule_results == {}
     report = take(NURSE, SPEAKER, "Here is a persona: a baker of rye", quality=True)
-    assert report.rulings == {("first_person", "rewritten"): 1, ("template_leak", "rejected"): 1}
+    assert report.rule_results == {("first_person", "rewritten"): 1, ("template_leak", "rejected"): 1}
     assert texts(hub)[-1] == "A ferry captain who teaches children to read tides"
-    away = asked(hub, "SELECT text FROM personas SEMI JOIN rulings ON persona = id AND outcome = 'rejected'")
+    away = asked(hub, "SELECT text FROM personas SEMI JOIN rule_results ON persona = id AND outcome = 'rejected'")
     assert away == [("Here is a persona: a baker of rye",)]
 
 
@@ -99,7 +99,7 @@ def test_each_row_is_judged_in_its_own_language(hub: HubFile, tmp_path: Path) ->
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (report,) = import_files(hub, [path], ImportOptions(quality=True))
-    assert report.rulings == {("other_language", "rejected"): 1}
+    assert report.rule_results == {("other_language", "rejected"): 1}
 
 
 def test_an_import_judged_otherwise_is_another_import(take: Import) -> None:
@@ -117,10 +117,10 @@ def test_settings_of_hubs_that_did_not_judge_imports_mean_the_same() -> None:
 def test_rows_that_come_again_are_flagged_once(hub: HubFile, take: Import) -> None:
     take(FRIEND)
     take(FRIEND, POTTER, FRIEND)
-    assert asked(hub, "SELECT count(*), count(DISTINCT persona) FROM rulings") == [(2, 2)]
+    assert asked(hub, "SELECT count(*), count(DISTINCT persona) FROM rule_results") == [(2, 2)]
 
 
-def test_rulings_are_committed_with_the_part_they_belong_to(
+def test_rule_results_are_committed_with_the_part_they_belong_to(
     hub: HubFile, take: Import, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     importing, given = "populace.personas.formats.importing", [f"{FRIEND} {n}" for n in range(6)]
@@ -143,16 +143,16 @@ def test_rulings_are_committed_with_the_part_they_belong_to(
         stopped.setattr(f"{importing}.screened", cut_off)
         with pytest.raises(KeyboardInterrupt):
             take(*given, part=2)
-    assert asked(hub, "SELECT count(*) FROM rulings") == asked(hub, "SELECT count(*) FROM personas")
+    assert asked(hub, "SELECT count(*) FROM rule_results") == asked(hub, "SELECT count(*) FROM personas")
     report = take(*given, part=2)
     assert report.resumed_at > 0
-    assert asked(hub, "SELECT count(*), count(DISTINCT persona) FROM rulings") == [(6, 6)]
+    assert asked(hub, "SELECT count(*), count(DISTINCT persona) FROM rule_results") == [(6, 6)]
 
 
 def test_a_check_does_not_judge_again_what_an_import_has_judged(hub: HubFile, take: Import) -> None:
     take(NURSE, FRIEND, SPEAKER, quality=True)
-    assert judge_people(hub).rulings == {}
-    assert judge_people(hub, personal=Policy.DROP).rulings == {("personal_data", "removed"): 1}
+    assert judge_people(hub).rule_results == {}
+    assert judge_people(hub, personal=Policy.DROP).rule_results == {("personal_data", "removed"): 1}
 
 
 def test_a_policy_that_is_none_is_refused_in_one_sentence() -> None:

@@ -71,7 +71,9 @@ def columns(hub: HubFile) -> list[dict[str, Any]]:
 
 
 def pieces(hub: HubFile, what: str, where: str = '"column" IS NOT NULL') -> list[tuple[Any, ...]]:
-    return hub.con.execute(f'SELECT {what} FROM rulings WHERE {where} ORDER BY file, "row", "column", place').fetchall()
+    return hub.con.execute(
+        f'SELECT {what} FROM rule_results WHERE {where} ORDER BY file, "row", "column", place'
+    ).fetchall()
 
 
 @pytest.fixture
@@ -169,11 +171,11 @@ def test_a_check_does_what_an_import_does(tmp_path: Path, few: list[dict[str, An
         taken(other, tmp_path, few, personal="ignore")
         judge_people(other, quality=False, personal=Policy.PSEUDONYMISE)
         assert columns(one) == columns(other)
-        query = 'SELECT persona, outcome, kind, "column", place, "before", "after" FROM rulings ORDER BY ALL'
+        query = 'SELECT persona, outcome, kind, "column", place, "before", "after" FROM rule_results ORDER BY ALL'
         assert one.con.execute(query).fetchall() == other.con.execute(query).fetchall()
 
 
-def test_a_description_that_was_replaced_is_kept_in_its_ruling(hub: HubFile, tmp_path: Path) -> None:
+def test_a_description_that_was_replaced_is_kept_in_its_rule_result(hub: HubFile, tmp_path: Path) -> None:
     text = "A nurse called Nancy Whitfield who knows Betty Tran"
     taken(hub, tmp_path, [{"text": text}], personal="pseudonymise")
     said = pieces(hub, '"before", text, became = (SELECT id FROM personas)', '"column" IS NULL')

@@ -66,7 +66,7 @@ def test_each_near_duplicate_is_marked_with_the_best_original_before_it(hub: Hub
         ("p6", "p4", "exact", 11 / 12, False),
         ("p8", "p7", "exact", 1.0, False),
     ]
-    assert (report.personas, report.judged, report.marked, report.stood, report.undone) == (8, 8, 4, 0, 0)
+    assert (report.personas, report.judged, report.marked, report.marked_before, report.undone) == (8, 8, 4, 0, 0)
 
 
 def test_judging_again_changes_nothing(hub: HubFile) -> None:
@@ -74,7 +74,7 @@ def test_judging_again_changes_nothing(hub: HubFile) -> None:
     before = verdicts(hub)
     report = dedup_hub(hub)
     assert verdicts(hub) == before
-    assert (report.judged, report.marked, report.stood) == (4, 0, 4)
+    assert (report.judged, report.marked, report.marked_before) == (4, 0, 4)
 
 
 def test_an_undone_verdict_stays_undone_and_makes_an_original(hub: HubFile) -> None:
@@ -86,7 +86,7 @@ def test_an_undone_verdict_stays_undone_and_makes_an_original(hub: HubFile) -> N
     # Whoever came after an original that was none until now is compared with it.
     # Whoever repeated one of these repeats somebody who stands.
     assert [row[:2] for row in verdicts(hub)[3:]] == [("p4", "p3"), ("p9", "p3"), ("p6", "p3")]
-    assert (report.marked, report.stood, report.undone) == (2, 3, 1)
+    assert (report.marked, report.marked_before, report.undone) == (2, 3, 1)
 
 
 def test_anew_withdraws_what_stands_and_keeps_what_was_undone(hub: HubFile) -> None:
@@ -113,7 +113,7 @@ def test_people_who_have_lived_are_not_judged_anew(hub: HubFile) -> None:
 
 
 def test_whoever_was_rejected_is_nobodys_original(hub: HubFile) -> None:
-    hub.con.execute("INSERT INTO rulings (persona, rule, reason, outcome, undone) "
+    hub.con.execute("INSERT INTO rule_results (persona, rule, reason, outcome, undone) "
                     "VALUES ('p1', 'refusal', 'It refuses.', 'rejected', false)")  # fmt: skip
     dedup_hub(hub)
     assert [row[:2] for row in verdicts(hub)] == [("p4", "p3"), ("p5", "p2"), ("p6", "p3"), ("p8", "p7")]
@@ -188,7 +188,7 @@ def test_a_verdict_by_minhash_that_falls_is_decided_again_by_minhash(hub: HubFil
     before = verdicts(hub)
     gone = str(before[0][1])
     hub.con.execute(
-        "INSERT INTO rulings (persona, rule, reason, outcome, undone) VALUES (?, 'r', 'r', 'rejected', false)",
+        "INSERT INTO rule_results (persona, rule, reason, outcome, undone) VALUES (?, 'r', 'r', 'rejected', false)",
         [gone],
     )
     with hub.writing() as con:

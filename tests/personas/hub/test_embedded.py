@@ -89,7 +89,7 @@ def test_who_says_the_same_in_other_words_is_marked_with_the_models_name(hub: Hu
     assert verdicts(hub)[1:] == [(4, 1, "cosine:openai:m", pytest.approx(cosine, abs=1e-6), False)]
 
 
-def test_standing_verdicts_stay_and_undone_ones_make_originals(hub: HubFile) -> None:
+def test_verdicts_that_hold_stay_and_undone_ones_make_originals(hub: HubFile) -> None:
     plant(hub)
     dedup_embedded(hub, MODEL)
     assert (dedup_embedded(hub, MODEL).judged, dedup_embedded(hub, MODEL).marked) == (3, 0)

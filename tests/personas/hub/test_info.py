@@ -49,7 +49,7 @@ def test_it_is_said_in_words_and_in_json(path: Path) -> None:
     with open_hub(path) as hub:
         info = describe_hub(hub)
     rows = dict(info.as_rows())
-    assert rows["personas"] == "12, 1 of them near-duplicates; 11 stand"
+    assert rows["personas"] == "12, 1 of them near-duplicates; 11 retained"
     assert rows["by source"].endswith(" and 2 more")
     assert (rows["by model"], rows["undone"], "cut off" in rows) == ("not stated 12", "minhash 1", False)
     assert json.loads(json.dumps(info.as_dict()))["people"]["language"] == [["de", 11], ["fr", 1]]

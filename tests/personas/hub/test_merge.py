@@ -200,11 +200,11 @@ def contradiction(path: Path, one: str, other: str, rule: str) -> None:
         hub.con.execute("INSERT INTO contradictions VALUES (?, ?, ?, 'It is so.', NULL, 'kept', now())", row)
 
 
-def ruling(path: Path, name: str, outcome: str, *, undone: bool = False) -> None:
+def rule_result(path: Path, name: str, outcome: str, *, undone: bool = False) -> None:
     with open_hub(path, write=True) as hub:
         row = [content_id(text(name)), outcome, undone]
         hub.con.execute(
-            "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
+            "INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) "
             "VALUES (?, 'refusal', 'It refuses.', ?, NULL, NULL, ?)",
             row,
         )
@@ -293,33 +293,33 @@ def test_contradictions_come_along_where_their_profiles_do(make: Make, tmp_path:
     assert report.left_out == (("contradictions of profiles that an earlier hub has otherwise", 1),)
 
 
-def test_a_ruling_is_said_once_and_undone_in_one_hub_it_is_undone(make: Make, tmp_path: Path) -> None:
+def test_a_rule_result_is_said_once_and_undone_in_one_hub_it_is_undone(make: Make, tmp_path: Path) -> None:
     one, other = make("a", "xy"), make("b", "xyz")
     for path, name, undone in ((one, "x", True), (other, "x", False), (one, "y", False), (other, "z", False)):
-        ruling(path, name, "rejected", undone=undone)
+        rule_result(path, name, "rejected", undone=undone)
     merge_hubs([one, other], out := tmp_path / "c.duckdb")
-    assert named(out, "SELECT persona, undone FROM rulings") == [("x", True), ("y", False), ("z", False)]
+    assert named(out, "SELECT persona, undone FROM rule_results") == [("x", True), ("y", False), ("z", False)]
 
 
 def test_whoever_a_check_removed_and_another_hub_brings_back_is_counted_and_judged_again(
     make: Make, tmp_path: Path
 ) -> None:
-    ruling(one := make("a", "x"), "y", "removed")
+    rule_result(one := make("a", "x"), "y", "removed")
     report = merge_hubs([one, make("b", "yz")], out := tmp_path / "c.duckdb")
     assert report.returned == 1
     with open_hub(out, write=True) as hub:
         assert judge_people(hub, personal=None).judged == 3
         hub.con.execute(
-            "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
+            "INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) "
             "SELECT id, 'refusal', 'No.', 'rejected', NULL, NULL, false FROM personas"
         )
         assert judge_people(hub, personal=None).judged == 1
 
 
 def test_whoever_has_only_replaced_columns_did_not_come_again(make: Make, tmp_path: Path) -> None:
-    ruling(one := make("a", "x"), "x", "rewritten")
+    rule_result(one := make("a", "x"), "x", "rewritten")
     with open_hub(one, write=True) as hub:
-        hub.con.execute('UPDATE rulings SET "column" = \'name\', file = 1, "row" = 1')
+        hub.con.execute('UPDATE rule_results SET "column" = \'name\', file = 1, "row" = 1')
     assert merge_hubs([one, make("b", "y")], tmp_path / "c.duckdb").returned == 0
 
 

@@ -49,10 +49,12 @@ def test_all_verdicts_of_a_stage_are_undone_and_emissions_left_alone(hub: HubFil
 
 
 def test_whom_a_rule_rejected_comes_back(hub: HubFile) -> None:
-    with pytest.raises(SetupError, match=r"'refusal' turned nobody away in .*; no rule did"):
+    with pytest.raises(SetupError, match=r"'refusal' rejected nobody in .*; no rule did"):
         undo_rule(hub, "refusal")
     row = "(?, 'refusal', 'It refuses.', 'rejected', NULL, NULL, false)"
-    hub.con.execute(f"INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) VALUES {row}", [ONE])
+    hub.con.execute(
+        f"INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) VALUES {row}", [ONE]
+    )
     assert (undo_rule(hub, "refusal"), undo_rule(hub, "refusal"), undo_rule(hub, "refusal", redo=True)) == (1, 0, 1)
 
 

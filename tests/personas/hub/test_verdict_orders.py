@@ -1,4 +1,4 @@
-"""Dedup, check, undo and import in any order: who stands, and that verdicts and rulings never contradict each other."""
+"""Dedup, check, undo and import in any order: who is retained, and that verdicts and rule results agree."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ from populace.personas.text import words
 
 LEAST = 0.8
 STEM = "nurse who walks home at dawn and keeps a list of birds heard"
-#: Two families of near-duplicates at 0.78 to 1, of which rules turn some away, rewrite some, and find personal data.
+#: Two families of near-duplicates at 0.78 to 1, of which rules reject some, rewrite some, and find personal data.
 TEXTS = (
     f"A {STEM}",
     f"A {STEM}.",
@@ -92,7 +92,7 @@ def do(hub: HubFile, command: str, what: Any) -> None:
 
 def undo(hub: HubFile, what: str, *, redo: bool) -> None:
     marked = hub.con.execute("SELECT persona, stage FROM duplicates ORDER BY persona").fetchall()
-    rules = hub.con.execute("SELECT 1 FROM rulings WHERE rule = ? AND text IS NOT NULL", [what]).fetchall()
+    rules = hub.con.execute("SELECT 1 FROM rule_results WHERE rule = ? AND text IS NOT NULL", [what]).fetchall()
     if what == "stage" and marked:
         undo_stage(hub, marked[0][1], redo=redo)
     elif what == "persona" and marked:
@@ -105,12 +105,12 @@ def rows(hub: HubFile, query: str) -> list[Any]:
     return hub.con.execute(query).fetchall()
 
 
-def standing(hub: HubFile) -> set[str]:
+def retained(hub: HubFile) -> set[str]:
     return {text for (text,) in rows(hub, f"SELECT text FROM personas WHERE {RETAINED}")}
 
 
 def everything(hub: HubFile) -> dict[str, list[str]]:
-    tables = ("personas", "duplicates", "rulings", "imports", "relations", "merged_people", "comparisons")
+    tables = ("personas", "duplicates", "rule_results", "imports", "relations", "merged_people", "comparisons")
     return {table: sorted(map(repr, rows(hub, f"FROM {table}"))) for table in tables}
 
 
@@ -129,12 +129,12 @@ def check_sound(hub: HubFile) -> None:
     stand = {found for (found,) in rows(hub, f"SELECT id FROM personas WHERE {RETAINED}")}
     away = {found for (found,) in rows(hub, REJECTED)}
     assert not [1 for persona, of, undone in verdicts if not undone and {persona, of} <= stand]
-    # A person who is left out is turned away, or repeats somebody who stands.
+    # A person who is left out is rejected, or repeats somebody who stands.
     for persona in ids - stand - away:
         assert {of for p, of, undone in verdicts if p == persona and not undone} & stand
     figures = describe_hub(hub)
-    assert (figures.standing, figures.rejected) == (len(stand), len(away & ids))
-    assert figures.standing + figures.rejected + figures.near_duplicates == figures.personas
+    assert (figures.retained, figures.rejected) == (len(stand), len(away & ids))
+    assert figures.retained + figures.rejected + figures.near_duplicates == figures.personas
 
 
 @holds(
@@ -173,7 +173,7 @@ def test_dedup_before_check_and_after_it_leave_the_same_people(
                 do(hub, command, options)
             if is_undone:
                 undo(hub, "first_person", redo=False)
-            found.append(standing(hub))
+            found.append(retained(hub))
     assert found[0] == found[1]
     if not is_undone:
         assert not [pair for pair in combinations(found[0], 2) if near(*pair)]
@@ -192,13 +192,13 @@ def test_an_undone_rule_leaves_nothing_of_what_it_did_and_redone_does_it_again(
     with hub_of(tmp_path, texts) as hub:
         dedup_hub(hub, threshold=LEAST)
         judge_people(hub, personal=None, **options)
-        checked = rows(hub, "SELECT id, text, ordinal FROM personas ORDER BY id"), standing(hub)
-        said = rows(hub, f"SELECT persona FROM rulings WHERE rule = '{rule}' AND outcome <> 'kept'")
+        checked = rows(hub, "SELECT id, text, ordinal FROM personas ORDER BY id"), retained(hub)
+        said = rows(hub, f"SELECT persona FROM rule_results WHERE rule = '{rule}' AND outcome <> 'kept'")
         undo(hub, rule, redo=False)
         there = {text for (text,) in rows(hub, "SELECT text FROM personas")}
         assert {text for text in texts if content_id(text) in {persona for (persona,) in said}} <= there
         undo(hub, rule, redo=True)
-        assert (rows(hub, "SELECT id, text, ordinal FROM personas ORDER BY id"), standing(hub)) == checked
+        assert (rows(hub, "SELECT id, text, ordinal FROM personas ORDER BY id"), retained(hub)) == checked
         check_sound(hub)
 
 
@@ -206,6 +206,6 @@ def test_a_duplicate_stands_when_the_person_it_repeats_is_rejected(tmp_path: Pat
     leak = f"A {STEM} [insert name]"
     with hub_of(tmp_path, [leak, f"A {STEM} inserts"]) as hub:
         dedup_hub(hub, threshold=LEAST)
-        assert standing(hub) == {leak}
+        assert retained(hub) == {leak}
         judge_people(hub)
-        assert standing(hub) == {f"A {STEM} inserts"}
+        assert retained(hub) == {f"A {STEM} inserts"}

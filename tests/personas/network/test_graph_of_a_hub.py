@@ -49,8 +49,8 @@ def relate(
     repeats: dict[int, int] | None = None,
     away: Iterable[int] = (),
 ) -> None:
-    """Fill relations (from, to, kind), near-duplicates (later, earlier) and rulings of the hub, instead of its own."""
-    hub.con.execute("DELETE FROM relations; DELETE FROM duplicates; DELETE FROM rulings")
+    """Fill relations (from, to, kind), near-duplicates (later, earlier) and rule results of the hub."""
+    hub.con.execute("DELETE FROM relations; DELETE FROM duplicates; DELETE FROM rule_results")
     for n, (a, b, kind) in enumerate(pairs):
         row = [n + 1, PEOPLE[a].id, PEOPLE[b].id, KINDS[kind], f"label {kind}", 1 + n % 2]
         hub.con.execute("INSERT INTO relations VALUES (?, ?, ?, ?, ?, ?)", row)
@@ -60,7 +60,8 @@ def relate(
     for who in away:
         row = [PEOPLE[who].id, "refusal", "It refuses.", "rejected", None, None, False]
         hub.con.execute(
-            "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             row,
         )
 
@@ -167,13 +168,13 @@ def test_a_relation_with_nobody_is_counted_and_left_out(hub: HubFile) -> None:
 def test_whoever_was_rejected_is_left_out_with_their_ties_and_counted(hub: HubFile) -> None:
     relate(hub, [(0, 1, 0), (1, 2, 0), (3, 0, 0), (4, 5, 0)], {2: 1, 3: 0}, away=[1, 3])
     found = figures(hub)
-    # 2 repeats somebody who was turned away, so it stands; 3 was turned away although it repeats somebody who stands.
+    # 2 repeats somebody who was rejected, so it stands; 3 was rejected although it repeats somebody who stands.
     assert (found.people, found.folded, found.rejected) == (10, 0, 2)
     assert (found.relations, found.rejected_ties, found.unplaced) == (1, 3, 0)
     told = {row[0]: row[1] for section in describe_figures(found) for row in section.rows if len(row) == 2}
-    assert told["people turned away by rules, left out"] == "2"
+    assert told["people rejected by rules, left out"] == "2"
     assert orjson.loads(orjson.dumps(found))["rejected"] == 2
-    hub.con.execute("UPDATE rulings SET undone = true")
+    hub.con.execute("UPDATE rule_results SET undone = true")
     assert (figures(hub).rejected, figures(hub).folded, figures(hub).relations) == (0, 2, 2)
 
 

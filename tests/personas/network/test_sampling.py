@@ -77,7 +77,7 @@ def test_whoever_has_no_tie_is_drawn_last() -> None:
 
 @pytest.fixture(scope="module")
 def circle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hub of 60 in a circle; 20 to 22 nearly repeat 19, and 40 is turned away."""
+    """A hub of 60 in a circle; 20 to 22 nearly repeat 19, and 40 is rejected."""
     people = [Persona(f"Person {n} of the circle.") for n in range(60)]
     ties = [(people[n], people[(n + 1) % 60], "friendship", "friend") for n in range(60)]
     path = make_hub(tmp_path_factory.mktemp("hub") / "circle.duckdb", people, ties)
@@ -90,7 +90,7 @@ def circle(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 verdict,
             )
         hub.con.execute(
-            "INSERT INTO rulings BY NAME SELECT ? AS persona, 'r' AS rule, 'r' AS reason, 'rejected' AS outcome, "
+            "INSERT INTO rule_results BY NAME SELECT ? AS persona, 'r' AS rule, 'r' AS reason, 'rejected' AS outcome, "
             "false AS undone",
             [people[40].id],
         )

@@ -51,16 +51,18 @@ def texts(path: Path) -> list[str]:
         return [text for (text,) in hub.con.execute("SELECT text FROM personas ORDER BY ordinal").fetchall()]
 
 
-def everything(path: Path, *, rulings: bool = True) -> str:
-    """All rows of all tables, as one text; without rulings, which hold what was replaced."""
+def everything(path: Path, *, rule_results: bool = True) -> str:
+    """All rows of all tables, as one text; without rule_results, which hold what was replaced."""
     with open_hub(path) as hub:
         tables = hub.con.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal").fetchall()
-        return repr([hub.con.execute(f"FROM {name}").fetchall() for (name,) in tables if rulings or name != "rulings"])
+        return repr(
+            [hub.con.execute(f"FROM {name}").fetchall() for (name,) in tables if rule_results or name != "rule_results"]
+        )
 
 
 def judged(path: Path, **options: object) -> dict[tuple[str, str], int]:
     with open_hub(path, write=True) as hub:
-        return dict(judge_people(hub, **options).rulings)  # type: ignore[arg-type]
+        return dict(judge_people(hub, **options).rule_results)  # type: ignore[arg-type]
 
 
 def test_findings_are_rows_and_nobody_is_lost(hub: Path) -> None:
@@ -79,7 +81,9 @@ def test_a_rewritten_description_keeps_its_ties(hub: Path) -> None:
     assert texts(hub)[1] == now
     with open_hub(hub) as opened:
         ties = opened.con.execute("SELECT source, target FROM relations ORDER BY ordinal").fetchall()
-        ((became, was),) = opened.con.execute("SELECT became, text FROM rulings WHERE rule = 'first_person'").fetchall()
+        ((became, was),) = opened.con.execute(
+            "SELECT became, text FROM rule_results WHERE rule = 'first_person'"
+        ).fetchall()
     assert ties[0] == (content_id(NURSE), content_id(now))
     assert (became, was) == (content_id(now), TEXTS[1])
 
@@ -88,7 +92,9 @@ def test_what_is_to_be_dropped_is_gone_with_its_ties_and_leaves_no_trace_of_the_
     judged(hub, personal=Policy.DROP)
     assert len(texts(hub)) == 3
     with open_hub(hub) as opened:
-        everything = repr([opened.con.execute(f"FROM {t}").fetchall() for t in ("personas", "relations", "rulings")])
+        everything = repr(
+            [opened.con.execute(f"FROM {t}").fetchall() for t in ("personas", "relations", "rule_results")]
+        )
     assert "example.org" not in everything
     assert "Holloway" not in everything
 
@@ -101,11 +107,11 @@ def test_pseudonyms_stand_in_place_of_names(hub: Path) -> None:
     assert len(now) == 5
 
 
-def test_who_was_rejected_is_not_read_until_the_ruling_is_undone(hub: Path) -> None:
+def test_who_was_rejected_is_not_read_until_the_rule_result_is_undone(hub: Path) -> None:
     judged(hub)
     assert "I'm sorry, but I cannot describe such a person" not in {p.text for p in read_hub(hub).personas}
     with open_hub(hub, write=True) as opened:
-        opened.con.execute("UPDATE rulings SET undone = true WHERE rule = 'refusal'")
+        opened.con.execute("UPDATE rule_results SET undone = true WHERE rule = 'refusal'")
     assert len(read_hub(hub).personas) == 5
 
 
@@ -120,8 +126,8 @@ def test_a_stricter_policy_looks_again_at_whoever_was_kept(hub: Path) -> None:
     personal = "personal_data"
     assert judged(hub)[personal, "kept"] == 2
     assert judged(hub, personal=Policy.PSEUDONYMISE) == {(personal, "rewritten"): 2}
-    assert "Holloway" not in everything(hub, rulings=False)
-    assert "example.org" not in everything(hub, rulings=False)
+    assert "Holloway" not in everything(hub, rule_results=False)
+    assert "example.org" not in everything(hub, rule_results=False)
     assert judged(hub, personal=Policy.DROP) == {}
     assert len(texts(hub)) == 5
 
@@ -155,7 +161,7 @@ def test_whoever_was_rejected_and_is_back_is_judged_for_personal_data(hub: Path)
         assert undo_rule(opened, "template_leak") == 1
     assert len(read_hub(hub).personas) == 5
     assert judged(hub, personal=Policy.PSEUDONYMISE)["personal_data", "rewritten"] == 3
-    assert "Obama" not in everything(hub, rulings=False)
+    assert "Obama" not in everything(hub, rule_results=False)
     assert any(p.text.startswith("Here is a persona: a neighbour of") for p in read_hub(hub).personas)
 
 
@@ -219,5 +225,5 @@ def test_every_table_that_names_personas_is_followed(hub: Path) -> None:
             "SELECT DISTINCT table_name FROM duckdb_columns() "
             "WHERE column_name IN ('persona', 'original', 'other', 'of') AND NOT internal"
         ).fetchall()
-    tables = {name for (name,) in named} - {"rulings"}
+    tables = {name for (name,) in named} - {"rule_results"}
     assert tables <= set(rewrites._REFERENCES)

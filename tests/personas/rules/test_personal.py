@@ -100,7 +100,7 @@ def test_each_policy_does_what_it_says() -> None:
     assert dropped
     assert (kept.is_kept, changed.is_kept, dropped.is_kept) == (True, True, False)
     assert (kept.text, changed.text) == (None, "A potter who answers at [email] on weekdays")
-    assert all("example" not in ruling.reason for ruling in (kept, changed, dropped))
+    assert all("example" not in result.reason for result in (kept, changed, dropped))
 
 
 @holds(st.text())

@@ -29,18 +29,18 @@ def test_what_is_well_described_passes(language: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(("rule", "language", "text"), BAD)
-def test_each_rule_turns_away_what_it_is_for(rule: str, language: str, text: str) -> None:
-    ruling = quality_judge(language)(text)
-    assert ruling is not None
-    assert (ruling.rule, ruling.is_kept) == (rule, False)
-    assert ruling.reason.endswith(".")
+def test_each_rule_rejects_what_it_is_for(rule: str, language: str, text: str) -> None:
+    result = quality_judge(language)(text)
+    assert result is not None
+    assert (result.rule, result.is_kept) == (rule, False)
+    assert result.reason.endswith(".")
 
 
-def test_every_rule_has_lines_that_it_turns_away() -> None:
+def test_every_rule_has_lines_that_it_rejects() -> None:
     assert {rule for rule, _, _ in BAD} | {"too_long"} == set(QUALITY_RULES)
-    ruling = quality_judge()(" ".join(f"word{n}" for n in range(200)))
-    assert ruling is not None
-    assert ruling.rule == "too_long"
+    result = quality_judge()(" ".join(f"word{n}" for n in range(200)))
+    assert result is not None
+    assert result.rule == "too_long"
 
 
 def test_nobody_whom_the_stand_in_describes_is_rejected() -> None:
@@ -62,9 +62,9 @@ def test_nobody_whom_the_stand_in_describes_is_rejected() -> None:
     ],
 )
 def test_a_speaker_is_rewritten_where_that_is_sure(text: str, rule: str, now: str) -> None:
-    ruling = quality_judge("en")(text)
-    assert ruling is not None
-    assert (ruling.rule, ruling.is_kept, ruling.text) == (rule, True, now)
+    result = quality_judge("en")(text)
+    assert result is not None
+    assert (result.rule, result.is_kept, result.text) == (rule, True, now)
     assert quality_judge("en")(now) is None
 
 
@@ -77,9 +77,9 @@ def test_a_speaker_is_rewritten_where_that_is_sure(text: str, rule: str, now: st
     ],
 )
 def test_a_speaker_is_rejected_where_it_is_not(text: str) -> None:
-    ruling = quality_judge("en")(text)
-    assert ruling is not None
-    assert (ruling.is_kept, ruling.text) == (False, None)
+    result = quality_judge("en")(text)
+    assert result is not None
+    assert (result.is_kept, result.text) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,9 @@ def test_a_speaker_is_rejected_where_it_is_not(text: str) -> None:
     ],
 )
 def test_a_whole_text_is_put_into_the_third_person_where_that_is_sure_and_else_kept(text: str, now: str | None) -> None:
-    ruling = quality_judge(first_person="rewrite")(text)
-    assert ruling is not None
-    assert (ruling.rule, ruling.is_kept, ruling.text) == ("first_person", True, now)
+    result = quality_judge(first_person="rewrite")(text)
+    assert result is not None
+    assert (result.rule, result.is_kept, result.text) == ("first_person", True, now)
     assert now is None or quality_judge("en")(now) is None
 
 
@@ -118,10 +118,10 @@ def test_a_language_that_is_not_known_and_a_text_that_leaves_doubt_are_not_judge
 
 
 def test_a_reason_does_not_quote_personal_data() -> None:
-    ruling = quality_judge()("A friend of [Margaret Holloway] who sells boats")
-    assert ruling is not None
-    assert ruling.rule == "template_leak"
-    assert not re.search("Margaret|Holloway", ruling.reason)
+    result = quality_judge()("A friend of [Margaret Holloway] who sells boats")
+    assert result is not None
+    assert result.rule == "template_leak"
+    assert not re.search("Margaret|Holloway", result.reason)
 
 
 def test_what_stands_for_personal_data_is_no_leak_of_a_template() -> None:

@@ -197,11 +197,11 @@ def test_near_duplicates_are_chosen_only_when_asked_for(town: HubFile) -> None:
 
 def test_those_whom_a_rule_rejected_are_not_chosen_until_that_is_undone(town: HubFile) -> None:
     town.con.execute(
-        "INSERT INTO rulings (persona, rule, reason, outcome, became, text, undone) "
+        "INSERT INTO rule_results (persona, rule, reason, outcome, became, text, undone) "
         "VALUES (md5('5'), 'refusal', 'It refuses.', 'rejected', NULL, NULL, false)"
     )
     assert len(select(town, SelectionSpec(with_duplicates=True)).ids) == 239
-    town.con.execute("UPDATE rulings SET undone = true")
+    town.con.execute("UPDATE rule_results SET undone = true")
     assert len(select(town, SelectionSpec()).ids) == 240
 
 

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from populace.sim.runfile.rows import EmissionRow, MessageRow, Row, RunRow, column_names, table_of
+from populace.sim.runfile.job_rows import RunRow
+from populace.sim.runfile.rows import EmissionRow, MessageRow, Row, column_names, table_of
 from populace.sim.runfile.runlog import RunLog
 from populace.sim.runfile.schema import describe
 from populace.sim.runfile.writer import Inserts

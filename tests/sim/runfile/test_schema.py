@@ -5,9 +5,8 @@ import pytest
 
 from populace.personas.errors import RunFileError
 from populace.sim.runfile import schema
-from populace.sim.runfile.job_rows import job_of
+from populace.sim.runfile.job_rows import RunRow, job_of
 from populace.sim.runfile.reader import open_hub_or_run, open_run
-from populace.sim.runfile.rows import RunRow
 from populace.sim.runfile.runlog import RunLog
 from populace.sim.runfile.schema import SCHEMA_VERSION, SchemaEntry, describe, migrate
 
@@ -23,7 +22,7 @@ PROMISED = {
     "failures",
 }
 VIEWS = ("runs", "growth", "growth_chunks", "steps", "said", "threads", "spoke_to", "living_relations", "cost")
-OF_HUBS = {"imports", "profiles", "biographies", "contradictions", "elites", "selections", "vectors", "rulings"}
+OF_HUBS = {"imports", "profiles", "biographies", "contradictions", "elites", "selections", "vectors", "rule_results"}
 
 
 @pytest.mark.parametrize("entry", describe(hubs=True), ids=lambda entry: entry.name)

@@ -43,7 +43,7 @@ def filled(path: Path, *texts: str) -> Path:
 def rule(hub: HubFile, *texts: str) -> None:
     for text in texts:
         hub.con.execute(
-            "INSERT INTO rulings (persona, rule, reason, outcome, undone) "
+            "INSERT INTO rule_results (persona, rule, reason, outcome, undone) "
             "SELECT id, 'refusal', 'It refuses.', 'rejected', false "
             "FROM personas WHERE text = ?",
             [text],
@@ -76,15 +76,15 @@ def test_all_who_count_people_count_the_same(tmp_path: Path, away: tuple[str, ..
         info = describe_hub(hub)
         selected = len(select(hub, SelectionSpec()).ids)
         ((survivors,),) = hub.con.execute("SELECT count(DISTINCT survivor) FROM survivors").fetchall()
-        counts = {info.standing, ExportedPeople(hub).count, selected, read_ties(hub).people, survivors}
-        assert info.personas == info.standing + info.near_duplicates + info.rejected
-    assert {*counts, len(read_hub(path).personas)} == {info.standing}
+        counts = {info.retained, ExportedPeople(hub).count, selected, read_ties(hub).people, survivors}
+        assert info.personas == info.retained + info.near_duplicates + info.rejected
+    assert {*counts, len(read_hub(path).personas)} == {info.retained}
     with open_hub(path, write=True) as hub, hub.writing() as con:
         reconcile(con)
-        standing = describe_hub(hub).standing
+        retained = describe_hub(hub).retained
     merge_hubs([other, path], tmp_path / "c.duckdb")
     with open_hub(tmp_path / "c.duckdb") as merged:
-        assert describe_hub(merged).standing == standing + 1
+        assert describe_hub(merged).retained == retained + 1
 
 
 def test_of_two_who_repeat_one_who_falls_both_stand_when_they_do_not_repeat_each_other(tmp_path: Path) -> None:
@@ -95,12 +95,12 @@ def test_of_two_who_repeat_one_who_falls_both_stand_when_they_do_not_repeat_each
         rule(hub, middle)
         with hub.writing() as con:
             reconcile(con)
-        assert (marks(hub), describe_hub(hub).standing) == ([], 2)
+        assert (marks(hub), describe_hub(hub).retained) == ([], 2)
         undo_rule(hub, "refusal")
         assert {one for one, _, _ in marks(hub)} == {left, right}
 
 
-def test_an_import_that_turns_away_whom_others_repeat_decides_those_anew(tmp_path: Path) -> None:
+def test_an_import_that_rejects_whom_others_repeat_decides_those_anew(tmp_path: Path) -> None:
     with open_hub(filled(tmp_path / "a.duckdb", LEAK, FIRST, SECOND), write=True) as hub:
         dedup_hub(hub, threshold=0.8)
         (tmp_path / "more.jsonl").write_text(json.dumps({"persona": LEAK}))
@@ -108,7 +108,7 @@ def test_an_import_that_turns_away_whom_others_repeat_decides_those_anew(tmp_pat
         assert marks(hub) == [(SECOND, FIRST, "exact")]
 
 
-def test_a_merge_in_which_one_hub_turns_away_whom_the_others_people_repeat_decides_them_anew(tmp_path: Path) -> None:
+def test_a_merge_in_which_one_hub_rejects_whom_the_others_people_repeat_decides_them_anew(tmp_path: Path) -> None:
     one, other = filled(tmp_path / "a.duckdb", LEAK, FIRST, SECOND), filled(tmp_path / "b.duckdb", LEAK)
     with open_hub(one, write=True) as hub:
         dedup_hub(hub, threshold=0.8)
@@ -132,7 +132,7 @@ def test_verdicts_by_vectors_are_decided_anew_by_the_vectors_that_are_kept(tmp_p
         with hub.writing() as con:
             reconcile(con)
         # The two are at a cosine of 0.8.
-        assert (marks(hub), describe_hub(hub).standing) == ([], 3)
+        assert (marks(hub), describe_hub(hub).retained) == ([], 3)
         undo_rule(hub, "refusal")
         assert [row[2] for row in marks(hub)] == ["cosine:m", "cosine:m"]
 

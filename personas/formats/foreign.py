@@ -1,0 +1,218 @@
+"""Texts of other files, to compare with our own: run files, hubs, tables (Parquet, Arrow, JSONL, CSV) and plain text.
+
+Each text comes with the file and the row it stands in, and files are read in bounded memory.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..database import is_database
+from ..errors import SetupError, SourceError
+from ..files import uncompressed_suffix
+from ..hub.file import HubFile, open_hub
+from ..inputs import nearest, resolve_file, shown
+from .reading import Lines, RowError, Skipped, Tally, reading
+from .tables import Table, open_table
+
+#: Columns that hold texts in data sets and benchmarks, in lower case.
+_TEXT_COLUMNS = (
+    *("text", "synthesized text", "problem", "question", "instruction", "prompt", "input", "content", "query"),
+    *("messages", "conversations", "response", "solution", "answer", "output", "completion", "chosen"),
+)
+#: Where the text of a message stands, in the formats of chats.
+_MESSAGE_TEXTS = ("content", "value", "text")
+_TABLES = (".parquet", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson", ".csv", ".tsv")
+_PLAIN = (".txt", ".md")
+#: Rows looked at for a column that holds texts, where no column has a known name.
+_LOOKED_AT = 20
+_BATCH = 10_000
+
+_VIEWS = "SELECT view_name FROM duckdb_views() WHERE view_name = 'outputs'"
+_TABLES_OF = "SELECT table_name FROM duckdb_tables()"
+_ACCEPTED = "SELECT emission AS row, {text} AS text FROM outputs WHERE status = 'accepted' ORDER BY emission"
+_EMITTED = "SELECT emission AS row, {text} AS text FROM emissions ORDER BY emission"
+_PEOPLE = "SELECT ordinal AS row, text FROM personas ORDER BY ordinal"
+_IMPORTED = """
+SELECT p.ordinal AS row, i.attributes ->> $column AS text FROM imports AS i JOIN personas AS p ON p.id = i.persona
+ORDER BY i.file, i.row
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignText:
+    """A text of another file, and where it stands."""
+
+    #: The file as it was given.
+    file: str
+    #: Line of a text file, of JSONL or of CSV; row of Parquet; emission of a run; ordinal of a person of a hub. From 1.
+    row: int
+    text: str
+    column: str = "text"
+
+    @property
+    def place(self) -> str:
+        """File, row and column, for a sentence."""
+        return f"{self.file}, row {self.row}" + ("" if self.column == "text" else f", {self.column}")
+
+
+class ForeignTexts:
+    """The texts of files, in the order of files and rows; each iteration reads the files again.
+
+    Of a run these are the outputs that it accepted, of a hub without outputs its people, of a table the cells of
+    `columns` (or of each column with a usual name: problem, question, text, messages ...), of plain text its lines.
+    The messages of a conversation are texts of their own. A folder stands for the tables in it.
+    """
+
+    def __init__(self, files: Iterable[Path | str], *, columns: Sequence[str] = ()) -> None:
+        """Look at every file. Raises `SourceError` for one that cannot be read or has none of the columns."""
+        self._columns = tuple(columns)
+        self._sources = [source for file in files for source in self._opened(Path(file))]
+        if not self._sources:
+            raise SetupError("No file to compare with was given; name a run file, a hub or a table.")
+        self._tallies: dict[str, Tally] = {}
+
+    def __iter__(self) -> Iterator[ForeignText]:
+        self._tallies = {}
+        for source in self._sources:
+            tally = self._tallies[str(source.path)] = Tally(str(source.path))
+            for row, column, value in source.cells(tally):
+                for text in _texts_in(value):
+                    yield ForeignText(str(source.path), row, text, column)
+
+    @property
+    def files(self) -> list[str]:
+        """The files that are read, each once."""
+        return [str(source.path) for source in self._sources]
+
+    @property
+    def skipped(self) -> dict[str, tuple[Skipped, ...]]:
+        """By file the rows that the last iteration could not read, with the reason."""
+        return {file: tuple(tally) for file, tally in self._tallies.items() if len(tally)}
+
+    def _opened(self, path: Path) -> Iterator["_Source"]:
+        if path.is_dir():
+            found = [file for file in sorted(path.rglob("*")) if uncompressed_suffix(file) in _TABLES]
+            if not found:
+                raise SourceError(f"{path} is a folder without any table in it; name a file of {', '.join(_TABLES)}.")
+            for file in found:
+                yield _TableCells(file, self._columns)
+        elif is_database(resolve_file(path)):
+            yield _Database(path, self._columns)
+        elif uncompressed_suffix(path) in _PLAIN:
+            yield _Plain(path)
+        else:
+            yield _TableCells(path, self._columns)
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """The texts of a cell: itself, or those of its messages."""
+    if isinstance(value, str):
+        if value.strip():
+            yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts_in(item)
+    elif isinstance(value, dict):
+        for name in _MESSAGE_TEXTS:
+            yield from _texts_in(value.get(name))
+
+
+class _Source:
+    """One file: its cells as row, column and value."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def cells(self, tally: Tally) -> Iterator[tuple[int, str, Any]]:
+        raise NotImplementedError
+
+
+class _Plain(_Source):
+    """Plain text, a text a line."""
+
+    def cells(self, tally: Tally) -> Iterator[tuple[int, str, Any]]:
+        with reading(self.path) as file:
+            lines = Lines(self.path, file)
+            while True:
+                try:
+                    for line in lines:
+                        yield lines.number, "text", line.decode().strip()
+                    return
+                except UnicodeDecodeError:
+                    tally.count("the line is not UTF-8", lines.number)
+                except RowError as error:
+                    tally.count(error.reason, lines.number)
+
+
+class _TableCells(_Source):
+    """The cells of some columns of a table."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        super().__init__(path)
+        self._table = open_table(path)
+        there = self._table.columns()
+        if missing := next((name for name in columns if name not in there), None):
+            raise SourceError(f"{path} has no column {missing!r}{nearest(missing, there)}; it has {_listed(there)}.")
+        usual = [name for name in there if name.strip().lower() in _TEXT_COLUMNS]
+        self._columns = list(columns) or usual or [_only_text(path, self._table, there)]
+
+    def cells(self, tally: Tally) -> Iterator[tuple[int, str, Any]]:
+        for batch in self._table.batches(tally):
+            for number, row in batch:
+                for name in self._columns:
+                    yield number, name, row.get(name)
+
+
+def _only_text(path: Path, table: Table, there: Sequence[str]) -> str:
+    """The one column of a table that holds texts. Raises `SourceError` where several do, or none."""
+    found: set[str] = set()
+    for batch in table.batches(Tally(str(path))):
+        for _, row in batch[:_LOOKED_AT]:
+            found |= {name for name, value in row.items() if isinstance(value, str) and " " in value.strip()}
+        break
+    if len(found) != 1:
+        raise SourceError(
+            f"{path} does not say which of its columns holds the texts; name it: it has {_listed(there)}."
+        )
+    return found.pop()
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(shown, names)) or "none"
+
+
+class _Database(_Source):
+    """A run file, or a hub: its outputs, or else its people."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        super().__init__(path)
+        self._columns = columns or ("text",)
+        with open_hub(path) as hub:
+            self._has_outputs = _has_rows(hub, "emissions")
+            if not self._has_outputs and not _has_rows(hub, "personas"):
+                raise SourceError(f"{path} holds neither outputs nor people; there is nothing to compare with.")
+
+    def cells(self, tally: Tally) -> Iterator[tuple[int, str, Any]]:
+        with open_hub(self.path) as hub:
+            for column in self._columns:
+                for row, text in self._column(hub, column):
+                    yield row, column, text
+
+    def _column(self, hub: HubFile, column: str) -> Iterator[tuple[int, Any]]:
+        is_text = column == "text"
+        if self._has_outputs:
+            has_view = bool(hub.con.execute(_VIEWS).fetchall())
+            query = (_ACCEPTED if has_view else _EMITTED).format(text="text" if is_text else "payload ->> $column")
+        else:
+            query = _PEOPLE if is_text else _IMPORTED
+        with hub.con.cursor() as cursor:
+            found = cursor.sql(query, params={} if is_text else {"column": column})
+            for batch in found.to_arrow_reader(_BATCH):
+                yield from zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)
+
+
+def _has_rows(hub: HubFile, table: str) -> bool:
+    there = {name for (name,) in hub.con.execute(_TABLES_OF).fetchall()}
+    return table in there and bool(hub.con.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchall())  # noqa: S608 - ours
