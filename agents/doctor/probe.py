@@ -20,7 +20,7 @@ from ..endpoint.http_client import HttpConnection
 from ..endpoint.models import ModelHandle
 from ..endpoint.response import ModelResponse, response_of
 from ..gateway.capabilities import OutputMode, OutputModes
-from ..gateway.replies import judge
+from ..gateway.request import judge
 
 #: Faults that may be chance: such a call is made once more.
 _CHANCE = frozenset({Outcome.SERVER_ERROR, Outcome.DROPPED})

@@ -14,7 +14,7 @@ from hypothesis import settings
 
 from populace.personas.database import CONFIG
 from populace.personas.persona import RelationKind, content_id
-from populace.sim.runfile.schema import migrate
+from populace.sim.runfile.database import migrate
 
 # No test measures time: a busy machine must not fail a law.
 settings.register_profile("untimed", deadline=None)
