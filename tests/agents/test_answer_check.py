@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from populace.agents.answer_check import AnswerChecker, SameAnswer, clean_answer, final_answer
 from populace.personas.errors import SetupError
 
