@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
-    from populace.analysis.hub_summary import Section
+    from populace.analysis.table import Section
     from populace.personas.hub import HubFile
 
 
