@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from .agents.endpoint.models import ModelHandle, open_model
 from .agents.gateway.budget import Prices, given_prices
 from .agents.gateway.limits import Limits
-from .notebook import default_progress
 from .personas.database import is_made
 from .personas.errors import SetupError, parameter
 from .personas.files import remove_database
+<<<<<<< HEAD
 from .scenarios.catalog import find_scenario, find_task
+=======
+from .progress import default_progress
+from .scenarios.catalog import find_scenario
+>>>>>>> origin/main
 from .sim.config import RunConfig
 from .sim.engine import Progress
 from .sim.growth import Growth
-from .sim.growth.extension import extend, is_more
+from .sim.growth.stored import extend, is_more
 from .sim.runfile.job_rows import RunRow
 from .sim.runfile.reader import FinishedRun, open_run
 from .sim.runfile.recording import last_step, run_of
