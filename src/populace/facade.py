@@ -13,12 +13,8 @@ from .agents.gateway.limits import Limits
 from .personas.database import is_made
 from .personas.errors import SetupError, parameter
 from .personas.files import remove_database
-<<<<<<< HEAD
-from .scenarios.catalog import find_scenario, find_task
-=======
 from .progress import default_progress
-from .scenarios.catalog import find_scenario
->>>>>>> origin/main
+from .scenarios.catalog import find_scenario, find_task
 from .sim.config import RunConfig
 from .sim.engine import Progress
 from .sim.growth import Growth
