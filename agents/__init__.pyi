@@ -5,6 +5,7 @@ from .actions import (
     ActionEffects,
     DialogueLine,
     Instruction,
+    KnownSolution,
     Novelty,
     Silence,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Gateway",
     "Heard",
     "Instruction",
+    "KnownSolution",
     "Limits",
     "Memory",
     "Mind",

@@ -10,9 +10,9 @@ import orjson
 from ..agents.action_check import novelty_of
 from ..agents.actions import PLAYER, Action
 from ..agents.checks import CheckOutcome
-from ..agents.hooks import hook
 from ..agents.mind import Decision
 from ..agents.observation import Observation, quoted
+from ..personas.errors import hook
 from ..personas.model import Outcome
 from ..personas.persona import RelationKind
 from .emitted import Emission
@@ -100,6 +100,12 @@ class Effects:
     def compare(self) -> None:
         """Compare what was emitted with everything before it, in the order of agents."""
         self.duplicates += self._state.emitted.add_all(self._compared)
+        if (against := self._state.against) is not None:
+            for emission in self._compared:
+                said = against.check(emission.text)
+                self.checks.append(
+                    rows.CheckRow(emission.emission, "against", said.outcome, said.reason, said.score, said.version)
+                )
         repeated = {row.emission for row in self.duplicates}
         failed = {row.emission for row in self.checks if row.outcome == CheckOutcome.FAILED}
         for emission in self.emissions:

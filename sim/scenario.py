@@ -21,11 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..agents.action_check import check_actions
 from ..agents.actions import Action, Instruction
-from ..agents.hooks import hook
 from ..agents.memory import Memory
 from ..agents.mind import Mind, Rule, build_mind
 from ..agents.observation import Observation
-from ..personas.errors import SetupError, parameter
+from ..personas.errors import SetupError, hook, parameter
 from ..personas.inputs import nearest
 from ..personas.persona import Persona
 from .world import State, World
@@ -52,6 +51,9 @@ class Settings(BaseModel):
 
 #: The settings that mean nothing where nobody sees anybody.
 SEEN_SETTINGS = frozenset({"neighbours", "heard", "recalled", "memory", "observation_tokens"})
+
+#: Settings of tasks that name files, which a run from elsewhere may not have read here.
+FILE_SETTINGS = ("demonstrations", "against", "world_file", "tools", "lock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,9 @@ class Scenario:
     def world_state(self, rng: random.Random) -> BaseModel:
         """The state with which the world begins: by default the defaults of `world_state_type`."""
         return (self.world_state_type or State)()
+
+    def check_readable(self) -> None:
+        """Raise `SourceError` when a file that the settings name cannot be read; called before a run file is made."""
 
     def declared_interventions(self) -> tuple[Intervention, ...]:
         """What is to happen to the world. Raises `HookError` when `interventions` fails or holds something else."""

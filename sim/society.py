@@ -18,16 +18,15 @@ from ..agents.endpoint.models import ModelHandle
 from ..agents.gateway.budget import Prices
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
-from ..agents.hooks import hook
-from ..personas.errors import HookError, SetupError, StorageError
+from ..personas.errors import HookError, SetupError, StorageError, hook
 from ..personas.population import PersonaGraph
 from .config import GivenModel, RoleModel, RunConfig, RunModels, RunOptions
 from .emitted import Emission
 from .engine import Engine, EventHash, Progress, SilentProgress, rare_collections
 from .executor import Executor
 from .growth import Growth, Source
-from .growth.extension import begin_extension
 from .growth.job import GrowthJob
+from .growth.stored import begin_extension
 from .mesa import Model
 from .observe import EmbeddingRecall
 from .resident import Resident, settle
@@ -39,7 +38,7 @@ from .scenario import Scenario, check_interventions, check_scenario
 from .seeds import derive_seed
 from .state import SocietyState, declare, declared_rows, restore
 from .step import StepContext, check_emitted, take_step
-from .task import Task, prepare_demonstrations
+from .task import Task, prepare_task
 from .trust import RESUMED, Kind, check_resumed, inherit, remember
 from .world import World
 
@@ -248,10 +247,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
 
     @property
     def emitted_this_step(self) -> Sequence[Emission]:
-        """What the step that is being measured, or else the latest, emitted, in the order of agents.
-
-        Raises `RunFileError` when a resumed file's last step cannot be read as the scenario's actions.
-        """
+        """What the step that is being measured, or else the latest, emitted. Raises `RunFileError`."""
         return self.state.emitted.latest
 
     def __enter__(self) -> Self:
@@ -312,6 +308,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             return self._source
         check_interventions(self.scenario, self.steps_wanted)
         self.config.growth.check_readable()
+        self.scenario.check_readable()
         return self.config.growth.source(seed=derive_seed(self.seed, "sources"))
 
     def _engine(self, log: RunLog, cache: AnswerCache | None) -> Engine:
@@ -361,7 +358,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         declare(self.state, log)
         restore(self.state, log)
         if isinstance(self.scenario, Task):
-            self.engine.call(partial(prepare_demonstrations, self.engine, self.scenario, seed=self.seed))
+            self.engine.call(partial(prepare_task, self.engine, self.scenario, self.state))
 
     def _grow(self, source: Source | None) -> PersonaGraph:
         job = GrowthJob(self.engine, self.config.growth, seed=self.seed, source=source)

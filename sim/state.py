@@ -13,11 +13,10 @@ from pydantic import BaseModel
 from ..agents.action_check import novelty_of
 from ..agents.action_schema import typed_fields
 from ..agents.actions import PLAYER
-from ..agents.hooks import hook
-from ..personas.errors import SetupError
+from ..personas.errors import SetupError, hook
 from ..personas.persona import RelationKind
 from ..personas.population import PersonaGraph
-from .emitted import Emission, Emitted, read_emissions
+from .emitted import EarlierTexts, Emission, Emitted, read_emissions
 from .runfile import rows
 from .runfile.job_rows import Unit
 from .runfile.runlog import RunLog
@@ -93,6 +92,8 @@ class SocietyState:
         self.world, self.emitted = World(), Emitted(thresholds=_thresholds(scenario))
         #: Whether anything was emitted in any step.
         self.has_emitted = False
+        #: Texts of other files that outputs must not nearly repeat.
+        self.against: EarlierTexts | None = None
         #: Of the latest outputs, oldest first, whether each was new.
         self.newest = deque[bool](maxlen=_NEWEST)
         #: Each agent's state as it was last written, by field.

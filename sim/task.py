@@ -21,18 +21,20 @@ from itertools import islice
 from math import ceil
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from ..agents.action_schema import prompt_of
 from ..agents.observation import Observation
 from ..personas.errors import RunError, SetupError, SourceError, parameter
+from ..personas.formats.foreign import ForeignTexts
 from ..personas.inputs import parse_language, parse_object, parse_text, resolve_file
 from ..personas.model import Answer, Outcome, PersonaModel, RequestContext
 from ..personas.persona import Passage, Persona
 from ..personas.prompt import fence
 from ..personas.text_to_persona import text_to_persona
+from .emitted import EarlierTexts
 from .engine import Engine
 from .jobs import Changes, Chunks, Phase, run_phase
 from .resident import Resident, SocietyView
@@ -40,6 +42,7 @@ from .runfile.job_rows import FailureRow
 from .runfile.rows import DemonstrationRow
 from .scenario import Scenario, Settings
 from .seeds import derive_seed, rng_for
+from .state import SocietyState
 from .world import World
 
 if TYPE_CHECKING:
@@ -123,21 +126,36 @@ class Task(Scenario):
     settings: TaskSettings
 
     def __init__(self, settings: "Settings | dict[str, object] | None" = None) -> None:
-        """Raises `SetupError` for settings that cannot be, and `SourceError` for demonstrations that cannot be read."""
+        """Raises `SetupError` for settings that cannot be."""
         super().__init__(settings)
         if self.settings.language:
             parse_language(parameter("language"), {"language": self.settings.language})
-        #: What is shown; personas that are inferred come in when the run begins.
+        #: What is shown; it comes in when the run begins.
         self.demonstrations: tuple[Demonstration, ...] = ()
-        if self.settings.prompting != "zero-shot":
+        if self.shows_demonstrations:
             self._check_prompt()
-            self.demonstrations = read_demonstrations(self.demonstrations_file)
+
+    @property
+    def shows_demonstrations(self) -> bool:
+        """Whether requests hold demonstrations."""
+        return self.settings.prompting != "zero-shot"
+
+    def check_readable(self) -> None:
+        """Raise `SourceError` for demonstrations, or files to compare with, that cannot be read."""
+        if self.shows_demonstrations:
+            read_demonstrations(self.demonstrations_file)
+        if self.settings.against:
+            ForeignTexts(self.settings.against)
 
     @property
     def demonstrations_file(self) -> Path:
         """The file of demonstrations: the one that the settings name, or the one beside the task's class."""
         given = self.settings.demonstrations
         return Path(given) if given else Path(inspect.getfile(type(self))).with_name("demonstrations.jsonl")
+
+    def resized(self, n: int) -> Self:
+        """The same task for so many rows."""
+        return type(self)(self.settings.model_copy(update={"n": n}))
 
     @property
     def people_needed(self) -> int:
@@ -210,12 +228,20 @@ class Task(Scenario):
         prompt.phrase("examples", how)
 
 
-async def prepare_demonstrations(engine: Engine, task: Task, *, seed: int) -> None:
+async def prepare_task(engine: Engine, task: Task, state: SocietyState) -> None:
+    """Read what outputs are compared with, and have the demonstrations ready. Raises what either raises."""
+    if task.settings.against:
+        threshold = min(action.novelty_threshold for action in task.actions)
+        state.against = EarlierTexts(ForeignTexts(task.settings.against), threshold=threshold)
+    await _prepare_demonstrations(engine, task, seed=state.seed)
+
+
+async def _prepare_demonstrations(engine: Engine, task: Task, *, seed: int) -> None:
     """Infer the personas of demonstrations that have none, where the prompting shows them, once for all of a run.
 
     They are kept in the run file, and `task` shows them from there. Raises `RunError` when none could be inferred.
     """
-    if not task.demonstrations:
+    if not task.shows_demonstrations:
         return
     await run_phase(engine, DemonstrationPhase(task, seed))
     await engine.flush()
@@ -238,15 +264,18 @@ class DemonstrationPhase(Phase[Demonstration, Answer[tuple[Persona, ...]] | None
     chunk = None
 
     def __init__(self, task: Task, seed: int) -> None:
-        self._waiting = list(task.demonstrations)
+        self._task = task
+        self._is_taken = False
         self._infers = task.settings.prompting == "persona-few-shot"
         self._seed = seed
         self._changes = Changes()
 
     def take(self, chunks: Chunks, most: int) -> Sequence[Demonstration]:
         """All of them, once."""
-        taken, self._waiting = self._waiting, []
-        return taken
+        if self._is_taken:
+            return ()
+        self._is_taken = True
+        return read_demonstrations(self._task.demonstrations_file)
 
     async def work(self, item: Demonstration, model: PersonaModel) -> Answer[tuple[Persona, ...]] | None:
         """The person who could have written it; None where the demonstration says it, or no persona is shown."""

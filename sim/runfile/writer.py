@@ -112,6 +112,11 @@ class Statement:
         """Run it."""
         con.execute(self.sql, list(self.params))
 
+    @property
+    def is_insert(self) -> bool:
+        """Whether it adds rows to a table."""
+        return self.sql.lstrip().upper().startswith("INSERT")
+
 
 @dataclass(slots=True)
 class _Batch:

@@ -1,12 +1,14 @@
 """Tasks: rows until enough are accepted, demonstrations, and the same data after a stop."""
 
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import pytest
 
-from populace.agents.actions import Action
+from populace.agents.actions import Action, Novelty
 from populace.agents.checks import Check, CheckContext, CheckResult, failed, passed
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.prompt import Prompt
@@ -14,6 +16,9 @@ from populace.sim.growth import Growth
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
 from populace.sim.task import Task, read_demonstrations
+
+if TYPE_CHECKING:
+    from populace.sim.resident import SocietyView
 
 PROMPT = Prompt(
     "number",
@@ -38,7 +43,7 @@ class Number(Action):
 
     name: ClassVar[str] = "number"
     prompt: ClassVar[str | Prompt] = PROMPT
-    novelty = "none"
+    novelty: ClassVar[Novelty | None] = "none"
     checks: ClassVar[tuple[Check, ...]] = (IsEven(),)
     kind: Literal["number"]
     value: int
@@ -132,3 +137,37 @@ def test_a_prompt_without_examples_cannot_show_any() -> None:
 
     with pytest.raises(SetupError, match="shows no demonstrations"):
         Bare({"prompting": "few-shot"})
+
+
+def test_an_output_that_nearly_repeats_a_row_of_another_file_is_rejected_with_that_row(tmp_path: Path) -> None:
+    class Worded(Numbers):
+        class Word(Number):
+            novelty: ClassVar[Novelty | None] = "mark"
+            checks: ClassVar[tuple[Check, ...]] = ()
+
+            @property
+            def emitted_text(self) -> str:
+                return "the very same words for everybody here"
+
+        actions = (Word,)
+
+    earlier = tmp_path / "earlier.jsonl"
+    earlier.write_text('{"text": "something else"}\n{"text": "The very same words, for everybody here!"}\n', "utf-8")
+    path = made(tmp_path, people=2, task=Worded, n=1, against=(str(earlier),))
+    stages = rows(path, "SELECT DISTINCT reason FROM outputs WHERE stage = 'against'")
+    assert stages == [(f"It nearly repeats {earlier}, row 2 (1.00).",)]
+
+
+def test_a_file_to_compare_with_that_is_not_there_is_named_before_a_run_file_is_made(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"no-such\.jsonl"):
+        made(tmp_path, n=1, against=("no-such.jsonl",))
+    assert not list(tmp_path.glob("*.duckdb"))
+
+
+def test_a_run_ends_when_too_little_of_its_latest_outputs_is_new() -> None:
+    task = Numbers({"n": 2_000, "until_novelty": 0.5})
+    waiting = SimpleNamespace(asked=0, accepted=0)
+    for share, is_over in ((0.6, False), (0.4, True)):
+        newest = deque([place < share * 500 for place in range(500)], maxlen=500)
+        view = cast("SocietyView", SimpleNamespace(residents=[waiting], newest=newest))
+        assert task.ended(view) is is_over
