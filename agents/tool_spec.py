@@ -7,8 +7,9 @@ is closed and requires all of its properties; one that may be left out may be nu
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from ..personas.model import FrozenModel
 from .actions import Action, Phrase
 
 __all__ = ["Argument", "ToolSpec", "ToolType"]
@@ -19,10 +20,8 @@ _Choice = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, 
 _About = Annotated[Phrase, Field(description="What it means, with its unit or format.")]
 
 
-class _Type(BaseModel):
+class _Type(FrozenModel):
     """The base of types of values. `type` comes first in each: by it endpoints tell them apart."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     def as_schema(self) -> dict[str, Any]:
         """The type as a JSON Schema."""
@@ -89,10 +88,8 @@ class BooleanType(_Type):
 type PlainType = Annotated[TextType | NumberType | BooleanType, Field(discriminator="type")]
 
 
-class Property[T: _Type](BaseModel):
+class Property[T: _Type](FrozenModel):
     """A property of an object."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: _Name
     required: Annotated[bool, Field(description="False where it may be missing.")]
@@ -150,10 +147,8 @@ type ToolType = Annotated[
 ]
 
 
-class Argument(BaseModel):
+class Argument(FrozenModel):
     """One argument of a tool."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[Identifier, Field(description="In snake_case.")]
     required: Annotated[bool, Field(description="False where the tool also works without it.")]
