@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
@@ -67,6 +68,18 @@ class ActionEffects(Protocol):
     def say(self, to: str, text: str) -> None:
         """Send `text` to the agent with this key, who hears it in the next step. Raises `KeyError` for another key."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSolution:
+    """The solution of a problem that the stand-in made, computed from the problem's text."""
+
+    #: In plain sentences, without the answer.
+    steps: str
+    #: The answer alone, as it would stand in a box: `42`, `3/4`, `Tuesday`, `B`.
+    answer: str
+    #: Python that computes the answer and prints it last; where it is empty, a program prints the answer.
+    program: str = ""
 
 
 class Action(BaseModel):
@@ -157,6 +170,14 @@ class Action(BaseModel):
 
         Values that `schema` forbids are replaced and missing ones added. None stands for what the stand-in writes for
         an action of this name, or else for any values that are valid.
+        """
+        return None
+
+    @staticmethod
+    def known_solution(text: str) -> KnownSolution | None:
+        """The solution of a problem that `stand_in` made, computed again from its text; None for any other text.
+
+        `procedural` answers with it when it is asked to solve the problem. Depends on nothing but the text.
         """
         return None
 

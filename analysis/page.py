@@ -9,7 +9,7 @@ from pathlib import Path
 from ..personas.database import check_regular
 from ..personas.errors import SetupError
 from ..personas.files import whole_file
-from ..personas.text import legible
+from ..personas.persona import legible
 
 _ARTICLE = re.compile(r"^(an?|the)\s+", re.IGNORECASE)
 # Where a description turns from what the person is to what the person does.

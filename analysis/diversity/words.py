@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from ...personas.dedup import find_duplicates
 from ...personas.dedup.word_sets import word_sets
-from ...personas.text import word_list
+from ...personas.persona import word_list
 
 #: The greatest number of texts that are compared with each other.
 MOST_TEXTS = 20_000

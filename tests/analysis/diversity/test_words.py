@@ -13,7 +13,7 @@ from populace.analysis.diversity.words import (
     nearest_by_words,
     self_bleu,
 )
-from populace.personas.text import words
+from populace.personas.persona import words
 
 TEXTS = (
     "How high does the river rise in spring?",
