@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, S
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from ..personas.model import FrozenModel
 from ..personas.persona import RelationKind
 from ..personas.prompt import Prompt
 from .checks import Check
@@ -252,10 +253,8 @@ def _no_repeats(arguments: "list[Argument]") -> "list[Argument]":
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{2,63}$")]
 
 
-class Argument(BaseModel):
+class Argument(FrozenModel):
     """One argument of a tool."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[Identifier, Field(description="In snake_case.")]
     type: JsonType
@@ -263,10 +262,8 @@ class Argument(BaseModel):
     required: bool
 
 
-class ReturnValue(BaseModel):
+class ReturnValue(FrozenModel):
     """What a tool gives back."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: JsonType
     description: Phrase

@@ -18,7 +18,7 @@ from .scenarios.catalog import find_scenario, find_task
 from .sim.config import RunConfig
 from .sim.engine import Progress
 from .sim.growth import Growth
-from .sim.growth.stored import extend, is_more
+from .sim.growth.stored import ask_again
 from .sim.runfile.job_rows import RunRow
 from .sim.runfile.reader import FinishedRun, open_run
 from .sim.runfile.recording import last_step, run_of
@@ -239,9 +239,8 @@ def grow(
     path, asked = Path(hub), _Asked.given(locals())
     if not is_made(path):
         return asked.begun(GrowthOnly(), growth=wanted, seed=seed, batch=batch, out=path).run()
-    if is_more(path, wanted, seed=seed, model=asked.model.name, limits=Limits.given(**asked.limits)):
-        extend(path, wanted)
-    elif (stored := _StoredRun.read(path).run).status == "finished":
+    again = ask_again(path, wanted, seed=seed, model=asked.model.name, limits=Limits.given(**asked.limits))
+    if not again.is_more and (stored := _StoredRun.read(path).run).status == "finished":
         return FinishedRun(path, stored.event_hash or "", "It was grown already, so nothing was asked.")
     return asked.resumed(path, GrowthOnly).run()
 
