@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from populace.agents.action_schema import answer_schema
+from populace.agents.procedural.growth import Sketch, describe
 from populace.agents.procedural.lexicon import lexicon
-from populace.agents.procedural.people import Sketch, describe
 from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.speech import tool
 from populace.agents.schema_fill import fill_schema
