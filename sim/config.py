@@ -88,7 +88,7 @@ class RunConfig(FrozenModel):
     model: str = "procedural"
     base_url: Annotated[tuple[str, ...], BeforeValidator(_addresses)] = ()
     limits: Limits = Limits()
-    #: The models of the roles that checks and stages ask by; None for `model`. A name stands for a whole `RoleModel`.
+    #: The models of the roles that checks and stages ask by; None for `model`. A name is short for a whole `RoleModel`.
     solver: Annotated[RoleModel | None, BeforeValidator(_role)] = None
     grader: Annotated[RoleModel | None, BeforeValidator(_role)] = None
     #: None where they are to be looked up.

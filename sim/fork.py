@@ -88,7 +88,7 @@ def fork(
     scenario_file: Path | None = None,
     progress: Progress | None = None,
 ) -> Society:
-    """The society of the run in `path` as it stood after step `at` (0: after growth), ready to `run` on in `out`.
+    """The society of the run in `path` as it was after step `at` (0: after growth), ready to `run` on in `out`.
 
     What is not given is as it was in that run; `steps` counts the steps before too. Answers that the run has to the
     same requests are taken over, and what it has paid counts nothing here. Raises `RunFileError` when there is no such

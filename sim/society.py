@@ -251,11 +251,11 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         return self.state.emitted.latest
 
     def __enter__(self) -> Self:
-        """Open the run file and the model, grow or restore the people, and stand where the last step ended."""
+        """Open the run file and the model, grow or restore the people, and continue where the last step ended."""
         if self._is_open:
             raise SetupError("The society is open already; inside `with society:`, call run_model() or step().")
         mind = self.scenario.checked_mind()
-        # What cannot be read is found before there is a file that would stand in the way of the next try.
+        # What cannot be read is found before a file is made, which the next attempt would refuse.
         source = None if self._log or self._is_resumed else self._opened_source()
         with ExitStack() as opened:
             cache = opened.enter_context(closing(AnswerCache(self.config.cache))) if self.config.cache else None

@@ -47,7 +47,7 @@ class _Row:
 
 
 def check_diversity_picture(path: Path, *, of: str) -> None:
-    """Raise `SetupError` when no picture can be written to a file of this name, or another stands there.
+    """Raise `SetupError` when no picture can be written to a file of this name, or another file is there.
 
     `of` is the name of the run file: its own earlier picture may be written over.
     """

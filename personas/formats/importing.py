@@ -159,7 +159,7 @@ def _import_file(
 
 
 def _kinds(table: Table, columns: Columns, options: ImportOptions) -> dict[str, ColumnKind]:
-    """What the other columns are taken for, by the first rows of the file: the same when an import is gone on with."""
+    """What the other columns are taken for, by the first rows of the file: the same when an import is resumed."""
     if set(table.columns()) <= set(columns.meanings.values()):
         return {}
     parts = prepared(table, columns, options.model_copy(update={"strict": False}), after=0)

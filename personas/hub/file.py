@@ -106,7 +106,7 @@ class HubFile:
 
     @contextmanager
     def _lent(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The connection, closed behind a hub that was not open."""
+        """The connection; closed afterwards if the hub was not open."""
         was_open = self._con is not None
         try:
             yield self.con
