@@ -3,7 +3,7 @@
     profiles ──► check ──► repairs ──► check again ──► biographies        raised
                    └ without --wiki, the end
 
-What a profile, a biography and an elite persona are lives in `personas`.
+Profiles, biographies and elite personas are defined in `personas`.
 """
 
 from abc import abstractmethod

@@ -117,7 +117,7 @@ def _first_growth(recording: Recording) -> Growth:
 
 
 def _state(recording: Recording, at: int, out: Path) -> RunLog:
-    """A run file with what the fork began with: its growth and first steps were another run's to live."""
+    """A run file with what the fork began with: its growth and first steps are another run's."""
     run = replace(recording.run, run=uuid4().hex, status="running", event_hash=None, started_at=now(), ended_at=None)
     copy_run(recording.path, out, run, at=at, with_calls=False)
     return RunLog.open(out)

@@ -107,7 +107,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self.config = self._models.named_in(config)
         self.scenario, self.seed = scenario, config.seed
         self.path = Path(out)
-        self.steps_wanted = self.config.steps if scenario.lives else 0
+        self.steps_wanted = self.config.steps if scenario.takes_steps else 0
         self.state = SocietyState(scenario, seed=config.seed)
         self.engine: Engine
         #: What the sources of texts passed over, in words; empty where nothing.
@@ -351,7 +351,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             self.config = self.config.model_copy(update={"growth": growth})
             begin_extension(log, growth)
             graph = self._grow(more)
-        if not self.scenario.lives:
+        if not self.scenario.takes_steps:
             return
         self.state.graph = graph
         self.state.residents = settle(self, graph, memory=self.scenario.memory)
@@ -364,7 +364,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         job = GrowthJob(self.engine, self.config.growth, seed=self.seed, source=source)
         population = self.engine.call(job.run)
         self.passed_over = job.passed_over
-        return population.graph() if self.scenario.lives else PersonaGraph({}, ())
+        return population.graph() if self.scenario.takes_steps else PersonaGraph({}, ())
 
     def _catch_up(self) -> None:
         # Mesa's clock is to show the step at which a resumed society stands.

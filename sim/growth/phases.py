@@ -1,6 +1,6 @@
 """The phases of growth, one a hop: hop 0 reads people or infers them from texts, each further hop asks who is around.
 
-What a hop is (prompts, frontier, verdicts) lives in `personas`; here its results become rows, chunk by chunk.
+A hop (prompts, frontier, verdicts) is defined in `personas`; here its results become rows, chunk by chunk.
 """
 
 from collections import deque
