@@ -14,13 +14,13 @@ import duckdb
 import orjson
 
 from ...personas.files import private_umask, remove_parts
-from ...personas.hub.schema import check_hub, migrate_hub
+from ...personas.hub.schema import HUB_VERSION, check_hub, hub_version, migrate_hub
 from ...personas.query import Params
 from .database import Cursors, check_unwritten, connect, make_run_file, opened
 from .job_rows import JobRow, MarkerRow, PhaseRow, RunRow, Unit
 from .journal import take_over
 from .rows import Row, column_names, table_of
-from .schema import check_schema, has_jobs, is_early, migrate
+from .schema import check_schema, has_jobs, is_current, is_early, migrate
 from .writer import Change, Inserts, Statement, Writer
 
 _GOES_ON = "UPDATE jobs SET status = 'running', reason = NULL, ended_at = NULL WHERE job = ?"
@@ -237,9 +237,10 @@ def _opened(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
         else:
             check_hub(con, str(path))
         con.execute("BEGIN TRANSACTION")
-        if hubs:
+        if hubs and hub_version(con) < HUB_VERSION:
             migrate_hub(con)
-        migrate(con)
+        if not has_jobs(con) or not is_current(con):
+            migrate(con)
         con.execute("COMMIT")
         take_over(path, con, Inserts(con).write)
     except BaseException:
