@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from ..personas.errors import hook
 from ..personas.model import Answer, AnswerSchema, PersonaModel, RequestContext
 from ..personas.prompt import RenderedPrompt
-from .hooks import hook
 
 if TYPE_CHECKING:
     from .actions import Action

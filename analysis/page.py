@@ -8,7 +8,7 @@ from pathlib import Path
 from ..personas.database import check_regular
 from ..personas.errors import SetupError
 from ..personas.files import whole_file
-from ..personas.text import legible
+from ..personas.persona import legible
 
 _ARTICLE = re.compile(r"^(an?|the)\s+", re.IGNORECASE)
 # Where a description turns from what the person is to what the person does.
@@ -56,10 +56,12 @@ def mark_of(what: str, of: str) -> str:
 def check_own(path: Path, mark: str, *, what: str) -> None:
     """Raise `SetupError` when there is something at `path` that does not hold this mark, and so is not to be lost."""
     if path.is_dir():
-        raise SetupError(f"{str(path)!r} is a folder; give a file in it, as {str(path / f'{what}.html')!r}.")
+        raise SetupError(
+            f"{str(path)!r} is a folder; give a file in it, as {str(path / f'{what.split()[-1]}.html')!r}."
+        )
     if os.path.lexists(path) and f'"{mark}"' not in _head(path):
         raise SetupError(
-            f"{str(path)!r} is there already and is no {what} of the same {'run' if what == 'report' else 'hub'}, so "
+            f"{str(path)!r} is there already and is no {what} of the same {'hub' if what == 'picture' else 'run'}, so "
             f"it is not written over; name another file, or move that one away."
         )
 

@@ -10,9 +10,9 @@ import orjson
 from ..agents.action_check import novelty_of
 from ..agents.actions import PLAYER, Action
 from ..agents.checks import CheckOutcome
-from ..agents.hooks import hook
 from ..agents.mind import Decision
 from ..agents.observation import Observation, quoted
+from ..personas.errors import hook
 from ..personas.model import Outcome
 from ..personas.persona import RelationKind
 from .emitted import Emission

@@ -6,9 +6,8 @@ from typing import Protocol
 from ..agents.actions import PLAYER
 from ..agents.embedding.embedder import Embedded, Lost
 from ..agents.embedding.vectors import Vector
-from ..agents.hooks import hook
 from ..agents.observation import Heard, Observation, Seen, disclosed
-from ..personas.errors import RunError
+from ..personas.errors import RunError, hook
 from ..personas.model import RequestContext
 from ..personas.population import Neighbour
 from .resident import Resident

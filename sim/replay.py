@@ -20,8 +20,7 @@ from ..agents.gateway.budget import Meter
 from ..agents.gateway.call import Call, CallKey, RecordedReply
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.replies import ParsedReply, judge
-from ..agents.gateway.request import Request
+from ..agents.gateway.request import ParsedReply, Request, judge
 from ..personas.errors import RunError, RunFileError
 from ..personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from ..personas.prompt import RenderedPrompt

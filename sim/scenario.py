@@ -21,11 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..agents.action_check import check_actions
 from ..agents.actions import Action, Instruction
-from ..agents.hooks import hook
 from ..agents.memory import Memory
 from ..agents.mind import Mind, Rule, build_mind
 from ..agents.observation import Observation
-from ..personas.errors import SetupError, parameter
+from ..personas.errors import SetupError, hook, parameter
 from ..personas.inputs import nearest
 from ..personas.persona import Persona
 from .world import State, World

@@ -18,16 +18,15 @@ from ..agents.endpoint.models import ModelHandle
 from ..agents.gateway.budget import Prices
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
-from ..agents.hooks import hook
-from ..personas.errors import HookError, SetupError, StorageError
+from ..personas.errors import HookError, SetupError, StorageError, hook
 from ..personas.population import PersonaGraph
 from .config import GivenModel, RoleModel, RunConfig, RunModels, RunOptions
 from .emitted import Emission
 from .engine import Engine, EventHash, Progress, SilentProgress, rare_collections
 from .executor import Executor
 from .growth import Growth, Source
-from .growth.extension import begin_extension
 from .growth.job import GrowthJob
+from .growth.stored import begin_extension
 from .mesa import Model
 from .observe import EmbeddingRecall
 from .resident import Resident, settle

@@ -13,8 +13,7 @@ from pydantic import BaseModel
 from ..agents.action_check import novelty_of
 from ..agents.action_schema import typed_fields
 from ..agents.actions import PLAYER
-from ..agents.hooks import hook
-from ..personas.errors import SetupError
+from ..personas.errors import SetupError, hook
 from ..personas.persona import RelationKind
 from ..personas.population import PersonaGraph
 from .emitted import EarlierTexts, Emission, Emitted, read_emissions

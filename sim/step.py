@@ -12,10 +12,9 @@ from typing import cast
 from ..agents.action_check import check_actions
 from ..agents.action_schema import possible_actions
 from ..agents.actions import Action
-from ..agents.hooks import hook
 from ..agents.mind import Decision, Mind, MindContext, MindState, Rule, decide, decide_by_rule
 from ..agents.observation import Observation
-from ..personas.errors import RunError
+from ..personas.errors import RunError, hook
 from ..personas.model import Outcome, PersonaModel, RequestContext
 from .effects import Effects
 from .emitted import Emitted

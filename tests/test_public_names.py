@@ -29,7 +29,8 @@ PROMISED = {
     """,
     "agents": """
         PLAYER Action ActionEffects Argument Check CheckContext CheckOutcome CheckResult Decision DialogueLine Embedded
-        Embedder EmbeddingHandle Gateway Heard Instruction Limits Memory Mind MindContext MindState ModelHandle Novelty
+        Embedder EmbeddingHandle Gateway Heard Instruction KnownSolution Limits Memory Mind MindContext MindState
+        ModelHandle Novelty
         Observation Prices ReturnValue Rule Seen Silence ToolSpec build_mind failed novelty_of open_embedder open_model
         passed undecided
     """,

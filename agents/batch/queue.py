@@ -20,10 +20,9 @@ from ..endpoint.models import ModelHandle
 from ..endpoint.response import ModelResponse, response_of
 from ..gateway.call import CallKey
 from ..gateway.limits import Backoff
-from .buffer import BatchBuffer, BatchItem, BatchLimits
 from .client import BatchClient, custom_id, write_line
 from .endpoint import BatchEndpoint, BatchJournal, LineFault, OpenBatch, PollInterval
-from .job import BatchJob, BatchProgress
+from .job import BatchBuffer, BatchItem, BatchJob, BatchLimits, BatchProgress
 
 if TYPE_CHECKING:
     from ..endpoint.http_client import HttpConnection

@@ -14,8 +14,7 @@ from ..endpoint.errors import RequestError
 from ..endpoint.response import ModelResponse, typed_errors
 from ..gateway.call import Call
 from ..gateway.client import ModelClient
-from ..gateway.replies import ParsedReply
-from ..gateway.request import Endpoint, PendingRequest, Request
+from ..gateway.request import Endpoint, ParsedReply, PendingRequest, Request
 from .models import EmbeddingHandle
 from .vectors import ModelVectors, Vector, VectorReply
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from .lexicon import data, lexicon, pool, split
-from .portrait import Portrait, portrait_of
-from .situation import Situation, allowed
-from .templates import Frame, Pool, article, capital, polished, snake
+from .lexicon import Frame, Pool, article, capital, data, lexicon, polished, pool, snake, split
+from .situation import Portrait, Situation, allowed, portrait_of
 
 _LONGEST = 40
 _LONGEST_NEWS = 24

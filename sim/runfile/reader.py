@@ -16,9 +16,20 @@ from ...personas.hub.schema import check_hub
 from ...personas.query import Params, Result, Tabular, answer, html_table
 from ...personas.query import QueryError as QueryError
 from ...personas.user_sql import QueryLimit
-from .database import BusyError, ClosedError, Cursors, check_there, connect, cursors_of
+from .database import (
+    BusyError,
+    ClosedError,
+    Cursors,
+    check_schema,
+    check_there,
+    connect,
+    cursors_of,
+    has_jobs,
+    is_current,
+    is_early,
+    migrate,
+)
 from .live import LiveClient, Sidecar
-from .schema import check_schema, has_jobs, is_current, is_early, migrate
 
 if TYPE_CHECKING:
     import pyarrow as pa

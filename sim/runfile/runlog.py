@@ -16,11 +16,24 @@ import orjson
 from ...personas.files import private_umask, remove_parts
 from ...personas.hub.schema import HUB_VERSION, check_hub, hub_version, migrate_hub
 from ...personas.query import Params
-from .database import Cursors, check_unwritten, connect, make_run_file, opened
+from .database import (
+    Cursors,
+    check_schema,
+    check_unwritten,
+    connect,
+    has_jobs,
+    is_early,
+    make_run_file,
+    migrate,
+    opened,
+)
 from .job_rows import JobRow, MarkerRow, PhaseRow, RunRow, Unit
 from .journal import take_over
 from .rows import Row, column_names, table_of
+<<<<<<< HEAD
 from .schema import check_schema, has_jobs, is_current, is_early, migrate
+=======
+>>>>>>> origin/main
 from .writer import Change, Inserts, Statement, Writer
 
 _GOES_ON = "UPDATE jobs SET status = 'running', reason = NULL, ended_at = NULL WHERE job = ?"

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from populace.agents.procedural.growth import Relatives
-from populace.agents.procedural.people import Sketch, describe, draw_role
+from populace.agents.procedural.growth import Relatives, Sketch, describe, draw_role
 from populace.personas.hub.file import HubFile, create_hub
 from populace.personas.persona import Persona
 

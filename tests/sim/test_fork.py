@@ -20,8 +20,8 @@ from populace.scenarios.village import Village
 from populace.sim.fork import COPIED, LEFT, AskedSince, asked_anew, asked_since, fork
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
+from populace.sim.runfile.database import describe
 from populace.sim.runfile.reader import FinishedRun, open_run
-from populace.sim.runfile.schema import describe
 from populace.sim.scenario import Intervention
 from populace.sim.society import Society
 

@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import doctor, grow, hub, make, read, replay, run
+from . import diversity, grow, hub, make, read, replay, run
 from .guard import guarded
 
 
@@ -25,11 +25,12 @@ for command in (
     grow.grow,
     make.make,
     run.estimate,
-    doctor.doctor,
+    read.doctor,
     replay.fork,
     replay.replay,
     read.sql,
     read.report,
+    diversity.diversity,
     hub.hub,
     read.scenarios,
     read.schema,

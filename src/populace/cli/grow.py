@@ -171,7 +171,7 @@ def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
 
 
 def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
-    from populace.sim.growth.extension import removed_unasked
+    from populace.sim.growth.stored import removed_unasked
     from populace.sim.scenario import GrowthOnly
     from populace.sim.society import Society
 
@@ -190,7 +190,7 @@ def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
 
 
 def _go_on(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
-    from populace.sim.growth.extension import ask_again
+    from populace.sim.growth.stored import ask_again
 
     from .run import resume
 
