@@ -22,6 +22,7 @@ from .database import (
     check_unwritten,
     connect,
     has_jobs,
+    is_current,
     is_early,
     make_run_file,
     migrate,
@@ -30,10 +31,6 @@ from .database import (
 from .job_rows import JobRow, MarkerRow, PhaseRow, RunRow, Unit
 from .journal import take_over
 from .rows import Row, column_names, table_of
-<<<<<<< HEAD
-from .schema import check_schema, has_jobs, is_current, is_early, migrate
-=======
->>>>>>> origin/main
 from .writer import Change, Inserts, Statement, Writer
 
 _GOES_ON = "UPDATE jobs SET status = 'running', reason = NULL, ended_at = NULL WHERE job = ?"
