@@ -30,6 +30,7 @@ for command in (
     replay.replay,
     read.sql,
     read.report,
+    diversity.funnel,
     diversity.diversity,
     hub.hub,
     read.scenarios,
