@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import doctor, grow, hub, read, replay, run
+from . import doctor, export, grow, hub, read, replay, run
 from .guard import guarded
 
 __all__ = ["cli", "main"]
@@ -32,6 +32,7 @@ for command in (
     read.sql,
     read.report,
     hub.hub,
+    export.export,
     read.scenarios,
     read.schema,
     read.prompts,
