@@ -17,8 +17,6 @@ from .action_schema import TURN_SLOTS, answer_schema, prompt_of
 from .actions import Action, Novelty
 from .schema_fill import UnsatisfiableSchemaError, fill_schema
 
-__all__ = ["check_actions", "novelty_of"]
-
 #: Instances that a class is tried on: enough for each choice of a short list to come up.
 _TRIED = 12
 

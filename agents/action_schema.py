@@ -10,21 +10,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import Field, TypeAdapter
 
+from ..personas.errors import hook
 from ..personas.model import AnswerGenerator, AnswerSchema, strict_schema
 from ..personas.prompt import Prompt, load_prompt
 from .actions import Action
-from .hooks import hook
-
-__all__ = [
-    "TURN_SLOTS",
-    "ActionField",
-    "FieldType",
-    "answer_schema",
-    "described_actions",
-    "possible_actions",
-    "prompt_of",
-    "typed_fields",
-]
 
 _ROOM = __package__ or "populace.agents"
 

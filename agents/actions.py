@@ -2,30 +2,19 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from ..personas.model import FrozenModel
 from ..personas.persona import RelationKind
 from ..personas.prompt import Prompt
 from .checks import Check
 
 if TYPE_CHECKING:
     from .procedural.situation import Situation
-
-__all__ = [
-    "PLAYER",
-    "Action",
-    "ActionEffects",
-    "Argument",
-    "DialogueLine",
-    "Instruction",
-    "Novelty",
-    "ReturnValue",
-    "Silence",
-    "ToolSpec",
-]
 
 #: The addressee that stands for the visiting player of a game.
 PLAYER = "player"
@@ -80,6 +69,18 @@ class ActionEffects(Protocol):
     def say(self, to: str, text: str) -> None:
         """Send `text` to the agent with this key, who hears it in the next step. Raises `KeyError` for another key."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSolution:
+    """The solution of a problem that the stand-in made, computed from the problem's text."""
+
+    #: In plain sentences, without the answer.
+    steps: str
+    #: The answer alone, as it would stand in a box: `42`, `3/4`, `Tuesday`, `B`.
+    answer: str
+    #: Python that computes the answer and prints it last; where it is empty, a program prints the answer.
+    program: str = ""
 
 
 class Action(BaseModel):
@@ -173,6 +174,14 @@ class Action(BaseModel):
         """
         return None
 
+    @staticmethod
+    def known_solution(text: str) -> KnownSolution | None:
+        """The solution of a problem that `stand_in` made, computed again from its text; None for any other text.
+
+        `procedural` answers with it when it is asked to solve the problem. Depends on nothing but the text.
+        """
+        return None
+
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
         """The action that this `payload` was written from; a class that overrides one overrides the other.
@@ -244,10 +253,8 @@ def _no_repeats(arguments: "list[Argument]") -> "list[Argument]":
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{2,63}$")]
 
 
-class Argument(BaseModel):
+class Argument(FrozenModel):
     """One argument of a tool."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[Identifier, Field(description="In snake_case.")]
     type: JsonType
@@ -255,10 +262,8 @@ class Argument(BaseModel):
     required: bool
 
 
-class ReturnValue(BaseModel):
+class ReturnValue(FrozenModel):
     """What a tool gives back."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: JsonType
     description: Phrase

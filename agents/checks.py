@@ -17,15 +17,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from ..personas.errors import hook
 from ..personas.model import Answer, AnswerSchema, PersonaModel, RequestContext
 from ..personas.prompt import RenderedPrompt
-from .hooks import hook
 
 if TYPE_CHECKING:
     from .actions import Action
     from .observation import Observation
-
-__all__ = ["Check", "CheckContext", "CheckOutcome", "CheckResult", "failed", "passed", "run_checks", "undecided"]
 
 
 class CheckOutcome(StrEnum):

@@ -22,39 +22,19 @@ from string import Template
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
+from ..personas.errors import hook
 from ..personas.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
 from ..personas.prompt import Prompt, RenderedPrompt, fence, language_name, load_prompt
 from .action_check import novelty_of
 from .action_schema import answer_schema, described_actions, possible_actions, prompt_of
 from .actions import Action
 from .checks import CheckContext, CheckOutcome, CheckResult, run_checks
-from .hooks import hook
 from .observation import Observation
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
     from langgraph.runtime import Runtime
     from langgraph.types import Command
-
-__all__ = [
-    "Decision",
-    "Draft",
-    "EarlierText",
-    "Mind",
-    "MindContext",
-    "MindState",
-    "Rule",
-    "Stage",
-    "ask_many",
-    "build_mind",
-    "check",
-    "decide",
-    "decide_by_rule",
-    "generate",
-    "keep",
-    "revise",
-    "turn_prompt",
-]
 
 _ROOM = __package__ or "populace.agents"
 

@@ -8,8 +8,6 @@ from typing import Any
 from ..personas.prompt import fence
 from .actions import PLAYER
 
-__all__ = ["Heard", "Observation", "Seen", "disclosed", "estimated_tokens", "quoted"]
-
 #: Longest share of one neighbour, line, note or piece of news, in characters.
 _ITEM = 400
 

@@ -11,8 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["grid"]
-
 #: A column of text that is narrower than this is not read.
 _LEAST = 12
 _WORD = re.compile(r"\S+")

@@ -7,8 +7,6 @@ from textwrap import dedent
 from ..personas.query import QueryError
 from .table import Queryable, Rows
 
-__all__ = ["Question", "QuestionAnswer", "RecordedField", "answers_of", "ask", "questions_of", "read_fields"]
-
 _OWN = "SELECT title, sql FROM questions ORDER BY ordinal"
 _FIELDS = """
 SELECT kind, field, type, choices FROM action_fields

@@ -9,8 +9,6 @@ from ..personas.hub.queries import NEAR_DUPLICATES
 from ..personas.hub.read import Drawn
 from .table import Queryable, visible
 
-__all__ = ["Cost", "Summary", "Tokens", "summarise"]
-
 _RUN = """
 SELECT scenario, model, is_language_model, seed, status, reason, event_hash, steps_wanted, settings, drawn FROM runs
 """

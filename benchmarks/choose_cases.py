@@ -8,8 +8,6 @@ from statistics import median
 from benchmarks.lab import Bar, Finding, Lab, Result, finished, output, populace, spread, watched
 from benchmarks.sizes import Size
 
-__all__ = ["choose"]
-
 _MIB = 1 << 20
 #: Some 8 in 1,000 of the synthetic people.
 _WHERE = "occupation = 'nurse' AND age_band = '30-39'"

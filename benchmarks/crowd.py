@@ -19,8 +19,6 @@ from populace.personas.hub import create_hub
 from populace.personas.persona import content_id
 from populace.personas.profiles.profile import ATTRIBUTES
 
-__all__ = ["AGES", "GROUPS", "REGIONS", "make_crowd", "some_ids"]
-
 type Numbers = NDArray[np.int64]
 
 #: Shares of all people by value, as whole numbers that need not sum up to anything.

@@ -13,8 +13,6 @@ from benchmarks.growth_cases import FAN_OUT, HOPS, SEEDS
 from benchmarks.lab import Bar, Finding, Lab, Result, Server, output, watched
 from benchmarks.sizes import Size
 
-__all__ = ["faults"]
-
 LATENCY, IN_FLIGHT = 0.05, 64
 
 #: Replies that are no completion; whoever asks again gets the answer that was meant.

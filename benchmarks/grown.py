@@ -9,8 +9,6 @@ from typing import Any
 import duckdb
 from benchmarks.lab import ROOT, Lab, Result, environment, finished, output, populace
 
-__all__ = ["Grown", "differing"]
-
 #: Tables that hold the time of day, or who was asked how often.
 _LEFT_OUT = frozenset({"jobs", "calls", "batches"})
 _COLUMNS = """

@@ -6,8 +6,6 @@ from benchmarks.grown import Grown, differing
 from benchmarks.lab import Bar, Finding, Lab, Result, output, watched
 from benchmarks.sizes import Size
 
-__all__ = ["SEEDS", "growth"]
-
 SEEDS, HOPS, FAN_OUT = 48, 6, 5
 
 _MIB = 1 << 20

@@ -13,8 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Self
 
-__all__ = ["Sampler"]
-
 _ROOMS = Path(__file__).resolve().parents[1]
 _STANDARD = Path(sysconfig.get_path("stdlib"))
 _SITE = Path(sysconfig.get_path("purelib"))

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-__all__ = ["SIZES", "Size"]
-
 
 @dataclass(frozen=True, slots=True)
 class Size:

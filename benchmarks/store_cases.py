@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from benchmarks.lab import Bar, Finding, Lab, Result, output, watched
 from benchmarks.sizes import Size
 
-__all__ = ["store"]
-
 _MIB = 1 << 20
 #: Rows from which on a rate tells of the work; of few it tells what is loaded before.
 _MANY = 500_000

@@ -6,8 +6,6 @@ from importlib.util import find_spec
 from benchmarks.lab import Bar, Finding, Lab, output, watched
 from benchmarks.sizes import Size
 
-__all__ = ["vectors"]
-
 DIMS = 384
 
 _MIB = 1 << 20

@@ -13,27 +13,16 @@
 
 Every message is a full sentence that names the thing, shows the value and says the way out. A sentence about a
 parameter names it with `parameter`: a caller in Python reads `steps`, a user of the command line --steps.
+`hook` turns what a user's method raises into a `HookError` that names the method and shows the user's own lines.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from shlex import quote
-
-__all__ = [
-    "CacheError",
-    "EndpointError",
-    "HookError",
-    "PausedError",
-    "PopulaceError",
-    "RunError",
-    "RunFileError",
-    "SetupError",
-    "SourceError",
-    "StorageError",
-    "name_parameters",
-    "parameter",
-]
+from types import TracebackType
 
 type Named = Callable[[str, object], str]
 
@@ -118,3 +107,64 @@ def _python_name(name: str, value: object) -> str:
 
 
 _named: Named = _python_name
+
+
+def hook(owner: object, name: str) -> "_Hook":
+    """Turn what the user's method `name` of `owner` (an object or a class) raises into a `HookError`, in a `with`.
+
+    Errors that Populace raises on purpose are sentences already and pass.
+    """
+    return _Hook(owner, name)
+
+
+class _Hook:
+    """A class, as a turn enters eight of them and a generator's context manager costs three times as much."""
+
+    __slots__ = ("_name", "_owner")
+
+    def __init__(self, owner: object, name: str) -> None:
+        self._owner, self._name = owner, name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not isinstance(error, Exception) or isinstance(error, PopulaceError):
+            return
+        cls = self._owner if isinstance(self._owner, type) else type(self._owner)
+        said = f": {error}" if str(error) else ""
+        raise HookError(
+            f"`{self._name}` of {cls.__name__} failed with {type(error).__name__}{said.rstrip('.')}.",
+            own_frames(trace),
+        ) from error
+
+
+def own_frames(trace: TracebackType | None) -> str:
+    """The frames of a traceback that are in the user's own files, the innermost last; empty where there are none."""
+    import traceback
+
+    frames = [frame for frame in traceback.extract_tb(trace) if _is_own(frame.filename)]
+    return "\n".join(f"  {_shown(f.filename)}:{f.lineno}, in {f.name}\n    {f.line}" for f in frames)
+
+
+def _is_own(file: str) -> bool:
+    path = str(Path(file).resolve())
+    return not path.startswith(_foreign_folders()) and not file.startswith("<")
+
+
+@cache
+def _foreign_folders() -> tuple[str, ...]:
+    """Folders whose frames are of no use to the author of a scenario: ours, Python's and other libraries'."""
+    import sysconfig
+
+    root = Path(__file__).resolve().parents[1]
+    ours = (root / room for room in ("agents", "analysis", "personas", "sim", "cli", "src"))
+    others = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    return tuple(f"{folder}{os.sep}" for folder in (*ours, *others))
+
+
+def _shown(file: str) -> str:
+    path, here = Path(file).resolve(), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

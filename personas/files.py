@@ -21,25 +21,6 @@ from itertools import count
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
-__all__ = [
-    "COMPRESSIONS",
-    "DAMAGE",
-    "Compression",
-    "compression_of",
-    "decompressed",
-    "folder_beside",
-    "make_file",
-    "open_compressed",
-    "private_umask",
-    "remove_database",
-    "remove_parts",
-    "share_files",
-    "sniff_compression",
-    "uncompressed_suffix",
-    "whole_file",
-]
-
-
 _PRIVATE, _OTHERS = 0o600, 0o077
 #: Parts made on another machine are left alone, because it is unknown whether their process is alive.
 _HOST = blake2b(platform.node().encode(), digest_size=4).hexdigest()

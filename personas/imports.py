@@ -14,8 +14,6 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["deferred", "prepare_arrow"]
-
 
 class _Callable:
     """A function or class whose module is imported when it is called."""

@@ -13,19 +13,6 @@ from pathlib import Path
 
 from .errors import SetupError, SourceError
 
-__all__ = [
-    "UNKNOWN_LANGUAGE",
-    "check_seed",
-    "nearest",
-    "parse_language",
-    "parse_object",
-    "parse_text",
-    "read_head",
-    "resolve_file",
-    "shown",
-]
-
-
 #: The BCP 47 tag of an unknown language.
 UNKNOWN_LANGUAGE = "und"
 

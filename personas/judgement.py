@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 
 from .persona import Persona
 
-__all__ = ["Judge", "Judgement", "Redaction", "RuleResult", "RuleResultRow", "judge_persona", "with_redactions"]
-
 
 @dataclass(frozen=True, slots=True)
 class Redaction:

@@ -11,8 +11,6 @@ from .dedup import NearDuplicates, Verdict
 from .errors import SetupError
 from .persona import Persona, Relation, RelationKind
 
-__all__ = ["Admission", "Neighbour", "PersonaGraph", "Population"]
-
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:

@@ -17,18 +17,6 @@ from typing import Literal
 
 from .errors import SetupError
 
-__all__ = [
-    "Message",
-    "Prompt",
-    "RenderedPrompt",
-    "fence",
-    "iter_prompts",
-    "language_name",
-    "language_phrase",
-    "load_prompt",
-    "read_prompt",
-]
-
 _LANGUAGE_NAMES = "language_names.toml"
 
 #: Tags of the sections of our prompts.

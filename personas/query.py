@@ -14,10 +14,8 @@ import pyarrow as pa
 
 from .database import said
 from .errors import SetupError
-from .text import legible
+from .persona import legible
 from .user_sql import TOO_LARGE, QueryLimit, check_query, run_query
-
-__all__ = ["Params", "Query", "QueryError", "Result", "Tabular", "answer", "ask", "html_table"]
 
 type Params = Sequence[object] | Mapping[str, object]
 

@@ -24,8 +24,6 @@ from .prompt import Prompt, fence, language_phrase, load_prompt
 if TYPE_CHECKING:
     from .persona import Passage
 
-__all__ = ["Form", "check_text_to_persona", "text_to_persona"]
-
 #: The form of a description: prose, or named parts (paper, section 2.1).
 type Form = Literal["plain", "structured"]
 

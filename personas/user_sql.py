@@ -20,17 +20,6 @@ import duckdb
 
 from .errors import SetupError, parameter
 
-__all__ = [
-    "TOO_LARGE",
-    "QueryLimit",
-    "check_functions",
-    "check_query",
-    "has_unstoppable_query",
-    "iter_nodes",
-    "parse_sql",
-    "run_query",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class QueryLimit:

@@ -10,14 +10,16 @@ from enum import Enum
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from populace.personas.errors import PopulaceError, SetupError
 from populace.personas.inputs import nearest
 from populace.personas.prompt import Prompt, read_prompt
-from populace.sim.scenario import Scenario, Settings
+from populace.sim.scenario import SEEN_SETTINGS, Scenario, Settings
+from populace.sim.task import Task
 
-__all__ = ["find_scenario", "iter_scenarios", "load_scenario", "prompts_of", "settings_of", "shipped_scenario"]
+#: The module of a task's folder that holds its class.
+_TASK = "task"
 
 _BOUNDS = {
     "minimum": "from {}",
@@ -31,10 +33,47 @@ _BOUNDS = {
 
 
 def iter_scenarios() -> Iterator[type[Scenario]]:
-    """Every scenario that ships with Populace, by name."""
-    for module in sorted(pkgutil.iter_modules([str(Path(__file__).parent)]), key=lambda m: m.name):
-        if module.name != "catalog":
-            yield from _scenarios_of(importlib.import_module(f"{__package__}.{module.name}"))
+    """Every scenario that ships with Populace, by name; tasks are apart (`iter_tasks`)."""
+    for module in _modules(are_packages=False):
+        if module != "catalog":
+            yield from _scenarios_of(importlib.import_module(f"{__package__}.{module}"))
+
+
+def iter_tasks() -> Iterator[type[Task]]:
+    """Every task that ships with Populace, by name; each is a folder."""
+    for folder in _modules(are_packages=True):
+        yield _task_in(folder)
+
+
+def _modules(*, are_packages: bool) -> list[str]:
+    found = pkgutil.iter_modules([str(Path(__file__).parent)])
+    return sorted(module.name for module in found if module.ispkg is are_packages)
+
+
+def _task_in(folder: str) -> type[Task]:
+    (task,) = _scenarios_of(importlib.import_module(f"{__package__}.{folder}.{_TASK}"))
+    return cast("type[Task]", task)
+
+
+def find_task(name: str) -> tuple[type[Task], Path | None]:
+    """The task called `name` and no path, or the one in a folder or script that `name` is a path of, and that path.
+
+    Raises `SetupError` with the nearest names when there is none.
+    """
+    if name.endswith(".py") or "/" in name or "\\" in name:
+        path = Path(name) / f"{_TASK}.py" if Path(name).is_dir() else Path(name)
+        found = load_scenario(path)
+        if not issubclass(found, Task):
+            raise SetupError(f"The scenario in {str(path)!r} is no task; derive it from Task, or use `populace run`.")
+        return found, path
+    folder = name.replace("-", "_")
+    if folder in _modules(are_packages=True):
+        return _task_in(folder), None
+    known = [task.name for task in iter_tasks()]
+    raise SetupError(
+        f"There is no task {name!r}{nearest(name, known)}. There are: {', '.join(known)}; "
+        f"or give the path of a folder, as ./my_task."
+    )
 
 
 def find_scenario(name: str) -> tuple[type[Scenario], Path | None]:
@@ -50,6 +89,8 @@ def find_scenario(name: str) -> tuple[type[Scenario], Path | None]:
 
 def shipped_scenario(name: str) -> type[Scenario]:
     """The scenario of that name which ships with Populace. Raises `SetupError` with the nearest names."""
+    if name.replace("-", "_") in _modules(are_packages=True):
+        return find_task(name)[0]
     known = {scenario.name: scenario for scenario in iter_scenarios()}
     if name not in known:
         raise SetupError(
@@ -63,7 +104,16 @@ def load_scenario(path: Path) -> type[Scenario]:
     """The one scenario that the script at `path` defines. Raises `SetupError` when it cannot be had."""
     if not path.is_file():
         raise SetupError(f"There is no scenario script {str(path)!r}; give the path of a Python file.")
-    spec = importlib.util.spec_from_file_location(f"populace_scenario_{path.stem}", path)
+    name = f"populace_scenario_{path.stem}"
+    if path.stem == _TASK:  # in a folder of its own, whose modules import one another
+        folder = f"populace_task_{path.absolute().parent.name}"
+        package = ModuleType(folder)
+        package.__path__ = [str(path.absolute().parent)]
+        for known in [known for known in sys.modules if known == folder or known.startswith(f"{folder}.")]:
+            del sys.modules[known]
+        sys.modules[folder] = package
+        name = f"{folder}.{_TASK}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise SetupError(f"{str(path)!r} is not a Python script; a scenario is a file ending in .py.")
     module = importlib.util.module_from_spec(spec)
@@ -110,7 +160,8 @@ def _check_class(scenario: type[Scenario]) -> None:
 def settings_of(scenario: type[Scenario]) -> Iterator[str]:
     """A line for each setting of a scenario: `name=default (type, bounds)  meaning`; its own settings come first."""
     schema = scenario.settings_type.model_json_schema()
-    for name in sorted(schema["properties"], key=lambda name: name in Settings.model_fields):
+    used = [name for name in schema["properties"] if scenario.observes or name not in SEEN_SETTINGS]
+    for name in sorted(used, key=lambda name: name in Settings.model_fields):
         field = scenario.settings_type.model_fields[name]
         default = "" if field.is_required() else _plain(field.get_default(call_default_factory=True))
         kind = _kind(schema["properties"][name], schema.get("$defs", {}))
@@ -121,7 +172,8 @@ def settings_of(scenario: type[Scenario]) -> Iterator[str]:
 def prompts_of(scenario: type[Scenario]) -> tuple[Prompt, ...]:
     """The prompts that a scenario brings: the files in `prompts/` beside its script, and those of its actions."""
     folder = Path(inspect.getfile(scenario)).with_name("prompts")
-    found = [read_prompt(path) for path in sorted(folder.glob("*.toml"))]
+    files = [*folder.glob("*.toml"), *(folder.parent.glob("*.v*.toml") if issubclass(scenario, Task) else ())]
+    found = [read_prompt(path) for path in sorted(files)]
     listed: object = scenario.actions  # a property where they follow from the settings
     for action in listed if isinstance(listed, tuple | list) else ():
         if isinstance(action.prompt, Prompt) and action.prompt not in found:

@@ -15,8 +15,6 @@ from populace.sim.resident import Resident, SocietyView
 from populace.sim.scenario import Intervention, Scenario, Settings, Visit
 from populace.sim.world import World
 
-__all__ = ["Village", "VillageSettings"]
-
 WORLD = """
 Lindenford is a village on both banks of the Aller, where the hills come down to the water meadows. A wooden bridge
 joins the banks. On the near side stand the church, the school with its two rooms, the clinic that opens three days a

@@ -9,10 +9,12 @@ from .resident import Resident, SocietyView
 from .runfile.reader import FinishedRun, QueryError, RunReader, open_run
 from .scenario import GrowthOnly, Intervention, Scenario, Settings, Visit
 from .society import Society
+from .task import Demonstration, Task, TaskSettings, read_demonstrations
 from .world import News, State, World
 
 __all__ = [
     "BatchSociety",
+    "Demonstration",
     "Emission",
     "Enriched",
     "Enrichment",
@@ -32,9 +34,12 @@ __all__ = [
     "Society",
     "SocietyView",
     "State",
+    "Task",
+    "TaskSettings",
     "Visit",
     "World",
     "dedup_by_meaning",
     "enrich",
     "open_run",
+    "read_demonstrations",
 ]

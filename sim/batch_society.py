@@ -9,8 +9,6 @@ from .mesa import DataCollector
 from .scenario import Scenario
 from .society import Society
 
-__all__ = ["BatchSociety"]
-
 _COUNTS = """
 SELECT (SELECT count(*) FROM emissions), (SELECT count(*) FROM messages),
        (SELECT count(*) FROM duplicates WHERE step IS NOT NULL AND NOT undone),

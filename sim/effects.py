@@ -9,19 +9,18 @@ import orjson
 
 from ..agents.action_check import novelty_of
 from ..agents.actions import PLAYER, Action
-from ..agents.hooks import hook
+from ..agents.checks import CheckOutcome
 from ..agents.mind import Decision
 from ..agents.observation import Observation, quoted
+from ..personas.errors import hook
 from ..personas.model import Outcome
 from ..personas.persona import RelationKind
 from .emitted import Emission
 from .resident import Resident, SocietyView
-from .runfile import rows
+from .runfile import job_rows, rows
 from .scenario import Visit
 from .state import SocietyState, changed_states
 from .world import World, is_cut
-
-__all__ = ["Effects"]
 
 #: What the event hash holds of a check.
 _JUDGED = ("emission", "check", "outcome", "reason", "score", "version")
@@ -44,9 +43,9 @@ class Effects:
         self.messages: list[rows.MessageRow] = []
         self.duplicates: list[rows.DuplicateRow] = []
         self.memories: list[rows.MemoryRow] = []
-        self.failures: list[rows.FailureRow] = []
+        self.failures: list[job_rows.FailureRow] = []
         #: Agents that had their turn, and recalled by words because their vectors were missing.
-        self.unembedded: list[rows.FailureRow] = []
+        self.unembedded: list[job_rows.FailureRow] = []
         self.measures: list[rows.MeasureRow] = []
         self.checks: list[rows.CheckRow] = []
         self.states: list[rows.AgentStateRow] = []
@@ -82,6 +81,7 @@ class Effects:
     def take_turn(self, seen: Observation, decision: Decision) -> None:
         """What an agent saw, heard and did, or why its turn was lost."""
         resident = self._state.residents[seen.agent]
+        resident.asked += 1
         notes = [_heard(seen.called(h.key), h.text) for h in seen.heard]
         self._keep_unheard(resident)
         if decision.action is None and decision.outcome is not Outcome.OK:
@@ -100,6 +100,18 @@ class Effects:
     def compare(self) -> None:
         """Compare what was emitted with everything before it, in the order of agents."""
         self.duplicates += self._state.emitted.add_all(self._compared)
+        if (against := self._state.against) is not None:
+            for emission in self._compared:
+                said = against.check(emission.text)
+                self.checks.append(
+                    rows.CheckRow(emission.emission, "against", said.outcome, said.reason, said.score, said.version)
+                )
+        repeated = {row.emission for row in self.duplicates}
+        failed = {row.emission for row in self.checks if row.outcome == CheckOutcome.FAILED}
+        for emission in self.emissions:
+            is_new = emission.emission not in repeated
+            self._state.newest.append(is_new)
+            self._state.residents[emission.agent].accepted += is_new and emission.emission not in failed
         self._state.has_emitted |= bool(self.emissions)
         self._state.emitted.note_latest(self._emitted)
 
@@ -234,7 +246,7 @@ class Effects:
 
     def _lose(self, agent: str, decision: Decision) -> None:
         self.failures.append(
-            rows.FailureRow(
+            job_rows.FailureRow(
                 phase="step",
                 number=self._step,
                 step=self._step,

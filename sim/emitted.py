@@ -1,8 +1,8 @@
 """What was emitted: everything so far, to compare with whatever comes next, and the actions of the latest step."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from types import MappingProxyType
 
@@ -10,13 +10,12 @@ import orjson
 from pydantic import ValidationError
 
 from ..agents.actions import Action
+from ..agents.checks import CheckResult, failed, passed
 from ..agents.mind import EarlierText
 from ..personas.dedup import Match, NearDuplicates
 from ..personas.errors import RunFileError
+from ..personas.formats.foreign import ForeignText
 from .runfile.rows import DuplicateRow, EmissionRow
-
-__all__ = ["Emission", "Emitted", "read_emissions"]
-
 
 #: Agents and texts of emissions, by their numbers.
 type Lookup = Callable[[Sequence[int]], Mapping[int, tuple[str, str]]]
@@ -129,6 +128,32 @@ class Emitted:
     def _originals(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
         older = [number for number in numbers if number not in self._newest]
         return {**self._newest, **self._lookup(older)} if older else self._newest
+
+
+class EarlierTexts:
+    """Texts of other files, which what is made here must not nearly repeat."""
+
+    def __init__(self, texts: Iterable[ForeignText], *, threshold: float) -> None:
+        """Reads all texts at once, each an original of its own."""
+        self._index = NearDuplicates[int](threshold)
+        self._places: list[ForeignText] = []
+        self._index.keep_all(self._numbers(), self._noted(texts))
+
+    def check(self, text: str) -> CheckResult:
+        """Whether a text nearly repeats one of theirs; the reason names its file and row."""
+        match = self._index.find(text)
+        if match is None:
+            return passed()
+        place = self._places[match.key].place
+        return failed(f"It nearly repeats {place} ({match.similarity:.2f}).", match.similarity)
+
+    def _numbers(self) -> Iterator[int]:  # read once all texts were
+        yield from range(len(self._places))
+
+    def _noted(self, texts: Iterable[ForeignText]) -> Iterator[str]:
+        for text in texts:
+            self._places.append(replace(text, text=""))
+            yield text.text
 
 
 def _verdict(emission: EmissionRow, match: Match[int], of: str) -> DuplicateRow:

@@ -34,8 +34,6 @@ from .runfile.writer import Change
 if TYPE_CHECKING:
     from ..agents.gateway.call import AnswerStore
 
-__all__ = ["INTERRUPTED", "Engine", "EventHash", "Progress", "SilentProgress", "rare_collections"]
-
 #: Why a run is paused that was interrupted: by Ctrl-C, by a notebook, or by `Engine.interrupt`.
 INTERRUPTED = "It was interrupted."
 

@@ -33,11 +33,9 @@ from ..personas.profiles.elite import Elite, Tier, raise_persona
 from ..personas.profiles.profile import Profile, infer_profile
 from .engine import Engine
 from .jobs import Changes, Chunks, Phase
-from .runfile import rows
+from .runfile import job_rows, rows
 from .runfile.job_rows import now
 from .seeds import derive_seed
-
-__all__ = ["BiographyPhase", "CheckPhase", "ElitePhase", "EnrichmentContext", "ProfilePhase"]
 
 _ITEMS = "SELECT ordinal, item FROM job_items WHERE job = $job AND ordinal > $after ORDER BY ordinal LIMIT $most"
 
@@ -128,7 +126,7 @@ class _PeoplePhase[T](Phase[Subject, Answer[T]]):
         answers, self._answers = self._answers, []
         made = [answer.value for _, answer in answers if answer.value is not None]
         failures: list[rows.Row] = [
-            rows.FailureRow(
+            job_rows.FailureRow(
                 self.name, self.number, None, None, s.persona.id, self.purpose, a.outcome, a.reason, a.attempts,
                 self._context.job,
             )

@@ -12,8 +12,6 @@ from typing import Protocol
 from ..agents.gateway.call import Call
 from ..personas.model import PersonaModel
 
-__all__ = ["AsyncioExecutor", "Done", "Executor", "Work", "bounded_map"]
-
 #: Workers started at a time: the requests of the first are on their way before the last have started.
 _TOGETHER = 8
 

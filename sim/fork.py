@@ -34,8 +34,6 @@ from .scenario import Scenario, check_interventions
 from .society import Society
 from .trust import Kind, check_trusted, inherit
 
-__all__ = ["COPIED", "LEFT", "AskedSince", "asked_anew", "asked_since", "check_fork", "copy_run", "fork"]
-
 _STOOD = """
 SELECT (SELECT max(hop) FROM growth), (SELECT coalesce(max(step), 0) FROM steps),
        coalesce((SELECT event_hash FROM steps WHERE step = $at),

@@ -27,8 +27,6 @@ from .runfile.reader import open_hub_or_run
 from .runfile.runlog import RunLog
 from .trust import RESUMED, Kind, check_trusted, remember
 
-__all__ = ["HubJob", "JobState", "check_job_trusted", "hub_in_numbers", "jobs_in", "resumed", "stored_job"]
-
 #: How a job ended that needs no resuming: it is done, or another was begun instead.
 _ENDED = ("finished", "abandoned")
 #: What a job that goes on may be given anew.

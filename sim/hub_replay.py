@@ -18,8 +18,6 @@ from .runfile.reader import open_hub_or_run
 from .runfile.recording import Recording, markers
 from .runfile.runlog import RunLog
 
-__all__ = ["replay_job"]
-
 #: What jobs have made since this one began is gone from the copy in which it is done again.
 _UNDONE = (
     "DELETE FROM profiles WHERE made_at >= $began",

@@ -39,11 +39,9 @@ from ..personas.errors import RunError
 from ..personas.model import Outcome
 from .engine import Engine
 from .executor import AsyncioExecutor, Done, Executor, Work
-from .runfile.job_rows import Unit, now
-from .runfile.rows import MarkerRow, Row
+from .runfile.job_rows import MarkerRow, Unit, now
+from .runfile.rows import Row
 from .runfile.writer import Change
-
-__all__ = ["Changes", "Chunks", "Phase", "run_phase", "worked"]
 
 #: Items that are worked on before the results of the first of them are committed, at most, and in multiples of what is
 #: under way at once: enough to leave no slot waiting for the slowest answer of a chunk.

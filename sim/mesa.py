@@ -6,7 +6,7 @@ They are more than half of the time that `import mesa` takes.
 from ..personas.imports import deferred
 
 with deferred(("pandas", "scipy", "scipy.spatial", "scipy.spatial.distance")):
-    from mesa import DataCollector, Model
-    from mesa.discrete_space import FixedAgent, Network
-
-__all__ = ["DataCollector", "FixedAgent", "Model", "Network"]
+    from mesa import DataCollector as DataCollector
+    from mesa import Model as Model
+    from mesa.discrete_space import FixedAgent as FixedAgent
+    from mesa.discrete_space import Network as Network

@@ -6,18 +6,16 @@ from typing import Protocol
 from ..agents.actions import PLAYER
 from ..agents.embedding.embedder import Embedded, Lost
 from ..agents.embedding.vectors import Vector
-from ..agents.hooks import hook
 from ..agents.observation import Heard, Observation, Seen, disclosed
-from ..personas.errors import RunError
+from ..personas.errors import RunError, hook
 from ..personas.model import RequestContext
 from ..personas.population import Neighbour
 from .resident import Resident
-from .runfile.rows import FailureRow, MessageRow
+from .runfile.job_rows import FailureRow
+from .runfile.rows import MessageRow
 from .seeds import rng_for
 from .state import SocietyState
 from .world import is_cut
-
-__all__ = ["PURPOSE", "EmbeddingRecall", "TextEmbedder", "cue_of", "observe"]
 
 #: The purpose in rows about vectors.
 PURPOSE = "embedding"

@@ -20,8 +20,7 @@ from ..agents.gateway.budget import Meter
 from ..agents.gateway.call import Call, CallKey, RecordedReply
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.replies import ParsedReply, judge
-from ..agents.gateway.request import Request
+from ..agents.gateway.request import ParsedReply, Request, judge
 from ..personas.errors import RunError, RunFileError
 from ..personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from ..personas.prompt import RenderedPrompt
@@ -31,16 +30,14 @@ from .growth import Growth
 from .growth.stored import recorded_source
 from .observe import PURPOSE, EmbeddingRecall
 from .runfile.database import folder_beside
-from .runfile.job_rows import Unit, now, versions
+from .runfile.job_rows import FailureRow, JobRow, RunRow, Unit, now, versions
 from .runfile.ledger import KNOWN_VECTORS
 from .runfile.reader import open_run
 from .runfile.recording import Marker, Recording, markers
-from .runfile.rows import FailureRow, GrowthExtensionRow, JobRow, RunRow
+from .runfile.rows import GrowthExtensionRow
 from .runfile.runlog import RunLog
 from .scenario import Scenario
 from .society import Society
-
-__all__ = ["RecordedGateway", "RecordingEndedError", "Replayed", "recorded_model", "replay"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,12 @@ from ..personas.population import PersonaGraph
 from .mesa import FixedAgent, Model, Network
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Sequence
 
     from .emitted import Emission
     from .runfile.rows import MessageRow
     from .world import World
-
-__all__ = ["Resident", "SocietyView", "settle"]
 
 
 class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
@@ -32,6 +31,8 @@ class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
         self.state: Any = None
         #: What was said to it and it has not acted on yet, oldest first.
         self.inbox: list[MessageRow] = []
+        #: Turns that it had, and how many of its outputs were accepted: no check failed, and they repeated nothing.
+        self.asked = self.accepted = 0
 
     @property
     def id(self) -> str:
@@ -63,6 +64,11 @@ class SocietyView(Protocol):
     @property
     def residents(self) -> "Sequence[Resident]":
         """All agents, in the fixed order in which effects are applied."""
+        ...
+
+    @property
+    def newest(self) -> "deque[bool]":
+        """Of the latest 500 outputs, oldest first, whether each was new: no near-duplicate of an earlier one."""
         ...
 
     def resident(self, agent: str) -> Resident:

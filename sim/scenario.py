@@ -21,29 +21,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..agents.action_check import check_actions
 from ..agents.actions import Action, Instruction
-from ..agents.hooks import hook
 from ..agents.memory import Memory
 from ..agents.mind import Mind, Rule, build_mind
 from ..agents.observation import Observation
-from ..personas.errors import SetupError, parameter
+from ..personas.errors import SetupError, hook, parameter
 from ..personas.inputs import nearest
 from ..personas.persona import Persona
 from .world import State, World
 
 if TYPE_CHECKING:
     from .resident import Resident, SocietyView
-
-__all__ = [
-    "GrowthOnly",
-    "Intervention",
-    "Scenario",
-    "Settings",
-    "Visit",
-    "check_interventions",
-    "check_scenario",
-    "check_steps",
-    "check_steps_left",
-]
 
 #: Names are parts of file names and of sentences.
 _NAME = re.compile(r"\w([\w .+-]{0,62}[\w+-])?")
@@ -60,6 +47,13 @@ class Settings(BaseModel):
     memory: int = Field(32, ge=1, description="Notes an agent keeps; the newest count")
     observation_tokens: int = Field(1200, ge=100, description="Length of an observation in tokens, at most (estimated)")
     answer_tokens: int = Field(1024, ge=16, description="Length of an answer in tokens, at most")
+
+
+#: The settings that mean nothing where nobody sees anybody.
+SEEN_SETTINGS = frozenset({"neighbours", "heard", "recalled", "memory", "observation_tokens"})
+
+#: Settings of tasks that name files, which a run from elsewhere may not have read here.
+FILE_SETTINGS = ("demonstrations", "against", "world_file", "tools", "lock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +116,8 @@ class Scenario:
     #: False where agents know their persona, task and news alone: they see, hear and remember nobody, and neither
     #: observations nor notes are kept.
     observes: ClassVar[bool] = True
+    #: Steps that a run takes at most where `ended` alone says when it ends; None for as many as are asked for.
+    most_steps: ClassVar[int | None] = None
     #: False where people are grown and none of them acts: nobody is placed in the society, and it takes no step.
     lives: ClassVar[bool] = True
     settings_type: ClassVar[type[Settings]] = Settings
@@ -199,6 +195,9 @@ class Scenario:
     def world_state(self, rng: random.Random) -> BaseModel:
         """The state with which the world begins: by default the defaults of `world_state_type`."""
         return (self.world_state_type or State)()
+
+    def check_readable(self) -> None:
+        """Raise `SourceError` when a file that the settings name cannot be read; called before a run file is made."""
 
     def declared_interventions(self) -> tuple[Intervention, ...]:
         """What is to happen to the world. Raises `HookError` when `interventions` fails or holds something else."""

@@ -3,8 +3,6 @@
 import hashlib
 import random
 
-__all__ = ["derive_seed", "rng_for"]
-
 
 def derive_seed(seed: int, *purpose: object) -> int:
     """A seed of 63 bits drawn from the run's seed and a purpose such as `("step", 3, agent)`."""

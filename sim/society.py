@@ -1,5 +1,6 @@
 """The society: a Mesa model whose agents are personas, placed on the graph that Persona-to-Persona grew."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
@@ -17,20 +18,19 @@ from ..agents.endpoint.models import ModelHandle
 from ..agents.gateway.budget import Prices
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.gateway import Gateway
-from ..agents.hooks import hook
-from ..personas.errors import HookError, SetupError, StorageError
+from ..personas.errors import HookError, SetupError, StorageError, hook
 from ..personas.population import PersonaGraph
 from .config import GivenModel, RoleModel, RunConfig, RunModels, RunOptions
 from .emitted import Emission
 from .engine import Engine, EventHash, Progress, SilentProgress, rare_collections
 from .executor import Executor
 from .growth import Growth, Source
-from .growth.extension import begin_extension
 from .growth.job import GrowthJob
+from .growth.stored import begin_extension
 from .mesa import Model
 from .observe import EmbeddingRecall
 from .resident import Resident, settle
-from .runfile import rows
+from .runfile import job_rows
 from .runfile.reader import FinishedRun, open_run
 from .runfile.recording import run_of
 from .runfile.runlog import RunLog
@@ -38,10 +38,9 @@ from .scenario import Scenario, check_interventions, check_scenario
 from .seeds import derive_seed
 from .state import SocietyState, declare, declared_rows, restore
 from .step import StepContext, check_emitted, take_step
+from .task import Task, prepare_task
 from .trust import RESUMED, Kind, check_resumed, inherit, remember
 from .world import World
-
-__all__ = ["Society"]
 
 #: What a resumed run may be given anew.
 _CHANGEABLE = ("base_url", "limits", "prices", "cache", "embedding_url")
@@ -71,7 +70,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         recall: EmbeddingRecall | None = None,
         executor: Executor | None = None,
         store: RunLog | None = None,
-        repeats: rows.RunRow | None = None,
+        repeats: job_rows.RunRow | None = None,
         progress: Progress | None = None,
         **options: Unpack[RunOptions],
     ) -> None:
@@ -93,7 +92,10 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         named: dict[str, Any] = {name: one for name, one in models.items() if isinstance(one, str | RoleModel)}
         own: dict[str, Any] = {name: one for name, one in models.items() if name not in named and one is not None}
         config = (config or RunConfig()).changed(
-            **options, **named, scenario=scenario.name, settings=scenario.settings.model_dump()
+            **{**options, "steps": scenario.most_steps or options.get("steps")},
+            **named,
+            scenario=scenario.name,
+            settings=scenario.settings.model_dump(mode="json"),
         )
         super().__init__(rng=config.seed)
         # Mesa has put its own step around ours; one that nothing stops at the end goes around both.
@@ -105,7 +107,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self.config = self._models.named_in(config)
         self.scenario, self.seed = scenario, config.seed
         self.path = Path(out)
-        self.steps_wanted = config.steps if scenario.lives else 0
+        self.steps_wanted = self.config.steps if scenario.lives else 0
         self.state = SocietyState(scenario, seed=config.seed)
         self.engine: Engine
         #: What the sources of texts passed over, in words; empty where nothing.
@@ -220,11 +222,6 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self._flush()
 
     @property
-    def growth(self) -> Growth:
-        """How the people come about."""
-        return self.config.growth
-
-    @property
     def world(self) -> World:
         """The state of the world; only interventions change it."""
         return self.state.world
@@ -239,16 +236,18 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         """All agents, in the fixed order in which effects are applied."""
         return tuple(self.state.residents.values())
 
+    @property
+    def newest(self) -> deque[bool]:
+        """Of the latest 500 outputs, oldest first, whether each was new: no near-duplicate of an earlier one."""
+        return self.state.newest
+
     def resident(self, agent: str) -> Resident:
         """The agent with this id. Raises `KeyError` for an unknown id."""
         return self.state.residents[agent]
 
     @property
     def emitted_this_step(self) -> Sequence[Emission]:
-        """What the step that is being measured, or else the latest, emitted, in the order of agents.
-
-        Raises `RunFileError` when a resumed file's last step cannot be read as the scenario's actions.
-        """
+        """What the step that is being measured, or else the latest, emitted. Raises `RunFileError`."""
         return self.state.emitted.latest
 
     def __enter__(self) -> Self:
@@ -308,8 +307,9 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         if self._source is not None:
             return self._source
         check_interventions(self.scenario, self.steps_wanted)
-        self.growth.check_readable()
-        return self.growth.source(seed=derive_seed(self.seed, "sources"))
+        self.config.growth.check_readable()
+        self.scenario.check_readable()
+        return self.config.growth.source(seed=derive_seed(self.seed, "sources"))
 
     def _engine(self, log: RunLog, cache: AnswerCache | None) -> Engine:
         batched = {"growth", "step"} if self.scenario.independent else {"growth"}
@@ -338,7 +338,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             spec["roles"] = orjson.Fragment(roles)
         log.commit(statements=log.change(spec=spec, **now_is)).result()
 
-    def _note_trust(self, run: rows.RunRow) -> None:
+    def _note_trust(self, run: job_rows.RunRow) -> None:
         """Note which addresses and files the user has named: of a resumed society, all but its script."""
         if self._repeats is not None:
             inherit(self._repeats, run, ())
@@ -357,9 +357,11 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self.state.residents = settle(self, graph, memory=self.scenario.memory)
         declare(self.state, log)
         restore(self.state, log)
+        if isinstance(self.scenario, Task):
+            self.engine.call(partial(prepare_task, self.engine, self.scenario, self.state))
 
     def _grow(self, source: Source | None) -> PersonaGraph:
-        job = GrowthJob(self.engine, self.growth, seed=self.seed, source=source)
+        job = GrowthJob(self.engine, self.config.growth, seed=self.seed, source=source)
         population = self.engine.call(job.run)
         self.passed_over = job.passed_over
         return population.graph() if self.scenario.lives else PersonaGraph({}, ())

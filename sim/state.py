@@ -13,11 +13,10 @@ from pydantic import BaseModel
 from ..agents.action_check import novelty_of
 from ..agents.action_schema import typed_fields
 from ..agents.actions import PLAYER
-from ..agents.hooks import hook
-from ..personas.errors import SetupError
+from ..personas.errors import SetupError, hook
 from ..personas.persona import RelationKind
 from ..personas.population import PersonaGraph
-from .emitted import Emission, Emitted, read_emissions
+from .emitted import EarlierTexts, Emission, Emitted, read_emissions
 from .runfile import rows
 from .runfile.job_rows import Unit
 from .runfile.runlog import RunLog
@@ -28,17 +27,6 @@ from .world import World, is_cut
 
 if TYPE_CHECKING:
     from .resident import Resident
-
-__all__ = [
-    "SocietyState",
-    "changed_states",
-    "checked_state",
-    "declare",
-    "declared_rows",
-    "emitted_in",
-    "read_world",
-    "restore",
-]
 
 #: Lines a resident has not acted on yet: a neighbour's are heard a step after they are spoken, a visitor's at once.
 _UNHEARD = """
@@ -71,6 +59,20 @@ _EMITTED_AS = "SELECT emission, agent, text FROM emissions WHERE emission IN (SE
 _READ = 20_000
 _LATEST_STATES = "SELECT agent, name, arg_max(value, step) FROM agent_state GROUP BY agent, name"
 
+#: How many of the latest outputs the share of new ones is taken over.
+_NEWEST = 500
+_TURNS_TAKEN = """
+SELECT agent, count(*), count(*) FILTER (status = 'accepted') FROM (
+    SELECT step, agent, status FROM outputs
+    UNION ALL SELECT step, agent, 'lost' FROM failures WHERE step IS NOT NULL AND purpose <> 'embedding'
+) WHERE step >= $first AND step <= $last GROUP BY agent
+"""
+_WERE_NEW = """
+SELECT d.emission IS NULL FROM emissions AS e
+LEFT JOIN (SELECT DISTINCT emission FROM duplicates WHERE NOT undone) AS d ON d.emission = e.emission
+ORDER BY e.emission DESC LIMIT $most
+"""
+
 _NEWEST_NOTES = """
     QUALIFY row_number() OVER (PARTITION BY agent ORDER BY step DESC, ordinal DESC) <= $capacity
     ORDER BY step, agent, ordinal
@@ -90,6 +92,10 @@ class SocietyState:
         self.world, self.emitted = World(), Emitted(thresholds=_thresholds(scenario))
         #: Whether anything was emitted in any step.
         self.has_emitted = False
+        #: Texts of other files that outputs must not nearly repeat.
+        self.against: EarlierTexts | None = None
+        #: Of the latest outputs, oldest first, whether each was new.
+        self.newest = deque[bool](maxlen=_NEWEST)
         #: Each agent's state as it was last written, by field.
         self.written: dict[str, dict[str, Any]] = {}
         self.count_from(emissions=0, messages=0)
@@ -128,8 +134,17 @@ def restore(state: SocietyState, log: RunLog) -> None:
         ((world,),) = log.query("SELECT world_state FROM steps WHERE step = $step", {"step": last})
         state.world = read_world(world, state.scenario)
         state.emitted.note_latest(partial(emitted_in, log, last, state.scenario))
+        count_outputs(state, log, first=1, last=last)
+    state.newest.extend(is_new for (is_new,) in reversed(log.query(_WERE_NEW, {"most": _NEWEST})))
     _restore_emitted(state, log)
     _begin_states(state, log)
+
+
+def count_outputs(state: SocietyState, log: RunLog, *, first: int, last: int) -> None:
+    """Add what the turns of these steps came to, as far as it is committed, to the numbers of each resident."""
+    for agent, asked, accepted in log.query(_TURNS_TAKEN, {"first": first, "last": last}):
+        state.residents[agent].asked += asked
+        state.residents[agent].accepted += accepted
 
 
 def read_world(text: str, scenario: Scenario) -> World:

@@ -12,10 +12,9 @@ from typing import cast
 from ..agents.action_check import check_actions
 from ..agents.action_schema import possible_actions
 from ..agents.actions import Action
-from ..agents.hooks import hook
 from ..agents.mind import Decision, Mind, MindContext, MindState, Rule, decide, decide_by_rule
 from ..agents.observation import Observation
-from ..personas.errors import RunError
+from ..personas.errors import RunError, hook
 from ..personas.model import Outcome, PersonaModel, RequestContext
 from .effects import Effects
 from .emitted import Emitted
@@ -24,14 +23,12 @@ from .executor import Executor
 from .jobs import Changes, Chunks, Phase, run_phase, worked
 from .observe import EmbeddingRecall, cue_of, observe
 from .resident import Resident, SocietyView
-from .runfile import rows
+from .runfile import job_rows, rows
 from .runfile.job_rows import Unit
 from .runfile.runlog import RunLog
 from .scenario import Scenario, Settings
 from .seeds import derive_seed, rng_for
-from .state import SocietyState, emitted_in, read_world
-
-__all__ = ["PAGE", "StepContext", "Turn", "TurnWork", "check_emitted", "take_step"]
+from .state import SocietyState, count_outputs, emitted_in, read_world
 
 #: Residents of a page: the most whose turns are in memory where turns of a step are independent of each other.
 PAGE = 10_000
@@ -139,6 +136,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         if not chunks.complete:
             return
         self._is_begun = True
+        count_outputs(state, self._context.engine.log, first=self.number, last=self.number)
         self._effects.clear()
         state.world = read_world(chunks.complete[-1].state or "", state.scenario)
         self._said = state.take_heard(self.number)
@@ -236,7 +234,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         is_simple = scenario.agent_state_type is None and type(scenario).visits is Scenario.visits
         return is_alone and is_simple and len(self._residents) > PAGE
 
-    async def _remind(self, residents: Sequence[Resident]) -> list[rows.FailureRow]:
+    async def _remind(self, residents: Sequence[Resident]) -> list[job_rows.FailureRow]:
         """Fetch the vectors for recall by meaning; gives the rows of agents for whom that failed."""
         recall, state = self._context.recall, self._state
         if recall is None:

@@ -19,25 +19,13 @@ import orjson
 from ..personas.errors import SetupError
 from .config import ROLES
 from .growth import Growth
+from .runfile.job_rows import RunRow
 from .runfile.reader import RunReader
 from .runfile.recording import run_of
-from .runfile.rows import RunRow
-from .scenario import GrowthOnly
-
-__all__ = [
-    "RESUMED",
-    "SOURCES",
-    "Kind",
-    "check_resumed",
-    "check_script",
-    "check_trusted",
-    "inherit",
-    "remember",
-    "remember_script",
-]
+from .scenario import FILE_SETTINGS, GrowthOnly
 
 #: What a run file can name.
-type Kind = Literal["script", "address", "embeddings", "cache", "model", "source", "solver", "grader"]
+type Kind = Literal["script", "address", "embeddings", "cache", "model", "source", "file", "solver", "grader"]
 
 #: What is known to be named here once a run is resumed.
 RESUMED: tuple[Kind, ...] = ("address", "embeddings", "cache", "model", "solver", "grader")
@@ -137,6 +125,7 @@ _VERBS: dict[Kind, str] = {
     "cache": "take answers from and write them to",
     "model": "load the model",
     "source": "read",
+    "file": "read",
     "solver": "ask as solver, with your key,",
     "grader": "ask as grader, with your key,",
 }
@@ -144,6 +133,8 @@ _VERBS: dict[Kind, str] = {
 
 def _way(path: Path, run: RunRow, claims: list[_Claim], command: str) -> str:
     words = ["populace", *command.split(), str(path)]
+    if any(claim.kind == "file" for claim in claims):
+        return "give what it is to read to a run of your own"
     sources = [claim.name for claim in claims if claim.kind == "source"]
     if sources:
         if run.scenario != GrowthOnly.name:
@@ -177,6 +168,9 @@ def _claims(run: RunRow) -> list[_Claim]:
         growth = Growth.model_validate_json(run.growth_settings)
         files = [growth.seeds, growth.hub]
         claims += [_file("source", name) for name in (*growth.sources, *(str(f) for f in files if f is not None))]
+    settings = orjson.loads(run.settings)
+    for given in (settings.get(name) for name in FILE_SETTINGS):
+        claims += [_file("file", name) for name in (given if isinstance(given, list) else [given]) if name]
     return claims
 
 

@@ -10,8 +10,6 @@ from ..personas.persona import RelationKind
 if TYPE_CHECKING:
     from ..personas.population import PersonaGraph
 
-__all__ = ["News", "State", "World", "is_cut"]
-
 
 class State(BaseModel):
     """The base of a scenario's own types of state; assigned values are validated.

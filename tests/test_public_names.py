@@ -29,14 +29,15 @@ PROMISED = {
     """,
     "agents": """
         PLAYER Action ActionEffects Argument Check CheckContext CheckOutcome CheckResult Decision DialogueLine Embedded
-        Embedder EmbeddingHandle Gateway Heard Instruction Limits Memory Mind MindContext MindState ModelHandle Novelty
+        Embedder EmbeddingHandle Gateway Heard Instruction KnownSolution Limits Memory Mind MindContext MindState
+        ModelHandle Novelty
         Observation Prices ReturnValue Rule Seen Silence ToolSpec build_mind failed novelty_of open_embedder open_model
         passed undecided
     """,
     "sim": """
-        BatchSociety Emission Enriched Enrichment FinishedRun Growth GrowthOnly HubVectors Intervention News Progress
-        QueryError Resident RunConfig RunReader Scenario Settings Society SocietyView State Visit World
-        dedup_by_meaning enrich open_run
+        BatchSociety Demonstration Emission Enriched Enrichment FinishedRun Growth GrowthOnly HubVectors Intervention
+        News Progress QueryError Resident RunConfig RunReader Scenario Settings Society SocietyView State Task
+        TaskSettings Visit World dedup_by_meaning enrich open_run read_demonstrations
     """,
     "analysis": """
         Question QuestionAnswer Summary answers_of ask questions_of render_csv render_json render_table

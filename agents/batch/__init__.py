@@ -1,9 +1,8 @@
 """The OpenAI batch protocol: requests sent by file, answered within a day, at a lower price."""
 
-from .buffer import MOST_IN_A_BATCH, BatchLimits
 from .client import BatchClient, custom_id
 from .endpoint import BatchJournal, LineFault, OpenBatch, PollInterval
-from .job import BatchProgress
+from .job import MOST_IN_A_BATCH, BatchLimits, BatchProgress
 from .queue import BatchQueue, check_batchable, open_batch_queue
 
 __all__ = [

@@ -17,18 +17,6 @@ from ..gateway.call import CallKey
 if TYPE_CHECKING:
     from ..endpoint.http_client import HttpConnection
 
-__all__ = [
-    "ENDPOINT",
-    "BatchClient",
-    "BatchState",
-    "RequestCounts",
-    "ResultLine",
-    "custom_id",
-    "read_line",
-    "status_of_code",
-    "write_line",
-]
-
 #: What every line and every batch is for.
 ENDPOINT = "/v1/chat/completions"
 

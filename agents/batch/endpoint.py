@@ -14,8 +14,6 @@ from ..endpoint.errors import TRANSIENT, RequestError
 from ..gateway.limits import Backoff
 from .client import BatchClient, BatchState
 
-__all__ = ["BatchEndpoint", "BatchJournal", "LineFault", "OpenBatch", "PollInterval", "metadata_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class OpenBatch:

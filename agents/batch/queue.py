@@ -20,15 +20,12 @@ from ..endpoint.models import ModelHandle
 from ..endpoint.response import ModelResponse, response_of
 from ..gateway.call import CallKey
 from ..gateway.limits import Backoff
-from .buffer import BatchBuffer, BatchItem, BatchLimits
 from .client import BatchClient, custom_id, write_line
 from .endpoint import BatchEndpoint, BatchJournal, LineFault, OpenBatch, PollInterval
-from .job import BatchJob, BatchProgress
+from .job import BatchBuffer, BatchItem, BatchJob, BatchLimits, BatchProgress
 
 if TYPE_CHECKING:
     from ..endpoint.http_client import HttpConnection
-
-__all__ = ["BatchQueue", "check_batchable", "open_batch_queue"]
 
 #: The status of a batch whose answers were all taken before this was written down.
 _READ = "read"

@@ -14,12 +14,9 @@ from ..endpoint.errors import RequestError
 from ..endpoint.response import ModelResponse, typed_errors
 from ..gateway.call import Call
 from ..gateway.client import ModelClient
-from ..gateway.replies import ParsedReply
-from ..gateway.request import Endpoint, PendingRequest, Request
+from ..gateway.request import Endpoint, ParsedReply, PendingRequest, Request
 from .models import EmbeddingHandle
 from .vectors import ModelVectors, Vector, VectorReply
-
-__all__ = ["Batching", "EmbeddingClient", "PendingEmbedding", "ReceivedVectors", "Snippet", "halves"]
 
 #: Bytes of UTF-8 that are reckoned as one token: prose has four and more, other scripts and code have less.
 _BYTES = 3

@@ -21,8 +21,6 @@ from .client import Batching, EmbeddingClient, PendingEmbedding, Snippet, halves
 from .models import EmbeddingHandle
 from .vectors import ModelVectors, Vector, VectorStore, text_hash
 
-__all__ = ["Embedded", "Embedder", "Lost"]
-
 
 @dataclass(frozen=True, slots=True)
 class Lost:

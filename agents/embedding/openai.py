@@ -13,8 +13,6 @@ from ..endpoint.http_client import HttpClient
 from ..endpoint.local_server import LocalServer
 from .vectors import Vector, VectorReply, as_vector
 
-__all__ = ["GgufEmbeddings", "LeanOpenAIEmbeddings"]
-
 #: The name of the parameter that some endpoints refuse, whatever status they say it with.
 _FORMAT = "encoding_format"
 

@@ -19,18 +19,6 @@ from ..endpoint.errors import RequestError
 from ..endpoint.response import RateLimitHeaders
 from ..gateway.call import AnswerStore, Call, CallKey
 
-__all__ = [
-    "ModelVectors",
-    "Vector",
-    "VectorReply",
-    "VectorSource",
-    "VectorStore",
-    "as_vector",
-    "cosine",
-    "text_hash",
-    "unit",
-]
-
 type Vector = NDArray[np.float32]
 
 

@@ -13,8 +13,6 @@ from .errors import RequestError
 from .http_client import HttpClient, HttpConnection
 from .local_server import LocalServer
 
-__all__ = ["DEFAULT_BASE_URL", "GgufChat", "LeanChatOpenAI"]
-
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
 

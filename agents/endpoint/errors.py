@@ -13,18 +13,6 @@ import orjson
 from ...personas.errors import EndpointError, parameter
 from ...personas.model import Outcome
 
-__all__ = [
-    "TRANSIENT",
-    "RequestError",
-    "check_for_error",
-    "endpoint_error",
-    "error_of_status",
-    "is_html",
-    "parse_object",
-    "retry_after",
-    "words_of",
-]
-
 #: How much of an endpoint's own words is kept.
 _WORDS = 300
 

@@ -16,8 +16,6 @@ from .errors import RequestError, check_for_error, error_of_status, parse_object
 from .models import is_loopback, public_address
 from .response import RateLimitHeaders, read_rate_limits
 
-__all__ = ["HttpClient", "HttpConnection", "HttpReply"]
-
 #: Seconds until a host that does not even take the connection counts as unreachable.
 _CONNECT = 10.0
 

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import xllamacpp
 
-__all__ = ["LISTENING", "main"]
-
 #: What the line that says the address begins with.
 LISTENING = "populace listens: "
 

@@ -16,8 +16,6 @@ from typing import IO, BinaryIO
 from ...personas.errors import EndpointError, SetupError
 from .llama_process import LISTENING
 
-__all__ = ["CONTEXT", "SLOTS", "GgufHeader", "LocalServer", "read_gguf"]
-
 # The package gguf reads the vocabulary as well, which takes 6.5 s for 128,000 tokens, and .4 s to import.
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)

@@ -14,8 +14,6 @@ from ...personas.errors import EndpointError, HookError
 from ...personas.model import Outcome
 from .errors import RequestError, error_of_status
 
-__all__ = ["ModelResponse", "RateLimitHeaders", "read_rate_limits", "response_of", "send_chat", "typed_errors"]
-
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SPANS = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
 

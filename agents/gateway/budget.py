@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from ..endpoint.response import ModelResponse
 
-__all__ = ["Breaker", "Budget", "Meter", "Prices", "Spent", "check_priced", "given_prices", "known_prices", "prices_of"]
-
 _MILLION = 1_000_000
 
 

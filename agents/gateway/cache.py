@@ -12,8 +12,6 @@ from ...personas.errors import CacheError, SetupError, parameter
 from ...personas.files import remove_parts, whole_file
 from .call import Call, CallKey, RecordedReply
 
-__all__ = ["GROUP_SECONDS", "AnswerCache"]
-
 #: Answers wait at most this long for others to share their commit, which costs the same whatever it holds.
 GROUP_SECONDS = 0.05
 

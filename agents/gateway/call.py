@@ -11,8 +11,6 @@ import orjson
 from ...personas.model import AnswerSchema, Outcome
 from ...personas.prompt import RenderedPrompt
 
-__all__ = ["AnswerStore", "Call", "CallKey", "Ledger", "RecordedReply", "request_hash"]
-
 
 @dataclass(frozen=True, slots=True)
 class CallKey:

@@ -21,8 +21,6 @@ from ...personas.model import AnswerSchema, Outcome
 from ...personas.prompt import Message, RenderedPrompt, load_prompt
 from ..endpoint.errors import RequestError
 
-__all__ = ["OutputMode", "OutputModes", "ParameterSupport", "schema_instructions"]
-
 _ROOM = (__package__ or "").rpartition(".")[0]
 
 #: Keywords that endpoints with structured output take or refuse, each its own way.

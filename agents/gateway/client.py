@@ -25,10 +25,7 @@ from .call import AnswerStore, Call, CallKey, Ledger
 from .concurrency import FIRST, ConcurrencyLimiter, Slot
 from .limits import Backoff, Limits, RateLimiter
 from .outage import Liveness, Outage
-from .replies import ParsedReply, judge
-from .request import Attempt, Endpoint, PendingRequest, Request
-
-__all__ = ["ChatClient", "ModelClient", "RequestQueue"]
+from .request import Attempt, Endpoint, ParsedReply, PendingRequest, Request, judge
 
 #: Attempts at an endpoint that has never answered before it counts as unreachable.
 _FIRST_ATTEMPTS = 3

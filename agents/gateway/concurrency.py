@@ -21,8 +21,6 @@ from ..endpoint.response import ModelResponse, RateLimitHeaders
 from .limits import RateLimiter, TokenEstimate
 from .outage import Outage
 
-__all__ = ["FIRST", "ConcurrencyLimiter", "EndpointState", "Slot"]
-
 #: The statuses that say: too many.
 _TOO_MANY = frozenset({429, 503, 529})
 

@@ -21,9 +21,7 @@ from .limits import Backoff, Limits
 from .request import PendingRequest, Request
 
 if TYPE_CHECKING:
-    from .replies import ParsedReply
-
-__all__ = ["Gateway"]
+    from .request import ParsedReply
 
 #: Outcomes after which another answer is asked for.
 _UNUSABLE = frozenset({Outcome.CUT_JSON, Outcome.NOT_JSON, Outcome.EMPTY, Outcome.LENGTH, Outcome.SCHEMA_MISMATCH})

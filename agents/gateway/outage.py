@@ -13,8 +13,6 @@ from ..endpoint.errors import RequestError, endpoint_error
 from .budget import Meter
 from .limits import Backoff
 
-__all__ = ["Liveness", "Missed", "Outage"]
-
 _STOPPING = frozenset({Outcome.AUTH, Outcome.NOT_FOUND})
 
 #: Faults that mean a wrong set-up when no call at all was ever answered.

@@ -9,12 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from .lexicon import data, entries, pool
-from .portrait import Portrait, language_of, portrait_of, stable_number
-from .situation import Situation
-from .templates import Frame, capital
-
-__all__ = ["biography", "profile", "profile_of", "raised"]
+from .lexicon import Frame, capital, data, entries, pool
+from .situation import Portrait, Situation, language_of, portrait_of, stable_number
 
 type Attribute = dict[str, Any]
 

@@ -1,11 +1,14 @@
-"""What a request tells: the persona and what that person sees, read back out of the sections of the prompt."""
+"""What a request says: the sections of its prompt, and who the described person is as far as words tell."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from hashlib import blake2b
 from typing import Any
 
-__all__ = ["PresentPerson", "Situation", "allowed", "count_of", "part_of", "read_sections", "read_situation"]
+from .lexicon import Lexicon, Role, base_form, data, entries, lexicon, split, third_person
 
 _OPEN = re.compile(r"<([A-Za-z][\w-]*)(?:\s[^<>]*)?>")
 _NEIGHBOUR = re.compile(r"(\w+)(?: \((.*?)(?:, (\w+))?\))?: (.*)")
@@ -48,6 +51,8 @@ class Situation:
     rules: str = ""
     #: Every section by its tag, as it stands there, for generators that bring sections of their own.
     sections: Mapping[str, str] = field(default_factory=dict)
+    #: How often the stand-in answers rightly where it knows the answer: of the model, not of the request.
+    accuracy: float = 1.0
 
 
 def read_situation(messages: Iterable[tuple[str, str]]) -> Situation:
@@ -141,3 +146,164 @@ def _lines(sections: Mapping[str, str], tag: str) -> list[str]:
 def _spoken(sections: Mapping[str, str], tag: str) -> tuple[tuple[str, str], ...]:
     found = (m for m in map(_SPOKEN.fullmatch, _lines(sections, tag)) if m)
     return tuple((m[1], m[2].strip(_QUOTES)) for m in found)
+
+
+_TOKEN = re.compile(r"[A-Za-zÀ-ɏ][A-Za-zÀ-ɏ'’-]*|[0-9]+|[^\sA-Za-z0-9]")
+_NOUN_END = re.compile(
+    r"\s*(?:[,.;:(]|\b(?:who|whose|with|in|on|from|at|near|by|for|and|living|working|past|close|just|not|aged|far"
+    r"|new|small|barely|a few)\b)"
+)
+_ARTICLE = re.compile(r"(?:an?|the|one)\s+", re.IGNORECASE)
+_AGED = re.compile(r"(?:[a-z]+-)*[a-z]+-year-old\s+|middle-aged\s+|young\s+|elderly\s+|old\s+")
+_WORRY = re.compile(r"\b(?:worr(?:y|ies|ied) about|afraid of|fears|lies awake over|concerned about) ([^.,;]{4,80})")
+_KNOWS = re.compile(r"\bknows ((?:how|why|when|which|what|where|who) [^.,;]{6,80})")
+_DOES = re.compile(r"\bwho ([a-z]+s) ([^.,;:]{6,90})")
+#: Words behind "who" that end like a verb and are none, or none that can be told in the first person as it stands.
+_NO_VERB = frozenset(
+    {"always", "sometimes", "is", "has", "was", "does", "perhaps", "knows", "worries", "needs", "wants"}
+)
+#: What those do who no longer work and of whom no pastime is told.
+_RETIRED = ("take each day as it comes", "get up early out of habit")
+#: And those who are too ill for work.
+_ILL = re.compile(r"\b(?:in hospital with|recovering from|in treatment for)\b")
+_RECOVERING = ("get a little better every day", "wait to be well again", "have to rest a good deal")
+_THIRD = re.compile(r"\b(?:she|he|they|him|hers|theirs|himself|herself)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A person as the stand-in plays them: the nearest role it knows, the description's own words first."""
+
+    text: str
+    #: What the person is, in the description's words: "retired ferry mechanic".
+    noun: str
+    role: Role
+    #: child, young, adult or old.
+    stage: str
+    does: tuple[str, ...]
+    worries: tuple[str, ...]
+    knows: tuple[str, ...]
+    #: Whether the person works in the role, and is no child and not retired.
+    is_working: bool
+
+
+def stable_number(*parts: str) -> int:
+    """A 64-bit number from texts, the same in every process."""
+    return int.from_bytes(blake2b("\x1f".join(parts).encode(), digest_size=8).digest())
+
+
+def tokens(text: str) -> list[str]:
+    """Words and marks, in order."""
+    return _TOKEN.findall(text)
+
+
+@lru_cache(maxsize=4096)
+def language_of(text: str) -> str:
+    """The language a text is most likely in, by its script or else by its commonest words."""
+    for language, span in data("languages")["scripts"].items():
+        if len(re.findall(f"[{span}]", text)) * 3 >= len(re.findall(r"\w", text)) > 0:
+            return str(language)
+    words = [w.lower() for w in tokens(text)]
+    scores = {name: sum(w in common.split() for w in words) for name, common in data("languages")["common"].items()}
+    best = max(scores, key=lambda name: scores[name])
+    return best if scores[best] else "English"
+
+
+@lru_cache(maxsize=16_384)
+def portrait_of(text: str) -> Portrait:
+    """The portrait of the person whom `text` describes."""
+    opening = _ARTICLE.sub("", text[:160], count=1)
+    role, named = _role(lexicon(), text, opening)
+    stage = _stage(text, role, named=named)
+    retired = "retired" in opening.lower()
+    worries = tuple(_as_told(m[1]) for m in _WORRY.finditer(text))
+    return Portrait(
+        text=text,
+        noun=_noun(opening, role, named=named),
+        role=role,
+        stage=stage,
+        does=_deeds(text, role, named=named, retired=retired),
+        worries=worries if worries or retired else role.worries,
+        is_working=lexicon().fields[role.field].working and stage != "child" and not retired and not _ILL.search(text),
+        knows=tuple(_as_told(m[1]) for m in _KNOWS.finditer(text)) or role.knows,
+    )
+
+
+@cache
+def _stages() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    signs = {stage: "|".join(map(re.escape, split(told))) for stage, told in data("words")["stages"].items()}
+    return tuple((stage, re.compile(rf"(?<![\w-])(?:{sign})\b")) for stage, sign in signs.items())
+
+
+def _stage(text: str, role: Role, *, named: bool) -> str:
+    if named and len(role.ages) == 1:
+        return role.ages[0]
+    head = re.split(r"\bwho(?:se)?\b", text[:140].lower(), maxsplit=1)[0]
+    told = next((stage for stage, sign in _stages() if sign.search(head)), None)
+    return told or (role.ages[0] if len(role.ages) == 1 else "adult")
+
+
+def _deeds(text: str, role: Role, *, named: bool, retired: bool) -> tuple[str, ...]:
+    if _ILL.search(text):
+        return _RECOVERING
+    # What retired people did for a living they do no more.
+    known = _pastimes() if retired else role.does
+    words = text.lower()
+    if mine := tuple(deed for deed in known if third_person(deed).lower() in words):
+        return mine
+    read = None if named else _read_deed(text)
+    return (read,) if read else _RETIRED if retired else role.does
+
+
+@cache
+def _pastimes() -> tuple[str, ...]:
+    told = (*entries("people", "habits", "any"), *entries("people", "circumstances", "old"))
+    return tuple(entry for entry in told if "{" not in entry and not entry.startswith(("be ", "have ")))
+
+
+def _as_told(phrase: str) -> str:
+    # Cut before a second clause, and told in the first person.
+    phrase = re.split(r" and (?=[a-z]+s\b)|; ", phrase)[0].strip()
+    return re.sub(r"\b(?:his|her|their)\b", "my", phrase)
+
+
+def _read_deed(text: str) -> str | None:
+    found = _DOES.search(text)
+    verb = base_form(found[1]) if found and found[1] not in _NO_VERB else None
+    if found is None or verb is None:
+        return None
+    rest = _as_told(found[2])
+    return None if _THIRD.search(rest) else f"{verb} {rest}"
+
+
+def _role(known: Lexicon, text: str, opening: str) -> tuple[Role, bool]:
+    lowered = f" {opening.lower()} ".replace(",", " ").replace(".", " ")
+    named = [r for r in known.roles.values() if f" {r.name} " in lowered]
+    if named:
+        return max(named, key=lambda r: (-lowered.index(r.name), len(r.name))), True
+    for word in re.findall(r"[a-z][a-z-]+", _NOUN_END.split(opening)[0].lower())[::-1]:
+        if word in known.by_head:
+            candidates = known.by_head[word]
+            return candidates[stable_number(text) % len(candidates)], False
+    scores: Counter[str] = Counter()
+    for token in dict.fromkeys(tokens(text.lower())):
+        roles = known.by_word.get(token, ())
+        for role in roles:
+            scores[role.name] += 120 // len(roles)
+    names = sorted(known.roles)
+    if scores:
+        best = max(scores.values())
+        names = sorted(name for name, score in scores.items() if score == best)
+    return known.roles[names[stable_number(text) % len(names)]], False
+
+
+def _noun(opening: str, role: Role, *, named: bool) -> str:
+    if named:
+        prefix = next(
+            (p for p in ("retired ", "trainee ", "apprentice ", "former ") if f"{p}{role.name}" in opening), ""
+        )
+        return f"{prefix}{role.name}"
+    told = _AGED.sub("", _NOUN_END.split(opening)[0].strip(), count=1)
+    words = told.split()
+    plain = all(ord(c) < 0x250 for c in told)
+    return " ".join(words[-4:]) if words and plain and len(words) <= 8 else role.name

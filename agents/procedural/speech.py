@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from .lexicon import data, lexicon, pool, split
-from .portrait import Portrait, portrait_of
-from .situation import Situation, allowed
-from .templates import Frame, Pool, article, capital, polished, snake
-
-__all__ = ["Speaker", "dialogue", "exchange_of", "instruction", "tool"]
+from .lexicon import Frame, Pool, article, capital, data, lexicon, polished, pool, snake, split
+from .situation import Portrait, Situation, allowed, portrait_of
 
 _LONGEST = 40
 _LONGEST_NEWS = 24

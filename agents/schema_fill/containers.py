@@ -9,8 +9,6 @@ from .values import matches, string_like
 if TYPE_CHECKING:
     from .filler import Filler
 
-__all__ = ["fill_array", "fill_object"]
-
 _SPARE = ("note", "remark", "place", "reason", "name", "count", "topic", "summary", "mood", "plan")
 _SPARE_TRIES = 60
 

@@ -9,8 +9,6 @@ from .containers import fill_array, fill_object
 from .schemas import ALL_TYPES, UnsatisfiableSchemaError, both, check_of, flattened, satisfies, to_json, types_of
 from .values import Writer, fill_integer, fill_number, fill_string, string_fits
 
-__all__ = ["ABSENT", "Filler", "fill_schema"]
-
 #: Most values written for one answer, tries included, and the deepest nesting.
 _BUDGET = 20_000
 _DEEPEST = 60

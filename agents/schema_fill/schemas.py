@@ -11,17 +11,6 @@ import orjson
 
 from ...personas.errors import SetupError
 
-__all__ = [
-    "ALL_TYPES",
-    "UnsatisfiableSchemaError",
-    "both",
-    "check_of",
-    "flattened",
-    "satisfies",
-    "to_json",
-    "types_of",
-]
-
 
 class UnsatisfiableSchemaError(SetupError, ValueError):
     """No value was found that is valid under a schema; the message names the part that stood in the way."""

@@ -15,8 +15,6 @@ from typing import Any
 
 from .schemas import UnsatisfiableSchemaError
 
-__all__ = ["Writer", "fill_integer", "fill_number", "fill_string", "matches", "string_fits", "string_like"]
-
 #: Writes a text of about so many characters: at least, and at most (None for any length).
 type Writer = Callable[[int, int | None], str]
 

@@ -12,18 +12,6 @@ from ...personas.network.network import KINDS
 from ..page import clip, markup, short_label
 from .layout import Box, Dot, Spots, Stage, fitted, place_labels, spots, text_width
 
-__all__ = [
-    "SIZE",
-    "Drawing",
-    "Legend",
-    "Sign",
-    "dark_style",
-    "draw_legend",
-    "name_of",
-    "notes",
-    "said",
-]
-
 #: In a label of few words the age would push out what the person is.
 _AGED = re.compile(r"^(?:an?|the)\s+(?:[\w-]+[- ]years?[- ]old|middle-aged)\s+(?=\w)", re.IGNORECASE)
 #: Words that promise more, before an ellipsis.

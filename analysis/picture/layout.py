@@ -12,20 +12,6 @@ from numpy.typing import NDArray
 
 from ...personas.network import Excerpt
 
-__all__ = [
-    "Box",
-    "Dot",
-    "Label",
-    "Position",
-    "Spots",
-    "Stage",
-    "fitted",
-    "lay_out",
-    "place_labels",
-    "spots",
-    "text_width",
-]
-
 type Position = tuple[float, float]
 type Points = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 

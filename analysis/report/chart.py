@@ -7,8 +7,6 @@ from markupsafe import Markup
 
 from .plot import NARROW, WIDE, Axes, Series, colour_class, draw_bars, draw_lines, pattern_of, symbol
 
-__all__ = ["Chart", "LegendEntry", "bars", "bars_legend", "lines", "lines_legend", "swatch"]
-
 _HEIGHT = 300.0
 _SMALL = 220.0
 #: Rows of the numbers behind a chart.

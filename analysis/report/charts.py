@@ -9,18 +9,6 @@ from ..table import Queryable
 from .chart import Chart, bars, bars_legend, lines, lines_legend
 from .plot import Axes, Series
 
-__all__ = [
-    "Marks",
-    "chart_emissions",
-    "chart_fields",
-    "chart_measures",
-    "chart_novelty",
-    "kind_order",
-    "marks_at",
-    "read_marks",
-    "spans_of",
-]
-
 #: Measures drawn.
 MEASURES = 6
 #: Bars over steps; of a longer run, spans of steps.

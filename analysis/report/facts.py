@@ -13,20 +13,6 @@ from ..summary import Summary
 from ..table import Queryable
 from .samples import TEXT
 
-__all__ = [
-    "NOT_CHECKED",
-    "FailureReason",
-    "Headline",
-    "Hop",
-    "Provenance",
-    "PurposeCost",
-    "read_failures",
-    "read_findings",
-    "read_hops",
-    "read_provenance",
-    "read_purposes",
-]
-
 #: Reasons of failures.
 FAILURE_REASONS = 12
 #: Sentences on what a run shows, which stand above the notice on who wrote it.

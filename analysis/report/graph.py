@@ -13,8 +13,6 @@ from ..table import Queryable
 from .chart import Chart, LegendEntry, swatch
 from .plot import COLOURS, symbol
 
-__all__ = ["DrawnPerson", "DrawnSociety", "DrawnTie", "chart_society", "read_society"]
-
 #: A society of up to this many people is drawn whole; of a bigger one, so many around the best connected.
 GRAPH_PEOPLE = 1000
 GRAPH_SAMPLE = 600

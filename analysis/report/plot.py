@@ -12,21 +12,6 @@ from types import MappingProxyType
 from ..page import clip, markup
 from ..picture.layout import text_width
 
-__all__ = [
-    "COLOURS",
-    "NARROW",
-    "PATTERNS",
-    "SYMBOLS",
-    "WIDE",
-    "Axes",
-    "Series",
-    "colour_class",
-    "draw_bars",
-    "draw_lines",
-    "pattern_of",
-    "symbol",
-]
-
 #: The light value of each class of `style.css`.
 COLOURS: Mapping[str, str] = MappingProxyType(
     {

@@ -12,7 +12,7 @@ import orjson
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from ...personas.text import legible
+from ...personas.persona import legible
 from ..page import check_own, clip, mark_of, short_label, write_whole
 from ..questions import answers_of
 from ..summary import Summary, summarise
@@ -22,8 +22,6 @@ from .facts import read_failures, read_findings, read_hops, read_provenance, rea
 from .graph import DrawnSociety, chart_society, read_society
 from .plot import COLOURS, PATTERNS
 from .samples import read_duplicates, read_steps
-
-__all__ = ["render_report", "write_report"]
 
 #: Questions that are answered.
 QUESTIONS = 6

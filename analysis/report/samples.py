@@ -10,21 +10,6 @@ import orjson
 from ..page import clip, short_label
 from ..table import Queryable
 
-__all__ = [
-    "Conversation",
-    "DuplicateKind",
-    "EmissionSample",
-    "Line",
-    "Pair",
-    "SampledKind",
-    "Span",
-    "StepPage",
-    "ToolArgument",
-    "mark_differences",
-    "read_duplicates",
-    "read_steps",
-]
-
 #: Steps whose emissions are listed; of a longer run, steps spread evenly and those of interventions.
 LISTED_STEPS = 16
 #: Conversations a step, and lines of each.

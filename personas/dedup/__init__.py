@@ -1,7 +1,8 @@
 """Near-duplicates: texts whose sets of words are alike to a Jaccard similarity of 0.9, or any other, exactly."""
 
+from .matcher import Duplicates
 from .minhash import SignatureFile, write_signatures
-from .near_duplicates import STAGE, DedupMethod, Duplicates, Match, NearDuplicates, Verdict, find_duplicates
+from .near_duplicates import STAGE, DedupMethod, Match, NearDuplicates, Verdict, find_duplicates
 from .pairs import THRESHOLD, Threshold
 
 __all__ = [

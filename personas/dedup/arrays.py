@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Counts", "FileArray", "Flags", "GrowingArray", "Numbers", "iter_slices", "ranges"]
-
 #: Hashes and keys; places, sizes and numbers of sets; and marks.
 type Numbers = NDArray[np.uint64]
 type Counts = NDArray[np.int64]

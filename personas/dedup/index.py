@@ -21,8 +21,6 @@ from .arrays import Counts, FileArray, Flags, GrowingArray, Numbers, ranges
 from .pairs import ROW, Compared, Sets, Threshold, near_across, pack
 from .word_sets import HASH_BITS, WordSet, WordSets, mix, mix_one, numbered
 
-__all__ = ["BatchBuilder", "KeyScheme", "PartKeys", "PrefixKeys", "WordSetBatch", "WordSetIndex"]
-
 
 class KeyScheme(ABC):
     """A way to publish keys so that near-duplicates share at least one."""

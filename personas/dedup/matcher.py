@@ -12,9 +12,6 @@ from .index import BatchBuilder, KeyScheme, PartKeys, PrefixKeys, WordSetBatch, 
 from .pairs import Compared, Sets, Threshold, count_pairs, near_across, near_within
 from .word_sets import WordSet, WordSets, word_sets
 
-__all__ = ["Blocks", "Duplicates", "Matches", "WordSetMatcher", "collect", "match_in_order"]
-
-
 _PORTION = 1 << 20
 #: Originals and newcomers are fewer than this power of two.
 _SHIFT = 32

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..errors import SetupError
 from ..files import whole_file
-from ..text import word_list
+from ..persona import word_list
 from .arrays import Counts, Numbers
 from .index import KeyScheme
 from .pairs import Threshold
@@ -31,8 +31,6 @@ from .word_sets import HASH_BITS, WordSets, mix
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
-
-__all__ = ["PERMUTATIONS", "BandKeys", "SignatureFile", "choose_bands", "ngram_sets", "signatures", "write_signatures"]
 
 type Signatures = NDArray[np.uint32]
 

@@ -15,19 +15,6 @@ from .minhash import BandKeys, SignatureFile, ngram_sets
 from .pairs import Threshold
 from .word_sets import iter_blocks, word_set, word_sets
 
-__all__ = [
-    "STAGE",
-    "DedupMethod",
-    "Duplicates",
-    "Match",
-    "NearDuplicates",
-    "Verdict",
-    "find_duplicates",
-    "find_in_blocks",
-    "near_any",
-]
-
-
 #: The stage of verdicts by the default method: an exact join on the sets of words.
 STAGE = "exact"
 

@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from ..errors import SetupError
 from .arrays import Counts, Flags, Numbers, iter_slices, ranges
 
-__all__ = ["ROW", "THRESHOLD", "Compared", "Sets", "Threshold", "count_pairs", "near_across", "near_within", "pack"]
-
-
 #: The least thresholds of the exact method and of MinHash, and the greatest denominator.
 _LEAST, _LEAST_MINHASH, _FINEST = Fraction(1, 2), Fraction(1, 10), 1_000_000
 

@@ -17,21 +17,6 @@ from .arrays import Flags, GrowingArray
 from .matcher import Duplicates, Matches, collect, match_in_order
 from .pairs import Compared
 
-__all__ = [
-    "BLOCK",
-    "COSINE",
-    "MOST_EXACT",
-    "ExactSearch",
-    "FaissSearch",
-    "PrincipalAxes",
-    "check_cosine",
-    "check_vectors",
-    "cosines",
-    "find_similar_vectors",
-    "is_compared_exactly",
-    "units",
-]
-
 type Matrix = NDArray[np.float32]
 type Exact = NDArray[np.float64]
 type Counts = NDArray[np.int64]

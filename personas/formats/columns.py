@@ -14,25 +14,6 @@ from typing import Any
 from ..profiles.profile import ATTRIBUTES
 from .reading import json_text, parse_json
 
-__all__ = [
-    "EXTRA_MARKS",
-    "FIELDS",
-    "SOURCES",
-    "ColumnType",
-    "Extra",
-    "ImportedColumn",
-    "columns_of",
-    "found_columns",
-    "graph_names",
-    "is_exported",
-    "joins_of",
-    "original",
-    "own_names",
-    "prefixed",
-    "unprefixed",
-    "written",
-]
-
 
 class Extra(StrEnum):
     """Columns of a person from other tables than personas; each is the name of that table."""

@@ -11,8 +11,6 @@ from typing import Any
 
 from ..errors import SetupError, parameter
 
-__all__ = ["Composer", "RuleComposer", "Template", "UnsaidError", "parse_template", "rule_composer"]
-
 _TOKEN = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{(?P<column>[^{}]*)\}|(?P<mark>[\[\]{}])|(?P<text>[^\[\]{}]+)")
 
 

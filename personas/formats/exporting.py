@@ -17,11 +17,17 @@ from .columns import Extra
 from .hub_folder import write_hub_folder
 from .options import Shape
 from .people import ExportedPeople, licences_path, write_licences
-from .published import PublishedRows, check_ending, write_published
 from .relations import relations_of, relations_path, write_relations
-from .row_files import PeopleRows, write_csv, write_csv_types, write_jsonl, write_parquet
-
-__all__ = ["ExportFormat", "ExportReport", "export_hub", "stream_hub"]
+from .row_files import (
+    PeopleRows,
+    PublishedRows,
+    check_ending,
+    write_csv,
+    write_csv_types,
+    write_jsonl,
+    write_parquet,
+    write_published,
+)
 
 
 class ExportFormat(StrEnum):
@@ -186,7 +192,7 @@ def _write(
     beside = () if chosen in _BARE else _beside(people)
     report = ExportReport(path, chosen, people.count, None, 0, None, None, people.unlicensed, beside)
     if chosen in _GRAPHS:
-        from .graph_files import write_graph
+        from .relations import write_graph
 
         relations = write_graph(people, chosen.value, opened=opened, notice=notice)
         return replace(report, relations=relations, several=people.several), None

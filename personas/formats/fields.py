@@ -22,8 +22,6 @@ from .people import licences_path, read_licences
 from .reading import RowError, Tally, parse_json
 from .tables import Batch, NodeLink, Table
 
-__all__ = ["FIELD_SCHEMA", "FieldTable", "Fields", "field_table"]
-
 #: Fields of the person in a row, in addition to the columns read from every table.
 FIELD_SCHEMA = pa.schema(
     [

@@ -16,8 +16,6 @@ from ..inputs import nearest, resolve_file, shown
 from .reading import Lines, RowError, Skipped, Tally, reading
 from .tables import Table, open_table
 
-__all__ = ["ForeignText", "ForeignTexts"]
-
 #: Columns that hold texts in data sets and benchmarks, in lower case.
 _TEXT_COLUMNS = (
     *("text", "synthesized text", "problem", "question", "instruction", "prompt", "input", "content", "query"),

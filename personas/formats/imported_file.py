@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from ..judgement import RuleResultRow
     from ..profiles.profile import Profile
 
-__all__ = ["RENAMED", "ImportedFile"]
-
 #: Ids in a file that are others in the hub: of descriptions that were edited, or that a judge has rewritten.
 RENAMED = "CREATE TEMP TABLE IF NOT EXISTS exported_renamed (file INTEGER, was VARCHAR, now VARCHAR)"
 _RENAME = "INSERT INTO exported_renamed SELECT $file, was, id FROM imported_batch WHERE was IS NOT NULL AND was <> id"

@@ -19,8 +19,6 @@ from .relations import RelationsReport, import_relations, is_relations, relation
 from .rows import Screened, prepared, screened
 from .tables import Table, open_table
 
-__all__ = ["FileReport", "import_files"]
-
 #: Rows of a file that are committed together, with how far they go.
 PART = 500_000
 #: Words that a sentence has.

@@ -15,8 +15,6 @@ from ..hub.file import HubFile
 from ..hub.queries import survivors_in, table_names
 from .columns import Extra, columns_of, joins_of
 
-__all__ = ["ExportedPeople", "licences_path", "read_licences", "row_ranges", "write_licences"]
-
 _FIELDS = ("licence", "source", "revision", "model", "personas", "rows")
 _RANGES = re.compile(r"[0-9]+(-[0-9]+)?( [0-9]+(-[0-9]+)?)*")
 #: `numbered` has licence, source, revision, model and the number n of each row.

@@ -17,20 +17,6 @@ from ..errors import SourceError
 from ..files import DAMAGE, compression_of, decompressed
 from ..inputs import resolve_file
 
-__all__ = [
-    "MAX_LINE",
-    "Lines",
-    "RowError",
-    "Skipped",
-    "Tally",
-    "check_there",
-    "fingerprint",
-    "finite",
-    "json_text",
-    "parse_json",
-    "reading",
-]
-
 _FIRST = 3
 
 

@@ -14,8 +14,6 @@ import pyarrow as pa
 from ..hub.queries import count, registered, table_of
 from .reading import parse_json
 
-__all__ = ["fill_licences", "fold_repeats"]
-
 _ROWS = 10_000
 _LAST = (1 << 31) - 1
 #: More candidates than these are compared in sixteen portions, by the first digit of their ids.

@@ -27,8 +27,6 @@ from .options import Columns, ImportOptions, Shape
 from .reading import Skipped, Tally, json_text
 from .tables import Batch, Table
 
-__all__ = ["Prepared", "Screened", "prepared", "screened"]
-
 _SCHEMA = pa.schema(
     [
         ("place", pa.int32()),

@@ -14,8 +14,6 @@ from ..inputs import resolve_file, shown
 from .columns import FIELDS
 from .reading import MAX_LINE, Lines, RowError, Tally, finite, parse_json, reading
 
-__all__ = ["Batch", "NodeLink", "Table", "open_table"]
-
 #: Rows with the line or row at which each begins.
 type Batch = Sequence[tuple[int, dict[str, Any]]]
 

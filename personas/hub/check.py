@@ -18,8 +18,6 @@ from .redaction import clear_traces, judge_imports
 from .rewrites import DescriptionChange, change_people
 from .verdicts import add_rule_results, rule_result_rows
 
-__all__ = ["CheckReport", "judge_people"]
-
 #: Ids of people, and kind, column and outcome of pieces of personal data.
 type _Applied = tuple[list[str], list[tuple[str, str | None, str]]]
 

@@ -14,8 +14,6 @@ import pyarrow as pa
 from ..profiles.relatives import read_label
 from .queries import SURVIVORS, count, registered, table_of
 
-__all__ = ["RULES", "AskedContradiction", "check_again", "find_contradictions", "findings_to_ask", "unjudged"]
-
 
 @dataclass(frozen=True, slots=True)
 class _Rule:

@@ -24,19 +24,6 @@ from .file import HubFile
 from .queries import count, registered
 from .reconcile import COMPARED, COSINE_STAGE, ORDER, PEOPLE, blocks, reconcile, record_comparison
 
-__all__ = [
-    "CHUNK",
-    "DedupReport",
-    "EmbeddedReport",
-    "Vectors",
-    "compared",
-    "dedup_embedded",
-    "dedup_hub",
-    "read_texts",
-    "read_vectors",
-    "without_vector",
-]
-
 #: Everybody who is compared where the verdicts from before are withdrawn.
 _COMPARED_ANEW = PEOPLE.format(of_verdicts="bool_or")
 _COUNTS = """

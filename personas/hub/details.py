@@ -14,8 +14,6 @@ from .verdicts import add_rule_results
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["TABLES", "details_of", "read_details", "write_details"]
-
 #: How each table is read for the people in `read_people`. JSON travels as text.
 _READ = {
     "imports": """SELECT * REPLACE (attributes::VARCHAR AS attributes) FROM imports

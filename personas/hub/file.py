@@ -29,8 +29,6 @@ from .schema import check_hub, check_tables, migrate_hub
 if TYPE_CHECKING:
     from ..query import Params, Result
 
-__all__ = ["HubFile", "create_hub", "describe_hub", "fetch", "filled_hub", "fold_duplicates", "open_hub"]
-
 #: A hub of some people takes 2 MB with it, and is filled in half the time that the smallest blocks take.
 _BLOCK = 65_536
 

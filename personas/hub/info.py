@@ -7,8 +7,6 @@ from typing import Any
 
 from .queries import near_duplicates_in, rejected_in, retained_in
 
-__all__ = ["HubInfo", "describe"]
-
 #: Values with how often they occur, the most frequent first; None where nothing is stated.
 type Counts = tuple[tuple[str | int | None, int], ...]
 

@@ -19,8 +19,6 @@ from .merge_tables import COUNTS, FINISHED, LEFT, READ, STAGED, WRITE
 from .queries import count, registered, table_names
 from .reconcile import reconcile
 
-__all__ = ["MergeReport", "merge_hubs"]
-
 _LONGEST = 63
 _SELECTIONS = """
 SELECT * REPLACE (spec::VARCHAR AS spec, report::VARCHAR AS report) FROM selections ORDER BY made_at, name

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-__all__ = ["COUNTS", "FINISHED", "LEFT", "READ", "STAGED", "WRITE"]
-
 #: How each table is read, in the order in which tables are read.
 READ = {
     "personas": """SELECT id, ordinal, text, origin, hop, parent, language, source, licence, model, prompt

@@ -15,16 +15,6 @@ from ..profiles.profile import ATTRIBUTES, Profile
 from ..profiles.relatives import Tied
 from .queries import SURVIVORS, registered
 
-__all__ = [
-    "read_done",
-    "read_personas",
-    "read_tied",
-    "read_values",
-    "write_biographies",
-    "write_elites",
-    "write_profiles",
-]
-
 _PERSONAS = """
 SELECT text, origin, hop, parent, language, source, licence, model, prompt
 FROM personas WHERE id IN (SELECT unnest(?)) ORDER BY ordinal

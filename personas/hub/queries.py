@@ -13,23 +13,6 @@ import duckdb
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = [
-    "NEAR_DUPLICATES",
-    "REJECTED",
-    "RETAINED",
-    "SURVIVORS",
-    "count",
-    "near_duplicates_in",
-    "quote_name",
-    "quote_text",
-    "registered",
-    "rejected_in",
-    "retained_in",
-    "survivors_in",
-    "table_names",
-    "table_of",
-]
-
 #: Those whom a rule rejected (`persona`).
 REJECTED = "SELECT DISTINCT persona FROM rule_results WHERE outcome = 'rejected' AND NOT undone"
 _NOBODY = "SELECT NULL::VARCHAR AS persona, NULL::VARCHAR AS survivor WHERE false"

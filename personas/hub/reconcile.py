@@ -21,8 +21,6 @@ from ..dedup.vectors import COSINE, find_similar_vectors, units
 from ..dedup.word_sets import iter_blocks
 from .queries import REJECTED, registered
 
-__all__ = ["COMPARED", "COSINE_STAGE", "ORDER", "PEOPLE", "blocks", "reconcile", "record_comparison", "withdraw"]
-
 #: How the stage of a verdict by vectors begins; the model's name follows.
 COSINE_STAGE = "cosine:"
 #: What hubs that do not say it were compared at.

@@ -18,17 +18,6 @@ from ..rules.prefilter import rows_to_search
 from .file import HubFile
 from .queries import registered, table_names
 
-__all__ = [
-    "Preview",
-    "Previewed",
-    "attribute_rows",
-    "clear_traces",
-    "judge_imports",
-    "judged_attributes",
-    "preview_personal",
-    "undo_columns",
-]
-
 _ROWS = 10_000
 #: Rows of a file by which its columns are judged.
 SAMPLE = 200

@@ -14,8 +14,6 @@ from ..rules.quality import rewriting_judge
 from .queries import registered, table_names
 from .reconcile import withdraw
 
-__all__ = ["DescriptionChange", "change_people", "rewrite_again"]
-
 #: Columns that hold ids of personas, by any table that has one.
 _REFERENCES = {
     "agents": ("agent",),

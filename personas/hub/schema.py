@@ -8,17 +8,8 @@ from importlib.resources import files
 
 import duckdb
 
+from ..database import has_table
 from ..errors import SourceError
-
-__all__ = [
-    "HUB_VERSION",
-    "check_hub",
-    "check_hub_version",
-    "check_tables",
-    "hub_version",
-    "migrate_hub",
-    "people_schema",
-]
 
 _VERSIONS = """
 CREATE TABLE IF NOT EXISTS hub_migrations (
@@ -53,7 +44,7 @@ def migrate_hub(con: duckdb.DuckDBPyConnection) -> None:
     own when there is none.
     """
     con.execute(_VERSIONS)
-    applied = hub_version(con)
+    applied = _applied(con)
     for version, script in enumerate(_SCRIPTS, start=1):
         if version > applied:
             if script == _INITIAL:
@@ -68,7 +59,7 @@ def migrate_hub(con: duckdb.DuckDBPyConnection) -> None:
 
 def check_hub(con: duckdb.DuckDBPyConnection, path: str) -> None:
     """Raise `SourceError` when a database holds no people, or its version of the schema cannot be read."""
-    if not _has(con, "personas"):
+    if con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'personas'").fetchone() is None:
         raise SourceError(
             f"{path!r} is a DuckDB database but no hub, for it has no table personas; give a hub or a run file."
         )
@@ -101,7 +92,7 @@ def check_tables(con: duckdb.DuckDBPyConnection, path: str) -> None:
 
 def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
     """Raise `SourceError` for a hub of a newer version, or of a version from before the first release."""
-    if not _has(con, "hub_migrations"):
+    if not has_table(con, "hub_migrations"):
         return
     if con.execute("SELECT 1 FROM hub_migrations WHERE script = ?", [_DEVELOPMENT]).fetchall():
         raise SourceError(
@@ -117,14 +108,12 @@ def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
 
 def hub_version(con: duckdb.DuckDBPyConnection) -> int:
     """The version of the hub's tables in a database; 0 where it has none."""
-    if not _has(con, "hub_migrations"):
-        return 0
+    return _applied(con) if has_table(con, "hub_migrations") else 0
+
+
+def _applied(con: duckdb.DuckDBPyConnection) -> int:
     ((version,),) = con.execute("SELECT coalesce(max(version), 0) FROM hub_migrations").fetchall()
     return int(version)
-
-
-def _has(con: duckdb.DuckDBPyConnection, table: str) -> bool:
-    return con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [table]).fetchone() is not None
 
 
 def _tables() -> dict[str, str]:

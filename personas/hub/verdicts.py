@@ -16,18 +16,6 @@ from .reconcile import reconcile
 from .redaction import undo_columns
 from .rewrites import rewrite_again
 
-__all__ = [
-    "RejectedPeople",
-    "add_rule_results",
-    "rejected",
-    "resolve_persona",
-    "rule_result_rows",
-    "undo_pair",
-    "undo_persona",
-    "undo_rule",
-    "undo_stage",
-]
-
 _SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("persona", "rule", "reason", "outcome", "became", "text", "kind", "column")]
     + [

@@ -16,8 +16,6 @@ from ..hub.file import HubFile
 from ..hub.queries import registered
 from .network import Ints, Network, read_ties
 
-__all__ = ["DrawnIds", "detect_communities", "draw_ids", "draw_people", "modularity"]
-
 type Floats = NDArray[np.float64]
 
 _LEVELS = 30

@@ -11,18 +11,6 @@ from ..hub.file import HubFile, fetch, fold_duplicates
 from ..hub.queries import registered
 from .network import Ints, Network
 
-__all__ = [
-    "Acquaintance",
-    "Excerpt",
-    "Found",
-    "Link",
-    "Neighbourhood",
-    "central_excerpt",
-    "communities_of",
-    "find_people",
-    "neighbourhood",
-]
-
 #: Both ends of each relation as hashes of ids, so that ids must be compared as well; `place` is its row in `relations`.
 _ENDS = """
 CREATE OR REPLACE TEMP TABLE graph_ends AS

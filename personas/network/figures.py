@@ -25,18 +25,6 @@ from .measures import (
 )
 from .network import KINDS, Ints, Network, Ties, components, distinct, preferential_network, random_network
 
-__all__ = [
-    "Central",
-    "Community",
-    "Directed",
-    "GraphFigures",
-    "KindsOfHop",
-    "NetworkShape",
-    "describe",
-    "graph_figures",
-    "small_world",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Directed:

@@ -9,22 +9,6 @@ from numpy.typing import NDArray
 
 from .network import KINDS, Ints, Network, distinct
 
-__all__ = [
-    "Clustering",
-    "Components",
-    "DegreeShare",
-    "Degrees",
-    "Measurement",
-    "Paths",
-    "cluster",
-    "kind_assortativity",
-    "measure_paths",
-    "nominal_assortativity",
-    "numeric_assortativity",
-    "reciprocity",
-    "triangles",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Measurement:

@@ -15,18 +15,6 @@ from scipy.sparse.csgraph import connected_components
 from ..hub.file import HubFile, fetch, fold_duplicates
 from ..persona import RelationKind
 
-__all__ = [
-    "KINDS",
-    "Ints",
-    "Network",
-    "Ties",
-    "components",
-    "distinct",
-    "preferential_network",
-    "random_network",
-    "read_ties",
-]
-
 type Ints = NDArray[np.int64]
 
 #: The kinds in the order of their codes in `Ties.kind`.

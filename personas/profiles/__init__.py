@@ -1,8 +1,9 @@
 """What is known of a person beyond the description: profiles and biographies; and personas raised to the elite."""
 
-from .biography import Biography, Tied, write_biography
+from .biography import Biography, write_biography
 from .elite import Change, Elite, Tier, raise_persona
 from .profile import ATTRIBUTES, AttributeValue, Evidence, Profile, infer_profile, parse_profile
+from .relatives import Tied
 
 __all__ = [
     "ATTRIBUTES",

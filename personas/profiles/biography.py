@@ -22,21 +22,10 @@ from ..model import (
     strict_schema,
 )
 from ..persona import Persona
+from ..persona import words as words_of
 from ..prompt import Prompt, fence, language_phrase, load_prompt
-from ..text import words as words_of
 from .profile import Household, LanguageTag
 from .relatives import Tied, estimated_tokens, told_facts
-
-__all__ = [
-    "Biography",
-    "Stated",
-    "StatedAge",
-    "StatedOfAnother",
-    "Tied",
-    "ages_in",
-    "contradictions_of",
-    "write_biography",
-]
 
 _UNITS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 _TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]

@@ -13,8 +13,6 @@ from ..persona import Persona, canonical_text
 from ..prompt import Prompt, fence, language_phrase, load_prompt
 from .profile import Name, Sentence
 
-__all__ = ["Change", "Elite", "Tier", "raise_persona"]
-
 _PACKAGE = "populace.personas"
 _LONGEST_SKILL = 80
 

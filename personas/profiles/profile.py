@@ -24,21 +24,8 @@ from ..model import (
     strict_schema,
 )
 from ..persona import Persona, canonical_text
+from ..persona import words as words_of
 from ..prompt import Prompt, fence, language_phrase, load_prompt
-from ..text import words as words_of
-
-__all__ = [
-    "ATTRIBUTES",
-    "AnsweredProfile",
-    "AttributeValue",
-    "Evidence",
-    "Known",
-    "Profile",
-    "infer_profile",
-    "parse_profile",
-    "profile_of_columns",
-    "profile_schema",
-]
 
 
 class Evidence(StrEnum):

@@ -11,9 +11,6 @@ from typing import Any
 
 from ..persona import canonical_text
 
-__all__ = ["LANGUAGES", "Meaning", "Tied", "estimated_tokens", "read_label", "told_facts"]
-
-
 #: The languages whose labels are understood.
 LANGUAGES = ("ar", "de", "en", "es", "fr", "hi", "ja", "pt", "sw", "zh")
 

@@ -14,18 +14,6 @@ from .contacts import find_contacts, identifier_kind, is_phone
 from .names import find_foreign_names, find_names, is_foreign_name, is_listed
 from .word_lists import read_words
 
-__all__ = [
-    "ColumnKind",
-    "column_in_all",
-    "column_of",
-    "is_empty",
-    "kinds_of_columns",
-    "leftover",
-    "pointer",
-    "rewrite_strings",
-]
-
-
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+', re.DOTALL)
 _OPENS = '{["'
 

@@ -12,9 +12,6 @@ from ipaddress import AddressValueError, IPv4Address
 
 import phonenumbers
 
-__all__ = ["KINDS", "PersonalDataSpan", "find_contacts", "identifier_kind", "is_phone"]
-
-
 #: Kinds by name, as in placeholders and reasons.
 KINDS = (
     "email", "url", "handle", "ip_address", "iban", "social_security", "street_address", "payment_card", "phone",

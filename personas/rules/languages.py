@@ -20,19 +20,6 @@ from .word_lists import read_words
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = [
-    "LanguageWords",
-    "beginning",
-    "detect_languages",
-    "from_outside",
-    "in_third_person",
-    "is_other_language",
-    "known_languages",
-    "speaks_of_itself",
-    "speaks_to_somebody",
-    "sure_language",
-]
-
 #: The least probability of a detected language.
 _LEAST = 0.7
 #: Living languages with many writers; with more candidates, short texts are taken for rare languages.

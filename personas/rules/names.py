@@ -7,9 +7,6 @@ from functools import cache
 
 from .word_lists import folded, is_invented, name_words
 
-__all__ = ["SURNAME_ENDINGS", "find_foreign_names", "find_names", "is_foreign_name", "is_listed"]
-
-
 _CYRILLIC = re.compile(r"(?<!\w)([А-ЯЁІЇЄҐ][а-яёіїєґ’'-]+)((?: [А-ЯЁІЇЄҐ](?:\.|[а-яёіїєґ’'-]+)){1,2})")
 _PATRONYMIC = re.compile(r"(?:ович|евич|ич|івна|ївна|овна|евна|йович|ьович)(?:[а-яії]{0,2})$")
 _CASE_ENDINGS = re.compile(r"(?:ою|ой|ей|ом|ем|єм|ем|ий|ый|ія|ья|[аяоуюиіїйыьеє])$")

@@ -15,16 +15,6 @@ from .contacts import KINDS, PersonalDataSpan, find_contacts
 from .names import find_foreign_names, find_names
 from .word_lists import is_invented, pseudonym
 
-__all__ = [
-    "PERSONAL_RULE",
-    "Policy",
-    "find_personal",
-    "personal_changes",
-    "personal_judge",
-    "reason_of",
-    "without_personal",
-]
-
 #: The name of the rule on personal data.
 PERSONAL_RULE = "personal_data"
 

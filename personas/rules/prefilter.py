@@ -12,8 +12,6 @@ import pyarrow.compute as pc
 from .names import SURNAME_ENDINGS
 from .word_lists import name_words
 
-__all__ = ["rows_to_search"]
-
 #: Patterns for RE2, which has no look-around.
 _PARTICLES = r"(?:(?:van|von|de|da|das|dos|do|du|della|del|di|bin|ibn|bint|al|el|la|le|der|den|ter|ten|zu|zur|y|e) )*"
 _CAPITALS = rf"\p{{Lu}}[\p{{L}}'’‑-]*\.? ?{_PARTICLES}\p{{Lu}}"

@@ -5,8 +5,7 @@ from functools import cache
 from typing import Literal
 
 from ..judgement import Judge, RuleResult
-from ..persona import canonical_text
-from ..text import words
+from ..persona import canonical_text, words
 from .contacts import KINDS
 from .languages import (
     beginning,
@@ -18,9 +17,6 @@ from .languages import (
     speaks_to_somebody,
 )
 from .personal import find_personal
-
-__all__ = ["FIRST_PERSON", "QUALITY_RULES", "FirstPerson", "quality_judge", "rewriting_judge"]
-
 
 _LEAK = re.compile(
     r"\{\w+\}|\{\{|\{\s*\"\w+\"\s*:|<\|?\w[\w |]*\|?>|```|^\W*#{1,6} \w"

@@ -10,9 +10,6 @@ from importlib.resources import files
 from string import ascii_uppercase
 from typing import Any
 
-__all__ = ["folded", "is_invented", "name_words", "pseudonym", "read_words"]
-
-
 _BARRED = str.maketrans({"đ": "d", "ł": "l", "ø": "o", "ı": "i", "ß": "ss", "æ": "ae"})
 _LAST_LATIN = 0x24F
 

@@ -11,21 +11,10 @@ from numpy.typing import NDArray
 
 from ..database import said
 from ..errors import SetupError, parameter
+from ..hub.queries import quote_name
 from ..user_sql import QueryLimit, check_functions, iter_nodes, parse_sql, run_query
-from .columns import PeopleColumn, PeopleColumns, quote_name
+from .columns import PeopleColumn, PeopleColumns
 from .sampling import Numbers, integers
-
-__all__ = [
-    "WHERE_LIMIT",
-    "Candidates",
-    "Category",
-    "Condition",
-    "Strata",
-    "ask_people",
-    "parse_condition",
-    "read_candidates",
-    "stratify",
-]
 
 #: The other clauses that a SELECT may have, and their values when there are none.
 _NOTHING_ELSE: dict[str, object] = {

@@ -23,8 +23,6 @@ from .sampling import (
 )
 from .spec import Breakdown, Diversity, Marginals, Raking, Report, SelectionSpec, Share
 
-__all__ = ["Choice", "choose"]
-
 type Reals = NDArray[np.float64]
 
 

@@ -12,18 +12,6 @@ from ..hub.queries import REJECTED, quote_name, quote_text, survivors_in
 from ..inputs import nearest
 from ..profiles.profile import ATTRIBUTES
 
-__all__ = [
-    "Attribute",
-    "AttributeType",
-    "Attributes",
-    "PeopleColumn",
-    "PeopleColumns",
-    "age_band",
-    "joins_for",
-    "quote_name",
-    "quote_text",
-]
-
 type AttributeType = Literal["VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR[]"]
 
 #: Of how many rows the names are looked at before all others are.

@@ -9,24 +9,6 @@ from numpy.typing import NDArray
 
 from ..dedup.word_sets import iter_blocks, word_sets
 
-__all__ = [
-    "DiverseSample",
-    "Margin",
-    "Numbers",
-    "Raked",
-    "WordSpace",
-    "allocate_equally",
-    "allocate_proportionally",
-    "draw_strata",
-    "draw_systematic",
-    "farthest_first",
-    "integers",
-    "numbers_table",
-    "rake",
-    "random_keys",
-    "unit_random",
-]
-
 type Numbers = NDArray[np.int64]
 
 

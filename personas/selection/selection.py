@@ -17,31 +17,14 @@ from ..database import said
 from ..errors import SetupError, SourceError
 from ..files import whole_file
 from ..hub.file import HubFile
-from ..hub.queries import registered, table_names
+from ..hub.queries import quote_name, quote_text, registered, table_names
 from ..query import Tabular, html_table
 from ..user_sql import QueryLimit
 from .candidates import WHERE_LIMIT, ask_people, parse_condition, read_candidates
 from .choosing import Choice, choose
-from .columns import PeopleColumn, PeopleColumns, joins_for, quote_name, quote_text
+from .columns import PeopleColumn, PeopleColumns, joins_for
 from .sampling import Numbers, numbers_table, random_keys
 from .spec import Report, SelectionSpec
-
-__all__ = [
-    "KeptSelection",
-    "Selection",
-    "check_name",
-    "check_output",
-    "choose_people",
-    "chosen_columns",
-    "drop_selection",
-    "keep_selection",
-    "list_selections",
-    "make_view",
-    "narrow",
-    "narrow_to",
-    "select",
-    "write_selection",
-]
 
 _FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "json", ".ndjson": "json"}
 _OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}

@@ -19,20 +19,6 @@ from ..database import said
 from ..errors import SetupError, SourceError, parameter
 from ..model import FrozenModel
 
-__all__ = [
-    "Breakdown",
-    "Diversity",
-    "Marginals",
-    "Quota",
-    "Raking",
-    "Report",
-    "Rule",
-    "SelectionSpec",
-    "Share",
-    "parse_quota",
-    "read_marginals",
-]
-
 _OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _AMOUNTS = ("share", "percent", "count")
 #: Shares that were rounded for print add up to about one.

@@ -8,9 +8,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-__all__ = ["LongWordError", "PassagePiece", "PassageSplitter"]
-
-
 # Scripts that write without spaces and end a syllable or word with each character: Han, kana, Bopomofo, Yi.
 _CJK = (
     "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fd-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff"

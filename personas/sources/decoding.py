@@ -15,9 +15,6 @@ from ..errors import SetupError
 from ..files import DAMAGE, Compression, decompressed, sniff_compression
 from .document import Document, DocumentError, Skip
 
-__all__ = ["check_encoding", "declared_encoding", "iter_bytes", "iter_text"]
-
-
 _PIECE = 1 << 17
 
 

@@ -12,23 +12,6 @@ from ..errors import SourceError
 from ..files import COMPRESSIONS, Compression, compression_of, uncompressed_suffix
 from ..inputs import UNKNOWN_LANGUAGE, parse_language, parse_text
 
-__all__ = [
-    "STDIN",
-    "Document",
-    "DocumentError",
-    "DocumentMetadata",
-    "Format",
-    "ReadOptions",
-    "Skip",
-    "SkipCount",
-    "Skips",
-    "SourceText",
-    "known_endings",
-    "licence_name",
-    "recognise",
-]
-
-
 _EXAMPLES = 20
 _EXAMPLES_OF_A_KIND = 3
 

@@ -10,8 +10,6 @@ from ..inputs import resolve_file, shown
 from .document import STDIN, Document, DocumentError, Format, Skip, Skips, known_endings, recognise
 from .prose import check_extra
 
-__all__ = ["Finder"]
-
 _MAGIC = frozenset("*?[")
 
 type _Place = tuple[str, Path]

@@ -21,9 +21,6 @@ from .document import Document, DocumentError, DocumentMetadata, Format, ReadOpt
 if TYPE_CHECKING:
     from pypdf import PdfReader
 
-__all__ = ["check_extra", "read_html", "read_pdf", "read_prose"]
-
-
 #: Most characters of a front matter; beyond, the text is taken to begin with a thematic break.
 _LONGEST = 1 << 14
 _FENCES = {"---": re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)"), "+++": re.compile(r"\n\+\+\+[ \t]*(?:\n|\Z)")}

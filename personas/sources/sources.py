@@ -17,9 +17,6 @@ from .finding import Finder
 from .prose import check_extra, read_html, read_pdf, read_prose
 from .tables import read_columns, read_csv, read_jsonl
 
-__all__ = ["DEFAULT_LENGTH", "Position", "Sources", "open_sources", "read_passages"]
-
-
 _WRITTEN = re.compile(r"(\d{1,9}):(\d{1,18}):(\d{1,18}):([0-9a-f]*):(.+)", re.DOTALL)
 
 

@@ -18,9 +18,6 @@ from .document import Document, DocumentError, DocumentMetadata, Format, ReadOpt
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["read_columns", "read_csv", "read_jsonl"]
-
-
 #: Most characters of a line; a longer one is passed over without being held.
 _LONGEST_LINE = 1 << 23
 

@@ -28,8 +28,6 @@ from ..scenario import Scenario
 from ..seeds import rng_for
 from ..society import Society
 
-__all__ = ["Answered", "ByteCounter", "DryRun", "Scale", "counted_calls", "dry_run"]
-
 #: Relations that are asked for where nothing bounds the people, and the share of them that leads to somebody new.
 _FAN_OUT = 3
 _NEW = 0.7

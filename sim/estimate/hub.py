@@ -21,8 +21,6 @@ from .dry_run import ByteCounter, DryRun, counted_calls
 from .estimator import Estimate
 from .purposes import TOKENS, Asked, Counted, Interval, Purpose, counted_purposes, purposes
 
-__all__ = ["estimate_embedding", "estimate_enrichment"]
-
 #: People of the dry run, at most.
 _PEOPLE = 100
 #: People whose texts are in memory at a time.

@@ -16,8 +16,6 @@ from .settings import Growth, Source
 from .sources import SourceSampler
 from .stored import stored_population
 
-__all__ = ["GrowthJob"]
-
 #: How often the last hop asks, at most, to reach the number of people that is wanted.
 _ROUNDS = 4
 #: Relations asked for at each person where neither they nor the number of people are given.

@@ -14,7 +14,7 @@ from ...personas.errors import RunError, parameter
 from ...personas.growth import HopResult, NoveltyWindow, absorb, questions_between_checks
 from ...personas.hub import Hub
 from ...personas.hub.details import details_of, write_details
-from ...personas.judgement import RuleResult, with_redactions
+from ...personas.judgement import RuleResult, RuleResultRow, with_redactions
 from ...personas.model import Answer
 from ...personas.persona import Persona, content_id
 from ...personas.persona_to_persona import Relative
@@ -23,7 +23,7 @@ from ...personas.rules import Policy
 from ...personas.sources import Sources
 from ..engine import Engine
 from ..jobs import Changes, Chunks, Phase
-from ..runfile import rows
+from ..runfile import job_rows, rows
 from ..runfile.job_rows import Unit
 from ..runfile.writer import Change
 from .settings import Growth
@@ -37,8 +37,6 @@ from .sources import (
     skipped_rows,
 )
 from .stored import persona_rows
-
-__all__ = ["GrowthContext", "HopPhase", "ReadingPhase", "TextPhase"]
 
 _LATEST = "SELECT latest FROM growth_chunks WHERE extension = $extension ORDER BY hop DESC, chunk DESC LIMIT 1"
 _FRONTIER = "WHERE hop = $hop AND ordinal > $asked ORDER BY ordinal"
@@ -69,7 +67,7 @@ class _Collected:
     asked: int = 0
     result: HopResult = field(default_factory=HopResult)
     passages: list[rows.PassageRow] = field(default_factory=list)
-    failures: list[rows.FailureRow] = field(default_factory=list)
+    failures: list[job_rows.FailureRow] = field(default_factory=list)
     #: Rows that follow from what went before, and so are no events.
     derived: list[rows.Row] = field(default_factory=list)
     statements: list[Change] = field(default_factory=list)
@@ -139,7 +137,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         result = absorb(context.population, found, context.growth.agents, judges=self._judges)
         self._add(len(owners), result)
         collected.failures += [
-            rows.FailureRow(
+            job_rows.FailureRow(
                 "growth", self.number, None, None, owner, self.purpose, answer.outcome, answer.reason, answer.attempts
             )
             for owner, answer in zip(owners, answers, strict=True)
@@ -322,9 +320,9 @@ class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]])
             self._context.engine.progress.began(f"Hop {self.number}", len(self._waiting))
 
 
-def _rule_result_rows(persona: str, said: RuleResult) -> Sequence[rows.RuleResultRow]:
+def _rule_result_rows(persona: str, said: RuleResult) -> Sequence[RuleResultRow]:
     became = content_id(said.text) if said.text is not None else None
-    row = rows.RuleResultRow(persona, said.rule, said.reason, said.outcome, became, said.was)
+    row = RuleResultRow(persona, said.rule, said.reason, said.outcome, became, said.was)
     return with_redactions(row, said.changes)
 
 

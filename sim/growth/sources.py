@@ -25,18 +25,6 @@ from ..runfile import rows
 from ..seeds import derive_seed
 from .settings import Growth, Source
 
-__all__ = [
-    "Inference",
-    "NeighbourhoodRequest",
-    "NextPassage",
-    "PassageStream",
-    "RelativesWork",
-    "ReservoirSample",
-    "SourceSampler",
-    "asked_before",
-    "skipped_rows",
-]
-
 _KNOWN = "SELECT passage FROM passages WHERE passage IN (SELECT unnest($ids))"
 _BEFORE = "SELECT passage FROM passages WHERE ordinal <= $asked"
 

@@ -1,16 +1,33 @@
-"""People and relations as rows of the run file, and back again."""
+"""Growth as a file holds it: its people as rows and back, and asking for the same growth again, or for more."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ...agents.gateway.limits import Limits
 from ...personas.dedup import Verdict
+from ...personas.errors import RunFileError, SetupError, parameter
 from ...personas.growth import HopResult
 from ...personas.hub import Hub
 from ...personas.hub.queries import REJECTED
+from ...personas.hub.schema import check_hub
 from ...personas.persona import Passage, Persona, Relation, RelationKind
 from ...personas.population import Population
+from ..config import Difference, RunConfig
 from ..runfile import rows
-from ..runfile.recording import Recording
+from ..runfile.database import connect
+from ..runfile.job_rows import now
+from ..runfile.reader import open_run
+from ..runfile.recording import Recording, run_of
 from ..runfile.runlog import RunLog
-
-__all__ = ["persona_rows", "recorded_source", "stored_population"]
+from ..runfile.writer import Statement
+from ..scenario import GrowthOnly
+from ..trust import SOURCES, remember
+from .settings import Growth
 
 _LATER = "SELECT coalesce(sum(asked), 0)::BIGINT FROM growth_chunks WHERE hop = 0 AND extension > $extension"
 #: The verdicts on people that hold, as in the view `survivors`.
@@ -100,3 +117,186 @@ def _persona(row: rows.PersonaRow) -> Persona:
 
 def _relation(row: rows.RelationRow) -> Relation:
     return Relation(row.source, row.target, RelationKind(row.kind), row.label, row.hop)
+
+
+_PROGRESS = """
+SELECT hop, sum(asked)::BIGINT, hop IN (SELECT hop FROM growth)
+FROM growth_chunks GROUP BY hop ORDER BY max(extension) DESC, hop DESC LIMIT 1
+"""
+
+#: What settings are called in a sentence, where that is not the name of a parameter.
+_NAMES = {"sources": "sources", "reading": "how texts are read"}
+_ROUNDS = "SELECT max(round) + 1 FROM frontier GROUP BY hop ORDER BY hop"
+_WHOLE = "SELECT count(*) = coalesce(max(ordinal), 0) FROM personas"
+_REOPEN = """
+DELETE FROM markers
+WHERE chunk = 0 AND number >= ? AND (job, phase) IN (SELECT (job, phase) FROM phases WHERE unit = 'hop')
+"""
+_EXTENSIONS = "SELECT count(*) FROM growth_extensions"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedAgain:
+    """What asking for growth again came to."""
+
+    #: Whether it is more than was grown, which is open again now.
+    is_more: bool
+    #: How far unfinished growth has come, in words; empty when it is finished, or going on at this moment.
+    progress: str = ""
+
+
+def ask_again(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits) -> AskedAgain:
+    """Make the growth of a hub what is asked for now, for a resume to go on with.
+
+    Raises what `is_more` and `extend` raise.
+    """
+    if is_more(path, growth, seed=seed, model=model, limits=limits):
+        extend(path, growth)
+        return AskedAgain(True)
+    return AskedAgain(False, _progress(path))
+
+
+@contextmanager
+def removed_unasked(path: Path) -> Iterator[None]:
+    """Within it, a hub whose growth is refused before any call was made is removed: there is nothing to go on from."""
+    try:
+        yield
+    except SetupError:
+        if path.exists():
+            with open_run(path) as run:
+                is_unasked = not run.query("SELECT 1 FROM calls LIMIT 1").rows
+            if is_unasked:
+                path.unlink()
+        raise
+
+
+def is_more(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits) -> bool:
+    """Whether more is asked for than was grown into a hub: further hops, people or sources; else it is the same.
+
+    Of `limits`, the sampling counts. Raises `SetupError` when the growth in the hub is another one, naming what
+    differs, or when more is asked for before it is finished; `RunFileError` for a file that growth did not make.
+    """
+    try:
+        with open_run(path) as run:
+            row, stored = run_of(run), RunConfig.read(run)
+    except RunFileError as error:
+        raise _not_grown(path) or error from error
+    if row.scenario != GrowthOnly.name or row.scenario_file is not None:
+        raise RunFileError(
+            f"{str(path)!r} is a run of the scenario {row.scenario!r}; give growth another {parameter('hub')}, and "
+            f"people to begin with by {parameter('people', str(path))}."
+        )
+    wanted = {"growth": growth, "seed": seed, "model": model, "limits": limits}
+    differing = stored.differences(stored.model_copy(update=wanted))
+    if not differing:
+        return False
+    differences = "; ".join(map(_said, differing))
+    if not all(_is_further(one, hops=growth.hops) for one in differing):
+        raise SetupError(
+            f"{str(path)!r} was grown otherwise: {differences}. What may become more is {parameter('hops')}, "
+            f"{parameter('agents')}, and sources "
+            f"behind the earlier ones. Go on as it was begun with `populace resume {path}`; grow from its people, "
+            f"`populace grow --people {path} --hub NEW`; or grow another hub and unite the two by "
+            "`populace hub merge`."
+        )
+    if row.status != "finished":
+        raise SetupError(
+            f"{str(path)!r} is not finished, and more is asked for: {differences}. Go on as it was begun with "
+            f"`populace resume {path}`, then ask for more."
+        )
+    return True
+
+
+def _progress(path: Path) -> str:
+    with open_run(path) as run:
+        if run.is_live:
+            return ""
+        row, found = run_of(run), run.query(_PROGRESS).rows
+    if row.status == "finished":
+        return ""
+    if not found:
+        return "before its first answers were kept"
+    ((hop, asked, is_complete),) = found
+    return f"after hop {hop}" if is_complete else f"in hop {hop}, after {asked:,} calls"
+
+
+def _not_grown(path: Path) -> SetupError | None:
+    """What is wrong with a hub that was not grown here; None when the file is no hub either."""
+    con = connect(path, read_only=True)
+    try:
+        check_hub(con, str(path))
+    except SetupError:
+        return None
+    finally:
+        con.close()
+    return SetupError(
+        f"{str(path)!r} is a hub that was not grown, so growth cannot go on in it; give another {parameter('hub')}, "
+        f"and these people to begin with by {parameter('people', str(path))}, or bring the two together with "
+        "`populace hub merge`."
+    )
+
+
+def _said(one: Difference) -> str:
+    named = _NAMES.get(one.name) or parameter("people" if one.name == "hub" else one.name)
+    return f"{named} {_shown(one.was)} then and {_shown(one.wanted)} now"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_shown(one)}" for name, one in value.items() if one is not None)
+    return "none" if value is None else str(value)
+
+
+def _is_further(setting: Difference, *, hops: int) -> bool:
+    """Whether a setting of growth becomes more than it was, so that all that was grown is a part of what is wanted.
+
+    `hops` are those that are wanted.
+    """
+    was, wanted = setting.was, setting.wanted
+    match setting.name:
+        case "hops":
+            return bool(wanted > was)
+        case "agents":
+            return was is not None and (wanted is None or wanted > was)
+        case "sources":
+            return bool(was) and wanted[: len(was)] == was
+        case "fan_outs":
+            # The last one given holds for the hops that follow.
+            return bool(was) and wanted[: len(was)] == was and len(was) < hops
+    return False
+
+
+def extend(path: Path, growth: Growth) -> None:
+    """Make finished growth in a hub unfinished again, as `growth`: a resume goes on from what is there.
+
+    Raises `SourceError` for sources that cannot be read, and `SetupError` where people are gone from the hub.
+    """
+    growth.check_readable()
+    with RunLog.open(path) as log:
+        ((is_whole,),) = log.query(_WHOLE)
+        if not is_whole:
+            raise SetupError(
+                f"People have been removed from {str(path)!r} since it was grown, so its growth cannot go on; grow "
+                f"into another hub from its people: populace grow --people {path} --hub NEW."
+            )
+        begin_extension(log, growth)
+        # The user has named what it is to read by asking for it.
+        remember(log.run, kinds=SOURCES)
+
+
+def begin_extension(log: RunLog, became: Growth) -> None:
+    """Record that growth is to be `became` from here on, and which of its hops are open again, in one transaction."""
+    written = log.run.growth_settings
+    was = Growth.model_validate_json(written)
+    ((number,),) = log.query(_EXTENSIONS)
+    rounds = [rounds for (rounds,) in log.query(_ROUNDS)]
+    settings = became.model_dump_json()
+    row = rows.GrowthExtensionRow(number + 1, written, settings, rounds, log.last_event_hash(), now())
+    changes = log.change(spec={"growth": orjson.loads(settings)})
+    if (was.agents, was.sources) != (became.agents, became.sources):
+        # People who were read from a hub are all there; from texts more may come.
+        first = 0 if became.hub is None else 1
+        changes.append(Statement(_REOPEN, [first]))
+    log.commit([row], statements=changes).result()

@@ -11,23 +11,6 @@ import orjson
 
 from ...agents.embedding.vectors import Vector
 
-__all__ = [
-    "RUN_KINDS",
-    "BatchRow",
-    "FailureRow",
-    "JobItemRow",
-    "JobRow",
-    "KnownAnswerRow",
-    "MarkerRow",
-    "PhaseRow",
-    "RunRow",
-    "Unit",
-    "VectorRow",
-    "job_of",
-    "now",
-    "versions",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class JobRow:

@@ -28,9 +28,8 @@ from ...agents.gateway.call import Call
 from ...personas.errors import StorageError
 from ...personas.files import make_file
 from ...personas.model import Outcome
-from .rows import Row, VectorRow
-
-__all__ = ["Journal", "take_over"]
+from .job_rows import VectorRow
+from .rows import Row
 
 _HEADER = struct.Struct("<8s16sQ")
 _RECORD = struct.Struct("<II")

@@ -10,11 +10,9 @@ from ...agents.batch.endpoint import OpenBatch
 from ...agents.embedding.vectors import Vector
 from ...agents.gateway.budget import Spent
 from ...agents.gateway.call import Call, CallKey, RecordedReply
-from .rows import BatchRow, VectorRow
+from .job_rows import BatchRow, VectorRow
 from .runlog import RunLog
 from .writer import Statement
-
-__all__ = ["KNOWN_VECTORS", "KnownAnswers", "RunBatches", "RunLedger", "RunVectors", "spent_before"]
 
 _LAST = "SELECT coalesce(max(rowid), -1) FROM calls WHERE job = $job AND raw IS NOT NULL"
 _PAID = """

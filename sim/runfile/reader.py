@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import duckdb
 
+from ...personas.database import said
 from ...personas.errors import RunFileError
 from ...personas.hub.schema import check_hub
-from ...personas.query import Params, QueryError, Result, Tabular, answer, html_table
+from ...personas.query import Params, Result, Tabular, answer, html_table
+from ...personas.query import QueryError as QueryError
 from ...personas.user_sql import QueryLimit
-from .database import BusyError, ClosedError, Cursors, check_there, connect, cursors_of, said
+from .database import (
+    BusyError,
+    ClosedError,
+    Cursors,
+    check_schema,
+    check_there,
+    connect,
+    cursors_of,
+    has_jobs,
+    is_current,
+    is_early,
+    migrate,
+)
 from .live import LiveClient, Sidecar
-from .schema import Column, SchemaEntry, check_schema, describe, has_jobs, is_current, is_early, migrate
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-__all__ = [
-    "Column",
-    "FinishedRun",
-    "QueryError",
-    "Result",
-    "RunReader",
-    "SchemaEntry",
-    "describe",
-    "emissions_query",
-    "open_hub_or_run",
-    "open_run",
-]
 
 #: A run that is just beginning or ending holds its file for a moment without answering.
 _TRIES = 20

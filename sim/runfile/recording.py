@@ -12,11 +12,9 @@ from ...agents.gateway.call import CallKey
 from ...personas.errors import RunFileError
 from ...personas.model import Outcome
 from ...personas.query import Params
-from .job_rows import RUN_KINDS, Unit
+from .job_rows import RUN_KINDS, JobRow, RunRow, Unit
 from .reader import RunReader, open_hub_or_run, open_run
-from .rows import JobRow, Row, RunRow, column_names, table_of
-
-__all__ = ["Marker", "RecordedEnd", "Recording", "last_step", "markers", "run_of"]
+from .rows import Row, column_names, table_of
 
 _MARKERS = """
 SELECT phase, number, event_hash, unit FROM markers JOIN phases USING (job, phase)

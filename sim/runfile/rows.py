@@ -13,42 +13,6 @@ from ...agents.gateway.call import Call
 from ...personas.judgement import RuleResultRow
 from .job_rows import BatchRow, FailureRow, JobItemRow, JobRow, KnownAnswerRow, MarkerRow, PhaseRow, RunRow, VectorRow
 
-__all__ = [
-    "ActionFieldRow",
-    "AgentRow",
-    "BatchRow",
-    "Call",
-    "DemonstrationRow",
-    "DuplicateRow",
-    "EmissionRow",
-    "FailureRow",
-    "FrontierRow",
-    "GrowthExtensionRow",
-    "InterventionRow",
-    "JobItemRow",
-    "JobRow",
-    "KnownAnswerRow",
-    "MarkerRow",
-    "MeasureRow",
-    "MemoryRow",
-    "MessageRow",
-    "ObservationRow",
-    "PassagePlaceRow",
-    "PassageRow",
-    "PersonaRow",
-    "PhaseRow",
-    "QuestionRow",
-    "RelationChangeRow",
-    "RelationRow",
-    "Row",
-    "RuleResultRow",
-    "RunRow",
-    "SkippedSourceRow",
-    "VectorRow",
-    "column_names",
-    "table_of",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class PassageRow:

@@ -16,14 +16,21 @@ import orjson
 from ...personas.files import private_umask, remove_parts
 from ...personas.hub.schema import check_hub, migrate_hub
 from ...personas.query import Params
-from .database import Cursors, check_unwritten, connect, make_run_file, opened
-from .job_rows import Unit
+from .database import (
+    Cursors,
+    check_schema,
+    check_unwritten,
+    connect,
+    has_jobs,
+    is_early,
+    make_run_file,
+    migrate,
+    opened,
+)
+from .job_rows import JobRow, MarkerRow, PhaseRow, RunRow, Unit
 from .journal import take_over
-from .rows import JobRow, MarkerRow, PhaseRow, Row, RunRow, column_names, table_of
-from .schema import check_schema, has_jobs, is_early, migrate
+from .rows import Row, column_names, table_of
 from .writer import Change, Inserts, Statement, Writer
-
-__all__ = ["RunLog"]
 
 _GOES_ON = "UPDATE jobs SET status = 'running', reason = NULL, ended_at = NULL WHERE job = ?"
 _LAST_COMPLETE = """
@@ -40,8 +47,18 @@ class RunLog:
     with the rows of its chunk: then a file cut off at any moment holds all or none.
     """
 
-    def __init__(self, path: Path, con: duckdb.DuckDBPyConnection, *, job: int = 1, going_on: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        con: duckdb.DuckDBPyConnection,
+        *,
+        job: int = 1,
+        going_on: bool,
+        filled: set[type[Row]] | None = None,
+    ) -> None:
         self.path = path
+        #: The tables of a new file that hold rows; None where they are not known.
+        self._filled = filled
         #: Number of the job that is worked on.
         self.job = job
         self._con = con
@@ -64,7 +81,7 @@ class RunLog:
         Raises `RunFileError` when the path is taken or cannot be written.
         """
         make_run_file(path, lambda con: Inserts(con).write([job]))
-        return cls(path, connect(path, read_only=False), job=job.job, going_on=True)
+        return cls(path, connect(path, read_only=False), job=job.job, going_on=True, filled={type(job)})
 
     @classmethod
     def open(cls, path: Path, job: int | None = None) -> Self:
@@ -131,6 +148,8 @@ class RunLog:
 
     def submit(self, rows: Iterable[Row]) -> None:
         """Hand rows over and return at once; they are durable within about 50 ms. Raises `StorageError`."""
+        rows = tuple(rows)
+        self._note_filled(rows, ())
         self._writer.submit(rows, self._take_ahead())
 
     def commit(self, rows: Iterable[Row] = (), statements: Sequence[Change] = ()) -> Future[None]:
@@ -139,6 +158,7 @@ class RunLog:
         The statements run after the rows, in the same transaction. Raises `StorageError`, as does the future.
         """
         rows = tuple(rows)
+        self._note_filled(rows, statements)
         hashes = [_hash_so_far(row) for row in rows if isinstance(row, MarkerRow)]
         return self._writer.commit(rows, [*self._take_ahead(), *hashes, *statements])
 
@@ -149,6 +169,8 @@ class RunLog:
 
     def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
         """The rows of one table, narrowed or ordered by a clause that begins with WHERE or ORDER BY."""
+        if self._filled is not None and row_type not in self._filled:
+            return []  # a new run asks many tables what an earlier session left there
         columns = ", ".join(f'"{name}"' for name in column_names(row_type))
         found = self.query(f"SELECT {columns} FROM {table_of(row_type)} {clause}", params)  # noqa: S608 - our own names
         return [row_type(*values) for values in found]
@@ -178,6 +200,7 @@ class RunLog:
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the file, in this process; to be closed before the log is."""
+        self._filled = None
         return self._con.cursor()
 
     def finish(
@@ -197,6 +220,13 @@ class RunLog:
         """
         atexit.unregister(self.close)
         self._stack.close()
+
+    def _note_filled(self, rows: Sequence[Row], statements: Sequence[Change]) -> None:
+        filled = self._filled
+        if filled is not None and all(isinstance(one, Statement) and not one.is_insert for one in statements):
+            filled.update(map(type, rows))
+        else:
+            self._filled = None
 
     def _take_ahead(self) -> list[Change]:
         ahead, self._ahead = self._ahead, []

@@ -12,13 +12,11 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from ...personas.database import said
 from ...personas.errors import StorageError
 from ...personas.imports import prepare_arrow
-from .database import said
 from .journal import Journal
 from .rows import Row, column_names, table_of
-
-__all__ = ["GROUP_SECONDS", "Change", "Inserts", "Statement", "Writer"]
 
 
 class Inserts:
@@ -47,9 +45,7 @@ class _Table:
         table = table_of(row_type)
         self._con = con
         self._values = attrgetter(*column_names(row_type))
-        # A table may have columns that only work on a hub fills.
-        there = con.sql(f"FROM {table} LIMIT 0").to_arrow_table().schema
-        self._batch = _ArrowRows(pa.schema([there.field(name) for name in column_names(row_type)]))
+        self._batch = _ArrowRows(_schema_of(con, row_type))
         con.register(f"new_{table}", self._batch)
         con.execute(f"PREPARE insert_{table} AS INSERT INTO {table} BY NAME FROM new_{table}")
         self._statement = f"EXECUTE insert_{table}"
@@ -57,6 +53,19 @@ class _Table:
     def insert(self, rows: Sequence[Row]) -> None:
         with self._batch.holding(zip(*map(self._values, rows), strict=True)):
             self._con.execute(self._statement)
+
+
+#: The Arrow schemas of rows: asking a table takes longer than inserting into it.
+_schemas: dict[type[Row], pa.Schema] = {}
+
+
+def _schema_of(con: duckdb.DuckDBPyConnection, row_type: type[Row]) -> pa.Schema:
+    if row_type not in _schemas:
+        # A table may have columns that only work on a hub fills.
+        names = ", ".join(f'"{name}"' for name in column_names(row_type))
+        rows = con.sql(f"SELECT {names} FROM {table_of(row_type)} LIMIT 0")  # noqa: S608 - our own names
+        _schemas[row_type] = rows.to_arrow_table().schema
+    return _schemas[row_type]
 
 
 class _ArrowRows:
@@ -102,6 +111,11 @@ class Statement:
     def __call__(self, con: duckdb.DuckDBPyConnection) -> None:
         """Run it."""
         con.execute(self.sql, list(self.params))
+
+    @property
+    def is_insert(self) -> bool:
+        """Whether it adds rows to a table."""
+        return self.sql.lstrip().upper().startswith("INSERT")
 
 
 @dataclass(slots=True)

@@ -8,12 +8,9 @@ from typing import Any
 import pytest
 
 from populace.agents.procedural.chat import GENERATORS
-from populace.agents.procedural.growth import Relatives, persona_to_persona
-from populace.agents.procedural.lexicon import lexicon
-from populace.agents.procedural.people import Sketch, describe, describe_parts
-from populace.agents.procedural.portrait import language_of, portrait_of
-from populace.agents.procedural.situation import Situation
-from populace.agents.procedural.templates import article, third_person
+from populace.agents.procedural.growth import Relatives, Sketch, describe, describe_parts, persona_to_persona
+from populace.agents.procedural.lexicon import article, lexicon, third_person
+from populace.agents.procedural.situation import Situation, language_of, portrait_of
 from populace.personas import find_duplicates
 from populace.personas.persona import RelationKind
 

@@ -18,10 +18,9 @@ from populace.agents.gateway.gateway import Gateway
 from populace.agents.mind import turn_prompt
 from populace.agents.observation import Heard, Observation, Seen
 from populace.agents.procedural import ProceduralModel
+from populace.agents.procedural.growth import Sketch, describe
 from populace.agents.procedural.lexicon import data, lexicon
-from populace.agents.procedural.people import Sketch, describe
-from populace.agents.procedural.portrait import portrait_of
-from populace.agents.procedural.situation import Situation, read_situation
+from populace.agents.procedural.situation import Situation, portrait_of, read_situation
 from populace.agents.procedural.speech import exchange_of
 from populace.personas.model import RequestContext
 from populace.personas.prompt import RenderedPrompt, fence

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.agents.gateway.budget import Meter, Spent
-from populace.agents.gateway.rates import Rate, Rates
+from populace.progress import Rate, Rates
 
 
 class Clock:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from populace.agents.gateway.replies import judge
+from populace.agents.gateway.request import judge
 from populace.personas.model import AnswerSchema, Outcome
 
 

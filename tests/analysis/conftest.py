@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,9 +12,10 @@ import duckdb
 import pytest
 from hypothesis import settings
 
+from populace.personas.database import CONFIG
 from populace.personas.persona import RelationKind, content_id
-from populace.sim.runfile.database import CONFIG
-from populace.sim.runfile.schema import migrate
+from populace.personas.query import Params
+from populace.sim.runfile.database import migrate
 
 # No test measures time: a busy machine must not fail a law.
 settings.register_profile("untimed", deadline=None)
@@ -57,8 +58,8 @@ class SmallRun:
     connection: duckdb.DuckDBPyConnection
     is_live: bool = False
 
-    def query(self, sql: str, params: Sequence[object] = ()) -> Answered:
-        answer = self.connection.execute(sql, list(params))
+    def query(self, sql: str, params: Params = ()) -> Answered:
+        answer = self.connection.execute(sql, params if isinstance(params, Mapping) else list(params))
         described = answer.description or []
         return Answered([d[0] for d in described], [str(d[1]) for d in described], answer.fetchall())
 

@@ -24,9 +24,9 @@ from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.budget import Prices, Spent
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.gateway.limits import Limits
-from populace.agents.gateway.rates import ProgressPhase, RateSnapshot
 from populace.cli.panel import Panel, line_of, picture_of
 from populace.personas.model import Outcome
+from populace.progress import ProgressPhase, RateSnapshot
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.runfile.reader import open_run

@@ -17,21 +17,6 @@ from populace.agents.gateway.limits import Backoff, Limits
 from populace.personas.model import Answer, AnswerSchema, RequestContext
 from populace.personas.prompt import RenderedPrompt
 
-__all__ = [
-    "LINE",
-    "QUICK",
-    "VALID",
-    "Line",
-    "Open",
-    "Scripted",
-    "ask",
-    "ask_all",
-    "context_of",
-    "gateway_over",
-    "prompt_of",
-    "scripted",
-]
-
 QUICK = Backoff(base=0.001, cap=0.01)
 
 

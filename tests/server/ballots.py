@@ -12,8 +12,6 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from populace.agents.actions import Action
 from populace.sim.scenario import Scenario
 
-__all__ = ["Answering", "Ballot", "Vote"]
-
 
 class Vote(Action):
     """Vote, and say why."""

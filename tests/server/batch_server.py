@@ -17,8 +17,6 @@ from aiohttp import web
 from openai_replies import error
 from openai_server import OpenAIServer
 
-__all__ = ["Batch", "BatchServer", "Plan"]
-
 _UNDONE = {"expired": "batch_expired", "cancelled": "batch_cancelled"}
 
 

@@ -6,12 +6,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from populace.agents.procedural.growth import Relatives
-from populace.agents.procedural.people import Sketch, describe, draw_role
+from populace.agents.procedural.growth import Relatives, Sketch, describe, draw_role
 from populace.personas.hub.file import HubFile, create_hub
 from populace.personas.persona import Persona
-
-__all__ = ["Tie", "make_hub", "plant_vectors", "townsfolk"]
 
 #: Whom the relation leads from and to, its kind and its label.
 type Tie = tuple[Persona, Persona, str, str]

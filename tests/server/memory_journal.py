@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 from populace.agents.batch import OpenBatch
 
-__all__ = ["MemoryJournal"]
-
 
 class MemoryJournal:
     """Keeps batches by nonce, and how those ended that are closed."""

@@ -2,8 +2,6 @@
 
 from populace.agents.gateway.call import Call, CallKey, RecordedReply
 
-__all__ = ["MemoryLedger"]
-
 
 class MemoryLedger:
     """Keeps every call; recalls those of earlier sessions."""

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from populace.agents.embedding.vectors import Vector
 from populace.agents.gateway.call import Call
 
-__all__ = ["MemoryVectors"]
-
 
 class MemoryVectors:
     """A `VectorStore` that keeps calls and vectors for as long as it lives."""

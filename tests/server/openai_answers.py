@@ -7,8 +7,6 @@ from typing import Any
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-__all__ = ["fill", "procedural_model", "written_by"]
-
 # fmt: off
 _WORDS = (
     "river", "lamp", "orchard", "ledger", "kettle", "harbour", "saddle", "winter", "letter", "copper",

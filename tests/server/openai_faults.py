@@ -8,8 +8,6 @@ from typing import Literal, get_args
 
 import orjson
 
-__all__ = ["Fault", "FaultKind", "Latency", "chance"]
-
 type WireFault = Literal[
     "rate_limit",
     "server_error",

@@ -8,8 +8,6 @@ import orjson
 from aiohttp import web
 from openai_faults import Fault
 
-__all__ = ["broken", "error", "reply", "schema_in", "wire_fault"]
-
 _ERRORS = {
     "rate_limit": (429, "Rate limit reached."),
     "server_error": (500, "The server had an error."),

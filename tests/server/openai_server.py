@@ -22,8 +22,6 @@ from openai_faults import KINDS, MODEL_FAULTS, Fault, FaultKind, Latency
 from openai_replies import broken, error, reply, schema_in, wire_fault
 from openai_vectors import vectors_reply
 
-__all__ = ["OpenAIServer"]
-
 
 @dataclass(frozen=True, slots=True)
 class _Scripted:

@@ -10,8 +10,6 @@ import orjson
 from aiohttp import web
 from numpy.typing import NDArray
 
-__all__ = ["DIMS", "VECTOR_FAULTS", "vector_of", "vectors_reply"]
-
 DIMS = 16
 
 #: Faults of what an embedding model gives: the same texts always meet them again.

@@ -18,8 +18,6 @@ from populace.agents.gateway.cache import AnswerCache
 from populace.agents.gateway.call import Call
 from populace.personas.model import Outcome
 
-__all__ = ["HERE", "answer", "call", "locked", "rows", "until"]
-
 NOON = datetime(2030, 6, 1, 12, tzinfo=UTC)
 HERE = "http://localhost:1/v1"
 

@@ -5,8 +5,6 @@ from numpy.typing import NDArray
 
 from populace.personas.dedup.vectors import find_similar_vectors
 
-__all__ = ["Verdicts", "brute", "found", "planted"]
-
 #: Who, of which original, and their cosine.
 type Verdicts = list[tuple[int, int, float]]
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from itertools import islice
 from multiprocessing import get_context
 from typing import Any
@@ -13,13 +14,11 @@ from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.gateway import Gateway
 from populace.sim.executor import AsyncioExecutor, Done, Work
 
-__all__ = ["ProcessExecutor"]
-
 SHARD = 5
 
 
 class ProcessExecutor:
-    """Runs shards of items in a spawned process, with a gateway of its own that hands back its calls."""
+    """Runs shards of items in a spawned process, with a gateway of its own for each that hands back its calls."""
 
     def __init__(self, model: str) -> None:
         self.model = model
@@ -31,13 +30,18 @@ class ProcessExecutor:
         """The results in the order of `items`; the first of each shard carries the shard's calls."""
         waiting, found = iter(items), list[Done[R]]()
         loop = asyncio.get_running_loop()
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            while shard := list(islice(waiting, SHARD)):
-                for one in await loop.run_in_executor(pool, _shard, self.model, work, shard):
-                    done(one)
-                    found.append(one)
-                self.shards += 1
+        while shard := list(islice(waiting, SHARD)):
+            for one in await loop.run_in_executor(_pool(), _shard, self.model, work, shard):
+                done(one)
+                found.append(one)
+            self.shards += 1
         return found
+
+
+@cache
+def _pool() -> ProcessPoolExecutor:
+    """One process for all: it imports everything once. The interpreter ends it."""
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
 
 
 def _shard(model: str, work: Any, items: list[Any]) -> list[Done[Any]]:

@@ -4,8 +4,6 @@ from typing import Any
 
 from populace.personas.profiles import ATTRIBUTES
 
-__all__ = ["answered", "known", "life"]
-
 
 def known(value: Any, evidence: str = "assumed", words: str = "") -> dict[str, Any]:
     """One attribute of an answer."""

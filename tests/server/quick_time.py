@@ -5,8 +5,6 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any
 
-__all__ = ["in_no_time", "seconds"]
-
 
 class _Jumping(selectors.DefaultSelector):
     now = 0.0

@@ -6,8 +6,6 @@ from typing import Any
 from populace.personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from populace.personas.prompt import RenderedPrompt
 
-__all__ = ["ScriptedModel"]
-
 
 class ScriptedModel:
     """A `PersonaModel` that keeps what it was asked."""

@@ -1,7 +1,5 @@
 """The similarity of two sets, which near-duplicates are held against."""
 
-__all__ = ["jaccard"]
-
 
 def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
     """The Jaccard similarity of two sets, 0 to 1; two empty sets are equal."""

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CONTEXT", "write_tiny_gguf"]
-
 #: The context, in tokens, that the model is said to have been trained with.
 CONTEXT = 8192
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Ended", "WarmProcess"]
-
 _ZYGOTE = Path(__file__).with_name("zygote.py")
 
 

@@ -20,8 +20,8 @@ from populace.scenarios.village import Village
 from populace.sim.fork import COPIED, LEFT, AskedSince, asked_anew, asked_since, fork
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
+from populace.sim.runfile.database import describe
 from populace.sim.runfile.reader import FinishedRun, open_run
-from populace.sim.runfile.schema import describe
 from populace.sim.scenario import Intervention
 from populace.sim.society import Society
 
@@ -215,6 +215,7 @@ def test_answers_to_a_step_that_was_never_completed_are_taken_over(
     assert asked_since(new).known == paid - growth
 
 
+@pytest.mark.slow
 def test_a_fork_is_forked_again_and_still_knows_the_first_run_s_answers(
     whole: FinishedRun, new: Path, tmp_path: Path
 ) -> None:
@@ -235,6 +236,7 @@ def test_a_fork_is_replayed_from_its_step(whole: FinishedRun, new: Path, tmp_pat
         replay(tmp_path / "again.duckdb", News)
 
 
+@pytest.mark.slow
 def test_a_replay_of_a_fork_finds_what_was_tampered_with(whole: FinishedRun, new: Path) -> None:
     fork(whole.path, News, at=1, out=new).run()
     with duckdb.connect(new) as con:
@@ -314,6 +316,7 @@ def test_what_is_read_meanwhile_keeps_its_file(whole: FinishedRun, new: Path) ->
         assert reader.query("SELECT count(*) FROM steps").rows == [(STEPS,)]
 
 
+@pytest.mark.slow
 def test_a_fork_that_was_killed_goes_on_to_the_same_end_and_pays_once(warm: WarmProcess, live: Live, new: Path) -> None:
     with OpenAIServer(latency=0.03) as server:
         run = live(model="openai:test", base_url=server.base_url, agents=16, hops=1, max_in_flight=8)

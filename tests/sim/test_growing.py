@@ -261,13 +261,13 @@ def test_nothing_is_lost_to_the_faults_of_an_endpoint(
     grow: Grow, corpus: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
-    faults = {"rate_limit": 0.05, "cut_json": 0.01, "html": 0.01, "empty": 0.01, "drop": 0.01}
+    faults = {"rate_limit": 0.1, "cut_json": 0.03, "html": 0.03, "empty": 0.03, "drop": 0.03}
     for kind, share in faults.items():
         openai_server.fault(kind, share)  # type: ignore[arg-type]
-    run = grow(sources=(str(corpus),), hops=3, fan_outs=(5, 4), model="openai:test", base_url=openai_server.base_url)
+    run = grow(sources=(str(corpus),), hops=2, fan_outs=(4, 3), model="openai:test", base_url=openai_server.base_url)
     ((asked, failed),) = run.sql("SELECT sum(asked), sum(failed) FROM growth").rows
     outcomes = dict(run.sql("SELECT outcome, count(*) FROM calls GROUP BY outcome").rows)
-    assert asked > 500
+    assert asked > 150
     assert failed == 0
     assert outcomes["ok"] == asked
     assert outcomes["rate_limited"] > 10

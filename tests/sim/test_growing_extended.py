@@ -13,7 +13,7 @@ from populace.agents.gateway.limits import Limits
 from populace.personas.errors import PausedError, SetupError
 from populace.personas.hub.file import open_hub
 from populace.sim.growth import Growth
-from populace.sim.growth.extension import extend, is_more
+from populace.sim.growth.stored import extend, is_more
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.scenario import GrowthOnly

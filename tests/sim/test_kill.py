@@ -27,7 +27,7 @@ def uninterrupted(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.mark.parametrize(
-    "moment", [pytest.param(moment, marks=() if moment in (3, 8) else pytest.mark.slow) for moment in range(MOMENTS)]
+    "moment", [pytest.param(moment, marks=() if moment == 3 else pytest.mark.slow) for moment in range(MOMENTS)]
 )
 def test_killed_at_any_moment_and_resumed_it_ends_the_same_and_pays_once(
     warm: WarmProcess, uninterrupted: tuple[str, int], tmp_path: Path, moment: int

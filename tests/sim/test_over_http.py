@@ -27,14 +27,13 @@ type Live = Callable[..., FinishedRun]
 
 def test_the_server_sees_as_many_calls_at_once_as_are_allowed(live: Live, openai_server: OpenAIServer) -> None:
     openai_server.latency = Latency(0.5)  # long enough for all slots to fill
-    live(agents=150, hops=1, steps=1, model="openai:test", base_url=openai_server.base_url, max_in_flight=64)
+    live(agents=70, hops=0, steps=1, model="openai:test", base_url=openai_server.base_url, max_in_flight=64)
     assert openai_server.peak_in_flight == 64
 
 
 def test_the_number_in_flight_does_not_change_what_happens(live: Live, openai_server: OpenAIServer) -> None:
     hashes = {
-        live(str(n), model="openai:test", base_url=openai_server.base_url, max_in_flight=n).event_hash
-        for n in (1, 8, 64)
+        live(str(n), model="openai:test", base_url=openai_server.base_url, max_in_flight=n).event_hash for n in (1, 64)
     }
     assert len(hashes) == 1
 
@@ -47,30 +46,34 @@ def test_the_pace_does_not_change_what_happens(live: Live, openai_server: OpenAI
     assert openai_server.by_fault["too_many"] > 0
 
 
-def test_nothing_is_lost_over_a_thousand_turns_with_rate_limits_and_cut_replies(
-    live: Live, openai_server: OpenAIServer
+@pytest.mark.parametrize(
+    ("agents", "steps", "rate_limits", "cuts"),
+    [(30, 4, 0.25, 0.06), pytest.param(140, 8, 0.05, 0.01, marks=pytest.mark.slow)],
+)
+def test_nothing_is_lost_over_many_turns_with_rate_limits_and_cut_replies(
+    live: Live, openai_server: OpenAIServer, agents: int, steps: int, rate_limits: float, cuts: float
 ) -> None:
-    openai_server.fault("rate_limit", 0.05).fault("cut_json", 0.01)
-    run = live(agents=140, hops=1, steps=8, model="openai:test", base_url=openai_server.base_url)
+    openai_server.fault("rate_limit", rate_limits).fault("cut_json", cuts)
+    run = live(agents=agents, hops=1, steps=steps, model="openai:test", base_url=openai_server.base_url)
     ((turns, acted, failed),) = run.sql("SELECT sum(active), sum(acted), sum(failed) FROM steps").rows
     outcomes = dict(run.sql("SELECT outcome, count(*) FROM calls GROUP BY outcome").rows)
-    assert turns >= 1_000
+    assert turns == agents * steps
     assert (acted, failed) == (turns, 0)
     assert outcomes["rate_limited"] > 20
     assert outcomes["cut_json"] > 2
 
 
-@pytest.mark.parametrize("fault", ["bad_request", "server_error"])
+@pytest.mark.parametrize("fault", ["bad_request", pytest.param("server_error", marks=pytest.mark.slow)])
 def test_one_agent_whose_calls_fail_for_ever_loses_its_own_turns_alone(
     live: Live, openai_server: OpenAIServer, fault: FaultKind
 ) -> None:
-    grown = live("grown", agents=50, hops=1, steps=1, model="openai:test", base_url=openai_server.base_url)
+    grown = live("grown", agents=20, hops=1, steps=1, model="openai:test", base_url=openai_server.base_url)
     ((unlucky, text),) = grown.sql(
         "SELECT id, text FROM personas JOIN agents ON agent = id WHERE agents.ordinal = 7"
     ).rows
     openai_server.fail_forever(f"<persona>\\n{text}\\n</persona>", fault)
-    resumed = Society.resume(grown.path, Village, steps=4).run()
-    assert resumed.sql("SELECT active, acted, failed FROM steps WHERE step > 1").rows == [(50, 49, 1)] * 3
+    resumed = Society.resume(grown.path, Village, steps=3).run()
+    assert resumed.sql("SELECT active, acted, failed FROM steps WHERE step > 1").rows == [(20, 19, 1)] * 2
     failures = resumed.sql("SELECT DISTINCT agent, outcome, reason <> '' FROM failures").rows
     assert failures == [(unlucky, fault, True)]
     assert resumed.sql("SELECT status FROM runs").rows == [("finished",)]

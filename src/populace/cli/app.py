@@ -9,10 +9,8 @@ import click
 
 from populace import __version__
 
-from . import doctor, export, grow, hub, read, replay, run
+from . import diversity, export, grow, hub, make, read, replay, run
 from .guard import guarded
-
-__all__ = ["cli", "main"]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -25,12 +23,15 @@ for command in (
     run.run,
     run.resume,
     grow.grow,
+    make.make,
     run.estimate,
-    doctor.doctor,
+    read.doctor,
     replay.fork,
     replay.replay,
     read.sql,
     read.report,
+    diversity.funnel,
+    diversity.diversity,
     hub.hub,
     export.export,
     read.scenarios,

@@ -13,8 +13,6 @@ from .options import LIMITS, asked_of, limit_options, limits_of, sampling_option
 if TYPE_CHECKING:
     from populace.sim.growth import Growth
 
-__all__ = ["grow"]
-
 type Command = Callable[..., Any]
 
 _TEXTS = (
@@ -173,7 +171,7 @@ def _estimate(growth: "Growth", options: dict[str, Any]) -> None:
 
 
 def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
-    from populace.sim.growth.extension import removed_unasked
+    from populace.sim.growth.stored import removed_unasked
     from populace.sim.scenario import GrowthOnly
     from populace.sim.society import Society
 
@@ -192,7 +190,7 @@ def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
 
 
 def _go_on(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
-    from populace.sim.growth.extension import ask_again
+    from populace.sim.growth.stored import ask_again
 
     from .run import resume
 

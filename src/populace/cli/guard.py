@@ -17,8 +17,6 @@ from typing import Any
 
 import click
 
-__all__ = ["going_on", "guarded", "option"]
-
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: What can be wrong with a path that was not checked before it was used.
 _NO_PATH = (

@@ -9,17 +9,14 @@ import click
 
 from .guard import going_on, option
 from .hub_files import export, import_
-from .hub_graph import graph
 from .hub_people import check, enrich
-from .hub_select import select
+from .hub_select import graph, select
 from .options import bound_options, limits_of, shared_option
 
 if TYPE_CHECKING:
     from populace.personas.hub.dedup import EmbeddedReport
     from populace.personas.hub.verdicts import RejectedPeople
     from populace.sim.embedding import HubVectors
-
-__all__ = ["hub", "meaning_of", "meaning_options", "resume_embedding"]
 
 type Command = Callable[..., Any]
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from populace.personas.formats.exporting import ExportReport
     from populace.personas.formats.importing import FileReport
 
-__all__ = ["export", "import_"]
-
 _PASSED_ON = ("licence", "revision", "language", "compose", "max_length", "strict", "personal", "quality")
 _SHAPES = ("personahub", "tasks", "elite", "nemotron", "populace", "table")
 _PATH = click.Path(path_type=Path)

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from populace.personas.rules import Policy
     from populace.sim.enrichment import Enriched
 
-__all__ = ["changes_in_lines", "check", "enrich", "resume_enrichment"]
-
 _LINES = 20
 
 

@@ -12,26 +12,6 @@ if TYPE_CHECKING:
     from populace.sim.config import RoleModel
     from populace.sim.growth import Growth
 
-__all__ = [
-    "LIMITS",
-    "asked_of",
-    "bound_options",
-    "changed_limits",
-    "embedding_options",
-    "embeddings_of",
-    "growth_of",
-    "limit_options",
-    "limits_of",
-    "prices_of",
-    "role_options",
-    "roles_of",
-    "run_options",
-    "sampling_options",
-    "settings_of",
-    "shared_option",
-    "society_options",
-]
-
 type Command = Callable[..., Any]
 
 #: Options of how the model samples.
@@ -63,7 +43,6 @@ _SOCIETY = (
     ),
     click.option("--agents", type=int, help="How many people there are to be, at most, also of a hub.  [default: 240]"),
     click.option("--hops", type=int, help="Hops of Persona-to-Persona, 0 to 6.  [default: 3; 0 with --hub]"),
-    click.option("--steps", type=int, default=8, show_default=True, help="Steps to live."),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice."),
     click.option(
         "--model",
@@ -79,6 +58,35 @@ _SOCIETY = (
         help="A setting of the scenario; may be given again.",
     ),
 )
+
+_STEPS = click.option("--steps", type=int, default=8, show_default=True, help="Steps to live.")
+
+#: Options of `populace make`, by the settings of a task that they give.
+_TASK = (
+    click.option("--n", "task_n", type=int, metavar="ROWS", help="Accepted rows wanted.  [default: 100]"),
+    click.option("--per-persona", type=int, metavar="K", help="Accepted rows of one person, at most.  [default: 1]"),
+    click.option(
+        "--prompting",
+        type=click.Choice(["zero-shot", "few-shot", "persona-few-shot"]),
+        help="Show no demonstrations, demonstrations, or those with a persona each.  [default: zero-shot]",
+    ),
+    click.option("--shots", type=int, help="Demonstrations in a request.  [default: 3]"),
+    click.option("--demonstrations", metavar="FILE", help="JSONL of your own instead of the task's."),
+    click.option("--language", metavar="TAG", help="Language to write in, as zh.  [default: the person's own]"),
+    click.option(
+        "--until-novelty",
+        type=float,
+        metavar="SHARE",
+        help="End when less than this share of the latest 500 outputs was new.",
+    ),
+    click.option(
+        "--against",
+        multiple=True,
+        metavar="FILE",
+        help="Runs, hubs, Parquet or JSONL whose texts must not be nearly repeated; may be given again.",
+    ),
+)
+_TASK_SETTINGS = ("per_persona", "prompting", "shots", "demonstrations", "language", "until_novelty", "against")
 
 _PLACES = (
     click.option(
@@ -177,12 +185,21 @@ def society_options(command: Command) -> Command:
 
 def run_options(command: Command) -> Command:
     """The command with all options of `populace run`."""
+    return _STEPS(_shared_by_runs(command, "SCENARIO"))
+
+
+def make_options(command: Command) -> Command:
+    """The command with all options of `populace make`."""
+    return _with(_shared_by_runs(command, "TASK"), _TASK)
+
+
+def _shared_by_runs(command: Command, name: str) -> Command:
     batch = click.option("--batch", is_flag=True, help="Send work without a next step through the endpoint's batches.")
     out = click.option(
         "--out",
         type=click.Path(path_type=Path),
         default=None,
-        help="The run file.  [default: SCENARIO.duckdb]",
+        help=f"The run file.  [default: {name}.duckdb]",
     )
     return society_options(
         limit_options(sampling_options(role_options(embedding_options(batch(out(shared_option(command)))))))
@@ -242,6 +259,19 @@ def settings_of(options: Mapping[str, Any]) -> dict[str, str]:
             raise SetupError(f"--set {name.strip()} was given twice; give each setting one value.")
         settings[name.strip()] = value.strip()
     return settings
+
+
+def task_settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a task: those with options of their own, and those given by `--set`. Raises `SetupError`."""
+    from populace.personas.errors import SetupError
+
+    given = {name: options[name] for name in _TASK_SETTINGS if options[name] not in (None, ())}
+    if options["task_n"] is not None:
+        given["n"] = options["task_n"]
+    named = settings_of(options)
+    if twice := sorted(given.keys() & named.keys()):
+        raise SetupError(f"--set {twice[0]} and --{twice[0].replace('_', '-')} say the same; leave one out.")
+    return given | named
 
 
 def asked_of(options: Mapping[str, Any]) -> dict[str, Any]:

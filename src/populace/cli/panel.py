@@ -14,14 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from populace.agents.gateway.budget import Spent
-from populace.agents.gateway.rates import ProgressPhase, Rates
 from populace.personas.model import Outcome
+from populace.progress import ProgressPhase, Rates
 
 if TYPE_CHECKING:
     from populace.agents.gateway.gateway import Gateway
-    from populace.agents.gateway.rates import ProgressPhase, RateSnapshot
-
-__all__ = ["Panel", "line_of", "picture_of"]
+    from populace.progress import ProgressPhase, RateSnapshot
 
 #: From this width on the purposes stand beside the numbers, and with more columns; beyond the second it only gets airy.
 _WIDE, _WIDEST = 120, 160

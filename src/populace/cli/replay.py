@@ -20,8 +20,6 @@ from .run import live, scenario_of
 if TYPE_CHECKING:
     from populace.sim.hub_jobs import JobState
 
-__all__ = ["fork", "replay"]
-
 _MADE_BY = "SELECT scenario, scenario_file FROM runs"
 
 

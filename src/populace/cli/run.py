@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from populace.sim.society import Society
     from populace.sim.trust import Kind
 
-__all__ = ["estimate", "live", "resume", "run", "run_script", "scenario_of"]
-
-_STATUS = "SELECT scenario, scenario_file, status, (SELECT coalesce(max(step), 0) FROM steps) FROM runs"
+_STATUS = """
+SELECT scenario, scenario_file, status, (SELECT coalesce(max(step), 0) FROM steps),
+       settings ->> '$.per_persona' IS NOT NULL
+FROM runs
+"""
 
 
 @click.command()
@@ -61,14 +63,18 @@ def estimate(scenario: str, sample: int | None, **options: Any) -> None:
     """What `populace run` would take with the same options: calls, tokens and money by purpose, as ranges."""
     from populace.scenarios.catalog import find_scenario
     from populace.sim.estimate import estimate as estimated
+    from populace.sim.task import Task
 
     from .panel import Panel
     from .show import show_estimate
 
     found, _ = find_scenario(scenario)
+    made, growth = found(settings_of(options)), growth_of(options)
+    if isinstance(made, Task):
+        growth = made.growth(growth, is_counted=options["agents"] is not None)
     result = estimated(
-        found(settings_of(options)),
-        growth=growth_of(options),
+        made,
+        growth=growth,
         **asked_of(options),
         **roles_of(options),
         steps=options["steps"],
@@ -119,11 +125,11 @@ def _resume_run(
     from .panel import Panel
 
     with open_run(file) as stored:
-        ((name, made_by, status, lived),) = stored.query(_STATUS).rows
+        ((name, made_by, status, lived, is_data),) = stored.query(_STATUS).rows
     if status == "finished" and steps in (None, lived):
         _show(file, name)
-        if _is_growth(name):
-            click.echo("There was nothing to do: growth is finished.")
+        if _is_growth(name) or is_data:
+            click.echo(f"There was nothing to do: {'the run' if is_data else 'growth'} is finished.")
             return
         click.echo(
             f"\nThere was nothing to do: the run is finished. For more steps: "
@@ -253,9 +259,12 @@ def _is_growth(name: str) -> bool:
 
 
 def _show(path: Path, scenario: str) -> None:
-    from .show import show_growth, show_run
+    from .show import show_growth, show_made, show_run
 
-    (show_growth if _is_growth(scenario) else show_run)(path)
+    if _is_growth(scenario):
+        show_growth(path)
+    elif not show_made(path):
+        show_run(path)
 
 
 def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> None:

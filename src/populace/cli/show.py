@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from populace.sim.estimate import Estimate
     from populace.sim.runfile.reader import RunReader
 
-__all__ = ["BY_STAND_IN", "notice_of", "show_estimate", "show_growth", "show_run", "terminal_width"]
-
 #: The stand-in gives its name to whatever it writes.
 BY_STAND_IN = "SELECT 1 FROM personas WHERE model = 'procedural' LIMIT 1"
 _KNOW_MODELS = """
@@ -62,6 +60,32 @@ def show_run(path: Path) -> None:
         f'\nAsk on with `populace sql {file} "SELECT ..."` (`populace schema` lists what there is), or read '
         f"`populace report {file}`."
     )
+
+
+def show_made(path: Path) -> bool:
+    """Print what came of a task, and what can be done with it; nothing, and False, where the run is of no task."""
+    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.analysis.data_summary import summarise_data
+    from populace.analysis.table import visible
+    from populace.sim.runfile.reader import open_run
+
+    with open_run(path) as run:
+        made = summarise_data(run)
+    if made is None:
+        return False
+    click.echo(f"\n{visible(str(path))}")
+    for name, value in made.as_rows():
+        click.echo(_line(name, visible(value), terminal_width()))
+    if made.shortfall:
+        click.echo(f"\n{visible(made.shortfall)}")
+    if not made.is_language_model:
+        click.echo(f"\n{PROCEDURAL_NOTICE}")
+    file = quote(str(path))
+    click.echo(
+        f"\nNext: `populace funnel {file}` shows the yield by stage, `populace export {file} FILE --format jsonl` "
+        f"writes the accepted rows."
+    )
+    return True
 
 
 def _line(name: str, value: str, width: int) -> str:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.agents.batch import BatchLimits, PollInterval
-from populace.agents.batch.buffer import BatchItem
 from populace.agents.batch.client import BatchState, ResultLine, read_line
+from populace.agents.batch.job import BatchItem
 from populace.agents.endpoint.errors import RequestError
 from populace.personas.model import Outcome
 

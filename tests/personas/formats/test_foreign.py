@@ -14,7 +14,7 @@ from hub_people import make_hub
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.formats.foreign import ForeignText, ForeignTexts
 from populace.personas.persona import Persona
-from populace.sim.runfile.schema import migrate
+from populace.sim.runfile.database import migrate
 
 RIVER = "How high does the river rise?"
 BRIDGE = "How long is the bridge?"

@@ -18,7 +18,7 @@ from populace.personas.hub import HubFile, create_hub, open_hub
 from populace.personas.hub.schema import HUB_VERSION
 from populace.personas.selection import SelectionSpec
 from populace.personas.selection import select as choose
-from populace.sim.runfile.schema import migrate
+from populace.sim.runfile.database import migrate
 
 _VALUES = {"VARCHAR": "'x'", "JSON": """'{"a": 1}'""", "BOOLEAN": "true", "TIMESTAMP": "now()::TIMESTAMP"}
 

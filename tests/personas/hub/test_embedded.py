@@ -23,7 +23,7 @@ from populace.personas.hub.dedup import (
 from populace.personas.hub.file import HubFile, create_hub, open_hub
 from populace.personas.hub.verdicts import undo_stage
 from populace.personas.persona import Persona
-from populace.sim.runfile.schema import migrate
+from populace.sim.runfile.database import migrate
 
 MODEL = "openai:m"
 TEXTS = (

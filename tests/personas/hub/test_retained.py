@@ -23,7 +23,7 @@ from populace.personas.hub.verdicts import undo_rule
 from populace.personas.network.network import read_ties
 from populace.personas.persona import content_id
 from populace.personas.selection import SelectionSpec, select
-from populace.sim.runfile.schema import migrate
+from populace.sim.runfile.database import migrate
 
 STEM = "nurse who walks home at dawn and keeps a list of birds heard"
 LEAK, FIRST, SECOND = f"A {STEM} [insert name]", f"A {STEM} inserts", f"A {STEM} name"

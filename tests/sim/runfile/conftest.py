@@ -8,8 +8,7 @@ import pytest
 
 from populace.agents.gateway.call import Call
 from populace.personas.model import Outcome
-from populace.sim.runfile.job_rows import Unit, job_of
-from populace.sim.runfile.rows import MarkerRow, RunRow
+from populace.sim.runfile.job_rows import MarkerRow, RunRow, Unit, job_of
 from populace.sim.runfile.runlog import RunLog
 
 NOON = datetime(2030, 6, 1, 12, 0, 0, 250_000)

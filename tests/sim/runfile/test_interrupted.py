@@ -7,9 +7,8 @@ import pytest
 from warm_process import WarmProcess
 
 from populace.personas.errors import RunFileError
-from populace.sim.runfile.job_rows import Unit, job_of
+from populace.sim.runfile.job_rows import RunRow, Unit, job_of
 from populace.sim.runfile.reader import open_run
-from populace.sim.runfile.rows import RunRow
 from populace.sim.runfile.runlog import RunLog
 
 WRITE = """

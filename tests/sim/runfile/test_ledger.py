@@ -3,8 +3,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from populace.agents.gateway.call import Call, RecordedReply
+from populace.sim.runfile.job_rows import MarkerRow
 from populace.sim.runfile.ledger import RunLedger
-from populace.sim.runfile.rows import MarkerRow
 from populace.sim.runfile.runlog import RunLog
 
 type MakeCall = Callable[..., Call]

@@ -15,10 +15,10 @@ from populace.personas.errors import RunFileError
 from populace.personas.query import QueryError, Result
 from populace.sim.runfile import live as live_module
 from populace.sim.runfile.database import ClosedError
-from populace.sim.runfile.job_rows import job_of
+from populace.sim.runfile.job_rows import MarkerRow, RunRow, job_of
 from populace.sim.runfile.live import LiveClient, LiveSql, Sidecar
 from populace.sim.runfile.reader import RunReader, open_run
-from populace.sim.runfile.rows import AgentRow, MarkerRow, RunRow
+from populace.sim.runfile.rows import AgentRow
 from populace.sim.runfile.runlog import RunLog
 
 

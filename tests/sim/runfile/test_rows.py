@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from populace.sim.runfile.rows import EmissionRow, MessageRow, Row, RunRow, column_names, table_of
+from populace.sim.runfile.database import describe
+from populace.sim.runfile.job_rows import RunRow
+from populace.sim.runfile.rows import EmissionRow, MessageRow, Row, column_names, table_of
 from populace.sim.runfile.runlog import RunLog
-from populace.sim.runfile.schema import describe
 from populace.sim.runfile.writer import Inserts
 
 TABLES = {entry.name: entry for entry in describe() if entry.kind == "table" and entry.name != "migrations"}

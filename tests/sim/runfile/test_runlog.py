@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from populace.personas.errors import RunFileError, StorageError
-from populace.sim.runfile.job_rows import Unit, job_of
+from populace.sim.runfile.job_rows import MarkerRow, RunRow, Unit, job_of
 from populace.sim.runfile.live import LiveSql
 from populace.sim.runfile.reader import open_run
-from populace.sim.runfile.rows import MarkerRow, RunRow
 from populace.sim.runfile.runlog import RunLog
 
 

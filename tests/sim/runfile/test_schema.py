@@ -4,12 +4,11 @@ import duckdb
 import pytest
 
 from populace.personas.errors import RunFileError
-from populace.sim.runfile import schema
-from populace.sim.runfile.job_rows import job_of
+from populace.sim.runfile import database
+from populace.sim.runfile.database import SCHEMA_VERSION, SchemaEntry, describe, migrate
+from populace.sim.runfile.job_rows import RunRow, job_of
 from populace.sim.runfile.reader import open_hub_or_run, open_run
-from populace.sim.runfile.rows import RunRow
 from populace.sim.runfile.runlog import RunLog
-from populace.sim.runfile.schema import SCHEMA_VERSION, SchemaEntry, describe, migrate
 
 PROMISED = {
     "jobs",
@@ -51,8 +50,8 @@ def test_an_earlier_version_is_brought_up_to_date_when_it_is_read(
 ) -> None:
     RunLog.create(path, job_of(run_row)).close()
     added = ("colour", lambda con: con.execute("ALTER TABLE jobs ADD COLUMN colour VARCHAR"))
-    monkeypatch.setattr(schema, "_MIGRATIONS", (*schema._MIGRATIONS, added))
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(database, "_MIGRATIONS", (*database._MIGRATIONS, added))
+    monkeypatch.setattr(database, "SCHEMA_VERSION", 2)
     with open_run(path) as run:
         assert run.query("SELECT colour FROM jobs").rows == [(None,)]
         assert run.query("SELECT max(version) FROM migrations").rows == [(2,)]
@@ -89,8 +88,8 @@ def test_an_unfinished_migration_leaves_nothing(path: Path, run_row: RunRow, mon
 
     RunLog.create(path, job_of(run_row)).close()
     monkeypatch.setattr(
-        "populace.sim.runfile.schema._MIGRATIONS",
-        [*schema._MIGRATIONS, ("colour", broken)],
+        "populace.sim.runfile.database._MIGRATIONS",
+        [*database._MIGRATIONS, ("colour", broken)],
     )
     with pytest.raises(RuntimeError):
         RunLog.open(path)

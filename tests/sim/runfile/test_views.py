@@ -7,17 +7,9 @@ import pytest
 
 from populace.agents.gateway.call import Call
 from populace.personas.model import Outcome
-from populace.sim.runfile.rows import (
-    AgentRow,
-    DuplicateRow,
-    EmissionRow,
-    FailureRow,
-    MessageRow,
-    PersonaRow,
-    RelationRow,
-    RunRow,
-)
-from populace.sim.runfile.schema import migrate
+from populace.sim.runfile.database import migrate
+from populace.sim.runfile.job_rows import FailureRow, RunRow
+from populace.sim.runfile.rows import AgentRow, DuplicateRow, EmissionRow, MessageRow, PersonaRow, RelationRow
 from populace.sim.runfile.writer import Inserts
 
 PEOPLE = ("ada", "ben", "ben2", "ben3", "eve")

@@ -5,7 +5,8 @@ import pytest
 
 from populace.agents.gateway.call import Call
 from populace.personas.errors import StorageError
-from populace.sim.runfile.rows import AgentRow, MarkerRow, MeasureRow
+from populace.sim.runfile.job_rows import MarkerRow
+from populace.sim.runfile.rows import AgentRow, MeasureRow
 from populace.sim.runfile.runlog import RunLog
 from populace.sim.runfile.writer import Statement
 

@@ -1,0 +1,130 @@
+"""What making data came to: rows wanted and accepted, what was rejected and lost and why, in a few lines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from .table import Queryable
+
+_RUN = """
+SELECT scenario, model, is_language_model, seed, status, reason, settings, event_hash,
+       (SELECT count(*) FROM agents), (SELECT count(DISTINCT agent) FROM emissions), (SELECT count(*) FROM steps)
+FROM runs
+"""
+_ACCEPTED = "SELECT count(*) FROM outputs WHERE status = 'accepted'"
+_REJECTED = """
+SELECT stage, count(*) FROM outputs WHERE status = 'rejected' GROUP BY stage ORDER BY count(*) DESC, stage
+"""
+_LOST = """
+SELECT outcome, count(*) FROM failures WHERE step IS NOT NULL AND purpose <> 'embedding'
+GROUP BY outcome ORDER BY count(*) DESC, outcome
+"""
+_CALLS = "SELECT count(*), sum(cost) FROM calls WHERE source IN ('endpoint', 'batch')"
+
+
+@dataclass(frozen=True, slots=True)
+class DataSummary:
+    """One run of a task in numbers; counts are in falling order."""
+
+    task: str
+    model: str
+    is_language_model: bool
+    seed: int
+    status: str
+    reason: str | None
+    settings: Mapping[str, object]
+    event_hash: str | None
+    wanted: int
+    accepted: int
+    #: Outputs that were rejected, by the check that failed, or `near_duplicate`.
+    rejected: Mapping[str, int]
+    #: Turns without an output, by the outcome of their last call.
+    lost: Mapping[str, int]
+    #: People in the run, and those who gave an output.
+    people: int
+    asked: int
+    rounds: int
+    calls: int
+    #: US dollars; None where they are not known.
+    cost: float | None
+
+    def as_rows(self) -> list[tuple[str, str]]:
+        """Label and value of each line."""
+        shown = {name: value for name, value in self.settings.items() if value not in ("", None, [])}
+        rows = [
+            ("task", f"{self.task}, seed {self.seed}"),
+            ("settings", ", ".join(f"{name}={value}" for name, value in shown.items())),
+            ("model", self.model if self.is_language_model else f"{self.model} (no language model)"),
+            ("status", self.status if self.reason is None else f"{self.status}: {self.reason}"),
+            ("accepted", f"{self.accepted:,} of {self.wanted:,} rows wanted"),
+            ("rejected", _counted(self.rejected)),
+            ("lost", _counted(self.lost)),
+            ("people", f"{self.asked:,} of {self.people:,} gave an output, in {self.rounds:,} rounds"),
+            ("calls", f"{self.calls:,}"),
+        ]
+        if self.is_language_model:
+            rows.append(("cost", "price not known" if self.cost is None else f"{self.cost:,.4f} dollars"))
+        return [*rows, ("event hash", self.event_hash or "none yet")]
+
+    @property
+    def shortfall(self) -> str:
+        """One sentence when fewer rows were accepted than were wanted, with what would give more; else nothing."""
+        if self.accepted >= self.wanted or self.status != "finished":
+            return ""
+        if self.settings.get("until_novelty") is not None and self.asked < self.people:
+            why = f"too little of the latest outputs was new (--until-novelty {self.settings['until_novelty']})"
+            return f"{self.accepted:,} of {self.wanted:,} rows were accepted, since {why}."
+        each = self.settings["per_persona"]
+        why = f"{self.people:,} people gave what they could at {each} {'row' if each == 1 else 'rows'} each"
+        return (
+            f"{self.accepted:,} of {self.wanted:,} rows were accepted: {why}. A larger hub, more --agents or a higher "
+            f"--per-persona gives more."
+        )
+
+
+def summarise_data(run: Queryable) -> DataSummary | None:
+    """The summary of a run of a task, whatever its state; None for any other run."""
+    found = run.query(_RUN).rows
+    if not found:
+        return None
+    task, model, is_language_model, seed, status, reason, settings, event_hash, people, asked, rounds = found[0]
+    stored = orjson.loads(settings)
+    if "per_persona" not in stored:
+        return None
+    ((accepted,),) = run.query(_ACCEPTED).rows
+    ((calls, cost),) = run.query(_CALLS).rows
+    own = [name for name in stored if name not in _OF_SOCIETIES]
+    return DataSummary(
+        task=task,
+        model=model,
+        is_language_model=is_language_model,
+        seed=seed,
+        status="interrupted" if status == "running" and not run.is_live else status,
+        reason=reason,
+        settings={name: stored[name] for name in own},
+        event_hash=event_hash,
+        wanted=stored["n"],
+        accepted=accepted,
+        rejected=_counts(run, _REJECTED),
+        lost=_counts(run, _LOST),
+        people=people,
+        asked=asked,
+        rounds=rounds,
+        calls=calls,
+        cost=cost,
+    )
+
+
+#: Settings of every scenario that mean nothing where nobody sees anybody.
+_OF_SOCIETIES = frozenset({"neighbours", "heard", "recalled", "memory", "observation_tokens"})
+
+
+def _counts(run: Queryable, sql: str) -> dict[str, int]:
+    return {str(name): int(count) for name, count in run.query(sql).rows}
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    if not counts:
+        return "0"
+    return f"{sum(counts.values()):,} ({', '.join(f'{name} {count:,}' for name, count in counts.items())})"

@@ -1,0 +1,1 @@
+"""Requests to an assistant, with its responses."""

@@ -1,0 +1,322 @@
+"""Tasks: scenarios in which each person makes one thing after the other, until as many are accepted as are wanted.
+
+A task is a folder with a prompt file, demonstrations, an action and this class::
+
+    class Riddles(Task):
+        \"\"\"Riddles that a person of this kind would make.\"\"\"
+
+        name = "riddles"
+        actions = (Riddle,)          # asked with a prompt of the folder
+
+Steps are rounds. A round asks as many people as rows are missing, so never more rows are accepted than are wanted;
+rows that are rejected, and turns that are lost, are made up for in later rounds, by further people first and then by
+those who gave too few. Who is asked depends on what was accepted before the round and on nothing else.
+"""
+
+import inspect
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from math import ceil
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from pydantic import Field
+
+from ..agents.action_schema import prompt_of
+from ..agents.observation import Observation
+from ..personas.errors import RunError, SetupError, SourceError, parameter
+from ..personas.formats.foreign import ForeignTexts
+from ..personas.inputs import parse_language, parse_object, parse_text, resolve_file
+from ..personas.model import Answer, Outcome, PersonaModel, RequestContext
+from ..personas.persona import Passage, Persona
+from ..personas.prompt import fence
+from ..personas.text_to_persona import text_to_persona
+from .emitted import EarlierTexts
+from .engine import Engine
+from .jobs import Changes, Chunks, Phase, run_phase
+from .resident import Resident, SocietyView
+from .runfile.job_rows import FailureRow
+from .runfile.rows import DemonstrationRow
+from .scenario import Scenario, Settings
+from .seeds import derive_seed, rng_for
+from .state import SocietyState
+from .world import World
+
+if TYPE_CHECKING:
+    from collections import deque
+
+    from .growth import Growth
+
+#: Rounds of a task, at most; far more than it takes until people or rows end.
+MOST_ROUNDS = 100_000
+#: Further rows that a person is asked for who gave too few that were accepted.
+_FURTHER = 2
+#: People taken from a hub beside those who are needed at least, to make up for what is rejected.
+_SPARE = 1_000
+#: People asked in one round at most where the share of new outputs ends the run: it is looked at between rounds.
+_LOOKED_AT = 500
+
+type Prompting = Literal["zero-shot", "few-shot", "persona-few-shot"]
+
+
+class TaskSettings(Settings):
+    """The settings every task has."""
+
+    n: int = Field(100, ge=1, description="Accepted rows wanted")
+    per_persona: int = Field(1, ge=1, le=10_000, description="Accepted rows that one person gives, at most")
+    prompting: Prompting = Field("zero-shot", description="Whether demonstrations are shown, and their personas")
+    shots: int = Field(3, ge=1, le=32, description="Demonstrations shown in a request, drawn anew for each")
+    demonstrations: str = Field("", description="File of demonstrations to show instead of the task's own")
+    language: str = Field("", description="BCP 47 tag of the language to write in; empty for the person's own")
+    until_novelty: float | None = Field(
+        None, gt=0, le=1, description="End when less than this share of the latest 500 outputs was new"
+    )
+    against: tuple[str, ...] = Field((), description="Files whose texts must not be nearly repeated")
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """An example of what is to be made."""
+
+    output: str
+    #: Description of somebody from whom it could be; None where it is not known.
+    persona: str | None = None
+
+    def rendered(self, *, with_persona: bool) -> str:
+        """The demonstration as it stands in a prompt."""
+        if not with_persona or self.persona is None:
+            return fence("example", self.output)
+        return f"<example>\n{fence('persona', self.persona)}\n{fence('output', self.output)}\n</example>"
+
+
+def read_demonstrations(path: Path | str) -> tuple[Demonstration, ...]:
+    """The demonstrations in a JSONL file: objects with `output` and, where it is known, `persona`; other keys are free.
+
+    Raises `SourceError` naming the line for anything else, and for a file without any.
+    """
+    path = resolve_file(Path(path))
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        if not line.strip():
+            continue
+        where = f"{str(path)!r}, line {number}"
+        row = parse_object(where, line)
+        persona = parse_text(where, row, "persona") if row.get("persona") is not None else None
+        found.append(Demonstration(parse_text(where, row, "output"), persona))
+    if not found:
+        raise SourceError(f'{str(path)!r} holds no demonstrations; write one a line, as {{"output": "..."}}.')
+    return tuple(found)
+
+
+class Task(Scenario):
+    """Makes data: each person makes what `actions` says, alone, and checks decide what is accepted.
+
+    Subclasses name it, give one action with a prompt of its own, and put `demonstrations.jsonl` beside their file.
+    Where the action's prompt has the slot `examples`, its phrases `examples.few-shot` and `examples.persona-few-shot`
+    lead to the demonstrations.
+    """
+
+    independent: ClassVar[bool] = True
+    observes: ClassVar[bool] = False
+    most_steps: ClassVar[int | None] = MOST_ROUNDS
+    settings_type: ClassVar[type[Settings]] = TaskSettings
+    settings: TaskSettings
+
+    def __init__(self, settings: "Settings | dict[str, object] | None" = None) -> None:
+        """Raises `SetupError` for settings that cannot be."""
+        super().__init__(settings)
+        if self.settings.language:
+            parse_language(parameter("language"), {"language": self.settings.language})
+        #: What is shown; it comes in when the run begins.
+        self.demonstrations: tuple[Demonstration, ...] = ()
+        if self.shows_demonstrations:
+            self._check_prompt()
+
+    @property
+    def shows_demonstrations(self) -> bool:
+        """Whether requests hold demonstrations."""
+        return self.settings.prompting != "zero-shot"
+
+    def check_readable(self) -> None:
+        """Raise `SourceError` for demonstrations, or files to compare with, that cannot be read."""
+        if self.shows_demonstrations:
+            read_demonstrations(self.demonstrations_file)
+        if self.settings.against:
+            ForeignTexts(self.settings.against)
+
+    @property
+    def demonstrations_file(self) -> Path:
+        """The file of demonstrations: the one that the settings name, or the one beside the task's class."""
+        given = self.settings.demonstrations
+        return Path(given) if given else Path(inspect.getfile(type(self))).with_name("demonstrations.jsonl")
+
+    def resized(self, n: int) -> Self:
+        """The same task for so many rows."""
+        return type(self)(self.settings.model_copy(update={"n": n}))
+
+    @property
+    def people_needed(self) -> int:
+        """People that it takes at least."""
+        return ceil(self.settings.n / self.settings.per_persona)
+
+    def growth(self, growth: "Growth", *, is_counted: bool) -> "Growth":
+        """How people come about where `agents` was not said (`is_counted` is False): enough for the rows wanted.
+
+        Of a hub with more people twice as many are drawn as are needed, and 1,000 more than are needed at least.
+        """
+        if is_counted:
+            return growth
+        needed = self.people_needed
+        most = max(2 * needed, needed + _SPARE) if growth.hub is not None else needed
+        return growth.model_copy(update={"agents": most})
+
+    def task(self, resident: Resident, world: World) -> str:
+        """What is asked for beside the action: nothing unless overridden."""
+        return ""
+
+    def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:
+        """What stands in the prompt: the demonstrations, and the language that the settings name."""
+        rng = rng_for(resident.model.seed, "demonstrations", world.step, resident.id)
+        language = self.settings.language or observation.language
+        return replace(observation, examples=self._examples(rng), language=language)
+
+    def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
+        """Whom the round asks: at most as many people as rows are missing."""
+        return self._round(society)
+
+    def ended(self, society: SocietyView) -> bool:
+        """Whether enough is accepted, nobody is left to ask, or too little is new."""
+        return self._is_exhausted(society.newest) or not self._round(society)
+
+    def _round(self, society: SocietyView) -> list[Resident]:
+        residents, each = society.residents, self.settings.per_persona
+        missing = self.settings.n - sum(one.accepted for one in residents)
+        if missing <= 0:
+            return []
+        most = missing if self.settings.until_novelty is None else min(missing, _LOOKED_AT)
+        begun = (one for one in residents if 0 < one.asked < each and one.accepted < each)
+        if found := list(islice(begun, most)):
+            return found
+        fresh = (one for one in residents if not one.asked)
+        if found := list(islice(fresh, ceil(most / each))):
+            return found
+        short = [one for one in residents if one.accepted < each and one.asked < each + _FURTHER]
+        return sorted(short, key=lambda one: one.asked)[:most]
+
+    def _is_exhausted(self, newest: "deque[bool]") -> bool:
+        least = self.settings.until_novelty
+        return least is not None and len(newest) == newest.maxlen and sum(newest) < least * len(newest)
+
+    def _examples(self, rng: random.Random) -> str:
+        how, shown = self.settings.prompting, self.demonstrations
+        if how == "zero-shot":
+            return ""
+        drawn = rng.sample(shown, min(self.settings.shots, len(shown)))
+        examples = "\n\n".join(one.rendered(with_persona=how == "persona-few-shot") for one in drawn)
+        return Template(prompt_of(self.actions).phrase("examples", how)).safe_substitute(examples=examples)
+
+    def _check_prompt(self) -> None:
+        prompt, how = prompt_of(self.actions), self.settings.prompting
+        if "examples" not in prompt.choices or "$examples" not in prompt.system + prompt.user:
+            raise SetupError(
+                f"The prompt {prompt.name!r} of {self.name!r} shows no demonstrations, so prompting cannot be {how!r}; "
+                f"give it the slot $examples and phrases [choices.examples], or use zero-shot."
+            )
+        prompt.phrase("examples", how)
+
+
+async def prepare_task(engine: Engine, task: Task, state: SocietyState) -> None:
+    """Read what outputs are compared with, and have the demonstrations ready. Raises what either raises."""
+    if task.settings.against:
+        threshold = min(action.novelty_threshold for action in task.actions)
+        state.against = EarlierTexts(ForeignTexts(task.settings.against), threshold=threshold)
+    await _prepare_demonstrations(engine, task, seed=state.seed)
+
+
+async def _prepare_demonstrations(engine: Engine, task: Task, *, seed: int) -> None:
+    """Infer the personas of demonstrations that have none, where the prompting shows them, once for all of a run.
+
+    They are kept in the run file, and `task` shows them from there. Raises `RunError` when none could be inferred.
+    """
+    if not task.shows_demonstrations:
+        return
+    await run_phase(engine, DemonstrationPhase(task, seed))
+    await engine.flush()
+    rows = engine.log.rows(DemonstrationRow, "ORDER BY ordinal")
+    shown = tuple(Demonstration(row.output, row.persona) for row in rows)
+    if task.settings.prompting == "persona-few-shot":
+        shown = tuple(one for one in shown if one.persona is not None)
+    if not shown:
+        raise RunError(
+            "No persona could be inferred for any demonstration (see the table failures); give personas in the file "
+            "of demonstrations, or use few-shot."
+        )
+    task.demonstrations = shown
+
+
+class DemonstrationPhase(Phase[Demonstration, Answer[tuple[Persona, ...]] | None]):
+    """Text-to-Persona on the demonstrations that have no persona, where personas are shown."""
+
+    name = "demonstrations"
+    chunk = None
+
+    def __init__(self, task: Task, seed: int) -> None:
+        self._task = task
+        self._is_taken = False
+        self._infers = task.settings.prompting == "persona-few-shot"
+        self._seed = seed
+        self._changes = Changes()
+
+    def take(self, chunks: Chunks, most: int) -> Sequence[Demonstration]:
+        """All of them, once."""
+        if self._is_taken:
+            return ()
+        self._is_taken = True
+        return read_demonstrations(self._task.demonstrations_file)
+
+    async def work(self, item: Demonstration, model: PersonaModel) -> Answer[tuple[Persona, ...]] | None:
+        """The person who could have written it; None where the demonstration says it, or no persona is shown."""
+        if item.persona is not None or not self._infers:
+            return None
+        passage = Passage(item.output)
+        drawn = derive_seed(self._seed, self.name, passage.id) >> 32
+        context = RequestContext(self.name, 1, passage.id, drawn)
+        return await text_to_persona(model, passage, verb="write", context=context)
+
+    def owner(self, item: Demonstration) -> str:
+        """The id of its text."""
+        return Passage(item.output).id
+
+    def outcome(self, result: Answer[tuple[Persona, ...]] | None) -> tuple[Outcome, str] | None:
+        """How the request ended, where there was one."""
+        return None if result is None else (result.outcome, result.reason)
+
+    def apply(self, items: Sequence[Demonstration], results: Sequence[Answer[tuple[Persona, ...]] | None]) -> None:
+        """Keep each with its persona, and a row for each whose persona could not be inferred."""
+        for ordinal, (item, answer) in enumerate(zip(items, results, strict=True), start=1):
+            persona = answer.value[0].text if answer is not None and answer.value else item.persona
+            self._changes.rows.append(DemonstrationRow(ordinal, persona, item.output, answer is not None))
+            if answer is not None and answer.value is None:
+                self._changes.failed += 1
+                self._changes.rows.append(self._failure(item, answer))
+
+    def collect(self) -> Changes:
+        """What was applied."""
+        self._changes.events = [row for row in self._changes.rows if isinstance(row, DemonstrationRow)]
+        return self._changes
+
+    def _failure(self, item: Demonstration, answer: Answer[tuple[Persona, ...]]) -> FailureRow:
+        return FailureRow(
+            phase=self.name,
+            number=self.number,
+            step=None,
+            agent=None,
+            owner=self.owner(item),
+            purpose="text_to_persona",
+            outcome=answer.outcome,
+            reason=answer.reason,
+            attempts=answer.attempts,
+        )
