@@ -8,7 +8,7 @@ import orjson
 import pyarrow as pa
 
 from ...personas.rules.languages import detect_languages
-from ...personas.text import word_list
+from ..diversity.words import cluster_share, distinct_n
 from .licences import UNKNOWN_LICENCE, card_licence, restriction, strictest
 from .options import Layout, Target
 from .shapes import TRAINING
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .plan import ExportPlan
     from .source import OutputSource
 
-__all__ = ["Card", "distinct_ngrams"]
 
 #: Outputs from which languages and diversity are told.
 _SAMPLE = 1000
@@ -76,17 +75,6 @@ _MEANINGS = {
     "persona_text": "description of the persona",
     "persona_language": "language of that description (BCP 47)",
 }
-
-
-def distinct_ngrams(texts: Sequence[str], n: int) -> float:
-    """The share of different ones among all n-grams of words in the texts (Li et al. 2016), 0 to 1.
-
-    >>> distinct_ngrams(["mend the net", "mend the boat"], 1)
-    0.6666666666666666
-    """
-    lists = [word_list(text) for text in texts]
-    grams = [tuple(words[place : place + n]) for words in lists for place in range(len(words) - n + 1)]
-    return len(set(grams)) / len(grams) if grams else 0.0
 
 
 class Card:
@@ -245,7 +233,9 @@ class Card:
             ]
             for source in self._plan.sources
         )
-        rows = [(f"distinct-{n}", f"{distinct_ngrams(self._sample, n):.3f}") for n in (1, 2, 3)]
+        measures = [(f"distinct-{n}", distinct_n(self._sample, n)) for n in (1, 2, 3)]
+        measures.append(("clusters by half of the words, as a share of the sample", cluster_share(self._sample)))
+        rows = [(name, f"{value:.3f}") for name, value in measures if value is not None]
         spoken = ", ".join(f"{tag} {n / len(self._sample):.0%}" for tag, n in self._spoken.most_common(8))
         personas = ", ".join(f"{tag} {n:,}" for (tag,), n in list(self._tally.by("persona_language").items())[:8])
         return "\n".join(

@@ -20,8 +20,6 @@ from .split import SplitReport
 from .tally import Tally
 from .writing import Position, Rows, ShardFolder, write_rows
 
-__all__ = ["DatasetReport", "export_outputs", "preview_outputs"]
-
 _USUAL = DatasetOptions()
 
 

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterable
 
-__all__ = ["UNKNOWN_LICENCE", "card_licence", "restriction", "strictest"]
-
 #: What stands where nobody stated a licence. It binds more than any licence: nothing may be taken for granted.
 UNKNOWN_LICENCE = "unknown"
 

@@ -27,8 +27,6 @@ from ...personas.hub.queries import registered
 from ...personas.inputs import resolve_file
 from .source import PROVENANCE, STATUS, OutputSource
 
-__all__ = ["Mix", "MixPart", "choose", "quotas", "read_mix"]
-
 
 @dataclass(frozen=True, slots=True)
 class MixPart:

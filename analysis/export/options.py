@@ -12,8 +12,6 @@ from .shapes import TRAINING, DatasetFormat, PersonaPlace
 from .split import Split
 from .texts import PersonalPolicy
 
-__all__ = ["DatasetOptions", "Layout", "Target", "target_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class DatasetOptions:

@@ -21,8 +21,6 @@ from .texts import PersonalPolicy, parse_payload, search_personal
 from .tokens import estimated_tokens, open_tokenizer
 from .writing import Position, Rows
 
-__all__ = ["ExportPlan"]
-
 #: The columns of an output, which may be asked for; any other name is a field of its payload.
 _OWN = ("text", "kind", "payload", "persona_text", "persona_language", "step", *STATUS)
 _USUAL = ("text", "kind", "payload", "persona_text", "persona_language")

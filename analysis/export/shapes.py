@@ -16,8 +16,6 @@ from ...personas.errors import SetupError, parameter
 from .source import OutputSource
 from .texts import parse_payload
 
-__all__ = ["TRAINING", "DatasetFormat", "Recipe", "RowShape", "find_recipes"]
-
 
 class DatasetFormat(StrEnum):
     """What an export is written as."""

@@ -17,8 +17,6 @@ from ...sim.runfile.database import connect
 from ...sim.runfile.reader import open_run
 from .licences import strictest
 
-__all__ = ["PROVENANCE", "STATUS", "OutputSource", "Page"]
-
 #: What every exported row says of where it comes from.
 PROVENANCE = (
     *("synthetic", "procedural", "persona", "parent", "hop", "source", "licence", "model", "prompt_version"),

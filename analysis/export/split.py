@@ -14,8 +14,6 @@ from ...personas.dedup.pairs import Threshold
 from ...personas.errors import SetupError, parameter
 from .source import OutputSource
 
-__all__ = ["Split", "SplitBy", "SplitReport", "split_sources"]
-
 #: Outputs that share half of their words stay together.
 _SIMILAR = 0.5
 #: Rounds of looking for similar texts across the border; each moves what it finds.

@@ -10,8 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-__all__ = ["KEYS", "Tally"]
-
 #: The columns by whose values rows are counted together.
 KEYS = ("run", "kind", "model", "prompt_version", "sampling", "licence", "persona_language", "procedural")
 

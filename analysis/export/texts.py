@@ -12,8 +12,6 @@ import pyarrow as pa
 
 from ...personas.rules.personal import personal_changes
 
-__all__ = ["PersonalPolicy", "Searched", "clean", "parse_payload", "search_personal"]
-
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from ...personas.errors import SetupError, parameter
 
-__all__ = ["TokenCounter", "estimated_tokens", "open_tokenizer"]
-
 #: Gives the number of tokens of each text.
 type TokenCounter = Callable[[Sequence[str]], list[int]]
 

@@ -20,8 +20,6 @@ from ...personas.formats.reading import json_text
 from ...personas.formats.row_files import write_cells
 from .texts import parse_payload
 
-__all__ = ["Position", "Rows", "ShardFolder", "write_rows"]
-
 #: A Parquet file of a folder is closed when it holds so many rows or bytes.
 _SHARD_ROWS, _SHARD_BYTES = 100_000, 1 << 26
 _PROGRESS = "progress.json"

@@ -9,8 +9,9 @@ from typing import Any
 
 import duckdb
 
+from populace.personas.database import CONFIG
 from populace.personas.persona import content_id
-from populace.sim.runfile.database import CONFIG, make_run_file
+from populace.sim.runfile.database import make_run_file
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC).replace(tzinfo=None)
 

@@ -10,7 +10,6 @@ from .options import shared_option
 if TYPE_CHECKING:
     from populace.analysis.export import DatasetOptions, DatasetReport, Mix
 
-__all__ = ["export"]
 
 _FORMATS = (
     *("parquet", "jsonl", "csv", "huggingface", "openai", "sharegpt", "alpaca", "dpo", "dpo-standard", "tools"),
