@@ -1,5 +1,6 @@
 """What a scenario's measures read of the step: actions with their own fields, also after a resume, replay or fork."""
 
+import shutil
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -61,12 +62,20 @@ class Election(Scenario):
         return False
 
 
-@pytest.fixture
-def voted(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[int, ...]]]:
+    """An election of two steps, never to be written to, and what its scenario saw."""
     Election.seen.clear()
-    out = tmp_path / "votes.duckdb"
+    out = tmp_path_factory.mktemp("made") / "votes.duckdb"
     Society(Election(), growth=Growth(agents=5, hops=1), out=out, steps=2).run()
-    return out
+    return out, list(Election.seen)
+
+
+@pytest.fixture
+def voted(made: tuple[Path, list[tuple[int, ...]]], tmp_path: Path) -> Path:
+    """A copy of it."""
+    path, Election.seen[:] = made
+    return Path(shutil.copy(path, tmp_path))
 
 
 def asked(path: Path, sql: str) -> list[tuple[Any, ...]]:
