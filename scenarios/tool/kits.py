@@ -12,8 +12,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from populace.agents.procedural.speech import Speaker
 from populace.agents.procedural.lexicon import snake
+from populace.agents.procedural.speech import Speaker
 
 _LONGEST_NAME = 63
 _TRIES = 8
@@ -49,9 +49,9 @@ class Kit:
     def interface(self, name: str, thing: str, a_noun: str, does: str) -> dict[str, Any]:
         """The fields of a `ToolSpec`."""
         told = {"things": thing.replace("_", " "), "a_noun": a_noun, "do": does}
-        filled = json.loads(_template(json.dumps([self.entry["arguments"], self.entry["returns"]])).substitute(
-            self.slots, **told
-        ))
+        filled = json.loads(
+            _template(json.dumps([self.entry["arguments"], self.entry["returns"]])).substitute(self.slots, **told)
+        )
         return {
             "tool_name": name,
             "purpose": self._filled("purpose", **told),
