@@ -276,7 +276,7 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "interventions": "step <= $at",
         "observations": "step <= $at",
         "emissions": "step <= $at",
-        "checks": "emission IN (SELECT emission FROM emissions WHERE step <= $at)",
+        "checks": "job = 1 AND emission IN (SELECT emission FROM emissions WHERE step <= $at)",
         "agent_state": "step <= $at",
         "relation_changes": "step <= $at",
         "messages": "step <= $at",
