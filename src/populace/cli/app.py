@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import decontaminate, diversity, grow, hub, make, read, replay, run
+from . import decontaminate, diversity, export, grow, hub, make, read, replay, run
 from .guard import guarded
 
 
@@ -34,6 +34,7 @@ for command in (
     diversity.diversity,
     decontaminate.decontaminate,
     hub.hub,
+    export.export,
     read.scenarios,
     read.schema,
     read.prompts,
