@@ -358,7 +358,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         declare(self.state, log)
         restore(self.state, log)
         if isinstance(self.scenario, Task):
-            self.engine.call(partial(prepare_task, self.engine, self.scenario, self.state))
+            self.engine.call(partial(prepare_task, self.engine, self.scenario, self.state, self._steps.recall))
 
     def _grow(self, source: Source | None) -> PersonaGraph:
         job = GrowthJob(self.engine, self.config.growth, seed=self.seed, source=source)
