@@ -207,14 +207,14 @@ def proposed(
 ) -> Mapping[str, Any] | None:
     """The values that are proposed for an answer; None for a task that nothing is known of.
 
-    `task` is the name of the prompt, or of the schema where a request came over HTTP; `generators` are those of the
-    actions offered, by name.
+    `task` is the name of the prompt, or of the schema where a request came over HTTP; `generators` are those that
+    travel with the schema: of the actions offered by their names, of anything else by the name of its prompt.
     """
-    if task in GENERATORS:
+    if task in GENERATORS and task not in generators:
         return GENERATORS[task](rng, situation, schema)
     actions = _actions(schema)
     if not actions:
-        return None
+        return generators[task](rng, situation, schema) if task in generators else None
     name = _ANSWERING if situation.heard and _ANSWERING in actions else rng.choice(list(actions))
     own = generators[name](rng, situation, actions[name]) if name in generators else None
     if own is None and name in GENERATORS:
