@@ -3,13 +3,11 @@ from .actions import (
     PLAYER,
     Action,
     ActionEffects,
-    Argument,
     DialogueLine,
     Instruction,
+    KnownSolution,
     Novelty,
-    ReturnValue,
     Silence,
-    ToolSpec,
 )
 from .checks import Check, CheckContext, CheckOutcome, CheckResult, failed, passed, undecided
 from .embedding.embedder import Embedded, Embedder
@@ -21,6 +19,7 @@ from .gateway.limits import Limits
 from .memory import Memory
 from .mind import Decision, Mind, MindContext, MindState, Rule, build_mind
 from .observation import Heard, Observation, Seen
+from .tool_spec import Argument, ToolSpec
 
 __all__ = [
     "PLAYER",
@@ -39,6 +38,7 @@ __all__ = [
     "Gateway",
     "Heard",
     "Instruction",
+    "KnownSolution",
     "Limits",
     "Memory",
     "Mind",
@@ -48,7 +48,6 @@ __all__ = [
     "Novelty",
     "Observation",
     "Prices",
-    "ReturnValue",
     "Rule",
     "Seen",
     "Silence",

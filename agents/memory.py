@@ -7,7 +7,7 @@ from itertools import chain
 from math import fsum, log
 from sys import intern
 
-from ..personas.text import words
+from ..personas.persona import words
 from .embedding.vectors import Vector, cosine, unit
 
 #: BM25's usual constants (Robertson and Zaragoza 2009): how soon a word counts no more for being there again,

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from ..personas.persona import word_list, words
 from ..personas.rules.languages import beginning, is_other_language, known_languages
-from ..personas.text import word_list, words
 from .checks import CheckResult, failed, passed, undecided
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..personas.hub.queries import REJECTED, RETAINED
 from ..personas.persona import RelationKind, canonical_text
 from .page import clip, short_label
-from .table import Queryable, Rows
+from .table import Queryable, Rows, Section
 
 if TYPE_CHECKING:
     from ..personas.network import Excerpt, Found, GraphFigures, Neighbourhood, NetworkShape
@@ -149,16 +149,6 @@ def read_grown(run: Queryable) -> Grown:
 
 _TEXT = 60
 _ID = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A table under a heading, for `render_table`."""
-
-    title: str
-    columns: Sequence[str]
-    types: Sequence[str]
-    rows: Sequence[tuple[object, ...]]
 
 
 def describe_figures(figures: "GraphFigures") -> Iterator[Section]:

@@ -5,11 +5,15 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
+
+if TYPE_CHECKING:
+    from ..personas.query import Params
 
 
 class Rows(Protocol):
@@ -31,6 +35,16 @@ class Rows(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table under a heading, for `render_table`."""
+
+    title: str
+    columns: Sequence[str]
+    types: Sequence[str]
+    rows: Sequence[tuple[object, ...]]
+
+
 class Queryable(Protocol):
     """A run that can be asked in SQL, finished or not."""
 
@@ -39,8 +53,8 @@ class Queryable(Protocol):
         """Whether a process is writing the run at this moment."""
         ...
 
-    def query(self, sql: str, params: Sequence[object] = ()) -> Rows:
-        """Run one read-only statement, with `?` for each of `params`."""
+    def query(self, sql: str, params: "Params" = ()) -> Rows:
+        """Run one read-only statement, with `?` or `$name` for each of `params`."""
         ...
 
 

@@ -20,7 +20,7 @@ from benchmarks.lab import peak_memory
 from numpy.typing import NDArray
 
 from populace.personas.dedup import DedupMethod, find_duplicates
-from populace.personas.text import words
+from populace.personas.persona import words
 
 LIMIT = 4 << 30
 NEAR = 0.9

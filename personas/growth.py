@@ -10,10 +10,9 @@ from typing import Literal
 from .dedup import Verdict
 from .errors import SetupError
 from .judgement import Judge, Judgement, RuleResult, judge_persona
-from .persona import Persona, Relation
+from .persona import Persona, Relation, words
 from .persona_to_persona import Relative
 from .population import Admission, Population
-from .text import words
 
 #: Newcomers over which novelty is measured.
 WINDOW = 500

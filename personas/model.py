@@ -13,9 +13,8 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from .persona import canonical_text
+from .persona import canonical_text, words
 from .prompt import RenderedPrompt
-from .text import words
 
 
 class FrozenModel(BaseModel):

@@ -13,9 +13,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from .errors import SetupError
 from .model import Answer, AnswerSchema, Description, FrozenModel, PersonaModel, RequestContext, strict_schema
-from .persona import Persona, Relation, RelationKind, canonical_text
+from .persona import Persona, Relation, RelationKind, canonical_text, words
 from .prompt import Prompt, fence, language_phrase, load_prompt
-from .text import words
 
 _WORDS = "relation_words.toml"
 _APART = re.compile(r"[^\w-]+|_")

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from .database import said
 from .errors import SetupError
-from .text import legible
+from .persona import legible
 from .user_sql import TOO_LARGE, QueryLimit, check_query, run_query
 
 type Params = Sequence[object] | Mapping[str, object]

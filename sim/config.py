@@ -10,7 +10,7 @@ from uuid import uuid4
 import orjson
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from ..agents.batch import check_batchable
 from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, embedding_handle
@@ -19,6 +19,7 @@ from ..agents.gateway.budget import Prices, check_priced, known_prices
 from ..agents.gateway.limits import Limits
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.inputs import check_seed
+from ..personas.model import FrozenModel
 from .growth import Growth
 from .runfile.database import check_unwritten, connect
 from .runfile.job_rows import JobRow, RunRow, job_of, now, versions
@@ -50,10 +51,8 @@ def _absolute(given: object) -> object:
     return Path(given).expanduser().absolute() if isinstance(given, str | Path) else given
 
 
-class RoleModel(BaseModel):
+class RoleModel(FrozenModel):
     """The model of a role."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: The model by name.
     model: str
@@ -71,17 +70,15 @@ def _role(given: object) -> object:
     return {"model": given} if isinstance(given, str) else given
 
 
-class RunConfig(BaseModel):
+class RunConfig(FrozenModel):
     """All that a run is made with. Equal configurations, and equal answers, give equal runs.
 
     People's source, gateway and run file are not part of it: they are given to `Society` beside it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     #: Name and settings of the scenario, and the script that it is in, if any.
     scenario: str = ""
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
     scenario_file: Path | None = None
     growth: Growth = Growth()
     seed: Annotated[int, BeforeValidator(check_seed)] = 0

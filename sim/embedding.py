@@ -1,13 +1,15 @@
-"""The vectors of a hub's people as a job in its own file: fetched under the gateway's policy, never paid for twice."""
+"""Vectors as a job in the file itself: of a hub's people, or of texts such as a run's outputs; never paid for twice."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 import orjson
+import pyarrow as pa
 from langchain_core.embeddings import Embeddings
 
 from ..agents.embedding.embedder import Lost
@@ -18,7 +20,9 @@ from ..agents.gateway.limits import Limits
 from ..personas.dedup.vectors import COSINE, check_cosine, is_compared_exactly
 from ..personas.hub.dedup import CHUNK, EmbeddedReport, compared, dedup_embedded, read_texts, without_vector
 from ..personas.hub.file import HubFile, open_hub
+from ..personas.hub.queries import registered
 from ..personas.model import Outcome, RequestContext
+from ..personas.persona import canonical_text
 from .engine import Engine, Progress
 from .executor import Executor
 from .hub_jobs import HubJob, check_job_trusted, resumed, stored_job
@@ -41,20 +45,23 @@ WHERE rowid IN (SELECT unnest($lacking)) OR id IN (
 )
 ORDER BY ordinal, rowid
 """
+_KNOWN = "SELECT DISTINCT text_hash FROM vectors WHERE model = $model"
+_ITEMS = "SELECT item FROM job_items WHERE job = $job ORDER BY ordinal"
+_KEEP_ITEMS = "INSERT INTO job_items BY NAME FROM embedded_texts"
 #: On whose behalf the texts of many are sent at once.
 _OWNER = "hub"
 
 
 @dataclass(frozen=True, slots=True)
 class HubVectors:
-    """What fetching the vectors of a hub's people came to."""
+    """What fetching the vectors of a hub's people, or of texts, came to."""
 
     #: The embedding model by name.
     model: str
-    #: People who were to get a vector, and those who got one, in this session.
+    #: People or texts that were to get a vector, and those that got one, in this session.
     missing: int = 0
     fetched: int = 0
-    #: The job's number in the hub; None when everybody had a vector.
+    #: The job's number in the file; None when everybody had a vector.
     job: int | None = None
     #: Unfinished jobs that this one stands in for: they asked for something else, and their vectors stay in the hub.
     abandoned: tuple[int, ...] = ()
@@ -108,6 +115,46 @@ def fetch_hub_vectors(
     spec = {"chunk": chunk, "threshold": None, "exact": None}
     fetched, _ = _begun(_job(Path(hub), embeddings, spec, base_url, limits, prices, cache), progress)
     return fetched
+
+
+def fetch_text_vectors(
+    path: Path | str,
+    embeddings: str | Embeddings | EmbeddingHandle,
+    texts: Iterable[str],
+    *,
+    base_url: str | None = None,
+    limits: Limits | None = None,
+    prices: Prices | None = None,
+    cache: Path | None = None,
+    chunk: int = CHUNK,
+    progress: Progress | None = None,
+) -> HubVectors:
+    """Give each of these texts a vector of this model in a run file or hub, unless it has one there.
+
+    The texts are the items of the job (`job_items`), so that it goes on where it was stopped, and is replayed, whatever
+    became of the rows that they are from; otherwise as `fetch_hub_vectors`.
+    """
+    wanted = {text_hash(text): text for text in map(canonical_text, texts) if text}
+    digest = text_hash("".join(wanted))
+    spec = {"chunk": chunk, "threshold": None, "exact": None, "texts": digest}
+    job = _job(Path(path), embeddings, spec, base_url, limits, prices, cache)
+    with open_hub(job.path) as hub:
+        known = {key for (key,) in hub.con.execute(_KNOWN, {"model": job.model.name}).fetchall()}
+    missing = [text for key, text in wanted.items() if key not in known]
+    number, abandoned = job.unfinished(is_kept=True)
+    if number is None and not missing:
+        return HubVectors(job.model.name, abandoned=abandoned)
+    log = job.begin(partial(_keep_texts, missing)) if number is None else job.reopen(number)
+    fetched, _ = _run(job, log, progress)
+    return replace(fetched, abandoned=abandoned)
+
+
+def _keep_texts(texts: Sequence[str], con: duckdb.DuckDBPyConnection, job: int) -> None:
+    rows = pa.table(
+        {"job": [job] * len(texts), "ordinal": range(1, len(texts) + 1), "item": pa.array(texts, pa.string())}
+    )
+    with registered(con, rows, "embedded_texts"):
+        con.execute(_KEEP_ITEMS)
 
 
 def resume_embedding(
@@ -175,7 +222,8 @@ def _run(job: HubJob, log: RunLog, progress: Progress | None) -> tuple[HubVector
 def run_embedding(engine: Engine, job: HubJob, embedder: TextEmbedder) -> "EmbeddingPhase":
     """The phase of the job, taken to its end with vectors by `embedder`."""
     with HubFile(job.path, engine.log.cursor()) as hub:
-        phase = EmbeddingPhase(engine, hub, job.model.name, embedder, chunk=job.spec["chunk"])
+        kind = TextEmbeddingPhase if job.spec.get("texts") else EmbeddingPhase
+        phase = kind(engine, hub, job.model.name, embedder, chunk=job.spec["chunk"])
         engine.call(partial(run_phase, engine, phase))
     return phase
 
@@ -258,3 +306,21 @@ class EmbeddingPhase(Phase[str, Lost | None]):
         hashes, self._hashes = self._hashes, []
         changes.events = [PURPOSE, *hashes]
         return changes
+
+
+class TextEmbeddingPhase(EmbeddingPhase):
+    """The vectors of the texts that the job was begun with, all of which had none then."""
+
+    def begin(self, chunks: Chunks) -> None:
+        """Go on behind the texts of complete chunks."""
+        job = {"job": self._engine.log.job}
+        texts = [text for (text,) in self._hub.con.execute(_ITEMS, job).fetchall()]
+        self._next, self._texts = 0, texts[chunks.items :]
+        self.missing = len(self._texts)
+        self._engine.progress.began("Vectors", self.missing)
+
+    def take(self, chunks: Chunks, most: int) -> Sequence[str]:
+        """The next texts."""
+        some = self._texts[self._next : self._next + most]
+        self._next += len(some)
+        return some

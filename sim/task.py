@@ -21,7 +21,7 @@ from itertools import islice
 from math import ceil
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -152,6 +152,10 @@ class Task(Scenario):
         """The file of demonstrations: the one that the settings name, or the one beside the task's class."""
         given = self.settings.demonstrations
         return Path(given) if given else Path(inspect.getfile(type(self))).with_name("demonstrations.jsonl")
+
+    def resized(self, n: int) -> Self:
+        """The same task for so many rows."""
+        return type(self)(self.settings.model_copy(update={"n": n}))
 
     @property
     def people_needed(self) -> int:

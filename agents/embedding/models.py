@@ -1,12 +1,14 @@
 """Embedding models by name.
 
-    openai:MODEL    any OpenAI-compatible endpoint (OPENAI_API_KEY, OPENAI_BASE_URL or a base URL)
-    gguf:PATH       a model file, served by llama.cpp in a process of our own (extra `local`)
+    openai:MODEL      any OpenAI-compatible endpoint (OPENAI_API_KEY, OPENAI_BASE_URL or a base URL)
+    openai:MODEL@512  the same, asked for vectors of 512 numbers, which only some models can give
+    gguf:PATH         a model file, served by llama.cpp in a process of our own (extra `local`)
 
 There is no stand-in: without an embedding model nothing pretends to be one.
 """
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,8 @@ from ..gateway.budget import Prices
 from ..gateway.limits import Limits
 from .vectors import VectorReply, VectorSource, as_vector
 
+#: A model with the dimensions that its vectors are to have.
+_SIZED = re.compile(r"(.+)@([1-9][0-9]{0,4})")
 #: Seconds for a call of a model on this machine: it may have to be loaded first.
 _LOCAL_PATIENCE = 1800.0
 
@@ -96,7 +100,14 @@ def _openai(name: str, served: str, given: str, timeout: float) -> EmbeddingHand
     from .openai import LeanOpenAIEmbeddings
 
     address = given or DEFAULT_BASE_URL
-    source = LeanOpenAIEmbeddings(model=served, openai_api_base=address, openai_api_key=key, request_timeout=timeout)
+    sized = _SIZED.fullmatch(served)
+    source = LeanOpenAIEmbeddings(
+        model=sized[1] if sized else served,
+        dimensions=int(sized[2]) if sized else None,
+        openai_api_base=address,
+        openai_api_key=key,
+        request_timeout=timeout,
+    )
     return EmbeddingHandle(name, source, public_address(address))
 
 

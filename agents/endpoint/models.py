@@ -1,6 +1,8 @@
 """Models by name, and the addresses of their endpoints.
 
     procedural      needs no model: deterministic stand-in text, which says that it is no language model
+    procedural:accuracy=RATE
+                    the same, as a solver that answers rightly at this rate the problems whose answers it knows
     openai:MODEL    any OpenAI-compatible endpoint (OPENAI_API_KEY, OPENAI_BASE_URL or a base URL)
     gguf:PATH       a model file, served by llama.cpp in a process of our own (extra `local`)
 
@@ -43,6 +45,9 @@ _FORBID: Final = "POPULACE_FORBID_MODELS"
 
 #: Sent to servers of one's own when no key is set: they read none, and the client insists on one.
 _NO_KEY: Final = "none"
+
+#: What follows `procedural:`.
+_ACCURACY: Final = "accuracy="
 
 #: Where the models of langchain's packages keep their address.
 _ADDRESSES = ("openai_api_base", "base_url", "anthropic_api_url", "endpoint_url")
@@ -172,9 +177,9 @@ def open_model(
     """
     if isinstance(model, BaseChatModel):
         return _own(model)
-    if model == "procedural":
-        return _procedural()
-    provider, _, served = model.partition(":")
+    provider, colon, served = model.partition(":")
+    if provider == "procedural" and (not colon or served.startswith(_ACCURACY)):
+        return _procedural(model, served.removeprefix(_ACCURACY) if colon else "1")
     if provider == "gguf":
         return _gguf(model, served.strip(), base_url)
     if provider == "openai" and served.strip():
@@ -204,10 +209,16 @@ def _unknown(model: str) -> str:
     return f"There is no model named {model!r}; what there is: {choices}. Did you mean {nearest}?"
 
 
-def _procedural() -> ModelHandle:
+def _procedural(name: str, accuracy: str) -> ModelHandle:
     from ..procedural import ProceduralModel
 
-    return ModelHandle("procedural", ProceduralModel(), is_language_model=False)
+    try:
+        rate = float(accuracy)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate <= 1:
+        raise SetupError(f"The accuracy of {name!r} is no rate from 0 to 1; write procedural:{_ACCURACY}0.8.")
+    return ModelHandle(name, ProceduralModel(accuracy=rate), is_language_model=False)
 
 
 def _gguf(name: str, path: str, base_url: str | Sequence[str] | None) -> ModelHandle:

@@ -9,6 +9,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, ClassVar
@@ -66,6 +67,8 @@ class ProceduralModel(BaseChatModel):
     takes_tasks: ClassVar[bool] = True
 
     model_name: str = "procedural"
+    #: How often it answers rightly where it knows the answer, as a solver of problems that a stand-in made.
+    accuracy: float = 1.0
 
     @property
     def _llm_type(self) -> str:
@@ -92,7 +95,7 @@ class ProceduralModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _answer(messages, stop, kwargs)
+        return _answer(messages, stop, kwargs, accuracy=self.accuracy)
 
     async def _agenerate(
         self,
@@ -102,14 +105,16 @@ class ProceduralModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         # The base class would send each answer through a thread, which costs more than the answer.
-        return _answer(messages, stop, kwargs)
+        return _answer(messages, stop, kwargs, accuracy=self.accuracy)
 
 
-def _answer(messages: Sequence[BaseMessage], stop: list[str] | None, options: Mapping[str, Any]) -> ChatResult:
+def _answer(
+    messages: Sequence[BaseMessage], stop: list[str] | None, options: Mapping[str, Any], *, accuracy: float
+) -> ChatResult:
     told = [(_ROLES.get(m.type, m.type), m.content if isinstance(m.content, str) else str(m.text)) for m in messages]
     tools = [t["function"] for t in options.get("tools") or () if "function" in t]
     rng = _rng(told, options)
-    situation = read_situation(told)
+    situation = replace(read_situation(told), accuracy=accuracy)
     speaker = Speaker(rng, situation)
     chosen = _tool(rng, tools, options.get("tool_choice"), messages)
     if chosen is not None:
@@ -207,14 +212,16 @@ def proposed(
 ) -> Mapping[str, Any] | None:
     """The values that are proposed for an answer; None for a task that nothing is known of.
 
-    `task` is the name of the prompt, or of the schema where a request came over HTTP; `generators` are those that
-    travel with the schema: of the actions offered by their names, of anything else by the name of its prompt.
+    `task` is the name of the prompt, or of the schema where a request came over HTTP; `generators` are those of the
+    actions offered, by name, or that of the prompt.
     """
-    if task in GENERATORS and task not in generators:
+    if task in generators:
+        return generators[task](rng, situation, schema)
+    if task in GENERATORS:
         return GENERATORS[task](rng, situation, schema)
     actions = _actions(schema)
     if not actions:
-        return generators[task](rng, situation, schema) if task in generators else None
+        return None
     name = _ANSWERING if situation.heard and _ANSWERING in actions else rng.choice(list(actions))
     own = generators[name](rng, situation, actions[name]) if name in generators else None
     if own is None and name in GENERATORS:

@@ -51,6 +51,8 @@ class Situation:
     rules: str = ""
     #: Every section by its tag, as it stands there, for generators that bring sections of their own.
     sections: Mapping[str, str] = field(default_factory=dict)
+    #: How often the stand-in answers rightly where it knows the answer: of the model, not of the request.
+    accuracy: float = 1.0
 
 
 def read_situation(messages: Iterable[tuple[str, str]]) -> Situation:

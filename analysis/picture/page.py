@@ -5,11 +5,8 @@ from pathlib import Path
 
 from ...personas.errors import SetupError
 from ...personas.network import Excerpt
-from ..page import check_own, mark_of, write_whole
+from ..page import PICTURES, check_own, mark_of, write_whole
 from .drawing import Drawing, dark_style, name_of, said
-
-#: How files of pictures may end.
-PICTURES = (".html", ".svg")
 
 #: Widths in which a page holds the picture: type is not read when it shrinks with a wide one.
 _WIDE, _NARROW = 1_040.0, 460.0

@@ -12,7 +12,7 @@ import orjson
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from ...personas.text import legible
+from ...personas.persona import legible
 from ..page import check_own, clip, mark_of, short_label, write_whole
 from ..questions import answers_of
 from ..summary import Summary, summarise

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..errors import SetupError
 from ..files import whole_file
-from ..text import word_list
+from ..persona import word_list
 from .arrays import Counts, Numbers
 from .index import KeyScheme
 from .pairs import Threshold

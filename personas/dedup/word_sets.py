@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from ..text import words
+from ..persona import words
 from .arrays import Counts, Numbers
 
 #: The largest block of texts, and of characters: its sums stay in the cache of a core.
@@ -94,7 +94,7 @@ def iter_blocks(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def word_sets(texts: Sequence[str]) -> WordSets:
-    """The sets of words of at most 65,536 texts, as `populace.personas.text.words` defines them."""
+    """The sets of words of at most 65,536 texts, as `populace.personas.persona.words` defines them."""
     joined, lengths = "\n".join(texts), [*map(len, texts)]
     if not joined.isascii():
         cut = [text if text.isascii() else " ".join(words(text)) for text in texts]

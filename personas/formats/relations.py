@@ -13,8 +13,7 @@ from ..errors import SetupError, SourceError, parameter
 from ..files import COMPRESSIONS, uncompressed_suffix
 from ..hub.file import HubFile, fold_duplicates
 from ..hub.queries import registered, table_of
-from ..persona import RelationKind
-from ..text import legible
+from ..persona import RelationKind, legible
 from .columns import graph_names, prefixed
 from .fields import FieldTable
 from .imported_file import RENAMED

@@ -22,8 +22,8 @@ from ..model import (
     strict_schema,
 )
 from ..persona import Persona
+from ..persona import words as words_of
 from ..prompt import Prompt, fence, language_phrase, load_prompt
-from ..text import words as words_of
 from .profile import Household, LanguageTag
 from .relatives import Tied, estimated_tokens, told_facts
 

@@ -24,8 +24,8 @@ from ..model import (
     strict_schema,
 )
 from ..persona import Persona, canonical_text
+from ..persona import words as words_of
 from ..prompt import Prompt, fence, language_phrase, load_prompt
-from ..text import words as words_of
 
 
 class Evidence(StrEnum):

@@ -5,8 +5,7 @@ from functools import cache
 from typing import Literal
 
 from ..judgement import Judge, RuleResult
-from ..persona import canonical_text
-from ..text import words
+from ..persona import canonical_text, words
 from .contacts import KINDS
 from .languages import (
     beginning,

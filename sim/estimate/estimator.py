@@ -22,6 +22,7 @@ from ..growth import Growth
 from ..runfile.job_rows import Unit
 from ..scenario import Scenario, check_interventions, check_scenario
 from ..seeds import derive_seed
+from ..task import MOST_ROUNDS, Task
 from .dry_run import ByteCounter, DryRun, Scale, dry_run
 from .purposes import (
     Asked,
@@ -40,6 +41,10 @@ _TURNS = 2_000
 _GROWN = 2_000
 #: People of the smaller society that has one instead, at least.
 _FEWEST = 24
+#: Rows of a task up to which all of them have a dry run, and the least share of outputs that a real model's checks may
+#: be expected to accept.
+_ROWS = 200
+_LEAST_ACCEPTED = 0.5
 #: A society that is sampled has a quarter as many people as calls, so that some steps come up. For each hop it has as
 #: many as will show something of growth, if that leaves half of the calls.
 _EACH_HOP = 4
@@ -80,6 +85,8 @@ class Estimate:
     answer_tokens: int
     #: Whether a part of the calls goes through batches.
     batch: bool
+    #: Rows that a task is to make; None for a society.
+    rows: int | None = None
     #: Whether the model can be asked for a sample, which narrows the ranges.
     can_be_sampled: bool = True
     #: The prices of models of other roles, by role; None where they are not known.
@@ -151,15 +158,20 @@ def estimate(
     _check(handle, sample)
     check_scenario(scenario)
     check_interventions(scenario, config.steps)
-    growth, steps, prices = config.growth, config.steps, _prices_of(handle, config.prices, others)
+    growth, steps, prices = (
+        config.growth,
+        scenario.most_steps or config.steps,
+        _prices_of(handle, config.prices, others),
+    )
     source = growth.source(seed=derive_seed(config.seed, "sources"))
     scale = Scale(growth, list(source) if isinstance(source, Sources) else source, config.seed)
     counted, drawn, reference = _counted(scenario, scale, handle.name, steps, others), None, None
     if sample:
+        few = scenario.resized(min(sample, scenario.settings.n)) if isinstance(scenario, Task) else scenario
         small, budget = scale.smaller(_sampled_people(growth, sample)), config.limits.changed(max_calls=sample)
         asked_by = {"model": handle, "limits": budget, "prices": prices, "cache": config.cache, "progress": progress}
-        drawn = dry_run(scenario, scale=small, steps=steps, **asked_by, **others)
-        reference = _counting_run(scenario, small, handle.name, steps, others)
+        drawn = dry_run(few, scale=small, steps=steps, **asked_by, **others)
+        reference = _counting_run(few, small, handle.name, steps, others)
     asked = Asked.of(scenario)
     known = {role: one.is_language_model for role, one in ({"default": handle} | others).items()}
     found = purposes(counted, asked, drawn, reference) if any(known.values()) else []
@@ -169,7 +181,7 @@ def estimate(
     return Estimate(
         tuple(found),
         people=scale.people,
-        steps=steps if scenario.lives else 0,
+        steps=steps if scenario.lives and not isinstance(scenario, Task) else counted.dry_run.steps,
         dry_run=(counted.dry_run.people, counted.dry_run.steps),
         model=handle.name,
         is_language_model=any(known.values()),
@@ -179,6 +191,7 @@ def estimate(
         seconds=_seconds(found, counted.dry_run, shown, config.limits),
         answer_tokens=asked.answer_tokens,
         batch=config.batch,
+        rows=scenario.settings.n if isinstance(scenario, Task) else None,
     )
 
 
@@ -208,6 +221,8 @@ def _check(model: ModelHandle, sample: int) -> None:
 def _counted(scenario: Scenario, scale: Scale, name: str, steps: int, others: Mapping[str, ModelHandle]) -> Counted:
     """The calls of this society, or of a smaller one where it is large, with the stand-in."""
     people = scale.people
+    if isinstance(scenario, Task):
+        return _counted_rows(scenario, scale, name, others)
     if people * steps <= _TURNS:
         return Counted(_counting_run(scenario, scale, name, steps, others), growth=1.0, steps=Interval.exactly(1.0))
     small = scale.smaller(max(_FEWEST, _TURNS // steps))
@@ -221,6 +236,18 @@ def _counted(scenario: Scenario, scale: Scale, name: str, steps: int, others: Ma
         return Counted(counted, growth=times, steps=share * times)
     grown = _counting_run(scenario, scale, name, 0, others)
     return Counted(counted.grown_as(grown), growth=1.0, steps=share * times)
+
+
+def _counted_rows(task: Task, scale: Scale, name: str, others: Mapping[str, ModelHandle]) -> Counted:
+    """The calls of a task: those of a few rows, of which a real model's checks may reject as many as they accept."""
+    few = task.resized(min(task.settings.n, _ROWS))
+    small = scale.smaller(max(_FEWEST, 2 * few.people_needed))
+    counted = _counting_run(few, small, name, MOST_ROUNDS, others)
+    turns = len({(a.number, a.owner) for a in counted.answered if a.unit == Unit.STEP})
+    least = task.settings.n / max(1, turns)
+    return Counted(
+        counted, growth=scale.people / max(1, counted.people), steps=Interval(least, least / _LEAST_ACCEPTED)
+    )
 
 
 def _counting_run(scenario: Scenario, scale: Scale, name: str, steps: int, others: Mapping[str, ModelHandle]) -> DryRun:

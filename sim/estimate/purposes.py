@@ -242,8 +242,11 @@ def _requests(name: str, counted: Counted) -> Interval:
 
 
 def _times(name: str, counted: Counted) -> Interval:
-    is_growth = all(a.unit == Unit.HOP for a in counted.dry_run.of(name))
-    return Interval.exactly(counted.growth) if is_growth else counted.steps
+    units = {a.unit for a in counted.dry_run.of(name)}
+    if Unit.STEP in units:
+        return counted.steps
+    # What prepares a task is asked once, however many rows there are.
+    return Interval.exactly(counted.growth if Unit.HOP in units else 1.0)
 
 
 def _narrowed(base: Purpose, counted: Counted, sample: DryRun, reference: DryRun) -> Purpose:

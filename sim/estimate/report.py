@@ -76,6 +76,8 @@ def _calls(estimate: "Estimate") -> str:
         said.append("of the relations found in growth, all to every second one lead to somebody new")
     if estimate.steps:
         said.append(f"revisions: {revised}")
+    if estimate.rows is not None:
+        said.append(f"to have {estimate.rows:,} rows, all outputs are accepted, to every second one rejected")
     counted = f"Calls: {'; '.join(said)}. " if said else ""
     return f"{counted}Calls that fail on the way and are sent again come on top."
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .agents.actions import Action
-    from .facade import grow, run, run_async
+    from .facade import grow, make, run, run_async
     from .personas.hub.file import open_hub
     from .personas.persona import Persona
     from .sim.runfile.reader import open_run
@@ -28,6 +28,7 @@ __all__ = [
     "Society",
     "__version__",
     "grow",
+    "make",
     "open_hub",
     "open_run",
     "run",
@@ -42,6 +43,7 @@ _MODULES = {
     "Scenario": "sim.scenario",
     "Society": "sim.society",
     "grow": "facade",
+    "make": "facade",
     "open_hub": "personas.hub.file",
     "open_run": "sim.runfile.reader",
     "run": "facade",

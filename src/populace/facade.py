@@ -14,16 +14,17 @@ from .personas.database import is_made
 from .personas.errors import SetupError, parameter
 from .personas.files import remove_database
 from .progress import default_progress
-from .scenarios.catalog import find_scenario
+from .scenarios.catalog import find_scenario, find_task
 from .sim.config import RunConfig
 from .sim.engine import Progress
 from .sim.growth import Growth
-from .sim.growth.stored import extend, is_more
+from .sim.growth.stored import ask_again
 from .sim.runfile.job_rows import RunRow
 from .sim.runfile.reader import FinishedRun, open_run
 from .sim.runfile.recording import last_step, run_of
 from .sim.scenario import GrowthOnly, Scenario
 from .sim.society import Society
+from .sim.task import Prompting, Task
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -138,6 +139,42 @@ def run(
     return society if isinstance(society, FinishedRun) else society.run()
 
 
+def make(
+    task: type[Task] | str,
+    n: int = 100,
+    *,
+    per_persona: int = 1,
+    prompting: Prompting = "zero-shot",
+    against: Sequence[Path | str] = (),
+    settings: Mapping[str, Any] | None = None,
+    growth: Growth | None = None,
+    agents: int | None = None,
+    hub: Path | str | None = None,
+    select: str | None = None,
+    **options: Any,
+) -> FinishedRun:
+    """Have people make data of one kind until `n` rows are accepted, and give back the finished run.
+
+    `task` is the name of one that ships, the path of a folder with one, or a class of your own; its other `settings`
+    are given by name. People come from `hub`, where `select` names a selection of them, or are grown. Each gives
+    `per_persona` rows at most. `prompting` says whether demonstrations are shown. Rows that nearly repeat a text of the
+    files `against` are rejected. The view `outputs` holds all rows, accepted and rejected, with the reasons.
+
+    All other options of `run` can be given by name. Raises what `run` raises.
+    """
+    own = {"n": n, "per_persona": per_persona, "prompting": prompting, "against": tuple(map(str, against))}
+    found, script = find_task(task) if isinstance(task, str) else (task, None)
+    given = own | dict(settings or {})
+    made = found(given)
+    if growth is None:
+        asked = {"hub": hub, "select": select, "agents": agents, "hops": options.pop("hops", None)}
+        asked |= {"seeds": options.pop("seeds", None), "draw": options.pop("draw", None if hub is None else "random")}
+        growth = made.growth(_growth(None, **asked), is_counted=agents is not None)
+    if script is not None:
+        return run(str(script), settings=given, growth=growth, **options)
+    return run(made, growth=growth, **options)
+
+
 def _takes_what[**P, R](
     _: Callable[P, R],
 ) -> Callable[[Callable[..., Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
@@ -202,9 +239,8 @@ def grow(
     path, asked = Path(hub), _Asked.given(locals())
     if not is_made(path):
         return asked.begun(GrowthOnly(), growth=wanted, seed=seed, batch=batch, out=path).run()
-    if is_more(path, wanted, seed=seed, model=asked.model.name, limits=Limits.given(**asked.limits)):
-        extend(path, wanted)
-    elif (stored := _StoredRun.read(path).run).status == "finished":
+    again = ask_again(path, wanted, seed=seed, model=asked.model.name, limits=Limits.given(**asked.limits))
+    if not again.is_more and (stored := _StoredRun.read(path).run).status == "finished":
         return FinishedRun(path, stored.event_hash or "", "It was grown already, so nothing was asked.")
     return asked.resumed(path, GrowthOnly).run()
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from openai_server import OpenAIServer
 
-from populace.agents.doctor.doctor import examine
-from populace.agents.doctor.probe import Examination, Finding, Health, Reply, seeded, together
+from populace.agents.doctor import examine
 from populace.agents.endpoint.models import open_model
 from populace.agents.endpoint.response import ModelResponse
 from populace.agents.gateway.budget import Prices
+from populace.agents.probe import Examination, Finding, Health, Reply, seeded, together
 
 type Checked = Callable[..., Awaitable[Examination]]
 

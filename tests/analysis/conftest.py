@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from populace.personas.database import CONFIG
 from populace.personas.persona import RelationKind, content_id
+from populace.personas.query import Params
 from populace.sim.runfile.database import migrate
 
 # No test measures time: a busy machine must not fail a law.
@@ -57,8 +58,8 @@ class SmallRun:
     connection: duckdb.DuckDBPyConnection
     is_live: bool = False
 
-    def query(self, sql: str, params: Sequence[object] = ()) -> Answered:
-        answer = self.connection.execute(sql, list(params))
+    def query(self, sql: str, params: Params = ()) -> Answered:
+        answer = self.connection.execute(sql, params if isinstance(params, Mapping) else list(params))
         described = answer.description or []
         return Answered([d[0] for d in described], [str(d[1]) for d in described], answer.fetchall())
 

@@ -18,7 +18,7 @@ from pydantic import Field
 
 import populace
 from populace.agents.procedural import ProceduralModel
-from populace.facade import grow, run, run_async
+from populace.facade import grow, make, run, run_async
 from populace.personas.errors import SetupError
 from populace.progress import NotebookProgress, default_progress
 from populace.scenarios.village import Village
@@ -27,7 +27,7 @@ from populace.sim.runfile.database import cursors_of
 
 NAMES = {
     *("Action", "Persona", "Scenario", "Society", "__version__"),
-    *("grow", "open_hub", "open_run", "run", "run_async"),
+    *("grow", "make", "open_hub", "open_run", "run", "run_async"),
 }
 
 
@@ -228,6 +228,14 @@ def test_growing_is_one_call_and_goes_on_from_what_is_there(tmp_path: Path) -> N
         assert people._repr_html_().startswith("<table>")
     assert found.df()["hop"].max() == 1
     assert first.path == hub
+
+
+def test_data_are_made_in_one_call_and_given_back_when_it_is_made_again(tmp_path: Path) -> None:
+    hub, out = tmp_path / "hub.duckdb", tmp_path / "data.duckdb"
+    grow(hub=hub, agents=6, hops=1)
+    made = make("instruction", 4, hub=hub, settings={"language": "de"}, out=out)
+    assert len(made.sql("SELECT 1 FROM outputs WHERE status = 'accepted'").rows) == 4
+    assert "nothing was asked" in make("instruction", 4, hub=hub, settings={"language": "de"}, out=out).note
 
 
 def test_a_notebook_shows_a_line_that_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:

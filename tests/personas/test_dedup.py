@@ -9,7 +9,7 @@ from similarity import jaccard
 
 from populace.personas.dedup import THRESHOLD, Match, NearDuplicates
 from populace.personas.errors import SetupError
-from populace.personas.text import words
+from populace.personas.persona import words
 
 BAKER = "a night shift baker who kneads dough for three hospitals before the city wakes up every single morning"
 SHORT = st.lists(st.sampled_from("abcdefghijklm"), max_size=14).map(" ".join)

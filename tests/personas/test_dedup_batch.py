@@ -9,7 +9,7 @@ from properties import holds
 
 from populace.personas.dedup import NearDuplicates, find_duplicates, matcher
 from populace.personas.dedup import index as index_module
-from populace.personas.text import words
+from populace.personas.persona import words
 
 THRESHOLDS = [0.5, 0.55, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0]
 

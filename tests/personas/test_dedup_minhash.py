@@ -17,7 +17,7 @@ from similarity import jaccard
 from populace.personas.dedup import DedupMethod, Duplicates, find_duplicates, write_signatures
 from populace.personas.dedup.minhash import PERMUTATIONS, choose_bands, ngram_sets, signatures
 from populace.personas.errors import SetupError
-from populace.personas.text import word_list, words
+from populace.personas.persona import word_list, words
 
 BAKER = "a night shift baker who kneads dough for three hospitals before the city wakes up every single morning"
 TEXTS = [

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 # Imported before the fork, for the children: also what runs import when they first need it.
-import populace.agents.doctor.doctor
+import populace.agents.doctor
 import populace.agents.endpoint.chat_openai
 import populace.analysis.hub_summary
 import populace.analysis.report

@@ -97,7 +97,7 @@ CREATE TABLE job_items (
 COMMENT ON TABLE job_items IS 'What a job works on, where that is chosen when it begins';
 COMMENT ON COLUMN job_items.job IS 'Job, as in jobs';
 COMMENT ON COLUMN job_items.ordinal IS 'Place in the job, from 1';
-COMMENT ON COLUMN job_items.item IS 'Persona';
+COMMENT ON COLUMN job_items.item IS 'Persona; of an embedding of texts the text';
 
 CREATE TABLE calls (
     job INTEGER DEFAULT 1,

@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import grow, hub, make, read, replay, run
+from . import diversity, grow, hub, make, read, replay, run
 from .guard import guarded
 
 
@@ -30,6 +30,8 @@ for command in (
     replay.replay,
     read.sql,
     read.report,
+    diversity.funnel,
+    diversity.diversity,
     hub.hub,
     read.scenarios,
     read.schema,

@@ -9,9 +9,8 @@ import click
 
 from .guard import going_on, option
 from .hub_files import export, import_
-from .hub_graph import graph
 from .hub_people import check, enrich
-from .hub_select import select
+from .hub_select import graph, select
 from .options import bound_options, limits_of, shared_option
 
 if TYPE_CHECKING:

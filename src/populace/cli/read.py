@@ -12,9 +12,9 @@ from .show import BY_STAND_IN, terminal_width
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from populace.agents.doctor.probe import Examination, Finding
     from populace.agents.endpoint.models import ModelHandle
     from populace.agents.gateway.budget import Prices
+    from populace.agents.probe import Examination, Finding
 
 
 _HAS_RUN = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'runs'"
@@ -175,7 +175,7 @@ async def _all(
     from dataclasses import replace
     from functools import partial
 
-    from populace.agents.doctor.doctor import examine
+    from populace.agents.doctor import examine
 
     examinations = []
     try:

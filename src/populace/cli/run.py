@@ -63,14 +63,18 @@ def estimate(scenario: str, sample: int | None, **options: Any) -> None:
     """What `populace run` would take with the same options: calls, tokens and money by purpose, as ranges."""
     from populace.scenarios.catalog import find_scenario
     from populace.sim.estimate import estimate as estimated
+    from populace.sim.task import Task
 
     from .panel import Panel
     from .show import show_estimate
 
     found, _ = find_scenario(scenario)
+    made, growth = found(settings_of(options)), growth_of(options)
+    if isinstance(made, Task):
+        growth = made.growth(growth, is_counted=options["agents"] is not None)
     result = estimated(
-        found(settings_of(options)),
-        growth=growth_of(options),
+        made,
+        growth=growth,
         **asked_of(options),
         **roles_of(options),
         steps=options["steps"],

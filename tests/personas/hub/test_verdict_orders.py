@@ -20,9 +20,8 @@ from populace.personas.hub.file import describe_hub
 from populace.personas.hub.queries import REJECTED, RETAINED
 from populace.personas.hub.schema import migrate_hub
 from populace.personas.hub.verdicts import undo_persona, undo_rule, undo_stage
-from populace.personas.persona import content_id
+from populace.personas.persona import content_id, words
 from populace.personas.rules import Policy
-from populace.personas.text import words
 
 LEAST = 0.8
 STEM = "nurse who walks home at dawn and keeps a list of birds heard"

@@ -12,12 +12,12 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage
 
-from ...personas.model import Outcome
-from ..endpoint.errors import RequestError
-from ..endpoint.models import ModelHandle
-from ..endpoint.response import ModelResponse
-from ..gateway.budget import Prices
-from ..gateway.capabilities import OutputMode, OutputModes, ParameterSupport
+from ..personas.model import Outcome
+from .endpoint.errors import RequestError
+from .endpoint.models import ModelHandle
+from .endpoint.response import ModelResponse
+from .gateway.budget import Prices
+from .gateway.capabilities import OutputMode, OutputModes, ParameterSupport
 from .probe import Examination, Finding, Health, Probe, Reply, formed, seeded, some, spoken, together, trial, trials
 
 #: Tokens that an answer may have: enough for a sentence and a little thought.

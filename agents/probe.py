@@ -13,14 +13,14 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel, Field
 
-from ...personas.model import AnswerSchema, Outcome
-from ...personas.prompt import RenderedPrompt
-from ..endpoint.errors import RequestError, check_for_error, parse_object
-from ..endpoint.http_client import HttpConnection
-from ..endpoint.models import ModelHandle
-from ..endpoint.response import ModelResponse, response_of
-from ..gateway.capabilities import OutputMode, OutputModes
-from ..gateway.request import judge
+from ..personas.model import AnswerSchema, Outcome
+from ..personas.prompt import RenderedPrompt
+from .endpoint.errors import RequestError, check_for_error, parse_object
+from .endpoint.http_client import HttpConnection
+from .endpoint.models import ModelHandle
+from .endpoint.response import ModelResponse, response_of
+from .gateway.capabilities import OutputMode, OutputModes
+from .gateway.request import judge
 
 #: Faults that may be chance: such a call is made once more.
 _CHANCE = frozenset({Outcome.SERVER_ERROR, Outcome.DROPPED})
@@ -99,7 +99,7 @@ class Probe:
 
 def _connection_of(chat: BaseChatModel) -> HttpConnection | None:
     # By then the chat model has been asked, and what takes long to import is there.
-    from ..endpoint.chat_openai import LeanChatOpenAI
+    from .endpoint.chat_openai import LeanChatOpenAI
 
     return chat.connection() if isinstance(chat, LeanChatOpenAI) else None
 

@@ -1,0 +1,20 @@
+r"""Final answers: extracted from solutions, and compared.
+
+What counts as the same: a number however it is written (`1/2`, `0.5`, `50\%`); a value with and without its unit, but
+not with another one (`5 cm` is `50 mm`, and not `5 m`); a choice by its letter or its content; solutions in any order;
+a name whatever its case and article; formulas that math-verify (sympy) finds equal.
+"""
+
+from .compare import CompareFormulas, SameAnswer, compare_answers
+from .extract import clean_answer, final_answer
+from .process import AnswerChecker, shared_checker
+
+__all__ = [
+    "AnswerChecker",
+    "CompareFormulas",
+    "SameAnswer",
+    "clean_answer",
+    "compare_answers",
+    "final_answer",
+    "shared_checker",
+]

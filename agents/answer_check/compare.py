@@ -1,0 +1,310 @@
+"""Whether two answers are the same: choices, quantities, names, tuples and sets here, formulas by a checker of them."""
+
+import re
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+
+from .extract import clean_answer
+from .values import Quantity, is_unit, read_quantity, same_quantity
+
+#: Characters of an answer that is compared as a formula; longer ones are compared as text.
+_LONGEST = 400
+#: Characters of an answer that is looked into at all.
+_LONGEST_TEXT = 4_000
+_DEEPEST = 5
+_MOST_ELEMENTS = 40
+
+
+class SameAnswer(StrEnum):
+    """Whether two answers are the same."""
+
+    YES = "yes"
+    NO = "no"
+    #: They could not be compared within the limits of time and memory.
+    UNDECIDED = "undecided"
+
+
+#: Decides about two formulas in LaTeX.
+type CompareFormulas = Callable[[str, str], SameAnswer]
+
+_LETTER = re.compile(r"(?:(?:option|choice|answer)\s+)?(?:\(([A-Ha-h])\)|([A-Ha-h])[.):]?)", re.IGNORECASE)
+_LETTER_WITH = re.compile(r"(?:(?:option|choice)\s+)?(?:\(([A-H])\)|([A-H])[.):])\s*(.+)", re.DOTALL | re.IGNORECASE)
+_NAMED = re.compile(
+    r"(?P<name>[A-Za-z](?:_\w|_\{\w+\})?'?(?:\([a-z]\))?|\([a-z](?:, ?[a-z])+\)|\\(?:theta|alpha|beta|lambda|phi|mu))"
+    r"\s*(?:=|\\in\b|\\approx\b)\s*(?P<value>[^=<>]+)"
+)
+_BASE = re.compile(r"([0-9A-Fa-f]+)_\{?(\d+)\}?")
+_LABEL = re.compile(r"(?:^|(?<=[\s;,]))\(([a-h])\)\s*|(?:^|(?<=[\s;,]))([a-h])\)\s+")
+_MATRIX = re.compile(r"\\begin\{([bp]?matrix)\}((?:(?!\\begin|&).)*)\\end\{\1\}", re.DOTALL)
+_SEPARATOR = re.compile(r"\s*(?:[,;]\s*(?:and|or)\b|[,;]|\b(?:and|or)\b)\s*")
+_THOUSANDS = re.compile(r"(?<!\d)\d{1,3}(?:,\d{3})+(?![\d,])")
+_RELATION = re.compile(r"<|>|\\(?:le|ge|lt|gt|cup|cap|in|setminus|ne|mathbb|begin)\b")
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{\w+\*?\}")
+_BUILDER = re.compile(r"\{\s*([a-z])(?:\s*\\in\s*\\mathbb\{R\})?\s*(?:\\mid\b|\||:)\s*(?P<condition>[^{}]+)\}")
+#: What a formula is followed by: a unit, which says nothing that the formula alone does not.
+_MEASURED = re.compile(
+    r"(?P<formula>.*?[\w)}])\s+(?P<unit>(?:(?:square|cubic|sq)\s+)?[A-Za-z]+(?:\^\{?\d\}?)?(?:/[a-z]+)?)", re.DOTALL
+)
+_WORDS = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
+_PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}|[\u4e00-\u9fff]")
+_LOOSE = frozenset({"the", "a", "an", "on", "at", "in", "it", "is", "to"})
+_FUNCTIONS = frozenset({
+    "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "pi", "oo", "inf", "infinity", "mod", "abs",
+    "arcsin", "arccos", "arctan",
+})  # fmt: skip
+_TRUTH = {
+    "yes": "yes", "true": "yes", "correct": "yes", "是": "yes", "对": "yes", "正确": "yes",
+    "no": "no", "false": "no", "incorrect": "no", "否": "no", "不是": "no", "错": "no", "错误": "no", "不对": "no",
+}  # fmt: skip
+_NOTHING = frozenset({
+    r"\emptyset", "{}", "none", "no solution", "no solutions", "no real solution", "no real solutions", "empty set",
+    "the empty set", "there is no solution", "there are no solutions", "无解", "no such number", "dne",
+})  # fmt: skip
+
+
+def compare_answers(one: str, other: str, formulas: CompareFormulas) -> SameAnswer:
+    """Whether two answers to one problem are the same; `formulas` decides where they are formulas."""
+    if max(len(one), len(other)) > _LONGEST_TEXT:
+        return _said(_folded(one) == _folded(other))
+    return _Comparison(formulas).compare(clean_answer(one), clean_answer(other))
+
+
+class _Comparison:
+    """One comparison, which may take the answers apart."""
+
+    def __init__(self, formulas: CompareFormulas) -> None:
+        self._formulas = formulas
+        self._depth = 0
+
+    def compare(self, one: str, other: str) -> SameAnswer:
+        if not one or not other or self._depth > _DEEPEST:
+            return SameAnswer.NO
+        if _folded(one) == _folded(other):
+            return SameAnswer.YES
+        self._depth += 1
+        try:
+            for rule in (self._choices, self._quantities, self._words, self._named, self._elements):
+                if (verdict := rule(one, other)) is not None:
+                    return verdict
+        finally:
+            self._depth -= 1
+        if max(len(one), len(other)) > _LONGEST:
+            return SameAnswer.NO
+        return self._formulas(_as_latex(one, other), _as_latex(other, one))
+
+    def _choices(self, one: str, other: str) -> SameAnswer | None:
+        """A letter against a letter, a letter against a letter with its content, or the content alone."""
+        if any(len(_LABEL.findall(text)) > 1 for text in (one, other)):
+            return None
+        letters = [_letter(_LETTER.fullmatch(text)) for text in (one, other)]
+        withs = [_LETTER_WITH.fullmatch(text) for text in (one, other)]
+        named = [letter or _letter(full) for letter, full in zip(letters, withs, strict=True)]
+        if all(named):
+            return _said(named[0] == named[1])
+        for full, content in zip(withs, (other, one), strict=True):
+            if full:
+                return self.compare(full[3].strip(), content)
+        return None
+
+    def _quantities(self, one: str, other: str) -> SameAnswer | None:
+        first, second = read_quantity(one), read_quantity(other)
+        if first and second:
+            return _said(same_quantity(first, second))
+        if first or second:
+            plain = [text if quantity else _without_unit(text) for text, quantity in ((one, first), (other, second))]
+            if plain != [one, other]:
+                return self.compare(*plain)
+        elif (plain := [_without_unit(one), _without_unit(other)]) != [one, other]:
+            return self.compare(*plain)
+        bases = _BASE.fullmatch(one), _BASE.fullmatch(other)
+        if bases[0] and bases[1]:
+            return _said(int(bases[0][2]) == int(bases[1][2]) and _folded(bases[0][1]) == _folded(bases[1][1]))
+        return None
+
+    def _words(self, one: str, other: str) -> SameAnswer | None:
+        low, high = one.casefold(), other.casefold()
+        if low in _TRUTH and high in _TRUTH:
+            return _said(_TRUTH[low] == _TRUTH[high])
+        if low in _NOTHING or high in _NOTHING:
+            return _said(low in _NOTHING and high in _NOTHING)
+        return None
+
+    def _named(self, one: str, other: str) -> SameAnswer | None:
+        """Without `x =` in front, where one alone has it, both have the same, or one of them names a function."""
+        first, second = _NAMED.fullmatch(one), _NAMED.fullmatch(other)
+        if first and second:
+            names = [_folded(found["name"]) for found in (first, second)]
+            if names[0] != names[1] and "(" not in names[0] + names[1]:
+                return SameAnswer.NO
+            return self.compare(first["value"].strip(), second["value"].strip())
+        if first and "=" not in other:
+            return self.compare(first["value"].strip(), other)
+        if second and "=" not in one:
+            return self.compare(one, second["value"].strip())
+        return None
+
+    def _elements(self, one: str, other: str) -> SameAnswer | None:
+        """Tuples and intervals by their elements in order, sets and lists of solutions in any order; prose by words."""
+        conditions = [
+            found["condition"].strip() if (found := _BUILDER.fullmatch(text)) else text for text in (one, other)
+        ]
+        if conditions != [one, other]:
+            return self.compare(*conditions)
+        first, second = _parts(one), _parts(other)
+        if first and second:
+            (form, left), (kind, right) = first, second
+            forms = {form, kind}
+            if len(left) != len(right):
+                return SameAnswer.NO
+            if (len(forms) == 1 and form not in ("{}", "list")) or forms == {"()", "list"}:
+                return self._in_order(left, right)
+            return (
+                self._in_any_order(left, right) if forms <= {"{}", "list"} or forms == {"[]", "list"} else SameAnswer.NO
+            )
+        if (first or second) and not _RELATION.search(one + other):
+            return SameAnswer.NO
+        if _is_prose(one) or _is_prose(other):
+            return _said(_loose(one) == _loose(other) and bool(_loose(one)))
+        return None
+
+    def _in_order(self, left: list[str], right: list[str]) -> SameAnswer:
+        return _all(self.compare(a, b) for a, b in zip(left, right, strict=True))
+
+    def _in_any_order(self, left: list[str], right: list[str]) -> SameAnswer:
+        rest, is_doubtful = list(right), False
+        for element in left:
+            verdicts = [self.compare(element, one) for one in rest]
+            if SameAnswer.YES in verdicts:
+                del rest[verdicts.index(SameAnswer.YES)]
+            elif SameAnswer.UNDECIDED in verdicts:
+                is_doubtful = True
+            else:
+                return SameAnswer.NO
+        return SameAnswer.UNDECIDED if is_doubtful else SameAnswer.YES
+
+
+def _said(is_same: bool) -> SameAnswer:
+    return SameAnswer.YES if is_same else SameAnswer.NO
+
+
+def _all(verdicts: Iterable[SameAnswer]) -> SameAnswer:
+    together = SameAnswer.YES
+    for verdict in verdicts:
+        if verdict is SameAnswer.NO:
+            return verdict
+        together = verdict if verdict is SameAnswer.UNDECIDED else together
+    return together
+
+
+def _folded(text: str) -> str:
+    return re.sub(r"\s+", "", text.casefold())
+
+
+def _letter(found: re.Match[str] | None) -> str:
+    return (found[1] or found[2]).upper() if found else ""
+
+
+def _parts(text: str) -> tuple[str, list[str]] | None:
+    """The form of a tuple, an interval, a set or a list, and its elements; None for what has only one part."""
+    if len(labels := list(_LABEL.finditer(text))) > 1 and labels[0].start() == 0:
+        stops = [*(label.start() for label in labels[1:]), len(text)]
+        return "()", [text[label.end() : stop].strip(" ,;") for label, stop in zip(labels, stops, strict=True)]
+    column = _MATRIX.fullmatch(text)
+    if column:
+        rows = [row.strip() for row in column[2].split("\\\\") if row.strip()]
+        return ("()", rows) if len(rows) > 1 else None
+    if "\\cup" in text:
+        return "list", [part.strip() for part in text.split("\\cup")]
+    if "\\pm" in text and not _RELATION.search(text):
+        return "list", [text.replace("\\pm", "+"), text.replace("\\pm", "-")]
+    ends = text[:1] + text[-1:]
+    if ends in ("()", "[]", "(]", "[)", "{}") and _is_one_pair(text):
+        inside = _split(text[1:-1], is_inside=True)
+        return (ends, inside) if len(inside) > 1 or ends == "{}" else None
+    elements = _split(text)
+    return ("list", elements) if 1 < len(elements) <= _MOST_ELEMENTS else None
+
+
+def _is_one_pair(text: str) -> bool:
+    """Whether the first bracket is closed by the last character."""
+    depth = 0
+    for at, sign in enumerate(text):
+        depth += (sign in "([{") - (sign in ")]}")
+        if depth == 0:
+            return at == len(text) - 1
+    return False
+
+
+def _split(text: str, *, is_inside: bool = False) -> list[str]:
+    """The parts between separators that stand in no bracket; of `1,234` the comma is none, unless in a bracket."""
+    kept = [] if is_inside else [found.span() for found in _THOUSANDS.finditer(text)]
+    parts, begun, position = [], 0, 0
+    while found := _SEPARATOR.search(text, position):
+        position = max(found.end(), found.start() + 1)
+        before = text[: found.start()]
+        depth = sum(before.count(sign) for sign in "([{") - sum(before.count(sign) for sign in ")]}")
+        if depth or any(start < found.start() < end for start, end in kept):
+            continue
+        parts.append(text[begun : found.start()].strip())
+        begun = found.end()
+    parts.append(text[begun:].strip())
+    return [part for part in parts if part]
+
+
+def _without_unit(text: str) -> str:
+    """A formula without the unit behind it."""
+    found = _MEASURED.fullmatch(text)
+    if found is None or not ("\\" in found["formula"] or re.search(r"\d", found["formula"])):
+        return text
+    return found["formula"].strip() if is_unit(found["unit"]) else text
+
+
+def _is_prose(text: str) -> bool:
+    if read_quantity(text) is not None:
+        return False
+    text = _ENVIRONMENT.sub(" ", text)
+    return any(word.lower() not in _FUNCTIONS and not _is_product(word) for word in _PROSE.findall(text))
+
+
+def _is_product(word: str) -> bool:
+    """Whether letters side by side may be variables: `ab`, `xyz`."""
+    return len(word) <= 3 and word.islower() and word not in _LOOSE
+
+
+def _loose(text: str) -> list[str]:
+    words = [word.casefold() for word in _WORDS.findall(text)]
+    return [word for word in words if word not in _LOOSE] or words
+
+
+_PLAIN = (
+    (re.compile(r"\bsqrt\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
+    (re.compile(r"√\s*\(([^()]*)\)|√\s*(\d+|[a-z])"), lambda m: rf"\sqrt{{{m[1] or m[2]}}}"),
+    (re.compile(r"(?<![\\A-Za-z])(sin|cos|tan|log|ln|pi|exp|arcsin|arccos|arctan)(?![A-Za-z])"), r"\\\1 "),
+    (re.compile(r"(?<![\\A-Za-z])(?:oo|inf|infinity)(?![A-Za-z])"), r"\\infty "),
+    (re.compile(r"\*\*"), "^"),
+    (re.compile(r"\^\(([^()]*)\)"), r"^{\1}"),
+    (re.compile(r"\^(-?\d+)"), r"^{\1}"),
+    (re.compile(r"\*"), r"\\cdot "),
+    (re.compile(r"<="), r"\\le "),
+    (re.compile(r">="), r"\\ge "),
+    (re.compile(r"(?<![\\\w}])(\w+|\([^()]*\))/(\d+|[A-Za-z]|\([^()]*\))(?![\w(])"), r"\\frac{\1}{\2}"),
+)
+
+
+def _as_latex(text: str, beside: str) -> str:
+    """The answer as LaTeX: a quantity without its unit, degrees in radians beside a multiple of pi."""
+    quantity = read_quantity(text)
+    if quantity is not None:
+        return _number_in_latex(quantity, in_radians=quantity.is_angle and "\\pi" in beside)
+    for pattern, written in _PLAIN:
+        text = pattern.sub(written, text)
+    is_set = text[:1] + text[-1:] == "{}" and _is_one_pair(text)
+    return rf"\{{{text[1:-1]}\}}" if is_set else text
+
+
+def _number_in_latex(quantity: Quantity, *, in_radians: bool) -> str:
+    number = quantity.number / 180 if in_radians else quantity.number
+    written = (
+        str(number.numerator) if number.denominator == 1 else rf"\frac{{{number.numerator}}}{{{number.denominator}}}"
+    )
+    return rf"{written}\pi" if in_radians else written

@@ -1,0 +1,171 @@
+r"""Where the final answer of a solution stands, and how it is spelled.
+
+`final_answer` finds it: in the last `\boxed{...}`, in what is named as the answer, or in the last formula or number.
+`clean_answer` gives every answer one spelling: no delimiters, spacing commands or ornaments, one sign for each meaning.
+"""
+
+import re
+from itertools import pairwise
+
+import orjson
+
+#: Characters of a solution that are searched for its answer: its end.
+_SEARCHED = 8_000
+#: Characters of a text that is an answer by itself, where it holds no number and names none.
+_SHORT = 60
+#: Words of a text with a number that is an answer by itself, as `12 apples`.
+_FEW_WORDS = 4
+_NESTED = 4
+
+_BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?=\{)|\\boxed\s+(?P<bare>[^\s$.,;{}]+)")
+_BETWEEN_BOXES = re.compile(r"[\s$,;.\\()\[\]]*(?:and|or)?[\s$,;\\()\[\]]*", re.IGNORECASE)
+_NAMED = re.compile(
+    r"\b(?:answer|option|choice)s?\b(?:\s+to\s+[^.:\n]{1,60}?)?(?:\*\*)?\s*(?:is|are|:|=|：)(?:\*\*)?\s*:?\s*"
+    r"(?P<answer>[^\n]+)"
+    r"|(?:答案|结果)(?:\*\*)?\s*(?:是|为|：|:)(?:\*\*)?\s*(?P<chinese>[^\n]+)"
+    r"|^####\s*(?P<hashes>[^\n]+)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FORMULA = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\d])\$([^$\n]+?)\$", re.DOTALL)
+_NUMBER = re.compile(r"(?<![\w.])[-−]?[$€£]?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?\s?(?:%|°)?")
+#: Where a sentence ends, which is not at the point of a number or of an abbreviation.
+_SENTENCE_END = re.compile(r"(?<=[^\s.])[.!?](?=\s|$)(?!\s*[a-z])|[。！？]")
+_KEYS = ("answer", "final_answer", "final answer", "result")
+
+#: What is left of LaTeX where a model does not escape its backslashes in JSON: `\frac` becomes a form feed and `rac`.
+_LOST_BACKSLASHES = (
+    (re.compile("\x08(?=[a-z])"), r"\\b"),
+    (re.compile("\x0c(?=[a-z])"), r"\\f"),
+    (re.compile(r"\t(?=(?:imes|heta|au|riangle|an)\b|o\b|ext\w*\{|frac\{)"), r"\\t"),
+    (re.compile(r"\r(?=(?:ight|angle|ho|floor|ceil)\b)"), r"\\r"),
+    (re.compile(r"\n(?=(?:eq|otin|abla)\b)"), r"\\n"),
+)
+
+
+def final_answer(solution: str) -> str | None:
+    r"""The answer that a solution ends with; None where it has none.
+
+    That is the content of the last `\boxed{...}`; or else what is named as the answer ("The answer is ...", "#### ...",
+    a field of a JSON object); or else the last formula or number, or the whole of a short text.
+    """
+    text = _restored(solution).strip()
+    if text.startswith("{") and (field := _json_field(text)) is not None:
+        return field
+    text = text[-_SEARCHED:]
+    if boxed := _last_boxed(text):
+        return boxed
+    if "\\boxed{" in text:  # the solution was cut off
+        return None
+    for found in reversed(list(_NAMED.finditer(text))):
+        if answer := _ended(found["answer"] or found["chinese"] or found["hashes"]):
+            return answer
+    return _last_value(text)
+
+
+def _restored(text: str) -> str:
+    for pattern, written in _LOST_BACKSLASHES:
+        text = pattern.sub(written, text)
+    return text
+
+
+def _json_field(text: str) -> str | None:
+    try:
+        read = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    found = next((read[key] for key in read if key.lower() in _KEYS), None) if isinstance(read, dict) else None
+    if found is None or found == "":
+        return None
+    return (final_answer(found) or found.strip()) if isinstance(found, str) else orjson.dumps(found).decode()
+
+
+def _last_boxed(text: str) -> str | None:
+    """The content of the last box, or of all boxes that follow each other at the end."""
+    boxes: list[tuple[int, int, str]] = []
+    for found in _BOXED.finditer(text):
+        end = found.end() if found["bare"] else _behind_brace(text, found.end())
+        if end is not None and (not boxes or found.start() >= boxes[-1][1]):  # neither cut off nor inside another box
+            boxes.append((found.start(), end, (found["bare"] or text[found.end() + 1 : end - 1]).strip()))
+    if not boxes:
+        return None
+    answers = [boxes[-1][2]]
+    for (_, end, content), (start, _, _) in reversed(list(pairwise(boxes))):
+        between = text[end:start]
+        if "\n\n" in between or not _BETWEEN_BOXES.fullmatch(between):
+            break
+        answers.insert(0, content)
+    return ", ".join(dict.fromkeys(answers)) or None
+
+
+def _behind_brace(text: str, at: int) -> int | None:
+    """The position behind the brace that closes the one at `at`; None where it stays open."""
+    depth = 0
+    for position in range(at, len(text)):
+        if text[position] in "{}" and text[position - 1] != "\\":
+            depth += 1 if text[position] == "{" else -1
+            if depth == 0:
+                return position + 1
+    return None
+
+
+def _ended(answer: str) -> str:
+    """What is named as the answer, up to the end of the sentence."""
+    answer = answer.strip(" *")
+    formula = _FORMULA.match(answer)
+    if formula and re.match(r"\s*(?:[.,;*]|$)", answer[formula.end() :]):
+        return formula[0]
+    if cut := _SENTENCE_END.search(answer):
+        answer = answer[: cut.start()]
+    return answer.strip(" *:：。.")
+
+
+def _last_value(text: str) -> str | None:
+    formulas, numbers = list(_FORMULA.finditer(text)), list(_NUMBER.finditer(text))
+    if formulas and (not numbers or numbers[-1].end() <= formulas[-1].end()):
+        content = next(part for part in formulas[-1].groups() if part)
+        return (content.rpartition("=")[2] if content.count("=") == 1 else content).strip() or None
+    is_short = "\n" not in text and 0 < len(text) <= _SHORT
+    if is_short and (not numbers or len(text.split()) <= _FEW_WORDS):
+        return text
+    return numbers[-1][0].strip(" ,") if numbers else None
+
+
+_DELIMITED = re.compile(r"\$\$([^$]*)\$\$|\$([^$]*)\$|\\\(((?:(?!\\\)).)*)\\\)|\\\[((?:(?!\\\]).)*)\\\]", re.DOTALL)
+_WRAPPED = re.compile(
+    r"\\(?:boxed|fbox|text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname)\s*\{([^{}]*)\}"
+)
+_SPACING = re.compile(
+    r"\\[,!;:> ]|\\(?:quad|qquad|displaystyle|limits|left|right|bigl?|bigr?|Bigl?|Bigr?)(?![A-Za-z])"
+    "|[~\u00a0\u2009\u202f]"
+)
+_SAME_SIGNS = (
+    ("−", "-"), ("–", "-"), ("×", r"\times "), ("·", r"\cdot "), ("÷", "/"), ("≤", r"\le "), ("≥", r"\ge "),
+    ("≠", r"\ne "), ("π", r"\pi "), ("∞", r"\infty "), ("∪", r"\cup "), ("∩", r"\cap "), ("±", r"\pm "),
+    ("∅", r"\emptyset "), ("°", r"^\circ"), (r"\dfrac", r"\frac"), (r"\tfrac", r"\frac"), (r"\cfrac", r"\frac"),
+    (r"\leq", r"\le"), (r"\geq", r"\ge"), (r"\neq", r"\ne"), (r"\lvert", "|"), (r"\rvert", "|"), ("{,}", ","),
+    (r"\%", "%"), (r"\$", "$"), (r"\degree", r"^\circ"), (r"^{\circ}", r"^\circ"), (r"\varnothing", r"\emptyset"),
+    (r"\{", "{"), (r"\}", "}"), (r"\lbrace", "{"), (r"\rbrace", "}"), (r"\langle", "("), (r"\rangle", ")"),
+    ("，", ","), ("；", ";"), ("（", "("), ("）", ")"), ("％", "%"), ("：", ":"), ("、", ","), ("²", "^2"),
+    ("³", "^3"), ("½", r" \frac{1}{2}"), ("¼", r" \frac{1}{4}"), ("¾", r" \frac{3}{4}"), ("⅓", r" \frac{1}{3}"),
+    ("⅔", r" \frac{2}{3}"), ("’", "'"),
+)  # fmt: skip
+
+
+def clean_answer(answer: str) -> str:
+    """The answer without delimiters, spacing commands and ornaments, with one spelling of each sign."""
+    text = _restored(answer).strip().strip("*").strip()
+    for _ in range(_NESTED):
+        whole = _DELIMITED.fullmatch(text)
+        inner = next((part for part in whole.groups() if part is not None), "") if whole else text
+        shorter = _WRAPPED.sub(r" \1 ", _SPACING.sub(" ", inner)).strip()
+        if shorter == text:
+            break
+        text = shorter
+    # A dollar sign may stand for money, or be one of a pair around a formula.
+    if "\\$" not in text:
+        text = _DELIMITED.sub(lambda found: next(part for part in found.groups() if part is not None), text)
+    for sign, same in _SAME_SIGNS:
+        if sign in text:
+            text = text.replace(sign, same)
+    text = re.sub(r"\s+(\^)|\s+", lambda found: found[1] or " ", text).rstrip(" ,;。")
+    return re.sub(r"(?<=[^\s.])\.$", "", text).strip()

@@ -1,0 +1,268 @@
+"""Quantities: numbers however they are written, with their units."""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+#: Digits of the longest number that is read, and the largest power of ten.
+_DIGITS, _POWER = 400, 300
+#: Digits from which a decimal number may stand for the one that it is rounded from.
+_ROUNDED = 4
+_NOISE = Fraction(1, 10**9)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number, and what it counts."""
+
+    number: Fraction
+    #: The unit, reduced to base units: how many of them it is, and their powers by name; `unit` is empty for none.
+    unit: tuple[tuple[str, int], ...] = ()
+    factor: Fraction = Fraction(1)
+    #: Decimal places, and digits without leading zeros; None for a number that is no decimal one.
+    places: int | None = None
+    digits: int = 0
+
+    @property
+    def is_percent(self) -> bool:
+        """Whether it is a percentage."""
+        return self.unit == _PERCENT
+
+    @property
+    def is_angle(self) -> bool:
+        """Whether it is given in degrees."""
+        return self.unit == (("degree", 1),)
+
+
+_PERCENT = (("percent", 1),)
+_COUNT = (("counted", 1),)
+
+# --- units ---------------------------------------------------------------------------------------------------------
+
+#: By base unit: factor, and names of the unit, of which those of one letter must stand apart from the number.
+_BASES: dict[str, tuple[tuple[str, str], ...]] = {
+    "metre": (
+        ("1/1000", "mm millimeter millimetre 毫米"), ("1/100", "cm centimeter centimetre 厘米"), ("1/10", "dm 分米"),
+        ("1", "m meter metre 米"), ("1000", "km kilometer kilometre 公里 千米"), ("0.0254", "inch inches in"),
+        ("0.3048", "ft foot feet"), ("0.9144", "yd yard"), ("1609.344", "mi mile"),
+    ),
+    "gram": (
+        ("1/1000", "mg milligram 毫克"), ("1", "g gram 克"), ("1000", "kg kilogram kilo 千克 公斤"),
+        ("1000000", "t ton tonne 吨"), ("453.59237", "lb lbs pound"), ("28.349523125", "oz ounce"),
+    ),
+    "second": (
+        ("1/1000", "ms millisecond"), ("1", "s sec second 秒"), ("60", "min minute 分钟"), ("3600", "h hr hour 小时"),
+        ("86400", "d day 天 日"), ("604800", "week 周"),
+    ),
+    "month": (("1", "month 月"), ("12", "yr year 年 岁")),
+    "litre": (("1/1000", "ml milliliter millilitre 毫升"), ("1/100", "cl"), ("1", "l liter litre 升")),
+    "dollar": (("1", "$ usd dollar 美元"), ("1/100", "¢ cent")),
+    "euro": (("1", "€ eur euro 欧元"),),
+    "pound sterling": (("1", "£ gbp"),),
+    "yuan": (("1", "¥ rmb yuan 元 块"), ("1/10", "角")),
+    "percent": (("1", "% percent pct per_cent"),),
+    "degree": (("1", r"^\circ degree deg 度"),),
+    "degree celsius": (("1", r"^\circc celsius"),),
+    "degree fahrenheit": (("1", r"^\circf fahrenheit"),),
+    "radian": (("1", "rad radian"),),
+    "joule": (("1", "j joule"), ("1000", "kj kilojoule")),
+    "watt": (("1", "w watt"), ("1000", "kw kilowatt")),
+    "newton": (("1", "n newton"),),
+    "volt": (("1", "v volt"),),
+    "ampere": (("1", "amp ampere"),),
+    "hertz": (("1", "hz hertz"), ("1000", "khz")),
+}  # fmt: skip
+_UNITS = {
+    name: (Fraction(factor), base)
+    for base, units in _BASES.items()
+    for factor, names in units
+    for name in names.split()
+}
+_POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cubed": 3}
+_ALIASES = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "sqft": "ft^2"}
+_PART = re.compile(r"(?:(square|sq|cubic)\s+)?([^\s^\d/]+|\^\\circ ?[CFcf]?)\s*(?:\^?\{?(-?\d)\}?|\s+(squared|cubed))?")
+#: A word that counts things, as in `12 apples`: no symbol of a formula.
+_COUNTED = re.compile(r"[A-Za-z]{3,}(?:[ -][A-Za-z]{2,}){0,3}|[\u4e00-\u9fff]{1,4}")
+_FUNCTIONS = frozenset({"sin", "cos", "tan", "log", "exp", "sqrt", "sec", "csc", "cot", "and", "or", "pi", "times"})
+
+
+def _unit(text: str) -> tuple[tuple[tuple[str, int], ...], Fraction] | None:
+    """Powers of base units and their factor; None for what is no unit."""
+    text = _ALIASES.get(text.lower().strip(" ."), text.strip(" ."))
+    if not text:
+        return (), Fraction(1)
+    powers: dict[str, int] = {}
+    factor = Fraction(1)
+    for place, part in enumerate(re.split(r"\s*/\s*|\s+per\s+", text)):
+        found = _PART.fullmatch(part.strip().rstrip("."))
+        name = found[2].lower().replace(" ", "") if found else ""
+        one = _UNITS.get(name) or _UNITS.get(name.removesuffix("s"))
+        if found is None or one is None:
+            is_counted = _COUNTED.fullmatch(text) and not _FUNCTIONS.intersection(text.lower().split())
+            return (_COUNT, Fraction(1)) if is_counted else None
+        power = _POWERS.get(found[1] or found[4] or "", int(found[3] or 1)) * (-1 if place else 1)
+        powers[one[1]] = powers.get(one[1], 0) + power
+        factor *= one[0] ** power
+    if powers.get("litre"):  # as cubic metres
+        litres = powers.pop("litre")
+        powers["metre"] = powers.get("metre", 0) + 3 * litres
+        factor /= Fraction(1000) ** litres
+    return tuple(sorted((base, power) for base, power in powers.items() if power)), factor
+
+
+def is_unit(text: str) -> bool:
+    """Whether the text is a unit of measure, or the word `units`."""
+    found = _unit(text)
+    is_measured = found is not None and found[0] not in ((), _COUNT)
+    return is_measured or text.strip() in ("unit", "units", "square units", "cubic units")
+
+
+# --- numbers -------------------------------------------------------------------------------------------------------
+
+_GROUPED = r"\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d{1,3}(?:'\d{3})+"
+_DECIMAL = rf"(?:{_GROUPED}|\d+)(?:\.\d+)?|\.\d+"
+_FRACTION = r"\\frac\s*(?:\{\s*-?\d+\s*\}|\d)\s*(?:\{\s*\d+\s*\}|\d)|\(?\d+\s*/\s*\d+\)?"
+_SIGNED = re.compile(
+    rf"(?P<sign>[-+]?)\s*(?P<money>[$€£¥]|\b(?:USD|EUR|GBP|RMB)\b\s*|)\s*(?P<sign2>-?)"
+    rf"(?:(?P<whole>\d+)\s*(?:\+|and)?\s*(?P<part>\\frac\s*\{{?\d+\}}?\s*\{{?\d+\}}?|(?<=[\s+d])\d+\s*/\s*\d+)"
+    rf"|(?P<fraction>{_FRACTION})"
+    rf"|(?P<fixed>\d*)\.(?P<once>\d*)\\overline\s*\{{?(?P<repeated>\d+)\}}?"
+    rf"|(?P<decimal>{_DECIMAL})(?:\s*(?:\\times|\\cdot|\*)\s*10\s*\^\s*\{{?\s*(?P<power>[-+]?\d{{1,4}})\s*\}}?"
+    rf"|[eE](?P<exponent>[-+]?\d{{1,4}}))?"
+    rf")(?P<unit>.*)",
+    re.DOTALL,
+)
+_RATIO = re.compile(r"(\d+)\s*:\s*(\d+)")
+_CLOCK = re.compile(r"(\d{1,2})(?::(\d\d))?\s*([ap])\.?\s?m\b\.?", re.IGNORECASE)
+_SMALL = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+nineteen
+"""
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_WORDS = {word: number for number, word in enumerate(_SMALL.split())}
+_WORDS |= {word: 10 * number for number, word in enumerate(_TENS.split(), 2)}
+_SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 10**9, "dozen": 12}
+_SHARES = {"half": Fraction(1, 2), "third": Fraction(1, 3), "quarter": Fraction(1, 4)}
+_CHINESE = dict(zip("零一二三四五六七八九", range(10), strict=True)) | {"两": 2, "〇": 0}
+_CHINESE_SCALES = {"十": 10, "百": 100, "千": 1_000, "万": 10_000, "亿": 10**8}
+
+
+def read_quantity(text: str) -> Quantity | None:
+    """The number that a clean answer is, with its unit; None for anything else."""
+    if len(text) > _DIGITS:
+        return None
+    if clock := _CLOCK.fullmatch(text):
+        hour = int(clock[1]) % 12 + (12 if clock[3].lower() == "p" else 0)
+        return Quantity(Fraction(60 * hour + int(clock[2] or 0)), (("time of day", 1),))
+    if (ratio := _RATIO.fullmatch(text)) and int(ratio[2]):
+        return Quantity(Fraction(int(ratio[1]), int(ratio[2])), (("ratio", 1),))
+    found = _SIGNED.fullmatch(text)
+    if found is None:
+        return _in_words(text)
+    number, places, digits = _number(found)
+    rest = found["unit"]
+    # A single letter right behind a number belongs to a formula.
+    unit = None if re.match(r"[A-Za-z](?![A-Za-z])", rest) else _unit(rest)
+    if number is None or unit is None:
+        return None
+    if found["money"]:
+        if unit[0] and unit[0] != _COUNT:
+            return None
+        unit = _unit(found["money"].strip()) or unit
+    negative = bool(found["sign"] == "-") != bool(found["sign2"])
+    return Quantity(-number if negative else number, *unit, places, digits)
+
+
+def _number(found: re.Match[str]) -> tuple[Fraction | None, int | None, int]:
+    if found["whole"] is not None:
+        part = _fraction(found["part"])
+        return (None if part is None else int(found["whole"]) + part), None, 0
+    if found["fraction"] is not None:
+        return _fraction(found["fraction"]), None, 0
+    if found["repeated"] is not None:
+        fixed, once, repeated = found["fixed"] or "0", found["once"], found["repeated"]
+        share = Fraction(int(repeated), 10 ** len(once) * (10 ** len(repeated) - 1))
+        return int(fixed) + (Fraction(int(once), 10 ** len(once)) if once else 0) + share, None, 0
+    plain = re.sub(r"[, ']", "", found["decimal"])
+    power = int(found["power"] or found["exponent"] or 0)
+    if abs(power) > _POWER:
+        return None, None, 0
+    places = len(plain.partition(".")[2]) - power
+    return Fraction(plain) * Fraction(10) ** power, max(0, places), len(plain.replace(".", "").lstrip("0"))
+
+
+def _fraction(text: str) -> Fraction | None:
+    text = re.sub(r"\\frac\s*(\d)\s*(\d)$", r"\1/\2", text)
+    over, under, *_ = [*re.findall(r"-?\d+", text), "0", "0"]
+    return Fraction(int(over), int(under)) if int(under) else None
+
+
+def _in_words(text: str) -> Quantity | None:
+    words = re.split(r"[\s-]+", text.lower().replace(" and ", " "))
+    sign = -1 if words[0] in ("minus", "negative") else 1
+    words = words[1:] if sign < 0 else words
+    total, current, used = 0, 0, 0
+    for word in words:
+        if word in _WORDS:
+            current += _WORDS[word]
+        elif word in _SCALES and (current or used == 0):
+            current = max(1, current) * _SCALES[word]
+            if _SCALES[word] >= 1_000:
+                total, current = total + current, 0
+        else:
+            break
+        used += 1
+    if not used:
+        return _in_chinese(text)
+    rest = words[used:]
+    if rest and (share := _SHARES.get(rest[0].removesuffix("s"))):
+        return Quantity(sign * (total + current) * share) if len(rest) == 1 else None
+    unit = _unit(" ".join(rest))
+    return None if unit is None else Quantity(Fraction(sign * (total + current)), *unit)
+
+
+def _in_chinese(text: str) -> Quantity | None:
+    match = re.match(r"(负?)([零〇一二两三四五六七八九十百千万亿]+)", text)
+    if match is None:
+        return None
+    total = section = digit = 0
+    for sign in match[2]:
+        if sign in _CHINESE:
+            digit = _CHINESE[sign]
+        elif _CHINESE_SCALES[sign] < 10_000:
+            section += max(1, digit) * _CHINESE_SCALES[sign]
+            digit = 0
+        else:
+            total += (section + digit) * _CHINESE_SCALES[sign]
+            section = digit = 0
+    unit = _unit(text[match.end() :])
+    number = Fraction(total + section + digit)
+    return None if unit is None else Quantity(-number if match[1] else number, *unit)
+
+
+# --- comparing -----------------------------------------------------------------------------------------------------
+
+
+def same_quantity(one: Quantity, other: Quantity) -> bool:
+    """Whether both are the same number of the same thing; a unit may be missing, and a percentage be a share."""
+    if one.is_percent != other.is_percent and not (one.unit and other.unit):
+        percent, plain = (one, other) if one.is_percent else (other, one)
+        return _close(percent, plain, Fraction(1)) or _close(percent, plain, Fraction(100))
+    known = [q.unit for q in (one, other) if q.unit and q.unit[0][0] not in ("counted", "ratio")]
+    if len(known) == 2:
+        return known[0] == known[1] and _close(one, other, other.factor / one.factor)
+    return _close(one, other, Fraction(1))
+
+
+def _close(one: Quantity, other: Quantity, times: Fraction) -> bool:
+    """Whether the other number, multiplied, is the one, or is what it was rounded from, or the other way round."""
+    left, right = one.number, other.number * times
+    if left == right or abs(left - right) <= _NOISE * max(Fraction(1), abs(left), abs(right)):
+        return True
+    return _is_rounded(one, left, right) or (times == 1 and _is_rounded(other, right, left))
+
+
+def _is_rounded(rounded: Quantity, its: Fraction, exact: Fraction) -> bool:
+    if rounded.places is None or rounded.places < 1 or rounded.digits < _ROUNDED:
+        return False
+    return abs(its - exact) <= Fraction(1, 2 * 10**rounded.places)

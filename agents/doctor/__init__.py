@@ -1,1 +1,0 @@
-"""What an endpoint can do, found out by asking it."""

@@ -1,0 +1,122 @@
+"""The paper's similarity study (section 4.1, Figure 10) on any run: how alike outputs are by how alike personas are."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...personas.dedup.vectors import units
+
+#: Similarities of personas at which the paper compares outputs; a pair is at a level when it is within `WIDTH` of it.
+LEVELS = (0.4, 0.6, 0.8, 0.9)
+WIDTH = 0.01
+#: Pairs at each level, in the paper.
+PAIRS = 100
+#: Rows of the matrix of persona similarities held at once.
+_ROWS = 256
+
+type Matrix = NDArray[np.float32]
+type Exact = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """The five numbers of a box plot: least, quartiles and greatest."""
+
+    low: float
+    q1: float
+    median: float
+    q3: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Exact) -> Self | None:
+        """The box of some numbers, quartiles between two of them by linear interpolation; None without any."""
+        return cls(*np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist()) if len(values) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Pairs of outputs whose personas are about as alike as `similarity` says."""
+
+    similarity: float
+    #: Pairs of personas at this level among all that were compared, and how many of them were drawn.
+    found: int
+    pairs: int
+    #: How alike the outputs of the pairs drawn are; None without any pair.
+    box: Box | None
+    #: The mean similarity of the personas of the pairs drawn.
+    personas: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PaperBox:
+    """A box that the paper's figure shows."""
+
+    label: str
+    model: str
+    level: float
+    box: Box
+
+
+@cache
+def paper_facts() -> Mapping[str, Any]:
+    """What the paper says of its figure: source, embeddings, temperature, pairs, boxes."""
+    return tomllib.loads(files(__package__).joinpath("paper.toml").read_text(encoding="utf-8"))
+
+
+def paper_boxes() -> list[PaperBox]:
+    """The boxes of the paper's figure, by level."""
+    boxes = [PaperBox(b["label"], b["model"], b["level"], Box(*b["box"])) for b in paper_facts()["boxes"]]
+    return sorted(boxes, key=lambda box: box.level)
+
+
+def compare_levels(
+    personas: Matrix,
+    outputs: Matrix,
+    *,
+    levels: Sequence[float] = LEVELS,
+    pairs: int = PAIRS,
+    seed: int = 0,
+) -> list[Level]:
+    """For each level of persona similarity, how alike the outputs of pairs of personas at that level are.
+
+    Row i of both matrices belongs to one persona and its one output. All pairs of personas are looked at, and of those
+    at a level at most `pairs` are drawn at random. Memory does not grow with the number of pairs.
+    """
+    one, other = units(personas), units(outputs)
+    draws = [_Draw(pairs, np.random.default_rng([seed, place])) for place in range(len(levels))]
+    for first in range(0, len(one), _ROWS):
+        cosines = one[first : first + _ROWS] @ one.T
+        for level, draw in zip(levels, draws, strict=True):
+            rows, columns = np.nonzero(np.abs(cosines - level) <= WIDTH)
+            behind = columns > rows + first
+            draw.add(rows[behind] + first, columns[behind])
+    return [_level(level, draw, one, other) for level, draw in zip(levels, draws, strict=True)]
+
+
+class _Draw:
+    """A random choice among pairs that come in blocks: those with the least of as many random numbers."""
+
+    def __init__(self, most: int, rng: np.random.Generator) -> None:
+        self.found = 0
+        self.left, self.right = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        self._most, self._rng, self._ranks = most, rng, np.empty(0)
+
+    def add(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> None:
+        self.found += len(left)
+        ranks = np.concatenate([self._ranks, self._rng.random(len(left))])
+        kept = np.argsort(ranks, kind="stable")[: self._most]
+        self._ranks = ranks[kept]
+        self.left, self.right = np.concatenate([self.left, left])[kept], np.concatenate([self.right, right])[kept]
+
+
+def _level(level: float, draw: _Draw, personas: Exact, outputs: Exact) -> Level:
+    alike = (outputs[draw.left] * outputs[draw.right]).sum(axis=1)
+    near = (personas[draw.left] * personas[draw.right]).sum(axis=1)
+    return Level(level, draw.found, len(alike), Box.of(alike), float(near.mean()) if len(near) else None)

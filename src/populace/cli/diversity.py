@@ -1,0 +1,149 @@
+"""`populace diversity` and `funnel`: how different the outputs of a run are, and how many came through."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .guard import going_on, option
+from .options import bound_options, embedding_options, limits_of, shared_option
+from .show import terminal_width
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _typeshed import DataclassInstance
+
+    from populace.analysis.table import Section
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("run_path", type=_PATH, metavar="RUN")
+@click.option("--n", type=int, default=2_000, show_default=True, help="Accepted outputs that are measured.")
+@click.option("--seed", type=int, default=0, show_default=True, help="They, and pairs of personas, are drawn by it.")
+@click.option("--kind", help="Only outputs of this kind.  [default: of all kinds]")
+@click.option("--pairs", type=click.IntRange(min=1), default=100, show_default=True, help="Pairs at each similarity.")
+@click.option("--picture", type=_PATH, help="Draw the similarity study too, as .svg or .html.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+@embedding_options
+@bound_options
+@click.option("--cache", type=_PATH, help="File that shares paid vectors with other jobs.")
+@shared_option
+def diversity(
+    run_path: Path,
+    n: int,
+    seed: int,
+    kind: str | None,
+    pairs: int,
+    picture: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """How different the accepted outputs of RUN are: by words, and with an embedding model by meaning.
+
+    By words: distinct-n, self-BLEU, compression ratio, likeness to the nearest other output, clusters, and the share of
+    the latest 500 that is new. With --embeddings also the Vendi score, nearest outputs and clusters by meaning, and the
+    similarity study of the Persona Hub paper (Figure 10): pairs of personas that are .4, .6, .8 and .9 alike, and how
+    alike their outputs are, beside the paper's numbers. For vectors as in the paper, name
+    openai:text-embedding-3-small@512 and make the run with --temperature 0.
+
+    Vectors are fetched as a job in RUN itself: kept there, never paid for twice, and resumed with `populace resume`.
+    They are used from then on without --embeddings.
+    """
+    from populace.analysis.diversity.picture import WHAT, write_diversity_picture
+    from populace.analysis.diversity.report import describe_diversity, measure_diversity, notes_on
+    from populace.analysis.diversity.sample import read_sample
+    from populace.analysis.page import check_run_picture
+    from populace.sim.runfile.reader import open_run
+
+    if picture is not None:
+        check_run_picture(picture, what=WHAT, of=run_path.name)
+    if options["embeddings"] is not None:
+        with open_run(run_path) as run:
+            texts = read_sample(run, n=n, seed=seed, kind=kind).embeddable
+        fetch_vectors(run_path, texts, options)
+    with open_run(run_path) as run:
+        found = measure_diversity(run, n=n, seed=seed, kind=kind, embeddings=options["embeddings"], pairs=pairs)
+    if picture is not None:
+        write_diversity_picture(found, picture, of=run_path.name)
+    show_result(found, describe_diversity(found), as_json=as_json)
+    for note in notes_on(found):
+        click.echo(note, err=as_json)
+    if picture is not None:
+        click.echo(f"Wrote {picture}", err=as_json)
+
+
+def fetch_vectors(run: Path, texts: list[str], options: Mapping[str, Any]) -> None:
+    """Give these texts vectors in the run file, by the embedding model of the options, and say what it took."""
+    from populace.agents.gateway.budget import given_prices
+    from populace.personas.errors import name_parameters
+    from populace.sim.embedding import fetch_text_vectors
+
+    from .panel import Panel
+
+    price = options["embeddings_price"]
+    with going_on(run, kept="fetched"), name_parameters(partial(option, base_url="--embeddings-url")):
+        fetched = fetch_text_vectors(
+            run,
+            options["embeddings"],
+            texts,
+            base_url=options["embeddings_url"],
+            limits=limits_of(options),
+            prices=None if price is None else given_prices(f"{price}/0"),
+            cache=options["cache"],
+            progress=Panel(),
+        )
+    if fetched.job is not None:
+        click.echo(
+            f"{fetched.fetched:,} of {fetched.missing:,} texts got a vector; the calls are in {run}, as job "
+            f"{fetched.job}.",
+            err=True,
+        )
+
+
+def show_result(result: "DataclassInstance", sections: "Iterable[Section]", *, as_json: bool) -> None:
+    """Print a result as JSON, or as its tables."""
+    from dataclasses import asdict
+
+    import orjson
+
+    from populace.analysis.table import render_table, visible
+
+    if as_json:
+        click.echo(orjson.dumps(asdict(result), option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
+        return
+    width = terminal_width(10_000, unknown=120)
+    for section in sections:
+        click.echo(visible(section.title))
+        click.echo(render_table(section, width=width))
+
+
+@click.command()
+@click.argument("run_path", type=_PATH, metavar="RUN")
+@click.option("--picture", type=_PATH, help="Draw it too, as .svg or .html.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+@shared_option
+def funnel(run_path: Path, picture: Path | None, as_json: bool) -> None:
+    """The yield of RUN by stage: turns, answers, outputs, what each check rejected, near-duplicates, accepted outputs.
+
+    Below it what the calls took, by what they were for and by model role, with the accepted outputs for a dollar and
+    for 1,000 tokens. What is not known (prices, tokens) counts as unknown. A run that is still going shows what it has.
+    """
+    from populace.analysis.funnel import WHAT, describe_funnel, notes_on_funnel, read_funnel, write_funnel_picture
+    from populace.analysis.page import check_run_picture
+    from populace.sim.runfile.reader import open_run
+
+    if picture is not None:
+        check_run_picture(picture, what=WHAT, of=run_path.name)
+    with open_run(run_path) as run:
+        found = read_funnel(run)
+    show_result(found, describe_funnel(found), as_json=as_json)
+    for note in notes_on_funnel(found):
+        click.echo(note, err=as_json)
+    if picture is not None:
+        write_funnel_picture(found, picture, of=run_path.name)
+        click.echo(f"Wrote {picture}", err=as_json)

@@ -1,0 +1,133 @@
+"""The diversity of a run: what is measured, what is said of it, and the picture."""
+
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from openai_vectors import vector_of
+
+from populace.analysis.diversity.picture import write_diversity_picture
+from populace.analysis.diversity.report import describe_diversity, measure_diversity, notes_on
+from populace.analysis.diversity.sample import read_sample
+from populace.analysis.table import Queryable, render_table
+from populace.personas.errors import SetupError
+from populace.personas.persona import content_id
+
+MODEL = "openai:m"
+
+
+@pytest.fixture(scope="module")
+def embedded(make_run: Any) -> Any:
+    """A run of 40 people over two steps, with vectors of all texts and people."""
+    run = make_run(people=40, steps=2)
+    run.connection.begin()
+    texts = {text for (text,) in run.query("SELECT text FROM emissions UNION SELECT text FROM personas").rows}
+    run.fill("vectors", [[content_id(t), MODEL, vector_of(t).tolist(), "c"] for t in sorted(texts)])
+    run.connection.commit()
+    return run
+
+
+def test_a_sample_depends_on_the_seed_alone_and_a_larger_one_holds_it(lived: Queryable) -> None:
+    small, again = (read_sample(lived, n=20, seed=3) for _ in range(2))
+    assert small == again
+    assert list(small.emissions) == sorted(small.emissions)
+    assert set(small.emissions) < set(read_sample(lived, n=60, seed=3).emissions)
+    assert set(small.emissions) != set(read_sample(lived, n=20, seed=4).emissions)
+    assert small.accepted < small.outputs
+
+
+def test_near_duplicates_and_other_kinds_are_not_measured(lived: Queryable) -> None:
+    sample = read_sample(lived, n=10_000, kind="instruction")
+    ((accepted,),) = lived.query("SELECT count(*) FROM outputs WHERE status = 'accepted' AND kind = 'instruction'").rows
+    assert len(sample) == sample.accepted == accepted
+    assert all(text.startswith("How do I mend") for text in sample.texts)
+
+
+def test_a_kind_that_is_not_there_is_refused(lived: Queryable) -> None:
+    with pytest.raises(SetupError, match="no outputs of the kind 'instructions'"):
+        read_sample(lived, n=10, kind="instructions")
+
+
+def test_a_run_without_outputs_is_refused(make_run: Any) -> None:
+    with pytest.raises(SetupError, match="The run has no output; make some first"):
+        measure_diversity(make_run(upto="growth"))
+
+
+def test_without_vectors_words_are_measured_and_the_rest_is_named(lived: Queryable) -> None:
+    found = measure_diversity(lived, n=50)
+    assert found.sample == 50
+    assert found.embedded is None
+    assert all(0 < (found.distinct[n] or 0) <= 1 for n in (1, 2, 3, 4))
+    assert found.latest == 295
+    ((repeated,),) = lived.query("SELECT count(DISTINCT emission) FROM duplicates WHERE emission IS NOT NULL").rows
+    assert found.share_new == pytest.approx(1 - repeated / 295)
+    notes = " ".join(notes_on(found))
+    for missing in ("Figure 10", "Vendi score", "nearest neighbours", "clusters by meaning"):
+        assert missing in notes
+    assert "no language model" in notes
+
+
+def test_with_vectors_the_study_has_a_level_for_each_of_the_papers(embedded: Queryable) -> None:
+    found = measure_diversity(embedded, n=2_000)
+    assert found.embedded is not None
+    assert (found.embedded.model, found.embedded.dims) == (MODEL, 16)
+    assert found.embedded.outputs == found.sample
+    assert found.embedded.personas <= 39
+    assert 1 < (found.embedded.vendi_score or 0) <= 16
+    assert [level.similarity for level in found.embedded.levels] == [0.4, 0.6, 0.8, 0.9]
+    shown = "".join(render_table(section, width=160) for section in describe_diversity(found))
+    assert "paper: finance and probability" in shown
+    notes = " ".join(notes_on(found))
+    assert "text-embedding-3-small" in notes
+    assert "temperature 0" in notes
+    few = [level for level in found.embedded.levels if level.pairs < 100]
+    assert all(f"{level.pairs} at {level.similarity:g}" in notes for level in few)
+
+
+def test_a_model_without_vectors_is_refused(embedded: Queryable) -> None:
+    with pytest.raises(SetupError, match="no vectors of its outputs by model 'openai:other'"):
+        measure_diversity(embedded, embeddings="openai:other")
+
+
+@pytest.mark.parametrize("n", [0, 20_001])
+def test_too_many_or_too_few_outputs_are_refused(lived: Queryable, n: int) -> None:
+    with pytest.raises(SetupError, match="out of range"):
+        measure_diversity(lived, n=n)
+
+
+def test_the_temperature_of_the_run_is_said(make_run: Any) -> None:
+    run = make_run(people=12, steps=1, model="openai:m")
+    texts = [text for (text,) in run.query("SELECT text FROM emissions").rows]
+    run.fill("vectors", [[content_id(t), MODEL, vector_of(t).tolist(), "c"] for t in dict.fromkeys(texts)])
+    assert "The requests named no temperature" in " ".join(notes_on(measure_diversity(run)))
+    run.query("UPDATE calls SET sampling = '{\"temperature\": 0.7}'")
+    assert "The run sampled at temperature 0.7; the paper's" in " ".join(notes_on(measure_diversity(run)))
+    run.query("UPDATE calls SET sampling = '{\"temperature\": 0}'")
+    assert "at temperature 0, as in the paper." in " ".join(notes_on(measure_diversity(run)))
+
+
+def test_the_picture_has_a_box_for_each_level_and_is_written_over_its_own_kind_alone(
+    embedded: Queryable, tmp_path: Path
+) -> None:
+    found = measure_diversity(embedded)
+    assert found.embedded is not None
+    for ending in ("svg", "html"):
+        file = tmp_path / f"d.{ending}"
+        for _ in range(2):
+            write_diversity_picture(found, file, of="run.duckdb")
+        with pytest.raises(SetupError, match="is no picture of diversity of the same run"):
+            write_diversity_picture(found, file, of="other.duckdb")
+    svg = ET.parse(tmp_path / "d.svg")
+    drawn = len(svg.findall(".//{http://www.w3.org/2000/svg}rect"))
+    assert drawn == 8 + sum(level.box is not None for level in found.embedded.levels)
+    page = (tmp_path / "d.html").read_text()
+    assert "no language model" in page
+    assert not re.search(r"(src|href)=", page)
+
+
+def test_a_picture_needs_vectors(lived: Queryable, tmp_path: Path) -> None:
+    found = measure_diversity(lived, n=10)
+    with pytest.raises(SetupError, match="Without vectors"):
+        write_diversity_picture(found, tmp_path / "d.svg", of="run.duckdb")

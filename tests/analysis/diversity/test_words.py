@@ -1,0 +1,87 @@
+"""Measures of diversity by words, against values computed by hand or by the library that is named."""
+
+import random
+import zlib
+
+import numpy as np
+import pytest
+
+from populace.analysis.diversity.words import (
+    cluster_share,
+    compression_ratio,
+    distinct_n,
+    nearest_by_words,
+    self_bleu,
+)
+from populace.personas.persona import words
+
+TEXTS = (
+    "How high does the river rise in spring?",
+    "How high does the river rise in autumn?",
+    "Write a letter to the school about the bridge.",
+    "The baker asks for bread, bread and more bread.",
+    " short one",
+)
+
+
+@pytest.mark.parametrize(("n", "share"), [(1, 4 / 6), (2, 3 / 4), (3, 2 / 2)])
+def test_distinct_n_is_the_share_of_different_n_grams(n: int, share: float) -> None:
+    assert distinct_n(["the river rises", "The river FALLS"], n) == pytest.approx(share)
+
+
+def test_no_n_gram_gives_no_share() -> None:
+    assert distinct_n(["one two"], 3) is None
+    assert distinct_n([], 1) is None
+
+
+def test_self_bleu_is_that_of_nltk() -> None:
+    # nltk 3.10.4: sentence_bleu(others, text, smoothing_function=SmoothingFunction().method1), the mean over texts.
+    assert self_bleu(TEXTS) == pytest.approx(0.34595068480621666)
+
+
+def test_equal_texts_have_a_self_bleu_of_one_and_texts_without_a_common_word_of_zero() -> None:
+    assert self_bleu(["a b c d e"] * 3) == pytest.approx(1.0)
+    assert self_bleu(["a b c d", "e f g h"]) == 0.0
+    assert self_bleu(["alone"]) is None
+
+
+def test_the_closest_reference_length_is_another_texts() -> None:
+    # Two words of three and of five others: one word in common, the nearer length is 3, no bigram is.
+    # exp(1 - 3 / 2) * (1/2 * 0.1/1 * 0.1/1 * 0.1/1) ** (1/4), by hand.
+    by_hand = np.exp(1 - 3 / 2) * (0.5 * 0.1**3) ** 0.25
+    texts = ["a x", "a y z", "p q r s t"]
+    others = self_bleu(texts[1:])
+    assert others == 0.0
+    of_first = by_hand
+    # "a y z": one of three words, the nearer length is that of "a x", 2, which is shorter: no penalty.
+    of_second = ((1 / 3) * (0.1 / 2) * 0.1 * 0.1) ** 0.25
+    assert self_bleu(texts) == pytest.approx((of_first + of_second) / 3)
+
+
+def test_compression_is_that_of_zlib() -> None:
+    text = "the river rises " * 50
+    assert compression_ratio([text]) == len(text) / len(zlib.compress(text.encode(), 9))
+    assert compression_ratio([]) is None
+
+
+def test_what_repeats_is_compressed_more() -> None:
+    rng = random.Random(1)
+    different = [" ".join(f"w{rng.randrange(10_000)}" for _ in range(20)) for _ in range(50)]
+    assert (compression_ratio(different[:1] * 50) or 0) > 5 * (compression_ratio(different) or 0)
+
+
+def test_the_nearest_text_is_found_among_all_pairs() -> None:
+    rng = random.Random(2)
+    texts = [" ".join(rng.choices("abcdefghij", k=rng.randint(0, 8))) for _ in range(600)]
+    sets = [words(text) for text in texts]
+    expected = [
+        max(len(a & b) / len(a | b) if a | b else 1.0 for place, b in enumerate(sets) if place != number)
+        for number, a in enumerate(sets[:40])
+    ]
+    assert nearest_by_words(texts)[:40] == pytest.approx(expected)
+
+
+def test_clusters_are_counted_as_near_duplicates_are_found() -> None:
+    assert cluster_share(TEXTS) == pytest.approx(4 / 5)
+    assert cluster_share(TEXTS, 0.9) == 1.0
+    assert cluster_share([]) is None

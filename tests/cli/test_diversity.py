@@ -1,0 +1,79 @@
+"""`populace diversity` and `funnel`: what they say, the vectors that it fetches, and how it ends."""
+
+import json
+from pathlib import Path
+
+import pytest
+from openai_server import OpenAIServer
+
+from populace.personas.hub.file import open_hub
+from populace.sim.hub_replay import replay_job
+
+from .conftest import Ask
+
+
+def test_words_are_measured_without_a_model(ask: Ask, run_file: Path) -> None:
+    said = ask("diversity", run_file)
+    assert said.code == 0
+    assert "self-BLEU" in said.out
+    assert "Without an embedding model this cannot give" in said.out
+    found = json.loads(ask("diversity", run_file, "--json", "--n", 5).out)
+    assert found["sample"] == 5
+    assert found["embedded"] is None
+
+
+def test_vectors_are_fetched_once_and_used_from_then_on(
+    ask: Ask, run_file: Path, openai_server: OpenAIServer, folder: Path
+) -> None:
+    given = ("diversity", run_file, "--embeddings", "openai:m@512", "--embeddings-url", openai_server.base_url)
+    said = ask(*given, "--picture", "d.svg")
+    assert said.code == 0, said
+    assert "texts got a vector; the calls are in run.duckdb, as job 2." in said.complaint
+    assert "Vendi score" in said.out
+    assert (folder / "d.svg").is_file()
+    asked = openai_server.calls
+    assert {body["dimensions"] for body in openai_server.bodies} == {512}
+    assert "Vendi score" in ask(*given).out
+    assert "Vendi score" in ask("diversity", run_file).out
+    assert openai_server.calls == asked
+    with open_hub(run_file) as hub:
+        assert hub.con.execute("SELECT kind, status FROM jobs ORDER BY job").fetchall() == [
+            ("society", "finished"),
+            ("embedding", "finished"),
+        ]
+
+
+def test_the_job_is_gone_on_with_and_replayed(ask: Ask, run_file: Path, openai_server: OpenAIServer) -> None:
+    openai_server.fault("server_error", attempts=None)
+    given = ("diversity", run_file, "--embeddings", "openai:m", "--embeddings-url", openai_server.base_url)
+    said = ask(*given, "--max-calls", 1)
+    said.complains(3, "Paused.", "`populace resume run.duckdb`")
+    openai_server.faults.clear()
+    assert ask("resume", run_file, "--max-calls", 100).code == 0
+    assert replay_job(run_file, 2).difference == ""
+    assert "got a vector" not in ask(*given).complaint
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("--kind", "poem"), "no outputs of the kind 'poem'"),
+        (("--n", 0), "--n 0 is out of range"),
+        (("--picture", "d.png"), "a picture is written to .svg or .html"),
+        (("--picture", "d.svg"), "Without vectors"),
+    ],
+)
+def test_what_cannot_be_done_is_said(ask: Ask, run_file: Path, given: tuple[object, ...], words: str) -> None:
+    ask("diversity", run_file, *given).complains(2, words)
+
+
+def test_the_funnel_is_told_drawn_and_given_as_json(ask: Ask, run_file: Path, folder: Path) -> None:
+    said = ask("funnel", run_file, "--picture", "f.html")
+    assert said.code == 0
+    assert "turns asked for" in said.out
+    assert "accepted" in said.out
+    assert "Wrote f.html" in said.out
+    assert (folder / "f.html").is_file()
+    found = json.loads(ask("funnel", run_file, "--json").out)
+    assert found["stages"][0]["rows"] == 16
+    ask("funnel", run_file, "--picture", "f.png").complains(2, "a picture is written to .svg or .html")
