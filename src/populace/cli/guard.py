@@ -110,6 +110,7 @@ _OPTIONS = {
     "mapping": "--map",
     "settings": "--set",
     "extras": "--with",
+    "rejected": "--all",
     "reading.language": "--text-language",
 }
 
