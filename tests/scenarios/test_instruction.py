@@ -37,18 +37,16 @@ def test_responses_can_be_left_out(made: Made, rows: Rows) -> None:
     assert rows(path, "SELECT count(*) FROM calls WHERE phase = 'step'") == [(4,)]
 
 
-def test_the_teacher_is_told_who_asks_only_where_that_is_wanted(made: Made, openai_server: OpenAIServer) -> None:
-    model = {"model": "openai:test", "base_url": openai_server.base_url, "people": 4}
-    made(InstructionTask({"n": 3}), **model)
-    made(InstructionTask({"n": 3, "persona_in": "system"}), **model)
+def test_the_teacher_is_told_who_asks_only_where_that_is_wanted(
+    made: Made, rows: Rows, openai_server: OpenAIServer
+) -> None:
+    model = {"model": "openai:test", "base_url": openai_server.base_url, "people": 3}
+    made(InstructionTask({"n": 2}), **model)
+    path = made(InstructionTask({"n": 2, "persona_in": "system"}), **model)
     asked = [str(body["messages"]) for body in openai_server.bodies]
     shown = ["<persona>" in messages for messages in asked if "<request>\\n" in messages]
-    assert sorted(shown) == [False] * 3 + [True] * 3
-
-
-def test_it_runs_over_http(made: Made, rows: Rows, openai_server: OpenAIServer) -> None:
-    path = made(InstructionTask({"n": 3}), model="openai:test", base_url=openai_server.base_url)
-    assert len(rows(path, PAIRS)) == 3
+    assert sorted(shown) == [False] * 2 + [True] * 2
+    assert len(rows(path, PAIRS)) == 2
 
 
 def test_a_refused_response_rejects_the_row_and_keeps_the_request(
@@ -56,7 +54,10 @@ def test_a_refused_response_rejects_the_row_and_keeps_the_request(
 ) -> None:
     openai_server.fault("refusal", containing=r"<request>\n")
     path = made(InstructionTask({"n": 2}), people=3, model="openai:test", base_url=openai_server.base_url)
-    found = rows(path, "SELECT DISTINCT status, stage, payload ->> '$.response_outcome', text <> '' FROM outputs")
+    found = rows(
+        path,
+        "SELECT DISTINCT status, stage, payload ->> '$.response_outcome', text <> '' FROM outputs WHERE stage <> 'leak'",
+    )
     assert found == [("rejected", "response", "refusal", True)]
 
 
