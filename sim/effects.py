@@ -213,7 +213,7 @@ class Effects:
             return note
 
     def say(self, seen: Observation, emission: rows.EmissionRow, to: str, text: str) -> None:
-        """Send a line to the agent that `to` stands for in what the speaker saw."""
+        """Send a line to the agent with the key `to` in the speaker's observation."""
         answered = next((h.message for h in reversed(seen.heard) if h.key == to), None)
         self._message(seen.agent, seen.agent_behind(to), str.__str__(text), emission.emission, answered)
 

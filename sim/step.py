@@ -130,7 +130,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         self._is_begun = False
 
     def begin(self, chunks: Chunks) -> None:
-        """Go on behind the pages that an earlier session completed."""
+        """Continue after the pages that an earlier session completed."""
         progress, state = self._context.engine.progress, self._state
         progress.began(f"Step {self.number}", len(self._residents))
         if not chunks.complete:
@@ -296,7 +296,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         return offered
 
 
-#: Failed turns after which a run that has brought nothing is not gone on with, if everybody had one.
+#: Failed turns after which a run without results is not continued, if everybody had one.
 _MANY = 8
 
 _TURNS = """

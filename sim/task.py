@@ -96,7 +96,7 @@ class Demonstration:
     persona: str | None = None
 
     def rendered(self, *, with_persona: bool) -> str:
-        """The demonstration as it stands in a prompt."""
+        """The demonstration as in a prompt."""
         if not with_persona or self.persona is None:
             return fence("example", self.output)
         return f"<example>\n{fence('persona', self.persona)}\n{fence('output', self.output)}\n</example>"
@@ -188,7 +188,7 @@ class Task(Scenario):
         return ""
 
     def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:
-        """What stands in the prompt: the demonstrations, and the language that the settings name."""
+        """What the prompt holds: the demonstrations, and the language that the settings name."""
         rng = rng_for(resident.model.seed, "demonstrations", world.step, resident.id)
         language = self.settings.language or observation.language
         return replace(observation, examples=self._examples(rng), language=language)
