@@ -79,15 +79,15 @@ def test_demonstrations_are_tools_that_endpoints_take() -> None:
 def test_every_kit_gives_a_valid_tool_that_does_what_it_says() -> None:
     rng = random.Random(5)
     for kit in kits():
-        name = kit.name("rye_bread", "baker")
-        fields = kit.interface(name, "rye_bread", "a baker", "bake before dawn")
+        name = kit.name("rye", "baker")
+        fields = kit.interface(name, "rye", "a baker", "bake before dawn")
         spec = ToolSpec.model_validate({"kind": "tool", **fields})
         assert tool_faults(spec.payload) == []
         assert "$" not in str(spec.payload)
-        made = kit.implementation(name, "rye_bread", rng)
+        made = kit.implementation(name, "rye", rng)
         wrong = len(kit.entry["wrong"])
         assert [case.is_refused for case in made.cases] == [False] * (len(made.cases) - wrong) + [True] * wrong
-        assert find_kit(name) == (kit, "" if kit.is_for_work else "rye_bread")
+        assert find_kit(name) == (kit, "" if kit.is_for_work else "rye")
         assert set(made.cases[0].arguments) == {one.name for one in spec.arguments}
 
 
