@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from ..personas.model import FrozenModel
 from ..personas.persona import RelationKind
 from ..personas.prompt import Prompt
 from .checks import Check
@@ -21,7 +20,6 @@ PLAYER = "player"
 
 Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1200)]
 Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
-JsonType = Literal["string", "integer", "number", "boolean", "array", "object"]
 
 
 #: What becomes of a text that nearly repeats an earlier one of its kind: nothing, for it is not compared; a row in
@@ -239,75 +237,3 @@ class Silence(Action):
     def emitted_text(self) -> str:
         """The same of everybody."""
         return "(nothing)"
-
-
-def _no_repeats(arguments: "list[Argument]") -> "list[Argument]":
-    names = [a.name for a in arguments]
-    if len(names) != len(set(names)):
-        raise ValueError(
-            f"argument names must differ, but these repeat: {sorted({n for n in names if names.count(n) > 1})}"
-        )
-    return arguments
-
-
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{2,63}$")]
-
-
-class Argument(FrozenModel):
-    """One argument of a tool."""
-
-    name: Annotated[Identifier, Field(description="In snake_case.")]
-    type: JsonType
-    description: Phrase
-    required: bool
-
-
-class ReturnValue(FrozenModel):
-    """What a tool gives back."""
-
-    type: JsonType
-    description: Phrase
-
-
-class ToolSpec(Action):
-    """The interface of a tool for something that this person needs and a language model alone does badly."""
-
-    name: ClassVar[str] = "tool"
-    remembered: ClassVar[str] = "You thought of a tool, $text"
-    kind: Literal["tool"]
-    tool_name: Annotated[Identifier, Field(description="The tool's name in snake_case, specific to what it does.")]
-    purpose: Annotated[Phrase, Field(description="What it does for this person, in one or two sentences.")]
-    arguments: Annotated[list[Argument], AfterValidator(_no_repeats), Field(min_length=1, max_length=8)]
-    returns: ReturnValue
-
-    @property
-    def emitted_text(self) -> str:
-        """Name, purpose and arguments, as one text that can be compared with other tools."""
-        spoken = "; ".join(f"{a.name}: {a.description}" for a in self.arguments)
-        return f"{self.tool_name}: {self.purpose} ({spoken})"
-
-    @property
-    def payload(self) -> dict[str, Any]:
-        """Name, purpose, `parameters` (a JSON Schema of the arguments) and `returns` (a JSON Schema)."""
-        return {
-            "name": self.tool_name,
-            "purpose": self.purpose,
-            "parameters": {
-                "type": "object",
-                "properties": {a.name: {"type": a.type, "description": a.description} for a in self.arguments},
-                "required": [a.name for a in self.arguments if a.required],
-                "additionalProperties": False,
-            },
-            "returns": self.returns.model_dump(),
-        }
-
-    @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
-        """The tool spec of a payload. Raises `ValidationError` or `KeyError` when it is none."""
-        parameters = payload["parameters"]
-        arguments = [
-            {"name": name, **of, "required": name in parameters["required"]}
-            for name, of in parameters["properties"].items()
-        ]
-        fields = {"tool_name": payload["name"], "purpose": payload["purpose"], "returns": payload["returns"]}
-        return cls.model_validate({"kind": cls.name, "arguments": arguments, **fields})

@@ -31,7 +31,7 @@ PROMISED = {
         PLAYER Action ActionEffects Argument Check CheckContext CheckOutcome CheckResult Decision DialogueLine Embedded
         Embedder EmbeddingHandle Gateway Heard Instruction KnownSolution Limits Memory Mind MindContext MindState
         ModelHandle Novelty
-        Observation Prices ReturnValue Rule Seen Silence ToolSpec build_mind failed novelty_of open_embedder open_model
+        Observation Prices Rule Seen Silence ToolSpec build_mind failed novelty_of open_embedder open_model
         passed undecided
     """,
     "sim": """

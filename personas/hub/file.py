@@ -24,7 +24,7 @@ from ..errors import SourceError, StorageError
 from ..files import private_umask, remove_database, remove_parts
 from .info import HubInfo, describe
 from .queries import rejected_in, survivors_in
-from .schema import check_hub, check_tables, migrate_hub
+from .schema import HUB_VERSION, check_hub, check_tables, hub_version, migrate_hub
 
 if TYPE_CHECKING:
     from ..query import Params, Result
@@ -225,8 +225,9 @@ def _check(hub: HubFile, *, write: bool) -> None:
             check_tables(hub.con, str(hub.path))
             remove_parts(hub.path)
             hub.hold_private()
-            with hub.writing():
-                migrate_hub(hub.con)
+            if hub_version(hub.con) < HUB_VERSION:
+                with hub.writing():
+                    migrate_hub(hub.con)
     except BaseException as error:
         hub.close()
         if is_damage(error):
