@@ -15,7 +15,7 @@ from .checks import Check
 if TYPE_CHECKING:
     from .procedural.situation import Situation
 
-#: The addressee that stands for the visiting player of a game.
+#: The addressee that is the visiting player of a game.
 PLAYER = "player"
 
 Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1200)]
@@ -82,7 +82,7 @@ class KnownSolution:
 
 
 class Action(BaseModel):
-    """One thing an agent does in a turn. The class's docstring is what the model is told the action is.
+    """One thing an agent does in a turn. The class's docstring describes the action to the model.
 
     Everything but `name`, `kind` and `emitted_text` has a default. This is a whole action::
 
@@ -167,7 +167,7 @@ class Action(BaseModel):
     def stand_in(rng: random.Random, situation: "Situation", schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Values by field that `procedural` answers with, drawn from `rng` alone.
 
-        Values that `schema` forbids are replaced and missing ones added. None stands for what the stand-in writes for
+        Values that `schema` forbids are replaced and missing ones added. None is what the stand-in writes for
         an action of this name, or else for any values that are valid.
         """
         return None

@@ -43,6 +43,10 @@ PROMISED = {
         Question QuestionAnswer Summary answers_of ask questions_of render_csv render_json render_table
         summarise write_report
     """,
+    "analysis.export": """
+        DatasetFormat DatasetOptions DatasetReport Mix MixPart PersonalPolicy Split SplitBy export_outputs
+        preview_outputs read_mix
+    """,
 }
 
 

@@ -198,7 +198,7 @@ async def run_async(*args: Any, **options: Any) -> FinishedRun:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         society.interrupt()
-        # What it ends with, paused or failed, stands in the file.
+        # How it ended, paused or failed, is in the file.
         await asyncio.wait([running])
         running.exception()
         raise
@@ -229,8 +229,8 @@ def grow(
     `sources` are files, folders and patterns; without any, the corpus that ships. `agents` is how many people there are
     to be, at most. What else `Growth` takes (`fan_outs`, `kinds`, `language`, ...) may be given by name.
 
-    The same call on a hub that is there goes on where it stopped; with more hops, a higher `agents` or further sources
-    behind the earlier ones it grows on from what is there. `open_hub` opens what comes of it.
+    The same call on an existing hub continues where it stopped; with more hops, a higher `agents` or further sources
+    after the earlier ones it grows on from what is there. `open_hub` opens what comes of it.
     Raises `SetupError` for what cannot be grown, and `RunError` when growing fails.
     """
     wanted = Growth.unlimited(

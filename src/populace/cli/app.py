@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import diversity, grow, hub, make, read, replay, run
+from . import diversity, export, grow, hub, make, read, replay, run
 from .guard import guarded
 
 
@@ -33,6 +33,7 @@ for command in (
     diversity.funnel,
     diversity.diversity,
     hub.hub,
+    export.export,
     read.scenarios,
     read.schema,
     read.prompts,
