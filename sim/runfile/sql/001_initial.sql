@@ -28,7 +28,7 @@ CREATE TABLE jobs (
 COMMENT ON TABLE jobs IS 'The jobs of this file, in the order in which they began: growth, a society, enrichment, embedding';
 COMMENT ON COLUMN jobs.job IS 'Number in this file, from 1';
 COMMENT ON COLUMN jobs.id IS 'Random id of the job';
-COMMENT ON COLUMN jobs.kind IS 'growth (people alone), society (people and steps), enrichment or embedding';
+COMMENT ON COLUMN jobs.kind IS 'growth (people alone), society (people and steps), enrichment, embedding, or checking (verdicts on finished outputs that no model gave)';
 COMMENT ON COLUMN jobs.spec IS 'All that is asked for, as JSON; what it holds depends on the kind';
 COMMENT ON COLUMN jobs.seed IS 'Seed from which every random choice of the job is drawn';
 COMMENT ON COLUMN jobs.model IS 'The model by name; of an embedding job the embedding model';
@@ -83,7 +83,7 @@ COMMENT ON COLUMN markers.chunk IS 'Chunk within that number, from 1; 0 says tha
 COMMENT ON COLUMN markers.items IS 'Items that were worked on: passages, personas, agents or texts';
 COMMENT ON COLUMN markers.failed IS 'Of those, how many gave no usable answer (see failures)';
 COMMENT ON COLUMN markers.position IS 'Where reading the sources has come to; null where they are not read as a stream';
-COMMENT ON COLUMN markers.state IS 'What the job goes on with, as JSON; of a step the state of the world after it';
+COMMENT ON COLUMN markers.state IS 'What a resumed job continues with, as JSON; of a step the state of the world after it';
 COMMENT ON COLUMN markers.counts IS 'What came of the items, as JSON: names and numbers';
 COMMENT ON COLUMN markers.started_at IS 'UTC';
 COMMENT ON COLUMN markers.ended_at IS 'UTC';
