@@ -276,7 +276,7 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "interventions": "step <= $at",
         "observations": "step <= $at",
         "emissions": "step <= $at",
-        "checks": "emission IN (SELECT emission FROM emissions WHERE step <= $at)",
+        "checks": "job = 1 AND emission IN (SELECT emission FROM emissions WHERE step <= $at)",
         "agent_state": "step <= $at",
         "relation_changes": "step <= $at",
         "messages": "step <= $at",
@@ -293,6 +293,8 @@ LEFT: Mapping[str, str] = MappingProxyType(
     {
         "jobs": "a row of its own",
         "job_items": "none: what other jobs of the file work on is theirs",
+        "solutions": "none: the jobs on its outputs are the other run's",
+        "test_problems": "none: nor are its evaluations",
         "migrations": "those that made it",
         "known_answers": "what the other run was answered after the step",
         "batches": "none: what was under way for the other run is that run's",
