@@ -3,14 +3,11 @@ from .actions import (
     PLAYER,
     Action,
     ActionEffects,
-    Argument,
     DialogueLine,
     Instruction,
     KnownSolution,
     Novelty,
-    ReturnValue,
     Silence,
-    ToolSpec,
 )
 from .checks import Check, CheckContext, CheckOutcome, CheckResult, failed, passed, undecided
 from .embedding.embedder import Embedded, Embedder
@@ -22,6 +19,7 @@ from .gateway.limits import Limits
 from .memory import Memory
 from .mind import Decision, Mind, MindContext, MindState, Rule, build_mind
 from .observation import Heard, Observation, Seen
+from .tool_spec import Argument, ToolSpec
 
 __all__ = [
     "PLAYER",
@@ -50,7 +48,6 @@ __all__ = [
     "Novelty",
     "Observation",
     "Prices",
-    "ReturnValue",
     "Rule",
     "Seen",
     "Silence",

@@ -186,7 +186,9 @@ def _check_text(said: str, action: type[Action]) -> None:
         if not isinstance(text, str):
             raise SetupError(f"{said} has an emitted_text that gives {text!r}; it must give a str.")
     if action.addressed and any(not isinstance(getattr(e, "to", None), str) for e in _examples(action)):
-        raise SetupError(f"{said} is addressed, so its field `to` must be a str: the key of whoever is spoken to.")
+        raise SetupError(
+            f"{said} is addressed, so its field `to` must be a str: the key of the agent that is addressed."
+        )
 
 
 def _annotated(read: Any) -> Any:

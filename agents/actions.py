@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from ..personas.persona import RelationKind
 from ..personas.prompt import Prompt
@@ -15,12 +15,11 @@ from .checks import Check
 if TYPE_CHECKING:
     from .procedural.situation import Situation
 
-#: The addressee that stands for the visiting player of a game.
+#: The addressee that is the visiting player of a game.
 PLAYER = "player"
 
 Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1200)]
 Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
-JsonType = Literal["string", "integer", "number", "boolean", "array", "object"]
 
 
 #: What becomes of a text that nearly repeats an earlier one of its kind: nothing, for it is not compared; a row in
@@ -83,7 +82,7 @@ class KnownSolution:
 
 
 class Action(BaseModel):
-    """One thing an agent does in a turn. The class's docstring is what the model is told the action is.
+    """One thing an agent does in a turn. The class's docstring describes the action to the model.
 
     Everything but `name`, `kind` and `emitted_text` has a default. This is a whole action::
 
@@ -168,7 +167,7 @@ class Action(BaseModel):
     def stand_in(rng: random.Random, situation: "Situation", schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Values by field that `procedural` answers with, drawn from `rng` alone.
 
-        Values that `schema` forbids are replaced and missing ones added. None stands for what the stand-in writes for
+        Values that `schema` forbids are replaced and missing ones added. None is what the stand-in writes for
         an action of this name, or else for any values that are valid.
         """
         return None
@@ -238,79 +237,3 @@ class Silence(Action):
     def emitted_text(self) -> str:
         """The same of everybody."""
         return "(nothing)"
-
-
-def _no_repeats(arguments: "list[Argument]") -> "list[Argument]":
-    names = [a.name for a in arguments]
-    if len(names) != len(set(names)):
-        raise ValueError(
-            f"argument names must differ, but these repeat: {sorted({n for n in names if names.count(n) > 1})}"
-        )
-    return arguments
-
-
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{2,63}$")]
-
-
-class Argument(BaseModel):
-    """One argument of a tool."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: Annotated[Identifier, Field(description="In snake_case.")]
-    type: JsonType
-    description: Phrase
-    required: bool
-
-
-class ReturnValue(BaseModel):
-    """What a tool gives back."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    type: JsonType
-    description: Phrase
-
-
-class ToolSpec(Action):
-    """The interface of a tool for something that this person needs and a language model alone does badly."""
-
-    name: ClassVar[str] = "tool"
-    remembered: ClassVar[str] = "You thought of a tool, $text"
-    kind: Literal["tool"]
-    tool_name: Annotated[Identifier, Field(description="The tool's name in snake_case, specific to what it does.")]
-    purpose: Annotated[Phrase, Field(description="What it does for this person, in one or two sentences.")]
-    arguments: Annotated[list[Argument], AfterValidator(_no_repeats), Field(min_length=1, max_length=8)]
-    returns: ReturnValue
-
-    @property
-    def emitted_text(self) -> str:
-        """Name, purpose and arguments, as one text that can be compared with other tools."""
-        spoken = "; ".join(f"{a.name}: {a.description}" for a in self.arguments)
-        return f"{self.tool_name}: {self.purpose} ({spoken})"
-
-    @property
-    def payload(self) -> dict[str, Any]:
-        """Name, purpose, `parameters` (a JSON Schema of the arguments) and `returns` (a JSON Schema)."""
-        return {
-            "name": self.tool_name,
-            "purpose": self.purpose,
-            "parameters": {
-                "type": "object",
-                "properties": {a.name: {"type": a.type, "description": a.description} for a in self.arguments},
-                "required": [a.name for a in self.arguments if a.required],
-                "additionalProperties": False,
-            },
-            "returns": self.returns.model_dump(),
-        }
-
-    @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
-        """The tool spec of a payload. Raises `ValidationError` or `KeyError` when it is none."""
-        parameters = payload["parameters"]
-        arguments = [
-            {"name": name, **of, "required": name in parameters["required"]}
-            for name, of in parameters["properties"].items()
-        ]
-        fields = {"tool_name": payload["name"], "purpose": payload["purpose"], "returns": payload["returns"]}
-        return cls.model_validate({"kind": cls.name, "arguments": arguments, **fields})

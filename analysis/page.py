@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 
@@ -49,7 +50,7 @@ _NO_MARK = re.compile(r"[^\w.-]")
 
 
 def mark_of(what: str, of: str) -> str:
-    """What stands in a page and says whose it is: `what` was made `of` what, without what markup would read."""
+    """The mark in a page that says what it is: `what`, made `of` what, without what markup would read."""
     return f"populace-{what}:{_NO_MARK.sub('_', of)}"
 
 
@@ -78,7 +79,7 @@ def _head(path: Path) -> str:
 
 
 def write_whole(page: str, path: Path, *, what: str) -> Path:
-    """Write the page to `path`, which is also what comes back; `what` it is stands in the sentence of an error.
+    """Write the page to `path`, and return the path; `what` it is appears in error messages.
 
     Raises `SetupError` when the file cannot be written.
     """
@@ -91,3 +92,53 @@ def write_whole(page: str, path: Path, *, what: str) -> Path:
             f"The {what} cannot be written to {str(path)!r}: {error.strerror}; name a folder that takes it."
         ) from error
     return path
+
+
+#: How files of pictures may end.
+PICTURES = (".svg", ".html")
+
+_PICTURE_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="populace-mark" content="{mark}">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
+<style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:1.5rem auto;
+padding:0 1rem;background:#fff;color:#1d2126}}h1{{font-size:1.4rem;line-height:1.25;margin:0 0 .6rem}}
+p{{margin:.4rem 0}}div{{overflow-x:auto}}svg{{width:100%;min-width:44rem;height:auto;display:block}}
+@media (prefers-color-scheme:dark){{body{{background:#1d2126;color:#e9e7e2}}{dark}}}</style></head>
+<body><h1>{title}</h1><div>{svg}</div>
+{notes}</body></html>
+"""
+
+
+def check_run_picture(path: Path, *, what: str, of: str) -> None:
+    """Raise `SetupError` when no picture can be written to a file of this name, or another stands there.
+
+    `what` it shows, as `diversity`, and the name `of` the run file are in it: its own earlier one may be written over.
+    """
+    if path.suffix.lower() not in PICTURES:
+        raise SetupError(f"{str(path)!r} ends in {path.suffix!r}; a picture is written to {' or '.join(PICTURES)}.")
+    check_own(path, mark_of(what, of), what=f"picture of {what}")
+
+
+def write_run_picture(
+    svg: str, path: Path, *, what: str, of: str, title: str, notes: Iterable[str], dark: Mapping[str, str]
+) -> Path:
+    """Write a picture as it is, or as a page with title and notes, over nothing but an earlier one of the same run.
+
+    `dark` gives the colours of its classes on a dark ground. Raises `SetupError` as `check_run_picture` does, and when
+    the file cannot be written.
+    """
+    check_run_picture(path, what=what, of=of)
+    mark = mark_of(what, of)
+    if path.suffix.lower() == ".svg":
+        page = svg.replace("<svg ", f'<svg data-mark="{mark}" ', 1)
+    else:
+        page = _PICTURE_PAGE.format(
+            mark=mark,
+            title=markup(title),
+            dark="".join(f".{name}{{color:{colour}}}" for name, colour in dark.items()),
+            svg=svg,
+            notes="\n".join(f"<p>{markup(note)}</p>" for note in notes),
+        )
+    return write_whole(page, path, what=f"picture of {what}")

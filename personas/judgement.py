@@ -1,4 +1,4 @@
-"""Rule results on newcomers before they are taken in: by rules of quality and by a policy for personal data."""
+"""Rule results on newcomers before they are admitted: by rules of quality and by a policy for personal data."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace

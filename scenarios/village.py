@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from populace.agents.actions import Action, DialogueLine, Instruction, ToolSpec
+from populace.agents.actions import Action, DialogueLine, Instruction
 from populace.agents.observation import Observation
+from populace.agents.tool_spec import ToolSpec
 from populace.personas.persona import RelationKind
 from populace.sim.resident import Resident, SocietyView
 from populace.sim.scenario import Intervention, Scenario, Settings, Visit

@@ -10,7 +10,7 @@ from uuid import uuid4
 import orjson
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from ..agents.batch import check_batchable
 from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced, embedding_handle
@@ -19,6 +19,7 @@ from ..agents.gateway.budget import Prices, check_priced, known_prices
 from ..agents.gateway.limits import Limits
 from ..personas.errors import RunFileError, SetupError, parameter
 from ..personas.inputs import check_seed
+from ..personas.model import FrozenModel
 from .growth import Growth
 from .runfile.database import check_unwritten, connect
 from .runfile.job_rows import JobRow, RunRow, job_of, now, versions
@@ -50,10 +51,8 @@ def _absolute(given: object) -> object:
     return Path(given).expanduser().absolute() if isinstance(given, str | Path) else given
 
 
-class RoleModel(BaseModel):
+class RoleModel(FrozenModel):
     """The model of a role."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: The model by name.
     model: str
@@ -71,17 +70,15 @@ def _role(given: object) -> object:
     return {"model": given} if isinstance(given, str) else given
 
 
-class RunConfig(BaseModel):
+class RunConfig(FrozenModel):
     """All that a run is made with. Equal configurations, and equal answers, give equal runs.
 
     People's source, gateway and run file are not part of it: they are given to `Society` beside it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     #: Name and settings of the scenario, and the script that it is in, if any.
     scenario: str = ""
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
     scenario_file: Path | None = None
     growth: Growth = Growth()
     seed: Annotated[int, BeforeValidator(check_seed)] = 0
@@ -91,7 +88,7 @@ class RunConfig(BaseModel):
     model: str = "procedural"
     base_url: Annotated[tuple[str, ...], BeforeValidator(_addresses)] = ()
     limits: Limits = Limits()
-    #: The models of the roles that checks and stages ask by; None for `model`. A name stands for a whole `RoleModel`.
+    #: The models of the roles that checks and stages ask by; None for `model`. A name is short for a whole `RoleModel`.
     solver: Annotated[RoleModel | None, BeforeValidator(_role)] = None
     grader: Annotated[RoleModel | None, BeforeValidator(_role)] = None
     #: None where they are to be looked up.
@@ -176,7 +173,7 @@ class RunConfig(BaseModel):
     def resumed(cls, reader: RunReader, limits: Mapping[str, Any], *, steps: int | None) -> Self:
         """The configuration of a run that is to go on, with other bounds and steps where they are given.
 
-        Raises `RunFileError` for a run that is going on, and `SetupError` for fewer steps than it has lived or for
+        Raises `RunFileError` for a run that is going on, and `SetupError` for fewer steps than it has run or for
         another sampling.
         """
         path = str(reader.path)
@@ -292,7 +289,7 @@ class RunModels:
 
         `drawn` says who was drawn from a hub.
         """
-        job = job_of(self._row(config, scenario, drawn), kind="society" if scenario.lives else "growth")
+        job = job_of(self._row(config, scenario, drawn), kind="society" if scenario.takes_steps else "growth")
         spec = orjson.loads(job.spec) | {"embedding_prices": self.embeddings_prices}
         return replace(job, spec=orjson.dumps(spec).decode())
 
@@ -309,7 +306,7 @@ class RunModels:
             is_language_model=self.model.is_language_model,
             base_url=self.model.endpoints,
             max_in_flight=config.limits.max_in_flight,
-            steps_wanted=config.steps if scenario.lives else 0,
+            steps_wanted=config.steps if scenario.takes_steps else 0,
             versions=orjson.dumps(versions()).decode(),
             status="running",
             reason=None,

@@ -9,7 +9,7 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 from langchain_core.language_models.chat_models import BaseChatModel
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from ..agents.batch import check_batchable
 from ..agents.endpoint.models import ModelHandle, open_model
@@ -19,7 +19,7 @@ from ..personas.errors import SetupError
 from ..personas.hub.contradictions import check_again, find_contradictions, unjudged
 from ..personas.hub.file import HubFile, open_hub
 from ..personas.inputs import check_seed
-from ..personas.model import AnswerMistake
+from ..personas.model import AnswerMistake, FrozenModel
 from ..personas.profiles.elite import Tier
 from ..personas.selection.selection import choose_people
 from .engine import Engine, Progress
@@ -49,10 +49,8 @@ SELECT known, count(*) FROM (
 _CONTRADICTIONS = "SELECT status, count(*) FROM contradictions WHERE found_at >= ? GROUP BY status ORDER BY status"
 
 
-class Enrichment(BaseModel):
+class Enrichment(FrozenModel):
     """What an enrichment is to find out, and about whom."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: A condition in SQL on the columns of personas and profiles; None for everybody.
     where: str | None = None
@@ -154,8 +152,8 @@ def enrich(
 ) -> Enriched:
     """Ask a model about the people of a hub, and keep the answers in it.
 
-    Given again with the same enrichment, model and seed, a job that was stopped goes on where it stopped; answers that
-    it has paid for are not paid again. Another unfinished enrichment with paid answers is abandoned only with `anew`.
+    Given again with the same enrichment, model and seed, a stopped job continues where it stopped; answers that it
+    has paid for are not paid again. Another unfinished enrichment with paid answers is abandoned only with `anew`.
     Raises `SourceError` for what is no hub, `SetupError` for what cannot be as asked, `PausedError` when the budget is
     spent.
     """

@@ -1,4 +1,4 @@
-"""Jobs on the people of a hub: begun in the hub's own file, found there again, and gone on with from their spec."""
+"""Jobs on the people of a hub: begun in the hub's own file, found there again, and resumed from their spec."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -217,7 +217,7 @@ class HubJob:
 
 
 def stored_job(path: Path, job: int) -> JobRow:
-    """A job as it stands in a file."""
+    """A job as stored in a file."""
     with open_hub_or_run(path) as run:
         found = run.query("SELECT * FROM jobs WHERE job = $job", {"job": job})
     return JobRow(**dict(zip(found.columns, found.rows[0], strict=True)))

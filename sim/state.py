@@ -16,7 +16,7 @@ from ..agents.actions import PLAYER
 from ..personas.errors import SetupError, hook
 from ..personas.persona import RelationKind
 from ..personas.population import PersonaGraph
-from .emitted import EarlierTexts, Emission, Emitted, read_emissions
+from .emitted import EarlierTexts, Emission, Emitted, SimilarOutputs, read_emissions
 from .runfile import rows
 from .runfile.job_rows import Unit
 from .runfile.runlog import RunLog
@@ -94,6 +94,8 @@ class SocietyState:
         self.has_emitted = False
         #: Texts of other files that outputs must not nearly repeat.
         self.against: EarlierTexts | None = None
+        #: What is alike by vectors, where the outputs of a task are compared so.
+        self.similar: SimilarOutputs | None = None
         #: Of the latest outputs, oldest first, whether each was new.
         self.newest = deque[bool](maxlen=_NEWEST)
         #: Each agent's state as it was last written, by field.

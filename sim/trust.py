@@ -46,7 +46,7 @@ _LAST_HOP = "SELECT max(hop) FROM growth"
 @dataclass(frozen=True, slots=True)
 class _Claim:
     kind: Kind
-    #: As it stands in the file, and as it is compared: of a file, where it lies.
+    #: As stored in the file, and as compared: of a file, its path.
     name: str
     value: str
 

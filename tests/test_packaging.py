@@ -74,7 +74,7 @@ def test_help_loads_no_heavy_library() -> None:
 def test_a_run_with_the_stand_in_loads_no_library_that_it_does_not_use(tmp_path: Path) -> None:
     heavy = "aiohttp langchain_openai langgraph openai pandas scipy sklearn"
     code = (
-        "import sys; sys.argv = 'populace run village --agents 4 --steps 1 --out run.duckdb'.split()\n"
+        "import sys; sys.argv = 'populace run village --agents 4 --hops 1 --steps 1 --out run.duckdb'.split()\n"
         "from populace.cli import main\n"
         "try: main()\nexcept SystemExit: pass\n"
         f"print('LOADED', *[m for m in {heavy!r}.split() if m in sys.modules])"

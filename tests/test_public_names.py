@@ -31,7 +31,7 @@ PROMISED = {
         PLAYER Action ActionEffects Argument Check CheckContext CheckOutcome CheckResult Decision DialogueLine Embedded
         Embedder EmbeddingHandle Gateway Heard Instruction KnownSolution Limits Memory Mind MindContext MindState
         ModelHandle Novelty
-        Observation Prices ReturnValue Rule Seen Silence ToolSpec build_mind failed novelty_of open_embedder open_model
+        Observation Prices Rule Seen Silence ToolSpec build_mind failed novelty_of open_embedder open_model
         passed undecided
     """,
     "sim": """
@@ -42,6 +42,10 @@ PROMISED = {
     "analysis": """
         Question QuestionAnswer Summary answers_of ask questions_of render_csv render_json render_table
         summarise write_report
+    """,
+    "analysis.export": """
+        DatasetFormat DatasetOptions DatasetReport Mix MixPart PersonalPolicy Split SplitBy export_outputs
+        preview_outputs read_mix
     """,
 }
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from ...personas.errors import SetupError, parameter
+from ...personas.model import FrozenModel
 from ..observation import estimated_tokens
 
 if TYPE_CHECKING:
@@ -26,13 +27,11 @@ _OURS = frozenset(
 )
 
 
-class Limits(BaseModel):
+class Limits(FrozenModel):
     """The bounds of a run's calls, its retries and its sampling; None is no bound, or the endpoint's own default.
 
     Answers depend on `retry_refusals` and on the sampling, and on nothing else here.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: Calls under way at once, over all endpoints: where their number begins, and what it never passes.
     max_in_flight: int = Field(64, ge=1)

@@ -260,7 +260,8 @@ class _ToolFrame:
     purpose: Frame
     arguments: tuple[str, ...]
     optional: tuple[str, ...]
-    returns: tuple[str, str]
+    returns: Mapping[str, Any]
+    depend: Sequence[str]
     #: any, working or trading.
     who: str
 
@@ -279,15 +280,25 @@ def _tool_frames() -> tuple[_ToolFrame, ...]:
             arguments=tuple(entry["args"].split()),
             optional=tuple(entry["more"].split()),
             returns=_typed(entry["returns"]),
+            depend=entry.get("depend", ()),
             who=entry["who"],
         )
         for entry in data("speech")["tool"]
     )
 
 
-def _typed(told: str) -> tuple[str, str]:
-    kind, _, description = told.partition(": ")
-    return kind, description
+_BOUNDS = {"minimum": None, "maximum": None}
+_UNTOLD: Mapping[str, Mapping[str, Any]] = {"string": {"enum": None}, "integer": _BOUNDS, "number": _BOUNDS}
+
+
+def _typed(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A type with all that its form asks for: what is not told of it is null."""
+    typed = {**_UNTOLD.get(told["type"], {}), **told}
+    if "items" in typed:
+        typed["items"] = _typed(typed["items"])
+    if "properties" in typed:
+        typed["properties"] = [{**one, "value": _typed(one["value"])} for one in typed["properties"]]
+    return typed
 
 
 def tool(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -302,12 +313,12 @@ def tool(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) ->
         name = (rng.choice(frame.names).fill(speaker) or "tool")[:_LONGEST_NAME].rstrip("_")
         if not speaker.remembers(name):
             break
-    kind, description = frame.returns
     return {
         "tool_name": name,
         "purpose": polished(capital(frame.purpose.fill(speaker) or "")),
         "arguments": _arguments(rng, frame),
-        "returns": {"type": kind, "description": description},
+        "returns": frame.returns,
+        "depend": list(frame.depend),
     }
 
 
@@ -315,6 +326,6 @@ def _arguments(rng: random.Random, frame: _ToolFrame) -> Sequence[Mapping[str, A
     chosen = rng.sample(frame.optional, rng.randint(0, len(frame.optional)))
     arguments = []
     for name in (*frame.arguments, *(n for n in frame.optional if n in chosen)):
-        kind, description = _typed(data("speech")["arguments"][name])
-        arguments.append({"name": name, "type": kind, "description": description, "required": name in frame.arguments})
+        value = _typed(data("speech")["arguments"][name])
+        arguments.append({"name": name, "required": name in frame.arguments, "value": value})
     return arguments

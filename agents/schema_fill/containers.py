@@ -68,7 +68,7 @@ def _add_optional(
     least = schema.get("minProperties", 0)
     for name in schema.get("properties", ()):
         short = len(values) < least
-        if name in values or len(values) >= most or (filler.is_deep and not short):
+        if name in values or len(values) >= most or (filler.is_deep and not short and name not in proposed):
             continue
         together = [name, *(n for n in schema.get("dependentRequired", {}).get(name, ()) if n not in values)]
         if len(together) > 1 or not (short or name in proposed or filler.rng.random() < 0.6):
@@ -148,7 +148,7 @@ def _lengths(schema: Mapping[str, Any], prefix: int, rest: Any, path: str) -> tu
 
 
 def _wanted(filler: "Filler", least: int, most: int, prefix: int, proposed: list[Any] | None) -> int:
-    if filler.is_deep:
+    if filler.is_deep and proposed is None:
         return least
     counted = None if proposed is None else len(proposed)
     if counted is None:

@@ -98,12 +98,14 @@ class Filler:
         described = [o if isinstance(o, Mapping) else {} for o in options]
         order = self.rng.sample(range(len(options)), len(options))
         order.sort(key=lambda i: described[i].get("type") == "null")
-        if isinstance(proposed, Mapping):
-            followed = [flattened(o, self.root, path) if "$ref" in o else o for o in described]
-            order.sort(key=lambda i: _contradictions(followed[i], proposed))
         if self.is_deep:
             written = [to_json(option) for option in options]
             order.sort(key=lambda i: (written[i].count("$ref"), len(written[i])))
+        if isinstance(proposed, Mapping):
+            followed = [flattened(o, self.root, path) if "$ref" in o else o for o in described]
+            order.sort(key=lambda i: _contradictions(followed[i], proposed))
+        elif proposed is not ABSENT:
+            order.sort(key=lambda i: not _has_type(proposed, types_of(described[i])))
         ways = [partial(self._option, base, options[i], proposed, f"{path}/anyOf/{i}") for i in order]
         return self._first(ways, path)
 
@@ -167,9 +169,10 @@ class Filler:
 
 
 def _contradictions(option: Mapping[str, Any], proposed: Mapping[str, Any]) -> int:
-    # Options of a union tell themselves apart by a constant, as `kind`.
+    # Options of a union tell themselves apart by a constant, as `kind`, or by few values.
     parts = option.get("properties", {})
-    return sum(isinstance(p := parts.get(k), Mapping) and p.get("const", v) != v for k, v in proposed.items())
+    told = [(p, value) for key, value in proposed.items() if isinstance(p := parts.get(key), Mapping)]
+    return sum(p.get("const", value) != value or value not in p.get("enum", (value,)) for p, value in told)
 
 
 def _may_be_null(schema: Mapping[str, Any]) -> bool:

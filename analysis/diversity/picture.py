@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...personas.errors import SetupError
-from ..page import check_own, mark_of, markup, write_whole
+from ..page import markup, write_run_picture
 from .report import Diversity, notes_on
 from .similarity import Box, Level, paper_boxes, paper_facts
 
-_ENDINGS = (".svg", ".html")
-_WHAT = "picture of diversity"
+#: What the picture shows, as in the mark by which it is known again.
+WHAT = "diversity"
 
 _WIDTH, _TYPE = 960.0, 13.0
 _LEFT, _RIGHT = 270.0, 60.0
@@ -24,19 +24,6 @@ _COLOURS |= {"muted": ("#5b6470", "#a9b0b8"), "line": ("#dddcd6", "#3a4046"), "l
 
 _STAND_IN = "The outputs of this run are by a stand-in, which is no language model."
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="populace-mark" content="{mark}">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>
-<style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:1.5rem auto;
-padding:0 1rem;background:#fff;color:#1d2126}}h1{{font-size:1.4rem;line-height:1.25;margin:0 0 .6rem}}
-p{{margin:.4rem 0}}div{{overflow-x:auto}}svg{{width:100%;min-width:44rem;height:auto;display:block}}
-@media (prefers-color-scheme:dark){{body{{background:#1d2126;color:#e9e7e2}}}}</style></head>
-<body><h1>{title}</h1><div>{svg}</div>
-{notes}</body></html>
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class _Row:
@@ -46,39 +33,23 @@ class _Row:
     pairs: int
 
 
-def check_diversity_picture(path: Path, *, of: str) -> None:
-    """Raise `SetupError` when no picture can be written to a file of this name, or another stands there.
-
-    `of` is the name of the run file: its own earlier picture may be written over.
-    """
-    if path.suffix.lower() not in _ENDINGS:
-        raise SetupError(f"{str(path)!r} ends in {path.suffix!r}; a picture is written to {' or '.join(_ENDINGS)}.")
-    check_own(path, mark_of("diversity", of), what=_WHAT)
-
-
 def write_diversity_picture(found: Diversity, path: Path, *, of: str) -> Path:
-    """Write the picture to a file that ends in .svg or .html, over nothing but an earlier one `of` the same run.
+    """Write the picture to a file that ends in .svg or .html, over nothing but an earlier one `of` the same run file.
 
-    Raises `SetupError` as `check_diversity_picture` does, for a run without vectors, and when the file cannot be
-    written.
+    Raises `SetupError` as `check_run_picture` does, for a run without vectors, and when the file cannot be written.
     """
-    check_diversity_picture(path, of=of)
     if found.embedded is None:
         raise SetupError("Without vectors of the outputs there is no picture; name an embedding model.")
-    mark, title = mark_of("diversity", of), f"How alike are outputs of {of}, by how alike their personas are?"
-    levels, note = found.embedded.levels, "" if found.is_language_model else _STAND_IN
-    if path.suffix.lower() == ".svg":
-        svg = draw_levels(levels, title=title, note=note).replace("<svg ", f'<svg data-mark="{mark}" ', 1)
-        return write_whole(svg, path, what=_WHAT)
-    svg = draw_levels(levels, title=title, note=note, has_dark=True)
-    notes = "\n".join(f"<p>{markup(note)}</p>" for note in notes_on(found))
-    return write_whole(_PAGE.format(mark=mark, title=markup(title), svg=svg, notes=notes), path, what=_WHAT)
+    title = f"How alike are outputs of {of}, by how alike their personas are?"
+    svg = draw_levels(found.embedded.levels, title=title, note="" if found.is_language_model else _STAND_IN)
+    dark = {name: colour for name, (_, colour) in _COLOURS.items()}
+    return write_run_picture(svg, path, what=WHAT, of=of, title=title, notes=notes_on(found), dark=dark)
 
 
-def draw_levels(levels: Sequence[Level], *, title: str, note: str = "", has_dark: bool = False) -> str:
+def draw_levels(levels: Sequence[Level], *, title: str, note: str = "") -> str:
     """A row for each box of this run and of the paper, by level, as SVG that needs no script.
 
-    A note stands below. `has_dark` is for pages that have a dark ground where the reader prefers one.
+    A note stands below.
     """
     paper = paper_boxes()
     groups = [
@@ -99,12 +70,10 @@ def draw_levels(levels: Sequence[Level], *, title: str, note: str = "", has_dark
     if note:
         height += _ROW
         parts.append(_text("muted", 12, height - 10, note))
-    dark = "".join(f".{name}{{color:{dark}}}" for name, (_, dark) in _COLOURS.items())
-    style = f"<style>@media (prefers-color-scheme:dark){{{dark}}}</style>" if has_dark else ""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {height:g}" role="img" '
         f'aria-label="{markup(title)}" font-family="system-ui, sans-serif" font-size="{_TYPE:g}">'
-        f"{style}{''.join(parts)}</svg>"
+        f"{''.join(parts)}</svg>"
     )
 
 

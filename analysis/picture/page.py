@@ -5,11 +5,8 @@ from pathlib import Path
 
 from ...personas.errors import SetupError
 from ...personas.network import Excerpt
-from ..page import check_own, mark_of, write_whole
+from ..page import PICTURES, check_own, mark_of, write_whole
 from .drawing import Drawing, dark_style, name_of, said
-
-#: How files of pictures may end.
-PICTURES = (".html", ".svg")
 
 #: Widths in which a page holds the picture: type is not read when it shrinks with a wide one.
 _WIDE, _NARROW = 1_040.0, 460.0
@@ -37,7 +34,7 @@ vertical-align:top}}td:first-child{{font-family:ui-monospace,monospace}}td{{over
 
 
 def check_picture(path: Path, *, of: str = "") -> None:
-    """Raise `SetupError` when no picture can be written to a file of this name, or another stands there.
+    """Raise `SetupError` when no picture can be written to a file of this name, or another file is there.
 
     `of` is the name of the hub: its own earlier picture may be written over.
     """

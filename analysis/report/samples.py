@@ -180,7 +180,9 @@ def _sample(author: str, text: str, payload: str, revised: bool, near: bool) -> 
         near_duplicate=near,
         tool=clip(str(spec["name"]), 64),
         arguments=_arguments(spec["parameters"]),
-        returns=clip(": ".join(str(returns[key]) for key in ("type", "description") if key in returns), 200),
+        returns=clip(": ".join(filter(None, (*_types(returns)[:1], str(returns.get("description", ""))))), 200)
+        if returns
+        else "",
     )
 
 
@@ -192,13 +194,19 @@ def _arguments(schema: dict[str, Any]) -> list[ToolArgument]:
     return [
         ToolArgument(
             clip(name, 64),
-            str(of.get("type", "any")),
+            _types(of)[0],
             clip(str(of.get("description", "")), 160),
-            name in required,
+            name in required and "null" not in _types(of),
         )
         for name, of in list(properties.items())[:8]
         if isinstance(of, dict)
     ]
+
+
+def _types(of: dict[str, Any]) -> list[str]:
+    """The types that a schema names; what may be left out may be null."""
+    named = of.get("type", "any")
+    return [str(one) for one in named] if isinstance(named, list) and named else [str(named)]
 
 
 def _read_conversations(run: Queryable, listed: set[int]) -> dict[int, tuple[list[Conversation], int]]:

@@ -1,6 +1,6 @@
 """Texts of other files, to compare with our own: run files, hubs, tables (Parquet, Arrow, JSONL, CSV) and plain text.
 
-Each text comes with the file and the row it stands in, and files are read in bounded memory.
+Each text comes with the file and its row, and files are read in bounded memory.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -62,7 +62,7 @@ class ForeignTexts:
 
     Of a run these are the outputs that it accepted, of a hub without outputs its people, of a table the cells of
     `columns` (or of each column with a usual name: problem, question, text, messages ...), of plain text its lines.
-    The messages of a conversation are texts of their own. A folder stands for the tables in it.
+    The messages of a conversation are texts of their own. A folder means the tables in it.
     """
 
     def __init__(self, files: Iterable[Path | str], *, columns: Sequence[str] = ()) -> None:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import duckdb
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from ..database import CONFIG, make_database, said
 from ..errors import SetupError, SourceError, StorageError
@@ -23,6 +23,7 @@ from ..hub.file import HubFile
 from ..hub.queries import count, quote_name, quote_text, registered
 from ..hub.schema import HUB_VERSION, check_hub, hub_version
 from ..inputs import shown
+from ..model import FrozenModel
 
 MANIFEST = "manifest.json"
 #: The version of the folder's own format.
@@ -55,11 +56,7 @@ UNION ALL SELECT 'COLUMN', table_name, column_name, comment FROM duckdb_columns(
 """  # noqa: S608 - our own words
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Table(_Strict):
+class _Table(FrozenModel):
     name: str
     sql: str
     file: Annotated[str, Field(pattern=_FILE)]
@@ -67,14 +64,14 @@ class _Table(_Strict):
     sha256: str
 
 
-class _Comment(_Strict):
+class _Comment(FrozenModel):
     kind: Literal["TABLE", "VIEW", "COLUMN"]
     name: str
     column: str | None
     comment: str
 
 
-class _Manifest(_Strict):
+class _Manifest(FrozenModel):
     populace: Literal["hub"] = "hub"
     format: int
     schema_version: int

@@ -7,10 +7,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from ..errors import SetupError, SourceError, parameter
 from ..inputs import shown
+from ..model import FrozenModel
 from .columns import is_exported
 from .compose import Composer, parse_template, rule_composer
 
@@ -171,10 +172,8 @@ _WAYS_OUT = {
 }
 
 
-class ImportOptions(BaseModel):
+class ImportOptions(FrozenModel):
     """What is asked of an import; whatever is not asked for is taken from the file, or is not known."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: Columns by what they mean; what is not named is known by its name or is an attribute.
     mapping: Mapping[Meaning, str] = Field(default_factory=dict)

@@ -97,7 +97,7 @@ def judge_people(
     it and else kept (`rewrite`), all kept (`keep`), or rejected as before (`reject`). Near-duplicate verdicts
     that no longer hold after that are decided anew.
 
-    Raises `SetupError` for a hub that is open for reading only, and for a lived society whose people may not change.
+    Raises `SetupError` for a hub that is open for reading only, and for a run whose agents may not change.
     """
     if first_person is not None and not quality:
         raise SetupError("What becomes of the first person is for the rules of quality; leave quality in.")
@@ -191,9 +191,9 @@ def _check_writable(hub: HubFile) -> None:
 
 
 def _check_unlived(hub: HubFile, changes: Sequence[DescriptionChange]) -> None:
-    if changes and hub.has_lived:
+    if changes and hub.has_agents:
         raise SetupError(
-            f"The people of {str(hub.path)!r} have lived, and what they did goes by who they were; check them with "
+            f"The people of {str(hub.path)!r} are agents of a run, whose rows refer to them; check them with "
             f"{parameter('personal', 'keep')}, or export them to a hub first."
         )
 

@@ -24,7 +24,7 @@ from ..errors import SourceError, StorageError
 from ..files import private_umask, remove_database, remove_parts
 from .info import HubInfo, describe
 from .queries import rejected_in, survivors_in
-from .schema import check_hub, check_tables, migrate_hub
+from .schema import HUB_VERSION, check_hub, check_tables, hub_version, migrate_hub
 
 if TYPE_CHECKING:
     from ..query import Params, Result
@@ -106,7 +106,7 @@ class HubFile:
 
     @contextmanager
     def _lent(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The connection, closed behind a hub that was not open."""
+        """The connection; closed afterwards if the hub was not open."""
         was_open = self._con is not None
         try:
             yield self.con
@@ -122,7 +122,7 @@ class HubFile:
             return html_table((self.path.name, ""), describe_hub(self).as_rows(), most=100)
 
     @property
-    def has_lived(self) -> bool:
+    def has_agents(self) -> bool:
         """Whether the file is a run with a finished step, whose rows refer to the people as they are."""
         known = self.con.execute("SELECT 1 FROM information_schema.tables WHERE table_name = 'steps'").fetchall()
         return bool(known) and bool(self.con.execute("SELECT 1 FROM steps LIMIT 1").fetchall())
@@ -225,8 +225,9 @@ def _check(hub: HubFile, *, write: bool) -> None:
             check_tables(hub.con, str(hub.path))
             remove_parts(hub.path)
             hub.hold_private()
-            with hub.writing():
-                migrate_hub(hub.con)
+            if hub_version(hub.con) < HUB_VERSION:
+                with hub.writing():
+                    migrate_hub(hub.con)
     except BaseException as error:
         hub.close()
         if is_damage(error):

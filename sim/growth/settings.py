@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from ...personas.errors import SetupError, parameter
@@ -13,6 +13,7 @@ from ...personas.hub import Hub, read_hub
 from ...personas.hub.read import Draw, DrawSpec
 from ...personas.inputs import parse_language
 from ...personas.judgement import Judge
+from ...personas.model import FrozenModel
 from ...personas.persona import Passage, RelationKind, shipped_passages
 from ...personas.rules import Policy, personal_judge, quality_judge
 from ...personas.sources import DEFAULT_LENGTH, Position, Sources, open_sources, read_passages
@@ -25,10 +26,8 @@ type Source = Hub | Sequence[Passage] | Sources
 _MOST_RELATIONS = 20
 
 
-class Reading(BaseModel):
+class Reading(FrozenModel):
     """How the documents behind `sources` are read, where they do not say it themselves."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: Column of tables that holds the text.
     column: str | None = None
@@ -44,10 +43,8 @@ class Reading(BaseModel):
     strict: bool = False
 
 
-class Growth(BaseModel):
+class Growth(FrozenModel):
     """How the people of a society are grown or read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: Seed texts; None for the corpus that ships with Populace.
     seeds: Path | None = None
@@ -95,7 +92,7 @@ class Growth(BaseModel):
 
     @property
     def judges(self) -> tuple[Judge, ...]:
-        """Who sees everybody whom a model has described before they are taken in."""
+        """The rules that every described person passes before being admitted."""
         return self._judges(self.language)
 
     @property
@@ -157,7 +154,7 @@ class Growth(BaseModel):
         return "-" not in self.sources
 
     def source(self, *, seed: int, after: Position | None = None) -> Source:
-        """The hub or the passages that people come from; of `sources`, those behind a place that reading came to.
+        """The hub or the passages that people come from; of `sources`, those after a place that reading reached.
 
         Of a hub with more than `agents` people, those drawn by `seed`, which is made for this. Raises `SourceError`
         for what cannot be read.

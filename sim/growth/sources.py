@@ -236,7 +236,7 @@ def asked_before(chunks: Chunks, extension: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class NeighbourhoodRequest:
-    """A person whose relations are to be inferred, and people who already live there and are offered as answers."""
+    """A person whose relations are to be inferred, and known people who are offered as answers."""
 
     persona: Persona
     known: tuple[Persona, ...]

@@ -22,16 +22,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...personas.errors import SetupError, StorageError
 from ...personas.files import whole_file
+from ...personas.model import FrozenModel
 from ...personas.query import Params, Query, QueryError, Result, ask
 from ...personas.user_sql import QueryLimit, run_query
 from .database import ClosedError, Cursors
 from .runlog import RunLog
 
 
-class Sidecar(BaseModel):
+class Sidecar(FrozenModel):
     """Where a running run answers SQL, and the token that it asks for. Readable by the file's owner alone."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: A port of this machine's loopback interface.
     port: int = Field(ge=1, le=65535)

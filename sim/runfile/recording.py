@@ -119,7 +119,7 @@ class Recording:
 
     @property
     def steps(self) -> int:
-        """Steps that were lived to their end."""
+        """Steps that are complete."""
         return max((m.number for m in self.markers if m.unit is Unit.STEP), default=0)
 
     def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
@@ -171,7 +171,7 @@ class Recording:
             )
         if self.steps == self.begun:
             raise RunFileError(
-                f"The run in {str(self.path)!r} has lived no step since it was forked at step {self.begun}, so there "
+                f"The run in {str(self.path)!r} has run no step since it was forked at step {self.begun}, so there "
                 f"is nothing to replay; go on with it first: `populace resume {self.path}`."
             )
         asked = "SELECT (SELECT sum(asked) FROM growth) + (SELECT coalesce(sum(active), 0) FROM steps)"
@@ -204,7 +204,7 @@ def run_of(reader: RunReader) -> RunRow:
 
 
 def last_step(reader: RunReader) -> int:
-    """The last complete step of a run; 0 where none was lived."""
+    """The last complete step of a run; 0 where there is none."""
     ((step,),) = reader.query("SELECT coalesce(max(step), 0) FROM steps").rows
     return int(step)
 

@@ -90,7 +90,7 @@ class FrontierRow:
 
 @dataclass(frozen=True, slots=True)
 class PassagePlaceRow:
-    """Where a passage stands in its document, in `passage_places`."""
+    """The place of a passage in its document, in `passage_places`."""
 
     passage: str
     document: str

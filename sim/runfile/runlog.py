@@ -14,7 +14,7 @@ import duckdb
 import orjson
 
 from ...personas.files import private_umask, remove_parts
-from ...personas.hub.schema import check_hub, migrate_hub
+from ...personas.hub.schema import HUB_VERSION, check_hub, hub_version, migrate_hub
 from ...personas.query import Params
 from .database import (
     Cursors,
@@ -22,6 +22,7 @@ from .database import (
     check_unwritten,
     connect,
     has_jobs,
+    is_current,
     is_early,
     make_run_file,
     migrate,
@@ -125,14 +126,14 @@ class RunLog:
 
     @property
     def run(self) -> RunRow:
-        """The run as it stands in the file."""
+        """The run as stored in the file."""
         columns = ", ".join(f'"{name}"' for name in column_names(RunRow))
         (run,) = self.query(f"SELECT {columns} FROM runs")  # noqa: S608 - our own names
         return RunRow(*run)
 
     @property
     def job_row(self) -> JobRow:
-        """The job as it stands in the file."""
+        """The job as stored in the file."""
         (row,) = self.rows(JobRow, "WHERE job = $job", {"job": self.job})
         return row
 
@@ -246,9 +247,10 @@ def _opened(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
         else:
             check_hub(con, str(path))
         con.execute("BEGIN TRANSACTION")
-        if hubs:
+        if hubs and hub_version(con) < HUB_VERSION:
             migrate_hub(con)
-        migrate(con)
+        if not has_jobs(con) or not is_current(con):
+            migrate(con)
         con.execute("COMMIT")
         take_over(path, con, Inserts(con).write)
     except BaseException:

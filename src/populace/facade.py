@@ -18,7 +18,7 @@ from .scenarios.catalog import find_scenario, find_task
 from .sim.config import RunConfig
 from .sim.engine import Progress
 from .sim.growth import Growth
-from .sim.growth.stored import extend, is_more
+from .sim.growth.stored import ask_again
 from .sim.runfile.job_rows import RunRow
 from .sim.runfile.reader import FinishedRun, open_run
 from .sim.runfile.recording import last_step, run_of
@@ -198,7 +198,7 @@ async def run_async(*args: Any, **options: Any) -> FinishedRun:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         society.interrupt()
-        # What it ends with, paused or failed, stands in the file.
+        # How it ended, paused or failed, is in the file.
         await asyncio.wait([running])
         running.exception()
         raise
@@ -229,8 +229,8 @@ def grow(
     `sources` are files, folders and patterns; without any, the corpus that ships. `agents` is how many people there are
     to be, at most. What else `Growth` takes (`fan_outs`, `kinds`, `language`, ...) may be given by name.
 
-    The same call on a hub that is there goes on where it stopped; with more hops, a higher `agents` or further sources
-    behind the earlier ones it grows on from what is there. `open_hub` opens what comes of it.
+    The same call on an existing hub continues where it stopped; with more hops, a higher `agents` or further sources
+    after the earlier ones it grows on from what is there. `open_hub` opens what comes of it.
     Raises `SetupError` for what cannot be grown, and `RunError` when growing fails.
     """
     wanted = Growth.unlimited(
@@ -239,9 +239,8 @@ def grow(
     path, asked = Path(hub), _Asked.given(locals())
     if not is_made(path):
         return asked.begun(GrowthOnly(), growth=wanted, seed=seed, batch=batch, out=path).run()
-    if is_more(path, wanted, seed=seed, model=asked.model.name, limits=Limits.given(**asked.limits)):
-        extend(path, wanted)
-    elif (stored := _StoredRun.read(path).run).status == "finished":
+    again = ask_again(path, wanted, seed=seed, model=asked.model.name, limits=Limits.given(**asked.limits))
+    if not again.is_more and (stored := _StoredRun.read(path).run).status == "finished":
         return FinishedRun(path, stored.event_hash or "", "It was grown already, so nothing was asked.")
     return asked.resumed(path, GrowthOnly).run()
 

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from populace.agents.action_check import check_actions, novelty_of
-from populace.agents.actions import Action, DialogueLine, Instruction, ToolSpec
+from populace.agents.actions import Action, DialogueLine, Instruction
+from populace.agents.tool_spec import ToolSpec
 from populace.personas.errors import SetupError
 from populace.personas.prompt import Prompt
 

@@ -287,8 +287,8 @@ async def test_a_file_without_its_end_stops_the_run_with_what_llama_cpp_says(
 @local
 @pytest.mark.usefixtures("endless")
 async def test_a_server_that_is_not_ready_in_time_says_the_last_line_it_wrote(tiny: Path) -> None:
-    server = LocalServer(tiny, start_within=4.0)
-    with pytest.raises(EndpointError, match="not ready within 4 seconds; the last line it wrote: warming up"):
+    server = LocalServer(tiny, start_within=1.5)
+    with pytest.raises(EndpointError, match=r"not ready within 1\.5 seconds; the last line it wrote: warming up"):
         await server.started()
     await server.aclose()
     assert server.pid is None

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from memory_ledger import MemoryLedger
 
 from populace.agents.action_schema import answer_schema
-from populace.agents.actions import Action, DialogueLine, Instruction, ToolSpec
+from populace.agents.actions import Action, DialogueLine, Instruction
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.gateway import Gateway
 from populace.agents.mind import turn_prompt
@@ -22,6 +22,7 @@ from populace.agents.procedural.growth import Sketch, describe
 from populace.agents.procedural.lexicon import data, lexicon
 from populace.agents.procedural.situation import Situation, portrait_of, read_situation
 from populace.agents.procedural.speech import exchange_of
+from populace.agents.tool_spec import ToolSpec
 from populace.personas.model import RequestContext
 from populace.personas.prompt import RenderedPrompt, fence
 

@@ -1,4 +1,4 @@
-"""`populace diversity`: what it says, the vectors that it fetches, and how it ends."""
+"""`populace diversity` and `funnel`: what they say, the vectors that it fetches, and how it ends."""
 
 import json
 from pathlib import Path
@@ -65,3 +65,15 @@ def test_the_job_is_gone_on_with_and_replayed(ask: Ask, run_file: Path, openai_s
 )
 def test_what_cannot_be_done_is_said(ask: Ask, run_file: Path, given: tuple[object, ...], words: str) -> None:
     ask("diversity", run_file, *given).complains(2, words)
+
+
+def test_the_funnel_is_told_drawn_and_given_as_json(ask: Ask, run_file: Path, folder: Path) -> None:
+    said = ask("funnel", run_file, "--picture", "f.html")
+    assert said.code == 0
+    assert "turns asked for" in said.out
+    assert "accepted" in said.out
+    assert "Wrote f.html" in said.out
+    assert (folder / "f.html").is_file()
+    found = json.loads(ask("funnel", run_file, "--json").out)
+    assert found["stages"][0]["rows"] == 16
+    ask("funnel", run_file, "--picture", "f.png").complains(2, "a picture is written to .svg or .html")

@@ -139,7 +139,7 @@ def test_the_page_shows_text_and_never_obeys_it(ask: Ask, town: Path, folder: Pa
 
 def test_pictures_of_other_kinds_are_refused_before_anything_is_counted(ask: Ask, town: Path, folder: Path) -> None:
     said = ask("hub", "graph", town, "--picture", "town.png")
-    said.complains(2, "ends in '.png'; a picture is written to .html or .svg")
+    said.complains(2, "ends in '.png'; a picture is written to .svg or .html")
     assert said.out == ""
     ask("hub", "graph", town, "--picture", "nowhere/town.svg").complains(2, "nowhere/town.svg", "No such file")
     assert [path.name for path in folder.iterdir()] == ["town.duckdb"]

@@ -121,9 +121,9 @@ def test_output_for_which_there_is_no_room_is_one_sentence(run_file: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("--version",), 0, "populace, version "),
+        pytest.param(("--version",), 0, "populace, version ", marks=pytest.mark.slow),
         (("run", "vilage"), 2, "did you mean 'village'?"),
-        (("sql", "no.duckdb", "FROM runs"), 2, "no run file 'no.duckdb'"),
+        pytest.param(("sql", "no.duckdb", "FROM runs"), 2, "no run file 'no.duckdb'", marks=pytest.mark.slow),
     ],
 )
 def test_exit_codes_are_those_of_the_process(arguments: tuple[str, ...], code: int, words: str) -> None:

@@ -93,6 +93,7 @@ def test_what_an_address_holds_is_not_kept(ask: Ask, folder: Path, server: OpenA
     assert leaks(folder, said) == []
 
 
+@pytest.mark.slow
 def test_the_process_list_does_not_show_the_key(folder: Path, server: OpenAIServer) -> None:
     server.hold(10_000)
     command = [sys.executable, "-m", "populace", "run", "village", *map(str, SMALL)]

@@ -46,7 +46,12 @@ def test_what_was_made_here_goes_on_without_a_word(ask: Ask, server: OpenAIServe
 
 
 @pytest.mark.parametrize(
-    "command", [("replay",), ("resume", "--steps", "2"), ("fork", "--at", "0", "--out", "f.duckdb")]
+    "command",
+    [
+        ("replay",),
+        pytest.param(("resume", "--steps", "2"), marks=pytest.mark.slow),
+        pytest.param(("fork", "--at", "0", "--out", "f.duckdb"), marks=pytest.mark.slow),
+    ],
 )
 def test_a_script_that_nobody_here_has_named_is_not_run(
     ask: Ask, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, elsewhere: Path, command: tuple[str, ...]
@@ -59,7 +64,13 @@ def test_a_script_that_nobody_here_has_named_is_not_run(
     assert not Path("f.duckdb").exists()
 
 
-@pytest.mark.parametrize("command", [("resume", "--steps", "2"), ("fork", "--at", "0", "--out", "f.duckdb")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("resume", "--steps", "2"),
+        pytest.param(("fork", "--at", "0", "--out", "f.duckdb"), marks=pytest.mark.slow),
+    ],
+)
 def test_nothing_is_sent_to_an_address_that_nobody_here_has_named(
     ask: Ask, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, elsewhere: Path, command: tuple[str, ...]
 ) -> None:

@@ -1,15 +1,18 @@
 """What a scenario's measures read of the step: actions with their own fields, also after a resume, replay or fork."""
 
+import shutil
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+import orjson
 import pytest
 from pydantic import Field
 
 from populace.agents.action_schema import typed_fields
-from populace.agents.actions import Action, Argument, ReturnValue, ToolSpec
+from populace.agents.actions import Action
+from populace.agents.tool_spec import Argument, BooleanType, ListOf, NumberType, TextType, ToolSpec
 from populace.personas.errors import RunFileError, SetupError
 from populace.sim import Growth, Resident, Scenario, Society
 from populace.sim.fork import fork
@@ -59,12 +62,20 @@ class Election(Scenario):
         return False
 
 
-@pytest.fixture
-def voted(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[int, ...]]]:
+    """An election of two steps, never to be written to, and what its scenario saw."""
     Election.seen.clear()
-    out = tmp_path / "votes.duckdb"
+    out = tmp_path_factory.mktemp("made") / "votes.duckdb"
     Society(Election(), growth=Growth(agents=5, hops=1), out=out, steps=2).run()
-    return out
+    return out, list(Election.seen)
+
+
+@pytest.fixture
+def voted(made: tuple[Path, list[tuple[int, ...]]], tmp_path: Path) -> Path:
+    """A copy of it."""
+    path, Election.seen[:] = made
+    return Path(shutil.copy(path, tmp_path))
 
 
 def asked(path: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -150,10 +161,14 @@ def test_questions_that_are_none_are_refused_before_anything_is_asked(monkeypatc
 
 
 def test_what_an_action_is_kept_as_gives_it_back() -> None:
-    argument = Argument(name="day", type="integer", description="Which day.", required=False)
-    back = ReturnValue(type="array", description="Hours.")
-    tool = ToolSpec(kind="tool", tool_name="tide_table", purpose="Tells the tide.", arguments=[argument], returns=back)
-    assert ToolSpec.from_payload(tool.payload) == tool
+    day = NumberType(type="integer", description="Which day.", minimum=1, maximum=31)
+    spring = BooleanType(type="boolean", description="Whether it is a spring tide.")
+    back: ListOf[Any] = ListOf(
+        type="array", description="Hours.", items=TextType(type="string", description="As HH:MM.")
+    )
+    arguments = [Argument(name="day", required=False, value=day), Argument(name="spring", required=True, value=spring)]
+    tool = ToolSpec(kind="tool", tool_name="tide_table", purpose="Tells the tide.", arguments=arguments, returns=back)
+    assert ToolSpec.from_payload(orjson.loads(orjson.dumps(tool.payload))) == tool
     ballot = Ballot(kind="ballot", vote="no", price=2.5, sure=True, mood=Mood.BAD)
     assert Ballot.from_payload(ballot.payload) == ballot
 

@@ -262,7 +262,7 @@ def test_a_run_without_a_step_is_forked_after_growth_alone(live: Live, new: Path
     openai_server.fail_forever("Lindenford", "server_error")
     with pytest.raises(RunError):
         live(model="openai:test", base_url=openai_server.base_url)
-    with pytest.raises(RunFileError, match=r"at step 0 \(after growth\), for no step was lived yet, but 1 was given"):
+    with pytest.raises(RunFileError, match=r"at step 0 \(after growth\), for no step was run yet, but 1 was given"):
         fork(new.with_name("run.duckdb"), Village, at=1, out=new)
     openai_server.reset()
     fork(new.with_name("run.duckdb"), Village, at=0, out=new, steps=1).run()
@@ -280,7 +280,7 @@ def test_a_run_that_was_stopped_in_its_growth_says_how_far_it_came(tmp_path: Pat
 
 
 def test_no_step_to_live_is_said(whole: FinishedRun, new: Path) -> None:
-    with pytest.raises(SetupError, match=r"has no step to live; give `steps=5` or more, or an earlier step"):
+    with pytest.raises(SetupError, match=r"has no step to run; give `steps=5` or more, or an earlier step"):
         fork(whole.path, Village, at=STEPS, out=new)
 
 

@@ -23,7 +23,14 @@ def town(tmp_path: Path) -> Path:
     return make_hub(tmp_path / "town.duckdb", *townsfolk(PEOPLE))
 
 
-@pytest.mark.parametrize("options", [{}, {"wiki": True}, {"skill": "chess", "tier": Tier.ONE_PERCENT}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        pytest.param({"wiki": True}, marks=pytest.mark.slow),
+        pytest.param({"skill": "chess", "tier": Tier.ONE_PERCENT}, marks=pytest.mark.slow),
+    ],
+)
 def test_an_enrichment_is_done_again_from_its_own_answers(
     town: Path, openai_server: OpenAIServer, options: Any
 ) -> None:

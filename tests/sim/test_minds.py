@@ -26,7 +26,9 @@ class RevisedBallot(Ballot):
     actions = (Revised,)
 
 
-@pytest.mark.parametrize(("scenario", "model"), [(Village, "procedural"), (RevisedBallot, Answering())])
+@pytest.mark.parametrize(
+    ("scenario", "model"), [pytest.param(Village, "procedural", marks=pytest.mark.slow), (RevisedBallot, Answering())]
+)
 def test_a_mind_scheduled_by_langgraph_gives_the_same_run(
     tmp_path: Path, scenario: type[Scenario], model: object
 ) -> None:

@@ -35,15 +35,13 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     return Society(Village(), growth=Growth(agents=24, hops=2), out=out, steps=3).run()
 
 
-def test_equal_seeds_give_equal_event_hashes_and_other_seeds_others(live: Live) -> None:
-    first, second, other = live("a", seed=1), live("b", seed=1), live("c", seed=2)
-    assert first.event_hash == second.event_hash
-    assert first.event_hash != other.event_hash
+def test_equal_seeds_give_equal_event_hashes_and_other_seeds_others(live: Live, lived: FinishedRun) -> None:
+    assert live("same").event_hash == lived.event_hash
+    assert live("other", seed=2).event_hash != lived.event_hash
 
 
 def test_the_number_in_flight_does_not_change_what_happens(live: Live, lived: FinishedRun) -> None:
-    hashes = {live(str(n), max_in_flight=n).event_hash for n in (1, 8)}
-    assert hashes == {lived.event_hash}
+    assert live(max_in_flight=1).event_hash == lived.event_hash
 
 
 def test_a_run_leaves_everything_that_happened_in_its_file(lived: FinishedRun) -> None:
@@ -171,10 +169,9 @@ def test_numbers_below_one_are_refused(live: Live, option: str, value: int) -> N
         live(**{option: value})
 
 
-def test_a_finished_run_can_be_resumed_for_more_steps(live: Live, tmp_path: Path) -> None:
-    short, long = live("short", steps=2), live("long", steps=5)
-    resumed = Society.resume(short.path, Village, steps=5).run()
-    assert resumed.event_hash == long.event_hash
+def test_a_finished_run_can_be_resumed_for_more_steps(live: Live, lived: FinishedRun) -> None:
+    resumed = Society.resume(live(steps=1).path, Village, steps=3).run()
+    assert resumed.event_hash == lived.event_hash
 
 
 def test_a_chat_model_of_ones_own_will_do_and_is_given_again_to_resume(live: Live) -> None:
@@ -198,13 +195,13 @@ class HalfAwake(Village):
 
 
 def test_lines_that_wait_for_somebody_inactive_survive_an_interruption(live: Live) -> None:
-    short, long = live("short", scenario=HalfAwake(), steps=3), live("long", scenario=HalfAwake(), steps=7)
+    short, long = live("short", scenario=HalfAwake(), steps=2), live("long", scenario=HalfAwake(), steps=5)
     ((waited,),) = long.sql(
         "SELECT count(*) FROM messages AS m JOIN messages AS reply ON reply.reply_to = m.message "
         "WHERE reply.step > m.step + 1"
     ).rows
     assert waited > 0
-    assert Society.resume(short.path, HalfAwake, steps=7).run().event_hash == long.event_hash
+    assert Society.resume(short.path, HalfAwake, steps=5).run().event_hash == long.event_hash
 
 
 def test_a_changed_world_is_not_resumed(live: Live) -> None:

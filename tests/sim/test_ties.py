@@ -117,7 +117,7 @@ def test_graph_cells_and_the_view_agree_on_the_ties(whole: Path) -> None:
     assert weight == measured[STEPS]["weight"]
 
 
-@pytest.mark.parametrize("stop", [1, 2, 3])
+@pytest.mark.parametrize("stop", [pytest.param(n, marks=() if n == 2 else pytest.mark.slow) for n in (1, 2, 3)])
 def test_a_run_that_stopped_goes_on_with_the_ties_it_had(whole: Path, tmp_path: Path, stop: int) -> None:
     out = tmp_path / "run.duckdb"
     with society(out) as begun:

@@ -78,7 +78,7 @@ COMMENT ON COLUMN duplicates.emission IS 'The later emission; null for a persona
 COMMENT ON COLUMN duplicates.of_emission IS 'The earlier emission; null for a persona';
 COMMENT ON COLUMN duplicates.stage IS 'Stage that found it: exact or minhash (how candidates were found; decided by exact Jaccard), or cosine: and the embedding model';
 COMMENT ON COLUMN duplicates.similarity IS 'Jaccard similarity of the two sets of words, or cosine of the two vectors, 0 to 1';
-COMMENT ON COLUMN duplicates.undone IS 'True once somebody judged the verdict wrong';
+COMMENT ON COLUMN duplicates.undone IS 'True while the verdict does not hold';
 
 CREATE TABLE rule_results (
     persona VARCHAR NOT NULL,

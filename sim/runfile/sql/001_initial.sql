@@ -41,7 +41,7 @@ COMMENT ON COLUMN jobs.prices IS 'US dollars for a million tokens and where the 
 COMMENT ON COLUMN jobs.cache IS 'File from which answers are shared with other jobs; null for none';
 COMMENT ON COLUMN jobs.batch IS 'True when work that nothing waits for goes through batches';
 COMMENT ON COLUMN jobs.versions IS 'Versions of Populace, Python and the libraries, as JSON';
-COMMENT ON COLUMN jobs.status IS 'running, finished, failed, paused (a budget that is spent, too many failing calls) or abandoned (another was begun instead); a job found running by nobody was killed; all but finished and abandoned ones can be resumed';
+COMMENT ON COLUMN jobs.status IS 'running, finished, failed, paused (a budget that is spent, too many failing calls) or abandoned (another was begun instead); a job marked as running without a process was killed; all but finished and abandoned ones can be resumed';
 COMMENT ON COLUMN jobs.reason IS 'Why the job failed or was paused, in one sentence';
 COMMENT ON COLUMN jobs.event_hash IS 'Hash over every event of the job so far: equal for equal spec, seed and answers';
 COMMENT ON COLUMN jobs.started_at IS 'UTC';
@@ -75,11 +75,11 @@ CREATE TABLE markers (
     event_hash VARCHAR NOT NULL,
     PRIMARY KEY (job, phase, number, chunk)
 );
-COMMENT ON TABLE markers IS 'How far jobs have come: a chunk with a row is complete, and a job that was stopped goes on behind the last one. The views growth, growth_chunks and steps are made of them';
+COMMENT ON TABLE markers IS 'How far jobs have come: a chunk with a row is complete, and a job that was stopped continues after the last one. The views growth, growth_chunks and steps are made of them';
 COMMENT ON COLUMN markers.job IS 'Job, as in jobs';
 COMMENT ON COLUMN markers.phase IS 'Part of the job, as in phases';
 COMMENT ON COLUMN markers.number IS 'Hop of growth or step of the society; 1 where a phase has no such numbers';
-COMMENT ON COLUMN markers.chunk IS 'Chunk within that number, from 1; 0 says that the number is complete, and stands for all of its chunks';
+COMMENT ON COLUMN markers.chunk IS 'Chunk within that number, from 1; 0 says that the number is complete, with all of its chunks';
 COMMENT ON COLUMN markers.items IS 'Items that were worked on: passages, personas, agents or texts';
 COMMENT ON COLUMN markers.failed IS 'Of those, how many gave no usable answer (see failures)';
 COMMENT ON COLUMN markers.position IS 'Where reading the sources has come to; null where they are not read as a stream';
@@ -195,7 +195,7 @@ CREATE TABLE known_answers (
     reasoning_tokens BIGINT,
     cached_tokens BIGINT
 );
-COMMENT ON TABLE known_answers IS 'Answers of the run that this one was forked from, behind the step of the fork: a request that is the same takes its answer from here';
+COMMENT ON TABLE known_answers IS 'Answers of the run that this one was forked from, after the step of the fork: a request that is the same takes its answer from here';
 COMMENT ON COLUMN known_answers.job IS 'Job, as in jobs';
 COMMENT ON COLUMN known_answers.phase IS 'Part of the job, as in phases';
 COMMENT ON COLUMN known_answers.number IS 'Hop of growth, or step of the society, as in markers';
@@ -245,7 +245,7 @@ COMMENT ON COLUMN frontier.hop IS 'Hop, from 1';
 COMMENT ON COLUMN frontier.ordinal IS 'Place in the hop, from 1';
 COMMENT ON COLUMN frontier.round IS 'The last hop may ask in several rounds, until there are as many people as are wanted; from 0';
 COMMENT ON COLUMN frontier.persona IS 'Persona that is asked about';
-COMMENT ON COLUMN frontier.known IS 'Personas who already lived there and were offered as answers';
+COMMENT ON COLUMN frontier.known IS 'Known personas who were offered as answers';
 
 CREATE TABLE passage_places (
     passage VARCHAR PRIMARY KEY,
@@ -254,7 +254,7 @@ CREATE TABLE passage_places (
     length BIGINT NOT NULL,
     title VARCHAR
 );
-COMMENT ON TABLE passage_places IS 'Where passages stand in the documents that they were read from';
+COMMENT ON TABLE passage_places IS 'The places of passages in the documents that they were read from';
 COMMENT ON COLUMN passage_places.passage IS 'Passage, as in passages';
 COMMENT ON COLUMN passage_places.document IS 'File, or the row or page of one (FILE#id, FILE:line), that the offset counts in';
 COMMENT ON COLUMN passage_places."offset" IS 'Characters of that document before the passage';
@@ -316,7 +316,7 @@ COMMENT ON COLUMN action_fields.field IS 'Name of the field, and its key in emis
 COMMENT ON COLUMN action_fields.ordinal IS 'Its place among them, from 1';
 COMMENT ON COLUMN action_fields.type IS 'integer, number, boolean or choice';
 COMMENT ON COLUMN action_fields.choices IS 'The values of a choice, in the order in which they are declared';
-COMMENT ON COLUMN action_fields.description IS 'What the model is told of it';
+COMMENT ON COLUMN action_fields.description IS 'What the model reads about it';
 
 CREATE TABLE questions (
     ordinal INTEGER PRIMARY KEY,

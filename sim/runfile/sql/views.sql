@@ -22,7 +22,7 @@ COMMENT ON COLUMN runs.base_url IS 'Endpoints of the model, without keys, separa
 COMMENT ON COLUMN runs.max_in_flight IS 'Most model calls under way at once; the result does not depend on it';
 COMMENT ON COLUMN runs.steps_wanted IS 'Steps the run was asked for';
 COMMENT ON COLUMN runs.versions IS 'Versions of Populace, Python and the libraries, as JSON';
-COMMENT ON COLUMN runs.status IS 'running, finished, failed or paused (a budget that is spent, too many failing calls); a run found running by nobody was killed; all but finished can be resumed';
+COMMENT ON COLUMN runs.status IS 'running, finished, failed or paused (a budget that is spent, too many failing calls); a run marked as running without a process was killed; all but finished can be resumed';
 COMMENT ON COLUMN runs.reason IS 'Why the run failed or was paused, in one sentence';
 COMMENT ON COLUMN runs.event_hash IS 'Hash over every event of the run so far: equal for equal seed, settings and answers';
 COMMENT ON COLUMN runs.started_at IS 'UTC';
@@ -49,7 +49,7 @@ COMMENT ON VIEW growth IS 'Complete hops of growth; hop 0 is Text-to-Persona or 
 COMMENT ON COLUMN growth.hop IS '0 for Text-to-Persona, then one for each hop of Persona-to-Persona';
 COMMENT ON COLUMN growth.asked IS 'Passages or personas that the model was asked about';
 COMMENT ON COLUMN growth.failed IS 'Of those, how many gave no usable answer (see failures)';
-COMMENT ON COLUMN growth.born IS 'New personas that are nobody''s near-duplicate';
+COMMENT ON COLUMN growth.born IS 'New personas that are no near-duplicates';
 COMMENT ON COLUMN growth.duplicates IS 'New personas marked as near-duplicates';
 COMMENT ON COLUMN growth.relations IS 'New relations';
 COMMENT ON COLUMN growth.started_at IS 'UTC';
@@ -66,12 +66,12 @@ SELECT number AS hop, chunk, items AS asked, failed, CAST(counts ->> '$.born' AS
 FROM markers
 JOIN phases USING (job, phase)
 WHERE unit = 'hop' AND chunk > 0;
-COMMENT ON VIEW growth_chunks IS 'Complete chunks of the hops of growth; growth that was stopped goes on behind the last one';
+COMMENT ON VIEW growth_chunks IS 'Complete chunks of the hops of growth; growth that was stopped continues after the last one';
 COMMENT ON COLUMN growth_chunks.hop IS 'Hop, as in growth';
 COMMENT ON COLUMN growth_chunks.chunk IS 'Number within the hop, from 1';
 COMMENT ON COLUMN growth_chunks.asked IS 'Passages or personas that the model was asked about';
 COMMENT ON COLUMN growth_chunks.failed IS 'Of those, how many gave no usable answer (see failures)';
-COMMENT ON COLUMN growth_chunks.born IS 'New personas that are nobody''s near-duplicate';
+COMMENT ON COLUMN growth_chunks.born IS 'New personas that are no near-duplicates';
 COMMENT ON COLUMN growth_chunks.duplicates IS 'New personas marked as near-duplicates';
 COMMENT ON COLUMN growth_chunks.repeats IS 'Descriptions with the very text of somebody who was there already';
 COMMENT ON COLUMN growth_chunks.dropped IS 'Descriptions that a rule did not let in';
@@ -91,7 +91,7 @@ SELECT number AS step, items AS active, CAST(counts ->> '$.acted' AS INTEGER) AS
 FROM markers
 JOIN phases USING (job, phase)
 WHERE unit = 'step' AND chunk = 0;
-COMMENT ON VIEW steps IS 'Complete steps of the society; a resumed run goes on behind the last one';
+COMMENT ON VIEW steps IS 'Complete steps of the society; a resumed run continues after the last one';
 COMMENT ON COLUMN steps.step IS 'From 1';
 COMMENT ON COLUMN steps.active IS 'Agents whose turn it was';
 COMMENT ON COLUMN steps.acted IS 'Agents that emitted something';

@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import diversity, grow, hub, make, read, replay, run, solve
+from . import diversity, export, grow, hub, make, read, replay, run, solve
 from .guard import guarded
 
 
@@ -31,8 +31,10 @@ for command in (
     replay.replay,
     read.sql,
     read.report,
+    diversity.funnel,
     diversity.diversity,
     hub.hub,
+    export.export,
     read.scenarios,
     read.schema,
     read.prompts,

@@ -1,4 +1,4 @@
-"""`populace diversity`: how different the outputs of a run are."""
+"""`populace diversity` and `funnel`: how different the outputs of a run are, and how many came through."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -54,13 +54,14 @@ def diversity(
     Vectors are fetched as a job in RUN itself: kept there, never paid for twice, and resumed with `populace resume`.
     They are used from then on without --embeddings.
     """
-    from populace.analysis.diversity.picture import check_diversity_picture, write_diversity_picture
+    from populace.analysis.diversity.picture import WHAT, write_diversity_picture
     from populace.analysis.diversity.report import describe_diversity, measure_diversity, notes_on
     from populace.analysis.diversity.sample import read_sample
+    from populace.analysis.page import check_run_picture
     from populace.sim.runfile.reader import open_run
 
     if picture is not None:
-        check_diversity_picture(picture, of=run_path.name)
+        check_run_picture(picture, what=WHAT, of=run_path.name)
     if options["embeddings"] is not None:
         with open_run(run_path) as run:
             texts = read_sample(run, n=n, seed=seed, kind=kind).embeddable
@@ -119,3 +120,30 @@ def show_result(result: "DataclassInstance", sections: "Iterable[Section]", *, a
     for section in sections:
         click.echo(visible(section.title))
         click.echo(render_table(section, width=width))
+
+
+@click.command()
+@click.argument("run_path", type=_PATH, metavar="RUN")
+@click.option("--picture", type=_PATH, help="Draw it too, as .svg or .html.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+@shared_option
+def funnel(run_path: Path, picture: Path | None, as_json: bool) -> None:
+    """The yield of RUN by stage: turns, answers, outputs, what each check rejected, near-duplicates, accepted outputs.
+
+    Below it what the calls took, by what they were for and by model role, with the accepted outputs for a dollar and
+    for 1,000 tokens. What is not known (prices, tokens) counts as unknown. A run that is still going shows what it has.
+    """
+    from populace.analysis.funnel import WHAT, describe_funnel, notes_on_funnel, read_funnel, write_funnel_picture
+    from populace.analysis.page import check_run_picture
+    from populace.sim.runfile.reader import open_run
+
+    if picture is not None:
+        check_run_picture(picture, what=WHAT, of=run_path.name)
+    with open_run(run_path) as run:
+        found = read_funnel(run)
+    show_result(found, describe_funnel(found), as_json=as_json)
+    for note in notes_on_funnel(found):
+        click.echo(note, err=as_json)
+    if picture is not None:
+        write_funnel_picture(found, picture, of=run_path.name)
+        click.echo(f"Wrote {picture}", err=as_json)

@@ -92,7 +92,7 @@ def estimate(scenario: str, sample: int | None, **options: Any) -> None:
 @role_options
 @click.option("--model", help="The run's own model, named again, where the file is somebody else's and that is a file.")
 @click.option("--no-cache", is_flag=True, help="Go on without the cache that the run was given.")
-@click.option("--steps", type=int, default=None, help="Steps to live in all, when more are wanted than before.")
+@click.option("--steps", type=int, default=None, help="Steps to run in all, when more are wanted than before.")
 @shared_option
 def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, **options: Any) -> None:
     """Go on with what was stopped in FILE: a run, growth, enrichment or embedding. No answer is paid for twice.

@@ -40,7 +40,7 @@ async def test_the_next_session_waits_for_the_batch_of_the_last(
     assert not journal.open_batches()
 
 
-@pytest.mark.parametrize("moment", range(8))
+@pytest.mark.parametrize("moment", [pytest.param(n, marks=() if n % 3 == 0 else pytest.mark.slow) for n in range(8)])
 @pytest.mark.parametrize("kind", ["hang", "hang_after"])
 async def test_killed_at_any_request_nothing_is_paid_twice(
     opened: OpenQueue, server: BatchServer, journal: MemoryJournal, moment: int, kind: str
@@ -58,6 +58,7 @@ async def test_killed_at_any_request_nothing_is_paid_twice(
     assert (server.lines, overpaid(server)) == (7, [])
 
 
+@pytest.mark.slow
 def test_a_session_that_is_killed_over_and_over_pays_once(server: BatchServer, tmp_path: Path) -> None:
     script, diary = Path(batch_server.__file__).with_name("batch_session.py"), tmp_path / "diary"
     # Announced; made; amid the answers; all answered and not closed; and one that is not killed.

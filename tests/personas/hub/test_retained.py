@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -23,7 +22,7 @@ from populace.personas.hub.verdicts import undo_rule
 from populace.personas.network.network import read_ties
 from populace.personas.persona import content_id
 from populace.personas.selection import SelectionSpec, select
-from populace.sim.runfile.database import migrate
+from populace.sim.runfile.database import make_run_file
 
 STEM = "nurse who walks home at dawn and keeps a list of birds heard"
 LEAK, FIRST, SECOND = f"A {STEM} [insert name]", f"A {STEM} inserts", f"A {STEM} name"
@@ -31,8 +30,7 @@ LEAK, FIRST, SECOND = f"A {STEM} [insert name]", f"A {STEM} inserts", f"A {STEM}
 
 def filled(path: Path, *texts: str) -> Path:
     """A run file as a hub, so that all who count people can count these."""
-    with duckdb.connect(path) as con:
-        migrate(con)
+    make_run_file(path, lambda _: None)
     rows = path.with_suffix(".jsonl")
     rows.write_text("\n".join(json.dumps({"persona": text}) for text in texts))
     with open_hub(path, write=True) as hub:

@@ -87,12 +87,11 @@ def test_an_unfinished_migration_leaves_nothing(path: Path, run_row: RunRow, mon
         raise RuntimeError
 
     RunLog.create(path, job_of(run_row)).close()
-    monkeypatch.setattr(
-        "populace.sim.runfile.database._MIGRATIONS",
-        [*database._MIGRATIONS, ("colour", broken)],
-    )
-    with pytest.raises(RuntimeError):
-        RunLog.open(path)
+    with monkeypatch.context() as later:
+        later.setattr(database, "_MIGRATIONS", [*database._MIGRATIONS, ("colour", broken)])
+        later.setattr(database, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+        with pytest.raises(RuntimeError):
+            RunLog.open(path)
     with open_run(path) as run:
         assert run.query("SELECT max(version) FROM migrations").rows == [(SCHEMA_VERSION,)]
         assert "colour" not in run.query("FROM jobs").columns

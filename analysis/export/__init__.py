@@ -1,0 +1,22 @@
+"""Outputs of runs as data sets for training: formats, splits, mixes, licences and cards."""
+
+from .export import DatasetReport, export_outputs, preview_outputs
+from .mix import Mix, MixPart, read_mix
+from .options import DatasetOptions
+from .shapes import DatasetFormat
+from .split import Split, SplitBy
+from .texts import PersonalPolicy
+
+__all__ = [
+    "DatasetFormat",
+    "DatasetOptions",
+    "DatasetReport",
+    "Mix",
+    "MixPart",
+    "PersonalPolicy",
+    "Split",
+    "SplitBy",
+    "export_outputs",
+    "preview_outputs",
+    "read_mix",
+]

@@ -1,0 +1,155 @@
+"""Outputs of runs as data sets: accepted rows, each with where it comes from, in the format that is asked for."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+
+import orjson
+
+from ...personas.errors import SetupError
+from .card import Card
+from .mix import Mix, MixPart
+from .options import DatasetOptions, Layout, Target, target_of
+from .plan import ExportPlan
+from .shapes import DatasetFormat
+from .source import OutputSource
+from .split import SplitReport
+from .tally import Tally
+from .writing import Position, Rows, ShardFolder, write_rows
+
+_USUAL = DatasetOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetReport:
+    """What an export wrote."""
+
+    path: Path
+    format: DatasetFormat
+    #: The files of rows.
+    files: tuple[Path, ...]
+    card: Path
+    tally: Tally
+    #: Outputs of kinds that the format has no place for, by kind.
+    without: dict[str, int]
+    #: Rows that were wanted by a recipe and are not there.
+    missing: int = 0
+    split: SplitReport | None = None
+    #: Rows that were written before, by an export that was stopped.
+    resumed: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows in all files."""
+        return self.tally.rows
+
+
+def export_outputs(runs: Sequence[Path] | Mix, path: Path, options: DatasetOptions = _USUAL) -> DatasetReport:
+    """Write the outputs of runs to a new file, or to a new folder of files, with a card that describes them.
+
+    Accepted outputs alone, unless `options.rejected`. A folder whose export was stopped is gone on with. Raises
+    `SetupError` for what is there already, for kinds that the format has no place for, for text of the stand-in that
+    is not allowed, and when nothing is left to write; `RunFileError` for what is no run file; `StorageError`.
+    """
+    target = target_of(path, options.format)
+    options.check(target.format, target.layout)
+    with ExitStack() as stack:
+        plan = _planned(stack, runs, target, options)
+        if target.layout.is_folder:
+            return _to_folder(plan, target)
+        return _to_files(plan, target)
+
+
+def preview_outputs(
+    runs: Sequence[Path] | Mix, form: DatasetFormat, rows: int, options: DatasetOptions = _USUAL
+) -> list[dict[str, object]]:
+    """The first rows that `export_outputs` would write, as they would stand in a file of JSONL."""
+    options.check(form, Layout.JSONL)
+    with ExitStack() as stack:
+        shown = replace(options, allow_procedural=True)
+        plan = _planned(stack, runs, Target(Path("-"), form, Layout.JSONL), shown)
+        found = (row for some in plan.rows(Tally()) for table in some.sides.values() for row in plan.readable(table))
+        return list(islice(found, rows))
+
+
+def _planned(stack: ExitStack, runs: Sequence[Path] | Mix, target: Target, options: DatasetOptions) -> ExportPlan:
+    mix = runs if isinstance(runs, Mix) else Mix(tuple(MixPart(Path(run)) for run in runs))
+    if not mix.parts:
+        raise SetupError("No run is given; name at least one run file to export.")
+    sources = [
+        stack.enter_context(OutputSource(part.file, rejected=options.rejected, grant=options.licence))
+        for part in mix.parts
+    ]
+    names = [source.run for source in sources]
+    if len(set(names)) < len(names):
+        raise SetupError(
+            f"{str(mix.parts[names.index(max(names, key=names.count))].file)!r} is named twice; name each run once."
+        )
+    return ExportPlan(sources, mix, target, options)
+
+
+def _to_files(plan: ExportPlan, target: Target) -> DatasetReport:
+    files = target.files(split=plan.options.split is not None)
+    for taken in (*files.values(), target.card):
+        if taken.exists() or taken.is_symlink():
+            raise SetupError(f"{str(taken)!r} exists already; give another path for the export.")
+    tally = Tally()
+    rows = _some(plan.rows(tally), plan, tally)
+    card = (target.card, lambda: Card(plan, target, tally).text())
+    write_rows(rows, files, target.layout, embedded=plan.embedded, metadata=plan.metadata, card=card)
+    return _report(plan, target, tuple(files.values()), target.card, tally)
+
+
+def _to_folder(plan: ExportPlan, target: Target) -> DatasetReport:
+    prefix = "data" if target.layout is Layout.DATASET else ""
+    folder = ShardFolder(target.path, asked=_asked(plan, target), prefix=prefix, metadata=plan.metadata)
+    tally, start, resumed = Tally(), Position(), 0
+    if folder.begun:
+        start, noted = folder.begun
+        tally = Tally.from_json(noted, folder.files())
+        resumed = tally.rows
+    try:
+        folder.write(_some(plan.rows(tally, start), plan, tally, resumed=resumed), tally.as_json)
+    except SetupError:
+        folder.discard()
+        raise
+    report = _report(plan, target, (), target.path / "README.md", tally, resumed)
+    names = tuple(target.path / file.relative_to(file.parents[1 if prefix else 0]) for file in folder.files())
+    folder.finish(Card(plan, target, tally).text())
+    return replace(report, files=names)
+
+
+def _some(rows: Iterator[Rows], plan: ExportPlan, tally: Tally, *, resumed: int = 0) -> Iterator[Rows]:
+    """The rows, and an error in the place of none."""
+    yield from rows
+    if not tally.rows:
+        reasons = ", ".join(f"{number:,} for {reason}" for reason, number in tally.left_out.most_common())
+        raise SetupError(
+            f"Nothing is left to export ({reasons or 'no outputs'}); choose other kinds or another format."
+        )
+
+
+def _report(
+    plan: ExportPlan, target: Target, files: tuple[Path, ...], card: Path, tally: Tally, resumed: int = 0
+) -> DatasetReport:
+    return DatasetReport(
+        target.path, target.format, files, card, tally, dict(plan.without), plan.missing, plan.split_report, resumed
+    )
+
+
+def _asked(plan: ExportPlan, target: Target) -> str:
+    """A hash of all that the contents of an export depend on."""
+    said = {
+        "format": target.format,
+        "options": asdict(plan.options),
+        "parts": [asdict(part) for part in plan.mix.parts],
+        "mix": [plan.mix.rows, plan.mix.seed],
+        "runs": [
+            [s.run, s.event_hash, s.ask("SELECT status, count(*) FROM outputs GROUP BY ALL ORDER BY ALL")]
+            for s in plan.sources
+        ],
+    }
+    return blake2b(orjson.dumps(said, default=str), digest_size=16).hexdigest()

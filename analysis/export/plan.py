@@ -1,0 +1,262 @@
+"""An export that is ready to be made: what is taken of each run, and the rows that come of it."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...personas.errors import SetupError, parameter
+from ...personas.hub.queries import quote_name, quote_text
+from ...personas.inputs import nearest
+from .mix import Mix, choose, quotas
+from .options import DatasetOptions, Layout, Target
+from .shapes import TRAINING, DatasetFormat, Recipe, RowShape, find_recipes
+from .source import PROVENANCE, STATUS, OutputSource
+from .split import SplitReport, split_sources
+from .tally import Tally
+from .texts import PersonalPolicy, parse_payload, search_personal
+from .tokens import estimated_tokens, open_tokenizer
+from .writing import Position, Rows
+
+#: The columns of an output, which may be asked for; any other name is a field of its payload.
+_OWN = ("text", "kind", "payload", "persona_text", "persona_language", "step", *STATUS)
+_USUAL = ("text", "kind", "payload", "persona_text", "persona_language")
+_USUAL_IN_TRAINING = ("kind",)
+_PREFERENCES = """
+LEFT JOIN (SELECT emission, CAST(arg_max(chosen, job) AS VARCHAR) AS chosen,
+                  CAST(arg_max(rejected, job) AS VARCHAR) AS rejected
+           FROM preferences GROUP BY emission) AS f ON f.emission = o.emission
+"""
+_PROCEDURAL = """
+SELECT count(*) FROM outputs AS o LEFT JOIN personas AS p ON p.id = o.agent
+WHERE o.kind IN (SELECT unnest(CAST(? AS VARCHAR[]))) AND (o.model = 'procedural' OR p.model = 'procedural')
+"""
+_TOOLS = "SELECT 1 FROM outputs WHERE kind = ? AND (payload -> '$.tools') IS NOT NULL LIMIT 1"
+#: Columns without text of the model's.
+_NOT_SEARCHED = ("kind", "persona_language", "step", *STATUS)
+_FORMULA = "^[=+\\-@\t\r]"
+
+
+_BEGINNING = Position()
+
+
+class ExportPlan:
+    """What is exported of which runs. Raises `SetupError` for what cannot be exported as asked."""
+
+    def __init__(self, sources: Sequence[OutputSource], mix: Mix, target: Target, options: DatasetOptions) -> None:
+        self.sources, self.mix, self.options = sources, mix, options
+        self.form, self.layout = target.format, target.layout
+        #: Kinds by source, and outputs whose kind the format has no place for.
+        self.kinds: list[tuple[str, ...]] = []
+        self.without: Counter[str] = Counter()
+        self._shapes = self._found_shapes()
+        self._check_stand_in()
+        self._columns = self._found_columns()
+        self._count_tokens = open_tokenizer(options.tokenizer) if options.tokenizer else None
+        #: Rows that a recipe wants and that are not there.
+        self.missing = 0
+        self.split_report: SplitReport | None = None
+        self._is_chosen = False
+        self._choose()
+        self._schema = self._found_schema()
+
+    @property
+    def embedded(self) -> frozenset[str]:
+        """Columns, and fields within them, whose JSON text stands in JSONL as what it says."""
+        names = {"payload", "tools"} | ({"arguments"} if self.form is DatasetFormat.TOOLS else set())
+        return frozenset(new for part in self.mix.parts for new in (part.rename.get(n, n) for n in names))
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The names of all columns that are written."""
+        return tuple(self._schema.names)
+
+    @property
+    def metadata(self) -> str:
+        """What a Parquet file says of itself, as JSON."""
+        return orjson.dumps(
+            {"format": str(self.form), "synthetic": True, "runs": [s.run for s in self.sources]}
+        ).decode()
+
+    def rows(self, tally: Tally, start: Position = _BEGINNING) -> Iterator[Rows]:
+        """The rows behind a position, page by page; what is written and what is left out is counted in `tally`."""
+        for number in range(start.part, len(self.sources)):
+            source, shape = self.sources[number], self._shapes[number]
+            columns, joins = self._sql(source, shape)
+            after = start.after if number == start.part else 0
+            for page in source.pages(self.kinds[number], after=after, columns=columns, joins=joins):
+                content, facts = self._made(page.rows, number, tally)
+                yield Rows(dict(self._sided(content, facts, tally)), Position(number, page.last))
+
+    def readable(self, table: pa.Table) -> Iterator[dict[str, Any]]:
+        """The rows as they stand in JSONL."""
+        for row in table.to_pylist():
+            yield {name: parse_payload(v) if name in self.embedded and v is not None else v for name, v in row.items()}
+
+    def _found_shapes(self) -> list[RowShape]:
+        options, found = self.options, []
+        for source, part in zip(self.sources, self.mix.parts, strict=True):
+            wanted = part.kinds or options.kinds
+            kinds = source.check_kinds(wanted)
+            recipes: dict[str, Recipe] = {}
+            if self.form in TRAINING:
+                recipes, without = find_recipes(source, self.form, kinds, named=bool(wanted), mapping=options.mapping)
+                self.without.update(without)
+                kinds = tuple(recipes)
+            self.kinds.append(kinds)
+            found.append(recipes)
+        with_tools = self.form in TRAINING and any(
+            source.ask(_TOOLS, [kind]) for source, kinds in zip(self.sources, self.kinds, strict=True) for kind in kinds
+        )
+        return [RowShape(self.form, r, options.persona, options.system, options.train_on, with_tools) for r in found]
+
+    def _check_stand_in(self) -> None:
+        if self.options.allow_procedural:
+            return
+        for source, kinds in zip(self.sources, self.kinds, strict=True):
+            ((number,),) = source.ask(_PROCEDURAL + f"AND {source.which}", [list(kinds)])
+            if number:
+                raise SetupError(
+                    f"{number:,} outputs of {str(source.path)!r} were written by procedural, the stand-in that is no "
+                    f"language model, or for people whom it wrote; {parameter('allow_procedural')} exports them, "
+                    "labelled as such in every row and in the card."
+                )
+
+    def _found_columns(self) -> tuple[str, ...]:
+        if self.options.columns is None:
+            return _USUAL if self.form not in (*TRAINING, DatasetFormat.PERSONAHUB) else _USUAL_IN_TRAINING
+        fields = {
+            key for s, kinds in zip(self.sources, self.kinds, strict=True) for k in kinds for key in s.payload_keys(k)
+        }
+        for name in self.options.columns:
+            if name in PROVENANCE:
+                raise SetupError(f"The column {name!r} is in every export; leave it out of {parameter('columns')}.")
+            if name not in _OWN and name.removeprefix("payload.") not in fields:
+                known = (*_OWN, *sorted(fields - set(_OWN)))
+                raise SetupError(f"There is no column {name!r}{nearest(name, known)}. There are: {', '.join(known)}.")
+        shape = self._shapes[0].names
+        return tuple(name for name in dict.fromkeys(self.options.columns) if name not in shape)
+
+    def _choose(self) -> None:
+        there = [
+            sum(number for kind, number in source.counts().items() if kind in kinds)
+            for source, kinds in zip(self.sources, self.kinds, strict=True)
+        ]
+        test: list[Any] = [None] * len(self.sources)
+        if self.options.split:
+            test, self.split_report = split_sources(self.sources, self.kinds, self.options.split)
+        if self.mix.is_whole and not self.options.split:
+            return
+        self._is_chosen = True
+        taken = quotas(self.mix, there)
+        if self.mix.rows:
+            self.missing = max(0, self.mix.rows - sum(taken))
+        for source, kinds, rows, side in zip(self.sources, self.kinds, taken, test, strict=True):
+            choose(source, kinds, rows=rows, seed=self.mix.seed, test=side)
+
+    def _sql(self, source: OutputSource, shape: RowShape) -> tuple[str, str]:
+        """The columns and joins that are added to the query for a page."""
+        columns = [
+            f"json_extract_string(o.payload, {quote_text(f'$.{quote_name(name.removeprefix("payload."))}')}) "
+            f"AS {quote_name(name)}"
+            for name in self._columns
+            if name not in _OWN
+        ]
+        joins = ""
+        if any(recipe.form == "preference" for recipe in shape.recipes.values()):
+            columns += ["f.chosen", "f.rejected"]
+            joins += _PREFERENCES
+        if self._is_chosen:
+            columns.append("c.side")
+            joins += "\nJOIN exported_chosen AS c ON c.emission = o.emission"
+        return "".join(f", {column}" for column in columns), joins
+
+    def _found_schema(self) -> pa.Schema:
+        """The columns of all parts, of which one may have columns that another lacks."""
+        schemas = []
+        for number, (source, shape) in enumerate(zip(self.sources, self._shapes, strict=True)):
+            made, _ = self._made(source.no_rows(*self._sql(source, shape)), number, Tally(), align=False)
+            schemas.append(made.schema)
+        try:
+            return pa.unify_schemas(schemas)
+        except pa.ArrowException as error:
+            raise SetupError(
+                f"The columns of the runs do not fit together ({error}); rename those that are called alike."
+            ) from error
+
+    def _made(self, rows: pa.Table, number: int, tally: Tally, *, align: bool = True) -> tuple[pa.Table, pa.Table]:
+        """The rows of a page as they are written, and what is known of each of them."""
+        shape, options = self._shapes[number], self.options
+        content = rows.select([])
+        if shape.names:
+            content, reasons = shape.shaped(rows)
+            tally.left_out.update(reason for reason in reasons if reason is not None)
+            kept = pa.array([reason is None for reason in reasons], pa.bool_())
+            content, rows = content.filter(kept), rows.filter(kept)
+        for name in self._columns:
+            content = content.append_column(name, rows.column(name))
+        content, rows, kinds = self._searched(content, rows, tally)
+        texts = shape.texts(content) if shape.names else rows.column("text").to_pylist()
+        tokens = self._count_tokens(texts) if self._count_tokens else [estimated_tokens(text) for text in texts]
+        tally.tokens += sum(tokens)
+        if self._count_tokens:
+            content = content.append_column("tokens", pa.array(tokens, pa.int64()))
+        if options.personal is not PersonalPolicy.DROP:
+            content = content.append_column("personal", pa.array(kinds, pa.list_(pa.string())))
+        for name in (*(STATUS if options.rejected else ()), *PROVENANCE):
+            if name not in content.column_names:
+                content = content.append_column(name, rows.column(name))
+        if self.layout is Layout.CSV:
+            content = self._without_formulas(content, tally)
+        renamed = self.mix.parts[number].rename
+        content = content.rename_columns([renamed.get(name, name) for name in content.column_names])
+        return (self._aligned(content) if align else content), rows
+
+    def _searched(self, content: pa.Table, rows: pa.Table, tally: Tally) -> tuple[pa.Table, pa.Table, list[list[str]]]:
+        """The rows after the search for personal data, and the kinds that were found in each."""
+        policy = self.options.personal
+        names = [name for name in content.column_names if name not in _NOT_SEARCHED]
+        found = search_personal(content.select(names), redact=policy is PersonalPolicy.REDACT)
+        tally.personal.update(found.counts)
+        number = sum(map(bool, found.kinds))
+        tally.personal_rows += number
+        if policy is PersonalPolicy.DROP and number:
+            tally.left_out["personal data"] += number
+            kept = pa.array([not kinds for kinds in found.kinds], pa.bool_())
+            return content.filter(kept), rows.filter(kept), []
+        for name in names:
+            content = content.set_column(content.column_names.index(name), name, found.rows.column(name))
+        return content, rows, found.kinds
+
+    def _without_formulas(self, content: pa.Table, tally: Tally) -> pa.Table:
+        """The rows; cells that a spreadsheet would take for a formula are counted, and escaped if that is asked."""
+        for place, column in enumerate(content.columns):
+            if not pa.types.is_string(column.type):
+                continue
+            are_formulas = pc.match_substring_regex(column, _FORMULA)
+            tally.formulas += pc.sum(are_formulas).as_py() or 0
+            if self.options.escape_formulas:
+                escaped = pc.if_else(are_formulas, pc.binary_join_element_wise("'", column, ""), column)
+                content = content.set_column(place, content.column_names[place], escaped)
+        return content
+
+    def _aligned(self, content: pa.Table) -> pa.Table:
+        for name in self._schema.names:
+            if name not in content.column_names:
+                content = content.append_column(name, pa.nulls(len(content), self._schema.field(name).type))
+        return content.select(self._schema.names).cast(self._schema)
+
+    def _sided(self, content: pa.Table, facts: pa.Table, tally: Tally) -> Iterator[tuple[str, pa.Table]]:
+        """The rows by the side of the split, counted."""
+        if self.options.split is None:
+            tally.count("train", facts)
+            yield "train", content
+            return
+        sides = facts.column("side")
+        for side in ("train", "test"):
+            here = pc.equal(sides, side)
+            tally.count(side, facts.filter(here))
+            yield side, content.filter(here)

@@ -1,0 +1,325 @@
+"""What a row of an export looks like: outputs as they are, or as the formats in which models are trained.
+
+How an output becomes a conversation is never guessed. The action says it by the fields of its payload (`messages`; or
+`prompt`, else the output's text, with `response`), or the user names the fields.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+import orjson
+import pyarrow as pa
+
+from ...personas.errors import SetupError, parameter
+from .source import OutputSource
+from .texts import parse_payload
+
+
+class DatasetFormat(StrEnum):
+    """What an export is written as."""
+
+    #: Outputs as they are: a file or a folder of Parquet, one object a line, CSV, a dataset folder of Hugging Face.
+    PARQUET = "parquet"
+    JSONL = "jsonl"
+    CSV = "csv"
+    HUGGINGFACE = "huggingface"
+    #: Conversations, as OpenAI's fine-tuning and TRL take them, and as ShareGPT had them.
+    OPENAI = "openai"
+    SHAREGPT = "sharegpt"
+    #: One question with one answer.
+    ALPACA = "alpaca"
+    #: A prompt with a better and a worse answer: as conversations, or as plain text.
+    DPO = "dpo"
+    DPO_STANDARD = "dpo-standard"
+    #: Conversations in which the assistant calls tools.
+    TOOLS = "tools"
+    #: The rows of Persona Hub.
+    PERSONAHUB = "personahub"
+
+
+_CONVERSATIONS = (DatasetFormat.OPENAI, DatasetFormat.SHAREGPT, DatasetFormat.ALPACA, DatasetFormat.TOOLS)
+_PREFERENCES = (DatasetFormat.DPO, DatasetFormat.DPO_STANDARD)
+#: Formats that need an answer, or a better and a worse one.
+TRAINING = (*_CONVERSATIONS, *_PREFERENCES)
+
+#: Where the description of the persona stands in a training row.
+type PersonaPlace = Literal["out", "in", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the outputs of one kind become conversations."""
+
+    form: Literal["messages", "pair", "preference"]
+    #: Names of fields of the payload; an empty prompt is the output's text.
+    prompt: str = ""
+    response: str = ""
+
+
+def find_recipes(
+    source: OutputSource, form: DatasetFormat, kinds: Sequence[str], *, named: bool, mapping: Mapping[str, str]
+) -> tuple[dict[str, Recipe], dict[str, int]]:
+    """How each kind becomes a training row, and the outputs of the kinds that cannot, by kind.
+
+    `mapping` gives the fields of prompt and response. Raises `SetupError` when a kind that was `named`, or every kind,
+    has no answer to be trained on.
+    """
+    recipes: dict[str, Recipe] = {}
+    for kind in kinds:
+        if recipe := _recipe(source, form, kind, mapping):
+            recipes[kind] = recipe
+    without = {kind: number for kind, number in source.counts().items() if kind in kinds and kind not in recipes}
+    if without and (named or not recipes):
+        raise SetupError(_refusal(source, form, tuple(without), mapping))
+    return recipes, without
+
+
+def _recipe(source: OutputSource, form: DatasetFormat, kind: str, mapping: Mapping[str, str]) -> Recipe | None:
+    keys = source.payload_keys(kind)
+    if form in _PREFERENCES:
+        return Recipe("preference") if _has_preferences(source, kind) else None
+    if form is DatasetFormat.TOOLS:
+        return Recipe("messages") if {"messages", "tools"} <= set(keys) else None
+    if "response" in mapping:
+        given = mapping.get("prompt", ""), mapping["response"]
+        return Recipe("pair", *given) if all(name in keys for name in given if name) else None
+    if "messages" in keys:
+        return Recipe("messages")
+    if "response" in keys:
+        return Recipe("pair", "prompt" if "prompt" in keys else "", "response")
+    return None
+
+
+def _has_preferences(source: OutputSource, kind: str) -> bool:
+    if not source.has("preferences"):
+        return False
+    return bool(source.ask("SELECT 1 FROM preferences JOIN emissions USING (emission) WHERE kind = ? LIMIT 1", [kind]))
+
+
+def _refusal(source: OutputSource, form: DatasetFormat, kinds: Sequence[str], mapping: Mapping[str, str]) -> str:
+    said = f"{', '.join(map(repr, kinds))} of {str(source.path)!r}"
+    if form in _PREFERENCES:
+        return (
+            f"There are no preferences among the outputs {said}, so they cannot be written as {form}; have several "
+            "samples of each graded first (`populace grade`), or write them as jsonl."
+        )
+    if form is DatasetFormat.TOOLS:
+        return (
+            f"The outputs {said} hold no conversations with tools (fields `messages` and `tools`), so they cannot be "
+            "written as tools; the task tool-use makes such conversations, and jsonl takes any output."
+        )
+    fields = ", ".join(source.payload_keys(kinds[0])) or "none"
+    if "response" in mapping:
+        return (
+            f"The outputs {said} have no fields {' and '.join(map(repr, mapping.values()))} (they have {fields}); name "
+            f"fields that they have with {parameter('mapping')}."
+        )
+    return (
+        f"The outputs {said} have no response to train on (their fields: {fields}), so they cannot be written as "
+        f"{form}; jsonl, parquet, csv, huggingface and personahub take any output, and {parameter('mapping')} "
+        "response=FIELD names the field that holds the answer."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RowShape:
+    """Makes the columns of a format from a page of outputs."""
+
+    format: DatasetFormat
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    persona: PersonaPlace = "out"
+    #: The text of the system message; None for no such message.
+    system: str | None = None
+    #: Whether the loss is taken of all of the assistant's messages or of the last one, where the format can say it.
+    train_on: Literal["all", "last"] | None = None
+    #: Whether messages have the fields of tool calls.
+    with_tools: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of the format itself."""
+        return {
+            DatasetFormat.OPENAI: ("messages", "tools") if self.with_tools else ("messages",),
+            DatasetFormat.TOOLS: ("messages", "tools"),
+            DatasetFormat.SHAREGPT: ("conversations", "tools") if self.with_tools else ("conversations",),
+            DatasetFormat.ALPACA: ("instruction", "input", "output", "system"),
+            DatasetFormat.DPO: ("prompt", "chosen", "rejected"),
+            DatasetFormat.DPO_STANDARD: ("prompt", "chosen", "rejected"),
+            DatasetFormat.PERSONAHUB: ("input persona", "synthesized text", "description"),
+        }.get(self.format, ())
+
+    def shaped(self, rows: pa.Table) -> tuple[pa.Table, list[str | None]]:
+        """The columns of the format, and of each row why it has to be left out, or None."""
+        if self.format is DatasetFormat.PERSONAHUB:
+            columns = [rows.column(name) for name in ("persona_text", "text", "kind")]
+            return pa.table(columns, names=list(self.names)), [None] * len(rows)
+        made, reasons = [], []
+        for row in self._read(rows):
+            shaped = self._row(row)
+            reasons.append(shaped if isinstance(shaped, str) else None)
+            made.append({} if isinstance(shaped, str) else shaped)
+        return pa.Table.from_pylist(made, schema=pa.schema([(name, self._type(name)) for name in self.names])), reasons
+
+    def texts(self, content: pa.Table) -> list[str]:
+        """The text of each row that a model reads or learns to write."""
+        return [
+            "\n".join(_spoken([row[name] for name in self.names])) for row in content.select(self.names).to_pylist()
+        ]
+
+    def _read(self, rows: pa.Table) -> Iterator[dict[str, Any]]:
+        wanted = ("kind", "text", "payload", "persona_text", "chosen", "rejected")
+        for row in rows.select([name for name in wanted if name in rows.column_names]).to_pylist():
+            payload = parse_payload(row["payload"])
+            yield row | {"payload": payload if isinstance(payload, dict) else {}}
+
+    def _row(self, row: dict[str, Any]) -> dict[str, Any] | str:
+        if self.recipes[row["kind"]].form == "preference":
+            return self._preference(row)
+        said = self._conversation(row)
+        if isinstance(said, str):
+            return said
+        if self.format is DatasetFormat.ALPACA:
+            return self._alpaca(said, row)
+        messages = _introduced([*self._opening(row), *said], row["persona_text"], self.persona)
+        if self.format is DatasetFormat.SHAREGPT:
+            made: dict[str, Any] = {"conversations": list(_sharegpt(messages))}
+        else:
+            made = {"messages": self._weighted(messages)}
+        if "tools" in self.names:
+            made["tools"] = orjson.dumps(row["payload"].get("tools") or []).decode()
+        return made
+
+    def _conversation(self, row: dict[str, Any]) -> list[dict[str, Any]] | str:
+        recipe, payload = self.recipes[row["kind"]], row["payload"]
+        if recipe.form == "messages":
+            return _messages(payload.get("messages"), with_tools=self.with_tools)
+        prompt = payload.get(recipe.prompt) if recipe.prompt else row["text"]
+        response = payload.get(recipe.response)
+        if not isinstance(prompt, str) or not prompt.strip():
+            return "no prompt"
+        if not isinstance(response, str) or not response.strip():
+            return "no response"
+        return [_message("user", prompt), _message("assistant", response)]
+
+    def _opening(self, row: dict[str, Any]) -> list[dict[str, Any]]:
+        """The system message: the user's text, the persona's description, or both."""
+        parts = [self.system or "", row["persona_text"] or "" if self.persona == "system" else ""]
+        said = "\n\n".join(part for part in parts if part)
+        return [_message("system", said)] if said else []
+
+    def _alpaca(self, messages: list[dict[str, Any]], row: dict[str, Any]) -> dict[str, Any] | str:
+        system = [m["content"] for m in (*self._opening(row), *messages) if m["role"] == "system"]
+        said = [m for m in messages if m["role"] != "system"]
+        if [m["role"] for m in said] != ["user", "assistant"]:
+            return "more than one question with one answer"
+        context = row["persona_text"] if self.persona == "in" else ""
+        instruction, output = (m["content"] for m in said)
+        return {"instruction": instruction, "input": context, "output": output, "system": "\n\n".join(system)}
+
+    def _preference(self, row: dict[str, Any]) -> dict[str, Any] | str:
+        prompt, chosen, rejected = row["text"], row["chosen"], row["rejected"]
+        if not chosen or not rejected or not chosen.strip() or not rejected.strip():
+            return "no better and worse answer"
+        asked = _introduced([*self._opening(row), _message("user", prompt)], row["persona_text"], self.persona)
+        if self.format is DatasetFormat.DPO_STANDARD:
+            return {"prompt": "\n\n".join(m["content"] for m in asked), "chosen": chosen, "rejected": rejected}
+        answers = {"chosen": [_message("assistant", chosen)], "rejected": [_message("assistant", rejected)]}
+        return {"prompt": asked, **answers}
+
+    def _weighted(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self.train_on is None:
+            return messages
+        last = max((n for n, m in enumerate(messages) if m["role"] == "assistant"), default=-1)
+        return [
+            m | {"weight": int(self.train_on == "all" or n == last)} if m["role"] == "assistant" else m
+            for n, m in enumerate(messages)
+        ]
+
+    def _type(self, name: str) -> Any:
+        text = pa.string()
+        if name == "conversations":
+            return pa.list_(pa.struct([("from", text), ("value", text)]))
+        if name != "messages" and not (self.format is DatasetFormat.DPO and name in self.names):
+            return text
+        fields = [("role", text), ("content", text)]
+        if self.train_on is not None:
+            fields.append(("weight", pa.int8()))
+        if name == "messages" and (self.with_tools or self.format is DatasetFormat.TOOLS):
+            function = pa.struct([("name", text), ("arguments", text)])
+            calls = pa.list_(pa.struct([("id", text), ("type", text), ("function", function)]))
+            fields += [("tool_calls", calls), ("name", text), ("tool_call_id", text)]
+        return pa.list_(pa.struct(fields))
+
+
+def _message(role: str, content: str) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+_ROLES = frozenset({"system", "user", "assistant", "tool"})
+
+
+def _messages(found: object, *, with_tools: bool) -> list[dict[str, Any]] | str:
+    """The messages of a payload as they are written, or why they cannot be."""
+    if not isinstance(found, list) or not found:
+        return "no messages"
+    messages = []
+    for message in found:
+        if not isinstance(message, dict) or message.get("role") not in _ROLES:
+            return "messages that are not in OpenAI's format"
+        content = message.get("content")
+        made = _message(message["role"], content if isinstance(content, str) else "")
+        if calls := message.get("tool_calls"):
+            made |= {"content": made["content"] or None, "tool_calls": [_tool_call(call) for call in calls]}
+        messages.append(made | {name: message[name] for name in ("name", "tool_call_id") if message.get(name)})
+    answers = [m for m in messages if m["role"] == "assistant" and (m["content"] or m.get("tool_calls"))]
+    if not answers:
+        return "no response"
+    used = any("tool_calls" in m or m["role"] == "tool" for m in messages)
+    return "calls of tools" if used and not with_tools else messages
+
+
+def _tool_call(call: Any) -> dict[str, Any]:
+    function = call.get("function", call)
+    arguments = function.get("arguments")
+    text = arguments if isinstance(arguments, str) else orjson.dumps(arguments or {}).decode()
+    return {
+        "id": call.get("id"), "type": "function", "function": {"name": function.get("name"), "arguments": text}
+    }  # fmt: skip
+
+
+def _introduced(messages: list[dict[str, Any]], persona: str | None, place: PersonaPlace) -> list[dict[str, Any]]:
+    """The messages with the description of the persona before the first thing that the user says."""
+    if place != "in" or not persona:
+        return messages
+    first = next((n for n, m in enumerate(messages) if m["role"] == "user"), None)
+    if first is None:
+        return messages
+    said = messages[first] | {"content": f"{persona}\n\n{messages[first]['content']}"}
+    return [*messages[:first], said, *messages[first + 1 :]]
+
+
+_SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
+
+
+def _sharegpt(messages: Sequence[dict[str, Any]]) -> Iterator[dict[str, str]]:
+    for message in messages:
+        if message["content"]:
+            yield {"from": _SPEAKERS[message["role"]], "value": message["content"]}
+        for call in message.get("tool_calls", ()):
+            called = {"name": call["function"]["name"], "arguments": parse_payload(call["function"]["arguments"])}
+            yield {"from": "function_call", "value": orjson.dumps(called).decode()}
+
+
+def _spoken(value: Any) -> Iterator[str]:
+    """The texts within a value that say something: of messages their contents and what is called."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from _spoken(one)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            if key not in ("role", "from", "type", "id", "tool_call_id"):
+                yield from _spoken(one)

@@ -1,0 +1,207 @@
+"""The outputs of a run file, page by page, each with where it comes from: persona, lineage, model and licence."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import orjson
+import pyarrow as pa
+
+from ...personas.database import said
+from ...personas.errors import RunFileError, SetupError, parameter
+from ...personas.hub.queries import table_names
+from ...sim.runfile.database import connect
+from ...sim.runfile.reader import open_run
+from .licences import strictest
+
+#: What every exported row says of where it comes from.
+PROVENANCE = (
+    *("synthetic", "procedural", "persona", "parent", "hop", "source", "licence", "model", "prompt_version"),
+    *("sampling", "seed", "run", "emission"),
+)
+#: What is added where rejected outputs are exported too.
+STATUS = ("status", "stage", "reason")
+
+#: Outputs of a page; about 20 MB with their personas.
+_PAGE = 20_000
+
+#: A persona and everybody it was grown from. Personas of a hub may have come without their parents.
+_LINEAGES = """
+CREATE TEMP TABLE exported_lineages AS
+WITH RECURSIVE up AS (
+    SELECT id AS persona, id AS origin, parent, licence, source, 0 AS depth
+    FROM personas WHERE id IN (SELECT agent FROM emissions)
+    UNION
+    SELECT u.persona, p.id, p.parent, p.licence, p.source, u.depth + 1
+    FROM up AS u JOIN personas AS p ON p.id = u.parent
+    WHERE u.depth < 64
+), stated AS (
+    SELECT persona, licence, depth, parent IS NULL OR parent NOT IN (SELECT id FROM personas) AS is_root FROM up
+    {imports}
+)
+SELECT persona, arg_max(origin, depth) AS root, arg_max(source, depth) AS source,
+       CAST(to_json(list_sort(coalesce(any_value(l.licences), []))) AS VARCHAR) AS licences
+FROM up
+LEFT JOIN (SELECT persona, list(DISTINCT coalesce(licence, '')) AS licences FROM stated
+           WHERE is_root OR licence IS NOT NULL GROUP BY persona) AS l USING (persona)
+GROUP BY persona
+"""
+_IMPORTED = """
+    UNION ALL
+    SELECT u.persona, i.licence, 0, i.licence IS NOT NULL FROM up AS u JOIN imports AS i ON i.persona = u.origin
+"""
+#: Where all turns of a step were sampled alike, no output has to be looked up among the calls.
+_SAMPLING = """
+CREATE TEMP TABLE exported_sampling AS
+WITH asked AS (
+    SELECT number AS step, owner, CAST(sampling AS VARCHAR) AS sampling
+    FROM calls JOIN phases USING (job, phase)
+    WHERE unit = 'step' AND outcome = 'ok' AND role = 'default'
+), alike AS (
+    SELECT step, any_value(sampling) AS sampling, count(DISTINCT coalesce(sampling, '')) = 1 AS is_alike
+    FROM asked GROUP BY step
+)
+SELECT step, '' AS agent, sampling FROM alike WHERE is_alike
+UNION ALL
+SELECT a.step, a.owner, any_value(a.sampling) FROM asked AS a JOIN alike AS b ON b.step = a.step AND NOT b.is_alike
+GROUP BY a.step, a.owner
+"""
+_PAGE_SQL = """
+SELECT o.emission, o.step, o.kind, o.text, CAST(o.payload AS VARCHAR) AS payload, o.status, o.stage, o.reason,
+       p.text AS persona_text, p.language AS persona_language, true AS synthetic,
+       o.model = 'procedural' OR coalesce(p.model = 'procedural', false) AS procedural,
+       o.agent AS persona, p.parent, p.hop, l.source, g.licence, o.model, o.prompt AS prompt_version,
+       coalesce(t.sampling, s.sampling) AS sampling,
+       CAST($seed AS BIGINT) AS seed, CAST($run AS VARCHAR) AS run{columns}
+FROM outputs AS o
+LEFT JOIN personas AS p ON p.id = o.agent
+LEFT JOIN exported_lineages AS l ON l.persona = o.agent
+LEFT JOIN exported_licences AS g ON g.licences = l.licences
+LEFT JOIN exported_sampling AS s ON s.step = o.step AND s.agent = ''
+LEFT JOIN exported_sampling AS t ON t.step = o.step AND t.agent = o.agent{joins}
+WHERE o.emission > $after AND o.emission <= $upto AND o.kind IN (SELECT unnest(CAST($kinds AS VARCHAR[]))) AND {which}
+ORDER BY o.emission
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some outputs in their order, and the number of the last emission that was looked at."""
+
+    rows: pa.Table
+    last: int
+
+
+class OutputSource:
+    """A run whose outputs are exported, open for reading; to be used in a `with` statement.
+
+    Raises `RunFileError` for a file that is no run file, is being written, or holds no outputs.
+    """
+
+    def __init__(self, path: Path, *, rejected: bool = False, grant: str | None = None) -> None:
+        """With `rejected`, outputs that were rejected count too. `grant` is the licence of what states none."""
+        self.path = path
+        self.rejected = rejected
+        with open_run(path) as run:
+            if run.is_live:
+                raise RunFileError(f"{str(path)!r} is being written; export it when that job has ended or is paused.")
+            ((self.run, self.scenario, self.seed, self.event_hash),) = run.query(
+                "SELECT run, scenario, seed, event_hash FROM runs"
+            ).rows
+        self.con = connect(path, read_only=True)
+        try:
+            self._prepare(grant)
+        except duckdb.Error as error:
+            self.con.close()
+            raise RunFileError(f"The outputs of {str(path)!r} cannot be read: {said(error)}.") from error
+        except BaseException:
+            self.con.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """The source."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.con.close()
+
+    @property
+    def which(self) -> str:
+        """The condition, in SQL, on the outputs that are exported."""
+        return "true" if self.rejected else "status = 'accepted'"
+
+    def has(self, table: str) -> bool:
+        """Whether the file has a table of this name."""
+        return table in self._tables
+
+    def ask(self, sql: str, params: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[Any, ...]]:
+        """The rows that a statement of our own gives; outputs are in `outputs`."""
+        return self.con.execute(sql, params).fetchall()
+
+    def counts(self) -> dict[str, int]:
+        """How many outputs of each kind are exported."""
+        found = self.ask(
+            f"SELECT kind, count(*) FROM outputs WHERE {self.which} GROUP BY kind ORDER BY count(*) DESC, kind"  # noqa: S608
+        )
+        return {str(kind): int(number) for kind, number in found}
+
+    def check_kinds(self, kinds: Collection[str]) -> tuple[str, ...]:
+        """The kinds that are asked for, or all there are. Raises `SetupError` when nothing is left to export."""
+        there = self.counts()
+        if not there:
+            total = self.ask("SELECT count(*) FROM outputs")[0][0]
+            if total:
+                raise SetupError(
+                    f"All {total:,} outputs of {str(self.path)!r} were rejected; {parameter('rejected')} exports "
+                    "them too, each with its reason."
+                )
+            raise SetupError(f"{str(self.path)!r} has no outputs; export a run in which something was made.")
+        for kind in kinds:
+            if kind not in there:
+                known = ", ".join(f"{name} ({number:,})" for name, number in there.items())
+                raise SetupError(f"{str(self.path)!r} has no outputs of the kind {kind!r} to export; it has {known}.")
+        return tuple(kind for kind in there if not kinds or kind in kinds)
+
+    def payload_keys(self, kind: str) -> tuple[str, ...]:
+        """The fields that outputs of a kind have, in their order."""
+        found = self.ask(
+            f"SELECT DISTINCT unnest(json_keys(payload)) FROM (SELECT payload FROM outputs "  # noqa: S608
+            f"WHERE kind = ? AND {self.which} ORDER BY emission LIMIT 50)",
+            [kind],
+        )
+        return tuple(sorted(str(key) for (key,) in found))
+
+    def pages(self, kinds: Collection[str], *, after: int = 0, columns: str = "", joins: str = "") -> Iterator[Page]:
+        """The outputs of these kinds behind one emission, in their order; columns and joins are added to the SQL."""
+        ((last,),) = self.ask("SELECT coalesce(max(emission), 0) FROM emissions")
+        for first in range(after, last, _PAGE):
+            upto = min(first + _PAGE, last)
+            yield Page(self._page(kinds, first, upto, columns, joins), upto)
+
+    def no_rows(self, columns: str = "", joins: str = "") -> pa.Table:
+        """The columns of a page."""
+        return self._page((), 0, 0, columns, joins)
+
+    def _page(self, kinds: Collection[str], after: int, upto: int, columns: str, joins: str) -> pa.Table:
+        sql = _PAGE_SQL.format(columns=columns, joins=joins, which=self.which)
+        given = {"after": after, "upto": upto, "kinds": list(kinds), "seed": self.seed, "run": self.run}
+        try:
+            return self.con.sql(sql, params=given).to_arrow_table()
+        except duckdb.Error as error:
+            raise RunFileError(f"The outputs of {str(self.path)!r} cannot be read: {said(error)}.") from error
+
+    def _prepare(self, grant: str | None) -> None:
+        self._tables = table_names(self.con)
+        imports = _IMPORTED if self.has("imports") else ""
+        self.con.execute(_LINEAGES.format(imports=imports))
+        self.con.execute(_SAMPLING)
+        self.con.execute("CREATE TEMP TABLE exported_licences (licences VARCHAR, licence VARCHAR)")
+        for (licences,) in self.ask("SELECT DISTINCT licences FROM exported_lineages"):
+            stated = [name or grant for name in orjson.loads(licences)] or [grant]
+            self.con.execute("INSERT INTO exported_licences VALUES (?, ?)", [licences, strictest(stated)])

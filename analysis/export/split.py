@@ -1,0 +1,157 @@
+"""Train and test rows that know nothing of each other: what belongs together stays on one side."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...personas.dedup import find_duplicates
+from ...personas.dedup.near_duplicates import near_any
+from ...personas.dedup.pairs import Threshold
+from ...personas.errors import SetupError, parameter
+from .source import OutputSource
+
+#: Outputs that share half of their words stay together.
+_SIMILAR = 0.5
+#: Rounds of looking for similar texts across the border; each moves what it finds.
+_ROUNDS = 12
+
+
+class SplitBy(StrEnum):
+    """What stays on one side, besides outputs that nearly repeat each other."""
+
+    #: What one persona made.
+    PERSONA = "persona"
+    #: What a persona and all who were grown from the same first one made.
+    LINEAGE = "lineage"
+    #: Nothing else.
+    CLUSTER = "cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How rows are divided: the share of the train side, what stays together, and the seed of the choice."""
+
+    train: float
+    by: SplitBy = SplitBy.LINEAGE
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.train < 1:
+            raise SetupError(f"{parameter('split')} is {self.train:g}; give the share of train rows, between 0 and 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class SplitReport:
+    """What a split came to."""
+
+    train: int
+    test: int
+    #: Groups that stay together, and the rows of the largest.
+    groups: int
+    largest: int
+    #: Rows that were moved to the test side, because they are similar to one that is there.
+    moved: int
+
+
+def split_sources(
+    sources: Sequence[OutputSource], kinds: Sequence[Collection[str]], split: Split
+) -> tuple[list[NDArray[np.int64]], SplitReport]:
+    """The emissions on the test side, by source, and what the split came to.
+
+    Raises `SetupError` when so much hangs together that one side is left empty.
+    """
+    texts: list[str] = []
+    owners: list[str] = []
+    places: list[tuple[int, int]] = []
+    links: list[tuple[int, int]] = []
+    group_of = {SplitBy.PERSONA: "o.agent", SplitBy.LINEAGE: "l.root", SplitBy.CLUSTER: "NULL"}[split.by]
+    for number, source in enumerate(sources):
+        rows = source.ask(
+            f"SELECT o.emission, o.text, {group_of} FROM outputs AS o "  # noqa: S608 - our own words
+            f"LEFT JOIN exported_lineages AS l ON l.persona = o.agent "
+            f"WHERE o.kind IN (SELECT unnest(CAST(? AS VARCHAR[]))) AND {source.which} ORDER BY o.emission",
+            [list(kinds[number])],
+        )
+        first = {emission: len(places) + place for place, (emission, _, _) in enumerate(rows)}
+        for emission, text, owner in rows:
+            places.append((number, emission))
+            texts.append(text)
+            owners.append(owner or f"{number}:{emission}")
+        links += [
+            (first[later], first[earlier])
+            for later, earlier in source.ask("SELECT emission, of_emission FROM duplicates WHERE emission IS NOT NULL")
+            if later in first and earlier in first
+        ]
+    groups = _grouped(owners, texts, links)
+    test = _chosen(groups, split)
+    moved = _closed(groups, test, texts, split)
+    sides = np.isin(groups, np.flatnonzero(test))
+    if sides.all() or not sides.any():
+        raise SetupError(
+            f"The {len(texts):,} outputs hang together, by {split.by} and by texts that share half of their words, so "
+            f"that they cannot be divided; export more of them, or with {parameter('split_by', 'persona')} or "
+            f"{parameter('split_by', 'cluster')}."
+        )
+    found = [
+        np.array([places[row][1] for row in np.flatnonzero(sides).tolist() if places[row][0] == number], dtype=np.int64)
+        for number in range(len(sources))
+    ]
+    sizes = np.bincount(groups)
+    count = int(sides.sum())
+    report = SplitReport(len(texts) - count, count, int((sizes > 0).sum()), int(sizes.max()), moved)
+    return found, report
+
+
+def _grouped(owners: Sequence[str], texts: Sequence[str], links: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    """For each row the number of the group that it belongs to."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    first: dict[str, int] = {}
+    edges = [*links, *((row, first.setdefault(owner, row)) for row, owner in enumerate(owners))]
+    similar = find_duplicates(texts, threshold=_SIMILAR)
+    left = np.concatenate([np.array([a for a, _ in edges], dtype=np.int64), similar.rows])
+    right = np.concatenate([np.array([b for _, b in edges], dtype=np.int64), similar.of])
+    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(len(texts), len(texts)))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _chosen(groups: NDArray[np.int64], split: Split) -> NDArray[np.bool_]:
+    """Which groups are on the test side: drawn by the seed until the share is reached, none that would exceed it."""
+    sizes = np.bincount(groups)
+    wanted = round(len(groups) * (1 - split.train))
+    order = sorted(range(len(sizes)), key=lambda group: blake2b(f"{split.seed}:{group}".encode()).digest())
+    test, taken = np.zeros(len(sizes), dtype=np.bool_), 0
+    for group in order:
+        if taken + sizes[group] <= max(wanted, 1):
+            test[group] = True
+            taken += int(sizes[group])
+    if not taken:  # all groups are larger than the test side was to be
+        test[int(sizes.argmin())] = True
+    return test
+
+
+def _closed(groups: NDArray[np.int64], test: NDArray[np.bool_], texts: Sequence[str], split: Split) -> int:
+    """Move to the test side whatever is similar to a row there, until nothing is; gives the rows that were moved.
+
+    A text is compared with the first of its cluster alone, so two clusters may still hold similar texts.
+    """
+    threshold, moved = Threshold.parse(_SIMILAR), 0
+    fresh = np.flatnonzero(test)
+    for _ in range(_ROUNDS):
+        few = [texts[row] for row in np.flatnonzero(np.isin(groups, fresh)).tolist()]
+        left = np.flatnonzero(~test[groups])
+        near = left[near_any(few, (texts[row] for row in left.tolist()), threshold)] if few and len(left) else left[:0]
+        fresh = np.unique(groups[near])
+        if not len(fresh):
+            return moved
+        test[fresh] = True
+        moved += int(np.isin(groups, fresh).sum())
+    raise SetupError(
+        f"Similar texts run through all {len(texts):,} outputs, so that they cannot be divided; export more of them, "
+        f"or with {parameter('split_by', 'cluster')}."
+    )

@@ -1,0 +1,295 @@
+"""The yield of a run by stage: from the people who were asked to the outputs that were accepted, and what each cost."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .page import markup, write_run_picture
+from .table import Queryable, Section
+
+#: What the picture shows, as in the mark by which it is known again.
+WHAT = "funnel"
+
+_TURNS = "SELECT coalesce(sum(active), 0)::BIGINT, coalesce(sum(acted), 0)::BIGINT FROM steps"
+_RUN = "SELECT model, is_language_model FROM runs"
+_LOST = """
+SELECT outcome, count(*) FROM failures
+WHERE phase = 'step' AND purpose <> 'embedding' GROUP BY outcome ORDER BY count(*) DESC, outcome
+"""
+_OUTPUTS = """
+SELECT count(*), count(*) FILTER (revised), count(*) FILTER (status = 'accepted'),
+       count(DISTINCT agent), count(DISTINCT agent) FILTER (status = 'accepted')
+FROM outputs
+"""
+_REJECTED = """
+SELECT stage, count(*), arg_min(reason, emission) FROM outputs
+WHERE status = 'rejected' GROUP BY stage ORDER BY stage = 'near_duplicate', count(*) DESC, stage
+"""
+_UNDECIDED = """
+SELECT "check", count(DISTINCT emission) FROM checks WHERE outcome = 'undecided' GROUP BY "check" ORDER BY "check"
+"""
+_WITH_EMISSIONS = """
+SELECT table_name FROM duckdb_columns()
+WHERE column_name = 'emission' AND table_name IN ('solutions', 'votes', 'preferences') ORDER BY table_name
+"""
+_LATER = """
+SELECT count(DISTINCT emission) FROM {table} SEMI JOIN outputs AS o USING (emission) WHERE o.status = 'accepted'
+"""
+#: Calls by what they were for: growth, turns by role, vectors, and jobs on the outputs by their kind and role.
+_CALLS = """
+SELECT CASE WHEN c.purpose = 'embedding' THEN 'vectors'
+            WHEN j.kind NOT IN ('growth', 'society') THEN j.kind || if(c.role = 'default', '', ': ' || c.role)
+            WHEN c.phase = 'step' THEN if(c.role = 'default', 'turns', 'turns: ' || c.role)
+            ELSE 'people' END AS used_for,
+       string_agg(DISTINCT c.model, ', ' ORDER BY c.model),
+       count(*), count(*) FILTER (c.outcome <> 'ok'),
+       sum(c.input_tokens)::BIGINT, sum(c.output_tokens)::BIGINT,
+       count(*) FILTER (raw IS NOT NULL AND input_tokens IS NULL),
+       sum(c.cost), count(*) FILTER (raw IS NOT NULL AND cost IS NULL), min(c.started_at)
+FROM calls AS c LEFT JOIN jobs AS j USING (job)
+WHERE c.source IN ('endpoint', 'batch')
+GROUP BY used_for ORDER BY min(c.started_at), used_for
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage of the funnel: how many rows are left after it, and what became of the others."""
+
+    #: turns, answers, outputs, a check by its name, near_duplicate, accepted, or a later table.
+    name: str
+    #: In words.
+    title: str
+    #: Rows that are left after it.
+    rows: int
+    #: Rows that it took away, and an example of why.
+    lost: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """The calls for one purpose, and the accepted outputs for each unit of what they took."""
+
+    #: people (growth), turns, turns: ROLE, vectors, or the kind of a job on the outputs with its role.
+    purpose: str
+    model: str
+    calls: int
+    failed_calls: int
+    #: Tokens as the endpoint counted them, of answered calls but for `uncounted`; None where it counted none.
+    input_tokens: int | None
+    output_tokens: int | None
+    uncounted: int
+    #: US dollars, of answered calls but for `unpriced`; None where no price is known.
+    dollars: float | None
+    unpriced: int
+    #: Accepted outputs for a dollar and for 1,000 tokens; None where these are unknown in part, or nothing was spent.
+    accepted_per_dollar: float | None
+    accepted_per_1000_tokens: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """The yield of a run."""
+
+    #: People with a turn whose outputs there are, and those with an accepted one.
+    people: int
+    accepted_people: int
+    stages: Sequence[Stage]
+    #: Turns without an answer, by the outcome of their last call.
+    failed_turns: dict[str, int]
+    #: Outputs that an agent was asked to make anew, accepted or not.
+    revised: int
+    #: Outputs on which a check could not decide, by check; they are not rejected for it.
+    undecided: dict[str, int]
+    accepted: int
+    spent: Sequence[Spent]
+    model: str
+    is_language_model: bool
+
+
+def read_funnel(run: Queryable) -> Funnel:
+    """The yield of a run, in whatever state it is."""
+    ((turns, acted),) = run.query(_TURNS).rows
+    ((model, is_language_model),) = run.query(_RUN).rows
+    ((outputs, revised, accepted, people, accepted_people),) = run.query(_OUTPUTS).rows
+    lost = dict(run.query(_LOST).rows)
+    failed = sum(lost.values())
+    answers = max(turns - failed, 0)
+    stages = [
+        Stage("turns", "turns asked for", turns),
+        Stage("answers", "turns with an answer", answers, failed, ", ".join(f"{n:,} {o}" for o, n in lost.items())),
+    ]
+    if silent := answers - acted:
+        stages.append(Stage("silence", "turns in which something was made", acted, silent, "said or made nothing"))
+    stages.append(Stage("outputs", "outputs made", outputs))
+    left = outputs
+    for stage, number, reason in run.query(_REJECTED).rows:
+        left -= number
+        title = "new, no near-duplicates" if stage == "near_duplicate" else f"passed {stage}"
+        stages.append(Stage(stage, title, left, number, f"such as: {reason}"))
+    stages.append(Stage("accepted", "accepted", accepted))
+    for (table,) in run.query(_WITH_EMISSIONS).rows:
+        ((number,),) = run.query(_LATER.format(table=table)).rows
+        if number:
+            stages.append(Stage(table, f"accepted, with {table}", number))
+    spent = [_spent(accepted, *row[:9]) for row in run.query(_CALLS).rows]
+    return Funnel(
+        people,
+        accepted_people,
+        stages,
+        lost,
+        revised,
+        dict(run.query(_UNDECIDED).rows),
+        accepted,
+        [*spent, *_in_all(accepted, spent)],
+        model,
+        is_language_model,
+    )
+
+
+def _spent(
+    accepted: int,
+    purpose: str,
+    model: str,
+    calls: int,
+    failed: int,
+    input_tokens: int | None,
+    output_tokens: int | None,
+    uncounted: int,
+    dollars: float | None,
+    unpriced: int,
+) -> Spent:
+    counted = [tokens for tokens in (input_tokens, output_tokens) if tokens is not None]
+    tokens = sum(counted) if counted and not uncounted else 0
+    return Spent(
+        purpose,
+        model,
+        calls,
+        failed,
+        input_tokens,
+        output_tokens,
+        uncounted,
+        dollars,
+        unpriced,
+        accepted / dollars if dollars and not unpriced else None,
+        accepted / tokens * 1000 if tokens else None,
+    )
+
+
+def _in_all(accepted: int, spent: Sequence[Spent]) -> Iterator[Spent]:
+    if len(spent) > 1:
+        yield _spent(
+            accepted,
+            "in all",
+            "",
+            sum(one.calls for one in spent),
+            sum(one.failed_calls for one in spent),
+            _sum([one.input_tokens for one in spent]),
+            _sum([one.output_tokens for one in spent]),
+            sum(one.uncounted for one in spent),
+            _sum([one.dollars for one in spent]),
+            sum(one.unpriced for one in spent),
+        )
+
+
+def _sum[N: (int, float)](numbers: Sequence[N | None]) -> N | None:
+    """The sum of those that are known; None where none is."""
+    known = [number for number in numbers if number is not None]
+    return sum(known[1:], start=known[0]) if known else None
+
+
+def describe_funnel(found: Funnel) -> Iterator[Section]:
+    """The funnel as tables for the terminal."""
+    whole = found.stages[0].rows
+    rows = [
+        (stage.title, stage.rows, f"{stage.rows / whole:.1%}" if whole else "", stage.lost or None, stage.reason)
+        for stage in found.stages
+    ]
+    headings = ("stage", "rows", "of all turns", "lost", "why")
+    yield Section("Yield by stage", headings, ("VARCHAR", "BIGINT", "DOUBLE", "BIGINT", "VARCHAR"), rows)
+    unit = "tokens" if found.is_language_model else "words"
+    spent = ("calls for", "model", "calls", "failed", f"{unit} in", f"{unit} out", "dollars", "accepted/dollar")
+    yield Section(
+        f"What it took, and accepted outputs for it ({found.accepted:,})",
+        (*spent, f"accepted/1,000 {unit}"),
+        ("VARCHAR", "VARCHAR", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "VARCHAR", "DOUBLE", "DOUBLE"),
+        [_line(one) for one in found.spent],
+    )
+
+
+def _line(one: Spent) -> tuple[object, ...]:
+    dollars = "unknown" if one.dollars is None else f"{one.dollars:,.4f}"
+    if one.dollars is not None and one.unpriced:
+        dollars += f" and {one.unpriced:,} calls unknown"
+    per_dollar, per_tokens = (
+        None if number is None else float(f"{number:.3g}")
+        for number in (one.accepted_per_dollar, one.accepted_per_1000_tokens)
+    )
+    return (
+        *(one.purpose, one.model, one.calls, one.failed_calls),
+        *(one.input_tokens, one.output_tokens, dollars, per_dollar, per_tokens),
+    )
+
+
+def notes_on_funnel(found: Funnel) -> Iterator[str]:
+    """What has to be known of the numbers, in sentences."""
+    yield (
+        f"{found.accepted_people:,} of {found.people:,} people who made something have an accepted output; "
+        f"{found.revised:,} outputs were asked for anew before they were kept."
+    )
+    if found.undecided:
+        checks = ", ".join(f"{check} on {number:,}" for check, number in found.undecided.items())
+        yield f"Checks that could not decide reject nothing: {checks}."
+    if any(one.unpriced for one in found.spent):
+        yield "Prices or tokens of some calls are not known; what a dollar yields is then left out, not guessed."
+    if not found.is_language_model:
+        yield f"The model is the stand-in {found.model}, which is no language model: these yields are not a model's."
+
+
+_WIDTH, _TYPE, _LEFT, _ROW, _BAR = 960.0, 13.0, 240.0, 30.0, 18.0
+_KEPT, _LOST_COLOUR, _MUTED, _INK = "#2f63c0", "#b7382f", "#5b6470", "#1d2126"
+_DARK = {"kept": "#8fb4f5", "lost": "#f08a80", "muted": "#a9b0b8", "ink": "#e9e7e2"}
+
+
+def draw_funnel(found: Funnel, *, title: str) -> str:
+    """A bar for each stage, with what it took away behind it, as SVG that needs no script."""
+    most = max((stage.rows + stage.lost for stage in found.stages), default=0) or 1
+    height = 16 + _ROW * len(found.stages) + (26 if not found.is_language_model else 0)
+    parts = []
+    for place, stage in enumerate(found.stages):
+        y = 10 + _ROW * place
+        wide, gone = (number / most * (_WIDTH - _LEFT - 190) for number in (stage.rows, stage.lost))
+        share = f" ({stage.rows / found.stages[0].rows:.1%})" if found.stages[0].rows else ""
+        lost = f", {stage.lost:,} lost" if stage.lost else ""
+        parts += [
+            f"<g><title>{markup(f'{stage.title}: {stage.rows:,}{share}{lost} {stage.reason}'.rstrip())}</title>",
+            _text("muted", _MUTED, 12, y + 14, stage.title[:34]),
+            f'<rect class="kept" color="{_KEPT}" fill="currentColor" x="{_LEFT:g}" y="{y:.1f}" '
+            f'width="{wide:.1f}" height="{_BAR:g}"/>',
+            f'<rect class="lost" color="{_LOST_COLOUR}" fill="currentColor" fill-opacity="0.55" '
+            f'x="{_LEFT + wide:.1f}" y="{y:.1f}" width="{gone:.1f}" height="{_BAR:g}"/>',
+            _text("ink", _INK, _LEFT + wide + gone + 8, y + 14, f"{stage.rows:,}{share}{lost}"),
+            "</g>",
+        ]
+    if not found.is_language_model:
+        note = f"The model is the stand-in {found.model}, which is no language model."
+        parts.append(_text("muted", _MUTED, 12, height - 10, note))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {height:g}" role="img" '
+        f'aria-label="{markup(title)}" font-family="system-ui, sans-serif" font-size="{_TYPE:g}">{"".join(parts)}</svg>'
+    )
+
+
+def _text(look: str, colour: str, x: float, y: float, text: str) -> str:
+    return f'<text class="{look}" color="{colour}" fill="currentColor" x="{x:.1f}" y="{y:.1f}">{markup(text)}</text>'
+
+
+def write_funnel_picture(found: Funnel, path: Path, *, of: str) -> Path:
+    """Write the funnel to a file that ends in .svg or .html, over nothing but an earlier one `of` the same run file.
+
+    Raises `SetupError` as `check_run_picture` does, and when the file cannot be written.
+    """
+    title = f"The yield of {of} by stage"
+    svg = draw_funnel(found, title=title)
+    return write_run_picture(svg, path, what=WHAT, of=of, title=title, notes=notes_on_funnel(found), dark=_DARK)

@@ -1,0 +1,203 @@
+"""`populace export`: the outputs of runs as data sets."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import shared_option
+
+if TYPE_CHECKING:
+    from populace.analysis.export import DatasetOptions, DatasetReport, Mix
+
+
+_FORMATS = (
+    *("parquet", "jsonl", "csv", "huggingface", "openai", "sharegpt", "alpaca", "dpo", "dpo-standard", "tools"),
+    "personahub",
+)
+#: A share that is further than this from what was asked for is explained.
+_NOTEWORTHY = 0.05
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=_PATH, metavar="RUN... FILE|FOLDER")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    help="What to write.  [default: by the ending of FILE; huggingface for a FOLDER]",
+)
+@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only outputs of this kind; may be given again.")
+@click.option(
+    "--columns",
+    metavar="NAME,...",
+    help="Columns beside those of the format: text, kind, payload, persona_text, step, or any field of the outputs.",
+)
+@click.option(
+    "--map",
+    "mapping",
+    multiple=True,
+    metavar="PART=FIELD",
+    help="prompt=FIELD, response=FIELD: fields of the outputs that make a training row.",
+)
+@click.option("--all", "rejected", is_flag=True, help="Rejected outputs too, with status, stage and reason.")
+@click.option(
+    "--split", "train", type=float, metavar="SHARE", help="Divide into train and test rows; the share of train."
+)
+@click.option(
+    "--split-by",
+    type=click.Choice(("persona", "lineage", "cluster")),
+    default="lineage",
+    show_default=True,
+    help="What stays on one side, with whatever nearly repeats it: a persona's rows, its lineage's, or nothing else.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the split.")
+@click.option(
+    "--mix", type=_PATH, metavar="TOML", help="A recipe that says how much to take of which runs; then give FILE alone."
+)
+@click.option("--preview", type=click.IntRange(1), metavar="N", help="Show the first N rows, and write nothing.")
+@click.option(
+    "--persona",
+    type=click.Choice(("out", "in", "system")),
+    default="out",
+    show_default=True,
+    help="The persona's description in training rows: nowhere, before the prompt, or as system message.",
+)
+@click.option("--system", metavar="TEXT", help="System message of training rows.")
+@click.option(
+    "--train-on", type=click.Choice(("all", "last")), help="openai: weights that mask the loss of other messages."
+)
+@click.option(
+    "--tokenizer", metavar="NAME|FILE", help="Count tokens with it: cl100k_base, a tokenizer.json, a model's name."
+)
+@click.option(
+    "--personal",
+    type=click.Choice(("flag", "drop", "redact")),
+    default="flag",
+    show_default=True,
+    help="Outputs with personal data: flagged in a column, left out, or with the data replaced.",
+)
+@click.option("--licence", metavar="SPDX", help="The licence of sources that state none, when they are yours to give.")
+@click.option("--allow-procedural", is_flag=True, help="Export text of the stand-in too, labelled as such.")
+@click.option("--escape-formulas", is_flag=True, help="csv: an apostrophe before cells that a spreadsheet would run.")
+@shared_option
+def export(paths: tuple[Path, ...], **options: Any) -> None:
+    """Write what runs made as a data set: accepted outputs, each with where it comes from.
+
+    FILE is JSONL, CSV or Parquet by its ending, also compressed (.jsonl.gz); a name without ending is a folder with
+    README.md and data/*.parquet, which `datasets.load_dataset` reads. A folder whose export was stopped is gone on with
+    by the same command. A card with counts, yields, models and licences is written with each.
+
+    Every row is marked synthetic and says which persona of which lineage made it, with which model, prompt, sampling
+    and seed, and under which licence: the strictest of its sources, unknown where one states none.
+
+    openai, sharegpt and alpaca need an answer: outputs with the field messages, or with response to their prompt or
+    text; --map names the fields of others. dpo needs preferences, tools needs messages and tools.
+    """
+    from populace.analysis.export import export_outputs, preview_outputs
+    from populace.analysis.export.shapes import DatasetFormat
+
+    runs, path = _runs_and_path(paths, options)
+    asked = _options_of(options)
+    if options["preview"]:
+        _show(preview_outputs(runs, asked.format or DatasetFormat.JSONL, options["preview"], asked))
+        return
+    report = export_outputs(runs, path, asked)
+    _say(report, asked)
+
+
+def _runs_and_path(paths: tuple[Path, ...], options: dict[str, Any]) -> "tuple[tuple[Path, ...] | Mix, Path]":
+    from populace.analysis.export import read_mix
+
+    if options["mix"]:
+        if len(paths) > 1:
+            raise click.UsageError(f"The runs stand in {str(options['mix'])!r}; give the file to write alone.")
+        return read_mix(options["mix"]), paths[0]
+    if options["preview"]:
+        there = tuple(path for path in paths if path.exists())
+        return there or paths, paths[-1]
+    if len(paths) < 2:
+        raise click.UsageError(f"Give the file or folder to write behind {str(paths[0])!r}, or --preview 10.")
+    return paths[:-1], paths[-1]
+
+
+def _options_of(options: dict[str, Any]) -> "DatasetOptions":
+    from populace.analysis.export import DatasetFormat, DatasetOptions, PersonalPolicy, Split, SplitBy
+
+    mapping = {}
+    for given in options["mapping"]:
+        part, mark, name = given.partition("=")
+        if not mark or not name:
+            raise click.UsageError(f"--map {given!r} names no field; write it as response=FIELD.")
+        mapping[part] = name
+    columns = options["columns"]
+    names = None if columns is None else tuple(name.strip() for name in columns.split(",") if name.strip())
+    split = (
+        Split(options["train"], SplitBy(options["split_by"]), options["seed"]) if options["train"] is not None else None
+    )
+    passed_on = ("kinds", "rejected", "persona", "system", "train_on", "tokenizer", "licence", "allow_procedural")
+    return DatasetOptions(
+        format=DatasetFormat(options["form"]) if options["form"] else None,
+        columns=names,
+        mapping=mapping,
+        personal=PersonalPolicy(options["personal"]),
+        split=split,
+        escape_formulas=options["escape_formulas"],
+        **{name: options[name] for name in passed_on},
+    )
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    import orjson
+
+    from populace.analysis.table import visible
+
+    for number, row in enumerate(rows, 1):
+        click.echo(f"row {number}")
+        for name, value in row.items():
+            if value is not None and value != []:
+                shown = value if isinstance(value, str) else orjson.dumps(value).decode()
+                click.echo(visible(f"  {name}: {' '.join(shown.split())}"))
+
+
+def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
+    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.analysis.table import visible
+
+    tally = report.tally
+    resumed = f", {report.resumed:,} of them from an export that was stopped" if report.resumed else ""
+    click.echo(
+        f"{report.rows:,} rows by {tally.personas:,} personas are in {str(report.path)!r} as {report.format}{resumed}."
+    )
+    sides = tally.by("side")
+    if len(sides) > 1:
+        said = ", ".join(f"{n:,} {side} ({n / tally.rows:.1%})" for (side,), n in sides.items())
+        click.echo(f"Divided into {said}.")
+    asked = asked_for.split
+    test = sides.get(("test",), 0) / tally.rows
+    if asked and report.split and abs(test - (1 - asked.train)) > _NOTEWORTHY:
+        click.echo(
+            f"That is not the {asked.train:.0%} that was asked for: of {report.split.groups:,} groups that stay "
+            f"together the largest has {report.split.largest:,} outputs."
+        )
+    if report.split and report.split.moved:
+        click.echo(
+            f"{report.split.moved:,} outputs were moved to the test side, because they are similar to one there."
+        )
+    for reason, number in tally.left_out.most_common():
+        click.echo(f"Left out: {number:,} for {reason}.")
+    for kind, number in report.without.items():
+        click.echo(visible(f"Left out: {number:,} of the kind {kind}, which {report.format} has no place for."))
+    if report.missing:
+        click.echo(f"The recipe asks for {report.missing:,} rows more than the runs have.")
+    licences = ", ".join(f"{licence} {n:,}" for (licence,), n in tally.by("licence").items())
+    mixed = "; this export mixes licences, and the strictest binds the whole" if len(tally.by("licence")) > 1 else ""
+    click.echo(visible(f"Licences: {licences}{mixed}."))
+    if tally.personal_rows:
+        click.echo(f"Personal data were found in {tally.personal_rows:,} rows; patterns do not find everything.")
+    if tally.formulas:
+        click.echo(f"{tally.formulas:,} cells begin like a formula (=, +, - or @), which a spreadsheet may run.")
+    click.echo(f"The card is in {str(report.card)!r}.")
+    if any(is_so for (is_so,) in tally.by("procedural")):
+        click.echo(PROCEDURAL_NOTICE, err=True)

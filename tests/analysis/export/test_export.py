@@ -1,0 +1,302 @@
+"""Exports of runs: every format read back, with where each row comes from."""
+
+import csv
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from made_run import TOOL_TALK, NewRun
+
+from populace.analysis.export import DatasetFormat, DatasetOptions, PersonalPolicy, export_outputs, preview_outputs
+from populace.analysis.export.source import PROVENANCE
+from populace.personas.errors import RunFileError, SetupError
+
+#: Columns of each format as the documentation of TRL has them (dataset formats and types).
+TRL = {
+    DatasetFormat.OPENAI: {"messages"},
+    DatasetFormat.DPO: {"prompt", "chosen", "rejected"},
+    DatasetFormat.DPO_STANDARD: {"prompt", "chosen", "rejected"},
+    DatasetFormat.TOOLS: {"messages", "tools"},
+}
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def written(run: Path, out: str, **options: Any) -> list[dict[str, Any]]:
+    path = run.with_name(out)
+    export_outputs([run], path, DatasetOptions(**options))
+    return lines(path)
+
+
+def test_only_accepted_outputs_are_written_and_each_says_where_it_comes_from(asked: Path) -> None:
+    rows = written(asked, "rows.jsonl")
+    assert [row["text"] for row in rows] == [
+        "How long does rye dough rest?", "Write to the miller.", "Make a table of trains."
+    ]  # fmt: skip
+    assert all(set(PROVENANCE) <= row.keys() and row["synthetic"] is True for row in rows)
+    first, second, third = rows
+    assert (first["licence"], second["licence"], third["licence"]) == ("CC-BY-SA-4.0", "CC-BY-SA-4.0", "unknown")
+    assert (second["parent"], second["hop"]) == (first["persona"], 1)
+    assert first["source"] == second["source"] == "notes.md#A baker by"
+    assert (first["model"], first["prompt_version"], first["seed"]) == ("openai:qwen3", "turn@3", 7)
+    assert json.loads(first["sampling"]) == {"temperature": 0.7}
+    assert first["payload"]["response"] == "Overnight."
+
+
+def test_rejected_outputs_come_with_their_stage_and_reason_when_all_are_wanted(asked: Path) -> None:
+    rows = written(asked, "all.jsonl", rejected=True)
+    assert [row["stage"] for row in rows] == [None, "near_duplicate", None, "leak", None]
+    assert rows[3]["reason"] == "It repeats the description."
+
+
+def test_unknown_licences_become_what_the_user_grants_and_stated_ones_stay(asked: Path) -> None:
+    rows = written(asked, "granted.jsonl", licence="CC0-1.0")
+    assert [row["licence"] for row in rows] == ["CC-BY-SA-4.0", "CC-BY-SA-4.0", "CC0-1.0"]
+    assert "taken as CC0-1.0" in asked.with_name("granted.jsonl.card.md").read_text()
+
+
+def test_a_row_without_a_response_is_left_out_of_a_training_format_and_counted(new_run: NewRun) -> None:
+    run = new_run()
+    person = run.person("A diver.")
+    run.output(person, "How deep?", response="Forty metres.")
+    run.output(person, "How cold?", response="  ")
+    run.output(person, "How dark?", response=None)
+    path = run.done().with_name("chat.jsonl")
+    report = export_outputs([run.path], path, DatasetOptions(format=DatasetFormat.OPENAI))
+    assert (report.rows, report.tally.left_out) == (1, {"no response": 2})
+    assert lines(path)[0]["messages"] == [
+        {"role": "user", "content": "How deep?"}, {"role": "assistant", "content": "Forty metres."}
+    ]  # fmt: skip
+
+
+def test_a_kind_without_a_response_is_refused_in_a_sentence_that_says_what_can_be_done(new_run: NewRun) -> None:
+    run = new_run()
+    run.output(run.person("A diver."), "How deep?")
+    run.done()
+    with pytest.raises(SetupError, match=r"no response to train on \(their fields: text\).*jsonl"):
+        export_outputs([run.path], run.path.with_name("chat.jsonl"), DatasetOptions(format=DatasetFormat.OPENAI))
+
+
+def test_fields_that_the_user_names_make_a_training_row(new_run: NewRun) -> None:
+    run = new_run()
+    run.output(run.person("A diver."), "Diving", "article", title="On diving", body="It is dark.")
+    rows = written(run.done(), "a.jsonl", format=DatasetFormat.ALPACA, mapping={"prompt": "title", "response": "body"})
+    assert (rows[0]["instruction"], rows[0]["input"], rows[0]["output"]) == ("On diving", "", "It is dark.")
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("out", ["How long does rye dough rest?"]),
+        ("in", ["A baker by the mill.\n\nHow long does rye dough rest?"]),
+        ("system", ["Be brief.\n\nA baker by the mill.", "How long does rye dough rest?"]),
+    ],
+)
+def test_the_persona_stands_where_it_is_wanted(asked: Path, place: Any, said: list[str]) -> None:
+    system = "Be brief." if place == "system" else None
+    rows = written(asked, "chat.jsonl", format=DatasetFormat.OPENAI, persona=place, system=system)
+    assert [message["content"] for message in rows[0]["messages"]][:-1] == said
+
+
+def test_weights_mask_the_loss_of_all_but_the_last_answer(new_run: NewRun) -> None:
+    run = new_run()
+    talk = [{"role": role, "content": text} for role, text in zip(("user", "assistant") * 2, "abcd", strict=True)]
+    run.output(run.person("A diver."), "a", "talk", messages=talk)
+    (row,) = written(run.done(), "chat.jsonl", format=DatasetFormat.OPENAI, train_on="last")
+    assert [message.get("weight") for message in row["messages"]] == [None, 0, None, 1]
+
+
+def test_sharegpt_has_speakers_and_calls_of_tools(new_run: NewRun) -> None:
+    run = new_run()
+    run.output(run.person("A pilot."), "When is high water?", "talk", **TOOL_TALK)
+    (row,) = written(run.done(), "chat.jsonl", format=DatasetFormat.SHAREGPT)
+    speakers = [turn["from"] for turn in row["conversations"]]
+    assert speakers == ["human", "function_call", "observation", "gpt"]
+    called = json.loads(row["conversations"][1]["value"])
+    assert called == {"name": "tide", "arguments": {"day": 3, "pier": "east"}}
+
+
+def test_tool_calling_rows_have_the_columns_of_trl(new_run: NewRun) -> None:
+    run = new_run()
+    run.output(run.person("A pilot."), "When is high water?", "talk", **TOOL_TALK)
+    (row,) = written(run.done(), "tools.jsonl", format=DatasetFormat.TOOLS)
+    assert TRL[DatasetFormat.TOOLS] <= row.keys()
+    assert row["tools"] == TOOL_TALK["tools"]
+    call = row["messages"][1]["tool_calls"][0]["function"]
+    assert call == {"name": "tide", "arguments": {"day": 3, "pier": "east"}}
+    assert row["messages"][2] == {"role": "tool", "content": "14:05", "name": "tide", "tool_call_id": "c1"}
+    export_outputs([run.path], run.path.with_name("t.parquet"), DatasetOptions(format=DatasetFormat.TOOLS))
+    (held,) = pq.read_table(run.path.with_name("t.parquet")).to_pylist()
+    assert json.loads(held["tools"]) == TOOL_TALK["tools"]
+
+
+def test_preferences_become_dpo_rows_in_both_of_trls_forms(new_run: NewRun) -> None:
+    run = new_run()
+    emission = run.output(run.person("A diver."), "How deep?")
+    run.con.execute("DROP TABLE IF EXISTS preferences")
+    run.con.execute("CREATE TABLE preferences (job INT, emission BIGINT, chosen VARCHAR, rejected VARCHAR)")
+    run.con.execute("INSERT INTO preferences VALUES (2, ?, 'Forty metres.', 'Deep.')", [emission])
+    run.done()
+    (row,) = written(run.path, "dpo.jsonl", format=DatasetFormat.DPO)
+    assert row["prompt"] == [{"role": "user", "content": "How deep?"}]
+    assert row["chosen"] == [{"role": "assistant", "content": "Forty metres."}]
+    assert row["rejected"] == [{"role": "assistant", "content": "Deep."}]
+    (plain,) = written(run.path, "plain.jsonl", format=DatasetFormat.DPO_STANDARD)
+    assert (plain["prompt"], plain["chosen"], plain["rejected"]) == ("How deep?", "Forty metres.", "Deep.")
+    assert plain["prompt_version"] == "turn@3"
+
+
+def test_rows_of_persona_hub_have_its_three_columns(asked: Path) -> None:
+    rows = written(asked, "hub.jsonl", format=DatasetFormat.PERSONAHUB)
+    assert rows[0]["input persona"] == "A baker by the mill."
+    assert (rows[0]["synthesized text"], rows[0]["description"]) == ("How long does rye dough rest?", "instruction")
+
+
+STRANGE = (
+    '{"nested": "json", "a": [1, "\\"x\\""]}',
+    "混ぜた text עברית и кириллица 👩‍👩‍👧‍👦",
+    "line\r\nbreak\rand, commas; \"quotes\" 'too'\ttab",
+    "=cmd|' /C calc'!A0",
+    "NUL \x00 inside",
+    "x" * 200_000,
+    " blanks at both ends ",
+)
+
+
+def test_strange_texts_are_read_back_as_they_were_from_every_file(new_run: NewRun) -> None:
+    run = new_run()
+    person = run.person('Ein Mensch, der =alles sagt, "auch" das.')
+    for text in STRANGE:
+        run.output(person, text, field={"deep": [text]})
+    run.done()
+    found = {}
+    for name in ("s.jsonl", "s.jsonl.gz", "s.csv", "s.parquet"):
+        export_outputs([run.path], run.path.with_name(name))
+    found["jsonl"] = [row["text"] for row in lines(run.path.with_name("s.jsonl"))]
+    found["gz"] = [row["text"] for row in lines(run.path.with_name("s.jsonl.gz"))]
+    found["parquet"] = pq.read_table(run.path.with_name("s.parquet")).column("text").to_pylist()
+    with run.path.with_name("s.csv").open(encoding="utf-8", newline="") as file:
+        csv.field_size_limit(1 << 24)
+        found["csv"] = [row["text"] for row in csv.DictReader(file)]
+    assert all(texts == list(STRANGE) for texts in found.values())
+    assert pd.read_csv(run.path.with_name("s.csv"))["text"].tolist() == list(STRANGE)
+    assert [row["payload"]["field"]["deep"][0] for row in lines(run.path.with_name("s.jsonl"))] == list(STRANGE)
+
+
+def test_cells_that_a_spreadsheet_would_run_are_counted_and_escaped_on_request(new_run: NewRun) -> None:
+    run = new_run()
+    run.output(run.person("A clerk."), "=1+1")
+    run.done()
+    report = export_outputs([run.path], run.path.with_name("a.csv"), DatasetOptions(columns=("text",)))
+    assert report.tally.formulas == 1
+    assert pd.read_csv(run.path.with_name("a.csv"))["text"].tolist() == ["=1+1"]
+    export_outputs([run.path], run.path.with_name("b.csv"), DatasetOptions(columns=("text",), escape_formulas=True))
+    assert pd.read_csv(run.path.with_name("b.csv"))["text"].tolist() == ["'=1+1"]
+
+
+def test_half_a_character_within_an_argument_becomes_a_mark_and_loses_no_row(new_run: NewRun) -> None:
+    run = new_run()
+    function = {"name": "say", "arguments": '{"text": "half \\ud83d"}'}
+    talk = [{"role": "user", "content": "Say it."}, {"role": "assistant", "tool_calls": [{"function": function}]}]
+    run.output(run.person("A poet."), "Say it.", "talk", messages=talk, tools=[])
+    (row,) = written(run.done(), "t.jsonl", format=DatasetFormat.TOOLS)
+    assert row["messages"][1]["tool_calls"][0]["function"]["arguments"] == {"text": "half \ufffd"}
+
+
+def test_columns_are_chosen_also_from_the_fields_of_outputs(new_run: NewRun) -> None:
+    run = new_run()
+    run.output(run.person("A teacher."), "2 + 2?", "problem", focus="sums", levels=[1, 2])
+    (row,) = written(run.done(), "c.jsonl", columns=("focus", "levels", "text"))
+    assert list(row)[:3] == ["focus", "levels", "text"]
+    assert (row["focus"], row["levels"]) == ("sums", "[1,2]")
+    with pytest.raises(SetupError, match="did you mean 'focus'"):
+        written(run.path, "d.jsonl", columns=("fokus",))
+
+
+@pytest.mark.parametrize("policy", PersonalPolicy)
+def test_personal_data_are_flagged_dropped_or_redacted_within_nested_values_too(
+    new_run: NewRun, policy: PersonalPolicy
+) -> None:
+    run = new_run()
+    person = run.person("A clerk.")
+    run.output(person, "Write to them.", response="Send it to mary.miller@example.org today.")
+    run.output(person, "Count the trains.", response="Nine.")
+    path = run.done().with_name("p.jsonl")
+    options = DatasetOptions(format=DatasetFormat.OPENAI, personal=policy)
+    report = export_outputs([run.path], path, options)
+    assert (report.tally.personal_rows, dict(report.tally.personal)) == (1, {"email": 1})
+    rows = lines(path)
+    answers = [row["messages"][1]["content"] for row in rows]
+    match policy:
+        case PersonalPolicy.FLAG:
+            assert "mary.miller@example.org" in answers[0]
+            assert [row["personal"] for row in rows] == [["email"], []]
+        case PersonalPolicy.DROP:
+            assert answers == ["Nine."]
+            assert report.tally.left_out == {"personal data": 1}
+        case PersonalPolicy.REDACT:
+            assert answers[0] == "Send it to [email] today."
+
+
+def test_text_of_the_stand_in_needs_a_word_and_is_labelled_in_rows_and_card(new_run: NewRun) -> None:
+    run = new_run(model="procedural")
+    run.output(run.person("A diver."), "How deep?")
+    path = run.done().with_name("p.jsonl")
+    with pytest.raises(SetupError, match=r"1 outputs of .* procedural.*allow_procedural"):
+        export_outputs([run.path], path)
+    assert not path.exists()
+    (row,) = written(run.path, "p.jsonl", allow_procedural=True)
+    assert row["procedural"] is True
+    assert "1 of these rows are procedural" in path.with_name("p.jsonl.card.md").read_text()
+
+
+def test_what_is_there_is_never_written_over(asked: Path) -> None:
+    for name in ("rows.jsonl", "rows.jsonl.card.md"):
+        asked.with_name(name).write_text("mine")
+        with pytest.raises(SetupError, match="exists already"):
+            export_outputs([asked], asked.with_name("rows.jsonl"))
+        assert asked.with_name(name).read_text() == "mine"
+        asked.with_name(name).unlink()
+
+
+def test_a_run_without_accepted_outputs_says_how_to_get_the_rejected_ones(new_run: NewRun) -> None:
+    run = new_run()
+    run.fails(run.output(run.person("A clerk."), "As a clerk, I ask."), "leak", "It repeats the description.")
+    run.done()
+    with pytest.raises(SetupError, match=r"All 1 outputs .* were rejected; `rejected`"):
+        export_outputs([run.path], run.path.with_name("a.jsonl"))
+    empty = new_run("empty").done()
+    with pytest.raises(SetupError, match="has no outputs"):
+        export_outputs([empty], empty.with_name("a.jsonl"))
+    with pytest.raises(RunFileError, match="no run file"):
+        export_outputs([empty.with_name("none.duckdb")], empty.with_name("a.jsonl"))
+
+
+def test_a_preview_shows_rows_and_writes_nothing(asked: Path) -> None:
+    before = sorted(asked.parent.iterdir())
+    rows = preview_outputs([asked], DatasetFormat.OPENAI, 2)
+    assert len(rows) == 2
+    assert set(PROVENANCE) <= rows[0].keys()
+    assert sorted(asked.parent.iterdir()) == before
+
+
+def test_tokens_are_counted_by_a_tokenizer_in_a_file_and_estimated_without(asked: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    file = asked.with_name("tokenizer.json")
+    tokenizer.save(str(file))
+    rows = written(asked, "t.jsonl", tokenizer=str(file))
+    assert [row["tokens"] for row in rows] == [6, 4, 5]
+    assert f"tokens, by {file} | 15" in asked.with_name("t.jsonl.card.md").read_text()
+    assert "tokens" not in written(asked, "e.jsonl")[0]
+    with pytest.raises(SetupError, match="There is no file"):
+        written(asked, "n.jsonl", tokenizer="missing.json")
