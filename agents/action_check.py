@@ -74,7 +74,8 @@ def _own_fields(action: type[Action]) -> list[str]:
 def _is_open(action: type[Action], name: str) -> bool:
     """Whether a field can hold any string, by its schema."""
     schema = action.model_json_schema()
-    return _holds_text(schema["properties"][action.model_fields[name].alias or name], schema.get("$defs", {}), ())
+    part = schema["properties"].get(action.model_fields[name].alias or name, {"const": None})  # a later stage sets it
+    return _holds_text(part, schema.get("$defs", {}), ())
 
 
 def _holds_text(part: object, definitions: Mapping[str, Any], passed: tuple[str, ...]) -> bool:
