@@ -241,7 +241,8 @@ def vote(answer: str | None, outcome: str = "ok") -> Solution:
 def test_the_vote(votes: list[str | None], outcome: CheckOutcome, score: float) -> None:
     result = compared([vote(one) for one in votes], "")
     verdict, _, found = verdict_of(result, 0.5)
-    assert (verdict, found) == (outcome, pytest.approx(score))
+    assert verdict is outcome
+    assert found == pytest.approx(score)
 
 
 def test_solutions_that_the_endpoint_lost_do_not_vote() -> None:
