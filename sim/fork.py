@@ -272,6 +272,7 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "agents": "true",
         "action_fields": "true",
         "questions": "true",
+        "demonstrations": "true",
         "vectors": "true",
         "interventions": "step <= $at",
         "observations": "step <= $at",

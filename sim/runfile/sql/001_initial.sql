@@ -28,7 +28,7 @@ CREATE TABLE jobs (
 COMMENT ON TABLE jobs IS 'The jobs of this file, in the order in which they began: growth, a society, enrichment, embedding';
 COMMENT ON COLUMN jobs.job IS 'Number in this file, from 1';
 COMMENT ON COLUMN jobs.id IS 'Random id of the job';
-COMMENT ON COLUMN jobs.kind IS 'growth (people alone), society (people and steps), enrichment, embedding, solving or evaluation';
+COMMENT ON COLUMN jobs.kind IS 'growth (people alone), society (people and steps), enrichment, embedding, solving, evaluation, or checking (verdicts on finished outputs that no model gave)';
 COMMENT ON COLUMN jobs.spec IS 'All that is asked for, as JSON; what it holds depends on the kind';
 COMMENT ON COLUMN jobs.seed IS 'Seed from which every random choice of the job is drawn';
 COMMENT ON COLUMN jobs.model IS 'The model by name; of an embedding job the embedding model';

@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import diversity, export, grow, hub, make, read, replay, run, solve
+from . import decontaminate, diversity, export, grow, hub, make, read, replay, run, solve
 from .guard import guarded
 
 
@@ -33,6 +33,7 @@ for command in (
     read.report,
     diversity.funnel,
     diversity.diversity,
+    decontaminate.decontaminate,
     hub.hub,
     export.export,
     read.scenarios,
