@@ -29,7 +29,7 @@ from .trust import RESUMED, Kind, check_trusted, remember
 
 #: How a job ended that needs no resuming: it is done, or another was begun instead.
 _ENDED = ("finished", "abandoned")
-#: What a job that goes on may be given anew.
+#: What may be changed when a job is resumed.
 _CHANGEABLE = ("base_url", "embedding_url", "limits", "prices", "cache")
 
 _HAS_JOBS = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'jobs'"
@@ -51,7 +51,7 @@ class JobState:
 
     @property
     def is_ended(self) -> bool:
-        """Whether there is nothing left to go on with."""
+        """Whether nothing is left to do."""
         return self.status in _ENDED
 
 

@@ -98,7 +98,7 @@ def _last_boxed(text: str) -> str | None:
 
 
 def _behind_brace(text: str, at: int) -> int | None:
-    """The position behind the brace that closes the one at `at`; None where it stays open."""
+    """The position after the brace that closes the one at `at`; None where it stays open."""
     depth = 0
     for position in range(at, len(text)):
         if text[position] in "{}" and text[position - 1] != "\\":

@@ -83,7 +83,7 @@ COMMENT ON COLUMN markers.chunk IS 'Chunk within that number, from 1; 0 says tha
 COMMENT ON COLUMN markers.items IS 'Items that were worked on: passages, personas, agents or texts';
 COMMENT ON COLUMN markers.failed IS 'Of those, how many gave no usable answer (see failures)';
 COMMENT ON COLUMN markers.position IS 'Where reading the sources has come to; null where they are not read as a stream';
-COMMENT ON COLUMN markers.state IS 'What the job goes on with, as JSON; of a step the state of the world after it';
+COMMENT ON COLUMN markers.state IS 'What a resumed job continues with, as JSON; of a step the state of the world after it';
 COMMENT ON COLUMN markers.counts IS 'What came of the items, as JSON: names and numbers';
 COMMENT ON COLUMN markers.started_at IS 'UTC';
 COMMENT ON COLUMN markers.ended_at IS 'UTC';

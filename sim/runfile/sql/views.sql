@@ -73,7 +73,7 @@ COMMENT ON COLUMN growth_chunks.asked IS 'Passages or personas that the model wa
 COMMENT ON COLUMN growth_chunks.failed IS 'Of those, how many gave no usable answer (see failures)';
 COMMENT ON COLUMN growth_chunks.born IS 'New personas that are no near-duplicates';
 COMMENT ON COLUMN growth_chunks.duplicates IS 'New personas marked as near-duplicates';
-COMMENT ON COLUMN growth_chunks.repeats IS 'Descriptions with the very text of somebody who was there already';
+COMMENT ON COLUMN growth_chunks.repeats IS 'Descriptions equal to one that was there already';
 COMMENT ON COLUMN growth_chunks.dropped IS 'Descriptions that a rule did not let in';
 COMMENT ON COLUMN growth_chunks.relations IS 'New relations';
 COMMENT ON COLUMN growth_chunks.latest IS 'Of the latest 500 descriptions up to here, oldest first: 1 for somebody new, 0 for a near-duplicate, a repeat or one rejected';
