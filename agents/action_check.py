@@ -74,7 +74,8 @@ def _own_fields(action: type[Action]) -> list[str]:
 def _is_open(action: type[Action], name: str) -> bool:
     """Whether a field can hold any string, by its schema."""
     schema = action.model_json_schema()
-    return _holds_text(schema["properties"][action.model_fields[name].alias or name], schema.get("$defs", {}), ())
+    part = schema["properties"].get(action.model_fields[name].alias or name, {"const": None})  # a later stage sets it
+    return _holds_text(part, schema.get("$defs", {}), ())
 
 
 def _holds_text(part: object, definitions: Mapping[str, Any], passed: tuple[str, ...]) -> bool:
@@ -186,7 +187,9 @@ def _check_text(said: str, action: type[Action]) -> None:
         if not isinstance(text, str):
             raise SetupError(f"{said} has an emitted_text that gives {text!r}; it must give a str.")
     if action.addressed and any(not isinstance(getattr(e, "to", None), str) for e in _examples(action)):
-        raise SetupError(f"{said} is addressed, so its field `to` must be a str: the key of whoever is spoken to.")
+        raise SetupError(
+            f"{said} is addressed, so its field `to` must be a str: the key of the agent that is addressed."
+        )
 
 
 def _annotated(read: Any) -> Any:

@@ -132,7 +132,7 @@ def prompt_of(actions: tuple[type[Action], ...]) -> Prompt:
 
 @lru_cache(maxsize=256)
 def described_actions(offered: tuple[type[Action], ...], addressees: tuple[str, ...]) -> str:
-    """What the model is told of the possible actions in words: what each is, its fields and their bounds.
+    """What the model reads about the possible actions: what each is, its fields and their bounds.
 
     Some endpoints take a JSON Schema and never show it to the model, or ignore bounds such as `maxLength`.
     """
@@ -197,7 +197,7 @@ class ActionField:
     type: FieldType
     #: The values of a choice, in the order in which they are declared; none for the other types.
     choices: Sequence[str] = ()
-    #: What the model is told of the field.
+    #: What the model reads about the field.
     description: str = ""
 
 

@@ -15,7 +15,7 @@ from .checks import Check
 if TYPE_CHECKING:
     from .procedural.situation import Situation
 
-#: The addressee that stands for the visiting player of a game.
+#: The addressee that is the visiting player of a game.
 PLAYER = "player"
 
 Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1200)]
@@ -82,7 +82,7 @@ class KnownSolution:
 
 
 class Action(BaseModel):
-    """One thing an agent does in a turn. The class's docstring is what the model is told the action is.
+    """One thing an agent does in a turn. The class's docstring describes the action to the model.
 
     Everything but `name`, `kind` and `emitted_text` has a default. This is a whole action::
 
@@ -130,6 +130,9 @@ class Action(BaseModel):
     novelty: ClassVar[Novelty | None] = None
     #: Jaccard similarity of the sets of words from which a text nearly repeats another; from .5 to 1.
     novelty_threshold: ClassVar[float] = 0.9
+    #: The key of `payload` whose value no two accepted outputs share, as a tool's name: the first in the order of
+    #: agents keeps it, and later ones fail the check `unique_` and this key. Empty where values may repeat.
+    unique: ClassVar[str] = ""
     #: What is checked of each emission, in this order.
     checks: ClassVar[tuple[Check, ...]] = ()
 
@@ -167,7 +170,7 @@ class Action(BaseModel):
     def stand_in(rng: random.Random, situation: "Situation", schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Values by field that `procedural` answers with, drawn from `rng` alone.
 
-        Values that `schema` forbids are replaced and missing ones added. None stands for what the stand-in writes for
+        Values that `schema` forbids are replaced and missing ones added. None is what the stand-in writes for
         an action of this name, or else for any values that are valid.
         """
         return None

@@ -95,7 +95,7 @@ class _Doctor:
         )
 
     async def reach(self) -> bool:
-        """Whether the endpoint gives any answer; where it does not, what stands in the way is found."""
+        """Whether the endpoint gives any answer; where it does not, the cause is found."""
         reply = await self._say("Say good day in one short sentence.")
         if reply.fault is not None:
             await self._explain(reply.fault, reply.why)
@@ -186,7 +186,7 @@ class _Doctor:
         return self._parameters.arguments(seed=seed or 0, max_tokens=_LENGTH, without=without)
 
     async def _explain(self, fault: RequestError, why: str) -> None:
-        """Find what stands in the way of the first answer."""
+        """Find what prevents the first answer."""
         outcome, at = fault.outcome, self._place
         listed = None if outcome in (Outcome.AUTH, Outcome.UNREACHABLE) else await self._listed()
         if outcome is Outcome.UNREACHABLE:

@@ -83,7 +83,7 @@ class Observation:
     memories: tuple[str, ...] = ()
     #: BCP 47 tag of the language in which the agent speaks.
     language: str = ""
-    #: Demonstrations of what is to be made, as they stand in the prompt: for prompts with the slot `examples`.
+    #: Demonstrations of what is to be made, as in the prompt: for prompts with the slot `examples`.
     examples: str = ""
     #: The step, and the states of the agent and of the world as they were when it began; None where the scenario
     #: declares none. They are for minds and rules, and no part of the text.
@@ -98,18 +98,18 @@ class Observation:
         return (*(n.key for n in self.neighbours), *visitors)
 
     def agent_behind(self, key: str) -> str:
-        """The agent (or the player) that `key` stands for. Raises `KeyError` for a key nobody has."""
+        """The agent (or the player) with this `key`. Raises `KeyError` for an unknown key."""
         if key == PLAYER:
             return PLAYER
         return next((n.agent for n in self.neighbours if n.key == key), None) or _nobody(key)
 
     def called(self, key: str) -> str:
-        """How the agent thinks of whoever `key` stands for; keys change from step to step, this does not."""
+        """How the agent refers to the one with this `key`; keys change from step to step, this does not."""
         return next((n.called for n in self.neighbours if n.key == key), "a visitor")
 
     @cached_property
     def text(self) -> str:
-        """The observation as it stands in the prompt, every part of it fenced as data."""
+        """The observation as in the prompt, every part of it fenced as data."""
         parts = (
             fence(
                 "neighbours",

@@ -69,7 +69,7 @@ def _widths(shapes: Sequence[_Shape], room: int) -> list[int] | None:
     """The width of each column, or None where there is no room to read them side by side."""
     if sum(shape.widest for shape in shapes) <= room:
         return [shape.widest for shape in shapes]
-    # A column alone has nothing that it could stand beside.
+    # A single column has no neighbour.
     if len(shapes) == 1:
         return [room]
     if sum(shape.least for shape in shapes) > room:

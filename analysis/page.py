@@ -50,7 +50,7 @@ _NO_MARK = re.compile(r"[^\w.-]")
 
 
 def mark_of(what: str, of: str) -> str:
-    """What stands in a page and says whose it is: `what` was made `of` what, without what markup would read."""
+    """The mark in a page that says what it is: `what`, made `of` what, without what markup would read."""
     return f"populace-{what}:{_NO_MARK.sub('_', of)}"
 
 
@@ -79,7 +79,7 @@ def _head(path: Path) -> str:
 
 
 def write_whole(page: str, path: Path, *, what: str) -> Path:
-    """Write the page to `path`, which is also what comes back; `what` it is stands in the sentence of an error.
+    """Write the page to `path`, and return the path; `what` it is appears in error messages.
 
     Raises `SetupError` when the file cannot be written.
     """
@@ -112,7 +112,7 @@ p{{margin:.4rem 0}}div{{overflow-x:auto}}svg{{width:100%;min-width:44rem;height:
 
 
 def check_run_picture(path: Path, *, what: str, of: str) -> None:
-    """Raise `SetupError` when no picture can be written to a file of this name, or another stands there.
+    """Raise `SetupError` when no picture can be written to a file of this name, or another file is there.
 
     `what` it shows, as `diversity`, and the name `of` the run file are in it: its own earlier one may be written over.
     """

@@ -155,7 +155,7 @@ def render_json(rows: Rows) -> str:
 
 
 def _escaped(text: str) -> str:
-    # What orjson leaves raw beyond ASCII can only stand inside a string, where \uXXXX means the same.
+    # What orjson leaves raw beyond ASCII can only be inside a string, where \uXXXX means the same.
     return _CONTROLS.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 

@@ -7,7 +7,7 @@
     └── RunError            the run began and failed; what was done stays done
         ├── HookError       what a scenario or an action of the user's own brings failed
         ├── EndpointError   the model's endpoint refuses every call: unreachable, wrong key, no such model
-        ├── PausedError     the run stands still on purpose: its budget is spent, or too many calls fail
+        ├── PausedError     the run is paused on purpose: its budget is spent, or too many calls fail
         │   └── CacheError  the file of answers that runs share cannot be read or written
         └── StorageError    the run file cannot be written: disk full, file gone
 

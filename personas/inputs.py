@@ -122,6 +122,6 @@ def check_seed(seed: int) -> int:
 
 
 def nearest(given: str, known: Iterable[str]) -> str:
-    """What is near to `given`, as a hint in brackets behind a space; nothing when nothing is near."""
+    """What is near to `given`, as a hint in brackets after a space; nothing when nothing is near."""
     close = get_close_matches(given, list(known), n=2, cutoff=0.5)
     return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""

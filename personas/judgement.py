@@ -1,4 +1,4 @@
-"""Rule results on newcomers before they are taken in: by rules of quality and by a policy for personal data."""
+"""Rule results on newcomers before they are admitted: by rules of quality and by a policy for personal data."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -103,9 +103,9 @@ class Judgement:
 
 
 def judge_persona(persona: Persona, judges: Iterable[Judge]) -> Judgement:
-    """The combined result of the judges, each of whom sees the text that the one before left.
+    """The combined result of the judges, each of which sees the text that the previous one returned.
 
-    Somebody who is rejected is still shown to the other judges: the description is kept as a row, from which
+    A rejected person is still passed to the other judges: the description is kept as a row, from which
     personal data must be removed as well.
     """
     now, kept, against = persona, list[tuple[str, RuleResult]](), list[RuleResult]()

@@ -124,7 +124,7 @@ class PersonaGraph:
 
 
 def _survivors(personas: Mapping[str, Persona], verdicts: Iterable[Verdict], away: Set[str]) -> dict[str, str]:
-    """For every id the persona that stands for it: itself, or the end of its chain of near-duplicates."""
+    """For every id its survivor: itself, or the end of its chain of near-duplicates."""
     repeats = {verdict.persona: verdict.of for verdict in verdicts}
     for persona_id in (*repeats, *repeats.values()):
         if persona_id not in personas:

@@ -85,7 +85,7 @@ async def text_to_persona(
 ) -> Answer[tuple[Persona, ...]]:
     """`count` people who are likely to `verb` the passage, described in `language` (a BCP 47 tag).
 
-    Any verb is allowed; `any` stands for those of the paper together. `granularity` is `broad`, `general`, `specific`,
+    Any verb is allowed; `any` means all of those in the paper. `granularity` is `broad`, `general`, `specific`,
     `very specific` or `detailed`. A `structured` description has named parts. Raises `SetupError` for an unknown
     granularity, an empty verb or a count below 1.
     """

@@ -1,7 +1,7 @@
 """SQL that users write: one statement that only reads, within limits of time and memory.
 
 Statements are judged by the tree that DuckDB parses them to. `PIVOT` over values that are in the data has no such tree;
-it is judged by its words, and by being a query that can stand in brackets.
+it is judged by its words, and by being a query that is valid in brackets.
 """
 
 import json
@@ -72,7 +72,7 @@ def run_query[T](con: duckdb.DuckDBPyConnection, work: Callable[[], T], limit: Q
     def run() -> None:
         try:
             answers.append(work())
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised to whoever asked
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised to the caller
             failures.append(error)
         finally:
             ended.set()
@@ -151,7 +151,7 @@ def _bounded_allocations(watch: duckdb.DuckDBPyConnection, limit: QueryLimit) ->
 type Node = dict[str, Any]
 
 _ANSWERED = "SELECT and its kin (FROM, WITH, VALUES, PIVOT, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN)"
-#: Allowed kinds of queries and their parts. Others (INSERT, COPY TO, ...) may also stand in a WITH.
+#: Allowed kinds of queries and their parts. Others (INSERT, COPY TO, ...) may also be in a WITH.
 _QUERIES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 _CHANGING = frozenset({"INSERT", "UPDATE", "DELETE", "COPY", "MERGE"})
 #: Functions that wait, write, or show DuckDB's settings and sequences.

@@ -19,7 +19,7 @@ _REPORTED = ("run_file", "emissions", "messages", "near_duplicates", "failures",
 
 
 class BatchSociety(Society):
-    """A society that opens itself when it is made, and closes itself behind its last step.
+    """A society that opens itself when it is made, and closes itself after its last step.
 
     Give it to `mesa.batch_run(BatchSociety, {"scenario": Village, "folder": "runs", "flood_at": [2, 4]}, rng=[1, 2])`:
     whatever is no parameter below is a setting of the scenario. Each run has a file of its own in `folder`, and each

@@ -88,7 +88,7 @@ class RunConfig(FrozenModel):
     model: str = "procedural"
     base_url: Annotated[tuple[str, ...], BeforeValidator(_addresses)] = ()
     limits: Limits = Limits()
-    #: The models of the roles that checks and stages ask by; None for `model`. A name stands for a whole `RoleModel`.
+    #: The models of the roles that checks and stages ask by; None for `model`. A name is short for a whole `RoleModel`.
     solver: Annotated[RoleModel | None, BeforeValidator(_role)] = None
     grader: Annotated[RoleModel | None, BeforeValidator(_role)] = None
     #: None where they are to be looked up.
@@ -173,7 +173,7 @@ class RunConfig(FrozenModel):
     def resumed(cls, reader: RunReader, limits: Mapping[str, Any], *, steps: int | None) -> Self:
         """The configuration of a run that is to go on, with other bounds and steps where they are given.
 
-        Raises `RunFileError` for a run that is going on, and `SetupError` for fewer steps than it has lived or for
+        Raises `RunFileError` for a run that is going on, and `SetupError` for fewer steps than it has run or for
         another sampling.
         """
         path = str(reader.path)
@@ -289,7 +289,7 @@ class RunModels:
 
         `drawn` says who was drawn from a hub.
         """
-        job = job_of(self._row(config, scenario, drawn), kind="society" if scenario.lives else "growth")
+        job = job_of(self._row(config, scenario, drawn), kind="society" if scenario.takes_steps else "growth")
         spec = orjson.loads(job.spec) | {"embedding_prices": self.embeddings_prices}
         return replace(job, spec=orjson.dumps(spec).decode())
 
@@ -306,7 +306,7 @@ class RunModels:
             is_language_model=self.model.is_language_model,
             base_url=self.model.endpoints,
             max_in_flight=config.limits.max_in_flight,
-            steps_wanted=config.steps if scenario.lives else 0,
+            steps_wanted=config.steps if scenario.takes_steps else 0,
             versions=orjson.dumps(versions()).decode(),
             status="running",
             reason=None,

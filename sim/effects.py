@@ -1,15 +1,15 @@
 """What the decisions of a step do to the world, gathered as rows in the fixed order of agents."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ..agents.action_check import novelty_of
 from ..agents.actions import PLAYER, Action
-from ..agents.checks import CheckOutcome
+from ..agents.checks import CheckOutcome, CheckResult
 from ..agents.mind import Decision
 from ..agents.observation import Observation, quoted
 from ..personas.errors import hook
@@ -22,8 +22,15 @@ from .scenario import Visit
 from .state import SocietyState, changed_states
 from .world import World, is_cut
 
+if TYPE_CHECKING:
+    from ..agents.embedding.vectors import Vector
+
 #: What the event hash holds of a check.
 _JUDGED = ("emission", "check", "outcome", "reason", "score", "version")
+
+
+def _check_row(emission: rows.EmissionRow, said: CheckResult) -> rows.CheckRow:
+    return rows.CheckRow(emission.emission, said.check, said.outcome, said.reason, said.score, said.version)
 
 
 class Effects:
@@ -46,6 +53,8 @@ class Effects:
         self.failures: list[job_rows.FailureRow] = []
         #: Agents that had their turn, and recalled by words because their vectors were missing.
         self.unembedded: list[job_rows.FailureRow] = []
+        #: Vectors of what is emitted, by its text, where outputs are compared by meaning.
+        self.vectors: dict[str, Vector] = {}
         self.measures: list[rows.MeasureRow] = []
         self.checks: list[rows.CheckRow] = []
         self.states: list[rows.AgentStateRow] = []
@@ -100,20 +109,38 @@ class Effects:
     def compare(self) -> None:
         """Compare what was emitted with everything before it, in the order of agents."""
         self.duplicates += self._state.emitted.add_all(self._compared)
-        if (against := self._state.against) is not None:
-            for emission in self._compared:
-                said = against.check(emission.text)
-                self.checks.append(
-                    rows.CheckRow(emission.emission, "against", said.outcome, said.reason, said.score, said.version)
-                )
         repeated = {row.emission for row in self.duplicates}
         failed = {row.emission for row in self.checks if row.outcome == CheckOutcome.FAILED}
-        for emission in self.emissions:
+        for emission in self._compared:
+            is_rejected = emission.emission in repeated or emission.emission in failed
+            self._compare_further(emission, is_rejected=is_rejected)
+        repeated = {row.emission for row in self.duplicates}
+        failed = {row.emission for row in self.checks if row.outcome == CheckOutcome.FAILED}
+        for emission, emitted in zip(self.emissions, self._emitted, strict=True):
             is_new = emission.emission not in repeated
+            if emitted.action.unique and is_new and emission.emission not in failed:
+                said = self._state.taken.check(emission, emitted.action.unique)
+                self.checks.append(_check_row(emission, said))
+                failed |= {emission.emission} if said.outcome is CheckOutcome.FAILED else set()
             self._state.newest.append(is_new)
             self._state.residents[emission.agent].accepted += is_new and emission.emission not in failed
         self._state.has_emitted |= bool(self.emissions)
         self._state.emitted.note_latest(self._emitted)
+
+    def _compare_further(self, emission: rows.EmissionRow, *, is_rejected: bool) -> None:
+        """Compare an emission with texts of other files and, unless it is rejected already, by its vector."""
+        against, similar = self._state.against, self._state.similar
+        said = against.check(emission.text) if against is not None else None
+        vector = self.vectors.get(emission.text)
+        is_rejected |= said is not None and said.outcome is CheckOutcome.FAILED
+        if similar is not None and vector is not None and not is_rejected:
+            found = similar.check(emission, vector)
+            if isinstance(found, rows.DuplicateRow):
+                self.duplicates.append(found)
+            elif found is not None:
+                said = found
+        if said is not None:
+            self.checks.append(_check_row(emission, replace(said, check="against")))
 
     def deliver(self, messages: Sequence[rows.MessageRow]) -> None:
         """Put what was said in the step where it will be heard in the next one."""
@@ -179,10 +206,7 @@ class Effects:
         self._emitted.append(Emission(seen.agent, action, action.name, self._step))
         if novelty_of(type(action)) != "none":
             self._compared.append(emission)
-        for one in decision.checks:
-            self.checks.append(
-                rows.CheckRow(emission.emission, one.check, one.outcome, one.reason, one.score, one.version)
-            )
+        self.checks += [_check_row(emission, one) for one in decision.checks]
         with hook(action, "apply"):
             action.apply(_TurnEffects(self, seen, emission))
         with hook(action, "note"):
@@ -192,7 +216,7 @@ class Effects:
             return note
 
     def say(self, seen: Observation, emission: rows.EmissionRow, to: str, text: str) -> None:
-        """Send a line to the agent that `to` stands for in what the speaker saw."""
+        """Send a line to the agent with the key `to` in the speaker's observation."""
         answered = next((h.message for h in reversed(seen.heard) if h.key == to), None)
         self._message(seen.agent, seen.agent_behind(to), str.__str__(text), emission.emission, answered)
 

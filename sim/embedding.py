@@ -63,7 +63,7 @@ class HubVectors:
     fetched: int = 0
     #: The job's number in the file; None when everybody had a vector.
     job: int | None = None
-    #: Unfinished jobs that this one stands in for: they asked for something else, and their vectors stay in the hub.
+    #: Unfinished jobs that this one replaces: they asked for something else, and their vectors stay in the hub.
     abandoned: tuple[int, ...] = ()
 
 
@@ -81,8 +81,8 @@ def dedup_by_meaning(
 ) -> tuple[HubVectors, EmbeddedReport]:
     """Fetch the vectors that a hub's people lack, and mark those whose vector is nearly that of an earlier one.
 
-    It is the second stage: `dedup_hub` comes first, for whom it marks needs no vector. Raises what `fetch_hub_vectors`
-    and `dedup_embedded` raise.
+    It is the second stage: `dedup_hub` comes first, since people whom it marks need no vector. Raises what
+    `fetch_hub_vectors` and `dedup_embedded` raise.
     """
     check_cosine(threshold)
     spec = {"chunk": CHUNK, "threshold": threshold, "exact": exact}
@@ -105,7 +105,7 @@ def fetch_hub_vectors(
     chunk: int = CHUNK,
     progress: Progress | None = None,
 ) -> HubVectors:
-    """Give each person of a hub whom no verdict marks a vector of this model, unless there is one already.
+    """Give each person of a hub who is no near-duplicate a vector of this model, unless there is one already.
 
     Given again, a job that was stopped goes on, and texts that it has paid for are not sent again. `chunk` is how many
     people are asked for at once. A text that gets no vector is a row of `failures`, and is asked again by the next job.
@@ -199,7 +199,7 @@ def _job(
 
 
 def _begun(job: HubJob, progress: Progress | None) -> tuple[HubVectors, EmbeddedReport | None]:
-    """The job, begun or gone on with, to its end; nothing is begun when everybody has a vector."""
+    """The job, begun or resumed, to its end; nothing is begun when everybody has a vector."""
     with open_hub(job.path) as hub:
         is_needed = len(without_vector(hub, job.model.name)) > 0
     # Vectors that another job fetched are in the hub, so nothing is lost by abandoning it.
@@ -254,7 +254,7 @@ class EmbeddingPhase(Phase[str, Lost | None]):
         self._hashes: list[str] = []
 
     def begin(self, chunks: Chunks) -> None:
-        """Go on behind the people of complete chunks; who has got a vector by this job since is in the next ones."""
+        """Continue after the people of complete chunks; people with a vector from this job are in the next."""
         asked = lacking = without_vector(self._hub, self._model)
         job, con = {"job": self._engine.log.job}, self._hub.con
         if con.execute("SELECT 1 FROM calls WHERE job = $job LIMIT 1", job).fetchall():
@@ -312,7 +312,7 @@ class TextEmbeddingPhase(EmbeddingPhase):
     """The vectors of the texts that the job was begun with, all of which had none then."""
 
     def begin(self, chunks: Chunks) -> None:
-        """Go on behind the texts of complete chunks."""
+        """Continue after the texts of complete chunks."""
         job = {"job": self._engine.log.job}
         texts = [text for (text,) in self._hub.con.execute(_ITEMS, job).fetchall()]
         self._next, self._texts = 0, texts[chunks.items :]

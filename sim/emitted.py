@@ -11,8 +11,10 @@ from pydantic import ValidationError
 
 from ..agents.actions import Action
 from ..agents.checks import CheckResult, failed, passed
+from ..agents.embedding.vectors import Vector
 from ..agents.mind import EarlierText
 from ..personas.dedup import Match, NearDuplicates
+from ..personas.dedup.vectors import SimilarVectors
 from ..personas.errors import RunFileError
 from ..personas.formats.foreign import ForeignText
 from .runfile.rows import DuplicateRow, EmissionRow
@@ -122,7 +124,7 @@ class Emitted:
         originals = self._originals([match.key for _, match in found])
         for number in list(islice(self._newest, max(0, len(self._newest) - _KEPT))):
             del self._newest[number]
-        verdicts = [_verdict(emission, match, originals[match.key][0]) for emission, match in found]
+        verdicts = [_verdict(e, m.key, originals[m.key][0], stage=m.stage, similarity=m.similarity) for e, m in found]
         return sorted(verdicts, key=lambda verdict: verdict.emission or 0)
 
     def _originals(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
@@ -130,8 +132,26 @@ class Emitted:
         return {**self._newest, **self._lookup(older)} if older else self._newest
 
 
+class TakenValues:
+    """The values that accepted outputs hold alone, as names of tools (`Action.unique`)."""
+
+    def __init__(self) -> None:
+        self._holders: dict[tuple[str, str], int] = {}
+
+    def take(self, kind: str, value: str, emission: int) -> int:
+        """The emission that holds the value: the given one, or an earlier one that took it before."""
+        return self._holders.setdefault((kind, value), emission)
+
+    def check(self, row: EmissionRow, key: str) -> CheckResult:
+        """Whether the value at `key` of its payload is still free; it is taken by this."""
+        value = str(orjson.loads(row.payload).get(key))
+        holder, check = self.take(row.kind, value, row.emission), f"unique_{key}"
+        said = passed() if holder == row.emission else failed(f"Emission {holder} has the {key} {value!r} already.")
+        return replace(said, check=check)
+
+
 class EarlierTexts:
-    """Texts of other files, which what is made here must not nearly repeat."""
+    """Texts of other files, which what is made here must not nearly repeat: by their words, or by their vectors."""
 
     def __init__(self, texts: Iterable[ForeignText], *, threshold: float) -> None:
         """Reads all texts at once, each an original of its own."""
@@ -140,7 +160,7 @@ class EarlierTexts:
         self._index.keep_all(self._numbers(), self._noted(texts))
 
     def check(self, text: str) -> CheckResult:
-        """Whether a text nearly repeats one of theirs; the reason names its file and row."""
+        """Whether a text nearly repeats one of theirs by its words; the reason names its file and row."""
         match = self._index.find(text)
         if match is None:
             return passed()
@@ -156,15 +176,46 @@ class EarlierTexts:
             yield text.text
 
 
-def _verdict(emission: EmissionRow, match: Match[int], of: str) -> DuplicateRow:
+class SimilarOutputs:
+    """What is alike by the vectors of an embedding model: outputs of the run, and texts of other files."""
+
+    def __init__(self, model: str, threshold: float) -> None:
+        """`model` gives the vectors; `threshold` is a cosine. Raises `SetupError` for one that cannot be."""
+        self._index = SimilarVectors(threshold)
+        self._stage = f"cosine:{model}"
+        #: Of each vector the emission and its agent, or the place of a text in another file.
+        self._held: list[tuple[int, str] | str] = []
+
+    def hold(self, what: tuple[int, str] | str, vector: Vector) -> None:
+        """Add an original: an emission with its agent, or the place of a text of another file."""
+        self._index.add(vector)
+        self._held.append(what)
+
+    def check(self, emission: EmissionRow, vector: Vector) -> DuplicateRow | CheckResult | None:
+        """The verdict on an emission that is like an earlier one, the failed check of one that is like another file's.
+
+        None when it is like nothing; then it becomes an original.
+        """
+        found = self._index.find(vector)
+        if found is None:
+            self.hold((emission.emission, emission.agent), vector)
+            return None
+        place, cosine = found
+        what = self._held[place]
+        if isinstance(what, str):
+            return failed(f"It is like {what} ({self._stage}, {cosine:.2f}).", cosine)
+        return _verdict(emission, *what, stage=self._stage, similarity=cosine)
+
+
+def _verdict(emission: EmissionRow, of_emission: int, of: str, *, stage: str, similarity: float) -> DuplicateRow:
     return DuplicateRow(
         kind=emission.kind,
         step=emission.step,
         persona=emission.agent,
         of=of,
         emission=emission.emission,
-        of_emission=match.key,
-        stage=match.stage,
-        similarity=match.similarity,
+        of_emission=of_emission,
+        stage=stage,
+        similarity=similarity,
         undone=False,
     )

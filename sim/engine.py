@@ -1,4 +1,4 @@
-"""What a running job stands on: its file, the model behind its gateway, an event loop of its own, its event hash."""
+"""What a running job uses: its file, the model behind its gateway, an event loop of its own, its event hash."""
 
 import asyncio
 import gc
@@ -39,7 +39,7 @@ INTERRUPTED = "It was interrupted."
 
 
 class Progress(Protocol):
-    """Somebody who shows progress; called from the run's own thread, so every method must be quick."""
+    """Shows progress; called from the run's own thread, so every method must be quick."""
 
     def opened(self, gateway: Gateway) -> None:
         """The run stands: from now on calls go through `gateway`, whose meter may be read at any time."""

@@ -152,8 +152,8 @@ def enrich(
 ) -> Enriched:
     """Ask a model about the people of a hub, and keep the answers in it.
 
-    Given again with the same enrichment, model and seed, a job that was stopped goes on where it stopped; answers that
-    it has paid for are not paid again. Another unfinished enrichment with paid answers is abandoned only with `anew`.
+    Given again with the same enrichment, model and seed, a stopped job continues where it stopped; answers that it
+    has paid for are not paid again. Another unfinished enrichment with paid answers is abandoned only with `anew`.
     Raises `SourceError` for what is no hub, `SetupError` for what cannot be as asked, `PausedError` when the budget is
     spent.
     """

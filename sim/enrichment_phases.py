@@ -3,7 +3,7 @@
     profiles ──► check ──► repairs ──► check again ──► biographies        raised
                    └ without --wiki, the end
 
-What a profile, a biography and an elite persona are lives in `personas`.
+Profiles, biographies and elite personas are defined in `personas`.
 """
 
 from abc import abstractmethod
@@ -94,7 +94,7 @@ class _PeoplePhase[T](Phase[Subject, Answer[T]]):
         """Those of some people, given by id and ordinal, who are to be asked about."""
 
     def begin(self, chunks: Chunks) -> None:
-        """Go on behind the last person of the last complete chunk."""
+        """Continue after the last person of the last complete chunk."""
         self._after = int(chunks.position or 0)
         self._context.engine.progress.began(self._title, self._context.people - self._after)
 

@@ -88,7 +88,7 @@ def fork(
     scenario_file: Path | None = None,
     progress: Progress | None = None,
 ) -> Society:
-    """The society of the run in `path` as it stood after step `at` (0: after growth), ready to `run` on in `out`.
+    """The society of the run in `path` as it was after step `at` (0: after growth), ready to `run` on in `out`.
 
     What is not given is as it was in that run; `steps` counts the steps before too. Answers that the run has to the
     same requests are taken over, and what it has paid counts nothing here. Raises `RunFileError` when there is no such
@@ -100,7 +100,7 @@ def fork(
     wanted = parent.steps_wanted if steps is None else steps
     if wanted <= at:
         raise SetupError(
-            f"A fork at step {at} that is to live {wanted} in all has no step to live; give "
+            f"A fork at step {at} that is to run {wanted} steps in all has no step to run; give "
             f"{parameter('steps', at + 1)} or more, "
             f"or an earlier step."
         )
@@ -212,7 +212,7 @@ def _check_state(path: Path, run: RunRow, hop: int | None, lived: int, at: int) 
             f"it first: `populace resume {path}`."
         )
     if not 0 <= at <= lived:
-        there = f"0 (after growth) to {lived}" if lived else "0 (after growth), for no step was lived yet"
+        there = f"0 (after growth) to {lived}" if lived else "0 (after growth), for no step was run yet"
         raise RunFileError(f"The run in {str(path)!r} can be forked at step {there}, but {at} was given.")
 
 
@@ -272,11 +272,12 @@ COPIED: Mapping[str, str] = MappingProxyType(
         "agents": "true",
         "action_fields": "true",
         "questions": "true",
+        "demonstrations": "true",
         "vectors": "true",
         "interventions": "step <= $at",
         "observations": "step <= $at",
         "emissions": "step <= $at",
-        "checks": "emission IN (SELECT emission FROM emissions WHERE step <= $at)",
+        "checks": "job = 1 AND emission IN (SELECT emission FROM emissions WHERE step <= $at)",
         "agent_state": "step <= $at",
         "relation_changes": "step <= $at",
         "messages": "step <= $at",
@@ -293,6 +294,8 @@ LEFT: Mapping[str, str] = MappingProxyType(
     {
         "jobs": "a row of its own",
         "job_items": "none: what other jobs of the file work on is theirs",
+        "solutions": "none: the jobs on its outputs are the other run's",
+        "test_problems": "none: nor are its evaluations",
         "migrations": "those that made it",
         "known_answers": "what the other run was answered after the step",
         "batches": "none: what was under way for the other run is that run's",

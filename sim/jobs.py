@@ -24,7 +24,7 @@ class with four methods:
             return changes
 
 What is applied and collected is committed with the chunk's marker, then nothing of it is held. A job that was stopped
-goes on behind its last marker, and answers to the items behind that are found again in `calls`.
+continues after its last marker, and answers to later items are found again in `calls`.
 """
 
 from abc import ABC, abstractmethod
@@ -63,7 +63,7 @@ class Changes:
     #: Items without a usable answer, and what became of the others by name.
     failed: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
-    #: What a resumed job goes on with: as JSON, and where reading the sources has come to.
+    #: What a resumed job continues with: as JSON, and where reading the sources has come to.
     state: str | None = None
     position: str | None = None
     #: What else is done in the same transaction, after the rows.
@@ -111,7 +111,7 @@ class Phase[I, R](ABC):
         """What was applied since this was called last."""
 
     def conclude(self) -> Changes:
-        """What completes a number that was committed in chunks, behind the last of them: nothing unless overridden."""
+        """What completes a number that was committed in chunks, after the last of them: nothing unless overridden."""
         return Changes()
 
     def owner(self, item: I) -> str | None:
@@ -161,7 +161,7 @@ class Chunks:
 
     @property
     def items(self) -> int:
-        """Items taken in so far, those that are not committed yet among them."""
+        """Items added so far, including those that are not committed yet."""
         return sum(marker.items for marker in self.complete) + self._pending
 
     @property
@@ -181,7 +181,7 @@ class Chunks:
 
     @property
     def is_between(self) -> bool:
-        """Whether all that was taken in is committed."""
+        """Whether everything that was added is committed."""
         return not self._pending
 
     def add(self, items: int) -> None:

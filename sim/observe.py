@@ -70,6 +70,24 @@ class EmbeddingRecall:
         rows = [settled.get(r.id) or self._given(r, cue, embedded, step) for r, cue in choosing]
         return [row for row in rows if row is not None]
 
+    async def embed_outputs(
+        self, outputs: Sequence[tuple[str, str]], *, step: int, seed: int
+    ) -> tuple[Mapping[str, Vector], list[FailureRow]]:
+        """The vectors of what agents emitted, given as pairs of agent and text; and the rows of those that got none."""
+        settled = self._failed(step)
+        texts = [text for agent, text in outputs if agent not in settled]
+        embedded = await self._embedder.embed(texts, RequestContext("step", step, _OWNER, seed))
+        lost = [
+            settled.get(agent) or _row(agent, embedded.lost[text], step, "What it emitted was compared by words alone.")
+            for agent, text in outputs
+            if agent in settled or text in embedded.lost
+        ]
+        return embedded.vectors, lost
+
+    async def embed(self, texts: Iterable[str], *, seed: int) -> Mapping[str, Vector]:
+        """The vectors of texts that were there before the first step; those that get none are left out."""
+        return (await self._embedder.embed(texts, RequestContext("step", 0, _OWNER, seed))).vectors
+
     def _given(self, resident: Resident, cue: str, embedded: Embedded, step: int) -> FailureRow | None:
         needed = (cue, *resident.memory.without_vector())
         resident.memory.give_vectors(embedded.vectors)
@@ -77,7 +95,7 @@ class EmbeddingRecall:
         if lost is None:
             self._cues[resident.id] = embedded.vectors[cue]
             return None
-        return _row(resident.id, lost, step)
+        return _row(resident.id, lost, step, "What the agent remembered in this step was chosen by words.")
 
 
 def _nothing(embedded: Embedded, step: int) -> str:
@@ -88,7 +106,7 @@ def _nothing(embedded: Embedded, step: int) -> str:
     )
 
 
-def _row(agent: str, lost: Lost, step: int) -> FailureRow:
+def _row(agent: str, lost: Lost, step: int, instead: str) -> FailureRow:
     return FailureRow(
         phase="step",
         number=step,
@@ -97,7 +115,7 @@ def _row(agent: str, lost: Lost, step: int) -> FailureRow:
         owner=agent,
         purpose=PURPOSE,
         outcome=lost.outcome,
-        reason=f"{lost.reason} What the agent remembered in this step was chosen by words.",
+        reason=f"{lost.reason} {instead}",
         attempts=lost.attempts,
     )
 

@@ -47,7 +47,7 @@ class Replayed:
     #: The hash of everything that happened in the replay, and that of the run up to its last complete step.
     event_hash: str
     expected: str
-    #: Steps that were lived again, and answers and failures that were taken from the run.
+    #: Steps that were run again, and answers and failures that were taken from the run.
     steps: int
     recalled: int
     #: The step of a fork, whose state the replay began with; None for a run that grew its own people.
@@ -61,7 +61,7 @@ class Replayed:
 def replay(
     path: Path | str, scenario: type[Scenario], *, out: Path | str | None = None, progress: Progress | None = None
 ) -> Replayed:
-    """Grow the people and live the steps of a run once more, with no call to any model, and compare the hashes.
+    """Grow the people and run the steps once more, with no call to any model, and compare the hashes.
 
     A run that was stopped is replayed as far as its last complete step; a fork from the state that it began with.
     The replay is kept in `out`, if given.
@@ -117,7 +117,7 @@ def _first_growth(recording: Recording) -> Growth:
 
 
 def _state(recording: Recording, at: int, out: Path) -> RunLog:
-    """A run file with what the fork began with: its growth and first steps were another run's to live."""
+    """A run file with what the fork began with: its growth and first steps are another run's."""
     run = replace(recording.run, run=uuid4().hex, status="running", event_hash=None, started_at=now(), ended_at=None)
     copy_run(recording.path, out, run, at=at, with_calls=False)
     return RunLog.open(out)
@@ -243,7 +243,7 @@ class RecordedGateway(Gateway):
     async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
         """The answer, or the outcome and reason, that the run had.
 
-        Raises `RunError` for a request that the run never made, `RecordingEndedError` behind its last complete step.
+        Raises `RunError` for a request that the run never made, `RecordingEndedError` after its last complete step.
         """
         if (other := self.roles.get(context.role)) is not None:
             return await other.ask(prompt, schema, context)

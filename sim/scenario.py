@@ -119,7 +119,7 @@ class Scenario:
     #: Steps that a run takes at most where `ended` alone says when it ends; None for as many as are asked for.
     most_steps: ClassVar[int | None] = None
     #: False where people are grown and none of them acts: nobody is placed in the society, and it takes no step.
-    lives: ClassVar[bool] = True
+    takes_steps: ClassVar[bool] = True
     settings_type: ClassVar[type[Settings]] = Settings
     #: Types of the state of each agent (`resident.state`) and of the world (`world.state`), as subclasses of `State`;
     #: None for no state. Actions change them in `apply`, interventions that of the world.
@@ -264,7 +264,7 @@ def check_scenario(scenario: object) -> None:
     with hook(scenario, "actions"):
         actions = scenario.actions
     check_actions(actions, where=said)
-    if not actions and type(scenario).offer is Scenario.offer and scenario.lives:
+    if not actions and type(scenario).offer is Scenario.offer and scenario.takes_steps:
         raise SetupError(f"{said} has no actions, so nobody could do anything; list what they may do in `actions`.")
 
 
@@ -278,10 +278,10 @@ def check_steps(steps: object) -> int:
 
 
 def check_steps_left(steps: object, *, lived: int, path: Path | str) -> None:
-    """Raise `SetupError` when a run that has lived so many steps is to live fewer in all; None is as many as it was."""
+    """Raise `SetupError` when a run that has taken so many steps is to take fewer in all; None is as many as it was."""
     if isinstance(steps, int) and 0 < steps < lived:
         raise SetupError(
-            f"{str(path)!r} has lived {lived} steps, and steps counts those too; give {lived} or more, "
+            f"{str(path)!r} has run {lived} steps, and steps counts those too; give {lived} or more, "
             f"but {steps} was given."
         )
 
@@ -298,7 +298,7 @@ def check_interventions(scenario: Scenario, steps: int, *, before: Scenario | No
         said = f"The intervention {one.name!r} is to come at step {one.at}"
         if one.at <= after:
             raise SetupError(f"{said}, and the fork begins after step {after}; fork at step {one.at - 1} or before.")
-        if one.at > steps and scenario.lives and not one.optional:
+        if one.at > steps and scenario.takes_steps and not one.optional:
             raise SetupError(
                 f"{said}, and the run is to end after step {steps}; give {parameter('steps', one.at)} or more, or an "
                 "earlier step."
@@ -309,7 +309,7 @@ class GrowthOnly(Scenario):
     """Growing people and nothing else, as `populace grow` does: nobody takes a step."""
 
     name = "growth"
-    lives = False
+    takes_steps = False
 
     def ended(self, society: "SocietyView") -> bool:
         """At once: there is no step to take."""

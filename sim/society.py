@@ -107,7 +107,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self.config = self._models.named_in(config)
         self.scenario, self.seed = scenario, config.seed
         self.path = Path(out)
-        self.steps_wanted = self.config.steps if scenario.lives else 0
+        self.steps_wanted = self.config.steps if scenario.takes_steps else 0
         self.state = SocietyState(scenario, seed=config.seed)
         self.engine: Engine
         #: What the sources of texts passed over, in words; empty where nothing.
@@ -251,11 +251,11 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         return self.state.emitted.latest
 
     def __enter__(self) -> Self:
-        """Open the run file and the model, grow or restore the people, and stand where the last step ended."""
+        """Open the run file and the model, grow or restore the people, and continue where the last step ended."""
         if self._is_open:
             raise SetupError("The society is open already; inside `with society:`, call run_model() or step().")
         mind = self.scenario.checked_mind()
-        # What cannot be read is found before there is a file that would stand in the way of the next try.
+        # What cannot be read is found before a file is made, which the next attempt would refuse.
         source = None if self._log or self._is_resumed else self._opened_source()
         with ExitStack() as opened:
             cache = opened.enter_context(closing(AnswerCache(self.config.cache))) if self.config.cache else None
@@ -351,20 +351,20 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             self.config = self.config.model_copy(update={"growth": growth})
             begin_extension(log, growth)
             graph = self._grow(more)
-        if not self.scenario.lives:
+        if not self.scenario.takes_steps:
             return
         self.state.graph = graph
         self.state.residents = settle(self, graph, memory=self.scenario.memory)
         declare(self.state, log)
         restore(self.state, log)
         if isinstance(self.scenario, Task):
-            self.engine.call(partial(prepare_task, self.engine, self.scenario, self.state))
+            self.engine.call(partial(prepare_task, self.engine, self.scenario, self.state, self._steps.recall))
 
     def _grow(self, source: Source | None) -> PersonaGraph:
         job = GrowthJob(self.engine, self.config.growth, seed=self.seed, source=source)
         population = self.engine.call(job.run)
         self.passed_over = job.passed_over
-        return population.graph() if self.scenario.lives else PersonaGraph({}, ())
+        return population.graph() if self.scenario.takes_steps else PersonaGraph({}, ())
 
     def _catch_up(self) -> None:
         # Mesa's clock is to show the step at which a resumed society stands.

@@ -9,7 +9,7 @@ from functools import partial
 from shlex import quote
 from typing import cast
 
-from ..agents.action_check import check_actions
+from ..agents.action_check import check_actions, novelty_of
 from ..agents.action_schema import possible_actions
 from ..agents.actions import Action
 from ..agents.mind import Decision, Mind, MindContext, MindState, Rule, decide, decide_by_rule
@@ -130,7 +130,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         self._is_begun = False
 
     def begin(self, chunks: Chunks) -> None:
-        """Go on behind the pages that an earlier session completed."""
+        """Continue after the pages that an earlier session completed."""
         progress, state = self._context.engine.progress, self._state
         progress.began(f"Step {self.number}", len(self._residents))
         if not chunks.complete:
@@ -162,7 +162,9 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         turns: list[Turn | None] = []
         work = TurnWork(self._state.scenario, self._state.emitted, self._context.mind)
         decisions = iter(await worked(work, self._observed(items, turns), executor, engine))
-        return [None if turn is None else (turn, next(decisions)) for turn in turns]
+        taken = [None if turn is None else (turn, next(decisions)) for turn in turns]
+        await self._embed([one for one in taken if one is not None])
+        return taken
 
     def outcome(self, result: tuple[Turn, Decision] | None) -> tuple[Outcome, str] | None:
         """How the turn ended."""
@@ -246,6 +248,22 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
             seed=derive_seed(state.seed, "embedding", self.number) >> 32,
         )
 
+    async def _embed(self, taken: Sequence[tuple[Turn, Decision]]) -> None:
+        """Fetch the vectors of what was decided, where outputs are compared by them."""
+        recall = self._context.recall
+        if recall is None or self._state.similar is None:
+            return
+        made = [(turn.observation.agent, decision.action) for turn, decision in taken]
+        texts = [
+            (agent, action.emitted_text)
+            for agent, action in made
+            if action is not None and novelty_of(type(action)) != "none"
+        ]
+        seed = derive_seed(self._state.seed, "embedding", self.number) >> 32
+        vectors, lost = await recall.embed_outputs(texts, step=self.number, seed=seed)
+        self._effects.vectors |= vectors
+        self._effects.unembedded += lost
+
     def _observed(self, residents: Sequence[Resident], turns: list[Turn | None]) -> Iterator[Turn]:
         """The turns of those who can do something, all of them noted in `turns`.
 
@@ -278,7 +296,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         return offered
 
 
-#: Failed turns after which a run that has brought nothing is not gone on with, if everybody had one.
+#: Failed turns after which a run without results is not continued, if everybody had one.
 _MANY = 8
 
 _TURNS = """

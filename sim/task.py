@@ -17,7 +17,7 @@ import inspect
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import batched, islice
 from math import ceil
 from pathlib import Path
 from string import Template
@@ -34,9 +34,10 @@ from ..personas.model import Answer, Outcome, PersonaModel, RequestContext
 from ..personas.persona import Passage, Persona
 from ..personas.prompt import fence
 from ..personas.text_to_persona import text_to_persona
-from .emitted import EarlierTexts
+from .emitted import EarlierTexts, SimilarOutputs
 from .engine import Engine
 from .jobs import Changes, Chunks, Phase, run_phase
+from .observe import EmbeddingRecall
 from .resident import Resident, SocietyView
 from .runfile.job_rows import FailureRow
 from .runfile.rows import DemonstrationRow
@@ -59,6 +60,14 @@ _SPARE = 1_000
 #: People asked in one round at most where the share of new outputs ends the run: it is looked at between rounds.
 _LOOKED_AT = 500
 
+#: Texts of other files, and of outputs that are there, embedded or read at once.
+_EMBEDDED = 2_000
+_ORIGINALS = """
+SELECT emission, agent, text FROM outputs
+WHERE status = 'accepted' AND emission > $first AND emission <= $last ORDER BY emission
+"""
+_LAST = "SELECT coalesce(max(emission), 0) FROM emissions"
+
 type Prompting = Literal["zero-shot", "few-shot", "persona-few-shot"]
 
 
@@ -74,6 +83,7 @@ class TaskSettings(Settings):
     until_novelty: float | None = Field(
         None, gt=0, le=1, description="End when less than this share of the latest 500 outputs was new"
     )
+    cosine: float = Field(0.9, gt=0, le=1, description="With an embedding model: outputs of this cosine are alike")
     against: tuple[str, ...] = Field((), description="Files whose texts must not be nearly repeated")
 
 
@@ -82,11 +92,11 @@ class Demonstration:
     """An example of what is to be made."""
 
     output: str
-    #: Description of somebody from whom it could be; None where it is not known.
+    #: Description of a person who could have written it; None where it is not known.
     persona: str | None = None
 
     def rendered(self, *, with_persona: bool) -> str:
-        """The demonstration as it stands in a prompt."""
+        """The demonstration as in a prompt."""
         if not with_persona or self.persona is None:
             return fence("example", self.output)
         return f"<example>\n{fence('persona', self.persona)}\n{fence('output', self.output)}\n</example>"
@@ -178,7 +188,7 @@ class Task(Scenario):
         return ""
 
     def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:
-        """What stands in the prompt: the demonstrations, and the language that the settings name."""
+        """What the prompt holds: the demonstrations, and the language that the settings name."""
         rng = rng_for(resident.model.seed, "demonstrations", world.step, resident.id)
         language = self.settings.language or observation.language
         return replace(observation, examples=self._examples(rng), language=language)
@@ -228,12 +238,38 @@ class Task(Scenario):
         prompt.phrase("examples", how)
 
 
-async def prepare_task(engine: Engine, task: Task, state: SocietyState) -> None:
-    """Read what outputs are compared with, and have the demonstrations ready. Raises what either raises."""
+async def prepare_task(engine: Engine, task: Task, state: SocietyState, recall: EmbeddingRecall | None) -> None:
+    """Read what outputs are compared with, and have the demonstrations ready. Raises what either raises.
+
+    With `recall`, outputs are compared by the vectors of its model too.
+    """
+    foreign = ForeignTexts(task.settings.against) if task.settings.against else ()
     if task.settings.against:
         threshold = min(action.novelty_threshold for action in task.actions)
-        state.against = EarlierTexts(ForeignTexts(task.settings.against), threshold=threshold)
+        state.against = EarlierTexts(foreign, threshold=threshold)
+    if recall is not None:
+        state.similar = SimilarOutputs(str(engine.log.job_row.embedding_model), task.settings.cosine)
+        for some in batched(((one.place, one.text) for one in foreign), _EMBEDDED):
+            await _hold_similar(state.similar, some, recall, seed=state.seed)
+        ((last,),) = engine.log.query(_LAST)
+        for first in range(0, last, _EMBEDDED):
+            found = engine.log.query(_ORIGINALS, {"first": first, "last": first + _EMBEDDED})
+            made = [((emission, agent), text) for emission, agent, text in found]
+            await _hold_similar(state.similar, made, recall, seed=state.seed)
     await _prepare_demonstrations(engine, task, seed=state.seed)
+
+
+async def _hold_similar(
+    similar: SimilarOutputs,
+    texts: Sequence[tuple[tuple[int, str] | str, str]],
+    recall: EmbeddingRecall,
+    *,
+    seed: int,
+) -> None:
+    vectors = await recall.embed([text for _, text in texts], seed=seed) if texts else {}
+    for what, text in texts:
+        if text in vectors:
+            similar.hold(what, vectors[text])
 
 
 async def _prepare_demonstrations(engine: Engine, task: Task, *, seed: int) -> None:

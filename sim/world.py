@@ -26,7 +26,7 @@ class News(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     text: str
-    #: The last step in which it is told.
+    #: The last step in which agents hear it.
     until: int
 
 
@@ -60,7 +60,7 @@ class World(BaseModel):
         self.news.append(News(text=text, until=self.step + steps - 1))
 
     def suspend(self, kind: RelationKind) -> None:
-        """Until it is restored, those who are tied by `kind` alone do not see, hear or speak to each other.
+        """Until it is restored, people who are tied by `kind` alone do not see, hear or speak to each other.
 
         A line that is under way is kept, and heard once the kind is restored. Raises `ValueError` for no kind.
         """

@@ -173,7 +173,7 @@ class BatchClient:
         self._connection = connection
         #: Where the batches are, as it may be kept.
         self.endpoint = connection.endpoint
-        #: What must stand in nothing that is shown or kept.
+        #: A secret that must not appear in anything that is shown or kept.
         self.key = connection.key
 
     async def upload(self, lines: Sequence[bytes]) -> str:
@@ -204,11 +204,11 @@ class BatchClient:
         return _state(await self._request("POST", "batches", json=asked))
 
     async def state(self, batch_id: str) -> BatchState:
-        """How a batch stands."""
+        """The state of a batch."""
         return _state(await self._request("GET", f"batches/{batch_id}"))
 
     async def cancel(self, batch_id: str) -> BatchState:
-        """How a batch stands, now that it was told to stop."""
+        """The state of a batch after the request to cancel it."""
         return _state(await self._request("POST", f"batches/{batch_id}/cancel"))
 
     async def find(self, file_id: str, metadata: Mapping[str, str], since: float) -> BatchState | None:

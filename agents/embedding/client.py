@@ -205,7 +205,7 @@ def _request(model: str, snippets: Sequence[Snippet], context: RequestContext) -
         return ReceivedVectors(_checked(hashes, vectors if isinstance(vectors, Sequence) else ()))
 
     prompt = RenderedPrompt("embedding", 1, tuple(("user", snippet.text) for snippet in snippets))
-    # Nothing is written; a limit of 0 would stand for none.
+    # Nothing is written; a limit of 0 would mean none.
     return Request(model, prompt, AnswerSchema("vectors", {}, arrived), context, context.seed, max_tokens=1)
 
 

@@ -62,7 +62,7 @@ class AnswerCache:
     nothing more is written, every later `keep` raises `CacheError`, and `recall` goes on as before.
     """
 
-    #: What stands in the rows of the answers it gives.
+    #: What the rows of its answers name as their source.
     source = "cache"
 
     def __init__(self, path: Path, *, patience: float = 30.0) -> None:

@@ -112,7 +112,7 @@ def schema_instructions(schema: Mapping[str, Any]) -> str:
 
 def _unbounded(schema: Any) -> Any:
     if isinstance(schema, Mapping):
-        # A property may be called like a bound; then what stands behind it is a schema and no number or pattern.
+        # A property may be called like a bound; then its value is a schema and no number or pattern.
         return {k: _unbounded(v) for k, v in schema.items() if k not in _BOUNDS or isinstance(v, Mapping)}
     return [_unbounded(item) for item in schema] if isinstance(schema, list) else schema
 

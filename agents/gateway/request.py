@@ -123,7 +123,7 @@ def _objects(text: str) -> Iterator[object]:
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of every outermost bracketed stretch; the end of a cut one lies behind the text."""
+    """Start and end of every outermost bracketed stretch; the end of a truncated one is past the text."""
     depth = start = position = 0
     # Quotation marks of the prose around an object need not be closed: outside brackets only brackets count.
     while match := (_MARK if depth else _OPENING).search(text, position):

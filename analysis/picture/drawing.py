@@ -45,7 +45,7 @@ _HUES = (
 _SHADES = ("#0d2138", "#193f6b", "#285f9b", "#4380bf", "#679fd4", "#8dbae3", "#b0d0ee")
 #: The colour of people outside the communities that have one.
 _OTHERS = _HUES[9]
-#: What a page puts in the place of each in dark surroundings.
+#: What a page uses instead of each in dark mode.
 _DARK = {
     **dict(zip((_INK, _SURFACE, _SOFT), ("#e9e7e2", "#1d2126", "#a5adb8"), strict=True)),
     **dict(zip(_HUES, (
@@ -92,7 +92,7 @@ def _by_hop(excerpt: Excerpt) -> _Colours:
 
 
 def _by_community(excerpt: Excerpt, communities: Mapping[str, int], ties: Mapping[str, int]) -> _Colours:
-    """A hue for each of the communities with most people in the picture, each told by its best connected member."""
+    """A hue for each of the communities with most people in the picture, each named after its best connected member."""
     sizes = Counter(communities[person.id] for person in excerpt.people)
     shown = [n for n, people in sorted(sizes.items(), key=lambda c: (-c[1], c[0])) if people > 1][:_COMMUNITIES]
     hue = {community: _HUES[place] for place, community in enumerate(shown)}

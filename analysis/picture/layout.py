@@ -1,4 +1,4 @@
-"""Where people and their names stand in a picture."""
+"""Positions of people and their names in a picture."""
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -184,7 +184,7 @@ def _width(character: str) -> float:
 def place_labels(dots: Sequence[Dot], frame: Box, size: float) -> list[Label]:
     """Names of the first people, then of as many as fit within `frame` beside those: the most important come first.
 
-    Each stands above, below or beside its own dot, where it hides no other; of the first ten a few may be hidden.
+    Each is above, below or beside its own dot, where it hides no other; of the first ten a few may be hidden.
     """
     most = (frame.right - frame.left) * (frame.bottom - frame.top) / (_ROOM * size**2)
     circles = np.array([(dot.x, dot.y, dot.radius) for dot in dots], np.float64).reshape(-1, 3)

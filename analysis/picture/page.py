@@ -34,7 +34,7 @@ vertical-align:top}}td:first-child{{font-family:ui-monospace,monospace}}td{{over
 
 
 def check_picture(path: Path, *, of: str = "") -> None:
-    """Raise `SetupError` when no picture can be written to a file of this name, or another stands there.
+    """Raise `SetupError` when no picture can be written to a file of this name, or another file is there.
 
     `of` is the name of the hub: its own earlier picture may be written over.
     """

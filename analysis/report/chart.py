@@ -36,7 +36,7 @@ class Chart:
     narrow: Markup
     legend: Sequence[LegendEntry] = ()
     legend_title: str = ""
-    #: Headings and rows of the numbers behind the picture; none where a table stands beside it anyway.
+    #: Headings and rows of the numbers behind the picture; none where there is a table beside it anyway.
     headings: Sequence[str] = ()
     rows: Sequence[Sequence[object]] = field(default_factory=list)
     #: How many rows there are in all.

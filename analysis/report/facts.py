@@ -15,7 +15,7 @@ from .samples import TEXT
 
 #: Reasons of failures.
 FAILURE_REASONS = 12
-#: Sentences on what a run shows, which stand above the notice on who wrote it.
+#: Sentences on what a run shows, above the notice on who wrote it.
 FINDINGS = 5
 
 _MEASURES = """
@@ -90,7 +90,7 @@ def _emitted(summary: Summary) -> Iterator[Headline]:
 
 
 def _finding(subject: str, said: str) -> Headline:
-    # The notice on who wrote it all stands below, and is to be on the first screen of a telephone too.
+    # The notice on who wrote it is below, and should be on the first screen of a telephone too.
     return Headline(clip(subject, 40), clip(said, 110))
 
 

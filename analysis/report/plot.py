@@ -1,6 +1,6 @@
 """Lines and stacked bars as SVG that needs no script, with colours, symbols and patterns by number.
 
-Axes begin at 0, and values are shown on pointing. Colours stand in the drawing as plain values, and as classes that the
+Axes begin at 0, and values are shown on pointing. Colours are in the drawing as plain values, and as classes that the
 page's style sheet darkens or lightens; symbols and patterns go with them, so that colour is never the only cue.
 """
 
@@ -79,7 +79,7 @@ _LONGEST_MARK = 28
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line, or one layer of the bars: a value for each place on the x axis, and what is told of it on pointing."""
+    """One line, or one layer of the bars: a value for each place on the x axis, and the text shown on pointing."""
 
     #: Number of its colour and of its mark or pattern.
     look: int
@@ -90,7 +90,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """What stands below and beside a plot."""
+    """The texts below and beside a plot."""
 
     #: A label for each place, from left to right.
     places: Sequence[str]

@@ -30,10 +30,10 @@ _TEMPLATES = files(__package__).joinpath("templates")
 
 
 def write_report(run: Queryable, path: Path, *, run_file: str = "RUN.duckdb") -> Path:
-    """Write the report of a run, in whatever state it is, to `path`, which is also what comes back.
+    """Write the report of a run, in whatever state it is, to `path`, and return the path.
 
-    `run_file` is the run file's name as it stands in the commands that the report suggests.
-    Raises `SetupError` when the file cannot be written, and when another stands there than a report of the same run;
+    `run_file` is the run file's name in the commands that the report suggests.
+    Raises `SetupError` when the file cannot be written, and when the file there is not a report of the same run;
     it is left as it was.
     """
     ((run_id,),) = run.query("SELECT run FROM runs").rows
@@ -138,7 +138,7 @@ def _environment() -> Environment:
 
 
 def _shown(value: Any) -> Any:
-    """What stands in the page for a value: no text of the run brings a character that HTML forbids."""
+    """The text of a value in the page: no text of the run brings a character that HTML forbids."""
     if isinstance(value, Markup):
         return value
     return legible(value) if isinstance(value, str) else legible(str(value))

@@ -23,7 +23,7 @@ class Threshold(NamedTuple):
 
     @classmethod
     def parse(cls, value: float, *, minhash: bool = False) -> Self:
-        """The ratio that `value` stands for: 0.9 is 9 to 10.
+        """`value` as a ratio of integers: 0.9 is 9 to 10.
 
         Raises `SetupError` outside 0.5 to 1, or 0.1 to 1 for `minhash`.
         """

@@ -298,6 +298,39 @@ def find_similar_vectors(
     return collect(matcher.match(), progress)
 
 
+class SimilarVectors:
+    """An index of vectors that grows: the first of those that are alike stay, and are found again, all of them."""
+
+    def __init__(self, threshold: float = COSINE) -> None:
+        """Raises `SetupError` for a threshold outside 0 to 1."""
+        self._threshold = check_cosine(threshold)
+        self._search: ExactSearch | None = None
+        self._rows = GrowingArray(np.float32)
+
+    def find(self, vector: Matrix) -> tuple[int, float] | None:
+        """Number, from 0, and cosine of the most similar of those held, the earliest of equals; None when none is."""
+        if self._search is None:
+            return None
+        scaled = units(vector[None, :])
+        found = [left for left, _ in self._search.near(scaled)]
+        if not found:
+            return None
+        rows = np.sort(np.concatenate(found))
+        dims = vector.shape[0]
+        both = np.concatenate([vector[None, :], self._rows.values.reshape(-1, dims)[rows]])
+        similarity = cosines(both, np.zeros(len(rows), dtype=np.int64), np.arange(1, len(rows) + 1))
+        best = int(similarity.argmax())
+        return (int(rows[best]), float(similarity[best])) if similarity[best] >= self._threshold else None
+
+    def add(self, vector: Matrix) -> None:
+        """Hold one more vector."""
+        check_vectors(vector[None, :])
+        if self._search is None:
+            self._search = ExactSearch(PrincipalAxes(vector.shape[0]), self._threshold)
+        self._search.hold(units(vector[None, :]))
+        self._rows.append(vector.astype(np.float32))
+
+
 def is_compared_exactly(number: int, exact: bool | None = None) -> bool:
     """Whether so many vectors are compared exactly.
 

@@ -1,9 +1,9 @@
 """The columns of an export: the hub's own, those of profiles and the like, and imported ones with their types.
 
 An imported column keeps its name, unless that is the name of one of the hub's own columns, compared without regard to
-case: then `imported_` stands before it. A column whose values are of several types, nested, or integers of more than 64
-bits is written as JSON text, and `.json` stands behind its name. Names that look so already get both once more, so that
-a name that is read back is always the one that was imported.
+case: then `imported_` is put before it. A column whose values are of several types, nested, or integers of more than 64
+bits is written as JSON text, and `.json` is appended to its name. Names that look so already get both once more, so
+that a name that is read back is always the one that was imported.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -122,7 +122,7 @@ class ImportedColumn:
     first: int
 
     def value(self, row: Mapping[str, Any]) -> Any:
-        """What a row says under it, in the column's type; None where it says nothing."""
+        """What a row says under it, in the column's type; None where there is no value."""
         value = row.get(self.name)
         if value is None:
             return None

@@ -153,7 +153,7 @@ class ImportedFile:
         self.number, self.read_to, self.rows, self.new, self.complete = 0, 0, 0, 0, False
         #: Rows that an earlier file had brought.
         self.repeated = 0
-        #: How far the file was when it was saved, and whether anybody was met again since.
+        #: How far the file was when it was saved, and whether a known person was read again since.
         self._saved_to, self._has_known = 0, False
         self.skipped = Tally(name)
         #: Rule results by rule and outcome; pieces of personal data by kind, column and outcome.

@@ -78,7 +78,7 @@ def import_files(
     way, is passed over. What the options says of personal data and quality is done with the rows on their way, and the
     results are rows of `rule_results`. `progress` hears how many rows of a file are done. Raises `SourceError` for a
     file that is missing, corrupt, empty or has not the columns, and for one of whose rows none can be imported;
-    `SetupError` when the hub is a run whose people have lived.
+    `SetupError` when the hub is a run with agents.
     """
     _check_unlived(hub)
     files = [Path(path) for path in paths]
@@ -102,9 +102,9 @@ def _check_read_with(path: Path, beside: Collection[Path]) -> None:
 
 
 def _check_unlived(hub: HubFile) -> None:
-    if hub.has_lived:
+    if hub.has_agents:
         raise SetupError(
-            f"{str(hub.path)!r} is a run whose people have lived; a newcomer would not have. "
+            f"{str(hub.path)!r} is a run whose people are its agents; a newcomer would be none. "
             "Import into a hub of its own, and unite the two with `populace hub merge`."
         )
 
@@ -159,7 +159,7 @@ def _import_file(
 
 
 def _kinds(table: Table, columns: Columns, options: ImportOptions) -> dict[str, ColumnKind]:
-    """What the other columns are taken for, by the first rows of the file: the same when an import is gone on with."""
+    """What the other columns are taken for, by the first rows of the file: the same when an import is resumed."""
     if set(table.columns()) <= set(columns.meanings.values()):
         return {}
     parts = prepared(table, columns, options.model_copy(update={"strict": False}), after=0)

@@ -23,10 +23,10 @@ type _Applied = tuple[list[str], list[tuple[str, str | None, str]]]
 
 _ROWS = 10_000
 
-#: Whom a judge has not spoken of yet, near-duplicates included: an undone verdict brings them back. Whoever was removed
-#: or rewritten and is there has come again, by an import or a merge, unless that was undone. Personal data that were
-#: kept are looked at anew where they may be kept no longer, and descriptions in the first person where it is said what
-#: is to become of them.
+#: People without a result of the rules yet, near-duplicates included, since their verdicts can be undone. People who
+#: were removed or rewritten and are there returned by an import or a merge, unless that was undone. Kept personal data
+#: are checked again where the policy is stricter now, and descriptions in the first person where `first_person` is
+#: given.
 _UNJUDGED = """
 WITH again AS (
     SELECT persona FROM rule_results WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL
@@ -97,7 +97,7 @@ def judge_people(
     it and else kept (`rewrite`), all kept (`keep`), or rejected as before (`reject`). Near-duplicate verdicts
     that no longer hold after that are decided anew.
 
-    Raises `SetupError` for a hub that is open for reading only, and for a lived society whose people may not change.
+    Raises `SetupError` for a hub that is open for reading only, and for a run whose agents may not change.
     """
     if first_person is not None and not quality:
         raise SetupError("What becomes of the first person is for the rules of quality; leave quality in.")
@@ -191,9 +191,9 @@ def _check_writable(hub: HubFile) -> None:
 
 
 def _check_unlived(hub: HubFile, changes: Sequence[DescriptionChange]) -> None:
-    if changes and hub.has_lived:
+    if changes and hub.has_agents:
         raise SetupError(
-            f"The people of {str(hub.path)!r} have lived, and what they did goes by who they were; check them with "
+            f"The people of {str(hub.path)!r} are agents of a run, whose rows refer to them; check them with "
             f"{parameter('personal', 'keep')}, or export them to a hub first."
         )
 

@@ -1,6 +1,6 @@
 """Contradictions: where the profiles of two tied people do not fit the tie, found by rules in SQL over the whole hub.
 
-Rules know labels in the languages of `labels.LANGUAGES`. A tie whose label says nothing in English or in a language of
+Rules know labels in the languages of `labels.LANGUAGES`. A tie whose label is unknown in English or in a language of
 the two people is not judged by what it is called, and `unjudged` counts such ties of kin.
 """
 
@@ -140,7 +140,7 @@ _LABELS = "SELECT DISTINCT label, s_language AS one, t_language AS other FROM li
 
 
 def find_contradictions(con: duckdb.DuckDBPyConnection, ids: Sequence[str], found_at: datetime) -> int:
-    """Look through all ties of these personas, put what is found in the place of earlier findings, and count it.
+    """Look through all ties of these personas, replace earlier findings by what is found, and count it.
 
     A finding is open when a profile can be asked for again: that of the two which is less evident, and of these
     personas. Where both descriptions state what contradicts, or no profile can settle it, it is kept.
@@ -173,7 +173,7 @@ def check_again(con: duckdb.DuckDBPyConnection, ids: Sequence[str], found_at: da
 
 
 def unjudged(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> int:
-    """How many ties of kin of these personas have a label that says nothing in any language that is known here."""
+    """How many ties of kin of these personas have a label that is unknown in all known languages."""
     _scope(con, ids)
     return count(con, _UNJUDGED)
 

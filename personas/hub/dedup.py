@@ -88,14 +88,15 @@ def dedup_hub(
     compared so far and how many there are.
 
     Raises `SetupError` for a threshold out of range, for signatures without MinHash or where there is a file, and when
-    the people of a run that has lived are to be compared again; `StorageError` for a full disk.
+    the people of a society that has run are to be compared again; `StorageError` for a full disk.
     """
     least = method.parse_threshold(threshold)
     if signatures is not None and method.name != "minhash":
         raise SetupError(f"Signatures are made by MinHash; give {parameter('method', 'minhash')} with them.")
-    if anew and hub.has_lived:
+    if anew and hub.has_agents:
         raise SetupError(
-            f"The people of {str(hub.path)!r} have lived, and are not judged anew; leave {parameter('anew')} out."
+            f"The people of {str(hub.path)!r} are agents of a run, and are not judged anew; leave "
+            f"{parameter('anew')} out."
         )
     if not anew:
         with hub.writing() as con:

@@ -68,7 +68,7 @@ def details_of(tables: "Mapping[str, pa.Table]", people: Mapping[str, str]) -> "
 def write_details(
     con: duckdb.DuckDBPyConnection, tables: "Mapping[str, pa.Table]", personal: Policy = Policy.KEEP
 ) -> None:
-    """Write such rows into a run file, which gets the tables of a hub for it; in the place of any that it has.
+    """Write such rows into a run file, which gets the tables of a hub for it; replacing any that it has.
 
     What a policy for personal data takes out of descriptions is taken out of them too.
     """

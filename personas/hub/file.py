@@ -106,7 +106,7 @@ class HubFile:
 
     @contextmanager
     def _lent(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The connection, closed behind a hub that was not open."""
+        """The connection; closed afterwards if the hub was not open."""
         was_open = self._con is not None
         try:
             yield self.con
@@ -122,7 +122,7 @@ class HubFile:
             return html_table((self.path.name, ""), describe_hub(self).as_rows(), most=100)
 
     @property
-    def has_lived(self) -> bool:
+    def has_agents(self) -> bool:
         """Whether the file is a run with a finished step, whose rows refer to the people as they are."""
         known = self.con.execute("SELECT 1 FROM information_schema.tables WHERE table_name = 'steps'").fetchall()
         return bool(known) and bool(self.con.execute("SELECT 1 FROM steps LIMIT 1").fetchall())

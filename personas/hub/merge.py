@@ -37,7 +37,7 @@ _SAME = "SELECT 1 FROM selections WHERE name = ? AND made_at = ? AND spec::VARCH
 
 
 class _MergedSelections:
-    """Takes the selections of one hub after another. A name that is taken gets a number behind it.
+    """Takes the selections of one hub after another. A number is appended to a name that is taken.
 
     What two hubs have from a third, under one name, is one selection.
     """

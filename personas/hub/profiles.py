@@ -57,7 +57,7 @@ def read_personas(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[Pe
 
 
 def read_values(con: duckdb.DuckDBPyConnection, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Profiles as values by attribute, by persona; who has none is not there."""
+    """Profiles as values by attribute, by persona; people without one are left out."""
     columns = ", ".join(f'"{name}"' for name in ATTRIBUTES)
     query = f"SELECT persona, {columns} FROM profiles WHERE persona IN (SELECT unnest(?))"  # noqa: S608 - our own names
     found = con.execute(query, [list(ids)]).fetchall()
@@ -76,7 +76,7 @@ def read_tied(con: duckdb.DuckDBPyConnection, ids: Sequence[str], *, most: int =
 
 
 def write_profiles(con: duckdb.DuckDBPyConnection, profiles: Sequence[Profile], made_at: datetime) -> None:
-    """Keep these profiles, each in the place of an earlier one of the same persona."""
+    """Keep these profiles, each replacing an earlier one of the same persona."""
     columns = {name: [p.value(name) for p in profiles] for name in ATTRIBUTES}
     _put(
         con,
@@ -94,7 +94,7 @@ def write_profiles(con: duckdb.DuckDBPyConnection, profiles: Sequence[Profile], 
 
 
 def write_biographies(con: duckdb.DuckDBPyConnection, biographies: Sequence[Biography], made_at: datetime) -> None:
-    """Keep these biographies, each in the place of an earlier one of the same persona."""
+    """Keep these biographies, each replacing an earlier one of the same persona."""
     names = ("persona", "text", "mentions", "language", "model", "prompt")
     columns: dict[str, list[Any]] = {name: [getattr(b, name) for b in biographies] for name in names}
     _put(con, "biographies", columns | {"made_at": [made_at] * len(biographies)})

@@ -3,7 +3,7 @@
 Near-duplicate is not transitive: of two people who repeat a third, one may not repeat the other. So when the third
 falls, nobody inherits its place; those who repeated it are compared again, among themselves and with everybody who
 stands, by the stage and at the threshold of the verdict that fell. What comes of it is what `dedup` finds among those
-who are left: the first to arrive stands, and whoever repeats somebody who stands is marked.
+who are left: the first to arrive is retained, and those who repeat a retained person are marked.
 """
 
 from collections import defaultdict
@@ -29,7 +29,7 @@ _BATCH = 1 << 14
 
 _PENDING = "CREATE TEMP TABLE IF NOT EXISTS pending_verdicts (persona VARCHAR, stage VARCHAR, similarity DOUBLE)"
 #: Verdicts that no longer hold: the survivor is gone or was rejected, or was marked by the same stage or by words,
-#: and whoever repeated it was never compared with whom it repeats.
+#: and its near-duplicates were never compared with its own survivor.
 _FALLEN = f"""
 CREATE OR REPLACE TEMP TABLE fallen_verdicts AS
 SELECT d.persona, d."of", d.stage, d.similarity FROM duplicates AS d
@@ -129,7 +129,7 @@ def reconcile(con: duckdb.DuckDBPyConnection, entered: Iterable[str] = ()) -> in
         con.execute("INSERT INTO pending_verdicts SELECT id, NULL, NULL FROM entered_people")
     comparisons, marked = _Comparisons.read(con), 0
     while True:
-        # A verdict that falls may be the reason of another: each round begins behind the one before.
+        # A verdict that falls may be the reason of another: each round begins after the one before.
         for statement in (_FALLEN, _TAKEN, _DELETED):
             con.execute(statement)
         people = {who: tuple(zip(stages, likes, strict=True)) for who, stages, likes in con.execute(_OPEN).fetchall()}

@@ -219,7 +219,7 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
     descriptions are as they were, in every table, as far as other rules have not rewritten them too; those that were
     not kept stay rewritten. Near-duplicate verdicts that the change concerns are decided anew.
 
-    Raises `SetupError` for a rule that did nothing that can be undone, and for rewritten people who have lived.
+    Raises `SetupError` for a rule that did nothing that can be undone, and for rewritten agents of a run.
     """
     rules = [str(name) for (name,) in hub.con.execute(_RULES).fetchall()]
     if rule not in rules:
@@ -234,9 +234,9 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
     given = {"rule": rule, "undone": not redo}
     with hub.writing() as con:
         rows = [row for (row,) in con.execute(_REWRITTEN, given).fetchall()]
-        if rows and hub.has_lived:
+        if rows and hub.has_agents:
             raise SetupError(
-                f"The people of {str(hub.path)!r} have lived, and what they did goes by who they were; {rule!r} can be "
+                f"The people of {str(hub.path)!r} are agents of a run, whose rows refer to them; {rule!r} can be "
                 "undone in a hub that they are exported to."
             )
         # Columns first: rule results on them go with the people whose descriptions change.

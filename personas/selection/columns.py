@@ -164,7 +164,7 @@ class PeopleColumns:
     """The columns of `people` in one hub: those of its personas, of their profiles, and what was imported with them.
 
     A column that both personas and profiles have is the persona's; the profile's is called `profile_...`. Where a
-    profile says nothing, or there is none, the imported attribute of the same name stands in; `age` does so for
+    profile says nothing, or there is none, the imported attribute of the same name is used instead; `age` does so for
     `age_band`. With `within`, SQL for ids of personas, only what was imported with these counts.
     """
 
@@ -219,7 +219,7 @@ class PeopleColumns:
             yield PeopleColumn("attributes", "w.attributes", is_whole=True)
 
     def _filled(self, column: PeopleColumn) -> PeopleColumn:
-        """The column with what was imported in the place of what no profile says."""
+        """The column, with imported values where no profile has one."""
         if not column.in_profiles or column.name not in ATTRIBUTES:
             return column
         substitutes = [*self._imported(column), *(self._bands() if column.name == "age_band" else ())]

@@ -151,8 +151,8 @@ def choose_people(
 ) -> list[str]:
     """Ids in order of arrival, near-duplicates left out; with `n`, so many of them drawn by `seed`.
 
-    `lacking` are tables keyed by persona: whoever is in all of them is left out. Raises `SetupError` for a condition
-    that cannot be asked.
+    `lacking` are tables keyed by persona: a person in all of them is left out. Raises `SetupError` for a condition that
+    cannot be asked.
     """
     people = PeopleColumns(con)
     condition = parse_condition(con, where, people)

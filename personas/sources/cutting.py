@@ -34,7 +34,7 @@ _INK = re.compile(r"\S")
 #: Borders from the strongest on, with the share of a passage that must stand before each.
 _BORDERS = ((_BLANK, 1 / 2), (_SENTENCE, 1 / 3), (_CLAUSE, 1 / 2), (_SPACE, 0), (_CLAUSE, 0), (_BETWEEN, 0))
 _HEADING_SHARE = 1 / 3
-#: How far behind the last possible border is looked: enough for the marks that close a sentence.
+#: How far after the last possible border the search goes: enough for the marks that close a sentence.
 _LOOK_AHEAD = 64
 
 

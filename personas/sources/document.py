@@ -96,7 +96,7 @@ class Skips:
         return f"{self.total:,} skipped: {kinds}." if kinds else ""
 
 
-#: The argument that stands for standard input, and the name of the document that comes from there.
+#: The argument for standard input, and the name of the document that comes from there.
 STDIN = "-"
 
 _PROBE = 1 << 16

@@ -17,7 +17,7 @@ type _Place = tuple[str, Path]
 
 @dataclass(frozen=True, slots=True)
 class Finder:
-    """Finds the documents behind the given paths. Paths that are named directly are checked before anything is read."""
+    """Finds the documents of the given paths. Paths that are named directly are checked before anything is read."""
 
     paths: Sequence[str]
     #: Read everything that was named as this, whatever its ending.

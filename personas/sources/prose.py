@@ -62,7 +62,7 @@ def _front_matter(head: str) -> tuple[int, Mapping[str, object]]:
 def _toml(text: str) -> Mapping[str, object]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:  # it stands between the marks of a front matter, but says nothing we can use
+    except tomllib.TOMLDecodeError:  # between the marks of a front matter, but not readable as one
         return {}
 
 

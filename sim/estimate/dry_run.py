@@ -196,7 +196,7 @@ def dry_run(scenario: Scenario, *, scale: Scale, steps: int, **options: Any) -> 
         try:
             with suppress(PausedError), society:
                 society.run_for(steps)
-        except HookError as error:  # the file of a dry run cannot be gone on with
+        except HookError as error:  # the file of a dry run cannot be resumed
             raise error.bare from error.__cause__
         return counted_calls(path, time.perf_counter() - begun)
 
@@ -223,7 +223,7 @@ class ByteCounter(ProceduralModel):
     """A stand-in that reports the bytes of requests, as they would be sent, instead of tokens.
 
     Input: the messages; of those, cached: the system message, where an earlier request began with it. Output: the
-    stand-in's answer; of that, reasoning: the schema that stands beside the messages.
+    stand-in's answer; of that, reasoning: the schema that is sent beside the messages.
     """
 
     _begun: set[str] = PrivateAttr(default_factory=set)

@@ -181,7 +181,7 @@ def estimate(
     return Estimate(
         tuple(found),
         people=scale.people,
-        steps=steps if scenario.lives and not isinstance(scenario, Task) else counted.dry_run.steps,
+        steps=steps if scenario.takes_steps and not isinstance(scenario, Task) else counted.dry_run.steps,
         dry_run=(counted.dry_run.people, counted.dry_run.steps),
         model=handle.name,
         is_language_model=any(known.values()),

@@ -1,6 +1,6 @@
 """The phases of growth, one a hop: hop 0 reads people or infers them from texts, each further hop asks who is around.
 
-What a hop is (prompts, frontier, verdicts) lives in `personas`; here its results become rows, chunk by chunk.
+A hop (prompts, frontier, verdicts) is defined in `personas`; here its results become rows, chunk by chunk.
 """
 
 from collections import deque
@@ -75,7 +75,7 @@ class _Collected:
 
 
 class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ...]] | None](Phase[I, R]):
-    """What the hops have in common: newcomers pass the judges, are taken in, and become rows."""
+    """What the hops have in common: newcomers pass the rules, are admitted, and become rows."""
 
     name = "growth"
     unit = Unit.HOP
@@ -194,7 +194,7 @@ class ReadingPhase(_GrowthPhase[None, None]):
         return ()
 
     def apply(self, items: Sequence[None], results: Sequence[None]) -> None:
-        """Nothing: everybody was taken in when the phase began."""
+        """Nothing: everybody was admitted when the phase began."""
 
     async def check(self, chunks: Chunks) -> None:
         """Raise `RunError` when no person was let in."""
@@ -277,7 +277,7 @@ class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]])
         rounds: int,
         plan: Callable[[int, Collection[str]], Sequence[rows.FrontierRow]],
     ) -> None:
-        """`plan` gives whom to ask about in a round, none of whom is among those who were chosen before."""
+        """`plan` gives the people to ask about in a round; none of them was chosen before."""
         super().__init__(context, hop, per_question=fan_out)
         self.work = RelativesWork(context.growth, context.seed, hop, fan_out)
         self._rounds = rounds

@@ -92,7 +92,7 @@ class Growth(FrozenModel):
 
     @property
     def judges(self) -> tuple[Judge, ...]:
-        """Who sees everybody whom a model has described before they are taken in."""
+        """The rules that every described person passes before being admitted."""
         return self._judges(self.language)
 
     @property
@@ -154,7 +154,7 @@ class Growth(FrozenModel):
         return "-" not in self.sources
 
     def source(self, *, seed: int, after: Position | None = None) -> Source:
-        """The hub or the passages that people come from; of `sources`, those behind a place that reading came to.
+        """The hub or the passages that people come from; of `sources`, those after a place that reading reached.
 
         Of a hub with more than `agents` people, those drawn by `seed`, which is made for this. Raises `SourceError`
         for what cannot be read.

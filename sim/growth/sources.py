@@ -156,7 +156,7 @@ class SourceSampler:
         self.skipped: tuple[SkipCount, ...] = ()
 
     def open(self, chunks: Chunks) -> Source:
-        """What people come from, behind what was read of it before."""
+        """What people come from, after what was read of it before."""
         return self._growth.source(seed=self._draw_seed, after=None if self._is_drawn_at_once else self._after(chunks))
 
     def texts(self, source: Sequence[Passage] | Sources, chunks: Chunks) -> PassageStream:
@@ -236,7 +236,7 @@ def asked_before(chunks: Chunks, extension: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class NeighbourhoodRequest:
-    """A person whose relations are to be inferred, and people who already live there and are offered as answers."""
+    """A person whose relations are to be inferred, and known people who are offered as answers."""
 
     persona: Persona
     known: tuple[Persona, ...]

@@ -109,7 +109,7 @@ _CLOSED = "UPDATE batches SET status = ?, ended_at = ? WHERE nonce = ?"
 
 
 class RunBatches:
-    """The journal of a run's batches; one that is not closed is gone on with when the run is resumed."""
+    """The journal of a run's batches; one that is not closed is continued when the run is resumed."""
 
     def __init__(self, log: RunLog) -> None:
         self._log = log
@@ -122,7 +122,7 @@ class RunBatches:
         await self._written(Statement(_OPENED, values))
 
     async def closed(self, nonce: str, status: str) -> None:
-        """Take note of how a batch ended: durable behind the calls that came of it."""
+        """Record how a batch ended, durable after the calls that it brought."""
         await self._written(Statement(_CLOSED, [status, datetime.now(UTC).replace(tzinfo=None), nonce]))
 
     def open_batches(self) -> Sequence[OpenBatch]:

@@ -119,7 +119,7 @@ class Recording:
 
     @property
     def steps(self) -> int:
-        """Steps that were lived to their end."""
+        """Steps that are complete."""
         return max((m.number for m in self.markers if m.unit is Unit.STEP), default=0)
 
     def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
@@ -153,7 +153,10 @@ class Recording:
     def _ends_of(self, phase: str, number: int) -> dict[CallKey, list[RecordedEnd]]:
         if self._loaded != (phase, number):
             attempts = self._reader.query(_ATTEMPTS, {"job": self.job, "phase": phase, "number": number}).rows
-            self._ends = _gathered((CallKey(phase, number, *a[:3]), a[3:]) for a in attempts)
+            self._ends = _gathered(
+                (CallKey(phase, number, owner, request, replicate, self.job), tuple(ended))
+                for owner, request, replicate, *ended in attempts
+            )
             self._loaded = (phase, number)
         return self._ends
 
@@ -168,7 +171,7 @@ class Recording:
             )
         if self.steps == self.begun:
             raise RunFileError(
-                f"The run in {str(self.path)!r} has lived no step since it was forked at step {self.begun}, so there "
+                f"The run in {str(self.path)!r} has run no step since it was forked at step {self.begun}, so there "
                 f"is nothing to replay; go on with it first: `populace resume {self.path}`."
             )
         asked = "SELECT (SELECT sum(asked) FROM growth) + (SELECT coalesce(sum(active), 0) FROM steps)"
@@ -201,7 +204,7 @@ def run_of(reader: RunReader) -> RunRow:
 
 
 def last_step(reader: RunReader) -> int:
-    """The last complete step of a run; 0 where none was lived."""
+    """The last complete step of a run; 0 where there is none."""
     ((step,),) = reader.query("SELECT coalesce(max(step), 0) FROM steps").rows
     return int(step)
 

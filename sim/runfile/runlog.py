@@ -126,14 +126,14 @@ class RunLog:
 
     @property
     def run(self) -> RunRow:
-        """The run as it stands in the file."""
+        """The run as stored in the file."""
         columns = ", ".join(f'"{name}"' for name in column_names(RunRow))
         (run,) = self.query(f"SELECT {columns} FROM runs")  # noqa: S608 - our own names
         return RunRow(*run)
 
     @property
     def job_row(self) -> JobRow:
-        """The job as it stands in the file."""
+        """The job as stored in the file."""
         (row,) = self.rows(JobRow, "WHERE job = $job", {"job": self.job})
         return row
 

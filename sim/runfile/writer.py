@@ -264,7 +264,7 @@ class Writer:
         return error
 
     def _shut(self) -> None:
-        # Nothing is lost when this fails: what is committed stands in the write-ahead log beside the file.
+        # Nothing is lost when this fails: what is committed is in the write-ahead log beside the file.
         with suppress(duckdb.Error):
             if self._failure is None:
                 self._con.execute("CHECKPOINT")

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """Whom the caller wants asked, and within what limits: of a new run, and of one that goes on."""
+    """The models and limits that the caller asks for: of a new run, and of one that goes on."""
 
     model: ModelHandle
     #: Whether the model was given by name, so that a run that goes on finds its own.
@@ -198,7 +198,7 @@ async def run_async(*args: Any, **options: Any) -> FinishedRun:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         society.interrupt()
-        # What it ends with, paused or failed, stands in the file.
+        # How it ended, paused or failed, is in the file.
         await asyncio.wait([running])
         running.exception()
         raise
@@ -229,8 +229,8 @@ def grow(
     `sources` are files, folders and patterns; without any, the corpus that ships. `agents` is how many people there are
     to be, at most. What else `Growth` takes (`fan_outs`, `kinds`, `language`, ...) may be given by name.
 
-    The same call on a hub that is there goes on where it stopped; with more hops, a higher `agents` or further sources
-    behind the earlier ones it grows on from what is there. `open_hub` opens what comes of it.
+    The same call on an existing hub continues where it stopped; with more hops, a higher `agents` or further sources
+    after the earlier ones it grows on from what is there. `open_hub` opens what comes of it.
     Raises `SetupError` for what cannot be grown, and `RunError` when growing fails.
     """
     wanted = Growth.unlimited(
@@ -246,7 +246,7 @@ def grow(
 
 
 def _society(**given: Any) -> Society | FinishedRun:
-    """What `run` is to run, of its parameters; or the very run, where its file holds it already."""
+    """What `run` is to run, of its parameters; or the finished run, where its file holds it already."""
     asked = _Asked.given(given)
     made, script = _scenario(given["scenario"], given["settings"])
     people = {name: given[name] for name in ("seeds", "hub", "select", "draw", "agents", "hops")}

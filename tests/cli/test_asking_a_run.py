@@ -135,7 +135,7 @@ def test_a_finished_run_goes_on_when_more_steps_are_asked_for(ask: Ask, run_file
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--steps", 1), ("has lived 2 steps", "give 2 or more, but 1 was given")),
+        (("--steps", 1), ("has run 2 steps", "give 2 or more, but 1 was given")),
         (("--steps", 0), ("steps must be at least 1, but 0 was given",)),
         (("--steps", 3, "--max-in-flight", 0), ("--max-in-flight must be at least 1",)),
         (("--steps", 3, "--rpm", 0), ("rpm must be at least 1",)),

@@ -66,7 +66,7 @@ def test_a_changed_script_is_a_change_too(ask: Ask, folder: Path) -> None:
     [
         (("--at", 9), "can be forked at step 0 (after growth) to 2, but 9 was given"),
         (("--at", -1), "but -1 was given"),
-        (("--at", 2), "has no step to live; give --steps 3 or more"),
+        (("--at", 2), "has no step to run; give --steps 3 or more"),
         (("--at", 1, "--set", "memry=1"), "has no setting 'memry'"),
         (("--at", 1, "--max-calls", 0), "--max-calls"),
         (("--at", 1, "--model", "nothing"), "There is no model named 'nothing'"),

@@ -181,7 +181,7 @@ def test_a_run_file_is_a_hub(ask: Ask, run_file: Path, town: str) -> None:
     assert ask("hub", "info", run_file).out.splitlines()[1].startswith("  personas       ")
     assert ask("hub", "export", run_file, "people.csv").code == 0
     assert ask("hub", "merge", run_file, town, "--out", "all.duckdb").code == 0
-    ask("hub", "import", "persona.jsonl", "--hub", run_file).complains(2, "people have lived", "populace hub merge")
+    ask("hub", "import", "persona.jsonl", "--hub", run_file).complains(2, "people are its agents", "populace hub merge")
 
 
 def test_what_is_no_hub_is_a_complaint(ask: Ask, folder: Path, town: str) -> None:

@@ -97,9 +97,10 @@ def test_a_fork_holds_the_same_rows_as_the_run(whole: FinishedRun, new: Path) ->
     fork(whole.path, Village, at=2, out=new).run()
     times = {"started_at", "ended_at", "waited", "source", "cost"}
     tables = {e.name: [f'"{c.name}"' for c in e.columns if c.name not in times] for e in describe()}
-    for table in COPIED:
-        sql = f"SELECT {', '.join(tables[table])} FROM {table} ORDER BY ALL"
-        assert asked(whole.path, sql) == asked(new, sql), table
+    with open_run(whole.path) as run, open_run(new) as forked:
+        for table in COPIED:
+            sql = f"SELECT {', '.join(tables[table])} FROM {table} ORDER BY ALL"
+            assert run.query(sql).rows == forked.query(sql).rows, table
 
 
 def test_a_fork_begins_with_the_hash_that_the_run_had_then(whole: FinishedRun, new: Path) -> None:
@@ -262,7 +263,7 @@ def test_a_run_without_a_step_is_forked_after_growth_alone(live: Live, new: Path
     openai_server.fail_forever("Lindenford", "server_error")
     with pytest.raises(RunError):
         live(model="openai:test", base_url=openai_server.base_url)
-    with pytest.raises(RunFileError, match=r"at step 0 \(after growth\), for no step was lived yet, but 1 was given"):
+    with pytest.raises(RunFileError, match=r"at step 0 \(after growth\), for no step was run yet, but 1 was given"):
         fork(new.with_name("run.duckdb"), Village, at=1, out=new)
     openai_server.reset()
     fork(new.with_name("run.duckdb"), Village, at=0, out=new, steps=1).run()
@@ -280,7 +281,7 @@ def test_a_run_that_was_stopped_in_its_growth_says_how_far_it_came(tmp_path: Pat
 
 
 def test_no_step_to_live_is_said(whole: FinishedRun, new: Path) -> None:
-    with pytest.raises(SetupError, match=r"has no step to live; give `steps=5` or more, or an earlier step"):
+    with pytest.raises(SetupError, match=r"has no step to run; give `steps=5` or more, or an earlier step"):
         fork(whole.path, Village, at=STEPS, out=new)
 
 

@@ -47,7 +47,7 @@ def grown(people: Path, tmp_path: Path) -> Begin:
     return begin
 
 
-@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("language", ["en", pytest.param("de", marks=pytest.mark.slow)])
 def test_whoever_is_given_is_not_rejected_for_their_language(grown: Begin, language: str) -> None:
     run = grown(language=language)
     given = run.sql("SELECT language, source, licence FROM personas WHERE hop = 0 ORDER BY ordinal").rows

@@ -50,19 +50,9 @@ def test_a_run_leaves_everything_that_happened_in_its_file(lived: FinishedRun) -
         "SELECT status, event_hash, (SELECT count(*) FROM steps), steps_wanted FROM runs"
     ).rows
     assert (status, stored, steps, wanted) == ("finished", run.event_hash, 3, 3)
-    counts = {
-        table: run.sql(f"SELECT count(*) FROM {table}").rows[0][0]
-        for table in (
-            "personas",
-            "relations",
-            "agents",
-            "observations",
-            "emissions",
-            "messages",
-            "memories",
-            "calls",
-        )
-    }
+    tables = ("personas", "relations", "agents", "observations", "emissions", "messages", "memories", "calls")
+    sums = ", ".join(f"(SELECT count(*) FROM {table}) AS {table}" for table in tables)
+    counts = dict(zip(tables, run.sql(f"SELECT {sums}").rows[0], strict=True))
     assert counts["agents"] == 24
     assert counts["observations"] == 72
     assert all(counts.values())

@@ -7,12 +7,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import pytest
+from langchain_core.embeddings import Embeddings
 
 from populace.agents.actions import Action, Novelty
 from populace.agents.checks import Check, CheckContext, CheckResult, failed, passed
 from populace.personas.errors import SetupError, SourceError
 from populace.personas.prompt import Prompt
 from populace.sim.growth import Growth
+from populace.sim.replay import replay
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
 from populace.sim.task import Task, read_demonstrations
@@ -60,9 +62,27 @@ class Numbers(Task):
     actions: tuple[type[Action], ...] = (Number,)
 
 
-def made(folder: Path, *, people: int = 12, task: type[Task] = Numbers, **settings: object) -> Path:
+class ByParity(Embeddings):
+    """Vectors that are alike for numbers of one parity."""
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [[1.0, float(int(text.split()[-1]) % 2) * 5, 0.0] for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.embed_documents([text])[0]
+
+
+def made(
+    folder: Path,
+    *,
+    people: int = 12,
+    task: type[Task] = Numbers,
+    embeddings: Embeddings | None = None,
+    **settings: object,
+) -> Path:
     path = folder / f"{len(list(folder.glob('*.duckdb')))}.duckdb"
-    Society(task(settings), growth=Growth(agents=people, hops=3), seed=3, out=path).run()
+    growth = Growth(agents=people, hops=3)
+    Society(task(settings), growth=growth, seed=3, out=path, embeddings=embeddings).run()
     return path
 
 
@@ -156,6 +176,38 @@ def test_an_output_that_nearly_repeats_a_row_of_another_file_is_rejected_with_th
     path = made(tmp_path, people=2, task=Worded, n=1, against=(str(earlier),))
     stages = rows(path, "SELECT DISTINCT reason FROM outputs WHERE stage = 'against'")
     assert stages == [(f"It nearly repeats {earlier}, row 2 (1.00).",)]
+
+
+class Told(Numbers):
+    """Numbers in words of their own."""
+
+    class Said(Number):
+        novelty: ClassVar[Novelty | None] = "mark"
+        checks: ClassVar[tuple[Check, ...]] = ()
+
+        @property
+        def emitted_text(self) -> str:
+            return f"words of {self.value * 7919} and {self.value}"
+
+    actions = (Said,)
+
+
+def test_outputs_alike_by_their_vectors_are_rejected_as_near_duplicates(tmp_path: Path) -> None:
+    path = made(tmp_path, people=5, task=Told, embeddings=ByParity(), n=3)
+    ((accepted,),) = rows(path, "SELECT count(*) FROM outputs WHERE status = 'accepted'")
+    assert accepted <= 2
+    assert rows(path, "SELECT max(similarity) FROM duplicates WHERE stage LIKE 'cosine:%'") == [(1.0,)]
+    replayed = replay(path, Told)
+    assert replayed.event_hash == replayed.expected
+
+
+def test_outputs_like_a_row_of_another_file_by_their_vectors_are_rejected_with_that_row(tmp_path: Path) -> None:
+    earlier = tmp_path / "earlier.jsonl"
+    earlier.write_text('{"text": "an even 2"}\n{"text": "an odd 3"}\n', "utf-8")
+    path = made(tmp_path, people=2, task=Told, embeddings=ByParity(), n=1, against=(str(earlier),))
+    ((reason,),) = rows(path, "SELECT min(reason) FROM outputs WHERE stage = 'against'")
+    assert str(earlier) in reason
+    assert "cosine" in reason
 
 
 def test_a_file_to_compare_with_that_is_not_there_is_named_before_a_run_file_is_made(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ COMMENT ON COLUMN duplicates.emission IS 'The later emission; null for a persona
 COMMENT ON COLUMN duplicates.of_emission IS 'The earlier emission; null for a persona';
 COMMENT ON COLUMN duplicates.stage IS 'Stage that found it: exact or minhash (how candidates were found; decided by exact Jaccard), or cosine: and the embedding model';
 COMMENT ON COLUMN duplicates.similarity IS 'Jaccard similarity of the two sets of words, or cosine of the two vectors, 0 to 1';
-COMMENT ON COLUMN duplicates.undone IS 'True once somebody judged the verdict wrong';
+COMMENT ON COLUMN duplicates.undone IS 'True while the verdict does not hold';
 
 CREATE TABLE rule_results (
     persona VARCHAR NOT NULL,
@@ -97,7 +97,7 @@ CREATE TABLE rule_results (
     "row" BIGINT
 );
 COMMENT ON TABLE rule_results IS 'What rules of quality and for personal data said of descriptions and of imported columns: of personal data one row for each piece. No export holds them';
-COMMENT ON COLUMN rule_results.persona IS 'Id of the description that the rule spoke of; of one that is gone, what its id was; of a column, the person it belongs to';
+COMMENT ON COLUMN rule_results.persona IS 'Id of the description, its former id when it is gone; of a column, the person it belongs to';
 COMMENT ON COLUMN rule_results.rule IS 'too_short, too_long, refusal, template_leak, refers_to_unnamed, first_person, second_person, other_language or personal_data';
 COMMENT ON COLUMN rule_results.reason IS 'Why, in one sentence; of personal data it names kinds, never the data';
 COMMENT ON COLUMN rule_results.outcome IS 'kept, rewritten, rejected (marked, and left out like a near-duplicate) or removed (personal data that were to be dropped)';

@@ -134,8 +134,8 @@ def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
     """Grow people into a hub: from texts, and from hop to hop the people around them.
 
     SOURCES are files (text, Markdown, HTML, PDF, JSONL, CSV, Parquet, Arrow; also compressed), folders, patterns, and
-    - for standard input; none for the corpus that ships. The same command on a hub that is there goes on where it
-    stopped; with more --hops, a higher --limit or further sources behind the earlier ones it grows on from what is
+    - for standard input; none for the corpus that ships. The same command on a hub that is there continues where
+    it stopped; with more --hops, a higher --limit or further sources behind the earlier ones it grows on from what is
     there.
     """
     from populace.personas.database import is_made

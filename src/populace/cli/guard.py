@@ -60,7 +60,7 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
 
 
 def option(name: str, value: object = None, **otherwise: str) -> str:
-    """The option that stands for a parameter of the library, with its value; `otherwise` are names of a command's own.
+    """The option of a parameter of the library, with its value; `otherwise` are names of a command's own.
 
     >>> option("max_calls", 40), option("cache", False), option("agents", agents="--limit")
     ('--max-calls 40', '--no-cache', '--limit')
@@ -99,7 +99,7 @@ def going_on(path: Path, *, kept: str = "done", otherwise: str = "") -> Iterator
         raise EndpointError(f"{error} {way_on(otherwise)}") from error
 
 
-#: Options that are not called as the parameter that they stand for.
+#: Options whose name differs from their parameter's.
 _OPTIONS = {
     "prices": "--price",
     "embeddings_prices": "--embeddings-price",

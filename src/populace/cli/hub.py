@@ -200,7 +200,7 @@ def dedup(
     signatures: Path | None,
     **options: Any,
 ) -> None:
-    """Mark whoever nearly repeats an earlier person; nobody is deleted, and `populace hub undo` takes it back.
+    """Mark near-duplicates of earlier people; nobody is deleted, and `populace hub undo` takes it back.
 
     The first to arrive stays. Earlier verdicts are kept, so another threshold or method calls for --anew; what was
     undone stays undone. Both methods decide by the exact Jaccard similarity of two texts; MinHash finds 99.5 % of the

@@ -54,7 +54,7 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
     Lists are lists in JSONL, Parquet and JSON, JSON arrays in CSV, and joined by semicolons in GraphML and GEXF.
 
     tasks, elite and nemotron give back the rows that were imported in that shape, as JSONL, CSV or Parquet by FILE's
-    ending; elite has those of `hub enrich --raise` too. Nothing is made up: whoever has no such row is left out and
+    ending; elite has those of `hub enrich --raise` too. Nothing is made up: people without such a row are left out and
     counted.
 
     hub writes a folder with all tables of the hub; `populace hub import FOLDER --hub NEW` makes an equal hub of it.

@@ -50,7 +50,7 @@ def check(
 ) -> None:
     """Judge everybody in HUB by rules, each result a row: too short, a refusal, the first person, personal data, ...
 
-    Nobody is judged twice by the same rules, but a stricter --personal looks again at whoever was kept. Replaced and
+    Nobody is judged twice by the same rules, but a stricter --personal looks again at those who were kept. Replaced and
     removed data go from everything that tells of these people. Of what was replaced the words stay in the table
     rule_results, where `populace hub undo --rule personal_data` finds them and no export does; what was dropped is
     not kept. Answers of models and texts that were read stay in the tables calls and passages, which resume and
@@ -173,7 +173,7 @@ _TIERS = {"1": "1%", "1%": "1%", "0.1": "0.1%", "0.1%": "0.1%"}
 def enrich(hub: Path, **options: Any) -> None:
     """Infer a profile of each person in HUB, each attribute with its evidence; write biographies; raise people.
 
-    Given again, a job that was stopped goes on, and pays for no answer twice. Whoever has a profile is left out.
+    Given again, a job that was stopped goes on, and pays for no answer twice. People with a profile are left out.
     """
     from populace.sim.enrichment import enrich as enrich_hub
 

@@ -233,7 +233,7 @@ def graph(
 ) -> None:
     """Components, degrees, communities and more of HUB's relations, beside random graphs; or who is around one person.
 
-    Near-duplicates count as whom they repeat, and whoever a rule rejected does not count. HUB is a hub or a run
+    Near-duplicates count as their survivor, and people whom a rule rejected do not count. HUB is a hub or a run
     file.
     """
     from populace.personas.hub import open_hub

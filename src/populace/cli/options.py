@@ -59,7 +59,7 @@ _SOCIETY = (
     ),
 )
 
-_STEPS = click.option("--steps", type=int, default=8, show_default=True, help="Steps to live.")
+_STEPS = click.option("--steps", type=int, default=8, show_default=True, help="Steps to run.")
 
 #: Options of `populace make`, by the settings of a task that they give.
 _TASK = (

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from populace.agents.gateway.gateway import Gateway
     from populace.progress import ProgressPhase, RateSnapshot
 
-#: From this width on the purposes stand beside the numbers, and with more columns; beyond the second it only gets airy.
+#: From this width on the purposes are beside the numbers, and with more columns; beyond the second it only gets airy.
 _WIDE, _WIDEST = 120, 160
 
 #: Purposes that have a row of their own.
@@ -215,7 +215,7 @@ class _Console(Console):
 class Panel:
     """A `Progress` on standard error, drawn by a thread of its own: the run only counts.
 
-    In a terminal it is redrawn four times a second, and phases that have ended stand above it, one line each.
+    In a terminal it is redrawn four times a second, and phases that have ended are above it, one line each.
     Elsewhere those lines are all, and one about every half minute of a phase that takes longer.
     """
 

@@ -31,11 +31,11 @@ _MADE_BY = "SELECT scenario, scenario_file FROM runs"
 def replay(file: Path, out: Path | None, script: Path | None) -> None:
     """Do a run again from its own answers, or the jobs of a hub, asking no model, and compare the event hashes."""
     from populace.sim.hub_jobs import jobs_in
-    from populace.sim.runfile.job_rows import RUN_KINDS
+    from populace.sim.runfile.job_rows import CHECKING, RUN_KINDS
 
     jobs = jobs_in(file)
-    on_hub = [job for job in jobs if job.kind not in RUN_KINDS]
-    if len(on_hub) < len(jobs) or not jobs:
+    on_hub = [job for job in jobs if job.kind not in (*RUN_KINDS, CHECKING)]
+    if any(job.kind in RUN_KINDS for job in jobs) or not jobs:
         _replay_run(file, out, script)
     elif all(job.status != "finished" for job in jobs):
         _replay_job(file, jobs[-1])  # which says why it cannot be
@@ -87,7 +87,7 @@ def _replay_run(file: Path, out: Path | None, script: Path | None) -> None:
 @click.option("--at", type=int, required=True, help="Step to begin behind; 0 is right after growth.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting to change; may be given again.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The new run file.")
-@click.option("--steps", type=int, default=None, help="Steps to live in all, with those before.  [default: the run's]")
+@click.option("--steps", type=int, default=None, help="Steps to run in all, with those before.  [default: the run's]")
 @click.option("--model", default=None, help="Another model; then everything is asked anew.  [default: the run's]")
 @click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved or changed.")
 @click.option("--embeddings-url", metavar="URL", help="Endpoint of the embedding model.  [default: the run's]")
@@ -105,7 +105,7 @@ def fork(
     embeddings_url: str | None,
     **given: Any,
 ) -> None:
-    """Live on from step --at of a run in a new file, with something changed; pay for what differs alone.
+    """Go on from step --at of a run in a new file, with something changed; pay for what differs alone.
 
     Settings, model, limits, prices and cache are those of the run, where no others are given; the budget is the
     fork's own, and what the run has paid counts nothing in it.

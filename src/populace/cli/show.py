@@ -121,7 +121,9 @@ def show_growth(path: Path) -> None:
     if not grown.is_language_model:
         click.echo(PROCEDURAL_NOTICE)
     hub = quote(str(path))
-    click.echo(f"Next: `populace run village --hub {hub}` lets them live, `populace hub info {hub}` says who they are.")
+    click.echo(
+        f"Next: `populace run village --hub {hub}` runs a society of them, `populace hub info {hub}` says who they are."
+    )
 
 
 def _shortfall(run: "RunReader") -> str:

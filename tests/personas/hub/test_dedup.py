@@ -108,7 +108,7 @@ def test_anew_gives_what_a_fresh_hub_gives(hub: HubFile, tmp_path: Path) -> None
 
 def test_people_who_have_lived_are_not_judged_anew(hub: HubFile) -> None:
     hub.con.execute("CREATE TABLE steps AS SELECT 1 AS step")
-    with pytest.raises(SetupError, match="have lived, and are not judged anew"):
+    with pytest.raises(SetupError, match="are agents of a run, and are not judged anew"):
         dedup_hub(hub, anew=True)
 
 

@@ -1,0 +1,91 @@
+"""What one person's life gives to write about: words for generators of tasks, taken from the role they play best."""
+
+import random
+
+from .lexicon import article, entries, lexicon
+from .situation import Portrait, portrait_of
+
+_GENERAL = (
+    "local history",
+    "cheap meals",
+    "sleep",
+    "saving money",
+    "the weather",
+    "old photographs",
+    "public transport",
+)
+#: Nouns of a role that name nothing one could have or show.
+_ABSTRACT = frozenset({"breathing", "silence", "steam", "gossip", "delays", "leaks", "deep water", "radio calls"})
+
+
+class Subjects:
+    """The slots of what is written with a person: each drawn once, until `forget` is called.
+
+    `thing` is a noun without article, `topic` and `worry` noun phrases, `how` a clause that begins with "how to" and
+    `ways` the same without these words, `do` a verb phrase in the base form, `pastime` another one that anybody may
+    have, `noun` what the person is and `a_noun` the same with its article, `place` where somebody lives. What the
+    description does not say itself comes first, so that little of it is repeated.
+    """
+
+    def __init__(self, rng: random.Random, persona: str) -> None:
+        self.rng = rng
+        self.me: Portrait = portrait_of(persona or "A person.")
+        self._told = persona.lower()
+        self._drawn: dict[str, str | None] = {}
+
+    def forget(self) -> None:
+        """Draw every slot anew when it is next asked for."""
+        self._drawn.clear()
+
+    def __call__(self, name: str) -> str | None:
+        """The value of a slot; None where the person has none."""
+        if name not in self._drawn:
+            self._drawn[name] = self._draw(name)
+        return self._drawn[name]
+
+    def several(self, name: str, count: int) -> list[str]:
+        """Up to `count` different values of a slot that has several, in chance order."""
+        among = list(self._among(name))
+        return self.rng.sample(among, min(count, len(among)))
+
+    def _draw(self, name: str) -> str | None:
+        match name:
+            case "noun":
+                return self.me.role.name
+            case "a_noun":
+                return article(self.me.role.name)
+            case "number":
+                return str(self.rng.randint(3, 12))
+            case "amount":
+                return str(self.rng.choice((20, 35, 40, 60, 75, 90, 120, 150, 180, 240, 320, 400)))
+            case "ways":
+                how = self("how")
+                return how.removeprefix("how to ") if how else None
+        among = self._among(name)
+        return self.rng.choice(among) if among else None
+
+    def _among(self, name: str) -> tuple[str, ...]:
+        role = self.me.role
+        match name:
+            case "thing":
+                return tuple(thing for thing in role.things if thing not in _ABSTRACT)
+            case "topic":
+                return lexicon().fields[role.field].topics or _GENERAL
+            case "worry":
+                return self._new(role.worries)
+            case "how":
+                return self._new(tuple(known for known in role.knows if known.startswith("how to ")))
+            case "knows":
+                return self._new(role.knows)
+            case "do":
+                return self._new(role.does)
+            case "pastime":
+                child = self.me.stage == "child"
+                known = entries("people", "habits", "child" if child else "any")
+                return self._new(tuple(entry for entry in known if "{" not in entry))
+            case "place":
+                return tuple(entry for entry in entries("people", "settings", "any") if "{" not in entry)
+        return ()
+
+    def _new(self, among: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(entry for entry in among if entry.partition(" ")[2].lower() not in self._told) or among

@@ -1,0 +1,89 @@
+"""Texts that a stage of a turn asks for beside the action: a teacher's response, further lines of a conversation."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from ..personas.model import Answer, AnswerGenerator, AnswerSchema, FrozenModel, Outcome, strict_schema
+from ..personas.prompt import RenderedPrompt
+from .mind import MindState
+from .text_checks import is_refusal
+
+if TYPE_CHECKING:
+    from langgraph.runtime import Runtime
+
+    from .mind import MindContext
+
+#: Most characters of a response.
+LONGEST = 20_000
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST)]
+
+
+class Response(FrozenModel):
+    """An assistant's response."""
+
+    text: Annotated[Text, Field(description="The whole response, as the user will read it.")]
+
+
+class Line(FrozenModel):
+    """What somebody says next in a conversation."""
+
+    done: Annotated[bool, Field(description="True when there is nothing left to say; then the text is empty.")]
+    text: Annotated[Text, Field(description="The next message, word for word.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A response or line that was asked for, or how the request ended that brought none."""
+
+    #: Empty where there is none.
+    text: str
+    outcome: Outcome
+    #: Why there is none, in one sentence.
+    reason: str = ""
+    is_done: bool = False
+
+
+async def ask_response(
+    state: MindState, runtime: "Runtime[MindContext]", prompt: RenderedPrompt, generator: AnswerGenerator
+) -> Said:
+    """The response of the role `solver`: the teacher. Raises what `PersonaModel.ask` raises.
+
+    A response that declines in words counts as a refusal, with its text, and one without text as empty.
+    """
+    context = state["request_context"].varied(role="solver")
+    return said(await runtime.context.model.ask(prompt, schema_of(Response, prompt.name, generator), context))
+
+
+async def ask_line(
+    state: MindState, runtime: "Runtime[MindContext]", prompt: RenderedPrompt, generator: AnswerGenerator
+) -> Said:
+    """A person's next line in a conversation, by the run's default model. Raises what `PersonaModel.ask` raises."""
+    return said(
+        await runtime.context.model.ask(prompt, schema_of(Line, prompt.name, generator), state["request_context"])
+    )
+
+
+def schema_of[M: BaseModel](model: type[M], name: str, generator: AnswerGenerator) -> AnswerSchema[M]:
+    """The schema of a model, with the generator of the stand-in for the prompt called `name`."""
+    schema = _schemas.setdefault(model, strict_schema(model.model_json_schema()))
+    return AnswerSchema(name, schema, model.model_validate, {name: generator})
+
+
+_schemas: dict[type[BaseModel], dict[str, Any]] = {}
+
+
+def said(answer: Answer[Response] | Answer[Line]) -> Said:
+    """What an answer came to."""
+    if answer.value is None:
+        return Said("", answer.outcome, answer.reason or f"The request ended with {answer.outcome}.")
+    text, is_done = answer.value.text, isinstance(answer.value, Line) and answer.value.done
+    if is_done:
+        return Said(text, Outcome.OK, is_done=True)
+    if not text:
+        return Said("", Outcome.EMPTY, "It is empty.")
+    if is_refusal(text):
+        return Said(text, Outcome.REFUSAL, "It declines what was asked for.")
+    return Said(text, Outcome.OK)

@@ -1,0 +1,192 @@
+"""Checks of text: what it takes over from the persona or the examples, its language, and refusals.
+
+The functions need nothing but texts; the classes are checks that any action can list.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+from ..personas.persona import word_list, words
+from ..personas.rules.languages import beginning, is_other_language, known_languages
+from .checks import CheckResult, failed, passed, undecided
+
+if TYPE_CHECKING:
+    from .actions import Action
+    from .checks import CheckContext
+
+#: Words in a row that a text may not share with the persona's description, and with an example that it was shown.
+PERSONA_RUN, EXAMPLE_RUN = 7, 9
+#: Where each character is a word, so many of them stand for a word.
+_UNSPACED_FACTOR = 2
+#: Characters of a text's beginning in which a refusal says that something cannot be done.
+_OPENING = 240
+
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
+#: What leads to the word for what somebody is, up to that word, by language.
+_INTRODUCTIONS = {
+    "en": r"(?:as|being|speaking as|working as|i am|i['’]m|im|my (?:job|work) (?:is|as)) (?:an?|the)",
+    "de": r"(?:als|ich bin|ich arbeite als)(?: ein[er]?)?",
+    "fr": r"(?:en tant que?|je suis|étant|comme)(?: une?)?",
+    "es": r"(?:como|soy|trabajo (?:como|de)|siendo)(?: una?)?",
+    "pt": r"(?:como|sou|eu sou|trabalho como|sendo)(?: uma?)?",
+    "it": r"(?:come|sono|in qualità di|lavoro come|essendo)(?: un[ao]?)?",
+    "nl": r"(?:als|ik ben|ik werk als)(?: een)?",
+    "zh": r"(?:作为|身为|我是)(?:一[名个位])?",
+    "ja": r"(?:私は|僕は|わたしは)",
+}
+#: What follows the word for what somebody is, where the introduction comes behind it.
+_JAPANESE = re.compile(r"([\u3040-\u30ff\u4e00-\u9fff]{2,12})(?:として|の立場)")
+#: Words that say in a refusal that something is not done.
+_CANNOT = re.compile(
+    r"\b(?:can(?:no|['’])t|cannot|can not|unable|not able|won['’]t|will not|not (?:comfortable|allowed|permitted)"
+    r"|decline|must refuse|against my|kann\b.*?\bnicht|kann keine|nicht möglich|ne peux|ne suis pas|impossible"
+    r"|no puedo|não posso|non posso|kan\b.*?\bniet|не могу)\b|无法|不能|不便|抱歉|できません|いたしかねます|出来ません",
+    re.IGNORECASE | re.DOTALL,
+)
+#: Refusals that need no further sign.
+_CERTAIN = re.compile(
+    r"^\W*(?:as an? (?:ai|artificial intelligence|language model)\b[^.]{0,80}\b(?:cannot|can['’]t|not|unable)"
+    r"|i (?:cannot|can['’]t|won['’]t|am unable to|['’]m unable to) (?:help|assist|comply|provide|write|create|fulfil)"
+    r"|i must decline|作为(?:一个)?(?:人工智能|AI|语言模型)[^。]{0,40}(?:无法|不能))",
+    re.IGNORECASE,
+)
+
+
+def shared_run(text: str, source: str, least: int) -> str:
+    """The first words in a row, `least` or more, that `text` shares with `source`, in small letters; empty for none.
+
+    Where each character of the source is a word, twice as many count.
+    """
+    have, known = word_list(text), word_list(source)
+    unspaced = sum(len(word) == 1 and bool(_UNSPACED.match(word)) for word in known)
+    size = least * _UNSPACED_FACTOR if 2 * unspaced > len(known) else least
+    grams = set(_grams(known, size))
+    found = next((at for at, gram in enumerate(_grams(have, size)) if gram in grams), None)
+    if found is None:
+        return ""
+    between = "" if size != least else " "
+    return between.join(have[found : found + size])
+
+
+def _grams(tokens: list[str], size: int) -> Iterator[tuple[str, ...]]:
+    return zip(*(tokens[at:] for at in range(size)), strict=False)
+
+
+def self_introduction(text: str, persona: str) -> str:
+    """The words by which `text` says that its writer is what the description `persona` says; empty for none.
+
+    "As a night nurse, I ..." is one of a description that begins "A night nurse who ..."; "As a treat, I ..." is none.
+    """
+    is_what = _head_words(persona)
+    opening = re.split(r"[.;:。；：]", persona, maxsplit=1)[0].casefold()
+    for language, pattern in _introductions().items():
+        for found in pattern.finditer(text):
+            told = found["what"]
+            if language in ("zh", "ja"):
+                if any(told[:size] in opening for size in range(min(6, len(told)), 1, -1)):
+                    return found[0]
+            elif is_what & _words_of(told):
+                return found[0]
+    return next((found[0] for found in _JAPANESE.finditer(text) if found[1][-2:] in opening), "")
+
+
+@cache
+def _introductions() -> dict[str, re.Pattern[str]]:
+    latin = r"(?<!\w)(?:{0})\s+(?P<what>(?:[\w'’-]+[ ]?){{1,5}})"
+    unspaced = r"(?:{0})(?P<what>[\u3040-\u30ff\u4e00-\u9fff]{{2,12}})"
+    return {
+        tag: re.compile((unspaced if tag in ("zh", "ja") else latin).format(lead), re.IGNORECASE)
+        for tag, lead in _INTRODUCTIONS.items()
+    }
+
+
+#: Words that describe many people and say of nobody what they are.
+_GENERAL = words(
+    "young old middle aged retired person people man woman someone somebody year years years-old small town big large "
+    "good careful quiet shy tidy cheerful stubborn blunt patient curious with from that whose their late early first"
+)
+
+
+@lru_cache(maxsize=1024)
+def _head_words(persona: str) -> frozenset[str]:
+    # What somebody is stands before the first clause; a description may begin with several words for it.
+    head = re.split(r"[,.;:(]|\b(?:who|whose|with|in|from|at|die|der|qui|que|che)\b", persona, maxsplit=1)[0]
+    return _words_of(head)
+
+
+def _words_of(text: str) -> frozenset[str]:
+    return frozenset(word for word in words(text) if len(word) > 3) - _GENERAL
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a text declines, in one of the languages that are known, to give what was asked for.
+
+    An apology alone is none: "I'm sorry to hear that" goes on to help.
+    """
+    if _CERTAIN.match(text):
+        return True
+    opening = text.strip()[:_OPENING]
+    first = re.split(r"(?<=[.!?。！？])\s*", opening)[:2]
+    return bool(_sorry().match(opening)) and bool(_CANNOT.search(" ".join(first)))
+
+
+@cache
+def _sorry() -> re.Pattern[str]:
+    return beginning(language.sorry for language in known_languages().values())
+
+
+class NoLeak:
+    """Fails text that copies the persona's description or an example, or introduces its writer by what they are."""
+
+    name = "leak"
+    version = 1
+    revises = True
+
+    async def judge(self, action: "Action", context: "CheckContext") -> CheckResult:
+        """The result, with the words that were taken over."""
+        text, observation = action.emitted_text, context.observation
+        if found := shared_run(text, observation.persona, PERSONA_RUN):
+            return failed(f"It repeats words of the description ({found!r}); say it without them.")
+        if found := self_introduction(text, observation.persona):
+            return failed(f"It introduces the person ({found.strip()!r}); leave out who is writing.")
+        if observation.examples and (found := shared_run(text, observation.examples, EXAMPLE_RUN)):
+            return failed(f"It repeats words of an example ({found!r}); write about something else.")
+        return passed()
+
+
+class InLanguage:
+    """Fails text that is certainly in another language than the one it was asked for in.
+
+    Of the stand-in, which writes English alone, nothing is said.
+    """
+
+    name = "language"
+    version = 1
+    revises = True
+
+    async def judge(self, action: "Action", context: "CheckContext") -> CheckResult:
+        """The result; text of very few words passes."""
+        tag = context.observation.language
+        if tag and tag != "und" and is_other_language(action.emitted_text, tag):
+            if context.model.name == "procedural":
+                return undecided("The stand-in writes English alone.")
+            return failed(f"It is not written in the language asked for ({tag}).")
+        return passed()
+
+
+class NoRefusal:
+    """Fails text in which the model declines to make what was asked for."""
+
+    name = "refusal"
+    version = 1
+    revises = False
+
+    async def judge(self, action: "Action", context: "CheckContext") -> CheckResult:
+        """The result."""
+        return failed("It declines what was asked for.") if is_refusal(action.emitted_text) else passed()
+
+
+#: The checks of any free text.
+TEXT_CHECKS = (NoLeak(), InLanguage(), NoRefusal())
