@@ -12,8 +12,6 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from ..personas.model import FrozenModel
 from .actions import Action, Phrase
 
-__all__ = ["Argument", "ToolSpec", "ToolType"]
-
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{2,63}$")]
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$"), Field(description="In snake_case.")]
 _Choice = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
@@ -153,6 +151,15 @@ class Argument(FrozenModel):
     name: Annotated[Identifier, Field(description="In snake_case.")]
     required: Annotated[bool, Field(description="False where the tool also works without it.")]
     value: ToolType
+
+
+# Instances are pickled by the names of their classes; pydantic gives the module only those that are made at its top.
+for _made in (
+    *(Property[PlainType], ListOf[PlainType], ObjectOf[PlainType]),
+    *(Property[InnerType], ListOf[InnerType], ObjectOf[InnerType]),
+    *(Property[MiddleType], ListOf[MiddleType], ObjectOf[MiddleType]),
+):
+    globals()[_made.__name__] = _made
 
 
 def closed_object(properties: "Sequence[Argument | Property[Any]]") -> dict[str, Any]:

@@ -105,7 +105,7 @@ def read_vectors(run: Queryable, sample: Sample, model: str) -> Vectors | None:
     Raises `SetupError` when they are not of one length, so that several models must have been served by the name.
     """
     keys = [content_id(text) for text in sample.texts]
-    found = _vectors_of(run, {*keys, *sample.agents}, model)
+    found = vectors_of(run, {*keys, *sample.agents}, model)
     sizes = sorted({len(vector) for vector in found.values()})
     if len(sizes) > 1:
         raise SetupError(
@@ -130,7 +130,8 @@ def read_vectors(run: Queryable, sample: Sample, model: str) -> Vectors | None:
     )
 
 
-def _vectors_of(run: Queryable, hashes: set[str], model: str) -> dict[str, NDArray[np.float32]]:
+def vectors_of(run: Queryable, hashes: set[str], model: str) -> dict[str, NDArray[np.float32]]:
+    """The vectors of this model that the run has of the texts with these hashes (`content_id`)."""
     found: dict[str, NDArray[np.float32]] = {}
     wanted = sorted(hashes)
     for first in range(0, len(wanted), _AT_ONCE):

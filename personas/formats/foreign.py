@@ -155,14 +155,19 @@ class _TableCells(_Source):
         there = self._table.columns()
         if missing := next((name for name in columns if name not in there), None):
             raise SourceError(f"{path} has no column {missing!r}{nearest(missing, there)}; it has {_listed(there)}.")
-        usual = [name for name in there if name.strip().lower() in _TEXT_COLUMNS]
-        self._columns = list(columns) or usual or [_only_text(path, self._table, there)]
+        is_usual = not columns and any(map(_is_usual, there))
+        #: None where each row's columns with a usual name count: rows of JSONL may differ.
+        self._columns = None if is_usual else list(columns) or [_only_text(path, self._table, there)]
 
     def cells(self, tally: Tally) -> Iterator[tuple[int, str, Any]]:
         for batch in self._table.batches(tally):
             for number, row in batch:
-                for name in self._columns:
+                for name in filter(_is_usual, row) if self._columns is None else self._columns:
                     yield number, name, row.get(name)
+
+
+def _is_usual(column: str) -> bool:
+    return column.strip().lower() in _TEXT_COLUMNS
 
 
 def _only_text(path: Path, table: Table, there: Sequence[str]) -> str:

@@ -41,6 +41,8 @@ class JobRow:
 
 #: The kinds of the jobs that grow people and take steps: what a run is. Other jobs work on the people of a hub.
 RUN_KINDS = ("growth", "society")
+#: The kind of jobs that ask no model: verdicts on finished outputs, which are there as soon as the job is.
+CHECKING = "checking"
 
 
 class Unit(StrEnum):

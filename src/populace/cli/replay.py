@@ -31,11 +31,11 @@ _MADE_BY = "SELECT scenario, scenario_file FROM runs"
 def replay(file: Path, out: Path | None, script: Path | None) -> None:
     """Do a run again from its own answers, or the jobs of a hub, asking no model, and compare the event hashes."""
     from populace.sim.hub_jobs import jobs_in
-    from populace.sim.runfile.job_rows import RUN_KINDS
+    from populace.sim.runfile.job_rows import CHECKING, RUN_KINDS
 
     jobs = jobs_in(file)
-    on_hub = [job for job in jobs if job.kind not in RUN_KINDS]
-    if len(on_hub) < len(jobs) or not jobs:
+    on_hub = [job for job in jobs if job.kind not in (*RUN_KINDS, CHECKING)]
+    if any(job.kind in RUN_KINDS for job in jobs) or not jobs:
         _replay_run(file, out, script)
     elif all(job.status != "finished" for job in jobs):
         _replay_job(file, jobs[-1])  # which says why it cannot be

@@ -34,6 +34,11 @@ def test_columns_of_the_usual_names_are_read(tmp_path: Path) -> None:
     assert read(file) == [("problem", 1, RIVER), ("solution", 1, "Two metres.")]
 
 
+def test_rows_of_jsonl_may_have_other_columns_than_the_first(tmp_path: Path) -> None:
+    file = jsonl(tmp_path / "bench.jsonl", {"problem": RIVER}, {"question": BRIDGE})
+    assert read(file) == [("problem", 1, RIVER), ("question", 2, BRIDGE)]
+
+
 def test_named_columns_are_read_alone(tmp_path: Path) -> None:
     file = jsonl(tmp_path / "bench.jsonl", {"problem": RIVER, "solution": "Two metres."})
     assert read(file, columns=("problem",)) == [("problem", 1, RIVER)]

@@ -1,0 +1,185 @@
+"""Problems with known answers: texts with slots, whose answer is computed from the numbers that stand in the text.
+
+A `ProblemTemplate` draws numbers, fills one of its forms and solves it; `solve` finds its form in a text again and
+solves it from what it reads there. What somebody's problem is about (place, things, names) is a `Scene`, drawn by
+chance among words of the person's field of work.
+"""
+
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from string import Formatter
+
+from ..actions import KnownSolution
+from .lexicon import article, data, polished, split
+from .situation import Portrait, portrait_of
+
+type Number = int | Fraction
+
+_NUMBER = r"(-?\d+(?:\.\d+)?)"
+#: A word slot is a phrase without the end of a sentence.
+_PHRASE = r"[^.?!;:。？！；：]{1,60}?"
+_MOST_DRAWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem and its answer."""
+
+    text: str
+    #: What it belongs to, in a few words: "linear equations".
+    topic: str
+    answer: str
+
+
+class Scene:
+    """The words of one problem: names, place, things, each drawn once; `slots` gives them by name."""
+
+    def __init__(self, rng: random.Random, portrait: Portrait) -> None:
+        field = data("scenes")["fields"][portrait.role.field]
+        women, men = split(data("scenes")["women"]), split(data("scenes")["men"])
+        who = rng.choice({"f": women, "m": men}.get(portrait.role.gender, (*women, *men)))
+        others = rng.sample([name for name in (*women, *men) if name != who], 5)
+        box = rng.choice(split(field["boxes"]))
+        #: Whether the description names a trade, so that `a_noun` holds it.
+        self.has_trade = portrait.noun.split()[-1] == portrait.role.name.split()[-1]
+        #: People beside the one whom `who` names.
+        self.others = tuple(others)
+        self.slots: Mapping[str, str] = {
+            "who": who,
+            "other": others[0],
+            "third": others[1],
+            "a_noun": article(portrait.noun if self.has_trade else portrait.role.name),
+            "place": rng.choice(split(field["places"])),
+            "items": rng.choice(split(field["items"])),
+            "box": box,
+            "boxes": f"{box}es" if box.endswith("x") else f"{box}s",
+            "money": rng.choice(split(data("scenes")["money"])),
+        }
+
+    def say(self, rng: random.Random, frames: Sequence[str]) -> str:
+        """One of the frames with its slots filled; those with `a_noun` only where the description names a trade."""
+        known = [frame for frame in frames if self.has_trade or "{a_noun}" not in frame]
+        return polished(rng.choice(known).format_map(self.slots))
+
+
+def scene_of(rng: random.Random, persona: str) -> Scene:
+    """A scene from the life of the person whom `persona` describes."""
+    return Scene(rng, portrait_of(persona or "A person."))
+
+
+class ProblemTemplate:
+    """One kind of problem: ranges of its numbers, forms of its text, and its solution."""
+
+    def __init__(
+        self,
+        topic: str,
+        forms: Sequence[str],
+        *,
+        draw: Mapping[str, Sequence[int]],
+        solve: Callable[..., Number | str],
+        shown: Callable[..., Mapping[str, Number]] | None = None,
+        where: Callable[..., object] | None = None,
+        is_story: bool = False,
+    ) -> None:
+        """`draw` gives the values of each number; those that `where` refuses are drawn anew.
+
+        `shown` computes from them the numbers that the text shows, where those are others. `solve` is given the numbers
+        of the text by name. Slots of a form that are no numbers are those of a `Scene`. A story happens to its persons;
+        other problems are posed to somebody.
+        """
+        self.topic = topic
+        self.forms = tuple(forms)
+        self.is_story = is_story
+        self._draw = draw
+        self._solve = solve
+        self._shown = shown
+        self._where = where
+
+    def make(self, rng: random.Random, scene: Scene, lead: str = "") -> Problem:
+        """A problem of this kind, behind the sentences of `lead`."""
+        drawn = self._numbers(rng)
+        form = rng.choice(self.forms)
+        told = form.format_map({**scene.slots, **{name: written_number(value) for name, value in drawn.items()}})
+        # A form may leave out a number for which the solution has a default.
+        numbers = {name: value for name, value in drawn.items() if f"{{{name}}}" in form}
+        # Chinese knows no blank behind the end of a sentence.
+        space = " " if lead.isascii() or lead[-1].isascii() else ""
+        return Problem(f"{lead}{space}{polished(told)}".strip(), self.topic, written_number(self._solve(**numbers)))
+
+    def solve(self, text: str) -> KnownSolution | None:
+        """The solution of the problem with which `text` ends, from its numbers; None where it is of another kind."""
+        for anchor, pattern, names in self._patterns:
+            found = pattern.search(text) if anchor in text else None
+            if found is None:
+                continue
+            numbers: dict[str, Number] = {}
+            for name, value in zip(names, found.groups(), strict=True):
+                number = Fraction(value)
+                read: Number = number.numerator if number.denominator == 1 else number
+                if numbers.setdefault(name, read) != read:
+                    break
+            else:
+                given = ", ".join(f"{name} = {value}" for name, value in numbers.items())
+                steps = f"This is a problem in {self.topic}. Its numbers are {given}, and the rest is computation."
+                return KnownSolution(steps, written_number(self._solve(**numbers)))
+        return None
+
+    def _numbers(self, rng: random.Random) -> Mapping[str, Number]:
+        for _ in range(_MOST_DRAWS):
+            drawn: dict[str, Number] = {name: rng.choice(values) for name, values in self._draw.items()}
+            if self._where is None or self._where(**drawn):
+                return drawn if self._shown is None else self._shown(**drawn)
+        raise ValueError(f"No numbers were found for a problem in {self.topic}; its `where` refuses all of them.")
+
+    @cached_property
+    def _patterns(self) -> Sequence[tuple[str, re.Pattern[str], Sequence[str]]]:
+        """For each form: a literal that it holds, its pattern, and the names of the numbers in it, in order."""
+        numbers = self._numbers(random.Random(0))  # noqa: S311 - for the names alone
+        return [_pattern(form, frozenset(numbers)) for form in self.forms]
+
+
+def _pattern(form: str, numbers: frozenset[str]) -> tuple[str, re.Pattern[str], Sequence[str]]:
+    parts: list[str] = []
+    names: list[str] = []
+    anchor = ""
+    for literal, slot, _, _ in Formatter().parse(form):
+        parts.append(re.escape(literal))
+        # Not from the beginning, whose first letter may have become a capital.
+        anchor = max(anchor, literal if len(parts) > 1 else literal[1:], key=len)
+        if slot in numbers:
+            names.append(slot)
+            parts.append(_NUMBER)
+        elif slot is not None:
+            parts.append(_PHRASE)
+    first = parts[0]
+    if first and first[0].isalpha():
+        parts[0] = f"(?i:{first[0]}){first[1:]}"
+    return anchor, re.compile(r"(?<![^\s。：])" + "".join(parts) + r"\Z"), names
+
+
+def written_number(value: Number | str) -> str:
+    """A number as problems and answers write it: 12 or 3/4; a text as it stands."""
+    return str(value)
+
+
+def decimal(value: Fraction | int) -> str:
+    """An amount with as many decimals as it needs. Raises `ValueError` for a number without a finite expansion."""
+    whole = Fraction(value)
+    places = next((n for n in range(12) if (whole * 10**n).denominator == 1), None)
+    if places is None:
+        raise ValueError(f"{whole} has no finite decimal expansion")
+    return f"{float(whole):.{places}f}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words in one phrase: "Ann, Bo and Cy"."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def unlisted(phrase: str) -> tuple[str, ...]:
+    """The words of a phrase that `listed` made."""
+    return tuple(re.split(r", | and ", phrase))

@@ -1,0 +1,304 @@
+"""Outputs that share text with benchmarks: by n-grams of words, and by vectors where an embedding model made some.
+
+Two texts of at least 13 words share text when they have 13 words in a row in common (the overlap of Brown et al., 2020,
+appendix C). Where one of them is shorter, 8 words in a row count; below 8 words, and from 4 on, the whole texts must be
+the same words. N-grams that occur in more than 10 texts of the benchmark are phrases of its form and do not count. Case
+and punctuation do not matter; in scripts without spaces each character is a word.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from ..personas.dedup.vectors import units
+from ..personas.errors import SetupError, parameter
+from ..personas.formats.foreign import ForeignText, ForeignTexts
+from ..personas.persona import content_id, word_list
+from .diversity.sample import vectors_of
+from .page import clip
+from .table import Queryable, Section
+
+#: The name of the check whose rows these verdicts are.
+CHECK = "contamination"
+#: Words in a row that count between long texts, and where one of the two is shorter.
+NGRAM, SHORT = 13, 8
+#: Words from which a text is compared at all.
+LEAST = 4
+#: Texts of the benchmark in which an n-gram may occur before it counts as a phrase of its form.
+_COMMON = 10
+#: Cosine from which two texts are the same for a vector.
+COSINE = 0.9
+
+_EMISSIONS = "SELECT emission, text, payload FROM emissions WHERE emission > ? ORDER BY emission LIMIT 2000"
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+#: Texts whose vectors are compared at once.
+_AT_ONCE = 1_000
+
+type Hashes = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """An output that shares text with a benchmark."""
+
+    emission: int
+    #: Where in the output: text, or a field of its payload.
+    field: str
+    foreign: ForeignText
+    #: The words in a row that both have; empty for an overlap by vectors.
+    words: str
+    #: The share of the field's n-grams that occur in the benchmark, or the cosine of two vectors.
+    score: float
+
+    @property
+    def reason(self) -> str:
+        """In one sentence, with file, row and words."""
+        if not self.words:
+            return f"Its {self.field} means the same as {self.foreign.place} (cosine {self.score:.2f})."
+        return f"Its {self.field} shares with {self.foreign.place}: {clip(self.words, 300)!r}."
+
+
+@dataclass(frozen=True, slots=True)
+class Contamination:
+    """What comparing the outputs of a run with benchmarks found."""
+
+    #: Outputs that were compared, accepted or not, and texts of the benchmarks.
+    outputs: int
+    foreign: int
+    files: Sequence[str]
+    overlaps: Sequence[Overlap]
+    #: By file the rows that could not be read, with the reason.
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    #: The embedding model whose vectors were compared too; None for words alone.
+    embeddings: str | None = None
+
+    def with_meaning(self, model: str, near: Iterable[Overlap]) -> "Contamination":
+        """The same with outputs that overlap by the vectors of a model; those that share words keep that reason."""
+        known = {one.emission for one in self.overlaps}
+        both = sorted([*self.overlaps, *(one for one in near if one.emission not in known)], key=lambda o: o.emission)
+        return replace(self, overlaps=both, embeddings=model)
+
+
+@lru_cache(maxsize=1 << 17)
+def _word_hash(word: str) -> int:
+    return int.from_bytes(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+def _hashes(words: Sequence[str]) -> Hashes:
+    return np.fromiter(map(_word_hash, words), dtype=np.uint64, count=len(words))
+
+
+def _ngrams(words: Hashes, n: int) -> Hashes:
+    """The hash of each n words in a row, by their place: 64 bits, so that a false match is not to be expected."""
+    count = len(words) - n + 1
+    if count < 1:
+        return np.empty(0, dtype=np.uint64)
+    found = np.zeros(count, dtype=np.uint64)
+    for place in range(n):
+        found *= _BASE
+        found += words[place : place + count]
+    return found
+
+
+class _Table:
+    """Hashes of n-grams, each with the first text that has it."""
+
+    def __init__(self) -> None:
+        self._parts: list[Hashes] = []
+        self._texts: list[NDArray[np.int32]] = []
+        self.keys: Hashes = np.empty(0, dtype=np.uint64)
+        self.texts: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+
+    def add(self, grams: Hashes, text: int) -> None:
+        """Take in the n-grams of one text."""
+        distinct = np.unique(grams)
+        self._parts.append(distinct)
+        self._texts.append(np.full(len(distinct), text, dtype=np.int32))
+
+    def close(self) -> None:
+        """Sort what was taken in, without n-grams that many texts have."""
+        if not self._parts:
+            return
+        grams, texts = np.concatenate(self._parts), np.concatenate(self._texts)
+        self._parts, self._texts = [], []
+        order = np.argsort(grams, kind="stable")
+        keys, first, counts = np.unique(grams[order], return_index=True, return_counts=True)
+        rare = counts <= _COMMON
+        self.keys, self.texts = keys[rare], texts[order][first[rare]]
+
+    def find(self, grams: Hashes) -> NDArray[np.int32]:
+        """For each n-gram the text that has it; -1 where none has."""
+        places = np.minimum(np.searchsorted(self.keys, grams), max(len(self.keys) - 1, 0))
+        if not len(self.keys):
+            return np.full(len(grams), -1, dtype=np.int32)
+        found: NDArray[np.int32] = np.where(self.keys[places] == grams, self.texts[places], -1).astype(np.int32)
+        return found
+
+
+class NgramIndex:
+    """The n-grams of benchmarks, 12 bytes each, and where each text stands."""
+
+    def __init__(self, foreign: Iterable[ForeignText], *, ngram: int = NGRAM) -> None:
+        """Read all texts. Raises `SetupError` for n-grams of fewer than 4 words."""
+        if ngram < LEAST:
+            raise SetupError(f"{parameter('ngram', ngram)} is too short to mean anything; give {LEAST} or more words.")
+        self.ngram, self.short = ngram, min(SHORT, ngram)
+        self.places: list[tuple[str, int, str]] = []
+        # Of long texts, their n-grams and their short ones; of shorter texts, theirs; and short texts as a whole.
+        self._long, self._parts, self._shorter, self._whole = _Table(), _Table(), _Table(), _Table()
+        for text in foreign:
+            self._add(text)
+        for table in (self._long, self._parts, self._shorter, self._whole):
+            table.close()
+
+    def _add(self, text: ForeignText) -> None:
+        words, number = _hashes(word_list(text.text)), len(self.places)
+        self.places.append((text.file, text.row, text.column))
+        if len(words) >= self.ngram:
+            self._long.add(_ngrams(words, self.ngram), number)
+            if self.short < self.ngram:
+                self._parts.add(_ngrams(words, self.short), number)
+        elif len(words) >= self.short:
+            self._shorter.add(_ngrams(words, self.short), number)
+        elif len(words) >= LEAST:
+            self._whole.add(_ngrams(words, len(words)), number)
+
+    def find(self, text: str) -> tuple[ForeignText, str, float] | None:
+        """The text that this one shares most words in a row with, these words, and the share of n-grams; or None."""
+        words = word_list(text)
+        hashes = _hashes(words)
+        if len(words) >= self.ngram:
+            tables = [(self._long, self.ngram), (self._shorter, self.short)]
+        elif len(words) >= self.short:
+            tables = [(self._parts, self.short), (self._shorter, self.short)]
+        else:
+            tables = [(self._whole, len(words))] if len(words) >= LEAST else []
+        best: tuple[ForeignText, str, float] | None = None
+        longest = 0
+        for table, n in tables:
+            found = table.find(_ngrams(hashes, n))
+            hits = np.flatnonzero(found >= 0)
+            if not len(hits):
+                continue
+            first, end = _longest_run(hits)
+            if end - first + n > longest:
+                longest = end - first + n
+                place = self.places[int(found[first])]
+                shared = " ".join(words[first : end + n])
+                best = ForeignText(place[0], place[1], "", place[2]), shared, len(hits) / len(found)
+        return best
+
+
+def _longest_run(places: NDArray[np.int64]) -> tuple[int, int]:
+    """The first and the last of the longest run of numbers that follow each other."""
+    runs = np.split(places, np.flatnonzero(np.diff(places) != 1) + 1)
+    longest = max(runs, key=len)
+    return int(longest[0]), int(longest[-1])
+
+
+def find_contaminated(run: Queryable, foreign: ForeignTexts, *, ngram: int = NGRAM) -> Contamination:
+    """The outputs of a run, accepted or not, of which a text shares words with these files.
+
+    Texts are the emission's and all texts of its payload: a problem, its solution, a response. Of fields with fewer
+    than 8 words only the emission's own text is compared. Memory grows with the files alone.
+    """
+    index = NgramIndex(foreign, ngram=ngram)
+    overlaps, outputs = [], 0
+    for emission, texts in _iter_texts(run):
+        outputs += 1
+        found = None
+        for name, text in texts:
+            if name != "text" and len(word_list(text)) < index.short:
+                continue
+            if (shared := index.find(text)) and (found is None or len(shared[1]) > len(found.words)):
+                found = Overlap(emission, name, *shared)
+        if found is not None:
+            overlaps.append(found)
+    skipped = {file: "; ".join(map(str, skips)) for file, skips in foreign.skipped.items()}
+    return Contamination(outputs, len(index.places), foreign.files, overlaps, skipped)
+
+
+def _iter_texts(run: Queryable) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+    """Each emission with its own text and those of its payload, by the name of the field."""
+    last = 0
+    while rows := run.query(_EMISSIONS, [last]).rows:
+        for emission, text, payload in rows:
+            fields = [(name, found) for name, found in _texts_in("", orjson.loads(payload)) if found != text]
+            yield emission, [("text", text), *fields]
+        last = rows[-1][0]
+
+
+def _texts_in(name: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts_in(name, item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts_in(f"{name}.{key}" if name else str(key), item)
+
+
+def texts_of(run: Queryable, foreign: ForeignTexts) -> Iterator[str]:
+    """What needs a vector before `find_same_meaning`: the text of each output, and those of the benchmarks."""
+    for _, texts in _iter_texts(run):
+        yield texts[0][1]
+    for text in foreign:
+        yield text.text
+
+
+def find_same_meaning(
+    run: Queryable, foreign: ForeignTexts, model: str, *, threshold: float = COSINE
+) -> Iterator[Overlap]:
+    """The outputs whose text has a vector of this model that is nearly that of a text of these files.
+
+    Outputs and texts without a vector of the model are passed over. The vectors of the files are held in memory.
+    """
+    places = {content_id(text.text): text for text in foreign}
+    known = vectors_of(run, set(places), model)
+    if not known:
+        return
+    keys = list(known)
+    matrix = units(np.array([known[key] for key in keys], dtype=np.float32)).astype(np.float32)
+    waiting: list[tuple[int, str]] = []
+    for emission, texts in _iter_texts(run):
+        waiting.append((emission, content_id(texts[0][1])))
+        if len(waiting) == _AT_ONCE:
+            yield from _near(run, waiting, model, matrix, [places[key] for key in keys], threshold)
+            waiting = []
+    yield from _near(run, waiting, model, matrix, [places[key] for key in keys], threshold)
+
+
+def _near(
+    run: Queryable,
+    outputs: Sequence[tuple[int, str]],
+    model: str,
+    matrix: NDArray[np.float32],
+    foreign: Sequence[ForeignText],
+    threshold: float,
+) -> Iterator[Overlap]:
+    known = vectors_of(run, {key for _, key in outputs}, model)
+    having = [(emission, known[key]) for emission, key in outputs if key in known]
+    if not having:
+        return
+    cosines = units(np.array([vector for _, vector in having], dtype=np.float32)).astype(np.float32) @ matrix.T
+    for (emission, _), row in zip(having, cosines, strict=True):
+        best = int(row.argmax())
+        if row[best] >= threshold:
+            yield Overlap(emission, "text", foreign[best], "", round(float(row[best]), 4))
+
+
+def describe_contamination(found: Contamination, *, most: int = 10) -> Iterator[Section]:
+    """How many outputs overlap with each file, and the first of them."""
+    counts = {file: sum(one.foreign.file == file for one in found.overlaps) for file in found.files}
+    yield Section("Overlaps by file", ("file", "outputs"), ("VARCHAR", "BIGINT"), list(counts.items()))
+    if found.overlaps:
+        rows = [(one.emission, one.field, one.foreign.place, one.words or "(by meaning)") for one in found.overlaps]
+        headings = ("emission", "in its", "shares with", "words")
+        shown = f"The first {most} of {len(rows):,}" if len(rows) > most else "The outputs that overlap"
+        yield Section(shown, headings, ("BIGINT", "VARCHAR", "VARCHAR", "VARCHAR"), rows[:most])

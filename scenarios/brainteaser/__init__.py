@@ -1,0 +1,1 @@
+"""Brainteasers in the style of trick questions, created with personas."""

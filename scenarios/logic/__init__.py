@@ -1,0 +1,1 @@
+"""Problems of logical reasoning, created with personas."""

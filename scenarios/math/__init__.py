@@ -1,0 +1,1 @@
+"""Math problems, created with personas."""

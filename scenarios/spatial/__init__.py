@@ -1,0 +1,1 @@
+"""Problems of spatial reasoning, created with personas."""
