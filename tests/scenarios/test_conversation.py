@@ -36,7 +36,7 @@ def test_user_and_assistant_alternate_and_the_assistant_has_the_last_word(
 
 def test_two_people_talk_and_both_are_named(made: Made, rows: Rows) -> None:
     path = made(ConversationTask({"n": 6, "between": "personas", "turns": 2}), people=8)
-    people = dict(rows(path, "SELECT id, text FROM personas"))
+    people: dict[str, str] = dict(rows(path, "SELECT id, text FROM personas"))
     for one in payloads(rows, path):
         first, second = one["personas"]
         assert first != second
