@@ -40,8 +40,8 @@ _ROOM = f"{(__package__ or '').rpartition('.')[0]}.agents"
 
 type Method = Literal["text", "program"]
 
-#: Computes the solution of a problem of the stand-in from its text; None for any other text.
-type KnowSolution = Callable[[str], KnownSolution | None]
+#: Gives the solution of a problem of the stand-in; None for any other problem.
+type KnowSolution = Callable[[Output], KnownSolution | None]
 
 
 class WrittenSolution(BaseModel):
@@ -163,7 +163,7 @@ class SolvingWork:
 
     async def __call__(self, item: Output, model: PersonaModel) -> Solved:
         """The solutions; all are awaited before an error is raised, so that none that is paid for is lost."""
-        known = self.known(item.text) if self.known is not None else None
+        known = self.known(item) if self.known is not None else None
         reference = item.field(REFERENCE) or (known.answer if known is not None else "")
         asked = (self._solution(item, known, model, *vote) for vote in self.voters.votes)
         solutions = await asyncio.gather(*asked, return_exceptions=True)
@@ -244,10 +244,12 @@ class SolvingPhase(OutputPhase[Solved]):
     name = KIND
     shown = "Problems solved"
 
-    def __init__(self, context: OutputContext, spec: SolvingSpec, known: KnowSolution | None) -> None:
-        super().__init__(context, chunk=spec.chunk)
-        self._threshold = spec.threshold
-        self.work = SolvingWork(KIND, spec.voters, context.job, context.seed, known, context.is_replay)
+    def __init__(
+        self, context: OutputContext, voters: Voters, *, chunk: int, known: KnowSolution | None, threshold: float = 0.5
+    ) -> None:
+        super().__init__(context, chunk=chunk)
+        self._threshold = threshold
+        self.work = SolvingWork(self.name, voters, context.job, context.seed, known, context.is_replay)
 
     def outcome(self, result: Solved) -> tuple[Outcome, str]:
         """That of the endpoint, where it lost all solutions."""
@@ -353,7 +355,8 @@ class SolvingJob(OutputJob[SolvingSpec]):
 
     def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
         """Solving alone."""
-        return [SolvingPhase(context, self.spec, self._known)]
+        spec = self.spec
+        return [SolvingPhase(context, spec.voters, chunk=spec.chunk, known=self._known, threshold=spec.threshold)]
 
 
 def check_voters(voters: Voters) -> None:
@@ -371,8 +374,8 @@ def check_voters(voters: Voters) -> None:
 def known_solutions(actions: Sequence[type[Action]]) -> KnowSolution:
     """The solutions that these actions know of their own stand-in's problems."""
 
-    def known(text: str) -> KnownSolution | None:
-        return next((found for action in actions if (found := action.known_solution(text)) is not None), None)
+    def known(output: Output) -> KnownSolution | None:
+        return next((found for action in actions if (found := action.known_solution(output.text)) is not None), None)
 
     return known
 
