@@ -24,7 +24,8 @@ from .problem_sets import ProblemSet
 from .runfile.database import make_run_file
 from .runfile.rows import ProblemRow, Row
 from .runfile.writer import Inserts
-from .solving import REFERENCE, Solved, SolvingPhase, Voters, check_voters, solution_rows
+from .solutions import Solved, solution_rows
+from .solving import REFERENCE, SolvingPhase, Voters, check_voters
 
 #: The kind of these jobs, and their one phase.
 KIND = "evaluation"
