@@ -130,6 +130,9 @@ class Action(BaseModel):
     novelty: ClassVar[Novelty | None] = None
     #: Jaccard similarity of the sets of words from which a text nearly repeats another; from .5 to 1.
     novelty_threshold: ClassVar[float] = 0.9
+    #: The key of `payload` whose value no two accepted outputs share, as a tool's name: the first in the order of
+    #: agents keeps it, and later ones fail the check `unique_` and this key. Empty where values may repeat.
+    unique: ClassVar[str] = ""
     #: What is checked of each emission, in this order.
     checks: ClassVar[tuple[Check, ...]] = ()
 

@@ -12,8 +12,6 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from ..personas.model import FrozenModel
 from .actions import Action, Phrase
 
-__all__ = ["Argument", "ToolSpec", "ToolType"]
-
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{2,63}$")]
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$"), Field(description="In snake_case.")]
 _Choice = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]

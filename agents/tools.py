@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from .actions import Action
 
-__all__ = ["CallableTool", "as_langchain", "as_mcp", "as_openai", "tool_faults"]
-
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _LONGEST_PURPOSE = 1024
 #: Limits of the strict mode of function calling, as documented by OpenAI in February 2026.

@@ -112,7 +112,7 @@ p{{margin:.4rem 0}}div{{overflow-x:auto}}svg{{width:100%;min-width:44rem;height:
 
 
 def check_run_picture(path: Path, *, what: str, of: str) -> None:
-    """Raise `SetupError` when no picture can be written to a file of this name, or another stands there.
+    """Raise `SetupError` when no picture can be written to a file of this name, or another file is there.
 
     `what` it shows, as `diversity`, and the name `of` the run file are in it: its own earlier one may be written over.
     """

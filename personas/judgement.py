@@ -103,9 +103,9 @@ class Judgement:
 
 
 def judge_persona(persona: Persona, judges: Iterable[Judge]) -> Judgement:
-    """The combined result of the judges, each of whom sees the text that the one before left.
+    """The combined result of the judges, each of which sees the text that the previous one returned.
 
-    Somebody who is rejected is still shown to the other judges: the description is kept as a row, from which
+    A rejected person is still passed to the other judges: the description is kept as a row, from which
     personal data must be removed as well.
     """
     now, kept, against = persona, list[tuple[str, RuleResult]](), list[RuleResult]()

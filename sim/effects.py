@@ -1,7 +1,7 @@
 """What the decisions of a step do to the world, gathered as rows in the fixed order of agents."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ import orjson
 
 from ..agents.action_check import novelty_of
 from ..agents.actions import PLAYER, Action
-from ..agents.checks import CheckOutcome
+from ..agents.checks import CheckOutcome, CheckResult
 from ..agents.mind import Decision
 from ..agents.observation import Observation, quoted
 from ..personas.errors import hook
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 #: What the event hash holds of a check.
 _JUDGED = ("emission", "check", "outcome", "reason", "score", "version")
+
+
+def _check_row(emission: rows.EmissionRow, said: CheckResult) -> rows.CheckRow:
+    return rows.CheckRow(emission.emission, said.check, said.outcome, said.reason, said.score, said.version)
 
 
 class Effects:
@@ -112,8 +116,12 @@ class Effects:
             self._compare_further(emission, is_rejected=is_rejected)
         repeated = {row.emission for row in self.duplicates}
         failed = {row.emission for row in self.checks if row.outcome == CheckOutcome.FAILED}
-        for emission in self.emissions:
+        for emission, emitted in zip(self.emissions, self._emitted, strict=True):
             is_new = emission.emission not in repeated
+            if emitted.action.unique and is_new and emission.emission not in failed:
+                said = self._state.taken.check(emission, emitted.action.unique)
+                self.checks.append(_check_row(emission, said))
+                failed |= {emission.emission} if said.outcome is CheckOutcome.FAILED else set()
             self._state.newest.append(is_new)
             self._state.residents[emission.agent].accepted += is_new and emission.emission not in failed
         self._state.has_emitted |= bool(self.emissions)
@@ -132,9 +140,7 @@ class Effects:
             elif found is not None:
                 said = found
         if said is not None:
-            self.checks.append(
-                rows.CheckRow(emission.emission, "against", said.outcome, said.reason, said.score, said.version)
-            )
+            self.checks.append(_check_row(emission, replace(said, check="against")))
 
     def deliver(self, messages: Sequence[rows.MessageRow]) -> None:
         """Put what was said in the step where it will be heard in the next one."""
@@ -200,10 +206,7 @@ class Effects:
         self._emitted.append(Emission(seen.agent, action, action.name, self._step))
         if novelty_of(type(action)) != "none":
             self._compared.append(emission)
-        for one in decision.checks:
-            self.checks.append(
-                rows.CheckRow(emission.emission, one.check, one.outcome, one.reason, one.score, one.version)
-            )
+        self.checks += [_check_row(emission, one) for one in decision.checks]
         with hook(action, "apply"):
             action.apply(_TurnEffects(self, seen, emission))
         with hook(action, "note"):

@@ -81,8 +81,8 @@ def dedup_by_meaning(
 ) -> tuple[HubVectors, EmbeddedReport]:
     """Fetch the vectors that a hub's people lack, and mark those whose vector is nearly that of an earlier one.
 
-    It is the second stage: `dedup_hub` comes first, for whom it marks needs no vector. Raises what `fetch_hub_vectors`
-    and `dedup_embedded` raise.
+    It is the second stage: `dedup_hub` comes first, since people whom it marks need no vector. Raises what
+    `fetch_hub_vectors` and `dedup_embedded` raise.
     """
     check_cosine(threshold)
     spec = {"chunk": CHUNK, "threshold": threshold, "exact": exact}

@@ -132,6 +132,24 @@ class Emitted:
         return {**self._newest, **self._lookup(older)} if older else self._newest
 
 
+class TakenValues:
+    """The values that accepted outputs hold alone, as names of tools (`Action.unique`)."""
+
+    def __init__(self) -> None:
+        self._holders: dict[tuple[str, str], int] = {}
+
+    def take(self, kind: str, value: str, emission: int) -> int:
+        """The emission that holds the value: the given one, or an earlier one that took it before."""
+        return self._holders.setdefault((kind, value), emission)
+
+    def check(self, row: EmissionRow, key: str) -> CheckResult:
+        """Whether the value at `key` of its payload is still free; it is taken by this."""
+        value = str(orjson.loads(row.payload).get(key))
+        holder, check = self.take(row.kind, value, row.emission), f"unique_{key}"
+        said = passed() if holder == row.emission else failed(f"Emission {holder} has the {key} {value!r} already.")
+        return replace(said, check=check)
+
+
 class EarlierTexts:
     """Texts of other files, which what is made here must not nearly repeat: by their words, or by their vectors."""
 

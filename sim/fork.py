@@ -294,6 +294,8 @@ LEFT: Mapping[str, str] = MappingProxyType(
     {
         "jobs": "a row of its own",
         "job_items": "none: what other jobs of the file work on is theirs",
+        "solutions": "none: the jobs on its outputs are the other run's",
+        "test_problems": "none: nor are its evaluations",
         "migrations": "those that made it",
         "known_answers": "what the other run was answered after the step",
         "batches": "none: what was under way for the other run is that run's",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,7 +29,7 @@ from .trust import RESUMED, Kind, check_trusted, remember
 
 #: How a job ended that needs no resuming: it is done, or another was begun instead.
 _ENDED = ("finished", "abandoned")
-#: What a job that goes on may be given anew.
+#: What may be changed when a job is resumed.
 _CHANGEABLE = ("base_url", "embedding_url", "limits", "prices", "cache")
 
 _HAS_JOBS = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'jobs'"
@@ -43,7 +43,7 @@ class JobState:
     """A job of a file, and how it stands."""
 
     job: int
-    #: growth, society, enrichment or embedding.
+    #: As in `jobs.kind`.
     kind: str
     status: str
     model: str
@@ -51,7 +51,7 @@ class JobState:
 
     @property
     def is_ended(self) -> bool:
-        """Whether there is nothing left to go on with."""
+        """Whether nothing is left to do."""
         return self.status in _ENDED
 
 
@@ -91,6 +91,13 @@ class HubJob:
     prices: Prices | None
     cache: Path | None
     batch: bool = False
+    #: Models beside that one, by the role that they are asked in, with their prices.
+    roles: Mapping[str, tuple[ModelHandle, Prices | None]] = field(default_factory=dict)
+
+    @property
+    def other_models(self) -> tuple[ModelHandle, ...]:
+        """The models of roles."""
+        return tuple(handle for handle, _ in self.roles.values())
 
     @property
     def row(self) -> JobRow:
@@ -193,6 +200,7 @@ class HubJob:
                 events=EventHash(log.last_event_hash()),
                 progress=progress or SilentProgress(),
                 gateway=gateway,
+                roles=self.roles,
             )
         except BaseException:
             if answers is not None:
@@ -248,6 +256,7 @@ def _as_run(row: JobRow) -> RunRow:
         cache=row.cache,
         embedding_model=row.embedding_model,
         embedding_url=row.embedding_url,
+        roles=orjson.dumps(orjson.loads(row.spec).get("roles") or {}).decode(),
     )
 
 

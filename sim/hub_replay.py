@@ -1,22 +1,31 @@
 """Doing a job on the people of a hub again from its own answers, to see that it was as its file says."""
 
 import shutil
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import orjson
 
+from ..agents.endpoint.models import ModelHandle
 from ..personas.errors import RunError
 from ..personas.hub.reconcile import COSINE_STAGE
 from .embedding import run_embedding
 from .engine import Progress
 from .enrichment import ANSWER_TOKENS, Enrichment, run_enrichment
 from .hub_jobs import HubJob
+from .output_jobs import replay_output_job, stored_spec
+from .outputs import OutputJob
 from .replay import RecordedEmbedder, RecordedGateway, Replayed, difference, recorded_embeddings, recorded_model
 from .runfile.database import BusyError, connect, folder_beside
 from .runfile.reader import open_hub_or_run
 from .runfile.recording import Recording, markers
 from .runfile.runlog import RunLog
+from .solving import SolvingJob
+
+#: The jobs on what a run has made, by their kind.
+OUTPUT_JOBS: Mapping[str, type[OutputJob[Any]]] = {SolvingJob.kind: SolvingJob}
 
 #: What jobs have made since this one began is gone from the copy in which it is done again.
 _UNDONE = (
@@ -26,6 +35,8 @@ _UNDONE = (
     "DELETE FROM contradictions WHERE found_at >= $began",
     "DELETE FROM vectors WHERE request_hash IN (SELECT request_hash FROM calls WHERE job >= $job)",
     "DELETE FROM duplicates WHERE stage = $stage",
+    "DELETE FROM solutions WHERE job >= $job",
+    "DELETE FROM checks WHERE job >= $job AND job > 1",
     "DELETE FROM calls WHERE job >= $job",
     "DELETE FROM failures WHERE job >= $job",
     "DELETE FROM markers WHERE job >= $job",
@@ -84,11 +95,15 @@ def _done_again(recording: Recording, copy: Path, progress: Progress | None) -> 
     """Do the job in the copy; gives how many answers were taken from the recording."""
     row = recording.job_row
     model = recorded_model(row)
-    gateway = RecordedGateway(model, recording, answer_tokens=ANSWER_TOKENS)
+    spec = orjson.loads(row.spec)
+    roles = {role: ModelHandle(one["model"], model.chat) for role, one in spec.get("roles", {}).items()}
+    kind = OUTPUT_JOBS.get(row.kind)
+    answer_tokens = ANSWER_TOKENS if kind is None else kind.answer_tokens
+    gateway = RecordedGateway(model, recording, answer_tokens=answer_tokens, roles=roles)
     job = HubJob(
         path=copy,
         kind=row.kind,
-        spec=orjson.loads(row.spec),
+        spec=spec,
         seed=row.seed,
         model=recorded_embeddings(row) or model,
         limits=gateway.limits,
@@ -96,6 +111,9 @@ def _done_again(recording: Recording, copy: Path, progress: Progress | None) -> 
         cache=None,
     )
     log = RunLog.open(copy, row.job)
+    if kind is not None:
+        replay_output_job(job, kind(stored_spec(kind.spec_type, row)), log, gateway, progress)
+        return gateway.recalled
     with job.running(log, progress, answer_tokens=ANSWER_TOKENS, gateway=gateway) as engine:
         if row.embedding_model is not None:
             return run_embedding(engine, job, RecordedEmbedder(recording, row.embedding_model)).missing

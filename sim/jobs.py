@@ -63,7 +63,7 @@ class Changes:
     #: Items without a usable answer, and what became of the others by name.
     failed: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
-    #: What a resumed job goes on with: as JSON, and where reading the sources has come to.
+    #: What a resumed job continues with: as JSON, and where reading the sources has come to.
     state: str | None = None
     position: str | None = None
     #: What else is done in the same transaction, after the rows.

@@ -16,7 +16,7 @@ from ..agents.actions import PLAYER
 from ..personas.errors import SetupError, hook
 from ..personas.persona import RelationKind
 from ..personas.population import PersonaGraph
-from .emitted import EarlierTexts, Emission, Emitted, SimilarOutputs, read_emissions
+from .emitted import EarlierTexts, Emission, Emitted, SimilarOutputs, TakenValues, read_emissions
 from .runfile import rows
 from .runfile.job_rows import Unit
 from .runfile.runlog import RunLog
@@ -67,6 +67,9 @@ SELECT agent, count(*), count(*) FILTER (status = 'accepted') FROM (
     UNION ALL SELECT step, agent, 'lost' FROM failures WHERE step IS NOT NULL AND purpose <> 'embedding'
 ) WHERE step >= $first AND step <= $last GROUP BY agent
 """
+_TAKEN = """
+SELECT payload ->> $path, emission FROM outputs WHERE kind = $kind AND status = 'accepted' ORDER BY emission
+"""
 _WERE_NEW = """
 SELECT d.emission IS NULL FROM emissions AS e
 LEFT JOIN (SELECT DISTINCT emission FROM duplicates WHERE NOT undone) AS d ON d.emission = e.emission
@@ -96,6 +99,8 @@ class SocietyState:
         self.against: EarlierTexts | None = None
         #: What is alike by vectors, where the outputs of a task are compared so.
         self.similar: SimilarOutputs | None = None
+        #: Values that accepted outputs hold alone.
+        self.taken = TakenValues()
         #: Of the latest outputs, oldest first, whether each was new.
         self.newest = deque[bool](maxlen=_NEWEST)
         #: Each agent's state as it was last written, by field.
@@ -163,6 +168,10 @@ def _restore_emitted(state: SocietyState, log: RunLog) -> None:
     for first in range(0, emissions, _READ):
         some = log.rows(rows.EmissionRow, _NEXT_EMISSIONS, {"first": first, "last": first + _READ})
         state.emitted.add_all([emission for emission in some if emission.kind not in uncompared])
+    for action in state.scenario.actions:
+        if action.unique:
+            for value, emission in log.query(_TAKEN, {"kind": action.name, "path": f"$.{action.unique}"}):
+                state.taken.take(action.name, str(value), emission)
     state.has_emitted = emissions > 0
     state.count_from(emissions=emissions, messages=messages)
     for message in log.rows(rows.MessageRow, _UNHEARD, {"player": PLAYER, "kept": _restore_ties(state, log)}):

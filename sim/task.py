@@ -92,7 +92,7 @@ class Demonstration:
     """An example of what is to be made."""
 
     output: str
-    #: Description of somebody from whom it could be; None where it is not known.
+    #: Description of a person who could have written it; None where it is not known.
     persona: str | None = None
 
     def rendered(self, *, with_persona: bool) -> str:

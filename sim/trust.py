@@ -145,9 +145,15 @@ def _way(path: Path, run: RunRow, claims: list[_Claim], command: str) -> str:
         if option := _OPTIONS.get(claim.kind):
             words += [option, claim.name]
         elif claim.kind in ROLES:
-            words += [f"--{claim.kind}", roles[claim.kind]["model"]]
-            words += [word for url in roles[claim.kind]["base_url"] for word in (f"--{claim.kind}-url", url)]
+            one = next(one for one in roles.values() if claim.name in (" ".join(one["base_url"]), one["model"]))
+            words += [f"--{claim.kind}", one["model"]]
+            words += [word for url in one["base_url"] for word in (f"--{claim.kind}-url", url)]
     return f"if that is what you want, say so: `{join(words)}`"
+
+
+def _kind_of(role: str) -> Kind:
+    """What a role's model is named by: the second solver, `solver-2`, is a solver."""
+    return "grader" if role.startswith("grader") else "solver"
 
 
 def _claims(run: RunRow) -> list[_Claim]:
@@ -155,10 +161,11 @@ def _claims(run: RunRow) -> list[_Claim]:
     if run.embedding_url:
         claims.append(_Claim("embeddings", run.embedding_url, run.embedding_url))
     for role, one in orjson.loads(run.roles or "{}").items():
+        kind = _kind_of(role)
         if one["base_url"]:
-            claims.append(_Claim(role, " ".join(one["base_url"]), " ".join(one["base_url"])))
+            claims.append(_Claim(kind, " ".join(one["base_url"]), " ".join(one["base_url"])))
         elif one["model"].startswith("gguf:"):
-            claims.append(_file(role, one["model"]))
+            claims.append(_file(kind, one["model"]))
     claims += [_file("model", model) for model in (run.model, run.embedding_model or "") if model.startswith("gguf:")]
     if run.cache:
         claims.append(_file("cache", run.cache))

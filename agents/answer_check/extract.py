@@ -42,11 +42,12 @@ _LOST_BACKSLASHES = (
 )
 
 
-def final_answer(solution: str) -> str | None:
+def final_answer(solution: str, *, is_answer: bool = False) -> str | None:
     r"""The answer that a solution ends with; None where it has none.
 
     That is the content of the last `\boxed{...}`; or else what is named as the answer ("The answer is ...", "#### ...",
-    a field of a JSON object); or else the last formula or number, or the whole of a short text.
+    a field of a JSON object); or else the last formula or number, or the whole of a short text. A text that is meant to
+    be an answer (`is_answer`), and neither has a box nor names one, is the answer as it stands.
     """
     text = _restored(solution).strip()
     if text.startswith("{") and (field := _json_field(text)) is not None:
@@ -59,7 +60,7 @@ def final_answer(solution: str) -> str | None:
     for found in reversed(list(_NAMED.finditer(text))):
         if answer := _ended(found["answer"] or found["chinese"] or found["hashes"]):
             return answer
-    return _last_value(text)
+    return text or None if is_answer else _last_value(text)
 
 
 def _restored(text: str) -> str:
@@ -98,7 +99,7 @@ def _last_boxed(text: str) -> str | None:
 
 
 def _behind_brace(text: str, at: int) -> int | None:
-    """The position behind the brace that closes the one at `at`; None where it stays open."""
+    """The position after the brace that closes the one at `at`; None where it stays open."""
     depth = 0
     for position in range(at, len(text)):
         if text[position] in "{}" and text[position - 1] != "\\":

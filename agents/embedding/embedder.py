@@ -1,4 +1,4 @@
-"""The door to an embedding model: texts go in, vectors come out, and none is paid for twice.
+"""Embeds texts by one model; no text is paid for twice.
 
 embed ──► has a vector, here or elsewhere? ──► it
             └──► put together into requests ──► sent as any call is: limits, retries, budget, a row for each attempt

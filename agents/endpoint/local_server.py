@@ -30,7 +30,7 @@ _MOST = 1 << 24
 
 
 class _BrokenError(Exception):
-    """The header does not go on as the format says."""
+    """The header does not follow the format."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class DatasetReport:
 def export_outputs(runs: Sequence[Path] | Mix, path: Path, options: DatasetOptions = _USUAL) -> DatasetReport:
     """Write the outputs of runs to a new file, or to a new folder of files, with a card that describes them.
 
-    Accepted outputs alone, unless `options.rejected`. A folder whose export was stopped is gone on with. Raises
+    Accepted outputs alone, unless `options.rejected`. A folder whose export was stopped is continued. Raises
     `SetupError` for what is there already, for kinds that the format has no place for, for text of the stand-in that
     is not allowed, and when nothing is left to write; `RunFileError` for what is no run file; `StorageError`.
     """

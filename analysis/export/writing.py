@@ -1,7 +1,7 @@
 """Rows into one file, which is there whole or not at all, or into a folder of Parquet files, which can be resumed.
 
 A folder is made beside its place, as `NAME.partial`, and takes its name when it is complete. Each of its files holds
-the rows of a range of outputs, so an export that was stopped goes on behind the last file, to the same contents.
+the rows of a range of outputs, so an export that was stopped continues after the last file, to the same contents.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,7 +35,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows by the side of the split, `train` where there is none, and the position behind them."""
+    """Rows by the side of the split, `train` where there is none, and the position after them."""
 
     sides: Mapping[str, pa.Table]
     position: Position

@@ -106,15 +106,14 @@ def export_hub(
 ) -> ExportReport:
     """Write the people of a hub, or of one of its selections, in order of arrival, to a new file.
 
-    The format is that of the file's ending when none is given. Near-duplicates, and whom a rule
-    of quality has rejected, are left out unless `duplicates`, or unless the
-    selection has them. Profiles are among the columns wherever somebody has one, and the other `extras` when they are
-    named. JSONL, CSV and Parquet have each imported column with its own type (see `personas.hub.columns`), and
-    relations in a second file beside them; in JSONL the first rows may be those that show the types of columns, and
-    the order of arrival follows. The formats `tasks`, `elite` and
-    `nemotron` give back the rows that were imported so (`elite` also whom `enrich --raise` made); whoever has none is
-    left out, and counted. `hub` writes a folder with all that the hub holds. `notice` goes into the file where the
-    format has a place for it: the sentence to show wherever these people are shown.
+    The format is that of the file's ending when none is given. Near-duplicates and people whom a rule has rejected are
+    left out unless `duplicates`, or unless the selection has them. Profiles are among the columns wherever somebody has
+    one, and the other `extras` when they are named. JSONL, CSV and Parquet have each imported column with its own type
+    (see `personas.formats.columns`), and relations in a second file beside them; in JSONL the first rows may be those
+    that show the types of columns, and the order of arrival follows. The formats `tasks`, `elite` and `nemotron` give
+    back the rows that were imported so (`elite` also those that `enrich --raise` made); people without one are left
+    out, and counted. `hub` writes a folder with all that the hub holds. `notice` goes into the file where the format
+    has a place for it: the sentence to show wherever these people are shown.
     Raises `SetupError` for a file that exists, a format that is unknown or has no place for the extras, a selection
     that is not there, and when there is nobody to export; `StorageError` when the file cannot be written.
     """

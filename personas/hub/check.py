@@ -23,10 +23,10 @@ type _Applied = tuple[list[str], list[tuple[str, str | None, str]]]
 
 _ROWS = 10_000
 
-#: Whom a judge has not spoken of yet, near-duplicates included: an undone verdict brings them back. Whoever was removed
-#: or rewritten and is there has come again, by an import or a merge, unless that was undone. Personal data that were
-#: kept are looked at anew where they may be kept no longer, and descriptions in the first person where it is said what
-#: is to become of them.
+#: People without a result of the rules yet, near-duplicates included, since their verdicts can be undone. People who
+#: were removed or rewritten and are there returned by an import or a merge, unless that was undone. Kept personal data
+#: are checked again where the policy is stricter now, and descriptions in the first person where `first_person` is
+#: given.
 _UNJUDGED = """
 WITH again AS (
     SELECT persona FROM rule_results WHERE outcome IN ('rewritten', 'removed') AND NOT undone AND "column" IS NULL

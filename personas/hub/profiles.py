@@ -57,7 +57,7 @@ def read_personas(con: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> list[Pe
 
 
 def read_values(con: duckdb.DuckDBPyConnection, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Profiles as values by attribute, by persona; who has none is not there."""
+    """Profiles as values by attribute, by persona; people without one are left out."""
     columns = ", ".join(f'"{name}"' for name in ATTRIBUTES)
     query = f"SELECT persona, {columns} FROM profiles WHERE persona IN (SELECT unnest(?))"  # noqa: S608 - our own names
     found = con.execute(query, [list(ids)]).fetchall()

@@ -39,7 +39,7 @@ class Directory:
     """The people of one database, by the ids that they have in it.
 
     Ids are made anew from the texts, so a file may number its people as it likes. Each person who is marked as a
-    near-duplicate is left out, and what was said of them is said of the one they duplicate.
+    near-duplicate is left out, and their relations become those of their survivor.
     """
 
     def __init__(self, file: str, personas: Sequence[Located], duplicates: Iterable[Located]) -> None:

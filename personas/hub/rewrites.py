@@ -75,7 +75,7 @@ class DescriptionChange:
     text: str | None
     #: Whether that is for the sake of personal data.
     tells: bool = False
-    #: Whether a rule result keeps the description as it was, so that it can be had again.
+    #: Whether a rule result keeps the description as it was, so that it can be restored.
     is_kept: bool = True
 
 

@@ -277,7 +277,7 @@ class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]])
         rounds: int,
         plan: Callable[[int, Collection[str]], Sequence[rows.FrontierRow]],
     ) -> None:
-        """`plan` gives whom to ask about in a round, none of whom is among those who were chosen before."""
+        """`plan` gives the people to ask about in a round; none of them was chosen before."""
         super().__init__(context, hop, per_question=fan_out)
         self.work = RelativesWork(context.growth, context.seed, hop, fan_out)
         self._rounds = rounds

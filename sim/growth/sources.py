@@ -156,7 +156,7 @@ class SourceSampler:
         self.skipped: tuple[SkipCount, ...] = ()
 
     def open(self, chunks: Chunks) -> Source:
-        """What people come from, behind what was read of it before."""
+        """What people come from, after what was read of it before."""
         return self._growth.source(seed=self._draw_seed, after=None if self._is_drawn_at_once else self._after(chunks))
 
     def texts(self, source: Sequence[Passage] | Sources, chunks: Chunks) -> PassageStream:

@@ -38,7 +38,7 @@ _READ_AWAY = "SELECT coalesce(sum(rejected), 0)::BIGINT FROM growth_chunks WHERE
 def persona_rows(
     result: HopResult, population: Population
 ) -> list[rows.PersonaRow | rows.RelationRow | rows.DuplicateRow]:
-    """The rows of what a hop added to `population`, numbered behind what was there before it."""
+    """The rows of what a hop added to `population`, numbered after those that were there before."""
     personas = population.arrived - len(result.personas)
     relations = population.ties - len(result.relations)
     return [
@@ -146,7 +146,7 @@ class AskedAgain:
 
 
 def ask_again(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits) -> AskedAgain:
-    """Make the growth of a hub what is asked for now, for a resume to go on with.
+    """Set the growth of a hub to what is asked for now, so that a resume continues with it.
 
     Raises what `is_more` and `extend` raise.
     """

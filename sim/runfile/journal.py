@@ -1,7 +1,7 @@
 """Answers from the moment they arrive until the run file has committed them: an append-only file beside it.
 
 The run file commits in groups, a few times a second. A process that is killed in between leaves the answers of the
-last group in the journal (`RUN.duckdb.journal`), and whatever opens the file to go on with it takes them over first.
+last group in the journal (`RUN.duckdb.journal`), and the next process that opens the file for writing inserts them.
 There is no fsync: the journal survives the process, not the machine. Readers see what is committed, and nothing of it.
 
     header: magic, hash of the file's first job, where the records begin that are not committed

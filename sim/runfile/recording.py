@@ -153,7 +153,10 @@ class Recording:
     def _ends_of(self, phase: str, number: int) -> dict[CallKey, list[RecordedEnd]]:
         if self._loaded != (phase, number):
             attempts = self._reader.query(_ATTEMPTS, {"job": self.job, "phase": phase, "number": number}).rows
-            self._ends = _gathered((CallKey(phase, number, *a[:3]), a[3:]) for a in attempts)
+            self._ends = _gathered(
+                (CallKey(phase, number, owner, request, replicate, self.job), tuple(ended))
+                for owner, request, replicate, *ended in attempts
+            )
             self._loaded = (phase, number)
         return self._ends
 

@@ -196,6 +196,37 @@ class DemonstrationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SolutionRow:
+    """A solution of a problem, in `solutions`."""
+
+    job: int
+    emission: int
+    ordinal: int
+    solver: str
+    replicate: int
+    method: str
+    solution: str
+    answer: str | None
+    cluster: int | None
+    outcome: str
+    reason: str
+    correct: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemRow:
+    """A problem with a known answer on which a model is measured, in `test_problems`."""
+
+    job: int
+    problem: int
+    text: str
+    answer: str
+    level: str | None
+    type: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentStateRow:
     """A field of an agent's state that changed in a step, in `agent_state`."""
 
@@ -282,6 +313,8 @@ type Row = (
     | MemoryRow
     | MeasureRow
     | CheckRow
+    | SolutionRow
+    | ProblemRow
     | DemonstrationRow
     | AgentStateRow
     | RelationChangeRow
@@ -323,6 +356,8 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         MemoryRow: "memories",
         MeasureRow: "measures",
         CheckRow: "checks",
+        SolutionRow: "solutions",
+        ProblemRow: "test_problems",
         DemonstrationRow: "demonstrations",
         AgentStateRow: "agent_state",
         RelationChangeRow: "relation_changes",

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """Whom the caller wants asked, and within what limits: of a new run, and of one that goes on."""
+    """The models and limits that the caller asks for: of a new run, and of one that goes on."""
 
     model: ModelHandle
     #: Whether the model was given by name, so that a run that goes on finds its own.
@@ -246,7 +246,7 @@ def grow(
 
 
 def _society(**given: Any) -> Society | FinishedRun:
-    """What `run` is to run, of its parameters; or the very run, where its file holds it already."""
+    """What `run` is to run, of its parameters; or the finished run, where its file holds it already."""
     asked = _Asked.given(given)
     made, script = _scenario(given["scenario"], given["settings"])
     people = {name: given[name] for name in ("seeds", "hub", "select", "draw", "agents", "hops")}

@@ -97,7 +97,7 @@ CREATE TABLE rule_results (
     "row" BIGINT
 );
 COMMENT ON TABLE rule_results IS 'What rules of quality and for personal data said of descriptions and of imported columns: of personal data one row for each piece. No export holds them';
-COMMENT ON COLUMN rule_results.persona IS 'Id of the description that the rule spoke of; of one that is gone, what its id was; of a column, the person it belongs to';
+COMMENT ON COLUMN rule_results.persona IS 'Id of the description, its former id when it is gone; of a column, the person it belongs to';
 COMMENT ON COLUMN rule_results.rule IS 'too_short, too_long, refusal, template_leak, refers_to_unnamed, first_person, second_person, other_language or personal_data';
 COMMENT ON COLUMN rule_results.reason IS 'Why, in one sentence; of personal data it names kinds, never the data';
 COMMENT ON COLUMN rule_results.outcome IS 'kept, rewritten, rejected (marked, and left out like a near-duplicate) or removed (personal data that were to be dropped)';

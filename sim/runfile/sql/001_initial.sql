@@ -28,7 +28,7 @@ CREATE TABLE jobs (
 COMMENT ON TABLE jobs IS 'The jobs of this file, in the order in which they began: growth, a society, enrichment, embedding';
 COMMENT ON COLUMN jobs.job IS 'Number in this file, from 1';
 COMMENT ON COLUMN jobs.id IS 'Random id of the job';
-COMMENT ON COLUMN jobs.kind IS 'growth (people alone), society (people and steps), enrichment, embedding, or checking (verdicts on finished outputs that no model gave)';
+COMMENT ON COLUMN jobs.kind IS 'growth (people alone), society (people and steps), enrichment, embedding, solving, evaluation, or checking (verdicts on finished outputs that no model gave)';
 COMMENT ON COLUMN jobs.spec IS 'All that is asked for, as JSON; what it holds depends on the kind';
 COMMENT ON COLUMN jobs.seed IS 'Seed from which every random choice of the job is drawn';
 COMMENT ON COLUMN jobs.model IS 'The model by name; of an embedding job the embedding model';
@@ -83,7 +83,7 @@ COMMENT ON COLUMN markers.chunk IS 'Chunk within that number, from 1; 0 says tha
 COMMENT ON COLUMN markers.items IS 'Items that were worked on: passages, personas, agents or texts';
 COMMENT ON COLUMN markers.failed IS 'Of those, how many gave no usable answer (see failures)';
 COMMENT ON COLUMN markers.position IS 'Where reading the sources has come to; null where they are not read as a stream';
-COMMENT ON COLUMN markers.state IS 'What the job goes on with, as JSON; of a step the state of the world after it';
+COMMENT ON COLUMN markers.state IS 'What a resumed job continues with, as JSON; of a step the state of the world after it';
 COMMENT ON COLUMN markers.counts IS 'What came of the items, as JSON: names and numbers';
 COMMENT ON COLUMN markers.started_at IS 'UTC';
 COMMENT ON COLUMN markers.ended_at IS 'UTC';
@@ -97,7 +97,7 @@ CREATE TABLE job_items (
 COMMENT ON TABLE job_items IS 'What a job works on, where that is chosen when it begins';
 COMMENT ON COLUMN job_items.job IS 'Job, as in jobs';
 COMMENT ON COLUMN job_items.ordinal IS 'Place in the job, from 1';
-COMMENT ON COLUMN job_items.item IS 'Persona; of an embedding of texts the text';
+COMMENT ON COLUMN job_items.item IS 'Persona; of an embedding of texts the text; of a job on outputs the emission';
 
 CREATE TABLE calls (
     job INTEGER DEFAULT 1,
@@ -132,7 +132,7 @@ COMMENT ON TABLE calls IS 'Every attempt at the model, written before its answer
 COMMENT ON COLUMN calls.job IS 'Job, as in jobs';
 COMMENT ON COLUMN calls.phase IS 'Part of the job, as in phases';
 COMMENT ON COLUMN calls.number IS 'Hop of growth, step of the society, or 1, as in markers';
-COMMENT ON COLUMN calls.owner IS 'Passage or persona on whose behalf it was made; society or hub for vectors that were fetched for many at once';
+COMMENT ON COLUMN calls.owner IS 'Passage or persona (of a job on outputs, emission) on whose behalf it was made; society or hub for vectors that were fetched for many at once';
 COMMENT ON COLUMN calls.purpose IS 'Name of the prompt';
 COMMENT ON COLUMN calls.prompt_version IS 'Version of the prompt';
 COMMENT ON COLUMN calls.request_hash IS '128-bit hash of the whole request as it was meant';
@@ -478,3 +478,53 @@ COMMENT ON TABLE measures IS 'Numbers the scenario takes of the society after ea
 COMMENT ON COLUMN measures.step IS 'Step';
 COMMENT ON COLUMN measures.name IS 'Name of the measure';
 COMMENT ON COLUMN measures.value IS 'Its value';
+
+-- Jobs on what a finished run has made, and evaluations of models.
+
+CREATE TABLE solutions (
+    job INTEGER NOT NULL,
+    emission BIGINT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    solver VARCHAR NOT NULL,
+    replicate INTEGER NOT NULL,
+    method VARCHAR NOT NULL,
+    solution VARCHAR NOT NULL,
+    answer VARCHAR,
+    "cluster" INTEGER,
+    outcome VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    correct BOOLEAN,
+    PRIMARY KEY (job, emission, ordinal)
+);
+COMMENT ON TABLE solutions IS 'Solutions of problems by solvers: several of each problem (populace solve), or those of the model that is measured (populace evaluate)';
+COMMENT ON COLUMN solutions.job IS 'Job, as in jobs';
+COMMENT ON COLUMN solutions.emission IS 'Emission that is solved; of an evaluation the problem, as in test_problems';
+COMMENT ON COLUMN solutions.ordinal IS 'Place among the solutions of the problem, from 1';
+COMMENT ON COLUMN solutions.solver IS 'Model that solved it, by name';
+COMMENT ON COLUMN solutions.replicate IS 'Which of several answers of this solver by this method it is, from 0';
+COMMENT ON COLUMN solutions.method IS 'text (worked out in words) or program (a program whose output is the answer)';
+COMMENT ON COLUMN solutions.solution IS 'The solution as it was written, or the program; empty where none came';
+COMMENT ON COLUMN solutions.answer IS 'The final answer; null where there is none';
+COMMENT ON COLUMN solutions."cluster" IS 'Number among the different answers to the problem, from 1 in their order: equal answers have the same; null where there is no answer';
+COMMENT ON COLUMN solutions.outcome IS 'ok; no_answer (the solver gives none); program_failed or not_run of a program; or how the call ended, as in calls';
+COMMENT ON COLUMN solutions.reason IS 'Why there is no answer, in one sentence; empty where there is one';
+COMMENT ON COLUMN solutions.correct IS 'Whether the answer equals the known one; null where none is known, or where the two could not be compared in time';
+
+CREATE TABLE test_problems (
+    job INTEGER NOT NULL,
+    problem BIGINT NOT NULL,
+    text VARCHAR NOT NULL,
+    answer VARCHAR NOT NULL,
+    level VARCHAR,
+    type VARCHAR,
+    source VARCHAR NOT NULL,
+    PRIMARY KEY (job, problem)
+);
+COMMENT ON TABLE test_problems IS 'Problems with known answers on which a model is measured (populace evaluate)';
+COMMENT ON COLUMN test_problems.job IS 'Job, as in jobs';
+COMMENT ON COLUMN test_problems.problem IS 'Number in the job, from 1';
+COMMENT ON COLUMN test_problems.text IS 'The problem as the model is shown it';
+COMMENT ON COLUMN test_problems.answer IS 'The known answer: that of the test set, or the one on which earlier solutions agree';
+COMMENT ON COLUMN test_problems.level IS 'Level of the problem, as the test set names it; null where it names none';
+COMMENT ON COLUMN test_problems.type IS 'Subject of the problem, as the test set names it, or the kind of the output; null where there is none';
+COMMENT ON COLUMN test_problems.source IS 'Line of the test set (FILE:line), or the emission (RUN#emission)';

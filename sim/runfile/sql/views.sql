@@ -73,7 +73,7 @@ COMMENT ON COLUMN growth_chunks.asked IS 'Passages or personas that the model wa
 COMMENT ON COLUMN growth_chunks.failed IS 'Of those, how many gave no usable answer (see failures)';
 COMMENT ON COLUMN growth_chunks.born IS 'New personas that are no near-duplicates';
 COMMENT ON COLUMN growth_chunks.duplicates IS 'New personas marked as near-duplicates';
-COMMENT ON COLUMN growth_chunks.repeats IS 'Descriptions with the very text of somebody who was there already';
+COMMENT ON COLUMN growth_chunks.repeats IS 'Descriptions equal to one that was there already';
 COMMENT ON COLUMN growth_chunks.dropped IS 'Descriptions that a rule did not let in';
 COMMENT ON COLUMN growth_chunks.relations IS 'New relations';
 COMMENT ON COLUMN growth_chunks.latest IS 'Of the latest 500 descriptions up to here, oldest first: 1 for somebody new, 0 for a near-duplicate, a repeat or one rejected';
@@ -167,6 +167,47 @@ COMMENT ON COLUMN outputs.reason IS 'The same in one sentence';
 COMMENT ON COLUMN outputs.revised IS 'True when a first version was too close to something said before, or failed a check';
 COMMENT ON COLUMN outputs.model IS 'Model that wrote it';
 COMMENT ON COLUMN outputs.prompt IS 'Prompt that it answers, as name@version';
+
+CREATE OR REPLACE VIEW answers AS
+WITH latest AS (
+    SELECT s.*
+    FROM solutions AS s
+    JOIN jobs AS j ON j.job = s.job AND j.kind = 'solving'
+    QUALIFY s.job = max(s.job) OVER (PARTITION BY s.emission)
+), came AS (
+    SELECT job, emission, count(*) AS solutions
+    FROM latest
+    WHERE outcome NOT IN ('rate_limited', 'server_error', 'dropped', 'unreachable', 'timeout', 'not_run')
+    GROUP BY job, emission
+), clusters AS (
+    SELECT job, emission, "cluster", count(*) AS votes, arg_min(answer, ordinal) AS answer,
+           arg_min(solution, ordinal) AS solution, bool_or(correct) AS correct
+    FROM latest
+    WHERE "cluster" IS NOT NULL
+    GROUP BY job, emission, "cluster"
+), majority AS (
+    SELECT job, emission, max(votes) AS votes, arg_max(answer, (votes, -"cluster")) AS answer,
+           arg_max(solution, (votes, -"cluster")) AS solution, arg_max(correct, (votes, -"cluster")) AS correct,
+           count(*) AS different
+    FROM clusters
+    GROUP BY job, emission
+)
+SELECT c.emission, m.answer, coalesce(m.votes, 0) / c.solutions AS agreement,
+       1 - coalesce(m.votes, 0) / c.solutions AS difficulty, c.solutions, coalesce(m.votes, 0) AS votes,
+       coalesce(m.different, 0) AS different, m.solution, m.correct, c.job
+FROM came AS c
+LEFT JOIN majority AS m ON m.job = c.job AND m.emission = c.emission;
+COMMENT ON VIEW answers IS 'The answers of problems by the vote of their solutions, from the latest solving job of each';
+COMMENT ON COLUMN answers.emission IS 'Emission that was solved';
+COMMENT ON COLUMN answers.answer IS 'The answer that most solutions give; of as many votes the first; null where none gives one';
+COMMENT ON COLUMN answers.agreement IS 'Share of the solutions that give it, 0 to 1; those that the endpoint lost do not count';
+COMMENT ON COLUMN answers.difficulty IS 'Share of the solutions that do not: 1 less the agreement';
+COMMENT ON COLUMN answers.solutions IS 'Solutions that came, with or without an answer';
+COMMENT ON COLUMN answers.votes IS 'Solutions that give the answer';
+COMMENT ON COLUMN answers.different IS 'Different answers that were given';
+COMMENT ON COLUMN answers.solution IS 'The first solution that gives the answer';
+COMMENT ON COLUMN answers.correct IS 'Whether it equals the known answer; null where none is known';
+COMMENT ON COLUMN answers.job IS 'Job that solved it, as in jobs';
 
 CREATE OR REPLACE VIEW threads AS
 WITH RECURSIVE below AS (

@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import decontaminate, diversity, export, grow, hub, make, read, replay, run
+from . import decontaminate, diversity, export, grow, hub, make, read, replay, run, solve
 from .guard import guarded
 
 
@@ -24,6 +24,7 @@ for command in (
     run.resume,
     grow.grow,
     make.make,
+    solve.solve,
     run.estimate,
     read.doctor,
     replay.fork,

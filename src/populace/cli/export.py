@@ -86,7 +86,7 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
     """Write what runs made as a data set: accepted outputs, each with where it comes from.
 
     FILE is JSONL, CSV or Parquet by its ending, also compressed (.jsonl.gz); a name without ending is a folder with
-    README.md and data/*.parquet, which `datasets.load_dataset` reads. A folder whose export was stopped is gone on with
+    README.md and data/*.parquet, which `datasets.load_dataset` reads. A folder whose export was stopped is continued
     by the same command. A card with counts, yields, models and licences is written with each.
 
     Every row is marked synthetic and says which persona of which lineage made it, with which model, prompt, sampling

@@ -108,10 +108,10 @@ def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, *
     waiting = [job for job in jobs if job.kind in _ON_HUBS and not job.is_ended]
     if all(job.kind in _ON_HUBS for job in jobs) and jobs:
         if not waiting:
-            click.echo("There was nothing to do: every job of this hub is finished.")
+            click.echo("There was nothing to do: every job of this file is finished.")
     elif not waiting or steps is not None or any(job.kind not in _ON_HUBS and not job.is_ended for job in jobs):
         _resume_run(file, script, steps, options, no_cache=no_cache)
-    _resume_jobs(file, waiting, options, no_cache=no_cache)
+    _resume_jobs(file, waiting, script, options, no_cache=no_cache)
 
 
 def _resume_run(
@@ -168,14 +168,17 @@ def _resume_run(
     )
 
 
-#: Jobs on the people of a hub.
-_ON_HUBS = ("enrichment", "embedding")
+#: Jobs on the people of a hub, and on what a run has made.
+_ON_HUBS = ("enrichment", "embedding", "solving", "evaluation")
 
 
-def _resume_jobs(file: Path, jobs: "Sequence[JobState]", options: Mapping[str, Any], *, no_cache: bool) -> None:
-    """Go on with the unfinished jobs on the people of a hub, in the order in which they began."""
+def _resume_jobs(
+    file: Path, jobs: "Sequence[JobState]", script: Path | None, options: Mapping[str, Any], *, no_cache: bool
+) -> None:
+    """Go on with the unfinished jobs on a hub or on what a run has made, in the order in which they began."""
     from .hub import resume_embedding
     from .hub_people import resume_enrichment
+    from .solve import resume_solving
 
     embeddings = embeddings_of(options)
     same = {"limits": changed_limits(options), "cache": False if no_cache else options["cache"]}
@@ -184,6 +187,9 @@ def _resume_jobs(file: Path, jobs: "Sequence[JobState]", options: Mapping[str, A
         if job.kind == "enrichment":
             given = {"base_url": options["base_url"] or None, "prices": prices_of(options)}
             resume_enrichment(file, job.job, same | given)
+        elif job.kind == "solving":
+            given = {"base_url": options["base_url"] or None, "prices": prices_of(options), "script": script}
+            resume_solving(file, job.job, same | given)
         else:
             given = {"base_url": embeddings["embeddings_url"], "prices": embeddings["embeddings_prices"]}
             resume_embedding(file, job.job, same | given)

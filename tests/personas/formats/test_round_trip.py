@@ -33,6 +33,9 @@ PEOPLE = (
 )
 TIES = ((PILOT, BAKER, "trade", 'the "customer"', 1), (BAKER, PILOT, "kinship", "sister", 1))
 ROWS = ["jsonl", "csv", "parquet", "json", "csv.gz"]
+every_format = pytest.mark.parametrize(
+    "ending", [pytest.param(ending, marks=pytest.mark.slow if ending in ("json", "csv.gz") else ()) for ending in ROWS]
+)
 _PEOPLE = "SELECT id, ordinal, text, origin, hop, parent, language, source, licence, model, prompt FROM personas"
 
 
@@ -65,7 +68,7 @@ def columns_of(hub: HubFile) -> dict[str, Any]:
     return {persona: json.loads(text) for persona, text in rows}
 
 
-@pytest.mark.parametrize("ending", ROWS)
+@every_format
 def test_people_come_back_with_lineage_and_the_mark_of_the_stand_in(hub: HubFile, tmp_path: Path, ending: str) -> None:
     export_hub(hub, path := tmp_path / f"town.{ending}")
     again, report = taken(path, tmp_path / "again.duckdb")
@@ -74,7 +77,7 @@ def test_people_come_back_with_lineage_and_the_mark_of_the_stand_in(hub: HubFile
     assert asked(again, "SELECT revision FROM imports ORDER BY row")[-1] == ("r7",)
 
 
-@pytest.mark.parametrize("ending", ROWS)
+@every_format
 def test_relations_come_back_from_the_file_beside(hub: HubFile, tmp_path: Path, ending: str) -> None:
     written = export_hub(hub, path := tmp_path / f"town.{ending}")
     again, report = taken(path, tmp_path / "again.duckdb")
@@ -86,7 +89,7 @@ def test_relations_come_back_from_the_file_beside(hub: HubFile, tmp_path: Path, 
     assert ties == list(TIES)
 
 
-@pytest.mark.parametrize("ending", ROWS)
+@every_format
 def test_imported_columns_come_back_with_their_values_however_often(hub: HubFile, tmp_path: Path, ending: str) -> None:
     was = columns_of(hub)
     for turn in range(3):

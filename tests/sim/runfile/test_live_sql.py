@@ -52,8 +52,12 @@ def test_another_process_sees_what_is_committed(path: Path, log: RunLog, live: L
     assert elsewhere(ASK, path, "SELECT agent, ordinal FROM agents").stdout == "True [('ada', 1)]\n"
 
 
+#: The same, without waiting long for a run that is just beginning or ending.
+IMPATIENT = f"from populace.sim.runfile import reader\nreader._PAUSE_SECONDS = 0.002\n{ASK}"
+
+
 def test_without_a_sidecar_the_holder_is_named(path: Path, log: RunLog) -> None:
-    answer = elsewhere(ASK, path, "FROM runs")
+    answer = elsewhere(IMPATIENT, path, "FROM runs")
     assert "BusyError" in answer.stderr
     assert f"is in use by another process (PID {os.getpid()}); wait until that is done" in answer.stderr
 
@@ -212,7 +216,7 @@ def test_a_stale_sidecar_is_ignored(path: Path, log: RunLog, left: str) -> None:
 
 def test_a_stale_sidecar_beside_a_held_file_is_not_believed(path: Path, log: RunLog, live: LiveSql) -> None:
     Sidecar(port=live.sidecar.port, pid=1, token="of a run that was killed").write(path)
-    assert "is in use by another process" in elsewhere(ASK, path, "FROM runs").stderr
+    assert "is in use by another process" in elsewhere(IMPATIENT, path, "FROM runs").stderr
     Sidecar.path_of(path).unlink()
 
 

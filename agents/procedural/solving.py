@@ -1,0 +1,70 @@
+"""The stand-in as a solver: it knows the solutions of its own problems, and gives them at the rate that it is told."""
+
+import random
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from ...personas.model import AnswerGenerator
+from ..actions import KnownSolution
+from .situation import Situation
+
+#: What it says of a problem that it did not make.
+KNOWS_NONE = "This is the stand-in and no language model: it knows the solutions of its own problems, and of no other."
+
+_OTHER_WORDS = {
+    "yes": "no", "no": "yes", "true": "false", "false": "true", "odd": "even", "even": "odd", "left": "right",
+    "right": "left", "north": "south", "south": "north", "east": "west", "west": "east", "是": "不是", "不是": "是",
+}  # fmt: skip
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+def solving(known: KnownSolution | None) -> AnswerGenerator:
+    """The generator of solutions of one problem, whose solution is known or None.
+
+    The right answer comes with the probability `Situation.accuracy`, drawn from the request; else another one does.
+    """
+
+    def generate(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        is_program = "program" in schema.get("properties", {})
+        if known is None:
+            return {"program": f"# {KNOWS_NONE}\n"} if is_program else {"solution": KNOWS_NONE, "answer": ""}
+        is_right = rng.random() < situation.accuracy
+        answer = known.answer if is_right else wrong_answer(known.answer, rng)
+        if is_program:
+            printed = f"print({answer!r})\n"
+            return {"program": known.program if is_right and known.program else printed}
+        steps = known.steps.rstrip() if is_right else "This is worked out in the head, and not checked."
+        return {"solution": f"{steps} So the answer is {answer}.", "answer": answer}
+
+    return generate
+
+
+def wrong_answer(answer: str, rng: random.Random) -> str:
+    """An answer of the same kind that is another one."""
+    text = answer.strip()
+    if (other := _OTHER_WORDS.get(text.casefold())) is not None:
+        return other.capitalize() if text[:1].isupper() else other
+    if len(text) == 1 and text.upper() in "ABCDE":
+        return rng.choice([letter for letter in "ABCDE" if letter != text.upper()])
+    if text.capitalize() in _DAYS:
+        return rng.choice([day for day in _DAYS if day != text.capitalize()])
+    numbers = list(_NUMBER.finditer(text))
+    if numbers:
+        # Of a fraction it is the numerator: any other one makes another number.
+        slip = numbers[0] if "/" in text or "\\frac" in text else rng.choice(numbers)
+        return f"{text[: slip.start()]}{_slipped(slip[0], rng)}{text[slip.end() :]}"
+    return "It cannot be told from what is given"
+
+
+def _slipped(number: str, rng: random.Random) -> str:
+    """Another number, as a slip would give it."""
+    places = len(number.partition(".")[2])
+    value = Fraction(number)
+    step = Fraction(1, 10**places)
+    slipped = rng.choice(
+        [value + step, value - step, value + 10 * step, 2 * value + step if value > 0 else value + 3 * step]
+    )
+    return f"{float(slipped):.{places}f}" if places else str(slipped)

@@ -1,0 +1,1 @@
+"""Interfaces of tools that people need."""

@@ -1,0 +1,161 @@
+"""Tools whose implementations run: interface, code, example and tests, made up for a person from `kits.toml`."""
+
+import json
+import random
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import product
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from populace.agents.procedural.lexicon import snake
+from populace.agents.procedural.speech import Speaker
+
+_LONGEST_NAME = 63
+_TRIES = 8
+_UNTOLD: Mapping[str, Mapping[str, Any]] = {
+    "string": {"enum": None},
+    "integer": {"minimum": None, "maximum": None},
+    "number": {"minimum": None, "maximum": None},
+}
+
+
+@dataclass(frozen=True)
+class Kit:
+    """A tool that can be made for many people: a kit of the file with one combination of its variants."""
+
+    entry: Mapping[str, Any]
+    slots: Mapping[str, str]
+
+    @property
+    def is_for_work(self) -> bool:
+        """Whether only people who have work need it."""
+        return self.entry.get("who") == "working"
+
+    def name(self, thing: str, role: str) -> str:
+        """The name of the tool for somebody of this role who deals with this thing, both in snake_case."""
+        return self._filled("name", thing=thing, role=role)
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Matches the names it gives."""
+        named = re.escape(self.name("THING", "ROLE"))
+        return re.compile(named.replace("THING", r"(?P<thing>\w+)").replace("ROLE", r"(?P<role>\w+)"))
+
+    def interface(self, name: str, thing: str, a_noun: str, does: str) -> dict[str, Any]:
+        """The fields of a `ToolSpec`."""
+        told = {"things": thing.replace("_", " "), "a_noun": a_noun, "do": does}
+        filled = json.loads(
+            _template(json.dumps([self.entry["arguments"], self.entry["returns"]])).substitute(self.slots, **told)
+        )
+        return {
+            "tool_name": name,
+            "purpose": self._filled("purpose", **told),
+            "arguments": [{**one, "value": _complete(one["value"])} for one in filled[0]],
+            "returns": _complete(filled[1]),
+            "depend": [],
+        }
+
+    def implementation(self, name: str, thing: str, rng: random.Random) -> "Implementation":
+        """Code, example and tests for a tool of this name; what they give is found by running the code here."""
+        numbers = {key: str(rng.randint(*bounds)) for key, bounds in self.entry["numbers"].items()}
+        told = {"things": thing.replace("_", " "), "name": name, **numbers}
+        code = self._filled("code", **told).strip() + "\n"
+        arguments = [json.loads(_template(one).substitute(self.slots, **told)) for one in self._calls]
+        space: dict[str, Any] = {}
+        exec(compile(code, name, "exec"), space)  # noqa: S102 - it is our own
+        cases = [Case(given, *_result(space[name], given)) for given in arguments]
+        return Implementation(code, self._filled("question", **told), cases)
+
+    @property
+    def _calls(self) -> Sequence[str]:
+        return (self.entry["example"], *self.entry["tests"], *self.entry["wrong"])
+
+    def _filled(self, key: str, **slots: str) -> str:
+        return _template(self.entry[key]).substitute(self.slots, **slots)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Arguments of a call, and what it gives."""
+
+    arguments: Mapping[str, Any]
+    value: Any
+    #: Whether the call is refused with an error.
+    is_refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """Code that implements a tool; the first case is its example, which answers the question."""
+
+    code: str
+    question: str
+    cases: Sequence[Case]
+
+
+@cache
+def kits() -> Sequence[Kit]:
+    """Every kit with each combination of its variants."""
+    entries = tomllib.loads(Path(__file__).with_name("kits.toml").read_text(encoding="utf-8"))["kit"]
+    return [Kit(entry, slots) for entry in entries for slots in _variants(entry)]
+
+
+def find_kit(name: str) -> tuple[Kit, str] | None:
+    """The kit that a tool of this name is made from, and its thing; None for a tool of somebody else."""
+    for kit in kits():
+        if found := kit.pattern.fullmatch(name):
+            return kit, found.groupdict().get("thing", "")
+    return None
+
+
+def draw_kit(rng: random.Random, speaker: Speaker) -> tuple[Kit, str, str]:
+    """A kit for the person who speaks, the thing it is about, and the name of the tool."""
+    me = speaker.me
+    fitting = [kit for kit in kits() if me.is_working or not kit.is_for_work]
+    role = snake(me.noun)
+    kit, thing, name = fitting[0], snake(me.role.things[0]), ""
+    for _ in range(_TRIES):
+        kit, thing = rng.choice(fitting), snake(rng.choice(me.role.things))
+        # A long role gives way to its last word, which is what the person is.
+        names = [kit.name(thing, one) for one in (role, role.rpartition("_")[2])]
+        short = [one for one in names if len(one) <= _LONGEST_NAME]
+        name = (short or [names[-1][:_LONGEST_NAME].rstrip("_")])[0]
+        if short and not speaker.remembers(name):
+            break
+    return kit, thing, name
+
+
+def _variants(entry: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
+    """Each combination of the values of the slots; a key of several words names the slots of lists."""
+    choices = [
+        [dict(zip(key.split(), [value] if isinstance(value, str) else value, strict=True)) for value in values]
+        for key, values in entry["variants"][0].items()
+    ]
+    return [{key: value for part in parts for key, value in part.items()} for parts in product(*choices)]
+
+
+def _complete(told: Mapping[str, Any]) -> dict[str, Any]:
+    """A type with all that its form asks for: what is not told of it is null."""
+    typed = {**_UNTOLD.get(told["type"], {}), **told}
+    if "items" in typed:
+        typed["items"] = _complete(typed["items"])
+    if "properties" in typed:
+        typed["properties"] = [{**one, "value": _complete(one["value"])} for one in typed["properties"]]
+    return typed
+
+
+def _result(function: Any, arguments: Mapping[str, Any]) -> tuple[Any, bool]:
+    try:
+        return function(**arguments), False
+    except (ValueError, TypeError):
+        return None, True
+
+
+@cache
+def _template(text: str) -> Template:
+    return Template(text)

@@ -1,0 +1,38 @@
+"""Interfaces of tools: for what a person needs and a language model alone does badly."""
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from populace.agents.actions import Action
+from populace.agents.checks import Check
+from populace.agents.procedural.situation import Situation
+from populace.agents.tool_spec import ToolSpec
+from populace.agents.tools import CallableTool
+from populace.personas.prompt import Prompt, read_prompt
+from populace.sim.task import Task
+
+from . import stand_in
+
+_FOLDER = Path(__file__).parent
+
+
+class Tool(ToolSpec):  # noqa: D101 - the same words as in a society
+    __doc__ = ToolSpec.__doc__
+
+    prompt: ClassVar[str | Prompt] = read_prompt(_FOLDER / "tool.v1.toml")
+    unique: ClassVar[str] = "name"
+    checks: ClassVar[tuple[Check, ...]] = (CallableTool(),)
+
+    @staticmethod
+    def stand_in(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A tool whose implementation the stand-in knows too."""
+        return stand_in.tool(rng, situation, schema)
+
+
+class ToolTask(Task):
+    """Interfaces of tools that people need and a language model does badly alone; names are unique."""
+
+    name = "tool"
+    actions: tuple[type[Action], ...] = (Tool,)

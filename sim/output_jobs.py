@@ -1,0 +1,224 @@
+"""Jobs on what a finished run has made: done, gone on with and replayed, in the run's own file.
+
+Such a job is a row of `jobs` as enrichment is in a hub; its outputs are in `job_items`, and its calls and markers are
+its own. What a kind of job is made of is in `sim.outputs`.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+
+from ..agents.batch import check_batchable
+from ..agents.endpoint.models import ModelHandle, open_model
+from ..agents.gateway.budget import Prices, check_priced, known_prices
+from ..agents.gateway.gateway import Gateway
+from ..agents.gateway.limits import Limits
+from ..personas.errors import SetupError
+from ..personas.inputs import check_seed, nearest
+from .config import RoleModel
+from .engine import Engine, Progress
+from .hub_jobs import HubJob, check_job_trusted, resumed, stored_job
+from .jobs import run_phase
+from .outputs import CHOSEN_OUTPUTS, OutputContext, OutputJob, OutputSpec
+from .runfile.job_rows import JobRow
+from .runfile.reader import open_run
+from .runfile.runlog import RunLog
+
+#: Outputs of one chunk where requests go by batch, of which an endpoint takes hours.
+_BATCH_CHUNK = 10_000
+
+_STATUS = "SELECT status FROM runs"
+_KINDS = "SELECT kind, count(*), count(*) FILTER (status = 'accepted') FROM outputs GROUP BY kind ORDER BY kind"
+_COUNT = "SELECT count(*) FROM job_items WHERE job = $job"
+_MARKER = "SELECT phase, items, failed, counts FROM markers WHERE job = $job AND chunk = 0 ORDER BY rowid"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputJobReport:
+    """What a job on outputs came to, this session and earlier ones together."""
+
+    job: int
+    outputs: int
+    #: By phase: outputs worked on, outputs for which nothing usable came, and counts by name.
+    done: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    is_language_model: bool = True
+    event_hash: str = ""
+
+
+def check_outputs(path: Path, job: OutputJob[Any]) -> int:
+    """How many outputs the job is about.
+
+    Raises `RunFileError` for what is no run file, `SetupError` for a run that is not finished, of which no output is
+    accepted, or that has none of the wanted kinds.
+    """
+    with open_run(path) as run:
+        ((status,),) = run.query(_STATUS).rows
+        if status != "finished":
+            raise SetupError(
+                f"The run in {str(path)!r} is not finished ({status}), and its outputs are not all there; go on with "
+                f"it first: `populace resume {path}`."
+            )
+        kinds = {kind: (made, accepted) for kind, made, accepted in run.query(_KINDS).rows}
+        ((number,),) = run.query(f"SELECT count(*) {CHOSEN_OUTPUTS}", job.chosen).rows
+    for kind in job.spec.kinds:
+        if kind not in kinds:
+            raise SetupError(
+                f"The run in {str(path)!r} made no {kind!r}{nearest(kind, list(kinds))}; "
+                f"it made: {', '.join(kinds) or 'nothing'}."
+            )
+    if not number:
+        made = sum(one for one, _ in kinds.values())
+        if not made:
+            raise SetupError(f"The run in {str(path)!r} has made nothing, so there is nothing to work on.")
+        why = f'populace sql {path} "FROM outputs"'
+        raise SetupError(
+            f"Of the {made:,} outputs of the run in {str(path)!r} none is accepted; see why with `{why}`, or take the "
+            f"rejected ones too: --all."
+        )
+    return int(number)
+
+
+def run_output_job(
+    path: Path | str,
+    job: OutputJob[Any],
+    *,
+    model: str | ModelHandle = "procedural",
+    base_url: str | Sequence[str] | None = None,
+    limits: Limits | None = None,
+    prices: Prices | None = None,
+    cache: Path | None = None,
+    batch: bool = False,
+    seed: int = 0,
+    anew: bool = False,
+    progress: Progress | None = None,
+) -> OutputJobReport:
+    """Do a job on the outputs of a finished run, in its file.
+
+    Given again with the same spec, model and seed, a job that was stopped goes on where it stopped; answers that it has
+    paid for are not paid again. Another unfinished job of the kind with paid answers is abandoned only with `anew`.
+    Raises what `check_outputs` raises, `SetupError` for what cannot be as asked, and `PausedError`.
+    """
+    check_seed(seed)
+    path = Path(path)
+    job.check()
+    handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
+    if batch:
+        check_batchable(handle)
+        job.spec = job.spec.model_copy(update={"chunk": max(job.spec.chunk, _BATCH_CHUNK)})
+    check_outputs(path, job)
+    hub_job = file_job(path, job, handle, limits or Limits(), prices, cache, batch=batch, seed=seed)
+    number, _ = hub_job.unfinished(anew=anew)
+    log = hub_job.begin(partial(_fill, job, seed)) if number is None else hub_job.reopen(number)
+    return _done(hub_job, job, log, progress)
+
+
+def resume_output_job(
+    path: Path,
+    number: int,
+    job: OutputJob[Any],
+    *,
+    model: str | None = None,
+    base_url: Sequence[str] | None = None,
+    progress: Progress | None = None,
+    **given: Any,
+) -> OutputJobReport:
+    """Go on with an unfinished job, made from its stored spec; `given` are limits, prices and cache that are to change.
+
+    Raises `SetupError` where the job goes by an address or a file that was not named on this machine.
+    """
+    row = stored_job(path, number)
+    check_job_trusted(path, row, address=base_url, model=model, solver=base_url, cache=given.get("cache"))
+    job.check()
+    handle = open_model(model or row.model, base_url=base_url or (row.base_url or "").split() or None)
+    hub_job = file_job(path, job, handle, **resumed(row, **given))
+    return _done(hub_job, job, hub_job.reopen(number), progress)
+
+
+def replay_output_job(
+    hub_job: HubJob, job: OutputJob[Any], log: RunLog, gateway: Gateway, progress: Progress | None
+) -> None:
+    """Do a job again from the answers that `gateway` has, in a copy of its file."""
+    with hub_job.running(log, progress, answer_tokens=job.answer_tokens, gateway=gateway) as engine:
+        _run_phases(engine, job, hub_job.seed, is_replay=True)
+
+
+def stored_spec[S: OutputSpec](spec_type: type[S], row: JobRow) -> S:
+    """The spec of a job as it stands in a file."""
+    return spec_type.model_validate_json(row.spec)
+
+
+def file_job(
+    path: Path,
+    job: OutputJob[Any],
+    model: ModelHandle,
+    limits: Limits,
+    prices: Prices | None,
+    cache: Path | None,
+    *,
+    batch: bool,
+    seed: int,
+) -> HubJob:
+    """The job as one of its file. Raises `SetupError` for a budget in dollars without prices."""
+    prices = prices or known_prices(model)
+    check_priced(limits, prices)
+    spec = job.spec.model_dump(mode="json")
+    roles = {role: _opened(one, model) for role, one in job.spec.roles.items()}
+    return HubJob(
+        path=path,
+        kind=job.kind,
+        spec=spec,
+        seed=seed,
+        model=model,
+        limits=limits,
+        prices=prices,
+        cache=cache,
+        batch=batch,
+        roles=roles,
+    )
+
+
+def _opened(role: RoleModel, default: ModelHandle) -> tuple[ModelHandle, Prices | None]:
+    # Only a model that is served somewhere can be asked where the default model is.
+    shared = (default.endpoints or "").split() if role.model.startswith("openai:") else []
+    handle = open_model(role.model, base_url=role.base_url or shared or None)
+    return handle, role.prices or known_prices(handle)
+
+
+def _fill(job: OutputJob[Any], seed: int, con: duckdb.DuckDBPyConnection, number: int) -> None:
+    job.fill(con, number, seed)
+
+
+def _done(hub_job: HubJob, job: OutputJob[Any], log: RunLog, progress: Progress | None) -> OutputJobReport:
+    with hub_job.running(log, progress, batched=job.phase_names, answer_tokens=job.answer_tokens) as engine:
+        outputs = _run_phases(engine, job, hub_job.seed)
+        markers = log.query(_MARKER, {"job": log.job})
+        counts = Counter[str]()
+        for _, _, _, counted in markers:
+            counts.update(orjson.loads(counted))
+        return OutputJobReport(
+            log.job,
+            outputs,
+            done={phase: items for phase, items, _, _ in markers},
+            failed={phase: failed for phase, _, failed, _ in markers},
+            counts=counts,
+            is_language_model=log.job_row.is_language_model
+            or any(one.is_language_model for one in hub_job.other_models),
+            event_hash=engine.events.hex,
+        )
+
+
+def _run_phases(engine: Engine, job: OutputJob[Any], seed: int, *, is_replay: bool = False) -> int:
+    """All phases of the job, to the end; gives how many outputs it is about."""
+    ((outputs,),) = engine.log.query(_COUNT, {"job": engine.log.job})
+    context = OutputContext(engine, seed, int(outputs), is_replay)
+    for phase in job.phases(context):
+        engine.call(partial(run_phase, engine, phase))
+    return int(outputs)

@@ -1,0 +1,127 @@
+"""`populace solve` and `populace evaluate`: problems solved, and models measured on problems with known answers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .guard import going_on
+from .options import limit_options, limits_of, prices_of, sampling_options
+
+if TYPE_CHECKING:
+    from populace.sim.output_jobs import OutputJobReport
+    from populace.sim.solving import KnowSolution
+
+_MADE_BY = "SELECT scenario, scenario_file, is_language_model FROM runs"
+
+
+def _solvers(default: str | None) -> Callable[..., Any]:
+    return click.option(
+        "--solver",
+        "solvers",
+        multiple=True,
+        default=None if default is None else (default,),
+        required=default is None,
+        metavar="MODEL[@URL][,...]",
+        show_default=default is not None,
+        help="Who solves: openai:NAME, gguf:PATH, procedural, or procedural:accuracy=0.8, a stand-in that answers "
+        "rightly at this rate the problems of the stand-in; may be given again.",
+    )
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@_solvers("procedural")
+@click.option("--samples", type=int, help="Solutions by each solver and method.  [default: 3]")
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    type=click.Choice(["text", "program"]),
+    help="Worked out in words, or by a program that is run in the sandbox; may be given twice.  [default: text]",
+)
+@click.option("--execute", is_flag=True, help="Allow --method program to run the programs on this machine.")
+@click.option("--threshold", type=float, help="Share of the solutions that must agree.  [default: 0.5]")
+@click.option("--kind", "kinds", multiple=True, help="Only outputs of this kind; may be given again.  [default: all]")
+@click.option("--all", "all_", is_flag=True, help="Outputs that were rejected, too.")
+@click.option("--n", type=int, help="How many of them, drawn by chance.  [default: all]")
+@click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
+@click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
+@click.option("--anew", is_flag=True, help="Begin this job though another one is unfinished, which is abandoned.")
+@limit_options
+@sampling_options
+def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any) -> None:
+    """Solve the problems that RUN has made, several times each, and vote on their answers.
+
+    The solutions are rows of `solutions`, the votes those of the view `answers`: the answer, how far the solutions
+    agree, and the difficulty. Problems whose solutions do not agree are rejected by the check `solved`; where the
+    answer is known, the check `answer` says whether the vote found it. Given again, a job that was stopped goes on, and
+    pays for no answer twice.
+    """
+    from populace.sim.output_jobs import run_output_job
+    from populace.sim.solving import SolvingJob, parse_solvers, solving_spec
+
+    from .panel import Panel
+
+    given = parse_solvers(solvers)
+    names = ("samples", "execute", "threshold", "kinds", "n")
+    chosen = {name: options[name] for name in names} | {"methods": options["methods"] or None, "all": options["all_"]}
+    job = SolvingJob(solving_spec(given, **chosen), _known(run, script, [one.model for one in given], "solve"))
+    with going_on(run):
+        done = run_output_job(
+            run,
+            job,
+            model=given[0].model,
+            base_url=given[0].base_url or options["base_url"],
+            limits=limits_of(options),
+            prices=prices_of(options),
+            progress=Panel(),
+            **{name: options[name] for name in ("cache", "batch", "seed", "anew")},
+        )
+    _show(run, done)
+
+
+def resume_solving(run: Path, job: int, given: Mapping[str, Any]) -> None:
+    """Go on with an unfinished solving job, as `populace resume` does."""
+    from populace.sim.hub_jobs import stored_job
+    from populace.sim.output_jobs import resume_output_job, stored_spec
+    from populace.sim.solving import SolvingJob, SolvingSpec
+
+    from .panel import Panel
+
+    given = dict(given)
+    spec = stored_spec(SolvingSpec, stored_job(run, job))
+    known = _known(run, given.pop("script"), spec.voters.solvers, "resume")
+    with going_on(run):
+        done = resume_output_job(run, job, SolvingJob(spec, known), progress=Panel(), **given)
+    _show(run, done)
+
+
+def _known(run: Path, script: Path | None, solvers: Sequence[str], command: str) -> "KnowSolution | None":
+    """The solutions that the run's own actions know, where its problems, or the solutions, are the stand-in's."""
+    from populace.sim.runfile.reader import open_run
+    from populace.sim.solving import known_solutions
+
+    from .run import scenario_of
+
+    with open_run(run) as stored:
+        ((name, made_by, is_language_model),) = stored.query(_MADE_BY).rows
+    if is_language_model and not any(solver.partition(":")[0] == "procedural" for solver in solvers):
+        return None
+    return known_solutions(scenario_of(run, name, script, made_by, command=command).actions)
+
+
+def _show(run: Path, done: "OutputJobReport") -> None:
+    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.sim.solving import solving_rows
+
+    for name, value in solving_rows(done):
+        click.echo(f"  {name:<14} {value}")
+    if not done.is_language_model:
+        click.echo(f"\n{PROCEDURAL_NOTICE}")
+    click.echo(f'\nThe answers: `populace sql {quote(str(run))} "FROM answers"`; what is accepted now: `FROM outputs`.')
+    if all(done.failed.get(phase) == number for phase, number in done.done.items()):
+        click.get_current_context().exit(1)

@@ -1,0 +1,101 @@
+"""The task tool: interfaces that endpoints take, with names of their own; and the stand-in's kits behind them."""
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from populace.agents.procedural.growth import Sketch, describe
+from populace.agents.procedural.lexicon import lexicon
+from populace.agents.procedural.situation import Situation
+from populace.agents.tool_spec import ToolSpec
+from populace.agents.tools import as_langchain, tool_faults
+from populace.scenarios.tool.kits import find_kit, kits
+from populace.scenarios.tool.stand_in import tool
+from populace.scenarios.tool.task import Tool, ToolTask
+from populace.sim.growth import Growth
+from populace.sim.replay import replay
+from populace.sim.runfile.reader import open_run
+from populace.sim.society import Society
+from populace.sim.task import read_demonstrations
+
+
+def rows(path: Path, sql: str) -> Sequence[tuple[Any, ...]]:
+    with open_run(path) as run:
+        return run.query(sql).rows
+
+
+def test_tools_are_made_until_enough_are_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "tools.duckdb"
+    Society(ToolTask({"n": 8, "prompting": "persona-few-shot"}), growth=Growth(agents=8), seed=3, out=path).run()
+    made = rows(path, "SELECT payload FROM outputs WHERE status = 'accepted'")
+    assert len(made) == 8
+    for (payload,) in made:
+        spec = ToolSpec.from_payload(json.loads(payload))
+        assert tool_faults(spec.payload) == []
+        assert convert_to_openai_tool(as_langchain(spec.payload))["function"]["name"] == spec.tool_name
+    found = dict(rows(path, "SELECT \"check\", count(*) FROM checks WHERE outcome = 'passed' GROUP BY ALL"))
+    assert found["callable_tool"] == found["unique_name"] == 8
+    assert replay(path, ToolTask).difference == ""
+
+
+def test_a_name_that_is_taken_is_a_failed_check_and_is_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    def same(rng: random.Random, situation: Situation, schema: object) -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        name = "tide_table" if asked < 4 else f"tide_table_{asked}"
+        text = {"type": "string", "description": f"{situation.persona[:60]} {rng.random()}", "enum": None}
+        argument = {"name": "day", "required": True, "value": text}
+        purpose = f"{situation.persona} {rng.random()}"
+        return {"tool_name": name, "purpose": purpose[:400], "arguments": [argument], "returns": text, "depend": []}
+
+    monkeypatch.setattr(Tool, "stand_in", staticmethod(same))
+    path = tmp_path / "tools.duckdb"
+    Society(ToolTask({"n": 4}), growth=Growth(agents=10), seed=3, out=path).run()
+    (reason,) = rows(path, "SELECT DISTINCT reason FROM outputs WHERE stage = 'unique_name'")[0]
+    assert reason == "Emission 1 has the name 'tide_table' already."
+    named = rows(path, "SELECT payload ->> '$.name' FROM outputs WHERE status = 'accepted'")
+    assert len(named) == len(set(named)) == 4
+
+
+def test_demonstrations_are_tools_that_endpoints_take() -> None:
+    shown = read_demonstrations(ToolTask().demonstrations_file)
+    assert len(shown) >= 6
+    for one in shown:
+        payload = json.loads(one.output)
+        assert tool_faults(payload) == []
+        assert ToolSpec.from_payload(payload).payload == payload
+        assert one.persona
+
+
+def test_every_kit_gives_a_valid_tool_that_does_what_it_says() -> None:
+    rng = random.Random(5)
+    for kit in kits():
+        name = kit.name("rye", "baker")
+        fields = kit.interface(name, "rye", "a baker", "bake before dawn")
+        spec = ToolSpec.model_validate({"kind": "tool", **fields})
+        assert tool_faults(spec.payload) == []
+        assert "$" not in str(spec.payload)
+        made = kit.implementation(name, "rye", rng)
+        wrong = len(kit.entry["wrong"])
+        assert [case.is_refused for case in made.cases] == [False] * (len(made.cases) - wrong) + [True] * wrong
+        assert find_kit(name) == (kit, "" if kit.is_for_work else "rye")
+        assert set(made.cases[0].arguments) == {one.name for one in spec.arguments}
+
+
+def test_names_of_the_stand_ins_tools_rarely_repeat() -> None:
+    rng, roles, names = random.Random(1), list(lexicon().roles.values()), []
+    for number in range(1000):
+        role = roles[number % len(roles)]
+        person = describe(rng, Sketch(role, rng.choice(role.ages), rng.choice("fm")))
+        names.append(tool(rng, Situation(persona=person), {})["tool_name"])
+    assert len(set(names)) > 980
+    assert all(find_kit(name) for name in names[:100])
