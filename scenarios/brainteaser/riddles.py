@@ -42,7 +42,7 @@ RIDDLES: Mapping[str, Sequence[T]] = {
             "must the gloves have that {who} knits for it?",
         ),
         _riddle(
-            "It cannot be told: a dog that answers to a name comes when it is called by it.",
+            "It cannot be told: a dog comes when its name is called, and talks to nobody.",
             "A notice in {place} says that a lost dog answers to the name of {other}. {who} has put {n} questions to "
             "it "
             "under this name and has had no answer. Is it the wrong dog?",
