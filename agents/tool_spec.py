@@ -153,6 +153,15 @@ class Argument(FrozenModel):
     value: ToolType
 
 
+# Instances are pickled by the names of their classes; pydantic gives the module only those that are made at its top.
+for _made in (
+    *(Property[PlainType], ListOf[PlainType], ObjectOf[PlainType]),
+    *(Property[InnerType], ListOf[InnerType], ObjectOf[InnerType]),
+    *(Property[MiddleType], ListOf[MiddleType], ObjectOf[MiddleType]),
+):
+    globals()[_made.__name__] = _made
+
+
 def closed_object(properties: "Sequence[Argument | Property[Any]]") -> dict[str, Any]:
     """`properties`, `required` and `additionalProperties` of an object; what may be left out may be null."""
     written = {}

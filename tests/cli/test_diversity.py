@@ -77,3 +77,20 @@ def test_the_funnel_is_told_drawn_and_given_as_json(ask: Ask, run_file: Path, fo
     found = json.loads(ask("funnel", run_file, "--json").out)
     assert found["stages"][0]["rows"] == 16
     ask("funnel", run_file, "--picture", "f.png").complains(2, "a picture is written to .svg or .html")
+
+
+def test_topics_that_were_not_reached_are_named_with_people_and_seeds(
+    ask: Ask, run_file: Path, folder: Path, openai_server: OpenAIServer
+) -> None:
+    said = ask("coverage", run_file, "--seeds", "gaps.jsonl")
+    assert said.code == 0, said
+    assert "topics were reached by" in said.out
+    assert "grow people from them: `populace grow gaps.jsonl`" in said.out
+    assert (folder / "gaps.jsonl").read_text().startswith('{"title":')
+    Path("topics.txt").write_text("Food / Baking: bread, oven\n")
+    given = ("coverage", run_file, "--topics", "topics.txt", "--json")
+    assert [one["topic"]["path"] for one in json.loads(ask(*given).out)["topics"]] == [["Food", "Baking"]]
+    found = json.loads(ask(*given, "--embeddings", "openai:m", "--embeddings-url", openai_server.base_url).out)
+    assert found["model"] == "openai:m"
+    ask("coverage", run_file, "--seeds", "gaps.jsonl").complains(2, "'gaps.jsonl' exists and is not written over")
+    ask("coverage", run_file, "--topics", "gone.json").complains(2, "There is no file gone.json")

@@ -10,7 +10,7 @@ from warm_process import WarmProcess
 from .conftest import Ask
 
 #: Seconds after the first file was begun.
-FIRST_MOMENTS = (0.0, 0.04, 0.1)
+FIRST_MOMENTS = (0.0, 0.1)
 MOMENTS = (0.0, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15)
 RUN = ("run", "village", "--agents", "4", "--hops", "0", "--steps", "1", "--out", "made.duckdb")
 GROW = ("grow", "--hub", "made.duckdb", "--hops", "0", "--limit", "4")

@@ -79,7 +79,12 @@ def run(scenario: Scenario, out: Path, people: int = 3, **options: Any) -> Finis
     return Society(scenario, growth=Growth(hub=hub, hops=0), out=out, **given).run()
 
 
-HOOKS = ("active", "visits", "offer", "task", "measures", "ended", "mind")
+HOOKS = (
+    "task",
+    "ended",
+    "mind",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("active", "visits", "offer", "measures")),
+)
 
 
 @pytest.mark.parametrize("name", HOOKS)

@@ -118,9 +118,7 @@ fetch_hub_vectors(sys.argv[1], "openai:m", base_url=sys.argv[2], chunk=5, limits
 """
 
 
-@pytest.mark.parametrize(
-    "calls", [pytest.param(calls, marks=() if calls in (4,) else pytest.mark.slow) for calls in (1, 4, 7)]
-)
+@pytest.mark.parametrize("calls", [pytest.param(calls, marks=pytest.mark.slow) for calls in (1, 4, 7)])
 def test_killed_and_given_again_it_asks_nobody_twice(warm: WarmProcess, town: Path, calls: int) -> None:
     with OpenAIServer(latency=0.05) as server:
         warm.begin_command("-c", KILLED, town, server.base_url)

@@ -86,7 +86,9 @@ def test_half_steps_add_up(poll: Poll) -> None:
         assert lived == [0, 1, 1, 2]
 
 
-@pytest.mark.parametrize("way", ["step", "run_model", "run_for"])
+@pytest.mark.parametrize(
+    "way", ["run_for", *(pytest.param(way, marks=pytest.mark.slow) for way in ("step", "run_model"))]
+)
 def test_what_fails_in_a_step_is_raised_by_that_step_and_by_every_later_one(poll: Poll, way: str) -> None:
     with poll(Failing()) as society:
         society.step()

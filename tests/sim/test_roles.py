@@ -82,9 +82,7 @@ def test_each_role_asks_its_model_and_a_run_lives_again_without_a_call(
     assert openai_server.calls == asked
 
 
-@pytest.mark.parametrize(
-    "moment", [pytest.param(moment, marks=() if moment == 2 else pytest.mark.slow) for moment in (1, 2, 3)]
-)
+@pytest.mark.parametrize("moment", [pytest.param(moment, marks=pytest.mark.slow) for moment in (1, 2, 3)])
 def test_killed_and_resumed_the_roles_are_those_of_the_file_and_nothing_is_paid_twice(
     script: Path, tmp_path: Path, warm: WarmProcess, moment: int
 ) -> None:

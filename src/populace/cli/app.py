@@ -33,6 +33,7 @@ for command in (
     read.report,
     diversity.funnel,
     diversity.diversity,
+    diversity.coverage,
     decontaminate.decontaminate,
     hub.hub,
     export.export,

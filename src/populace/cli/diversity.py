@@ -1,4 +1,4 @@
-"""`populace diversity` and `funnel`: how different the outputs of a run are, and how many came through."""
+"""`populace diversity`, `coverage` and `funnel`: how different outputs are, what they are about, how many there are."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -147,3 +147,67 @@ def funnel(run_path: Path, picture: Path | None, as_json: bool) -> None:
     if picture is not None:
         write_funnel_picture(found, picture, of=run_path.name)
         click.echo(f"Wrote {picture}", err=as_json)
+
+
+@click.command()
+@click.argument("run_path", type=_PATH, metavar="RUN")
+@click.option("--topics", type=_PATH, metavar="FILE", help="The taxonomy.  [default: a small one that ships]")
+@click.option("--least", type=int, default=1, show_default=True, help="Terms of a topic that an output has to hold.")
+@click.option("--kind", help="Only outputs of this kind.  [default: of all kinds]")
+@click.option("--seeds", type=_PATH, metavar="FILE", help="Write texts for `populace grow`, one a topic not reached.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+@embedding_options
+@click.option(
+    "--cosine",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.4,
+    show_default=True,
+    help="With --embeddings: least cosine of topic and output.",
+)
+@click.option("--n", type=int, default=2_000, show_default=True, help="With --embeddings: outputs that are looked at.")
+@bound_options
+@click.option("--cache", type=_PATH, help="File that shares paid vectors with other jobs.")
+@shared_option
+def coverage(
+    run_path: Path,
+    topics: Path | None,
+    least: int,
+    kind: str | None,
+    seeds: Path | None,
+    as_json: bool,
+    cosine: float,
+    n: int,
+    **options: Any,
+) -> None:
+    """Which topics of a taxonomy the accepted outputs of RUN reached, and whom to grow for those they did not.
+
+    The taxonomy is a file: nested JSON, TOML or YAML, or a path a line (Food / Baking: bread, oven). A topic is reached
+    by an output that holds its name or a term; with --embeddings by one whose vector is near its own. For topics that
+    were not reached it names the people nearest to them, who can be asked again, and --seeds writes texts from which
+    `populace grow` makes people who know them.
+    """
+    from populace.analysis.coverage import (
+        cover_by_meaning,
+        cover_by_words,
+        describe_coverage,
+        read_topics,
+        write_seeds,
+    )
+    from populace.analysis.diversity.sample import read_sample
+    from populace.sim.runfile.reader import open_run
+
+    known = read_topics(topics)
+    model = options["embeddings"]
+    if model is None:
+        with open_run(run_path) as run:
+            found = cover_by_words(run, known, least=least, kind=kind)
+    else:
+        with open_run(run_path) as run:
+            sample = read_sample(run, n=n, kind=kind)
+        fetch_vectors(run_path, [*(topic.text for topic in known), *sample.embeddable], options)
+        with open_run(run_path) as run:
+            found = cover_by_meaning(run, known, sample, model, threshold=cosine)
+    show_result(found, describe_coverage(found), as_json=as_json)
+    if seeds is not None:
+        written = write_seeds(found.gaps, seeds)
+        click.echo(f"Wrote {written} texts to {seeds}; grow people from them: `populace grow {seeds}`.", err=as_json)

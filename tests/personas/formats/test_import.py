@@ -309,6 +309,7 @@ list(import_files(create_hub(sys.argv[1]), [Path(sys.argv[2])], ImportOptions(),
 """
 
 
+@pytest.mark.slow
 def test_an_import_that_is_killed_leaves_whole_parts_and_goes_on(warm: WarmProcess, tmp_path: Path) -> None:
     rows = [{"persona": f"Neighbour {n % 9_000}" if n % 7 else ""} for n in range(12_000)]
     path = jsonl(tmp_path / "p.jsonl", *rows)
