@@ -33,7 +33,8 @@ SELECT table_name FROM duckdb_columns()
 WHERE column_name = 'emission' AND table_name IN ('solutions', 'votes', 'preferences') ORDER BY table_name
 """
 _LATER = """
-SELECT count(DISTINCT emission) FROM {table} SEMI JOIN outputs AS o USING (emission) WHERE o.status = 'accepted'
+SELECT count(DISTINCT emission) FROM {table}
+WHERE emission IN (SELECT emission FROM outputs WHERE status = 'accepted')
 """
 #: Calls by what they were for: growth, turns by role, vectors, and jobs on the outputs by their kind and role.
 _CALLS = """

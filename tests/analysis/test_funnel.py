@@ -106,3 +106,12 @@ def test_a_funnel_is_json(lived: Queryable) -> None:
     from dataclasses import asdict
 
     assert json.loads(json.dumps(asdict(read_funnel(lived))))["accepted"] == read_funnel(lived).accepted
+
+
+def test_accepted_outputs_with_solutions_are_a_stage(make_run: Any) -> None:
+    run = make_run(people=12, steps=1)
+    run.fill("solutions", [
+        [2, emission, n, "openai:m", n, "text", "x = 1", "1", 1, "ok", "", None] for emission in (1, 2) for n in (1, 2)
+    ])  # fmt: skip
+    run.fill("checks", [[2, "solvable", "failed", "No two agree.", None, 1]])
+    assert stages(read_funnel(run))["solutions"] == (1, 0)
