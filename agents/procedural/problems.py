@@ -58,11 +58,13 @@ class Scene:
             "box": box,
             "boxes": f"{box}es" if box.endswith("x") else f"{box}s",
             "money": rng.choice(split(data("scenes")["money"])),
+            "thing": rng.choice(portrait.role.things),
+            "day": rng.choice(split(data("scenes")["days"])),
         }
 
     def say(self, rng: random.Random, frames: Sequence[str]) -> str:
-        """One of the frames with its slots filled; those with `a_noun` only where the description names a trade."""
-        known = [frame for frame in frames if self.has_trade or "{a_noun}" not in frame]
+        """One of the frames with its slots filled; those that speak of a trade only where the description names it."""
+        known = [frame for frame in frames if self.has_trade or not ("{a_noun}" in frame or "{thing}" in frame)]
         return polished(rng.choice(known).format_map(self.slots))
 
 

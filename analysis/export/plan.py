@@ -22,7 +22,8 @@ from .tokens import estimated_tokens, open_tokenizer
 from .writing import Position, Rows
 
 #: The columns of an output, which may be asked for; any other name is a field of its payload.
-_OWN = ("text", "kind", "payload", "persona_text", "persona_language", "step", *STATUS)
+_SOLVED = ("solution", "answer", "agreement", "difficulty", "correct")
+_OWN = ("text", "kind", "payload", "persona_text", "persona_language", "step", *_SOLVED, *STATUS)
 _USUAL = ("text", "kind", "payload", "persona_text", "persona_language")
 _USUAL_IN_TRAINING = ("kind",)
 _PREFERENCES = """
@@ -36,7 +37,7 @@ WHERE o.kind IN (SELECT unnest(CAST(? AS VARCHAR[]))) AND (o.model = 'procedural
 """
 _TOOLS = "SELECT 1 FROM outputs WHERE kind = ? AND (payload -> '$.tools') IS NOT NULL LIMIT 1"
 #: Columns without text of the model's.
-_NOT_SEARCHED = ("kind", "persona_language", "step", *STATUS)
+_NOT_SEARCHED = ("kind", "persona_language", "step", "agreement", "difficulty", "correct", *STATUS)
 _FORMULA = "^[=+\\-@\t\r]"
 
 

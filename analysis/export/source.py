@@ -69,17 +69,24 @@ UNION ALL
 SELECT a.step, a.owner, any_value(a.sampling) FROM asked AS a JOIN alike AS b ON b.step = a.step AND NOT b.is_alike
 GROUP BY a.step, a.owner
 """
+#: The solutions by vote; a table, because each page is joined with it.
+_ANSWERS = """
+CREATE TEMP TABLE exported_answers AS
+SELECT emission, solution, answer, agreement, difficulty, correct FROM answers
+"""
 _PAGE_SQL = """
 SELECT o.emission, o.step, o.kind, o.text, CAST(o.payload AS VARCHAR) AS payload, o.status, o.stage, o.reason,
        p.text AS persona_text, p.language AS persona_language, true AS synthetic,
        o.model = 'procedural' OR coalesce(p.model = 'procedural', false) AS procedural,
        o.agent AS persona, p.parent, p.hop, l.source, g.licence, o.model, o.prompt AS prompt_version,
        coalesce(t.sampling, s.sampling) AS sampling,
+       a.solution, a.answer, a.agreement, a.difficulty, a.correct,
        CAST($seed AS BIGINT) AS seed, CAST($run AS VARCHAR) AS run{columns}
 FROM outputs AS o
 LEFT JOIN personas AS p ON p.id = o.agent
 LEFT JOIN exported_lineages AS l ON l.persona = o.agent
 LEFT JOIN exported_licences AS g ON g.licences = l.licences
+LEFT JOIN exported_answers AS a ON a.emission = o.emission
 LEFT JOIN exported_sampling AS s ON s.step = o.step AND s.agent = ''
 LEFT JOIN exported_sampling AS t ON t.step = o.step AND t.agent = o.agent{joins}
 WHERE o.emission > $after AND o.emission <= $upto AND o.kind IN (SELECT unnest(CAST($kinds AS VARCHAR[]))) AND {which}
@@ -168,6 +175,12 @@ class OutputSource:
                 raise SetupError(f"{str(self.path)!r} has no outputs of the kind {kind!r} to export; it has {known}.")
         return tuple(kind for kind in there if not kinds or kind in kinds)
 
+    def is_solved(self, kind: str) -> bool:
+        """Whether outputs of a kind have solutions."""
+        return bool(
+            self.ask("SELECT 1 FROM exported_answers JOIN outputs USING (emission) WHERE kind = ? LIMIT 1", [kind])
+        )
+
     def payload_keys(self, kind: str) -> tuple[str, ...]:
         """The fields that outputs of a kind have, in their order."""
         found = self.ask(
@@ -201,6 +214,7 @@ class OutputSource:
         imports = _IMPORTED if self.has("imports") else ""
         self.con.execute(_LINEAGES.format(imports=imports))
         self.con.execute(_SAMPLING)
+        self.con.execute(_ANSWERS)
         self.con.execute("CREATE TEMP TABLE exported_licences (licences VARCHAR, licence VARCHAR)")
         for (licences,) in self.ask("SELECT DISTINCT licences FROM exported_lineages"):
             stated = [name or grant for name in orjson.loads(licences)] or [grant]

@@ -17,7 +17,8 @@ _SLOT = re.compile(r"\\\{(\w+)\\\}")
 _TRIES = 8
 #: A response to a request that the stand-in did not write.
 _OTHERWISE = (
-    "I can help with that. Before I begin, tell me two things: what you have tried so far, and when it has to be done. "
+    "I can help with that. Before I begin, tell me two things: what you have tried so far, and when it has to be "
+    "done. "
     "With that I can be specific instead of general.",
     "Let me take it in order. First comes what is certain, then what it depends on, then what I would do myself. If "
     " one of these is of no use to you, say so and I will leave it out.",

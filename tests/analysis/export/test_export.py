@@ -294,3 +294,25 @@ def test_tokens_are_counted_by_a_tokenizer_in_a_file_and_estimated_without(asked
     assert "tokens" not in written(asked, "e.jsonl")[0]
     with pytest.raises(SetupError, match="There is no file"):
         written(asked, "n.jsonl", tokenizer="missing.json")
+
+
+def test_solved_problems_are_rows_with_the_solution_of_most(new_run: NewRun) -> None:
+    run = new_run()
+    person = run.person("A teacher.")
+    sums, hard, wrong = (run.output(person, text, "math", topic="sums") for text in ("2 + 2?", "P = NP?", "3 * 3?"))
+    job = run.con.execute("SELECT * REPLACE (2 AS job, 'j2' AS id, 'solving' AS kind) FROM jobs").fetchall()[0]
+    run.fill("jobs", job)
+    solutions = [(sums, "5", 2), (sums, "Four it is.", 1), (sums, "It is 4.", 1), (hard, "", None), (wrong, "6", 1)]
+    for ordinal, (emission, text, cluster) in enumerate(solutions):
+        outcome = "ok" if cluster else "no_answer"
+        correct = emission != wrong if cluster else None
+        run.fill("solutions", [
+            2, emission, ordinal, "openai:qwen3", ordinal, "text", text, text or None, cluster, outcome, "", correct
+        ])  # fmt: skip
+    path = run.done().with_name("math.jsonl")
+    options = DatasetOptions(format=DatasetFormat.OPENAI, columns=("agreement", "topic"))
+    report = export_outputs([run.path], path, options)
+    (row,) = read_lines(path)
+    assert [message["content"] for message in row["messages"]] == ["2 + 2?", "Four it is."]
+    assert (round(row["agreement"], 3), row["topic"]) == (0.667, "sums")
+    assert report.tally.left_out == {"no response": 1, "a solution with a wrong answer": 1}
