@@ -240,8 +240,8 @@ def _line(one: Spent) -> tuple[object, ...]:
 def notes_on_funnel(found: Funnel) -> Iterator[str]:
     """What has to be known of the numbers, in sentences."""
     yield (
-        f"{found.asked_people:,} people were asked, {found.people:,} made something, and {found.accepted_people:,} have "
-        f"an accepted output; {found.revised:,} outputs were asked for anew before they were kept."
+        f"{found.asked_people:,} were asked; {found.people:,} made something, and {found.accepted_people:,} have "
+        f"an accepted output. {found.revised:,} outputs were asked for anew before they were kept."
     )
     if found.undecided:
         checks = ", ".join(f"{check} on {number:,}" for check, number in found.undecided.items())
