@@ -14,6 +14,7 @@ from ..personas.hub.reconcile import COSINE_STAGE
 from .embedding import run_embedding
 from .engine import Progress
 from .enrichment import ANSWER_TOKENS, Enrichment, run_enrichment
+from .grading.grading import GradingJob
 from .hub_jobs import HubJob
 from .output_jobs import replay_output_job, stored_spec
 from .outputs import OutputJob
@@ -25,7 +26,7 @@ from .runfile.runlog import RunLog
 from .solving import SolvingJob
 
 #: The jobs on what a run has made, by their kind.
-OUTPUT_JOBS: Mapping[str, type[OutputJob[Any]]] = {SolvingJob.kind: SolvingJob}
+OUTPUT_JOBS: Mapping[str, type[OutputJob[Any]]] = {one.kind: one for one in (SolvingJob, GradingJob)}
 
 #: What jobs have made since this one began is gone from the copy in which it is done again.
 _UNDONE = (
@@ -36,6 +37,9 @@ _UNDONE = (
     "DELETE FROM vectors WHERE request_hash IN (SELECT request_hash FROM calls WHERE job >= $job)",
     "DELETE FROM duplicates WHERE stage = $stage",
     "DELETE FROM solutions WHERE job >= $job",
+    "DELETE FROM responses WHERE job >= $job",
+    "DELETE FROM votes WHERE job >= $job",
+    "DELETE FROM preferences WHERE job >= $job",
     "DELETE FROM checks WHERE job >= $job AND job > 1",
     "DELETE FROM calls WHERE job >= $job",
     "DELETE FROM failures WHERE job >= $job",
