@@ -38,6 +38,7 @@ from .runfile.rows import GrowthExtensionRow
 from .runfile.runlog import RunLog
 from .scenario import Scenario
 from .society import Society
+from .trust import check_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,11 @@ def replay(
 
     A run that was stopped is replayed as far as its last complete step; a fork from the state that it began with.
     The replay is kept in `out`, if given.
-    Raises `RunError` when it asks something that the run never asked, `RunFileError` for a file without a run.
+    Raises `RunError` when it asks something that the run never asked, `RunFileError` for a file without a run,
+    and `SetupError` for one that would run code and was not made here.
     """
     with Recording.open(Path(path)) as recording:
+        check_code(recording.path, recording.run)
         if out is not None:
             return _replayed(recording, scenario, Path(out), progress)
         with folder_beside(recording.path) as folder:

@@ -25,7 +25,7 @@ from .runfile.recording import run_of
 from .scenario import FILE_SETTINGS, GrowthOnly
 
 #: What a run file can name.
-type Kind = Literal["script", "address", "embeddings", "cache", "model", "source", "file", "solver", "grader"]
+type Kind = Literal["script", "address", "embeddings", "cache", "model", "source", "file", "code", "solver", "grader"]
 
 #: What is known to be named here once a run is resumed.
 RESUMED: tuple[Kind, ...] = ("address", "embeddings", "cache", "model", "solver", "grader")
@@ -119,6 +119,11 @@ def check_trusted(
     raise SetupError(f"{str(path)!r} was not made here by you, and would {what}; {_way(path, run, claims, command)}.")
 
 
+def check_code(path: Path, run: RunRow) -> None:
+    """Raise `SetupError` when a run would run code, and was not made here."""
+    check_trusted(path, run, {claim.kind for claim in _claims(run) if claim.kind != "code"}, command="replay")
+
+
 _VERBS: dict[Kind, str] = {
     "address": "send its questions, with your key, to",
     "embeddings": "send its texts, with your key, to",
@@ -126,6 +131,7 @@ _VERBS: dict[Kind, str] = {
     "model": "load the model",
     "source": "read",
     "file": "read",
+    "code": "run",
     "solver": "ask as solver, with your key,",
     "grader": "ask as grader, with your key,",
 }
@@ -133,6 +139,8 @@ _VERBS: dict[Kind, str] = {
 
 def _way(path: Path, run: RunRow, claims: list[_Claim], command: str) -> str:
     words = ["populace", *command.split(), str(path)]
+    if any(claim.kind == "code" for claim in claims):
+        return "have such code written in a run of your own"
     if any(claim.kind == "file" for claim in claims):
         return "give what it is to read to a run of your own"
     sources = [claim.name for claim in claims if claim.kind == "source"]
@@ -176,6 +184,8 @@ def _claims(run: RunRow) -> list[_Claim]:
         files = [growth.seeds, growth.hub]
         claims += [_file("source", name) for name in (*growth.sources, *(str(f) for f in files if f is not None))]
     settings = orjson.loads(run.settings)
+    if settings.get("execute"):
+        claims.append(_Claim("code", "the code in its answers", "execute"))
     for given in (settings.get(name) for name in FILE_SETTINGS):
         claims += [_file("file", name) for name in (given if isinstance(given, list) else [given]) if name]
     return claims

@@ -97,16 +97,16 @@ def measure_diversity(
 ) -> Diversity:
     """Measure `n` of a run's accepted outputs, drawn by a seed: of one kind, or of all.
 
-    `embeddings` names the embedding model whose vectors in the file are used; by default that with the most. `pairs`
-    are drawn at each level of persona similarity. Memory grows with `n` alone. Raises `SetupError` for a run without
-    accepted outputs, an unknown kind, and a model of which the file has no vectors of these outputs.
+    `embeddings` names the embedding model whose vectors in the file are used; by default the first that gave some of
+    these outputs one. `pairs` are drawn at each level of persona similarity. Memory grows with `n` alone. Raises
+    `SetupError` for a run without accepted outputs, an unknown kind, and a model that gave none of them a vector.
     """
     if not 1 <= n <= by_words.MOST_TEXTS:
         raise SetupError(f"{parameter('n', n)} is out of range; measure from 1 to {by_words.MOST_TEXTS:,} outputs.")
     sample = read_sample(run, n=n, seed=seed, kind=kind)
     models = vector_models(run)
-    model = embeddings or (models[0] if models else None)
-    vectors = read_vectors(run, sample, model) if model else None
+    tried = (read_vectors(run, sample, model) for model in ([embeddings] if embeddings else models))
+    vectors = next((found for found in tried if found is not None), None)
     if embeddings and vectors is None:
         raise SetupError(f"The run has no vectors of its outputs by model {embeddings!r}; fetch them first.")
     ((latest, new),) = run.query(_NEW, {"kind": kind}).rows

@@ -1,7 +1,8 @@
 """What a row of an export looks like: outputs as they are, or as the formats in which models are trained.
 
 How an output becomes a conversation is never guessed. The action says it by the fields of its payload (`messages`; or
-`prompt`, else the output's text, with `response`), or the user names the fields.
+`prompt`, else the output's text, with `response`), the solutions of `populace solve` do for problems, or the user names
+the fields.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +53,7 @@ type PersonaPlace = Literal["out", "in", "system"]
 class Recipe:
     """How the outputs of one kind become conversations."""
 
-    form: Literal["messages", "pair", "preference"]
+    form: Literal["messages", "pair", "solution", "preference"]
     #: Names of fields of the payload; an empty prompt is the output's text.
     prompt: str = ""
     response: str = ""
@@ -89,7 +90,7 @@ def _recipe(source: OutputSource, form: DatasetFormat, kind: str, mapping: Mappi
         return Recipe("messages")
     if "response" in keys:
         return Recipe("pair", "prompt" if "prompt" in keys else "", "response")
-    return None
+    return Recipe("solution") if source.is_solved(kind) else None
 
 
 def _has_preferences(source: OutputSource, kind: str) -> bool:
@@ -169,7 +170,7 @@ class RowShape:
         ]
 
     def _read(self, rows: pa.Table) -> Iterator[dict[str, Any]]:
-        wanted = ("kind", "text", "payload", "persona_text", "chosen", "rejected")
+        wanted = ("kind", "text", "payload", "persona_text", "solution", "correct", "asked", "chosen", "rejected")
         for row in rows.select([name for name in wanted if name in rows.column_names]).to_pylist():
             payload = parse_payload(row["payload"])
             yield row | {"payload": payload if isinstance(payload, dict) else {}}
@@ -196,7 +197,11 @@ class RowShape:
         if recipe.form == "messages":
             return _messages(payload.get("messages"), with_tools=self.with_tools)
         prompt = payload.get(recipe.prompt) if recipe.prompt else row["text"]
-        response = payload.get(recipe.response)
+        if recipe.form == "solution" and row["correct"] is False:
+            return "a solution with a wrong answer"
+        if (ended := payload.get("response_outcome")) not in (None, "", "ok"):
+            return f"a response that ended as {ended}"
+        response = row["solution"] if recipe.form == "solution" else payload.get(recipe.response)
         if not isinstance(prompt, str) or not prompt.strip():
             return "no prompt"
         if not isinstance(response, str) or not response.strip():
@@ -219,7 +224,7 @@ class RowShape:
         return {"instruction": instruction, "input": context, "output": output, "system": "\n\n".join(system)}
 
     def _preference(self, row: dict[str, Any]) -> dict[str, Any] | str:
-        prompt, chosen, rejected = row["text"], row["chosen"], row["rejected"]
+        prompt, chosen, rejected = row["asked"], row["chosen"], row["rejected"]
         if not chosen or not rejected or not chosen.strip() or not rejected.strip():
             return "no better and worse answer"
         asked = _introduced([*self._opening(row), _message("user", prompt)], row["persona_text"], self.persona)

@@ -83,17 +83,22 @@ def search_personal(rows: pa.Table, *, redact: bool) -> Searched:
     kinds: list[set[str]] = [set() for _ in range(len(rows))]
     for place, column in enumerate(rows.columns):
         is_text = pa.types.is_string(column.type)
-        values = column.to_pylist() if not is_text else []
-        as_json = [orjson.dumps(value).decode() for value in values]
+        as_json = () if is_text else (orjson.dumps(value).decode() for value in column.to_pylist())
         texts = column.combine_chunks() if is_text else pa.array(as_json, pa.string())
-        changed: dict[int, Any] = {}
-        for row in rows_to_search(texts):
-            after, changes = personal_changes(texts[row].as_py())
-            if changes:
+        # Descriptions of personas stand in many rows, and are searched once.
+        encoded = texts.dictionary_encode()
+        values = encoded.dictionary
+        found = {n: personal_changes(values[n].as_py()) for n in rows_to_search(values)}
+        found = {n: (after, changes) for n, (after, changes) in found.items() if changes}
+        if not found:
+            continue
+        replaced = column.to_pylist() if redact else []
+        for row, n in enumerate(encoded.indices.to_pylist()):
+            if n in found:
+                after, changes = found[n]
                 kinds[row].update(str(change.kind) for change in changes)
-                changed[row] = after if is_text else orjson.loads(after)
-        if redact and changed:
-            values = texts.to_pylist() if is_text else values
-            replaced = [changed.get(row, value) for row, value in enumerate(values)]
+                if redact:
+                    replaced[row] = after if is_text else orjson.loads(after)
+        if redact:
             rows = rows.set_column(place, rows.field(place), pa.array(replaced, type=column.type))
     return Searched(rows, [sorted(found) for found in kinds])

@@ -42,7 +42,7 @@ RIDDLES: Mapping[str, Sequence[T]] = {
             "must the gloves have that {who} knits for it?",
         ),
         _riddle(
-            "It cannot be told: a dog that answers to a name comes when it is called by it.",
+            "It cannot be told: a dog comes when its name is called, and talks to nobody.",
             "A notice in {place} says that a lost dog answers to the name of {other}. {who} has put {n} questions to "
             "it "
             "under this name and has had no answer. Is it the wrong dog?",
@@ -127,9 +127,8 @@ RIDDLES: Mapping[str, Sequence[T]] = {
         ),
         _riddle(
             "As much as before: it was the wait that grew, not the weight.",
-            "On the telephone they told {who} that the wait for the {items} from {place} had gone up by {n}. {who} "
-            "has "
-            "borrowed a stronger cart. How much do they weigh?",
+            "On the telephone they told {who} that the wait for the {items} from {place} had gone up by {n} days. "
+            "{who} has borrowed a stronger cart. How much do they weigh now?",
         ),
         _riddle(
             "None: a hole that is whole is still a hole.",
@@ -141,8 +140,7 @@ RIDDLES: Mapping[str, Sequence[T]] = {
     "literal reading": (
         _riddle(
             "None: the number is the largest that is allowed, not the smallest that is needed.",
-            "The cable car up to {place} is for {m} people. {who} has been waiting in front of it alone for {n} "
-            "minutes. For how "
+            "The minibus to {place} is for {n} people. {who} has been standing beside it alone since {day}. For how "
             "many others must {who} wait?",
         ),
         _riddle(
@@ -233,27 +231,24 @@ RIDDLES: Mapping[str, Sequence[T]] = {
         ),
         _riddle(
             "No: people have many birthdays because they live long.",
-            "{who} has read that people who have celebrated more than ninety birthdays have all lived longer than "
-            "others, "
-            "and from now on celebrates two a year. Does that help?",
+            "In {place}, {who} has read that people who have celebrated more than ninety birthdays have all lived "
+            "longer than others, and from now on celebrates two a year, the second one with {items}. Does that help?",
         ),
         _riddle(
             "As long as always: the cock crows because the day breaks.",
-            "Every morning the cock behind {place} crows, and {n} minutes later the sun rises. {who} has sold the "
-            "cock. "
-            "How long will the night be?",
+            "Every {day} the cock behind {place} crows, and {n} minutes later the sun rises. {who} has sold the cock "
+            "for {m} {money}. How long will the night be?",
         ),
         _riddle(
             "No: larger fires bring more engines and do more damage.",
             "{who} has noticed that a fire with {n} fire engines in front of it always does more damage than a fire "
-            "with "
-            "one, and wants to save {place}. Should fewer of them be sent?",
+            "with one, and wants to save {place} and all the {items} in it. Should fewer of them be sent?",
         ),
         _riddle(
             "No: the alarm rings at the time it is set to, whoever is awake.",
-            "Every day {who} wakes up {n} minutes before the alarm clock rings. {other} concludes that it is {who} "
-            "who "
-            "wakes the clock, and that it would sleep on without being looked at. Is that so?",
+            "Every {day} {who} wakes up {n} minutes before the alarm clock rings, in time for {place}. {other} "
+            "concludes that it is {who} who wakes the clock, and that it would sleep on without being looked at. Is "
+            "that so?",
         ),
         _riddle(
             "No: the thermometer follows the heat.",
@@ -263,9 +258,8 @@ RIDDLES: Mapping[str, Sequence[T]] = {
         ),
         _riddle(
             "None: the queue is there because the good things are.",
-            "In front of the best stall on the square by {place} there is always a queue of {n} people. {who} wants "
-            "a stall as good and "
-            "hires some to stand in line. How many does it take?",
+            "In front of the best stall at the fair there is always a queue of {n} people. Back in {place}, {who} "
+            "wants a stall as good and hires some to stand in line. How many does it take?",
         ),
     ),
     "hidden assumption": (
@@ -277,9 +271,8 @@ RIDDLES: Mapping[str, Sequence[T]] = {
         ),
         _riddle(
             "No: wherever somebody lives is home again.",
-            "{who} has heard that most accidents happen within {n} kilometres of people's homes and has moved away "
-            "for "
-            "that reason. Is {who} safer now?",
+            "{who} has heard in {place} that most accidents happen within {n} kilometres of people's homes and has "
+            "moved away for that reason, {m} kilometres to the north. Is {who} safer now?",
         ),
         _riddle(
             "Because then another one is the last.",

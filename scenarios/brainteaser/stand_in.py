@@ -14,8 +14,12 @@ _LEADS = (
     "{who} is {a_noun}.",
     "{other} asks {who}, {a_noun}, the following.",
     "{who}, {a_noun}, has been awake over this all night.",
-    "Somebody has written this on the wall of the canteen.",
+    "Somebody has written this on the wall of {place}.",
     "A quarrel between {who} and {third} is about this.",
+    "{who}, {a_noun}, knows all there is to know about {thing}, but not this.",
+    "{other} could not answer this on {day}.",
+    "On {day}, {third} read this out in {place}.",
+    "This came on a postcard to {who} and {third}.",
 )
 _ALL = tuple(riddle for stock in (RIDDLES, RIDDLES_ZH) for some in stock.values() for riddle in some)
 
@@ -37,7 +41,7 @@ def make_riddle(rng: random.Random, persona: str, *, focus: str = "", language: 
         scene.slots = {"who": who, "other": other, "place": place}
         lead = rng.choice(LEADS).format_map(scene.slots)
     else:
-        lead = scene.say(rng, _LEADS) if rng.random() < 0.6 else ""
+        lead = scene.say(rng, _LEADS) if rng.random() < 0.95 else ""
     return replace(riddle.make(rng, scene, lead), topic=trick)
 
 

@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,8 @@ _SLOT = re.compile(r"\\\{(\w+)\\\}")
 _TRIES = 8
 #: A response to a request that the stand-in did not write.
 _OTHERWISE = (
-    "I can help with that. Before I begin, tell me two things: what you have tried so far, and when it has to be done. "
+    "I can help with that. Before I begin, tell me two things: what you have tried so far, and when it has to be "
+    "done. "
     "With that I can be specific instead of general.",
     "Let me take it in order. First comes what is certain, then what it depends on, then what I would do myself. If "
     " one of these is of no use to you, say so and I will leave it out.",
@@ -30,6 +31,7 @@ _OTHERWISE = (
 class Kind:
     """Requests that are answered alike."""
 
+    name: str
     who: str
     asks: tuple[Frame, ...]
     #: The asks as patterns with a group for each slot.
@@ -47,6 +49,7 @@ def _data() -> Mapping[str, Any]:
 def _kinds() -> tuple[Kind, ...]:
     return tuple(
         Kind(
+            name,
             entry["who"],
             tuple(map(Frame, _lines(entry["asks"]))),
             tuple(map(_pattern, _lines(entry["asks"]))),
@@ -74,13 +77,15 @@ def _pattern(ask: str) -> re.Pattern[str]:
     return re.compile(_SLOT.sub(group, re.escape(ask.rstrip("."))), re.IGNORECASE)
 
 
-def write_request(rng: random.Random, persona: str, *, length: str = "mixed") -> str:
-    """A request that somebody like this could send; `length` is short, long or mixed."""
+def write_request(
+    rng: random.Random, persona: str, *, length: str = "mixed", kinds: Collection[str] | None = None
+) -> str:
+    """A request that somebody like this could send, of one of these `kinds`; `length` is short, long or mixed."""
     subjects = Subjects(rng, persona)
     who = ("child",) if subjects.me.stage == "child" else ("grown", "working") if subjects.me.is_working else ("grown",)
-    kinds = [kind for kind in _kinds() if kind.who in ("anybody", *who)]
+    known = [kind for kind in _kinds() if kind.who in ("anybody", *who) and (kinds is None or kind.name in kinds)]
     # What anybody could ask comes up half as often.
-    chosen = [kind for kind in kinds if kind.who in who] if rng.random() < 0.5 else kinds
+    chosen = [kind for kind in known if kind.who in who] if rng.random() < 0.5 else known
     text = None
     for _ in range(_TRIES):
         text = rng.choice(rng.choice(chosen).asks).fill(subjects)

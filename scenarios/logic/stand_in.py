@@ -41,7 +41,10 @@ _LEADS = (
     "This comes from the notebook of {who}, {a_noun}.",
     "{who} has thought about the following since breakfast.",
     "{who}, {a_noun}, knows the answer to this and does not tell it.",
-    "It is a quiet afternoon.",
+    "It is a quiet {day}.",
+    "{who}, {a_noun}, knows all there is to know about {thing}.",
+    "{who} is {a_noun}; on {day} {other} came with this.",
+    "On {day}, {third} asked in {place} for help with the following.",
 )
 
 
@@ -56,7 +59,7 @@ def make_puzzle(rng: random.Random, persona: str, *, focus: str = "", difficulty
     scene = scene_of(rng, persona)
     size = _SIZES[rng.choice(tuple(_SIZES)) if difficulty == "any" else difficulty]
     puzzle = make(rng, scene, size)
-    lead = scene.say(rng, _LEADS) if rng.random() < 0.6 else ""
+    lead = scene.say(rng, _LEADS) if rng.random() < 0.9 else ""
     return Problem(f"{lead} {puzzle.text}".strip(), puzzle.topic, puzzle.answer)
 
 

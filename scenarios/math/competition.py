@@ -167,9 +167,11 @@ COMPETITION: Mapping[str, Sequence[T]] = {
         T(
             "complementary events",
             (
-                "{who} rolls {n} fair dice with {s} sides each, numbered from 1. What is the probability that at "
-                "least "
-                "one of them shows a 1? Give a fraction in lowest terms.",
+                "In {place}, {who} and {other} roll {n} fair dice with {s} sides each, numbered from 1, for a bag of "
+                "{items}. What is the probability that at least one of them shows a 1? Give a fraction in lowest "
+                "terms.",
+                "{who} draws one of {s} numbered cards in {place}, puts it back and shuffles, {n} times in all. With "
+                "which probability is the card with the 1 drawn at least once? Give a fraction in lowest terms.",
             ),
             draw={"n": range(2, 6), "s": (4, 6, 8, 10, 12, 20)},
             solve=lambda n, s: 1 - Fraction(s - 1, s) ** n,

@@ -21,15 +21,19 @@ _ALL = tuple(template for level in _LEVELS.values() for some in level.values() f
 #: What goes in front of a problem that happens to its persons: who they are, or nothing.
 _STORY_LEADS = (
     "{who} is {a_noun}.",
-    "{who}, {a_noun}, has had a long morning.",
+    "{who}, {a_noun}, has had a long {day}.",
     "This comes from the notebook of {who}, {a_noun}.",
-    "It is the busiest week of the year.",
-    "The end of the month is near.",
+    "{who}, {a_noun}, knows all there is to know about {thing}.",
+    "It is {day}, and the busiest week of the year.",
+    "On {day}, {third} wanted to know the following.",
+    "{other} and {third} had an argument about this on {day}.",
 )
 #: And in front of one that somebody puts to somebody.
 _POSED_LEADS = (
     "{who}, {a_noun}, has pinned this to the door of {place}.",
     "{other} asks {who}, {a_noun}, for help with the following.",
+    "Between two pages about {thing}, {who} has found this.",
+    "{who} is {a_noun} and knows all about {thing}; on {day} {other} came with something else.",
     "{who} and {other} argue about this on the way to {place}.",
     "On a slip of paper that lay in {place}, {who} reads the following.",
     "{who} puts this to {other} during a quiet hour in {place}.",
@@ -37,10 +41,11 @@ _POSED_LEADS = (
 )
 #: Where the person's expertise is to be drawn on.
 _TRADE_LEADS = (
-    "{who} is {a_noun} and needs an exact figure.",
-    "In the work of {who}, {a_noun}, the following came up.",
-    "A colleague has sent this question to {who}, {a_noun}.",
+    "{who} is {a_noun} and needs an exact figure by {day}.",
+    "In the work of {who}, {a_noun}, the following came up on {day}.",
+    "{other} has sent this question to {who}, {a_noun}.",
     "{who}, {a_noun}, prepares a calculation that {other} will check.",
+    "{who}, {a_noun}, is asked about {thing} every day, and on {day} about this.",
 )
 
 
@@ -61,7 +66,7 @@ def make_problem(
     if professional and scene.has_trade:
         lead = scene.say(rng, _TRADE_LEADS)
     elif template.is_story:
-        lead = scene.say(rng, _STORY_LEADS) if rng.random() < 0.7 else ""
+        lead = scene.say(rng, _STORY_LEADS) if rng.random() < 0.9 else ""
     else:
         lead = scene.say(rng, _POSED_LEADS)
     return template.make(rng, scene, lead)

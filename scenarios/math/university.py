@@ -156,8 +156,9 @@ UNIVERSITY: Mapping[str, Sequence[T]] = {
         T(
             "waiting times",
             (
-                "Every pack that {who} opens holds one of {n} different cards, each with the same probability and "
-                "independently of the other packs. What is the expected number of packs until all {n} are there? "
+                "In {place}, every {box} that {who} opens holds one of {n} different cards, each with the same "
+                "probability and "
+                "independently of the other {boxes}. What is the expected number of {boxes} until all {n} are there? "
                 "Give "
                 "a fraction in lowest terms, or a whole number where it is one.",
             ),
@@ -195,10 +196,9 @@ UNIVERSITY: Mapping[str, Sequence[T]] = {
             (
                 "Compute the integral of {a}x^2 + {b}x + {c} from x = {p} to x = {q}, as a fraction in lowest terms "
                 "where it is not whole.",
-                "A pump in {place} delivers {a}x^2 + {b}x + {c} litres per minute, x minutes after it was switched "
-                "on. "
-                "How many litres does it deliver from x = {p} to x = {q}? Give a fraction where the number is not "
-                "whole.",
+                "A pump behind {place} delivers {a}x^2 + {b}x + {c} litres per minute, x minutes after it was "
+                "switched on. How many litres does it deliver from x = {p} to x = {q}? Give a fraction where the "
+                "number is not whole.",
             ),
             draw={"a": range(2, 12), "b": range(2, 15), "c": range(1, 20), "p": range(5), "q": range(5, 11)},
             solve=lambda a, b, c, p, q: Fraction(a * (q**3 - p**3), 3) + Fraction(b * (q * q - p * p), 2) + c * (q - p),

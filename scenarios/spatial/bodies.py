@@ -99,6 +99,8 @@ BODIES: Mapping[str, Sequence[T]] = {
                 "A cheese in the shape of a block, waxed on all six sides, is {a} cm long, {b} cm wide and {c} cm "
                 "high. "
                 "{who} cuts it into cubes with edges of 1 cm. How many of the cubes have wax on one side only?",
+                "In {place}, {other} dips a bar of soap of {a} by {b} by {c} cm into gold paint and saws it into "
+                "cubes of 1 cm for {who}. How many pieces have gold on a single face?",
                 "{who} has covered all six sides of a block of {a} by {b} by {c} equal cubes with paper. How many of "
                 "the cubes touch the paper with exactly one of their faces?",
             ),
@@ -112,6 +114,12 @@ BODIES: Mapping[str, Sequence[T]] = {
                 "{who} sets up four columns of equal cubes in a straight row, without gaps, {a}, {b}, {c} and {d} "
                 "cubes high from left to right, and picks them up as one piece. How many faces of cubes are on the "
                 "outside of the piece, its underside included?",
+                "Four piles of crates of one size stand side by side in {place}, {a}, {b}, {c} and {d} crates tall "
+                "and one crate deep. {who} wants to paint everything that is not covered by another crate, tops, "
+                "fronts, backs, sides and what stands on the floor. How many square faces is that?",
+                "{other} casts a step profile for {who}: seen from the front it has columns of {a}, {b}, {c} and {d} "
+                "squares, it is one square thick, and nothing is missing behind. How many unit squares does its "
+                "whole surface have, all the way round?",
             ),
             draw={"a": range(1, 9), "b": range(1, 9), "c": range(1, 9), "d": range(1, 9)},
             solve=_surface,
@@ -144,13 +152,20 @@ BODIES: Mapping[str, Sequence[T]] = {
         T(
             "rolling dice",
             (
-                "On an ordinary die, opposite faces add up to 7, and whoever looks at the corner where 1, 2 and 3 "
-                "meet "
-                "sees them run anticlockwise. The die lies on a table with {t} on top and {s} to the south. {who} "
-                "rolls it over its edge {n} times to the north and then {m} times to the east. Which number is on "
-                "top?",
+                "On an ordinary die, opposite faces add up to 7, and 1, 2 and 3 run anticlockwise about the corner "
+                "where they meet. One lies on a table in {place} with {t} on top and {s} to the south. {who} tips it "
+                "over its edge {n} times to the north and then {m} times to the east. What is on top now?",
+                "{who} labels a {box} of {items} like a die: numbers on opposite sides add up to 7, and seen from "
+                "their common corner, 1, 2 and 3 follow one another anticlockwise. In {place} it stands with {t} up "
+                "and {s} facing south. It is tipped over {n} times towards the north and then {m} times towards the "
+                "east. "
+                "Which number is up in the end?",
+                "A block of wood bears the numbers of a die, 7 in sum on opposite faces, with 1, 2 and 3 "
+                "anticlockwise around one corner. {other} has put it down in {place} with {t} on top, and {s} looks "
+                "to the south. {who} rolls it northwards by {n} quarter turns and then eastwards by {m}. Which "
+                "number can {third} read from above?",
             ),
-            draw={"t": range(1, 7), "s": range(1, 7), "n": range(1, 7), "m": range(1, 7)},
+            draw={"t": range(1, 7), "s": range(1, 7), "n": range(2, 8), "m": range(2, 8)},
             where=lambda t, s, n, m: s not in (t, 7 - t),
             solve=lambda t, s, n, m: _rolled(n, m, t, s),
             is_story=True,
@@ -167,6 +182,12 @@ BODIES: Mapping[str, Sequence[T]] = {
                 "A strip of paper is folded in half {n} times in the same direction, and {k} small holes are punched "
                 "through all of its layers, none of them on a fold. {who} unfolds the strip. How many holes does it "
                 "have?",
+                "In {place}, {who} folds the wrapping of the {items} down the middle {n} times, one fold on top of "
+                "the other, and drives {k} nails through the whole bundle, none of them through a crease. How many "
+                "holes does {other} count once it is spread out?",
+                "{other} hands {who} a map of {place} that has been halved by folding {n} times. Before it is "
+                "opened, {k} pins go through all layers at once, beside the folds. Through how many spots of the map "
+                "has a pin gone?",
             ),
             draw={"n": range(2, 7), "k": range(2, 9)},
             solve=_holes,
@@ -179,6 +200,11 @@ BODIES: Mapping[str, Sequence[T]] = {
                 "through all layers, and pulled straight again. {who} cuts it along every crease. How many pieces "
                 "are "
                 "there?",
+                "{who} doubles a ribbon for the {items} {n} times, always end to end, irons it and lets it fall "
+                "open. It is cut wherever the iron has left an edge across it. How many lengths of ribbon does "
+                "{other} get?",
+                "In {place}, {other} folds a paper tape in the middle, {n} times over, one fold upon the other. "
+                "{who} opens it and tears it at each fold. How many bits of tape lie there?",
             ),
             draw={"n": range(3, 10)},
             solve=lambda n: 2**n,
@@ -213,6 +239,12 @@ BODIES: Mapping[str, Sequence[T]] = {
                 "clockwise. After how many full turns of the first wheel do all three stand for the first time "
                 "exactly "
                 "as they did at the beginning?",
+                "In a machine in {place}, a wheel with {a} teeth drives one with {b}, and that one drives a third "
+                "with {c}. {who} has made a chalk mark at the top of each. How many times must the driving wheel go "
+                "round until all marks are at the top together again?",
+                "{other} has built a clockwork of three meshing wheels, {a}, {b} and {c} teeth in this order, and "
+                "painted an arrow on each that points up. {who} cranks the first. Count its turns: after how many do "
+                "the three arrows next point up at once?",
             ),
             draw={"a": range(8, 40), "b": range(8, 40), "c": range(8, 40)},
             where=lambda a, b, c: len({a, b, c}) == 3,

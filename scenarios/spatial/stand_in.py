@@ -24,6 +24,10 @@ _LEADS = (
     "{who}, {a_noun}, keeps puzzles of this kind in a drawer.",
     "{other} does not believe {who} that this can be worked out without looking.",
     "{who} and {third} have settled this with closed eyes.",
+    "Over a cup of tea in {place}, {other} put the following into words.",
+    "{who}, {a_noun}, knows all there is to know about {thing}.",
+    "{who} is {a_noun}; on {day} {other} came with this.",
+    "On {day}, {third} asked in {place} for help with the following.",
 )
 
 
@@ -36,7 +40,7 @@ def make_space(rng: random.Random, persona: str, *, focus: str = "", difficulty:
     kind = focus.strip().lower()
     kind = kind if kind in {**_PLACES, **BODIES} else rng.choice((*_PLACES, *BODIES))
     scene = scene_of(rng, persona)
-    lead = scene.say(rng, _LEADS) if rng.random() < 0.6 else ""
+    lead = scene.say(rng, _LEADS) if rng.random() < 0.95 else ""
     if kind in BODIES:
         return rng.choice(BODIES[kind]).make(rng, scene, lead)
     size = _SIZES[rng.choice(tuple(_SIZES)) if difficulty == "any" else difficulty]

@@ -26,7 +26,7 @@ def test_turns_answers_and_outputs_are_counted(lived: Queryable) -> None:
         "accepted": (295 - repeated, 0),
     }
     assert found.failed_turns == {"cut_json": 5}
-    assert found.people == 59
+    assert (found.asked_people, found.people, found.accepted_people) == (60, 59, 59)
 
 
 def test_each_check_is_a_stage_and_an_output_is_lost_once(make_run: Any) -> None:
@@ -106,3 +106,12 @@ def test_a_funnel_is_json(lived: Queryable) -> None:
     from dataclasses import asdict
 
     assert json.loads(json.dumps(asdict(read_funnel(lived))))["accepted"] == read_funnel(lived).accepted
+
+
+def test_accepted_outputs_with_solutions_are_a_stage(make_run: Any) -> None:
+    run = make_run(people=12, steps=1)
+    run.fill("solutions", [
+        [2, emission, n, "openai:m", n, "text", "x = 1", "1", 1, "ok", "", None] for emission in (1, 2) for n in (1, 2)
+    ])  # fmt: skip
+    run.fill("checks", [[2, "solvable", "failed", "No two agree.", None, 1]])
+    assert stages(read_funnel(run))["solutions"] == (1, 0)

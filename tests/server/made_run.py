@@ -1,5 +1,6 @@
 """Run files with outputs of all sorts, written row by row."""
 
+import gzip
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -121,3 +122,9 @@ class MadeRun:
 
 
 type NewRun = Callable[..., MadeRun]
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file of JSONL, compressed or not."""
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]

@@ -107,7 +107,8 @@ def test_the_grade_weighs_the_mean_votes() -> None:
 
     lost: Answer[Any] = Answer(Outcome.REFUSAL, reason="It declined.")
     outcome, reason, grade = grade_of(rubric, [vote("5", "1", "1"), vote("3", "1", "1"), lost], 0.5)
-    assert (outcome, grade) == (CheckOutcome.FAILED, pytest.approx(2 * 0.75 / 4))
+    assert outcome is CheckOutcome.FAILED
+    assert grade == pytest.approx(2 * 0.75 / 4)
     assert "worst by 'specific'" in reason
     assert grade_of(rubric, [vote("5", "5", "5"), lost], 1.0) == (CheckOutcome.PASSED, "", 1.0)
     assert grade_of(rubric, [lost], 0.5)[0] is CheckOutcome.UNDECIDED

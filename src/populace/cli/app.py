@@ -26,6 +26,7 @@ for command in (
     make.make,
     solve.solve,
     grade.grade,
+    solve.evaluate,
     run.estimate,
     read.doctor,
     replay.fork,

@@ -80,6 +80,10 @@ def _make(task: Any, script: Path | None, options: dict[str, Any], **growth: Any
         scenario_file=script,
         progress=Panel(),
     )
+    if options["execute"]:
+        from populace.agents.sandbox import confinement
+
+        click.echo(confinement().sentence, err=True)
     with going_on(society.path, otherwise=", or begin anew at another path"):
         finished = society.run()
     show_made(finished.path)

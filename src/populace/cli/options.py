@@ -85,8 +85,20 @@ _TASK = (
         metavar="FILE",
         help="Runs, hubs, Parquet or JSONL whose texts must not be nearly repeated; may be given again.",
     ),
+    click.option(
+        "--tools", metavar="FILE", help="Run of tool or tool-code, or PersonaHub's JSONL, with the tools to use."
+    ),
+    click.option(
+        "--execute",
+        is_flag=True,
+        default=None,
+        help="Run the code that is written, in a sandbox; what that confines is said first.",
+    ),
 )
-_TASK_SETTINGS = ("per_persona", "prompting", "shots", "demonstrations", "language", "until_novelty", "against")
+_TASK_SETTINGS = (
+    *("per_persona", "prompting", "shots", "demonstrations", "language", "until_novelty", "against"),
+    *("tools", "execute"),
+)
 
 _PLACES = (
     click.option(

@@ -1,7 +1,6 @@
 """Exports of runs: every format read back, with where each row comes from."""
 
 import csv
-import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from made_run import TOOL_TALK, NewRun
+from made_run import TOOL_TALK, NewRun, read_lines
 
 from populace.analysis.export import DatasetFormat, DatasetOptions, PersonalPolicy, export_outputs, preview_outputs
 from populace.analysis.export.source import PROVENANCE
@@ -24,15 +23,10 @@ TRL = {
 }
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
-
-
 def written(run: Path, out: str, **options: Any) -> list[dict[str, Any]]:
     path = run.with_name(out)
     export_outputs([run], path, DatasetOptions(**options))
-    return lines(path)
+    return read_lines(path)
 
 
 def test_only_accepted_outputs_are_written_and_each_says_where_it_comes_from(asked: Path) -> None:
@@ -71,7 +65,7 @@ def test_a_row_without_a_response_is_left_out_of_a_training_format_and_counted(n
     path = run.done().with_name("chat.jsonl")
     report = export_outputs([run.path], path, DatasetOptions(format=DatasetFormat.OPENAI))
     assert (report.rows, report.tally.left_out) == (1, {"no response": 2})
-    assert lines(path)[0]["messages"] == [
+    assert read_lines(path)[0]["messages"] == [
         {"role": "user", "content": "How deep?"}, {"role": "assistant", "content": "Forty metres."}
     ]  # fmt: skip
 
@@ -141,8 +135,11 @@ def test_preferences_become_dpo_rows_in_both_of_trls_forms(new_run: NewRun) -> N
     run = new_run()
     emission = run.output(run.person("A diver."), "How deep?")
     run.con.execute("DROP TABLE IF EXISTS preferences")
-    run.con.execute("CREATE TABLE preferences (job INT, emission BIGINT, chosen VARCHAR, rejected VARCHAR)")
-    run.con.execute("INSERT INTO preferences VALUES (2, ?, 'Forty metres.', 'Deep.')", [emission])
+    run.con.execute(
+        "CREATE TABLE preferences AS SELECT 2 AS job, CAST(? AS BIGINT) AS emission, 'How deep?' AS prompt, "
+        "'Forty metres.' AS chosen, 'Deep.' AS rejected, 0.6 AS margin",
+        [emission],
+    )
     run.done()
     (row,) = written(run.path, "dpo.jsonl", format=DatasetFormat.DPO)
     assert row["prompt"] == [{"role": "user", "content": "How deep?"}]
@@ -179,15 +176,15 @@ def test_strange_texts_are_read_back_as_they_were_from_every_file(new_run: NewRu
     found = {}
     for name in ("s.jsonl", "s.jsonl.gz", "s.csv", "s.parquet"):
         export_outputs([run.path], run.path.with_name(name))
-    found["jsonl"] = [row["text"] for row in lines(run.path.with_name("s.jsonl"))]
-    found["gz"] = [row["text"] for row in lines(run.path.with_name("s.jsonl.gz"))]
+    found["jsonl"] = [row["text"] for row in read_lines(run.path.with_name("s.jsonl"))]
+    found["gz"] = [row["text"] for row in read_lines(run.path.with_name("s.jsonl.gz"))]
     found["parquet"] = pq.read_table(run.path.with_name("s.parquet")).column("text").to_pylist()
     with run.path.with_name("s.csv").open(encoding="utf-8", newline="") as file:
         csv.field_size_limit(1 << 24)
         found["csv"] = [row["text"] for row in csv.DictReader(file)]
     assert all(texts == list(STRANGE) for texts in found.values())
     assert pd.read_csv(run.path.with_name("s.csv"))["text"].tolist() == list(STRANGE)
-    assert [row["payload"]["field"]["deep"][0] for row in lines(run.path.with_name("s.jsonl"))] == list(STRANGE)
+    assert [row["payload"]["field"]["deep"][0] for row in read_lines(run.path.with_name("s.jsonl"))] == list(STRANGE)
 
 
 def test_cells_that_a_spreadsheet_would_run_are_counted_and_escaped_on_request(new_run: NewRun) -> None:
@@ -232,7 +229,7 @@ def test_personal_data_are_flagged_dropped_or_redacted_within_nested_values_too(
     options = DatasetOptions(format=DatasetFormat.OPENAI, personal=policy)
     report = export_outputs([run.path], path, options)
     assert (report.tally.personal_rows, dict(report.tally.personal)) == (1, {"email": 1})
-    rows = lines(path)
+    rows = read_lines(path)
     answers = [row["messages"][1]["content"] for row in rows]
     match policy:
         case PersonalPolicy.FLAG:
@@ -300,3 +297,40 @@ def test_tokens_are_counted_by_a_tokenizer_in_a_file_and_estimated_without(asked
     assert "tokens" not in written(asked, "e.jsonl")[0]
     with pytest.raises(SetupError, match="There is no file"):
         written(asked, "n.jsonl", tokenizer="missing.json")
+
+
+def test_solved_problems_are_rows_with_the_solution_of_most(new_run: NewRun) -> None:
+    run = new_run()
+    person = run.person("A teacher.")
+    sums, hard, wrong = (run.output(person, text, "math", topic="sums") for text in ("2 + 2?", "P = NP?", "3 * 3?"))
+    job = run.con.execute("SELECT * REPLACE (2 AS job, 'j2' AS id, 'solving' AS kind) FROM jobs").fetchall()[0]
+    run.fill("jobs", job)
+    solutions = [(sums, "5", 2), (sums, "Four it is.", 1), (sums, "It is 4.", 1), (hard, "", None), (wrong, "6", 1)]
+    for ordinal, (emission, text, cluster) in enumerate(solutions):
+        outcome = "ok" if cluster else "no_answer"
+        correct = emission != wrong if cluster else None
+        run.fill("solutions", [
+            2, emission, ordinal, "openai:qwen3", ordinal, "text", text, text or None, cluster, outcome, "", correct
+        ])  # fmt: skip
+    path = run.done().with_name("math.jsonl")
+    options = DatasetOptions(format=DatasetFormat.OPENAI, columns=("agreement", "topic"))
+    report = export_outputs([run.path], path, options)
+    (row,) = read_lines(path)
+    assert [message["content"] for message in row["messages"]] == ["2 + 2?", "Four it is."]
+    assert (round(row["agreement"], 3), row["topic"]) == (0.667, "sums")
+    assert report.tally.left_out == {"no response": 1, "a solution with a wrong answer": 1}
+
+
+def test_a_response_by_the_stand_in_makes_the_row_procedural_whoever_asked(new_run: NewRun) -> None:
+    run = new_run()
+    person = run.person("A diver.")
+    run.output(person, "How deep?", response="Forty metres.")
+    run.output(person, "How cold?", response="")
+    spec = json.dumps({"scenario": "errands", "roles": {"solver": {"model": "procedural:accuracy=0.8"}}})
+    run.con.execute("UPDATE jobs SET spec = ?", [spec])
+    path = run.done().with_name("p.jsonl")
+    with pytest.raises(SetupError, match=r"1 outputs of .* procedural"):
+        export_outputs([run.path], path)
+    rows = written(run.path, "p.jsonl", allow_procedural=True)
+    assert [row["response_model"] for row in rows] == ["procedural:accuracy=0.8", None]
+    assert [row["procedural"] for row in rows] == [True, False]

@@ -1,0 +1,1 @@
+"""Conversations between a user and an assistant, or between two people."""

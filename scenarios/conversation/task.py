@@ -1,0 +1,275 @@
+"""Conversations: a person with an assistant, or two people of the run with each other, each turn a call of its own.
+
+Run it as `populace make conversation --hub town.duckdb --n 500 --set turns=4 --solver openai:NAME`, or with
+`--set between=personas` for two people.
+"""
+
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
+
+from populace.agents.actions import Action, Novelty
+from populace.agents.checks import Check, CheckOutcome, failed, passed
+from populace.agents.mind import Mind, MindState, Rule, build_mind, check, generate, keep
+from populace.agents.observation import Observation, Seen, disclosed
+from populace.agents.procedural.situation import Situation
+from populace.agents.responses import Said, ask_line, ask_response
+from populace.agents.text_checks import TEXT_CHECKS
+from populace.personas.model import Outcome
+from populace.personas.persona import RelationKind
+from populace.personas.prompt import Prompt, fence, read_prompt
+from populace.sim.resident import Resident
+from populace.sim.scenario import Settings
+from populace.sim.seeds import rng_for
+from populace.sim.task import Task, TaskSettings
+from populace.sim.world import World
+
+from .stand_in import answer_line, first_line, next_line, opening, reply
+
+if TYPE_CHECKING:
+    from langgraph.runtime import Runtime
+
+    from populace.agents.mind import MindContext
+
+_FOLDER = Path(__file__).parent
+CONVERSATION = read_prompt(_FOLDER / "conversation.v1.toml")
+OPENING = read_prompt(_FOLDER / "opening.v1.toml")
+ASSISTANT = read_prompt(_FOLDER / "assistant.v1.toml")
+USER = read_prompt(_FOLDER / "user.v1.toml")
+SPEAKER = read_prompt(_FOLDER / "speaker.v1.toml")
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+
+
+class Message(BaseModel):
+    """One message in the format of OpenAI."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    role: Literal["user", "assistant"]
+    content: str
+    #: What the speaker is, where two people talk; empty for the assistant and its user.
+    name: str = ""
+
+
+class Conversation(Action):
+    """The first message of a conversation with an assistant, word for word: what this person comes with."""
+
+    name: ClassVar[str] = "conversation"
+    prompt: ClassVar[str | Prompt] = CONVERSATION
+    novelty: ClassVar[Novelty | None] = "revise"
+    checks: ClassVar[tuple[Check, ...]] = TEXT_CHECKS
+    #: Turns of each side at most.
+    turns: ClassVar[int] = 3
+
+    kind: Literal["conversation"]
+    text: Annotated[Text, Field(description="The first message, as this person would type or say it.")]
+    #: The whole conversation; it begins with `text`.
+    messages: SkipJsonSchema[tuple[Message, ...]] = ()
+    #: Why it ended: `done` (nothing was left to say), `turns` (as many as were wanted), or how the request for a
+    #: message ended that did not come, as `refusal`.
+    ended: SkipJsonSchema[str] = ""
+    #: Ids of the personas who speak: the user, or both people.
+    personas: SkipJsonSchema[tuple[str, ...]] = ()
+    #: What the second person is to the first; empty for the assistant, and for people who do not know each other.
+    relation: SkipJsonSchema[str] = ""
+
+    @property
+    def emitted_text(self) -> str:
+        """The first message, by which conversations are compared."""
+        return self.text
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The conversation as JSON; messages have a name only where they have one."""
+        payload = super().payload
+        payload["messages"] = [
+            {k: v for k, v in message.items() if v or k != "name"} for message in payload["messages"]
+        ]
+        return payload
+
+    @classmethod
+    def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A first message."""
+        return opening(rng, situation, schema)
+
+
+class Talk(Conversation):
+    """The first thing that this person says to the other one: a line or a few, as people talk."""
+
+    prompt: ClassVar[str | Prompt] = OPENING
+
+    @classmethod
+    def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A first line."""
+        return first_line(rng, situation, schema)
+
+
+class ConversationSettings(TaskSettings):
+    """What can be asked of the conversations."""
+
+    turns: int = Field(3, ge=1, le=20, description="Turns of each side, at most; each is a call")
+    between: Literal["assistant", "personas"] = Field(
+        "assistant", description="Whom the person talks to: an assistant (the teacher), or another person of the run"
+    )
+
+
+class ConversationTask(Task):
+    """Conversations of a person with an assistant, or of two people with each other."""
+
+    name = "conversation"
+    actions: tuple[type[Action], ...] = (Conversation,)
+    settings_type: ClassVar[type[Settings]] = ConversationSettings
+    settings: ConversationSettings
+
+    def __init__(self, settings: Settings | dict[str, object] | None = None) -> None:
+        """Raises `SetupError` for settings that cannot be."""
+        super().__init__(settings)
+        base = Conversation if self.settings.between == "assistant" else Talk
+        told = {"__doc__": base.__doc__, "__module__": __name__, "turns": self.settings.turns}
+        self.actions = (type(base.__name__, (base,), told),)
+        self._others: tuple[Resident, ...] = ()
+
+    def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:
+        """Who the other person is, where there is one, as far as this person knows."""
+        observation = super().observe(resident, observation, world)
+        if self.settings.between == "assistant":
+            return observation
+        partner = self._partner(resident, world)
+        if partner is None:
+            return observation
+        seen, description = partner
+        return replace(observation, neighbours=(seen,), state=description)
+
+    def mind(self) -> Mind | Rule:
+        """Generate and check the first message, then have both sides go on."""
+        stage = converse_with_assistant if self.settings.between == "assistant" else converse_with_person
+        return build_mind((generate, check, stage, keep))
+
+    def _partner(self, resident: Resident, world: World) -> tuple[Seen, str] | None:
+        """One of those whom this person knows, else anybody, drawn by seed, with the whole description."""
+        society = resident.model
+        rng = rng_for(society.seed, "partner", world.step, resident.id)
+        if ties := society.graph.neighbours(resident.id):
+            tie = rng.choice(ties)
+            other = society.resident(tie.id)
+            known = disclosed(other.persona.text, tie.kind)
+            return Seen("n1", other.id, tie.described, tie.kind, known, tie.called), other.persona.text
+        others = self._others = self._others or tuple(society.residents)
+        if len(others) < 2:
+            return None
+        other = next(one for one in iter(lambda: rng.choice(others), None) if one.id != resident.id)
+        known = disclosed(other.persona.text, RelationKind.OTHER)
+        return Seen("n1", other.id, "somebody new", RelationKind.OTHER, known, "somebody"), other.persona.text
+
+
+async def converse_with_assistant(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
+    """Have the teacher answer, and the person go on until done, to the last answer."""
+    action = _accepted(state)
+    if action is None:
+        return {}
+    messages, ended = [Message(role="user", content=action.text)], "turns"
+    persona = fence("persona", state["observation"].persona)
+    for turn in range(action.turns):
+        if turn:
+            prompt = USER.render(persona=persona, conversation=_told(messages, "user", "assistant"))
+            said = await ask_line(state, runtime, prompt, next_line)
+            if said.is_done or said.outcome is not Outcome.OK:
+                ended = _end(said)
+                break
+            messages.append(Message(role="user", content=said.text))
+        prompt = ASSISTANT.render(conversation=_told(messages, "user", "assistant"))
+        said = await ask_response(state, runtime, prompt, reply)
+        if said.outcome is not Outcome.OK:
+            ended = _end(said)
+            break
+        messages.append(Message(role="assistant", content=said.text))
+    return _kept(state, action, messages, ended, (state["observation"].agent,), "")
+
+
+async def converse_with_person(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
+    """Have two people talk in turn, each knowing of the other what they would, until one of them is done."""
+    action, observation = _accepted(state), state["observation"]
+    if action is None:
+        return {}
+    if not observation.neighbours:
+        return _kept(state, action, [Message(role="user", content=action.text)], "alone", (observation.agent,), "")
+    other = observation.neighbours[0]
+    mine, theirs = observation.persona, observation.state
+    names = _names(mine, theirs)
+    messages, ended = [Message(role="user", content=action.text, name=names[0])], "turns"
+    for turn in range(1, 2 * action.turns):
+        is_first = turn % 2 == 0
+        me, you = (mine, theirs) if is_first else (theirs, mine)
+        prompt = SPEAKER.render(
+            persona=fence("persona", me),
+            other=fence("other", disclosed(you, other.kind)),
+            relation=fence("relation", other.relation if is_first else ""),
+            conversation=_told(messages, *names),
+        )
+        said = await ask_line(state, runtime, prompt, answer_line)
+        if said.is_done or said.outcome is not Outcome.OK:
+            ended = _end(said)
+            break
+        messages.append(Message(role="user" if is_first else "assistant", content=said.text, name=names[turn % 2]))
+    return _kept(state, action, messages, ended, (observation.agent, other.agent), other.relation)
+
+
+def _accepted(state: MindState) -> Conversation | None:
+    """The first message, where there is one that passed its checks."""
+    draft = state["draft"]
+    action = draft.answer.value
+    is_failed = any(one.outcome is CheckOutcome.FAILED for one in draft.checks)
+    return action if isinstance(action, Conversation) and not is_failed else None
+
+
+def _end(said: Said) -> str:
+    return "done" if said.is_done else said.outcome.value
+
+
+def _kept(
+    state: MindState,
+    action: Conversation,
+    messages: list[Message],
+    ended: str,
+    personas: tuple[str, ...],
+    relation: str,
+) -> Mapping[str, Any]:
+    draft = state["draft"]
+    update = {"messages": tuple(messages), "ended": ended, "personas": personas, "relation": relation}
+    answer = replace(draft.answer, value=action.model_copy(update=update))
+    is_whole = ended in ("done", "turns") and len(messages) > 1
+    result = passed() if is_whole else failed(f"It broke off after {len(messages)} messages ({ended}).")
+    return {"draft": replace(draft, answer=answer).checked("turns", result)}
+
+
+def _told(messages: list[Message], first: str, second: str) -> str:
+    """The conversation so far, each message in a section of its own, by what its speaker is."""
+    names = {"user": first, "assistant": second}
+    told = (
+        fence(f"message-{place}", one.content, **{"from": names[one.role]})
+        for place, one in enumerate(messages, start=1)
+    )
+    return "\n".join(told)
+
+
+_HEAD = re.compile(r"[,.;:(]|\b(?:who|whose|with|in|from|at|aged|just|past)\b")
+
+
+def _names(first: str, second: str) -> tuple[str, str]:
+    """What two people are, as names of speakers; OpenAI takes letters, digits, _ and - alone."""
+    found = [_name(text) for text in (first, second)]
+    same = found[0] == found[1]
+    return (found[0] or "first_speaker", f"{found[1]}_2" if same and found[1] else found[1] or "second_speaker")
+
+
+def _name(description: str) -> str:
+    head = _HEAD.split(description, maxsplit=1)[0] if description.isascii() else ""
+    words = re.findall(r"[a-z0-9]+", head.lower())
+    return "_".join(words[1:] if words[:1] in (["a"], ["an"], ["the"]) else words)[:64]

@@ -1,0 +1,1 @@
+"""Articles from what people know, and reading material that they may like."""

@@ -1,0 +1,123 @@
+"""Articles that pass on what people know by trade, skill and experience; or reading material that they may like.
+
+Run it as `populace make knowledge --hub town.duckdb --n 500 --set length=medium`, or with `--set form=reading`.
+"""
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, StringConstraints
+
+from populace.agents.actions import Action, Novelty
+from populace.agents.checks import CheckContext, CheckResult, failed, passed
+from populace.agents.procedural.situation import Situation
+from populace.agents.text_checks import TEXT_CHECKS
+from populace.personas.persona import word_list
+from populace.personas.prompt import Prompt, read_prompt
+from populace.sim.resident import Resident
+from populace.sim.scenario import Settings
+from populace.sim.task import Task, TaskSettings
+from populace.sim.world import World
+
+from .stand_in import article
+
+PROMPT = read_prompt(Path(__file__).with_name("knowledge.v1.toml"))
+
+#: Words of a text, at least and at most, by length.
+WORDS = {"short": (120, 300), "medium": (250, 600), "long": (500, 1500)}
+#: How far outside these bounds a text may be, for models do not count.
+_TOLERANCE = 0.2
+#: Where each character is a word of ours, so many of them make up a word of a language with spaces.
+_UNSPACED = 1.7
+
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=160)]
+Audience = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=200)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=200, max_length=16_000)]
+
+
+class HasLength:
+    """Fails a text that is much shorter or longer than was asked for."""
+
+    name = "length"
+    version = 1
+    revises = True
+
+    def __init__(self, least: int, most: int) -> None:
+        self._least, self._most = least, most
+
+    async def judge(self, action: Action, context: CheckContext) -> CheckResult:
+        """The result, with the number of words as its score."""
+        found = word_list(action.emitted_text)
+        count = round(sum(1 / _UNSPACED if len(word) == 1 and not word.isascii() else 1 for word in found))
+        if self._least * (1 - _TOLERANCE) <= count <= self._most * (1 + _TOLERANCE):
+            return passed(count)
+        return failed(f"It has {count} words; write {self._least} to {self._most}.", count)
+
+
+class Article(Action):
+    """An article in which this person's knowledge, skills, experience and insights are passed on to readers."""
+
+    name: ClassVar[str] = "knowledge"
+    prompt: ClassVar[str | Prompt] = PROMPT
+    novelty: ClassVar[Novelty | None] = "revise"
+    #: How `procedural` is to write it, as the task's settings say.
+    form: ClassVar[str] = "article"
+    length: ClassVar[str] = "short"
+
+    kind: Literal["knowledge"]
+    title: Annotated[Title, Field(description="Its title, which says what it is about")]
+    audience: Annotated[Audience, Field(description="Who it is for, in one line")]
+    text: Annotated[Text, Field(description="The whole text in plain paragraphs, without the title")]
+
+    @property
+    def emitted_text(self) -> str:
+        """Title and text."""
+        return f"{self.title}\n\n{self.text}"
+
+    @classmethod
+    def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """An article of paragraphs that fit the person's field."""
+        return article(rng, situation, schema, form=cls.form, length=cls.length)
+
+
+class Reading(Article):
+    """Something to read that this person would like, by another hand: an essay, a column, a story or a report."""
+
+
+class KnowledgeSettings(TaskSettings):
+    """What can be asked of the texts."""
+
+    form: Literal["article", "reading"] = Field(
+        "article", description="Whether this person writes it, or would like to read it"
+    )
+    length: Literal["short", "medium", "long"] = Field(
+        "short", description="120 to 300, 250 to 600, or 500 to 1500 words"
+    )
+
+
+class Knowledge(Task):
+    """Articles from what people know and have lived, or reading material that they may like."""
+
+    name = "knowledge"
+    actions: tuple[type[Action], ...] = (Article,)
+    settings_type: ClassVar[type[Settings]] = KnowledgeSettings
+    settings: KnowledgeSettings
+
+    def __init__(self, settings: Settings | dict[str, object] | None = None) -> None:
+        """Raises `SetupError` for settings that cannot be."""
+        super().__init__(settings)
+        base = Article if self.settings.form == "article" else Reading
+        told = {
+            "__doc__": base.__doc__,
+            "__module__": __name__,
+            "form": self.settings.form,
+            "length": self.settings.length,
+            "checks": (*TEXT_CHECKS, HasLength(*WORDS[self.settings.length])),
+        }
+        self.actions = (type(base.__name__, (base,), told),)
+
+    def task(self, resident: Resident, world: World) -> str:
+        """Form and length, in the prompt's phrases."""
+        return f"{PROMPT.phrase('form', self.settings.form)} {PROMPT.phrase('length', self.settings.length)}"

@@ -1,0 +1,1 @@
+"""Implementations of tools, with an example and tests that are run in a sandbox."""

@@ -1,0 +1,134 @@
+"""Folders of Parquet files: loaded by `datasets`, gone on with when they were stopped, described by their card."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from made_run import TOOL_TALK, NewRun
+
+from populace.analysis.export import DatasetFormat, DatasetOptions, PersonalPolicy, Split, export_outputs, writing
+from populace.analysis.export import source as source_module
+from populace.personas.errors import SetupError
+
+
+def loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets")
+    return datasets.load_dataset(str(folder), cache_dir=str(folder.parent / "cache"))
+
+
+def header(card: str) -> Any:
+    return yaml.safe_load(card.split("---\n")[1])
+
+
+def test_a_folder_is_loaded_by_datasets_with_its_splits(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new_run()
+    for number in range(12):
+        person = run.person(f"Person {'abcdefghijkl'[number]} of the town.")
+        run.output(person, f"{'abcdefghijkl'[number]}1 {'abcdefghijkl'[number]}2?", response=f"Answer {number}.")
+    folder = run.done().with_name("set")
+    options = DatasetOptions(format=DatasetFormat.OPENAI, split=Split(0.75))
+    report = export_outputs([run.path], folder, options)
+    found = loaded(folder, monkeypatch)
+    assert {side: len(rows) for side, rows in found.items()} == {"train": 9, "test": 3}
+    assert {(side,): len(rows) for side, rows in found.items()} == report.tally.by("side")
+    assert [m["role"] for m in found["train"][0]["messages"]] == ["user", "assistant"]
+    assert header((folder / "README.md").read_text())["configs"][0]["data_files"][1]["split"] == "test"
+    assert {path.name for path in report.files} == {"train-00000.parquet", "test-00000.parquet"}
+
+
+def test_conversations_with_tools_are_loaded_by_datasets(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new_run()
+    person = run.person("A pilot.")
+    run.output(person, "When is high water?", "talk", **TOOL_TALK)
+    run.output(person, "And the weather?", "talk", messages=TOOL_TALK["messages"], tools=[])
+    folder = run.done().with_name("tools")
+    export_outputs([run.path], folder, DatasetOptions(format=DatasetFormat.TOOLS))
+    rows = loaded(folder, monkeypatch)["train"]
+    assert [json.loads(row["tools"]) for row in rows] == [TOOL_TALK["tools"], []]
+    assert rows[0]["messages"][1]["tool_calls"][0]["function"]["name"] == "tide"
+
+
+def test_an_export_that_was_stopped_goes_on_to_equal_files(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_module, "_PAGE", 3)
+    monkeypatch.setattr(writing, "_SHARD_ROWS", 6)
+    run = new_run()
+    people = [run.person(f"A diver of pier {pier}.") for pier in "abcd"]
+    for number in range(20):
+        mail = "Write to mary.miller@example.org." if number % 5 == 0 else "Forty metres."
+        run.output(people[number % 4], f"How deep is it at {'abcdefghijklmnopqrst'[number]}?", response=mail)
+    run.done()
+    options = DatasetOptions(format=DatasetFormat.OPENAI, personal=PersonalPolicy.DROP)
+    whole = export_outputs([run.path], run.path.with_name("whole"), options)
+
+    pages = source_module.OutputSource.pages
+
+    def cut_off(self: Any, *args: Any, **kwargs: Any) -> Any:
+        for page in pages(self, *args, **kwargs):
+            if page.last > 12:
+                raise KeyboardInterrupt
+            yield page
+
+    folder = run.path.with_name("stopped")
+    with monkeypatch.context() as patch:
+        patch.setattr(source_module.OutputSource, "pages", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            export_outputs([run.path], folder, options)
+    assert not folder.exists()
+    with pytest.raises(SetupError, match="asked for otherwise"):
+        export_outputs([run.path], folder, DatasetOptions(format=DatasetFormat.SHAREGPT))
+    report = export_outputs([run.path], folder, options)
+    assert report.resumed > 0
+    assert (report.rows, report.tally.left_out) == (whole.rows, {"personal data": 4})
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*.*"))
+    assert files == sorted(path.relative_to(whole.path) for path in whole.path.rglob("*.*"))
+    assert len(files) > 3
+    for name in files:
+        if (folder / name).is_file():
+            assert (folder / name).read_bytes() == (whole.path / name).read_bytes()
+
+
+def test_the_numbers_of_the_card_are_those_of_the_files(asked: Path) -> None:
+    folder = asked.with_name("set")
+    report = export_outputs([asked], folder)
+    card = (folder / "README.md").read_text()
+    with duckdb.connect() as con:
+        table = f"'{folder}/data/*.parquet'"
+        ((rows, people),) = con.execute(f"SELECT count(*), count(DISTINCT persona) FROM {table}").fetchall()
+        licences = con.execute(f"SELECT licence, count(*) FROM {table} GROUP BY ALL").fetchall()
+    assert (report.rows, report.tally.personas) == (rows, people)
+    assert f"| rows | {rows} |" in card
+    assert f"| personas | {people} |" in card
+    for licence, number in licences:
+        assert re.search(rf"\| {re.escape(licence)} \| [\w, ]+ \| {number} \|", card)
+    assert "This export mixes licences" in card
+    assert "licence is unknown" in card
+    assert "| errands | 7 | near_duplicate | 1 | 20.0% |" in card
+    assert "| errands | 7 | leak | 1 | 20.0% |" in card
+    assert header(card)["license"] == ["cc-by-sa-4.0", "unknown"]
+    assert "synthetic" in header(card)["tags"]
+
+
+def test_a_folder_of_parquet_has_its_files_at_the_top(asked: Path) -> None:
+    folder = asked.with_name("shards")
+    export_outputs([asked], folder, DatasetOptions(format=DatasetFormat.PARQUET))
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "train-00000.parquet"]
+    schema = pq.read_schema(folder / "train-00000.parquet")
+    assert json.loads(schema.metadata[b"populace"])["synthetic"] is True
+    with pytest.raises(SetupError, match="exists already"):
+        export_outputs([asked], folder, DatasetOptions(format=DatasetFormat.PARQUET))
+
+
+def test_an_export_with_nothing_to_write_leaves_nothing_behind(new_run: NewRun) -> None:
+    run = new_run()
+    run.output(run.person("A diver."), "How deep?", response="")
+    folder = run.done().with_name("set")
+    with pytest.raises(SetupError, match=r"Nothing is left to export \(1 for no response\)"):
+        export_outputs([run.path], folder, DatasetOptions(format=DatasetFormat.OPENAI))
+    assert [path.name for path in folder.parent.iterdir()] == ["r1.duckdb"]

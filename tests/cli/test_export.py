@@ -1,0 +1,76 @@
+"""`populace export`: what it says, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+from made_run import MadeRun, read_lines
+
+from .conftest import Ask
+
+
+@pytest.fixture
+def chats(folder: Path) -> Path:
+    """A run with three answered requests of two people, and one line of dialogue."""
+    run = MadeRun(Path("chats.duckdb"))
+    baker, clerk = run.person("A baker by the mill."), run.person("A clerk, to be met at the station.", licence=None)
+    run.output(baker, "How long does dough rest?", response="Overnight. Or write to mary.miller@example.org.")
+    run.output(baker, "Write to the miller.", response="Dear miller ...")
+    run.output(clerk, "Make a table of trains.", response="Here it is.")
+    run.output(clerk, "Good morning!", "dialogue")
+    return run.done()
+
+
+def test_an_export_says_what_it_wrote_left_out_and_found(ask: Ask, chats: Path) -> None:
+    said = ask("export", chats, "chat.jsonl", "--format", "openai")
+    assert said.code == 0
+    assert said.out.splitlines() == [
+        "3 rows by 2 personas are in 'chat.jsonl' as openai.",
+        "Left out: 1 of the kind dialogue, which openai has no place for.",
+        "Licences: CC0-1.0 2, unknown 1; this export mixes licences, and the strictest binds the whole.",
+        "Personal data were found in 1 rows; patterns do not find everything.",
+        "The card is in 'chat.jsonl.card.md'.",
+    ]
+    assert len(read_lines(Path("chat.jsonl"))) == 3
+
+
+def test_a_preview_shows_rows_writes_nothing_and_needs_no_file(ask: Ask, chats: Path) -> None:
+    said = ask("export", chats, "--preview", 2, "--columns", "text")
+    assert said.out.startswith("row 1\n  text: How long does dough rest?\n")
+    assert "row 2" in said.out
+    assert "row 3" not in said.out
+    assert [path.name for path in Path().iterdir()] == ["chats.duckdb"]
+
+
+def test_text_of_the_stand_in_is_exported_with_a_word_and_its_notice(ask: Ask, run_file: Path) -> None:
+    ask("export", run_file, "rows.csv").complains(2, "procedural", "--allow-procedural")
+    said = ask("export", run_file, "rows.csv", "--allow-procedural")
+    assert said.code == 0
+    assert "no language model" in said.complaint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["chats.duckdb"], ["file or folder to write"]),
+        (["chats.duckdb", "rows.txt"], ["rows.txt", "--format"]),
+        (["chats.duckdb", "rows.csv", "--format", "jsonl"], ["rows.csv"]),
+        (["chats.duckdb", "rows.jsonl", "--format", "huggingface"], ["without ending"]),
+        (["chats.duckdb", "rows.jsonl", "--kind", "poem"], ["'poem'", "instruction (3)"]),
+        (["chats.duckdb", "rows.jsonl", "--kind", "dialogue", "--format", "alpaca"], ["no response", "--map"]),
+        (["chats.duckdb", "rows.jsonl", "--format", "dpo"], ["no preferences", "populace grade"]),
+        (["chats.duckdb", "rows.jsonl", "--format", "tools"], ["no conversations with tools"]),
+        (["chats.duckdb", "rows.jsonl", "--columns", "respons"], ["did you mean 'response'"]),
+        (["chats.duckdb", "rows.jsonl", "--columns", "licence"], ["in every export"]),
+        (["chats.duckdb", "rows.jsonl", "--persona", "in"], ["--persona", "jsonl"]),
+        (["chats.duckdb", "rows.jsonl", "--format", "alpaca", "--train-on", "last"], ["--train-on", "openai"]),
+        (["chats.duckdb", "rows.jsonl", "--escape-formulas"], ["--escape-formulas", "CSV"]),
+        (["chats.duckdb", "rows.jsonl", "--format", "openai", "--map", "prompt=text"], ["response=FIELD"]),
+        (["chats.duckdb", "rows.jsonl", "--split", "1.5"], ["--split", "between 0 and 1"]),
+        (["chats.duckdb", "none/rows.jsonl"], ["no folder", "none"]),
+        (["chats.duckdb", "rows.jsonl", "--mix", "mix.toml"], ["mix.toml", "alone"]),
+        (["none.duckdb", "rows.jsonl"], ["none.duckdb"]),
+    ],
+)
+def test_wrong_usage_is_refused_in_a_sentence(ask: Ask, chats: Path, arguments: list[str], words: list[str]) -> None:
+    ask("export", *arguments).complains(2, *words)
+    assert [path.name for path in Path().iterdir()] == ["chats.duckdb"]

@@ -1,0 +1,53 @@
+"""The task knowledge: articles and reading material of a length that is asked for."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from openai_server import OpenAIServer
+
+from populace.scenarios.knowledge.task import WORDS, Article, HasLength, Knowledge
+
+type Made = Callable[..., Path]
+type Rows = Callable[[Path, str], Sequence[tuple[Any, ...]]]
+
+
+@pytest.mark.parametrize("prompting", ["zero-shot", "few-shot", "persona-few-shot"])
+def test_an_article_has_title_text_and_readers(made: Made, rows: Rows, prompting: str) -> None:
+    path = made(Knowledge({"n": 4, "prompting": prompting}))
+    found = [json.loads(row[0]) for row in rows(path, "SELECT payload FROM outputs WHERE status = 'accepted'")]
+    assert len(found) == 4
+    assert all(one["title"] and one["audience"] and len(one["text"].split()) >= 100 for one in found)
+
+
+@pytest.mark.parametrize("length", ["medium", "long"])
+@pytest.mark.parametrize("form", ["article", "reading"])
+def test_texts_are_as_long_as_is_asked_for(made: Made, rows: Rows, form: str, length: str) -> None:
+    path = made(Knowledge({"n": 3, "length": length, "form": form}), people=20)
+    counts = [score for (score,) in rows(path, "SELECT score FROM checks WHERE \"check\" = 'length'")]
+    least, most = WORDS[length]
+    assert all(0.5 * least <= count <= most for count in counts)
+
+
+def test_form_and_length_are_said_in_words_over_http(made: Made, rows: Rows, openai_server: OpenAIServer) -> None:
+    task = Knowledge({"n": 2, "form": "reading", "length": "medium"})
+    path = made(task, people=3, model="openai:test", base_url=openai_server.base_url)
+    asked = [str(body["messages"]) for body in openai_server.bodies if "<task>" in str(body["messages"])]
+    assert all("250 to 600 words" in one and "Write for this person" in one for one in asked)
+    assert rows(path, "SELECT count(*) > 0 FROM outputs") == [(True,)]
+
+
+def test_length_is_counted_in_words_of_any_script() -> None:
+    check = HasLength(120, 300)
+
+    def judge(text: str) -> str:
+        article = Article(kind="knowledge", title="Über", audience="Alle", text=text)
+        return asyncio.run(check.judge(article, cast("Any", None))).outcome
+
+    assert judge("word " * 200) == "passed"
+    assert judge("word " * 60) == "failed"
+    assert judge("河边的老船工知道水什么时候涨" * 20) == "passed"
+    assert judge("河边的老船工知道水什么时候涨" * 60) == "failed"
