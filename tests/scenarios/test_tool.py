@@ -80,7 +80,7 @@ def test_every_kit_gives_a_valid_tool_that_does_what_it_says() -> None:
     rng = random.Random(5)
     for kit in kits():
         name = kit.name("rye", "baker")
-        fields = kit.interface(name, "rye", "a baker", "bake before dawn")
+        fields = kit.interface(name, "rye", "a baker")
         spec = ToolSpec.model_validate({"kind": "tool", **fields})
         assert tool_faults(spec.payload) == []
         assert "$" not in str(spec.payload)
