@@ -122,9 +122,9 @@ class Emitted:
                 else:
                     found.append((emission, match))
         originals = self._originals([match.key for _, match in found])
+        verdicts = [_verdict(e, m.key, originals[m.key][0], stage=m.stage, similarity=m.similarity) for e, m in found]
         for number in list(islice(self._newest, max(0, len(self._newest) - _KEPT))):
             del self._newest[number]
-        verdicts = [_verdict(e, m.key, originals[m.key][0], stage=m.stage, similarity=m.similarity) for e, m in found]
         return sorted(verdicts, key=lambda verdict: verdict.emission or 0)
 
     def _originals(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:

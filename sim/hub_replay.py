@@ -14,6 +14,7 @@ from ..personas.hub.reconcile import COSINE_STAGE
 from .embedding import run_embedding
 from .engine import Progress
 from .enrichment import ANSWER_TOKENS, Enrichment, run_enrichment
+from .evaluation import EvaluationJob
 from .hub_jobs import HubJob
 from .output_jobs import replay_output_job, stored_spec
 from .outputs import OutputJob
@@ -25,7 +26,10 @@ from .runfile.runlog import RunLog
 from .solving import SolvingJob
 
 #: The jobs on what a run has made, by their kind.
-OUTPUT_JOBS: Mapping[str, type[OutputJob[Any]]] = {SolvingJob.kind: SolvingJob}
+OUTPUT_JOBS: Mapping[str, type[OutputJob[Any]]] = {
+    SolvingJob.kind: SolvingJob,
+    EvaluationJob.kind: EvaluationJob,
+}
 
 #: What jobs have made since this one began is gone from the copy in which it is done again.
 _UNDONE = (

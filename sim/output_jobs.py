@@ -116,8 +116,7 @@ def run_output_job(
     check_outputs(path, job)
     hub_job = file_job(path, job, handle, limits or Limits(), prices, cache, batch=batch, seed=seed)
     number, _ = hub_job.unfinished(anew=anew)
-    log = hub_job.begin(partial(_fill, job, seed)) if number is None else hub_job.reopen(number)
-    return _done(hub_job, job, log, progress)
+    return do_output_job(hub_job, job, number, progress)
 
 
 def resume_output_job(
@@ -139,7 +138,7 @@ def resume_output_job(
     job.check()
     handle = open_model(model or row.model, base_url=base_url or (row.base_url or "").split() or None)
     hub_job = file_job(path, job, handle, **resumed(row, **given))
-    return _done(hub_job, job, hub_job.reopen(number), progress)
+    return do_output_job(hub_job, job, number, progress)
 
 
 def replay_output_job(
@@ -196,7 +195,11 @@ def _fill(job: OutputJob[Any], seed: int, con: duckdb.DuckDBPyConnection, number
     job.fill(con, number, seed)
 
 
-def _done(hub_job: HubJob, job: OutputJob[Any], log: RunLog, progress: Progress | None) -> OutputJobReport:
+def do_output_job(
+    hub_job: HubJob, job: OutputJob[Any], number: int | None, progress: Progress | None
+) -> OutputJobReport:
+    """Do a job in its file: the one of that number, or for None a new one."""
+    log = hub_job.begin(partial(_fill, job, hub_job.seed)) if number is None else hub_job.reopen(number)
     with hub_job.running(log, progress, batched=job.phase_names, answer_tokens=job.answer_tokens) as engine:
         outputs = _run_phases(engine, job, hub_job.seed)
         markers = log.query(_MARKER, {"job": log.job})

@@ -10,12 +10,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, Field
 
 from ..agents.actions import Action, KnownSolution
-from ..agents.answer_check import SameAnswer, final_answer, shared_checker
+from ..agents.answer_check import final_answer, shared_checker
 from ..agents.checks import CheckOutcome
 from ..agents.procedural.solving import solving
 from ..agents.sandbox import Outcome as CodeOutcome
@@ -26,8 +26,9 @@ from ..personas.prompt import fence, load_prompt
 from .config import RoleModel
 from .output_jobs import OutputJobReport
 from .outputs import LOST_OUTCOMES, Output, OutputContext, OutputJob, OutputPhase, OutputSpec
-from .runfile.rows import CheckRow, Row, SolutionRow
+from .runfile.rows import CheckRow, Row
 from .seeds import derive_seed
+from .solutions import Method, Solution, Solved, answer_verdict, compared, solution_rows, verdict_of
 
 #: The kind of these jobs, and their one phase.
 KIND = "solving"
@@ -38,10 +39,8 @@ _VERSION = 1
 REFERENCE = "reference"
 _ROOM = f"{(__package__ or '').rpartition('.')[0]}.agents"
 
-type Method = Literal["text", "program"]
-
-#: Computes the solution of a problem of the stand-in from its text; None for any other text.
-type KnowSolution = Callable[[str], KnownSolution | None]
+#: Gives the solution of a problem of the stand-in; None for any other problem.
+type KnowSolution = Callable[[Output], KnownSolution | None]
 
 
 class WrittenSolution(BaseModel):
@@ -102,54 +101,6 @@ class SolvingSpec(OutputSpec):
 
 
 @dataclass(frozen=True, slots=True)
-class Solution:
-    """One solution of a problem."""
-
-    solver: str
-    method: Method
-    replicate: int
-    #: How the call ended, and the text that came.
-    answered: Answer[Any]
-    text: str
-    answer: str | None
-    #: As in `solutions.outcome`.
-    outcome: str
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Solved:
-    """All solutions of a problem, compared."""
-
-    solutions: tuple[Solution, ...]
-    #: For each solution the number of its answer among the different ones; None for no answer.
-    clusters: tuple[int | None, ...]
-    #: For each solution whether its answer equals the known one.
-    correct: tuple[bool | None, ...]
-    reference: str = ""
-
-    @property
-    def came(self) -> int:
-        """Solutions that count: those that the endpoint lost, and programs that were not run, do not."""
-        return sum(one.outcome not in LOST_OUTCOMES and one.outcome != "not_run" for one in self.solutions)
-
-    @property
-    def majority(self) -> tuple[int | None, int]:
-        """The number of the answer that most give, the first of as many votes, and its votes."""
-        votes = Counter(cluster for cluster in self.clusters if cluster is not None)
-        if not votes:
-            return None, 0
-        most = min(votes, key=lambda cluster: (-votes[cluster], cluster))
-        return most, votes[most]
-
-    @property
-    def is_tied(self) -> bool:
-        """Whether another answer has as many votes."""
-        votes = sorted(Counter(cluster for cluster in self.clusters if cluster is not None).values())
-        return len(votes) > 1 and votes[-1] == votes[-2]
-
-
-@dataclass(frozen=True, slots=True)
 class SolvingWork:
     """Solves one problem as often as is wanted, and compares the answers."""
 
@@ -163,7 +114,7 @@ class SolvingWork:
 
     async def __call__(self, item: Output, model: PersonaModel) -> Solved:
         """The solutions; all are awaited before an error is raised, so that none that is paid for is lost."""
-        known = self.known(item.text) if self.known is not None else None
+        known = self.known(item) if self.known is not None else None
         reference = item.field(REFERENCE) or (known.answer if known is not None else "")
         asked = (self._solution(item, known, model, *vote) for vote in self.voters.votes)
         solutions = await asyncio.gather(*asked, return_exceptions=True)
@@ -224,30 +175,18 @@ def _in_words(solver: str, replicate: int, answer: Answer[WrittenSolution]) -> S
     return Solution(solver, "text", replicate, answer, written.solution, found, "ok" if found else "no_answer", reason)
 
 
-def compared(solutions: Sequence[Solution], reference: str) -> Solved:
-    """The solutions with their answers compared with each other and with the known one, if there is one."""
-    checker = shared_checker()
-    clusters = checker.clusters([one.answer for one in solutions])
-    verdicts: dict[int, bool | None] = {}
-    if reference:
-        for cluster, one in zip(clusters, solutions, strict=True):
-            if cluster is not None and one.answer is not None and cluster not in verdicts:
-                same = checker.same(reference, one.answer)
-                verdicts[cluster] = None if same is SameAnswer.UNDECIDED else same is SameAnswer.YES
-    correct = [None if cluster is None else verdicts.get(cluster) for cluster in clusters]
-    return Solved(tuple(solutions), tuple(clusters), tuple(correct), reference)
-
-
 class SolvingPhase(OutputPhase[Solved]):
     """Solves problems, and votes."""
 
     name = KIND
     shown = "Problems solved"
 
-    def __init__(self, context: OutputContext, spec: SolvingSpec, known: KnowSolution | None) -> None:
-        super().__init__(context, chunk=spec.chunk)
-        self._threshold = spec.threshold
-        self.work = SolvingWork(KIND, spec.voters, context.job, context.seed, known, context.is_replay)
+    def __init__(
+        self, context: OutputContext, voters: Voters, *, chunk: int, known: KnowSolution | None, threshold: float = 0.5
+    ) -> None:
+        super().__init__(context, chunk=chunk)
+        self._threshold = threshold
+        self.work = SolvingWork(self.name, voters, context.job, context.seed, known, context.is_replay)
 
     def outcome(self, result: Solved) -> tuple[Outcome, str]:
         """That of the endpoint, where it lost all solutions."""
@@ -286,53 +225,6 @@ class SolvingPhase(OutputPhase[Solved]):
         return rows
 
 
-def solution_rows(job: int, problem: int, result: Solved) -> list[SolutionRow]:
-    """The solutions of a problem as rows."""
-    found = zip(result.solutions, result.clusters, result.correct, strict=True)
-    return [
-        SolutionRow(
-            job, problem, ordinal, one.solver, one.replicate, one.method, one.text, one.answer, cluster, one.outcome,
-            one.reason, correct,
-        )
-        for ordinal, (one, cluster, correct) in enumerate(found, start=1)
-    ]  # fmt: skip
-
-
-def verdict_of(result: Solved, threshold: float) -> tuple[CheckOutcome, str, float | None]:
-    """Outcome, reason and score of the check `solved`.
-
-    It is passed when the share of the solutions that give the majority's answer reaches the threshold; of several
-    solutions two must agree, and no other answer may have as many votes.
-    """
-    if not result.came:
-        return CheckOutcome.UNDECIDED, f"No solution came: {result.solutions[-1].reason}", None
-    _, votes = result.majority
-    share = votes / result.came
-    if not votes:
-        return CheckOutcome.FAILED, f"None of {result.came} solutions gives an answer.", share
-    if result.came > 1 and votes == 1:
-        return CheckOutcome.FAILED, f"No two of {result.came} solutions give the same answer.", share
-    if result.is_tied:
-        return CheckOutcome.FAILED, f"Two answers have {votes} votes each of {result.came} solutions.", share
-    if share < threshold:
-        return CheckOutcome.FAILED, f"Only {votes} of {result.came} solutions give the same answer.", share
-    return CheckOutcome.PASSED, "", share
-
-
-def answer_verdict(result: Solved) -> tuple[CheckOutcome, str]:
-    """Outcome and reason of the check `answer`: whether the vote found the known answer."""
-    most, _ = result.majority
-    if most is None:
-        return CheckOutcome.UNDECIDED, "No solution gives an answer."
-    place = result.clusters.index(most)
-    correct, given = result.correct[place], result.solutions[place].answer
-    if correct is None:
-        return CheckOutcome.UNDECIDED, f"{given!r:.100} and {result.reference!r:.100} could not be compared in time."
-    if correct:
-        return CheckOutcome.PASSED, ""
-    return CheckOutcome.FAILED, f"Most solutions give {given!r:.100}, and the answer is {result.reference!r:.100}."
-
-
 class SolvingJob(OutputJob[SolvingSpec]):
     """Solves what a run has made."""
 
@@ -353,7 +245,8 @@ class SolvingJob(OutputJob[SolvingSpec]):
 
     def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
         """Solving alone."""
-        return [SolvingPhase(context, self.spec, self._known)]
+        spec = self.spec
+        return [SolvingPhase(context, spec.voters, chunk=spec.chunk, known=self._known, threshold=spec.threshold)]
 
 
 def check_voters(voters: Voters) -> None:
@@ -371,8 +264,8 @@ def check_voters(voters: Voters) -> None:
 def known_solutions(actions: Sequence[type[Action]]) -> KnowSolution:
     """The solutions that these actions know of their own stand-in's problems."""
 
-    def known(text: str) -> KnownSolution | None:
-        return next((found for action in actions if (found := action.known_solution(text)) is not None), None)
+    def known(output: Output) -> KnownSolution | None:
+        return next((found for action in actions if (found := action.known_solution(output.text)) is not None), None)
 
     return known
 

@@ -15,10 +15,12 @@ from populace.agents.actions import Action
 from populace.agents.tool_spec import Argument, BooleanType, ListOf, NumberType, TextType, ToolSpec
 from populace.personas.errors import RunFileError, SetupError
 from populace.sim import Growth, Resident, Scenario, Society
+from populace.sim.emitted import Emitted
 from populace.sim.fork import fork
 from populace.sim.replay import replay
 from populace.sim.resident import SocietyView
 from populace.sim.runfile.reader import emissions_query, open_run
+from populace.sim.runfile.rows import EmissionRow
 
 
 class Mood(StrEnum):
@@ -176,3 +178,16 @@ def test_what_an_action_is_kept_as_gives_it_back() -> None:
 def test_texts_and_lists_are_no_typed_fields() -> None:
     assert [field.name for field in typed_fields(ToolSpec)] == []
     assert typed_fields(Ballot)[1].description == "What a seat is worth."
+
+
+def test_an_original_that_is_dropped_from_memory_with_its_own_repeat_is_still_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("populace.sim.emitted._KEPT", 2)
+    said = ["one and the same line of words", "another line altogether here", "a third and quite different one"]
+    rows = [
+        EmissionRow(number, 1, f"agent {number}", "instruction", text, "{}", False, "procedural", "turn@3")
+        for number, text in enumerate([*said, said[0]], start=1)
+    ]
+    (verdict,) = Emitted().add_all(rows)
+    assert (verdict.emission, verdict.of_emission, verdict.of) == (4, 1, "agent 1")

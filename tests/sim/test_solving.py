@@ -17,18 +17,15 @@ from populace.personas.model import Answer, Outcome
 from populace.sim.hub_replay import replay_job
 from populace.sim.output_jobs import resume_output_job, run_output_job, stored_spec
 from populace.sim.runfile.reader import open_run
+from populace.sim.solutions import Solution, answer_verdict, compared, verdict_of
 from populace.sim.solving import (
-    Solution,
     SolvingJob,
     SolvingSpec,
     Voters,
-    answer_verdict,
-    compared,
     known_solutions,
     parse_solvers,
     solving_rows,
     solving_spec,
-    verdict_of,
 )
 
 SLIPPING = "procedural:accuracy=0.6"

@@ -25,6 +25,7 @@ for command in (
     grow.grow,
     make.make,
     solve.solve,
+    solve.evaluate,
     run.estimate,
     read.doctor,
     replay.fork,

@@ -178,7 +178,7 @@ def _resume_jobs(
     """Go on with the unfinished jobs on a hub or on what a run has made, in the order in which they began."""
     from .hub import resume_embedding
     from .hub_people import resume_enrichment
-    from .solve import resume_solving
+    from .solve import resume_evaluation, resume_solving
 
     embeddings = embeddings_of(options)
     same = {"limits": changed_limits(options), "cache": False if no_cache else options["cache"]}
@@ -187,9 +187,9 @@ def _resume_jobs(
         if job.kind == "enrichment":
             given = {"base_url": options["base_url"] or None, "prices": prices_of(options)}
             resume_enrichment(file, job.job, same | given)
-        elif job.kind == "solving":
+        elif job.kind in ("solving", "evaluation"):
             given = {"base_url": options["base_url"] or None, "prices": prices_of(options), "script": script}
-            resume_solving(file, job.job, same | given)
+            (resume_solving if job.kind == "solving" else resume_evaluation)(file, job.job, same | given)
         else:
             given = {"base_url": embeddings["embeddings_url"], "prices": embeddings["embeddings_prices"]}
             resume_embedding(file, job.job, same | given)

@@ -1,5 +1,6 @@
 """`populace solve` and `populace evaluate`: problems solved, and models measured on problems with known answers."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
@@ -124,4 +125,91 @@ def _show(run: Path, done: "OutputJobReport") -> None:
         click.echo(f"\n{PROCEDURAL_NOTICE}")
     click.echo(f'\nThe answers: `populace sql {quote(str(run))} "FROM answers"`; what is accepted now: `FROM outputs`.')
     if all(done.failed.get(phase) == number for phase, number in done.done.items()):
+        click.get_current_context().exit(1)
+
+
+@click.command()
+@click.argument("target", metavar="RUN|FILE.jsonl", type=click.Path(path_type=Path))
+@_solvers(None)
+@click.option(
+    "--method", type=click.Choice(["text", "program"]), default="text", show_default=True, help="As in solve."
+)
+@click.option("--execute", is_flag=True, help="Allow --method program to run the programs on this machine.")
+@click.option("--n", type=click.IntRange(min=1), help="How many problems, drawn by chance.  [default: all]")
+@click.option("--out", type=click.Path(path_type=Path), help="File of the evaluation.  [default: TARGET-MODEL.duckdb]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
+@click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
+@limit_options
+@sampling_options
+def evaluate(target: Path, solvers: Sequence[str], out: Path | None, n: int | None, **options: Any) -> None:
+    r"""Measure a model: on a test set, or on the problems of a run whose answers solutions agree on.
+
+    A test set is JSONL with a field problem, and an answer or a solution that ends in \boxed{...} (as MATH has them,
+    with level and type). Of a run, those outputs are taken on whose answer at least two of three solutions of
+    `populace solve` agree, the protocol of the paper. The accuracy is printed with a 95 % interval, by level and type,
+    beside the paper's own tables; refusals and failures are counted apart. Calls and solutions are in a file of their
+    own, which `populace resume` goes on with.
+    """
+    from populace.sim.evaluation import evaluate as measured
+    from populace.sim.problem_sets import read_problems
+    from populace.sim.solving import parse_solvers
+
+    from .panel import Panel
+
+    given = parse_solvers(solvers)
+    if len(given) > 1:
+        raise click.UsageError("One model is measured at a time; name one --solver.")
+    problems = read_problems(target).drawn(n, options["seed"])
+    slug = re.sub(r"[^\w.]+", "-", given[0].model.partition(":")[2] or given[0].model).strip("-")
+    path = out or Path(f"{target.stem}-{slug}.duckdb")
+    with going_on(path):
+        measured(
+            problems,
+            path,
+            target=target.name,
+            model=given[0].model,
+            base_url=given[0].base_url or options["base_url"],
+            limits=limits_of(options),
+            prices=prices_of(options),
+            progress=Panel(),
+            **{name: options[name] for name in ("method", "execute", "cache", "batch", "seed")},
+        )
+    _show_evaluation(path)
+
+
+def resume_evaluation(path: Path, job: int, given: Mapping[str, Any]) -> None:
+    """Go on with an unfinished evaluation, as `populace resume` does."""
+    from populace.sim.evaluation import EvaluationJob, EvaluationSpec
+    from populace.sim.hub_jobs import stored_job
+    from populace.sim.output_jobs import resume_output_job, stored_spec
+
+    from .panel import Panel
+
+    spec = stored_spec(EvaluationSpec, stored_job(path, job))
+    with going_on(path):
+        resume_output_job(
+            path, job, EvaluationJob(spec), progress=Panel(), **{k: v for k, v in given.items() if k != "script"}
+        )
+    _show_evaluation(path)
+
+
+def _show_evaluation(path: Path) -> None:
+    from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.analysis.evaluation import paper_table, read_evaluation
+    from populace.analysis.table import visible
+    from populace.sim.runfile.reader import open_hub_or_run
+
+    with open_hub_or_run(path) as stored:
+        found = read_evaluation(stored)
+    for name, value in found.as_rows():
+        click.echo(visible(f"  {name:<24} {value}"))
+    for note in found.notes:
+        click.echo(f"\n{visible(note)}")
+    if not found.is_language_model:
+        click.echo(f"\n{PROCEDURAL_NOTICE}")
+    click.echo("")
+    for line in paper_table("synthetic" if found.is_from_run else "math"):
+        click.echo(line)
+    click.echo(f'\nThe solutions: `populace sql {quote(str(path))} "FROM solutions"`.')
+    if not found.accuracy.asked:
         click.get_current_context().exit(1)

@@ -1,0 +1,162 @@
+"""Problems with known answers, on which models are measured: read from a test set, or from a run that was solved."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from ..agents.answer_check import final_answer
+from ..personas.errors import SetupError, SourceError
+from ..personas.inputs import resolve_file
+from .runfile.reader import open_run
+from .seeds import rng_for
+
+if TYPE_CHECKING:
+    import random
+
+#: Keys of a problem, of its answer, and of a solution that ends with the answer, the first that is there.
+_PROBLEM = ("problem", "question", "text", "prompt")
+_ANSWER = ("answer", "final_answer", "reference", "expected_answer")
+_SOLUTION = ("solution", "solution_text", "output", "response")
+_TYPE = ("type", "subject", "kind", "category")
+#: Share of the solutions that must agree on an answer, and how many at least: two of three, as in the paper.
+_AGREED, _VOTES = 2 / 3 - 1e-9, 2
+
+_SOLVED = """
+SELECT o.emission, o.kind, o.text, a.answer
+FROM answers AS a
+JOIN outputs AS o ON o.emission = a.emission
+WHERE o.status = 'accepted' AND a.solutions >= 3 AND a.votes >= $votes AND a.agreement >= $agreed
+ORDER BY o.emission
+"""
+_BY = """
+SELECT DISTINCT solver FROM solutions WHERE (job, emission) IN (SELECT (job, emission) FROM answers) ORDER BY solver
+"""
+_STANDING = """
+SELECT (SELECT count(*) FROM outputs), (SELECT count(*) FROM answers),
+       (SELECT count(*) FROM answers WHERE solutions >= 3)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemWithAnswer:
+    """A problem and its answer."""
+
+    text: str
+    answer: str
+    #: As the test set names them; None where it names none.
+    level: str | None
+    type: str | None
+    #: Where it comes from: FILE:line, or RUN#emission.
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemSet:
+    """Problems with answers."""
+
+    problems: tuple[ProblemWithAnswer, ...]
+    #: Whether they are outputs of a run, whose answers are those on which solutions agree.
+    is_from_run: bool
+    #: Rows without a problem or an answer, of how many, and the places of the first of them.
+    passed_over: int = 0
+    rows: int = 0
+    examples: tuple[str, ...] = ()
+    #: Models on whose solutions the answers rest.
+    solvers: tuple[str, ...] = ()
+
+    def drawn(self, n: int | None, seed: int) -> "ProblemSet":
+        """So many of the problems, drawn by chance, in their order; all of them for None."""
+        if n is None or n >= len(self.problems):
+            return self
+        rng: random.Random = rng_for(seed, "problems")
+        chosen = tuple(self.problems[at] for at in sorted(rng.sample(range(len(self.problems)), n)))
+        return ProblemSet(chosen, self.is_from_run, self.passed_over, self.rows, self.examples, self.solvers)
+
+
+def read_problems(path: Path) -> ProblemSet:
+    """The problems of a test set in JSONL, or those of a run that `populace solve` has solved.
+
+    Raises `SourceError` for a file that cannot be read, `SetupError` for one without a problem whose answer is known.
+    """
+    path = resolve_file(path)
+    with path.open("rb") as file:
+        is_run = b"DUCK" in file.read(16)
+    return _of_run(path) if is_run else _of_test_set(path)
+
+
+def _of_test_set(path: Path) -> ProblemSet:
+    found: list[ProblemWithAnswer] = []
+    lacking: list[str] = []
+    rows = 0
+    for number, row in _rows(path):
+        rows += 1
+        text = _first(row, _PROBLEM)
+        answer = _first(row, _ANSWER) or _in_solution(_first(row, _SOLUTION))
+        if not text or not answer:
+            lacking.append(f"{path.name}:{number}")
+            continue
+        level = _first(row, ("level", "difficulty"))
+        found.append(
+            ProblemWithAnswer(text, answer, level or None, _first(row, _TYPE) or None, f"{path.name}:{number}")
+        )
+    if not found:
+        raise SetupError(
+            f"{str(path)!r} holds no problem with an answer in {rows:,} rows; each needs a field 'problem', and an "
+            r"'answer' or a 'solution' that ends in \boxed{...}."
+        )
+    return ProblemSet(tuple(found), False, len(lacking), rows, tuple(lacking[:3]))
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = orjson.loads(line.removeprefix(b"\xef\xbb\xbf"))
+            except orjson.JSONDecodeError as error:
+                raise SourceError(
+                    f"{str(path)!r}, line {number}: this is no JSON ({error}); a test set has one object a line."
+                ) from error
+            if not isinstance(row, dict):
+                raise SourceError(f"{str(path)!r}, line {number}: this is no JSON object; a test set has one a line.")
+            yield number, row
+
+
+def _first(row: dict[str, object], keys: Sequence[str]) -> str:
+    for key in keys:
+        value = row.get(key)
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+    return ""
+
+
+def _in_solution(solution: str) -> str:
+    """The answer that a solution marks as its own; a number at its end is none."""
+    marked = re.search(r"\\boxed|\\fbox|^####", solution, re.MULTILINE)
+    return (final_answer(solution) or "") if marked else ""
+
+
+def _of_run(path: Path) -> ProblemSet:
+    with open_run(path) as run:
+        ((made, solved, often),) = run.query(_STANDING).rows
+        found = run.query(_SOLVED, {"votes": _VOTES, "agreed": _AGREED}).rows
+        solvers = tuple(str(solver) for (solver,) in run.query(_BY).rows)
+    if not found:
+        why = f"none of its {made:,} outputs is solved"
+        if solved:
+            why = f"{often:,} of its {solved:,} solved outputs have three solutions, of which no two of three agree"
+        raise SetupError(
+            f"The run in {str(path)!r} holds no problem whose answer is established: {why}; solve it first with three "
+            f"solutions of each: `populace solve {path} --samples 3`."
+        )
+    problems = tuple(
+        ProblemWithAnswer(text, answer, None, kind, f"{path.name}#{emission}") for emission, kind, text, answer in found
+    )
+    return ProblemSet(problems, True, int(solved) - len(found), int(solved), solvers=solvers)
