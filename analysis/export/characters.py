@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ...agents.procedural import PROCEDURAL_NOTICE
 from ...personas.errors import SetupError, parameter
 from ...personas.files import whole_file
 from ...sim.runfile.reader import open_run
@@ -24,6 +23,7 @@ WHERE o.kind = 'npc' AND o.status = 'accepted'
 ORDER BY o.emission
 """
 _PROCEDURAL = "procedural"
+_STAND_IN = "Synthetic: text by the procedural stand-in, which no language model wrote."
 #: Says in Yarn what the character does not: what stands before the first colon of a line is taken for its speaker.
 _NARRATOR = "Narrator"
 
@@ -67,7 +67,7 @@ def export_characters(
         raise SetupError(f"{str(path)!r} exists already; give another path for the export.")
     if not path.parent.is_dir():
         raise SetupError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
-    notice = PROCEDURAL_NOTICE if is_procedural else "Synthetic: written by a language model."
+    notice = _STAND_IN if is_procedural else "Synthetic: written by a language model."
     with whole_file(path) as part:
         part.write_text(_WRITERS[form](characters, notice), encoding="utf-8", newline="\n")
     return len(characters)
