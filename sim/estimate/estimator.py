@@ -91,6 +91,8 @@ class Estimate:
     can_be_sampled: bool = True
     #: The prices of models of other roles, by role; None where they are not known.
     role_prices: Mapping[str, Prices | None] = field(default=MappingProxyType({}), hash=False)
+    #: What `people` counts: people, outputs or problems.
+    unit: str = "people"
 
     @property
     def calls(self) -> Interval:
