@@ -34,7 +34,7 @@ _LONGEST_TAXONOMY = 5_000
 
 _OUTPUTS = """
 SELECT emission, text FROM outputs
-WHERE emission > $last AND status = 'accepted' AND ($kind IS NULL OR kind = $kind) ORDER BY emission LIMIT 5000
+WHERE emission > $last AND status = 'accepted' AND ($kind IS NULL OR kind = $kind) ORDER BY emission LIMIT 50000
 """
 _PEOPLE = "SELECT ordinal, id, text FROM personas WHERE ordinal > $last ORDER BY ordinal LIMIT 5000"
 

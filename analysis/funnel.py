@@ -12,6 +12,7 @@ WHAT = "funnel"
 
 _TURNS = "SELECT coalesce(sum(active), 0)::BIGINT, coalesce(sum(acted), 0)::BIGINT FROM steps"
 _RUN = "SELECT model, is_language_model FROM runs"
+_ASKED = "SELECT count(DISTINCT owner) FROM calls WHERE phase = 'step' AND purpose <> 'embedding'"
 _LOST = """
 SELECT outcome, count(*) FROM failures
 WHERE phase = 'step' AND purpose <> 'embedding' GROUP BY outcome ORDER BY count(*) DESC, outcome
@@ -93,7 +94,8 @@ class Spent:
 class Funnel:
     """The yield of a run."""
 
-    #: People with a turn whose outputs there are, and those with an accepted one.
+    #: People whom a model was asked for, those who made something, and those with an accepted output.
+    asked_people: int
     people: int
     accepted_people: int
     stages: Sequence[Stage]
@@ -112,6 +114,7 @@ class Funnel:
 def read_funnel(run: Queryable) -> Funnel:
     """The yield of a run, in whatever state it is."""
     ((turns, acted),) = run.query(_TURNS).rows
+    ((asked,),) = run.query(_ASKED).rows
     ((model, is_language_model),) = run.query(_RUN).rows
     ((outputs, revised, accepted, people, accepted_people),) = run.query(_OUTPUTS).rows
     lost = dict(run.query(_LOST).rows)
@@ -136,6 +139,7 @@ def read_funnel(run: Queryable) -> Funnel:
             stages.append(Stage(table, f"accepted, with {table}", number))
     spent = [_spent(accepted, *row[:9]) for row in run.query(_CALLS).rows]
     return Funnel(
+        asked,
         people,
         accepted_people,
         stages,
@@ -236,8 +240,8 @@ def _line(one: Spent) -> tuple[object, ...]:
 def notes_on_funnel(found: Funnel) -> Iterator[str]:
     """What has to be known of the numbers, in sentences."""
     yield (
-        f"{found.accepted_people:,} of {found.people:,} people who made something have an accepted output; "
-        f"{found.revised:,} outputs were asked for anew before they were kept."
+        f"{found.asked_people:,} were asked; {found.people:,} made something, and {found.accepted_people:,} have "
+        f"an accepted output. {found.revised:,} outputs were asked for anew before they were kept."
     )
     if found.undecided:
         checks = ", ".join(f"{check} on {number:,}" for check, number in found.undecided.items())

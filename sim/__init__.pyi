@@ -1,6 +1,6 @@
 from .batch_society import BatchSociety
 from .config import RunConfig
-from .embedding import HubVectors, dedup_by_meaning
+from .embedding import HubVectors, dedup_by_meaning, fetch_text_vectors
 from .emitted import Emission
 from .engine import Progress
 from .enrichment import Enriched, Enrichment, enrich
@@ -40,6 +40,7 @@ __all__ = [
     "World",
     "dedup_by_meaning",
     "enrich",
+    "fetch_text_vectors",
     "open_run",
     "read_demonstrations",
 ]

@@ -134,19 +134,24 @@ def fetch_text_vectors(
     The texts are the items of the job (`job_items`), so that it goes on where it was stopped, and is replayed, whatever
     became of the rows that they are from; otherwise as `fetch_hub_vectors`.
     """
-    wanted = {text_hash(text): text for text in map(canonical_text, texts) if text}
-    digest = text_hash("".join(wanted))
-    spec = {"chunk": chunk, "threshold": None, "exact": None, "texts": digest}
+    wanted = [text for text in map(canonical_text, texts) if text]
+    spec = {"chunk": chunk, "threshold": None, "exact": None, "texts": text_hash("".join(map(text_hash, wanted)))}
     job = _job(Path(path), embeddings, spec, base_url, limits, prices, cache)
-    with open_hub(job.path) as hub:
-        known = {key for (key,) in hub.con.execute(_KNOWN, {"model": job.model.name}).fetchall()}
-    missing = [text for key, text in wanted.items() if key not in known]
+    missing = without_text_vector(job.path, job.model.name, wanted)
     number, abandoned = job.unfinished(is_kept=True)
     if number is None and not missing:
         return HubVectors(job.model.name, abandoned=abandoned)
     log = job.begin(partial(_keep_texts, missing)) if number is None else job.reopen(number)
     fetched, _ = _run(job, log, progress)
     return replace(fetched, abandoned=abandoned)
+
+
+def without_text_vector(path: Path | str, model: str, texts: Iterable[str]) -> list[str]:
+    """Those of these texts that have no vector of this model in the file, each once, in their canonical form."""
+    with open_hub(path) as hub:
+        known = {key for (key,) in hub.con.execute(_KNOWN, {"model": model}).fetchall()}
+    wanted = {text_hash(text): text for text in map(canonical_text, texts) if text}
+    return [text for key, text in wanted.items() if key not in known]
 
 
 def _keep_texts(texts: Sequence[str], con: duckdb.DuckDBPyConnection, job: int) -> None:

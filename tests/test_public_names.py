@@ -37,10 +37,11 @@ PROMISED = {
     "sim": """
         BatchSociety Demonstration Emission Enriched Enrichment FinishedRun Growth GrowthOnly HubVectors Intervention
         News Progress QueryError Resident RunConfig RunReader Scenario Settings Society SocietyView State Task
-        TaskSettings Visit World dedup_by_meaning enrich open_run read_demonstrations
+        TaskSettings Visit World dedup_by_meaning enrich fetch_text_vectors open_run read_demonstrations
     """,
     "analysis": """
-        Question QuestionAnswer Summary answers_of ask questions_of render_csv render_json render_table
+        Contamination Coverage Diversity Funnel Question QuestionAnswer Summary Topic answers_of ask cover_by_words
+        find_contaminated measure_diversity questions_of read_funnel read_topics render_csv render_json render_table
         summarise write_report
     """,
     "analysis.export": """

@@ -23,6 +23,7 @@ _NUMBER = r"(-?\d+(?:\.\d+)?)"
 #: A word slot is a phrase without the end of a sentence.
 _PHRASE = r"[^.?!;:。？！；：]{1,60}?"
 _MOST_DRAWS = 10_000
+_PRONOUN = re.compile(r"\b(?:she|hers?|he|his|him)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Scene:
     def __init__(self, rng: random.Random, portrait: Portrait) -> None:
         field = data("scenes")["fields"][portrait.role.field]
         women, men = split(data("scenes")["women"]), split(data("scenes")["men"])
-        who = rng.choice({"f": women, "m": men}.get(portrait.role.gender, (*women, *men)))
+        who = rng.choice({"f": women, "m": men}.get(_gender(portrait), (*women, *men)))
         others = rng.sample([name for name in (*women, *men) if name != who], 5)
         box = rng.choice(split(field["boxes"]))
         #: Whether the description names a trade, so that `a_noun` holds it.
@@ -66,6 +67,14 @@ class Scene:
         """One of the frames with its slots filled; those that speak of a trade only where the description names it."""
         known = [frame for frame in frames if self.has_trade or not ("{a_noun}" in frame or "{thing}" in frame)]
         return polished(rng.choice(known).format_map(self.slots))
+
+
+def _gender(portrait: Portrait) -> str:
+    """`f` or `m` by the role or by the pronouns of the description; empty where neither says it."""
+    if portrait.role.gender in ("f", "m"):
+        return portrait.role.gender
+    pronoun = _PRONOUN.search(portrait.text)
+    return "" if pronoun is None else "f" if pronoun[0].startswith(("she", "her")) else "m"
 
 
 def scene_of(rng: random.Random, persona: str) -> Scene:

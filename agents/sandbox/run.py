@@ -30,7 +30,7 @@ class SandboxLimits:
     """What one run may use."""
 
     cpu_seconds: int = 5
-    wall_seconds: float = 10.0
+    wall_seconds: float = 20.0
     #: Address space; Python itself takes about 30 MB of it.
     memory_bytes: int = 512 * _MEGABYTE
     #: The largest file that it may write; with bubblewrap, of all of them together.

@@ -46,6 +46,7 @@ _MEANINGS = {
     "source": "document that the first of its lineage was inferred or imported from",
     "licence": "the strictest licence of the sources of its lineage; `unknown` where one of them states none",
     "model": "model that wrote it",
+    "response_model": "model that wrote the response; null where there is none",
     "prompt_version": "prompt that the output answers, as name@version",
     "sampling": "sampling parameters that were sent, as JSON; null where the endpoint's own were used",
     "seed": "seed of the run",
@@ -80,6 +81,9 @@ _MEANINGS = {
     "persona_text": "description of the persona",
     "persona_language": "language of that description (BCP 47)",
 }
+
+
+_MADE_BY = ("model", "response_model", "prompt_version", "sampling")
 
 
 class Card:
@@ -189,8 +193,8 @@ class Card:
 
     def _made(self) -> str:
         made = [
-            (model, prompt, "the endpoint's own" if sampling is None else f"`{sampling}`", n)
-            for (model, prompt, sampling), n in self._tally.by("model", "prompt_version", "sampling").items()
+            (model, response or "", prompt, "the endpoint's own" if sampling is None else f"`{sampling}`", n)
+            for (model, response, prompt, sampling), n in self._tally.by(*_MADE_BY).items()
         ]
         runs = [
             (source.scenario, source.run, str(source.seed), source.event_hash or "", n)
@@ -205,7 +209,7 @@ class Card:
                 "1,000,000,000 Personas* (arXiv 2406.20094): personas are inferred from texts or imported, grown along "
                 "relations, and each output is asked of a model with one persona in the prompt.\n",
                 _table(("scenario", "run", "seed", "event hash", "rows"), runs),
-                _table(("model", "prompt", "sampling", "rows"), made),
+                _table(("model", "model of the response", "prompt", "sampling", "rows"), made),
                 f"The runs were mixed by a recipe, with the seed {self._plan.mix.seed}.\n"
                 if not self._plan.mix.is_whole
                 else "",

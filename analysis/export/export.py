@@ -1,6 +1,6 @@
 """Outputs of runs as data sets: accepted rows, each with where it comes from, in the format that is asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
@@ -18,7 +18,7 @@ from .shapes import DatasetFormat
 from .source import OutputSource
 from .split import SplitReport
 from .tally import Tally
-from .writing import Position, Rows, ShardFolder, write_rows
+from .writing import Position, Rows, ShardFolder, check_new, write_rows
 
 _USUAL = DatasetOptions()
 
@@ -56,11 +56,14 @@ def export_outputs(runs: Sequence[Path] | Mix, path: Path, options: DatasetOptio
     """
     target = target_of(path, options.format)
     options.check(target.format, target.layout)
+    files = target.files(split=options.split is not None)
+    for taken in (target.path,) if target.layout.is_folder else (*files.values(), target.card):
+        check_new(taken)
     with ExitStack() as stack:
         plan = _planned(stack, runs, target, options)
         if target.layout.is_folder:
             return _to_folder(plan, target)
-        return _to_files(plan, target)
+        return _to_files(plan, target, files)
 
 
 def preview_outputs(
@@ -91,11 +94,7 @@ def _planned(stack: ExitStack, runs: Sequence[Path] | Mix, target: Target, optio
     return ExportPlan(sources, mix, target, options)
 
 
-def _to_files(plan: ExportPlan, target: Target) -> DatasetReport:
-    files = target.files(split=plan.options.split is not None)
-    for taken in (*files.values(), target.card):
-        if taken.exists() or taken.is_symlink():
-            raise SetupError(f"{str(taken)!r} exists already; give another path for the export.")
+def _to_files(plan: ExportPlan, target: Target, files: Mapping[str, Path]) -> DatasetReport:
     tally = Tally()
     rows = _some(plan.rows(tally), plan, tally)
     card = (target.card, lambda: Card(plan, target, tally).text())

@@ -14,7 +14,7 @@ from ...personas.inputs import nearest
 from .mix import Mix, choose, quotas
 from .options import DatasetOptions, Layout, Target
 from .shapes import TRAINING, DatasetFormat, Recipe, RowShape, find_recipes
-from .source import PROVENANCE, STATUS, OutputSource
+from .source import PROVENANCE, STATUS, Added, OutputSource
 from .split import SplitReport, split_sources
 from .tally import Tally
 from .texts import PersonalPolicy, parse_payload, search_personal
@@ -26,14 +26,15 @@ _SOLVED = ("solution", "answer", "agreement", "difficulty", "correct")
 _OWN = ("text", "kind", "payload", "persona_text", "persona_language", "step", *_SOLVED, *STATUS)
 _USUAL = ("text", "kind", "payload", "persona_text", "persona_language")
 _USUAL_IN_TRAINING = ("kind",)
+#: The latest preference of each output, and the models whose responses were compared.
 _PREFERENCES = """
-LEFT JOIN (SELECT emission, CAST(arg_max(chosen, job) AS VARCHAR) AS chosen,
-                  CAST(arg_max(rejected, job) AS VARCHAR) AS rejected
+LEFT JOIN (SELECT emission, arg_max(prompt, job) AS asked, arg_max(chosen, job) AS chosen,
+                  arg_max(rejected, job) AS rejected, arg_max(margin, job) AS margin
            FROM preferences GROUP BY emission) AS f ON f.emission = o.emission
 """
-_PROCEDURAL = """
-SELECT count(*) FROM outputs AS o LEFT JOIN personas AS p ON p.id = o.agent
-WHERE o.kind IN (SELECT unnest(CAST(? AS VARCHAR[]))) AND (o.model = 'procedural' OR p.model = 'procedural')
+_RESPONSES = """
+LEFT JOIN (SELECT emission, string_agg(DISTINCT model, ', ' ORDER BY model) AS models
+           FROM responses GROUP BY emission) AS x ON x.emission = o.emission
 """
 _TOOLS = "SELECT 1 FROM outputs WHERE kind = ? AND (payload -> '$.tools') IS NOT NULL LIMIT 1"
 #: Columns without text of the model's.
@@ -54,13 +55,13 @@ class ExportPlan:
         self.kinds: list[tuple[str, ...]] = []
         self.without: Counter[str] = Counter()
         self._shapes = self._found_shapes()
-        self._check_stand_in()
+        self._is_chosen = False
         self._columns = self._found_columns()
+        self._check_stand_in()
         self._count_tokens = open_tokenizer(options.tokenizer) if options.tokenizer else None
         #: Rows that a recipe wants and that are not there.
         self.missing = 0
         self.split_report: SplitReport | None = None
-        self._is_chosen = False
         self._choose()
         self._schema = self._found_schema()
 
@@ -86,9 +87,8 @@ class ExportPlan:
         """The rows behind a position, page by page; what is written and what is left out is counted in `tally`."""
         for number in range(start.part, len(self.sources)):
             source, shape = self.sources[number], self._shapes[number]
-            columns, joins = self._sql(source, shape)
             after = start.after if number == start.part else 0
-            for page in source.pages(self.kinds[number], after=after, columns=columns, joins=joins):
+            for page in source.pages(self.kinds[number], self._added(source, shape), after=after):
                 content, facts = self._made(page.rows, number, tally)
                 yield Rows(dict(self._sided(content, facts, tally)), Position(number, page.last))
 
@@ -117,8 +117,8 @@ class ExportPlan:
     def _check_stand_in(self) -> None:
         if self.options.allow_procedural:
             return
-        for source, kinds in zip(self.sources, self.kinds, strict=True):
-            ((number,),) = source.ask(_PROCEDURAL + f"AND {source.which}", [list(kinds)])
+        for source, kinds, shape in zip(self.sources, self.kinds, self._shapes, strict=True):
+            number = source.count_procedural(kinds, self._added(source, shape))
             if number:
                 raise SetupError(
                     f"{number:,} outputs of {str(source.path)!r} were written by procedural, the stand-in that is no "
@@ -158,28 +158,30 @@ class ExportPlan:
         for source, kinds, rows, side in zip(self.sources, self.kinds, taken, test, strict=True):
             choose(source, kinds, rows=rows, seed=self.mix.seed, test=side)
 
-    def _sql(self, source: OutputSource, shape: RowShape) -> tuple[str, str]:
-        """The columns and joins that are added to the query for a page."""
+    def _added(self, source: OutputSource, shape: RowShape) -> Added:
+        """What is added to the query for a page."""
         columns = [
             f"json_extract_string(o.payload, {quote_text(f'$.{quote_name(name.removeprefix("payload."))}')}) "
             f"AS {quote_name(name)}"
             for name in self._columns
             if name not in _OWN
         ]
-        joins = ""
+        joins, response = "", ""
         if any(recipe.form == "preference" for recipe in shape.recipes.values()):
-            columns += ["f.chosen", "f.rejected"]
-            joins += _PREFERENCES
+            columns += ["f.asked", "f.chosen", "f.rejected", "f.margin"]
+            joins, response = _PREFERENCES, "o.model"
+            if source.has("responses"):
+                joins, response = joins + _RESPONSES, "coalesce(x.models, o.model)"
         if self._is_chosen:
             columns.append("c.side")
             joins += "\nJOIN exported_chosen AS c ON c.emission = o.emission"
-        return "".join(f", {column}" for column in columns), joins
+        return Added("".join(f", {column}" for column in columns), joins, response)
 
     def _found_schema(self) -> pa.Schema:
         """The columns of all parts, of which one may have columns that another lacks."""
         schemas = []
         for number, (source, shape) in enumerate(zip(self.sources, self._shapes, strict=True)):
-            made, _ = self._made(source.no_rows(*self._sql(source, shape)), number, Tally(), align=False)
+            made, _ = self._made(source.no_rows(self._added(source, shape)), number, Tally(), align=False)
             schemas.append(made.schema)
         try:
             return pa.unify_schemas(schemas)

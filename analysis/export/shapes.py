@@ -170,7 +170,7 @@ class RowShape:
         ]
 
     def _read(self, rows: pa.Table) -> Iterator[dict[str, Any]]:
-        wanted = ("kind", "text", "payload", "persona_text", "solution", "correct", "chosen", "rejected")
+        wanted = ("kind", "text", "payload", "persona_text", "solution", "correct", "asked", "chosen", "rejected")
         for row in rows.select([name for name in wanted if name in rows.column_names]).to_pylist():
             payload = parse_payload(row["payload"])
             yield row | {"payload": payload if isinstance(payload, dict) else {}}
@@ -224,7 +224,7 @@ class RowShape:
         return {"instruction": instruction, "input": context, "output": output, "system": "\n\n".join(system)}
 
     def _preference(self, row: dict[str, Any]) -> dict[str, Any] | str:
-        prompt, chosen, rejected = row["text"], row["chosen"], row["rejected"]
+        prompt, chosen, rejected = row["asked"], row["chosen"], row["rejected"]
         if not chosen or not rejected or not chosen.strip() or not rejected.strip():
             return "no better and worse answer"
         asked = _introduced([*self._opening(row), _message("user", prompt)], row["persona_text"], self.persona)

@@ -12,21 +12,21 @@ import pyarrow as pa
 
 from ...personas.database import said
 from ...personas.errors import RunFileError, SetupError, parameter
-from ...personas.hub.queries import table_names
+from ...personas.hub.queries import quote_text, table_names
 from ...sim.runfile.database import connect
 from ...sim.runfile.reader import open_run
 from .licences import strictest
 
 #: What every exported row says of where it comes from.
 PROVENANCE = (
-    *("synthetic", "procedural", "persona", "parent", "hop", "source", "licence", "model", "prompt_version"),
-    *("sampling", "seed", "run", "emission"),
+    *("synthetic", "procedural", "persona", "parent", "hop", "source", "licence", "model", "response_model"),
+    *("prompt_version", "sampling", "seed", "run", "emission"),
 )
 #: What is added where rejected outputs are exported too.
 STATUS = ("status", "stage", "reason")
 
-#: Outputs of a page; about 20 MB with their personas.
-_PAGE = 20_000
+#: Outputs of a page: at most so many, and about so many characters.
+_PAGE, _PAGE_CHARACTERS = 20_000, 1 << 24
 
 #: A persona and everybody it was grown from. Personas of a hub may have come without their parents.
 _LINEAGES = """
@@ -42,7 +42,7 @@ WITH RECURSIVE up AS (
     SELECT persona, licence, depth, parent IS NULL OR parent NOT IN (SELECT id FROM personas) AS is_root FROM up
     {imports}
 )
-SELECT persona, arg_max(origin, depth) AS root, arg_max(source, depth) AS source,
+SELECT persona, arg_max(coalesce(parent, origin), depth) AS root, arg_max(source, depth) AS source,
        CAST(to_json(list_sort(coalesce(any_value(l.licences), []))) AS VARCHAR) AS licences
 FROM up
 LEFT JOIN (SELECT persona, list(DISTINCT coalesce(licence, '')) AS licences FROM stated
@@ -72,12 +72,19 @@ GROUP BY a.step, a.owner
 #: The solutions by vote; a table, because each page is joined with it.
 _ANSWERS = """
 CREATE TEMP TABLE exported_answers AS
-SELECT emission, solution, answer, agreement, difficulty, correct FROM answers
+SELECT a.emission, a.solution, a.answer, a.agreement, a.difficulty, a.correct,
+       (SELECT arg_min(s.solver, s.ordinal) FROM solutions AS s
+        WHERE s.job = a.job AND s.emission = a.emission AND s.solution = a.solution) AS solver
+FROM answers AS a
 """
+#: The model that wrote the response; null where there is none.
+_RESPONSE = """CASE WHEN (o.payload ->> '$.response') <> '' OR (o.payload -> '$.messages') IS NOT NULL
+            THEN coalesce({teacher}, o.model) ELSE a.solver END"""
 _PAGE_SQL = """
 SELECT o.emission, o.step, o.kind, o.text, CAST(o.payload AS VARCHAR) AS payload, o.status, o.stage, o.reason,
        p.text AS persona_text, p.language AS persona_language, true AS synthetic,
-       o.model = 'procedural' OR coalesce(p.model = 'procedural', false) AS procedural,
+       {response} AS response_model,
+       regexp_matches(concat_ws(', ', o.model, p.model, response_model), '(^|, )procedural') AS procedural,
        o.agent AS persona, p.parent, p.hop, l.source, g.licence, o.model, o.prompt AS prompt_version,
        coalesce(t.sampling, s.sampling) AS sampling,
        a.solution, a.answer, a.agreement, a.difficulty, a.correct,
@@ -102,6 +109,19 @@ class Page:
     last: int
 
 
+@dataclass(frozen=True, slots=True)
+class Added:
+    """SQL that is added to the query for a page."""
+
+    columns: str = ""
+    joins: str = ""
+    #: The model that wrote the response, where it is neither the teacher nor the solver.
+    response: str = ""
+
+
+_NOTHING = Added()
+
+
 class OutputSource:
     """A run whose outputs are exported, open for reading; to be used in a `with` statement.
 
@@ -115,8 +135,9 @@ class OutputSource:
         with open_run(path) as run:
             if run.is_live:
                 raise RunFileError(f"{str(path)!r} is being written; export it when that job has ended or is paused.")
-            ((self.run, self.scenario, self.seed, self.event_hash),) = run.query(
-                "SELECT run, scenario, seed, event_hash FROM runs"
+            # A response is asked of the role solver.
+            ((self.run, self.scenario, self.seed, self.event_hash, self._teacher),) = run.query(
+                "SELECT run, scenario, seed, event_hash, roles ->> '$.solver.model' FROM runs"
             ).rows
         self.con = connect(path, read_only=True)
         try:
@@ -190,22 +211,32 @@ class OutputSource:
         )
         return tuple(sorted(str(key) for (key,) in found))
 
-    def pages(self, kinds: Collection[str], *, after: int = 0, columns: str = "", joins: str = "") -> Iterator[Page]:
-        """The outputs of these kinds behind one emission, in their order; columns and joins are added to the SQL."""
-        ((last,),) = self.ask("SELECT coalesce(max(emission), 0) FROM emissions")
-        for first in range(after, last, _PAGE):
-            upto = min(first + _PAGE, last)
-            yield Page(self._page(kinds, first, upto, columns, joins), upto)
+    def pages(self, kinds: Collection[str], more: Added = _NOTHING, *, after: int = 0) -> Iterator[Page]:
+        """The outputs of these kinds behind one emission, in their order."""
+        ((last, size),) = self.ask(
+            "SELECT (SELECT coalesce(max(emission), 0) FROM emissions), (SELECT avg(length(text) + length(payload)) "
+            "FROM (SELECT text, CAST(payload AS VARCHAR) AS payload FROM emissions LIMIT 1000))"
+        )
+        rows = max(1, min(_PAGE, int(_PAGE_CHARACTERS / (size or 1))))
+        for first in range(after, last, rows):
+            upto = min(first + rows, last)
+            yield Page(self._read(kinds, first, upto, more).to_arrow_table(), upto)
 
-    def no_rows(self, columns: str = "", joins: str = "") -> pa.Table:
+    def no_rows(self, more: Added) -> pa.Table:
         """The columns of a page."""
-        return self._page((), 0, 0, columns, joins)
+        return self._read((), 0, 0, more).to_arrow_table()
 
-    def _page(self, kinds: Collection[str], after: int, upto: int, columns: str, joins: str) -> pa.Table:
-        sql = _PAGE_SQL.format(columns=columns, joins=joins, which=self.which)
+    def count_procedural(self, kinds: Collection[str], more: Added) -> int:
+        """How many of the outputs the stand-in wrote, in whole or in part, or were made for people whom it wrote."""
+        ((number,),) = self._read(kinds, 0, 1 << 62, more).aggregate("count(*) FILTER (procedural)").fetchall()
+        return int(number)
+
+    def _read(self, kinds: Collection[str], after: int, upto: int, more: Added) -> duckdb.DuckDBPyRelation:
+        response = more.response or _RESPONSE.format(teacher=quote_text(self._teacher) if self._teacher else "NULL")
+        sql = _PAGE_SQL.format(columns=more.columns, joins=more.joins, response=response, which=self.which)
         given = {"after": after, "upto": upto, "kinds": list(kinds), "seed": self.seed, "run": self.run}
         try:
-            return self.con.sql(sql, params=given).to_arrow_table()
+            return self.con.sql(sql, params=given)
         except duckdb.Error as error:
             raise RunFileError(f"The outputs of {str(self.path)!r} cannot be read: {said(error)}.") from error
 

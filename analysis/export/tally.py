@@ -11,7 +11,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 #: The columns by whose values rows are counted together.
-KEYS = ("run", "kind", "model", "prompt_version", "sampling", "licence", "persona_language", "procedural")
+KEYS = (
+    "run",
+    "kind",
+    "model",
+    "response_model",
+    "prompt_version",
+    "sampling",
+    "licence",
+    "persona_language",
+    "procedural",
+)
 
 
 @dataclass(slots=True)

@@ -201,7 +201,6 @@ class ShardFolder:
                 self._partial.rmdir()
 
     def _open(self) -> None:
-        _check_new(self.path)
         with self._written():
             if (self._partial / _PROGRESS).is_file():
                 self._go_on()
@@ -255,7 +254,8 @@ class ShardFolder:
             ) from error
 
 
-def _check_new(path: Path) -> None:
+def check_new(path: Path) -> None:
+    """Raise `SetupError` when there is something at a path, or no folder for it."""
     if path.exists() or path.is_symlink():
         raise SetupError(f"{str(path)!r} exists already; give another path for the export.")
     if not path.parent.is_dir():
@@ -265,7 +265,7 @@ def _check_new(path: Path) -> None:
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
     """A path to write to, which becomes `path` when the block succeeds and is removed when it fails."""
-    _check_new(path)
+    check_new(path)
     try:
         with whole_file(path) as part:
             yield part

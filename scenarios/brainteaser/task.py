@@ -15,6 +15,7 @@ from populace.agents.actions import Action, KnownSolution
 from populace.agents.checks import Check
 from populace.agents.problem_checks import AsksSomething, HoldsNoSolution
 from populace.agents.procedural.situation import Situation
+from populace.agents.text_checks import TEXT_CHECKS
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.resident import Resident
 from populace.sim.scenario import Settings
@@ -34,7 +35,7 @@ class TrickQuestion(Action):
 
     name: ClassVar[str] = "brainteaser"
     prompt: ClassVar[str | Prompt] = PROMPT
-    checks: ClassVar[tuple[Check, ...]] = (AsksSomething(), HoldsNoSolution())
+    checks: ClassVar[tuple[Check, ...]] = (*TEXT_CHECKS, AsksSomething(), HoldsNoSolution())
     #: How `procedural` is to make it, as the task's settings say.
     focus: ClassVar[str] = ""
     language: ClassVar[str] = "en"
@@ -87,6 +88,12 @@ class Brainteaser(Task):
         told = {name: getattr(self.settings, name) for name in ("focus", "language")}
         asked = type("TrickQuestion", (TrickQuestion,), {"__doc__": TrickQuestion.__doc__, **told})
         self.actions = (cast("type[TrickQuestion]", asked),)
+
+    @property
+    def demonstrations_file(self) -> Path:
+        """The file that the settings name, or the one beside this file: in Chinese where that is asked for."""
+        is_chinese = self.settings.language.lower().startswith("zh") and not self.settings.demonstrations
+        return Path(__file__).with_name("demonstrations.zh.jsonl") if is_chinese else super().demonstrations_file
 
     def task(self, resident: Resident, world: World) -> str:
         """What the settings ask for, in the prompt's phrases."""

@@ -15,6 +15,7 @@ from populace.agents.actions import Action, KnownSolution
 from populace.agents.checks import Check
 from populace.agents.problem_checks import AsksSomething, FewSubProblems, HoldsNoSolution
 from populace.agents.procedural.situation import Situation
+from populace.agents.text_checks import TEXT_CHECKS
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.resident import Resident
 from populace.sim.scenario import Settings
@@ -34,7 +35,7 @@ class LogicProblem(Action):
 
     name: ClassVar[str] = "logic"
     prompt: ClassVar[str | Prompt] = PROMPT
-    checks: ClassVar[tuple[Check, ...]] = (AsksSomething(), FewSubProblems(2), HoldsNoSolution())
+    checks: ClassVar[tuple[Check, ...]] = (*TEXT_CHECKS, AsksSomething(), FewSubProblems(2), HoldsNoSolution())
     #: How `procedural` is to make it, as the task's settings say.
     focus: ClassVar[str] = ""
     difficulty: ClassVar[str] = "any"

@@ -4,11 +4,10 @@
 for the people whom they were made for. Without --tools each person's tool is made first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 import orjson
@@ -27,21 +26,16 @@ from populace.personas.prompt import Prompt, read_prompt
 from populace.scenarios.tool.task import Tool
 from populace.sim.resident import Resident
 from populace.sim.scenario import Settings
-from populace.sim.task import Task, TaskSettings
 from populace.sim.world import World
 
 from .code import Implements, execute, execution_checks, interface_of
 from .stand_in import implement
-from .tool_set import GivenTool, read_tools
+from .tool_set import ToolSetSettings, ToolSetTask
 
 if TYPE_CHECKING:
-    import random
-
     from langgraph.runtime import Runtime
 
     from populace.agents.mind import MindContext
-    from populace.sim.growth import Growth
-    from populace.sim.resident import SocietyView
 
 _FOLDER = Path(__file__).parent
 
@@ -91,15 +85,13 @@ class NewToolCode(ToolCode):  # noqa: D101 - the same words
     unique: ClassVar[str] = "tool_name"
 
 
-class ToolCodeSettings(TaskSettings):
+class ToolCodeSettings(ToolSetSettings):
     """Which tools are implemented, and whether the code is run."""
 
-    tools: str = Field("", description="Run of tool, or JSONL of PersonaHub, whose tools are implemented")
-    execute: bool = Field(False, description="Run the code with its example and tests in a sandbox")
     answer_tokens: int = Field(4096, ge=16, description="Length of an answer in tokens, at most")
 
 
-class ToolCodeTask(Task):
+class ToolCodeTask(ToolSetTask):
     """Implementations of tools in Python, with an example and tests that can be run in a sandbox."""
 
     name = "tool-code"
@@ -113,11 +105,6 @@ class ToolCodeTask(Task):
         if not self.settings.tools:
             self.actions = (NewToolCode,)
 
-    @cached_property
-    def tools(self) -> Sequence[GivenTool]:
-        """The tools that were given. Raises `SourceError`."""
-        return read_tools(self.settings.tools) if self.settings.tools else ()
-
     def check_readable(self) -> None:
         """Read the tools. Raises `SourceError`, and `SetupError` where more implementations are wanted than can be."""
         super().check_readable()
@@ -128,51 +115,16 @@ class ToolCodeTask(Task):
                 f"{most}, or more per persona."
             )
 
-    def growth(self, growth: "Growth", *, is_counted: bool) -> "Growth":
-        """The people whom the given tools were made for, unless others are named."""
-        named = growth.model_fields_set & {"hub", "seeds", "sources"}
-        if is_counted or named or not any(tool.agent for tool in self.tools):
-            return super().growth(growth, is_counted=is_counted)
-        return growth.model_copy(update={"hub": Path(self.settings.tools), "agents": None, "hops": 0})
-
     def task(self, resident: Resident, world: World) -> str:
         """The interface of the tool to implement, as JSON; empty where it is made first."""
-        given = self._given(resident)
+        given = self.given(resident)
         if not given:
             return ""
         return orjson.dumps(given[resident.asked % len(given)].interface, option=orjson.OPT_INDENT_2).decode()
 
-    def active(self, society: "SocietyView", rng: "random.Random") -> Sequence[Resident]:
-        """As in any task, those for whom there is no tool left out."""
-        return super().active(self._askable(society), rng)
-
-    def ended(self, society: "SocietyView") -> bool:
-        """As in any task, those for whom there is no tool left out."""
-        return super().ended(self._askable(society))
-
     def mind(self) -> Mind | Rule:
         """Make the interface where it is missing, implement it, check, and run the code."""
         return build_mind((specify, write, check, run if self.settings.execute else attach, keep))
-
-    def _given(self, resident: Resident) -> Sequence[GivenTool]:
-        """The tools that were made for a person; those of no person go to people in their order."""
-        if (made := self._by_person.get(resident.id)) is not None:
-            return made
-        place, others = resident.unique_id - 1, self._by_person.get("", ())
-        return others[place : place + 1]
-
-    @cached_property
-    def _by_person(self) -> Mapping[str, Sequence[GivenTool]]:
-        found: dict[str, list[GivenTool]] = {}
-        for tool in self.tools:
-            found.setdefault(tool.agent, []).append(tool)
-        return found
-
-    def _askable(self, society: "SocietyView") -> "SocietyView":
-        if not self.settings.tools:
-            return society
-        residents = [one for one in society.residents if self._given(one)]
-        return cast("SocietyView", SimpleNamespace(residents=residents, newest=society.newest))
 
 
 async def specify(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:

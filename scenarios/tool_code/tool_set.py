@@ -3,15 +3,27 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from pydantic import Field
 
 from populace.agents.persona_hub_tools import read_tool_rows
 from populace.agents.tools import tool_faults
-from populace.personas.errors import RunFileError, SourceError
+from populace.personas.errors import RunFileError, SetupError, SourceError, parameter
 from populace.personas.inputs import resolve_file
+from populace.sim.resident import Resident
 from populace.sim.runfile.reader import open_run
+from populace.sim.scenario import Settings
+from populace.sim.task import Task, TaskSettings
+
+if TYPE_CHECKING:
+    import random
+
+    from populace.sim.growth import Growth
+    from populace.sim.resident import SocietyView
 
 _ACCEPTED = """
 SELECT agent, kind, payload FROM outputs
@@ -69,3 +81,68 @@ def _given(agent: str, kind: str, payload: Mapping[str, Any]) -> GivenTool:
         return GivenTool(payload, agent)
     example = payload["example"]
     return GivenTool(payload["tool"], agent, payload["code"], payload["question"], example["arguments"])
+
+
+class ToolSetSettings(TaskSettings):
+    """Which tools are used, and whether code is run."""
+
+    tools: str = Field("", description="Run of tool or tool-code, or JSONL of PersonaHub, whose tools are used")
+    execute: bool = Field(False, description="Run the code of tools in a sandbox")
+
+
+class ToolSetTask(Task):
+    """The base of tasks that use tools that were made before, for the people whom they were made for."""
+
+    settings_type: ClassVar[type[Settings]] = ToolSetSettings
+    settings: ToolSetSettings
+    #: Whether people use the tools that were made for others too.
+    for_anybody: ClassVar[bool] = False
+
+    @cached_property
+    def tools(self) -> Sequence[GivenTool]:
+        """The tools that were given. Raises `SourceError`."""
+        return read_tools(self.settings.tools) if self.settings.tools else ()
+
+    def growth(self, growth: "Growth", *, is_counted: bool) -> "Growth":
+        """The people whom the given tools were made for.
+
+        Raises `SetupError` where others are named and the tools are for their own people alone.
+        """
+        if not any(tool.agent for tool in self.tools):
+            return super().growth(growth, is_counted=is_counted)
+        if named := sorted(growth.model_fields_set & {"hub", "seeds", "sources"}):
+            if self.for_anybody:
+                return super().growth(growth, is_counted=is_counted)
+            raise SetupError(
+                f"The tools in {self.settings.tools!r} are for the people of that run; leave {parameter(named[0])} out."
+            )
+        agents = growth.agents if is_counted else None
+        return growth.model_copy(update={"hub": Path(self.settings.tools), "agents": agents, "hops": 0})
+
+    def given(self, resident: Resident) -> Sequence[GivenTool]:
+        """The tools that were made for a person; those of no person go to people in their order."""
+        if (made := self._by_person.get(resident.id)) is not None:
+            return made
+        place, others = resident.unique_id - 1, self._by_person.get("", ())
+        return others[place : place + 1]
+
+    def active(self, society: "SocietyView", rng: "random.Random") -> Sequence[Resident]:
+        """As in any task; those for whom there is no tool are not asked."""
+        return super().active(self._askable(society), rng)
+
+    def ended(self, society: "SocietyView") -> bool:
+        """As in any task; those for whom there is no tool do not count."""
+        return super().ended(self._askable(society))
+
+    @cached_property
+    def _by_person(self) -> Mapping[str, Sequence[GivenTool]]:
+        found: dict[str, list[GivenTool]] = {}
+        for tool in self.tools:
+            found.setdefault(tool.agent, []).append(tool)
+        return found
+
+    def _askable(self, society: "SocietyView") -> "SocietyView":
+        if not self.settings.tools or self.for_anybody:
+            return society
+        residents = [one for one in society.residents if self.given(one)]
+        return cast("SocietyView", SimpleNamespace(residents=residents, newest=society.newest))

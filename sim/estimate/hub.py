@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -15,6 +16,7 @@ from ...personas.hub.dedup import read_texts, without_vector
 from ...personas.hub.file import HubFile, create_hub, open_hub
 from ...personas.hub.queries import registered
 from ...personas.selection.selection import choose_people
+from ..embedding import without_text_vector
 from ..enrichment import ANSWER_TOKENS, Enrichment, enrich
 from ..seeds import rng_for
 from .dry_run import ByteCounter, DryRun, counted_calls
@@ -112,14 +114,28 @@ def _tables(hub: HubFile) -> set[str]:
 
 def estimate_embedding(hub: Path | str, model: EmbeddingHandle, *, prices: Prices | None = None) -> Estimate:
     """What fetching the vectors that a hub's people lack will take; no model is asked. Raises `SourceError`."""
-    requests = size = 0
     with open_hub(hub) as opened:
         lacking = without_vector(opened, model.name)
-        for start in range(0, len(lacking), _CHUNK):
-            texts = {text_hash(text): text for text in read_texts(opened, lacking[start : start + _CHUNK])}
-            for batch in Batching().batches(texts):
-                requests += 1
-                size += sum(len(snippet.text.encode()) for snippet in batch)
+        chunks = (read_texts(opened, lacking[start : start + _CHUNK]) for start in range(0, len(lacking), _CHUNK))
+        return _estimate_vectors(chunks, len(lacking), model, prices)
+
+
+def estimate_text_vectors(
+    path: Path | str, model: EmbeddingHandle, texts: Iterable[str], *, prices: Prices | None = None
+) -> Estimate:
+    """What `fetch_text_vectors` for these texts will take; no model is asked. Raises `SourceError`."""
+    missing = without_text_vector(path, model.name, texts)
+    return _estimate_vectors([missing], len(missing), model, prices)
+
+
+def _estimate_vectors(
+    chunks: Iterable[Sequence[str]], number: int, model: EmbeddingHandle, prices: Prices | None
+) -> Estimate:
+    requests = size = 0
+    for texts in chunks:
+        for batch in Batching().batches({text_hash(text): text for text in texts}):
+            requests += 1
+            size += sum(len(snippet.text.encode()) for snippet in batch)
     each = size / max(1, requests)
     purpose = Purpose(
         "embedding",
@@ -131,9 +147,9 @@ def estimate_embedding(hub: Path | str, model: EmbeddingHandle, *, prices: Price
     )
     return Estimate(
         (purpose,),
-        people=len(lacking),
+        people=number,
         steps=0,
-        dry_run=(len(lacking), 0),
+        dry_run=(number, 0),
         model=model.name,
         is_language_model=True,
         prices=prices or known_prices(model, writes=False),

@@ -55,7 +55,7 @@ def sentences(estimate: "Estimate") -> list[str]:
 
 def _dry_run(estimate: "Estimate") -> str:
     if not estimate.writes:
-        return f"Requests were counted over the texts of {estimate.people:,} people."
+        return f"Requests were counted over {estimate.people:,} texts."
     (people, steps), stages = estimate.dry_run, f" and {_some(estimate.steps, 'step')}" if estimate.steps else ""
     said = f"Requests were counted in a dry run of {people:,} {estimate.unit}"
     said += f"{f' and {_some(steps, "step")}' if steps else ''} with the stand-in"

@@ -54,6 +54,19 @@ def test_the_job_is_gone_on_with_and_replayed(ask: Ask, run_file: Path, openai_s
     assert "got a vector" not in ask(*given).complaint
 
 
+def test_what_the_vectors_would_take_is_estimated_and_nobody_asked(
+    ask: Ask, run_file: Path, openai_server: OpenAIServer
+) -> None:
+    given = ("--embeddings", "openai:m", "--embeddings-url", openai_server.base_url, "--estimate")
+    for command in (("diversity",), ("coverage",), ("decontaminate", "--against", "bench.txt")):
+        Path("bench.txt").write_text("A text of a benchmark, in nine words or so.\n")
+        said = ask(command[0], run_file, *command[1:], *given, "--embeddings-price", 2)
+        assert said.code == 0, said
+        assert "Requests were counted over" in said.out
+        ask(command[0], run_file, *command[1:], "--estimate").complains(2, "nothing to estimate")
+    assert openai_server.calls == 0
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

@@ -79,6 +79,6 @@ def test_who_has_no_vector_is_counted(give: Give, openai_server: OpenAIServer) -
 def test_an_estimate_counts_texts_and_requests_and_asks_nobody(give: Give, openai_server: OpenAIServer) -> None:
     said = give("--embeddings", "openai:m", "--estimate", "--embeddings-price", 0.02)
     assert (said.code, said.complaint) == (0, "")
-    assert "Requests were counted over the texts of 3 people." in said.out
+    assert "Requests were counted over 3 texts." in said.out
     assert openai_server.calls == 0
     give("--estimate").complains(2, "there is nothing to estimate")

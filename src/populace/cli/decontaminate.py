@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .diversity import fetch_vectors, show_result
-from .options import bound_options, embedding_options, shared_option
+from .diversity import check_estimated, fetch_vectors, show_result, vector_options
+from .options import shared_option
 
 if TYPE_CHECKING:
     from populace.analysis.contamination import Contamination
@@ -22,7 +22,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--preview", is_flag=True, help="Only show what overlaps; nothing is rejected.")
 @click.option("--undo", is_flag=True, help="Take back what this command has rejected.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
-@embedding_options
+@vector_options
 @click.option(
     "--cosine",
     type=click.FloatRange(0, 1, min_open=True),
@@ -30,8 +30,6 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="Least cosine of two texts that mean the same, with --embeddings.",
 )
-@bound_options
-@click.option("--cache", type=_PATH, help="File that shares paid vectors with other jobs.")
 @shared_option
 def decontaminate(
     run_path: Path,
@@ -76,12 +74,14 @@ def decontaminate(
         return
     if not against:
         raise click.UsageError("Name the benchmark with --against FILE.")
+    check_estimated(options)
     foreign = ForeignTexts(against, columns=column)
     with open_run(run_path) as run:
         found = find_contaminated(run, foreign, ngram=ngram)
         texts = list(texts_of(run, foreign)) if options["embeddings"] else []
     if options["embeddings"]:
-        fetch_vectors(run_path, texts, options)
+        if not fetch_vectors(run_path, texts, options):
+            return
         with open_run(run_path) as run:
             near = list(find_same_meaning(run, foreign, options["embeddings"], threshold=cosine))
         found = found.with_meaning(options["embeddings"], near)

@@ -1,6 +1,6 @@
 """`populace diversity`, `coverage` and `funnel`: how different outputs are, what they are about, how many there are."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,88 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
+    from populace.agents.gateway.budget import Prices
     from populace.analysis.table import Section
 
+type Command = Callable[..., Any]
+
 _PATH = click.Path(path_type=Path)
+
+
+def vector_options(command: Command) -> Command:
+    """The command with the options of an embedding model whose vectors are fetched as a job in the run file."""
+    command = click.option("--estimate", is_flag=True, help="Only say what the vectors would take.")(command)
+    command = click.option("--cache", type=_PATH, help="File that shares paid vectors with other jobs.")(command)
+    return embedding_options(bound_options(command))
+
+
+def fetch_vectors(run: Path, texts: list[str], options: Mapping[str, Any]) -> bool:
+    """Give these texts vectors in the run file, by the embedding model of the options, and say what it took.
+
+    With --estimate it says what it would take, fetches nothing, and gives False.
+    """
+    from populace.agents.gateway.budget import given_prices
+    from populace.personas.errors import name_parameters
+    from populace.sim.embedding import fetch_text_vectors
+
+    from .panel import Panel
+
+    price = options["embeddings_price"]
+    prices = None if price is None else given_prices(f"{price}/0")
+    if options["estimate"]:
+        _estimate(run, texts, options, prices)
+        return False
+    with going_on(run, kept="fetched"), name_parameters(partial(option, base_url="--embeddings-url")):
+        fetched = fetch_text_vectors(
+            run,
+            options["embeddings"],
+            texts,
+            base_url=options["embeddings_url"],
+            limits=limits_of(options),
+            prices=prices,
+            cache=options["cache"],
+            progress=Panel(),
+        )
+    if fetched.job is not None:
+        click.echo(
+            f"{fetched.fetched:,} of {fetched.missing:,} texts got a vector; the calls are in {run}, as job "
+            f"{fetched.job}.",
+            err=True,
+        )
+    return True
+
+
+def check_estimated(options: Mapping[str, Any]) -> None:
+    """Raise an error where there is nothing to estimate."""
+    if options["estimate"] and options["embeddings"] is None:
+        raise click.UsageError("Comparing by words asks nobody, so there is nothing to estimate; name --embeddings.")
+
+
+def _estimate(run: Path, texts: list[str], options: Mapping[str, Any], prices: "Prices | None") -> None:
+    from populace.agents.embedding.models import open_embedder
+    from populace.sim.estimate.hub import estimate_text_vectors
+
+    from .show import show_estimate
+
+    handle = open_embedder(options["embeddings"], base_url=options["embeddings_url"])
+    show_estimate(estimate_text_vectors(run, handle, texts, prices=prices))
+
+
+def show_result(result: "DataclassInstance", sections: "Iterable[Section]", *, as_json: bool) -> None:
+    """Print a result as JSON, or as its tables."""
+    from dataclasses import asdict
+
+    import orjson
+
+    from populace.analysis.table import render_table, visible
+
+    if as_json:
+        click.echo(orjson.dumps(asdict(result), option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
+        return
+    width = terminal_width(10_000, unknown=120)
+    for section in sections:
+        click.echo(visible(section.title))
+        click.echo(render_table(section, width=width))
 
 
 @click.command()
@@ -29,9 +108,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--pairs", type=click.IntRange(min=1), default=100, show_default=True, help="Pairs at each similarity.")
 @click.option("--picture", type=_PATH, help="Draw the similarity study too, as .svg or .html.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
-@embedding_options
-@bound_options
-@click.option("--cache", type=_PATH, help="File that shares paid vectors with other jobs.")
+@vector_options
 @shared_option
 def diversity(
     run_path: Path,
@@ -60,12 +137,14 @@ def diversity(
     from populace.analysis.page import check_run_picture
     from populace.sim.runfile.reader import open_run
 
+    check_estimated(options)
     if picture is not None:
         check_run_picture(picture, what=WHAT, of=run_path.name)
     if options["embeddings"] is not None:
         with open_run(run_path) as run:
             texts = read_sample(run, n=n, seed=seed, kind=kind).embeddable
-        fetch_vectors(run_path, texts, options)
+        if not fetch_vectors(run_path, texts, options):
+            return
     with open_run(run_path) as run:
         found = measure_diversity(run, n=n, seed=seed, kind=kind, embeddings=options["embeddings"], pairs=pairs)
     if picture is not None:
@@ -75,51 +154,6 @@ def diversity(
         click.echo(note, err=as_json)
     if picture is not None:
         click.echo(f"Wrote {picture}", err=as_json)
-
-
-def fetch_vectors(run: Path, texts: list[str], options: Mapping[str, Any]) -> None:
-    """Give these texts vectors in the run file, by the embedding model of the options, and say what it took."""
-    from populace.agents.gateway.budget import given_prices
-    from populace.personas.errors import name_parameters
-    from populace.sim.embedding import fetch_text_vectors
-
-    from .panel import Panel
-
-    price = options["embeddings_price"]
-    with going_on(run, kept="fetched"), name_parameters(partial(option, base_url="--embeddings-url")):
-        fetched = fetch_text_vectors(
-            run,
-            options["embeddings"],
-            texts,
-            base_url=options["embeddings_url"],
-            limits=limits_of(options),
-            prices=None if price is None else given_prices(f"{price}/0"),
-            cache=options["cache"],
-            progress=Panel(),
-        )
-    if fetched.job is not None:
-        click.echo(
-            f"{fetched.fetched:,} of {fetched.missing:,} texts got a vector; the calls are in {run}, as job "
-            f"{fetched.job}.",
-            err=True,
-        )
-
-
-def show_result(result: "DataclassInstance", sections: "Iterable[Section]", *, as_json: bool) -> None:
-    """Print a result as JSON, or as its tables."""
-    from dataclasses import asdict
-
-    import orjson
-
-    from populace.analysis.table import render_table, visible
-
-    if as_json:
-        click.echo(orjson.dumps(asdict(result), option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
-        return
-    width = terminal_width(10_000, unknown=120)
-    for section in sections:
-        click.echo(visible(section.title))
-        click.echo(render_table(section, width=width))
 
 
 @click.command()
@@ -156,7 +190,7 @@ def funnel(run_path: Path, picture: Path | None, as_json: bool) -> None:
 @click.option("--kind", help="Only outputs of this kind.  [default: of all kinds]")
 @click.option("--seeds", type=_PATH, metavar="FILE", help="Write texts for `populace grow`, one a topic not reached.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
-@embedding_options
+@vector_options
 @click.option(
     "--cosine",
     type=click.FloatRange(0, 1, min_open=True),
@@ -165,8 +199,6 @@ def funnel(run_path: Path, picture: Path | None, as_json: bool) -> None:
     help="With --embeddings: least cosine of topic and output.",
 )
 @click.option("--n", type=int, default=2_000, show_default=True, help="With --embeddings: outputs that are looked at.")
-@bound_options
-@click.option("--cache", type=_PATH, help="File that shares paid vectors with other jobs.")
 @shared_option
 def coverage(
     run_path: Path,
@@ -196,6 +228,7 @@ def coverage(
     from populace.analysis.diversity.sample import read_sample
     from populace.sim.runfile.reader import open_run
 
+    check_estimated(options)
     known = read_topics(topics)
     model = options["embeddings"]
     if model is None:
@@ -204,7 +237,8 @@ def coverage(
     else:
         with open_run(run_path) as run:
             sample = read_sample(run, n=n, kind=kind)
-        fetch_vectors(run_path, [*(topic.text for topic in known), *sample.embeddable], options)
+        if not fetch_vectors(run_path, [*(topic.text for topic in known), *sample.embeddable], options):
+            return
         with open_run(run_path) as run:
             found = cover_by_meaning(run, known, sample, model, threshold=cosine)
     show_result(found, describe_coverage(found), as_json=as_json)

@@ -135,8 +135,11 @@ def test_preferences_become_dpo_rows_in_both_of_trls_forms(new_run: NewRun) -> N
     run = new_run()
     emission = run.output(run.person("A diver."), "How deep?")
     run.con.execute("DROP TABLE IF EXISTS preferences")
-    run.con.execute("CREATE TABLE preferences (job INT, emission BIGINT, chosen VARCHAR, rejected VARCHAR)")
-    run.con.execute("INSERT INTO preferences VALUES (2, ?, 'Forty metres.', 'Deep.')", [emission])
+    run.con.execute(
+        "CREATE TABLE preferences AS SELECT 2 AS job, CAST(? AS BIGINT) AS emission, 'How deep?' AS prompt, "
+        "'Forty metres.' AS chosen, 'Deep.' AS rejected, 0.6 AS margin",
+        [emission],
+    )
     run.done()
     (row,) = written(run.path, "dpo.jsonl", format=DatasetFormat.DPO)
     assert row["prompt"] == [{"role": "user", "content": "How deep?"}]
@@ -316,3 +319,18 @@ def test_solved_problems_are_rows_with_the_solution_of_most(new_run: NewRun) -> 
     assert [message["content"] for message in row["messages"]] == ["2 + 2?", "Four it is."]
     assert (round(row["agreement"], 3), row["topic"]) == (0.667, "sums")
     assert report.tally.left_out == {"no response": 1, "a solution with a wrong answer": 1}
+
+
+def test_a_response_by_the_stand_in_makes_the_row_procedural_whoever_asked(new_run: NewRun) -> None:
+    run = new_run()
+    person = run.person("A diver.")
+    run.output(person, "How deep?", response="Forty metres.")
+    run.output(person, "How cold?", response="")
+    spec = json.dumps({"scenario": "errands", "roles": {"solver": {"model": "procedural:accuracy=0.8"}}})
+    run.con.execute("UPDATE jobs SET spec = ?", [spec])
+    path = run.done().with_name("p.jsonl")
+    with pytest.raises(SetupError, match=r"1 outputs of .* procedural"):
+        export_outputs([run.path], path)
+    rows = written(run.path, "p.jsonl", allow_procedural=True)
+    assert [row["response_model"] for row in rows] == ["procedural:accuracy=0.8", None]
+    assert [row["procedural"] for row in rows] == [True, False]

@@ -1,0 +1,1 @@
+"""Conversations in which an assistant calls tools, and their implementations answer."""
