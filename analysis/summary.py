@@ -202,7 +202,8 @@ def summarise(run: Queryable) -> Summary:
         relations=relations,
         hops=hops,
         steps=steps,
-        steps_wanted=steps_wanted,
+        # The rounds of a task end with its rows: nobody asked for a number of them.
+        steps_wanted=steps if "per_persona" in orjson.loads(settings) else steps_wanted,
         emissions=_counts(run, _EMISSIONS),
         near_duplicates=_counts(run, _DUPLICATES),
         failures=_counts(run, _FAILURES),

@@ -140,8 +140,8 @@ RIDDLES: Mapping[str, Sequence[T]] = {
     "literal reading": (
         _riddle(
             "None: the number is the largest that is allowed, not the smallest that is needed.",
-            "The minibus to {place} is for {n} people. {who} has been standing beside it alone since {day}. For how "
-            "many others must {who} wait?",
+            "The minibus outside {place} is for {n} people. {who} has been standing beside it alone since {day}. For "
+            "how many others must {who} wait?",
         ),
         _riddle(
             "To none: the words say which side is to be on top.",
@@ -282,9 +282,8 @@ RIDDLES: Mapping[str, Sequence[T]] = {
         ),
         _riddle(
             "Not at all: today's waiting is over when tomorrow comes.",
-            "{who} has missed the bus to {place} by one minute and now waits {n} minutes for the next. By how much "
-            "would "
-            "running faster tomorrow shorten that?",
+            "{who} has missed the bus that stops by {place} by one minute and now waits {n} minutes for the next. By "
+            "how much would running faster tomorrow shorten that?",
         ),
         _riddle(
             "At least half of the rest remains: the second one can only do half of what the first one leaves.",

@@ -16,6 +16,11 @@ def _power_sum(a: int, n: int) -> int:
     return now
 
 
+def _months(a: int, d: int, t: int) -> int:
+    """The first n for which a + (a + d) + ... of n terms is at least t."""
+    return next(n for n in range(1, t + 1) if n * a + d * n * (n - 1) // 2 >= t)
+
+
 def _remainders(a: int, p: int, b: int, q: int, c: int, r: int) -> int:
     return next(x for x in range(1, p * q * r + 1) if (x % p, x % q, x % r) == (a, b, c))
 
@@ -200,6 +205,18 @@ OLYMPIAD: Mapping[str, Sequence[T]] = {
         ),
     ),
     "finance": (
+        T(
+            "growing savings",
+            (
+                "{who} puts aside {a} {money} in the first month and in every further month {d} {money} more than in "
+                "the month before. After how many months are there, for the first time, at least {t} {money}?",
+                "For a journey, {who} and {other} save {a} {money} in the first week, and each week {d} {money} more "
+                "than in the last. They need {t} {money}. After how many weeks do they have as much?",
+            ),
+            draw={"a": range(5, 60), "d": range(2, 20), "t": range(1000, 9000, 50)},
+            solve=_months,
+            is_story=True,
+        ),
         T(
             "repayment of loans",
             (

@@ -135,6 +135,9 @@ UNIVERSITY: Mapping[str, Sequence[T]] = {
             (
                 "How many different necklaces of {p} beads can be made with beads of {k} colours, if necklaces that "
                 "can be rotated into each other count as one and are not turned over?",
+                "Around a round table in {place} stand {p} equal stools, and {who} paints each of them in one of {k} "
+                "colours. How many different tables can result, if tables that differ by a rotation alone count as "
+                "one?",
             ),
             draw={"p": (5, 7, 11), "k": range(2, 9)},
             solve=lambda p, k: (k**p + (p - 1) * k) // p,

@@ -165,7 +165,7 @@ BODIES: Mapping[str, Sequence[T]] = {
                 "to the south. {who} rolls it northwards by {n} quarter turns and then eastwards by {m}. Which "
                 "number can {third} read from above?",
             ),
-            draw={"t": range(1, 7), "s": range(1, 7), "n": range(2, 8), "m": range(2, 8)},
+            draw={"t": range(1, 7), "s": range(1, 7), "n": range(2, 30), "m": range(2, 30)},
             where=lambda t, s, n, m: s not in (t, 7 - t),
             solve=lambda t, s, n, m: _rolled(n, m, t, s),
             is_story=True,
@@ -206,7 +206,7 @@ BODIES: Mapping[str, Sequence[T]] = {
                 "In {place}, {other} folds a paper tape in the middle, {n} times over, one fold upon the other. "
                 "{who} opens it and tears it at each fold. How many bits of tape lie there?",
             ),
-            draw={"n": range(3, 10)},
+            draw={"n": range(3, 8)},
             solve=lambda n: 2**n,
             is_story=True,
         ),
