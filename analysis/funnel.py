@@ -240,7 +240,7 @@ def _line(one: Spent) -> tuple[object, ...]:
 def notes_on_funnel(found: Funnel) -> Iterator[str]:
     """What has to be known of the numbers, in sentences."""
     yield (
-        f"{found.asked_people:,} were asked; {found.people:,} made something, and {found.accepted_people:,} have "
+        f"People: {found.asked_people:,} were asked, {found.people:,} made something, {found.accepted_people:,} have "
         f"an accepted output. {found.revised:,} outputs were asked for anew before they were kept."
     )
     if found.undecided:

@@ -5,6 +5,7 @@ solving, with `correct` for the comparison with the known answer. `analysis.eval
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -79,10 +80,11 @@ class EvaluationJob(OutputJob[EvaluationSpec]):
     spec_type: ClassVar[type[OutputSpec]] = EvaluationSpec
     phase_names = (KIND,)
 
-    def __init__(self, spec: EvaluationSpec, problems: ProblemSet | None = None) -> None:
-        """`problems` are those that the job begins with; None for one that goes on."""
+    def __init__(self, spec: EvaluationSpec, problems: ProblemSet | None = None, *, is_dry_run: bool = False) -> None:
+        """`problems` are those that the job begins with, None for one that goes on; a dry run only asks."""
         super().__init__(spec)
         self._problems = problems
+        self._is_dry_run = is_dry_run
 
     def check(self) -> None:
         """Raise `SetupError` where answers cannot be compared, or programs not be run."""
@@ -91,6 +93,7 @@ class EvaluationJob(OutputJob[EvaluationSpec]):
 
     def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
         """The one phase."""
+        context = replace(context, is_replay=context.is_replay or self._is_dry_run)
         return [EvaluationPhase(context, self.spec.voters, chunk=self.spec.chunk, known=told_answer)]
 
     def fill(self, con: duckdb.DuckDBPyConnection, number: int, seed: int) -> None:

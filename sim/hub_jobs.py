@@ -275,8 +275,13 @@ def resumed(row: JobRow, **given: Any) -> dict[str, Any]:
 
 def _other(path: Path, job: JobRow) -> str:
     wished = {name: value for name, value in orjson.loads(job.spec).items() if value not in (None, False)}
+    written = _short(orjson.dumps(wished).decode())
     return (
         f"{str(path)!r} holds another {job.kind} that is not finished (model {job.model}, seed {job.seed}, "
-        f"{orjson.dumps(wished).decode()}), with paid answers; go on with that first, `populace resume {path}`, or "
+        f"{written}), with paid answers; go on with that first, `populace resume {path}`, or "
         f"begin this one instead with --anew."
     )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 400 else f"{text[:400]} ..."

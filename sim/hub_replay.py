@@ -15,6 +15,7 @@ from .embedding import run_embedding
 from .engine import Progress
 from .enrichment import ANSWER_TOKENS, Enrichment, run_enrichment
 from .evaluation import EvaluationJob
+from .grading.grading import GradingJob
 from .hub_jobs import HubJob
 from .output_jobs import replay_output_job, stored_spec
 from .outputs import OutputJob
@@ -26,10 +27,7 @@ from .runfile.runlog import RunLog
 from .solving import SolvingJob
 
 #: The jobs on what a run has made, by their kind.
-OUTPUT_JOBS: Mapping[str, type[OutputJob[Any]]] = {
-    SolvingJob.kind: SolvingJob,
-    EvaluationJob.kind: EvaluationJob,
-}
+OUTPUT_JOBS: Mapping[str, type[OutputJob[Any]]] = {one.kind: one for one in (SolvingJob, EvaluationJob, GradingJob)}
 
 #: What jobs have made since this one began is gone from the copy in which it is done again.
 _UNDONE = (
@@ -40,6 +38,9 @@ _UNDONE = (
     "DELETE FROM vectors WHERE request_hash IN (SELECT request_hash FROM calls WHERE job >= $job)",
     "DELETE FROM duplicates WHERE stage = $stage",
     "DELETE FROM solutions WHERE job >= $job",
+    "DELETE FROM responses WHERE job >= $job",
+    "DELETE FROM votes WHERE job >= $job",
+    "DELETE FROM preferences WHERE job >= $job",
     "DELETE FROM checks WHERE job >= $job AND job > 1",
     "DELETE FROM calls WHERE job >= $job",
     "DELETE FROM failures WHERE job >= $job",

@@ -54,7 +54,7 @@ class OutputJobReport:
 
 
 def check_outputs(path: Path, job: OutputJob[Any]) -> int:
-    """How many outputs the job is about.
+    """How many items the job would have: outputs, unless it says otherwise.
 
     Raises `RunFileError` for what is no run file, `SetupError` for a run that is not finished, of which no output is
     accepted, or that has none of the wanted kinds.
@@ -67,7 +67,8 @@ def check_outputs(path: Path, job: OutputJob[Any]) -> int:
                 f"it first: `populace resume {path}`."
             )
         kinds = {kind: (made, accepted) for kind, made, accepted in run.query(_KINDS).rows}
-        ((number,),) = run.query(f"SELECT count(*) {CHOSEN_OUTPUTS}", job.chosen).rows
+        ((outputs,),) = run.query(f"SELECT count(*) {CHOSEN_OUTPUTS}", job.chosen).rows
+        number = job.count(run) if outputs else 0
     for kind in job.spec.kinds:
         if kind not in kinds:
             raise SetupError(
@@ -83,7 +84,7 @@ def check_outputs(path: Path, job: OutputJob[Any]) -> int:
             f"Of the {made:,} outputs of the run in {str(path)!r} none is accepted; see why with `{why}`, or take the "
             f"rejected ones too: --all."
         )
-    return int(number)
+    return number
 
 
 def run_output_job(
@@ -98,9 +99,10 @@ def run_output_job(
     batch: bool = False,
     seed: int = 0,
     anew: bool = False,
+    roles: Mapping[str, ModelHandle] | None = None,
     progress: Progress | None = None,
 ) -> OutputJobReport:
-    """Do a job on the outputs of a finished run, in its file.
+    """Do a job on the outputs of a finished run, in its file; `roles` are models of roles that are open already.
 
     Given again with the same spec, model and seed, a job that was stopped goes on where it stopped; answers that it has
     paid for are not paid again. Another unfinished job of the kind with paid answers is abandoned only with `anew`.
@@ -114,7 +116,7 @@ def run_output_job(
         check_batchable(handle)
         job.spec = job.spec.model_copy(update={"chunk": max(job.spec.chunk, _BATCH_CHUNK)})
     check_outputs(path, job)
-    hub_job = file_job(path, job, handle, limits or Limits(), prices, cache, batch=batch, seed=seed)
+    hub_job = file_job(path, job, handle, limits or Limits(), prices, cache, batch=batch, seed=seed, opened=roles)
     number, _ = hub_job.unfinished(anew=anew)
     return do_output_job(hub_job, job, number, progress)
 
@@ -134,7 +136,9 @@ def resume_output_job(
     Raises `SetupError` where the job goes by an address or a file that was not named on this machine.
     """
     row = stored_job(path, number)
-    check_job_trusted(path, row, address=base_url, model=model, solver=base_url, cache=given.get("cache"))
+    check_job_trusted(
+        path, row, address=base_url, model=model, solver=base_url, grader=base_url, cache=given.get("cache")
+    )
     job.check()
     handle = open_model(model or row.model, base_url=base_url or (row.base_url or "").split() or None)
     hub_job = file_job(path, job, handle, **resumed(row, **given))
@@ -164,12 +168,17 @@ def file_job(
     *,
     batch: bool,
     seed: int,
+    opened: Mapping[str, ModelHandle] | None = None,
 ) -> HubJob:
     """The job as one of its file. Raises `SetupError` for a budget in dollars without prices."""
     prices = prices or known_prices(model)
     check_priced(limits, prices)
     spec = job.spec.model_dump(mode="json")
-    roles = {role: _opened(one, model) for role, one in job.spec.roles.items()}
+    given = opened or {}
+    roles = {
+        role: (given[role], one.prices) if role in given else _opened(one, model)
+        for role, one in job.spec.roles.items()
+    }
     return HubJob(
         path=path,
         kind=job.kind,

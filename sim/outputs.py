@@ -23,9 +23,10 @@ Its own checks (`own_checks`) do not count when outputs are chosen, so that the 
 rejected before.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -38,6 +39,7 @@ from ..personas.model import FrozenModel, Outcome
 from .config import RoleModel
 from .engine import Engine
 from .jobs import Changes, Chunks, Phase
+from .runfile.reader import RunReader
 from .runfile.rows import Row
 
 #: Outcomes that say something of the endpoint, and nothing of what was asked.
@@ -64,6 +66,7 @@ ORDER BY i.ordinal
 LIMIT $most
 """
 _MOST = 1 << 62
+_COUNT = f"SELECT count(*) {CHOSEN_OUTPUTS}"
 
 
 class OutputSpec(FrozenModel):
@@ -224,6 +227,42 @@ class OutputJob[S: OutputSpec](ABC):
         """The parameters of `CHOSEN_OUTPUTS`."""
         return {"all": self.spec.all, "own": list(self.own_checks), "kinds": list(self.spec.kinds)}
 
+    def count(self, run: RunReader) -> int:
+        """How many items the job would have, by `chosen` alone. Raises `SetupError` for what it cannot work on."""
+        ((number,),) = run.query(_COUNT, self.chosen).rows
+        return int(number)
+
     def fill(self, con: duckdb.DuckDBPyConnection, number: int, seed: int) -> None:
         """Write what the job is about, as it begins."""
         con.execute(_FILL, self.chosen | {"job": number, "seed": str(seed), "most": self.spec.n or _MOST})
+
+
+async def answered[T](asked: Iterable[Awaitable[T]]) -> list[T]:
+    """What several requests came to; all are awaited before an error is raised, so that no paid answer is lost."""
+    found: list[T] = []
+    for one in await asyncio.gather(*asked, return_exceptions=True):
+        if isinstance(one, BaseException):
+            raise one
+        found.append(one)
+    return found
+
+
+def role_of(role: str, place: int) -> str:
+    """The role of one of several models by its place from 0: `grader`, `grader-2`, ..."""
+    return role if place == 0 else f"{role}-{place + 1}"
+
+
+def parse_models(given: Sequence[str], role: str, more: str) -> tuple[RoleModel, ...]:
+    """Models of a role as they are named on the command line: `MODEL[@URL][,...]`, each once. Raises `SetupError`.
+
+    `more` is the option that asks one model several times.
+    """
+    found: list[RoleModel] = []
+    for text in (part.strip() for one in given for part in one.split(",")):
+        model, at, address = text.partition("@http")
+        if not model:
+            raise SetupError(f"{','.join(given)!r} names no {role} at one place; write MODEL, or MODEL@URL,MODEL@URL.")
+        if any(one.model == model for one in found):
+            raise SetupError(f"The {role} {model!r} is named twice; to ask it several times give {more}.")
+        found.append(RoleModel(model=model, base_url=(f"http{address}",) if at else ()))
+    return tuple(found)

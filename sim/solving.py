@@ -25,7 +25,17 @@ from ..personas.model import Answer, AnswerSchema, FrozenModel, Outcome, Persona
 from ..personas.prompt import fence, load_prompt
 from .config import RoleModel
 from .output_jobs import OutputJobReport
-from .outputs import LOST_OUTCOMES, Output, OutputContext, OutputJob, OutputPhase, OutputSpec
+from .outputs import (
+    LOST_OUTCOMES,
+    Output,
+    OutputContext,
+    OutputJob,
+    OutputPhase,
+    OutputSpec,
+    answered,
+    parse_models,
+    role_of,
+)
 from .runfile.rows import CheckRow, Row
 from .seeds import derive_seed
 from .solutions import Method, Solution, Solved, answer_verdict, compared, solution_rows, verdict_of
@@ -89,7 +99,7 @@ class Voters(FrozenModel):
 
 def solver_role(place: int) -> str:
     """The role of a solver by its place from 0: `solver`, `solver-2`, ..."""
-    return "solver" if place == 0 else f"solver-{place + 1}"
+    return role_of("solver", place)
 
 
 class SolvingSpec(OutputSpec):
@@ -117,12 +127,7 @@ class SolvingWork:
         known = self.known(item) if self.known is not None else None
         reference = item.field(REFERENCE) or (known.answer if known is not None else "")
         asked = (self._solution(item, known, model, *vote) for vote in self.voters.votes)
-        solutions = await asyncio.gather(*asked, return_exceptions=True)
-        found: list[Solution] = []
-        for one in solutions:
-            if isinstance(one, BaseException):
-                raise one
-            found.append(one)
+        found = await answered(asked)
         if self.is_replay:
             return Solved(tuple(found), (), (), reference)
         return await asyncio.to_thread(compared, found, reference)
@@ -233,10 +238,11 @@ class SolvingJob(OutputJob[SolvingSpec]):
     phase_names = (KIND,)
     own_checks = (SOLVED, ANSWER)
 
-    def __init__(self, spec: SolvingSpec, known: KnowSolution | None = None) -> None:
-        """`known` gives the solutions of the stand-in's own problems (`known_solutions`)."""
+    def __init__(self, spec: SolvingSpec, known: KnowSolution | None = None, *, is_dry_run: bool = False) -> None:
+        """`known` gives the solutions of the stand-in's own problems (`known_solutions`); a dry run only asks."""
         super().__init__(spec)
         self._known = known
+        self._is_dry_run = is_dry_run
 
     def check(self) -> None:
         """Raise `SetupError` where answers cannot be compared, or programs not be run."""
@@ -245,7 +251,7 @@ class SolvingJob(OutputJob[SolvingSpec]):
 
     def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
         """Solving alone."""
-        spec = self.spec
+        spec, context = self.spec, replace(context, is_replay=context.is_replay or self._is_dry_run)
         return [SolvingPhase(context, spec.voters, chunk=spec.chunk, known=self._known, threshold=spec.threshold)]
 
 
@@ -272,15 +278,7 @@ def known_solutions(actions: Sequence[type[Action]]) -> KnowSolution:
 
 def parse_solvers(given: Sequence[str]) -> tuple[RoleModel, ...]:
     """Solvers as they are named on the command line: `MODEL[@URL][,...]`, each once. Raises `SetupError`."""
-    found: list[RoleModel] = []
-    for text in (part.strip() for one in given for part in one.split(",")):
-        model, at, address = text.partition("@http")
-        if not model:
-            raise SetupError(f"{','.join(given)!r} names no solver at one place; write MODEL, or MODEL@URL,MODEL@URL.")
-        if any(one.model == model for one in found):
-            raise SetupError(f"The solver {model!r} is named twice; for more solutions by one solver give --samples.")
-        found.append(RoleModel(model=model, base_url=(f"http{address}",) if at else ()))
-    return tuple(found)
+    return parse_models(given, "solver", "--samples")
 
 
 def solving_spec(solvers: Sequence[RoleModel], **options: Any) -> SolvingSpec:

@@ -160,8 +160,8 @@ class Card:
         said = ["## Numbers\n", _table(("what", "number"), rows)]
         if split and (report := self._plan.split_report):
             said.append(
-                f"Train and test are apart by {split.by} and by near-duplicates, and by texts that share half of their "
-                f"words: {report.groups:,} groups, of which the largest has {report.largest:,} outputs; "
+                f"Train and test are apart by {split.by} and by near-duplicates, and by texts whose words are similar "
+                f"from {split.similarity:g} on: {report.groups:,} groups, the largest with {report.largest:,} outputs; "
                 f"{report.moved:,} outputs went to the test side because they are similar to one there.\n"
             )
         if tally.left_out or self._plan.without:

@@ -14,8 +14,6 @@ from ...personas.dedup.pairs import Threshold
 from ...personas.errors import SetupError, parameter
 from .source import OutputSource
 
-#: Outputs that share half of their words stay together.
-_SIMILAR = 0.5
 #: Rounds of looking for similar texts across the border; each moves what it finds.
 _ROUNDS = 12
 
@@ -33,15 +31,20 @@ class SplitBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """How rows are divided: the share of the train side, what stays together, and the seed of the choice."""
+    """How rows are divided. Raises `SetupError` for a share or a similarity that cannot be."""
 
+    #: The share of train rows, between 0 and 1.
     train: float
     by: SplitBy = SplitBy.LINEAGE
+    #: Seed of which rows are test rows.
     seed: int = 0
+    #: Jaccard similarity of their sets of words from which texts stay together, from 0.5 to 1.
+    similarity: float = 0.5
 
     def __post_init__(self) -> None:
         if not 0 < self.train < 1:
             raise SetupError(f"{parameter('split')} is {self.train:g}; give the share of train rows, between 0 and 1.")
+        Threshold.parse(self.similarity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +89,12 @@ def split_sources(
             for later, earlier in source.ask("SELECT emission, of_emission FROM duplicates WHERE emission IS NOT NULL")
             if later in first and earlier in first
         ]
-    groups = _grouped(owners, texts, links)
+    groups = _grouped(owners, texts, links, split.similarity)
     test = _chosen(groups, split)
     moved = _closed(groups, test, texts, split)
     sides = np.isin(groups, np.flatnonzero(test))
     if sides.all() or not sides.any():
-        raise SetupError(
-            f"The {len(texts):,} outputs hang together, by {split.by} and by texts that share half of their words, so "
-            f"that they cannot be divided; export more of them, or with {parameter('split_by', 'persona')} or "
-            f"{parameter('split_by', 'cluster')}."
-        )
+        raise _too_alike(len(texts), split)
     found = [
         np.array([places[row][1] for row in np.flatnonzero(sides).tolist() if places[row][0] == number], dtype=np.int64)
         for number in range(len(sources))
@@ -106,14 +105,16 @@ def split_sources(
     return found, report
 
 
-def _grouped(owners: Sequence[str], texts: Sequence[str], links: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+def _grouped(
+    owners: Sequence[str], texts: Sequence[str], links: Sequence[tuple[int, int]], similarity: float
+) -> NDArray[np.int64]:
     """For each row the number of the group that it belongs to."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     first: dict[str, int] = {}
     edges = [*links, *((row, first.setdefault(owner, row)) for row, owner in enumerate(owners))]
-    similar = find_duplicates(texts, threshold=_SIMILAR)
+    similar = find_duplicates(texts, threshold=similarity)
     left = np.concatenate([np.array([a for a, _ in edges], dtype=np.int64), similar.rows])
     right = np.concatenate([np.array([b for _, b in edges], dtype=np.int64), similar.of])
     graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(len(texts), len(texts)))
@@ -140,7 +141,7 @@ def _closed(groups: NDArray[np.int64], test: NDArray[np.bool_], texts: Sequence[
 
     A text is compared with the first of its cluster alone, so two clusters may still hold similar texts.
     """
-    threshold, moved = Threshold.parse(_SIMILAR), 0
+    threshold, moved = Threshold.parse(split.similarity), 0
     fresh = np.flatnonzero(test)
     for _ in range(_ROUNDS):
         few = [texts[row] for row in np.flatnonzero(np.isin(groups, fresh)).tolist()]
@@ -151,7 +152,12 @@ def _closed(groups: NDArray[np.int64], test: NDArray[np.bool_], texts: Sequence[
             return moved
         test[fresh] = True
         moved += int(np.isin(groups, fresh).sum())
-    raise SetupError(
-        f"Similar texts run through all {len(texts):,} outputs, so that they cannot be divided; export more of them, "
-        f"or with {parameter('split_by', 'cluster')}."
+    raise _too_alike(len(texts), split)
+
+
+def _too_alike(outputs: int, split: Split) -> SetupError:
+    looser = f" or {parameter('split_by', SplitBy.CLUSTER.value)}" if split.by is not SplitBy.CLUSTER else ""
+    return SetupError(
+        f"The {outputs:,} outputs hang together, by {split.by} and by texts that are similar from {split.similarity:g} "
+        f"on, so that they cannot be divided; give {parameter('split_similarity')} above that, up to 1{looser}."
     )

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...personas.errors import SetupError, StorageError
-from ...personas.files import compression_of, open_compressed, whole_file
+from ...personas.files import compression_of, open_compressed, private_umask, whole_file
 from ...personas.formats.reading import json_text
 from ...personas.formats.row_files import write_cells
 from .texts import parse_payload
@@ -209,7 +209,8 @@ class ShardFolder:
                 raise SetupError(
                     f"{str(self._partial)!r} is in the way of the export; remove it, or give another path."
                 )
-            (self._partial / self._prefix).mkdir(parents=True)
+            with private_umask(self._partial):
+                (self._partial / self._prefix).mkdir(parents=True)
             self._note(Position(), {})
 
     def _go_on(self) -> None:

@@ -89,10 +89,10 @@ class Estimate:
     rows: int | None = None
     #: Whether the model can be asked for a sample, which narrows the ranges.
     can_be_sampled: bool = True
+    #: What `people` and the dry run count.
+    counts: str = "people"
     #: The prices of models of other roles, by role; None where they are not known.
     role_prices: Mapping[str, Prices | None] = field(default=MappingProxyType({}), hash=False)
-    #: What `people` counts: people, outputs or problems.
-    unit: str = "people"
 
     @property
     def calls(self) -> Interval:

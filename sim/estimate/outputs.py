@@ -1,131 +1,114 @@
-"""What a job on the outputs of a run, or an evaluation, will take: known before it begins."""
+"""What a job on the outputs of a run will take: known before it begins."""
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.budget import Prices, known_prices
-from ...agents.gateway.limits import Limits
-from ..evaluation import EvaluationJob
-from ..hub_jobs import HubJob
-from ..output_jobs import check_outputs, file_job, run_output_phases
-from ..outputs import CHOSEN_OUTPUTS, OutputJob
-from ..problem_sets import ProblemSet
-from ..runfile.database import make_run_file
-from ..runfile.reader import open_run
-from ..runfile.rows import EmissionRow, column_names
-from ..runfile.writer import Inserts
+from ...personas.hub.queries import registered
+from ..output_jobs import check_outputs, run_output_job
+from ..outputs import CHOSEN_OUTPUTS, OutputJob, OutputSpec
+from ..runfile.database import connect, make_run_file
 from .dry_run import ByteCounter, DryRun, counted_calls
 from .estimator import Estimate
 from .purposes import Asked, Counted, Interval, counted_purposes, purposes
 
-#: Outputs of the dry run, at most.
-_OUTPUTS = 40
-
-_ITEMS = """
-INSERT INTO job_items BY NAME
-SELECT $job AS job, row_number() OVER (ORDER BY emission) AS ordinal, CAST(emission AS VARCHAR) AS item FROM emissions
-"""
-
-type _Fill = Callable[[duckdb.DuckDBPyConnection, int], None]
-
-
-def estimate_output_job(path: Path | str, job: OutputJob[Any], **options: Any) -> Estimate:
-    """What `run_output_job` with the same arguments will ask of its models, and cost; none of them is asked.
-
-    `options` are model, base_url, prices, batch and seed. A dry run with the stand-in over some of the outputs counts
-    requests and measures them. Raises what `check_outputs` raises, and `SetupError` for what cannot be as asked.
-    """
-    path = Path(path)
-    outputs = check_outputs(path, job)
-    names = ", ".join(f'e."{name}"' for name in column_names(EmissionRow))
-    some = f"""
-    SELECT {names} FROM emissions AS e WHERE emission IN (SELECT emission {CHOSEN_OUTPUTS})
-    ORDER BY md5(CAST(emission AS VARCHAR) || $seed) LIMIT {_OUTPUTS}
-    """  # noqa: S608 - our own words
-    with open_run(path) as run:
-        found = run.query(some, job.chosen | {"seed": str(options.get("seed", 0))}).rows
-    rows = [EmissionRow(*row) for row in found]
-    wanted = min(outputs, job.spec.n or outputs)
-    return _estimate(job, wanted, rows[:wanted], partial(_keep_outputs, rows[:wanted]), "outputs", **options)
+#: People whose outputs have a dry run, and outputs of theirs, at most.
+_PEOPLE = 60
+_OUTPUTS = 300
+_DRAWN = f"""
+SELECT emission FROM (SELECT emission, agent {CHOSEN_OUTPUTS})
+WHERE agent IN (SELECT agent FROM (SELECT DISTINCT agent {CHOSEN_OUTPUTS}) ORDER BY md5(agent) LIMIT {_PEOPLE})
+ORDER BY md5(agent), emission LIMIT {_OUTPUTS}
+"""  # noqa: S608 - our own words
+_OF_THESE = "emission IN (SELECT unnest($these))"
+_COPIED = {
+    "jobs": "job = 1",
+    "phases": "job = 1",
+    "personas": f"id IN (SELECT agent FROM emissions WHERE {_OF_THESE})",  # noqa: S608 - our own words
+    "emissions": _OF_THESE,
+    "checks": _OF_THESE,
+    "duplicates": _OF_THESE,
+    "solutions": _OF_THESE,
+    "responses": _OF_THESE,
+}
 
 
-def estimate_evaluation(job: EvaluationJob, problems: ProblemSet, **options: Any) -> Estimate:
-    """The same for `evaluate` on these problems."""
-    some = problems.drawn(_OUTPUTS, options.get("seed", 0))
-    small = EvaluationJob(job.spec, some)
-    fill = partial(small.fill, seed=0)
-    return _estimate(job, len(problems.problems), some.problems, fill, "problems", **options)
-
-
-def _keep_outputs(rows: list[EmissionRow], con: duckdb.DuckDBPyConnection, number: int) -> None:
-    Inserts(con).write(rows)
-    con.execute(_ITEMS, {"job": number})
-
-
-def _estimate(
-    job: OutputJob[Any],
-    items: int,
-    some: "list[EmissionRow] | tuple[object, ...]",
-    fill: _Fill,
-    unit: str,
+def estimate_output_job[S: OutputSpec](
+    path: Path | str,
+    make_job: Callable[[S], OutputJob[S]],
+    spec: S,
     *,
     model: str | ModelHandle = "procedural",
-    base_url: str | list[str] | None = None,
+    base_url: str | Sequence[str] | None = None,
     prices: Prices | None = None,
     batch: bool = False,
     seed: int = 0,
 ) -> Estimate:
+    """What `run_output_job` with the same arguments will ask of its models, and cost; no model is asked.
+
+    A dry run with the stand-in, over some of the outputs, counts requests and measures them. Raises what
+    `check_outputs` raises.
+    """
+    path, job = Path(path), make_job(spec)
     handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
-    with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
-        path = Path(folder) / "dry-run.duckdb"
-        hub_job = file_job(path, job, handle, Limits(), prices, None, batch=False, seed=seed)
-        counted = _counted(hub_job, job, fill)
-    whole = Counted(counted, growth=1.0, steps=Interval.exactly(1.0), stages=items / max(1, len(some)))
+    number = check_outputs(path, job)
+    whole = min(number, spec.n or number)
+    counted, items = _dry_run(path, make_job(spec.model_copy(update={"n": None})), handle.name, seed)
+    others = {role: open_model(one.model, base_url=one.base_url or None) for role, one in spec.roles.items()}
+    known = {role: one.is_language_model for role, one in others.items()}
     asked = Asked(job.answer_tokens, 0, turns=frozenset(), revised=frozenset())
-    known = {role: one.is_language_model for role, (one, _) in hub_job.roles.items()}
-    found = purposes(whole, asked, None, None)
-    found = [p for p in found if known.get(p.role, handle.is_language_model)]
-    found += [p for p in counted_purposes(whole) if not known.get(p.role, handle.is_language_model)]
+    some = Counted(counted, growth=1.0, steps=Interval.exactly(1.0))
+    found = [p for p in purposes(some, asked, None, None) if known.get(p.role, handle.is_language_model)]
+    found += [p for p in counted_purposes(some) if not known.get(p.role, handle.is_language_model)]
     return Estimate(
-        tuple(found),
-        people=items,
+        tuple(replace(one, calls=one.calls * (whole / items)) for one in found),
+        people=whole,
         steps=0,
-        dry_run=(len(some), 0),
+        dry_run=(items, 0),
         model=handle.name,
         is_language_model=handle.is_language_model or any(known.values()),
-        prices=prices or known_prices(handle),
-        role_prices={role: its for role, (_, its) in hub_job.roles.items()},
+        prices=prices or known_prices(handle) or _free(handle),
+        role_prices={
+            role: one.prices or known_prices(others[role]) or _free(others[role]) for role, one in spec.roles.items()
+        },
         sample=None,
         seconds=None,
         answer_tokens=job.answer_tokens,
         batch=batch,
         can_be_sampled=False,
-        unit=unit,
+        counts="outputs",
     )
 
 
-def _counted(hub_job: HubJob, job: OutputJob[Any], fill: _Fill) -> DryRun:
-    """The calls of the job on a few outputs, with counting models in a temporary file."""
-    begun = time.perf_counter()
-    roles = {role: (_counting(one), its) for role, (one, its) in hub_job.roles.items()}
-    dry = replace(hub_job, model=_counting(hub_job.model), roles=roles, prices=None)
-    make_run_file(dry.path, _nothing)
-    with dry.running(dry.begin(fill), None, answer_tokens=job.answer_tokens) as engine:
-        run_output_phases(engine, job, dry.seed, is_replay=True)  # of the answers nothing is made
-    return counted_calls(dry.path, time.perf_counter() - begun)
+def _free(model: ModelHandle) -> Prices | None:
+    return None if model.is_language_model else Prices(0.0, 0.0, source="no language model")
 
 
-def _counting(model: Any) -> ModelHandle:
-    return ModelHandle(model.name, ByteCounter(), is_language_model=False)
+def _dry_run(path: Path, job: OutputJob[Any], name: str, seed: int) -> tuple[DryRun, int]:
+    """The calls of the job on some outputs in a temporary file, with the stand-in, and how many items it had."""
+    with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
+        copy, begun = Path(folder) / "dry-run.duckdb", time.perf_counter()
+        with connect(path, read_only=True) as con:
+            these = [emission for (emission,) in con.execute(_DRAWN, job.chosen).fetchall()]
 
+            def fill(small: Any) -> None:
+                for table, condition in _COPIED.items():
+                    query = f"SELECT * FROM {table} WHERE {condition}"  # noqa: S608 - our own words
+                    rows = con.sql(query, params={"these": these} if "$these" in condition else None)
+                    with registered(small, rows.to_arrow_table(), "copied"):
+                        small.execute(f"INSERT INTO {table} BY NAME FROM copied")
 
-def _nothing(con: duckdb.DuckDBPyConnection) -> None:
-    """The file begins empty."""
+            make_run_file(copy, fill)
+        counters = {
+            role: ModelHandle(one.model, ByteCounter(), is_language_model=False) for role, one in job.spec.roles.items()
+        }
+        model = ModelHandle(name, ByteCounter(), is_language_model=False)
+        done = run_output_job(copy, job, model=model, seed=seed, roles=counters)
+        counted = counted_calls(copy, time.perf_counter() - begun)
+        mine = tuple(one for one in counted.answered if one.phase in job.phase_names)
+        return replace(counted, answered=mine), done.outputs

@@ -57,10 +57,10 @@ def _dry_run(estimate: "Estimate") -> str:
     if not estimate.writes:
         return f"Requests were counted over {estimate.people:,} texts."
     (people, steps), stages = estimate.dry_run, f" and {_some(estimate.steps, 'step')}" if estimate.steps else ""
-    said = f"Requests were counted in a dry run of {people:,} {estimate.unit}"
+    said = f"Requests were counted in a dry run of {people:,} {estimate.counts}"
     said += f"{f' and {_some(steps, "step")}' if steps else ''} with the stand-in"
     if (people, steps) != (estimate.people, estimate.steps):
-        said += f", and estimated from that for {estimate.people:,} {estimate.unit}{stages}"
+        said += f", and estimated from that for {estimate.people:,} {estimate.counts}{stages}"
     return f"{said}; a model's answers may lead to other requests." if estimate.is_language_model else f"{said}."
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from ...agents.gateway.call import Call
 from ...personas.judgement import RuleResultRow
 from .job_rows import BatchRow, FailureRow, JobItemRow, JobRow, KnownAnswerRow, MarkerRow, PhaseRow, RunRow, VectorRow
+from .output_rows import PreferenceRow, ResponseRow, VoteRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +316,9 @@ type Row = (
     | CheckRow
     | SolutionRow
     | ProblemRow
+    | ResponseRow
+    | VoteRow
+    | PreferenceRow
     | DemonstrationRow
     | AgentStateRow
     | RelationChangeRow
@@ -358,6 +362,9 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         CheckRow: "checks",
         SolutionRow: "solutions",
         ProblemRow: "test_problems",
+        ResponseRow: "responses",
+        VoteRow: "votes",
+        PreferenceRow: "preferences",
         DemonstrationRow: "demonstrations",
         AgentStateRow: "agent_state",
         RelationChangeRow: "relation_changes",

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.solving import solving, wrong_answer
 from populace.analysis.evaluation import Accuracy, Evaluation, paper_table, read_evaluation, wilson_interval
 from populace.personas.errors import PausedError, RunFileError, SetupError, SourceError
-from populace.sim.estimate.outputs import estimate_evaluation, estimate_output_job
+from populace.sim.estimate.evaluations import estimate_evaluation
+from populace.sim.estimate.outputs import estimate_output_job
 from populace.sim.evaluation import EvaluationJob, EvaluationSpec, evaluate, evaluation_job
 from populace.sim.hub_jobs import stored_job
 from populace.sim.hub_replay import replay_job
@@ -193,12 +195,14 @@ def test_an_estimate_counts_one_request_to_a_problem(test_set: Path, made: Path)
     job = evaluation_job(problems, target="math.jsonl", solver="openai:x")
     found = estimate_evaluation(job, problems, model="openai:x", base_url="http://127.0.0.1:1/v1")
     assert [(p.name, p.calls.low) for p in found.purposes] == [("solve (solver)", 4)]
-    assert found.unit == "problems"
+    assert found.counts == "problems"
 
 
 def test_an_estimate_of_solving_counts_by_solver(made: Path) -> None:
     spec = solving_spec(parse_solvers(("openai:x@http://127.0.0.1:1/v1", "procedural")), samples=3, all=True)
-    found = estimate_output_job(made, SolvingJob(spec), model="openai:x", base_url="http://127.0.0.1:1/v1")
+    found = estimate_output_job(
+        made, partial(SolvingJob, is_dry_run=True), spec, model="openai:x", base_url="http://127.0.0.1:1/v1"
+    )
     assert {(p.name, p.role, p.calls.low) for p in found.purposes} == {
         ("solve (solver)", "solver", 36),
         ("solve (solver-2)", "solver-2", 36),
@@ -206,9 +210,9 @@ def test_an_estimate_of_solving_counts_by_solver(made: Path) -> None:
     assert found.people == 12
 
 
-def test_an_estimate_of_many_outputs_is_made_of_a_few(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("populace.sim.estimate.outputs._OUTPUTS", 4)
-    spec = solving_spec(parse_solvers(("procedural",)), samples=2, all=True)
-    found = estimate_output_job(made, SolvingJob(spec), model="procedural")
-    assert found.dry_run == (4, 0)
-    assert found.calls.low == 24
+def test_an_estimate_of_many_problems_is_made_of_a_few(test_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("populace.sim.estimate.evaluations._PROBLEMS", 2)
+    problems = read_problems(test_set)
+    job = evaluation_job(problems, target="math.jsonl", solver="procedural")
+    found = estimate_evaluation(job, problems, model="procedural")
+    assert (found.dry_run, found.calls.low) == ((2, 0), 4)

@@ -28,7 +28,7 @@ CREATE TABLE jobs (
 COMMENT ON TABLE jobs IS 'The jobs of this file, in the order in which they began: growth, a society, enrichment, embedding';
 COMMENT ON COLUMN jobs.job IS 'Number in this file, from 1';
 COMMENT ON COLUMN jobs.id IS 'Random id of the job';
-COMMENT ON COLUMN jobs.kind IS 'growth (people alone), society (people and steps), enrichment, embedding, solving, evaluation, or checking (verdicts on finished outputs that no model gave)';
+COMMENT ON COLUMN jobs.kind IS 'growth (people alone), society (people and steps), enrichment, embedding, solving, evaluation, responding, grading, comparing, or checking (verdicts on finished outputs that no model gave)';
 COMMENT ON COLUMN jobs.spec IS 'All that is asked for, as JSON; what it holds depends on the kind';
 COMMENT ON COLUMN jobs.seed IS 'Seed from which every random choice of the job is drawn';
 COMMENT ON COLUMN jobs.model IS 'The model by name; of an embedding job the embedding model';
@@ -528,3 +528,79 @@ COMMENT ON COLUMN test_problems.answer IS 'The known answer: that of the test se
 COMMENT ON COLUMN test_problems.level IS 'Level of the problem, as the test set names it; null where it names none';
 COMMENT ON COLUMN test_problems.type IS 'Subject of the problem, as the test set names it, or the kind of the output; null where there is none';
 COMMENT ON COLUMN test_problems.source IS 'Line of the test set (FILE:line), or the emission (RUN#emission)';
+
+CREATE TABLE responses (
+    job INTEGER NOT NULL,
+    emission BIGINT NOT NULL,
+    response INTEGER NOT NULL,
+    model VARCHAR NOT NULL,
+    text VARCHAR NOT NULL,
+    outcome VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    PRIMARY KEY (job, emission, response)
+);
+COMMENT ON TABLE responses IS 'Several responses of a teacher to one instruction (populace grade --responses), of which preferences are made';
+COMMENT ON COLUMN responses.job IS 'Job, as in jobs';
+COMMENT ON COLUMN responses.emission IS 'Emission that is responded to';
+COMMENT ON COLUMN responses.response IS 'Which of several responses it is, from 0';
+COMMENT ON COLUMN responses.model IS 'Model that wrote it';
+COMMENT ON COLUMN responses.text IS 'The response; empty where none came';
+COMMENT ON COLUMN responses.outcome IS 'ok, refusal, empty, or how the call ended, as in calls; only those that are ok are graded';
+COMMENT ON COLUMN responses.reason IS 'Why there is none to use, in one sentence; empty where there is one';
+
+CREATE TABLE votes (
+    job INTEGER NOT NULL,
+    emission BIGINT NOT NULL,
+    response INTEGER,
+    other BIGINT,
+    other_response INTEGER,
+    criterion VARCHAR NOT NULL,
+    grader VARCHAR NOT NULL,
+    replicate INTEGER NOT NULL,
+    label VARCHAR,
+    score DOUBLE,
+    position INTEGER,
+    outcome VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL
+);
+COMMENT ON TABLE votes IS 'What graders say of outputs (populace grade): a label for each criterion of a rubric, or which of two is better';
+COMMENT ON COLUMN votes.job IS 'Job, as in jobs';
+COMMENT ON COLUMN votes.emission IS 'Emission that is graded; of a comparison the earlier of the two';
+COMMENT ON COLUMN votes.response IS 'Response to it that is graded, as in responses; null where the output itself is';
+COMMENT ON COLUMN votes.other IS 'Emission that it is compared with; null where nothing is compared';
+COMMENT ON COLUMN votes.other_response IS 'Response that it is compared with; null where there is none';
+COMMENT ON COLUMN votes.criterion IS 'Criterion of the rubric; of a comparison overall';
+COMMENT ON COLUMN votes.grader IS 'Model that judged, by name';
+COMMENT ON COLUMN votes.replicate IS 'Which of several votes of this grader it is, from 0';
+COMMENT ON COLUMN votes.label IS 'The label that was given; of a comparison better, worse or tie, said of emission; null where none came';
+COMMENT ON COLUMN votes.score IS 'The score of the label, 0 to 1; null where none came';
+COMMENT ON COLUMN votes.position IS 'Place in which emission was shown to the grader, 1 or 2; null where nothing is compared';
+COMMENT ON COLUMN votes.outcome IS 'How the call ended, as in calls: ok, or why there is no label (a refusal, an answer that could not be read, ...)';
+COMMENT ON COLUMN votes.reason IS 'The grader''s reason, or why there is no label';
+
+CREATE TABLE preferences (
+    job INTEGER NOT NULL,
+    emission BIGINT NOT NULL,
+    prompt VARCHAR NOT NULL,
+    chosen VARCHAR NOT NULL,
+    rejected VARCHAR NOT NULL,
+    chosen_emission BIGINT NOT NULL,
+    rejected_emission BIGINT NOT NULL,
+    chosen_response INTEGER,
+    rejected_response INTEGER,
+    margin DOUBLE NOT NULL,
+    source VARCHAR NOT NULL,
+    PRIMARY KEY (job, emission)
+);
+COMMENT ON TABLE preferences IS 'The best and the worst of several candidates made for one prompt (populace prefer): rows for training on preferences';
+COMMENT ON COLUMN preferences.job IS 'Job, as in jobs; of several for one emission the latest counts';
+COMMENT ON COLUMN preferences.emission IS 'Emission that the row stands for: the one that is responded to, or the better one';
+COMMENT ON COLUMN preferences.prompt IS 'What both answer';
+COMMENT ON COLUMN preferences.chosen IS 'The better answer';
+COMMENT ON COLUMN preferences.rejected IS 'The worse answer';
+COMMENT ON COLUMN preferences.chosen_emission IS 'Emission of the better one; where responses are compared, the one that is responded to';
+COMMENT ON COLUMN preferences.rejected_emission IS 'Emission of the worse one; where responses are compared, the one that is responded to';
+COMMENT ON COLUMN preferences.chosen_response IS 'The better response, as in responses; null where outputs are compared';
+COMMENT ON COLUMN preferences.rejected_response IS 'The worse response, as in responses; null where outputs are compared';
+COMMENT ON COLUMN preferences.margin IS 'Difference of their scores, above 0 and at most 1';
+COMMENT ON COLUMN preferences.source IS 'What the scores are: grades (by a rubric), comparisons (share of comparisons won) or agreement (of solutions)';

@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import decontaminate, diversity, export, grow, hub, make, read, replay, run, solve
+from . import decontaminate, diversity, export, grade, grow, hub, make, read, replay, run, solve
 from .guard import guarded
 
 
@@ -25,6 +25,7 @@ for command in (
     grow.grow,
     make.make,
     solve.solve,
+    grade.grade,
     solve.evaluate,
     run.estimate,
     read.doctor,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .diversity import check_estimated, fetch_vectors, show_result, vector_options
-from .options import shared_option
+from .show import stand_in_notice
 
 if TYPE_CHECKING:
     from populace.analysis.contamination import Contamination
@@ -16,8 +16,10 @@ _PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("run_path", type=_PATH, metavar="RUN")
-@click.option("--against", type=_PATH, multiple=True, metavar="FILE", help="A benchmark; may be given again.")
-@click.option("--column", multiple=True, metavar="NAME", help="A column of it that counts; may be given again.")
+@click.option(
+    "--against", type=_PATH, multiple=True, metavar="FILE", help="A benchmark to compare with; may be given again."
+)
+@click.option("--column", multiple=True, metavar="NAME", help="A column of FILE to read; may be given again.")
 @click.option("--ngram", type=int, default=13, show_default=True, help="Words in a row that count.")
 @click.option("--preview", is_flag=True, help="Only show what overlaps; nothing is rejected.")
 @click.option("--undo", is_flag=True, help="Take back what this command has rejected.")
@@ -30,7 +32,6 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="Least cosine of two texts that mean the same, with --embeddings.",
 )
-@shared_option
 def decontaminate(
     run_path: Path,
     against: tuple[Path, ...],
@@ -78,6 +79,7 @@ def decontaminate(
     foreign = ForeignTexts(against, columns=column)
     with open_run(run_path) as run:
         found = find_contaminated(run, foreign, ngram=ngram)
+        notice = stand_in_notice(run)
         texts = list(texts_of(run, foreign)) if options["embeddings"] else []
     if options["embeddings"]:
         if not fetch_vectors(run_path, texts, options):
@@ -91,6 +93,8 @@ def decontaminate(
         spec |= {"cosine": cosine if found.embeddings else None, "outputs": found.outputs, "texts": found.foreign}
         record_verdicts(run_path, CHECK, spec, ((one.emission, one.reason, one.score) for one in found.overlaps))
     _say(found, run_path, is_kept=not preview, to_stderr=as_json)
+    if notice:
+        click.echo(notice, err=True)
 
 
 def _say(found: "Contamination", run: Path, *, is_kept: bool, to_stderr: bool) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .guard import going_on, option
-from .options import bound_options, embedding_options, limits_of, shared_option
-from .show import terminal_width
+from .options import bound_options, limits_of, shared_option
+from .show import stand_in_notice, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,13 +23,21 @@ if TYPE_CHECKING:
 type Command = Callable[..., Any]
 
 _PATH = click.Path(path_type=Path)
+_EMBEDDINGS = (
+    click.option("--embeddings", metavar="MODEL", help="Compare by meaning with this model: openai:NAME, gguf:PATH."),
+    click.option("--embeddings-url", metavar="URL", help="Its endpoint.  [default: OPENAI_BASE_URL]"),
+    click.option("--embeddings-price", metavar="IN", type=float, help="Dollars for a million of its tokens."),
+    click.option("--estimate", is_flag=True, help="Only say what the vectors would take."),
+    click.option("--cache", type=_PATH, help="File that shares paid vectors with other jobs."),
+)
 
 
 def vector_options(command: Command) -> Command:
     """The command with the options of an embedding model whose vectors are fetched as a job in the run file."""
-    command = click.option("--estimate", is_flag=True, help="Only say what the vectors would take.")(command)
-    command = click.option("--cache", type=_PATH, help="File that shares paid vectors with other jobs.")(command)
-    return embedding_options(bound_options(command))
+    command = bound_options(command)
+    for decorate in reversed(_EMBEDDINGS):
+        command = decorate(command)
+    return command
 
 
 def fetch_vectors(run: Path, texts: list[str], options: Mapping[str, Any]) -> bool:
@@ -231,6 +240,8 @@ def coverage(
     check_estimated(options)
     known = read_topics(topics)
     model = options["embeddings"]
+    with open_run(run_path) as run:
+        notice = stand_in_notice(run)
     if model is None:
         with open_run(run_path) as run:
             found = cover_by_words(run, known, least=least, kind=kind)
@@ -244,4 +255,7 @@ def coverage(
     show_result(found, describe_coverage(found), as_json=as_json)
     if seeds is not None:
         written = write_seeds(found.gaps, seeds)
-        click.echo(f"Wrote {written} texts to {seeds}; grow people from them: `populace grow {seeds}`.", err=as_json)
+        way = f"`populace grow {quote(str(seeds))}`"
+        click.echo(f"Wrote {written} texts to {seeds}; grow people from them: {way}.", err=as_json)
+    if notice:
+        click.echo(notice, err=True)

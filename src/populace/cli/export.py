@@ -52,6 +52,13 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="What stays on one side, with whatever nearly repeats it: a persona's rows, its lineage's, or nothing else.",
 )
+@click.option(
+    "--split-similarity",
+    type=click.FloatRange(0.5, 1),
+    default=0.5,
+    show_default=True,
+    help="Texts that share so many of their words stay on one side.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the split.")
 @click.option(
     "--mix", type=_PATH, metavar="TOML", help="A recipe that says how much to take of which runs; then give FILE alone."
@@ -103,7 +110,12 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
     if options["preview"]:
         _show(preview_outputs(runs, asked.format or DatasetFormat.JSONL, options["preview"], asked))
         return
-    report = export_outputs(runs, path, asked)
+    try:
+        report = export_outputs(runs, path, asked)
+    except KeyboardInterrupt:
+        if (partial := path.with_name(f"{path.name}.partial")).exists():
+            click.echo(f"What was written is kept in {str(partial)!r}; the same command goes on with it.", err=True)
+        raise
     _say(report, asked)
 
 
@@ -134,7 +146,9 @@ def _options_of(options: dict[str, Any]) -> "DatasetOptions":
     columns = options["columns"]
     names = None if columns is None else tuple(name.strip() for name in columns.split(",") if name.strip())
     split = (
-        Split(options["train"], SplitBy(options["split_by"]), options["seed"]) if options["train"] is not None else None
+        Split(options["train"], SplitBy(options["split_by"]), options["seed"], options["split_similarity"])
+        if options["train"] is not None
+        else None
     )
     passed_on = ("kinds", "rejected", "persona", "system", "train_on", "tokenizer", "licence", "allow_procedural")
     return DatasetOptions(

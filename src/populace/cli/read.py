@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .options import shared_option
-from .show import BY_STAND_IN, terminal_width
+from .show import stand_in_notice, terminal_width
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from populace.agents.endpoint.models import ModelHandle
     from populace.agents.gateway.budget import Prices
     from populace.agents.probe import Examination, Finding
-
-
-_HAS_RUN = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'runs'"
 
 
 @click.command()
@@ -28,7 +25,6 @@ _HAS_RUN = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'runs'"
 @click.option("--timeout", type=float, default=60, show_default=True, help="Seconds it may take; 0 for no limit.")
 def sql(file: Path, statement: str, form: str | None, timeout: float) -> None:
     """Ask a run file or a hub in SQL, read-only; works on a run that is still going."""
-    from populace.agents.procedural import PROCEDURAL_NOTICE
     from populace.analysis.table import render_csv, render_json, render_table
     from populace.personas.user_sql import QueryLimit
     from populace.sim.runfile.reader import open_hub_or_run
@@ -36,9 +32,7 @@ def sql(file: Path, statement: str, form: str | None, timeout: float) -> None:
     limit = QueryLimit.given(timeout, has_own_process=True)
     with open_hub_or_run(file) as run:
         result = run.query(statement, limit=limit)
-        made = run.query(BY_STAND_IN).rows or (
-            run.query(_HAS_RUN).rows and run.query("SELECT 1 FROM runs WHERE NOT is_language_model").rows
-        )
+        notice = stand_in_notice(run)
     if form == "csv":
         click.echo(render_csv(result, for_terminal=sys.stdout.isatty()), nl=False)
     elif form == "json":
@@ -46,9 +40,8 @@ def sql(file: Path, statement: str, form: str | None, timeout: float) -> None:
     else:
         elsewhere = "Values that end in \u2026 are shortened; --csv and --json give them whole."
         click.echo(render_table(result, width=terminal_width(10_000, unknown=120), elsewhere=elsewhere), nl=False)
-    if made:
-        # On standard error, so that it goes wherever the text goes and into no file that is read by machines.
-        click.echo(PROCEDURAL_NOTICE, err=True)
+    if notice:
+        click.echo(notice, err=True)
 
 
 @click.command()

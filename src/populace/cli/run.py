@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .grade import GRADING, resume_grading
 from .guard import going_on, guarded
 from .options import (
     asked_of,
@@ -169,7 +170,7 @@ def _resume_run(
 
 
 #: Jobs on the people of a hub, and on what a run has made.
-_ON_HUBS = ("enrichment", "embedding", "solving", "evaluation")
+_ON_HUBS = ("enrichment", "embedding", "solving", "evaluation", *GRADING)
 
 
 def _resume_jobs(
@@ -190,6 +191,9 @@ def _resume_jobs(
         elif job.kind in ("solving", "evaluation"):
             given = {"base_url": options["base_url"] or None, "prices": prices_of(options), "script": script}
             (resume_solving if job.kind == "solving" else resume_evaluation)(file, job.job, same | given)
+        elif job.kind in GRADING:
+            given = {"base_url": options["base_url"] or None, "prices": prices_of(options)}
+            resume_grading(file, job.job, same | given)
         else:
             given = {"base_url": embeddings["embeddings_url"], "prices": embeddings["embeddings_prices"]}
             resume_embedding(file, job.job, same | given)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from populace.sim.runfile.reader import RunReader
 
 #: The stand-in gives its name to whatever it writes.
-BY_STAND_IN = "SELECT 1 FROM personas WHERE model = 'procedural' LIMIT 1"
+_BY_STAND_IN = "SELECT 1 FROM personas WHERE model = 'procedural' LIMIT 1"
+_HAS_RUN = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'runs'"
+_RUN_BY_STAND_IN = "SELECT 1 FROM runs WHERE NOT is_language_model"
 _KNOW_MODELS = """
 SELECT table_name FROM duckdb_columns()
 WHERE column_name = 'model' AND table_name IN ('personas', 'profiles', 'biographies', 'elites')
@@ -142,6 +144,17 @@ def show_estimate(result: "Estimate") -> None:
     click.echo(render_table(table(result), width=terminal_width(110)), nl=False)
     for sentence in sentences(result):
         click.echo(sentence)
+
+
+def stand_in_notice(run: "RunReader") -> str:
+    """The sentence that goes with the text of a run or hub; empty where the stand-in wrote nothing of it.
+
+    It belongs on standard error: so it goes wherever the text goes, and into no file that is read by machines.
+    """
+    from populace.agents.procedural import PROCEDURAL_NOTICE
+
+    by_stand_in = run.query(_BY_STAND_IN).rows or (run.query(_HAS_RUN).rows and run.query(_RUN_BY_STAND_IN).rows)
+    return PROCEDURAL_NOTICE if by_stand_in else ""
 
 
 def notice_of(hub: "HubFile") -> str:

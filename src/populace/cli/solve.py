@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,7 @@ def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any
     if options["estimate"]:
         from populace.sim.estimate.outputs import estimate_output_job
 
-        show_estimate(estimate_output_job(run, job, **asked))
+        show_estimate(estimate_output_job(run, partial(SolvingJob, is_dry_run=True), job.spec, **asked))
         return
     with going_on(run):
         done = run_output_job(
@@ -205,7 +206,7 @@ def evaluate(
     asked = _asked(given[0], options)
     job = evaluation_job(problems, target=target.name, solver=given[0].model, method=method, execute=execute)
     if options["estimate"]:
-        from populace.sim.estimate.outputs import estimate_evaluation
+        from populace.sim.estimate.evaluations import estimate_evaluation
 
         show_estimate(estimate_evaluation(job, problems, **asked))
         return

@@ -131,3 +131,19 @@ def test_a_picture_needs_vectors(lived: Queryable, tmp_path: Path) -> None:
     found = measure_diversity(lived, n=10)
     with pytest.raises(SetupError, match="Without vectors"):
         write_diversity_picture(found, tmp_path / "d.svg", of="run.duckdb")
+
+
+@pytest.mark.parametrize("texts", [["one output alone"], ["河水在春天上涨", "河水在秋天上涨"], ["the same text"] * 3])
+def test_few_short_and_equal_outputs_have_a_diversity_too(make_run: Any, texts: list[str]) -> None:
+    run = make_run(upto="header")
+    for number, text in enumerate(texts, 1):
+        run.fill("emissions", [[number, 1, "a", "problem", text, "{}", False, "m", "p@1"]])
+        if number == 1:
+            run.fill("vectors", [[content_id(text), MODEL, vector_of(text).tolist(), "c"]])
+    found = measure_diversity(run)
+    assert found.sample == len(texts)
+    assert found.embedded is not None
+    assert all(level.box is None for level in found.embedded.levels)
+    assert found.embedded.vendi_score == pytest.approx(1.0)
+    assert [render_table(section, width=140) for section in describe_diversity(found)]
+    assert (found.self_bleu is None) == (len(texts) == 1)

@@ -13,7 +13,7 @@ from made_run import TOOL_TALK, NewRun
 
 from populace.analysis.export import DatasetFormat, DatasetOptions, PersonalPolicy, Split, export_outputs, writing
 from populace.analysis.export import source as source_module
-from populace.personas.errors import SetupError
+from populace.personas.errors import RunFileError, SetupError
 
 
 def loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -132,3 +132,17 @@ def test_an_export_with_nothing_to_write_leaves_nothing_behind(new_run: NewRun) 
     with pytest.raises(SetupError, match=r"Nothing is left to export \(1 for no response\)"):
         export_outputs([run.path], folder, DatasetOptions(format=DatasetFormat.OPENAI))
     assert [path.name for path in folder.parent.iterdir()] == ["r1.duckdb"]
+
+
+def test_a_folder_is_readable_by_its_owner_alone(asked: Path) -> None:
+    folder = asked.with_name("set")
+    export_outputs([asked], folder)
+    modes = {path.relative_to(folder.parent).as_posix(): path.stat().st_mode & 0o77 for path in folder.rglob("*")}
+    assert not any(modes.values()), modes
+    assert not folder.stat().st_mode & 0o77
+
+
+def test_a_run_that_is_being_written_is_refused(asked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("populace.sim.runfile.reader.RunReader.is_live", True)
+    with pytest.raises(RunFileError, match="is being written"):
+        export_outputs([asked], asked.with_name("set"))

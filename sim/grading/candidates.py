@@ -1,0 +1,177 @@
+"""What graders judge: an output, or one of several responses to it; alone, or two of them side by side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any, ClassVar
+
+import orjson
+
+from ...agents.rubric import Rubric
+from ...personas.errors import SetupError
+from ..jobs import Chunks
+from ..outputs import CHOSEN_OUTPUTS, Output, OutputJob, OutputPhase, OutputSpec
+from ..runfile.reader import RunReader
+
+#: The latest responses to each emission that can be used.
+_RESPONSES = """
+SELECT emission, response, text FROM responses WHERE outcome = 'ok'
+QUALIFY job = max(job) OVER (PARTITION BY emission)
+"""
+#: What can be judged, in groups of what was made for one prompt: by one person, or in response to one output.
+_CANDIDATES = f"""
+SELECT agent || kind AS prompt, CAST(emission AS VARCHAR) AS key, emission
+FROM (SELECT agent, kind, emission {CHOSEN_OUTPUTS}) WHERE NOT $responses
+UNION ALL
+SELECT CAST(emission AS VARCHAR), emission || '/' || response, emission
+FROM ({_RESPONSES}) SEMI JOIN (SELECT emission {CHOSEN_OUTPUTS}) USING (emission) WHERE $responses
+"""  # noqa: S608 - our own words
+_PAIRS = f"""
+SELECT a.key || '|' || b.key AS key, a.emission
+FROM ({_CANDIDATES}) AS a JOIN ({_CANDIDATES}) AS b ON a.prompt = b.prompt AND (a.emission, a.key) < (b.emission, b.key)
+QUALIFY row_number() OVER (PARTITION BY a.prompt ORDER BY md5(a.key || b.key)) <= $pairs
+"""  # noqa: S608 - our own words
+_FILL = """
+INSERT INTO job_items BY NAME
+SELECT $job AS job, row_number() OVER (ORDER BY emission, key) AS ordinal, key AS item
+FROM (SELECT key, emission FROM ({items}) ORDER BY md5(key || $seed) LIMIT $most)
+"""
+_READ = f"""
+WITH page AS (
+    SELECT ordinal, item FROM job_items WHERE job = $job AND ordinal > $after ORDER BY ordinal LIMIT $most
+), places AS (
+    SELECT ordinal, unnest(string_split(item, '|')) AS key, generate_subscripts(string_split(item, '|'), 1) AS place
+    FROM page
+)
+SELECT i.ordinal, i.place, e.emission, e.agent, e.kind, e.text, e.payload, coalesce(p.text, ''), r.response, r.text
+FROM places AS i
+JOIN emissions AS e ON e.emission = CAST(split_part(i.key, '/', 1) AS BIGINT)
+LEFT JOIN personas AS p ON p.id = e.agent
+LEFT JOIN ({_RESPONSES}) AS r ON r.emission = e.emission AND r.response = TRY_CAST(split_part(i.key, '/', 2) AS INTEGER)
+ORDER BY i.ordinal, i.place
+"""  # noqa: S608 - our own words
+_MOST = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate(Output):
+    """An output that is judged, or a response to it; `other` is what it is compared with."""
+
+    #: Description of the person who made the output.
+    persona: str = ""
+    #: Which of several responses is judged; None where the output itself is.
+    response: int | None = None
+    answer: str = ""
+    other: "Candidate | None" = None
+
+    def shown(self, fields: Sequence[str] = ()) -> str:
+        """The text that a grader is shown: the fields that are named, or all of the output that hold something."""
+        payload: dict[str, Any] = orjson.loads(self.payload)
+        if self.response is not None:
+            payload["response"] = self.answer
+        return render_payload(payload, fields) or self.text
+
+
+def render_payload(payload: Mapping[str, Any], fields: Sequence[str] = ()) -> str:
+    """The fields of an output one below the other; a single one without its name."""
+    found = [(name, value) for name, value in payload.items() if value not in ("", None, [], {})]
+    if not fields:
+        # How asking for the response ended says nothing of the text.
+        kept = [(name, value) for name, value in found if name != "response_outcome"]
+    else:
+        kept = [(name, value) for name, value in found if name in fields]
+    if len(kept) == 1:
+        return _written(kept[0][1])
+    return "\n\n".join(f"{name}:\n{_written(value)}" for name, value in kept)
+
+
+def _written(value: object) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+class CandidateSpec(OutputSpec):
+    """Which candidates a job is about, by which rubrics they are judged, and by whom."""
+
+    #: The first that names an output's kind counts, else the first that names none.
+    rubrics: tuple[Rubric, ...] = ()
+    #: The graders by name, in their order; each is asked in a role of its own.
+    graders: tuple[str, ...] = ("procedural",)
+    #: Whether the latest responses to outputs are judged, instead of the outputs.
+    responses: bool = False
+
+
+class CandidatePhase[R](OutputPhase[R]):
+    """A phase that works on candidates in their order."""
+
+    def query(self) -> str:
+        """The fields of candidates."""
+        return _READ
+
+    def take(self, chunks: Chunks, most: int) -> Sequence[Output]:
+        """The next candidates, or pairs of them."""
+        page = {"job": self._context.job, "after": self._after, "most": most}
+        rows = self._context.engine.log.query(self.query(), page)
+        found = [_candidate(list(places)) for _, places in groupby(rows, key=lambda row: row[0])]
+        self._after = found[-1].ordinal if found else self._after
+        return found
+
+
+def _candidate(rows: list[tuple[Any, ...]]) -> Candidate:
+    made = []
+    for ordinal, _, emission, agent, kind, text, payload, persona, response, answer in rows:
+        made.append(Candidate(ordinal, emission, agent, kind, text, payload, persona, response, answer or ""))
+    return made[0] if len(made) == 1 else replace(made[0], other=made[1])
+
+
+class CandidateJob[S: CandidateSpec](OutputJob[S]):
+    """A job on outputs or on responses to them."""
+
+    #: What the job's items are, in SQL with the columns `key` and `emission`.
+    items: ClassVar[str] = _CANDIDATES
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The parameters of `items`."""
+        return {**self.chosen, "responses": self.spec.responses}
+
+    def count(self, run: RunReader) -> int:
+        """Candidates. Raises `SetupError` where there are no responses to judge."""
+        ((number,),) = run.query(f"SELECT count(*) FROM ({self.items})", self.parameters).rows  # noqa: S608 - our own words
+        if not number:
+            raise SetupError(self.nothing(str(run.path)))
+        return min(int(number), self.spec.n or _MOST)
+
+    def nothing(self, path: str) -> str:
+        """What is said where there are outputs and nothing to judge."""
+        return (
+            f"The outputs of the run in {path!r} have no responses to grade; ask for some first: "
+            f"`populace grade {path} --responses 4`."
+        )
+
+    def fill(self, con: Any, number: int, seed: int) -> None:
+        """Write what the job is about, as it begins."""
+        given = {"job": number, "seed": str(seed), "most": self.spec.n or _MOST}
+        con.execute(_FILL.format(items=self.items), self.parameters | given)
+
+
+class PairJob[S: CandidateSpec](CandidateJob[S]):
+    """A job on pairs of candidates that were made for one prompt."""
+
+    items = _PAIRS
+    #: Pairs of one prompt, at most.
+    pairs: ClassVar[int] = 10
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The parameters of `items`."""
+        return {**super().parameters, "pairs": self.pairs}
+
+    def nothing(self, path: str) -> str:
+        """Where nothing can be compared."""
+        if self.spec.responses:
+            return super().nothing(path)
+        return (
+            f"No two outputs of the run in {path!r} are of one kind and by one person, so there is nothing to compare; "
+            f"make a run with --per-persona 2 or more, or have several responses written: "
+            f"`populace grade {path} --responses 4`."
+        )

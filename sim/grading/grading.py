@@ -1,0 +1,261 @@
+"""Grading outputs by a rubric: several votes of each grader, and a verdict on each output.
+
+Each grader is asked as often as there are votes, each a request of its own, for a label by each criterion. The score of
+an output by a criterion is the mean over its votes, its grade the weighted mean over the criteria, 0 to 1. An output
+whose grade is below the threshold has failed the check `grade`. A grader that refuses, or answers nothing that can be
+read, is a vote without a label.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, Field
+
+from ...agents.checks import CheckOutcome
+from ...agents.procedural.grading import grading
+from ...agents.rubric import Rubric, rubric_for, shipped_rubrics
+from ...personas.errors import SetupError
+from ...personas.model import Answer, Outcome, PersonaModel, RequestContext
+from ...personas.prompt import fence, load_prompt
+from ..config import RoleModel
+from ..output_jobs import OutputJobReport
+from ..outputs import LOST_OUTCOMES, Output, OutputContext, OutputPhase, OutputSpec, answered, role_of
+from ..runfile.output_rows import VoteRow
+from ..runfile.reader import RunReader
+from ..runfile.rows import CheckRow, Row
+from ..seeds import derive_seed
+from .candidates import Candidate, CandidateJob, CandidatePhase, CandidateSpec
+
+#: The kind of these jobs, their one phase, and the check that they make.
+KIND = "grading"
+GRADE = "grade"
+_VERSION = 1
+ROOM = f"{(__package__ or '').rpartition('.sim')[0]}.agents"
+
+
+class GradingSpec(CandidateSpec):
+    """What is graded, by whom, and what is good enough."""
+
+    #: Votes of each grader.
+    votes: int = Field(3, ge=1, le=64)
+    #: The least grade that passes.
+    threshold: float = Field(0.5, ge=0, le=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What a grader said of a candidate in one answer."""
+
+    grader: str
+    replicate: int
+    answered: Answer[Any]
+    #: Place in which the candidate was shown, of a comparison.
+    position: int | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the endpoint lost it."""
+        return self.answered.outcome in LOST_OUTCOMES
+
+
+def lost_outcome(votes: Sequence[Vote]) -> tuple[Outcome, str]:
+    """How the work on a candidate ended: as the endpoint said, where it lost all votes."""
+    if not votes or not all(one.is_lost for one in votes):
+        return Outcome.OK, ""
+    return votes[-1].answered.outcome, votes[-1].answered.reason
+
+
+@dataclass(frozen=True, slots=True)
+class GradingWork:
+    """Has one candidate graded as often as is wanted."""
+
+    spec: GradingSpec
+    job: int
+    seed: int
+
+    async def __call__(self, item: Output, model: PersonaModel) -> list[Vote]:
+        """The votes, in the order of graders and replicates."""
+        rubric = rubric_for(self.spec.rubrics, item.kind)
+        if rubric is None or not isinstance(item, Candidate):
+            return []
+        text = item.shown(rubric.fields)
+        prompt = load_prompt(ROOM, "grade").render(
+            rubric=rubric.text,
+            persona=fence("persona", item.persona) if rubric.persona else "",
+            output=fence("output", text),
+        )
+        schema = rubric.answer_schema(grading(rubric, text))
+        owner = owner_of(item)
+        context = RequestContext(KIND, 1, owner, derive_seed(self.seed, KIND, owner) >> 32, job=self.job)
+
+        async def vote(place: int, grader: str, replicate: int) -> Vote:
+            asked = context.varied(role=role_of("grader", place), replicate=replicate)
+            return Vote(grader, replicate, await model.ask(prompt, schema, asked))
+
+        return await answered(
+            vote(place, grader, replicate)
+            for place, grader in enumerate(self.spec.graders)
+            for replicate in range(self.spec.votes)
+        )
+
+
+def owner_of(item: Candidate) -> str:
+    """The candidate as it is named in `calls`: the emission, with the response where one is judged."""
+    return str(item.emission) if item.response is None else f"{item.emission}/{item.response}"
+
+
+class GradingPhase(CandidatePhase[list[Vote]]):
+    """Has candidates graded."""
+
+    name = KIND
+    shown = "Outputs graded"
+
+    def __init__(self, context: OutputContext, spec: GradingSpec) -> None:
+        super().__init__(context, chunk=spec.chunk)
+        self._spec = spec
+        self.work = GradingWork(spec, context.job, context.seed)
+
+    def owner(self, item: Output) -> str:
+        """As in `calls`."""
+        return owner_of(item) if isinstance(item, Candidate) else str(item.emission)
+
+    def outcome(self, result: list[Vote]) -> tuple[Outcome, str]:
+        """That of the endpoint, where it lost all votes."""
+        return lost_outcome(result)
+
+    def is_lost(self, result: list[Vote]) -> bool:
+        """Whether no vote has a label."""
+        return all(one.answered.value is None for one in result)
+
+    def event_of(self, output: Output, result: list[Vote]) -> object:
+        """The answers as they came."""
+        return [[self.owner(output)], *([one.answered.outcome, one.answered.raw] for one in result)]
+
+    def counts_of(self, output: Output, result: list[Vote]) -> Mapping[str, int]:
+        """Votes by outcome, and outputs by the result of the check."""
+        counts = Counter(f"votes {one.answered.outcome}" for one in result)
+        outcome, _, _ = self._verdict(output, result)
+        counts[f"{GRADE} {outcome}"] += 1
+        return counts
+
+    def rows_of(self, output: Output, result: list[Vote]) -> Sequence[Row]:
+        """The votes by criterion; and the check, where the output itself was graded."""
+        rubric, response = self._rubric(output), output.response if isinstance(output, Candidate) else None
+        rows: list[Row] = []
+        for one in result:
+            labels = labels_of(rubric, one.answered.value)
+            for criterion in rubric.criteria:
+                label, reason = labels.get(criterion.name, (None, one.answered.reason))
+                score = None if label is None else criterion.score(label)
+                rows.append(VoteRow(
+                    self._context.job, output.emission, response, None, None, criterion.name, one.grader,
+                    one.replicate, label, score, None, one.answered.outcome, reason,
+                ))  # fmt: skip
+        if response is None:
+            outcome, reason, grade = self._verdict(output, result)
+            rows.append(CheckRow(output.emission, GRADE, outcome, reason, grade, _VERSION, self._context.job))
+        return rows
+
+    def _rubric(self, output: Output) -> Rubric:
+        rubric = rubric_for(self._spec.rubrics, output.kind)
+        if rubric is None:
+            raise ValueError(f"there is no rubric for {output.kind!r}, which GradingJob.count has looked for")
+        return rubric
+
+    def _verdict(self, output: Output, result: list[Vote]) -> tuple[CheckOutcome, str, float | None]:
+        return grade_of(self._rubric(output), [one.answered for one in result], self._spec.threshold)
+
+
+def labels_of(rubric: Rubric, value: BaseModel | None) -> dict[str, tuple[str, str]]:
+    """Label and reason by criterion; none for an answer that is none."""
+    if value is None:
+        return {}
+    found = value.model_dump(by_alias=True)
+    return {one.name: (found[one.name]["label"], found[one.name]["reason"]) for one in rubric.criteria}
+
+
+def grade_of(rubric: Rubric, votes: Sequence[Answer[Any]], threshold: float) -> tuple[CheckOutcome, str, float | None]:
+    """Outcome, reason and score of the check `grade`: the weighted mean of the mean scores by criterion."""
+    labels = [found for one in votes if (found := labels_of(rubric, one.value))]
+    if not labels:
+        return CheckOutcome.UNDECIDED, f"No grader gave a label: {votes[-1].reason if votes else ''}".strip(), None
+    scores = {one.name: sum(one.score(found[one.name][0]) for found in labels) / len(labels) for one in rubric.criteria}
+    grade = rubric.grade(scores)
+    if grade is None or grade >= threshold:
+        return CheckOutcome.PASSED, "", grade
+    worst = min((one.name for one in rubric.criteria if one.weight), key=lambda name: scores[name])
+    return (
+        CheckOutcome.FAILED,
+        f"Its grade is {grade:.2f}, below {threshold:g}; it is worst by {worst!r} ({scores[worst]:.2f}).",
+        grade,
+    )
+
+
+class GradingJob(CandidateJob[GradingSpec]):
+    """Has what a run has made graded by a rubric."""
+
+    kind = KIND
+    spec_type: ClassVar[type[OutputSpec]] = GradingSpec
+    phase_names = (KIND,)
+    own_checks = (GRADE,)
+    answer_tokens = 2_048
+
+    def count(self, run: RunReader) -> int:
+        """Candidates. Raises `SetupError` for a kind that no rubric is for."""
+        check_rubrics(self.spec, run)
+        return super().count(run)
+
+    def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
+        """Grading alone."""
+        return [GradingPhase(context, self.spec)]
+
+
+_KINDS = "SELECT DISTINCT kind FROM emissions ORDER BY kind"
+
+
+def check_rubrics(spec: CandidateSpec, run: RunReader) -> None:
+    """Raise `SetupError` for a kind of outputs that is to be judged and that no rubric is for."""
+    for (kind,) in run.query(_KINDS).rows:
+        if (not spec.kinds or kind in spec.kinds) and rubric_for(spec.rubrics, kind) is None:
+            named = sorted({one for rubric in spec.rubrics for one in rubric.kinds})
+            raise SetupError(
+                f"The rubric is for outputs of the kind {', '.join(named)}, and {str(run.path)!r} holds {kind!r} too; "
+                f"choose with --kind, or leave `kinds` out of the rubric."
+            )
+
+
+def rubrics_for(kinds: Sequence[str], given: Rubric | None) -> tuple[Rubric, ...]:
+    """The rubrics that outputs of these kinds are judged by: the given one, or those that ship."""
+    if given is not None:
+        return (given,)
+    found = [rubric_for(shipped_rubrics(), kind) for kind in kinds]
+    return tuple({one.name: one for one in found if one is not None}.values())
+
+
+def grader_roles(graders: Sequence[RoleModel]) -> dict[str, Any]:
+    """The options of a spec that name the graders: the first is the job's own model, the others have roles."""
+    roles = {role_of("grader", place): one for place, one in enumerate(graders) if place}
+    return {"graders": tuple(one.model for one in graders), "roles": roles}
+
+
+def grading_rows(done: OutputJobReport) -> list[tuple[str, str]]:
+    """What a grading job came to, for a terminal."""
+    counts = done.counts
+    results = {outcome: counts.get(f"{GRADE} {outcome}", 0) for outcome in CheckOutcome}
+    total = sum(results.values())
+    share = results[CheckOutcome.PASSED] / total if total else 0.0
+    undecided = f", {results[CheckOutcome.UNDECIDED]:,} undecided" if results[CheckOutcome.UNDECIDED] else ""
+    return [
+        ("graded", f"{done.outputs:,}"),
+        ("good enough", f"{results[CheckOutcome.PASSED]:,} of {total:,} ({share:.1%}){undecided}"),
+        ("votes", ended_rows(counts, "votes ")),
+        ("job", str(done.job)),
+    ]
+
+
+def ended_rows(counts: Mapping[str, int], prefix: str) -> str:
+    """How often what ended how, in words."""
+    found = {name.removeprefix(prefix): number for name, number in sorted(counts.items()) if name.startswith(prefix)}
+    return ", ".join(f"{number:,} {name}" for name, number in found.items())
