@@ -6,6 +6,7 @@ the same words. N-grams that occur in more than 10 texts of the benchmark are ph
 and punctuation do not matter; in scripts without spaces each character is a word.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -35,6 +36,11 @@ _COMMON = 10
 COSINE = 0.9
 
 _EMISSIONS = "SELECT emission, text, payload FROM emissions WHERE emission > ? ORDER BY emission LIMIT 2000"
+#: What solvers wrote to problems of the run; of an evaluation they are numbered by the problems of a test set.
+_SOLUTIONS = """
+SELECT emission, solution FROM solutions JOIN jobs USING (job)
+WHERE kind = 'solving' AND solution <> '' AND emission BETWEEN ? AND ? ORDER BY emission, job, ordinal
+"""
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 #: Texts whose vectors are compared at once.
 _AT_ONCE = 1_000
@@ -204,8 +210,8 @@ def _longest_run(places: NDArray[np.int64]) -> tuple[int, int]:
 def find_contaminated(run: Queryable, foreign: ForeignTexts, *, ngram: int = NGRAM) -> Contamination:
     """The outputs of a run, accepted or not, of which a text shares words with these files.
 
-    Texts are the emission's and all texts of its payload: a problem, its solution, a response. Of fields with fewer
-    than 8 words only the emission's own text is compared. Memory grows with the files alone.
+    Texts are the emission's, all texts of its payload (a solution, a response), and what solvers wrote to it. Of those
+    with fewer than 8 words only the emission's own is compared. Memory grows with the files alone.
     """
     index = NgramIndex(foreign, ngram=ngram)
     overlaps, outputs = [], 0
@@ -224,13 +230,16 @@ def find_contaminated(run: Queryable, foreign: ForeignTexts, *, ngram: int = NGR
 
 
 def _iter_texts(run: Queryable) -> Iterator[tuple[int, list[tuple[str, str]]]]:
-    """Each emission with its own text and those of its payload, by the name of the field."""
+    """Each emission with its own text, those of its payload by the name of the field, and its solutions."""
     last = 0
     while rows := run.query(_EMISSIONS, [last]).rows:
+        first, last = rows[0][0], rows[-1][0]
+        solutions = defaultdict(list)
+        for emission, solution in run.query(_SOLUTIONS, [first, last]).rows:
+            solutions[emission].append(("solutions", solution))
         for emission, text, payload in rows:
             fields = [(name, found) for name, found in _texts_in("", orjson.loads(payload)) if found != text]
-            yield emission, [("text", text), *fields]
-        last = rows[-1][0]
+            yield emission, [("text", text), *fields, *solutions[emission]]
 
 
 def _texts_in(name: str, value: object) -> Iterator[tuple[str, str]]:

@@ -87,6 +87,7 @@ def test_with_a_model_texts_that_mean_the_same_count_too(
         ((), "Name the benchmark with --against"),
         (("--against", "gone.jsonl"), "There is no file gone.jsonl"),
         (("--against", "bench.jsonl", "--column", "stem"), "has no column 'stem'"),
+        (("--against", "run.duckdb"), "is the run itself"),
         (("--against", "bench.jsonl", "--undo"), "takes no --against"),
         (("--against", "bench.jsonl", "--ngram", 2), "--ngram 2 is too short"),
     ],
