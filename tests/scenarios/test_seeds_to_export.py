@@ -37,11 +37,19 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "hub.duckdb"
 
 
-@pytest.mark.parametrize("task", [task.name for task in iter_tasks()])
+#: The quick ones are those with rows for training.
+TASKS = [pytest.param(task.name, marks=() if task.name in TRAINED else pytest.mark.slow) for task in iter_tasks()]
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_a_task_goes_from_seeds_to_a_data_set(
     task: str, hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = populace.make(task, 4, hub=hub, prompting="few-shot", seed=1, out=tmp_path / "made.duckdb").path
+    options: dict[str, Any] = {"hub": hub, "prompting": "few-shot", "seed": 1}
+    if task == "tool-use":
+        tools = populace.make("tool-code", 4, settings={"execute": True}, out=tmp_path / "tools.duckdb", **options).path
+        options["settings"] = {"execute": True, "tools": str(tools)}
+    run = populace.make(task, 4, out=tmp_path / "made.duckdb", **options).path
     folder = tmp_path / "set"
     report = export_outputs([run], folder, DatasetOptions(allow_procedural=True))
     assert report.rows == 4
