@@ -45,10 +45,8 @@ TASKS = [pytest.param(task.name, marks=() if task.name in TRAINED else pytest.ma
 def test_a_task_goes_from_seeds_to_a_data_set(
     task: str, hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options: dict[str, Any] = {"hub": hub, "prompting": "few-shot", "seed": 1}
-    if task == "tool-use":
-        tools = populace.make("tool-code", 4, settings={"execute": True}, out=tmp_path / "tools.duckdb", **options).path
-        options["settings"] = {"execute": True, "tools": str(tools)}
+    settings = with_tools(hub, tmp_path) if task == "tool-use" else {}
+    options: dict[str, Any] = {"hub": hub, "prompting": "few-shot", "seed": 1, "settings": settings}
     run = populace.make(task, 4, out=tmp_path / "made.duckdb", **options).path
     folder = tmp_path / "set"
     report = export_outputs([run], folder, DatasetOptions(allow_procedural=True))
@@ -69,6 +67,11 @@ def test_a_task_goes_from_seeds_to_a_data_set(
         assert columns <= set(rows.columns)
         assert all(messages[0]["role"] in ("system", "user") for messages in rows["messages"])
     shutil.rmtree(folder)
+
+
+def with_tools(hub: Path, folder: Path) -> dict[str, object]:
+    code = populace.make("tool-code", 4, hub=hub, settings={"execute": True}, out=folder / "code.duckdb")
+    return {"tools": str(code.path), "execute": True}
 
 
 def loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
