@@ -37,7 +37,11 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "hub.duckdb"
 
 
-@pytest.mark.parametrize("task", [task.name for task in iter_tasks()])
+#: The quick ones are those with rows for training.
+TASKS = [pytest.param(task.name, marks=() if task.name in TRAINED else pytest.mark.slow) for task in iter_tasks()]
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_a_task_goes_from_seeds_to_a_data_set(
     task: str, hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
