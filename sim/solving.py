@@ -238,10 +238,11 @@ class SolvingJob(OutputJob[SolvingSpec]):
     phase_names = (KIND,)
     own_checks = (SOLVED, ANSWER)
 
-    def __init__(self, spec: SolvingSpec, known: KnowSolution | None = None) -> None:
-        """`known` gives the solutions of the stand-in's own problems (`known_solutions`)."""
+    def __init__(self, spec: SolvingSpec, known: KnowSolution | None = None, *, is_dry_run: bool = False) -> None:
+        """`known` gives the solutions of the stand-in's own problems (`known_solutions`); a dry run only asks."""
         super().__init__(spec)
         self._known = known
+        self._is_dry_run = is_dry_run
 
     def check(self) -> None:
         """Raise `SetupError` where answers cannot be compared, or programs not be run."""
@@ -250,7 +251,7 @@ class SolvingJob(OutputJob[SolvingSpec]):
 
     def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
         """Solving alone."""
-        spec = self.spec
+        spec, context = self.spec, replace(context, is_replay=context.is_replay or self._is_dry_run)
         return [SolvingPhase(context, spec.voters, chunk=spec.chunk, known=self._known, threshold=spec.threshold)]
 
 
