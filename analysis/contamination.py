@@ -7,10 +7,12 @@ and punctuation do not matter; in scripts without spaces each character is a wor
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -109,6 +111,27 @@ def _ngrams(words: Hashes, n: int) -> Hashes:
         found *= _BASE
         found += words[place : place + count]
     return found
+
+
+#: What a run was compared with, and how many outputs each comparison rejected.
+_COMPARED = f"""
+SELECT spec, (SELECT count(*) FROM checks AS c WHERE c.job = j.job AND c."check" = '{CHECK}') FROM jobs AS j
+WHERE kind = 'checking' AND status = 'finished' AND spec ->> '$.check' = '{CHECK}' ORDER BY job
+"""  # noqa: S608 - our own words
+
+
+def told_comparisons(ask: Callable[[str], Sequence[tuple[Any, ...]]]) -> list[str]:
+    """With what a run was compared, in a sentence for each time: files by name, how, and how many were rejected."""
+    sentences = []
+    for text, rejected in ask(_COMPARED):
+        spec = orjson.loads(text)
+        names = ", ".join(dict.fromkeys(Path(file).name for file in spec["against"]))
+        meaning = f", and by {spec['embeddings']} at a cosine of {spec['cosine']:g}" if spec["embeddings"] else ""
+        sentences.append(
+            f"Compared with {names} ({spec['texts']:,} texts) by {spec['ngram']} words in a row{meaning}: "
+            f"{rejected:,} outputs overlapped and were rejected."
+        )
+    return sentences
 
 
 class _Table:

@@ -132,6 +132,9 @@ class Task(Scenario):
     independent: ClassVar[bool] = True
     observes: ClassVar[bool] = False
     most_steps: ClassVar[int | None] = MOST_ROUNDS
+    #: How people are drawn of a hub with more of them, where that was not said; only tasks in which they know one
+    #: another need any other way.
+    draw: ClassVar[str] = "random"
     settings_type: ClassVar[type[Settings]] = TaskSettings
     settings: TaskSettings
 

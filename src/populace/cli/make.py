@@ -45,7 +45,7 @@ def make(task: str | None, is_listed: bool, is_estimated: bool, sample: int | No
     made = found(task_settings_of(options))
     growth = made.growth(growth_of(options), is_counted=options["agents"] is not None)
     if growth.hub is not None and options["draw"] is None:
-        growth = growth.model_copy(update={"draw": "random"})  # nobody of a task knows anybody
+        growth = growth.model_copy(update={"draw": made.draw})
     if is_estimated:
         _estimate(made, sample, growth=growth, **asked_of(options), **roles_of(options))
         return
