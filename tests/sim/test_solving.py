@@ -159,7 +159,7 @@ def test_every_solution_is_a_row_whatever_the_endpoint_does(sums: Path, sql: Ask
     openai_server.fault("rate_limit", 0.1).fault("server_error", 0.1).fault("refusal", 0.2)
     done = over_http(sums, openai_server)
     assert dict(solving_rows(done))["problems"] == "12"
-    outcomes = dict(sql("SELECT outcome, count(*) FROM solutions GROUP BY ALL"))
+    outcomes: dict[str, int] = dict(sql("SELECT outcome, count(*) FROM solutions GROUP BY ALL"))
     assert sum(outcomes.values()) == 24
     assert outcomes.keys() <= {"ok", "no_answer", "refusal"}
     assert 0 < outcomes["refusal"] < 24
