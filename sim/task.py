@@ -171,6 +171,11 @@ class Task(Scenario):
         return type(self)(self.settings.model_copy(update={"n": n}))
 
     @property
+    def notices(self) -> Sequence[str]:
+        """What the command line says before the run begins, one sentence each: nothing unless overridden."""
+        return ()
+
+    @property
     def people_needed(self) -> int:
         """People that it takes at least."""
         return ceil(self.settings.n / self.settings.per_persona)
