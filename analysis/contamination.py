@@ -6,10 +6,13 @@ the same words. N-grams that occur in more than 10 texts of the benchmark are ph
 and punctuation do not matter; in scripts without spaces each character is a word.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -35,6 +38,11 @@ _COMMON = 10
 COSINE = 0.9
 
 _EMISSIONS = "SELECT emission, text, payload FROM emissions WHERE emission > ? ORDER BY emission LIMIT 2000"
+#: What solvers wrote to problems of the run; of an evaluation they are numbered by the problems of a test set.
+_SOLUTIONS = """
+SELECT emission, solution FROM solutions JOIN jobs USING (job)
+WHERE kind = 'solving' AND solution <> '' AND emission BETWEEN ? AND ? ORDER BY emission, job, ordinal
+"""
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 #: Texts whose vectors are compared at once.
 _AT_ONCE = 1_000
@@ -103,6 +111,27 @@ def _ngrams(words: Hashes, n: int) -> Hashes:
         found *= _BASE
         found += words[place : place + count]
     return found
+
+
+#: What a run was compared with, and how many outputs each comparison rejected.
+_COMPARED = f"""
+SELECT spec, (SELECT count(*) FROM checks AS c WHERE c.job = j.job AND c."check" = '{CHECK}') FROM jobs AS j
+WHERE kind = 'checking' AND status = 'finished' AND spec ->> '$.check' = '{CHECK}' ORDER BY job
+"""  # noqa: S608 - our own words
+
+
+def told_comparisons(ask: Callable[[str], Sequence[tuple[Any, ...]]]) -> list[str]:
+    """With what a run was compared, in a sentence for each time: files by name, how, and how many were rejected."""
+    sentences = []
+    for text, rejected in ask(_COMPARED):
+        spec = orjson.loads(text)
+        names = ", ".join(dict.fromkeys(Path(file).name for file in spec["against"]))
+        meaning = f", and by {spec['embeddings']} at a cosine of {spec['cosine']:g}" if spec["embeddings"] else ""
+        sentences.append(
+            f"Compared with {names} ({spec['texts']:,} texts) by {spec['ngram']} words in a row{meaning}: "
+            f"{rejected:,} outputs overlapped and were rejected."
+        )
+    return sentences
 
 
 class _Table:
@@ -204,8 +233,8 @@ def _longest_run(places: NDArray[np.int64]) -> tuple[int, int]:
 def find_contaminated(run: Queryable, foreign: ForeignTexts, *, ngram: int = NGRAM) -> Contamination:
     """The outputs of a run, accepted or not, of which a text shares words with these files.
 
-    Texts are the emission's and all texts of its payload: a problem, its solution, a response. Of fields with fewer
-    than 8 words only the emission's own text is compared. Memory grows with the files alone.
+    Texts are the emission's, all texts of its payload (a solution, a response), and what solvers wrote to it. Of those
+    with fewer than 8 words only the emission's own is compared. Memory grows with the files alone.
     """
     index = NgramIndex(foreign, ngram=ngram)
     overlaps, outputs = [], 0
@@ -224,13 +253,16 @@ def find_contaminated(run: Queryable, foreign: ForeignTexts, *, ngram: int = NGR
 
 
 def _iter_texts(run: Queryable) -> Iterator[tuple[int, list[tuple[str, str]]]]:
-    """Each emission with its own text and those of its payload, by the name of the field."""
+    """Each emission with its own text, those of its payload by the name of the field, and its solutions."""
     last = 0
     while rows := run.query(_EMISSIONS, [last]).rows:
+        first, last = rows[0][0], rows[-1][0]
+        solutions = defaultdict(list)
+        for emission, solution in run.query(_SOLUTIONS, [first, last]).rows:
+            solutions[emission].append(("solutions", solution))
         for emission, text, payload in rows:
             fields = [(name, found) for name, found in _texts_in("", orjson.loads(payload)) if found != text]
-            yield emission, [("text", text), *fields]
-        last = rows[-1][0]
+            yield emission, [("text", text), *fields, *solutions[emission]]
 
 
 def _texts_in(name: str, value: object) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,7 @@ WHERE status = 'rejected' GROUP BY stage ORDER BY stage = 'near_duplicate', coun
 _UNDECIDED = """
 SELECT "check", count(DISTINCT emission) FROM checks WHERE outcome = 'undecided' GROUP BY "check" ORDER BY "check"
 """
+#: Of an evaluation, solutions are those of a test set, numbered by its problems.
 _WITH_EMISSIONS = """
 SELECT table_name FROM duckdb_columns()
 WHERE column_name = 'emission' AND table_name IN ('solutions', 'votes', 'preferences') ORDER BY table_name
@@ -36,6 +37,7 @@ WHERE column_name = 'emission' AND table_name IN ('solutions', 'votes', 'prefere
 _LATER = """
 SELECT count(DISTINCT emission) FROM {table}
 WHERE emission IN (SELECT emission FROM outputs WHERE status = 'accepted')
+  AND job NOT IN (SELECT job FROM jobs WHERE kind = 'evaluation')
 """
 #: Calls by what they were for: growth, turns by role, vectors, and jobs on the outputs by their kind and role.
 _CALLS = """

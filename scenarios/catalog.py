@@ -100,6 +100,12 @@ def shipped_scenario(name: str) -> type[Scenario]:
     return known[name]
 
 
+def is_shipped(name: str) -> bool:
+    """Whether a scenario or task of that name ships with Populace."""
+    is_task = name.replace("-", "_") in _modules(are_packages=True)
+    return is_task or any(scenario.name == name for scenario in iter_scenarios())
+
+
 def load_scenario(path: Path) -> type[Scenario]:
     """The one scenario that the script at `path` defines. Raises `SetupError` when it cannot be had."""
     if not path.is_file():

@@ -5,6 +5,7 @@ solving, with `correct` for the comparison with the known answer. `analysis.eval
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -79,10 +80,11 @@ class EvaluationJob(OutputJob[EvaluationSpec]):
     spec_type: ClassVar[type[OutputSpec]] = EvaluationSpec
     phase_names = (KIND,)
 
-    def __init__(self, spec: EvaluationSpec, problems: ProblemSet | None = None) -> None:
-        """`problems` are those that the job begins with; None for one that goes on."""
+    def __init__(self, spec: EvaluationSpec, problems: ProblemSet | None = None, *, is_dry_run: bool = False) -> None:
+        """`problems` are those that the job begins with, None for one that goes on; a dry run only asks."""
         super().__init__(spec)
         self._problems = problems
+        self._is_dry_run = is_dry_run
 
     def check(self) -> None:
         """Raise `SetupError` where answers cannot be compared, or programs not be run."""
@@ -91,6 +93,7 @@ class EvaluationJob(OutputJob[EvaluationSpec]):
 
     def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
         """The one phase."""
+        context = replace(context, is_replay=context.is_replay or self._is_dry_run)
         return [EvaluationPhase(context, self.spec.voters, chunk=self.spec.chunk, known=told_answer)]
 
     def fill(self, con: duckdb.DuckDBPyConnection, number: int, seed: int) -> None:
@@ -110,15 +113,27 @@ def told_answer(output: Output) -> KnownSolution:
     return KnownSolution("This is the stand-in, which was told the known answer.", output.field(REFERENCE))
 
 
+def evaluation_job(
+    problems: ProblemSet, *, target: str, solver: str, method: str = "text", execute: bool = False
+) -> EvaluationJob:
+    """The job of measuring a model on these problems; `target` names the test set. Raises `SetupError`."""
+    spec = EvaluationSpec.given(
+        voters={"solvers": (solver,), "methods": (method,), "samples": 1, "execute": execute},
+        target=target,
+        is_from_run=problems.is_from_run,
+        answered_by=problems.solvers,
+        rows=problems.rows,
+        passed_over=problems.passed_over,
+    )
+    return EvaluationJob(spec, problems)
+
+
 def evaluate(
-    problems: ProblemSet,
+    job: EvaluationJob,
     out: Path | str,
     *,
-    target: str,
     model: str | ModelHandle,
     base_url: str | Sequence[str] | None = None,
-    method: str = "text",
-    execute: bool = False,
     limits: Limits | None = None,
     prices: Prices | None = None,
     cache: Path | None = None,
@@ -126,27 +141,18 @@ def evaluate(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> OutputJobReport:
-    """Have a model solve each problem once, in a new file.
+    """Have the model solve each problem of the job once, in a new file.
 
-    `target` names the test set. Raises `RunFileError` when the file is there already, `SetupError` for what cannot be
-    as asked, and `PausedError` when the budget is spent: then `resume_output_job` goes on.
+    Raises `RunFileError` when the file is there already, `SetupError` for what cannot be as asked, and `PausedError`
+    when the budget is spent: then `resume_output_job` goes on.
     """
     check_seed(seed)
     out = Path(out)
     handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
-    spec = EvaluationSpec.given(
-        voters={"solvers": (handle.name,), "methods": (method,), "samples": 1, "execute": execute},
-        target=target,
-        is_from_run=problems.is_from_run,
-        answered_by=problems.solvers,
-        rows=problems.rows,
-        passed_over=problems.passed_over,
-        chunk=10_000 if batch else None,
-    )
-    job = EvaluationJob(spec, problems)
     job.check()
     if batch:
         check_batchable(handle)
+        job.spec = job.spec.model_copy(update={"chunk": 10_000})
     hub_job = file_job(out, job, handle, limits or Limits(), prices, cache, batch=batch, seed=seed)
     make_run_file(out, _nothing)
     return do_output_job(hub_job, job, None, progress)

@@ -150,7 +150,7 @@ def replay_output_job(
 ) -> None:
     """Do a job again from the answers that `gateway` has, in a copy of its file."""
     with hub_job.running(log, progress, answer_tokens=job.answer_tokens, gateway=gateway) as engine:
-        _run_phases(engine, job, hub_job.seed, is_replay=True)
+        run_output_phases(engine, job, hub_job.seed, is_replay=True)
 
 
 def stored_spec[S: OutputSpec](spec_type: type[S], row: JobRow) -> S:
@@ -210,7 +210,7 @@ def do_output_job(
     """Do a job in its file: the one of that number, or for None a new one."""
     log = hub_job.begin(partial(_fill, job, hub_job.seed)) if number is None else hub_job.reopen(number)
     with hub_job.running(log, progress, batched=job.phase_names, answer_tokens=job.answer_tokens) as engine:
-        outputs = _run_phases(engine, job, hub_job.seed)
+        outputs = run_output_phases(engine, job, hub_job.seed)
         markers = log.query(_MARKER, {"job": log.job})
         counts = Counter[str]()
         for _, _, _, counted in markers:
@@ -227,7 +227,7 @@ def do_output_job(
         )
 
 
-def _run_phases(engine: Engine, job: OutputJob[Any], seed: int, *, is_replay: bool = False) -> int:
+def run_output_phases(engine: Engine, job: OutputJob[Any], seed: int, *, is_replay: bool = False) -> int:
     """All phases of the job, to the end; gives how many outputs it is about."""
     ((outputs,),) = engine.log.query(_COUNT, {"job": engine.log.job})
     context = OutputContext(engine, seed, int(outputs), is_replay)

@@ -37,7 +37,7 @@ def solving(known: KnownSolution | None) -> AnswerGenerator:
             printed = f"print({answer!r})\n"
             return {"program": known.program if is_right and known.program else printed}
         steps = known.steps.rstrip() if is_right else "This is worked out in the head, and not checked."
-        return {"solution": f"{steps} So the answer is {answer}.", "answer": answer}
+        return {"solution": f"{steps} So the answer is: {answer.rstrip('.')}.", "answer": answer}
 
     return generate
 

@@ -69,6 +69,7 @@ def _program(machine: _Architecture) -> list[bytes]:
         # The limits of this process may be read and lowered, but not those of another.
         *_case(machine.prlimit, _where(0, _EQUAL, (0,), _ALLOW, _REFUSE | _EPERM)),
         *_case(machine.fcntl, _where(1, _EQUAL, _SIGNALLING, _REFUSE | _EPERM, _ALLOW)),
+        *_case(machine.ioctl, _where(1, _EQUAL, _ASKING, _ALLOW, _REFUSE | _EPERM)),
         *(step for one in machine.allowed.split() for step in _allowed(one)),
         _step(_RETURN, _REFUSE | _EPERM),
     ]

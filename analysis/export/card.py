@@ -8,6 +8,7 @@ import orjson
 import pyarrow as pa
 
 from ...personas.rules.languages import detect_languages
+from ..contamination import told_comparisons
 from ..diversity.words import cluster_share, distinct_n
 from .licences import UNKNOWN_LICENCE, card_licence, restriction, strictest
 from .options import Layout, Target
@@ -41,6 +42,7 @@ _MEANINGS = {
     "synthetic": "true: no human wrote the row",
     "procedural": "true where the stand-in wrote the output or its persona; it is no language model",
     "persona": "id of the persona that made it (hash of the description)",
+    "other_personas": "ids of further personas who speak in it",
     "parent": "id of the persona that it was grown from; null for the first of a lineage",
     "hop": "relations between the persona and the first of its lineage",
     "source": "document that the first of its lineage was inferred or imported from",
@@ -276,6 +278,7 @@ class Card:
         return "\n".join(["## Columns\n", _table(("column", "meaning"), rows)])
 
     def _use(self) -> str:
+        compared = [told for source in self._plan.sources for told in told_comparisons(source.ask)]
         return "\n".join(
             [
                 "## Intended use and known limits\n",
@@ -283,6 +286,7 @@ class Card:
                 "- Outputs are as right or wrong as the model was: what no check looked at was not verified.",
                 "- Personas come from the texts that they were inferred from, and are no sample of any population: "
                 "nothing about real people or groups follows from counts of these rows.",
+                *(f"- {told}" for told in compared or ["The outputs were not compared with any benchmark."]),
                 "- Near-duplicates are found by words at a Jaccard similarity; paraphrases stay unless embeddings were "
                 "compared.",
                 *(

@@ -46,9 +46,9 @@ class Kit:
         named = re.escape(self.name("THING", "ROLE"))
         return re.compile(named.replace("THING", r"(?P<thing>\w+)").replace("ROLE", r"(?P<role>\w+)"))
 
-    def interface(self, name: str, thing: str, a_noun: str, does: str) -> dict[str, Any]:
+    def interface(self, name: str, thing: str, a_noun: str) -> dict[str, Any]:
         """The fields of a `ToolSpec`."""
-        told = {"things": thing.replace("_", " "), "a_noun": a_noun, "do": does}
+        told = {"things": thing.replace("_", " "), "a_noun": a_noun}
         filled = json.loads(
             _template(json.dumps([self.entry["arguments"], self.entry["returns"]])).substitute(self.slots, **told)
         )

@@ -14,4 +14,4 @@ def tool(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) ->
     """The interface of a tool that this person could use."""
     speaker = Speaker(rng, situation)
     kit, thing, name = draw_kit(rng, speaker)
-    return kit.interface(name, thing, speaker("a_noun") or "somebody", speaker("do") or "do many things")
+    return kit.interface(name, thing, speaker("a_noun") or "somebody")

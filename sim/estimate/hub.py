@@ -68,7 +68,7 @@ def estimate_enrichment(
         counted = _dry_run(opened, some, wanted, handle.name, seed)
     found: list[Purpose] = []
     if counted is not None:
-        whole = Counted(counted, growth=1.0, steps=Interval.exactly(len(chosen) / len(some)))
+        whole = Counted(counted, growth=1.0, steps=Interval.exactly(1.0), stages=len(chosen) / len(some))
         asked = Asked(ANSWER_TOKENS, 0, turns=frozenset(), revised=frozenset())
         found = purposes(whole, asked, None, None) if handle.is_language_model else counted_purposes(whole)
     return Estimate(

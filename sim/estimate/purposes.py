@@ -147,6 +147,8 @@ class Counted:
     #: Factors for the calls of growth and of steps.
     growth: float
     steps: Interval
+    #: Factor for those of stages: what prepares a task is asked once, however many rows there are.
+    stages: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +247,7 @@ def _times(name: str, counted: Counted) -> Interval:
     units = {a.unit for a in counted.dry_run.of(name)}
     if Unit.STEP in units:
         return counted.steps
-    # What prepares a task is asked once, however many rows there are.
-    return Interval.exactly(counted.growth if Unit.HOP in units else 1.0)
+    return Interval.exactly(counted.growth if Unit.HOP in units else counted.stages)
 
 
 def _narrowed(base: Purpose, counted: Counted, sample: DryRun, reference: DryRun) -> Purpose:

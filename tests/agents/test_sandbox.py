@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import platform
 import socket
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,66 @@ async def test_no_process_is_started_and_none_is_signalled(confined: Confinement
     )
     if confined.processes:
         assert (await run(confined, code)).stdout.split() == ["denied"] * 2
+
+
+#: Numbers on x86-64 of calls that reach other processes, the network or the machine, with the arguments to try.
+REFUSED = {
+    "socket": (41, 2, 1, 0),
+    "socketpair": (53, 1, 1, 0, 0),
+    "io_uring_setup": (425, 8, 0),
+    "ptrace": (101, 16, "parent", 0, 0),
+    "process_vm_readv": (310, "parent", 0, 0, 0, 0, 0),
+    "kill": (62, "parent", 0),
+    "tgkill": (234, "parent", "parent", 0),
+    "pidfd_open": (434, "parent", 0),
+    "fork": (57,),
+    "clone": (56, 17, 0, 0, 0, 0),
+    "execve": (59, 0, 0, 0),
+    "unshare": (272, 0x10000000),
+    "mount": (165, 0, 0, 0, 0, 0),
+    "shmget": (29, 1234, 4096, 0o1600),
+    "mq_open": (240, 0, 0o102, 0o600, 0),
+    "keyctl": (250, 0, -4, 1),
+    "bpf": (321, 0, 0, 0),
+    "memfd_create": (319, 0, 0),
+    "prlimit64 of another": (302, "parent", 7, 0, 0),
+    "setpriority": (141, 0, "parent", 19),
+    "chmod": (90, 0, 0o777),
+    "utimensat": (280, -100, 0, 0, 0),
+    "fcntl F_SETOWN": (72, 0, 8, "parent"),
+    "fcntl F_SETSIG": (72, 0, 10, 9),
+    "ioctl FIOASYNC": (16, 0, 0x5452, 0),
+    "prctl": (157, 4, 1),
+}
+
+
+async def test_system_calls_that_reach_beyond_the_process_are_refused(confined: Confinement) -> None:
+    if not confined.processes or platform.machine() != "x86_64":
+        pytest.skip(f"{confined.level} on {platform.machine()}: the numbers are those of the filter on x86-64")
+    code = (
+        "import ctypes, os\n"
+        "kernel = ctypes.CDLL(None, use_errno=True)\n"
+        f"for name, (number, *given) in {REFUSED!r}.items():\n"
+        "    given = [os.getppid() if one == 'parent' else one for one in given]\n"
+        "    ctypes.set_errno(0)\n"
+        "    done = kernel.syscall(number, *given)\n"
+        "    if done != -1 or ctypes.get_errno() != 1: print(name, done, ctypes.get_errno())\n"
+    )
+    done = await run(confined, code)
+    assert (done.outcome, done.stdout, done.stderr) == (Outcome.OK, "", "")
+
+
+async def test_limits_cannot_be_raised(confined: Confinement) -> None:
+    if not confined.processes and os.geteuid() == 0:
+        pytest.skip(f"{confined.level} cannot keep the administrator from raising limits")
+    code = (
+        "import resource\n"
+        "for name in ('CPU', 'AS', 'FSIZE', 'NOFILE'):\n"
+        "    kind = getattr(resource, 'RLIMIT_' + name)\n"
+        "    try: resource.setrlimit(kind, (2**40, 2**40))\n"
+        "    except (OSError, ValueError): print('denied')\n"
+    )
+    assert (await run(confined, code)).stdout.split() == ["denied"] * 4
 
 
 async def test_threads_are_allowed(confined: Confinement) -> None:

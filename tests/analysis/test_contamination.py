@@ -117,6 +117,18 @@ def test_problems_and_solutions_of_a_run_are_compared(make_run: Any, tmp_path: P
     assert LONG in reason
 
 
+def test_what_solvers_wrote_is_compared_but_not_an_evaluation(make_run: Any, tmp_path: Path) -> None:
+    run = make_run(upto="header")
+    for job, kind in ((2, "solving"), (3, "evaluation")):
+        run.query(f"INSERT INTO jobs SELECT * REPLACE ({job} AS job, '{kind}' AS kind) FROM jobs WHERE job = 1")
+    for number in (1, 2):
+        add(run, number, f"A problem of our own, number {number}")
+    for job, emission in ((2, 1), (3, 2)):
+        run.fill("solutions", [[job, emission, 1, "m", 0, "text", f"So {LONG}.", "1", 1, "ok", "", None]])
+    found = find_contaminated(run, benchmark(tmp_path, {"solution": LONG}))
+    assert [(one.emission, one.field) for one in found.overlaps] == [(1, "solutions")]
+
+
 def test_texts_that_mean_the_same_are_found_by_vectors(make_run: Any, tmp_path: Path) -> None:
     run = make_run(upto="header")
     add(run, 1, "the river rises fast in spring")

@@ -113,5 +113,7 @@ def test_accepted_outputs_with_solutions_are_a_stage(make_run: Any) -> None:
     run.fill("solutions", [
         [2, emission, n, "openai:m", n, "text", "x = 1", "1", 1, "ok", "", None] for emission in (1, 2) for n in (1, 2)
     ])  # fmt: skip
+    run.query("INSERT INTO jobs SELECT * REPLACE (3 AS job, 'evaluation' AS kind) FROM jobs")
+    run.fill("solutions", [[3, 5, 1, "openai:m", 1, "text", "x = 1", "1", 1, "ok", "", None]])
     run.fill("checks", [[2, "solvable", "failed", "No two agree.", None, 1]])
     assert stages(read_funnel(run))["solutions"] == (1, 0)

@@ -51,6 +51,20 @@ def test_what_overlaps_is_rejected_and_taken_back(ask: Ask, run_file: Path, benc
     assert in_run(run_file, "SELECT status FROM jobs WHERE kind = 'checking'") == [("abandoned",)]
 
 
+def test_the_card_of_an_export_says_with_what_the_outputs_were_compared(ask: Ask, run_file: Path, bench: Path) -> None:
+    def card(name: str) -> str:
+        said = ask(
+            "export", run_file, f"{name}.jsonl", "--format", "jsonl", "--allow-procedural", "--kind", "instruction"
+        )
+        assert said.code == 0, said
+        return Path(f"{name}.jsonl.card.md").read_text()
+
+    assert "- The outputs were not compared with any benchmark." in card("before")
+    ask("decontaminate", run_file, "--against", bench)
+    told = "- Compared with bench.jsonl (1 texts) by 13 words in a row: 1 outputs overlapped and were rejected."
+    assert told in card("after")
+
+
 def test_a_preview_rejects_nothing(ask: Ask, run_file: Path, bench: Path) -> None:
     said = ask("decontaminate", run_file, "--against", bench, "--preview")
     assert "1 of 16 outputs overlap with one of 1 texts.\n" in said.out
@@ -87,6 +101,7 @@ def test_with_a_model_texts_that_mean_the_same_count_too(
         ((), "Name the benchmark with --against"),
         (("--against", "gone.jsonl"), "There is no file gone.jsonl"),
         (("--against", "bench.jsonl", "--column", "stem"), "has no column 'stem'"),
+        (("--against", "run.duckdb"), "is the run itself"),
         (("--against", "bench.jsonl", "--undo"), "takes no --against"),
         (("--against", "bench.jsonl", "--ngram", 2), "--ngram 2 is too short"),
     ],

@@ -81,6 +81,12 @@ def test_a_copied_folder_is_a_task_of_its_own(task: str, tmp_path: Path) -> None
     assert found({"prompting": "few-shot"}).actions[0].known_solution("No problem.") is None
 
 
+def test_a_copied_folder_makes_data(tmp_path: Path) -> None:
+    shutil.copytree(Path("scenarios/spatial"), tmp_path / "mine")
+    made = make(str(tmp_path / "mine"), n=2, hub=people(tmp_path), out=tmp_path / "made.duckdb")
+    assert made.sql("SELECT kind, status FROM outputs").rows == [("spatial", "accepted")] * 2
+
+
 def test_a_model_is_asked_with_what_the_settings_say(openai_server: OpenAIServer, tmp_path: Path) -> None:
     settings = {"focus": "geometry", "difficulty": "olympiad", "professional": True, "shots": 2}
     made = make(
@@ -104,6 +110,30 @@ def test_a_model_is_asked_with_what_the_settings_say(openai_server: OpenAIServer
     assert "knows by profession" in asked
     assert any(persona in asked for persona in PERSONAS)
     assert asked.count("<example>") == 3  # two, and one where the rules name it
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prompting", ["zero-shot", "few-shot", "persona-few-shot"])
+@pytest.mark.parametrize("task", TASKS)
+def test_an_endpoint_is_asked_by_each_task_with_each_way_of_prompting(
+    task: str, prompting: Any, openai_server: OpenAIServer, tmp_path: Path
+) -> None:
+    made = make(
+        task,
+        n=2,
+        prompting=prompting,
+        hub=people(tmp_path),
+        model="openai:m",
+        base_url=openai_server.base_url,
+        out=tmp_path / "made.duckdb",
+    )
+    found = made.sql("SELECT status, stage, reason FROM outputs").rows
+    assert found
+    # What the tests' server writes is valid by the schema, and need not be a problem.
+    assert all((status == "accepted") == (stage is None) for status, stage, _ in found)
+    asked = json.dumps(openai_server.bodies[-1])
+    assert asked.count("<example>") == (1 if prompting == "zero-shot" else 4)
+    assert asked.count("<output>") == (3 if prompting == "persona-few-shot" else 0)
 
 
 def people(folder: Path) -> Path:

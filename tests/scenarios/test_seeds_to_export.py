@@ -37,11 +37,17 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "hub.duckdb"
 
 
-@pytest.mark.parametrize("task", [task.name for task in iter_tasks()])
+#: The quick ones are those with rows for training.
+TASKS = [pytest.param(task.name, marks=() if task.name in TRAINED else pytest.mark.slow) for task in iter_tasks()]
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_a_task_goes_from_seeds_to_a_data_set(
     task: str, hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = populace.make(task, 4, hub=hub, prompting="few-shot", seed=1, out=tmp_path / "made.duckdb").path
+    settings = with_tools(hub, tmp_path) if task == "tool-use" else {}
+    options: dict[str, Any] = {"hub": hub, "prompting": "few-shot", "seed": 1, "settings": settings}
+    run = populace.make(task, 4, out=tmp_path / "made.duckdb", **options).path
     folder = tmp_path / "set"
     report = export_outputs([run], folder, DatasetOptions(allow_procedural=True))
     assert report.rows == 4
@@ -61,6 +67,11 @@ def test_a_task_goes_from_seeds_to_a_data_set(
         assert columns <= set(rows.columns)
         assert all(messages[0]["role"] in ("system", "user") for messages in rows["messages"])
     shutil.rmtree(folder)
+
+
+def with_tools(hub: Path, folder: Path) -> dict[str, object]:
+    code = populace.make("tool-code", 4, hub=hub, settings={"execute": True}, out=folder / "code.duckdb")
+    return {"tools": str(code.path), "execute": True}
 
 
 def loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:

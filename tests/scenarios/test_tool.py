@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from openai_server import OpenAIServer
 
 from populace.agents.procedural.growth import Sketch, describe
 from populace.agents.procedural.lexicon import lexicon
@@ -41,6 +42,16 @@ def test_tools_are_made_until_enough_are_accepted(tmp_path: Path) -> None:
     found = dict(rows(path, "SELECT \"check\", count(*) FROM checks WHERE outcome = 'passed' GROUP BY ALL"))
     assert found["callable_tool"] == found["unique_name"] == 8
     assert replay(path, ToolTask).difference == ""
+
+
+@pytest.mark.parametrize("prompting", ["zero-shot", "persona-few-shot"])
+def test_tools_are_made_over_http(tmp_path: Path, openai_server: OpenAIServer, prompting: str) -> None:
+    path, task = tmp_path / "tools.duckdb", ToolTask({"n": 2, "prompting": prompting})
+    url = openai_server.base_url
+    Society(task, growth=Growth(agents=4), seed=3, out=path, model="openai:test", base_url=url).run()
+    found = [json.loads(payload) for (payload,) in rows(path, "SELECT payload FROM outputs")]
+    assert len(found) == 2
+    assert all(tool_faults(payload) == [] for payload in found)
 
 
 def test_a_name_that_is_taken_is_a_failed_check_and_is_made_up_for(
@@ -80,14 +91,14 @@ def test_every_kit_gives_a_valid_tool_that_does_what_it_says() -> None:
     rng = random.Random(5)
     for kit in kits():
         name = kit.name("rye", "baker")
-        fields = kit.interface(name, "rye", "a baker", "bake before dawn")
+        fields = kit.interface(name, "rye", "a baker")
         spec = ToolSpec.model_validate({"kind": "tool", **fields})
         assert tool_faults(spec.payload) == []
         assert "$" not in str(spec.payload)
         made = kit.implementation(name, "rye", rng)
         wrong = len(kit.entry["wrong"])
         assert [case.is_refused for case in made.cases] == [False] * (len(made.cases) - wrong) + [True] * wrong
-        assert find_kit(name) == (kit, "" if kit.is_for_work else "rye")
+        assert find_kit(name) == (kit, "rye" if "_rye" in name else "")
         assert set(made.cases[0].arguments) == {one.name for one in spec.arguments}
 
 

@@ -1,16 +1,21 @@
 """The task tool-code: implementations of tools, checked and run in the sandbox."""
 
+import asyncio
 import json
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from openai_server import OpenAIServer
 
+from populace.agents.procedural.situation import Situation
 from populace.agents.sandbox import CodeResult, Level, Outcome, Returned
 from populace.agents.tools import tool_faults
 from populace.personas.errors import SetupError, SourceError
+from populace.scenarios.tool.kits import Kit, kits
 from populace.scenarios.tool.task import ToolTask
 from populace.scenarios.tool_code import task as module
 from populace.scenarios.tool_code.code import (
@@ -21,6 +26,7 @@ from populace.scenarios.tool_code.code import (
     execution_checks,
     same_value,
 )
+from populace.scenarios.tool_code.stand_in import implement
 from populace.scenarios.tool_code.task import ToolCodeTask
 from populace.scenarios.tool_code.tool_set import read_tools
 from populace.sim import trust
@@ -186,3 +192,38 @@ async def test_demonstrations_do_what_they_say() -> None:
         assert tool_faults(tool) == code_faults(made["code"], tool) == []
         done, returned = await execute(made["code"], tool["name"], cases)
         assert {said.outcome for said in execution_checks(done, returned, cases).values()} == {"passed"}
+
+
+def test_over_http_answers_that_are_no_code_are_rejected_with_reasons(
+    tools: Path, tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    task = ToolCodeTask({"n": 1, "tools": str(tools), "execute": True, "prompting": "persona-few-shot"})
+    path, growth = tmp_path / "code.duckdb", task.growth(Growth(agents=1), is_counted=True)
+    Society(task, growth=growth, seed=3, out=path, model="openai:test", base_url=openai_server.base_url).run()
+    assert rows(path, "SELECT DISTINCT status, stage FROM outputs") == [("rejected", "implements")]
+    assert rows(path, "SELECT count(*) FROM failures") == [(0,)]
+    assert rows(path, "SELECT count(*) FROM checks WHERE reason LIKE 'The code is not Python%'")[0][0] >= 1
+
+
+@pytest.mark.slow
+async def test_every_kit_of_the_stand_in_passes_its_own_example_and_tests_in_the_sandbox() -> None:
+    async def passes(kit: Kit) -> bool:
+        name = kit.name("rye", "baker")
+        made = implement({"name": name}, random.Random(name), Situation(), {})
+        cases = [SimpleNamespace(**given) for given in (made["example"], *made["tests"])]
+        done, returned = await execute(made["code"], name, cases)
+        return all(said.outcome == "passed" for said in execution_checks(done, returned, cases).values())
+
+    assert all(await asyncio.gather(*map(passes, kits())))
+
+
+def test_rows_that_give_no_tool_are_told_before_the_run(tmp_path: Path) -> None:
+    file = tmp_path / "tools.jsonl"
+    told = {"function_name": "half", "description": "Halves.", "input_args": {"of": "float"}, "return": "float"}
+    lines = [json.dumps({"synthesized text": text}) for text in ("no tool", json.dumps(told), "")]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    task = ToolCodeTask({"n": 1, "tools": str(file)})
+    (notice,) = task.notices
+    assert notice.startswith(f"2 rows of {str(file)!r} gave no tool; row 1: The text of the tool is not JSON")
+    assert ToolCodeTask({"execute": True}).notices[0].startswith("Code runs limited")
+    assert ToolCodeTask().notices == []

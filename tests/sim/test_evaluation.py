@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.solving import solving, wrong_answer
 from populace.analysis.evaluation import Accuracy, Evaluation, paper_table, read_evaluation, wilson_interval
 from populace.personas.errors import PausedError, RunFileError, SetupError, SourceError
-from populace.sim.evaluation import EvaluationJob, EvaluationSpec, evaluate
+from populace.sim.estimate.evaluations import estimate_evaluation
+from populace.sim.estimate.outputs import estimate_output_job
+from populace.sim.evaluation import EvaluationJob, EvaluationSpec, evaluate, evaluation_job
 from populace.sim.hub_jobs import stored_job
 from populace.sim.hub_replay import replay_job
 from populace.sim.output_jobs import resume_output_job, run_output_job, stored_spec
 from populace.sim.problem_sets import read_problems
 from populace.sim.runfile.reader import open_hub_or_run
-from populace.sim.solving import SolvingJob, known_solutions, parse_solvers, solving_spec
+from populace.sim.solving import KnownSolutions, SolvingJob, parse_solvers, solving_spec
 
 MATH = (
     {"problem": "What is 1 + 1?", "solution": r"It is $\boxed{2}$.", "level": "Level 1", "type": "Algebra"},
@@ -44,7 +47,7 @@ def test_set(tmp_path: Path) -> Path:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = make_sums(tmp_path_factory.mktemp("sums") / "sums.duckdb", people=12)
     spec = solving_spec(parse_solvers(("procedural:accuracy=0.6",)), samples=3)
-    run_output_job(path, SolvingJob(spec, known_solutions((Sum,))), model="procedural:accuracy=0.6")
+    run_output_job(path, SolvingJob(spec, KnownSolutions((Sum,))), model="procedural:accuracy=0.6")
     return path
 
 
@@ -54,7 +57,8 @@ def measured(path: Path) -> Evaluation:
 
 
 def evaluated(target: Path, out: Path, model: str = "procedural", **options: Any) -> Evaluation:
-    evaluate(read_problems(target), out, target=target.name, model=model, **options)
+    job = evaluation_job(read_problems(target), target=target.name, solver=model)
+    evaluate(job, out, model=model, **options)
     return measured(out)
 
 
@@ -184,3 +188,31 @@ def test_the_papers_tables_name_their_source_and_protocol() -> None:
         assert best in lines[2]
         assert "Another protocol" in lines[1]
         assert "arXiv:2406.20094" in lines[-1]
+
+
+def test_an_estimate_counts_one_request_to_a_problem(test_set: Path, made: Path) -> None:
+    problems = read_problems(test_set)
+    job = evaluation_job(problems, target="math.jsonl", solver="openai:x")
+    found = estimate_evaluation(job, problems, model="openai:x", base_url="http://127.0.0.1:1/v1")
+    assert [(p.name, p.calls.low) for p in found.purposes] == [("solve (solver)", 4)]
+    assert found.counts == "problems"
+
+
+def test_an_estimate_of_solving_counts_by_solver(made: Path) -> None:
+    spec = solving_spec(parse_solvers(("openai:x@http://127.0.0.1:1/v1", "procedural")), samples=3, all=True)
+    found = estimate_output_job(
+        made, partial(SolvingJob, is_dry_run=True), spec, model="openai:x", base_url="http://127.0.0.1:1/v1"
+    )
+    assert {(p.name, p.role, p.calls.low) for p in found.purposes} == {
+        ("solve (solver)", "solver", 36),
+        ("solve (solver-2)", "solver-2", 36),
+    }
+    assert found.people == 12
+
+
+def test_an_estimate_of_many_problems_is_made_of_a_few(test_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("populace.sim.estimate.evaluations._PROBLEMS", 2)
+    problems = read_problems(test_set)
+    job = evaluation_job(problems, target="math.jsonl", solver="procedural")
+    found = estimate_evaluation(job, problems, model="procedural")
+    assert (found.dry_run, found.calls.low) == ((2, 0), 4)

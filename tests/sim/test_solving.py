@@ -19,17 +19,17 @@ from populace.sim.output_jobs import resume_output_job, run_output_job, stored_s
 from populace.sim.runfile.reader import open_run
 from populace.sim.solutions import Solution, answer_verdict, compared, verdict_of
 from populace.sim.solving import (
+    KnownSolutions,
     SolvingJob,
     SolvingSpec,
     Voters,
-    known_solutions,
     parse_solvers,
     solving_rows,
     solving_spec,
 )
 
 SLIPPING = "procedural:accuracy=0.6"
-KNOWN = known_solutions((Sum,))
+KNOWN = KnownSolutions((Sum,))
 
 type Ask = Callable[[str], list[tuple[Any, ...]]]
 

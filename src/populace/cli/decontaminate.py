@@ -62,6 +62,7 @@ def decontaminate(
         find_same_meaning,
         texts_of,
     )
+    from populace.personas.errors import SetupError
     from populace.personas.formats.foreign import ForeignTexts
     from populace.sim.checking import record_verdicts, undo_verdicts
     from populace.sim.runfile.reader import open_run
@@ -76,6 +77,9 @@ def decontaminate(
     if not against:
         raise click.UsageError("Name the benchmark with --against FILE.")
     check_estimated(options)
+    for file in against:
+        if file.resolve() == run_path.resolve():
+            raise SetupError(f"{str(file)!r} is the run itself, of which every output is a part; name another file.")
     foreign = ForeignTexts(against, columns=column)
     with open_run(run_path) as run:
         found = find_contaminated(run, foreign, ngram=ngram)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from .guard import going_on
 from .options import limit_options, limits_of, prices_of, sampling_options
 
 if TYPE_CHECKING:
+    from populace.sim.config import RoleModel
     from populace.sim.output_jobs import OutputJobReport
     from populace.sim.solving import KnowSolution
 
@@ -51,6 +53,7 @@ def _solvers(default: str | None) -> Callable[..., Any]:
 @click.option("--script", type=click.Path(path_type=Path), help="The scenario's script, when it has moved.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
+@click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money.")
 @click.option("--anew", is_flag=True, help="Begin this job though another one is unfinished, which is abandoned.")
 @limit_options
 @sampling_options
@@ -66,23 +69,38 @@ def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any
     from populace.sim.solving import SolvingJob, parse_solvers, solving_spec
 
     from .panel import Panel
+    from .show import show_estimate
 
     given = parse_solvers(solvers)
+    asked = _asked(given[0], options)
     names = ("samples", "execute", "threshold", "kinds", "n")
     chosen = {name: options[name] for name in names} | {"methods": options["methods"] or None, "all": options["all_"]}
     job = SolvingJob(solving_spec(given, **chosen), _known(run, script, [one.model for one in given], "solve"))
+    if options["estimate"]:
+        from populace.sim.estimate.outputs import estimate_output_job
+
+        show_estimate(estimate_output_job(run, partial(SolvingJob, is_dry_run=True), job.spec, **asked))
+        return
     with going_on(run):
         done = run_output_job(
             run,
             job,
-            model=given[0].model,
-            base_url=given[0].base_url or options["base_url"],
             limits=limits_of(options),
-            prices=prices_of(options),
+            cache=options["cache"],
+            anew=options["anew"],
             progress=Panel(),
-            **{name: options[name] for name in ("cache", "batch", "seed", "anew")},
+            **asked,
         )
     _show(run, done)
+
+
+def _asked(solver: "RoleModel", options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a job and its estimate take alike. Raises `SetupError` for an unknown model."""
+    from populace.agents.endpoint.models import open_model
+
+    same = {name: options[name] for name in ("batch", "seed")}
+    handle = open_model(solver.model, base_url=solver.base_url or options["base_url"])
+    return same | {"model": handle, "prices": prices_of(options)}
 
 
 def resume_solving(run: Path, job: int, given: Mapping[str, Any]) -> None:
@@ -103,16 +121,28 @@ def resume_solving(run: Path, job: int, given: Mapping[str, Any]) -> None:
 
 def _known(run: Path, script: Path | None, solvers: Sequence[str], command: str) -> "KnowSolution | None":
     """The solutions that the run's own actions know, where its problems, or the solutions, are the stand-in's."""
+    from populace.personas.errors import SetupError
+    from populace.scenarios.catalog import is_shipped
     from populace.sim.runfile.reader import open_run
-    from populace.sim.solving import known_solutions
+    from populace.sim.solving import KnownSolutions
 
     from .run import scenario_of
 
     with open_run(run) as stored:
         ((name, made_by, is_language_model),) = stored.query(_MADE_BY).rows
-    if is_language_model and not any(solver.partition(":")[0] == "procedural" for solver in solvers):
+    is_needed = any(solver.partition(":")[0] == "procedural" for solver in solvers)
+    if is_language_model and not is_needed:
         return None
-    return known_solutions(scenario_of(run, name, script, made_by, command=command).actions)
+    if script is None and not made_by and not is_shipped(name):
+        if not is_needed:
+            return None
+        raise SetupError(
+            f"The run in {str(run)!r} was made by the scenario {name!r}, which does not ship with Populace; only that "
+            "knows the solutions of the stand-in's problems: say where it is with --script."
+        )
+    if not is_needed and (script is not None or made_by):
+        return None  # a script is run only where its solutions are asked for
+    return KnownSolutions(tuple(scenario_of(run, name, script, made_by, command=command).actions))
 
 
 def _show(run: Path, done: "OutputJobReport") -> None:
@@ -139,9 +169,18 @@ def _show(run: Path, done: "OutputJobReport") -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="File of the evaluation.  [default: TARGET-MODEL.duckdb]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
+@click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money.")
 @limit_options
 @sampling_options
-def evaluate(target: Path, solvers: Sequence[str], out: Path | None, n: int | None, **options: Any) -> None:
+def evaluate(
+    target: Path,
+    solvers: Sequence[str],
+    method: str,
+    execute: bool,
+    n: int | None,
+    out: Path | None,
+    **options: Any,
+) -> None:
     r"""Measure a model: on a test set, or on the problems of a run whose answers solutions agree on.
 
     A test set is JSONL with a field problem, and an answer or a solution that ends in \boxed{...} (as MATH has them,
@@ -151,10 +190,12 @@ def evaluate(target: Path, solvers: Sequence[str], out: Path | None, n: int | No
     own, which `populace resume` goes on with.
     """
     from populace.sim.evaluation import evaluate as measured
+    from populace.sim.evaluation import evaluation_job
     from populace.sim.problem_sets import read_problems
     from populace.sim.solving import parse_solvers
 
     from .panel import Panel
+    from .show import show_estimate
 
     given = parse_solvers(solvers)
     if len(given) > 1:
@@ -162,18 +203,15 @@ def evaluate(target: Path, solvers: Sequence[str], out: Path | None, n: int | No
     problems = read_problems(target).drawn(n, options["seed"])
     slug = re.sub(r"[^\w.]+", "-", given[0].model.partition(":")[2] or given[0].model).strip("-")
     path = out or Path(f"{target.stem}-{slug}.duckdb")
+    asked = _asked(given[0], options)
+    job = evaluation_job(problems, target=target.name, solver=given[0].model, method=method, execute=execute)
+    if options["estimate"]:
+        from populace.sim.estimate.evaluations import estimate_evaluation
+
+        show_estimate(estimate_evaluation(job, problems, **asked))
+        return
     with going_on(path):
-        measured(
-            problems,
-            path,
-            target=target.name,
-            model=given[0].model,
-            base_url=given[0].base_url or options["base_url"],
-            limits=limits_of(options),
-            prices=prices_of(options),
-            progress=Panel(),
-            **{name: options[name] for name in ("method", "execute", "cache", "batch", "seed")},
-        )
+        measured(job, path, limits=limits_of(options), cache=options["cache"], progress=Panel(), **asked)
     _show_evaluation(path)
 
 

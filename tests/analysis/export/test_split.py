@@ -79,3 +79,15 @@ def test_duplicates_that_were_marked_follow_each_other_when_all_outputs_are_want
 def test_a_share_that_leaves_a_side_empty_is_refused(share: float) -> None:
     with pytest.raises(SetupError, match="between 0 and 1"):
         Split(share)
+
+
+def test_a_conversation_keeps_both_of_its_people_on_one_side(new_run: NewRun) -> None:
+    run = new_run()
+    people = [run.person(f"Person {name}.") for name in "abcdefgh"]
+    for n, person in enumerate(people):
+        run.output(person, f"{n}a {n}b {n}c")
+    run.output(people[1], "shared words here", personas=[people[1], people[6]])
+    path = run.done()
+    for seed in range(4):
+        test = on_test_side(path, Split(0.6, SplitBy.PERSONA, seed))
+        assert len(test & {"1a 1b 1c", "6a 6b 6c", "shared words here"}) in (0, 3)

@@ -1,0 +1,85 @@
+"""`populace solve` and `populace evaluate`: what they print, how they are gone on with, and what they refuse."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sums import make_sums
+
+SCRIPT = Path(make_sums.__code__.co_filename)
+
+type Ask = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_sums(tmp_path_factory.mktemp("sums") / "sums.duckdb", people=8)
+
+
+@pytest.fixture(autouse=True)
+def sums(made: Path, folder: Path) -> Path:
+    (folder / "set.jsonl").write_text(
+        "".join(json.dumps({"problem": f"{n} + {n}?", "answer": str(2 * n)}) + "\n" for n in range(12))
+    )
+    return Path(shutil.copy(made, folder))
+
+
+def test_a_run_is_solved_stopped_gone_on_with_and_replayed(ask: Ask) -> None:
+    script = ("--script", str(SCRIPT))
+    ask("solve", "sums.duckdb", *script, "--max-calls", "10").complains(3, "go on with `populace resume sums.duckdb`")
+    said = ask("resume", "sums.duckdb", *script, "--max-calls", "100")
+    assert "known answers  8 of 8 (100.0%)" in said.out
+    assert "The same again: job 2 (solving) from 24 recorded answers" in ask("replay", "sums.duckdb", *script).out
+    assert ask("resume", "sums.duckdb", *script).code == 0
+
+
+def test_a_model_is_measured_beside_the_paper(ask: Ask) -> None:
+    said = ask("evaluate", "set.jsonl", "--solver", "procedural:accuracy=1", "--n", "10")
+    assert "accuracy                 100.0% [72.2%, 100.0%], 10 of 10" in said.out
+    assert "Another protocol" in said.out
+    assert "no language model wrote it" in said.out
+    assert Path("set-accuracy-1.duckdb").exists()
+
+
+def test_an_evaluation_that_is_stopped_is_gone_on_with(ask: Ask) -> None:
+    given = ("evaluate", "set.jsonl", "--solver", "procedural", "--out", "out.duckdb")
+    ask(*given, "--max-calls", "5").complains(3, "go on with `populace resume out.duckdb`")
+    assert "12 of 12" in ask("resume", "out.duckdb", "--max-calls", "50").out
+    assert "12 recorded answers" in ask("replay", "out.duckdb").out
+    ask(*given).complains(2, "'out.duckdb' exists")
+
+
+def test_an_estimate_writes_nothing(ask: Ask, folder: Path) -> None:
+    files = sorted(folder.iterdir())
+    said = ask("evaluate", "set.jsonl", "--solver", "procedural", "--estimate")
+    assert "12 problems" in said.out
+    assert sorted(folder.iterdir()) == files
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("solve", "nothing.duckdb"), ("nothing.duckdb",)),
+        (("solve", "sums.duckdb", "--solver", "nobody"), ("There is no model named 'nobody'", "openai:nobody")),
+        (("solve", "sums.duckdb", "--solver", "procedural:accuracy=2"), ("is no rate from 0 to 1",)),
+        (("solve", "sums.duckdb"), ("the scenario 'sums'", "--script")),
+        (("solve", "sums.duckdb", "--solver", "procedural,procedural"), ("named twice", "--samples")),
+        (("solve", "sums.duckdb", "--method", "program", "--script", str(SCRIPT)), ("--execute",)),
+        (("solve", "sums.duckdb", "--kind", "sun", "--script", str(SCRIPT)), ("made no 'sun'", "sum")),
+        (("solve", "sums.duckdb", "--samples", "99", "--script", str(SCRIPT)), ("samples must be at most 64",)),
+        (("evaluate", "sums.duckdb", "--solver", "procedural"), ("populace solve sums.duckdb --samples 3",)),
+        (("evaluate", "set.jsonl"), ("--solver",)),
+        (("evaluate", "set.jsonl", "--solver", "procedural,openai:x"), ("one --solver",)),
+        (("evaluate", "set.jsonl", "--solver", "nobody"), ("There is no model named",)),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(ask: Ask, command: tuple[str, ...], words: tuple[str, ...]) -> None:
+    ask(*command).complains(2, *words)
+
+
+def test_a_test_set_without_answers_is_refused(ask: Ask) -> None:
+    Path("none.jsonl").write_text('{"problem": "What?", "solution": "It has no box."}\n')
+    ask("evaluate", "none.jsonl", "--solver", "procedural").complains(2, "no problem with an answer", r"\boxed{...}")
