@@ -171,7 +171,7 @@ class OutputSource:
             ((self.run, self.scenario, self.seed, self.event_hash, self._teacher),) = run.query(
                 "SELECT run, scenario, seed, event_hash, roles ->> '$.solver.model' FROM runs"
             ).rows
-        self.con = connect(path, read_only=True)
+            self.con = connect(path, read_only=True)
         try:
             self._prepare(grant)
         except duckdb.Error as error:
