@@ -175,7 +175,9 @@ def test_refused_and_empty_responses_are_kept_and_not_graded(sums: Path, sql: As
 def test_preferences_of_outputs_take_the_best_and_the_worst_of_a_person(sums: Path, sql: Ask) -> None:
     graded(sums, threshold=0.0)
     found = prefer(sums, margin=0.01)
-    grades = dict(sql("SELECT agent, list(score) FROM checks JOIN emissions USING (emission) GROUP BY agent"))
+    grades: dict[str, list[float]] = dict(
+        sql("SELECT agent, list(score) FROM checks JOIN emissions USING (emission) GROUP BY agent")
+    )
     rows = sql("SELECT agent, margin, p.prompt, chosen, text FROM preferences AS p JOIN emissions USING (emission)")
     assert len(rows) == found.rows > 0
     for agent, margin, prompt, chosen, text in rows:
