@@ -44,7 +44,7 @@ def test_tools_are_made_until_enough_are_accepted(tmp_path: Path) -> None:
     assert replay(path, ToolTask).difference == ""
 
 
-@pytest.mark.parametrize("prompting", ["zero-shot", "persona-few-shot"])
+@pytest.mark.parametrize("prompting", [pytest.param("zero-shot", marks=pytest.mark.slow), "persona-few-shot"])
 def test_tools_are_made_over_http(tmp_path: Path, openai_server: OpenAIServer, prompting: str) -> None:
     path, task = tmp_path / "tools.duckdb", ToolTask({"n": 2, "prompting": prompting})
     url = openai_server.base_url
