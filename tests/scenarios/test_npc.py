@@ -42,7 +42,9 @@ def a_sheet(**fields: Any) -> Sheet:
     return Sheet.from_payload(given | fields)
 
 
-@pytest.mark.parametrize("prompting", ["zero-shot", "few-shot", "persona-few-shot"])
+@pytest.mark.parametrize(
+    "prompting", ["zero-shot", pytest.param("few-shot", marks=pytest.mark.slow), "persona-few-shot"]
+)
 def test_a_sheet_belongs_to_its_world(made: Made, rows: Rows, prompting: str) -> None:
     found = sheets(rows, made(Npc({"n": 6, "prompting": prompting})))
     canon = read_world(find_world("canal-city")).canon
