@@ -25,8 +25,10 @@ TEXT = "How do I mend the roof of a shed before the rain comes, with what I have
 
 
 def test_one_rubric_ships_for_each_kind_of_data() -> None:
-    kinds = ("instruction", "math", "logic", "spatial", "brainteaser", "knowledge", "npc", "tool", "tool_code")
-    kinds += ("conversation", "tool_use", "anything")
+    kinds = [
+        *("instruction", "math", "logic", "spatial", "brainteaser", "knowledge", "npc", "tool", "tool_code"),
+        *("conversation", "tool_use", "anything"),
+    ]
     found = [rubric_for(shipped_rubrics(), kind) for kind in kinds]
     assert [one.name if one else None for one in found] == [
         *("instruction", "problem", "problem", "problem", "problem", "article", "npc", "tool", "tool"),
