@@ -84,6 +84,8 @@ def grade(run: Path, rubric: str | None, graders: Sequence[str], is_estimated: b
         return
     chosen = {name: options[name] for name in ("votes", "kinds", "n")} | {"all": options["all_"]}
     chosen |= {"responses": options["responses"] is not None, **grader_roles(given)}
+    if chosen["responses"]:
+        chosen["n"] = None  # of the outputs so many were responded to, and all their responses are judged
     chosen["rubrics"] = rubrics_for(_kinds_of(run, options["kinds"]), None if rubric is None else read_rubric(rubric))
     job: OutputJob[Any]
     if options["pairwise"]:
@@ -101,7 +103,7 @@ def _respond(run: Path, options: Mapping[str, Any], *, is_estimated: bool) -> bo
     teacher, *others = parse_models((options["teacher"],), "teacher", "--responses")
     if others:
         raise click.UsageError("--teacher names one model; leave the others out.")
-    chosen = {name: options[name] for name in ("responses", "kinds")} | {"all": options["all_"]}
+    chosen = {name: options[name] for name in ("responses", "kinds", "n")} | {"all": options["all_"]}
     spec = RespondingSpec.given(**chosen, teacher=teacher.model)
     if has_responses(run, spec, seed=options["seed"]):
         return True
