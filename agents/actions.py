@@ -176,6 +176,16 @@ class Action(BaseModel):
         return None
 
     @staticmethod
+    def stand_in_response(
+        rng: random.Random, situation: "Situation", schema: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """The field `text` that `procedural` answers with when it is asked to respond to what was emitted.
+
+        That stands in the section `request` of the prompt. None is any text.
+        """
+        return None
+
+    @staticmethod
     def known_solution(text: str) -> KnownSolution | None:
         """The solution of a problem that `stand_in` made, computed again from its text; None for any other text.
 

@@ -143,8 +143,8 @@ class Rubric(FrozenModel):
 
     def answer_schema(self, generator: AnswerGenerator) -> AnswerSchema[BaseModel]:
         """The form of a grader's answer: by criterion a reason and a label; `generator` is that of the stand-in."""
-        made = _answer_model(self.criteria)
-        return AnswerSchema("grade", strict_schema(made.model_json_schema()), made.model_validate, {"grade": generator})
+        made, schema = _answer_model(self.criteria)
+        return AnswerSchema("grade", schema, made.model_validate, {"grade": generator})
 
     def grade(self, scores: Mapping[str, float]) -> float | None:
         """The weighted mean of the scores of criteria, 0 to 1; None where none that counts has a score."""
@@ -154,7 +154,7 @@ class Rubric(FrozenModel):
 
 
 @cache
-def _answer_model(criteria: tuple[Criterion, ...]) -> type[BaseModel]:
+def _answer_model(criteria: tuple[Criterion, ...]) -> tuple[type[BaseModel], dict[str, Any]]:
     reason = Field(max_length=2_000, description="Why, in one or two sentences, before the label")
     fields: dict[str, Any] = {}
     for one in criteria:
@@ -163,7 +163,8 @@ def _answer_model(criteria: tuple[Criterion, ...]) -> type[BaseModel]:
         # Criteria are named as the user likes, also as something that a model has already.
         vote = create_model(f"{one.name}_vote", reason=(str, reason), label=label)
         fields[f"criterion_{one.name}"] = (vote, Field(alias=one.name))
-    return create_model("Grade", **fields)
+    made = create_model("Grade", **fields)
+    return made, strict_schema(made.model_json_schema())
 
 
 def rubric_for(rubrics: Sequence[Rubric], kind: str) -> Rubric | None:

@@ -20,7 +20,7 @@ from ..personas.errors import SetupError, SourceError, parameter
 from ..personas.files import whole_file
 from ..personas.inputs import resolve_file, shown
 from ..personas.persona import content_id, word_list
-from .diversity.sample import Sample, vectors_of
+from .diversity.sample import Sample, count_outputs, vectors_of
 from .page import short_label
 from .table import Queryable, Section
 
@@ -207,9 +207,13 @@ class _Terms:
 
 
 def cover_by_words(run: Queryable, topics: Sequence[Topic], *, least: int = 1, kind: str | None = None) -> Coverage:
-    """The topics that the accepted outputs of a run reached by at least so many terms; all outputs are read once."""
+    """The topics that the accepted outputs of a run reached by at least so many terms; all outputs are read once.
+
+    Raises `SetupError` as `count_outputs` does.
+    """
     if least < 1:
         raise SetupError(f"{parameter('least', least)} would count every output for every topic; give 1 or more.")
+    count_outputs(run, kind)
     terms = _Terms(topics)
     numbers, first, outputs, placed = Counter[int](), dict[int, int](), 0, 0
     for emission, text in _rows(run, _OUTPUTS, {"kind": kind}):

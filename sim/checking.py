@@ -1,6 +1,6 @@
 """Verdicts on finished outputs that no model gave: a job that is done when it begins, and can be undone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,7 +10,7 @@ import orjson
 
 from ..personas.hub.file import open_hub
 from .runfile.job_rows import CHECKING, JobRow, now, versions
-from .runfile.rows import CheckRow
+from .runfile.rows import CheckRow, Row
 from .runfile.runlog import RunLog
 from .runfile.writer import Inserts
 
@@ -26,15 +26,29 @@ def record_verdicts(
 ) -> int:
     """Keep a check's verdicts on emissions that failed it: number, reason and score; gives the number of the job.
 
-    The job's row says with `spec` what was compared, also where nothing failed. All of it is one transaction. Raises
-    `RunFileError` for a file that is no run file, or in use.
+    The job's row says with `spec` what was compared, also where nothing failed. Raises what `record_rows` raises.
+    """
+
+    def rows(number: int) -> list[CheckRow]:
+        return [CheckRow(emission, check, "failed", why, score, 1, number) for emission, why, score in failed]
+
+    return record_rows(path, {"check": check, **spec}, rows)
+
+
+def record_rows(
+    path: Path | str, spec: Mapping[str, Any], rows: Callable[[int], Iterable[Row]], *, replaces: str = ""
+) -> int:
+    """Keep rows that no model gave, in one transaction with the job that they belong to; gives the job's number.
+
+    All rows of the table `replaces` are taken out first. Raises `RunFileError` for a file that is no run file, or in
+    use.
     """
     path, at = Path(path), now()
     job = JobRow(
         job=0,
         id=uuid4().hex,
         kind=CHECKING,
-        spec=orjson.dumps({"check": check, **spec}).decode(),
+        spec=orjson.dumps(spec).decode(),
         seed=0,
         model="none",
         is_language_model=True,  # nothing was written, so there is nothing to be told from a language model's
@@ -54,9 +68,9 @@ def record_verdicts(
     )
 
     def fill(con: duckdb.DuckDBPyConnection, number: int) -> None:
-        Inserts(con).write(
-            [CheckRow(emission, check, "failed", why, score, 1, number) for emission, why, score in failed]
-        )
+        if replaces:
+            con.execute(f"DELETE FROM {replaces}")  # noqa: S608 - our own words
+        Inserts(con).write(list(rows(number)))
 
     with RunLog.begin(path, job, fill) as log:
         return log.job

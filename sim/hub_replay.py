@@ -15,7 +15,9 @@ from .embedding import run_embedding
 from .engine import Progress
 from .enrichment import ANSWER_TOKENS, Enrichment, run_enrichment
 from .evaluation import EvaluationJob
+from .grading.comparing import ComparingJob
 from .grading.grading import GradingJob
+from .grading.responding import RespondingJob
 from .hub_jobs import HubJob
 from .output_jobs import replay_output_job, stored_spec
 from .outputs import OutputJob
@@ -27,7 +29,9 @@ from .runfile.runlog import RunLog
 from .solving import SolvingJob
 
 #: The jobs on what a run has made, by their kind.
-OUTPUT_JOBS: Mapping[str, type[OutputJob[Any]]] = {one.kind: one for one in (SolvingJob, EvaluationJob, GradingJob)}
+OUTPUT_JOBS: Mapping[str, type[OutputJob[Any]]] = {
+    one.kind: one for one in (SolvingJob, EvaluationJob, RespondingJob, GradingJob, ComparingJob)
+}
 
 #: What jobs have made since this one began is gone from the copy in which it is done again.
 _UNDONE = (

@@ -128,21 +128,33 @@ def resume_output_job(
     *,
     model: str | None = None,
     base_url: Sequence[str] | None = None,
+    solver: RoleModel | None = None,
+    grader: RoleModel | None = None,
     progress: Progress | None = None,
     **given: Any,
 ) -> OutputJobReport:
     """Go on with an unfinished job, made from its stored spec; `given` are limits, prices and cache that are to change.
 
-    Raises `SetupError` where the job goes by an address or a file that was not named on this machine.
+    `solver` and `grader` name the addresses of the job's further models again, which changes nothing else. Raises
+    `SetupError` where the job goes by an address or a file that was not named on this machine.
     """
     row = stored_job(path, number)
-    check_job_trusted(
-        path, row, address=base_url, model=model, solver=base_url, grader=base_url, cache=given.get("cache")
-    )
+    named = {"solver": _named(job.spec, "solver", solver), "grader": _named(job.spec, "grader", grader)}
+    check_job_trusted(path, row, address=base_url, model=model, cache=given.get("cache"), **named)
     job.check()
     handle = open_model(model or row.model, base_url=base_url or (row.base_url or "").split() or None)
     hub_job = file_job(path, job, handle, **resumed(row, **given))
     return do_output_job(hub_job, job, number, progress)
+
+
+def _named(spec: OutputSpec, kind: str, given: RoleModel | None) -> RoleModel | None:
+    """What was given, where it names all that the job's models of this kind go by; else None."""
+    models = [one for role, one in spec.roles.items() if role.partition("-")[0] == kind]
+    addresses = {url for one in models for url in one.base_url}
+    files = {one.model for one in models if one.model.startswith("gguf:")}
+    if given is None or not addresses <= set(given.base_url) or not files <= {given.model}:
+        return None
+    return given
 
 
 def replay_output_job(

@@ -239,7 +239,7 @@ class SolvingJob(OutputJob[SolvingSpec]):
     own_checks = (SOLVED, ANSWER)
 
     def __init__(self, spec: SolvingSpec, known: KnowSolution | None = None, *, is_dry_run: bool = False) -> None:
-        """`known` gives the solutions of the stand-in's own problems (`known_solutions`); a dry run only asks."""
+        """`known` gives the solutions of the stand-in's own problems (`KnownSolutions`); a dry run only asks."""
         super().__init__(spec)
         self._known = known
         self._is_dry_run = is_dry_run
@@ -267,13 +267,15 @@ def check_voters(voters: Voters) -> None:
     confinement()
 
 
-def known_solutions(actions: Sequence[type[Action]]) -> KnowSolution:
+@dataclass(frozen=True, slots=True)
+class KnownSolutions:
     """The solutions that these actions know of their own stand-in's problems."""
 
-    def known(output: Output) -> KnownSolution | None:
-        return next((found for action in actions if (found := action.known_solution(output.text)) is not None), None)
+    actions: tuple[type[Action], ...]
 
-    return known
+    def __call__(self, output: Output) -> KnownSolution | None:
+        """The solution of an output; None where none of the actions made it."""
+        return next((found for action in self.actions if (found := action.known_solution(output.text))), None)
 
 
 def parse_solvers(given: Sequence[str]) -> tuple[RoleModel, ...]:

@@ -136,6 +136,9 @@ class Task(Scenario):
     independent: ClassVar[bool] = True
     observes: ClassVar[bool] = False
     most_steps: ClassVar[int | None] = MOST_ROUNDS
+    #: How people are drawn of a hub with more of them, where that was not said; only tasks in which they know one
+    #: another need any other way.
+    draw: ClassVar[str] = "random"
     settings_type: ClassVar[type[Settings]] = TaskSettings
     settings: TaskSettings
 
@@ -170,6 +173,11 @@ class Task(Scenario):
     def resized(self, n: int) -> Self:
         """The same task for so many rows."""
         return type(self)(self.settings.model_copy(update={"n": n}))
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What the command line says before the run begins, one sentence each: nothing unless overridden."""
+        return ()
 
     @property
     def people_needed(self) -> int:

@@ -45,6 +45,11 @@ _BUILDER = re.compile(r"\{\s*([a-z])(?:\s*\\in\s*\\mathbb\{R\})?\s*(?:\\mid\b|\|
 _MEASURED = re.compile(
     r"(?P<formula>.*?[\w)}])\s+(?P<unit>(?:(?:square|cubic|sq)\s+)?[A-Za-z]+(?:\^\{?\d\}?)?(?:/[a-z]+)?)", re.DOTALL
 )
+#: What may follow an answer in words: `because ...`, or after a colon or a full stop what it means.
+_BECAUSE = re.compile(
+    r"(?P<answer>[^\d:;,.]{2,60}?)\s*[,.]?\s+(?:because|since)\b(?P<reason>.{8,})", re.IGNORECASE | re.DOTALL
+)
+_MEANING = re.compile(r"(?P<answer>[^\d:;,.]{2,60}?)\s*(?:[:;]|\.\s)\s*(?P<reason>[^\d:]{8,})", re.DOTALL)
 _WORDS = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}|[\u4e00-\u9fff]")
 _LOOSE = frozenset({"the", "a", "an", "on", "at", "in", "it", "is", "to"})
@@ -122,6 +127,9 @@ class _Comparison:
         return None
 
     def _words(self, one: str, other: str) -> SameAnswer | None:
+        heads = _without_reasons(one, other)
+        if heads != (one, other):
+            return self.compare(*heads)
         low, high = one.casefold(), other.casefold()
         if low in _TRUTH and high in _TRUTH:
             return _said(_TRUTH[low] == _TRUTH[high])
@@ -257,6 +265,22 @@ def _without_unit(text: str) -> str:
     if found is None or not ("\\" in found["formula"] or re.search(r"\d", found["formula"])):
         return text
     return found["formula"].strip() if is_unit(found["unit"]) else text
+
+
+def _without_reasons(one: str, other: str) -> tuple[str, str]:
+    """Answers in words without what follows them: `Nowhere: nobody has left the hall` is `Nowhere`.
+
+    What stands behind a colon is left out where the other answer has nothing of the kind.
+    """
+    texts = [_head(_BECAUSE, text) for text in (one, other)]
+    heads = [_head(_MEANING, text) for text in texts]
+    changed = [head != text for head, text in zip(heads, texts, strict=True)]
+    return (heads[0], heads[1]) if sum(changed) == 1 else (texts[0], texts[1])
+
+
+def _head(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.fullmatch(text)
+    return found["answer"].strip() if found and len(_WORDS.findall(found["reason"])) > 2 else text
 
 
 def _is_prose(text: str) -> bool:

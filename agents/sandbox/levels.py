@@ -116,8 +116,8 @@ def readable_paths() -> Sequence[str]:
     base = Path(sys.base_prefix).resolve()
     names = {"base": str(base), "platbase": str(base), "installed_base": str(base), "installed_platbase": str(base)}
     own = (sysconfig.get_path("stdlib", vars=names), sysconfig.get_path("platstdlib", vars=names))
-    shared = sysconfig.get_config_var("LIBDIR") if sysconfig.get_config_var("Py_ENABLE_SHARED") else None
-    paths = dict.fromkeys([*own, *([shared] if shared else []), *_SYSTEM])
+    # Libraries that extension modules are linked with lie beside Python's own, where it does not come with the system.
+    paths = dict.fromkeys([*own, str(base / "lib"), *_SYSTEM])
     return tuple(path for path in paths if path and os.path.exists(path))  # noqa: PTH110 - as they are written
 
 

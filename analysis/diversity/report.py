@@ -112,6 +112,7 @@ def measure_diversity(
     ((latest, new),) = run.query(_NEW, {"kind": kind}).rows
     ((name, is_language_model),) = run.query(_MODEL).rows
     texts = sample.texts
+    compared = by_words.compare_by_words(texts, CLUSTERS)
     return Diversity(
         outputs=sample.outputs,
         accepted=sample.accepted,
@@ -121,8 +122,8 @@ def measure_diversity(
         distinct={order: by_words.distinct_n(texts, order) for order in ORDERS},
         self_bleu=by_words.self_bleu(texts),
         compression_ratio=by_words.compression_ratio(texts),
-        nearest=_curve(by_words.nearest_by_words(texts)),
-        clusters={least: by_words.cluster_share(texts, least) for least in CLUSTERS},
+        nearest=_curve(compared.nearest),
+        clusters=compared.clusters,
         latest=latest,
         share_new=new / latest if latest else None,
         embedded=None if vectors is None else _embedded(vectors, pairs, seed),

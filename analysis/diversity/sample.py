@@ -74,8 +74,8 @@ class Vectors:
         return int(self.outputs.shape[1])
 
 
-def read_sample(run: Queryable, *, n: int, seed: int = 0, kind: str | None = None) -> Sample:
-    """At most `n` of the accepted outputs, of one kind or of all.
+def count_outputs(run: Queryable, kind: str | None = None) -> tuple[int, int]:
+    """How many outputs of one kind, or of all, are accepted, and how many there are.
 
     Raises `SetupError` for a kind that there is not, and for a run without accepted outputs.
     """
@@ -89,6 +89,12 @@ def read_sample(run: Queryable, *, n: int, seed: int = 0, kind: str | None = Non
     if not accepted:
         what = f"{outputs:,} outputs, all rejected" if outputs else "no output"
         raise SetupError(f"The run has {what}; make some first, or see `populace funnel` for why they were rejected.")
+    return accepted, outputs
+
+
+def read_sample(run: Queryable, *, n: int, seed: int = 0, kind: str | None = None) -> Sample:
+    """At most `n` of the accepted outputs, of one kind or of all. Raises `SetupError` as `count_outputs` does."""
+    accepted, outputs = count_outputs(run, kind)
     rows = run.query(_DRAWN, {"kind": kind, "seed": seed, "n": n}).rows
     emissions, agents, texts, personas = zip(*rows, strict=True)
     return Sample(emissions, agents, texts, personas, accepted, outputs, seed, kind)

@@ -5,13 +5,12 @@ import zlib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ...personas.dedup import find_duplicates
 from ...personas.dedup.word_sets import word_sets
 from ...personas.persona import word_list
 
@@ -120,29 +119,45 @@ def compression_ratio(texts: Sequence[str]) -> float | None:
     return len(data) / len(zlib.compress(data, 9)) if data else None
 
 
-def nearest_by_words(texts: Sequence[str]) -> NDArray[np.float64]:
-    """For each text the Jaccard similarity of its set of words to that of the text most like it, from 0 to 1.
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What comparing each text with every other one shows."""
 
-    The sets are those by which near-duplicates are found. At most `MOST_TEXTS` texts; every pair is compared.
-    """
+    #: For each text the Jaccard similarity of its set of words to that of the text most like it, from 0 to 1.
+    nearest: NDArray[np.float64]
+    #: By similarity, the number of clusters as a share of the texts, as `cluster_share` gives it.
+    clusters: dict[float, float]
+
+
+def compare_by_words(texts: Sequence[str], thresholds: Sequence[float] = ()) -> Compared:
+    """Compare every pair of at most `MOST_TEXTS` texts, by the sets of words by which near-duplicates are found."""
     sets = word_sets(texts)
     _, columns = np.unique(sets.words, return_inverse=True)
     matrix = csr_array((np.ones(len(columns), dtype=np.float32), columns, sets.starts), dtype=np.float32)
     sizes = sets.sizes.astype(np.float64)
     nearest = np.zeros(len(texts))
-    for first, end in pairwise([*range(0, len(texts), _ROWS), len(texts)]):
+    first_of = {least: np.zeros(len(texts), dtype=np.bool_) for least in thresholds}
+    for first in range(0, len(texts), _ROWS):
+        end = min(first + _ROWS, len(texts))
         common = (matrix[first:end] @ matrix.T).toarray().astype(np.float64)
         union = sizes[first:end, None] + sizes[None, :] - common
         alike = np.divide(common, union, out=np.ones_like(common), where=union > 0)
         alike[np.arange(end - first), np.arange(first, end)] = 0
         nearest[first:end] = alike.max(axis=1, initial=0)
-    return nearest
+        for least, is_first in first_of.items():
+            near = alike >= least
+            for row in range(end - first):
+                earlier = first + row
+                is_first[earlier] = not (near[row, :earlier] & is_first[:earlier]).any()
+    shares = {least: float(is_first.mean()) if len(texts) else 0.0 for least, is_first in first_of.items()}
+    return Compared(nearest, shares)
 
 
 def cluster_share(texts: Sequence[str], threshold: float = 0.5) -> float | None:
     """The number of clusters of texts as a share of the texts, from nearly 0 to 1: 1 where no two are alike.
 
-    A cluster is an original with all that repeat it at this Jaccard similarity, found as near-duplicates are; 0.5 is
-    the paper's threshold where few and very different texts are wanted (section 2.3). None without any text.
+    A cluster is an original with all that repeat it at this Jaccard similarity: as with near-duplicates, a text is an
+    original unless an earlier original is so alike. 0.5 is the paper's threshold where few and very different texts are
+    wanted (section 2.3). None without any text.
     """
-    return 1 - len(find_duplicates(texts, threshold=threshold)) / len(texts) if texts else None
+    return compare_by_words(texts, (threshold,)).clusters[threshold] if texts else None

@@ -42,6 +42,7 @@ _MEANINGS = {
     "synthetic": "true: no human wrote the row",
     "procedural": "true where the stand-in wrote the output or its persona; it is no language model",
     "persona": "id of the persona that made it (hash of the description)",
+    "other_personas": "ids of further personas who speak in it",
     "parent": "id of the persona that it was grown from; null for the first of a lineage",
     "hop": "relations between the persona and the first of its lineage",
     "source": "document that the first of its lineage was inferred or imported from",

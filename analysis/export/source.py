@@ -19,7 +19,18 @@ from .licences import strictest
 
 #: What every exported row says of where it comes from.
 PROVENANCE = (
-    *("synthetic", "procedural", "persona", "parent", "hop", "source", "licence", "model", "response_model"),
+    *(
+        "synthetic",
+        "procedural",
+        "persona",
+        "other_personas",
+        "parent",
+        "hop",
+        "source",
+        "licence",
+        "model",
+        "response_model",
+    ),
     *("prompt_version", "sampling", "seed", "run", "emission"),
 )
 #: What is added where rejected outputs are exported too.
@@ -28,12 +39,20 @@ STATUS = ("status", "stage", "reason")
 #: Outputs of a page: at most so many, and about so many characters.
 _PAGE, _PAGE_CHARACTERS = 20_000, 1 << 24
 
+#: Whoever speaks in an output besides the persona that made it: the action says so by the field `personas`.
+_OTHERS = """
+CREATE TEMP TABLE exported_others AS
+SELECT DISTINCT emission, persona
+FROM (SELECT emission, agent, unnest(TRY_CAST(payload -> '$.personas' AS VARCHAR[])) AS persona
+      FROM emissions WHERE json_type(payload, '$.personas') = 'ARRAY')
+WHERE persona <> agent AND persona IN (SELECT id FROM personas)
+"""
 #: A persona and everybody it was grown from. Personas of a hub may have come without their parents.
 _LINEAGES = """
 CREATE TEMP TABLE exported_lineages AS
 WITH RECURSIVE up AS (
     SELECT id AS persona, id AS origin, parent, licence, source, 0 AS depth
-    FROM personas WHERE id IN (SELECT agent FROM emissions)
+    FROM personas WHERE id IN (SELECT agent FROM emissions UNION ALL SELECT persona FROM exported_others)
     UNION
     SELECT u.persona, p.id, p.parent, p.licence, p.source, u.depth + 1
     FROM up AS u JOIN personas AS p ON p.id = u.parent
@@ -52,6 +71,17 @@ GROUP BY persona
 _IMPORTED = """
     UNION ALL
     SELECT u.persona, i.licence, 0, i.licence IS NOT NULL FROM up AS u JOIN imports AS i ON i.persona = u.origin
+"""
+#: The licences of outputs in which several personas speak.
+_SHARED = """
+CREATE TEMP TABLE exported_shared AS
+SELECT s.emission, list(s.persona ORDER BY s.persona) FILTER (s.is_other) AS others,
+       CAST(to_json(list_sort(list_distinct(flatten(list(CAST(CAST(l.licences AS JSON) AS VARCHAR[])))))) AS VARCHAR)
+           AS licences
+FROM (SELECT emission, persona, true AS is_other FROM exported_others
+      UNION ALL SELECT emission, agent, false FROM emissions SEMI JOIN exported_others USING (emission)) AS s
+JOIN exported_lineages AS l ON l.persona = s.persona
+GROUP BY s.emission
 """
 #: Where all turns of a step were sampled alike, no output has to be looked up among the calls.
 _SAMPLING = """
@@ -85,14 +115,16 @@ SELECT o.emission, o.step, o.kind, o.text, CAST(o.payload AS VARCHAR) AS payload
        p.text AS persona_text, p.language AS persona_language, true AS synthetic,
        {response} AS response_model,
        regexp_matches(concat_ws(', ', o.model, p.model, response_model), '(^|, )procedural') AS procedural,
-       o.agent AS persona, p.parent, p.hop, l.source, g.licence, o.model, o.prompt AS prompt_version,
+       o.agent AS persona, coalesce(h.others, []) AS other_personas,
+       p.parent, p.hop, l.source, g.licence, o.model, o.prompt AS prompt_version,
        coalesce(t.sampling, s.sampling) AS sampling,
        a.solution, a.answer, a.agreement, a.difficulty, a.correct,
        CAST($seed AS BIGINT) AS seed, CAST($run AS VARCHAR) AS run{columns}
 FROM outputs AS o
 LEFT JOIN personas AS p ON p.id = o.agent
 LEFT JOIN exported_lineages AS l ON l.persona = o.agent
-LEFT JOIN exported_licences AS g ON g.licences = l.licences
+LEFT JOIN exported_shared AS h ON h.emission = o.emission
+LEFT JOIN exported_licences AS g ON g.licences = coalesce(h.licences, l.licences)
 LEFT JOIN exported_answers AS a ON a.emission = o.emission
 LEFT JOIN exported_sampling AS s ON s.step = o.step AND s.agent = ''
 LEFT JOIN exported_sampling AS t ON t.step = o.step AND t.agent = o.agent{joins}
@@ -139,7 +171,7 @@ class OutputSource:
             ((self.run, self.scenario, self.seed, self.event_hash, self._teacher),) = run.query(
                 "SELECT run, scenario, seed, event_hash, roles ->> '$.solver.model' FROM runs"
             ).rows
-        self.con = connect(path, read_only=True)
+            self.con = connect(path, read_only=True)
         try:
             self._prepare(grant)
         except duckdb.Error as error:
@@ -242,11 +274,15 @@ class OutputSource:
 
     def _prepare(self, grant: str | None) -> None:
         self._tables = table_names(self.con)
+        self.con.execute(_OTHERS)
         imports = _IMPORTED if self.has("imports") else ""
         self.con.execute(_LINEAGES.format(imports=imports))
+        self.con.execute(_SHARED)
         self.con.execute(_SAMPLING)
         self.con.execute(_ANSWERS)
         self.con.execute("CREATE TEMP TABLE exported_licences (licences VARCHAR, licence VARCHAR)")
-        for (licences,) in self.ask("SELECT DISTINCT licences FROM exported_lineages"):
+        for (licences,) in self.ask(
+            "SELECT licences FROM exported_lineages UNION SELECT licences FROM exported_shared"
+        ):
             stated = [name or grant for name in orjson.loads(licences)] or [grant]
             self.con.execute("INSERT INTO exported_licences VALUES (?, ?)", [licences, strictest(stated)])

@@ -71,7 +71,9 @@ def split_sources(
     owners: list[str] = []
     places: list[tuple[int, int]] = []
     links: list[tuple[int, int]] = []
-    group_of = {SplitBy.PERSONA: "o.agent", SplitBy.LINEAGE: "l.root", SplitBy.CLUSTER: "NULL"}[split.by]
+    #: Rows, and the groups of the other personas who speak in them.
+    shared: list[tuple[int, str]] = []
+    group_of = {SplitBy.PERSONA: "l.persona", SplitBy.LINEAGE: "l.root", SplitBy.CLUSTER: "NULL"}[split.by]
     for number, source in enumerate(sources):
         rows = source.ask(
             f"SELECT o.emission, o.text, {group_of} FROM outputs AS o "  # noqa: S608 - our own words
@@ -84,12 +86,17 @@ def split_sources(
             places.append((number, emission))
             texts.append(text)
             owners.append(owner or f"{number}:{emission}")
+        together = source.ask(
+            f"SELECT o.emission, {group_of} FROM exported_others AS o "  # noqa: S608 - our own words
+            "JOIN exported_lineages AS l ON l.persona = o.persona ORDER BY o.emission"
+        )
+        shared += [(first[emission], owner) for emission, owner in together if emission in first and owner]
         links += [
             (first[later], first[earlier])
             for later, earlier in source.ask("SELECT emission, of_emission FROM duplicates WHERE emission IS NOT NULL")
             if later in first and earlier in first
         ]
-    groups = _grouped(owners, texts, links, split.similarity)
+    groups = _grouped([*enumerate(owners), *shared], texts, links, split.similarity)
     test = _chosen(groups, split)
     moved = _closed(groups, test, texts, split)
     sides = np.isin(groups, np.flatnonzero(test))
@@ -106,14 +113,14 @@ def split_sources(
 
 
 def _grouped(
-    owners: Sequence[str], texts: Sequence[str], links: Sequence[tuple[int, int]], similarity: float
+    owned: Sequence[tuple[int, str]], texts: Sequence[str], links: Sequence[tuple[int, int]], similarity: float
 ) -> NDArray[np.int64]:
     """For each row the number of the group that it belongs to."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     first: dict[str, int] = {}
-    edges = [*links, *((row, first.setdefault(owner, row)) for row, owner in enumerate(owners))]
+    edges = [*links, *((row, first.setdefault(owner, row)) for row, owner in owned)]
     similar = find_duplicates(texts, threshold=similarity)
     left = np.concatenate([np.array([a for a, _ in edges], dtype=np.int64), similar.rows])
     right = np.concatenate([np.array([b for _, b in edges], dtype=np.int64), similar.of])

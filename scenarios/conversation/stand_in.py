@@ -43,6 +43,29 @@ _OPENINGS = tuple(
         ),
     )
 )
+#: What is said in between, about nothing in particular.
+_ASIDES = (
+    "I slept badly.",
+    "The bus was late again.",
+    "It smells of rain.",
+    "They have closed the shop at the corner.",
+    "My phone is dead, so I have time.",
+    "I have not eaten yet.",
+    "Somebody has moved the bench.",
+    "The clock over there is wrong.",
+    "I only came out for bread.",
+    "You have had your hair cut.",
+    "It is colder than it looks.",
+    "I walked here, for once.",
+    "My knee says that it will snow.",
+    "Nobody is in a hurry today.",
+    "I have to be back by six.",
+    "They were talking about you, by the way. Only good things.",
+    "I have lost one glove.",
+    "It was on the radio this morning.",
+    "I should not tell you this.",
+    "We could sit over there.",
+)
 #: Questions that `dialogue` knows an answer to; the first ones are for people who are close.
 _QUESTIONS = (
     "Will you come by on Sunday?",
@@ -61,7 +84,7 @@ _MESSAGE = re.compile(r"message-(\d+)")
 
 def opening(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """The first message of a user. It is in English, whatever language is asked for."""
-    return {"text": write_request(rng, situation.persona, length="short", kinds=_KINDS)}
+    return {"text": write_request(rng, situation.persona, kinds=_KINDS)}
 
 
 def reply(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -88,8 +111,10 @@ def first_line(rng: random.Random, situation: Situation, schema: Mapping[str, An
     subjects = Subjects(rng, situation.persona)
     kind = next((one.kind for one in situation.neighbours), "")
     said = next(filter(None, (frame.fill(subjects) for frame in rng.sample(_OPENINGS, len(_OPENINGS)))), "")
-    asked = Frame(rng.choice(_QUESTIONS[0 if kind in _CLOSE else 2 :])).fill(subjects) or "How are things with you?"
-    return {"text": polished(f"{said} {asked}")}
+    topic = subjects("topic") or ""
+    questions = [one for one in _QUESTIONS[0 if kind in _CLOSE else 2 :] if topic not in said or "{topic}" not in one]
+    asked = Frame(rng.choice(questions)).fill(subjects) or "How are things with you?"
+    return {"text": polished(" ".join((said, *rng.sample(_ASIDES, rng.randint(1, 2)), asked)))}
 
 
 def answer_line(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -98,7 +98,7 @@ def write_request(
     if is_long:
         lead, *ends = rng.choice(_lines(tails["leads"])), *rng.sample(_lines(tails["ends"]), rng.randint(1, 3))
         return " ".join((lead, _sentence(capital(text)), *ends))
-    if rng.random() < 0.3:
+    if rng.random() < 0.6:
         text = f"{_sentence(text)} {rng.choice(_lines(tails['short']))}"
     return _typed(rng, text)
 

@@ -20,7 +20,7 @@ from populace.agents.procedural.situation import Situation
 from populace.agents.responses import ask_response
 from populace.agents.text_checks import TEXT_CHECKS
 from populace.personas.model import Outcome
-from populace.personas.prompt import Prompt, fence, read_prompt
+from populace.personas.prompt import Prompt, fence, load_prompt, read_prompt
 from populace.sim.resident import Resident
 from populace.sim.scenario import Settings
 from populace.sim.seeds import rng_for
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent
 PROMPT = read_prompt(_FOLDER / "instruction.v1.toml")
-RESPOND = read_prompt(_FOLDER / "respond.v1.toml")
+RESPOND = load_prompt("populace.agents", "respond")
 
 #: How long requests are where any length is wanted, with the share of each.
 _LENGTHS = {"short": 0.5, "medium": 0.3, "long": 0.2}
@@ -70,6 +70,11 @@ class Request(Action):
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """A request of one of a few kinds."""
         return instruction(rng, situation, schema, length=cls.length)
+
+    @staticmethod
+    def stand_in_response(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A response to a request of one of these kinds."""
+        return respond(rng, situation, schema)
 
 
 class InstructionSettings(TaskSettings):

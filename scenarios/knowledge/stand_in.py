@@ -11,8 +11,8 @@ from populace.agents.procedural.lexicon import Frame, polished
 from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.subjects import Subjects
 
-#: Paragraphs beside the first and the last one, by length; of reading material there are fewer.
-_PARTS = {"short": 2, "medium": 5, "long": 12}
+#: Paragraphs beside the first two and the last one, by length; of reading material there are fewer.
+_PARTS = {"short": 1, "medium": 4, "long": 11}
 
 #: What children write otherwise.
 _OWN = ("titles", "audience", "parts")
@@ -34,10 +34,12 @@ def article(
 ) -> Mapping[str, Any]:
     """Title, text and audience of an article, or of something to read. In English, whatever is asked for."""
     subjects = Subjects(rng, situation.persona)
-    second = next((thing for thing in subjects.several("thing", 4) if thing != subjects("thing")), "patience")
+    things = [thing for thing in subjects.several("thing", 4) if thing != subjects("thing")]
+    second, third = (*things, "patience", "time")[:2]
+    further = {"thing2": second, "thing3": third}
 
     def slots(name: str) -> str | None:
-        return second if name == "thing2" else subjects(name)
+        return further.get(name) or subjects(name)
 
     def said(text: str) -> str:
         frames = _frames(text)
@@ -47,9 +49,11 @@ def article(
     told = {
         name: told.get(f"{name}_child", told[name]) if subjects.me.stage == "child" else told[name] for name in _OWN
     }
-    first, *middle, last = [part for part in told["parts"] if part != "day" or subjects.me.is_working]
+    first, own, *middle, last = [part for part in told["parts"] if part != "day" or subjects.me.is_working]
     chosen = set(rng.sample(middle, min(_PARTS[length], len(middle))))
-    paragraphs = [said(_data()[part]["texts"]) for part in (first, *(one for one in middle if one in chosen), last)]
+    paragraphs = [
+        said(_data()[part]["texts"]) for part in (first, own, *(one for one in middle if one in chosen), last)
+    ]
     return {
         "title": said(told["titles"]),
         "audience": polished(said(told["audience"])),

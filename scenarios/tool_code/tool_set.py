@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from pydantic import Field
 
 from populace.agents.persona_hub_tools import read_tool_rows
+from populace.agents.sandbox import confinement
 from populace.agents.tools import tool_faults
 from populace.personas.errors import RunFileError, SetupError, SourceError, parameter
 from populace.personas.inputs import resolve_file
@@ -50,30 +51,48 @@ class GivenTool:
         return str(self.interface["name"])
 
 
+@dataclass(frozen=True)
+class ToolSet:
+    """The tools of a file."""
+
+    tools: Sequence[GivenTool]
+    #: Why rows of the file gave no tool, by the number of the row, from 1.
+    unread: Mapping[int, str]
+
+
 @cache
-def read_tools(path: str) -> Sequence[GivenTool]:
+def read_tools(path: str) -> ToolSet:
     """The accepted tools of a run of `tool` or `tool-code`, or the tools of a JSONL file of PersonaHub.
 
     Raises `SourceError` for a file without any that is valid.
     """
     file = resolve_file(Path(path))
-    is_run = file.read_bytes()[8:12] == b"DUCK"
-    found = _of_run(file) if is_run else [GivenTool(tool) for tool in read_tool_rows(file).tools]
-    tools = [tool for tool in found if not tool_faults(tool.interface)]
-    if not tools:
+    with file.open("rb") as opened:
+        is_run = opened.read(12)[8:] == b"DUCK"
+    found = _of_run(file) if is_run else _of_persona_hub(file)
+    if not found.tools:
         raise SourceError(
             f"{path!r} holds no tools; give a run of `populace make tool` or `tool-code`, or a JSONL file of tools as "
             f"PersonaHub has them."
         )
-    return tools
+    return found
 
 
-def _of_run(file: Path) -> list[GivenTool]:
+def _of_run(file: Path) -> ToolSet:
     try:
         rows = open_run(file).query(_ACCEPTED).rows
     except RunFileError as error:
         raise SourceError(str(error)) from error
-    return [_given(agent, kind, json.loads(payload)) for agent, kind, payload in rows]
+    given = [_given(agent, kind, json.loads(payload)) for agent, kind, payload in rows]
+    faults = {number: tool_faults(tool.interface) for number, tool in enumerate(given, start=1)}
+    valid = [tool for number, tool in enumerate(given, start=1) if not faults[number]]
+    return ToolSet(valid, {number: " ".join(some[:2]) for number, some in faults.items() if some})
+
+
+def _of_persona_hub(file: Path) -> ToolSet:
+    rows = read_tool_rows(file).rows
+    unread = {number: row.reason for number, row in enumerate(rows, start=1) if row.payload is None}
+    return ToolSet([GivenTool(row.payload) for row in rows if row.payload is not None], unread)
 
 
 def _given(agent: str, kind: str, payload: Mapping[str, Any]) -> GivenTool:
@@ -101,7 +120,18 @@ class ToolSetTask(Task):
     @cached_property
     def tools(self) -> Sequence[GivenTool]:
         """The tools that were given. Raises `SourceError`."""
-        return read_tools(self.settings.tools) if self.settings.tools else ()
+        return read_tools(self.settings.tools).tools if self.settings.tools else ()
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """Which rows of the file gave no tool, and what confines the code where it is run."""
+        unread = read_tools(self.settings.tools).unread if self.settings.tools else {}
+        told = [confinement().sentence] if self.settings.execute else []
+        if unread:
+            number, reason = next(iter(unread.items()))
+            rows = f"{len(unread)} rows" if len(unread) > 1 else "1 row"
+            told.append(f"{rows} of {self.settings.tools!r} gave no tool; row {number}: {reason}")
+        return told
 
     def growth(self, growth: "Growth", *, is_counted: bool) -> "Growth":
         """The people whom the given tools were made for.

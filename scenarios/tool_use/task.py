@@ -18,7 +18,7 @@ from pydantic import Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from populace.agents.actions import Action
-from populace.agents.checks import Check, CheckResult, failed, passed
+from populace.agents.checks import Check, CheckOutcome, CheckResult, failed, passed
 from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, keep, turn_prompt
 from populace.agents.responses import schema_of
 from populace.agents.sandbox import Call, confinement, run_code
@@ -148,7 +148,7 @@ class ToolUseTask(ToolSetTask):
         """Let the assistant call tools until it answers, declines, or has made as many calls as it may."""
         draft, results = state["draft"], state["results"]
         action = draft.answer.value
-        if not isinstance(action, ToolUse):
+        if not isinstance(action, ToolUse) or any(one.outcome is CheckOutcome.FAILED for one in draft.checks):
             return {}
         needed, shown = results["needed"], results["shown"]
         messages: list[dict[str, Any]] = [{"role": "user", "content": action.text}]

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any, ClassVar
 
 import orjson
+from pydantic import Field
 
 from ...agents.rubric import Rubric
 from ...personas.errors import SetupError
@@ -63,6 +64,12 @@ class Candidate(Output):
     response: int | None = None
     answer: str = ""
     other: "Candidate | None" = None
+
+    def written(self) -> str:
+        """What a model is to learn to write: the text, or the whole output where it has no field of this name."""
+        payload: dict[str, Any] = orjson.loads(self.payload)
+        text = payload.get("text")
+        return text if isinstance(text, str) else orjson.dumps(payload, option=orjson.OPT_INDENT_2).decode()
 
     def shown(self, fields: Sequence[str] = ()) -> str:
         """The text that a grader is shown: the fields that are named, or all of the output that hold something."""
@@ -154,17 +161,22 @@ class CandidateJob[S: CandidateSpec](OutputJob[S]):
         con.execute(_FILL.format(items=self.items), self.parameters | given)
 
 
-class PairJob[S: CandidateSpec](CandidateJob[S]):
+class PairSpec(CandidateSpec):
+    """Which pairs a job is about."""
+
+    #: Pairs of one prompt, at most, drawn by chance.
+    pairs: int = Field(10, ge=1)
+
+
+class PairJob[S: PairSpec](CandidateJob[S]):
     """A job on pairs of candidates that were made for one prompt."""
 
     items = _PAIRS
-    #: Pairs of one prompt, at most.
-    pairs: ClassVar[int] = 10
 
     @property
     def parameters(self) -> dict[str, object]:
         """The parameters of `items`."""
-        return {**super().parameters, "pairs": self.pairs}
+        return {**super().parameters, "pairs": self.spec.pairs}
 
     def nothing(self, path: str) -> str:
         """Where nothing can be compared."""

@@ -168,7 +168,7 @@ def make(
     made = found(given)
     if growth is None:
         asked = {"hub": hub, "select": select, "agents": agents, "hops": options.pop("hops", None)}
-        asked |= {"seeds": options.pop("seeds", None), "draw": options.pop("draw", None if hub is None else "random")}
+        asked |= {"seeds": options.pop("seeds", None), "draw": options.pop("draw", None if hub is None else made.draw)}
         growth = made.growth(_growth(None, **asked), is_counted=agents is not None)
     if script is not None:
         return run(str(script), settings=given, growth=growth, **options)

@@ -351,6 +351,7 @@ def test_also_while_it_still_loads_the_model(tiny: Path) -> None:
 
 
 @local
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="this system does not say whose child is whose")
 def test_ctrl_c_ends_the_run_in_order_and_its_server(tiny: Path, tmp_path: Path) -> None:
     options = f"run village --agents 60 --hops 3 --steps 99 --model gguf:{tiny} --out {tmp_path / 'run.duckdb'}"

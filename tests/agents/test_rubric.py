@@ -25,10 +25,14 @@ TEXT = "How do I mend the roof of a shed before the rain comes, with what I have
 
 
 def test_one_rubric_ships_for_each_kind_of_data() -> None:
-    kinds = ("instruction", "math", "logic", "spatial", "brainteaser", "article", "npc", "tool", "anything")
+    kinds = [
+        *("instruction", "math", "logic", "spatial", "brainteaser", "knowledge", "npc", "tool", "tool_code"),
+        *("conversation", "tool_use", "anything"),
+    ]
     found = [rubric_for(shipped_rubrics(), kind) for kind in kinds]
     assert [one.name if one else None for one in found] == [
-        *("instruction", "problem", "problem", "problem", "problem", "article", "npc", "tool", "general")
+        *("instruction", "problem", "problem", "problem", "problem", "article", "npc", "tool", "tool"),
+        *("conversation", "conversation", "general"),
     ]
     for rubric in shipped_rubrics():
         assert all(anchor.meaning for one in rubric.criteria for anchor in one.scale), rubric.name

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import duckdb
 import pytest
+from grades import NewGraded
 from hypothesis import settings
 
 from populace.personas.database import CONFIG
@@ -278,3 +279,9 @@ def _new_file(path: Path | None) -> duckdb.DuckDBPyConnection:
 def lived(make_run: MakeRun) -> SmallRun:
     """A finished run of 60 people over 5 steps, for reading only."""
     return make_run()
+
+
+@pytest.fixture
+def new_graded(tmp_path: Path) -> NewGraded:
+    """Makes runs whose outputs have given votes."""
+    return NewGraded(tmp_path)

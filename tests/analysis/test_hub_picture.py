@@ -139,6 +139,7 @@ def test_a_picture_of_a_few_of_many_says_so_on_itself() -> None:
     assert "Drawn:" not in draw_excerpt(some)
 
 
+@pytest.mark.slow
 def test_the_same_excerpt_gives_the_same_picture() -> None:
     assert draw_excerpt(town(90)) == draw_excerpt(town(90))
 

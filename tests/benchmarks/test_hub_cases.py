@@ -23,6 +23,7 @@ def exactly(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 # Without `faults`, which lives four growths through: what it measures is tested with growth itself.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "figures"),
     [

@@ -106,4 +106,5 @@ def test_topics_that_were_not_reached_are_named_with_people_and_seeds(
     found = json.loads(ask(*given, "--embeddings", "openai:m", "--embeddings-url", openai_server.base_url).out)
     assert found["model"] == "openai:m"
     ask("coverage", run_file, "--seeds", "gaps.jsonl").complains(2, "'gaps.jsonl' exists and is not written over")
+    ask("coverage", run_file, "--kind", "poem").complains(2, "no outputs of the kind 'poem'")
     ask("coverage", run_file, "--topics", "gone.json").complains(2, "There is no file gone.json")

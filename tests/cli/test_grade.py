@@ -1,5 +1,6 @@
 """`populace grade`: what it says, and how it ends."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,40 @@ def test_a_job_that_paused_is_gone_on_with(ask: Ask, run_file: Path) -> None:
 )
 def test_what_cannot_be_is_said_in_a_sentence(ask: Ask, run_file: Path, given: tuple[object, ...], words: str) -> None:
     ask("grade", run_file, *given).complains(2, words)
+
+
+def test_graders_are_compared_with_each_other_and_with_people(ask: Ask, run_file: Path) -> None:
+    ask("agreement", run_file).complains(2, "Nothing in this run was graded yet")
+    ask("grade", run_file, "--kind", "instruction", "--votes", 2, "--grader", "procedural,procedural:accuracy=0.7")
+    said = ask("agreement", run_file)
+    assert said.code == 0, said
+    assert "Krippendorff's alpha" in said.out
+    Path("labels.csv").write_text("emission,clear\n999999,3\n")
+    said = ask("agreement", run_file, "--labels", "labels.csv")
+    assert "No graded output matches line 2 (emission 999999)" in said.out
+    found = json.loads(ask("agreement", run_file, "--labels", "labels.csv", "--json").out)
+    assert {row["graders"] for row in found["agreement"]} >= {"all", "procedural"}
+    assert found["calibration"]["not_matched"] == 1
+
+
+def test_preferences_go_from_comparisons_to_dpo_rows(ask: Ask, run_file: Path) -> None:
+    ask("grade", run_file, "--pairwise", "--threshold", 0.5).complains(2, "--threshold is for grades")
+    ask("prefer", run_file).complains(2, "populace grade")
+    said = ask("grade", run_file, "--kind", "instruction", "--responses", 3, "--votes", 1)
+    assert said.code == 0, said
+    assert "responses" in said.out
+    said = ask("prefer", run_file, "--margin", 0.01)
+    assert said.code == 0, said
+    assert "the longer won" in said.out
+    rows = json.loads(ask("prefer", run_file, "--margin", 0.01, "--json").out)["preferences"]["rows"]
+    assert ask("export", run_file, "dpo.jsonl", "--format", "dpo", "--allow-procedural").code == 0
+    assert 0 < len(Path("dpo.jsonl").read_text().splitlines()) <= rows
+
+
+def test_responses_that_are_there_are_not_asked_for_again(ask: Ask, run_file: Path) -> None:
+    given = ("grade", run_file, "--kind", "instruction", "--responses", 2, "--votes", 1)
+    assert ask(*given).code == 0
+    calls = "SELECT count(*) FROM calls WHERE role = 'teacher'"
+    asked = ask("sql", run_file, calls, "--csv").out
+    assert ask(*given, "--pairwise").code == 0
+    assert ask("sql", run_file, calls, "--csv").out == asked

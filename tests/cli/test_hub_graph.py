@@ -53,6 +53,7 @@ def test_the_people_around_one_are_told(ask: Ask, town: Path) -> None:
     assert near["rings"] == [1, 2, 2]
 
 
+@pytest.mark.slow
 def test_as_a_process_it_leaves_nothing_on_standard_error(town: Path) -> None:
     command = [sys.executable, "-m", "populace", "hub", "graph", str(town), "--around", "house 17.", "--json"]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -150,6 +150,7 @@ def test_the_jobs_of_a_hub_are_replayed(give: Give, ask: Ask) -> None:
     assert said.out.startswith(f"The same again: job 1 (enrichment) from {2 * PEOPLE} recorded answers with no call")
 
 
+@pytest.mark.slow
 def test_an_estimate_says_what_an_enrichment_would_take_and_writes_nothing(
     give: Give, folder: Path, openai_server: OpenAIServer
 ) -> None:

@@ -33,6 +33,7 @@ def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.name not in ("made.duckdb", "people.jsonl")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "moments"),
     [(RUN, FIRST_MOMENTS), *(pytest.param(one, MOMENTS, marks=pytest.mark.slow) for one in (RUN, GROW, IMPORT))],

@@ -243,6 +243,7 @@ def slow_server() -> Iterator[OpenAIServer]:
         yield server
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 def test_ctrl_c_leaves_a_clean_terminal(slow_server: OpenAIServer) -> None:
     import pty

@@ -89,6 +89,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(warm: WarmProcess, ask: Ask) -> None:
     options = "run village --agents 24 --hops 1 --steps 9 --out run.duckdb"
     ended = warm.run("-c", FULL, *options.split())
@@ -99,6 +100,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(warm
     assert "steps              9\n" in ask("resume", "run.duckdb").out
 
 
+@pytest.mark.slow
 def test_a_pipe_that_closes_is_no_traceback(run_file: Path) -> None:
     with process(*POPULACE, "sql", run_file, "FROM range(9)") as asking:
         assert asking.stdout is not None
@@ -108,6 +110,7 @@ def test_a_pipe_that_closes_is_no_traceback(run_file: Path) -> None:
         assert asking.wait(60) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_output_for_which_there_is_no_room_is_one_sentence(run_file: Path) -> None:
     with Path("/dev/full").open("w") as full:
@@ -133,6 +136,7 @@ def test_exit_codes_are_those_of_the_process(arguments: tuple[str, ...], code: i
     assert ended.stderr.count("\n") == (code > 0)
 
 
+@pytest.mark.slow
 def test_output_that_a_terminal_cannot_show_is_written_out(run_file: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
     asking = [*POPULACE, "sql", str(run_file), "SELECT 'café 水' AS said", "--csv"]

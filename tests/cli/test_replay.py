@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from .conftest import ERRANDS, Ask
 
@@ -28,6 +29,7 @@ def test_a_hash_that_differs_is_one_sentence_and_exit_code_1(ask: Ask, run_file:
     ask("replay", run_file).complains(1, "The replay of 'run.duckdb' first differs in step 1", "then and is", "now")
 
 
+@pytest.mark.slow
 def test_a_script_that_has_moved_or_changed_is_told(ask: Ask) -> None:
     Path("errands.py").write_text(ERRANDS)
     ask("run", "errands.py", "--agents", 4, "--hops", 0, "--steps", 1)

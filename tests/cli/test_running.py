@@ -26,6 +26,7 @@ def test_a_run_shows_its_summary_and_three_answers(ask: Ask, folder: Path) -> No
     assert (folder / "village.duckdb").is_file()
 
 
+@pytest.mark.slow
 def test_caps_reach_the_gateway_of_a_run_and_of_its_resumption(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     given = []
 

@@ -83,3 +83,17 @@ def test_what_cannot_be_is_one_sentence(ask: Ask, command: tuple[str, ...], word
 def test_a_test_set_without_answers_is_refused(ask: Ask) -> None:
     Path("none.jsonl").write_text('{"problem": "What?", "solution": "It has no box."}\n')
     ask("evaluate", "none.jsonl", "--solver", "procedural").complains(2, "no problem with an answer", r"\boxed{...}")
+
+
+def test_the_addresses_of_all_solvers_of_a_foreign_file_have_to_be_named(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    first, second = "http://127.0.0.1:9/v1", "http://127.0.0.1:11/v1"
+    solvers = f"openai:x@{first},openai:y@{second}"
+    assert ask("solve", "sums.duckdb", "--solver", solvers, "--wait", "0").code == 1
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "elsewhere"))
+    ask("resume", "sums.duckdb").complains(2, "not made here by you", first, second)
+    named = ("resume", "sums.duckdb", "--base-url", first)
+    ask(*named).complains(2, second)
+    ask(*named, "--solver", "openai:y", "--solver-url", "http://127.0.0.1:13/v1").complains(2, second)
+    ask(*named, "--solver", "openai:y", "--solver-url", second, "--wait", "0").complains(1, "Nothing answers")

@@ -23,6 +23,7 @@ def test_verdicts_are_those_of_brute_force(seed: int, n: int, dims: int, thresho
     assert found(matrix, threshold) == brute(matrix, threshold)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_axes_overlook_nobody_over_several_blocks(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -62,6 +62,7 @@ def test_whoever_is_found_in_a_few_cells_is_as_near_as_is_said(dims: int, thresh
     assert all(similarity == round(float(wide[row] @ wide[of]), 6) >= threshold for row, of, similarity in near)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dims", [8, pytest.param(128, marks=pytest.mark.slow)])
 def test_few_are_overlooked_in_a_few_cells(dims: int) -> None:
     matrix = planted(4, 900, dims)

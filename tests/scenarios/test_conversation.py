@@ -19,7 +19,9 @@ def payloads(rows: Rows, path: Path, where: str = "status = 'accepted'") -> list
     return [json.loads(payload) for (payload,) in found]
 
 
-@pytest.mark.parametrize("prompting", ["zero-shot", "few-shot", "persona-few-shot"])
+@pytest.mark.parametrize(
+    "prompting", ["zero-shot", pytest.param("few-shot", marks=pytest.mark.slow), "persona-few-shot"]
+)
 def test_user_and_assistant_alternate_and_the_assistant_has_the_last_word(
     made: Made, rows: Rows, prompting: str
 ) -> None:

@@ -20,7 +20,9 @@ type Rows = Callable[[Path, str], Sequence[tuple[Any, ...]]]
 PAIRS = "SELECT text, payload ->> '$.response', payload ->> '$.response_outcome' FROM outputs WHERE status = 'accepted'"
 
 
-@pytest.mark.parametrize("prompting", ["zero-shot", "few-shot", "persona-few-shot"])
+@pytest.mark.parametrize(
+    "prompting", ["zero-shot", pytest.param("few-shot", marks=pytest.mark.slow), "persona-few-shot"]
+)
 def test_each_row_is_a_request_with_its_response(made: Made, rows: Rows, prompting: str) -> None:
     path = made(InstructionTask({"n": 6, "prompting": prompting}))
     found = rows(path, PAIRS)

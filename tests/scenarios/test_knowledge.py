@@ -15,7 +15,9 @@ type Made = Callable[..., Path]
 type Rows = Callable[[Path, str], Sequence[tuple[Any, ...]]]
 
 
-@pytest.mark.parametrize("prompting", ["zero-shot", "few-shot", "persona-few-shot"])
+@pytest.mark.parametrize(
+    "prompting", ["zero-shot", pytest.param("few-shot", marks=pytest.mark.slow), "persona-few-shot"]
+)
 def test_an_article_has_title_text_and_readers(made: Made, rows: Rows, prompting: str) -> None:
     path = made(Knowledge({"n": 4, "prompting": prompting}))
     found = [json.loads(row[0]) for row in rows(path, "SELECT payload FROM outputs WHERE status = 'accepted'")]

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def test_tools_are_made_until_enough_are_accepted(tmp_path: Path) -> None:
     assert replay(path, ToolTask).difference == ""
 
 
-@pytest.mark.parametrize("prompting", ["zero-shot", "persona-few-shot"])
+@pytest.mark.parametrize("prompting", [pytest.param("zero-shot", marks=pytest.mark.slow), "persona-few-shot"])
 def test_tools_are_made_over_http(tmp_path: Path, openai_server: OpenAIServer, prompting: str) -> None:
     path, task = tmp_path / "tools.duckdb", ToolTask({"n": 2, "prompting": prompting})
     url = openai_server.base_url
@@ -54,27 +55,35 @@ def test_tools_are_made_over_http(tmp_path: Path, openai_server: OpenAIServer, p
     assert all(tool_faults(payload) == [] for payload in found)
 
 
-def test_a_name_that_is_taken_is_a_failed_check_and_is_made_up_for(
+def same_names(rng: random.Random, situation: Situation, schema: object) -> dict[str, Any]:
+    """A tool whose name is one of three, for a purpose of its own."""
+    text = {"type": "string", "description": f"{situation.persona[:60]} {rng.random()}", "enum": None}
+    argument = {"name": "day", "required": True, "value": text}
+    purpose = f"{situation.persona} {rng.random()}"[:400]
+    name = rng.choice(("tide_table", "moon_table", "star_table"))
+    return {"tool_name": name, "purpose": purpose, "arguments": [argument], "returns": text, "depend": []}
+
+
+def test_a_name_that_is_taken_is_a_failed_check_and_is_made_up_for_also_after_a_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = 0
+    monkeypatch.setattr(Tool, "stand_in", staticmethod(same_names))
 
-    def same(rng: random.Random, situation: Situation, schema: object) -> dict[str, Any]:
-        nonlocal asked
-        asked += 1
-        name = "tide_table" if asked < 4 else f"tide_table_{asked}"
-        text = {"type": "string", "description": f"{situation.persona[:60]} {rng.random()}", "enum": None}
-        argument = {"name": "day", "required": True, "value": text}
-        purpose = f"{situation.persona} {rng.random()}"
-        return {"tool_name": name, "purpose": purpose[:400], "arguments": [argument], "returns": text, "depend": []}
+    def society(name: str) -> Society:
+        return Society(ToolTask({"n": 3}), growth=Growth(agents=16), seed=3, out=tmp_path / name)
 
-    monkeypatch.setattr(Tool, "stand_in", staticmethod(same))
-    path = tmp_path / "tools.duckdb"
-    Society(ToolTask({"n": 4}), growth=Growth(agents=10), seed=3, out=path).run()
-    (reason,) = rows(path, "SELECT DISTINCT reason FROM outputs WHERE stage = 'unique_name'")[0]
-    assert reason == "Emission 1 has the name 'tide_table' already."
-    named = rows(path, "SELECT payload ->> '$.name' FROM outputs WHERE status = 'accepted'")
-    assert len(named) == len(set(named)) == 4
+    whole, stopped = tmp_path / "whole.duckdb", tmp_path / "stopped.duckdb"
+    society("whole.duckdb").run()
+    (reason,) = rows(whole, "SELECT min(reason) FROM outputs WHERE stage = 'unique_name'")[0]
+    assert re.fullmatch(r"Emission \d+ has the name '\w+_table' already\.", reason)
+    named = rows(whole, "SELECT payload ->> '$.name' FROM outputs WHERE status = 'accepted'")
+    assert len(named) == len(set(named)) == 3
+    with society("stopped.duckdb") as begun:
+        begun.step()
+    Society.resume(stopped, ToolTask).run()
+    assert rows(stopped, "SELECT max(step) FROM steps")[0][0] > 1
+    hashes = [rows(path, "SELECT event_hash FROM runs") for path in (whole, stopped)]
+    assert hashes[0] == hashes[1]
 
 
 def test_demonstrations_are_tools_that_endpoints_take() -> None:
@@ -98,7 +107,7 @@ def test_every_kit_gives_a_valid_tool_that_does_what_it_says() -> None:
         made = kit.implementation(name, "rye", rng)
         wrong = len(kit.entry["wrong"])
         assert [case.is_refused for case in made.cases] == [False] * (len(made.cases) - wrong) + [True] * wrong
-        assert find_kit(name) == (kit, "" if kit.is_for_work else "rye")
+        assert find_kit(name) == (kit, "rye" if "_rye" in name else "")
         assert set(made.cases[0].arguments) == {one.name for one in spec.arguments}
 
 

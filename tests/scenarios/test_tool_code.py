@@ -215,3 +215,15 @@ async def test_every_kit_of_the_stand_in_passes_its_own_example_and_tests_in_the
         return all(said.outcome == "passed" for said in execution_checks(done, returned, cases).values())
 
     assert all(await asyncio.gather(*map(passes, kits())))
+
+
+def test_rows_that_give_no_tool_are_told_before_the_run(tmp_path: Path) -> None:
+    file = tmp_path / "tools.jsonl"
+    told = {"function_name": "half", "description": "Halves.", "input_args": {"of": "float"}, "return": "float"}
+    lines = [json.dumps({"synthesized text": text}) for text in ("no tool", json.dumps(told), "")]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    task = ToolCodeTask({"n": 1, "tools": str(file)})
+    (notice,) = task.notices
+    assert notice.startswith(f"2 rows of {str(file)!r} gave no tool; row 1: The text of the tool is not JSON")
+    assert ToolCodeTask({"execute": True}).notices[0].startswith("Code runs limited")
+    assert ToolCodeTask().notices == []

@@ -48,13 +48,13 @@ def made(path: Path, task: Task, *, people: int | None = None) -> Path:
 @pytest.fixture(scope="module")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("code")
-    tools = made(folder / "tools.duckdb", ToolTask({"n": 12}), people=12)
-    return made(folder / "code.duckdb", ToolCodeTask({"n": 12, "tools": str(tools), "execute": True}))
+    tools = made(folder / "tools.duckdb", ToolTask({"n": 8}), people=8)
+    return made(folder / "code.duckdb", ToolCodeTask({"n": 8, "tools": str(tools), "execute": True}))
 
 
 @pytest.fixture(scope="module")
 def conversations(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    settings = {"n": 12, "tools": str(code), "execute": True, "tools_shown": 3, "beyond": 0.3, "prompting": "few-shot"}
+    settings = {"n": 8, "tools": str(code), "execute": True, "tools_shown": 3, "beyond": 0.3, "prompting": "few-shot"}
     return made(tmp_path_factory.mktemp("use") / "use.duckdb", ToolUseTask(settings))
 
 
@@ -92,7 +92,7 @@ def test_wrong_calls_and_refusals_are_kept(conversations: Path) -> None:
     assert {p["is_answerable"] for p in found if p["ended"] == "decline"} == {False}
     assert any("do not fit" in str(p["messages"]) for p in found)
     statuses = rows(conversations, "SELECT status, count(*) FROM outputs GROUP BY ALL")
-    assert dict(statuses)["accepted"] == 12
+    assert dict(statuses)["accepted"] == 8
     assert replay(conversations, ToolUseTask).difference == ""
 
 

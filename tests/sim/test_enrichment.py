@@ -92,6 +92,7 @@ def test_a_finished_job_has_nothing_to_do_until_somebody_comes(town: Path, sql: 
     assert (again.people, again.job) == (3, 2)
 
 
+@pytest.mark.slow
 def test_the_number_in_flight_and_the_folder_change_nothing(made_town: Path, tmp_path: Path) -> None:
     hashes = set()
     for in_flight in (1, 16):
@@ -193,6 +194,7 @@ enrich(sys.argv[1], Enrichment(wiki=True, chunk=5), model="openai:test", base_ur
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "calls", [pytest.param(calls, marks=() if calls in (30,) else pytest.mark.slow) for calls in (3, 17, 30, 41)]
 )

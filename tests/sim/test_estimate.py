@@ -102,6 +102,7 @@ def test_a_run_takes_what_was_estimated_and_the_estimate_asks_nobody(
     check_holds(told, lived(openai_server, tmp_path / "run.duckdb"))
 
 
+@pytest.mark.slow
 def test_a_sample_narrows_every_range_and_the_run_still_lies_in_it(tmp_path: Path) -> None:
     growth = Growth(agents=24, hops=2)
     with Wordy() as server:
@@ -128,6 +129,7 @@ def test_a_sample_asks_no_more_than_it_may(openai_server: OpenAIServer) -> None:
     assert told.sample.cost == pytest.approx(PRICES.of(told.sample.input_tokens, told.sample.output_tokens), rel=0.5)
 
 
+@pytest.mark.slow
 def test_a_sample_knows_how_often_answers_are_asked_for_again(openai_server: OpenAIServer) -> None:
     openai_server.fault("cut_json", 0.5)
     sound, broken = of_village(openai_server), of_village(openai_server, sample=100)
@@ -135,6 +137,7 @@ def test_a_sample_knows_how_often_answers_are_asked_for_again(openai_server: Ope
     assert turns[broken].low > turns[sound].low
 
 
+@pytest.mark.slow
 def test_no_answer_of_a_sample_is_paid_twice_with_a_cache(openai_server: OpenAIServer, tmp_path: Path) -> None:
     for _ in range(2):
         told = of_village(openai_server, sample=12, cache=tmp_path / "answers.sqlite")
@@ -268,6 +271,7 @@ def test_a_hook_that_fails_is_named_without_a_file_to_resume() -> None:
         estimate(Failing(), growth=SMALL, steps=1)
 
 
+@pytest.mark.slow
 def test_a_minute_cap_makes_the_run_longer(openai_server: OpenAIServer) -> None:
     free, capped = (of_village(openai_server, sample=12, limits=Limits.given(rpm=rpm)) for rpm in (None, 60))
     assert free.seconds is not None

@@ -25,7 +25,7 @@ from populace.sim.hub_replay import replay_job
 from populace.sim.output_jobs import resume_output_job, run_output_job, stored_spec
 from populace.sim.problem_sets import read_problems
 from populace.sim.runfile.reader import open_hub_or_run
-from populace.sim.solving import SolvingJob, known_solutions, parse_solvers, solving_spec
+from populace.sim.solving import KnownSolutions, SolvingJob, parse_solvers, solving_spec
 
 MATH = (
     {"problem": "What is 1 + 1?", "solution": r"It is $\boxed{2}$.", "level": "Level 1", "type": "Algebra"},
@@ -47,7 +47,7 @@ def test_set(tmp_path: Path) -> Path:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = make_sums(tmp_path_factory.mktemp("sums") / "sums.duckdb", people=12)
     spec = solving_spec(parse_solvers(("procedural:accuracy=0.6",)), samples=3)
-    run_output_job(path, SolvingJob(spec, known_solutions((Sum,))), model="procedural:accuracy=0.6")
+    run_output_job(path, SolvingJob(spec, KnownSolutions((Sum,))), model="procedural:accuracy=0.6")
     return path
 
 

@@ -116,7 +116,12 @@ def test_the_grade_weighs_the_mean_votes() -> None:
 
 @pytest.mark.parametrize(
     ("fault", "outcome"),
-    [("prose", "not_json"), ("mismatch", "schema_mismatch"), ("refusal", "refusal"), ("empty", "empty")],
+    [
+        ("prose", "not_json"),
+        pytest.param("mismatch", "schema_mismatch", marks=pytest.mark.slow),
+        ("refusal", "refusal"),
+        pytest.param("empty", "empty", marks=pytest.mark.slow),
+    ],
 )
 def test_a_grader_that_answers_nonsense_is_counted_and_rejects_nothing(
     sums: Path, sql: Ask, openai_server: OpenAIServer, fault: Any, outcome: str

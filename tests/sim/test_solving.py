@@ -12,24 +12,24 @@ from sums import Sum, make_sums
 
 from populace.agents.checks import CheckOutcome
 from populace.agents.gateway.limits import Backoff, Limits
-from populace.personas.errors import PausedError, SetupError
+from populace.personas.errors import PausedError, RunError, SetupError
 from populace.personas.model import Answer, Outcome
 from populace.sim.hub_replay import replay_job
 from populace.sim.output_jobs import resume_output_job, run_output_job, stored_spec
 from populace.sim.runfile.reader import open_run
 from populace.sim.solutions import Solution, answer_verdict, compared, verdict_of
 from populace.sim.solving import (
+    KnownSolutions,
     SolvingJob,
     SolvingSpec,
     Voters,
-    known_solutions,
     parse_solvers,
     solving_rows,
     solving_spec,
 )
 
 SLIPPING = "procedural:accuracy=0.6"
-KNOWN = known_solutions((Sum,))
+KNOWN = KnownSolutions((Sum,))
 
 type Ask = Callable[[str], list[tuple[Any, ...]]]
 
@@ -149,19 +149,37 @@ def test_the_run_itself_is_as_it_was(sums: Path, sql: Ask) -> None:
     assert sql("SELECT event_hash FROM runs") == before
 
 
-def test_a_solver_that_answers_nonsense_is_counted_and_rejects_nothing(
+def over_http(path: Path, server: OpenAIServer, *, samples: int = 2) -> Any:
+    job = SolvingJob(solving_spec(parse_solvers(("openai:test",)), samples=samples))
+    limits = Limits.given(max_in_flight=8, max_error_rate=1.0)
+    return run_output_job(path, job, model="openai:test", base_url=server.base_url, limits=limits)
+
+
+def test_every_solution_is_a_row_whatever_the_endpoint_does(sums: Path, sql: Ask, openai_server: OpenAIServer) -> None:
+    openai_server.fault("rate_limit", 0.1).fault("server_error", 0.1).fault("refusal", 0.2)
+    done = over_http(sums, openai_server)
+    assert dict(solving_rows(done))["problems"] == "12"
+    outcomes: dict[str, int] = dict(sql("SELECT outcome, count(*) FROM solutions GROUP BY ALL"))
+    assert sum(outcomes.values()) == 24
+    assert outcomes.keys() <= {"ok", "no_answer", "refusal"}
+    assert 0 < outcomes["refusal"] < 24
+    assert sql("SELECT count(*) FROM checks WHERE \"check\" = 'solved'") == [(12,)]
+    assert sql("SELECT count(*) FROM solutions WHERE outcome = 'refusal' AND (answer IS NOT NULL OR reason = '')") == [
+        (0,)
+    ]
+
+
+def test_nothing_is_committed_where_the_endpoint_answers_nobody(
     sums: Path, sql: Ask, openai_server: OpenAIServer
 ) -> None:
-    spec = solving_spec(parse_solvers(("openai:test",)), samples=2)
-    done = run_output_job(
-        sums,
-        SolvingJob(spec),
-        model="openai:test",
-        base_url=openai_server.base_url,
-        limits=Limits.given(max_in_flight=8),
-    )
-    assert sql("SELECT count(*) FROM solutions") == [(24,)]
-    assert dict(solving_rows(done))["problems"] == "12"
+    openai_server.fault("server_error")
+    with pytest.raises(RunError, match="answered none of 12 requests"):
+        over_http(sums, openai_server, samples=1)
+    assert sql("SELECT count(*) FROM solutions") == [(0,)]
+    openai_server.reset()
+    job = SolvingJob(solving_spec(parse_solvers(("openai:test",)), samples=1))
+    assert resume_output_job(sums, 2, job).failed == {"solving": 0}
+    assert sql("SELECT count(*) FROM solutions") == [(12,)]
 
 
 @pytest.mark.parametrize(

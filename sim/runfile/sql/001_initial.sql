@@ -593,7 +593,7 @@ CREATE TABLE preferences (
     PRIMARY KEY (job, emission)
 );
 COMMENT ON TABLE preferences IS 'The best and the worst of several candidates made for one prompt (populace prefer): rows for training on preferences';
-COMMENT ON COLUMN preferences.job IS 'Job, as in jobs; of several for one emission the latest counts';
+COMMENT ON COLUMN preferences.job IS 'Job, as in jobs: the latest, whose rows take the place of those before';
 COMMENT ON COLUMN preferences.emission IS 'Emission that the row stands for: the one that is responded to, or the better one';
 COMMENT ON COLUMN preferences.prompt IS 'What both answer';
 COMMENT ON COLUMN preferences.chosen IS 'The better answer';

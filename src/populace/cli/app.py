@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import decontaminate, diversity, export, grade, grow, hub, make, read, replay, run, solve
+from . import agreement, decontaminate, diversity, export, grade, grow, hub, make, read, replay, run, solve
 from .guard import guarded
 
 
@@ -26,6 +26,8 @@ for command in (
     make.make,
     solve.solve,
     grade.grade,
+    agreement.agreement,
+    agreement.prefer,
     solve.evaluate,
     run.estimate,
     read.doctor,

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 _FORMATS = (
     *("parquet", "jsonl", "csv", "huggingface", "openai", "sharegpt", "alpaca", "dpo", "dpo-standard", "tools"),
-    "personahub",
+    *("personahub", "npc-json", "ink", "yarn"),
 )
+#: Those of one run's characters, which are no rows.
+_CHARACTERS = frozenset({"npc-json", "ink", "yarn"})
 #: A share that is further than this from what was asked for is explained.
 _NOTEWORTHY = 0.05
 _PATH = click.Path(path_type=Path)
@@ -100,11 +102,15 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
     and seed, and under which licence: the strictest of its sources, unknown where one states none.
 
     openai, sharegpt and alpaca need an answer: outputs with the field messages, or with response to their prompt or
-    text; --map names the fields of others. dpo needs preferences, tools needs messages and tools.
+    text; --map names the fields of others. dpo needs preferences, tools needs messages and tools. npc-json, ink and
+    yarn write the characters of one run of the task npc for a game, without a card.
     """
     from populace.analysis.export import export_outputs, preview_outputs
     from populace.analysis.export.shapes import DatasetFormat
 
+    if options["form"] in _CHARACTERS:
+        _export_characters(paths, options)
+        return
     runs, path = _runs_and_path(paths, options)
     asked = _options_of(options)
     if options["preview"]:
@@ -117,6 +123,16 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
             click.echo(f"What was written is kept in {str(partial)!r}; the same command goes on with it.", err=True)
         raise
     _say(report, asked)
+
+
+def _export_characters(paths: tuple[Path, ...], options: dict[str, Any]) -> None:
+    from populace.analysis.export.characters import export_characters
+
+    if len(paths) != 2 or options["mix"] or options["preview"]:
+        raise click.UsageError(f"--format {options['form']} writes the characters of one run: give RUN and FILE.")
+    run, path = paths
+    number = export_characters(run, path, options["form"], allow_procedural=options["allow_procedural"])
+    click.echo(f"{number:,} characters are in {str(path)!r} as {options['form']}.")
 
 
 def _runs_and_path(paths: tuple[Path, ...], options: dict[str, Any]) -> "tuple[tuple[Path, ...] | Mix, Path]":

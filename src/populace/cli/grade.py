@@ -13,14 +13,15 @@ from .show import show_estimate
 
 if TYPE_CHECKING:
     from populace.sim.config import RoleModel
-    from populace.sim.grading.candidates import CandidateJob
+    from populace.sim.grading.responding import RespondingJob, RespondingSpec
     from populace.sim.output_jobs import OutputJobReport
+    from populace.sim.outputs import OutputJob
 
 _PATH = click.Path(path_type=Path)
 _MODELS = "MODEL[@URL][,...]"
 
 #: The kinds of jobs that this command begins.
-GRADING = ("grading",)
+GRADING = ("responding", "grading", "comparing")
 
 
 @click.command()
@@ -36,11 +37,21 @@ GRADING = ("grading",)
     help="Who grades: openai:NAME, gguf:PATH, procedural, or procedural:accuracy=0.8, a stand-in that departs from its "
     "own rule at this rate; may be given again.",
 )
-@click.option("--votes", type=int, help="Votes of each grader on each output.  [default: 3]")
+@click.option("--votes", type=int, help="Votes of each grader.  [default: 3; 1 with --pairwise]")
 @click.option("--threshold", type=float, help="The least grade that passes, 0 to 1.  [default: 0.5]")
 @click.option("--kind", "kinds", multiple=True, help="Only outputs of this kind; may be given again.  [default: all]")
 @click.option("--all", "all_", is_flag=True, help="Outputs that were rejected, too.")
 @click.option("--n", type=int, help="How many of them, drawn by chance.  [default: all]")
+@click.option("--pairwise", is_flag=True, help="Compare two of what was made for one prompt, in both orders.")
+@click.option("--pairs", type=int, help="With --pairwise: pairs of one prompt, at most.  [default: 10]")
+@click.option(
+    "--responses",
+    type=int,
+    metavar="K",
+    help="Have a teacher respond K times to each output first, and grade or compare these responses.",
+)
+@click.option("--teacher", metavar="MODEL[@URL]", default="procedural", show_default=True, help="Who responds.")
+@click.option("--script", type=_PATH, help="The scenario's script, when it has moved.")
 @click.option("--estimate", "is_estimated", is_flag=True, help="Say what it would take in calls, tokens and money.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
@@ -48,21 +59,73 @@ GRADING = ("grading",)
 @limit_options
 @sampling_options
 def grade(run: Path, rubric: str | None, graders: Sequence[str], is_estimated: bool, **options: Any) -> None:
-    """Have what RUN has made graded by models, by the criteria of a rubric.
+    """Have what RUN has made graded by models, by the criteria of a rubric; or compared, two by two (--pairwise).
 
     Every grader gives each output several votes: a reason and a label for each criterion, rows of `votes`. The grade of
     an output is the weighted mean, 0 to 1; outputs below --threshold are rejected by the check `grade`. Given again, a
     job that was stopped goes on, and pays for no answer twice.
+
+    With --responses a teacher responds several times to each output, and these responses are graded, which rejects
+    nothing. `populace agreement` says how far graders agree, `populace prefer` makes preferences of grades.
     """
     from populace.agents.rubric import read_rubric
+    from populace.sim.grading.comparing import ComparingJob, ComparingSpec
     from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
     from populace.sim.outputs import parse_models
 
     given = parse_models(graders, "grader", "--votes")
-    chosen = {name: options[name] for name in ("votes", "threshold", "kinds", "n")} | {"all": options["all_"]}
-    rubrics = rubrics_for(_kinds_of(run, options["kinds"]), None if rubric is None else read_rubric(rubric))
-    spec = GradingSpec.given(**chosen, rubrics=rubrics, **grader_roles(given))
-    _run(run, GradingJob(spec), given[0], options, is_estimated=is_estimated)
+    for name, needed, is_there in (
+        ("pairs", "--pairwise", options["pairwise"]),
+        ("threshold", "grades, not --pairwise", not options["pairwise"]),
+    ):
+        if options[name] is not None and not is_there:
+            raise click.UsageError(f"--{name} is for {needed}; leave one of them out.")
+    if options["responses"] is not None and not _respond(run, options, is_estimated=is_estimated):
+        return
+    chosen = {name: options[name] for name in ("votes", "kinds", "n")} | {"all": options["all_"]}
+    chosen |= {"responses": options["responses"] is not None, **grader_roles(given)}
+    if chosen["responses"]:
+        chosen["n"] = None  # of the outputs so many were responded to, and all their responses are judged
+    chosen["rubrics"] = rubrics_for(_kinds_of(run, options["kinds"]), None if rubric is None else read_rubric(rubric))
+    job: OutputJob[Any]
+    if options["pairwise"]:
+        job = ComparingJob(ComparingSpec.given(**chosen, pairs=options["pairs"]))
+    else:
+        job = GradingJob(GradingSpec.given(**chosen, threshold=options["threshold"]))
+    _run(run, job, given[0], options, is_estimated=is_estimated)
+
+
+def _respond(run: Path, options: Mapping[str, Any], *, is_estimated: bool) -> bool:
+    """Have a teacher respond, unless the very responses are there; gives whether there is something to grade."""
+    from populace.sim.grading.responding import RespondingSpec, has_responses
+    from populace.sim.outputs import parse_models
+
+    teacher, *others = parse_models((options["teacher"],), "teacher", "--responses")
+    if others:
+        raise click.UsageError("--teacher names one model; leave the others out.")
+    chosen = {name: options[name] for name in ("responses", "kinds", "n")} | {"all": options["all_"]}
+    spec = RespondingSpec.given(**chosen, teacher=teacher.model)
+    if has_responses(run, spec, seed=options["seed"]):
+        return True
+    job = _responding(run, spec, options["script"], "grade")
+    _run(run, job, teacher, options, is_estimated=is_estimated)
+    if is_estimated:
+        click.echo("Grading the responses comes on top; what it takes can be estimated once they are there.")
+    return not is_estimated
+
+
+def _responding(run: Path, spec: "RespondingSpec", script: Path | None, command: str) -> "RespondingJob":
+    """The job; the actions of the run say what the stand-in responds, where it is the teacher."""
+    from populace.sim.grading.responding import RespondingJob
+    from populace.sim.runfile.reader import open_run
+
+    from .run import scenario_of
+
+    if spec.teacher.partition(":")[0] != "procedural":
+        return RespondingJob(spec)
+    with open_run(run) as stored:
+        ((name, made_by),) = stored.query("SELECT scenario, scenario_file FROM runs").rows
+    return RespondingJob(spec, scenario_of(run, name, script, made_by, command=command).actions)
 
 
 def _kinds_of(run: Path, wanted: Sequence[str]) -> list[str]:
@@ -74,7 +137,7 @@ def _kinds_of(run: Path, wanted: Sequence[str]) -> list[str]:
 
 
 def _run(
-    run: Path, job: "CandidateJob[Any]", first: "RoleModel", options: Mapping[str, Any], *, is_estimated: bool
+    run: Path, job: "OutputJob[Any]", first: "RoleModel", options: Mapping[str, Any], *, is_estimated: bool
 ) -> None:
     from populace.sim.estimate.outputs import estimate_output_job
     from populace.sim.output_jobs import run_output_job
@@ -99,27 +162,46 @@ def _run(
 
 def resume_grading(run: Path, job: int, given: Mapping[str, Any]) -> None:
     """Go on with an unfinished job of this command, as `populace resume` does."""
-    from populace.sim.grading.grading import GradingJob
+    from populace.sim.grading.comparing import ComparingJob, ComparingSpec
+    from populace.sim.grading.grading import GradingJob, GradingSpec
+    from populace.sim.grading.responding import RespondingSpec
     from populace.sim.hub_jobs import stored_job
     from populace.sim.output_jobs import resume_output_job, stored_spec
 
     from .panel import Panel
 
-    made = {one.kind: one for one in (GradingJob,)}[stored_job(run, job).kind]
-    of_job = made(stored_spec(made.spec_type, stored_job(run, job)))  # type: ignore[arg-type]
+    given, row = dict(given), stored_job(run, job)
+    script = given.pop("script")
+    of_job: OutputJob[Any]
+    if row.kind == GradingJob.kind:
+        of_job = GradingJob(stored_spec(GradingSpec, row))
+    elif row.kind == ComparingJob.kind:
+        of_job = ComparingJob(stored_spec(ComparingSpec, row))
+    else:
+        of_job = _responding(run, stored_spec(RespondingSpec, row), script, "resume")
     with going_on(run):
         done = resume_output_job(run, job, of_job, progress=Panel(), **given)
     _show(run, done, of_job)
 
 
-def _show(run: Path, done: "OutputJobReport", job: "CandidateJob[Any]") -> None:
+def _show(run: Path, done: "OutputJobReport", job: "OutputJob[Any]") -> None:
     from populace.agents.procedural import PROCEDURAL_NOTICE
+    from populace.sim.grading.comparing import comparing_rows
     from populace.sim.grading.grading import grading_rows
+    from populace.sim.grading.responding import responding_rows
 
-    for name, value in grading_rows(done):
+    rows = {"grading": grading_rows, "comparing": comparing_rows, "responding": responding_rows}[job.kind](done)
+    for name, value in rows:
         click.echo(f"  {name:<14} {value}")
     if not done.is_language_model:
         click.echo(f"\n{PROCEDURAL_NOTICE}")
-    click.echo(f'\nThe votes: `populace sql {quote(str(run))} "FROM votes"`; what is accepted now: `FROM outputs`.')
+    file = quote(str(run))
+    if job.kind == "responding":
+        click.echo(f'\nThe responses: `populace sql {file} "FROM responses"`.')
+    else:
+        click.echo(
+            f'\nThe votes: `populace sql {file} "FROM votes"`; how far they agree: `populace agreement {file}`; '
+            f"preferences of them: `populace prefer {file}`."
+        )
     if all(done.failed.get(phase) == number for phase, number in done.done.items()):
         click.get_current_context().exit(1)

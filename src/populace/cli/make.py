@@ -45,7 +45,7 @@ def make(task: str | None, is_listed: bool, is_estimated: bool, sample: int | No
     made = found(task_settings_of(options))
     growth = made.growth(growth_of(options), is_counted=options["agents"] is not None)
     if growth.hub is not None and options["draw"] is None:
-        growth = growth.model_copy(update={"draw": "random"})  # nobody of a task knows anybody
+        growth = growth.model_copy(update={"draw": made.draw})
     if is_estimated:
         _estimate(made, sample, growth=growth, **asked_of(options), **roles_of(options))
         return
@@ -64,6 +64,7 @@ def _estimate(task: Any, sample: int | None, **options: Any) -> None:
 
 
 def _make(task: Any, script: Path | None, options: dict[str, Any], **growth: Any) -> None:
+    from populace.analysis.table import visible
     from populace.sim.society import Society
 
     from .guard import going_on
@@ -80,10 +81,8 @@ def _make(task: Any, script: Path | None, options: dict[str, Any], **growth: Any
         scenario_file=script,
         progress=Panel(),
     )
-    if options["execute"]:
-        from populace.agents.sandbox import confinement
-
-        click.echo(confinement().sentence, err=True)
+    for notice in task.notices:
+        click.echo(visible(notice), err=True)
     with going_on(society.path, otherwise=", or begin anew at another path"):
         finished = society.run()
     show_made(finished.path)

@@ -190,9 +190,11 @@ def _resume_jobs(
             resume_enrichment(file, job.job, same | given)
         elif job.kind in ("solving", "evaluation"):
             given = {"base_url": options["base_url"] or None, "prices": prices_of(options), "script": script}
+            given |= roles_of(options)
             (resume_solving if job.kind == "solving" else resume_evaluation)(file, job.job, same | given)
         elif job.kind in GRADING:
-            given = {"base_url": options["base_url"] or None, "prices": prices_of(options)}
+            given = {"base_url": options["base_url"] or None, "prices": prices_of(options), "script": script}
+            given |= roles_of(options)
             resume_grading(file, job.job, same | given)
         else:
             given = {"base_url": embeddings["embeddings_url"], "prices": embeddings["embeddings_prices"]}

@@ -124,7 +124,7 @@ def _known(run: Path, script: Path | None, solvers: Sequence[str], command: str)
     from populace.personas.errors import SetupError
     from populace.scenarios.catalog import is_shipped
     from populace.sim.runfile.reader import open_run
-    from populace.sim.solving import known_solutions
+    from populace.sim.solving import KnownSolutions
 
     from .run import scenario_of
 
@@ -142,7 +142,7 @@ def _known(run: Path, script: Path | None, solvers: Sequence[str], command: str)
         )
     if not is_needed and (script is not None or made_by):
         return None  # a script is run only where its solutions are asked for
-    return known_solutions(scenario_of(run, name, script, made_by, command=command).actions)
+    return KnownSolutions(tuple(scenario_of(run, name, script, made_by, command=command).actions))
 
 
 def _show(run: Path, done: "OutputJobReport") -> None:

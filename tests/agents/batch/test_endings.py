@@ -91,6 +91,7 @@ async def test_a_queue_that_cancels_gets_what_was_done(opened: OpenQueue, server
     assert await customer.outcome() is Outcome.DROPPED
 
 
+@pytest.mark.slow
 async def test_5000_requests_end_with_an_answer_or_an_outcome_each(opened: OpenQueue, server: BatchServer) -> None:
     server.keep_bodies = False
     server.fault("rate_limit", 0.03, attempts=1).fault("bad_request", 0.02, attempts=None)

@@ -77,6 +77,23 @@ def test_of_many_pairs_a_random_hundred_is_drawn_that_depends_on_the_seed_alone(
     assert one == again != other
 
 
+def test_outputs_that_take_half_of_their_persona_are_half_as_alike() -> None:
+    rng, dims = np.random.default_rng(5), 64
+    # Circles of people who are about as alike as each level says.
+    circles = []
+    for alike in (0.4, 0.6, 0.8, 0.9):
+        centre, own = rng.normal(size=dims) / 8, rng.normal(size=(150, dims)) / 8
+        circles.append(math.sqrt(alike) * centre + math.sqrt(1 - alike) * own)
+    personas = np.concatenate(circles)
+    personas /= np.linalg.norm(personas, axis=1)[:, None]
+    outputs = math.sqrt(0.5) * personas + math.sqrt(0.5) * rng.normal(size=personas.shape) / 8
+    levels = compare_levels(personas.astype(np.float32), outputs.astype(np.float32))
+    assert [level.pairs for level in levels] == [100] * 4
+    for level in levels:
+        assert level.box is not None
+        assert level.box.median == pytest.approx(level.similarity / 2, abs=0.06)
+
+
 def test_pairs_are_found_wherever_they_stand() -> None:
     rng = np.random.default_rng(4)
     personas = rng.normal(size=(600, 4)).astype(np.float32)

@@ -8,11 +8,12 @@ import pytest
 
 from populace.analysis.diversity.words import (
     cluster_share,
+    compare_by_words,
     compression_ratio,
     distinct_n,
-    nearest_by_words,
     self_bleu,
 )
+from populace.personas.dedup import find_duplicates
 from populace.personas.persona import words
 
 TEXTS = (
@@ -78,10 +79,16 @@ def test_the_nearest_text_is_found_among_all_pairs() -> None:
         max(len(a & b) / len(a | b) if a | b else 1.0 for place, b in enumerate(sets) if place != number)
         for number, a in enumerate(sets[:40])
     ]
-    assert nearest_by_words(texts)[:40] == pytest.approx(expected)
+    assert compare_by_words(texts).nearest[:40] == pytest.approx(expected)
 
 
 def test_clusters_are_counted_as_near_duplicates_are_found() -> None:
     assert cluster_share(TEXTS) == pytest.approx(4 / 5)
     assert cluster_share(TEXTS, 0.9) == 1.0
     assert cluster_share([]) is None
+    rng = random.Random(3)
+    texts = [" ".join(rng.choices("abcdefghijkl", k=rng.randint(1, 12))) for _ in range(700)]
+    for threshold in (0.5, 0.8, 0.9):
+        repeats = len(find_duplicates(texts, threshold=threshold))
+        assert 0 < repeats < len(texts)
+        assert cluster_share(texts, threshold) == pytest.approx(1 - repeats / len(texts))

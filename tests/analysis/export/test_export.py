@@ -334,3 +334,14 @@ def test_a_response_by_the_stand_in_makes_the_row_procedural_whoever_asked(new_r
     rows = written(run.path, "p.jsonl", allow_procedural=True)
     assert [row["response_model"] for row in rows] == ["procedural:accuracy=0.8", None]
     assert [row["procedural"] for row in rows] == [True, False]
+
+
+def test_a_conversation_of_two_people_has_the_stricter_licence_of_both(new_run: NewRun) -> None:
+    run = new_run()
+    first, second = run.person("A baker.", licence="CC0-1.0"), run.person("A miller.", licence="CC-BY-NC-4.0")
+    talk = [{"role": "user", "content": "Is there flour?"}, {"role": "assistant", "content": "On Monday."}]
+    run.output(first, "Is there flour?", "talk", messages=talk, personas=[first, second])
+    run.output(first, "And rye?", "talk", messages=talk, personas=[first])
+    both, alone = written(run.done(), "talk.jsonl", format=DatasetFormat.OPENAI)
+    assert (both["licence"], both["persona"], both["other_personas"]) == ("CC-BY-NC-4.0", first, [second])
+    assert (alone["licence"], alone["other_personas"]) == ("CC0-1.0", [])

@@ -58,8 +58,8 @@ def test_similar_texts_follow_each_other_whoever_made_them(new_run: NewRun) -> N
     for number, text in enumerate([*chain, *others]):
         run.output(run.person(f"Person {number}."), text)
     path = run.done()
-    seen = [on_test_side(path, Split(0.7, SplitBy.CLUSTER, seed)) for seed in (0, 7, 9, 13)]
-    assert {len(test & set(chain)) for test in seen} == {0, 3}
+    seen = [on_test_side(path, Split(0.7, SplitBy.CLUSTER, seed)) for seed in (0, 7)]
+    assert [len(test & set(chain)) for test in seen] == [0, 3]
 
 
 def test_duplicates_that_were_marked_follow_each_other_when_all_outputs_are_wanted(new_run: NewRun) -> None:
@@ -68,14 +68,28 @@ def test_duplicates_that_were_marked_follow_each_other_when_all_outputs_are_want
     numbers = [run.output(run.person(f"Person {n}."), text) for n, text in enumerate(texts)]
     run.repeats(numbers[5], numbers[2])
     path = run.done()
-    for seed in range(4):
-        out = path.with_name(f"{seed}.jsonl")
-        export_outputs([path], out, DatasetOptions(rejected=True, split=Split(0.5, SplitBy.CLUSTER, seed)))
+    found = []
+    for seed in (0, 1):
+        options = DatasetOptions(rejected=True, split=Split(0.5, SplitBy.CLUSTER, seed))
+        export_outputs([path], path.with_name(f"{seed}.jsonl"), options)
         test = {row["text"] for row in read_lines(path.with_name(f"{seed}-test.jsonl"))}
-        assert len(test & {texts[5], texts[2]}) in (0, 2)
+        found.append(len(test & {texts[5], texts[2]}))
+    assert found == [0, 2]
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0, 7.0, float("nan")])
 def test_a_share_that_leaves_a_side_empty_is_refused(share: float) -> None:
     with pytest.raises(SetupError, match="between 0 and 1"):
         Split(share)
+
+
+def test_a_conversation_keeps_both_of_its_people_on_one_side(new_run: NewRun) -> None:
+    run = new_run()
+    people = [run.person(f"Person {name}.") for name in "abcdefgh"]
+    for n, person in enumerate(people):
+        run.output(person, f"{n}a {n}b {n}c")
+    run.output(people[1], "shared words here", personas=[people[1], people[6]])
+    path = run.done()
+    linked = {"1a 1b 1c", "6a 6b 6c", "shared words here"}
+    seen = [on_test_side(path, Split(0.6, SplitBy.PERSONA, seed)) for seed in (0, 9)]
+    assert [len(test & linked) for test in seen] == [0, 3]

@@ -239,6 +239,7 @@ def test_a_folder_and_a_file_that_is_not_there_are_refused(take: Import, tmp_pat
         take(tmp_path / "nobody.jsonl")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".gz", pytest.param(".zst", marks=pytest.mark.slow)])
 def test_a_corrupt_file_says_how_far_it_got(hub: HubFile, take: Import, tmp_path: Path, suffix: str) -> None:
     plain = "".join(json.dumps({"persona": f"Neighbour {content_id(str(n))}"}) + "\n" for n in range(60_000)).encode()

@@ -252,6 +252,7 @@ def test_a_text_under_two_licences_keeps_both(tmp_path: Path) -> None:
         assert asked(again, "SELECT DISTINCT licence FROM imports ORDER BY 1") == [("CC0-1.0",), ("MIT",)], ending
 
 
+@pytest.mark.slow
 def test_jsonl_loads_in_polars_whatever_comes_late(hub: HubFile, tmp_path: Path) -> None:
     late = {"age": 4, "height": 1.5, "is_well": True, "tags": ["x"], "word": "w", "deep": {"a": {"b": 1}}}
     rows = [{"text": f"Person {n}"} | (late if n >= 5_000 else {"is_early": n}) for n in range(5_002)]
@@ -304,6 +305,7 @@ _VALUES = st.recursive(
 
 
 @holds(st.lists(st.dictionaries(_NAMES, _VALUES, max_size=5), min_size=1, max_size=4), few=3, many=20)
+@pytest.mark.slow
 def test_strange_columns_come_back_equal_from_every_format(rows: list[dict[str, Any]]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "given.jsonl"

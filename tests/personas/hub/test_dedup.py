@@ -137,6 +137,7 @@ def test_judging_after_each_group_gives_the_verdicts_of_judging_at_the_end(hub: 
         assert verdicts(slow) == verdicts(hub)
 
 
+@pytest.mark.slow
 def test_a_hub_that_was_killed_while_it_was_judged_gets_the_same_verdicts(tmp_path: Path) -> None:
     for name in ("killed", "whole"):
         create_hub(tmp_path / name).close()

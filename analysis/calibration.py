@@ -1,0 +1,373 @@
+"""How far graders agree with human labels: accuracy, weighted kappa, correlation, and where a threshold could lie."""
+
+import csv
+import io
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median_low
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from ..personas.errors import SourceError
+from ..personas.inputs import resolve_file
+from .agreement import Graded, Level
+from .evaluation import wilson_interval
+from .table import Queryable, Section
+
+#: Samples of the outputs that an interval is drawn from, and its ends.
+_SAMPLES = 1_000
+_ENDS = (2.5, 97.5)
+#: Labels that match nothing which are shown.
+_SHOWN = 5
+#: Names of the columns that are no criteria.
+_KEYS = ("emission", "text")
+#: Whether a person accepts the whole output: what a threshold is sought for.
+ACCEPTED = "accepted"
+_YES = frozenset({"1", "true", "yes", "accepted", "good"})
+_NO = frozenset({"0", "false", "no", "rejected", "bad"})
+
+_TEXTS = "SELECT text, emission FROM emissions WHERE emission IN (SELECT emission FROM votes WHERE job = $job)"
+_GRADES = """SELECT emission, score FROM checks WHERE "check" = 'grade' AND job = $job AND score IS NOT NULL"""
+
+
+@dataclass(frozen=True, slots=True)
+class HumanLabels:
+    """Labels that people gave, by the place of the row in its file."""
+
+    #: Row, emission or text, and the labels by criterion.
+    rows: tuple[tuple[int, int | str, dict[str, str]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A number with its 95 % interval, Wilson's for shares and else that of samples of the outputs; None: undefined."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+    def __str__(self) -> str:
+        """As it is printed."""
+        if self.value is None:
+            return "-"
+        return f"{self.value:.3f}" if self.low is None else f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How far one grader's labels by one criterion agree with people's."""
+
+    criterion: str
+    #: A grader's name, or all for the middle of all votes.
+    grader: str
+    level: Level
+    outputs: int
+    #: Share of outputs with the same label; kappa with quadratic weights (unweighted at the level nominal); Spearman's
+    #: rank correlation (none at the level nominal).
+    accuracy: Measure
+    kappa: Measure
+    correlation: Measure
+    #: Mean difference of the places on the scale, grader less people: above 0 the grader is lenient.
+    bias: float
+    #: How many outputs have which pair of labels: people's, then the grader's.
+    confusion: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Where a threshold of the grade separates best what people accept from what they reject."""
+
+    threshold: float
+    #: Share of outputs that it judges as people do, with its interval, and that of the threshold that was used.
+    accuracy: Measure
+    outputs: int
+    accepted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What a file of human labels says of a grading job."""
+
+    file: str
+    rows: int
+    #: Rows whose output was graded.
+    matched: int
+    #: The first rows that match no graded output, each as it is named in the file.
+    unmatched: tuple[str, ...]
+    not_matched: int
+    #: Labels that no scale has, as `criterion: label`, with how often.
+    unknown_labels: dict[str, int]
+    #: Columns that are no criterion.
+    unknown_criteria: tuple[str, ...]
+    criteria: tuple[Calibration, ...]
+    threshold: Threshold | None
+
+
+def read_labels(path: Path | str) -> HumanLabels:
+    """The labels in a JSONL or CSV file: `emission` or `text`, and a label by criterion (or `accepted`, yes or no).
+
+    Raises `SourceError` naming the line for a row that has neither, and for a file without rows.
+    """
+    path = resolve_file(Path(path))
+    text = path.read_text(encoding="utf-8-sig")
+    rows: list[tuple[int, int | str, dict[str, str]]] = []
+    for number, row in _csv_rows(text) if path.suffix.lower() == ".csv" else _json_rows(path, text):
+        emission, said = row.get("emission"), row.get("text")
+        labels = {str(k): _label(v) for k, v in row.items() if k not in _KEYS and v is not None and str(v).strip()}
+        where = f"{str(path)!r}, line {number}"
+        if emission not in (None, ""):
+            if not str(emission).strip().isdigit():
+                raise SourceError(
+                    f"{where}: emission must be a number, as in the table emissions, and is {emission!r}."
+                )
+            rows.append((number, int(str(emission)), labels))
+        elif isinstance(said, str) and said.strip():
+            rows.append((number, said.strip(), labels))
+        else:
+            raise SourceError(
+                f"{where} says of which output it is with neither `emission` nor `text`; add one of them."
+            )
+    if not rows:
+        raise SourceError(f'{str(path)!r} holds no labels; write one a line, as {{"emission": 12, "clear": 4}}.')
+    return HumanLabels(tuple(rows))
+
+
+def _label(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    rows = csv.DictReader(io.StringIO(text))
+    for row in rows:
+        yield rows.line_num, {name: value for name, value in row.items() if name}
+
+
+def _json_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise SourceError(f"{str(path)!r}, line {number} is no JSON ({error}).") from error
+        if not isinstance(row, dict):
+            raise SourceError(f'{str(path)!r}, line {number} is no object; write {{"emission": 12, "clear": 4}}.')
+        yield number, row
+
+
+def calibrate(run: Queryable, graded: Graded, labels: HumanLabels, *, file: str, seed: int = 0) -> Calibrated:
+    """Compare the votes of a grading job with human labels of the same outputs.
+
+    Several labels of one output are compared each. What matches no graded output, and labels that are on no scale, are
+    counted and named, and nothing is made of them.
+    """
+    by_text = defaultdict(list)
+    for text, emission in run.query(_TEXTS, {"job": graded.job}).rows:
+        by_text[text.strip()].append(emission)
+    there = {emission for found in by_text.values() for emission in found}
+    votes = _middle_votes(graded)
+    criteria = {name for _, name in graded.scales}
+    pairs: dict[tuple[str, str, str], list[tuple[int, int, int]]] = defaultdict(list)
+    unmatched, unknown, columns = [], Counter[str](), dict[str, None]()
+    matched: list[tuple[int, dict[str, str]]] = []
+    for number, what, given in labels.rows:
+        emissions = [what] if isinstance(what, int) and what in there else by_text.get(str(what), [])
+        if not emissions:
+            unmatched.append(f"line {number} ({f'emission {what}' if isinstance(what, int) else repr(what[:60])})")
+        matched += [(emission, given) for emission in emissions]
+        columns |= dict.fromkeys(name for name in given if name not in criteria and name != ACCEPTED)
+    for emission, given in matched:
+        for name in criteria & given.keys():
+            for (rubric, grader), place in votes.get((emission, name), {}).items():
+                scale, _ = graded.scales[rubric, name]
+                if given[name] in scale:
+                    pairs[rubric, name, grader].append((emission, scale.index(given[name]), place))
+                elif grader == "all":
+                    unknown[f"{name}: {given[name]}"] += 1
+    return Calibrated(
+        file=file,
+        rows=len(labels.rows),
+        matched=len(labels.rows) - len(unmatched),
+        unmatched=tuple(unmatched[:_SHOWN]),
+        not_matched=len(unmatched),
+        unknown_labels=dict(unknown),
+        unknown_criteria=tuple(columns),
+        criteria=tuple(_calibration(graded, key, found, seed) for key, found in sorted(pairs.items())),
+        threshold=_threshold(dict(run.query(_GRADES, {"job": graded.job}).rows), matched),
+    )
+
+
+def _middle_votes(graded: Graded) -> dict[tuple[int, str], dict[tuple[str, str], int]]:
+    """By emission and criterion, for each rubric and grader (and all of them) the middle of the places on the scale.
+
+    At the level nominal it is the label of most votes, the first of as many.
+    """
+    places: dict[tuple[int, str], dict[tuple[str, str], list[int]]] = defaultdict(lambda: defaultdict(list))
+    for (rubric, criterion), votes in graded.votes.items():
+        scale, _ = graded.scales[rubric, criterion]
+        for unit, grader, _, label in votes:
+            emission, _, response = unit.partition("/")
+            if label is not None and response == "-1":
+                for name in (grader, "all"):
+                    places[int(emission), criterion][rubric, name].append(scale.index(label))
+    return {
+        key: {
+            (rubric, name): _middle(found, graded.scales[rubric, key[1]][1])
+            for (rubric, name), found in graders.items()
+        }
+        for key, graders in places.items()
+    }
+
+
+def _middle(places: Sequence[int], level: Level) -> int:
+    return Counter(sorted(places)).most_common(1)[0][0] if level == "nominal" else median_low(places)
+
+
+def _calibration(
+    graded: Graded, key: tuple[str, str, str], found: Sequence[tuple[int, int, int]], seed: int
+) -> Calibration:
+    rubric, criterion, grader = key
+    scale, level = graded.scales[rubric, criterion]
+    human, model = (np.array([one[place] for one in found]) for place in (1, 2))
+    size = len(scale)
+    confusion = Counter((scale[one], scale[other]) for _, one, other in found)
+
+    def kappa(one: NDArray[np.int64], other: NDArray[np.int64]) -> float | None:
+        return weighted_kappa(one, other, size, is_nominal=level == "nominal")
+
+    return Calibration(
+        criterion,
+        grader,
+        level,
+        len(found),
+        accuracy=_share(human == model),
+        kappa=_measured(kappa, human, model, seed),
+        correlation=Measure(None) if level == "nominal" else _measured(rank_correlation, human, model, seed),
+        bias=float((model - human).mean()),
+        confusion=tuple((*labels, number) for labels, number in sorted(confusion.items())),
+    )
+
+
+def weighted_kappa(
+    one: NDArray[np.int64], other: NDArray[np.int64], size: int, *, is_nominal: bool = False
+) -> float | None:
+    """Cohen's kappa of two raters' places on a scale, with quadratic weights unless labels have no order.
+
+    None where both always give one and the same label.
+    """
+    table = np.zeros((size, size))
+    np.add.at(table, (one, other), 1)
+    table /= len(one)
+    places = np.arange(size)
+    weights = (
+        (places[:, None] != places[None, :]).astype(float)
+        if is_nominal
+        else (places[:, None] - places[None, :]).astype(float) ** 2
+    )
+    chance = float((np.outer(table.sum(axis=1), table.sum(axis=0)) * weights).sum())
+    return None if chance == 0 else 1.0 - float((table * weights).sum()) / chance
+
+
+def rank_correlation(one: NDArray[np.int64], other: NDArray[np.int64]) -> float | None:
+    """Spearman's rank correlation, with mean ranks for ties; None where one of the two never changes."""
+    ranks = [_ranks(values) for values in (one, other)]
+    deviations = [values - values.mean() for values in ranks]
+    length = float(np.sqrt((deviations[0] ** 2).sum() * (deviations[1] ** 2).sum()))
+    return None if length == 0 else float((deviations[0] * deviations[1]).sum()) / length
+
+
+def _ranks(values: NDArray[np.int64]) -> NDArray[np.float64]:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    ranks: NDArray[np.float64] = (ends - (counts - 1) / 2)[inverse]
+    return ranks
+
+
+def _measured(
+    measure: Callable[[NDArray[Any], NDArray[Any]], float | None], one: NDArray[Any], other: NDArray[Any], seed: int
+) -> Measure:
+    """A measure of pairs, with the percentiles of samples of them."""
+    value = measure(one, other)
+    if value is None or len(one) < 2:
+        return Measure(value)
+    rng = np.random.default_rng(seed)
+    samples = (rng.integers(0, len(one), len(one)) for _ in range(_SAMPLES))
+    found = [again for drawn in samples if (again := measure(one[drawn], other[drawn])) is not None]
+    low, high = np.percentile(found, _ENDS)
+    return Measure(value, float(low), float(high))
+
+
+def _share(hits: NDArray[np.bool_]) -> Measure:
+    """The share of hits with Wilson's interval."""
+    return Measure(float(hits.mean()), *wilson_interval(int(hits.sum()), len(hits)))
+
+
+def _threshold(grades: dict[int, float], matched: Sequence[tuple[int, dict[str, str]]]) -> Threshold | None:
+    """The threshold in the middle between two grades that judges most outputs as people do."""
+    told = [
+        (grades[emission], given[ACCEPTED].casefold() in _YES)
+        for emission, given in matched
+        if emission in grades and given.get(ACCEPTED, "").casefold() in _YES | _NO
+    ]
+    if len({is_accepted for _, is_accepted in told}) < 2:
+        return None
+    scores = np.array([score for score, _ in told])
+    accepted = np.array([is_accepted for _, is_accepted in told])
+    different = sorted(set(scores.tolist()))
+    tried = [0.0, *((one + other) / 2 for one, other in pairwise(different)), 1.0]
+    best = max(tried, key=lambda at: (float(((scores >= at) == accepted).mean()), -abs(at - 0.5)))
+    return Threshold(best, _share((scores >= best) == accepted), len(told), int(accepted.sum()))
+
+
+def describe_calibration(found: Calibrated) -> list[Section]:
+    """The comparison as tables: the measures, and which labels are taken for which."""
+    measures = Section(
+        "Against human labels (with 95 % intervals)",
+        ("criterion", "grader", "outputs", "accuracy", "kappa", "rank correlation", "bias"),
+        ("VARCHAR", "VARCHAR", "BIGINT", "VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE"),
+        tuple(
+            (one.criterion, one.grader, one.outputs, str(one.accuracy), str(one.kappa), str(one.correlation),
+             f"{one.bias:+.2f}")
+            for one in found.criteria
+        ),
+    )  # fmt: skip
+    confusion = Section(
+        "Which labels people and all graders gave",
+        ("criterion", "people", "graders", "outputs"),
+        ("VARCHAR", "VARCHAR", "VARCHAR", "BIGINT"),
+        tuple((one.criterion, *row) for one in found.criteria if one.grader == "all" for row in one.confusion),
+    )
+    return [measures, confusion]
+
+
+def notes_on_calibration(found: Calibrated) -> list[str]:
+    """What else is to be said: rows that match nothing, unknown labels, and where a threshold could lie."""
+    said = [f"{found.matched:,} of {found.rows:,} rows of {found.file} are of outputs that were graded."]
+    if found.not_matched:
+        more = (
+            f" and {found.not_matched - len(found.unmatched):,} more"
+            if found.not_matched > len(found.unmatched)
+            else ""
+        )
+        said.append(f"No graded output matches {', '.join(found.unmatched)}{more}; nothing is made of them.")
+    if found.unknown_labels:
+        told = ", ".join(f"{label} ({number:,})" for label, number in found.unknown_labels.items())
+        said.append(f"These labels are on no scale of the rubric, and are left out: {told}.")
+    if found.unknown_criteria:
+        said.append(f"These columns are no criteria of the rubric: {', '.join(found.unknown_criteria)}.")
+    if (best := found.threshold) is not None:
+        said.append(
+            f"Of {best.outputs:,} outputs people accept {best.accepted:,}; --threshold {best.threshold:.2f} judges "
+            f"most of them as people do: {best.accuracy}, measured on the outputs that it was chosen on."
+        )
+    elif any(found.criteria):
+        said.append("For a threshold, say of each output whether you accept it: a column `accepted` with yes or no.")
+    return said

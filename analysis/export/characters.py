@@ -1,0 +1,243 @@
+"""Characters of the task npc for games: as JSON, as Ink and as Yarn. Hooks lead to the characters of the same run."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ...personas.errors import SetupError, parameter
+from ...personas.files import whole_file
+from ...sim.runfile.reader import open_run
+
+type CharacterFormat = Literal["npc-json", "ink", "yarn"]
+
+CHARACTER_FORMATS: tuple[CharacterFormat, ...] = ("npc-json", "ink", "yarn")
+
+_SHEETS = """
+SELECT o.emission, o.agent, o.payload, o.model, p.text AS persona
+FROM outputs AS o
+LEFT JOIN personas AS p ON p.id = o.agent
+WHERE o.kind = 'npc' AND o.status = 'accepted'
+ORDER BY o.emission
+"""
+_PROCEDURAL = "procedural"
+_STAND_IN = "Synthetic: text by the procedural stand-in, which no language model wrote."
+#: Says in Yarn what the character does not: what stands before the first colon of a line is taken for its speaker.
+_NARRATOR = "Narrator"
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """A sheet, and an identifier of it that is unique in its run and valid in Ink, in Yarn and in most languages."""
+
+    id: str
+    emission: int
+    persona: str
+    description: str
+    sheet: Mapping[str, Any]
+    is_procedural: bool
+
+    @property
+    def name(self) -> str:
+        """The character's name."""
+        return str(self.sheet["name"])
+
+
+def export_characters(
+    run: Path | str, path: Path | str, form: CharacterFormat, *, allow_procedural: bool = False
+) -> int:
+    """Write the accepted sheets of a run to a new file; gives how many.
+
+    Raises `SetupError` for a run without sheets, for a file that is there, and for text of the stand-in unless that is
+    allowed; `StorageError` when the file cannot be written.
+    """
+    characters = read_characters(run)
+    if not characters:
+        raise SetupError(f"{str(run)!r} holds no accepted sheets of characters; {form} is for runs of the task npc.")
+    is_procedural = any(one.is_procedural for one in characters)
+    if is_procedural and not allow_procedural:
+        raise SetupError(
+            f"{str(run)!r} holds text of the procedural stand-in, which no language model wrote; write it all the same "
+            f"with {parameter('allow_procedural')}."
+        )
+    path = Path(path)
+    if path.exists():
+        raise SetupError(f"{str(path)!r} exists already; give another path for the export.")
+    if not path.parent.is_dir():
+        raise SetupError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
+    notice = _STAND_IN if is_procedural else "Synthetic: written by a language model."
+    with whole_file(path) as part:
+        part.write_text(_WRITERS[form](characters, notice), encoding="utf-8", newline="\n")
+    return len(characters)
+
+
+def read_characters(run: Path | str) -> list[Character]:
+    """The accepted sheets of a run, in the order in which they were made."""
+    with open_run(run) as file:
+        rows = file.query(_SHEETS).rows
+    taken: set[str] = set()
+    return [
+        Character(
+            _identifier(json.loads(payload)["name"], taken),
+            emission,
+            agent,
+            persona or "",
+            json.loads(payload),
+            model == _PROCEDURAL,
+        )
+        for emission, agent, payload, model, persona in rows
+    ]
+
+
+def to_json(characters: Sequence[Character], notice: str) -> str:
+    """An object with the characters, each with its hooks to others by their identifiers and names."""
+    known = _by_persona(characters)
+    made = [
+        {
+            "id": one.id,
+            **{key: value for key, value in one.sheet.items() if key != "knows"},
+            "hooks": [
+                {
+                    "to": other.id if other else None,
+                    "name": other.name if other else None,
+                    **{key: hook[key] for key in ("relation", "kind", "text")},
+                }
+                for hook, other in _hooks(one, known)
+            ],
+            "persona": {"id": one.persona, "text": one.description},
+            "emission": one.emission,
+        }
+        for one in characters
+    ]
+    return json.dumps({"notice": notice, "synthetic": True, "characters": made}, ensure_ascii=False, indent=2) + "\n"
+
+
+def to_ink(characters: Sequence[Character], notice: str) -> str:
+    """An Ink story: a list of all characters, and a knot for each with its lines and what it says of others."""
+    known = _by_persona(characters)
+    lines = [f"// {_line(notice)}", "-> characters", "", "=== characters ==="]
+    lines += [f"+ [{_ink(one.name)}] -> {one.id}" for one in characters]
+    lines += ["+ [Leave] -> END"]
+    for one in characters:
+        lines += ["", f"=== {one.id} ===", *_ink_tags(one), _ink(one.sheet["barks"]["greeting"])]
+        lines += ["- (talk)", "+ [Who are you?]", f"    {_ink(one.sheet['background'])}", "    -> talk"]
+        for hook, other in _hooks(one, known):
+            lines += [f"+ [About {_ink(_called(hook, other))}]", f"    {_ink(hook['text'])}", "    -> talk"]
+        for key, asked in _ASKED.items():
+            lines += [f"+ [{asked}]", f"    {_ink(one.sheet['barks'][key])}", "    -> talk"]
+        lines += ["+ [Leave]", f"    {_ink(one.sheet['barks']['farewell'])}", "    -> characters"]
+    return "\n".join(lines) + "\n"
+
+
+def to_yarn(characters: Sequence[Character], notice: str) -> str:
+    """A file of Yarn Spinner 2 or later: a node `Characters` that leads to one for each character."""
+    known = _by_persona(characters)
+    parts = [_node("Characters", "", [f"// {_line(notice)}", *_yarn_list(characters)])]
+    for one in characters:
+        name = _speaker(one.name)
+        lines = [f"{name}: {_yarn(one.sheet['barks']['greeting'])}"]
+        lines += ["-> Who are you?", f"    {_NARRATOR}: {_yarn(one.sheet['background'])}", f"    <<jump {one.id}>>"]
+        for hook, other in _hooks(one, known):
+            lines += [
+                f"-> About {_yarn(_called(hook, other))}",
+                f"    {_NARRATOR}: {_yarn(hook['text'])}",
+                f"    <<jump {one.id}>>",
+            ]
+        for key, asked in _ASKED.items():
+            lines += [f"-> {asked}", f"    {name}: {_yarn(one.sheet['barks'][key])}", f"    <<jump {one.id}>>"]
+        lines += ["-> Leave", f"    {name}: {_yarn(one.sheet['barks']['farewell'])}", "    <<jump Characters>>"]
+        headers = {key: one.sheet[key] for key in ("people", "place", "role")}
+        parts.append(_node(one.id, "npc", lines, {"persona": one.persona, **headers}))
+    return "\n".join(parts) + "\n"
+
+
+#: What a player can ask for, by the bark that answers it.
+_ASKED = {
+    "idle": "Say nothing",
+    "busy": "Have you got a moment?",
+    "refusal": "Do something for me",
+    "thanks": "Help out",
+}
+
+_WRITERS: Mapping[CharacterFormat, Callable[[Sequence[Character], str], str]] = {
+    "npc-json": to_json,
+    "ink": to_ink,
+    "yarn": to_yarn,
+}
+
+
+def _by_persona(characters: Sequence[Character]) -> dict[str, Character]:
+    return {one.persona: one for one in characters}
+
+
+def _hooks(one: Character, known: Mapping[str, Character]) -> Iterator[tuple[Mapping[str, str], Character | None]]:
+    """The hooks of a character, each with the character it leads to; None where that person has no accepted sheet."""
+    for hook in one.sheet.get("knows", ()):
+        yield hook, known.get(hook["persona"])
+
+
+def _called(hook: Mapping[str, str], other: Character | None) -> str:
+    return other.name if other else hook["relation"] or "somebody"
+
+
+def _identifier(name: str, taken: set[str]) -> str:
+    words = re.findall(r"[A-Za-z0-9]+", name)
+    stem = "_".join(words) or "character"
+    stem = f"npc_{stem}" if stem[0].isdigit() or stem.lower() in _RESERVED else stem
+    found, number = stem, 1
+    while found.lower() in taken:
+        number += 1
+        found = f"{stem}_{number}"
+    taken.add(found.lower())
+    return found
+
+
+#: Names that a knot or node cannot have, or that this export uses.
+_RESERVED = frozenset(
+    {"characters", "end", "done", "talk", "true", "false", "not", "and", "or", "var", "const", "list"}
+)
+
+
+def _line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+#: What ink gives a meaning to, anywhere in a line; behind a backslash it is text.
+_INK = re.compile(r"[\\{}|~\[\]#/<>*+\-=]|^(?:TODO|INCLUDE|VAR|CONST|LIST|EXTERNAL)\b")
+
+
+def _ink(text: object) -> str:
+    return _INK.sub(lambda found: f"\\{found[0]}", _line(text))
+
+
+def _ink_tags(one: Character) -> Iterator[str]:
+    for key in ("name", "people", "place", "role"):
+        yield f"# {key}: {_ink(one.sheet[key])}"
+
+
+#: What Yarn gives a meaning to within a line; behind a backslash it is text.
+_YARN = re.compile(r"[\\{}<>\[\]#/]")
+
+
+def _yarn(text: object) -> str:
+    said = _YARN.sub(lambda found: f"\\{found[0]}", _line(text))
+    return f"\\{said}" if said.startswith(("->", "=>", "---", "===")) else said
+
+
+def _speaker(name: str) -> str:
+    return _yarn(name.replace(":", " "))
+
+
+def _yarn_list(characters: Sequence[Character]) -> Iterator[str]:
+    for one in characters:
+        yield f"-> {_yarn(one.name)}"
+        yield f"    <<jump {one.id}>>"
+    yield "-> Leave"
+    yield "    <<stop>>"
+
+
+def _node(title: str, tags: str, lines: Sequence[str], headers: Mapping[str, object] | None = None) -> str:
+    told = [f"title: {title}", f"tags: {tags}".rstrip(), *(f"{k}: {_line(v)}" for k, v in (headers or {}).items())]
+    return "\n".join((*told, "---", *lines, "==="))

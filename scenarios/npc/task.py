@@ -1,0 +1,252 @@
+"""Characters of a game's world, each the projection of a real person, with hooks to those whom that person knows.
+
+Run it as `populace make npc --hub town.duckdb --n 200 --set world=./my_world.md`, and once more with
+`--set lock=npc.duckdb --set keep="Maro Tiln"` to keep some of the sheets and have the others made anew.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
+
+from populace.agents.action_schema import answer_schema
+from populace.agents.actions import Action, Novelty
+from populace.agents.checks import Check, failed, passed
+from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, generate, keep, turn_prompt
+from populace.agents.observation import Observation, Seen, disclosed
+from populace.agents.procedural.situation import Situation
+from populace.agents.text_checks import TEXT_CHECKS
+from populace.personas.errors import SetupError
+from populace.personas.model import Answer, Outcome
+from populace.personas.prompt import Prompt, read_prompt
+from populace.sim.resident import Resident, SocietyView
+from populace.sim.scenario import Settings
+from populace.sim.seeds import rng_for
+from populace.sim.task import Task, TaskSettings
+from populace.sim.world import World
+
+from .canon_check import GradedCanon, KeepsToCanon
+from .lock import LockedSheet, read_locked
+from .stand_in import sheet
+from .world import find_world, read_world
+
+if TYPE_CHECKING:
+    from langgraph.runtime import Runtime
+
+    from populace.agents.mind import MindContext
+
+PROMPT = read_prompt(Path(__file__).with_name("npc.v1.toml"))
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=60)]
+Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=120)]
+Bark = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=160)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=5, max_length=400)]
+Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=40, max_length=1600)]
+
+
+class Barks(BaseModel):
+    """What the character calls out, by situation; each at most 160 characters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    greeting: Annotated[Bark, Field(description="When somebody comes up")]
+    farewell: Annotated[Bark, Field(description="When somebody leaves")]
+    idle: Annotated[Bark, Field(description="To nobody, while at work")]
+    busy: Annotated[Bark, Field(description="When there is no time")]
+    alarm: Annotated[Bark, Field(description="When something goes badly wrong nearby")]
+    refusal: Annotated[Bark, Field(description="When asked for what they will not do")]
+    thanks: Annotated[Bark, Field(description="When helped")]
+
+
+class Hook(BaseModel):
+    """What binds the character to another one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    to: Annotated[str, Field(description="The key of the other person, as given under neighbours")]
+    text: Annotated[Line, Field(description="What binds the two in this world, without the other's name")]
+
+
+class Known(BaseModel):
+    """A hook, with the person whose character it leads to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    persona: str
+    relation: str
+    kind: str
+    text: str
+
+
+class Sheet(Action):
+    """The sheet of the character that this person becomes in this world."""
+
+    name: ClassVar[str] = "npc"
+    prompt: ClassVar[str | Prompt] = PROMPT
+    novelty: ClassVar[Novelty | None] = "revise"
+    #: What `procedural` writes of: the world's title and what it declares.
+    world: ClassVar[Any] = None
+
+    kind: Literal["npc"]
+    npc_name: Annotated[Name, Field(description="The character's name, as this world would give it")]
+    people: Annotated[Phrase, Field(description="The people of this world to which the character belongs")]
+    place: Annotated[Phrase, Field(description="Where in this world the character is mostly found")]
+    role: Annotated[Phrase, Field(description="Trade, office or standing")]
+    background: Annotated[Prose, Field(description="Who the character is and how that came about, in 60 to 150 words")]
+    speech: Annotated[Line, Field(description="Manner of speech: pace, words, habits, what is never said")]
+    barks: Barks
+    players: Annotated[Line, Field(description="How the character deals with players: what they want, give and refuse")]
+    hooks: Annotated[list[Hook], Field(max_length=6, description="One for each of the neighbours; empty without any")]
+    #: The hooks, with the persons they lead to.
+    knows: SkipJsonSchema[tuple[Known, ...]] = ()
+
+    @property
+    def emitted_text(self) -> str:
+        """Name, role, background and manner of speech, by which sheets are compared."""
+        return f"{self.npc_name}, {self.role}. {self.background} {self.speech}"
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The sheet as JSON: the name under `name`, and of the hooks only those whose persons are known."""
+        written = self.model_dump(mode="json", exclude={"kind", "hooks", "npc_name"})
+        return {"name": self.npc_name, **written}
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """The sheet of a payload. Raises `ValidationError` or `KeyError` when it is none."""
+        rest = {key: value for key, value in payload.items() if key != "name"}
+        return cls.model_validate({"kind": cls.name, "hooks": [], "npc_name": payload["name"], **rest})
+
+    @classmethod
+    def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A sheet put together for the world, by the person's field of work."""
+        return sheet(rng, situation, cls.world)
+
+
+class NpcSettings(TaskSettings):
+    """What can be asked of the characters."""
+
+    world: str = Field("canal-city", description="The world: canal-city, mining-moon, or the path of a text file")
+    hooks: int = Field(3, ge=0, le=6, description="Hooks to characters of people whom the person knows, at most")
+    canon: Literal["words", "grader"] = Field(
+        "words", description="What is checked against the world: the words it declares, or also by the role grader"
+    )
+    lock: str = Field("", description="Run whose sheets are kept")
+    keep: str = Field("", description="Which: names, persona ids or emissions, with commas; empty for all accepted")
+
+
+class Npc(Task):
+    """Characters of a game's world, each projected from one person, with hooks to those whom that person knows."""
+
+    name = "npc"
+    draw = "snowball"
+    actions: tuple[type[Action], ...] = (Sheet,)
+    settings_type: ClassVar[type[Settings]] = NpcSettings
+    settings: NpcSettings
+
+    def __init__(self, settings: Settings | dict[str, object] | None = None) -> None:
+        """Raises `SetupError` or `SourceError` for a world or locked sheets that cannot be read."""
+        super().__init__(settings)
+        world = read_world(find_world(self.settings.world))
+        self.world = world.text
+        checks: tuple[Check, ...] = (*TEXT_CHECKS, KeepsToCanon(world))
+        if self.settings.canon == "grader":
+            checks = (*checks, GradedCanon())
+        told = {"__doc__": Sheet.__doc__, "__module__": __name__, "checks": checks, "world": world.canon}
+        self.actions = (type("Sheet", (Sheet,), told),)
+        if self.settings.keep and not self.settings.lock:
+            raise SetupError("keep names sheets of no run; give the run as lock too, as --set lock=npc.duckdb.")
+        #: The sheets that are kept, by the persona whose they are.
+        self.locked: Mapping[str, LockedSheet] = {}
+        if self.settings.lock:
+            self.locked = read_locked(self.settings.lock, self.settings.keep)
+
+    def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
+        """Whom the round asks: first of all those whose sheets are kept.
+
+        Raises `SetupError` when one of them is not among the people.
+        """
+        asked = super().active(society, rng)
+        if society.world.step > 1 or not self.locked:
+            return asked
+        there = {one.id: one for one in society.residents}
+        if missing := [sheet for persona, sheet in self.locked.items() if persona not in there]:
+            raise SetupError(
+                f"The person of the sheet {missing[0].name!r} is not among the people of this run; take those of the "
+                f"run that is locked, as --hub {self.settings.lock}."
+            )
+        kept = [there[persona] for persona in self.locked]
+        return [*kept, *(one for one in asked if one.id not in self.locked)][: max(len(asked), len(kept))]
+
+    def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:
+        """Those whom the person knows, and the sheet that is kept, where there is one."""
+        observation = super().observe(resident, observation, world)
+        graph, seed = resident.model.graph, resident.model.seed
+        ties = {tie.id: tie for tie in reversed(graph.neighbours(resident.id))}
+        drawn = rng_for(seed, "hooks", resident.id).sample(sorted(ties), min(self.settings.hooks, len(ties)))
+        seen = tuple(
+            Seen(
+                f"n{place}",
+                other,
+                ties[other].described,
+                ties[other].kind,
+                disclosed(resident.model.resident(other).persona.text, ties[other].kind),
+                ties[other].called,
+            )
+            for place, other in enumerate(drawn, start=1)
+        )
+        return replace(observation, neighbours=seen, state=self.locked.get(resident.id))
+
+    def task(self, resident: Resident, world: World) -> str:
+        """Whether hooks are wanted."""
+        has_ties = self.settings.hooks and resident.model.graph.neighbours(resident.id)
+        return PROMPT.phrase("ties", "some" if has_ties else "none")
+
+    def mind(self) -> Mind | Rule:
+        """Generate and check the sheet unless it is kept, and find out whom its hooks lead to."""
+        return build_mind((generate_sheet, check, resolve_hooks, keep_sheet))
+
+
+async def generate_sheet(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
+    """The sheet that is kept, without a call; else the model's."""
+    observation, offered = state["observation"], state["offered"]
+    if not isinstance(observation.state, LockedSheet):
+        return await generate(state, runtime)
+    prompt = turn_prompt(observation, offered, world=runtime.context.world, seed=state["request_context"].seed)
+    action = offered[0].from_payload(observation.state.payload)
+    answer = Answer(Outcome.OK, action, attempts=0)
+    return {"draft": Draft(prompt, answer_schema(offered, ()), answer, 0, is_final=True)}
+
+
+async def resolve_hooks(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
+    """Put the persons in place of the keys by which the hooks name them; a check says where there is no such key."""
+    draft, seen = state["draft"], {one.key: one for one in state["observation"].neighbours}
+    action = draft.answer.value
+    if not isinstance(action, Sheet) or isinstance(state["observation"].state, LockedSheet):
+        return {}
+    hooks = {hook.to: hook for hook in action.hooks}
+    knows = tuple(
+        Known(persona=seen[key].agent, relation=seen[key].relation, kind=seen[key].kind, text=hook.text)
+        for key, hook in hooks.items()
+        if key in seen
+    )
+    answer = replace(draft.answer, value=action.model_copy(update={"knows": knows}))
+    unknown, missing = [key for key in hooks if key not in seen], [key for key in seen if key not in hooks]
+    result = passed()
+    if unknown:
+        result = failed(f"It has a hook to {unknown[0]!r}, who is not there.")
+    elif missing:
+        result = failed(f"It has hooks to {len(knows)} of {len(seen)} people.")
+    return {"draft": replace(draft, answer=answer).checked("hooks", result)}
+
+
+async def keep_sheet(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
+    """Make the decision; a sheet that is kept stays with the model that wrote it."""
+    kept, update = state["observation"].state, await keep(state, runtime)
+    if isinstance(kept, LockedSheet):
+        return {"decision": replace(update["decision"], model=kept.model, prompt=kept.prompt)}
+    return update

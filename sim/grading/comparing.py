@@ -1,0 +1,194 @@
+"""Comparing two candidates that were made for one prompt: each pair in both orders, to show a favoured place."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from string import Template
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, Field
+
+from ...agents.procedural.grading import comparing
+from ...agents.responses import schema_of
+from ...agents.rubric import rubric_for
+from ...personas.model import Outcome, PersonaModel, RequestContext
+from ...personas.prompt import Prompt, fence, load_prompt
+from ..output_jobs import OutputJobReport
+from ..outputs import Output, OutputContext, OutputPhase, OutputSpec, answered, role_of
+from ..runfile.output_rows import VoteRow
+from ..runfile.reader import RunReader
+from ..runfile.rows import Row
+from ..seeds import derive_seed
+from .candidates import Candidate, CandidatePhase, PairJob, PairSpec
+from .grading import ROOM, Vote, check_rubrics, ended_rows, lost_outcome, owner_of
+
+#: The kind of these jobs, and their one phase.
+KIND = "comparing"
+#: The criterion of their votes.
+OVERALL = "overall"
+
+
+class Comparison(BaseModel):
+    """Which of two texts is better."""
+
+    reason: Annotated[str, Field(max_length=2_000, description="What decides, in one or two sentences")]
+    better: Annotated[Literal["first", "second", "tie"], Field(description="The better one, or tie")]
+
+
+class ComparingSpec(PairSpec):
+    """What is compared, and by whom."""
+
+    #: Votes of each grader on each pair in each order.
+    votes: int = Field(1, ge=1, le=64)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparingWork:
+    """Has one pair compared, in both orders."""
+
+    spec: ComparingSpec
+    job: int
+    seed: int
+
+    async def __call__(self, item: Output, model: PersonaModel) -> list[Vote]:
+        """The votes, in the order of graders, replicates and places."""
+        rubric = rubric_for(self.spec.rubrics, item.kind)
+        if rubric is None or not isinstance(item, Candidate) or item.other is None:
+            return []
+        prompt = load_prompt(ROOM, "compare")
+        # Two responses are to one request, which is shown as the task.
+        fields = ("response",) if item.response is not None else rubric.fields
+        texts = [one.shown(fields) for one in (item, item.other)]
+        task = fence("task", task_of(prompt, item))
+        owner = f"{owner_of(item)}|{owner_of(item.other)}"
+        context = RequestContext(KIND, 1, owner, derive_seed(self.seed, KIND, owner) >> 32, job=self.job)
+
+        async def vote(place: int, grader: str, replicate: int, position: int) -> Vote:
+            first, second = texts if position == 1 else reversed(texts)
+            rendered = prompt.render(
+                rubric=rubric.text,
+                task=task,
+                first=fence("output", first, place="first"),
+                second=fence("output", second, place="second"),
+            )
+            schema = schema_of(Comparison, "compare", comparing(first, second))
+            asked = context.varied(role=role_of("grader", place), replicate=replicate)
+            return Vote(grader, replicate, await model.ask(rendered, schema, asked), position)
+
+        return await answered(
+            vote(place, grader, replicate, position)
+            for place, grader in enumerate(self.spec.graders)
+            for replicate in range(self.spec.votes)
+            for position in (1, 2)
+        )
+
+
+def task_of(prompt: Prompt, item: Candidate) -> str:
+    """What a candidate was made for: the request that it responds to, or the person with whom it was created."""
+    if item.response is not None:
+        return item.text
+    return made_for(prompt, item.kind, item.persona)
+
+
+def made_for(prompt: Prompt, kind: str, persona: str) -> str:
+    """The request to create something with a person, as `prompt` (compare) words it."""
+    word = "persona" if persona else "nobody"
+    return Template(prompt.phrase("task", word)).substitute(kind=kind.replace("_", " "), persona=persona).strip()
+
+
+def better_of(vote: Vote) -> str | None:
+    """What a vote says of the candidate: better, worse or tie; None where it says nothing."""
+    value = vote.answered.value
+    if value is None:
+        return None
+    if value.better == "tie":
+        return "tie"
+    return "better" if (value.better == "first") == (vote.position == 1) else "worse"
+
+
+_SCORES: Mapping[str | None, float] = {"better": 1.0, "tie": 0.5, "worse": 0.0}
+
+
+class ComparingPhase(CandidatePhase[list[Vote]]):
+    """Has pairs compared."""
+
+    name = KIND
+    shown = "Pairs compared"
+
+    def __init__(self, context: OutputContext, spec: ComparingSpec) -> None:
+        super().__init__(context, chunk=spec.chunk)
+        self.work = ComparingWork(spec, context.job, context.seed)
+
+    def owner(self, item: Output) -> str:
+        """Both candidates, as in `calls`."""
+        if not isinstance(item, Candidate) or item.other is None:
+            return str(item.emission)
+        return f"{owner_of(item)}|{owner_of(item.other)}"
+
+    def outcome(self, result: list[Vote]) -> tuple[Outcome, str]:
+        """That of the endpoint, where it lost all votes."""
+        return lost_outcome(result)
+
+    def is_lost(self, result: list[Vote]) -> bool:
+        """Whether no vote says anything."""
+        return all(one.answered.value is None for one in result)
+
+    def event_of(self, output: Output, result: list[Vote]) -> object:
+        """The answers as they came."""
+        return [[self.owner(output)], *([one.answered.outcome, one.answered.raw] for one in result)]
+
+    def counts_of(self, output: Output, result: list[Vote]) -> Mapping[str, int]:
+        """Votes by outcome; and how often the place shown first won, of those that decide."""
+        counts = Counter(f"votes {one.answered.outcome}" for one in result)
+        decided = [one.answered.value.better for one in result if one.answered.value is not None]
+        counts.update({f"{place} won": decided.count(place) for place in ("first", "second")})
+        counts["ties"] += decided.count("tie")
+        return counts
+
+    def rows_of(self, output: Output, result: list[Vote]) -> Sequence[Row]:
+        """The votes."""
+        if not isinstance(output, Candidate) or output.other is None:
+            return []
+        other = output.other
+        rows = []
+        for one in result:
+            label, value = better_of(one), one.answered.value
+            reason = one.answered.reason if value is None else value.reason
+            rows.append(VoteRow(
+                self._context.job, output.emission, output.response, other.emission, other.response, OVERALL,
+                one.grader, one.replicate, label, _SCORES.get(label), one.position, one.answered.outcome, reason,
+            ))  # fmt: skip
+        return rows
+
+
+class ComparingJob(PairJob[ComparingSpec]):
+    """Has pairs of what a run has made compared."""
+
+    kind = KIND
+    spec_type: ClassVar[type[OutputSpec]] = ComparingSpec
+    phase_names = (KIND,)
+    # What grading has rejected may be the worse one of a pair.
+    own_checks = ("grade",)
+    answer_tokens = 1_024
+
+    def count(self, run: RunReader) -> int:
+        """Pairs. Raises `SetupError` for a kind that no rubric is for."""
+        check_rubrics(self.spec, run)
+        return super().count(run)
+
+    def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
+        """Comparing alone."""
+        return [ComparingPhase(context, self.spec)]
+
+
+def comparing_rows(done: OutputJobReport) -> list[tuple[str, str]]:
+    """What a comparing job came to, for a terminal."""
+    counts = done.counts
+    first, second, ties = (counts.get(name, 0) for name in ("first won", "second won", "ties"))
+    decided = max(1, first + second)
+    return [
+        ("pairs", f"{done.outputs:,}, each in both orders"),
+        ("first won", f"{first:,} of {first + second:,} decided votes ({first / decided:.1%}); {ties:,} ties"),
+        ("votes", ended_rows(counts, "votes ")),
+        ("job", str(done.job)),
+    ]

@@ -1,0 +1,216 @@
+"""Preferences: of several candidates made for one prompt the best and the worst, by grades, comparisons or agreement.
+
+Candidates are the responses of a teacher to one request, or the outputs that one person made of one kind. Nobody is
+asked: the scores are those of the latest grading, comparing or solving job of the file. A row is made where the best
+leads the worst by the margin; the best must be accepted.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from ...agents.rubric import Rubric, rubric_for
+from ...personas.errors import SetupError
+from ...personas.prompt import load_prompt
+from ..checking import record_rows
+from ..runfile.output_rows import PreferenceRow
+from ..runfile.reader import RunReader, open_run
+from .candidates import Candidate
+from .comparing import made_for
+from .grading import ROOM
+
+#: What the scores are.
+type Source = Literal["grades", "comparisons", "agreement"]
+
+_LATEST = "SELECT max(job) FROM jobs WHERE kind = $kind AND job IN (SELECT job FROM {table})"
+#: The mean votes by criterion, weighed; $weights holds those of each criterion for each kind of outputs.
+_GRADES = """
+SELECT emission, response, sum(weight * score) / sum(weight) AS score
+FROM (
+    SELECT e.kind, v.emission, v.response, v.criterion, avg(v.score) AS score
+    FROM votes AS v JOIN emissions AS e USING (emission)
+    WHERE v.job = $job AND v.score IS NOT NULL
+    GROUP BY ALL
+)
+JOIN (SELECT unnest($kinds) AS kind, unnest($criteria) AS criterion, unnest($weights) AS weight) USING (kind, criterion)
+GROUP BY ALL
+"""
+#: A comparison says as much of the one as of the other.
+_COMPARISONS = """
+SELECT emission, response, avg(score) AS score FROM (
+    SELECT emission, response, score FROM votes WHERE job = $job AND score IS NOT NULL
+    UNION ALL
+    SELECT other, other_response, 1 - score FROM votes WHERE job = $job AND score IS NOT NULL
+) GROUP BY ALL
+"""
+_AGREEMENT = "SELECT emission, CAST(NULL AS INTEGER) AS response, agreement AS score FROM answers WHERE job = $job"
+_CANDIDATES = """
+WITH scored AS ({scored}), written AS (
+    SELECT emission, response, text FROM responses WHERE outcome = 'ok'
+    QUALIFY job = max(job) OVER (PARTITION BY emission)
+)
+SELECT if(s.response IS NULL, o.agent || o.kind, CAST(o.emission AS VARCHAR)) AS key, s.score, o.status = 'accepted',
+       o.emission, o.agent, o.kind, o.text, CAST(o.payload AS VARCHAR), coalesce(p.text, ''), s.response,
+       coalesce(w.text, '')
+FROM scored AS s
+JOIN outputs AS o USING (emission)
+LEFT JOIN personas AS p ON p.id = o.agent
+LEFT JOIN written AS w ON w.emission = s.emission AND w.response = s.response
+WHERE o.status = 'accepted' OR o.stage IN ('grade', 'solved', 'answer')
+ORDER BY key, o.emission, s.response
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A candidate with its score."""
+
+    candidate: Candidate
+    score: float
+    is_accepted: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What came of pairing the best with the worst."""
+
+    job: int
+    source: Source
+    #: Groups of candidates made for one prompt, and the candidates in them.
+    groups: int
+    candidates: int
+    rows: int
+    #: Groups without a row: one candidate alone, a lead below the margin, or a best one that is not accepted.
+    alone: int
+    within_margin: int
+    best_rejected: int
+
+
+def prefer(path: Path | str, *, source: Source | None = None, margin: float = 0.1) -> Preferences:
+    """Write the preferences of a run; `source` is the latest of grading, comparing and solving where it is not said.
+
+    Raises `SetupError` where there is nothing that says which candidate is better, or no two candidates for one prompt.
+    """
+    path = Path(path)
+    if not 0 < margin <= 1:
+        raise SetupError(f"The margin must be above 0 and at most 1, but {margin} was given.")
+    with open_run(path) as run:
+        source, job = _job(run, source)
+        groups = list(_groups(run, source, job))
+    if not any(len(group) > 1 for group in groups):
+        raise SetupError(
+            f"No two candidates in {str(path)!r} were made for one prompt, so none can be preferred; make a run with "
+            f"--per-persona 2 or more, or have several responses written: `populace grade {path} --responses 4`."
+        )
+    rows, counts = [], dict.fromkeys(("alone", "within_margin", "best_rejected"), 0)
+    for group in groups:
+        found = preferred(group, margin)
+        if isinstance(found, str):
+            counts[found] += 1
+        else:
+            rows.append((group, *found))
+    spec = {"check": "", "source": source, "of_job": job, "margin": margin, **counts}
+    number = record_rows(
+        path, spec, lambda number: [_row(number, source, *one) for one in rows], replaces="preferences"
+    )
+    return Preferences(number, source, groups=len(groups), candidates=sum(map(len, groups)), rows=len(rows), **counts)
+
+
+def preferred(group: Sequence[Scored], margin: float) -> tuple[Scored, Scored] | str:
+    """The best and the worst of a group, of two alike the earlier best and the later worst; or why there is no pair."""
+    if len(group) < 2:
+        return "alone"
+    # Numbers that ought to be equal differ by a hair.
+    scores = [round(one.score, 9) for one in group]
+    best, worst = group[scores.index(max(scores))], group[-1 - scores[::-1].index(min(scores))]
+    if best.score - worst.score < margin - 1e-9 or best.text == worst.text:
+        return "within_margin"
+    return (best, worst) if best.is_accepted else "best_rejected"
+
+
+def _row(job: int, source: str, group: Sequence[Scored], best: Scored, worst: Scored) -> PreferenceRow:
+    first = best.candidate
+    prompt = (
+        first.text if first.response is not None else made_for(load_prompt(ROOM, "compare"), first.kind, first.persona)
+    )
+    return PreferenceRow(
+        job=job,
+        emission=first.emission,
+        prompt=prompt,
+        chosen=best.text,
+        rejected=worst.text,
+        chosen_emission=first.emission,
+        rejected_emission=worst.candidate.emission,
+        chosen_response=first.response,
+        rejected_response=worst.candidate.response,
+        margin=best.score - worst.score,
+        source=source,
+    )
+
+
+_KINDS: Mapping[Source, tuple[str, str]] = {
+    "grades": ("grading", "votes"),
+    "comparisons": ("comparing", "votes"),
+    "agreement": ("solving", "solutions"),
+}
+
+
+_WAYS: Mapping[Source, tuple[str, str]] = {
+    "grades": ("graded", "populace grade {}"),
+    "comparisons": ("compared", "populace grade {} --pairwise"),
+    "agreement": ("solved", "populace solve {}"),
+}
+
+
+def _job(run: RunReader, source: Source | None) -> tuple[Source, int]:
+    found: dict[Source, int] = {}
+    for name, (kind, table) in _KINDS.items():
+        ((job,),) = run.query(_LATEST.format(table=table), {"kind": kind}).rows
+        if job is not None:
+            found[name] = int(job)
+    chosen: Source = "grades"
+    if source is not None:
+        chosen = source
+    elif found:
+        chosen = max(found, key=lambda name: found[name])
+    if chosen not in found:
+        what, how = _WAYS[chosen]
+        raise SetupError(
+            f"The outputs of {str(run.path)!r} were not {what} yet; do that first: `{how.format(run.path)}`."
+        )
+    return chosen, found[chosen]
+
+
+def _groups(run: RunReader, source: Source, job: int) -> Iterable[list[Scored]]:
+    given: dict[str, Any] = {"job": job}
+    if source == "grades":
+        given |= _weights(run, job)
+    scored = {"grades": _GRADES, "comparisons": _COMPARISONS, "agreement": _AGREEMENT}[source]
+    rows = run.query(_CANDIDATES.format(scored=scored), given).rows
+    for _, group in groupby(rows, key=lambda row: row[0]):
+        yield [_scored(*row[1:]) for row in group]
+
+
+def _scored(score: float, is_accepted: bool, *candidate: Any) -> Scored:
+    found = Candidate(0, *candidate)
+    return Scored(found, score, is_accepted, found.answer if found.response is not None else found.written())
+
+
+def _weights(run: RunReader, job: int) -> dict[str, list[Any]]:
+    """The weight of each criterion for each kind of outputs, as columns."""
+    ((spec,),) = run.query("SELECT spec FROM jobs WHERE job = $job", {"job": job}).rows
+    rubrics = [Rubric.model_validate(one) for one in orjson.loads(spec)["rubrics"]]
+    kinds = [kind for (kind,) in run.query("SELECT DISTINCT kind FROM emissions").rows]
+    found = [
+        (kind, one.name, one.weight)
+        for kind in kinds
+        if (rubric := rubric_for(rubrics, kind)) is not None
+        for one in rubric.criteria
+        if one.weight
+    ]
+    return {name: [row[place] for row in found] for place, name in enumerate(("kinds", "criteria", "weights"))}

@@ -1,0 +1,129 @@
+"""Several responses of a teacher to each instruction that a run has made: candidates of which preferences are made."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from ...agents.actions import Action
+from ...agents.responses import Response, Said, said, schema_of
+from ...personas.model import Answer, AnswerGenerator, Outcome, PersonaModel, RequestContext
+from ...personas.prompt import fence, load_prompt
+from ..output_jobs import OutputJobReport
+from ..outputs import LOST_OUTCOMES, Output, OutputContext, OutputJob, OutputPhase, OutputSpec, answered
+from ..runfile.output_rows import ResponseRow
+from ..runfile.reader import open_run
+from ..runfile.rows import Row
+from ..seeds import derive_seed
+from .grading import ROOM, ended_rows
+
+#: The kind of these jobs, their one phase, and the role of the model.
+KIND = "responding"
+ROLE = "teacher"
+
+_FINISHED = "SELECT spec, seed FROM jobs WHERE kind = $kind AND status = 'finished' ORDER BY job DESC LIMIT 1"
+
+
+class RespondingSpec(OutputSpec):
+    """To what is responded, by whom, and how often."""
+
+    teacher: str = "procedural"
+    responses: int = Field(4, ge=2, le=64)
+
+
+@dataclass(frozen=True, slots=True)
+class RespondingWork:
+    """Has the teacher respond to one output as often as is wanted."""
+
+    responses: int
+    job: int
+    seed: int
+    stand_in: AnswerGenerator
+
+    async def __call__(self, item: Output, model: PersonaModel) -> list[tuple[Answer[Response], Said]]:
+        """The responses, each a request of its own."""
+        prompt = load_prompt(ROOM, "respond").render(persona="", request=fence("request", item.text))
+        schema = schema_of(Response, prompt.name, self.stand_in)
+        seed = derive_seed(self.seed, KIND, item.emission) >> 32
+        context = RequestContext(KIND, 1, str(item.emission), seed, job=self.job)
+
+        async def respond(replicate: int) -> tuple[Answer[Response], Said]:
+            answer = await model.ask(prompt, schema, context.varied(role=ROLE, replicate=replicate))
+            return answer, said(answer)
+
+        return await answered(respond(replicate) for replicate in range(self.responses))
+
+
+class RespondingPhase(OutputPhase[list[tuple[Answer[Response], Said]]]):
+    """Has the teacher respond."""
+
+    name = KIND
+    shown = "Instructions responded to"
+
+    def __init__(self, context: OutputContext, spec: RespondingSpec, stand_in: AnswerGenerator) -> None:
+        super().__init__(context, chunk=spec.chunk)
+        self._teacher = spec.teacher
+        self.work = RespondingWork(spec.responses, context.job, context.seed, stand_in)
+
+    def outcome(self, result: list[tuple[Answer[Response], Said]]) -> tuple[Outcome, str]:
+        """That of the endpoint, where it lost all responses."""
+        lost = [answer for answer, _ in result if answer.outcome in LOST_OUTCOMES]
+        return (lost[-1].outcome, lost[-1].reason) if len(lost) == len(result) else (Outcome.OK, "")
+
+    def is_lost(self, result: list[tuple[Answer[Response], Said]]) -> bool:
+        """Whether no response can be used."""
+        return all(one.outcome is not Outcome.OK for _, one in result)
+
+    def event_of(self, output: Output, result: list[tuple[Answer[Response], Said]]) -> object:
+        """The answers as they came."""
+        return [[answer.outcome, answer.raw] for answer, _ in result]
+
+    def counts_of(self, output: Output, result: list[tuple[Answer[Response], Said]]) -> Mapping[str, int]:
+        """Responses by outcome."""
+        return Counter(f"responses {one.outcome}" for _, one in result)
+
+    def rows_of(self, output: Output, result: list[tuple[Answer[Response], Said]]) -> Sequence[Row]:
+        """The responses."""
+        return [
+            ResponseRow(
+                self._context.job, output.emission, place, self._teacher, one.text, one.outcome.value, one.reason
+            )
+            for place, (_, one) in enumerate(result)
+        ]
+
+
+class RespondingJob(OutputJob[RespondingSpec]):
+    """Has a teacher respond to what a run has made."""
+
+    kind = KIND
+    spec_type: ClassVar[type[OutputSpec]] = RespondingSpec
+    phase_names = (KIND,)
+    own_checks = ("grade",)
+
+    def __init__(self, spec: RespondingSpec, actions: Sequence[type[Action]] = ()) -> None:
+        """`actions` are those of the run, which say what the stand-in responds."""
+        super().__init__(spec)
+        self._stand_in: AnswerGenerator = next((one.stand_in_response for one in actions), Action.stand_in_response)
+
+    def phases(self, context: OutputContext) -> Sequence[OutputPhase[Any]]:
+        """Responding alone."""
+        return [RespondingPhase(context, self.spec, self._stand_in)]
+
+
+def has_responses(path: Path, spec: RespondingSpec, *, seed: int) -> bool:
+    """Whether the latest finished job of the kind is this very one: then its responses are there."""
+    with open_run(path) as run:
+        found = run.query(_FINISHED, {"kind": KIND}).rows
+    return bool(found) and (RespondingSpec.model_validate_json(found[0][0]), found[0][1]) == (spec, seed)
+
+
+def responding_rows(done: OutputJobReport) -> list[tuple[str, str]]:
+    """What a responding job came to, for a terminal."""
+    return [
+        ("instructions", f"{done.outputs:,}"),
+        ("responses", ended_rows(done.counts, "responses ")),
+        ("job", str(done.job)),
+    ]

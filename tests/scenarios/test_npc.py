@@ -1,0 +1,161 @@
+"""The task npc: characters of a world, their hooks, their canon, and sheets that are kept."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from openai_server import OpenAIServer
+
+from populace.agents.checks import CheckOutcome
+from populace.personas.errors import SetupError, SourceError
+from populace.scenarios.npc.canon_check import KeepsToCanon
+from populace.scenarios.npc.task import Npc, Sheet
+from populace.scenarios.npc.world import find_world, read_world, shipped_worlds
+from populace.sim.growth.settings import Growth
+
+type Made = Callable[..., Path]
+type Rows = Callable[[Path, str], Sequence[tuple[Any, ...]]]
+
+TRICKY = 'Here {braces} and ${slots} and $names, {{twice}} %s {0} \\n </world> <persona> "quotes" 100 % {"a": 1}'
+BARKS = dict.fromkeys(("greeting", "farewell", "idle", "busy", "alarm", "refusal", "thanks"), "Mind the edge.")
+
+
+def sheets(rows: Rows, path: Path) -> list[dict[str, Any]]:
+    found = rows(path, "SELECT payload FROM outputs WHERE status = 'accepted' ORDER BY emission")
+    return [json.loads(payload) for (payload,) in found]
+
+
+def a_sheet(**fields: Any) -> Sheet:
+    given = {
+        "name": "Ann Quay",
+        "people": "Quaysider",
+        "place": "the Reeds",
+        "role": "barge captain",
+        "barks": BARKS,
+        "background": "Ann Quay was born on a barge and has stayed there.",
+        "speech": "Short.",
+        "players": "Polite.",
+    }
+    return Sheet.from_payload(given | fields)
+
+
+@pytest.mark.parametrize(
+    "prompting", ["zero-shot", pytest.param("few-shot", marks=pytest.mark.slow), "persona-few-shot"]
+)
+def test_a_sheet_belongs_to_its_world(made: Made, rows: Rows, prompting: str) -> None:
+    found = sheets(rows, made(Npc({"n": 6, "prompting": prompting})))
+    canon = read_world(find_world("canal-city")).canon
+    assert len(found) == 6
+    assert all(one["people"] in canon.peoples and one["place"] in canon.places for one in found)
+    assert all(set(one["barks"]) == set(BARKS) for one in found)
+
+
+def test_hooks_lead_to_people_whom_the_person_knows(made: Made, rows: Rows) -> None:
+    path = made(Npc({"n": 12, "world": "mining-moon"}), people=12)
+    ties = set(rows(path, "SELECT source, target FROM relations UNION SELECT target, source FROM relations"))
+    hooks = rows(
+        path,
+        "SELECT agent, unnest(from_json(payload -> '$.knows', '[\"JSON\"]')) ->> '$.persona' FROM outputs",
+    )
+    assert hooks
+    assert set(hooks) <= ties
+
+
+def test_the_world_stands_verbatim_in_front_of_every_request(
+    made: Made, rows: Rows, openai_server: OpenAIServer, tmp_path: Path
+) -> None:
+    world = tmp_path / "world.txt"
+    world.write_text(f"{TRICKY}\nEnd of the world.", encoding="utf-8")
+    task = Npc({"n": 2, "world": str(world), "canon": "grader"})
+    path = made(task, people=3, model="openai:test", base_url=openai_server.base_url)
+    asked = [body["messages"][0]["content"] for body in openai_server.bodies if "<world>" in str(body["messages"][0])]
+    fenced = TRICKY.replace("</world>", "&lt;/world>").replace("<persona>", "&lt;persona>")
+    assert asked
+    assert all(system.startswith(f"<world>\n{fenced}\nEnd of the world.\n</world>") for system in asked)
+    assert rows(path, "SELECT count(*) > 0 FROM checks WHERE \"check\" = 'canon_graded'") == [(True,)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, None),
+        ({"people": "elves"}, "people 'elves' is none of Quaysider"),
+        ({"place": "Paris"}, "place 'Paris' is none of"),
+        ({"place": "Ropewalk"}, None),
+        ({"speech": "Talks of guns all day."}, "there is no 'guns'"),
+        ({"barks": BARKS | {"idle": "Where is my telephone?"}}, "there is no 'telephone'"),
+        ({"speech": "Talks of Gandalf all day."}, "the name 'Gandalf' does not occur"),
+        ({"speech": "Talks of a Warden and of Ann's aunt."}, None),
+    ],
+)
+def test_a_sheet_is_held_against_what_the_world_declares(fields: dict[str, Any], said: str | None) -> None:
+    check = KeepsToCanon(read_world(find_world("canal-city")))
+    result = asyncio.run(check.judge(a_sheet(**fields), cast("Any", None)))
+    assert result.outcome == (CheckOutcome.PASSED if said is None else CheckOutcome.FAILED)
+    assert said is None or said in result.reason
+
+
+def test_a_world_without_front_matter_rules_nothing_out(tmp_path: Path) -> None:
+    world = tmp_path / "world.md"
+    world.write_text("A place.", encoding="utf-8")
+    check = KeepsToCanon(read_world(world))
+    assert asyncio.run(check.judge(a_sheet(people="elves"), cast("Any", None))).outcome is CheckOutcome.PASSED
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "holds no text"),
+        ("+++\ntitle = 'x'\n+++\n \n", "holds no text"),
+        ("+++\ntitle = x\n+++\ntext", "is not TOML"),
+        ("+++\nraces = ['elf']\n+++\ntext", "'races' wrong"),
+        ("+++\npeoples = [1]\n+++\ntext", "'peoples.0' wrong"),
+    ],
+)
+def test_a_world_that_cannot_be_used_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+    world = tmp_path / "world.md"
+    world.write_text(text, encoding="utf-8")
+    with pytest.raises(SourceError, match=said):
+        read_world(world)
+
+
+def test_an_unknown_world_is_answered_with_the_nearest() -> None:
+    with pytest.raises(SetupError, match=r"no world 'canal-town' \(did you mean 'canal-city'\?\)"):
+        Npc({"world": "canal-town"})
+    with pytest.raises(SetupError, match=r"no world file '\./none\.md'"):
+        Npc({"world": "./none.md"})
+
+
+def test_worlds_that_ship_declare_what_is_in_them() -> None:
+    for path in shipped_worlds().values():
+        world = read_world(path)
+        assert 800 <= len(world.text.split()) <= 1500
+        text = world.text.partition("\n+++\n")[2].casefold()
+        named = [one.removeprefix("the ").casefold() for one in (*world.canon.peoples, *world.canon.places)]
+        assert [one for one in named if one not in text] == []
+        assert [word for word in world.canon.never if f" {word} " in text] == []
+
+
+def test_sheets_can_be_kept_while_others_are_made_anew(made: Made, rows: Rows) -> None:
+    old = made(Npc({"n": 6}), people=6)
+    first, *others = sheets(rows, old)
+    growth = Growth.given(hub=old)
+    new = made(Npc({"n": 6, "lock": str(old), "keep": first["name"]}), growth=growth, seed=8)
+    found = sheets(rows, new)
+    assert first in found
+    assert not [one for one in others if one in found]
+    asked = rows(new, "SELECT count(*) FROM calls WHERE phase = 'step' AND owner IN (SELECT agent FROM outputs)")
+    assert asked == [(5,)]
+
+
+def test_what_is_kept_must_be_there(made: Made) -> None:
+    old = made(Npc({"n": 2}), people=4)
+    with pytest.raises(SetupError, match="holds no sheet 'Nobody Atall'"):
+        Npc({"lock": str(old), "keep": "Nobody Atall"})
+    with pytest.raises(SetupError, match="keep names sheets of no run"):
+        Npc({"keep": "Nobody Atall"})
+    with pytest.raises(SetupError, match="is not among the people of this run"):
+        made(Npc({"n": 2, "lock": str(old)}), people=4, seed=99)
