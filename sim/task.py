@@ -108,8 +108,12 @@ def read_demonstrations(path: Path | str) -> tuple[Demonstration, ...]:
     Raises `SourceError` naming the line for anything else, and for a file without any.
     """
     path = resolve_file(Path(path))
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{str(path)!r} is not UTF-8; save it so.") from error
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # splitlines also cuts at U+2028, which JSON allows
         if not line.strip():
             continue
         where = f"{str(path)!r}, line {number}"

@@ -141,6 +141,19 @@ def test_few_shot_infers_nobody(tmp_path: Path) -> None:
     assert rows(path, "SELECT count(*) FROM calls WHERE phase = 'demonstrations'") == [(0,)]
 
 
+def test_demonstrations_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "demonstrations.jsonl"
+    file.write_text('{"output": "12"}\n', "utf-16")
+    with pytest.raises(SourceError, match="is not UTF-8; save it so"):
+        read_demonstrations(file)
+
+
+def test_a_line_separator_within_a_demonstration_is_part_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "demonstrations.jsonl"
+    file.write_text('{"output": "one\u2028two"}\n', "utf-8")
+    assert [one.output for one in read_demonstrations(file)] == ["one\u2028two"]
+
+
 def test_a_demonstration_without_output_is_named_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "demonstrations.jsonl"
     file.write_text('{"output": "12"}\n{"persona": "A clerk."}\n', "utf-8")
