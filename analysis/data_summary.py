@@ -52,6 +52,7 @@ class DataSummary:
     def as_rows(self) -> list[tuple[str, str]]:
         """Label and value of each line."""
         shown = {name: value for name, value in self.settings.items() if value not in ("", None, [])}
+        rounds = f"{self.rounds:,} round{'s' * (self.rounds != 1)}"
         rows = [
             ("task", f"{self.task}, seed {self.seed}"),
             ("settings", ", ".join(f"{name}={value}" for name, value in shown.items())),
@@ -60,7 +61,7 @@ class DataSummary:
             ("accepted", f"{self.accepted:,} of {self.wanted:,} rows wanted"),
             ("rejected", _counted(self.rejected)),
             ("lost", _counted(self.lost)),
-            ("people", f"{self.asked:,} of {self.people:,} gave an output, in {self.rounds:,} rounds"),
+            ("people", f"{self.asked:,} of {self.people:,} gave an output, in {rounds}"),
             ("calls", f"{self.calls:,}"),
         ]
         if self.is_language_model:

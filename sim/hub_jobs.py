@@ -35,6 +35,7 @@ _CHANGEABLE = ("base_url", "embedding_url", "limits", "prices", "cache")
 _HAS_JOBS = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'jobs'"
 _JOBS = "SELECT job, kind, status, model, reason FROM jobs ORDER BY job"
 _UNFINISHED = "SELECT * FROM jobs WHERE kind = $kind AND status NOT IN ('finished', 'abandoned') ORDER BY job"
+_FINISHED = "SELECT * FROM jobs WHERE kind = $kind AND status = 'finished' ORDER BY job DESC"
 _PAID = "SELECT count(raw) FROM calls WHERE job = $job"
 
 
@@ -151,6 +152,15 @@ class HubJob:
                 log.finish("abandoned", "Another job was begun instead.", job.event_hash)
         mine = [job.job for job in jobs if job not in others]
         return mine[-1] if mine else None, tuple(job.job for job in others if paid[job.job])
+
+    def finished(self) -> int | None:
+        """The number of the latest finished job that was just this one; None where there is none."""
+        with open_hub_or_run(self.path) as run:
+            if not run.query(_HAS_JOBS).rows:
+                return None
+            found = run.query(_FINISHED, {"kind": self.kind})
+            jobs = (JobRow(**dict(zip(found.columns, row, strict=True))) for row in found.rows)
+            return next((job.job for job in jobs if self._is(job)), None)
 
     def begin(self, fill: Callable[[duckdb.DuckDBPyConnection, int], None] | None = None) -> RunLog:
         """The hub with this job begun in it; `fill` writes what it begins with, by its number."""

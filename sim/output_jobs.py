@@ -19,7 +19,7 @@ from ..agents.endpoint.models import ModelHandle, open_model
 from ..agents.gateway.budget import Prices, check_priced, known_prices
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
-from ..personas.errors import SetupError
+from ..personas.errors import SetupError, parameter
 from ..personas.inputs import check_seed, nearest
 from .config import RoleModel
 from .engine import Engine, Progress
@@ -29,11 +29,12 @@ from .outputs import CHOSEN_OUTPUTS, OutputContext, OutputJob, OutputSpec
 from .runfile.job_rows import JobRow
 from .runfile.reader import open_run
 from .runfile.runlog import RunLog
+from .scenario import GrowthOnly
 
 #: Outputs of one chunk where requests go by batch, of which an endpoint takes hours.
 _BATCH_CHUNK = 10_000
 
-_STATUS = "SELECT status FROM runs"
+_STATUS = "SELECT status, scenario FROM runs"
 _KINDS = "SELECT kind, count(*), count(*) FILTER (status = 'accepted') FROM outputs GROUP BY kind ORDER BY kind"
 _COUNT = "SELECT count(*) FROM job_items WHERE job = $job"
 _MARKER = "SELECT phase, items, failed, counts FROM markers WHERE job = $job AND chunk = 0 ORDER BY rowid"
@@ -60,7 +61,10 @@ def check_outputs(path: Path, job: OutputJob[Any]) -> int:
     accepted, or that has none of the wanted kinds.
     """
     with open_run(path) as run:
-        ((status,),) = run.query(_STATUS).rows
+        found = run.query(_STATUS).rows
+        if not found or found[0][1] == GrowthOnly.name:
+            raise SetupError(f"{str(path)!r} is a hub: it holds people, and nothing that they made; give a run file.")
+        ((status, _),) = found
         if status != "finished":
             raise SetupError(
                 f"The run in {str(path)!r} is not finished ({status}), and its outputs are not all there; go on with "
@@ -105,7 +109,8 @@ def run_output_job(
     """Do a job on the outputs of a finished run, in its file; `roles` are models of roles that are open already.
 
     Given again with the same spec, model and seed, a job that was stopped goes on where it stopped; answers that it has
-    paid for are not paid again. Another unfinished job of the kind with paid answers is abandoned only with `anew`.
+    paid for are not paid again, and a finished one is done again only with `anew`, as another unfinished job of the
+    kind with paid answers is abandoned only with it.
     Raises what `check_outputs` raises, `SetupError` for what cannot be as asked, and `PausedError`.
     """
     check_seed(seed)
@@ -118,6 +123,11 @@ def run_output_job(
     check_outputs(path, job)
     hub_job = file_job(path, job, handle, limits or Limits(), prices, cache, batch=batch, seed=seed, opened=roles)
     number, _ = hub_job.unfinished(anew=anew)
+    if number is None and not anew and (done := hub_job.finished()) is not None:
+        raise SetupError(
+            f"Job {done} of {str(path)!r} has done just this; to have it done and paid for again, give "
+            f"{parameter('anew', value=True)}."
+        )
     return do_output_job(hub_job, job, number, progress)
 
 

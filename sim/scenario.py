@@ -226,8 +226,9 @@ class Scenario:
         known = list(cls.settings_type.model_fields)
         for name in given:
             if name not in known:
+                used = [one for one in known if cls.observes or one not in SEEN_SETTINGS]
                 raise SetupError(
-                    f"Scenario {cls.name!r} has no setting {name!r}{nearest(name, known)}. It has: {', '.join(known)}."
+                    f"Scenario {cls.name!r} has no setting {name!r}{nearest(name, used)}. It has: {', '.join(used)}."
                 )
         try:
             return cls.settings_type.model_validate(given)

@@ -68,6 +68,9 @@ WHERE status = 'accepted' AND emission > $first AND emission <= $last ORDER BY e
 """
 _LAST = "SELECT coalesce(max(emission), 0) FROM emissions"
 
+#: Characters of a demonstration with its persona, at most.
+_LONGEST_DEMONSTRATION = 20_000
+
 type Prompting = Literal["zero-shot", "few-shot", "persona-few-shot"]
 
 
@@ -120,6 +123,11 @@ def read_demonstrations(path: Path | str) -> tuple[Demonstration, ...]:
         row = parse_object(where, line)
         persona = parse_text(where, row, "persona") if row.get("persona") is not None else None
         found.append(Demonstration(parse_text(where, row, "output"), persona))
+        if len(line) > _LONGEST_DEMONSTRATION:
+            raise SourceError(
+                f"{where} has {len(line):,} characters; a demonstration is shown in every request, so give one of "
+                f"{_LONGEST_DEMONSTRATION:,} at most."
+            )
     if not found:
         raise SourceError(f'{str(path)!r} holds no demonstrations; write one a line, as {{"output": "..."}}.')
     return tuple(found)

@@ -97,3 +97,21 @@ def test_the_addresses_of_all_solvers_of_a_foreign_file_have_to_be_named(
     ask(*named).complains(2, second)
     ask(*named, "--solver", "openai:y", "--solver-url", "http://127.0.0.1:13/v1").complains(2, second)
     ask(*named, "--solver", "openai:y", "--solver-url", second, "--wait", "0").complains(1, "Nothing answers")
+
+
+def test_what_makes_no_problems_is_solved_only_where_its_kind_is_named(ask: Ask) -> None:
+    ask("run", "village", "--agents", "4", "--hops", "0", "--steps", "1", "--out", "village.duckdb")
+    ask("solve", "village.duckdb").complains(2, "'village', which makes no problems", "--kind ")
+
+
+def test_a_hub_is_called_that(ask: Ask) -> None:
+    ask("grow", "--hub", "hub.duckdb", "--hops", "0", "--limit", "3")
+    ask("solve", "hub.duckdb").complains(2, "'hub.duckdb' is a hub: it holds people")
+    ask("grade", "hub.duckdb").complains(2, "'hub.duckdb' is a hub: it holds people")
+
+
+def test_a_finished_job_is_not_done_and_paid_for_again_unless_that_is_said(ask: Ask) -> None:
+    command = ("solve", "sums.duckdb", "--script", str(SCRIPT))
+    assert ask(*command).code == 0
+    ask(*command).complains(2, "Job 2 of 'sums.duckdb' has done just this", "--anew")
+    assert "job            3" in ask(*command, "--anew").out

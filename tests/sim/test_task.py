@@ -236,3 +236,10 @@ def test_a_run_ends_when_too_little_of_its_latest_outputs_is_new() -> None:
         newest = deque([place < share * 500 for place in range(500)], maxlen=500)
         view = cast("SocietyView", SimpleNamespace(residents=[waiting], newest=newest))
         assert task.ended(view) is is_over
+
+
+def test_a_demonstration_too_long_to_be_shown_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "demonstrations.jsonl"
+    file.write_text(f'{{"output": "{"word " * 5_000}"}}\n', "utf-8")
+    with pytest.raises(SourceError, match=r"line 1 has 25,0\d\d characters"):
+        read_demonstrations(file)

@@ -55,7 +55,7 @@ GRADING = ("responding", "grading", "comparing")
 @click.option("--estimate", "is_estimated", is_flag=True, help="Say what it would take in calls, tokens and money.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
-@click.option("--anew", is_flag=True, help="Begin this job though another one is unfinished, which is abandoned.")
+@click.option("--anew", is_flag=True, help="Do this job again, or though another is unfinished, which is abandoned.")
 @limit_options
 @sampling_options
 def grade(run: Path, rubric: str | None, graders: Sequence[str], is_estimated: bool, **options: Any) -> None:

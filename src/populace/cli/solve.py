@@ -54,7 +54,7 @@ def _solvers(default: str | None) -> Callable[..., Any]:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--batch", is_flag=True, help="Send the work through the endpoint's batches.")
 @click.option("--estimate", is_flag=True, help="Only say what it would take: calls, tokens and money.")
-@click.option("--anew", is_flag=True, help="Begin this job though another one is unfinished, which is abandoned.")
+@click.option("--anew", is_flag=True, help="Do this job again, or though another is unfinished, which is abandoned.")
 @limit_options
 @sampling_options
 def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any) -> None:
@@ -73,6 +73,7 @@ def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any
 
     given = parse_solvers(solvers)
     asked = _asked(given[0], options)
+    _check_problems(run, options["kinds"])
     names = ("samples", "execute", "threshold", "kinds", "n")
     chosen = {name: options[name] for name in names} | {"methods": options["methods"] or None, "all": options["all_"]}
     job = SolvingJob(solving_spec(given, **chosen), _known(run, script, [one.model for one in given], "solve"))
@@ -124,6 +125,7 @@ def _known(run: Path, script: Path | None, solvers: Sequence[str], command: str)
     from populace.personas.errors import SetupError
     from populace.scenarios.catalog import is_shipped
     from populace.sim.runfile.reader import open_run
+    from populace.sim.scenario import GrowthOnly
     from populace.sim.solving import KnownSolutions
 
     from .run import scenario_of
@@ -131,7 +133,7 @@ def _known(run: Path, script: Path | None, solvers: Sequence[str], command: str)
     with open_run(run) as stored:
         ((name, made_by, is_language_model),) = stored.query(_MADE_BY).rows
     is_needed = any(solver.partition(":")[0] == "procedural" for solver in solvers)
-    if is_language_model and not is_needed:
+    if (is_language_model and not is_needed) or name == GrowthOnly.name:  # a hub is refused by the job
         return None
     if script is None and not made_by and not is_shipped(name):
         if not is_needed:
@@ -143,6 +145,25 @@ def _known(run: Path, script: Path | None, solvers: Sequence[str], command: str)
     if not is_needed and (script is not None or made_by):
         return None  # a script is run only where its solutions are asked for
     return KnownSolutions(tuple(scenario_of(run, name, script, made_by, command=command).actions))
+
+
+def _check_problems(run: Path, kinds: Sequence[str]) -> None:
+    """Raise `SetupError` where no kind is named and what made the run makes no problems: all would be rejected."""
+    from populace.agents.actions import Action
+    from populace.personas.errors import SetupError
+    from populace.scenarios.catalog import find_scenario, is_shipped
+    from populace.sim.runfile.reader import open_run
+
+    with open_run(run) as stored:
+        found = stored.query(_MADE_BY).rows
+    if kinds or not found or found[0][1] or not is_shipped(found[0][0]):
+        return
+    actions = find_scenario(found[0][0])[0]().actions
+    if all(action.known_solution is Action.known_solution for action in actions):
+        raise SetupError(
+            f"The run in {str(run)!r} was made by {found[0][0]!r}, which makes no problems; name the outputs that are "
+            f"some, as --kind {actions[0].name}."
+        )
 
 
 def _show(run: Path, done: "OutputJobReport") -> None:
