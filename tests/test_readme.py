@@ -88,14 +88,8 @@ def test_the_command_is_on_the_path(folder: Path) -> None:
     assert run(["populace", "--version"], folder).startswith("populace, version ")
 
 
-#: The pages of the documents; two are quick checks, the others run with the slow tests.
-PAGES = [
-    pytest.param(path.stem, marks=() if path.stem in ("extending", "making-data") else pytest.mark.slow)
-    for path in sorted((ROOT / "docs").glob("*.md"))
-]
-
-
-@pytest.mark.parametrize("document", PAGES)
+@pytest.mark.slow
+@pytest.mark.parametrize("document", sorted(path.stem for path in (ROOT / "docs").glob("*.md")))
 def test_every_block_of_the_documents_shows_what_it_says(
     document: str, tmp_path: Path, openai_server: OpenAIServer, warm: WarmProcess
 ) -> None:

@@ -314,6 +314,7 @@ def test_an_exception_in_a_run_ends_the_server(tiny: Path, tmp_path: Path) -> No
 
 
 @local
+@pytest.mark.slow
 def test_a_society_lives_through_noise_and_each_turn_is_an_act_or_a_failure(tiny: Path, tmp_path: Path) -> None:
     growth = Growth(agents=4, hops=1)
     run = Society(Village(), growth=growth, model=f"gguf:{tiny}", out=tmp_path / "run.duckdb", steps=1).run()

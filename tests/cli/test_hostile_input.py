@@ -110,6 +110,7 @@ def refused(ask: Ask, folder: Path, command: str, names: tuple[str, ...]) -> Non
         assert held(folder) == before, (name, said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", commands(READ))
 def test_what_is_no_database_is_refused(ask: Ask, folder: Path, places: None, command: str) -> None:
     refused(ask, folder, command, (*NAMES[:5], "binary", "cut.duckdb", "cut.parquet"))
@@ -120,6 +121,7 @@ def test_what_is_no_text_is_refused(ask: Ask, folder: Path, places: None, comman
     refused(ask, folder, command, (*NAMES[:-1], *DAMAGED))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", commands(WRITE))
 def test_where_no_file_can_be_nothing_is_written(ask: Ask, folder: Path, places: None, command: str) -> None:
     # Exports go to standard output when - is asked for; a report and a replay are at work before they write.

@@ -36,6 +36,7 @@ def test_it_says_what_came_of_it_and_that_no_language_model_was_asked(give: Give
     assert "no language model wrote it" in said.out
 
 
+@pytest.mark.slow
 def test_without_a_profile_it_says_where_the_reasons_are_and_not_to_choose_by_it(
     give: Give, openai_server: OpenAIServer
 ) -> None:
@@ -48,6 +49,7 @@ def test_without_a_profile_it_says_where_the_reasons_are_and_not_to_choose_by_it
     assert "Choose by it" in give("--n", "1").out
 
 
+@pytest.mark.slow
 def test_given_again_there_is_nothing_to_do(give: Give) -> None:
     give()
     said = give()

@@ -121,6 +121,7 @@ def test_output_for_which_there_is_no_room_is_one_sentence(run_file: Path) -> No
     assert told(ended.stderr).count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -17,6 +17,7 @@ def test_a_run_that_is_the_same_again_says_so_with_its_hash(ask: Ask, run_file: 
     assert f"no call to a model, event hash {event_hash}." in said.out
 
 
+@pytest.mark.slow
 def test_a_replay_is_kept_where_it_is_wanted_and_nowhere_else(ask: Ask, run_file: Path, folder: Path) -> None:
     assert "The replay is in 'again.duckdb'." in ask("replay", run_file, "--out", "again.duckdb").out
     assert {p.name for p in folder.iterdir()} == {"again.duckdb", run_file.name}

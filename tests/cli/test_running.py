@@ -201,6 +201,7 @@ def test_the_schema_tells_what_every_column_means(ask: Ask) -> None:
     assert all(": " in line and not line.endswith(": ") for line in everything.splitlines())
 
 
+@pytest.mark.slow
 def test_shared_files_are_as_the_umask_says_and_others_are_private(ask: Ask, run_file: Path) -> None:
     before = os.umask(0o022)
     assert ask("report", run_file, "--out", "mine.html").code == 0

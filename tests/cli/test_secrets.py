@@ -56,6 +56,7 @@ def test_the_search_finds_what_is_planted(tmp_path: Path) -> None:
     assert len(leaks(tmp_path, f"the token is {TOKEN}")) == 3
 
 
+@pytest.mark.slow
 def test_no_command_writes_or_says_the_key(ask: Ask, folder: Path, server: OpenAIServer) -> None:
     url = ("--base-url", server.base_url)
     said = [

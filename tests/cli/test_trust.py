@@ -87,6 +87,7 @@ def test_nothing_is_sent_to_an_address_that_nobody_here_has_named(
     assert (server.calls > 0) == (name == "resume")  # a fork has the answers of the run
 
 
+@pytest.mark.slow
 def test_what_was_named_once_need_not_be_named_again(
     ask: Ask, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, elsewhere: Path
 ) -> None:

@@ -157,6 +157,7 @@ def test_more_steps_than_the_run_lived_are_asked(whole: FinishedRun, new: Path) 
     assert asked_since(new) == AskedSince(16, 0, 0, 16)
 
 
+@pytest.mark.slow
 def test_the_server_hears_of_what_differs_alone(over_http: tuple[FinishedRun, OpenAIServer], new: Path) -> None:
     run, server = over_http
     fork(run.path, News, at=1, out=new).run()

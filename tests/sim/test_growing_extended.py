@@ -73,6 +73,7 @@ def more(growth: Growth, path: Path, **changes: Any) -> FinishedRun:
     return Society.resume(path, GrowthOnly).run()
 
 
+@pytest.mark.slow
 def test_further_hops_come_to_what_growing_them_at_once_comes_to(begin: Begin, tmp_path: Path) -> None:
     growth, out = begin()
     extended = more(growth, out, hops=3)

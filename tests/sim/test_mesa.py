@@ -130,6 +130,7 @@ class Counted(Ballot):
         return {"step": society.world.step} if society.world.step > 1 else {}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("spawning")
 def test_mesa_runs_societies_in_batches(hub: Path, tmp_path: Path) -> None:
     parameters = {"scenario": Village, "folder": tmp_path / "runs", "hub": hub, "steps": 3, "visited": [0.0, 1.0]}

@@ -90,6 +90,7 @@ def test_relations_come_back_from_the_file_beside(hub: HubFile, tmp_path: Path, 
 
 
 @every_format
+@pytest.mark.slow
 def test_imported_columns_come_back_with_their_values_however_often(hub: HubFile, tmp_path: Path, ending: str) -> None:
     was = columns_of(hub)
     for turn in range(3):
@@ -240,6 +241,7 @@ def _closed(hub: HubFile) -> Path:
     return hub.path
 
 
+@pytest.mark.slow
 def test_a_text_under_two_licences_keeps_both(tmp_path: Path) -> None:
     hub = create_hub(tmp_path / "hub.duckdb")
     for name, licence in (("a", "MIT"), ("b", "CC0-1.0")):

@@ -74,12 +74,14 @@ def test_what_holds_anything_is_not_made_over(tmp_path: Path) -> None:
         create_hub(path)
 
 
+@pytest.mark.slow
 def test_a_damaged_hub_is_called_that(damaged: Path) -> None:
     said = r"damaged\.duckdb' is damaged \(.+\); restore it from a copy"
     with pytest.raises(SourceError, match=said), open_hub(damaged) as hub:
         hub.con.execute("SELECT max(text) FROM personas").fetchall()
 
 
+@pytest.mark.slow
 def test_of_hubs_that_are_united_the_damaged_one_is_named(damaged: Path, whole: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"damaged\.duckdb' is damaged"):
         merge_hubs([whole, damaged], tmp_path / "united.duckdb")

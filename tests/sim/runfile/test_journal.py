@@ -137,6 +137,7 @@ def test_what_is_committed_is_cut_and_the_file_stays_small(
     assert not journal.path.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_no_answered_call_is_sent_again_after_kills(warm: WarmProcess, path: Path, run_row: RunRow, kills: int) -> None:
     RunLog.create(path, job_of(run_row)).close()
