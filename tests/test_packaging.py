@@ -119,6 +119,7 @@ def imported_places(path: Path, room: str) -> set[str]:
     return places
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", ROOMS)
 def test_imports_between_rooms_only_point_down(room: str) -> None:
     allowed = (room, *MAY_IMPORT[room])

@@ -131,6 +131,7 @@ def test_a_public_address_keeps_host_port_and_path() -> None:
     assert public_address("https://u:p@h.example:8/a/v1/?k=1#f") == "https://h.example:8/a/v1"
 
 
+@pytest.mark.slow
 def test_importing_the_gateway_loads_no_client() -> None:
     code = (
         "import sys, populace.agents.gateway.gateway;"

@@ -61,6 +61,7 @@ def test_the_same_request_gives_the_same_answer_from_any_instance() -> None:
     assert ask(ASKED, **options).content == ask(ASKED, **options).content
 
 
+@pytest.mark.slow
 def test_the_same_request_gives_the_same_answer_in_any_process() -> None:
     script = (
         "from langchain_core.messages import HumanMessage\n"

@@ -147,6 +147,7 @@ def test_a_schema_may_not_nest_too_deep() -> None:
     assert tool_faults(PAYLOAD | {"returns": deep["items"]}) == []
 
 
+@pytest.mark.slow
 def test_tools_of_the_stand_in_are_valid_by_both_rules_and_are_what_it_proposed() -> None:
     schema, rng = answer_schema((ToolSpec,), ()), random.Random(1)
     roles, names = list(lexicon().roles.values()), set()

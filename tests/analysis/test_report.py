@@ -152,6 +152,7 @@ def test_the_honesty_block_gives_shares_prompts_and_what_was_not_checked(lived: 
     assert "What was not checked" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("made", "said"),
     [
@@ -172,6 +173,7 @@ def test_a_whole_run_has_no_such_notice(lived: Queryable) -> None:
     assert "Not the whole story" not in Page(render_report(lived)).text
 
 
+@pytest.mark.slow
 def test_the_report_of_a_run_is_always_the_same(lived: Queryable) -> None:
     assert render_report(lived) == render_report(lived)
 
@@ -182,6 +184,7 @@ def test_the_commands_name_the_run_file(lived: Queryable, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_a_run_file_reports_the_same_through_its_reader(make_run: Any, tmp_path: Path) -> None:
     run = make_run(people=30, steps=3, path=tmp_path / "run.duckdb")
     told = render_report(run)

@@ -12,6 +12,7 @@ from .conftest import Ask
 TALK = "SELECT kind, count(*) AS n FROM emissions GROUP BY kind ORDER BY kind"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["sql", "report", "resume"])
 @pytest.mark.parametrize(
     ("file", "words"),

@@ -40,6 +40,7 @@ def test_a_budget_that_is_spent_pauses_the_fork(ask: Ask, run_file: Path) -> Non
     assert ask("resume", "fork.duckdb", "--max-calls", 1000).code == 0
 
 
+@pytest.mark.slow
 def test_a_fork_answers_every_other_command(ask: Ask, run_file: Path) -> None:
     ask("fork", run_file, "--at", 1, "--out", "fork.duckdb")
     again = ask("replay", "fork.duckdb").out

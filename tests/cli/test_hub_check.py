@@ -36,6 +36,7 @@ def test_an_import_leaves_out_whom_it_is_to_drop(ask: Ask, people: str) -> None:
     assert "template_leak rejected 1" in said.out
 
 
+@pytest.mark.slow
 def test_a_stricter_check_comes_after_a_milder_one(ask: Ask, people: str) -> None:
     ask("hub", "import", people, "--hub", "town.duckdb")
     said = ask("hub", "check", "town.duckdb", "--personal", "pseudonymise")
@@ -44,6 +45,7 @@ def test_a_stricter_check_comes_after_a_milder_one(ask: Ask, people: str) -> Non
     assert "Holloway" not in ask("sql", "town.duckdb", "FROM personas").out
 
 
+@pytest.mark.slow
 def test_an_import_says_whom_it_brings_back_after_a_check(ask: Ask, people: str) -> None:
     ask("hub", "import", people, "--hub", "town.duckdb")
     ask("hub", "check", "town.duckdb", "--personal", "pseudonymise", "--no-quality")

@@ -56,6 +56,7 @@ def test_given_again_there_is_nothing_to_do(give: Give) -> None:
     assert (said.code, said.out) == (0, "There was nothing to do: everybody who was meant has what was wished.\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tier", ["1", "1%"])
 def test_a_tier_is_written_with_or_without_its_sign(give: Give, folder: Path, tier: str) -> None:
     assert give("--raise", "chess", "--tier", tier, "--n", "2").code == 0

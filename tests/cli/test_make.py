@@ -62,6 +62,7 @@ def test_a_file_that_is_there_is_not_written_over(ask: Ask, hub: Path) -> None:
     assert Path("made.duckdb").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_more_rows_than_the_people_give_are_said_to_be_missing(ask: Ask, hub: Path) -> None:
     said = ask("make", "instruction", "--hub", str(hub), "--n", "50", "--set", "response=off")
     assert "6 of 50 rows were accepted: 6 people gave what they could at 1 row each." in said.out
@@ -69,6 +70,7 @@ def test_more_rows_than_the_people_give_are_said_to_be_missing(ask: Ask, hub: Pa
     assert "There was nothing to do: the run is finished." in ask("resume", "instruction.duckdb").out
 
 
+@pytest.mark.slow
 def test_what_rejected_rows_is_shown(ask: Ask, hub: Path) -> None:
     first = ("make", "instruction", "--hub", str(hub), "--n", "1", "--agents", "1", "--set", "response=off")
     ask(*first, "--out", "first.duckdb")
@@ -77,6 +79,7 @@ def test_what_rejected_rows_is_shown(ask: Ask, hub: Path) -> None:
     assert "(against " in said.out
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_copied_is_a_task(ask: Ask, hub: Path) -> None:
     shutil.copytree(Path(instruction.__file__).parent, "mine", ignore=shutil.ignore_patterns("__pycache__"))
     said = ask("make", "./mine", "--hub", str(hub), *SMALL, "--prompting", "few-shot")

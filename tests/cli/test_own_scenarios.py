@@ -40,6 +40,7 @@ class Ballot(Scenario):
 '''
 
 
+@pytest.mark.slow
 def test_a_method_that_fails_is_shown_with_ones_own_lines_and_the_way_on(ask: Ask) -> None:
     Path("errands.py").write_text(ERRANDS.rstrip() + FAILING)
     said = ask("run", "errands.py", *SMALL)

@@ -153,6 +153,7 @@ def lived(console: Console, path: Path, **options: object) -> None:
     Society(Village(), growth=growth, out=path, steps=2, progress=Panel(console), **options).run()  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("terminal", [True, False])
 def test_only_the_panels_own_thread_draws(tmp_path: Path, terminal: bool) -> None:
     watched = Watched()
@@ -213,6 +214,7 @@ class Gone(StringIO):
         raise OSError(5, "Input/output error")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_terminal_that_is_gone_does_not_stop_a_run(tmp_path: Path, terminal: bool) -> None:
     path = tmp_path / "run.duckdb"

@@ -65,6 +65,7 @@ def test_a_run_that_is_still_going_answers_and_is_not_disturbed(
     assert ask("sql", "run.duckdb", GOING, "--csv").out == "status,hops\nfinished,2\n"
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_says_how_to_go_on_and_does(
     warm: WarmProcess, ask: Ask, openai_server: OpenAIServer
 ) -> None:

@@ -24,6 +24,7 @@ def test_a_replay_is_kept_where_it_is_wanted_and_nowhere_else(ask: Ask, run_file
     ask("replay", run_file, "--out", "again.duckdb").complains(2, "'again.duckdb' exists")
 
 
+@pytest.mark.slow
 def test_a_hash_that_differs_is_one_sentence_and_exit_code_1(ask: Ask, run_file: Path) -> None:
     with duckdb.connect(run_file) as con:
         con.execute("UPDATE calls SET raw = '{}' WHERE phase = 'step' AND number = 1")

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 SMALL = ("--agents", "12", "--hops", "1", "--steps", "1")
 
 
+@pytest.mark.slow
 def test_a_run_shows_its_summary_and_three_answers(ask: Ask, folder: Path) -> None:
     said = ask("run", "village", *SMALL, "--set", "flood_at=1", "--seed", 2)
     assert (said.code, said.complaint) == (0, "")

@@ -81,6 +81,7 @@ def test_an_endpoint_that_says_the_key_back_is_not_quoted(ask: Ask, folder: Path
     assert leaks(folder, said) == []
 
 
+@pytest.mark.slow
 def test_what_an_address_holds_is_not_kept(ask: Ask, folder: Path, server: OpenAIServer) -> None:
     server.key = ""
     host = server.base_url.removeprefix("http://")

@@ -34,6 +34,7 @@ def given_away(ask: Ask, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, 
     server.reset()
 
 
+@pytest.mark.slow
 def test_what_was_made_here_goes_on_without_a_word(ask: Ask, server: OpenAIServer) -> None:
     Path("errands.py").write_text(ERRANDS)
     assert ask("run", "errands.py", *SMALL, "--model", "openai:m", "--base-url", server.base_url).code == 0

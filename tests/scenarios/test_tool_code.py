@@ -72,6 +72,7 @@ def checks(path: Path) -> dict[tuple[str, str], int]:
     return {(name, outcome): count for name, outcome, count in found}
 
 
+@pytest.mark.slow
 def test_the_tools_of_a_run_are_implemented_and_run_for_their_people(tools: Path, tmp_path: Path) -> None:
     path = made(tmp_path / "code.duckdb", ToolCodeTask({"n": 5, "tools": str(tools), "execute": True}))
     assert checks(path) == {(name, "passed"): 5 for name in ("implements", "runs", "example", "tests")}

@@ -38,6 +38,7 @@ def server() -> Iterator[BatchServer]:
         yield server
 
 
+@pytest.mark.slow
 def test_growth_by_batch_gives_the_same_people_and_steps_go_one_by_one(live: Live, server: BatchServer) -> None:
     place = {"model": "openai:test", "base_url": server.base_url}
     single, batched = live("single", **place), live("batched", **place, batch=True)

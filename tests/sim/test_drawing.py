@@ -77,6 +77,7 @@ def test_a_selection_is_drawn_from_alone(hub: Path, tmp_path: Path) -> None:
     assert run.sql("SELECT max(split(text, ' ')[2]::INT) < 100 FROM personas").rows == [(True,)]
 
 
+@pytest.mark.slow
 def test_drawn_people_are_replayed_forked_resumed_and_estimated(hub: Path, tmp_path: Path) -> None:
     run = lived(tmp_path / "run.duckdb", hub, agents=30)
     assert replay(run.path, Ballot).difference == ""

@@ -99,6 +99,7 @@ def test_a_resumed_run_stands_where_the_last_step_left_it(voted: Path) -> None:
         assert {type(e.action) for e in society.emitted_this_step} == {Ballot}
 
 
+@pytest.mark.slow
 def test_a_replay_and_a_fork_measure_the_same(voted: Path) -> None:
     assert replay(voted, Election).difference == ""
     forked = fork(voted, Election, at=1, out=voted.with_name("fork.duckdb")).run()

@@ -84,6 +84,7 @@ def test_all_that_is_called_evidence_stands_in_the_description(town: Path, sql: 
     assert all(word in text for text, word in words)
 
 
+@pytest.mark.slow
 def test_a_finished_job_has_nothing_to_do_until_somebody_comes(town: Path, sql: Ask) -> None:
     enrich(town)
     assert enrich(town).job is None
@@ -139,6 +140,7 @@ def test_answers_that_misquote_are_counted_and_never_accepted(town: Path, sql: A
     assert sql("SELECT DISTINCT purpose, outcome FROM failures") == [("profile", "schema_mismatch")]
 
 
+@pytest.mark.slow
 def test_one_whose_calls_fail_for_ever_is_a_row_and_the_others_have_profiles(
     town: Path, sql: Ask, openai_server: OpenAIServer
 ) -> None:
@@ -151,6 +153,7 @@ def test_one_whose_calls_fail_for_ever_is_a_row_and_the_others_have_profiles(
     assert enrich(town, **over(openai_server)).people == openai_server.calls == 1
 
 
+@pytest.mark.slow
 def test_a_spent_budget_pauses_and_the_same_command_goes_on_and_pays_once(
     town: Path, sql: Ask, openai_server: OpenAIServer
 ) -> None:
@@ -165,6 +168,7 @@ def test_a_spent_budget_pauses_and_the_same_command_goes_on_and_pays_once(
     assert openai_server.calls == len(openai_server.by_body) == PEOPLE
 
 
+@pytest.mark.slow
 def test_a_chunk_is_kept_with_its_marker_or_not_at_all_and_is_paid_once(
     town: Path, sql: Ask, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +217,7 @@ def test_killed_and_given_again_it_asks_nobody_twice(warm: WarmProcess, town: Pa
     assert sql("SELECT (SELECT count(*) FROM profiles), (SELECT count(*) FROM biographies)") == [(PEOPLE, PEOPLE)]
 
 
+@pytest.mark.slow
 def test_by_batch_the_same_profiles_come_and_each_is_paid_once(
     made_town: Path, town: Path, sql: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -228,6 +233,7 @@ def test_by_batch_the_same_profiles_come_and_each_is_paid_once(
     assert sql("SELECT source, count(*) FROM calls GROUP BY source") == [("batch", PEOPLE)]
 
 
+@pytest.mark.slow
 def test_another_job_is_begun_behind_an_unfinished_one_only_when_that_is_said(
     town: Path, sql: Ask, openai_server: OpenAIServer
 ) -> None:
@@ -242,6 +248,7 @@ def test_another_job_is_begun_behind_an_unfinished_one_only_when_that_is_said(
     ]
 
 
+@pytest.mark.slow
 def test_an_unfinished_job_is_resumed_from_its_spec(town: Path, sql: Ask, openai_server: OpenAIServer) -> None:
     with pytest.raises(PausedError):
         enrich(town, Enrichment(wiki=True, chunk=5), **over(openai_server, max_calls=13))
@@ -266,6 +273,7 @@ def test_only_evident_leaves_no_assumption_and_says_so(town: Path, sql: Ask) -> 
     assert sql("SELECT bool_and(only_evident), count(openness) FROM profiles") == [(True, 0)]
 
 
+@pytest.mark.slow
 def test_what_is_there_is_asked_for_again_when_that_is_wished(town: Path, sql: Ask) -> None:
     enrich(town, Enrichment(only_evident=True))
     assert enrich(town, Enrichment(replace=True, n=5)).made == {"profiles": 5}
@@ -336,6 +344,7 @@ class Guesser(BaseChatModel):
         return said(answer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("second", "status"), [("70-79", "resolved"), ("30-39", "kept")])
 def test_a_contradiction_is_asked_about_once_and_then_resolved_or_kept(
     tmp_path: Path, second: str, status: str

@@ -94,6 +94,7 @@ def check_holds(told: Estimate, run: FinishedRun) -> None:
     assert all(n in s for n, s in zip(totals, (told.calls, told.input, told.output, told.cost), strict=True))
 
 
+@pytest.mark.slow
 def test_a_run_takes_what_was_estimated_and_the_estimate_asks_nobody(
     openai_server: OpenAIServer, tmp_path: Path
 ) -> None:
@@ -115,6 +116,7 @@ def test_a_sample_narrows_every_range_and_the_run_still_lies_in_it(tmp_path: Pat
         check_holds(sampled, lived(server, tmp_path / "run.duckdb", growth))
 
 
+@pytest.mark.slow
 def test_people_of_a_hub_are_not_grown(openai_server: OpenAIServer, live: Live, tmp_path: Path) -> None:
     growth = Growth.given(hub=live("hub", agents=30).path)
     told = of_village(openai_server, growth=growth, prices=PRICES)
@@ -122,6 +124,7 @@ def test_people_of_a_hub_are_not_grown(openai_server: OpenAIServer, live: Live, 
     check_holds(told, lived(openai_server, tmp_path / "run.duckdb", growth))
 
 
+@pytest.mark.slow
 def test_a_sample_asks_no_more_than_it_may(openai_server: OpenAIServer) -> None:
     told = of_village(openai_server, sample=7, prices=PRICES, limits=Limits.given(max_calls=1_000))
     assert told.sample is not None
@@ -146,6 +149,7 @@ def test_no_answer_of_a_sample_is_paid_twice_with_a_cache(openai_server: OpenAIS
     assert openai_server.calls == len(openai_server.by_body) == 24
 
 
+@pytest.mark.slow
 def test_only_a_cache_keeps_answers_for_the_run(openai_server: OpenAIServer) -> None:
     told = of_village(openai_server, sample=6)
     assert told.sample is not None
@@ -171,11 +175,13 @@ def test_the_stand_in_costs_nothing_and_has_no_tokens() -> None:
     assert any("is no language model: it is free" in s for s in sentences(told))
 
 
+@pytest.mark.slow
 def test_the_stand_ins_own_calls_are_counted_exactly(live: Live) -> None:
     ((calls,),) = live(agents=24, hops=2).sql("SELECT count(*) FROM calls").rows
     assert estimate(Village(), growth=Growth(agents=24, hops=2), steps=3).calls == Interval.exactly(calls)
 
 
+@pytest.mark.slow
 def test_a_large_society_is_estimated_from_a_smaller_one() -> None:
     told = estimate(Errands(), growth=Growth(agents=2_500, hops=1), steps=20)
     turns = next(p for p in told.purposes if p.name == "turn").calls

@@ -119,6 +119,7 @@ def test_a_file_without_answers_is_refused(tmp_path: Path, text: str, raised: ty
         read_problems(path)
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_is_stopped_goes_on_and_is_replayed(test_set: Path, tmp_path: Path) -> None:
     whole = tmp_path / "whole.duckdb"
     evaluated(test_set, whole, "procedural:accuracy=0.5")

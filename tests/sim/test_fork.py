@@ -93,6 +93,7 @@ def test_a_fork_with_nothing_changed_ends_as_the_run_and_asks_nobody(whole: Fini
     assert since.requests == requests(whole.path, f"number > {at}") >= 16 * (STEPS - at)
 
 
+@pytest.mark.slow
 def test_a_fork_holds_the_same_rows_as_the_run(whole: FinishedRun, new: Path) -> None:
     fork(whole.path, Village, at=2, out=new).run()
     times = {"started_at", "ended_at", "waited", "source", "cost"}
@@ -166,6 +167,7 @@ def test_the_server_hears_of_what_differs_alone(over_http: tuple[FinishedRun, Op
     assert [(since.known,)] == asked(run.path, "SELECT count(*) FROM calls WHERE phase = 'step' AND number = 2")
 
 
+@pytest.mark.slow
 def test_with_another_model_everything_is_asked_anew(over_http: tuple[FinishedRun, OpenAIServer], new: Path) -> None:
     run, server = over_http
     society = fork(run.path, Village, at=1, out=new, model="openai:other", base_url=server.base_url)
@@ -177,6 +179,7 @@ def test_with_another_model_everything_is_asked_anew(over_http: tuple[FinishedRu
     assert asked(new, "SELECT model, is_language_model FROM runs") == [("openai:other", True)]
 
 
+@pytest.mark.slow
 def test_text_of_the_stand_in_makes_no_run_of_a_language_model(
     whole: FinishedRun, new: Path, openai_server: OpenAIServer
 ) -> None:
@@ -184,6 +187,7 @@ def test_text_of_the_stand_in_makes_no_run_of_a_language_model(
     assert asked(new, "SELECT model, is_language_model FROM runs") == [("openai:test", False)]
 
 
+@pytest.mark.slow
 def test_what_the_run_paid_counts_nothing_in_the_fork_s_budget(
     over_http: tuple[FinishedRun, OpenAIServer], new: Path
 ) -> None:
@@ -227,6 +231,7 @@ def test_a_fork_is_forked_again_and_still_knows_the_first_run_s_answers(
     assert society.engine.gateway.calls == 0
 
 
+@pytest.mark.slow
 def test_a_fork_is_replayed_from_its_step(whole: FinishedRun, new: Path, tmp_path: Path) -> None:
     forked = fork(whole.path, News, at=1, out=new, settings={"memory": 2}).run()
     again = replay(new, News, out=tmp_path / "again.duckdb")
@@ -260,6 +265,7 @@ def test_a_step_that_was_not_lived_names_those_that_were(whole: FinishedRun, new
     assert not new.exists()
 
 
+@pytest.mark.slow
 def test_a_run_without_a_step_is_forked_after_growth_alone(live: Live, new: Path, openai_server: OpenAIServer) -> None:
     openai_server.fail_forever("Lindenford", "server_error")
     with pytest.raises(RunError):
@@ -352,6 +358,7 @@ fork(sys.argv[1], Village, at=1, out=sys.argv[2])
 """
 
 
+@pytest.mark.slow
 def test_a_copy_that_is_killed_on_the_way_looks_like_no_run(warm: WarmProcess, whole: FinishedRun, new: Path) -> None:
     ended = warm.run("-c", KILLED, whole.path, new)
     assert ended.returncode == -signal.SIGKILL

@@ -85,10 +85,12 @@ def test_ordinals_run_on_from_chunk_to_chunk(grown: FinishedRun) -> None:
         assert [ordinal for (ordinal,) in found] == list(range(1, len(found) + 1))
 
 
+@pytest.mark.slow
 def test_the_number_in_flight_does_not_change_what_is_grown(grow: Grow, grown: FinishedRun) -> None:
     assert grow(limits=Limits(max_in_flight=1)).event_hash == grown.event_hash
 
 
+@pytest.mark.slow
 def test_the_size_of_chunks_changes_the_markers_and_not_the_people(grow: Grow, grown: FinishedRun) -> None:
     small, large = grown, grow("large", chunk=1000)
     people = "SELECT id, ordinal, hop, parent FROM personas ORDER BY ordinal"
@@ -96,6 +98,7 @@ def test_the_size_of_chunks_changes_the_markers_and_not_the_people(grow: Grow, g
     assert small.sql("FROM relations").rows == large.sql("FROM relations").rows
 
 
+@pytest.mark.slow
 def test_texts_that_are_streamed_grow_the_same_people_as_texts_in_memory(
     grow: Grow, grown: FinishedRun, tmp_path: Path
 ) -> None:
@@ -148,6 +151,7 @@ def test_a_limit_is_reached_and_never_exceeded(grow: Grow) -> None:
     assert run.sql("SELECT count(*) FROM personas WHERE id NOT IN (SELECT persona FROM duplicates)").rows == [(120,)]
 
 
+@pytest.mark.slow
 def test_fan_out_is_given_hop_by_hop(grow: Grow, corpus: Path) -> None:
     run = grow(sources=(str(corpus),), hops=3, fan_outs=(3, 1), agents=None, acquaintances=0)
     found = run.sql(
@@ -212,6 +216,7 @@ def test_relations_of_kinds_that_are_not_wanted_are_counted_and_their_siblings_s
     assert run.sql("SELECT DISTINCT kind FROM relations").rows == [("teaching",)]
 
 
+@pytest.mark.slow
 def test_only_kinds_that_are_wanted_come_up(grow: Grow) -> None:
     run = grow(kinds=("kinship", "care"))
     assert {kind for (kind,) in run.sql("SELECT DISTINCT kind FROM relations").rows} <= {"kinship", "care"}
@@ -225,6 +230,7 @@ def test_people_are_described_in_named_parts_when_that_is_wanted(grow: Grow) -> 
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_grown_hub_is_a_hub_whose_people_can_live(grown: FinishedRun, tmp_path: Path) -> None:
     people = len(read_hub(grown.path).personas)
     growth = Growth.given(hub=grown.path, agents=people)
@@ -238,6 +244,7 @@ def test_growth_is_replayed_without_a_call(grow: Grow, corpus: Path) -> None:
     assert (replayed.event_hash, replayed.calls, replayed.difference) == (run.event_hash, 0, "")
 
 
+@pytest.mark.slow
 def test_a_budget_that_is_spent_pauses_and_nothing_is_asked_twice(
     grow: Grow, corpus: Path, openai_server: OpenAIServer, tmp_path: Path
 ) -> None:
@@ -256,6 +263,7 @@ def test_a_budget_that_is_spent_pauses_and_nothing_is_asked_twice(
     assert resumed.sql("SELECT count(*) = count(DISTINCT (owner, number)) FROM calls").rows == [(True,)]
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_to_the_faults_of_an_endpoint(
     grow: Grow, corpus: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

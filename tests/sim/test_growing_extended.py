@@ -83,6 +83,7 @@ def test_further_hops_come_to_what_growing_them_at_once_comes_to(begin: Begin, t
         assert whole.query("SELECT event_hash FROM runs").rows == [(extended.event_hash,)]
 
 
+@pytest.mark.slow
 def test_a_higher_limit_goes_through_the_hops_again_and_pays_nothing_twice(
     begin: Begin, openai_server: OpenAIServer
 ) -> None:
@@ -111,6 +112,7 @@ def test_further_sources_are_read_behind_the_earlier_ones(begin: Begin, tmp_path
     assert [is_new for (is_new,) in places.rows] == [False] * 20 + [True] * 5
 
 
+@pytest.mark.slow
 def test_every_extension_is_a_row_with_the_settings_as_they_were_and_as_they_are(begin: Begin) -> None:
     growth, out = begin(agents=20)
     first = more(growth, out, hops=2)
@@ -121,6 +123,7 @@ def test_every_extension_is_a_row_with_the_settings_as_they_were_and_as_they_are
     assert second.sql("SELECT growth_settings->>'agents', status FROM runs").rows == [("40", "finished")]
 
 
+@pytest.mark.slow
 def test_extended_growth_is_replayed_to_the_same_hash(begin: Begin, tmp_path: Path) -> None:
     growth, out = begin(agents=20)
     wider = {"agents": 50, "hops": 2, "sources": (*growth.sources, texts(tmp_path / "b.jsonl", 30, "Mill"))}
@@ -129,6 +132,7 @@ def test_extended_growth_is_replayed_to_the_same_hash(begin: Begin, tmp_path: Pa
     assert (replayed.event_hash, replayed.difference, replayed.calls) == (run.event_hash, "", 0)
 
 
+@pytest.mark.slow
 def test_people_of_a_hub_are_read_once_and_asked_about_again(begin: Begin, tmp_path: Path) -> None:
     _, origin = begin()
     growth = Growth.unlimited(hub=origin, hops=2, fan_outs=(3,), agents=70, chunk=7)

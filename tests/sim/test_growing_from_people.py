@@ -57,6 +57,7 @@ def test_whoever_is_given_is_not_rejected_for_their_language(grown: Begin, langu
     assert away == [(0,)]
 
 
+@pytest.mark.slow
 def test_rows_of_the_people_are_in_the_hub_that_grew_from_them(grown: Begin) -> None:
     run = grown()
     rows = run.sql("SELECT attributes::VARCHAR, licence FROM imports ORDER BY row").rows
@@ -83,6 +84,7 @@ def test_what_is_pseudonymised_in_people_is_pseudonymised_in_their_rows(tmp_path
     assert json.loads(attributes)["age"] == 3
 
 
+@pytest.mark.slow
 def test_a_run_with_these_people_keeps_their_rows_and_so_does_its_fork(people: Path, tmp_path: Path) -> None:
     growth = Growth.given(hub=people)
     run = Society(Village(), growth=growth, out=tmp_path / "run.duckdb", steps=1).run()

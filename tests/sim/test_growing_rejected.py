@@ -157,6 +157,7 @@ def test_growth_with_people_rejected_is_replayed_to_the_same_hash(town: Town, co
     assert replay(run.path, GrowthOnly).event_hash == run.event_hash
 
 
+@pytest.mark.slow
 def test_a_society_whose_people_are_partly_rejected_is_replayed_too(town: Town, corpus: Path) -> None:
     run = grow(town, corpus, quality=False)
     growth = Growth.unlimited(hub=run.path, hops=1, fan_outs=(1,), quality=True)

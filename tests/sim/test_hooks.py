@@ -97,6 +97,7 @@ def test_a_method_that_fails_is_named_with_its_class_and_the_users_own_line(name
     assert 'return dict[str, int]()["nothing"]' in failed.value.frames
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scenario", "words"),
     [

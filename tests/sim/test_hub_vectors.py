@@ -67,6 +67,7 @@ def test_everybody_gets_a_vector_and_the_calls_stand_in_the_hub(
     assert in_hub(town, "SELECT sum(items), count(*) FROM markers WHERE chunk > 0") == [(PEOPLE, PEOPLE // 10)]
 
 
+@pytest.mark.slow
 def test_vectors_in_the_hub_are_never_fetched_again(town: Path, fetch: Any, openai_server: OpenAIServer) -> None:
     fetch()
     asked = openai_server.calls
@@ -78,6 +79,7 @@ def test_vectors_in_the_hub_are_never_fetched_again(town: Path, fetch: Any, open
     assert (again.missing, again.fetched, again.job) == (3, 3, 2)
 
 
+@pytest.mark.slow
 def test_each_model_has_vectors_and_jobs_of_its_own(town: Path, fetch: Any) -> None:
     with pytest.raises(PausedError):
         fetch(limits=Limits(max_calls=2))
@@ -193,6 +195,7 @@ def test_a_wrong_cosine_is_refused_before_anybody_is_asked(town: Path, openai_se
     assert openai_server.calls == 0
 
 
+@pytest.mark.slow
 def test_a_job_that_was_stopped_goes_on_to_the_hash_of_one_that_was_not(
     town: Path, fetch: Any, tmp_path: Path, openai_server: OpenAIServer
 ) -> None:

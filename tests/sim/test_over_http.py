@@ -31,6 +31,7 @@ def test_the_server_sees_as_many_calls_at_once_as_are_allowed(live: Live, openai
     assert openai_server.peak_in_flight == 64
 
 
+@pytest.mark.slow
 def test_the_number_in_flight_does_not_change_what_happens(live: Live, openai_server: OpenAIServer) -> None:
     hashes = {
         live(str(n), model="openai:test", base_url=openai_server.base_url, max_in_flight=n).event_hash for n in (1, 64)
@@ -38,6 +39,7 @@ def test_the_number_in_flight_does_not_change_what_happens(live: Live, openai_se
     assert len(hashes) == 1
 
 
+@pytest.mark.slow
 def test_the_pace_does_not_change_what_happens(live: Live, openai_server: OpenAIServer) -> None:
     free = live("free", model="openai:test", base_url=openai_server.base_url)
     openai_server.allow, openai_server.latency = 3, Latency(0.01)
@@ -85,6 +87,7 @@ def test_a_wrong_key_stops_the_run_with_one_sentence(live: Live) -> None:
     assert server.calls <= 5
 
 
+@pytest.mark.slow
 def test_an_outage_is_waited_for_and_changes_nothing(live: Live, openai_server: OpenAIServer) -> None:
     where = {"model": "openai:test", "base_url": openai_server.base_url, "embeddings": "openai:e"}
     whole = live("whole", **where)

@@ -89,6 +89,7 @@ def test_people_of_a_hub_that_is_gone_are_had_again(whole: Path, tmp_path: Path)
     check_same(replay(lived.path, Village), lived.event_hash)
 
 
+@pytest.mark.slow
 def test_a_run_with_faults_and_lost_turns_is_the_same_again_without_its_server(live: Live) -> None:
     with OpenAIServer() as server:
         server.fault("rate_limit", 0.05).fault("cut_json", 0.05).fault("refusal", 0.02).fault("html", 0.02)

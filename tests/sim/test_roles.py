@@ -116,6 +116,7 @@ def test_all_roles_share_one_budget(scenario: type[Scenario], tmp_path: Path, op
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_fork_with_another_grader_pays_for_its_grades_alone(
     scenario: type[Scenario], tmp_path: Path, openai_server: OpenAIServer
 ) -> None:

@@ -114,6 +114,7 @@ def test_several_solvers_answer_side_by_side(sums: Path, sql: Ask) -> None:
     assert sql("SELECT count(*) FROM solutions WHERE solver LIKE '%=0' AND correct") == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_job_that_is_stopped_goes_on_and_pays_nothing_twice(sums: Path, sql: Ask, tmp_path: Path) -> None:
     whole = solved(Path(shutil.copy(sums, tmp_path / "whole.duckdb")), chunk=4)
     with pytest.raises(PausedError):

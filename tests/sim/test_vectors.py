@@ -125,6 +125,7 @@ def _calls_before_step_3(run: FinishedRun) -> int:
     return int(run.sql(sql).rows[0][0])
 
 
+@pytest.mark.slow
 def test_who_has_no_vectors_is_reminded_by_words_and_a_row_says_so(
     lived: Lived, village: Any, openai_server: OpenAIServer
 ) -> None:

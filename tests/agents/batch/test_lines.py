@@ -10,6 +10,7 @@ from populace.agents.batch import LineFault
 from populace.personas.model import Outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "outcome", "status"),
     [

@@ -50,6 +50,7 @@ def test_a_kind_that_is_not_there_is_refused(lived: Queryable) -> None:
         read_sample(lived, n=10, kind="instructions")
 
 
+@pytest.mark.slow
 def test_a_run_without_outputs_is_refused(make_run: Any) -> None:
     with pytest.raises(SetupError, match="The run has no output; make some first"):
         measure_diversity(make_run(upto="growth"))

@@ -29,6 +29,7 @@ def written(run: Path, out: str, **options: Any) -> list[dict[str, Any]]:
     return read_lines(path)
 
 
+@pytest.mark.slow
 def test_only_accepted_outputs_are_written_and_each_says_where_it_comes_from(asked: Path) -> None:
     rows = written(asked, "rows.jsonl")
     assert [row["text"] for row in rows] == [

@@ -116,6 +116,7 @@ def test_whoever_is_met_with_a_licence_in_another_row_is_not_without_one(hub: Hu
     assert describe_hub(hub).people["licence"] == (("MIT", 1),)
 
 
+@pytest.mark.slow
 def test_a_merge_keeps_rows_once_and_fills_what_one_hub_did_not_know(tmp_path: Path) -> None:
     paths = [tmp_path / "one.duckdb", tmp_path / "two.duckdb"]
     with create_hub(paths[0]) as hub:

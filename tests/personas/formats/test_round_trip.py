@@ -69,6 +69,7 @@ def columns_of(hub: HubFile) -> dict[str, Any]:
 
 
 @every_format
+@pytest.mark.slow
 def test_people_come_back_with_lineage_and_the_mark_of_the_stand_in(hub: HubFile, tmp_path: Path, ending: str) -> None:
     export_hub(hub, path := tmp_path / f"town.{ending}")
     again, report = taken(path, tmp_path / "again.duckdb")
@@ -78,6 +79,7 @@ def test_people_come_back_with_lineage_and_the_mark_of_the_stand_in(hub: HubFile
 
 
 @every_format
+@pytest.mark.slow
 def test_relations_come_back_from_the_file_beside(hub: HubFile, tmp_path: Path, ending: str) -> None:
     written = export_hub(hub, path := tmp_path / f"town.{ending}")
     again, report = taken(path, tmp_path / "again.duckdb")

@@ -35,6 +35,7 @@ def test_conditions_ask_personas_profiles_and_imports(lasting_town: HubFile, whe
     assert chosen(lasting_town, where) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "said"),
     [

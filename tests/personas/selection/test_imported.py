@@ -62,6 +62,7 @@ def chosen(hub: HubFile, where: str) -> set[str]:
     return {text.split()[1] for (text,) in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "who"),
     [

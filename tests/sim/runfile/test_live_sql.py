@@ -56,6 +56,7 @@ def test_another_process_sees_what_is_committed(path: Path, log: RunLog, live: L
 IMPATIENT = f"from populace.sim.runfile import reader\nreader._PAUSE_SECONDS = 0.002\n{ASK}"
 
 
+@pytest.mark.slow
 def test_without_a_sidecar_the_holder_is_named(path: Path, log: RunLog) -> None:
     answer = elsewhere(IMPATIENT, path, "FROM runs")
     assert "BusyError" in answer.stderr
@@ -214,6 +215,7 @@ def test_a_stale_sidecar_is_ignored(path: Path, log: RunLog, left: str) -> None:
         assert not run.is_live
 
 
+@pytest.mark.slow
 def test_a_stale_sidecar_beside_a_held_file_is_not_believed(path: Path, log: RunLog, live: LiveSql) -> None:
     Sidecar(port=live.sidecar.port, pid=1, token="of a run that was killed").write(path)
     assert "is in use by another process" in elsewhere(IMPATIENT, path, "FROM runs").stderr
