@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from populace.agents.actions import KnownSolution
 from populace.agents.checks import Check
 from populace.agents.problem_checks import AsksSomething, HoldsNoSolution
 from populace.agents.procedural.situation import Situation
@@ -54,7 +55,10 @@ class TrickQuestion(ProblemAction):
         riddle = make_riddle(rng, situation.persona, focus=cls.settings.focus, language=cls.settings.language)
         return {"trick": riddle.topic, "text": riddle.text}
 
-    known_solution = staticmethod(solve_riddle)
+    @staticmethod
+    def known_solution(text: str) -> KnownSolution | None:
+        """The answer to a riddle that `stand_in` made; None for any other."""
+        return solve_riddle(text)
 
 
 class Brainteaser(ProblemTask):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from populace.agents.actions import KnownSolution
 from populace.agents.procedural.situation import Situation
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.problem_task import ProblemAction, ProblemSettings, ProblemTask, Text, Topic
@@ -50,7 +51,10 @@ class LogicProblem(ProblemAction):
         puzzle = make_puzzle(rng, situation.persona, focus=asked.focus, difficulty=asked.difficulty)
         return {"reasoning": puzzle.topic, "text": puzzle.text}
 
-    known_solution = staticmethod(solve_puzzle)
+    @staticmethod
+    def known_solution(text: str) -> KnownSolution | None:
+        """The solution of a puzzle that `stand_in` made, found from its text; None for any other."""
+        return solve_puzzle(text)
 
 
 class Logic(ProblemTask):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from populace.agents.actions import KnownSolution
 from populace.agents.procedural.situation import Situation
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.problem_task import ProblemAction, ProblemSettings, ProblemTask, Text, Topic
@@ -55,7 +56,10 @@ class MathProblem(ProblemAction):
         )
         return {"topic": problem.topic, "text": problem.text}
 
-    known_solution = staticmethod(solve_problem)
+    @staticmethod
+    def known_solution(text: str) -> KnownSolution | None:
+        """The solution of a problem that `stand_in` made, computed from its text; None for any other."""
+        return solve_problem(text)
 
 
 class Math(ProblemTask):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from populace.agents.actions import KnownSolution
 from populace.agents.procedural.situation import Situation
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.problem_task import ProblemAction, ProblemSettings, ProblemTask, Text, Topic
@@ -51,7 +52,10 @@ class SpatialProblem(ProblemAction):
         problem = make_space(rng, situation.persona, focus=asked.focus, difficulty=asked.difficulty)
         return {"reasoning": problem.topic, "text": problem.text}
 
-    known_solution = staticmethod(solve_space)
+    @staticmethod
+    def known_solution(text: str) -> KnownSolution | None:
+        """The solution of a problem that `stand_in` made, computed from its text; None for any other."""
+        return solve_space(text)
 
 
 class Spatial(ProblemTask):
