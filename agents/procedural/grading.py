@@ -4,7 +4,7 @@ A text has one quality, drawn from its words: over many texts it is spread evenl
 however long they are. Each criterion has the label at this place of its scale, rounded up or down by a draw of its own,
 so that the scores of evenly spaced labels are the quality on average: about half of all texts have a grade of 0.5 or
 more, and a threshold T rejects a share of about T. A text without words has quality 0. The same text is graded alike
-however often it is asked for. With `procedural:accuracy=RATE` the label so drawn comes at this rate, and any other label
+however often it is asked for. With `procedural:accuracy=RATE` the label so drawn comes at this rate, and any other one
 else: graders of known agreement.
 """
 
