@@ -167,4 +167,3 @@ def test_the_stand_in_compares_by_the_qualities_that_it_grades_by() -> None:
     same = comparing(TEXT, TEXT)(random.Random(1), Situation(), {})
     assert same is not None
     assert same["better"] == "tie"
-
