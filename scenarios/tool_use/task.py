@@ -21,7 +21,7 @@ from populace.agents.actions import Action
 from populace.agents.checks import Check, CheckOutcome, CheckResult, failed, passed
 from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, keep, turn_prompt
 from populace.agents.responses import schema_of
-from populace.agents.sandbox import Call, confinement, run_code
+from populace.agents.sandbox import FunctionCall, confinement, run_code
 from populace.agents.text_checks import TEXT_CHECKS
 from populace.agents.tools import as_openai
 from populace.personas.errors import SetupError, parameter
@@ -215,7 +215,7 @@ async def call_tool(shown: Sequence[GivenTool], step: Step) -> tuple[str, bool]:
         return _error(f"The arguments are not JSON: {error}.")
     if wrong := _invalid(arguments, tool.interface["parameters"]):
         return _error(f"The arguments do not fit: {wrong}.")
-    done = await run_code(tool.code, calls=[Call(tool.name, arguments)])
+    done = await run_code(tool.code, calls=[FunctionCall(tool.name, arguments)])
     if not done.returned:
         return _error(done.reason)
     (returned,) = done.returned
