@@ -132,8 +132,7 @@ class ConversationTask(Task):
         """Raises `SetupError` for settings that cannot be."""
         super().__init__(settings)
         base = Conversation if self.settings.between == "assistant" else Talk
-        told = {"__doc__": base.__doc__, "__module__": __name__, "turns": self.settings.turns}
-        self.actions = (type(base.__name__, (base,), told),)
+        self.actions = (base.configured(turns=self.settings.turns),)
         self._others: tuple[Resident, ...] = ()
 
     def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:

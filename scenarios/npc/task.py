@@ -156,8 +156,7 @@ class Npc(Task):
         checks: tuple[Check, ...] = (*TEXT_CHECKS, KeepsToCanon(world))
         if self.settings.canon == "grader":
             checks = (*checks, GradedCanon())
-        told = {"__doc__": Sheet.__doc__, "__module__": __name__, "checks": checks, "world": world.canon}
-        self.actions = (type("Sheet", (Sheet,), told),)
+        self.actions = (Sheet.configured(checks=checks, world=world.canon),)
         if self.settings.keep and not self.settings.lock:
             raise SetupError("keep names sheets of no run; give the run as lock too, as --set lock=npc.duckdb.")
         #: The sheets that are kept, by the persona whose they are.

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from populace.agents.sandbox import Call, run_code
+from populace.agents.sandbox import FunctionCall, run_code
 from populace.personas.model import FrozenModel
 from populace.scenarios.tool_code.tool_set import GivenTool
 
@@ -51,7 +51,7 @@ async def call_tool(shown: Sequence[GivenTool], call: ToolCall) -> tuple[str, bo
         return refused(f"The arguments are not JSON: {error}.")
     if wrong := _invalid(arguments, tool.interface["parameters"]):
         return refused(f"The arguments do not fit: {wrong}.")
-    done = await run_code(tool.code, calls=[Call(tool.name, arguments)])
+    done = await run_code(tool.code, calls=[FunctionCall(tool.name, arguments)])
     if not done.returned:
         return refused(done.reason)
     (returned,) = done.returned
