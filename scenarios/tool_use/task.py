@@ -41,7 +41,7 @@ _FOLDER = Path(__file__).parent
 PROMPT = read_prompt(_FOLDER / "tool_use.v1.toml")
 ASSISTANT = read_prompt(_FOLDER / "assistant.v1.toml")
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=2_000)]
+SpokenText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=2_000)]
 
 
 class ToolUse(Action):
@@ -52,7 +52,7 @@ class ToolUse(Action):
     checks: ClassVar[tuple[Check, ...]] = TEXT_CHECKS
 
     kind: Literal["tool_use"]
-    text: Annotated[Text, Field(description="The request itself, as this person would type it.")]
+    text: Annotated[SpokenText, Field(description="The request itself, as this person would type it.")]
     #: The conversation in OpenAI's form: `tool_calls` of the assistant, and messages of the role `tool`.
     messages: SkipJsonSchema[list[dict[str, Any]]] = Field(default_factory=list)
     #: The tools that the assistant had, as OpenAI functions.
