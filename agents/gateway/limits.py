@@ -18,6 +18,7 @@ from ..observation import estimated_tokens
 
 if TYPE_CHECKING:
     from ..endpoint.response import ModelResponse
+    from .request import ModelRequest
 
 #: Parameters of a request that have another place than `extra_body`.
 _OURS = frozenset(
