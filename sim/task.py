@@ -267,7 +267,8 @@ class Task(Scenario):
 
 def _phrase(phrases: Mapping[str, str], name: str, value: object) -> str:
     word = str(value).strip() if not isinstance(value, bool) else "yes" if value else "no"
-    return phrases.get(word.lower()) or Template(phrases.get("other", "")).safe_substitute({name: word})
+    known = phrases.get(word.lower())
+    return Template(phrases.get("other", "")).safe_substitute({name: word}) if known is None else known
 
 
 async def prepare_task(engine: Engine, task: Task, state: SocietyState, recall: EmbeddingRecall | None) -> None:

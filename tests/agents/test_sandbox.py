@@ -99,7 +99,7 @@ async def test_sleeping_code_is_stopped() -> None:
 async def test_values_that_are_not_json_and_too_long_ones_are_errors() -> None:
     code = "def a(): return {1j}\ndef b(): return float('nan')\ndef c(): return 'x' * 30000"
     done = await run(confinement(), code, calls=(FunctionCall("a"), FunctionCall("b")))
-    assert [one.error.partition(":")[0] for one in done.returned] == ["TypeError", "ValueError"]
+    assert [one.error_type for one in done.returned] == ["TypeError", "ValueError"]
     assert (await run(confinement(), code, calls=(FunctionCall("c"),))).outcome is CodeOutcome.OUTPUT_LIMIT
 
 

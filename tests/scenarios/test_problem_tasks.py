@@ -342,6 +342,11 @@ def test_a_focus_of_ones_own_stands_in_the_task() -> None:
     assert "$focus" not in made.task(None, None)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_nothing_is_asked_for_where_nothing_is_set(task: str) -> None:
+    assert find_task(task)[0]({}).task(None, None) == ""  # type: ignore[arg-type]
+
+
 def test_texts_nearly_repeat_one_another_seldom() -> None:
     for task in TASKS:
         sets = [frozenset(text.lower().split()) for text in sorted(written(action_of(task), 300, seed=9))]
