@@ -147,5 +147,5 @@ def test_a_taxonomy_that_is_too_large_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="has 4,000,001 bytes, more than a taxonomy needs"):
         read_topics(file)
     file.write_text(f"Food / Baking: {'b' * 201}")
-    with pytest.raises(SourceError, match="a topic or term of 201 characters, 'bbb.*; give 200 at most"):
+    with pytest.raises(SourceError, match=r"a topic or term of 201 characters, 'bbb.*; give 200 at most"):
         read_topics(file)

@@ -251,7 +251,7 @@ def test_a_language_is_given_by_name_or_tag(given: str, tag: str) -> None:
 
 
 def test_an_unknown_language_is_answered_with_the_nearest() -> None:
-    with pytest.raises(SetupError, match="'Germn' is no language of the .* did you mean 'German'"):
+    with pytest.raises(SetupError, match=r"'Germn' is no language of the .*did you mean 'German'"):
         TaskSettings(language="Germn")
 
 
