@@ -112,7 +112,7 @@ def main() -> None:
         import_module(name)
     # The first files of a process take the longest: their tables are made, and then copied.
     with TemporaryDirectory() as folder, create_hub(Path(folder) / "hub.duckdb"):
-        make_run_file(Path(folder) / "run.duckdb", lambda _: None)
+        make_run_file(Path(folder) / "run.duckdb")
     # However the tests were begun: Ctrl-C reaches the children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # The one thread beside ours is an allocator's, which knows of forks.
