@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Template
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -192,6 +192,12 @@ class Action(BaseModel):
         `procedural` answers with it when it is asked to solve the problem. Depends on nothing but the text.
         """
         return None
+
+    @classmethod
+    def configured(cls, **values: object) -> type[Self]:
+        """The same action with other values of its class variables, as the settings of a task have it."""
+        told = {"__doc__": cls.__doc__, "__module__": cls.__module__, **values}
+        return cast("type[Self]", type(cls.__name__, (cls,), told))
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:

@@ -1,13 +1,14 @@
-"""The stand-in as a grader: labels by a simple rule, given at the rate that it is told.
+"""The stand-in as a grader: labels drawn from the text, given at the rate that it is told.
 
-The rule looks at a text alone: how many words it has (15 to 200 are best), how many to a sentence (6 to 24) and how
-many different ones; each criterion takes off a share of its own, drawn from the text. So a text has one grade, however
-often it is asked for, and the rule knows nothing of what the text says. With `procedural:accuracy=RATE` the label of
-the rule comes at this rate, and any other label else: graders of known agreement.
+A text has one quality, drawn from its words: over many texts it is spread evenly from 0 to 1, whatever they say and
+however long they are. Each criterion has the label at this place of its scale, rounded up or down by a draw of its own,
+so that the scores of evenly spaced labels are the quality on average: about half of all texts have a grade of 0.5 or
+more, and a threshold T rejects a share of about T. A text without words has quality 0. The same text is graded alike
+however often it is asked for. With `procedural:accuracy=RATE` the label so drawn comes at this rate, and any other one
+else: graders of known agreement.
 """
 
 import random
-import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
@@ -17,39 +18,24 @@ from ...personas.persona import word_list
 from ..rubric import Criterion, Rubric
 from .situation import Situation
 
-_SENTENCES = re.compile(r"[.!?。！？]+(?:\s|$)")
-#: The most that a criterion takes off what the text as a whole is worth.
-_MOST_OFF = 0.8
 #: The difference below which neither of two texts is better.
 _TIE = 0.02
 
 
 def text_quality(text: str) -> float:
-    """What the rule makes of a text, 0 to 1."""
+    """The quality of a text, 0 to 1: drawn from its words, 0 where it has none."""
     words = word_list(text)
-    if not words:
-        return 0.0
-    each = len(words) / max(1, len(_SENTENCES.findall(text.strip() + " ")))
-    parts = (
-        _within(len(words), 15, 200),
-        _within(each, 6, 24),
-        min(1.0, 1.25 * len(set(words)) / len(words) ** 0.9),
-    )
-    return sum(parts) / len(parts)
-
-
-def _within(number: float, low: float, high: float) -> float:
-    """1 within the bounds, and less the further away the number is."""
-    return min(1.0, number / low, high / number)
+    return _drawn(" ".join(words)) if words else 0.0
 
 
 def rule_label(text: str, criterion: Criterion) -> str:
-    """The label that the rule gives a text by a criterion."""
-    quality = text_quality(text) * (1 - _MOST_OFF * _drawn(f"{criterion.name}\n{text}"))
-    return criterion.labels[min(int(quality * len(criterion.scale)), len(criterion.scale) - 1)]
+    """The label of a text by a criterion."""
+    place = text_quality(text) * (len(criterion.scale) - 1)
+    return criterion.labels[int(place + _drawn(f"{criterion.name}\n{text}"))]
 
 
 def _drawn(text: str) -> float:
+    """A number from 0 to 1, without 1, drawn from the text."""
     return int.from_bytes(blake2b(text.encode(), digest_size=6).digest()) / 2**48
 
 
@@ -76,11 +62,15 @@ def comparing(first: str, second: str) -> AnswerGenerator:
         better = "tie" if abs(difference) < _TIE else "first" if difference > 0 else "second"
         if rng.random() >= situation.accuracy:
             better = rng.choice([other for other in ("first", "second", "tie") if other != better])
-        return {"reason": _reason(first), "better": better}
+        return {"reason": _reasons(first, second), "better": better}
 
     return generate
 
 
 def _reason(text: str) -> str:
-    words = len(word_list(text))
-    return f"The stand-in, which is no language model, counts words and sentences: {words} words."
+    return f"The stand-in, which is no language model, drew the quality {text_quality(text):.2f} for this text."
+
+
+def _reasons(first: str, second: str) -> str:
+    drawn = f"{text_quality(first):.2f} and {text_quality(second):.2f}"
+    return f"The stand-in, which is no language model, drew the qualities {drawn} for these texts."

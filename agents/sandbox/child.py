@@ -75,8 +75,8 @@ def _call(space: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - a call that fails is a result, and the next is made
-        return {"value": None, "error": _said(error)}
-    return {"value": value, "error": ""}
+        return {"value": None, "error": _said(error), "error_type": type(error).__name__}
+    return {"value": value, "error": "", "error_type": ""}
 
 
 def _said(error: BaseException) -> str:

@@ -103,8 +103,9 @@ def _refusal(source: OutputSource, form: DatasetFormat, kinds: Sequence[str], ma
     said = f"{', '.join(map(repr, kinds))} of {str(source.path)!r}"
     if form in _PREFERENCES:
         return (
-            f"There are no preferences among the outputs {said}, so they cannot be written as {form}; have several "
-            "samples of each graded first (`populace grade`), or write them as jsonl."
+            f"There are no preferences among the outputs {said}, so they cannot be written as {form}; "
+            "`populace prefer` makes them of several responses, or outputs of one person, that were graded (`populace "
+            "grade --responses 4`, `make --per-persona 2`); jsonl takes any output."
         )
     if form is DatasetFormat.TOOLS:
         return (

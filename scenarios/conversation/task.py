@@ -44,7 +44,7 @@ ASSISTANT = read_prompt(_FOLDER / "assistant.v1.toml")
 USER = read_prompt(_FOLDER / "user.v1.toml")
 SPEAKER = read_prompt(_FOLDER / "speaker.v1.toml")
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+MessageText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 
 
 class Message(BaseModel):
@@ -69,7 +69,7 @@ class Conversation(Action):
     turns: ClassVar[int] = 3
 
     kind: Literal["conversation"]
-    text: Annotated[Text, Field(description="The first message, as this person would type or say it.")]
+    text: Annotated[MessageText, Field(description="The first message, as this person would type or say it.")]
     #: The whole conversation; it begins with `text`.
     messages: SkipJsonSchema[tuple[Message, ...]] = ()
     #: Why it ended: `done` (nothing was left to say), `turns` (as many as were wanted), or how the request for a
@@ -132,8 +132,7 @@ class ConversationTask(Task):
         """Raises `SetupError` for settings that cannot be."""
         super().__init__(settings)
         base = Conversation if self.settings.between == "assistant" else Talk
-        told = {"__doc__": base.__doc__, "__module__": __name__, "turns": self.settings.turns}
-        self.actions = (type(base.__name__, (base,), told),)
+        self.actions = (base.configured(turns=self.settings.turns),)
         self._others: tuple[Resident, ...] = ()
 
     def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:

@@ -99,8 +99,7 @@ class InstructionTask(Task):
         """Raises `SetupError` for settings that cannot be."""
         super().__init__(settings)
         if self.settings.length != "mixed":
-            told = {"__doc__": Request.__doc__, "__module__": __name__, "length": self.settings.length}
-            self.actions = (type("Request", (Request,), told),)
+            self.actions = (Request.configured(length=self.settings.length),)
 
     def task(self, resident: Resident, world: World) -> str:
         """How long the request is: drawn where any length is wanted."""

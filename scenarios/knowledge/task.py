@@ -16,10 +16,8 @@ from populace.agents.procedural.situation import Situation
 from populace.agents.text_checks import TEXT_CHECKS
 from populace.personas.persona import word_list
 from populace.personas.prompt import Prompt, read_prompt
-from populace.sim.resident import Resident
 from populace.sim.scenario import Settings
 from populace.sim.task import Task, TaskSettings
-from populace.sim.world import World
 
 from .stand_in import article
 
@@ -34,7 +32,7 @@ _UNSPACED = 1.7
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=160)]
 Audience = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=200)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=200, max_length=16_000)]
+ArticleText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=200, max_length=16_000)]
 
 
 class HasLength:
@@ -69,7 +67,7 @@ class Article(Action):
     kind: Literal["knowledge"]
     title: Annotated[Title, Field(description="Its title, which says what it is about")]
     audience: Annotated[Audience, Field(description="Who it is for, in one line")]
-    text: Annotated[Text, Field(description="The whole text in plain paragraphs, without the title")]
+    text: Annotated[ArticleText, Field(description="The whole text in plain paragraphs, without the title")]
 
     @property
     def emitted_text(self) -> str:
@@ -109,15 +107,6 @@ class Knowledge(Task):
         """Raises `SetupError` for settings that cannot be."""
         super().__init__(settings)
         base = Article if self.settings.form == "article" else Reading
-        told = {
-            "__doc__": base.__doc__,
-            "__module__": __name__,
-            "form": self.settings.form,
-            "length": self.settings.length,
-            "checks": (*TEXT_CHECKS, HasLength(*WORDS[self.settings.length])),
-        }
-        self.actions = (type(base.__name__, (base,), told),)
-
-    def task(self, resident: Resident, world: World) -> str:
-        """Form and length, in the prompt's phrases."""
-        return f"{PROMPT.phrase('form', self.settings.form)} {PROMPT.phrase('length', self.settings.length)}"
+        form, length = self.settings.form, self.settings.length
+        checks = (*TEXT_CHECKS, HasLength(*WORDS[length]))
+        self.actions = (base.configured(form=form, length=length, checks=checks),)

@@ -6,59 +6,49 @@ Run it as `populace make logic --hub town.duckdb --n 1000 --set focus=scheduling
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from string import Template
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from populace.agents.actions import Action, KnownSolution
-from populace.agents.checks import Check
-from populace.agents.problem_checks import AsksSomething, FewSubProblems, HoldsNoSolution
+from populace.agents.actions import KnownSolution
 from populace.agents.procedural.situation import Situation
-from populace.agents.text_checks import TEXT_CHECKS
 from populace.personas.prompt import Prompt, read_prompt
-from populace.sim.resident import Resident
+from populace.sim.problem_task import ProblemAction, ProblemSettings, ProblemTask, Text, Topic
 from populace.sim.scenario import Settings
-from populace.sim.task import Task, TaskSettings
-from populace.sim.world import World
 
 from .stand_in import make_puzzle, solve_puzzle
 
-PROMPT = read_prompt(Path(__file__).with_name("logic.v1.toml"))
 
-Kind = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=80)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=60, max_length=2500)]
+class LogicSettings(ProblemSettings):
+    """What can be asked of the problems."""
+
+    focus: str = Field("", max_length=200, description="Kind of reasoning, as scheduling; empty for any")
+    difficulty: Literal["any", "easy", "medium", "hard"] = Field("any", description="How hard they are to be")
 
 
-class LogicProblem(Action):
+class LogicProblem(ProblemAction):
     """One problem of logical reasoning: complete, with exactly one answer, and without its solution."""
 
     name: ClassVar[str] = "logic"
-    prompt: ClassVar[str | Prompt] = PROMPT
-    checks: ClassVar[tuple[Check, ...]] = (*TEXT_CHECKS, AsksSomething(), FewSubProblems(2), HoldsNoSolution())
-    #: How `procedural` is to make it, as the task's settings say.
-    focus: ClassVar[str] = ""
-    difficulty: ClassVar[str] = "any"
+    prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("logic.v1.toml"))
+    settings: ClassVar[LogicSettings] = LogicSettings()
 
     kind: Literal["logic"]
-    reasoning: Annotated[Kind, Field(description="Which kind of reasoning it takes, in two to five words")]
+    reasoning: Annotated[Topic, Field(description="Which kind of reasoning it takes, in two to five words")]
     text: Annotated[
         Text,
         Field(
+            min_length=60,
             description="The whole problem as it is given to a solver: who and what there is, every statement or "
-            "rule, and one question. No solution, no hint, no heading."
+            "rule, and one question. No solution, no hint, no heading.",
         ),
     ]
-
-    @property
-    def emitted_text(self) -> str:
-        """The problem."""
-        return self.text
 
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """A puzzle with one solution, which is known. It is in English, whatever language is asked for."""
-        puzzle = make_puzzle(rng, situation.persona, focus=cls.focus, difficulty=cls.difficulty)
+        asked = cls.settings
+        puzzle = make_puzzle(rng, situation.persona, focus=asked.focus, difficulty=asked.difficulty)
         return {"reasoning": puzzle.topic, "text": puzzle.text}
 
     @staticmethod
@@ -67,30 +57,10 @@ class LogicProblem(Action):
         return solve_puzzle(text)
 
 
-class LogicSettings(TaskSettings):
-    """What can be asked of the problems."""
-
-    focus: str = Field("", max_length=200, description="Kind of reasoning, as scheduling; empty for any")
-    difficulty: Literal["any", "easy", "medium", "hard"] = Field("any", description="How hard they are to be")
-
-
-class Logic(Task):
+class Logic(ProblemTask):
     """Problems of logical reasoning created with personas."""
 
     name = "logic"
     actions = (LogicProblem,)
     settings_type: ClassVar[type[Settings]] = LogicSettings
     settings: LogicSettings
-
-    def __init__(self, settings: Settings | dict[str, Any] | None = None) -> None:
-        """Raises `SetupError` for settings that cannot be."""
-        super().__init__(settings)
-        told = {name: getattr(self.settings, name) for name in ("focus", "difficulty")}
-        asked = type("LogicProblem", (LogicProblem,), {"__doc__": LogicProblem.__doc__, **told})
-        self.actions = (cast("type[LogicProblem]", asked),)
-
-    def task(self, resident: Resident, world: World) -> str:
-        """What the settings ask for, in the prompt's phrases."""
-        focus, told = self.settings.focus.strip(), PROMPT.choices
-        wanted = told["focus"].get(focus.lower()) or Template(told["focus"]["other"]).safe_substitute(focus=focus)
-        return " ".join(phrase for phrase in (wanted, told["difficulty"][self.settings.difficulty]) if phrase)

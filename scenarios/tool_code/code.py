@@ -8,7 +8,10 @@ from typing import Any
 
 from populace.agents.actions import Action
 from populace.agents.checks import CheckContext, CheckOutcome, CheckResult, failed, passed
-from populace.agents.sandbox import Call, CodeResult, Outcome, Returned, confinement, run_code
+from populace.agents.sandbox import CodeOutcome, CodeResult, FunctionCall, Returned, confinement, run_code
+
+#: Errors by which code shows that the function is missing or unfinished, rather than that it refuses the arguments.
+_UNWRITTEN = {"KeyError", "NameError", "NotImplementedError"}
 
 
 def parse_object(text: str) -> dict[str, Any]:
@@ -78,7 +81,7 @@ class Implements:
 
 async def execute(code: str, name: str, cases: Sequence[Any]) -> tuple[CodeResult, list[Returned]]:
     """Run code confined and make the calls of its cases; of those that were not made, the reason stands there."""
-    calls = [Call(name, parse_object(case.arguments)) for case in cases]
+    calls = [FunctionCall(name, parse_object(case.arguments)) for case in cases]
     done = await run_code(code, calls=calls)
     missing = Returned(None, done.reason or "the call was not made")
     return done, [*done.returned, *[missing] * (len(calls) - len(done.returned))]
@@ -93,7 +96,7 @@ def execution_checks(done: CodeResult, returned: Sequence[Returned], cases: Sequ
         if place and not right
     ]
     share = sum(is_right[1:]) / max(1, len(is_right) - 1)
-    ran = CheckResult(CheckOutcome.PASSED, confinement().sentence) if done.outcome is Outcome.OK else None
+    ran = CheckResult(CheckOutcome.PASSED, confinement().sentence) if done.outcome is CodeOutcome.OK else None
     return {
         "runs": ran or failed(f"It ended with {done.outcome}: {done.reason}."),
         "example": passed() if is_right[0] else failed(f"The example gave {_told(returned[0])}."),
@@ -104,7 +107,7 @@ def execution_checks(done: CodeResult, returned: Sequence[Returned], cases: Sequ
 def agrees(case: Any, returned: Returned) -> bool:
     """Whether a call gave what its case says: the value, or an error where it is to be refused."""
     if not case.returns:
-        return bool(returned.error) and not returned.error.startswith(("KeyError", "NameError", "NotImplementedError"))
+        return bool(returned.error_type) and returned.error_type not in _UNWRITTEN
     return not returned.error and same_value(json.loads(case.returns), returned.value)
 
 

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +138,32 @@ def test_the_stand_in_grades_a_text_alike_and_departs_from_it_at_its_rate() -> N
     assert "no language model" in exact["json"]["reason"]
 
 
-def test_the_stand_in_prefers_whole_sentences_to_scraps() -> None:
-    assert text_quality("") == 0 < text_quality("Roof?") < text_quality(TEXT)
-    for first, second, better in (("Roof?", TEXT, "second"), (TEXT, "Roof?", "first"), (TEXT, TEXT, "tie")):
+def test_the_grades_of_the_stand_in_are_spread_evenly_around_the_threshold() -> None:
+    for rubric in shipped_rubrics():
+        grades = sorted(
+            grade
+            for number in range(600)
+            if (grade := _grade(rubric, f"Text {number} {'and more ' * (number % 40)}of them")) is not None
+        )
+        assert len(grades) == 600
+        assert sum(grades) / 600 == pytest.approx(0.5, abs=0.05)
+        for threshold in (0.25, 0.5, 0.75):
+            assert sum(grade < threshold for grade in grades) / 600 == pytest.approx(threshold, abs=0.1)
+        assert _grade(rubric, "") == 0.0
+
+
+def _grade(rubric: Rubric, text: str) -> float | None:
+    return rubric.grade({one.name: one.score(rule_label(text, one)) for one in rubric.criteria})
+
+
+def test_the_stand_in_compares_by_the_qualities_that_it_grades_by() -> None:
+    texts = ("Roof?", "A roof of slate.", TEXT, "")
+    assert text_quality("") == 0
+    for first, second in permutations(texts, 2):
         found = comparing(first, second)(random.Random(1), Situation(), {})
         assert found is not None
-        assert found["better"] == better
+        lead = text_quality(first) - text_quality(second)
+        assert found["better"] == ("first" if lead > 0.02 else "second" if lead < -0.02 else "tie")
+    same = comparing(TEXT, TEXT)(random.Random(1), Situation(), {})
+    assert same is not None
+    assert same["better"] == "tie"

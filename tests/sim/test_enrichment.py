@@ -19,7 +19,7 @@ from warm_process import WarmProcess
 
 from populace.agents.batch import PollInterval, open_batch_queue
 from populace.agents.endpoint.models import ModelHandle
-from populace.agents.gateway.limits import Backoff, Limits
+from populace.agents.gateway.limits import Limits
 from populace.personas.errors import PausedError, RunError, SetupError, SourceError
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
@@ -34,10 +34,7 @@ IN_FLIGHT = 4
 type Ask = Callable[..., list[tuple[Any, ...]]]
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retry at once: what is tested is that, not when."""
-    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @pytest.fixture(scope="session")
