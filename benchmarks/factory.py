@@ -55,7 +55,7 @@ def rows_of(task: str) -> Callable[[Lab, int], Iterator[Finding]]:
     def case(lab: Lab, rows: int) -> Iterator[Finding]:
         yield from _made(lab, task, lab.hub(rows), rows)
 
-    case.__doc__ = f"{task}: as many rows as people, with the procedural model, and the same killed with -9."
+    case.__doc__ = f"as many rows of {task} as people, with the procedural model, and the same killed with -9."
     return case
 
 
