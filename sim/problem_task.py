@@ -68,6 +68,6 @@ class ProblemTask(Task):
         if self.settings.focus.strip() and not self.phrase_of("focus"):
             prompt = prompt_of(self.actions).name
             raise SetupError(
-                f"The focus of {self.name!r} cannot be {self.settings.focus!r}, since its prompt {prompt!r} says nothing of "
-                f'it; give the prompt file [choices.focus] with other = "... $focus ...", or leave focus out.'
+                f"The prompt {prompt!r} of {self.name!r} says nothing of a focus, so it cannot be "
+                f'{self.settings.focus!r}; give it [choices.focus] with other = "... $focus ...", or leave focus out.'
             )

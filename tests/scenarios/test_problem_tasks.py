@@ -401,7 +401,7 @@ def test_a_problem_task_of_ones_own_is_a_prompt_and_a_few_lines(tmp_path: Path) 
         ("Which word is missing: many a ships mak", "accepted")] * 2  # fmt: skip
     assert find_task(str(folder))[0]({"focus": "ships"}).task(None, None) == "It is about ships."  # type: ignore[arg-type]
     (folder / "proverb.v1.toml").write_text(OWN_PROMPT, encoding="utf-8")
-    with pytest.raises(SetupError, match="cannot be 'ships', since its prompt 'proverb' says nothing of it"):
+    with pytest.raises(SetupError, match="'proverb' of 'proverbs' says nothing of a focus, so it cannot be 'ships'"):
         find_task(str(folder))[0]({"focus": "ships"})
 
 
