@@ -4,6 +4,7 @@ The schemas that come of it keep the strict rules of function calling (`tool_fau
 is closed and requires all of its properties; one that may be left out may be null.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -13,17 +14,19 @@ from ..personas.model import FrozenModel
 from .actions import Action, Phrase
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{2,63}$")]
-_Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$"), Field(description="In snake_case.")]
-_Choice = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+_ArgumentName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$"), Field(description="In snake_case.")
+]
+_Option = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
 _About = Annotated[Phrase, Field(description="What it means, with its unit or format.")]
 
 
-class _Type(FrozenModel):
+class _Type(FrozenModel, ABC):
     """The base of types of values. `type` comes first in each: by it endpoints tell them apart."""
 
+    @abstractmethod
     def as_schema(self) -> dict[str, Any]:
         """The type as a JSON Schema."""
-        raise NotImplementedError
 
 
 def _differing(choices: list[str] | None) -> list[str] | None:
@@ -38,7 +41,7 @@ class TextType(_Type):
     type: Literal["string"]
     description: _About
     enum: Annotated[
-        Annotated[list[_Choice], Field(min_length=1, max_length=20)] | None,
+        Annotated[list[_Option], Field(min_length=1, max_length=20)] | None,
         AfterValidator(_differing),
         Field(description="The values it may have; null for any text."),
     ] = None
@@ -89,7 +92,7 @@ type PlainType = Annotated[TextType | NumberType | BooleanType, Field(discrimina
 class Property[T: _Type](FrozenModel):
     """A property of an object."""
 
-    name: _Name
+    name: _ArgumentName
     required: Annotated[bool, Field(description="False where it may be missing.")]
     value: T
 
@@ -186,7 +189,7 @@ class ToolSpec(Action):
     arguments: Annotated[list[Argument], AfterValidator(_apart), Field(min_length=1, max_length=8)]
     returns: ToolType
     depend: Annotated[
-        list[_Choice],
+        list[_Option],
         AfterValidator(_differing),
         Field(max_length=8, description="Libraries or services that it would need; empty for Python alone."),
     ] = Field(default_factory=list)

@@ -15,7 +15,7 @@ from ...personas.model import Outcome, PersonaModel, RequestContext
 from ...personas.prompt import Prompt, fence, load_prompt
 from ..output_jobs import OutputJobReport
 from ..outputs import Output, OutputContext, OutputPhase, OutputSpec, answered, role_of
-from ..runfile.output_rows import VoteRow
+from ..runfile.job_rows import VoteRow
 from ..runfile.reader import RunReader
 from ..runfile.rows import Row
 from ..seeds import derive_seed

@@ -22,7 +22,7 @@ from ...personas.prompt import fence, load_prompt
 from ..config import RoleModel
 from ..output_jobs import OutputJobReport
 from ..outputs import LOST_OUTCOMES, Output, OutputContext, OutputPhase, OutputSpec, answered, role_of
-from ..runfile.output_rows import VoteRow
+from ..runfile.job_rows import VoteRow
 from ..runfile.reader import RunReader
 from ..runfile.rows import CheckRow, Row
 from ..seeds import derive_seed

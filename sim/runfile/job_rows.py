@@ -1,4 +1,4 @@
-"""The rows of jobs: what was asked for, how far it has come, what was lost, and what is known from elsewhere."""
+"""The rows of jobs: what was asked for, how far it has come, what was lost, and what jobs on outputs found."""
 
 import platform
 from dataclasses import dataclass
@@ -187,6 +187,55 @@ class RunRow:
     forked_at: int | None = None
     drawn: str | None = None
     roles: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseRow:
+    """One of several responses to an instruction, in `responses`."""
+
+    job: int
+    emission: int
+    response: int
+    model: str
+    text: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoteRow:
+    """What a grader says of an output by one criterion, in `votes`."""
+
+    job: int
+    emission: int
+    response: int | None
+    other: int | None
+    other_response: int | None
+    criterion: str
+    grader: str
+    replicate: int
+    label: str | None
+    score: float | None
+    position: int | None
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceRow:
+    """The best and the worst of several candidates, in `preferences`."""
+
+    job: int
+    emission: int
+    prompt: str
+    chosen: str
+    rejected: str
+    chosen_emission: int
+    rejected_emission: int
+    chosen_response: int | None
+    rejected_response: int | None
+    margin: float
+    source: str
 
 
 def job_of(run: RunRow, *, kind: str = "society") -> JobRow:

@@ -14,7 +14,6 @@ from openai_server import OpenAIServer
 from populace.agents.action_schema import answer_schema, prompt_of
 from populace.agents.actions import Action
 from populace.agents.checks import CheckOutcome
-from populace.agents.problem_checks import AsksSomething, HoldsNoSolution
 from populace.agents.procedural.situation import Situation
 from populace.agents.text_checks import PERSONA_RUN, TEXT_CHECKS, shared_run
 from populace.facade import make
@@ -189,11 +188,11 @@ async def test_demonstrations_are_valid_outputs_with_an_answer_half_of_them_with
     action = action_of(task)
     for one, line in zip(found, path.read_text(encoding="utf-8").splitlines(), strict=True):
         row = json.loads(line)
-        assert row["answer"]
+        assert row["reference" if task == "brainteaser" else "answer"]
         fields = {name: row.get(name, one.output) for name in action.model_fields if name != "kind"}
         emitted = action.model_validate({"kind": task, **fields})
         assert not is_other_language(one.output, language)
-        for check in (AsksSomething(), HoldsNoSolution()):
+        for check in (one for one in action.checks if one not in TEXT_CHECKS):
             assert (await check.judge(emitted, None)).outcome is CheckOutcome.PASSED  # type: ignore[arg-type]
 
 
@@ -312,6 +311,17 @@ def test_brainteasers_are_written_in_chinese_on_request_and_in_english_otherwise
     assert all(text.isascii() or not any("一" <= c <= "鿿" for c in text) for text in english)
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_brainteaser_says_its_answer_in_a_phrase_and_that_of_its_text_is_the_same(language: str) -> None:
+    action = action_of("brainteaser", language=language)
+    schema = answer_schema((action,), ()).json_schema
+    rng = random.Random(5)
+    for _ in range(150):
+        values = action.stand_in(rng, Situation(persona=PERSONAS[0]), schema) or {}
+        known = action.known_solution(values["text"])
+        assert (known and known.answer, known and known.steps) == (values["reference"], values["explanation"])
+
+
 def test_problems_are_set_in_the_persons_field_and_quote_nothing_of_the_description() -> None:
     action = action_of("math", difficulty="school", professional=True)
     schema = answer_schema((action,), ()).json_schema
@@ -330,6 +340,69 @@ def test_a_focus_of_ones_own_stands_in_the_task() -> None:
     made = find_task("math")[0]({"focus": "knot theory"})
     assert "knot theory" in made.task(None, None)  # type: ignore[arg-type]
     assert "$focus" not in made.task(None, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_nothing_is_asked_for_where_nothing_is_set(task: str) -> None:
+    assert find_task(task)[0]({}).task(None, None) == ""  # type: ignore[arg-type]
+
+
+OWN_TASK = '''
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from populace.personas.prompt import read_prompt
+from populace.sim.problem_task import ProblemAction, ProblemTask
+
+
+class Proverb(ProblemAction):
+    """A proverb with a gap."""
+
+    name: ClassVar[str] = "proverb"
+    prompt: ClassVar = read_prompt(Path(__file__).with_name("proverb.v1.toml"))
+    kind: Literal["proverb"]
+    text: str
+
+    @classmethod
+    def stand_in(cls, rng, situation, schema):
+        return {"text": f"Which word is missing: many a {cls.settings.focus or 'hand'} makes ... {rng.random()}?"}
+
+
+class Proverbs(ProblemTask):
+    """Proverbs with gaps."""
+
+    name = "proverbs"
+    actions = (Proverb,)
+'''
+OWN_PROMPT = """
+name = "proverb"
+version = 1
+about = "Asks for a proverb."
+user = "$persona $task $actions $language"
+[choices.language]
+named = "in $name"
+unknown = "in their language"
+"""
+OWN_PHRASES = """
+[choices.focus]
+"" = ""
+other = "It is about $focus."
+"""
+
+
+def test_a_problem_task_of_ones_own_is_a_prompt_and_a_few_lines(tmp_path: Path) -> None:
+    folder = tmp_path / "proverbs"
+    folder.mkdir()
+    (folder / "task.py").write_text(OWN_TASK, encoding="utf-8")
+    (folder / "proverb.v1.toml").write_text(OWN_PROMPT + OWN_PHRASES, encoding="utf-8")
+    made = make(str(folder), n=2, settings={"focus": "ships"}, hub=people(tmp_path), out=tmp_path / "made.duckdb")
+    found = made.sql("SELECT text, status FROM outputs").rows
+    assert [(text[:39], status) for text, status in found] == [
+        ("Which word is missing: many a ships mak", "accepted")] * 2  # fmt: skip
+    assert find_task(str(folder))[0]({"focus": "ships"}).task(None, None) == "It is about ships."  # type: ignore[arg-type]
+    (folder / "proverb.v1.toml").write_text(OWN_PROMPT, encoding="utf-8")
+    with pytest.raises(SetupError, match="'proverb' of 'proverbs' says nothing of a focus, so it cannot be 'ships'"):
+        find_task(str(folder))[0]({"focus": "ships"})
 
 
 def test_texts_nearly_repeat_one_another_seldom() -> None:
