@@ -76,7 +76,7 @@ class SmallRun:
         # What later versions of the schema brought has a default, and stands behind the rest.
         for width, alike in groupby(rows, key=len):
             names, marks = ", ".join(f'"{name}"' for name in columns[:width]), ", ".join("?" * width)
-            for some in batched(alike, 100, strict=False):
+            for some in batched(alike, 100):
                 values = ", ".join([f"({marks})"] * len(some))
                 self.connection.execute(f"INSERT INTO {table} ({names}) VALUES {values}", [*chain(*some)])
 

@@ -1,4 +1,4 @@
-"""Run files whose outputs were graded, written row by row."""
+"""Run files whose outputs were graded, written by hand."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ class NewGraded:
             for place, label in enumerate(labels, start=1)
         ]  # fmt: skip
         marks = f"({', '.join('?' * 13)})"
-        for some in batched(rows, 100, strict=False):
+        for some in batched(rows, 100):
             made.con.execute(f"INSERT INTO votes VALUES {', '.join([marks] * len(some))}", [*chain(*some)])
         for place, grade in enumerate(grades, start=1):
             made.fill("checks", [place, "grade", "passed", "", grade, 1, 2])
