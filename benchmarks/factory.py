@@ -28,8 +28,8 @@ from benchmarks.lab import ROOT, Bar, Finding, Lab, Result, environment, finishe
 
 LIBRARIES = ("populace", "langchain-core", "langchain-openai", "aiohttp", "duckdb", "pyarrow", "mesa")
 
-#: Seconds of an answer over HTTP, calls in flight and rows.
-LATENCY, IN_FLIGHT, ROWS = 0.5, 256, 5_000
+#: Seconds of an answer over HTTP, calls in flight, rows, and words of an answer, drawn anew for each call.
+LATENCY, IN_FLIGHT, ROWS, WORDS = 0.5, 256, 5_000, 40
 #: Seconds between two looks at the memory of a run.
 _SAMPLED = 1.0
 _FAULTS = ("rate_limit:0.05", "cut_json:0.01", "html:0.01", "empty:0.01", "drop:0.01")
@@ -66,7 +66,7 @@ def million(lab: Lab, rows: int) -> Iterator[Finding]:
 
 def http(lab: Lab, rows: int) -> Iterator[Finding]:
     """5,000 rows over HTTP at 500 ms and 256 in flight."""
-    with watched() as others, lab.server("--latency", LATENCY) as server:
+    with watched() as others, lab.server("--words", WORDS, "--english", "--latency", LATENCY) as server:
         path, took = _over_http(lab, server.base_url)
     ((seconds, answered),) = _asked(path, _TIME)
     ((outputs, accepted, *_),) = _asked(path, _MADE)
@@ -80,7 +80,7 @@ def http(lab: Lab, rows: int) -> Iterator[Finding]:
 def faults(lab: Lab, rows: int) -> Iterator[Finding]:
     """The same with refusals at random, and replies that are cut, pages, empty or dropped."""
     weather = [option for fault in _FAULTS for option in ("--weather", fault)]
-    with watched() as others, lab.server("--latency", LATENCY, *weather) as server:
+    with watched() as others, lab.server("--words", WORDS, "--english", "--latency", LATENCY, *weather) as server:
         path, took = _over_http(lab, server.base_url)
     ((_, accepted, _, calls, lost, _, rounds),) = _asked(path, _MADE)
     yield Finding("accepted rows", accepted, Bar("exactly", ROWS), f"{calls:,} attempts in {rounds} rounds; {others()}")

@@ -109,7 +109,7 @@ class EvaluationJob(OutputJob[EvaluationSpec]):
 
 
 def told_answer(output: Output) -> KnownSolution:
-    """What the stand-in answers as a solver: the known answer, which it is told, since it can solve nothing itself."""
+    """What the stand-in answers as a solver: the known answer, which it is given, as it can solve nothing itself."""
     return KnownSolution("This is the stand-in, which was told the known answer.", output.field(REFERENCE))
 
 
@@ -154,9 +154,5 @@ def evaluate(
         check_batchable(handle)
         job.spec = job.spec.model_copy(update={"chunk": 10_000})
     hub_job = file_job(out, job, handle, limits or Limits(), prices, cache, batch=batch, seed=seed)
-    make_run_file(out, _nothing)
+    make_run_file(out)
     return do_output_job(hub_job, job, None, progress)
-
-
-def _nothing(con: duckdb.DuckDBPyConnection) -> None:
-    """The file begins empty; the job comes in when it begins."""

@@ -66,6 +66,7 @@ async def test_code_gets_its_input_and_files_and_gives_values(confined: Confinem
         ("def f(:", CodeOutcome.ERROR, "SyntaxError: invalid syntax (main.py, line 1)"),
         ("raise SystemExit(3)", CodeOutcome.ERROR, "SystemExit: 3"),
         ("raise SystemExit", CodeOutcome.OK, ""),
+        ("def f(x: int): ...\nassert f.__annotations__ == {'x': int}", CodeOutcome.OK, ""),
         ("import os; os._exit(0)", CodeOutcome.ERROR, "it ended before its last line"),
         ("import numpy", CodeOutcome.ERROR, "ModuleNotFoundError: No module named 'numpy'"),
         ("x = [0] * 10**9", CodeOutcome.MEMORY, "it needed more than 200 MB"),

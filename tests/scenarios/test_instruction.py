@@ -89,7 +89,7 @@ def test_the_stand_in_responds_to_what_was_asked() -> None:
         ("average of 4, 10, 7, 3, and which one is furthest from it. thx", "3, 4, 7, 10"),
         ("What date is 45 days after the 20th of March? It's a deadline from the bank.", "the 4th of May"),
         ("26 percent off 10, how much is that for a lamp", "7.40"),
-        ("sort by surname please: Rosa Gruber, Bea Castro", "Castro, Bea; Gruber, Rosa"),
+        ("sort these names please: Rosa, Zeno, Bea, Hugo, Mira", "Bea, Hugo, Mira, Rosa, Zeno"),
     ],
 )
 def test_the_stand_in_works_out_what_was_asked(request_: str, worked_out: str) -> None:
