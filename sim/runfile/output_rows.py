@@ -1,4 +1,4 @@
-"""The rows of jobs on outputs: responses of a teacher, votes of graders, and preferences made of them."""
+"""The rows of jobs on outputs: responses of a teacher, votes of graders, preferences made of them, what is held out."""
 
 from dataclasses import dataclass
 
@@ -50,3 +50,11 @@ class PreferenceRow:
     rejected_response: int | None
     margin: float
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutRow:
+    """An emission that is kept for measuring models, in `held_out`."""
+
+    emission: int
+    job: int

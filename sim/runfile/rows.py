@@ -12,7 +12,7 @@ from types import MappingProxyType
 from ...agents.gateway.call import Call
 from ...personas.judgement import RuleResultRow
 from .job_rows import BatchRow, FailureRow, JobItemRow, JobRow, KnownAnswerRow, MarkerRow, PhaseRow, RunRow, VectorRow
-from .output_rows import PreferenceRow, ResponseRow, VoteRow
+from .output_rows import HeldOutRow, PreferenceRow, ResponseRow, VoteRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +319,7 @@ type Row = (
     | ResponseRow
     | VoteRow
     | PreferenceRow
+    | HeldOutRow
     | DemonstrationRow
     | AgentStateRow
     | RelationChangeRow
@@ -365,6 +366,7 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         ResponseRow: "responses",
         VoteRow: "votes",
         PreferenceRow: "preferences",
+        HeldOutRow: "held_out",
         DemonstrationRow: "demonstrations",
         AgentStateRow: "agent_state",
         RelationChangeRow: "relation_changes",
