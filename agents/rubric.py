@@ -43,7 +43,7 @@ from ..personas.model import AnswerGenerator, AnswerSchema, FrozenModel, strict_
 from ..personas.prompt import fence
 
 #: How the labels of a scale are compared.
-type Level = Literal["nominal", "ordinal", "interval"]
+type MeasurementLevel = Literal["nominal", "ordinal", "interval"]
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
@@ -67,7 +67,7 @@ class Criterion(FrozenModel):
     scale: Annotated[tuple[Anchor, ...], Field(min_length=2, max_length=20)]
     #: Its share in the grade, in proportion to those of the other criteria; 0 is asked and does not count.
     weight: float = Field(1.0, ge=0, le=1_000)
-    level: Level = "ordinal"
+    level: MeasurementLevel = "ordinal"
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,6 +1,6 @@
 from .contamination import Contamination, find_contaminated
 from .coverage import Coverage, Topic, cover_by_words, read_topics
-from .diversity.report import Diversity, measure_diversity
+from .diversity.report import DiversityReport, measure_diversity
 from .funnel import Funnel, read_funnel
 from .questions import Question, QuestionAnswer, answers_of, ask, questions_of
 from .report import write_report
@@ -10,7 +10,7 @@ from .table import render_csv, render_json, render_table
 __all__ = [
     "Contamination",
     "Coverage",
-    "Diversity",
+    "DiversityReport",
     "Funnel",
     "Question",
     "QuestionAnswer",

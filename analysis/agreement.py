@@ -10,16 +10,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from ..agents.rubric import MeasurementLevel
 from ..personas.errors import SetupError
 from .table import Queryable, Section
-
-type Level = Literal["nominal", "ordinal", "interval"]
 
 #: Samples of the units that an interval is drawn from, and its ends.
 _SAMPLES = 1_000
@@ -40,7 +39,7 @@ class Agreement:
     criterion: str
     #: Graders whose votes are compared: all of them, one with itself, or two with each other.
     graders: str
-    level: Level
+    level: MeasurementLevel
     #: Krippendorff's alpha, and the interval that 95 % of samples of the units fall into; None where it is undefined:
     #: too few votes, or all of one label.
     alpha: float | None
@@ -59,7 +58,7 @@ class Graded:
 
     job: int
     #: Labels of each criterion from the worst to the best, and its level, by rubric and name of the criterion.
-    scales: dict[tuple[str, str], tuple[tuple[str, ...], Level]]
+    scales: dict[tuple[str, str], tuple[tuple[str, ...], MeasurementLevel]]
     #: Votes by rubric and criterion: unit, grader, replicate and label.
     votes: dict[tuple[str, str], list[tuple[str, str, int, str | None]]]
 
@@ -71,7 +70,7 @@ def read_graded(run: Queryable) -> Graded:
         raise SetupError("Nothing in this run was graded yet; have it graded first: `populace grade RUN`.")
     ((job, written),) = jobs
     rubrics = orjson.loads(written)["rubrics"]
-    scales: dict[tuple[str, str], tuple[tuple[str, ...], Level]] = {}
+    scales: dict[tuple[str, str], tuple[tuple[str, ...], MeasurementLevel]] = {}
     for rubric in rubrics:
         for one in rubric["criteria"]:
             labels = tuple(anchor["label"] for anchor in one["scale"])
@@ -137,7 +136,9 @@ def _agreement(
     return Agreement(key[1], graders, level, alpha, low, high, units_told, int(counts.sum()), missing)
 
 
-def krippendorff_alpha(counts: NDArray[np.int64], level: Level, values: Sequence[float] | None = None) -> float | None:
+def krippendorff_alpha(
+    counts: NDArray[np.int64], level: MeasurementLevel, values: Sequence[float] | None = None
+) -> float | None:
     """Alpha of votes, from how many votes of each label (columns, in order) each unit (rows) has.
 
     `values` are the numbers that the labels stand for, at the level `interval`; without them the labels are evenly
@@ -159,7 +160,7 @@ def _coincidences(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     return weighed
 
 
-def _alpha_of(observed: NDArray[np.float64], level: Level, values: Sequence[float] | None) -> float | None:
+def _alpha_of(observed: NDArray[np.float64], level: MeasurementLevel, values: Sequence[float] | None) -> float | None:
     totals = observed.sum(axis=0)
     distances = label_distances(totals, level, values)
     expected = (np.outer(totals, totals) - np.diag(totals)) / max(1.0, totals.sum() - 1)
@@ -168,7 +169,7 @@ def _alpha_of(observed: NDArray[np.float64], level: Level, values: Sequence[floa
 
 
 def label_distances(
-    totals: NDArray[np.float64], level: Level, values: Sequence[float] | None = None
+    totals: NDArray[np.float64], level: MeasurementLevel, values: Sequence[float] | None = None
 ) -> NDArray[np.float64]:
     """The squared differences of labels: of their ranks among all votes, of their numbers, or 1 for different ones."""
     size = len(totals)
@@ -183,7 +184,11 @@ def label_distances(
 
 
 def _interval(
-    pairs: NDArray[np.float64], outputs: NDArray[np.intp], level: Level, values: Sequence[float] | None, seed: int
+    pairs: NDArray[np.float64],
+    outputs: NDArray[np.intp],
+    level: MeasurementLevel,
+    values: Sequence[float] | None,
+    seed: int,
 ) -> tuple[float | None, float | None]:
     """The 95 % interval of alpha by the bootstrap: samples of the outputs, with replacement."""
     rng = np.random.default_rng(seed)

@@ -14,9 +14,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from ..agents.rubric import MeasurementLevel
 from ..personas.errors import SourceError
 from ..personas.inputs import resolve_file
-from .agreement import Graded, Level
+from .agreement import Graded
 from .evaluation import wilson_interval
 from .table import Queryable, Section
 
@@ -66,7 +67,7 @@ class Calibration:
     criterion: str
     #: A grader's name, or all for the middle of all votes.
     grader: str
-    level: Level
+    level: MeasurementLevel
     outputs: int
     #: Share of outputs with the same label; kappa with quadratic weights (unweighted at the level nominal); Spearman's
     #: rank correlation (none at the level nominal).
@@ -80,7 +81,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
+class GradeThreshold:
     """Where a threshold of the grade separates best what people accept from what they reject."""
 
     threshold: float
@@ -106,7 +107,7 @@ class Calibrated:
     #: Columns that are no criterion.
     unknown_criteria: tuple[str, ...]
     criteria: tuple[Calibration, ...]
-    threshold: Threshold | None
+    threshold: GradeThreshold | None
 
 
 def read_labels(path: Path | str) -> HumanLabels:
@@ -227,7 +228,7 @@ def _middle_votes(graded: Graded) -> dict[tuple[int, str], dict[tuple[str, str],
     }
 
 
-def _middle(places: Sequence[int], level: Level) -> int:
+def _middle(places: Sequence[int], level: MeasurementLevel) -> int:
     return Counter(sorted(places)).most_common(1)[0][0] if level == "nominal" else median_low(places)
 
 
@@ -310,7 +311,7 @@ def _share(hits: NDArray[np.bool_]) -> Measure:
     return Measure(float(hits.mean()), *wilson_interval(int(hits.sum()), len(hits)))
 
 
-def _threshold(grades: dict[int, float], matched: Sequence[tuple[int, dict[str, str]]]) -> Threshold | None:
+def _threshold(grades: dict[int, float], matched: Sequence[tuple[int, dict[str, str]]]) -> GradeThreshold | None:
     """The threshold in the middle between two grades that judges most outputs as people do."""
     told = [
         (grades[emission], given[ACCEPTED].casefold() in _YES)
@@ -324,7 +325,7 @@ def _threshold(grades: dict[int, float], matched: Sequence[tuple[int, dict[str, 
     different = sorted(set(scores.tolist()))
     tried = [0.0, *((one + other) / 2 for one, other in pairwise(different)), 1.0]
     best = max(tried, key=lambda at: (float(((scores >= at) == accepted).mean()), -abs(at - 0.5)))
-    return Threshold(best, _share((scores >= best) == accepted), len(told), int(accepted.sum()))
+    return GradeThreshold(best, _share((scores >= best) == accepted), len(told), int(accepted.sum()))
 
 
 def describe_calibration(found: Calibrated) -> list[Section]:

@@ -20,7 +20,7 @@ from ..personas.errors import SetupError, SourceError, parameter
 from ..personas.files import whole_file
 from ..personas.inputs import resolve_file, shown
 from ..personas.persona import content_id, word_list
-from .diversity.sample import Sample, count_outputs, vectors_of
+from .diversity.sample import OutputSample, count_outputs, vectors_of
 from .page import short_label
 from .table import Queryable, Section
 
@@ -264,7 +264,7 @@ def _nearest_by_words(
 
 
 def cover_by_meaning(
-    run: Queryable, topics: Sequence[Topic], sample: Sample, model: str, *, threshold: float = COSINE
+    run: Queryable, topics: Sequence[Topic], sample: OutputSample, model: str, *, threshold: float = COSINE
 ) -> Coverage:
     """The topics that outputs of a sample reached by their vectors. Raises `SetupError` where the run has none."""
     keys = [content_id(text) for text in sample.texts]

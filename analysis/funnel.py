@@ -57,7 +57,7 @@ GROUP BY used_for ORDER BY min(c.started_at), used_for
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class FunnelStage:
     """A stage of the funnel: how many rows are left after it, and what became of the others."""
 
     #: turns, answers, outputs, a check by its name, near_duplicate, accepted, or a later table.
@@ -72,7 +72,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class PurposeCost:
     """The calls for one purpose, and the accepted outputs for each unit of what they took."""
 
     #: people (growth), turns, turns: ROLE, vectors, or the kind of a job on the outputs with its role.
@@ -100,7 +100,7 @@ class Funnel:
     asked_people: int
     people: int
     accepted_people: int
-    stages: Sequence[Stage]
+    stages: Sequence[FunnelStage]
     #: Turns without an answer, by the outcome of their last call.
     failed_turns: dict[str, int]
     #: Outputs that an agent was asked to make anew, accepted or not.
@@ -108,7 +108,7 @@ class Funnel:
     #: Outputs on which a check could not decide, by check; they are not rejected for it.
     undecided: dict[str, int]
     accepted: int
-    spent: Sequence[Spent]
+    spent: Sequence[PurposeCost]
     model: str
     is_language_model: bool
 
@@ -123,22 +123,26 @@ def read_funnel(run: Queryable) -> Funnel:
     failed = sum(lost.values())
     answers = max(turns - failed, 0)
     stages = [
-        Stage("turns", "turns asked for", turns),
-        Stage("answers", "turns with an answer", answers, failed, ", ".join(f"{n:,} {o}" for o, n in lost.items())),
+        FunnelStage("turns", "turns asked for", turns),
+        FunnelStage(
+            "answers", "turns with an answer", answers, failed, ", ".join(f"{n:,} {o}" for o, n in lost.items())
+        ),
     ]
     if silent := answers - acted:
-        stages.append(Stage("silence", "turns in which something was made", acted, silent, "said or made nothing"))
-    stages.append(Stage("outputs", "outputs made", outputs))
+        stages.append(
+            FunnelStage("silence", "turns in which something was made", acted, silent, "said or made nothing")
+        )
+    stages.append(FunnelStage("outputs", "outputs made", outputs))
     left = outputs
     for stage, number, reason in run.query(_REJECTED).rows:
         left -= number
         title = "new, no near-duplicates" if stage == "near_duplicate" else f"passed {stage}"
-        stages.append(Stage(stage, title, left, number, f"such as: {reason}"))
-    stages.append(Stage("accepted", "accepted", accepted))
+        stages.append(FunnelStage(stage, title, left, number, f"such as: {reason}"))
+    stages.append(FunnelStage("accepted", "accepted", accepted))
     for (table,) in run.query(_WITH_EMISSIONS).rows:
         ((number,),) = run.query(_LATER.format(table=table)).rows
         if number:
-            stages.append(Stage(table, f"accepted, with {table}", number))
+            stages.append(FunnelStage(table, f"accepted, with {table}", number))
     spent = [_spent(accepted, *row[:9]) for row in run.query(_CALLS).rows]
     return Funnel(
         asked,
@@ -166,10 +170,10 @@ def _spent(
     uncounted: int,
     dollars: float | None,
     unpriced: int,
-) -> Spent:
+) -> PurposeCost:
     counted = [tokens for tokens in (input_tokens, output_tokens) if tokens is not None]
     tokens = sum(counted) if counted and not uncounted else 0
-    return Spent(
+    return PurposeCost(
         purpose,
         model,
         calls,
@@ -184,7 +188,7 @@ def _spent(
     )
 
 
-def _in_all(accepted: int, spent: Sequence[Spent]) -> Iterator[Spent]:
+def _in_all(accepted: int, spent: Sequence[PurposeCost]) -> Iterator[PurposeCost]:
     if len(spent) > 1:
         yield _spent(
             accepted,
@@ -225,7 +229,7 @@ def describe_funnel(found: Funnel) -> Iterator[Section]:
     )
 
 
-def _line(one: Spent) -> tuple[object, ...]:
+def _line(one: PurposeCost) -> tuple[object, ...]:
     dollars = "unknown" if one.dollars is None else f"{one.dollars:,.4f}"
     if one.dollars is not None and one.unpriced:
         dollars += f" and {one.unpriced:,} calls unknown"

@@ -18,8 +18,7 @@ from ..agents.actions import Action, KnownSolution
 from ..agents.answer_check import final_answer, shared_checker
 from ..agents.checks import CheckOutcome
 from ..agents.procedural.solving import solving
-from ..agents.sandbox import Outcome as CodeOutcome
-from ..agents.sandbox import confinement, run_code
+from ..agents.sandbox import CodeOutcome, confinement, run_code
 from ..personas.errors import SetupError
 from ..personas.model import Answer, AnswerSchema, FrozenModel, Outcome, PersonaModel, RequestContext
 from ..personas.prompt import fence, load_prompt

@@ -40,9 +40,9 @@ PROMISED = {
         TaskSettings Visit World dedup_by_meaning enrich fetch_text_vectors open_run read_demonstrations
     """,
     "analysis": """
-        Contamination Coverage Diversity Funnel Question QuestionAnswer Summary Topic answers_of ask cover_by_words
-        find_contaminated measure_diversity questions_of read_funnel read_topics render_csv render_json render_table
-        summarise write_report
+        Contamination Coverage DiversityReport Funnel Question QuestionAnswer Summary Topic answers_of ask
+        cover_by_words find_contaminated measure_diversity questions_of read_funnel read_topics render_csv
+        render_json render_table summarise write_report
     """,
     "analysis.export": """
         DatasetFormat DatasetOptions DatasetReport Mix MixPart PersonalPolicy Split SplitBy export_outputs

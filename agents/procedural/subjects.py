@@ -78,7 +78,7 @@ class Subjects:
             case "knows":
                 return self._new(role.knows)
             case "do":
-                return self._new(role.does)
+                return tuple(deed.replace("~", "") for deed in self._new(role.does))
             case "pastime":
                 child = self.me.stage == "child"
                 known = entries("people", "habits", "child" if child else "any")

@@ -1,15 +1,15 @@
 """Python code, run confined: without network, with its own folder, within limits."""
 
-from .levels import Confinement, Level
-from .run import Call, CodeResult, Outcome, Returned, SandboxLimits, confinement, run_code, unavailable
+from .levels import Confinement, SandboxLevel
+from .run import CodeOutcome, CodeResult, FunctionCall, Returned, SandboxLimits, confinement, run_code, unavailable
 
 __all__ = [
-    "Call",
+    "CodeOutcome",
     "CodeResult",
     "Confinement",
-    "Level",
-    "Outcome",
+    "FunctionCall",
     "Returned",
+    "SandboxLevel",
     "SandboxLimits",
     "confinement",
     "run_code",

@@ -20,7 +20,7 @@ _SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/
 _PYTHON = ("-S", "-s", "-P", "-B", "-X", "utf8")
 
 
-class Level(StrEnum):
+class SandboxLevel(StrEnum):
     """What confines the code, from most to least."""
 
     #: Namespaces of its own, by the program `bwrap`, and a filter of system calls.
@@ -37,41 +37,41 @@ class Level(StrEnum):
 class Confinement:
     """What code is kept from at a level."""
 
-    level: Level
+    level: SandboxLevel
 
     @property
     def network(self) -> bool:
         """Whether the kernel cuts the network."""
-        return self.level is not Level.LIMITS
+        return self.level is not SandboxLevel.LIMITS
 
     @property
     def files(self) -> bool:
         """Whether the kernel denies files outside the code's own folder."""
-        return self.level in (Level.BUBBLEWRAP, Level.LANDLOCK)
+        return self.level in (SandboxLevel.BUBBLEWRAP, SandboxLevel.LANDLOCK)
 
     @property
     def processes(self) -> bool:
         """Whether the kernel denies new processes, and signals to others."""
-        return filter_program() is not None and self.level is not Level.LIMITS
+        return filter_program() is not None and self.level is not SandboxLevel.LIMITS
 
     @property
     def sentence(self) -> str:
         """What is confined and what is not, for the terminal and for rows."""
         always = "limited in time, memory and output, with nothing of the environment"
         match self.level:
-            case Level.BUBBLEWRAP:
+            case SandboxLevel.BUBBLEWRAP:
                 return f"Code runs {always}, without network, other processes or files but Python's own (bubblewrap)."
-            case Level.LANDLOCK:
+            case SandboxLevel.LANDLOCK:
                 return (
                     f"Code runs {always}, without network, other processes or files but Python's own (seccomp and "
                     "Landlock); it can see which files there are, and its own folder may grow as long as it runs."
                 )
-            case Level.SECCOMP:
+            case SandboxLevel.SECCOMP:
                 return (
                     f"Code runs {always}, without network or other processes (seccomp); not confined: it can read "
                     "and write the files that you can. Install bubblewrap to confine those."
                 )
-            case Level.LIMITS:
+            case SandboxLevel.LIMITS:
                 return (
                     f"Code runs {always}; not confined: it can reach the network and the files that you can. Install "
                     "bubblewrap (Linux), or run this in a container."
@@ -81,7 +81,7 @@ class Confinement:
 def command(confined: Confinement, folder: Path, descriptor: int, folder_bytes: int) -> list[str]:
     """The command that runs the code whose job is on the descriptor, in the folder."""
     python = [_interpreter(), *_PYTHON, "-c", _source(), str(descriptor)]
-    if confined.level is not Level.BUBBLEWRAP:
+    if confined.level is not SandboxLevel.BUBBLEWRAP:
         return python
     bound = [word for path in (*readable_paths(), _interpreter()) for word in ("--ro-bind", path, path)]
     return [
@@ -99,14 +99,14 @@ def environment(folder: Path) -> dict[str, str]:
 
 def job_of(confined: Confinement, rlimits: Mapping[str, int]) -> dict[str, Any]:
     """How the child confines itself."""
-    program = None if confined.level is Level.LIMITS else filter_program()
+    program = None if confined.level is SandboxLevel.LIMITS else filter_program()
     # Where no filter denies processes, the limit of their number does: none but this one.
     processes = {"RLIMIT_NPROC": 0} if program is None else {}
     return {
         "rlimits": {**rlimits, "RLIMIT_CORE": 0, **processes},
         "filter": program.hex() if program else "",
-        "landlock": confined.level is Level.LANDLOCK,
-        "readable": readable_paths() if confined.level is Level.LANDLOCK else (),
+        "landlock": confined.level is SandboxLevel.LANDLOCK,
+        "readable": readable_paths() if confined.level is SandboxLevel.LANDLOCK else (),
     }
 
 

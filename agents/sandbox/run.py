@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 from ...personas.errors import SetupError
 from .child import MEMORY, UNCONFINED
-from .levels import Confinement, Level, command, environment, job_of
+from .levels import Confinement, SandboxLevel, command, environment, job_of
 from .seccomp import filter_program
 
 _MEGABYTE = 1 << 20
@@ -40,7 +40,7 @@ class SandboxLimits:
     output_bytes: int = _MEGABYTE
 
 
-class Outcome(StrEnum):
+class CodeOutcome(StrEnum):
     """How a run ended."""
 
     OK = "ok"
@@ -55,7 +55,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     """A call of a function that the code defines."""
 
     function: str
@@ -75,7 +75,7 @@ class Returned:
 class CodeResult:
     """What came of a run."""
 
-    outcome: Outcome
+    outcome: CodeOutcome
     stdout: str
     stderr: str
     seconds: float
@@ -90,7 +90,7 @@ async def run_code(
     *,
     stdin: str = "",
     files: Mapping[str, str] | None = None,
-    calls: Sequence[Call] = (),
+    calls: Sequence[FunctionCall] = (),
     limits: SandboxLimits | None = None,
     under: Confinement | None = None,
 ) -> CodeResult:
@@ -132,7 +132,7 @@ async def _run(
         pass_fds=(record.fileno(),),
         start_new_session=True,
     )
-    outputs = [_Output(s, limits.output_bytes, process.pid) for s in (process.stdout, process.stderr) if s]
+    outputs = [_CappedStream(s, limits.output_bytes, process.pid) for s in (process.stdout, process.stderr) if s]
     streams = asyncio.gather(_write(process.stdin, stdin), *(one.read() for one in outputs))
     timed_out = False
     try:
@@ -150,16 +150,16 @@ async def _run(
     stdout, stderr = (bytes(one.kept).decode(errors="replace") for one in outputs)
     written = _read_record(record, limits)
     if any(one.flooded for one in outputs) or written is None:
-        outcome, reason = Outcome.OUTPUT_LIMIT, f"it wrote more than {limits.output_bytes:,} bytes"
+        outcome, reason = CodeOutcome.OUTPUT_LIMIT, f"it wrote more than {limits.output_bytes:,} bytes"
     elif timed_out:
-        outcome, reason = Outcome.TIMEOUT, f"it ran longer than {limits.wall_seconds:g} s"
+        outcome, reason = CodeOutcome.TIMEOUT, f"it ran longer than {limits.wall_seconds:g} s"
     else:
         outcome, reason = _ending(process.returncode or 0, written, stderr, seconds, limits)
     returned = _returned(written) if written else ()
     return CodeResult(outcome, stdout, stderr, seconds, reason, returned)
 
 
-class _Output:
+class _CappedStream:
     """What a stream gave, up to a size; more than that ends the run."""
 
     def __init__(self, stream: asyncio.StreamReader, most: int, group: int) -> None:
@@ -210,20 +210,20 @@ def _returned(written: dict[str, Any]) -> tuple[Returned, ...]:
 
 def _ending(
     code: int, written: dict[str, Any], stderr: str, seconds: float, limits: SandboxLimits
-) -> tuple[Outcome, str]:
+) -> tuple[CodeOutcome, str]:
     if code == UNCONFINED:
         raise SetupError(f"The sandbox failed: {stderr.strip()}")
     if code == MEMORY:
-        return Outcome.MEMORY, f"it needed more than {limits.memory_bytes >> 20} MB"
+        return CodeOutcome.MEMORY, f"it needed more than {limits.memory_bytes >> 20} MB"
     if code == 0:
-        return (Outcome.OK, "") if written else (Outcome.ERROR, "it ended before its last line")
+        return (CodeOutcome.OK, "") if written else (CodeOutcome.ERROR, "it ended before its last line")
     number = -code if code < 0 else code - 128  # of the signal; a code above 128 where bubblewrap passes it on
     if number == signal.SIGXCPU or (number == signal.SIGKILL and seconds >= limits.cpu_seconds):
-        return Outcome.TIMEOUT, f"it computed longer than {limits.cpu_seconds} s"
+        return CodeOutcome.TIMEOUT, f"it computed longer than {limits.cpu_seconds} s"
     if number > 0:
-        return Outcome.KILLED, f"signal {number} ended it"
+        return CodeOutcome.KILLED, f"signal {number} ended it"
     lines = stderr.strip().splitlines()
-    return Outcome.ERROR, str(written.get("error") or (lines[-1] if lines else f"it ended with exit code {code}"))
+    return CodeOutcome.ERROR, str(written.get("error") or (lines[-1] if lines else f"it ended with exit code {code}"))
 
 
 @asynccontextmanager
@@ -251,20 +251,20 @@ def _slots() -> asyncio.Semaphore:
 
 def confinement() -> Confinement:
     """The best level that works here, found out once by trying. Raises `SetupError` where code cannot be run at all."""
-    for level in Level:
+    for level in SandboxLevel:
         if unavailable(level) is None:
             return Confinement(level)
-    raise SetupError(f"No code can be run here: {unavailable(Level.LIMITS)}")
+    raise SetupError(f"No code can be run here: {unavailable(SandboxLevel.LIMITS)}")
 
 
 @cache
-def unavailable(level: Level) -> str | None:
+def unavailable(level: SandboxLevel) -> str | None:
     """Why the level does not work here, in a sentence; None where it does."""
     if os.name != "posix":
         return "running code needs Linux or macOS."
-    if level in (Level.LANDLOCK, Level.SECCOMP) and filter_program() is None:
+    if level in (SandboxLevel.LANDLOCK, SandboxLevel.SECCOMP) and filter_program() is None:
         return f"{level.value} needs Linux on x86_64 or aarch64."
-    if level is Level.BUBBLEWRAP and shutil.which("bwrap") is None:
+    if level is SandboxLevel.BUBBLEWRAP and shutil.which("bwrap") is None:
         return "bubblewrap is not installed: there is no program bwrap."
     failed = _probe(Confinement(level))
     return f"{level.value} does not work here: {failed}." if failed else None

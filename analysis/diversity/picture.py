@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ...personas.errors import SetupError
 from ..page import markup, write_run_picture
-from .report import Diversity, notes_on
-from .similarity import Box, Level, paper_boxes, paper_facts
+from .report import DiversityReport, notes_on
+from .similarity import FiveNumbers, SimilarityBin, paper_boxes, paper_facts
 
 #: What the picture shows, as in the mark by which it is known again.
 WHAT = "diversity"
@@ -29,11 +29,11 @@ _STAND_IN = "The outputs of this run are by a stand-in, which is no language mod
 class _Row:
     label: str
     look: str
-    box: Box | None
+    box: FiveNumbers | None
     pairs: int
 
 
-def write_diversity_picture(found: Diversity, path: Path, *, of: str) -> Path:
+def write_diversity_picture(found: DiversityReport, path: Path, *, of: str) -> Path:
     """Write the picture to a file that ends in .svg or .html, over nothing but an earlier one `of` the same run file.
 
     Raises `SetupError` as `check_run_picture` does, for a run without vectors, and when the file cannot be written.
@@ -46,7 +46,7 @@ def write_diversity_picture(found: Diversity, path: Path, *, of: str) -> Path:
     return write_run_picture(svg, path, what=WHAT, of=of, title=title, notes=notes_on(found), dark=dark)
 
 
-def draw_levels(levels: Sequence[Level], *, title: str, note: str = "") -> str:
+def draw_levels(levels: Sequence[SimilarityBin], *, title: str, note: str = "") -> str:
     """A row for each box of this run and of the paper, by level, as SVG that needs no script.
 
     A note stands below.

@@ -10,8 +10,8 @@ from ...personas.errors import SetupError, parameter
 from ..table import Queryable, Section
 from . import vectors as by_vectors
 from . import words as by_words
-from .sample import Vectors, read_sample, read_vectors, vector_models
-from .similarity import PAIRS, Box, Level, compare_levels, paper_boxes, paper_facts
+from .sample import SampleVectors, read_sample, read_vectors, vector_models
+from .similarity import PAIRS, FiveNumbers, SimilarityBin, compare_levels, paper_boxes, paper_facts
 
 #: Accepted outputs that are measured, unless more are asked for.
 SAMPLE = 2_000
@@ -37,7 +37,7 @@ _MODEL = "SELECT model, is_language_model FROM runs"
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class VectorDiversity:
     """What only an embedding model can tell. Similarities are cosines."""
 
     model: str
@@ -53,11 +53,11 @@ class Embedded:
     clusters: Mapping[float, float | None]
     #: Personas with one output each, of whose pairs the levels are made.
     personas: int
-    levels: Sequence[Level]
+    levels: Sequence[SimilarityBin]
 
 
 @dataclass(frozen=True, slots=True)
-class Diversity:
+class DiversityReport:
     """How different the accepted outputs of a run are, by a sample of them."""
 
     #: All outputs and the accepted ones, of this kind or of all kinds.
@@ -71,13 +71,13 @@ class Diversity:
     distinct: Mapping[int, float | None]
     self_bleu: float | None
     compression_ratio: float | None
-    #: As in `Embedded`, with Jaccard similarity of sets of words.
+    #: As in `VectorDiversity`, with Jaccard similarity of sets of words.
     nearest: Mapping[float, float]
     clusters: Mapping[float, float | None]
     #: The latest outputs, accepted or not, at most 500, and the share of them that repeats no earlier one.
     latest: int
     share_new: float | None
-    embedded: Embedded | None
+    embedded: VectorDiversity | None
     model: str
     is_language_model: bool
     #: Temperatures that were sent with the requests; None where the endpoint's own held.
@@ -94,7 +94,7 @@ def measure_diversity(
     kind: str | None = None,
     embeddings: str | None = None,
     pairs: int = PAIRS,
-) -> Diversity:
+) -> DiversityReport:
     """Measure `n` of a run's accepted outputs, drawn by a seed: of one kind, or of all.
 
     `embeddings` names the embedding model whose vectors in the file are used; by default the first that gave some of
@@ -113,7 +113,7 @@ def measure_diversity(
     ((name, is_language_model),) = run.query(_MODEL).rows
     texts = sample.texts
     compared = by_words.compare_by_words(texts, CLUSTERS)
-    return Diversity(
+    return DiversityReport(
         outputs=sample.outputs,
         accepted=sample.accepted,
         kind=kind,
@@ -139,8 +139,8 @@ def _curve(nearest: NDArray[np.float64]) -> dict[float, float]:
     return {} if len(nearest) < 2 else dict(zip(QUANTILES, np.quantile(nearest, QUANTILES).tolist(), strict=True))
 
 
-def _embedded(vectors: Vectors, pairs: int, seed: int) -> Embedded:
-    return Embedded(
+def _embedded(vectors: SampleVectors, pairs: int, seed: int) -> VectorDiversity:
+    return VectorDiversity(
         vectors.model,
         vectors.dims,
         len(vectors.places),
@@ -152,7 +152,7 @@ def _embedded(vectors: Vectors, pairs: int, seed: int) -> Embedded:
     )
 
 
-def describe_diversity(found: Diversity) -> Iterator[Section]:
+def describe_diversity(found: DiversityReport) -> Iterator[Section]:
     """The numbers as tables for the terminal."""
     yield Section(f"Diversity of {_what(found)}", ("measure", "value", "range", "meaning"), _TEXTS, _measures(found))
     curves = {"words (Jaccard)": found.nearest}
@@ -180,14 +180,14 @@ def _numeric(headings: Sequence[str]) -> tuple[str, ...]:
     return ("VARCHAR", *["DOUBLE"] * (len(headings) - 1))
 
 
-def _what(found: Diversity) -> str:
+def _what(found: DiversityReport) -> str:
     kind = f" of the kind {found.kind}" if found.kind else ""
     if found.sample == found.accepted:
         return f"all {found.accepted:,} accepted outputs{kind}"
     return f"{found.sample:,} of {found.accepted:,} accepted outputs{kind}, drawn with seed {found.seed}"
 
 
-def _measures(found: Diversity) -> list[tuple[object, ...]]:
+def _measures(found: DiversityReport) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = [
         (f"distinct-{n}", _number(share), "0 to 1", f"share of different {'words' if n == 1 else f'{n}-grams'}")
         for n, share in found.distinct.items()
@@ -216,7 +216,7 @@ def _measures(found: Diversity) -> list[tuple[object, ...]]:
     return rows
 
 
-def _levels(embedded: Embedded) -> Iterator[tuple[object, ...]]:
+def _levels(embedded: VectorDiversity) -> Iterator[tuple[object, ...]]:
     paper = paper_boxes()
     for level in embedded.levels:
         named = f"{level.similarity:g}"
@@ -226,7 +226,7 @@ def _levels(embedded: Embedded) -> Iterator[tuple[object, ...]]:
                 yield ("", one.label, paper_facts()["pairs"], None, *_box(one.box))
 
 
-def _box(box: Box | None) -> tuple[float | None, ...]:
+def _box(box: FiveNumbers | None) -> tuple[float | None, ...]:
     return (None,) * 5 if box is None else tuple(_number(v) for v in (box.low, box.q1, box.median, box.q3, box.high))
 
 
@@ -234,7 +234,7 @@ def _number(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def notes_on(found: Diversity) -> Iterator[str]:
+def notes_on(found: DiversityReport) -> Iterator[str]:
     """What has to be known of the numbers, in sentences."""
     if not found.is_language_model:
         yield (
@@ -265,7 +265,7 @@ def notes_on(found: Diversity) -> Iterator[str]:
         yield f"{found.sample - embedded.outputs:,} of the {found.sample:,} outputs have no vector of this model."
 
 
-def _temperature(found: Diversity) -> str:
+def _temperature(found: DiversityReport) -> str:
     named = [f"{t:g}" for t in found.temperatures if t is not None]
     if not found.is_language_model:
         return "The stand-in has no temperature; the paper's outputs are by GPT-4 at temperature 0."

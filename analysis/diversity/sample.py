@@ -32,7 +32,7 @@ type Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class OutputSample:
     """Accepted outputs, in their order, each with the persona that made it."""
 
     emissions: Sequence[int]
@@ -56,7 +56,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Vectors:
+class SampleVectors:
     """Those of a sample whose output has a vector, in the sample's order."""
 
     model: str
@@ -92,12 +92,12 @@ def count_outputs(run: Queryable, kind: str | None = None) -> tuple[int, int]:
     return accepted, outputs
 
 
-def read_sample(run: Queryable, *, n: int, seed: int = 0, kind: str | None = None) -> Sample:
+def read_sample(run: Queryable, *, n: int, seed: int = 0, kind: str | None = None) -> OutputSample:
     """At most `n` of the accepted outputs, of one kind or of all. Raises `SetupError` as `count_outputs` does."""
     accepted, outputs = count_outputs(run, kind)
     rows = run.query(_DRAWN, {"kind": kind, "seed": seed, "n": n}).rows
     emissions, agents, texts, personas = zip(*rows, strict=True)
-    return Sample(emissions, agents, texts, personas, accepted, outputs, seed, kind)
+    return OutputSample(emissions, agents, texts, personas, accepted, outputs, seed, kind)
 
 
 def vector_models(run: Queryable) -> list[str]:
@@ -105,7 +105,7 @@ def vector_models(run: Queryable) -> list[str]:
     return [model for model, _ in run.query(_MODELS).rows]
 
 
-def read_vectors(run: Queryable, sample: Sample, model: str) -> Vectors | None:
+def read_vectors(run: Queryable, sample: OutputSample, model: str) -> SampleVectors | None:
     """The vectors of this model that the run has of the sample's outputs and personas; None where it has none.
 
     Raises `SetupError` when they are not of one length, so that several models must have been served by the name.
@@ -126,7 +126,7 @@ def read_vectors(run: Queryable, sample: Sample, model: str) -> Vectors | None:
         if sample.agents[place] in found:
             first.setdefault(sample.agents[place], place)
     paired = list(first.values())
-    return Vectors(
+    return SampleVectors(
         model,
         places,
         np.array([found[keys[place]] for place in places], dtype=np.float32),

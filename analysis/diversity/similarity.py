@@ -25,7 +25,7 @@ type Exact = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class FiveNumbers:
     """The five numbers of a box plot: least, quartiles and greatest."""
 
     low: float
@@ -41,7 +41,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class SimilarityBin:
     """Pairs of outputs whose personas are about as alike as `similarity` says."""
 
     similarity: float
@@ -49,7 +49,7 @@ class Level:
     found: int
     pairs: int
     #: How alike the outputs of the pairs drawn are; None without any pair.
-    box: Box | None
+    box: FiveNumbers | None
     #: The mean similarity of the personas of the pairs drawn.
     personas: float | None
 
@@ -61,7 +61,7 @@ class PaperBox:
     label: str
     model: str
     level: float
-    box: Box
+    box: FiveNumbers
 
 
 @cache
@@ -72,7 +72,7 @@ def paper_facts() -> Mapping[str, Any]:
 
 def paper_boxes() -> list[PaperBox]:
     """The boxes of the paper's figure, by level."""
-    boxes = [PaperBox(b["label"], b["model"], b["level"], Box(*b["box"])) for b in paper_facts()["boxes"]]
+    boxes = [PaperBox(b["label"], b["model"], b["level"], FiveNumbers(*b["box"])) for b in paper_facts()["boxes"]]
     return sorted(boxes, key=lambda box: box.level)
 
 
@@ -83,7 +83,7 @@ def compare_levels(
     levels: Sequence[float] = LEVELS,
     pairs: int = PAIRS,
     seed: int = 0,
-) -> list[Level]:
+) -> list[SimilarityBin]:
     """For each level of persona similarity, how alike the outputs of pairs of personas at that level are.
 
     Row i of both matrices belongs to one persona and its one output. All pairs of personas are looked at, and of those
@@ -116,7 +116,9 @@ class _Draw:
         self.left, self.right = np.concatenate([self.left, left])[kept], np.concatenate([self.right, right])[kept]
 
 
-def _level(level: float, draw: _Draw, personas: Exact, outputs: Exact) -> Level:
+def _level(level: float, draw: _Draw, personas: Exact, outputs: Exact) -> SimilarityBin:
     alike = (outputs[draw.left] * outputs[draw.right]).sum(axis=1)
     near = (personas[draw.left] * personas[draw.right]).sum(axis=1)
-    return Level(level, draw.found, len(alike), Box.of(alike), float(near.mean()) if len(near) else None)
+    return SimilarityBin(
+        level, draw.found, len(alike), FiveNumbers.of(alike), float(near.mean()) if len(near) else None
+    )

@@ -120,7 +120,7 @@ def compression_ratio(texts: Sequence[str]) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class WordOverlap:
     """What comparing each text with every other one shows."""
 
     #: For each text the Jaccard similarity of its set of words to that of the text most like it, from 0 to 1.
@@ -129,7 +129,7 @@ class Compared:
     clusters: dict[float, float]
 
 
-def compare_by_words(texts: Sequence[str], thresholds: Sequence[float] = ()) -> Compared:
+def compare_by_words(texts: Sequence[str], thresholds: Sequence[float] = ()) -> WordOverlap:
     """Compare every pair of at most `MOST_TEXTS` texts, by the sets of words by which near-duplicates are found."""
     sets = word_sets(texts)
     _, columns = np.unique(sets.words, return_inverse=True)
@@ -150,7 +150,7 @@ def compare_by_words(texts: Sequence[str], thresholds: Sequence[float] = ()) -> 
                 earlier = first + row
                 is_first[earlier] = not (near[row, :earlier] & is_first[:earlier]).any()
     shares = {least: float(is_first.mean()) if len(texts) else 0.0 for least, is_first in first_of.items()}
-    return Compared(nearest, shares)
+    return WordOverlap(nearest, shares)
 
 
 def cluster_share(texts: Sequence[str], threshold: float = 0.5) -> float | None:

@@ -13,7 +13,7 @@ from ..diversity.words import cluster_share, distinct_n
 from .licences import UNKNOWN_LICENCE, card_licence, restriction, strictest
 from .options import Layout, Target
 from .shapes import TRAINING
-from .tally import Tally
+from .tally import ExportCounts
 from .texts import PersonalPolicy
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ _MADE_BY = ("model", "response_model", "prompt_version", "sampling")
 class Card:
     """The card of one export."""
 
-    def __init__(self, plan: "ExportPlan", target: Target, tally: Tally) -> None:
+    def __init__(self, plan: "ExportPlan", target: Target, tally: ExportCounts) -> None:
         self._plan, self._target, self._tally = plan, target, tally
         self._sample = [text for n, source in enumerate(plan.sources) for text in _sampled(source, plan.kinds[n])]
         self._licences = {str(licence): n for (licence,), n in tally.by("licence").items()}

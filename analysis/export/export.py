@@ -17,8 +17,8 @@ from .plan import ExportPlan
 from .shapes import DatasetFormat
 from .source import OutputSource
 from .split import SplitReport
-from .tally import Tally
-from .writing import Position, Rows, ShardFolder, check_new, write_rows
+from .tally import ExportCounts
+from .writing import ExportPosition, ShardFolder, SplitRows, check_new, write_rows
 
 _USUAL = DatasetOptions()
 
@@ -32,7 +32,7 @@ class DatasetReport:
     #: The files of rows.
     files: tuple[Path, ...]
     card: Path
-    tally: Tally
+    tally: ExportCounts
     #: Outputs of kinds that the format has no place for, by kind.
     without: dict[str, int]
     #: Rows that were wanted by a recipe and are not there.
@@ -76,7 +76,9 @@ def preview_outputs(
     with ExitStack() as stack:
         shown = replace(options, allow_procedural=True)
         plan = _planned(stack, runs, Target(Path("-"), form, Layout.JSONL), shown)
-        found = (row for some in plan.rows(Tally()) for table in some.sides.values() for row in plan.readable(table))
+        found = (
+            row for some in plan.rows(ExportCounts()) for table in some.sides.values() for row in plan.readable(table)
+        )
         return list(islice(found, rows))
 
 
@@ -99,7 +101,7 @@ def _planned(stack: ExitStack, runs: Sequence[Path] | Mix, target: Target, optio
 
 
 def _to_files(plan: ExportPlan, target: Target, files: Mapping[str, Path]) -> DatasetReport:
-    tally = Tally()
+    tally = ExportCounts()
     rows = _some(plan.rows(tally), plan, tally)
     card = (target.card, lambda: Card(plan, target, tally).text())
     write_rows(rows, files, target.layout, embedded=plan.embedded, metadata=plan.metadata, card=card)
@@ -109,10 +111,10 @@ def _to_files(plan: ExportPlan, target: Target, files: Mapping[str, Path]) -> Da
 def _to_folder(plan: ExportPlan, target: Target) -> DatasetReport:
     prefix = "data" if target.layout is Layout.DATASET else ""
     folder = ShardFolder(target.path, asked=_asked(plan, target), prefix=prefix, metadata=plan.metadata)
-    tally, start, resumed = Tally(), Position(), 0
+    tally, start, resumed = ExportCounts(), ExportPosition(), 0
     if folder.begun:
         start, noted = folder.begun
-        tally = Tally.from_json(noted, folder.files())
+        tally = ExportCounts.from_json(noted, folder.files())
         resumed = tally.rows
     try:
         folder.write(_some(plan.rows(tally, start), plan, tally, resumed=resumed), tally.as_json)
@@ -125,7 +127,7 @@ def _to_folder(plan: ExportPlan, target: Target) -> DatasetReport:
     return replace(report, files=names)
 
 
-def _some(rows: Iterator[Rows], plan: ExportPlan, tally: Tally, *, resumed: int = 0) -> Iterator[Rows]:
+def _some(rows: Iterator[SplitRows], plan: ExportPlan, tally: ExportCounts, *, resumed: int = 0) -> Iterator[SplitRows]:
     """The rows, and an error in the place of none."""
     yield from rows
     if not tally.rows:
@@ -136,7 +138,7 @@ def _some(rows: Iterator[Rows], plan: ExportPlan, tally: Tally, *, resumed: int 
 
 
 def _report(
-    plan: ExportPlan, target: Target, files: tuple[Path, ...], card: Path, tally: Tally, resumed: int = 0
+    plan: ExportPlan, target: Target, files: tuple[Path, ...], card: Path, tally: ExportCounts, resumed: int = 0
 ) -> DatasetReport:
     return DatasetReport(
         target.path,

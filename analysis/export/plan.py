@@ -16,10 +16,10 @@ from .options import DatasetOptions, Layout, Target
 from .shapes import TRAINING, DatasetFormat, Recipe, RowShape, find_recipes
 from .source import PROVENANCE, STATUS, Added, OutputSource
 from .split import SplitReport, split_sources
-from .tally import Tally
+from .tally import ExportCounts
 from .texts import PersonalPolicy, parse_payload, search_personal
 from .tokens import estimated_tokens, open_tokenizer
-from .writing import Position, Rows
+from .writing import ExportPosition, SplitRows
 
 #: The columns of an output, which may be asked for; any other name is a field of its payload.
 _SOLVED = ("solution", "answer", "agreement", "difficulty", "correct")
@@ -46,7 +46,7 @@ _NOT_SEARCHED = ("kind", "persona_language", "step", "agreement", "difficulty", 
 _FORMULA = "^[=+\\-@\t\r]"
 
 
-_BEGINNING = Position()
+_BEGINNING = ExportPosition()
 
 
 class ExportPlan:
@@ -89,14 +89,14 @@ class ExportPlan:
             {"format": str(self.form), "synthetic": True, "runs": [s.run for s in self.sources]}
         ).decode()
 
-    def rows(self, tally: Tally, start: Position = _BEGINNING) -> Iterator[Rows]:
+    def rows(self, tally: ExportCounts, start: ExportPosition = _BEGINNING) -> Iterator[SplitRows]:
         """The rows behind a position, page by page; what is written and what is left out is counted in `tally`."""
         for number in range(start.part, len(self.sources)):
             source, shape = self.sources[number], self._shapes[number]
             after = start.after if number == start.part else 0
             for page in source.pages(self.kinds[number], self._added(source, shape), after=after):
                 content, facts = self._made(page.rows, number, tally)
-                yield Rows(dict(self._sided(content, facts, tally)), Position(number, page.last))
+                yield SplitRows(dict(self._sided(content, facts, tally)), ExportPosition(number, page.last))
 
     def readable(self, table: pa.Table) -> Iterator[dict[str, Any]]:
         """The rows as they stand in JSONL."""
@@ -187,7 +187,7 @@ class ExportPlan:
         """The columns of all parts, of which one may have columns that another lacks."""
         schemas = []
         for number, (source, shape) in enumerate(zip(self.sources, self._shapes, strict=True)):
-            made, _ = self._made(source.no_rows(self._added(source, shape)), number, Tally(), align=False)
+            made, _ = self._made(source.no_rows(self._added(source, shape)), number, ExportCounts(), align=False)
             schemas.append(made.schema)
         try:
             return pa.unify_schemas(schemas)
@@ -196,7 +196,9 @@ class ExportPlan:
                 f"The columns of the runs do not fit together ({error}); rename those that are called alike."
             ) from error
 
-    def _made(self, rows: pa.Table, number: int, tally: Tally, *, align: bool = True) -> tuple[pa.Table, pa.Table]:
+    def _made(
+        self, rows: pa.Table, number: int, tally: ExportCounts, *, align: bool = True
+    ) -> tuple[pa.Table, pa.Table]:
         """The rows of a page as they are written, and what is known of each of them."""
         shape, options = self._shapes[number], self.options
         content = rows.select([])
@@ -224,7 +226,9 @@ class ExportPlan:
         content = content.rename_columns([renamed.get(name, name) for name in content.column_names])
         return (self._aligned(content) if align else content), rows
 
-    def _searched(self, content: pa.Table, rows: pa.Table, tally: Tally) -> tuple[pa.Table, pa.Table, list[list[str]]]:
+    def _searched(
+        self, content: pa.Table, rows: pa.Table, tally: ExportCounts
+    ) -> tuple[pa.Table, pa.Table, list[list[str]]]:
         """The rows after the search for personal data, and the kinds that were found in each."""
         policy = self.options.personal
         names = [name for name in content.column_names if name not in _NOT_SEARCHED]
@@ -240,7 +244,7 @@ class ExportPlan:
             content = content.set_column(content.column_names.index(name), name, found.rows.column(name))
         return content, rows, found.kinds
 
-    def _without_formulas(self, content: pa.Table, tally: Tally) -> pa.Table:
+    def _without_formulas(self, content: pa.Table, tally: ExportCounts) -> pa.Table:
         """The rows; cells that a spreadsheet would take for a formula are counted, and escaped if that is asked."""
         for place, column in enumerate(content.columns):
             if not pa.types.is_string(column.type):
@@ -258,7 +262,7 @@ class ExportPlan:
                 content = content.append_column(name, pa.nulls(len(content), self._schema.field(name).type))
         return content.select(self._schema.names).cast(self._schema)
 
-    def _sided(self, content: pa.Table, facts: pa.Table, tally: Tally) -> Iterator[tuple[str, pa.Table]]:
+    def _sided(self, content: pa.Table, facts: pa.Table, tally: ExportCounts) -> Iterator[tuple[str, pa.Table]]:
         """The rows by the side of the split, counted."""
         if self.options.split is None:
             tally.count("train", facts)

@@ -25,7 +25,7 @@ KEYS = (
 
 
 @dataclass(slots=True)
-class Tally:
+class ExportCounts:
     """Numbers of rows, by what they have in common and by why others were left out."""
 
     #: Rows by side and then by the values of `KEYS`.

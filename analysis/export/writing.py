@@ -26,7 +26,7 @@ _PROGRESS = "progress.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class ExportPosition:
     """How far an export has come: the run, from 0, and the last emission of it that was looked at."""
 
     part: int = 0
@@ -34,15 +34,15 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class SplitRows:
     """Rows by the side of the split, `train` where there is none, and the position after them."""
 
     sides: Mapping[str, pa.Table]
-    position: Position
+    position: ExportPosition
 
 
 def write_rows(
-    rows: Iterable[Rows],
+    rows: Iterable[SplitRows],
     files: Mapping[str, Path],
     ending: str,
     *,
@@ -163,12 +163,12 @@ class ShardFolder:
         self._waiting: dict[str, list[pa.Table]] = {}
         self._number = 0
         #: Where the export goes on, and what had been counted by then; None for one that begins.
-        self.begun: tuple[Position, dict[str, Any]] | None = None
+        self.begun: tuple[ExportPosition, dict[str, Any]] | None = None
         self._open()
 
-    def write(self, rows: Iterable[Rows], tally: Callable[[], dict[str, Any]]) -> None:
+    def write(self, rows: Iterable[SplitRows], tally: Callable[[], dict[str, Any]]) -> None:
         """Write rows to as many files as they need; `tally` gives what is counted up to the rows that came last."""
-        position = Position()
+        position = ExportPosition()
         for some in rows:
             position = some.position
             for side, table in some.sides.items():
@@ -211,7 +211,7 @@ class ShardFolder:
                 )
             with private_umask(self._partial):
                 (self._partial / self._prefix).mkdir(parents=True)
-            self._note(Position(), {})
+            self._note(ExportPosition(), {})
 
     def _go_on(self) -> None:
         noted = orjson.loads((self._partial / _PROGRESS).read_bytes())
@@ -222,9 +222,9 @@ class ShardFolder:
             )
         self._number = noted["shards"]
         if self._number:
-            self.begun = Position(noted["part"], noted["after"]), noted["tally"]
+            self.begun = ExportPosition(noted["part"], noted["after"]), noted["tally"]
 
-    def _close_shard(self, position: Position, tally: dict[str, Any]) -> None:
+    def _close_shard(self, position: ExportPosition, tally: dict[str, Any]) -> None:
         with self._written():
             for side, tables in sorted(self._waiting.items()):
                 table = pa.concat_tables(tables)
@@ -238,7 +238,7 @@ class ShardFolder:
             self._number += 1
             self._note(position, tally)
 
-    def _note(self, position: Position, tally: dict[str, Any]) -> None:
+    def _note(self, position: ExportPosition, tally: dict[str, Any]) -> None:
         noted = {
             "asked": self._asked, "part": position.part, "after": position.after, "shards": self._number, "tally": tally
         }  # fmt: skip

@@ -10,7 +10,7 @@ from math import hypot, sqrt
 from ...personas.network import Acquaintance, Excerpt, Link
 from ...personas.network.network import KINDS
 from ..page import clip, markup, short_label
-from .layout import Box, Dot, Spots, Stage, fitted, place_labels, spots, text_width
+from .layout import Box, Canvas, Dot, Spots, fitted, place_labels, spots, text_width
 
 #: In a label of few words the age would push out what the person is.
 _AGED = re.compile(r"^(?:an?|the)\s+(?:[\w-]+[- ]years?[- ]old|middle-aged)\s+(?=\w)", re.IGNORECASE)
@@ -288,7 +288,7 @@ class Drawing:
                 f"<title>{said(clip(person.text, _HOVER))} (hop {person.hop})</title></circle>"
             )
 
-    def _labels(self, stage: Stage, shrunk: float) -> Iterator[str]:
+    def _labels(self, stage: Canvas, shrunk: float) -> Iterator[str]:
         people = sorted(self._excerpt.people, key=lambda p: (p.distance != 0, -self.ties[p.id]))
         dots = [Dot(*stage.at[p.id], self._radius(self.ties[p.id], shrunk), self._names[p.id]) for p in people]
         frame = Box(_EDGE, _EDGE, stage.width - _EDGE, stage.height)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...personas.network import Excerpt
 
-type Position = tuple[float, float]
+type Point = tuple[float, float]
 type Points = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 #: Above this many people in one part, forces on springs instead of stress over all pairs of distances.
@@ -22,7 +22,7 @@ _GAP = 0.9
 _CROWD = 60
 
 
-def lay_out(graph: "nx.Graph[str]", seed: int = 1) -> dict[str, Position]:
+def lay_out(graph: "nx.Graph[str]", seed: int = 1) -> dict[str, Point]:
     """A position for each node; the same graph and seed give the same picture."""
     parts = sorted(nx.connected_components(graph), key=len, reverse=True)
     order = {node: place for place, node in enumerate(graph)}
@@ -77,7 +77,7 @@ _CLOSEST = 1 / 7
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Canvas:
     """Positions in a picture of `width`, and the height that they take."""
 
     at: Spots
@@ -105,17 +105,17 @@ def _spread(points: Floats) -> Floats:
     return moved
 
 
-def fitted(at: Spots, *, width: float, margin: float) -> Stage:
+def fitted(at: Spots, *, width: float, margin: float) -> Canvas:
     """The positions in a picture of this width, as high as so many people need."""
     most = width * min(1.05, 0.42 + 0.05 * sqrt(len(at)))
     points = np.array(list(at.values()), np.float64).reshape(-1, 2)
     if not len(points):
-        return Stage({}, width, 4 * margin)
+        return Canvas({}, width, 4 * margin)
     low, span = points.min(axis=0), np.maximum(np.ptp(points, axis=0), 1e-9)
     scale = float(min((width - 2 * margin) / span[0], (most - 2 * margin) / span[1], _CLOSEST * width))
     height = max(scale * span[1] + 2 * margin, width / 4)
     places = (points - low - span / 2) * scale + (width / 2, height / 2)
-    return Stage(
+    return Canvas(
         {person: (round(x, 1), round(y, 1)) for person, (x, y) in zip(at, places.tolist(), strict=True)}, width, height
     )
 
@@ -159,7 +159,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class PlacedLabel:
     """A name that has found its room, and the place of the person in the list it was given."""
 
     person: int
@@ -181,14 +181,14 @@ def _width(character: str) -> float:
     return 0.98 if character in _BROAD else 0.76 if character.isupper() else 0.64
 
 
-def place_labels(dots: Sequence[Dot], frame: Box, size: float) -> list[Label]:
+def place_labels(dots: Sequence[Dot], frame: Box, size: float) -> list[PlacedLabel]:
     """Names of the first people, then of as many as fit within `frame` beside those: the most important come first.
 
     Each is above, below or beside its own dot, where it hides no other; of the first ten a few may be hidden.
     """
     most = (frame.right - frame.left) * (frame.bottom - frame.top) / (_ROOM * size**2)
     circles = np.array([(dot.x, dot.y, dot.radius) for dot in dots], np.float64).reshape(-1, 3)
-    placed: list[Label] = []
+    placed: list[PlacedLabel] = []
     for person, dot in enumerate(dots):
         if len(placed) >= most:
             break
@@ -196,7 +196,7 @@ def place_labels(dots: Sequence[Dot], frame: Box, size: float) -> list[Label]:
         free = [box for box in room if not any(box.meets(label.box) for label in placed)]
         hidden = [_hidden(circles, box) for box in free]
         if free and min(hidden) <= (_HIDDEN if person < _FIRST else 0):
-            placed.append(Label(person, free[hidden.index(min(hidden))]))
+            placed.append(PlacedLabel(person, free[hidden.index(min(hidden))]))
     return placed
 
 

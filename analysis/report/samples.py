@@ -59,7 +59,7 @@ WHERE thread IN (SELECT unnest(?::BIGINT[])) ORDER BY thread, message
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SpokenLine:
     """One spoken line."""
 
     step: int
@@ -72,7 +72,7 @@ class Line:
 class Conversation:
     """The first lines of a thread, and how many it has in all."""
 
-    lines: Sequence[Line]
+    lines: Sequence[SpokenLine]
     length: int
 
 
@@ -219,11 +219,11 @@ def _read_conversations(run: Queryable, listed: set[int]) -> dict[int, tuple[lis
         if step in listed and thread not in shown and len(page) < THREADS:
             page.append((thread, length))
             shown.add(thread)
-    lines: dict[int, list[Line]] = {}
+    lines: dict[int, list[SpokenLine]] = {}
     for thread, step, speaker, listener, text in run.query(_LINES, [sorted(shown)]).rows:
         told = lines.setdefault(thread, [])
         if len(told) < THREAD_LINES:
-            told.append(Line(step, _who(speaker), _who(listener), clip(text, TEXT)))
+            told.append(SpokenLine(step, _who(speaker), _who(listener), clip(text, TEXT)))
     return {
         step: ([Conversation(lines[thread], length) for thread, length in page], totals[step])
         for step, page in chosen.items()

@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 
 from .arrays import Counts, FileArray, Flags, GrowingArray, Numbers, ranges
-from .pairs import ROW, Compared, Sets, Threshold, near_across, pack
+from .pairs import ROW, NearPairs, Sets, Threshold, near_across, pack
 from .word_sets import HASH_BITS, WordSet, WordSets, mix, mix_one, numbered
 
 
@@ -274,7 +274,7 @@ class WordSetIndex:
         """All sets: views that are valid until the next set is added."""
         return Sets(self._words.values, self._starts.values, self._sizes.values, self._parities.values)
 
-    def near(self, packed: Numbers, sets: Sets, threshold: Threshold) -> Compared:
+    def near(self, packed: Numbers, sets: Sets, threshold: Threshold) -> NearPairs:
         """The near-duplicate pairs of an original and one of `sets`, whose packed keys are `packed`."""
         self._flush()
         return near_across(self._runs, self.sets, packed, sets, threshold)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .arrays import Counts, Flags, GrowingArray, Numbers
 from .index import BatchBuilder, KeyScheme, PartKeys, PrefixKeys, WordSetBatch, WordSetIndex
-from .pairs import Compared, Sets, Threshold, count_pairs, near_across, near_within
+from .pairs import NearPairs, Sets, Threshold, count_pairs, near_across, near_within
 from .word_sets import WordSet, WordSets, word_sets
 
 _PORTION = 1 << 20
@@ -25,7 +25,7 @@ class Matches:
     similarity: NDArray[np.float64]
 
 
-def match_in_order(held: int, first: Counts, fixed: Flags, across: Compared, within: Compared) -> Matches:
+def match_in_order(held: int, first: Counts, fixed: Flags, across: NearPairs, within: NearPairs) -> Matches:
     """Match the texts of a batch, in order, with `held` originals and with each other.
 
     `first` gives for each text the first one with an equal set. Pairs are given for these first ones only: `across`
@@ -78,7 +78,7 @@ def collect(matches: Iterable[Matches], progress: Callable[[int], None] | None =
     return Duplicates(compared, rows.values, of.values, similarity.values)
 
 
-def _gone(first: Counts, fixed: Flags, across: Compared, within: Compared) -> Flags:
+def _gone(first: Counts, fixed: Flags, across: NearPairs, within: NearPairs) -> Flags:
     gone = np.zeros(len(first), dtype=np.bool_)
     gone[across.right] = True
     gone[fixed] = False
@@ -95,7 +95,7 @@ def _gone(first: Counts, fixed: Flags, across: Compared, within: Compared) -> Fl
     return np.frombuffer(bytes(marks), dtype=np.bool_)
 
 
-def _choices(held: int, gone: Flags, across: Compared, within: Compared) -> Compared:
+def _choices(held: int, gone: Flags, across: NearPairs, within: NearPairs) -> NearPairs:
     """The pairs of an original and a text that repeats it, ordered by text and original."""
     left, right = within.left, within.right
     one, other = gone[right] & ~gone[left], gone[left] & ~gone[right]
@@ -104,10 +104,10 @@ def _choices(held: int, gone: Flags, across: Compared, within: Compared) -> Comp
     newcomer = np.concatenate([across.right[theirs], right[one], left[other]])
     similarity = np.concatenate([across.similarity[theirs], within.similarity[one], within.similarity[other]])
     order = np.lexsort((original, newcomer))
-    return Compared(original[order], newcomer[order], similarity[order])
+    return NearPairs(original[order], newcomer[order], similarity[order])
 
 
-def _choose(held: int, decision: Matches, repeats: Counts, first: Counts, choices: Compared) -> None:
+def _choose(held: int, decision: Matches, repeats: Counts, first: Counts, choices: NearPairs) -> None:
     # A later copy of a set may find a better original than the first did: at each place, the best so far.
     place = np.arange(len(choices.left))
     rising = np.lexsort((-place, choices.similarity, choices.right))
@@ -222,7 +222,7 @@ class WordSetMatcher:
         self.originals.extend(sets, keys, matches.of < 0)
         return matches
 
-    def _within(self, batch: WordSetBatch, own: Flags, across: Compared) -> Compared:
+    def _within(self, batch: WordSetBatch, own: Flags, across: NearPairs) -> NearPairs:
         """The near-duplicate pairs within a batch of which one text may be an original."""
         settled = np.zeros(len(batch), dtype=np.bool_)
         settled[across.right] = True
@@ -232,8 +232,8 @@ class WordSetMatcher:
         if not settled.any():
             return open_pairs
         mixed = near_across([keys], sets, batch.keys_of(own & settled), sets, self.threshold)
-        ordered = Compared(np.minimum(mixed.left, mixed.right), np.maximum(mixed.left, mixed.right), mixed.similarity)
-        return Compared.joined([open_pairs, ordered])
+        ordered = NearPairs(np.minimum(mixed.left, mixed.right), np.maximum(mixed.left, mixed.right), mixed.similarity)
+        return NearPairs.joined([open_pairs, ordered])
 
     def _best(self, one: WordSet, keys: list[int]) -> tuple[int, float] | None:
         """The most similar original, the earliest of equals."""

@@ -134,7 +134,7 @@ _SLAB = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class NearPairs:
     """Pairs of near-duplicates by number, with their similarity."""
 
     left: Counts
@@ -167,7 +167,7 @@ def count_pairs(packed: Numbers) -> int:
     return int((sizes * (sizes - 1) // 2).sum())
 
 
-def near_within(packed: Numbers, sets: Sets, threshold: Threshold) -> Compared:
+def near_within(packed: Numbers, sets: Sets, threshold: Threshold) -> NearPairs:
     """The pairs of near-duplicates among `sets`, the smaller number first."""
     keys = packed & _KEY
     near = keys[1:] == keys[:-1]
@@ -185,7 +185,7 @@ def near_within(packed: Numbers, sets: Sets, threshold: Threshold) -> Compared:
     return found.compared()
 
 
-def near_across(runs: Iterable[Numbers], others: Sets, packed: Numbers, sets: Sets, threshold: Threshold) -> Compared:
+def near_across(runs: Iterable[Numbers], others: Sets, packed: Numbers, sets: Sets, threshold: Threshold) -> NearPairs:
     """The pairs of near-duplicates between `others`, whose sorted keys are `runs`, and `sets`."""
     keys, rows = packed & _KEY, (packed & ROW).view(np.int64)
     found = _PairFilter(others, sets, threshold)
@@ -226,11 +226,11 @@ class _PairFilter:
         if self._waiting > _SLAB:
             self._compare()
 
-    def compared(self) -> Compared:
+    def compared(self) -> NearPairs:
         """The near-duplicates, each pair once."""
         self._compare()
         pairs, at = np.unique(np.concatenate(self._near), return_index=True)
-        return Compared(
+        return NearPairs(
             (pairs >> _HALF).view(np.int64), (pairs & ROW).view(np.int64), np.concatenate(self._similarities)[at]
         )
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import SetupError, parameter
 from .arrays import Flags, GrowingArray
 from .matcher import Duplicates, Matches, collect, match_in_order
-from .pairs import Compared
+from .pairs import NearPairs
 
 type Matrix = NDArray[np.float32]
 type Exact = NDArray[np.float64]
@@ -250,13 +250,13 @@ class _VectorMatcher:
             self._search.hold(scaled[kept])
             yield matches
 
-    def _across(self, rows: Counts, judged: Counts, scaled: Exact) -> Compared:
-        return Compared.joined(
+    def _across(self, rows: Counts, judged: Counts, scaled: Exact) -> NearPairs:
+        return NearPairs.joined(
             self._compared(self._originals.values[left], rows[judged[right]], left, judged[right])
             for left, right in self._search.near(scaled[judged])
         )
 
-    def _within(self, rows: Counts, left: Counts, scaled: Exact) -> Compared:
+    def _within(self, rows: Counts, left: Counts, scaled: Exact) -> NearPairs:
         """Near pairs within the block whose earlier row, one of `left`, may be an original."""
         short = scaled.astype(np.float32)
         at, later = _may_be_near(short[left] @ short.T, self._threshold - _slack(short.shape[1]))
@@ -265,10 +265,10 @@ class _VectorMatcher:
         earlier, later = earlier[behind], later[behind]
         return self._compared(rows[earlier], rows[later], earlier, later)
 
-    def _compared(self, one: Counts, other: Counts, left: Counts, right: Counts) -> Compared:
+    def _compared(self, one: Counts, other: Counts, left: Counts, right: Counts) -> NearPairs:
         similarity = cosines(self._matrix, one, other)
         near = similarity >= self._threshold
-        return Compared(left[near], right[near], similarity[near])
+        return NearPairs(left[near], right[near], similarity[near])
 
 
 #: The greatest number of vectors compared exactly by default; the work grows with its square.

@@ -19,7 +19,7 @@ from ..hub.queries import table_of
 from .columns import EXTRA_MARKS, FIELDS, SOURCES, Extra, graph_names, original, own_names, unprefixed
 from .options import Columns, Shape
 from .people import licences_path, read_licences
-from .reading import RowError, Tally, parse_json
+from .reading import RowError, SkippedRows, parse_json
 from .tables import Batch, NodeLink, Table
 
 #: Fields of the person in a row, in addition to the columns read from every table.
@@ -100,7 +100,7 @@ class FieldTable(Table):
         """The names of the columns in the file."""
         return self._table.columns()
 
-    def batches(self, tally: Tally) -> Iterator[Batch]:
+    def batches(self, tally: SkippedRows) -> Iterator[Batch]:
         """All rows; what they say of people is there to be taken when the batch is."""
         place = 0
         self._read.clear()
@@ -251,7 +251,7 @@ class _Licensed(FieldTable):
             fields.fields.append((number, *told))
         return row
 
-    def batches(self, tally: Tally) -> Iterator[Batch]:
+    def batches(self, tally: SkippedRows) -> Iterator[Batch]:
         self._at = 0
         return super().batches(tally)
 

@@ -13,7 +13,7 @@ from ..errors import SetupError, SourceError
 from ..files import uncompressed_suffix
 from ..hub.file import HubFile, open_hub
 from ..inputs import nearest, resolve_file, shown
-from .reading import Lines, RowError, Skipped, Tally, reading
+from .reading import Lines, RowError, Skipped, SkippedRows, reading
 from .tables import Table, open_table
 
 #: Columns that hold texts in data sets and benchmarks, in lower case.
@@ -71,12 +71,12 @@ class ForeignTexts:
         self._sources = [source for file in files for source in self._opened(Path(file))]
         if not self._sources:
             raise SetupError("No file to compare with was given; name a run file, a hub or a table.")
-        self._tallies: dict[str, Tally] = {}
+        self._tallies: dict[str, SkippedRows] = {}
 
     def __iter__(self) -> Iterator[ForeignText]:
         self._tallies = {}
         for source in self._sources:
-            tally = self._tallies[str(source.path)] = Tally(str(source.path))
+            tally = self._tallies[str(source.path)] = SkippedRows(str(source.path))
             for row, column, value in source.cells(tally):
                 for text in _texts_in(value):
                     yield ForeignText(str(source.path), row, text, column)
@@ -125,14 +125,14 @@ class _Source:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def cells(self, tally: Tally) -> Iterator[tuple[int, str, Any]]:
+    def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
         raise NotImplementedError
 
 
 class _Plain(_Source):
     """Plain text, a text a line."""
 
-    def cells(self, tally: Tally) -> Iterator[tuple[int, str, Any]]:
+    def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
         with reading(self.path) as file:
             lines = Lines(self.path, file)
             while True:
@@ -159,7 +159,7 @@ class _TableCells(_Source):
         #: None where each row's columns with a usual name count: rows of JSONL may differ.
         self._columns = None if is_usual else list(columns) or [_only_text(path, self._table, there)]
 
-    def cells(self, tally: Tally) -> Iterator[tuple[int, str, Any]]:
+    def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
         for batch in self._table.batches(tally):
             for number, row in batch:
                 for name in filter(_is_usual, row) if self._columns is None else self._columns:
@@ -173,7 +173,7 @@ def _is_usual(column: str) -> bool:
 def _only_text(path: Path, table: Table, there: Sequence[str]) -> str:
     """The one column of a table that holds texts. Raises `SourceError` where several do, or none."""
     found: set[str] = set()
-    for batch in table.batches(Tally(str(path))):
+    for batch in table.batches(SkippedRows(str(path))):
         for _, row in batch[:_LOOKED_AT]:
             found |= {name for name, value in row.items() if isinstance(value, str) and " " in value.strip()}
         break
@@ -199,7 +199,7 @@ class _Database(_Source):
             if not self._has_outputs and not _has_rows(hub, "personas"):
                 raise SourceError(f"{path} holds neither outputs nor people; there is nothing to compare with.")
 
-    def cells(self, tally: Tally) -> Iterator[tuple[int, str, Any]]:
+    def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
         with open_hub(self.path) as hub:
             for column in self._columns:
                 for row, text in self._column(hub, column):

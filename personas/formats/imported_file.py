@@ -20,7 +20,7 @@ from ..profiles.profile import profile_of_columns
 from .columns import Extra
 from .fields import FIELD_SCHEMA, Fields, FieldTable
 from .options import Columns, ImportOptions
-from .reading import Skipped, Tally
+from .reading import Skipped, SkippedRows
 from .repeats import fill_licences, fold_repeats
 from .rows import Screened
 
@@ -155,7 +155,7 @@ class ImportedFile:
         self.repeated = 0
         #: How far the file was when it was saved, and whether a known person was read again since.
         self._saved_to, self._has_known = 0, False
-        self.skipped = Tally(name)
+        self.skipped = SkippedRows(name)
         #: Rule results by rule and outcome; pieces of personal data by kind, column and outcome.
         self.rule_results: Counter[tuple[str, str]] = Counter()
         self.changes: Counter[tuple[str, str | None, str]] = Counter()

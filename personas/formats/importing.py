@@ -14,7 +14,7 @@ from .compose import RuleComposer
 from .fields import field_table
 from .imported_file import ImportedFile
 from .options import Columns, ImportOptions, resolve_columns
-from .reading import Skipped, Tally, check_there, fingerprint
+from .reading import Skipped, SkippedRows, check_there, fingerprint
 from .relations import RelationsReport, import_relations, is_relations, relations_path
 from .rows import Screened, prepared, screened
 from .tables import Table, open_table
@@ -169,7 +169,7 @@ def _kinds(table: Table, columns: Columns, options: ImportOptions) -> dict[str, 
 
 def _check_no_prose(table: Table, composer: RuleComposer) -> None:
     """Raise `SourceError` when a column that means nothing by its name holds sentences, which may be descriptions."""
-    rows = [row for _, row in next(iter(table.batches(Tally(str(table.path)))), ())]
+    rows = [row for _, row in next(iter(table.batches(SkippedRows(str(table.path)))), ())]
     lengths: Counter[str] = Counter()
     for row in rows:
         for name in row.keys() - {*composer.columns}:

@@ -35,7 +35,7 @@ class Skipped:
         return f"{self.rows:,} because {self.reason} (line or row {where}{more})"
 
 
-class Tally:
+class SkippedRows:
     """Counts the rows of a file that are left out; rows up to `after` have been counted before.
 
     With a `way_out` it raises `SourceError` at the first, which says it.

@@ -18,7 +18,7 @@ from .columns import graph_names, prefixed
 from .fields import FieldTable
 from .imported_file import RENAMED
 from .people import ExportedPeople
-from .reading import Skipped, Tally, json_text, parse_json
+from .reading import Skipped, SkippedRows, json_text, parse_json
 from .row_files import write_csv, write_jsonl, write_parquet
 from .tables import Batch, NodeLink, Table, open_table
 
@@ -178,11 +178,11 @@ def import_relations(
                 f"{path} lies beside {people.path.name} and is no file of relations, whose columns are "
                 f"{', '.join(RELATION_FIELDS)}; give it another name."
             )
-        return _import(hub, path, table.batches(Tally(str(path))))
+        return _import(hub, path, table.batches(SkippedRows(str(path))))
 
 
 def _look_up(hub: HubFile, fields: FieldTable, file: int) -> None:
-    for _ in fields.batches(Tally(str(fields.path))):
+    for _ in fields.batches(SkippedRows(str(fields.path))):
         pass
     hub.con.execute("DELETE FROM exported_renamed WHERE file = ?", [file])
     hub.con.execute(_HERE, {"file": file})
@@ -196,7 +196,7 @@ def _look_up(hub: HubFile, fields: FieldTable, file: int) -> None:
 
 
 def _import(hub: HubFile, path: Path, batches: Iterator[Batch]) -> RelationsReport:
-    con, tally, new, rows = hub.con, Tally(str(path)), 0, 0
+    con, tally, new, rows = hub.con, SkippedRows(str(path)), 0, 0
     unread: dict[str, None] = {}
     for batch in batches:
         unread |= dict.fromkeys(name for _, row in batch for name in row if name not in _READ)
@@ -210,7 +210,7 @@ def _import(hub: HubFile, path: Path, batches: Iterator[Batch]) -> RelationsRepo
     return RelationsReport(path, new, rows - new - len(tally), tuple(tally), tuple(unread))
 
 
-def _relation(number: int, row: Mapping[str, Any], tally: Tally) -> tuple[Any, ...] | None:
+def _relation(number: int, row: Mapping[str, Any], tally: SkippedRows) -> tuple[Any, ...] | None:
     source, target = row.get("source"), row.get("target")
     if source in (None, "") or target in (None, ""):
         tally.count("it names nobody as source or target", number)

@@ -24,7 +24,7 @@ from ..rules.languages import detect_languages
 from ..rules.prefilter import rows_to_search
 from .compose import UnsaidError
 from .options import Columns, ImportOptions, Shape
-from .reading import Skipped, Tally, json_text
+from .reading import Skipped, SkippedRows, json_text
 from .tables import Batch, Table
 
 _SCHEMA = pa.schema(
@@ -61,7 +61,7 @@ def prepared(table: Table, columns: Columns, options: ImportOptions, *, after: i
 
     Raises `SourceError` for a file that is corrupt and, when the options is strict, for a row that cannot be imported.
     """
-    tally = Tally(str(table.path), after=after, way_out=_way_out(options))
+    tally = SkippedRows(str(table.path), after=after, way_out=_way_out(options))
     reader = _RowReader(columns, options)
     for batch in table.batches(tally):
         if batch and batch[-1][0] > after:
@@ -89,7 +89,7 @@ def _with_languages(rows: pa.Table) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index("language"), "language", languages)
 
 
-def _read(batch: Batch, reader: "_RowReader", tally: Tally) -> list[_Row]:
+def _read(batch: Batch, reader: "_RowReader", tally: SkippedRows) -> list[_Row]:
     rows: list[_Row] = []
     for number, row in batch:
         try:

@@ -12,7 +12,7 @@ from ..errors import SourceError
 from ..files import DAMAGE, uncompressed_suffix
 from ..inputs import resolve_file, shown
 from .columns import FIELDS
-from .reading import MAX_LINE, Lines, RowError, Tally, finite, parse_json, reading
+from .reading import MAX_LINE, Lines, RowError, SkippedRows, finite, parse_json, reading
 
 #: Rows with the line or row at which each begins.
 type Batch = Sequence[tuple[int, dict[str, Any]]]
@@ -44,7 +44,7 @@ class Table(ABC):
         """
 
     @abstractmethod
-    def batches(self, tally: Tally) -> Iterator[Batch]:
+    def batches(self, tally: SkippedRows) -> Iterator[Batch]:
         """All rows that can be read, some thousands at a time; `tally` counts those that cannot."""
 
 
@@ -88,17 +88,17 @@ def _head(path: Path, file: Any) -> bytes:
 
 class _JsonLines(Table):
     def columns(self) -> Sequence[str]:
-        rows = (row for _, row in islice(self._rows(Tally(str(self.path))), _LOOKED_AT))
+        rows = (row for _, row in islice(self._rows(SkippedRows(str(self.path))), _LOOKED_AT))
         if names := list(next(rows, ())):
             # The first object may lack what others state: it may be of an unknown source, for one.
             later = {name for row in rows for name in _STATED if name in row}
             return [*names, *sorted(later.difference(names))]
         raise SourceError(f"{self.path} holds no object; write one a line, such as {{'persona': '...'}}.")
 
-    def batches(self, tally: Tally) -> Iterator[Batch]:
+    def batches(self, tally: SkippedRows) -> Iterator[Batch]:
         return batched(self._rows(tally), _ROWS)
 
-    def _rows(self, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
         with reading(self.path) as file:
             lines = Lines(self.path, file)
             while True:
@@ -128,7 +128,7 @@ class _Csv(Table):
         with reading(self.path) as file:
             return self._header(self._open(file)[1])
 
-    def batches(self, tally: Tally) -> Iterator[Batch]:
+    def batches(self, tally: SkippedRows) -> Iterator[Batch]:
         return batched(self._rows(tally), _ROWS)
 
     def _open(self, file: Any) -> tuple["_Decoded", Any]:
@@ -151,7 +151,7 @@ class _Csv(Table):
             raise SourceError(f"{self.path} has two columns {shown(twice)}; give each a name of its own.")
         return names
 
-    def _rows(self, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
         with reading(self.path) as file:
             lines, rows = self._open(file)
             names = self._header(rows)
@@ -210,7 +210,7 @@ class _Columnar(Table):
         except (pa.ArrowException, OSError) as error:
             raise SourceError(f"{self.path} is no whole {self._kind} file: {_first_line(error)}.") from error
 
-    def batches(self, tally: Tally) -> Iterator[Batch]:
+    def batches(self, tally: SkippedRows) -> Iterator[Batch]:
         import pyarrow as pa
 
         done = 0
@@ -250,7 +250,7 @@ class _Columnar(Table):
                 yield from (batch.slice(start, _ROWS) for start in range(0, batch.num_rows, _ROWS))
 
 
-def _numbered(batch: Any, first: int, tally: Tally) -> Batch:
+def _numbered(batch: Any, first: int, tally: SkippedRows) -> Batch:
     try:
         rows = batch.to_pylist()
         for name in _unbounded(batch):
@@ -276,7 +276,7 @@ def _unbounded(batch: Any) -> list[str]:
     return found
 
 
-def _one_by_one(batch: Any, first: int, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
+def _one_by_one(batch: Any, first: int, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
     for index in range(batch.num_rows):
         try:
             yield first + index, batch.slice(index, 1).to_pylist()[0]
@@ -308,7 +308,7 @@ class NodeLink(Table):
         names = dict.fromkeys(name for node in self._nodes for name in node)
         return list(dict.fromkeys((*FIELDS, *names))) if names.keys() >= _ALWAYS else list(names)
 
-    def batches(self, tally: Tally) -> Iterator[Batch]:
+    def batches(self, tally: SkippedRows) -> Iterator[Batch]:
         """All nodes, some thousands at a time."""
         return batched(((number, dict(node)) for number, node in enumerate(self._nodes, 1)), _ROWS)
 

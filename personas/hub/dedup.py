@@ -174,7 +174,7 @@ _VECTORS = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
-class Vectors:
+class PersonVectors:
     """Everybody who is compared and has a vector, in order of arrival."""
 
     #: Numbers of the rows in `personas`.
@@ -205,7 +205,7 @@ def read_texts(hub: HubFile, rows: NDArray[np.int64]) -> list[str]:
     return [canonical_text(text) for text in found["text"].to_pylist()]
 
 
-def read_vectors(hub: HubFile, model: str) -> Vectors:
+def read_vectors(hub: HubFile, model: str) -> PersonVectors:
     """The vectors of everybody who is compared and has one of this model, with nothing else in memory.
 
     Raises `SetupError` when they are not of one length, so that another model must have been served by the name.
@@ -219,7 +219,9 @@ def read_vectors(hub: HubFile, model: str) -> Vectors:
     found = hub.con.execute(_WITH, {"model": model}).fetchnumpy()
     matrix = np.empty((len(found["person"]), sizes[0] if sizes else 1), dtype=np.float32)
     _fill(hub, model, matrix, np.asarray(found["vector"], dtype=np.int64))
-    return Vectors(np.asarray(found["person"], dtype=np.int64), np.asarray(found["undone"], dtype=np.bool_), matrix)
+    return PersonVectors(
+        np.asarray(found["person"], dtype=np.int64), np.asarray(found["undone"], dtype=np.bool_), matrix
+    )
 
 
 def _fill(hub: HubFile, model: str, matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from populace.agents.actions import Action
 from populace.agents.checks import CheckContext, CheckOutcome, CheckResult, failed, passed
-from populace.agents.sandbox import Call, CodeResult, Outcome, Returned, confinement, run_code
+from populace.agents.sandbox import CodeOutcome, CodeResult, FunctionCall, Returned, confinement, run_code
 
 
 def parse_object(text: str) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Implements:
 
 async def execute(code: str, name: str, cases: Sequence[Any]) -> tuple[CodeResult, list[Returned]]:
     """Run code confined and make the calls of its cases; of those that were not made, the reason stands there."""
-    calls = [Call(name, parse_object(case.arguments)) for case in cases]
+    calls = [FunctionCall(name, parse_object(case.arguments)) for case in cases]
     done = await run_code(code, calls=calls)
     missing = Returned(None, done.reason or "the call was not made")
     return done, [*done.returned, *[missing] * (len(calls) - len(done.returned))]
@@ -93,7 +93,7 @@ def execution_checks(done: CodeResult, returned: Sequence[Returned], cases: Sequ
         if place and not right
     ]
     share = sum(is_right[1:]) / max(1, len(is_right) - 1)
-    ran = CheckResult(CheckOutcome.PASSED, confinement().sentence) if done.outcome is Outcome.OK else None
+    ran = CheckResult(CheckOutcome.PASSED, confinement().sentence) if done.outcome is CodeOutcome.OK else None
     return {
         "runs": ran or failed(f"It ended with {done.outcome}: {done.reason}."),
         "example": passed() if is_right[0] else failed(f"The example gave {_told(returned[0])}."),

@@ -44,6 +44,8 @@ class GivenTool:
     #: A question that its example answers, and the example's arguments, as JSON; empty without code.
     question: str = ""
     example: str = ""
+    #: Arguments that the code is to refuse, as JSON.
+    refused: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -99,7 +101,8 @@ def _given(agent: str, kind: str, payload: Mapping[str, Any]) -> GivenTool:
     if kind == "tool":
         return GivenTool(payload, agent)
     example = payload["example"]
-    return GivenTool(payload["tool"], agent, payload["code"], payload["question"], example["arguments"])
+    refused = [one["arguments"] for one in payload["tests"] if not one["returns"]]
+    return GivenTool(payload["tool"], agent, payload["code"], payload["question"], example["arguments"], refused)
 
 
 class ToolSetSettings(TaskSettings):

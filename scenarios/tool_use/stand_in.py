@@ -1,4 +1,4 @@
-"""What the stand-in says in conversations with tools: requests that a tool answers, and an assistant that uses it."""
+"""What the stand-in says in conversations with tools: requests that tools answer, and an assistant that uses them."""
 
 import json
 import random
@@ -7,58 +7,129 @@ from typing import Any
 
 from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.speech import Speaker
+from populace.scenarios.tool.kits import find_kit
 from populace.scenarios.tool_code.tool_set import GivenTool
 
-#: The share of conversations in which the first call is wrong.
-_WRONG = 0.25
+#: The share of requests of which the first call is wrong, and of those that take several tools and get them at once.
+_WRONG, _AT_ONCE = 0.3, 0.6
 _BEYOND = (
-    "Ring {name} for me and say that the {things} will be late on {day}.",
-    "order the same {things} as last {day}, please",
-    "can you go and look whether the {things} are still there on {day} morning?",
-    "take a photo of the {things} and send it to {name}",
+    "Ring {name} for me and say that I will be late on {day}. It is about the {things}.",
+    "forward me what {name} wrote about {things} last {day}, please",
+    "can you find the note about {things} that I left lying somewhere on {day}?",
+    "take a photo of my page on {things} and send it to {name}",
     "what did {name} say about the {things} on {day}?",
     "book {name} and me a table for {day}, we have to talk about {things}",
     "Print everything I have on {things} before {day}.",
-    "please sign for the {things} when {name} brings them on {day}",
+    "please ask {name} about the {things} and tell me by {day} what came of it",
 )
 _NAMES = ("Ada", "Ben", "Chika", "Dana", "Emil", "Farah", "Goran", "Hilde", "Imran", "Jo")
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+#: What a further request begins with, and how two questions are put in one.
+_FURTHER = ("", "ok. ", "Thanks. ", "Next one: ", "one more: ", "Good. Now this: ", "and ", "also, ")
+_TOGETHER = ("1) {first} 2) {second}", "{first}\n{second}", "{first}\nand: {second}")
+_DECLINED = (
+    "None of my tools does that. What I can do: one of them {purpose}.",
+    "I have no tool for that, so you will have to see to it yourself. One of mine {purpose}.",
+    "I can't do that from here. If it helps, one of my tools {purpose}.",
+    "That is beyond what I have. I could offer you a tool that {purpose}.",
+)
 
 
 def request(
-    tool: GivenTool | None, rng: random.Random, situation: Situation, schema: Mapping[str, Any]
+    needs: Sequence[GivenTool], seed: int, rng: random.Random, situation: Situation, schema: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """What the person asks: the question that the tool's example answers, or something that takes hands or a phone."""
-    if tool is not None:
-        return {"text": tool.question}
+    """What the person asks: the questions that the tools' examples answer, or something that takes hands or a phone."""
+    if needs:
+        return {"text": _asked(needs, seed, rng)}
     things = rng.choice(Speaker(rng, situation).me.role.things)
     return {"text": rng.choice(_BEYOND).format(name=rng.choice(_NAMES), things=things, day=rng.choice(_DAYS))}
 
 
+def further_request(
+    needs: Sequence[GivenTool],
+    seed: int,
+    earlier: Sequence[str],
+    rng: random.Random,
+    situation: Situation,
+    schema: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """The next request, or none where all that could be asked was asked earlier."""
+    text = str(request(needs, seed, rng, situation, schema)["text"])
+    if any(text in one for one in earlier):
+        return {"done": True, "text": ""}
+    opening = rng.choice(_FURTHER if needs else _FURTHER[:2])
+    is_going_on = opening.endswith((", ", "and ", ": "))
+    is_lowered = is_going_on and not text.startswith("I ")
+    return {"done": False, "text": opening + (text[:1].lower() + text[1:] if is_lowered else text)}
+
+
+def _asked(needs: Sequence[GivenTool], seed: int, rng: random.Random) -> str:
+    first, *others = (question_of(tool, seed)[0] for tool in needs)
+    for second in others:
+        first = rng.choice(_TOGETHER).format(first=first, second=second)
+    return first
+
+
+def question_of(tool: GivenTool, seed: int) -> tuple[str, str]:
+    """A question that the tool answers, and the arguments of the call: with other figures for another seed."""
+    if (found := find_kit(tool.name)) is None:
+        return tool.question, tool.example
+    kit, thing = found
+    made = kit.implementation(tool.name, thing, random.Random(f"figures {seed}"))  # noqa: S311 - no secret
+    return made.question, json.dumps(made.cases[0].arguments)
+
+
 def next_step(
-    tool: GivenTool | None,
+    needs: Sequence[GivenTool],
+    seed: int,
     shown: Sequence[GivenTool],
     messages: Sequence[Mapping[str, Any]],
     rng: random.Random,
     situation: Situation,
     schema: Mapping[str, Any],
 ) -> Mapping[str, Any]:
-    """Call the tool, correct the call where it was wrong, and say what came out; decline where no tool fits."""
-    if tool is None:
-        purpose = shown[0].interface["purpose"].partition(". ")[0].rstrip(".")
-        return _said("decline", f"None of my tools does that. One of them {purpose[:1].lower()}{purpose[1:]}.")
-    last = messages[-1]
-    if last["role"] == "tool" and not _is_error(last["content"]):
-        return _said("answer", _told(json.loads(last["content"])))
-    arguments = json.loads(tool.example)
-    # Drawn from the request, so that the second call is another one.
-    if last["role"] == "user" and random.Random(last["content"]).random() < _WRONG:  # noqa: S311 - no secret
-        arguments.popitem()
-    return {"does": "call", "tool": tool.name, "arguments": json.dumps(arguments), "text": ""}
+    """Call the tools, correct a call that was wrong, and say what came out; decline where no tool fits."""
+    if not needs:
+        purpose = rng.choice(shown).interface["purpose"].partition(". ")[0].rstrip(".")
+        return _said("decline", rng.choice(_DECLINED).format(purpose=purpose[:1].lower() + purpose[1:]))
+    since = messages[max(place for place, one in enumerate(messages) if one["role"] == "user") + 1 :]
+    given = {one["name"]: one["content"] for one in since if one["role"] == "tool" and not _is_error(one["content"])}
+    left = [tool for tool in needs if tool.name not in given]
+    if not left:
+        return _said("answer", "\n".join(_told(json.loads(given[tool.name]), rng) for tool in needs))
+    # Drawn by the request alone, so that the second step goes on as the first one began.
+    chance = random.Random(f"steps {seed}")  # noqa: S311 - no secret
+    at_once = chance.random() < _AT_ONCE
+    calls = [{"tool": tool.name, "arguments": question_of(tool, seed)[1]} for tool in (left if at_once else left[:1])]
+    if not since and chance.random() < _WRONG:
+        calls[0] = _mistaken(calls[0], left[0], shown, chance)
+    return {"does": "call", "calls": calls, "text": ""}
 
 
-def _said(does: str, text: str) -> dict[str, str]:
-    return {"does": does, "tool": "", "arguments": "", "text": text}
+def _mistaken(
+    call: Mapping[str, str], tool: GivenTool, shown: Sequence[GivenTool], rng: random.Random
+) -> dict[str, str]:
+    """The call with a mistake that assistants make."""
+    arguments = json.loads(call["arguments"])
+    key = rng.choice(list(arguments)) if arguments else ""
+    value = arguments.get(key)
+    as_text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    short = tool.name.rpartition("_for_")[0] or f"{tool.name}_tool"
+    mistakes = [
+        {"arguments": call["arguments"].removesuffix("}")},
+        {"arguments": json.dumps({**arguments, "note": "as asked"})},
+        {"arguments": json.dumps({name: one for name, one in arguments.items() if name != key})},
+        {"arguments": json.dumps({**arguments, key: [as_text] if isinstance(value, str) else as_text})},
+    ]
+    if all(one.name != short for one in shown):
+        mistakes.append({"tool": short})
+    if tool.refused:
+        mistakes.append({"arguments": rng.choice(tool.refused)})
+    return {**call, **rng.choice(mistakes)}
+
+
+def _said(does: str, text: str) -> dict[str, Any]:
+    return {"does": does, "calls": [], "text": text}
 
 
 def _is_error(content: str) -> bool:
@@ -66,13 +137,16 @@ def _is_error(content: str) -> bool:
     return isinstance(found, dict) and found.keys() == {"error"}
 
 
-def _told(value: Any) -> str:
+def _told(value: Any, rng: random.Random) -> str:
     """A value in words."""
+    here = rng.choice(("Here it is", "This is what comes out", "I get this"))
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return "Here it is: " + "; ".join(_parts(one) for one in value) + "."
+        return f"{here}: " + "; ".join(_parts(one) for one in value) + "."
     if isinstance(value, list):
-        return f"Here it is: {', '.join(map(_plain, value))}." if value else "There are none."
-    return f"Here it is: {_parts(value)}." if isinstance(value, dict) else f"It comes to {_plain(value)}."
+        return f"{here}: {', '.join(map(_plain, value))}." if value else "There are none."
+    if isinstance(value, dict):
+        return f"{here}: {_parts(value)}."
+    return rng.choice(("It comes to {0}.", "That makes {0}.", "{0}.")).format(_plain(value))
 
 
 def _parts(value: Mapping[str, Any]) -> str:

@@ -1,14 +1,16 @@
 """Conversations in which an assistant calls tools that people need, and gets what their implementations give.
 
 `populace make tool-use --tools code.duckdb --execute` takes the tools of a run of `populace make tool-code`. Each
-person asks for something; the assistant (the role `solver`) sees a few tools and calls, answers or declines. Calls that
-do not fit the interface, and those that the implementation refuses, stay in the conversation with their errors.
+person asks for one thing or several, one after the other; for each, the assistant (the role `solver`) sees a few tools
+and calls, answers or declines. Calls that do not fit the interface, and those that the implementation refuses, stay in
+the conversation with their errors.
 """
 
+import asyncio
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from string import Template
@@ -20,17 +22,18 @@ from pydantic.json_schema import SkipJsonSchema
 from populace.agents.actions import Action
 from populace.agents.checks import Check, CheckOutcome, CheckResult, failed, passed
 from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, keep, turn_prompt
-from populace.agents.responses import schema_of
-from populace.agents.sandbox import Call, confinement, run_code
+from populace.agents.responses import ask_line, schema_of
+from populace.agents.sandbox import confinement
 from populace.agents.text_checks import TEXT_CHECKS
 from populace.agents.tools import as_openai
 from populace.personas.errors import SetupError, parameter
-from populace.personas.model import Answer, AnswerSchema, FrozenModel
+from populace.personas.model import Answer, AnswerSchema, FrozenModel, Outcome
 from populace.personas.prompt import Prompt, fence, read_prompt
 from populace.scenarios.tool_code.tool_set import GivenTool, ToolSetSettings, ToolSetTask
 from populace.sim.scenario import Settings
 
-from .stand_in import next_step, request
+from .calls import Step, call_tool, refused
+from .stand_in import further_request, next_step, request
 
 if TYPE_CHECKING:
     from langgraph.runtime import Runtime
@@ -39,9 +42,24 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent
 PROMPT = read_prompt(_FOLDER / "tool_use.v1.toml")
+FURTHER = read_prompt(_FOLDER / "further.v1.toml")
 ASSISTANT = read_prompt(_FOLDER / "assistant.v1.toml")
+#: Share of requests that take one tool, where they may take more.
+_ONE_TOOL = 0.6
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=2_000)]
+
+
+class UserRequest(FrozenModel):
+    """One of the user's requests, and how it ended."""
+
+    #: Names of the tools that it takes; none for what no tool can do.
+    needs: tuple[str, ...]
+    #: Calls that were made for it, and those of them that got an error.
+    calls: int = 0
+    wrong_calls: int = 0
+    #: `answer` or `decline`, as the assistant ended; `calls` where it made too many; or how a request ended.
+    ended: str = ""
 
 
 class ToolUse(Action):
@@ -57,37 +75,51 @@ class ToolUse(Action):
     messages: SkipJsonSchema[list[dict[str, Any]]] = Field(default_factory=list)
     #: The tools that the assistant had, as OpenAI functions.
     tools: SkipJsonSchema[list[dict[str, Any]]] = Field(default_factory=list)
-    #: Whether one of the tools can do what is asked.
-    is_answerable: SkipJsonSchema[bool] = True
-    #: Calls, and those of them that got an error.
+    #: What was asked for, in order; the first is `text`.
+    requests: SkipJsonSchema[tuple[UserRequest, ...]] = ()
+    #: Calls of all requests, and those of them that got an error.
     calls: SkipJsonSchema[int] = 0
     wrong_calls: SkipJsonSchema[int] = 0
-    #: `answer` or `decline`, as the assistant ended; `calls` where it made too many; or how a request ended.
+    #: How the last request ended.
     ended: SkipJsonSchema[str] = ""
     #: What confined the tools' code (`Level`).
     confinement: SkipJsonSchema[str] = ""
 
     @property
     def emitted_text(self) -> str:
-        """The request."""
+        """The first request."""
         return self.text
-
-
-class Step(FrozenModel):
-    """What the assistant does next."""
-
-    does: Annotated[Literal["call", "answer", "decline"], Field(description="What kind of step it is.")]
-    tool: Annotated[str, Field(description="Name of the tool to call; empty otherwise.")]
-    arguments: Annotated[str, Field(description="Its arguments by name, as a JSON object; empty otherwise.")]
-    text: Annotated[str, Field(max_length=4_000, description="What the user is told; empty for a call.")]
 
 
 class ToolUseSettings(ToolSetSettings):
     """Which tools the assistant has, and how far it goes."""
 
     tools_shown: int = Field(4, ge=1, le=32, description="Tools that the assistant has in a conversation")
-    most_calls: int = Field(4, ge=1, le=20, description="Calls that it may make")
+    requests: int = Field(3, ge=1, le=10, description="Requests of the user in a conversation; drawn from 1 to this")
+    tools_needed: int = Field(2, ge=1, le=4, description="Tools that a request takes, at most")
+    most_calls: int = Field(4, ge=1, le=20, description="Calls that the assistant may make for a request")
     beyond: float = Field(0.15, ge=0, le=1, description="Share of requests that none of the tools can do")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a conversation is about."""
+
+    #: The tools that the assistant has.
+    shown: Sequence[GivenTool]
+    #: For each request the tools that it takes; none for one that is beyond them all.
+    needs: Sequence[Sequence[GivenTool]]
+
+
+@dataclass(slots=True)
+class Talk:
+    """A conversation as it goes on."""
+
+    plan: Plan
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    done: list[UserRequest] = field(default_factory=list)
+    #: Calls so far, by which they are numbered.
+    calls: int = 0
 
 
 class ToolUseTask(ToolSetTask):
@@ -114,140 +146,164 @@ class ToolUseTask(ToolSetTask):
             )
 
     def mind(self) -> Mind | Rule:
-        """Ask for the request, check it, and let the assistant work."""
+        """Ask for the request, check it, and let the assistant work and the person go on."""
         return build_mind((self.ask, check, self.converse, keep))
 
-    def shown_to(self, agent: str, rng: random.Random) -> tuple[GivenTool | None, list[GivenTool]]:
-        """The tool that is needed (None for a request beyond all), and the tools that the assistant has."""
+    def plan(self, agent: str, rng: random.Random) -> Plan:
+        """What a conversation with this person is about: first a tool that was made for them, where there is one."""
         able = [tool for tool in self.tools if tool.code]
-        own = [tool for tool in able if tool.agent == agent]
-        needed = rng.choice(own or able)
-        others = [tool for tool in able if tool.name != needed.name]
-        shown = [needed, *rng.sample(others, min(len(others), self.settings.tools_shown - 1))]
+        first = rng.choice([tool for tool in able if tool.agent == agent] or able)
+        others = [tool for tool in able if tool.name != first.name]
+        shown = [first, *rng.sample(others, min(len(others), self.settings.tools_shown - 1))]
         rng.shuffle(shown)
-        return (None if rng.random() < self.settings.beyond else needed), shown
+        needs = [
+            self._needs(first if not place else rng.choice((first, rng.choice(shown))), shown, rng)
+            for place in range(rng.randint(1, self.settings.requests))
+        ]
+        return Plan(shown, needs)
+
+    def _needs(self, tool: GivenTool, shown: Sequence[GivenTool], rng: random.Random) -> Sequence[GivenTool]:
+        """The tools that a request takes which needs this one."""
+        if rng.random() < self.settings.beyond:
+            return ()
+        others = [one for one in shown if one is not tool]
+        most = min(self.settings.tools_needed, len(shown))
+        count = 1 if most == 1 or rng.random() < _ONE_TOOL else rng.randint(2, most)
+        return (tool, *rng.sample(others, count - 1))
 
     async def ask(self, state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
         """Ask for what the person would ask of an assistant with these tools."""
         context, seed = state["request_context"], state["request_context"].seed
-        needed, shown = self.shown_to(state["observation"].agent, random.Random(seed))  # noqa: S311 - no secret
-        told = "\n".join(f"- {tool.name}: {tool.interface['purpose']}" for tool in shown)
-        phrase = PROMPT.phrase("need", "beyond" if needed is None else "able")
-        need = Template(phrase).substitute(tools=told, tool=needed.name if needed else "")
-        observation = replace(state["observation"], task=need)
+        plan = self.plan(state["observation"].agent, random.Random(seed))  # noqa: S311 - no secret
+        observation = replace(state["observation"], task=_need(plan, 0))
         prompt = turn_prompt(observation, (ToolUse,), world=runtime.context.world, seed=seed)
-        schema = cast("AnswerSchema[Action]", schema_of(ToolUse, PROMPT.name, partial(request, needed)))
+        schema = cast("AnswerSchema[Action]", schema_of(ToolUse, PROMPT.name, partial(request, plan.needs[0], seed)))
         answer = await runtime.context.model.ask(prompt, schema, context)
         return {
             "draft": Draft(prompt, schema, answer, answer.attempts),
             "observation": observation,
-            "results": {"needed": needed, "shown": shown},
+            "results": {"plan": plan},
         }
 
     async def converse(self, state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
-        """Let the assistant call tools until it answers, declines, or has made as many calls as it may."""
-        draft, results = state["draft"], state["results"]
+        """Let the assistant see to each request, and the person go on, until what was planned has been asked."""
+        draft, plan = state["draft"], state["results"]["plan"]
         action = draft.answer.value
         if not isinstance(action, ToolUse) or any(one.outcome is CheckOutcome.FAILED for one in draft.checks):
             return {}
-        needed, shown = results["needed"], results["shown"]
-        messages: list[dict[str, Any]] = [{"role": "user", "content": action.text}]
-        ended, made, wrong = "calls", 0, 0
-        while True:
-            answer = await self._step(state, runtime, messages, results, self.settings.most_calls - made)
-            step = answer.value
-            if step is None:
-                ended = answer.outcome.value
-                break
-            if step.does != "call":
-                messages.append({"role": "assistant", "content": step.text})
-                ended = step.does if step.text.strip() else "empty"
-                break
-            if made == self.settings.most_calls:
-                break
-            made += 1
-            content, is_wrong = await call_tool(shown, step)
-            wrong += is_wrong
-            function = {"name": step.tool, "arguments": step.arguments}
-            call = {"id": f"call_{made}", "type": "function", "function": function}
-            messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
-            messages.append({"role": "tool", "tool_call_id": call["id"], "name": step.tool, "content": content})
+        talk, text = Talk(plan), action.text
+        while text:
+            talk.messages.append({"role": "user", "content": text})
+            talk.done.append(await self._see_to(talk, state, runtime))
+            is_over = len(talk.done) == len(plan.needs) or talk.done[-1].ended not in ("answer", "decline")
+            text = "" if is_over else await _further(talk, state, runtime)
         kept = action.model_copy(
             update={
-                "messages": messages,
-                "tools": [as_openai(tool.interface) for tool in shown],
-                "is_answerable": needed is not None,
-                "calls": made,
-                "wrong_calls": wrong,
-                "ended": ended,
+                "messages": talk.messages,
+                "tools": [as_openai(tool.interface) for tool in plan.shown],
+                "requests": tuple(talk.done),
+                "calls": talk.calls,
+                "wrong_calls": sum(one.wrong_calls for one in talk.done),
+                "ended": talk.done[-1].ended,
                 "confinement": confinement().level.value,
             }
         )
         draft = replace(draft, answer=replace(draft.answer, value=kept))
         return {"draft": draft.checked("ended", ending(kept)).checked("used_tools", tool_use(kept))}
 
-    async def _step(
-        self,
-        state: MindState,
-        runtime: "Runtime[MindContext]",
-        messages: Sequence[Mapping[str, Any]],
-        results: Mapping[str, Any],
-        left: int,
-    ) -> Answer[Step]:
-        shown = results["shown"]
-        prompt = ASSISTANT.render(
-            tools=fence("tools", "\n".join(json.dumps(as_openai(tool.interface)["function"]) for tool in shown)),
-            conversation=fence("conversation", "\n".join(json.dumps(one, ensure_ascii=False) for one in messages)),
-            left=str(left),
-        )
-        schema = schema_of(Step, ASSISTANT.name, partial(next_step, results["needed"], shown, list(messages)))
-        return await runtime.context.model.ask(prompt, schema, state["request_context"].varied(role="solver"))
+    async def _see_to(self, talk: Talk, state: MindState, runtime: "Runtime[MindContext]") -> UserRequest:
+        """Let the assistant call tools until it answers, declines, or has made as many calls as it may."""
+        made, wrong = 0, 0
+        while True:
+            left = max(0, self.settings.most_calls - made)
+            answer = await _next_step(talk, left, state, runtime)
+            step = answer.value
+            if step is None or step.does != "call":
+                if step is not None:
+                    talk.messages.append({"role": "assistant", "content": step.text})
+                ended = answer.outcome.value if step is None else step.does
+                break
+            if not left:
+                ended = "calls"
+                break
+            given = await asyncio.gather(*(call_tool(talk.plan.shown, call) for call in step.calls[:left]))
+            given += [refused("No more calls may be made for this request.")] * (len(step.calls) - len(given))
+            made += len(step.calls)
+            wrong += sum(is_wrong for _, is_wrong in given)
+            _add_calls(talk, step, [content for content, _ in given])
+        needs = tuple(tool.name for tool in talk.plan.needs[len(talk.done)])
+        return UserRequest(needs=needs, calls=made, wrong_calls=wrong, ended=ended)
 
 
-async def call_tool(shown: Sequence[GivenTool], step: Step) -> tuple[str, bool]:
-    """What a call gives, as JSON, and whether it is an error: of the call, or of the implementation that refuses it."""
-    tool = next((one for one in shown if one.name == step.tool), None)
-    if tool is None:
-        return _error(f"There is no tool {step.tool!r}; there are {', '.join(one.name for one in shown)}.")
-    try:
-        arguments = json.loads(step.arguments)
-    except ValueError as error:
-        return _error(f"The arguments are not JSON: {error}.")
-    if wrong := _invalid(arguments, tool.interface["parameters"]):
-        return _error(f"The arguments do not fit: {wrong}.")
-    done = await run_code(tool.code, calls=[Call(tool.name, arguments)])
-    if not done.returned:
-        return _error(done.reason)
-    (returned,) = done.returned
-    return _error(returned.error) if returned.error else (json.dumps(returned.value, ensure_ascii=False), False)
+def _need(plan: Plan, place: int) -> str:
+    """What is said to whoever writes a request of what it takes."""
+    names = [tool.name for tool in plan.needs[place]]
+    phrase = PROMPT.phrase("need", ("beyond", "one")[len(names)] if len(names) < 2 else "several")
+    told = "\n".join(f"- {tool.name}: {tool.interface['purpose']}" for tool in plan.shown)
+    return Template(phrase).substitute(tools=told, needed=", ".join(names))
 
 
-def _error(reason: str) -> tuple[str, bool]:
-    return json.dumps({"error": reason}, ensure_ascii=False), True
+async def _further(talk: Talk, state: MindState, runtime: "Runtime[MindContext]") -> str:
+    """The person's next request; empty where there is none."""
+    place, seed = len(talk.done), state["request_context"].seed
+    prompt = FURTHER.render(
+        persona=fence("persona", state["observation"].persona),
+        conversation=fence("conversation", "\n".join(_shown(one) for one in talk.messages if one["content"])),
+        task=fence("task", _need(talk.plan, place)),
+    )
+    earlier = [one["content"] for one in talk.messages if one["role"] == "user"]
+    said = await ask_line(
+        state, runtime, prompt, partial(further_request, talk.plan.needs[place], seed + place, earlier)
+    )
+    return "" if said.is_done or said.outcome is not Outcome.OK else said.text
 
 
-def _invalid(arguments: Any, schema: Mapping[str, Any]) -> str:
-    from jsonschema import Draft202012Validator
+async def _next_step(talk: Talk, left: int, state: MindState, runtime: "Runtime[MindContext]") -> Answer[Step]:
+    shown, place = talk.plan.shown, len(talk.done)
+    prompt = ASSISTANT.render(
+        tools=fence("tools", "\n".join(json.dumps(as_openai(tool.interface)["function"]) for tool in shown)),
+        conversation=fence("conversation", "\n".join(_shown(one) for one in talk.messages)),
+        left=str(left),
+    )
+    seed = state["request_context"].seed + place
+    generate = partial(next_step, talk.plan.needs[place], seed, shown, list(talk.messages))
+    schema = schema_of(Step, ASSISTANT.name, generate)
+    return await runtime.context.model.ask(prompt, schema, state["request_context"].varied(role="solver"))
 
-    error = next(iter(Draft202012Validator(schema).iter_errors(arguments)), None)
-    return "" if error is None else error.message[:300]
+
+def _shown(message: Mapping[str, Any]) -> str:
+    return json.dumps(message, ensure_ascii=False)
+
+
+def _add_calls(talk: Talk, step: Step, contents: Sequence[str]) -> None:
+    """The message that calls, and one with what came of each call, in the order of the calls."""
+    calls, results = [], []
+    for call, content in zip(step.calls, contents, strict=True):
+        talk.calls += 1
+        key = f"call_{talk.calls}"
+        calls.append({"id": key, "type": "function", "function": {"name": call.tool, "arguments": call.arguments}})
+        results.append({"role": "tool", "tool_call_id": key, "name": call.tool, "content": content})
+    talk.messages.append({"role": "assistant", "content": None, "tool_calls": calls})
+    talk.messages.extend(results)
 
 
 def ending(made: ToolUse) -> CheckResult:
-    """Whether the assistant came to an end that the user can read."""
-    if made.ended in ("answer", "decline"):
+    """Whether the assistant came to an end that the user can read, for every request."""
+    last = made.requests[-1]
+    if last.ended in ("answer", "decline"):
         return passed()
-    if made.ended == "calls":
-        return failed(f"The assistant made {made.calls} calls and did not answer.")
-    return failed(f"A step of the assistant ended with {made.ended}.")
+    place = f"request {len(made.requests)}"
+    if last.ended == "calls":
+        return failed(f"The assistant made {last.calls} calls for {place} and did not answer.")
+    return failed(f"A step of the assistant for {place} ended with {last.ended}.")
 
 
 def tool_use(made: ToolUse) -> CheckResult:
     """Whether tools were used where one fits, and only there: the score is the share of calls that were right."""
-    right = made.calls - made.wrong_calls
-    score = right / made.calls if made.calls else None
-    if made.is_answerable and not right:
-        return failed("No call gave anything, though a tool fits the request.", score)
-    if not made.is_answerable and made.ended != "decline":
-        return failed("No tool fits the request, and the assistant did not decline it.", score)
+    score = 1 - made.wrong_calls / made.calls if made.calls else None
+    for place, one in enumerate(made.requests, start=1):
+        if one.needs and one.calls == one.wrong_calls:
+            return failed(f"No call gave anything for request {place}, though a tool fits it.", score)
+        if not one.needs and one.ended != "decline":
+            return failed(f"No tool fits request {place}, and the assistant did not decline it.", score)
     return passed(score)

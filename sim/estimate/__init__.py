@@ -1,5 +1,5 @@
 """What a run will ask and cost, known before it begins."""
 
-from .estimator import Estimate, Sample, estimate
+from .estimator import Estimate, ModelTrial, estimate
 
-__all__ = ["Estimate", "Sample", "estimate"]
+__all__ = ["Estimate", "ModelTrial", "estimate"]

@@ -51,7 +51,7 @@ _EACH_HOP = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ModelTrial:
     """What asking the real model came to."""
 
     sent: int
@@ -79,7 +79,7 @@ class Estimate:
     model: str
     is_language_model: bool
     prices: Prices | None
-    sample: Sample | None
+    sample: ModelTrial | None
     #: Seconds the run takes, where a sample shows how long an answer takes.
     seconds: Interval | None
     answer_tokens: int
@@ -207,7 +207,7 @@ def _sampled_people(growth: Growth, sample: int) -> int:
     return max(2, sample // 4, min(_EACH_HOP * (growth.hops + 1), sample // 2))
 
 
-def _seconds(found: Sequence[Purpose], counted: DryRun, sample: Sample | None, limits: Limits) -> Interval | None:
+def _seconds(found: Sequence[Purpose], counted: DryRun, sample: ModelTrial | None, limits: Limits) -> Interval | None:
     if sample is None or sample.latency is None:
         return None
     return duration(found, counted, sample.latency, sample.longest, limits)
@@ -259,10 +259,10 @@ def _counting_run(scenario: Scenario, scale: Scale, name: str, steps: int, other
     return dry_run(scenario, scale=scale, steps=steps, **counters)
 
 
-def _shown(drawn: DryRun, counted: DryRun, *, is_kept: bool) -> Sample:
+def _shown(drawn: DryRun, counted: DryRun, *, is_kept: bool) -> ModelTrial:
     sent = [a for a in drawn.answered if a.was_sent]
     known = {a.request_hash for a in counted.answered}
-    return Sample(
+    return ModelTrial(
         sent=drawn.sent,
         answered=len(sent),
         input_tokens=sum(a.input or 0 for a in sent),

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from populace.agents.sandbox import (
-    Call,
+    CodeOutcome,
     CodeResult,
     Confinement,
-    Level,
-    Outcome,
+    FunctionCall,
     Returned,
+    SandboxLevel,
     SandboxLimits,
     confinement,
     run_code,
@@ -26,9 +26,9 @@ from populace.agents.sandbox import (
 TIGHT = SandboxLimits(cpu_seconds=1, wall_seconds=5, memory_bytes=200 << 20, file_bytes=1 << 20, output_bytes=20_000)
 
 
-@pytest.fixture(params=list(Level))
+@pytest.fixture(params=list(SandboxLevel))
 def confined(request: pytest.FixtureRequest) -> Confinement:
-    level: Level = request.param
+    level: SandboxLevel = request.param
     reason = unavailable(level)
     if reason is not None:
         pytest.skip(reason)
@@ -45,9 +45,14 @@ def names(folder: Path) -> list[str]:
 
 async def test_code_gets_its_input_and_files_and_gives_values(confined: Confinement) -> None:
     code = "import math, sys\nprint(sys.stdin.read().upper())\ndef area(r, name='a'): return {name: math.floor(r * r)}"
-    calls = (Call("area", {"r": 3}), Call("area", {"radius": 3}), Call("volume"), Call("area", {"r": 2, "name": "b"}))
+    calls = (
+        FunctionCall("area", {"r": 3}),
+        FunctionCall("area", {"radius": 3}),
+        FunctionCall("volume"),
+        FunctionCall("area", {"r": 2, "name": "b"}),
+    )
     done = await run(confined, code + "\nprint(open('x.txt').read())", stdin="hello", calls=calls, files={"x.txt": "é"})
-    assert (done.outcome, done.stdout, done.stderr) == (Outcome.OK, "HELLO\né\n", "")
+    assert (done.outcome, done.stdout, done.stderr) == (CodeOutcome.OK, "HELLO\né\n", "")
     assert done.returned[0] == Returned({"a": 9})
     assert done.returned[1].error.startswith("TypeError: area() got an unexpected keyword")
     assert done.returned[2].error == "KeyError: 'volume'"
@@ -57,41 +62,45 @@ async def test_code_gets_its_input_and_files_and_gives_values(confined: Confinem
 @pytest.mark.parametrize(
     ("code", "outcome", "reason"),
     [
-        ("1 / 0", Outcome.ERROR, "ZeroDivisionError: division by zero"),
-        ("def f(:", Outcome.ERROR, "SyntaxError: invalid syntax (main.py, line 1)"),
-        ("raise SystemExit(3)", Outcome.ERROR, "SystemExit: 3"),
-        ("raise SystemExit", Outcome.OK, ""),
-        ("import os; os._exit(0)", Outcome.ERROR, "it ended before its last line"),
-        ("import numpy", Outcome.ERROR, "ModuleNotFoundError: No module named 'numpy'"),
-        ("x = [0] * 10**9", Outcome.MEMORY, "it needed more than 200 MB"),
-        ("while True: pass", Outcome.TIMEOUT, "it computed longer than 1 s"),
-        ("import ctypes; ctypes.string_at(0)", Outcome.KILLED, "signal 11 ended it"),
-        ("print('x' * 30000)", Outcome.OUTPUT_LIMIT, "it wrote more than 20,000 bytes"),
+        ("1 / 0", CodeOutcome.ERROR, "ZeroDivisionError: division by zero"),
+        ("def f(:", CodeOutcome.ERROR, "SyntaxError: invalid syntax (main.py, line 1)"),
+        ("raise SystemExit(3)", CodeOutcome.ERROR, "SystemExit: 3"),
+        ("raise SystemExit", CodeOutcome.OK, ""),
+        ("import os; os._exit(0)", CodeOutcome.ERROR, "it ended before its last line"),
+        ("import numpy", CodeOutcome.ERROR, "ModuleNotFoundError: No module named 'numpy'"),
+        ("x = [0] * 10**9", CodeOutcome.MEMORY, "it needed more than 200 MB"),
+        ("while True: pass", CodeOutcome.TIMEOUT, "it computed longer than 1 s"),
+        ("import ctypes; ctypes.string_at(0)", CodeOutcome.KILLED, "signal 11 ended it"),
+        ("print('x' * 30000)", CodeOutcome.OUTPUT_LIMIT, "it wrote more than 20,000 bytes"),
         (
             "import sys\nwhile True: print('x', file=sys.stderr)",
-            Outcome.OUTPUT_LIMIT,
+            CodeOutcome.OUTPUT_LIMIT,
             "it wrote more than 20,000 bytes",
         ),
-        ("open('big', 'w').write('x' * 2**22)", Outcome.ERROR, "OSError: [Errno 27] File too large"),
-        ("kept = [open('f', 'w') for _ in range(100)]", Outcome.ERROR, "OSError: [Errno 24] Too many open files: 'f'"),
+        ("open('big', 'w').write('x' * 2**22)", CodeOutcome.ERROR, "OSError: [Errno 27] File too large"),
+        (
+            "kept = [open('f', 'w') for _ in range(100)]",
+            CodeOutcome.ERROR,
+            "OSError: [Errno 24] Too many open files: 'f'",
+        ),
     ],
 )
-async def test_how_a_run_ends_is_typed(code: str, outcome: Outcome, reason: str) -> None:
+async def test_how_a_run_ends_is_typed(code: str, outcome: CodeOutcome, reason: str) -> None:
     done = await run(confinement(), code)
     assert (done.outcome, done.reason) == (outcome, reason)
 
 
 async def test_sleeping_code_is_stopped() -> None:
     done = await run(confinement(), "import time; time.sleep(60)", limits=SandboxLimits(wall_seconds=0.4))
-    assert (done.outcome, done.reason) == (Outcome.TIMEOUT, "it ran longer than 0.4 s")
+    assert (done.outcome, done.reason) == (CodeOutcome.TIMEOUT, "it ran longer than 0.4 s")
     assert done.seconds < 5
 
 
 async def test_values_that_are_not_json_and_too_long_ones_are_errors() -> None:
     code = "def a(): return {1j}\ndef b(): return float('nan')\ndef c(): return 'x' * 30000"
-    done = await run(confinement(), code, calls=(Call("a"), Call("b")))
+    done = await run(confinement(), code, calls=(FunctionCall("a"), FunctionCall("b")))
     assert [one.error.partition(":")[0] for one in done.returned] == ["TypeError", "ValueError"]
-    assert (await run(confinement(), code, calls=(Call("c"),))).outcome is Outcome.OUTPUT_LIMIT
+    assert (await run(confinement(), code, calls=(FunctionCall("c"),))).outcome is CodeOutcome.OUTPUT_LIMIT
 
 
 async def test_the_network_is_cut(confined: Confinement) -> None:
@@ -100,11 +109,11 @@ async def test_the_network_is_cut(confined: Confinement) -> None:
         port = server.getsockname()[1]
         done = await run(confined, f"import socket; socket.create_connection(('127.0.0.1', {port}), 2)")
         if confined.network:
-            assert done.outcome is Outcome.ERROR
+            assert done.outcome is CodeOutcome.ERROR
             with pytest.raises(TimeoutError):
                 server.accept()
         else:
-            assert done.outcome is Outcome.OK
+            assert done.outcome is CodeOutcome.OK
             assert "can reach the network" in confined.sentence
 
 
@@ -215,7 +224,7 @@ async def test_system_calls_that_reach_beyond_the_process_are_refused(confined: 
         "    if done != -1 or ctypes.get_errno() != 1: print(name, done, ctypes.get_errno())\n"
     )
     done = await run(confined, code)
-    assert (done.outcome, done.stdout, done.stderr) == (Outcome.OK, "", "")
+    assert (done.outcome, done.stdout, done.stderr) == (CodeOutcome.OK, "", "")
 
 
 async def test_limits_cannot_be_raised(confined: Confinement) -> None:
@@ -250,9 +259,11 @@ async def test_a_fork_bomb_and_what_runs_in_the_background_leave_nothing_behind(
         "    except OSError:\n        break\n"
         f"while True:\n    open({str(beat)!r}, 'a').write('x'); time.sleep(.01)"
     )
-    level = Confinement(Level.SECCOMP) if unavailable(Level.SECCOMP) is None else best  # one that may write the file
+    level = (
+        Confinement(SandboxLevel.SECCOMP) if unavailable(SandboxLevel.SECCOMP) is None else best
+    )  # one that may write the file
     done = await run(level, code, limits=SandboxLimits(wall_seconds=0.5))
-    assert done.outcome in (Outcome.TIMEOUT, Outcome.ERROR)
+    assert done.outcome in (CodeOutcome.TIMEOUT, CodeOutcome.ERROR)
     size = beat.stat().st_size if beat.exists() else 0
     await asyncio.sleep(0.1)
     assert (beat.stat().st_size if beat.exists() else 0) == size
@@ -261,7 +272,7 @@ async def test_a_fork_bomb_and_what_runs_in_the_background_leave_nothing_behind(
 async def test_a_thread_that_is_left_running_ends_with_the_code() -> None:
     code = "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\nprint('done')"
     done = await run(confinement(), code)
-    assert (done.outcome, done.stdout) == (Outcome.OK, "done\n")
+    assert (done.outcome, done.stdout) == (CodeOutcome.OK, "done\n")
     assert done.seconds < 4
 
 
@@ -303,14 +314,17 @@ async def test_files_go_into_the_folder_alone(name: str) -> None:
 
 
 def test_each_level_says_what_it_confines() -> None:
-    assert all(Confinement(level).sentence.startswith("Code runs limited in time") for level in Level)
-    assert [level for level in Level if "not confined" in Confinement(level).sentence] == [Level.SECCOMP, Level.LIMITS]
+    assert all(Confinement(level).sentence.startswith("Code runs limited in time") for level in SandboxLevel)
+    assert [level for level in SandboxLevel if "not confined" in Confinement(level).sentence] == [
+        SandboxLevel.SECCOMP,
+        SandboxLevel.LIMITS,
+    ]
 
 
 def test_a_level_that_denies_less_than_it_claims_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    if unavailable(Level.SECCOMP) is not None:
-        pytest.skip(str(unavailable(Level.SECCOMP)))
+    if unavailable(SandboxLevel.SECCOMP) is not None:
+        pytest.skip(str(unavailable(SandboxLevel.SECCOMP)))
     unavailable.cache_clear()
     monkeypatch.setattr(Confinement, "files", True)
-    assert "it does not deny: open(" in str(unavailable(Level.SECCOMP))
+    assert "it does not deny: open(" in str(unavailable(SandboxLevel.SECCOMP))
     unavailable.cache_clear()

@@ -76,7 +76,7 @@ def test_what_a_response_came_to_has_a_code(answer: Answer[Response], outcome: s
 
 def test_the_stand_in_responds_to_what_was_asked() -> None:
     rng = random.Random(1)
-    assert "rye loaves" in response_to(rng, "two lines for a song about rye loaves, nothing sad. thx")
+    assert "rye loaves" in response_to(rng, "4 lines for a song about rye loaves, warm, it is for my aunt. thx")
     assert response_to(rng, "何でもいいから教えて")
 
 

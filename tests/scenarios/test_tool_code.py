@@ -12,7 +12,7 @@ import pytest
 from openai_server import OpenAIServer
 
 from populace.agents.procedural.situation import Situation
-from populace.agents.sandbox import CodeResult, Level, Outcome, Returned
+from populace.agents.sandbox import CodeOutcome, CodeResult, Returned, SandboxLevel
 from populace.agents.tools import tool_faults
 from populace.personas.errors import SetupError, SourceError
 from populace.scenarios.tool.kits import Kit, kits
@@ -80,7 +80,7 @@ def test_the_tools_of_a_run_are_implemented_and_run_for_their_people(tools: Path
     assert [row[:2] for row in code] == rows(tools, "SELECT agent, payload ->> '$.name' FROM outputs ORDER BY ALL")
     payload = json.loads(code[0][2])
     assert payload["results"][0] == {"value": json.loads(payload["example"]["returns"])}
-    assert payload["confinement"] in list(Level)
+    assert payload["confinement"] in list(SandboxLevel)
     assert "error" in payload["results"][-1]
     ((reason,),) = rows(path, "SELECT DISTINCT reason FROM checks WHERE \"check\" = 'runs'")
     assert reason.startswith("Code runs limited")
@@ -161,7 +161,7 @@ def test_cases_must_fit_the_interface_unless_they_are_to_be_refused() -> None:
 
 def test_what_a_run_showed_is_told_by_checks() -> None:
     cases = [case({"of": 3}, 1.5), case({"of": 2}, 1), case({"of": "x"})]
-    done = CodeResult(Outcome.OK, "", "", 0.1)
+    done = CodeResult(CodeOutcome.OK, "", "", 0.1)
     right = [Returned(1.5), Returned(1.0), Returned(None, "ValueError: no")]
     assert {name: said.outcome for name, said in execution_checks(done, right, cases).items()} == {
         "runs": "passed",
@@ -169,7 +169,7 @@ def test_what_a_run_showed_is_told_by_checks() -> None:
         "tests": "passed",
     }
     wrong = [Returned(2), Returned(None, "ValueError: no"), Returned(3)]
-    said = execution_checks(CodeResult(Outcome.TIMEOUT, "", "", 9.0, "too long"), wrong, cases)
+    said = execution_checks(CodeResult(CodeOutcome.TIMEOUT, "", "", 9.0, "too long"), wrong, cases)
     assert [one.outcome for one in said.values()] == ["failed"] * 3
     assert said["tests"].score == 0
     assert "Test 1 gave ValueError: no" in said["tests"].reason

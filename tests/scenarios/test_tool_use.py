@@ -10,8 +10,9 @@ import pytest
 from populace.personas.errors import SetupError
 from populace.scenarios.tool.task import ToolTask
 from populace.scenarios.tool_code.task import ToolCodeTask
-from populace.scenarios.tool_code.tool_set import GivenTool
-from populace.scenarios.tool_use.task import Step, ToolUse, ToolUseTask, call_tool, ending, tool_use
+from populace.scenarios.tool_code.tool_set import GivenTool, read_tools
+from populace.scenarios.tool_use.calls import Step, ToolCall, call_tool
+from populace.scenarios.tool_use.task import ToolUse, ToolUseTask, UserRequest, ending, tool_use
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import open_run
@@ -62,35 +63,67 @@ def payloads(path: Path) -> list[dict[str, Any]]:
     return [json.loads(payload) for (payload,) in rows(path, "SELECT payload FROM outputs ORDER BY emission")]
 
 
-def test_calls_get_what_the_implementations_give(code: Path, conversations: Path) -> None:
-    results = {p["tool"]["name"]: p["results"][0]["value"] for p in payloads(code)}
-    answered = [p for p in payloads(conversations) if p["ended"] == "answer"]
-    assert answered
-    for payload in answered:
-        last = payload["messages"][-2]
-        assert json.loads(last["content"]) == results[last["name"]]
+async def test_calls_get_what_the_implementations_give(code: Path, conversations: Path) -> None:
+    tools = read_tools(str(code)).tools
+    messages = next(p["messages"] for p in payloads(conversations) if p["calls"])
+    calls = {call["id"]: call["function"] for one in messages for call in one.get("tool_calls", ())}
+    for one in messages:
+        if one["role"] == "tool":
+            called = calls[one["tool_call_id"]]
+            call = ToolCall(tool=called["name"], arguments=called["arguments"])
+            assert (await call_tool(tools, call))[0].partition(";")[0] == one["content"].partition(";")[0]
 
 
 def test_conversations_are_in_the_form_of_openai(conversations: Path) -> None:
     for payload in payloads(conversations):
-        roles = [message["role"] for message in payload["messages"]]
-        assert roles[0] == "user"
-        assert roles[-1] == "assistant"
-        named = {tool["function"]["name"] for tool in payload["tools"]}
         assert len(payload["tools"]) == 3
-        calls = [call for message in payload["messages"] for call in message.get("tool_calls", ())]
-        answers = [message for message in payload["messages"] if message["role"] == "tool"]
-        assert [call["id"] for call in calls] == [message["tool_call_id"] for message in answers]
-        assert {call["function"]["name"] for call in calls} <= named
-        assert payload["calls"] == len(calls)
         assert payload["text"] == payload["messages"][0]["content"]
+        assert payload["calls"] == fault_or_calls(payload["messages"])
+
+
+def fault_or_calls(messages: list[dict[str, Any]]) -> int | str:
+    """How many calls there are, or what OpenAI's form does not allow: each call is answered before anything is said."""
+    open_calls: list[str] = []
+    seen: set[str] = set()
+    before = "assistant"
+    for message in messages:
+        role = message["role"]
+        if role == "tool":
+            if message["tool_call_id"] not in open_calls:
+                return f"an answer to no call: {message}"
+            open_calls.remove(message["tool_call_id"])
+            continue
+        if open_calls:
+            return f"{open_calls} without an answer"
+        if (role == "user") != (before == "assistant"):
+            return f"{role} after {before}"
+        open_calls = [call["id"] for call in message.get("tool_calls", ())]
+        if seen & set(open_calls) or len(set(open_calls)) < len(open_calls):
+            return f"{open_calls} twice"
+        seen |= set(open_calls)
+        before = "calls" if open_calls else role
+        if bool(open_calls) == bool(message["content"]):
+            return f"calls and text, or neither: {message}"
+    return len(seen) if before == "assistant" and not open_calls else f"it ends with {before}"
+
+
+def test_a_conversation_holds_several_requests_and_calls_at_once(conversations: Path) -> None:
+    found = payloads(conversations)
+    assert {len(p["requests"]) for p in found} == {1, 2, 3}
+    assert all([m["role"] for m in p["messages"]].count("user") == len(p["requests"]) for p in found)
+    assert max(len(m.get("tool_calls", ())) for p in found for m in p["messages"]) == 2
+    for p in found:
+        for one in p["requests"]:
+            assert one["ended"] == ("answer" if one["needs"] else "decline")
+            assert one["calls"] - one["wrong_calls"] == len(one["needs"])
+        assert p["calls"] == sum(one["calls"] for one in p["requests"])
 
 
 def test_wrong_calls_and_refusals_are_kept(conversations: Path) -> None:
     found = payloads(conversations)
     assert any(p["wrong_calls"] for p in found)
-    assert {p["is_answerable"] for p in found if p["ended"] == "decline"} == {False}
-    assert any("do not fit" in str(p["messages"]) for p in found)
+    assert any(not one["needs"] for p in found for one in p["requests"])
+    assert '\\"error\\"' in json.dumps(found)
     statuses = rows(conversations, "SELECT status, count(*) FROM outputs GROUP BY ALL")
     assert dict(statuses)["accepted"] == 8
     assert replay(conversations, ToolUseTask).difference == ""
@@ -108,23 +141,34 @@ def test_wrong_calls_and_refusals_are_kept(conversations: Path) -> None:
     ],
 )
 async def test_a_call_gives_a_value_or_an_error(tool: str, arguments: str, content: str) -> None:
-    found, is_wrong = await call_tool([HALF], Step(does="call", tool=tool, arguments=arguments, text=""))
+    found, is_wrong = await call_tool([HALF], ToolCall(tool=tool, arguments=arguments))
     assert content in found
     assert is_wrong == (found != "1.5")
 
 
-def use(**fields: Any) -> ToolUse:
-    return ToolUse(kind="tool_use", text="what is half of three", **fields)
+def use(*requests: UserRequest) -> ToolUse:
+    counted = {name: sum(getattr(one, name) for one in requests) for name in ("calls", "wrong_calls")}
+    return ToolUse(kind="tool_use", text="what is half of three", requests=requests, **counted)
 
 
 def test_checks_say_how_a_conversation_went() -> None:
-    assert ending(use(ended="answer")).outcome == "passed"
-    assert "made 4 calls and did not answer" in ending(use(ended="calls", calls=4)).reason
-    assert "ended with timeout" in ending(use(ended="timeout")).reason
-    assert tool_use(use(ended="answer", calls=2, wrong_calls=1)).score == 0.5
-    assert "though a tool fits" in tool_use(use(ended="answer")).reason
-    assert "did not decline" in tool_use(use(ended="answer", is_answerable=False)).reason
-    assert tool_use(use(ended="decline", is_answerable=False)).outcome == "passed"
+    good = UserRequest(needs=("half",), calls=1, ended="answer")
+    assert ending(use(good)).outcome == "passed"
+    many = UserRequest(needs=("half",), calls=4, ended="calls")
+    assert "made 4 calls for request 2 and did not answer" in ending(use(good, many)).reason
+    late = UserRequest(needs=("half",), ended="timeout")
+    assert "for request 1 ended with timeout" in ending(use(late)).reason
+    assert tool_use(use(good.model_copy(update={"calls": 2, "wrong_calls": 1}))).score == 0.5
+    assert "No call gave anything for request 2" in tool_use(use(good, late)).reason
+    assert "did not decline" in tool_use(use(UserRequest(needs=(), ended="answer"))).reason
+    assert tool_use(use(good, UserRequest(needs=(), ended="decline"))).outcome == "passed"
+
+
+def test_a_step_holds_what_it_does() -> None:
+    with pytest.raises(ValueError, match="needs at least one call in calls"):
+        Step(does="call", calls=[], text="")
+    with pytest.raises(ValueError, match="of the kind 'decline' needs its text"):
+        Step(does="decline", calls=[], text=" ")
 
 
 def test_what_is_missing_is_said_before_anything_is_asked(code: Path) -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from populace.analysis.diversity.similarity import Box, compare_levels, paper_boxes, paper_facts
+from populace.analysis.diversity.similarity import FiveNumbers, compare_levels, paper_boxes, paper_facts
 from populace.analysis.diversity.vectors import cluster_share, nearest_by_vectors, vendi_score
 
 
@@ -40,8 +40,8 @@ def test_clusters_hold_what_is_near_their_first() -> None:
 
 
 def test_the_box_of_some_numbers() -> None:
-    assert Box.of(np.array([1.0, 2, 3, 4, 5])) == Box(1, 2, 3, 4, 5)
-    assert Box.of(np.empty(0)) is None
+    assert FiveNumbers.of(np.array([1.0, 2, 3, 4, 5])) == FiveNumbers(1, 2, 3, 4, 5)
+    assert FiveNumbers.of(np.empty(0)) is None
 
 
 def at_angles(*degrees: float) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
