@@ -5,6 +5,7 @@ They look for what is written in such texts by custom, in English and in Chinese
 
 import re
 
+from ..personas.persona import word_list
 from .actions import Action
 from .checks import CheckContext, CheckResult, failed, passed, undecided
 
@@ -38,6 +39,13 @@ _SOLUTION = re.compile(
 _PARTS = (
     ("abcdefgh", re.compile(r"\(([a-h])\)|^\s*([a-h])\)", re.MULTILINE)),
     ("12345678", re.compile(r"[(（]([1-8])[)）](?!\s*[-+*/^=])|\bpart ([1-8])\b", re.MULTILINE | re.IGNORECASE)),
+)
+#: Words of an answer that is to be compared, at most.
+_BRIEF = 6
+#: A mark behind which more is said.
+_SENTENCES = re.compile(
+    r"[!?;:]\s+\S|(?<=[a-z]{3})\.\s+\S|^(?:yes|no)\s*[.,]\s*\S|[。！？；：]\s*\S|\b(?:because|since)\b|因为",
+    re.IGNORECASE,
 )
 
 
@@ -90,6 +98,25 @@ class FewSubProblems:
         if count > self.most:
             return failed(f"It has {count} sub-problems; leave at most {self.most}.", count)
         return passed(count)
+
+
+class BriefAnswer:
+    """The answer, in the field `reference`, is a word or a phrase, so that those of solvers can be compared with it."""
+
+    name = "brief_answer"
+    version = 1
+    revises = True
+
+    async def judge(self, action: Action, context: CheckContext) -> CheckResult:
+        """Failed for a sentence, or an answer with its reason; the score is the number of words."""
+        answer = str(vars(action)["reference"])
+        # Where no spaces stand between words, each character counts as one, and two of them are about a word.
+        words = sum(0.5 if len(word) == 1 and not word.isascii() else 1 for word in word_list(answer))
+        if words > _BRIEF or _SENTENCES.search(answer):
+            return failed(
+                f"The answer {answer!r:.80} is no word or phrase; leave the reason to the explanation.", words
+            )
+        return passed(words)
 
 
 def _parts(marks: str, pattern: re.Pattern[str], text: str) -> int:

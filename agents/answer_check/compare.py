@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from .extract import clean_answer
-from .values import Quantity, is_unit, read_quantity, same_quantity
+from .values import Quantity, is_unit, read_quantity, read_time, same_quantity
 
 #: Characters of an answer that is compared as a formula; longer ones are compared as text.
 _LONGEST = 400
@@ -57,10 +57,13 @@ _FUNCTIONS = frozenset({
     "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "sqrt", "pi", "oo", "inf", "infinity", "mod", "abs",
     "arcsin", "arccos", "arctan",
 })  # fmt: skip
-_TRUTH = {
-    "yes": "yes", "true": "yes", "correct": "yes", "是": "yes", "对": "yes", "正确": "yes",
-    "no": "no", "false": "no", "incorrect": "no", "否": "no", "不是": "no", "错": "no", "错误": "no", "不对": "no",
-}  # fmt: skip
+#: In Chinese the verb of the question is said again.
+_YES = "yes true correct 是 是的 对 對 正确 正確 会 會 能 可以 行 要 需要 应该 應該 算"
+_NO = """
+no false incorrect 否 不 不是 错 錯 错误 錯誤 不对 不對 不会 不會 不能 不可以 不可能 不行 不用 不必 不要 不需要
+不应该 不應該 不该 不該 不算 没有 沒有
+"""
+_TRUTH = {word: said for said, words in (("yes", _YES), ("no", _NO)) for word in words.split()}
 _NOTHING = frozenset({
     r"\emptyset", "{}", "none", "no solution", "no solutions", "no real solution", "no real solutions", "empty set",
     "the empty set", "there is no solution", "there are no solutions", "无解", "no such number", "dne",
@@ -112,6 +115,9 @@ class _Comparison:
         return None
 
     def _quantities(self, one: str, other: str) -> SameAnswer | None:
+        times = read_time(one), read_time(other)
+        if times[0] and times[1] and (times[0].is_certain or times[1].is_certain):
+            return _said(times[0].seconds == times[1].seconds)
         first, second = read_quantity(one), read_quantity(other)
         if first and second:
             return _said(same_quantity(first, second))

@@ -9,6 +9,8 @@ _DIGITS, _POWER = 400, 300
 #: Digits from which a decimal number may stand for the one that it is rounded from.
 _ROUNDED = 4
 _NOISE = Fraction(1, 10**9)
+#: Seconds.
+_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,16 @@ class Quantity:
     def is_angle(self) -> bool:
         """Whether it is given in degrees."""
         return self.unit == (("degree", 1),)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOfDay:
+    """A time on the clock."""
+
+    #: Since midnight.
+    seconds: int
+    #: Whether it can be nothing else, as a ratio.
+    is_certain: bool
 
 
 _PERCENT = (("percent", 1),)
@@ -133,7 +145,13 @@ _SIGNED = re.compile(
     re.DOTALL,
 )
 _RATIO = re.compile(r"(\d+)\s*:\s*(\d+)")
-_CLOCK = re.compile(r"(\d{1,2})(?::(\d\d))?\s*([ap])\.?\s?m\b\.?", re.IGNORECASE)
+#: A time of day; without minutes it needs `am` or `pm`.
+_TIME = re.compile(
+    r"(?:at\s+)?(?P<hour>\d{1,2})(?P<minutes>:(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?)?"
+    r"\s*(?:(?P<half>[ap])\.?\s?m\b\.?|(?P<word>o'clock|noon|midnight))?",
+    re.IGNORECASE,
+)
+_WORDS_OF_TIME = {"noon": 43_200, "midday": 43_200, "midnight": 0}
 _SMALL = """
 zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
 nineteen
@@ -147,13 +165,37 @@ _CHINESE = dict(zip("零一二三四五六七八九", range(10), strict=True)) |
 _CHINESE_SCALES = {"十": 10, "百": 100, "千": 1_000, "万": 10_000, "亿": 10**8}
 
 
+def read_time(text: str) -> TimeOfDay | None:
+    """The time of day that a clean answer is; None for anything else.
+
+    12 am is midnight and 12 pm noon. Without `am` or `pm` it is a time of 24 hours: `11:05` is 11:05 am, not 11:05 pm.
+    """
+    if (named := _WORDS_OF_TIME.get(text.lower())) is not None:
+        return TimeOfDay(named, is_certain=True)
+    found = _TIME.fullmatch(text)
+    if found is None:
+        return None
+    hour, half, word = int(found["hour"]), (found["half"] or "").lower(), (found["word"] or "").lower()
+    if not (found["minutes"] or half or word) or hour > 24 or (half == "a" and hour > 12):
+        return None
+    if word in ("noon", "midnight"):
+        return TimeOfDay(_WORDS_OF_TIME[word], is_certain=True) if hour == 12 and not found["minutes"] else None
+    if half and hour <= 12:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    seconds = 3_600 * hour + 60 * int(found["minute"] or 0) + int(found["second"] or 0)
+    if seconds > _DAY:
+        return None
+    # 4:30 may be a ratio; 04:30 and 4:05 are none.
+    is_padded = "0" in (found["hour"][0], (found["minute"] or "-")[0])
+    return TimeOfDay(seconds % _DAY, is_certain=bool(half or word or found["second"]) or is_padded)
+
+
 def read_quantity(text: str) -> Quantity | None:
     """The number that a clean answer is, with its unit; None for anything else."""
     if len(text) > _DIGITS:
         return None
-    if clock := _CLOCK.fullmatch(text):
-        hour = int(clock[1]) % 12 + (12 if clock[3].lower() == "p" else 0)
-        return Quantity(Fraction(60 * hour + int(clock[2] or 0)), (("time of day", 1),))
+    if (clock := read_time(text)) and clock.is_certain:
+        return Quantity(Fraction(clock.seconds), (("time of day", 1),))
     if (ratio := _RATIO.fullmatch(text)) and int(ratio[2]):
         return Quantity(Fraction(int(ratio[1]), int(ratio[2])), (("ratio", 1),))
     found = _SIGNED.fullmatch(text)

@@ -15,9 +15,12 @@ KNOWS_NONE = "This is the stand-in and no language model: it knows the solutions
 
 _OTHER_WORDS = {
     "yes": "no", "no": "yes", "true": "false", "false": "true", "odd": "even", "even": "odd", "left": "right",
-    "right": "left", "north": "south", "south": "north", "east": "west", "west": "east", "是": "不是", "不是": "是",
+    "right": "left", "north": "south", "south": "north", "east": "west", "west": "east",
+    "是": "不是", "不是": "是", "不会": "会", "不能": "能", "不可以": "可以", "不行": "行", "不用": "要",
+    "不应该": "应该",
 }  # fmt: skip
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_CHINESE = re.compile("[\u4e00-\u9fff]")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
@@ -36,6 +39,9 @@ def solving(known: KnownSolution | None) -> AnswerGenerator:
         if is_program:
             printed = f"print({answer!r})\n"
             return {"program": known.program if is_right and known.program else printed}
+        if _CHINESE.search(known.steps):
+            steps = known.steps if is_right else "这是心算的，没有检查过。"
+            return {"solution": f"{steps}所以答案是：{answer}。", "answer": answer}
         steps = known.steps.rstrip() if is_right else "This is worked out in the head, and not checked."
         return {"solution": f"{steps} So the answer is: {answer.rstrip('.')}.", "answer": answer}
 
@@ -56,7 +62,7 @@ def wrong_answer(answer: str, rng: random.Random) -> str:
         # Of a fraction it is the numerator: any other one makes another number.
         slip = numbers[0] if "/" in text or "\\frac" in text else rng.choice(numbers)
         return f"{text[: slip.start()]}{_slipped(slip[0], rng)}{text[slip.end() :]}"
-    return "It cannot be told from what is given"
+    return "从题目里看不出来" if _CHINESE.search(text) else "It cannot be told from what is given"
 
 
 def _slipped(number: str, rng: random.Random) -> str:

@@ -1,10 +1,10 @@
 """What the stand-in makes of the task: riddles from a small stock, in English or Chinese, with their answers."""
 
 import random
-from dataclasses import replace
+from collections.abc import Mapping
 
 from populace.agents.actions import KnownSolution
-from populace.agents.procedural.problems import Problem, scene_of
+from populace.agents.procedural.problems import scene_of
 from populace.agents.procedural.situation import portrait_of
 
 from .riddles import RIDDLES
@@ -24,8 +24,8 @@ _LEADS = (
 _ALL = tuple(riddle for stock in (RIDDLES, RIDDLES_ZH) for some in stock.values() for riddle in some)
 
 
-def make_riddle(rng: random.Random, persona: str, *, focus: str = "", language: str = "en") -> Problem:
-    """A riddle among the things of the person's field of work, with its answer; its topic is the trick in it.
+def make_riddle(rng: random.Random, persona: str, *, focus: str = "", language: str = "en") -> Mapping[str, str]:
+    """The fields of a brainteaser among the things of the person's field of work.
 
     Languages other than Chinese are answered in English, and a focus that is none of the five tricks is passed over.
     """
@@ -42,12 +42,10 @@ def make_riddle(rng: random.Random, persona: str, *, focus: str = "", language: 
         lead = rng.choice(LEADS).format_map(scene.slots)
     else:
         lead = scene.say(rng, _LEADS) if rng.random() < 0.95 else ""
-    return replace(riddle.make(rng, scene, lead), topic=trick)
+    made = riddle.make(rng, scene, lead)
+    return {"trick": trick, "text": made.text, "reference": made.answer, "explanation": riddle.explanation}
 
 
 def solve_riddle(text: str) -> KnownSolution | None:
     """The answer to a riddle of this stock; None for any other text."""
-    found = next((found for riddle in _ALL if (found := riddle.solve(text)) is not None), None)
-    return found and KnownSolution(
-        "The words of the riddle can be understood in two ways, or assume what is not so.", found.answer
-    )
+    return next((found for riddle in _ALL if (found := riddle.solve(text)) is not None), None)

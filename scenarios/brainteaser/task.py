@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from populace.agents.actions import KnownSolution
 from populace.agents.checks import Check
-from populace.agents.problem_checks import AsksSomething, HoldsNoSolution
+from populace.agents.problem_checks import BriefAnswer
 from populace.agents.procedural.situation import Situation
-from populace.agents.text_checks import TEXT_CHECKS
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.problem_task import ProblemAction, ProblemSettings, ProblemTask, Text, Topic
 from populace.sim.scenario import Settings
@@ -34,7 +33,7 @@ class TrickQuestion(ProblemAction):
 
     name: ClassVar[str] = "brainteaser"
     prompt: ClassVar[str | Prompt] = read_prompt(Path(__file__).with_name("brainteaser.v1.toml"))
-    checks: ClassVar[tuple[Check, ...]] = (*TEXT_CHECKS, AsksSomething(), HoldsNoSolution())
+    checks: ClassVar[tuple[Check, ...]] = (*ProblemAction.checks, BriefAnswer())
     settings: ClassVar[BrainteaserSettings] = BrainteaserSettings()
 
     kind: Literal["brainteaser"]
@@ -48,12 +47,24 @@ class TrickQuestion(ProblemAction):
             "heading.",
         ),
     ]
+    reference: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=80),
+        Field(
+            description="The right answer alone, as short as it can be: yes or no, a number in digits, a name, or a "
+            "word or phrase of at most five words. No reason."
+        ),
+    ]
+    explanation: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=5, max_length=600),
+        Field(description="What is wrong in the question, in one sentence"),
+    ]
 
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """A riddle of a small stock, whose answer is known: in Chinese where that is asked for, else in English."""
-        riddle = make_riddle(rng, situation.persona, focus=cls.settings.focus, language=cls.settings.language)
-        return {"trick": riddle.topic, "text": riddle.text}
+        return make_riddle(rng, situation.persona, focus=cls.settings.focus, language=cls.settings.language)
 
     @staticmethod
     def known_solution(text: str) -> KnownSolution | None:

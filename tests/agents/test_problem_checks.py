@@ -2,7 +2,7 @@ import pytest
 
 from populace.agents.actions import Instruction
 from populace.agents.checks import Check, CheckOutcome, CheckResult
-from populace.agents.problem_checks import AsksSomething, FewSubProblems, HoldsNoSolution
+from populace.agents.problem_checks import AsksSomething, BriefAnswer, FewSubProblems, HoldsNoSolution
 
 
 async def judged(check: Check, text: str) -> CheckResult:
@@ -85,3 +85,31 @@ async def test_sub_problems_are_counted(text: str, parts: int) -> None:
     result = await judged(FewSubProblems(2), text)
     assert result.score == parts
     assert result.outcome is (CheckOutcome.FAILED if parts > 2 else CheckOutcome.PASSED)
+
+
+class Answered(Instruction):
+    reference: str
+
+
+@pytest.mark.parametrize(
+    "answer", ["No", "0", "9:05", "St. Petersburg", "On the day after tomorrow", "不用", "后来的那一班"]
+)
+async def test_a_word_or_a_phrase_is_a_brief_answer(answer: str) -> None:
+    action = Answered(kind="instruction", text="Why?", reference=answer)
+    assert (await BriefAnswer().judge(action, None)).outcome is CheckOutcome.PASSED  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "No: a sign is no command",
+        "No, never",
+        "No because it rains",
+        "None. It stays where it is",
+        "The one that comes after the one that was there",
+        "不用。“开封”是打开的意思",
+    ],
+)
+async def test_a_sentence_or_an_answer_with_its_reason_is_none(answer: str) -> None:
+    action = Answered(kind="instruction", text="Why?", reference=answer)
+    assert (await BriefAnswer().judge(action, None)).outcome is CheckOutcome.FAILED  # type: ignore[arg-type]
