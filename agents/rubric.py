@@ -45,15 +45,15 @@ from ..personas.prompt import fence
 #: How the labels of a scale are compared.
 type MeasurementLevel = Literal["nominal", "ordinal", "interval"]
 
-_Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
-_Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
+_RubricName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+_RubricText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+_ScaleLabel = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
 
 
 class Anchor(FrozenModel):
     """A label of a scale, and what it stands for."""
 
-    label: _Label
+    label: _ScaleLabel
     meaning: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
     #: From 0 to 1; None for the place on the scale.
     score: float | None = Field(None, ge=0, le=1)
@@ -62,8 +62,8 @@ class Anchor(FrozenModel):
 class Criterion(FrozenModel):
     """A question about an output, and the scale of its answers, from the worst to the best."""
 
-    name: _Name
-    question: _Text
+    name: _RubricName
+    question: _RubricText
     scale: Annotated[tuple[Anchor, ...], Field(min_length=2, max_length=20)]
     #: Its share in the grade, in proportion to those of the other criteria; 0 is asked and does not count.
     weight: float = Field(1.0, ge=0, le=1_000)

@@ -13,8 +13,10 @@ from ..personas.model import FrozenModel
 from .actions import Action, Phrase
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{2,63}$")]
-_Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$"), Field(description="In snake_case.")]
-_Choice = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+_ArgumentName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$"), Field(description="In snake_case.")
+]
+_Option = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
 _About = Annotated[Phrase, Field(description="What it means, with its unit or format.")]
 
 
@@ -38,7 +40,7 @@ class TextType(_Type):
     type: Literal["string"]
     description: _About
     enum: Annotated[
-        Annotated[list[_Choice], Field(min_length=1, max_length=20)] | None,
+        Annotated[list[_Option], Field(min_length=1, max_length=20)] | None,
         AfterValidator(_differing),
         Field(description="The values it may have; null for any text."),
     ] = None
@@ -89,7 +91,7 @@ type PlainType = Annotated[TextType | NumberType | BooleanType, Field(discrimina
 class Property[T: _Type](FrozenModel):
     """A property of an object."""
 
-    name: _Name
+    name: _ArgumentName
     required: Annotated[bool, Field(description="False where it may be missing.")]
     value: T
 
@@ -186,7 +188,7 @@ class ToolSpec(Action):
     arguments: Annotated[list[Argument], AfterValidator(_apart), Field(min_length=1, max_length=8)]
     returns: ToolType
     depend: Annotated[
-        list[_Choice],
+        list[_Option],
         AfterValidator(_differing),
         Field(max_length=8, description="Libraries or services that it would need; empty for Python alone."),
     ] = Field(default_factory=list)

@@ -18,6 +18,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from ..personas.arrays import Hashes
 from ..personas.dedup.vectors import units
 from ..personas.errors import SetupError, parameter
 from ..personas.formats.foreign import ForeignText, ForeignTexts
@@ -46,8 +47,6 @@ WHERE kind = 'solving' AND solution <> '' AND emission BETWEEN ? AND ? ORDER BY 
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 #: Texts whose vectors are compared at once.
 _AT_ONCE = 1_000
-
-type Hashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ def told_comparisons(ask: Callable[[str], Sequence[tuple[Any, ...]]]) -> list[st
     return sentences
 
 
-class _Table:
+class _FirstTexts:
     """Hashes of n-grams, each with the first text that has it."""
 
     def __init__(self) -> None:
@@ -179,7 +178,7 @@ class NgramIndex:
         self.ngram, self.short = ngram, min(SHORT, ngram)
         self.places: list[tuple[str, int, str]] = []
         # Of long texts, their n-grams and their short ones; of shorter texts, theirs; and short texts as a whole.
-        self._long, self._parts, self._shorter, self._whole = _Table(), _Table(), _Table(), _Table()
+        self._long, self._parts, self._shorter, self._whole = _FirstTexts(), _FirstTexts(), _FirstTexts(), _FirstTexts()
         for text in foreign:
             self._add(text)
         for table in (self._long, self._parts, self._shorter, self._whole):

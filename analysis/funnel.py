@@ -72,7 +72,7 @@ class FunnelStage:
 
 
 @dataclass(frozen=True, slots=True)
-class PurposeCost:
+class PurposeYield:
     """The calls for one purpose, and the accepted outputs for each unit of what they took."""
 
     #: people (growth), turns, turns: ROLE, vectors, or the kind of a job on the outputs with its role.
@@ -108,7 +108,7 @@ class Funnel:
     #: Outputs on which a check could not decide, by check; they are not rejected for it.
     undecided: dict[str, int]
     accepted: int
-    spent: Sequence[PurposeCost]
+    spent: Sequence[PurposeYield]
     model: str
     is_language_model: bool
 
@@ -170,10 +170,10 @@ def _spent(
     uncounted: int,
     dollars: float | None,
     unpriced: int,
-) -> PurposeCost:
+) -> PurposeYield:
     counted = [tokens for tokens in (input_tokens, output_tokens) if tokens is not None]
     tokens = sum(counted) if counted and not uncounted else 0
-    return PurposeCost(
+    return PurposeYield(
         purpose,
         model,
         calls,
@@ -188,7 +188,7 @@ def _spent(
     )
 
 
-def _in_all(accepted: int, spent: Sequence[PurposeCost]) -> Iterator[PurposeCost]:
+def _in_all(accepted: int, spent: Sequence[PurposeYield]) -> Iterator[PurposeYield]:
     if len(spent) > 1:
         yield _spent(
             accepted,
@@ -229,7 +229,7 @@ def describe_funnel(found: Funnel) -> Iterator[Section]:
     )
 
 
-def _line(one: PurposeCost) -> tuple[object, ...]:
+def _line(one: PurposeYield) -> tuple[object, ...]:
     dollars = "unknown" if one.dollars is None else f"{one.dollars:,.4f}"
     if one.dollars is not None and one.unpriced:
         dollars += f" and {one.unpriced:,} calls unknown"

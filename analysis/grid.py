@@ -21,7 +21,7 @@ def grid(
 ) -> str:
     """The cells under the names of their columns, as `render_table` says; `numbers` are the columns that hold such."""
     shapes = [
-        _Shape.of(name, [row[n] for row in cells], is_number=is_number)
+        _ColumnShape.of(name, [row[n] for row in cells], is_number=is_number)
         for n, (name, is_number) in enumerate(zip(columns, numbers, strict=True))
     ]
     widths = _widths(shapes, width - 3 * len(shapes) - 1)
@@ -31,7 +31,7 @@ def grid(
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
+class _ColumnShape:
     """How much room a column takes, and what it can do without."""
 
     #: Columns of characters of the widest line with the heading and without, of the widest word, and of the heading's.
@@ -42,7 +42,7 @@ class _Shape:
     is_number: bool
 
     @classmethod
-    def of(cls, name: str, cells: Sequence[str], *, is_number: bool) -> "_Shape":
+    def of(cls, name: str, cells: Sequence[str], *, is_number: bool) -> "_ColumnShape":
         lines = [line for cell in cells for line in cell.splitlines()]
         words = [cell_len(word) for line in lines for word in line.split()]
         return cls(
@@ -65,7 +65,7 @@ class _Shape:
         return not self.is_number and self.word < self.widest
 
 
-def _widths(shapes: Sequence[_Shape], room: int) -> list[int] | None:
+def _widths(shapes: Sequence[_ColumnShape], room: int) -> list[int] | None:
     """The width of each column, or None where there is no room to read them side by side."""
     if sum(shape.widest for shape in shapes) <= room:
         return [shape.widest for shape in shapes]
@@ -89,7 +89,7 @@ def _widths(shapes: Sequence[_Shape], room: int) -> list[int] | None:
 def _printed(
     columns: Sequence[str],
     cells: Sequence[Sequence[str]],
-    shapes: Sequence[_Shape],
+    shapes: Sequence[_ColumnShape],
     widths: Sequence[int],
     width: int,
     elsewhere: str,

@@ -109,15 +109,15 @@ def _python_name(name: str, value: object) -> str:
 _named: Named = _python_name
 
 
-def hook(owner: object, name: str) -> "_Hook":
+def hook(owner: object, name: str) -> "_HookGuard":
     """Turn what the user's method `name` of `owner` (an object or a class) raises into a `HookError`, in a `with`.
 
     Errors that Populace raises on purpose are sentences already and pass.
     """
-    return _Hook(owner, name)
+    return _HookGuard(owner, name)
 
 
-class _Hook:
+class _HookGuard:
     """A class, as a turn enters eight of them and a generator's context manager costs three times as much."""
 
     __slots__ = ("_name", "_owner")

@@ -83,7 +83,7 @@ _GUESSED_YIELD = 0.75
 _LEAST_YIELD = 0.5
 
 #: How the people to ask about are chosen, where not all are.
-type Choice = Literal["chance", "novelty"]
+type FrontierChoice = Literal["chance", "novelty"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def plan_hop(
     fan_out: int,
     rng: random.Random,
     asked: Container[str] = (),
-    choice: Choice = "chance",
+    choice: FrontierChoice = "chance",
 ) -> tuple[Persona, ...]:
     """The personas to ask about in `hop` of `hops`: by `chance` in order of arrival, by `novelty` the most novel first.
 

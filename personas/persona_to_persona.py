@@ -87,7 +87,7 @@ def _parse_label(label: str) -> str:
     return label
 
 
-_Label = Annotated[
+_RelationLabel = Annotated[
     str,
     AfterValidator(_parse_label),
     Field(description="What the other is to the given person, in 1 to 4 words.", max_length=_LONGEST_LABEL),
@@ -102,7 +102,7 @@ def _normalised(tie: object) -> object:
 
 
 class _Tie(FrozenModel):
-    label: _Label
+    label: _RelationLabel
     kind: RelationKind
     persona: Description
 
@@ -114,7 +114,7 @@ class _Tie(FrozenModel):
 
 
 class _OfferedTie(FrozenModel):
-    label: _Label
+    label: _RelationLabel
     kind: RelationKind
     who: Annotated[str, Field(description="The key of a known person, or new.")]
     #: None for a known person: what they are is known.

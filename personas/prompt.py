@@ -25,7 +25,7 @@ _SECTIONS = (
 )
 
 type Role = Literal["system", "user", "assistant"]
-type Message = tuple[Role, str]
+type PromptMessage = tuple[Role, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class RenderedPrompt:
 
     name: str
     version: int
-    messages: tuple[Message, ...]
+    messages: tuple[PromptMessage, ...]
 
     def followed_by(self, answer: str, reply: str) -> "RenderedPrompt":
         """The same conversation after the model's `answer` and our `reply` to it."""
@@ -56,7 +56,7 @@ class Prompt:
 
     def render(self, **slots: str) -> RenderedPrompt:
         """Fill the slots. Raises `KeyError` for a slot that was not given; values are never read for slots."""
-        parts: tuple[Message, ...] = (("system", self.system), ("user", self.user))
+        parts: tuple[PromptMessage, ...] = (("system", self.system), ("user", self.user))
         messages = tuple((role, _filled(text, slots)) for role, text in parts if text)
         return RenderedPrompt(self.name, self.version, messages)
 

@@ -29,7 +29,7 @@ from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spe
 from .runfile.live import LiveSql
 from .runfile.rows import Row
 from .runfile.runlog import RunLog
-from .runfile.writer import Change
+from .runfile.writer import FileChange
 
 if TYPE_CHECKING:
     from ..agents.gateway.call import AnswerStore
@@ -321,7 +321,7 @@ class Engine:
             await asyncio.wrap_future(self.log.declare(phase, unit))
             self._declared.add(phase)
 
-    async def commit(self, rows: Iterable[Row], statements: Sequence[Change] = ()) -> None:
+    async def commit(self, rows: Iterable[Row], statements: Sequence[FileChange] = ()) -> None:
         """Hand over rows that belong together, to be written in one transaction while other work goes on.
 
         What was handed over before is durable then, and this once `flush` has returned. Raises `StorageError`.

@@ -39,7 +39,7 @@ from .seeds import derive_seed
 
 _ITEMS = "SELECT ordinal, item FROM job_items WHERE job = $job AND ordinal > $after ORDER BY ordinal LIMIT $most"
 
-type Write[T] = Callable[[duckdb.DuckDBPyConnection, Sequence[T], datetime], None]
+type WriteRows[T] = Callable[[duckdb.DuckDBPyConnection, Sequence[T], datetime], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class _PeoplePhase[T](Phase[Subject, Answer[T]]):
 
     purpose: str
     #: Writes the answers of a chunk.
-    write: Write[T]
+    write: WriteRows[T]
 
     def __init__(self, context: EnrichmentContext, name: str, *, title: str = "") -> None:
         self.name = name
@@ -240,7 +240,7 @@ def _checked(check: Callable[..., object], people: Sequence[str], con: duckdb.Du
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class _PhaseWork:
     phase: str
     seed: int
     job: int
@@ -251,7 +251,7 @@ class _Work:
 
 
 @dataclass(frozen=True, slots=True)
-class _ProfileWork(_Work):
+class _ProfileWork(_PhaseWork):
     only_evident: bool
 
     async def __call__(self, item: Subject, model: PersonaModel) -> Answer[Profile]:
@@ -262,14 +262,14 @@ class _ProfileWork(_Work):
 
 
 @dataclass(frozen=True, slots=True)
-class _BiographyWork(_Work):
+class _BiographyWork(_PhaseWork):
     async def __call__(self, item: Subject, model: PersonaModel) -> Answer[Biography]:
         context = self.context(item.persona)
         return await write_biography(model, item.persona, values=item.values, tied=item.tied, context=context)
 
 
 @dataclass(frozen=True, slots=True)
-class _EliteWork(_Work):
+class _EliteWork(_PhaseWork):
     skill: str
     tier: Tier
 

@@ -32,7 +32,7 @@ from .runfile.runlog import RunLog
 from .runfile.writer import Inserts
 from .scenario import Scenario, check_interventions
 from .society import Society
-from .trust import Kind, check_trusted, inherit
+from .trust import TrustedKind, check_trusted, inherit
 
 _STOOD = """
 SELECT (SELECT max(hop) FROM growth), (SELECT coalesce(max(step), 0) FROM steps),
@@ -174,11 +174,13 @@ def asked_since(path: Path | str) -> AskedSince:
         return AskedSince(*run.query(_ASKED).rows[0])
 
 
-def _named(model: str | BaseChatModel | ModelHandle | None, **given: Any) -> set[Kind]:
+def _named(model: str | BaseChatModel | ModelHandle | None, **given: Any) -> set[TrustedKind]:
     """The kinds of addresses and files that a fork was given; a model of the caller's own comes with its address."""
-    named: set[Kind] = {"address"} if given.get("base_url") or isinstance(model, ModelHandle | BaseChatModel) else set()
+    named: set[TrustedKind] = (
+        {"address"} if given.get("base_url") or isinstance(model, ModelHandle | BaseChatModel) else set()
+    )
     named |= {"model"} if model else set()
-    kinds: tuple[Kind, ...] = ("cache", "solver", "grader")
+    kinds: tuple[TrustedKind, ...] = ("cache", "solver", "grader")
     named |= {kind for kind in kinds if given.get(kind) is not None}
     return named | ({"embeddings"} if given.get("embeddings_url") else set())
 

@@ -25,7 +25,7 @@ from .runfile.job_rows import JobRow, RunRow, now, versions
 from .runfile.live import Sidecar
 from .runfile.reader import open_hub_or_run
 from .runfile.runlog import RunLog
-from .trust import RESUMED, Kind, check_trusted, remember
+from .trust import RESUMED, TrustedKind, check_trusted, remember
 
 #: How a job ended that needs no resuming: it is done, or another was begun instead.
 _ENDED = ("finished", "abandoned")
@@ -238,7 +238,7 @@ def check_job_trusted(path: Path, row: JobRow, **given: object) -> None:
 
     `given` is what the caller gives now, by its kind: address, embeddings, model or cache.
     """
-    named: list[Kind] = [kind for kind in RESUMED if given.get(kind) not in (None, ())]
+    named: list[TrustedKind] = [kind for kind in RESUMED if given.get(kind) not in (None, ())]
     check_trusted(path, _as_run(row), named)
 
 

@@ -41,7 +41,7 @@ from .engine import Engine
 from .executor import AsyncioExecutor, Done, Executor, Work
 from .runfile.job_rows import MarkerRow, Unit, now
 from .runfile.rows import Row
-from .runfile.writer import Change
+from .runfile.writer import FileChange
 
 #: Items that are worked on before the results of the first of them are committed, at most, and in multiples of what is
 #: under way at once: enough to leave no slot waiting for the slowest answer of a chunk.
@@ -67,7 +67,7 @@ class Changes:
     state: str | None = None
     position: str | None = None
     #: What else is done in the same transaction, after the rows.
-    statements: Sequence[Change] = ()
+    statements: Sequence[FileChange] = ()
 
 
 class Phase[I, R](ABC):
@@ -239,7 +239,7 @@ class Chunks:
             job=self._engine.log.job,
         )
 
-    async def _write(self, made: Sequence[Row], statements: Sequence[Change]) -> None:
+    async def _write(self, made: Sequence[Row], statements: Sequence[FileChange]) -> None:
         await self._engine.commit(made, statements)
 
 

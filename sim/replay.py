@@ -20,7 +20,7 @@ from ..agents.gateway.budget import Meter
 from ..agents.gateway.call import Call, CallKey, RecordedReply
 from ..agents.gateway.gateway import Gateway
 from ..agents.gateway.limits import Limits
-from ..agents.gateway.request import ParsedReply, Request, judge
+from ..agents.gateway.request import ModelRequest, ParsedReply, judge
 from ..personas.errors import RunError, RunFileError
 from ..personas.model import Answer, AnswerSchema, Outcome, RequestContext
 from ..personas.prompt import RenderedPrompt
@@ -265,7 +265,7 @@ class RecordedGateway(Gateway):
             attempts += more
         return Answer(verdict.outcome, verdict.value, verdict.reason, attempts, raw or "")
 
-    def _ended[T](self, request: Request[T]) -> tuple[ParsedReply[T], str | None, int]:
+    def _ended[T](self, request: ModelRequest[T]) -> tuple[ParsedReply[T], str | None, int]:
         end = self._recording.end(request.key)
         self.meter.recalled["ledger"] += 1
         if end.raw is not None:

@@ -24,7 +24,7 @@ from .config import GivenModel, RoleModel, RunConfig, RunModels, RunOptions
 from .emitted import Emission
 from .engine import Engine, EventHash, Progress, SilentProgress, rare_collections
 from .executor import Executor
-from .growth import Growth, Source
+from .growth import Growth, GrowthSource
 from .growth.job import GrowthJob
 from .growth.stored import begin_extension
 from .mesa import Model
@@ -39,7 +39,7 @@ from .seeds import derive_seed
 from .state import SocietyState, declare, declared_rows, restore
 from .step import StepContext, check_emitted, take_step
 from .task import Task, prepare_task
-from .trust import RESUMED, Kind, check_resumed, inherit, remember
+from .trust import RESUMED, TrustedKind, check_resumed, inherit, remember
 from .world import World
 
 #: What a resumed run may be given anew.
@@ -64,8 +64,8 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         embeddings: str | Embeddings | EmbeddingHandle | None = None,
         solver: GivenModel | None = None,
         grader: GivenModel | None = None,
-        source: Source | None = None,
-        extensions: Sequence[tuple[Growth, Source]] = (),
+        source: GrowthSource | None = None,
+        extensions: Sequence[tuple[Growth, GrowthSource]] = (),
         gateway: Gateway | None = None,
         recall: EmbeddingRecall | None = None,
         executor: Executor | None = None,
@@ -151,7 +151,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         """
         with open_run(path) as reader:
             row, stored = run_of(reader), RunConfig.resumed(reader, limits or {}, steps=steps)
-            given: dict[Kind, object] = {"address": base_url, "embeddings": embeddings_url, "cache": cache}
+            given: dict[TrustedKind, object] = {"address": base_url, "embeddings": embeddings_url, "cache": cache}
             given |= {"source": sources_named, "solver": solver, "grader": grader}
             check_resumed(reader, given, model=model, embeddings=embeddings)
         society = cls(
@@ -296,14 +296,14 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         if self.engine.is_committing:
             self.engine.call(self.engine.flush)
 
-    def _opened_log(self, source: Source | None) -> RunLog:
+    def _opened_log(self, source: GrowthSource | None) -> RunLog:
         if self._is_resumed:
             return RunLog.open(self.path)
         drawn = getattr(source, "drawn", None)
         job = self._models.job(self.config, self.scenario, drawn=drawn.as_json() if drawn else None)
         return self._log or RunLog.create(self.path, job)
 
-    def _opened_source(self) -> Source:
+    def _opened_source(self) -> GrowthSource:
         if self._source is not None:
             return self._source
         check_interventions(self.scenario, self.steps_wanted)
@@ -345,7 +345,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         else:
             remember(run, kinds=RESUMED if self._is_resumed else None)
 
-    def _populate(self, log: RunLog, source: Source | None) -> None:
+    def _populate(self, log: RunLog, source: GrowthSource | None) -> None:
         graph = self._grow(source)
         for growth, more in self._extensions:
             self.config = self.config.model_copy(update={"growth": growth})
@@ -360,7 +360,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         if isinstance(self.scenario, Task):
             self.engine.call(partial(prepare_task, self.engine, self.scenario, self.state, self._steps.recall))
 
-    def _grow(self, source: Source | None) -> PersonaGraph:
+    def _grow(self, source: GrowthSource | None) -> PersonaGraph:
         job = GrowthJob(self.engine, self.config.growth, seed=self.seed, source=source)
         population = self.engine.call(job.run)
         self.passed_over = job.passed_over

@@ -25,14 +25,16 @@ from .runfile.recording import run_of
 from .scenario import FILE_SETTINGS, GrowthOnly
 
 #: What a run file can name.
-type Kind = Literal["script", "address", "embeddings", "cache", "model", "source", "file", "code", "solver", "grader"]
+type TrustedKind = Literal[
+    "script", "address", "embeddings", "cache", "model", "source", "file", "code", "solver", "grader"
+]
 
 #: What is known to be named here once a run is resumed.
-RESUMED: tuple[Kind, ...] = ("address", "embeddings", "cache", "model", "solver", "grader")
+RESUMED: tuple[TrustedKind, ...] = ("address", "embeddings", "cache", "model", "solver", "grader")
 #: What is named when growth is extended.
-SOURCES: tuple[Kind, ...] = ("source",)
+SOURCES: tuple[TrustedKind, ...] = ("source",)
 
-_OPTIONS: dict[Kind, str] = {
+_OPTIONS: dict[TrustedKind, str] = {
     "address": "--base-url",
     "embeddings": "--embeddings-url",
     "cache": "--cache",
@@ -45,7 +47,7 @@ _LAST_HOP = "SELECT max(hop) FROM growth"
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    kind: Kind
+    kind: TrustedKind
     #: As stored in the file, and as compared: of a file, its path.
     name: str
     value: str
@@ -55,7 +57,7 @@ class _Claim:
         return blake2b(said, digest_size=20).hexdigest()
 
 
-def remember(run: RunRow, kinds: Collection[Kind] | None = None) -> None:
+def remember(run: RunRow, kinds: Collection[TrustedKind] | None = None) -> None:
     """Note that this machine's user made or named what a run goes by: all of it, or what is of these kinds.
 
     Where nothing can be noted, it will have to be named again.
@@ -68,7 +70,7 @@ def remember_script(run: str, script: Path) -> None:
     _note([_file("script", str(script)).fingerprint(run)])
 
 
-def inherit(parent: RunRow, run: RunRow, named: Collection[Kind]) -> None:
+def inherit(parent: RunRow, run: RunRow, named: Collection[TrustedKind]) -> None:
     """Note of a run that was made from `parent` what is known of that one, and what was named for this one."""
     known = _known()
     claims = _claims(run)
@@ -89,10 +91,10 @@ def check_script(path: Path, run: str, script: Path, *, command: str) -> None:
 
 
 def check_resumed(
-    run: RunReader, given: Mapping[Kind, object], *, model: object = None, embeddings: object = None
+    run: RunReader, given: Mapping[TrustedKind, object], *, model: object = None, embeddings: object = None
 ) -> None:
     """Raise what `check_trusted` raises for a run that is to go on; `given` is what the caller gave, by its kind."""
-    named: set[Kind] = {kind for kind in RESUMED if given.get(kind) not in (None, ())}
+    named: set[TrustedKind] = {kind for kind in RESUMED if given.get(kind) not in (None, ())}
     named |= {"model"} if model else set()
     # Models of the caller's own come with their addresses.
     named |= {"address"} if model is not None and not isinstance(model, str) else set()
@@ -105,7 +107,7 @@ def check_resumed(
 
 
 def check_trusted(
-    path: Path, run: RunRow, named: Collection[Kind], *, command: str = "resume", is_grown: bool = True
+    path: Path, run: RunRow, named: Collection[TrustedKind], *, command: str = "resume", is_grown: bool = True
 ) -> None:
     """Raise `SetupError` when a run goes by an address or a file that was not named here, now (`named`) or before.
 
@@ -124,7 +126,7 @@ def check_code(path: Path, run: RunRow) -> None:
     check_trusted(path, run, {claim.kind for claim in _claims(run) if claim.kind != "code"}, command="replay")
 
 
-_VERBS: dict[Kind, str] = {
+_VERBS: dict[TrustedKind, str] = {
     "address": "send its questions, with your key, to",
     "embeddings": "send its texts, with your key, to",
     "cache": "take answers from and write them to",
@@ -159,7 +161,7 @@ def _way(path: Path, run: RunRow, claims: list[_Claim], command: str) -> str:
     return f"if that is what you want, say so: `{join(words)}`"
 
 
-def _kind_of(role: str) -> Kind:
+def _kind_of(role: str) -> TrustedKind:
     """What a role's model is named by: the second solver, `solver-2`, is a solver."""
     return "grader" if role.startswith("grader") else "solver"
 
@@ -191,7 +193,7 @@ def _claims(run: RunRow) -> list[_Claim]:
     return claims
 
 
-def _file(kind: Kind, name: str) -> _Claim:
+def _file(kind: TrustedKind, name: str) -> _Claim:
     prefix = "gguf:" if name.startswith("gguf:") and kind in ("model", "solver", "grader") else ""
     return _Claim(kind, name, prefix + os.path.realpath(Path(name.removeprefix(prefix)).expanduser()))
 

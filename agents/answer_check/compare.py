@@ -74,10 +74,10 @@ def compare_answers(one: str, other: str, formulas: CompareFormulas) -> SameAnsw
     """Whether two answers to one problem are the same; `formulas` decides where they are formulas."""
     if max(len(one), len(other)) > _LONGEST_TEXT:
         return _said(_folded(one) == _folded(other))
-    return _Comparison(formulas).compare(clean_answer(one), clean_answer(other))
+    return _AnswerComparison(formulas).compare(clean_answer(one), clean_answer(other))
 
 
-class _Comparison:
+class _AnswerComparison:
     """One comparison, which may take the answers apart."""
 
     def __init__(self, formulas: CompareFormulas) -> None:

@@ -14,7 +14,7 @@ from ..endpoint.errors import RequestError
 from ..endpoint.response import ModelResponse, typed_errors
 from ..gateway.call import Call
 from ..gateway.client import ModelClient
-from ..gateway.request import Endpoint, ParsedReply, PendingRequest, Request
+from ..gateway.request import Endpoint, ModelRequest, ParsedReply, PendingRequest
 from .models import EmbeddingHandle
 from .vectors import ModelVectors, Vector, VectorReply
 
@@ -198,7 +198,7 @@ class EmbeddingClient(ModelClient[EmbeddingHandle]):
             super()._keep(pending, call, verdict)
 
 
-def _request(model: str, snippets: Sequence[Snippet], context: RequestContext) -> Request[ReceivedVectors]:
+def _request(model: str, snippets: Sequence[Snippet], context: RequestContext) -> ModelRequest[ReceivedVectors]:
     hashes = [snippet.hash for snippet in snippets]
 
     def arrived(vectors: object) -> ReceivedVectors:
@@ -206,7 +206,7 @@ def _request(model: str, snippets: Sequence[Snippet], context: RequestContext) -
 
     prompt = RenderedPrompt("embedding", 1, tuple(("user", snippet.text) for snippet in snippets))
     # Nothing is written; a limit of 0 would mean none.
-    return Request(model, prompt, AnswerSchema("vectors", {}, arrived), context, context.seed, max_tokens=1)
+    return ModelRequest(model, prompt, AnswerSchema("vectors", {}, arrived), context, context.seed, max_tokens=1)
 
 
 def _checked(hashes: Sequence[str], vectors: Sequence[Vector | None]) -> dict[str, Vector]:

@@ -18,7 +18,7 @@ import orjson
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from ...personas.model import AnswerSchema, Outcome
-from ...personas.prompt import Message, RenderedPrompt, load_prompt
+from ...personas.prompt import PromptMessage, RenderedPrompt, load_prompt
 from ..endpoint.errors import RequestError
 
 _ROOM = (__package__ or "").rpartition(".")[0]
@@ -122,13 +122,13 @@ def _schema_name(name: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)[:64] or "answer"
 
 
-def _with_form(messages: tuple[Message, ...], form: str) -> tuple[Message, ...]:
+def _with_form(messages: tuple[PromptMessage, ...], form: str) -> tuple[PromptMessage, ...]:
     if messages and messages[0][0] == "system":
         return (("system", f"{messages[0][1]}\n\n{form}"), *messages[1:])
     return (("system", form), *messages)
 
 
-def _messages(messages: tuple[Message, ...]) -> list[BaseMessage]:
+def _messages(messages: tuple[PromptMessage, ...]) -> list[BaseMessage]:
     return [_CLASSES[role](text) for role, text in messages]
 
 

@@ -25,7 +25,7 @@ from .call import AnswerStore, Call, CallKey, Ledger
 from .concurrency import FIRST, ConcurrencyLimiter, Slot
 from .limits import Backoff, Limits, RateLimiter
 from .outage import Liveness, Outage
-from .request import Attempt, Endpoint, ParsedReply, PendingRequest, Request, judge
+from .request import Attempt, Endpoint, ModelRequest, ParsedReply, PendingRequest, judge
 
 #: Attempts at an endpoint that has never answered before it counts as unreachable.
 _FIRST_ATTEMPTS = 3
@@ -236,7 +236,7 @@ class ModelClient[H: ServedModel](ABC):
 class ChatClient(ModelClient[ModelHandle]):
     """Sends requests to the endpoints of one chat model."""
 
-    def recall[T](self, request: Request[T], key: CallKey) -> tuple[ParsedReply[T], str] | None:
+    def recall[T](self, request: ModelRequest[T], key: CallKey) -> tuple[ParsedReply[T], str] | None:
         """The verdict on an answer that was paid for before, in this run or elsewhere, and the answer."""
         reply = self._ledger.recall(key)
         source = "ledger"

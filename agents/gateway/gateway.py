@@ -18,7 +18,7 @@ from .call import AnswerStore, Ledger
 from .capabilities import OutputMode
 from .client import ChatClient, RequestQueue
 from .limits import Backoff, Limits
-from .request import PendingRequest, Request
+from .request import ModelRequest, PendingRequest
 
 if TYPE_CHECKING:
     from .request import ParsedReply
@@ -153,9 +153,9 @@ class Gateway:
             reasks += is_unusable
             request = request.again(prompt, verdict, raw)
 
-    def request[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Request[T]:
+    def request[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> ModelRequest[T]:
         """The first request that is made for an answer."""
-        return Request(self.name, prompt, schema, context, context.seed, self._answer_tokens, self._sampling)
+        return ModelRequest(self.name, prompt, schema, context, context.seed, self._answer_tokens, self._sampling)
 
     async def aclose(self) -> None:
         """Close the connections of all models; the next call opens new ones."""

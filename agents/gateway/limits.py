@@ -18,7 +18,7 @@ from ..observation import estimated_tokens
 
 if TYPE_CHECKING:
     from ..endpoint.response import ModelResponse
-    from .request import Request
+    from .request import ModelRequest
 
 #: Parameters of a request that have another place than `extra_body`.
 _OURS = frozenset(
@@ -183,7 +183,7 @@ class RateLimiter:
         self._ratio = 0.0
         self._longest = 0
 
-    def estimate[T](self, request: "Request[T]") -> TokenEstimate:
+    def estimate[T](self, request: "ModelRequest[T]") -> TokenEstimate:
         """What a request is to be judged by; empty as long as there is no cap of tokens."""
         if self._tokens is None:
             return TokenEstimate()

@@ -81,7 +81,7 @@ class Missed:
 
 
 @dataclass(slots=True)
-class _Endpoint:
+class _EndpointMisses:
     misses: int = 0
     requests: set[str] = field(default_factory=set)
     is_gone: bool = False
@@ -110,7 +110,7 @@ class Outage:
         self._backoff = backoff or Backoff()
         self._meter = meter or Meter()
         self._was_answered = was_answered
-        self._endpoints = [_Endpoint() for _ in range(endpoints)]
+        self._endpoints = [_EndpointMisses() for _ in range(endpoints)]
         self._answers = 0
         self._tries = 0
         self._next = self._until = math.inf
@@ -183,7 +183,7 @@ class Outage:
 
     def _end(self) -> None:
         if any(endpoint.misses for endpoint in self._endpoints):
-            self._endpoints = [_Endpoint() for _ in self._endpoints]
+            self._endpoints = [_EndpointMisses() for _ in self._endpoints]
             self._missed_at = -math.inf
         if self.is_on:
             self.is_on, self._tries, self._meter.outage = False, 0, ""

@@ -161,7 +161,7 @@ _SHOWABLE = frozenset({Outcome.NOT_JSON, Outcome.SCHEMA_MISMATCH})
 
 
 @dataclass(frozen=True, slots=True)
-class Request[T]:
+class ModelRequest[T]:
     """What a model is asked. How the schema is sent is no part of it."""
 
     model: str
@@ -186,7 +186,7 @@ class Request[T]:
         """Whether it follows an answer to an earlier request: a revision, or a request for another answer."""
         return self.seed != self.context.seed or any(role == "assistant" for role, _ in self.prompt.messages)
 
-    def again(self, first: RenderedPrompt, verdict: ParsedReply[T], raw: str) -> "Request[T]":
+    def again(self, first: RenderedPrompt, verdict: ParsedReply[T], raw: str) -> "ModelRequest[T]":
         """The request for another answer than `raw`: with another seed, and the complaint where one helps.
 
         The complaint follows the `first` prompt, so that a conversation never holds more than one complaint.
@@ -215,7 +215,7 @@ class Endpoint[H: ServedModel]:
 class PendingRequest[T]:
     """A request that has no answer yet, over all attempts at it."""
 
-    request: Request[T]
+    request: ModelRequest[T]
     key: CallKey
     #: Attempts so far.
     sent: int = 0
@@ -257,7 +257,7 @@ class Attempt:
 
     def call[T](
         self,
-        request: Request[T],
+        request: ModelRequest[T],
         verdict: ParsedReply[T],
         answer: ModelResponse | RecordedReply | None,
         *,

@@ -7,7 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .lexicon import ROLE_AGES, Pool, Role, TieTemplate, article, data, entries, lexicon, polished, pool, third_person
+from .lexicon import (
+    ROLE_AGES,
+    LifeRole,
+    Pool,
+    TieTemplate,
+    article,
+    data,
+    entries,
+    lexicon,
+    polished,
+    pool,
+    third_person,
+)
 from .situation import Situation, allowed, count_of, language_of, portrait_of, tokens
 
 _PRONOUNS = {"f": {"she": "she", "their": "her"}, "m": {"she": "he", "their": "his"}}
@@ -17,7 +29,7 @@ _PRONOUNS = {"f": {"she": "she", "their": "her"}, "m": {"she": "he", "their": "h
 class Sketch:
     """What is settled about a person before the words are chosen."""
 
-    role: Role
+    role: LifeRole
     stage: str
     gender: str
     #: "trainee", "retired" or empty.
@@ -32,7 +44,7 @@ class Sketch:
     language: str = ""
 
 
-def draw_role(rng: random.Random, stage: str, gender: str = "any", field: str | None = None) -> Role:
+def draw_role(rng: random.Random, stage: str, gender: str = "any", field: str | None = None) -> LifeRole:
     """A role that somebody of that stage of life and gender may have, in that field where there is one."""
     roles = [
         role
@@ -44,14 +56,14 @@ def draw_role(rng: random.Random, stage: str, gender: str = "any", field: str | 
 
 def describe(rng: random.Random, sketch: Sketch) -> str:
     """The description, in the third person, beginning with what the person is."""
-    person = _Person(rng, sketch)
+    person = _PersonSlots(rng, sketch)
     text = person.say(pool("people", "forms", _form(sketch)))
     return f"{text} {person.say(pool('people', 'forms', 'foreign'))}" if sketch.language else text
 
 
 def describe_parts(rng: random.Random, sketch: Sketch) -> dict[str, str]:
     """The description in parts: `role`, `age`, `circumstances`, `knowledge` and `concern`."""
-    person = _Person(rng, sketch)
+    person = _PersonSlots(rng, sketch)
     told = {
         "circumstances": "{circumstance} | {does}",
         "knowledge": "knows {knows}",
@@ -80,7 +92,7 @@ def _ages(sketch: Sketch) -> tuple[str, ...]:
     return entries("people", "ages", sketch.stage)
 
 
-class _Person:
+class _PersonSlots:
     """The slots of one description: each drawn once, and never twice the same."""
 
     def __init__(self, rng: random.Random, sketch: Sketch) -> None:
@@ -194,7 +206,7 @@ def text_to_persona(rng: random.Random, situation: Situation, schema: Mapping[st
     return {"personas": people}
 
 
-def _near(passage: str, language: str) -> list[Role]:
+def _near(passage: str, language: str) -> list[LifeRole]:
     known = lexicon()
     scores: Counter[str] = Counter()
     for word in dict.fromkeys(w.lower() for w in tokens(passage)):
@@ -213,7 +225,7 @@ def _near(passage: str, language: str) -> list[Role]:
     return [known.roles[name] for name in ranked[:_NEAREST] if scores[name]]
 
 
-def _role(rng: random.Random, near: Sequence[Role], used: set[str]) -> Role:
+def _role(rng: random.Random, near: Sequence[LifeRole], used: set[str]) -> LifeRole:
     if near and rng.random() < _NEAR:
         return rng.choices(near, [1 / (1 + place) for place in range(len(near))])[0]
     stage = rng.choices(_STAGES, (1, 2, 6, 2))[0]
@@ -225,7 +237,7 @@ def _role(rng: random.Random, near: Sequence[Role], used: set[str]) -> Role:
     return role
 
 
-def _rank(role: Role, stage: str) -> str:
+def _rank(role: LifeRole, stage: str) -> str:
     return "retired" if stage == "old" and len(role.ages) > 1 and lexicon().fields[role.field].working else ""
 
 

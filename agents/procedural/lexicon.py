@@ -161,7 +161,7 @@ class TieTemplate:
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class LifeRole:
     """What somebody is, and what such a life is made of."""
 
     name: str
@@ -198,13 +198,13 @@ class WorkField:
 class Lexicon:
     """Roles, fields and relations, and the ways to find them."""
 
-    roles: Mapping[str, Role]
+    roles: Mapping[str, LifeRole]
     fields: Mapping[str, WorkField]
     #: Relations that are no field's own.
     ties: tuple[TieTemplate, ...]
     #: Roles by the last word of their names ("nurse"), and by every word of what they do and deal in.
-    by_head: Mapping[str, tuple[Role, ...]] = field(repr=False)
-    by_word: Mapping[str, tuple[Role, ...]] = field(repr=False)
+    by_head: Mapping[str, tuple[LifeRole, ...]] = field(repr=False)
+    by_word: Mapping[str, tuple[LifeRole, ...]] = field(repr=False)
 
 
 @cache
@@ -236,8 +236,8 @@ def lexicon() -> Lexicon:
     fields = {name: _field(name, entry) for name, entry in data("fields").items()}
     ties = tuple(tie for kind, entry in data("ties").items() if "ties" in entry for tie in _general(kind, entry))
     stop = frozenset(data("words")["stop"].split())
-    heads: dict[str, list[Role]] = {}
-    words: dict[str, list[Role]] = {}
+    heads: dict[str, list[LifeRole]] = {}
+    words: dict[str, list[LifeRole]] = {}
     for role in roles.values():
         heads.setdefault(role.name.split()[-1], []).append(role)
         told = " ".join((role.name, *role.things, *role.does, *role.worries, *role.knows))
@@ -247,13 +247,13 @@ def lexicon() -> Lexicon:
     return Lexicon(roles, fields, ties, _frozen(heads.items()), _frozen(words.items()))
 
 
-def _frozen(lists: Iterable[tuple[str, list[Role]]]) -> dict[str, tuple[Role, ...]]:
+def _frozen(lists: Iterable[tuple[str, list[LifeRole]]]) -> dict[str, tuple[LifeRole, ...]]:
     return {key: tuple(value) for key, value in lists}
 
 
-def _role(of: str, name: str, entry: Mapping[str, Any]) -> Role:
+def _role(of: str, name: str, entry: Mapping[str, Any]) -> LifeRole:
     ties = (tuple(part.strip() for part in tie.split("/")) for tie in split(entry.get("ties", "")))
-    return Role(
+    return LifeRole(
         name=name,
         field=of,
         things=split(entry["things"]),

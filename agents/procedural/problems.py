@@ -17,7 +17,7 @@ from ..actions import KnownSolution
 from .lexicon import article, data, polished, split
 from .situation import Portrait, portrait_of
 
-type Number = int | Fraction
+type Rational = int | Fraction
 
 _NUMBER = r"(-?\d+(?:\.\d+)?)"
 #: A word slot is a phrase without the end of a sentence.
@@ -91,8 +91,8 @@ class ProblemTemplate:
         forms: Sequence[str],
         *,
         draw: Mapping[str, Sequence[int]],
-        solve: Callable[..., Number | str],
-        shown: Callable[..., Mapping[str, Number]] | None = None,
+        solve: Callable[..., Rational | str],
+        shown: Callable[..., Mapping[str, Rational]] | None = None,
         where: Callable[..., object] | None = None,
         is_story: bool = False,
     ) -> None:
@@ -127,10 +127,10 @@ class ProblemTemplate:
             found = pattern.search(text) if anchor in text else None
             if found is None:
                 continue
-            numbers: dict[str, Number] = {}
+            numbers: dict[str, Rational] = {}
             for name, value in zip(names, found.groups(), strict=True):
                 number = Fraction(value)
-                read: Number = number.numerator if number.denominator == 1 else number
+                read: Rational = number.numerator if number.denominator == 1 else number
                 if numbers.setdefault(name, read) != read:
                     break
             else:
@@ -139,9 +139,9 @@ class ProblemTemplate:
                 return KnownSolution(steps, written_number(self._solve(**numbers)))
         return None
 
-    def _numbers(self, rng: random.Random) -> Mapping[str, Number]:
+    def _numbers(self, rng: random.Random) -> Mapping[str, Rational]:
         for _ in range(_MOST_DRAWS):
-            drawn: dict[str, Number] = {name: rng.choice(values) for name, values in self._draw.items()}
+            drawn: dict[str, Rational] = {name: rng.choice(values) for name, values in self._draw.items()}
             if self._where is None or self._where(**drawn):
                 return drawn if self._shown is None else self._shown(**drawn)
         raise ValueError(f"No numbers were found for a problem in {self.topic}; its `where` refuses all of them.")
@@ -172,7 +172,7 @@ def _pattern(form: str, numbers: frozenset[str]) -> tuple[str, re.Pattern[str], 
     return anchor, re.compile(r"(?<![^\s。：])" + "".join(parts) + r"\Z"), names
 
 
-def written_number(value: Number | str) -> str:
+def written_number(value: Rational | str) -> str:
     """A number as problems and answers write it: 12 or 3/4; a text as it stands."""
     return str(value)
 

@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from .lexicon import Lexicon, Role, base_form, data, entries, lexicon, split, third_person
+from .lexicon import Lexicon, LifeRole, base_form, data, entries, lexicon, split, third_person
 
 _OPEN = re.compile(r"<([A-Za-z][\w-]*)(?:\s[^<>]*)?>")
 _NEIGHBOUR = re.compile(r"(\w+)(?: \((.*?)(?:, (\w+))?\))?: (.*)")
@@ -177,7 +177,7 @@ class Portrait:
     text: str
     #: What the person is, in the description's words: "retired ferry mechanic".
     noun: str
-    role: Role
+    role: LifeRole
     #: child, young, adult or old.
     stage: str
     does: tuple[str, ...]
@@ -235,7 +235,7 @@ def _stages() -> tuple[tuple[str, re.Pattern[str]], ...]:
     return tuple((stage, re.compile(rf"(?<![\w-])(?:{sign})\b")) for stage, sign in signs.items())
 
 
-def _stage(text: str, role: Role, *, named: bool) -> str:
+def _stage(text: str, role: LifeRole, *, named: bool) -> str:
     if named and len(role.ages) == 1:
         return role.ages[0]
     head = re.split(r"\bwho(?:se)?\b", text[:140].lower(), maxsplit=1)[0]
@@ -243,7 +243,7 @@ def _stage(text: str, role: Role, *, named: bool) -> str:
     return told or (role.ages[0] if len(role.ages) == 1 else "adult")
 
 
-def _deeds(text: str, role: Role, *, named: bool, retired: bool) -> tuple[str, ...]:
+def _deeds(text: str, role: LifeRole, *, named: bool, retired: bool) -> tuple[str, ...]:
     if _ILL.search(text):
         return _RECOVERING
     # What retired people did for a living they do no more.
@@ -276,7 +276,7 @@ def _read_deed(text: str) -> str | None:
     return None if _THIRD.search(rest) else f"{verb} {rest}"
 
 
-def _role(known: Lexicon, text: str, opening: str) -> tuple[Role, bool]:
+def _role(known: Lexicon, text: str, opening: str) -> tuple[LifeRole, bool]:
     lowered = f" {opening.lower()} ".replace(",", " ").replace(".", " ")
     named = [r for r in known.roles.values() if f" {r.name} " in lowered]
     if named:
@@ -297,7 +297,7 @@ def _role(known: Lexicon, text: str, opening: str) -> tuple[Role, bool]:
     return known.roles[names[stable_number(text) % len(names)]], False
 
 
-def _noun(opening: str, role: Role, *, named: bool) -> str:
+def _noun(opening: str, role: LifeRole, *, named: bool) -> str:
     if named:
         prefix = next(
             (p for p in ("retired ", "trainee ", "apprentice ", "former ") if f"{p}{role.name}" in opening), ""

@@ -2,6 +2,6 @@
 
 from .filler import fill_schema
 from .schemas import UnsatisfiableSchemaError
-from .values import Writer
+from .values import TextWriter
 
-__all__ = ["UnsatisfiableSchemaError", "Writer", "fill_schema"]
+__all__ = ["TextWriter", "UnsatisfiableSchemaError", "fill_schema"]

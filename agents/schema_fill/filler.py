@@ -7,7 +7,7 @@ from typing import Any
 
 from .containers import fill_array, fill_object
 from .schemas import ALL_TYPES, UnsatisfiableSchemaError, both, check_of, flattened, satisfies, to_json, types_of
-from .values import Writer, fill_integer, fill_number, fill_string, string_fits
+from .values import TextWriter, fill_integer, fill_number, fill_string, string_fits
 
 #: Most values written for one answer, tries included, and the deepest nesting.
 _BUDGET = 20_000
@@ -32,7 +32,7 @@ ABSENT = _Absent()
 
 
 def fill_schema(
-    schema: Mapping[str, Any] | bool, rng: random.Random, write: Writer, proposed: Mapping[str, Any] | None = None
+    schema: Mapping[str, Any] | bool, rng: random.Random, write: TextWriter, proposed: Mapping[str, Any] | None = None
 ) -> Any:
     """A value valid under `schema` (draft 2020-12), made of what is `proposed` where that is allowed.
 
@@ -53,7 +53,7 @@ class Filler:
     __slots__ = ("depth", "left", "rng", "root", "varied", "write")
 
     def __init__(
-        self, root: Mapping[str, Any] | bool, rng: random.Random, write: Writer, *, varied: bool = False
+        self, root: Mapping[str, Any] | bool, rng: random.Random, write: TextWriter, *, varied: bool = False
     ) -> None:
         self.root = root
         self.rng = rng

@@ -16,7 +16,7 @@ from typing import Any
 from .schemas import UnsatisfiableSchemaError
 
 #: Writes a text of about so many characters: at least, and at most (None for any length).
-type Writer = Callable[[int, int | None], str]
+type TextWriter = Callable[[int, int | None], str]
 
 _STRING_TRIES = 100
 _WORDS = ("harbour", "lantern", "orchard", "bridge", "mill", "market", "river", "chapel")
@@ -31,7 +31,7 @@ def string_fits(text: str, schema: Mapping[str, Any]) -> bool:
     )
 
 
-def fill_string(rng: random.Random, schema: Mapping[str, Any], write: Writer, path: str) -> str:
+def fill_string(rng: random.Random, schema: Mapping[str, Any], write: TextWriter, path: str) -> str:
     """A string valid under `schema` that says something where it may. Raises `UnsatisfiableSchemaError`."""
     shortest, longest = schema.get("minLength", 0), schema.get("maxLength")
     if longest is not None and shortest > longest:
@@ -246,7 +246,7 @@ def string_like(
         # Short repetitions; later none at all or long ones, where the lengths asked for leave nothing else.
         late = 0 if attempt % 2 else max(shortest, 4)
         reach = rng.randint(1, 4) if attempt < tries // 2 else late
-        text = _Walk(rng, reach).sequence(tree)
+        text = _PatternPath(rng, reach).sequence(tree)
         if len(text) < shortest:
             text += "".join(rng.choice(_LETTERS) for _ in range(shortest - len(text)))
         if (longest is None or len(text) <= longest) and matches(pattern, text):
@@ -254,7 +254,7 @@ def string_like(
     return None
 
 
-class _Walk:
+class _PatternPath:
     """One way through an expression's tree."""
 
     def __init__(self, rng: random.Random, reach: int) -> None:

@@ -26,7 +26,7 @@ _STAND_IN = "The outputs of this run are by a stand-in, which is no language mod
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _BoxRow:
     label: str
     look: str
     box: FiveNumbers | None
@@ -56,8 +56,12 @@ def draw_levels(levels: Sequence[SimilarityBin], *, title: str, note: str = "") 
         (
             level.similarity,
             [
-                _Row("this run", "run", level.box, level.pairs),
-                *(_Row(p.label, "paper", p.box, paper_facts()["pairs"]) for p in paper if p.level == level.similarity),
+                _BoxRow("this run", "run", level.box, level.pairs),
+                *(
+                    _BoxRow(p.label, "paper", p.box, paper_facts()["pairs"])
+                    for p in paper
+                    if p.level == level.similarity
+                ),
             ],
         )
         for level in levels
@@ -65,7 +69,7 @@ def draw_levels(levels: Sequence[SimilarityBin], *, title: str, note: str = "") 
     rows = sum(len(group) for _, group in groups)
     height = _TOP + rows * _ROW + len(groups) * (_HEAD + _GAP) + _AXIS
     bottom = height - _AXIS
-    scale = _Scale(min([0.0, *(level.box.low for level in levels if level.box)]))
+    scale = _SimilarityAxis(min([0.0, *(level.box.low for level in levels if level.box)]))
     parts = [*_axis(scale, bottom), *_groups(scale, groups)]
     if note:
         height += _ROW
@@ -78,7 +82,7 @@ def draw_levels(levels: Sequence[SimilarityBin], *, title: str, note: str = "") 
 
 
 @dataclass(frozen=True, slots=True)
-class _Scale:
+class _SimilarityAxis:
     """Where similarities stand from left to right: from 0, or a tenth below the lowest, to 1."""
 
     lowest: float
@@ -94,7 +98,7 @@ class _Scale:
         return _LEFT + (min(1.0, value) - least) / (1 - least) * (_WIDTH - _LEFT - _RIGHT)
 
 
-def _axis(scale: _Scale, bottom: float) -> Iterator[str]:
+def _axis(scale: _SimilarityAxis, bottom: float) -> Iterator[str]:
     middle = (scale.x(scale.ticks[0]) + scale.x(1)) / 2
     yield f'<g class="line" color="{_COLOURS["line"][0]}"><path stroke="currentColor" d="'
     yield "".join(f"M{scale.x(tick):.1f} {_TOP - 8:.1f}V{bottom:.1f}" for tick in scale.ticks)
@@ -108,7 +112,7 @@ def _axis(scale: _Scale, bottom: float) -> Iterator[str]:
     yield "</g>"
 
 
-def _groups(scale: _Scale, groups: Sequence[tuple[float, Sequence[_Row]]]) -> Iterator[str]:
+def _groups(scale: _SimilarityAxis, groups: Sequence[tuple[float, Sequence[_BoxRow]]]) -> Iterator[str]:
     y = _TOP
     for similarity, rows in groups:
         end = y + _HEAD + len(rows) * _ROW
@@ -125,7 +129,7 @@ def _groups(scale: _Scale, groups: Sequence[tuple[float, Sequence[_Row]]]) -> It
         y += _GAP
 
 
-def _row(scale: _Scale, row: _Row, y: float) -> Iterator[str]:
+def _row(scale: _SimilarityAxis, row: _BoxRow, y: float) -> Iterator[str]:
     middle = y + _ROW / 2
     label = row.label if row.look == "paper" else f"{row.label}, {row.pairs:,} pair{'' if row.pairs == 1 else 's'}"
     yield _text("ink" if row.look == "run" else "muted", 12, middle + 4.5, label, bold=row.look == "run")

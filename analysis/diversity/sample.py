@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...personas.arrays import Matrix
 from ...personas.errors import SetupError, parameter
 from ...personas.inputs import nearest
 from ...personas.persona import content_id
@@ -27,8 +28,6 @@ _MODELS = "SELECT model, count(*) FROM vectors GROUP BY model ORDER BY count(*) 
 _VECTORS = "SELECT text_hash, vector FROM vectors WHERE model = $model AND text_hash IN (SELECT unnest($hashes))"
 #: Vectors that are asked for at once.
 _AT_ONCE = 2_000
-
-type Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

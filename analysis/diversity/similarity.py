@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ...personas.arrays import Floats, Matrix
 from ...personas.dedup.vectors import units
 
 #: Similarities of personas at which the paper compares outputs; a pair is at a level when it is within `WIDTH` of it.
@@ -19,9 +20,6 @@ WIDTH = 0.01
 PAIRS = 100
 #: Rows of the matrix of persona similarities held at once.
 _ROWS = 256
-
-type Matrix = NDArray[np.float32]
-type Exact = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ class FiveNumbers:
     high: float
 
     @classmethod
-    def of(cls, values: Exact) -> Self | None:
+    def of(cls, values: Floats) -> Self | None:
         """The box of some numbers, quartiles between two of them by linear interpolation; None without any."""
         return cls(*np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist()) if len(values) else None
 
@@ -90,7 +88,7 @@ def compare_levels(
     at a level at most `pairs` are drawn at random. Memory does not grow with the number of pairs.
     """
     one, other = units(personas), units(outputs)
-    draws = [_Draw(pairs, np.random.default_rng([seed, place])) for place in range(len(levels))]
+    draws = [_PairSample(pairs, np.random.default_rng([seed, place])) for place in range(len(levels))]
     for first in range(0, len(one), _ROWS):
         cosines = one[first : first + _ROWS] @ one.T
         for level, draw in zip(levels, draws, strict=True):
@@ -100,7 +98,7 @@ def compare_levels(
     return [_level(level, draw, one, other) for level, draw in zip(levels, draws, strict=True)]
 
 
-class _Draw:
+class _PairSample:
     """A random choice among pairs that come in blocks: those with the least of as many random numbers."""
 
     def __init__(self, most: int, rng: np.random.Generator) -> None:
@@ -116,7 +114,7 @@ class _Draw:
         self.left, self.right = np.concatenate([self.left, left])[kept], np.concatenate([self.right, right])[kept]
 
 
-def _level(level: float, draw: _Draw, personas: Exact, outputs: Exact) -> SimilarityBin:
+def _level(level: float, draw: _PairSample, personas: Floats, outputs: Floats) -> SimilarityBin:
     alike = (outputs[draw.left] * outputs[draw.right]).sum(axis=1)
     near = (personas[draw.left] * personas[draw.right]).sum(axis=1)
     return SimilarityBin(

@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ...personas.arrays import Matrix
 from ...personas.dedup.vectors import find_similar_vectors, units
-
-type Matrix = NDArray[np.float32]
 
 #: Rows of the matrix of cosines held at once.
 _ROWS = 256

@@ -58,7 +58,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class _Run(_Strict):
+class _MixRun(_Strict):
     file: Path
     weight: Annotated[float, Field(gt=0)] | None = None
     most: Annotated[int, Field(ge=1)] | None = None
@@ -66,16 +66,16 @@ class _Run(_Strict):
     rename: dict[str, str] = {}
 
 
-class _Recipe(_Strict):
+class _MixFile(_Strict):
     rows: Annotated[int, Field(ge=1)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    run: Annotated[list[_Run], Field(min_length=1)]
+    run: Annotated[list[_MixRun], Field(min_length=1)]
 
 
 def read_mix(path: Path) -> Mix:
     """The recipe in a TOML file; the paths in it count from its folder. Raises `SourceError` for one that is wrong."""
     try:
-        recipe = _Recipe.model_validate(tomllib.loads(resolve_file(path).read_text(encoding="utf-8")))
+        recipe = _MixFile.model_validate(tomllib.loads(resolve_file(path).read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} is not TOML ({error}); write a recipe such as `[[run]]` with `file`.") from error
     except ValidationError as error:

@@ -63,22 +63,22 @@ def write_rows(
         stack.enter_context(_whole(path)).write_text(text(), encoding="utf-8")
 
 
-type _Write = Callable[[pa.Table], None]
+type _WriteTable = Callable[[pa.Table], None]
 
 
 @contextmanager
-def _writer(path: Path, ending: str, embedded: frozenset[str], metadata: str) -> Iterator[_Write]:
+def _writer(path: Path, ending: str, embedded: frozenset[str], metadata: str) -> Iterator[_WriteTable]:
     with _whole(path) as part:
         if ending == ".parquet":
             with _parquet(part, metadata) as write:
                 yield write
             return
         with open_compressed(part, compression_of(path)) as file:
-            yield (_Csv(file) if ending == ".csv" else _Jsonl(file, embedded))
+            yield (_CsvFile(file) if ending == ".csv" else _Jsonl(file, embedded))
 
 
 @contextmanager
-def _parquet(part: Path, metadata: str) -> Iterator[_Write]:
+def _parquet(part: Path, metadata: str) -> Iterator[_WriteTable]:
     writer: Any = None
 
     def write(table: pa.Table) -> None:
@@ -129,7 +129,7 @@ def _pruned(value: Any, embedded: frozenset[str]) -> Any:
     }
 
 
-class _Csv:
+class _CsvFile:
     def __init__(self, file: Any) -> None:
         self._file, self._has_head = file, False
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
-from numpy.typing import NDArray
 
+from ...personas.arrays import Floats
 from ...personas.network import Excerpt
 
 type Point = tuple[float, float]
@@ -69,7 +69,6 @@ def _pack(radii: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Points:
     return centres
 
 
-type Floats = NDArray[np.float64]
 type Spots = Mapping[str, tuple[float, float]]
 
 #: The layout's unit, about the distance of neighbours, is at most this part of the width.

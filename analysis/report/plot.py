@@ -105,19 +105,19 @@ class Axes:
 def draw_lines(series: Sequence[Series], axes: Axes, *, label: str, width: float, height: float) -> str:
     """A line for each of the series; broken where a value is missing."""
     values = [value for one in series for value in one.values if value is not None]
-    frame = _Frame(axes, values, width, height)
+    frame = _PlotArea(axes, values, width, height)
     return frame.drawn(label, [part for one in series for part in _line(one, frame, len(series))])
 
 
 def draw_bars(series: Sequence[Series], axes: Axes, *, label: str, width: float, height: float) -> str:
     """A bar for each place, of the values of the series one upon another; values are not negative."""
     totals = [sum(one.values[place] or 0 for one in series) for place in range(len(axes.places))]
-    frame = _Frame(axes, totals, width, height)
+    frame = _PlotArea(axes, totals, width, height)
     base = [0.0] * len(totals)
     return frame.drawn(label, [part for one in series for part in _layer(one, frame, base)])
 
 
-class _Frame:
+class _PlotArea:
     """The room of a plot within its axes."""
 
     def __init__(self, axes: Axes, values: Sequence[float], width: float, height: float) -> None:
@@ -204,7 +204,7 @@ def _centred(x: float, y: float, text: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{markup(text)}</text>'
 
 
-def _mark_rows(frame: _Frame) -> dict[int, int]:
+def _mark_rows(frame: _PlotArea) -> dict[int, int]:
     """The row above the plot for the name of each mark, where one of three has room."""
     ends: list[float] = []
     rows: dict[int, int] = {}
@@ -218,7 +218,7 @@ def _mark_rows(frame: _Frame) -> dict[int, int]:
     return rows
 
 
-def _line(one: Series, frame: _Frame, many: int) -> Iterator[str]:
+def _line(one: Series, frame: _PlotArea, many: int) -> Iterator[str]:
     points = [
         (frame.x(place), frame.y(value), told)
         for place, (value, told) in enumerate(zip(one.values, one.told, strict=True))
@@ -243,7 +243,7 @@ def _line(one: Series, frame: _Frame, many: int) -> Iterator[str]:
     yield "</g>"
 
 
-def _layer(one: Series, frame: _Frame, base: list[float]) -> Iterator[str]:
+def _layer(one: Series, frame: _PlotArea, base: list[float]) -> Iterator[str]:
     wide = frame.gap * (0.75 if len(base) <= _MARKED else 1)
     shapes, drawn = [], ""
     for place, value in enumerate(one.values):

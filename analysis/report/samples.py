@@ -69,7 +69,7 @@ class SpokenLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class ThreadExcerpt:
     """The first lines of a thread, and how many it has in all."""
 
     lines: Sequence[SpokenLine]
@@ -119,7 +119,7 @@ class StepPage:
     emitted: int
     #: Name and news of each intervention.
     interventions: Sequence[tuple[str, str]]
-    conversations: Sequence[Conversation]
+    conversations: Sequence[ThreadExcerpt]
     conversations_total: int
     kinds: Sequence[SampledKind]
 
@@ -209,7 +209,7 @@ def _types(of: dict[str, Any]) -> list[str]:
     return [str(one) for one in named] if isinstance(named, list) and named else [str(named)]
 
 
-def _read_conversations(run: Queryable, listed: set[int]) -> dict[int, tuple[list[Conversation], int]]:
+def _read_conversations(run: Queryable, listed: set[int]) -> dict[int, tuple[list[ThreadExcerpt], int]]:
     chosen: dict[int, list[tuple[int, int]]] = {}
     totals: dict[int, int] = {}
     shown: set[int] = set()
@@ -225,7 +225,7 @@ def _read_conversations(run: Queryable, listed: set[int]) -> dict[int, tuple[lis
         if len(told) < THREAD_LINES:
             told.append(SpokenLine(step, _who(speaker), _who(listener), clip(text, TEXT)))
     return {
-        step: ([Conversation(lines[thread], length) for thread, length in page], totals[step])
+        step: ([ThreadExcerpt(lines[thread], length) for thread, length in page], totals[step])
         for step, page in chosen.items()
     }
 

@@ -17,7 +17,7 @@ from typing import Self
 
 import numpy as np
 
-from .arrays import Counts, FileArray, Flags, GrowingArray, Numbers, ranges
+from ..arrays import FileArray, Flags, GrowingArray, Hashes, Ints, ranges
 from .pairs import ROW, NearPairs, Sets, Threshold, near_across, pack
 from .word_sets import HASH_BITS, WordSet, WordSets, mix, mix_one, numbered
 
@@ -26,7 +26,7 @@ class KeyScheme(ABC):
     """A way to publish keys so that near-duplicates share at least one."""
 
     @abstractmethod
-    def keys(self, sets: WordSets) -> tuple[Numbers, Counts]:
+    def keys(self, sets: WordSets) -> tuple[Hashes, Ints]:
         """Keys of 64 bits, and for each the number of the set that publishes it."""
 
     def keys_of(self, one: WordSet) -> list[int]:
@@ -48,7 +48,7 @@ class PartKeys(KeyScheme):
         self._threshold = threshold
         self._grow(256)
 
-    def keys(self, sets: WordSets) -> tuple[Numbers, Counts]:
+    def keys(self, sets: WordSets) -> tuple[Hashes, Ints]:
         """Keys of 64 bits, and for each the number of the set that publishes it."""
         sizes = sets.sizes
         if not len(sizes):
@@ -84,7 +84,7 @@ class PartKeys(KeyScheme):
         self._low = np.searchsorted(self._levels, nearest)
         self._high = np.searchsorted(self._levels, farthest)
 
-    def _level(self, sets: WordSets, rows: Counts, level: int) -> tuple[Numbers, Counts]:
+    def _level(self, sets: WordSets, rows: Ints, level: int) -> tuple[Hashes, Ints]:
         """The keys of some sets at one distance: the sum of the words of each part."""
         parts = int(self._levels[level]) + 1
         first, end = sets.starts[rows], sets.starts[rows + 1]
@@ -98,13 +98,13 @@ class PartKeys(KeyScheme):
         return mix(keys.ravel()), np.repeat(rows, parts)
 
     @staticmethod
-    def _borders(sets: WordSets, rows: Counts, parts: int) -> Counts:
+    def _borders(sets: WordSets, rows: Ints, parts: int) -> Ints:
         # A word's part is given by the upper bits of its hash, so in a sorted set the parts are consecutive.
         first = np.array([-(-(part << 32) // parts) << 16 for part in range(1, parts)], dtype=np.uint64)
         return np.searchsorted(sets.packed, (rows.view(np.uint64) << _HASH_BITS)[:, None] | first)
 
 
-def _levels(most: int) -> Counts:
+def _levels(most: int) -> Ints:
     levels = list(range(_EXACT + 1))
     while levels[-1] < most:
         levels.append(int(levels[-1] * _STEP) + 1)
@@ -119,7 +119,7 @@ _EMPTY = np.uint64(0x5DEECE66D)
 class PrefixKeys(KeyScheme):
     """Keys for one threshold by prefix filtering, with word frequencies taken from a sample."""
 
-    def __init__(self, threshold: Threshold, sample: Numbers) -> None:
+    def __init__(self, threshold: Threshold, sample: Hashes) -> None:
         self._threshold = threshold
         words, counts = np.unique(sample, return_counts=True)
         common = np.argsort(counts, kind="stable")[-_FREQUENT:]
@@ -127,7 +127,7 @@ class PrefixKeys(KeyScheme):
         order = np.argsort(words[common])
         self._words, self._ranks = words[common][order], (order + 1).astype(np.uint64)
 
-    def keys(self, sets: WordSets) -> tuple[Numbers, Counts]:
+    def keys(self, sets: WordSets) -> tuple[Hashes, Ints]:
         """Keys of 64 bits, and for each the number of the set that publishes it."""
         sizes = sets.sizes
         rows = np.repeat(np.arange(len(sets)), sizes)
@@ -139,7 +139,7 @@ class PrefixKeys(KeyScheme):
         keys = mix(np.concatenate([words[order][first], np.full(len(empty), _EMPTY << np.uint64(16))]))
         return keys, np.concatenate([rows[first], empty])
 
-    def _rank(self, words: Numbers) -> Numbers:
+    def _rank(self, words: Hashes) -> Hashes:
         if not len(self._words):
             return np.zeros(len(words), dtype=np.uint64)
         at = np.minimum(np.searchsorted(self._words, words), len(self._words) - 1)
@@ -157,9 +157,9 @@ class WordSetBatch:
     """A batch of sets in order of arrival, with `published` keys: set in the upper half, key in the lower."""
 
     sets: Sets
-    identities: Numbers
+    identities: Hashes
     fixed: Flags
-    published: Numbers
+    published: Hashes
 
     def __len__(self) -> int:
         return len(self.fixed)
@@ -172,15 +172,15 @@ class WordSetBatch:
         at, stop = self.published.searchsorted(bounds).tolist()
         return type(self)(sets, self.identities[some], self.fixed[some], self.published[at:stop] - bounds[0])
 
-    def first_alike(self) -> Counts:
+    def first_alike(self) -> Ints:
         """For each set the first equal one; fixed sets are compared with fixed ones only."""
         _, first, same = np.unique(
             self.identities ^ self.fixed.astype(np.uint64), return_index=True, return_inverse=True
         )
-        alike: Counts = first[same]
+        alike: Ints = first[same]
         return alike
 
-    def keys_of(self, wanted: Flags) -> Numbers:
+    def keys_of(self, wanted: Flags) -> Hashes:
         """The keys of the wanted sets, packed (key in the upper half) and sorted."""
         some = self.published[wanted[(self.published >> _HALF).view(np.int64)]]
         packed = some << _HALF | some >> _HALF
@@ -206,7 +206,7 @@ class BatchBuilder:
         return len(self._sizes) >= _MOST_TEXTS or len(self._words) >= _MOST_WORDS
 
     @property
-    def words(self) -> Numbers:
+    def words(self) -> Hashes:
         """The words of all sets so far."""
         return self._words.values
 
@@ -245,7 +245,7 @@ class BatchBuilder:
 #: Keys held in a dictionary before they are sorted into an array.
 _RECENT = 1 << 15
 _SHIFT = 32
-_NOBODY: Counts = np.empty(0, dtype=np.int64)
+_NOBODY: Ints = np.empty(0, dtype=np.int64)
 
 
 class WordSetIndex:
@@ -258,7 +258,7 @@ class WordSetIndex:
         self._words = GrowingArray(np.uint64) if scratch is None else FileArray(scratch, np.uint64)
         self._starts, self._sizes = GrowingArray(np.int64), GrowingArray(np.int64)
         self._parities = GrowingArray(np.uint64)
-        self._runs: list[Numbers] = []
+        self._runs: list[Hashes] = []
         self._recent: dict[int, int | list[int]] = {}
 
     def __len__(self) -> int:
@@ -274,12 +274,12 @@ class WordSetIndex:
         """All sets: views that are valid until the next set is added."""
         return Sets(self._words.values, self._starts.values, self._sizes.values, self._parities.values)
 
-    def near(self, packed: Numbers, sets: Sets, threshold: Threshold) -> NearPairs:
+    def near(self, packed: Hashes, sets: Sets, threshold: Threshold) -> NearPairs:
         """The near-duplicate pairs of an original and one of `sets`, whose packed keys are `packed`."""
         self._flush()
         return near_across(self._runs, self.sets, packed, sets, threshold)
 
-    def extend(self, sets: Sets, packed: Numbers, kept: Flags) -> None:
+    def extend(self, sets: Sets, packed: Hashes, kept: Flags) -> None:
         """Add those of `sets` that are `kept`; `packed` are the keys of all of them."""
         number = np.where(kept, np.cumsum(kept) - 1 + len(self), -1)
         rows = number[(packed & ROW).view(np.int64)]
@@ -288,7 +288,7 @@ class WordSetIndex:
         words = sets.words[int(sets.starts[0]) : int(sets.starts[-1] + sets.sizes[-1])]
         self._hold(words[np.repeat(kept, sets.sizes)], sets.sizes[kept], sets.parities[kept])
 
-    def hold(self, sets: Sets, packed: Numbers) -> None:
+    def hold(self, sets: Sets, packed: Hashes) -> None:
         """Add all sets; `packed` are their keys."""
         self._add_run(pack(packed, (packed & ROW).view(np.int64) + len(self)))
         self._hold(sets.words, sets.sizes, sets.parities)
@@ -309,9 +309,9 @@ class WordSetIndex:
         if len(self._recent) >= _RECENT:
             self._flush()
 
-    def candidates(self, keys: list[int]) -> Counts:
+    def candidates(self, keys: list[int]) -> Ints:
         """The numbers of the originals that share one of these keys; a number may occur several times."""
-        found: list[Counts] = []
+        found: list[Ints] = []
         recent = [number for key in keys for number in self._lately(key >> _SHIFT)]
         if recent:
             found.append(np.array(recent, dtype=np.int64))
@@ -331,7 +331,7 @@ class WordSetIndex:
             keys, rows = scheme.keys(self._some(numbers))
             self._add_run(pack(keys, numbers[rows]))
 
-    def _some(self, numbers: Counts) -> WordSets:
+    def _some(self, numbers: Ints) -> WordSets:
         held = self.sets
         sizes = held.sizes[numbers].astype(np.int64)
         return numbered(held.words[ranges(held.starts[numbers], sizes)], sizes)
@@ -340,7 +340,7 @@ class WordSetIndex:
         others = self._recent.get(key, ())
         return (others,) if isinstance(others, int) else others
 
-    def _hold(self, words: Numbers, sizes: Counts, parities: Numbers) -> None:
+    def _hold(self, words: Hashes, sizes: Ints, parities: Hashes) -> None:
         self._starts.append(len(self._words) + np.cumsum(sizes, dtype=np.int64) - sizes)
         self._words.append(words)
         self._sizes.append(sizes)
@@ -352,7 +352,7 @@ class WordSetIndex:
             self._recent.clear()
             self._add_run(np.sort(np.array(packed, dtype=np.uint64)))
 
-    def _add_run(self, run: Numbers) -> None:
+    def _add_run(self, run: Hashes) -> None:
         while self._runs and len(self._runs[-1]) < 2 * len(run):
             run = np.concatenate([self._runs.pop(), run])
             run.sort()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Counts, Flags, GrowingArray, Numbers
+from ..arrays import Flags, GrowingArray, Hashes, Ints
 from .index import BatchBuilder, KeyScheme, PartKeys, PrefixKeys, WordSetBatch, WordSetIndex
 from .pairs import NearPairs, Sets, Threshold, count_pairs, near_across, near_within
 from .word_sets import WordSet, WordSets, word_sets
@@ -21,11 +21,11 @@ _SHIFT = 32
 class Matches:
     """For each text of a batch the original that it repeats, or -1: those of the batch come after those held."""
 
-    of: Counts
+    of: Ints
     similarity: NDArray[np.float64]
 
 
-def match_in_order(held: int, first: Counts, fixed: Flags, across: NearPairs, within: NearPairs) -> Matches:
+def match_in_order(held: int, first: Ints, fixed: Flags, across: NearPairs, within: NearPairs) -> Matches:
     """Match the texts of a batch, in order, with `held` originals and with each other.
 
     `first` gives for each text the first one with an equal set. Pairs are given for these first ones only: `across`
@@ -51,9 +51,9 @@ class Duplicates:
 
     #: Texts or vectors that were compared.
     compared: int
-    rows: Counts
+    rows: Ints
     #: The original that each repeats: the most similar before it, the earliest of equals.
-    of: Counts
+    of: Ints
     #: Exact Jaccard similarity of two sets of words, or the cosine of two vectors to six decimals.
     similarity: NDArray[np.float64]
 
@@ -78,7 +78,7 @@ def collect(matches: Iterable[Matches], progress: Callable[[int], None] | None =
     return Duplicates(compared, rows.values, of.values, similarity.values)
 
 
-def _gone(first: Counts, fixed: Flags, across: NearPairs, within: NearPairs) -> Flags:
+def _gone(first: Ints, fixed: Flags, across: NearPairs, within: NearPairs) -> Flags:
     gone = np.zeros(len(first), dtype=np.bool_)
     gone[across.right] = True
     gone[fixed] = False
@@ -107,7 +107,7 @@ def _choices(held: int, gone: Flags, across: NearPairs, within: NearPairs) -> Ne
     return NearPairs(original[order], newcomer[order], similarity[order])
 
 
-def _choose(held: int, decision: Matches, repeats: Counts, first: Counts, choices: NearPairs) -> None:
+def _choose(held: int, decision: Matches, repeats: Ints, first: Ints, choices: NearPairs) -> None:
     # A later copy of a set may find a better original than the first did: at each place, the best so far.
     place = np.arange(len(choices.left))
     rising = np.lexsort((-place, choices.similarity, choices.right))
@@ -188,7 +188,7 @@ class WordSetMatcher:
         for batch in self._batches(blocks):
             self.originals.hold(batch.sets, batch.keys_of(np.ones(len(batch), dtype=np.bool_)))
 
-    def near(self, blocks: Blocks) -> Iterator[Counts]:
+    def near(self, blocks: Blocks) -> Iterator[Ints]:
         """The places, from 0, of the texts that are near-duplicates of any original. Adds nothing."""
         before = 0
         for batch in self._batches(blocks):
@@ -252,13 +252,13 @@ class WordSetMatcher:
                 best, best_shared, best_union = number, shared if size or others else 1, union
         return None if best is None else (best, best_shared / best_union)
 
-    def _sifted(self, one: WordSet, held: Sets, numbers: Counts) -> list[int]:
+    def _sifted(self, one: WordSet, held: Sets, numbers: Ints) -> list[int]:
         """The candidates that pass the filter of parity bits, in order."""
         bits = np.bitwise_count(held.parities[numbers] ^ np.uint64(one.parity))
         near = numbers[bits <= self.threshold.apart(held.sizes[numbers] + np.int64(len(one)))]
         return sorted(set(near.tolist()))
 
-    def _reorder(self, more: Numbers | None = None) -> None:
+    def _reorder(self, more: Hashes | None = None) -> None:
         """Recompute word frequencies when there are several times as many texts as last time."""
         if not self._is_adaptive or (more is None and len(self.originals) < _AGAIN * max(self._ordered, 64)):
             return

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Hashes, Ints
 from ..errors import SetupError
 from ..files import whole_file
 from ..persona import word_list
-from .arrays import Counts, Numbers
 from .index import KeyScheme
 from .pairs import Threshold
 from .word_sets import HASH_BITS, WordSets, mix
@@ -90,7 +90,7 @@ class BandKeys(KeyScheme):
         self.bands, self.rows = choose_bands(threshold.least / threshold.whole)
         self._written = written
 
-    def keys(self, sets: WordSets) -> tuple[Numbers, Counts]:
+    def keys(self, sets: WordSets) -> tuple[Hashes, Ints]:
         """Keys of 64 bits, and the number of the set that publishes each."""
         made = signatures(sets)
         keys = band_keys(made, self.bands, self.rows)
@@ -99,7 +99,7 @@ class BandKeys(KeyScheme):
         return keys.ravel(), np.repeat(np.arange(len(sets)), self.bands)
 
 
-def band_keys(made: Signatures, bands: int, rows: int) -> Numbers:
+def band_keys(made: Signatures, bands: int, rows: int) -> Hashes:
     """One key of 64 bits for each band of each signature: equal where all slots of the band are."""
     slots = made[:, : bands * rows].reshape(len(made), bands, rows).astype(np.uint64)
     keys = np.broadcast_to(np.arange(bands, dtype=np.uint64), (len(made), bands)).copy()
@@ -116,7 +116,7 @@ class SignatureFile:
         self._ids = None if ids is None else iter(ids)
         self._written = 0
 
-    def append(self, made: Signatures, keys: Numbers) -> None:
+    def append(self, made: Signatures, keys: Hashes) -> None:
         """Write the signatures of the next texts, and the keys of their bands."""
         import pyarrow as pa
 

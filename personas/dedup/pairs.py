@@ -8,8 +8,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Flags, Hashes, Ints, iter_slices, ranges
 from ..errors import SetupError
-from .arrays import Counts, Flags, Numbers, iter_slices, ranges
 
 #: The least thresholds of the exact method and of MinHash, and the greatest denominator.
 _LEAST, _LEAST_MINHASH, _FINEST = Fraction(1, 2), Fraction(1, 10), 1_000_000
@@ -33,19 +33,19 @@ class Threshold(NamedTuple):
             raise SetupError(f"The threshold of near-duplicates is {value}; give a Jaccard similarity from {least}.")
         return cls(ratio.numerator, ratio.denominator)
 
-    def apart(self, total: Counts) -> Counts:
+    def apart(self, total: Ints) -> Ints:
         """The greatest number of words in which two near-duplicates of `total` words together may differ."""
         return total * (self.whole - self.least) // (self.whole + self.least)
 
-    def overlap(self, size: Counts) -> Counts:
+    def overlap(self, size: Ints) -> Ints:
         """The least number of words that a set of `size` shares with any near-duplicate."""
         return -(-size * self.least // self.whole)
 
-    def widest(self, size: Counts) -> Counts:
+    def widest(self, size: Ints) -> Ints:
         """The greatest size of a near-duplicate of a set of `size`."""
         return size * self.whole // self.least
 
-    def reached(self, shared: Counts, union: Counts) -> NDArray[np.bool_]:
+    def reached(self, shared: Ints, union: Ints) -> NDArray[np.bool_]:
         """Whether sets with so many words shared and in their union are near-duplicates."""
         return shared * self.whole >= union * self.least
 
@@ -72,13 +72,13 @@ _MARKS = np.uint64((1 << 16) - 1)
 class Sets:
     """Sets of word hashes by number: the words of set `i` begin at `starts[i]` in `words`."""
 
-    words: Numbers
-    starts: Counts
-    sizes: Counts
-    parities: Numbers
+    words: Hashes
+    starts: Ints
+    sizes: Ints
+    parities: Hashes
 
 
-def _compare(pairs: Numbers, others: Sets, sets: Sets, threshold: Threshold) -> tuple[Numbers, NDArray[np.float64]]:
+def _compare(pairs: Hashes, others: Sets, sets: Sets, threshold: Threshold) -> tuple[Hashes, NDArray[np.float64]]:
     """The near-duplicates among sorted pairs, with their Jaccard similarities.
 
     A pair is one number: a set of `others` in its upper half, one of `sets` in its lower half.
@@ -96,7 +96,7 @@ def _compare(pairs: Numbers, others: Sets, sets: Sets, threshold: Threshold) -> 
     return pairs[near], (np.where(union == 0, 1, shared) / np.maximum(union, 1))[near]
 
 
-def _shared(left: Counts, right: Counts, others: Sets, sets: Sets) -> Counts:
+def _shared(left: Ints, right: Ints, others: Sets, sets: Sets) -> Ints:
     """The number of words that the sets of each pair share: equal neighbours when both are sorted together."""
     numbers = np.arange(len(left), dtype=np.uint64) << _HASH_BITS
     words = np.concatenate(
@@ -110,7 +110,7 @@ def _shared(left: Counts, right: Counts, others: Sets, sets: Sets) -> Counts:
     return np.bincount(twice.view(np.int64), minlength=len(left))
 
 
-def _likely(left: Counts, right: Counts, others: Sets, sets: Sets, threshold: Threshold) -> Flags:
+def _likely(left: Ints, right: Ints, others: Sets, sets: Sets, threshold: Threshold) -> Flags:
     """The pairs that may share enough words, by a fast upper bound: of long texts few pairs with a common key do."""
     may = np.ones(len(left), dtype=np.bool_)
     marks = np.zeros(int(_MARKS) + 1, dtype=np.bool_)
@@ -137,8 +137,8 @@ _SLAB = 1 << 19
 class NearPairs:
     """Pairs of near-duplicates by number, with their similarity."""
 
-    left: Counts
-    right: Counts
+    left: Ints
+    right: Ints
     similarity: NDArray[np.float64]
 
     @classmethod
@@ -153,21 +153,21 @@ class NearPairs:
         )
 
 
-def pack(keys: Numbers, rows: Counts) -> Numbers:
+def pack(keys: Hashes, rows: Ints) -> Hashes:
     """Keys and rows packed into single numbers (key in the upper half), sorted."""
     packed = (keys & _KEY) | rows.view(np.uint64)
     packed.sort()
     return packed
 
 
-def count_pairs(packed: Numbers) -> int:
+def count_pairs(packed: Hashes) -> int:
     """The number of pairs of entries with equal keys."""
     borders = np.flatnonzero((packed[1:] & _KEY) != (packed[:-1] & _KEY))
     sizes = np.diff(np.concatenate([[-1], borders, [len(packed) - 1]]))
     return int((sizes * (sizes - 1) // 2).sum())
 
 
-def near_within(packed: Numbers, sets: Sets, threshold: Threshold) -> NearPairs:
+def near_within(packed: Hashes, sets: Sets, threshold: Threshold) -> NearPairs:
     """The pairs of near-duplicates among `sets`, the smaller number first."""
     keys = packed & _KEY
     near = keys[1:] == keys[:-1]
@@ -185,7 +185,7 @@ def near_within(packed: Numbers, sets: Sets, threshold: Threshold) -> NearPairs:
     return found.compared()
 
 
-def near_across(runs: Iterable[Numbers], others: Sets, packed: Numbers, sets: Sets, threshold: Threshold) -> NearPairs:
+def near_across(runs: Iterable[Hashes], others: Sets, packed: Hashes, sets: Sets, threshold: Threshold) -> NearPairs:
     """The pairs of near-duplicates between `others`, whose sorted keys are `runs`, and `sets`."""
     keys, rows = packed & _KEY, (packed & ROW).view(np.int64)
     found = _PairFilter(others, sets, threshold)
@@ -205,12 +205,12 @@ class _PairFilter:
 
     def __init__(self, others: Sets, sets: Sets, threshold: Threshold) -> None:
         self._others, self._sets, self._threshold = others, sets, threshold
-        self._sifted: list[Numbers] = []
+        self._sifted: list[Hashes] = []
         self._waiting = 0
-        self._near: list[Numbers] = [np.empty(0, dtype=np.uint64)]
+        self._near: list[Hashes] = [np.empty(0, dtype=np.uint64)]
         self._similarities: list[NDArray[np.float64]] = [np.empty(0)]
 
-    def add(self, left: Counts, right: Counts) -> None:
+    def add(self, left: Ints, right: Ints) -> None:
         """Add pairs that share a key."""
         a, b = self._others.sizes[left], self._sets.sizes[right]
         # The sets differ in at least as many words as their parity bits do, and as their sizes do.

@@ -12,14 +12,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Flags, Floats, GrowingArray, Ints, Matrix
 from ..errors import SetupError, parameter
-from .arrays import Flags, GrowingArray
 from .matcher import Duplicates, Matches, collect, match_in_order
 from .pairs import NearPairs
-
-type Matrix = NDArray[np.float32]
-type Exact = NDArray[np.float64]
-type Counts = NDArray[np.int64]
 
 #: The paper's threshold (section 2.3).
 COSINE = 0.9
@@ -47,15 +43,15 @@ def check_vectors(matrix: Matrix) -> None:
             raise SetupError(f"Vector {row} holds a number that is not finite; leave it out.")
 
 
-def units(matrix: Matrix) -> Exact:
+def units(matrix: Matrix) -> Floats:
     """The rows scaled to length 1; rows of length 0 stay as they are."""
     wide = matrix.astype(np.float64)
     length = np.sqrt((wide * wide).sum(axis=1))[:, None]
-    scaled: Exact = matrix / np.where(length > 0, length, 1.0)
+    scaled: Floats = matrix / np.where(length > 0, length, 1.0)
     return scaled
 
 
-def cosines(matrix: Matrix, left: Counts, right: Counts) -> Exact:
+def cosines(matrix: Matrix, left: Ints, right: Ints) -> Floats:
     """The cosine of each pair of rows to six decimals; 0 with a vector that has no length."""
     found = np.empty(len(left))
     for first in range(0, len(left), _PAIRS):
@@ -81,7 +77,7 @@ class PrincipalAxes:
     directions: NDArray[np.float64] | None = None
 
     @classmethod
-    def of(cls, sample: Exact) -> Self:
+    def of(cls, sample: Floats) -> Self:
         """The first principal axes of a sample of unit rows, by randomised iteration.
 
         The upper bound holds for any orthonormal directions: their quality decides the speed, not the result.
@@ -101,7 +97,7 @@ class PrincipalAxes:
         """Numbers per shortened vector."""
         return self.dims if self.directions is None else self.directions.shape[1] + 1
 
-    def shortened(self, units: Exact) -> Matrix:
+    def shortened(self, units: Floats) -> Matrix:
         """Unit rows along the axes, with the length of the remainder as last number.
 
         By the Cauchy-Schwarz inequality the product of two such rows is an upper bound of the cosine.
@@ -113,7 +109,7 @@ class PrincipalAxes:
         return np.column_stack([along, np.sqrt(np.maximum(rest, 0.0))]).astype(np.float32)
 
 
-type _CandidatePairs = tuple[Counts, Counts]
+type _CandidatePairs = tuple[Ints, Ints]
 
 #: Originals compared at once, so that the products stay in the processor's cache.
 _TILE = 2048
@@ -146,13 +142,13 @@ class ExactSearch:
         self._least, self._least_whole = threshold - _slack(axes.width), threshold - _slack(axes.dims)
         self._short, self._whole = GrowingArray(np.float32), GrowingArray(np.float32)
 
-    def hold(self, units: Exact) -> None:
+    def hold(self, units: Floats) -> None:
         """Add unit rows to those held."""
         self._short.append(self._axes.shortened(units).ravel())
         if self._is_short:
             self._whole.append(units.astype(np.float32).ravel())
 
-    def near(self, units: Exact) -> Iterator[_CandidatePairs]:
+    def near(self, units: Floats) -> Iterator[_CandidatePairs]:
         """Pairs of an original and a new vector that may be near: all of them, and few others."""
         short = np.ascontiguousarray(self._axes.shortened(units).T)
         whole = np.ascontiguousarray(units.T.astype(np.float32)) if self._is_short else short
@@ -197,12 +193,12 @@ class FaissSearch:
         if len(matrix):
             self._index.train(units(matrix[sample]).astype(np.float32))
 
-    def hold(self, units: Exact) -> None:
+    def hold(self, units: Floats) -> None:
         """Add unit rows to those held."""
         if len(units):
             self._index.add(units.astype(np.float32))
 
-    def near(self, units: Exact) -> Iterator[_CandidatePairs]:
+    def near(self, units: Floats) -> Iterator[_CandidatePairs]:
         """Pairs of an original and a new vector that may be near."""
         if not len(units) or not self._index.ntotal:
             return
@@ -250,13 +246,13 @@ class _VectorMatcher:
             self._search.hold(scaled[kept])
             yield matches
 
-    def _across(self, rows: Counts, judged: Counts, scaled: Exact) -> NearPairs:
+    def _across(self, rows: Ints, judged: Ints, scaled: Floats) -> NearPairs:
         return NearPairs.joined(
             self._compared(self._originals.values[left], rows[judged[right]], left, judged[right])
             for left, right in self._search.near(scaled[judged])
         )
 
-    def _within(self, rows: Counts, left: Counts, scaled: Exact) -> NearPairs:
+    def _within(self, rows: Ints, left: Ints, scaled: Floats) -> NearPairs:
         """Near pairs within the block whose earlier row, one of `left`, may be an original."""
         short = scaled.astype(np.float32)
         at, later = _may_be_near(short[left] @ short.T, self._threshold - _slack(short.shape[1]))
@@ -265,7 +261,7 @@ class _VectorMatcher:
         earlier, later = earlier[behind], later[behind]
         return self._compared(rows[earlier], rows[later], earlier, later)
 
-    def _compared(self, one: Counts, other: Counts, left: Counts, right: Counts) -> NearPairs:
+    def _compared(self, one: Ints, other: Ints, left: Ints, right: Ints) -> NearPairs:
         similarity = cosines(self._matrix, one, other)
         near = similarity >= self._threshold
         return NearPairs(left[near], right[near], similarity[near])

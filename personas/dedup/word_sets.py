@@ -12,8 +12,8 @@ from typing import Self
 
 import numpy as np
 
+from ..arrays import Hashes, Ints
 from ..persona import words
-from .arrays import Counts, Numbers
 
 #: The largest block of texts, and of characters: its sums stay in the cache of a core.
 _TEXTS, _CHARACTERS = 512, 1 << 19
@@ -37,15 +37,15 @@ class WordSets:
     """Sets of word hashes, one after the other, each sorted; `starts` has one more entry than there are sets."""
 
     #: The hashes with the number of their set in the upper 16 bits, sorted.
-    packed: Numbers
-    starts: Counts
+    packed: Hashes
+    starts: Ints
     #: 64 parity bits per set, one for each 64th of all words: sets differ in at least as many words as bits.
-    parities: Numbers
+    parities: Hashes
     #: Running sums of mixed hashes, from 0: the sum over any range of words is one subtraction.
-    sums: Numbers
+    sums: Hashes
 
     @classmethod
-    def of(cls, packed: Numbers, count: int) -> Self:
+    def of(cls, packed: Hashes, count: int) -> Self:
         """The sets of `count` texts, from hashes packed with the number of their set, sorted."""
         starts = np.empty(count + 1, dtype=np.int64)
         starts[:-1] = np.searchsorted(packed, np.arange(count, dtype=np.uint64) << _HASH_BITS)
@@ -62,22 +62,22 @@ class WordSets:
         return len(self.starts) - 1
 
     @property
-    def words(self) -> Numbers:
+    def words(self) -> Hashes:
         """The hashes alone."""
         return self.packed & _HASH
 
     @property
-    def sizes(self) -> Counts:
+    def sizes(self) -> Ints:
         """The number of words in each set."""
         return self.starts[1:] - self.starts[:-1]
 
     @property
-    def identities(self) -> Numbers:
+    def identities(self) -> Hashes:
         """64 bits per set that are equal for equal sets."""
         return self.sums[self.starts[1:]] - self.sums[self.starts[:-1]]
 
 
-def numbered(words: Numbers, sizes: Counts) -> WordSets:
+def numbered(words: Hashes, sizes: Ints) -> WordSets:
     """Sets from the words of all, ascending within each, and their sizes."""
     numbers = np.arange(len(sizes), dtype=np.uint64) << _HASH_BITS
     return WordSets.of(words | np.repeat(numbers, sizes), len(sizes))
@@ -104,7 +104,7 @@ def word_sets(texts: Sequence[str]) -> WordSets:
     return _distinct(hashes, np.searchsorted(places, ends))
 
 
-def mix(numbers: Numbers) -> Numbers:
+def mix(numbers: Hashes) -> Hashes:
     """The numbers with their bits mixed. Works in place."""
     for _ in range(2):
         numbers ^= numbers >> np.uint64(32)
@@ -113,7 +113,7 @@ def mix(numbers: Numbers) -> Numbers:
     return numbers
 
 
-def _word_hashes(data: bytes) -> tuple[Numbers, Counts]:
+def _word_hashes(data: bytes) -> tuple[Hashes, Ints]:
     """The hash of each word in order, and the place of its first byte."""
     letters = data.translate(_BYTES)
     if len(letters) <= _PIECE:
@@ -131,7 +131,7 @@ def _word_hashes(data: bytes) -> tuple[Numbers, Counts]:
     return np.concatenate(hashes), np.concatenate(places)
 
 
-def _piece_hashes(piece: bytes) -> tuple[Numbers, Counts]:
+def _piece_hashes(piece: bytes) -> tuple[Hashes, Ints]:
     letters = np.frombuffer(piece, dtype=np.uint8)
     inside = np.zeros(len(letters) + 2, dtype=np.bool_)
     np.not_equal(letters, 0, out=inside[1:-1])
@@ -143,7 +143,7 @@ def _piece_hashes(piece: bytes) -> tuple[Numbers, Counts]:
     return mix((sums[end] - sums[first]) * inverses[first]) >> (np.uint64(64) - _HASH_BITS), first
 
 
-def _distinct(hashes: Numbers, ends: Counts) -> WordSets:
+def _distinct(hashes: Hashes, ends: Ints) -> WordSets:
     counts = ends.copy()
     counts[1:] -= ends[:-1]
     packed = np.repeat(np.arange(len(ends), dtype=np.uint64) << _HASH_BITS, counts)
@@ -155,12 +155,12 @@ def _distinct(hashes: Numbers, ends: Counts) -> WordSets:
 
 
 @lru_cache(maxsize=1)
-def _powers(count: int) -> tuple[Numbers, Numbers]:
+def _powers(count: int) -> tuple[Hashes, Hashes]:
     """The powers of the base, and those of its inverse modulo 2 ** 64."""
     return _series(_BASE, count), _series(pow(_BASE, -1, 1 << 64), count)
 
 
-def _series(base: int, count: int) -> Numbers:
+def _series(base: int, count: int) -> Hashes:
     powers = np.ones(count, dtype=np.uint64)
     done = 1
     while done < count:

@@ -33,7 +33,7 @@ class Composer(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _TemplatePart:
     """Text and columns in turn, which are left out together where they are optional and a column is empty."""
 
     pieces: tuple[tuple[str, bool], ...]
@@ -55,7 +55,7 @@ class Template(Composer):
 
     name: str
     columns: tuple[str, ...]
-    parts: tuple[_Part, ...]
+    parts: tuple[_TemplatePart, ...]
 
     def text(self, row: Mapping[str, Any]) -> str:
         """The template with the values of the row."""
@@ -70,12 +70,12 @@ def parse_template(template: str, columns: Sequence[str], *, where: str) -> Temp
 
     A value is put in as it is: nothing in a template is evaluated, and a name can be that of a column only.
     """
-    parts, pieces, is_optional = list[_Part](), list[tuple[str, bool]](), False
+    parts, pieces, is_optional = list[_TemplatePart](), list[tuple[str, bool]](), False
     for token in _TOKEN.finditer(template):
         if token["column"] is not None:
             pieces.append((_column(token["column"], columns, where), True))
         elif token["mark"] == ("]" if is_optional else "["):
-            parts.append(_Part(tuple(pieces), is_optional))
+            parts.append(_TemplatePart(tuple(pieces), is_optional))
             pieces, is_optional = [], not is_optional
         elif token["mark"] is not None:
             raise SetupError(
@@ -88,7 +88,7 @@ def parse_template(template: str, columns: Sequence[str], *, where: str) -> Temp
         raise SetupError(
             f"{parameter('compose')} opens a [ that it does not close; write [ ... ], or [[ for the mark itself."
         )
-    parts.append(_Part(tuple(pieces), False))
+    parts.append(_TemplatePart(tuple(pieces), False))
     used = tuple(dict.fromkeys(piece for part in parts for piece, is_column in part.pieces if is_column))
     if not used:
         raise SetupError(

@@ -20,7 +20,7 @@ from .columns import EXTRA_MARKS, FIELDS, SOURCES, Extra, graph_names, original,
 from .options import Columns, Shape
 from .people import licences_path, read_licences
 from .reading import RowError, SkippedRows, parse_json
-from .tables import Batch, NodeLink, Table
+from .tables import NodeLink, RowBatch, Table
 
 #: Fields of the person in a row, in addition to the columns read from every table.
 FIELD_SCHEMA = pa.schema(
@@ -47,7 +47,7 @@ _LISTS = {"languages", "interests", "values", "life_events", "mentions"}
 _NOTHING = (None, "")
 
 
-class _Name(str):
+class _OwnColumn(str):
     """A column of our own making, equal to nothing but itself: no imported column can have its name."""
 
     __slots__ = ()
@@ -57,7 +57,7 @@ class _Name(str):
         return self is other
 
 
-_TEXT, _LANGUAGE, _SOURCE, _LICENCE = map(_Name, ("text", "language", "source", "licence"))
+_TEXT, _LANGUAGE, _SOURCE, _LICENCE = map(_OwnColumn, ("text", "language", "source", "licence"))
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class FieldTable(Table):
         """The names of the columns in the file."""
         return self._table.columns()
 
-    def batches(self, tally: SkippedRows) -> Iterator[Batch]:
+    def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
         """All rows; what they say of people is there to be taken when the batch is."""
         place = 0
         self._read.clear()
@@ -125,7 +125,7 @@ class FieldTable(Table):
 def field_table(table: Table, columns: Columns) -> FieldTable | None:
     """The table with what it says of people, where it is one that Populace has written, or a graph, or else None."""
     if columns.shape is Shape.POPULACE:
-        return _ExportedPeople(table)
+        return _HubExport(table)
     if isinstance(table, NodeLink):
         return _Nodes(table, columns)
     beside = licences_path(table.path)
@@ -137,7 +137,7 @@ def _csv_types_path(path: Path) -> Path:
     return path.with_name(f"{path.name}-metadata.json")
 
 
-class _ExportedPeople(FieldTable):
+class _HubExport(FieldTable):
     """Rows that `populace hub export` wrote as JSONL, CSV, Parquet or a JSON graph."""
 
     def __init__(self, table: Table) -> None:
@@ -251,7 +251,7 @@ class _Licensed(FieldTable):
             fields.fields.append((number, *told))
         return row
 
-    def batches(self, tally: SkippedRows) -> Iterator[Batch]:
+    def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
         self._at = 0
         return super().batches(tally)
 

@@ -91,7 +91,7 @@ class ForeignTexts:
         """By file the rows that the last iteration could not read, with the reason."""
         return {file: tuple(tally) for file, tally in self._tallies.items() if len(tally)}
 
-    def _opened(self, path: Path) -> Iterator["_Source"]:
+    def _opened(self, path: Path) -> Iterator["_ForeignFile"]:
         if path.is_dir():
             found = [file for file in sorted(path.rglob("*")) if uncompressed_suffix(file) in _TABLES]
             if not found:
@@ -119,7 +119,7 @@ def _texts_in(value: Any) -> Iterator[str]:
             yield from _texts_in(value.get(name))
 
 
-class _Source:
+class _ForeignFile:
     """One file: its cells as row, column and value."""
 
     def __init__(self, path: Path) -> None:
@@ -129,7 +129,7 @@ class _Source:
         raise NotImplementedError
 
 
-class _Plain(_Source):
+class _Plain(_ForeignFile):
     """Plain text, a text a line."""
 
     def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
@@ -146,7 +146,7 @@ class _Plain(_Source):
                     tally.count(error.reason, lines.number)
 
 
-class _TableCells(_Source):
+class _TableCells(_ForeignFile):
     """The cells of some columns of a table."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
@@ -188,7 +188,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(shown, names)) or "none"
 
 
-class _Database(_Source):
+class _Database(_ForeignFile):
     """A run file, or a hub: its outputs, or else its people."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:

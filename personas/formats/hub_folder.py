@@ -56,7 +56,7 @@ UNION ALL SELECT 'COLUMN', table_name, column_name, comment FROM duckdb_columns(
 """  # noqa: S608 - our own words
 
 
-class _Table(FrozenModel):
+class _FolderTable(FrozenModel):
     name: str
     sql: str
     file: Annotated[str, Field(pattern=_FILE)]
@@ -77,7 +77,7 @@ class _Manifest(FrozenModel):
     schema_version: int
     notice: str | None
     sequences: tuple[str, ...]
-    tables: tuple[_Table, ...]
+    tables: tuple[_FolderTable, ...]
     indexes: tuple[str, ...]
     views: tuple[str, ...]
     comments: tuple[_Comment, ...]
@@ -166,7 +166,7 @@ def _written(path: Path) -> Iterator[None]:
         raise StorageError(f"{str(path)!r} cannot be written ({why}); make room, or send it elsewhere.") from error
 
 
-def _write_table(con: duckdb.DuckDBPyConnection, name: str, sql: str, folder: Path) -> _Table:
+def _write_table(con: duckdb.DuckDBPyConnection, name: str, sql: str, folder: Path) -> _FolderTable:
     import pyarrow.parquet as pq
 
     file = (
@@ -186,7 +186,7 @@ def _write_table(con: duckdb.DuckDBPyConnection, name: str, sql: str, folder: Pa
         for batch in reader:
             writer.write_batch(batch)
             rows += batch.num_rows
-    return _Table(name=name, sql=sql, file=file, rows=rows, sha256=_sha256(folder / file))
+    return _FolderTable(name=name, sql=sql, file=file, rows=rows, sha256=_sha256(folder / file))
 
 
 def _read_manifest(folder: Path) -> _Manifest:
@@ -251,7 +251,7 @@ def _is_one_creation(sql: str) -> bool:
         return False
 
 
-def _check_file(folder: Path, table: _Table) -> None:
+def _check_file(folder: Path, table: _FolderTable) -> None:
     path = folder / table.file
     if not path.is_file():
         raise SourceError(f"{str(path)!r} is missing, which {MANIFEST} names; export the hub once more.")

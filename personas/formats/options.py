@@ -157,7 +157,7 @@ def _listed(columns: Sequence[str]) -> str:
     return f"{shown} and {len(columns) - 40} more" if len(columns) > 40 else shown or "none at all"
 
 
-type Meaning = Literal["text", "language", "source", "licence"]
+type FieldMeaning = Literal["text", "language", "source", "licence"]
 
 _MEANINGS = ("text", "language", "source", "licence")
 _TAG = r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$"
@@ -176,7 +176,7 @@ class ImportOptions(FrozenModel):
     """What is asked of an import; whatever is not asked for is taken from the file, or is not known."""
 
     #: Columns by what they mean; what is not named is known by its name or is an attribute.
-    mapping: Mapping[Meaning, str] = Field(default_factory=dict)
+    mapping: Mapping[FieldMeaning, str] = Field(default_factory=dict)
     #: The shape of the rows; recognised by their columns when it is not given.
     format: Shape | None = None
     #: What to call the source, instead of the file's name.

@@ -20,7 +20,7 @@ from .imported_file import RENAMED
 from .people import ExportedPeople
 from .reading import Skipped, SkippedRows, json_text, parse_json
 from .row_files import write_csv, write_jsonl, write_parquet
-from .tables import Batch, NodeLink, Table, open_table
+from .tables import NodeLink, RowBatch, Table, open_table
 
 #: The columns of the file.
 RELATION_FIELDS = ("source", "target", "kind", "label", "hop")
@@ -195,7 +195,7 @@ def _look_up(hub: HubFile, fields: FieldTable, file: int) -> None:
             )
 
 
-def _import(hub: HubFile, path: Path, batches: Iterator[Batch]) -> RelationsReport:
+def _import(hub: HubFile, path: Path, batches: Iterator[RowBatch]) -> RelationsReport:
     con, tally, new, rows = hub.con, SkippedRows(str(path)), 0, 0
     unread: dict[str, None] = {}
     for batch in batches:

@@ -67,7 +67,7 @@ UPDATE personas SET licence = stated.licence FROM (
 
 
 @dataclass(slots=True)
-class _Row:
+class _EarlierRow:
     """A row that an earlier file has brought, with what is known of its source."""
 
     place: int
@@ -113,14 +113,14 @@ def _matched(
     con: duckdb.DuckDBPyConnection, file: int, digit: str, taken: set[tuple[int, int]]
 ) -> Iterator[tuple[Any, ...]]:
     """The rows of `file` that earlier files had, each with the row that it repeats, as `_FOUND` has them."""
-    earlier: defaultdict[bytes, list[_Row]] = defaultdict(list)
+    earlier: defaultdict[bytes, list[_EarlierRow]] = defaultdict(list)
     later = []
     for place, of, row, persona, attributes, licence, revision, source in _portion(con, digit):
         key = _key(persona, attributes)
         if of == file:
             later.append((key, place, row, licence, revision, source))
         elif (of, row) not in taken:
-            earlier[key].append(_Row(place, of, row, licence, revision, source))
+            earlier[key].append(_EarlierRow(place, of, row, licence, revision, source))
     for key, place, row, *stated in later:
         known = earlier.get(key, [])
         match = next((one for one in known if one.takes(*stated)), None)

@@ -25,7 +25,7 @@ from ..rules.prefilter import rows_to_search
 from .compose import UnsaidError
 from .options import Columns, ImportOptions, Shape
 from .reading import Skipped, SkippedRows, json_text
-from .tables import Batch, Table
+from .tables import RowBatch, Table
 
 _SCHEMA = pa.schema(
     [
@@ -42,7 +42,7 @@ _SCHEMA = pa.schema(
 
 _TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
 
-type _Row = tuple[str, int, str, str | None, str | None, str | None, str | None]
+type _ImportedRow = tuple[str, int, str, str | None, str | None, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def prepared(table: Table, columns: Columns, options: ImportOptions, *, after: i
     yield Prepared(_arrow([]), after, tally.take())
 
 
-def _arrow(rows: list[_Row]) -> pa.Table:
+def _arrow(rows: list[_ImportedRow]) -> pa.Table:
     places = pa.array(range(1, len(rows) + 1), type=pa.int32())
     return table_of(rows, pa.schema(list(_SCHEMA)[1:])).add_column(0, _SCHEMA.field(0), places)
 
@@ -89,8 +89,8 @@ def _with_languages(rows: pa.Table) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index("language"), "language", languages)
 
 
-def _read(batch: Batch, reader: "_RowReader", tally: SkippedRows) -> list[_Row]:
-    rows: list[_Row] = []
+def _read(batch: RowBatch, reader: "_RowReader", tally: SkippedRows) -> list[_ImportedRow]:
+    rows: list[_ImportedRow] = []
     for number, row in batch:
         try:
             rows.append(reader.read(number, row))
@@ -113,7 +113,7 @@ class _RowReader:
         self._max_length = options.max_length
         self._nothing = (None, "", "None") if columns.shape is Shape.ELITE else (None, "")
 
-    def read(self, number: int, row: dict[str, Any]) -> _Row:
+    def read(self, number: int, row: dict[str, Any]) -> _ImportedRow:
         """The row as a hub holds it; takes out of `row` what is no attribute. Raises `_UnusableError`."""
         columns = self._columns
         text = self._text(self._composed(row) if columns.text is None else row.pop(columns.text, None))

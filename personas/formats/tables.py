@@ -15,7 +15,7 @@ from .columns import FIELDS
 from .reading import MAX_LINE, Lines, RowError, SkippedRows, finite, parse_json, reading
 
 #: Rows with the line or row at which each begins.
-type Batch = Sequence[tuple[int, dict[str, Any]]]
+type RowBatch = Sequence[tuple[int, dict[str, Any]]]
 
 _ROWS = 10_000
 #: Columns that JSONL has when any of its first so many objects has them; the first object says what others there are.
@@ -44,7 +44,7 @@ class Table(ABC):
         """
 
     @abstractmethod
-    def batches(self, tally: SkippedRows) -> Iterator[Batch]:
+    def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
         """All rows that can be read, some thousands at a time; `tally` counts those that cannot."""
 
 
@@ -73,7 +73,7 @@ def open_table(path: Path) -> Table:
     if text.startswith(b"["):
         raise SourceError(f"{path} is one JSON array; write one object a line (JSONL), as `jq -c '.[]'` does.")
     if suffix in (".csv", ".tsv"):
-        return _Csv(path)
+        return _CsvTable(path)
     known = ".jsonl, .ndjson, .csv, .tsv, .parquet, .arrow, .feather"
     raise SourceError(f"{path} is no table that is known by its name or by how it begins; give one of {known}.")
 
@@ -95,7 +95,7 @@ class _JsonLines(Table):
             return [*names, *sorted(later.difference(names))]
         raise SourceError(f"{self.path} holds no object; write one a line, such as {{'persona': '...'}}.")
 
-    def batches(self, tally: SkippedRows) -> Iterator[Batch]:
+    def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
         return batched(self._rows(tally), _ROWS)
 
     def _rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -123,12 +123,12 @@ def _object(line: bytes) -> dict[str, Any]:
     return row
 
 
-class _Csv(Table):
+class _CsvTable(Table):
     def columns(self) -> Sequence[str]:
         with reading(self.path) as file:
             return self._header(self._open(file)[1])
 
-    def batches(self, tally: SkippedRows) -> Iterator[Batch]:
+    def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
         return batched(self._rows(tally), _ROWS)
 
     def _open(self, file: Any) -> tuple["_Decoded", Any]:
@@ -210,7 +210,7 @@ class _Columnar(Table):
         except (pa.ArrowException, OSError) as error:
             raise SourceError(f"{self.path} is no whole {self._kind} file: {_first_line(error)}.") from error
 
-    def batches(self, tally: SkippedRows) -> Iterator[Batch]:
+    def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
         import pyarrow as pa
 
         done = 0
@@ -250,7 +250,7 @@ class _Columnar(Table):
                 yield from (batch.slice(start, _ROWS) for start in range(0, batch.num_rows, _ROWS))
 
 
-def _numbered(batch: Any, first: int, tally: SkippedRows) -> Batch:
+def _numbered(batch: Any, first: int, tally: SkippedRows) -> RowBatch:
     try:
         rows = batch.to_pylist()
         for name in _unbounded(batch):
@@ -308,11 +308,11 @@ class NodeLink(Table):
         names = dict.fromkeys(name for node in self._nodes for name in node)
         return list(dict.fromkeys((*FIELDS, *names))) if names.keys() >= _ALWAYS else list(names)
 
-    def batches(self, tally: SkippedRows) -> Iterator[Batch]:
+    def batches(self, tally: SkippedRows) -> Iterator[RowBatch]:
         """All nodes, some thousands at a time."""
         return batched(((number, dict(node)) for number, node in enumerate(self._nodes, 1)), _ROWS)
 
-    def relations(self) -> Iterator[Batch]:
+    def relations(self) -> Iterator[RowBatch]:
         """The links, some thousands at a time, with `source` and `target` as the nodes' names."""
         return batched(((number, dict(link)) for number, link in enumerate(self._links, 1)), _ROWS)
 

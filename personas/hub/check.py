@@ -105,7 +105,7 @@ def judge_people(
         raise SetupError("There is nothing to check by; leave quality or personal data in.")
     _check_writable(hub)
     judge = quality_judge(language, first_person=first_person or "reject") if quality else None
-    check = _Check(judge, personal, is_asked=first_person is not None)
+    check = _RuleCheck(judge, personal, is_asked=first_person is not None)
     check.said = set(hub.con.execute(_SAID, {"rule": FIRST_PERSON}).fetchall()) if first_person else set()
     with hub.writing() as con:
         for people in _people(con, check.wanted):
@@ -123,7 +123,7 @@ def judge_people(
     return CheckReport(check.judged, check.rule_results, Counter(changes), remains)
 
 
-class _Check:
+class _RuleCheck:
     """The results of the rules, and the changes that follow from them."""
 
     def __init__(self, quality: Judge | None, personal: Policy | None, *, is_asked: bool) -> None:

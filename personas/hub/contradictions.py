@@ -16,7 +16,7 @@ from .queries import SURVIVORS, count, registered, table_of
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class _Contradiction:
     """A condition on a pair `s` (whom the relation leads from) and `t` (the `relation` of `s`) that cannot be true."""
 
     name: str
@@ -48,39 +48,41 @@ _AGES = "format('The {} is aged {}, and the person whose {} that is {}.', label,
 
 #: A decade holds those up to nine years apart; mothers are at least 13 or so, and nobody becomes a parent at 80.
 _RULES = (
-    _Rule("parent_age", f"{_one_of(['parent'])} AND (t_age <= s_age OR t_age >= s_age + 90)", _AGES, "age_band"),
-    _Rule("child_age", f"{_one_of(['child'])} AND (s_age <= t_age OR s_age >= t_age + 90)", _AGES, "age_band"),
-    _Rule("grandparent_age", f"{_one_of(['grandparent'])} AND t_age < s_age + 20", _AGES, "age_band"),
-    _Rule("grandchild_age", f"{_one_of(['grandchild'])} AND s_age < t_age + 20", _AGES, "age_band"),
-    _Rule("sibling_age", f"{_one_of(['sibling'])} AND abs(s_age - t_age) >= 40", _AGES, "age_band"),
-    _Rule("spouse_age", f"{_one_of(['spouse'])} AND (s_age = 0 OR t_age = 0)", _AGES, "age_band"),
-    _Rule(
+    _Contradiction(
+        "parent_age", f"{_one_of(['parent'])} AND (t_age <= s_age OR t_age >= s_age + 90)", _AGES, "age_band"
+    ),
+    _Contradiction("child_age", f"{_one_of(['child'])} AND (s_age <= t_age OR s_age >= t_age + 90)", _AGES, "age_band"),
+    _Contradiction("grandparent_age", f"{_one_of(['grandparent'])} AND t_age < s_age + 20", _AGES, "age_band"),
+    _Contradiction("grandchild_age", f"{_one_of(['grandchild'])} AND s_age < t_age + 20", _AGES, "age_band"),
+    _Contradiction("sibling_age", f"{_one_of(['sibling'])} AND abs(s_age - t_age) >= 40", _AGES, "age_band"),
+    _Contradiction("spouse_age", f"{_one_of(['spouse'])} AND (s_age = 0 OR t_age = 0)", _AGES, "age_band"),
+    _Contradiction(
         "colleague_age", f"{_one_of(['employer', 'colleague'], 'work')} AND (s_age = 0 OR t_age = 0)", _AGES, "age_band"
     ),
-    _Rule(
+    _Contradiction(
         "no_common_language",
         "kind IN ('kinship', 'friendship') AND NOT list_has_any(s_tongues, t_tongues)",
         "format('The {} speaks {}, and the person whose {} that is {}.', label, array_to_string(t_tongues, ', '), "
         "label, array_to_string(s_tongues, ', '))",
         "languages",
     ),
-    _Rule(
+    _Contradiction(
         "neighbour_region",
         "kind = 'neighbourhood' AND len(s_places) > 0 AND len(t_places) > 0 AND NOT list_has_any(s_places, t_places)",
         "format('The {} lives in {}, and the person whose {} that is in {}.', label, t_region, label, s_region)",
         "region",
     ),
-    _Rule(
+    _Contradiction(
         "spouse_of_another",
         f"{_one_of(['spouse'])} AND EXISTS (FROM married m WHERE m.source = ties.target AND m.target <> ties.source)",
         "format('The {} is married to somebody else.', label)",
     ),
-    _Rule(
+    _Contradiction(
         "spouse_otherwise",
         f"{_one_of(['spouse'])} AND EXISTS (FROM related k WHERE k.source = ties.target AND k.target = ties.source)",
         "format('The {} is also a blood relation by another tie.', label)",
     ),
-    _Rule(
+    _Contradiction(
         "mutual_employers",
         f"{_one_of(['employer'], 'work')} AND EXISTS (FROM employing e WHERE e.source = ties.target "
         "AND e.target = ties.source AND e.source < e.target)",
@@ -239,14 +241,14 @@ def _read_labels(con: duckdb.DuckDBPyConnection) -> None:
         con.execute("CREATE OR REPLACE TEMP TABLE meanings AS FROM read_labels")
 
 
-def _query(rule: _Rule) -> str:
+def _query(rule: _Contradiction) -> str:
     return (
         f"SELECT source, target, ordinal, '{rule.name}' AS rule, {rule.detail} AS detail, {_asked(rule)} AS asked "  # noqa: S608
         f"FROM ties WHERE {rule.condition}"
     )
 
 
-def _asked(rule: _Rule) -> str:
+def _asked(rule: _Contradiction) -> str:
     if rule.attribute is None:
         return "CAST(NULL AS VARCHAR)"
     s, t = f"s_{rule.attribute}_rank", f"t_{rule.attribute}_rank"

@@ -8,7 +8,7 @@ from typing import Any
 from .queries import near_duplicates_in, rejected_in, retained_in
 
 #: Values with how often they occur, the most frequent first; None where nothing is stated.
-type Counts = tuple[tuple[str | int | None, int], ...]
+type NumberedValues = tuple[tuple[str | int | None, int], ...]
 
 #: Answers a statement with its rows.
 type Ask = Callable[[str], Sequence[tuple[Any, ...]]]
@@ -43,15 +43,15 @@ class HubInfo:
     relations: int
     #: People by origin, hop, language, source, licence and model: the ten most frequent values of each, and how many
     #: values there are. People with several sources or licences count for each of them.
-    people: dict[str, Counts]
+    people: dict[str, NumberedValues]
     values: dict[str, int]
     #: Verdicts that hold and verdicts that were undone, by stage.
-    stages: Counts
-    undone: Counts
+    stages: NumberedValues
+    undone: NumberedValues
     #: What rules of quality and for personal data said, by rule and outcome; undone ones not counted.
-    rule_results: Counts
+    rule_results: NumberedValues
     #: Relations by kind.
-    kinds: Counts
+    kinds: NumberedValues
     #: Rows of other tables that are not empty.
     tables: dict[str, int]
     #: Files whose import was cut off.
@@ -132,7 +132,7 @@ def _people_by(column: str, there: set[str]) -> str:
     return f"(SELECT id, {column} FROM personas UNION ALL {more}) GROUP BY {column}"  # noqa: S608
 
 
-def _counted(ask: Ask, rows: str, value: str) -> Counts:
+def _counted(ask: Ask, rows: str, value: str) -> NumberedValues:
     found = ask(f"SELECT {value} AS value, count(*) AS times FROM {rows} ORDER BY times DESC, value")  # noqa: S608
     return tuple((value, times) for value, times in found)
 
@@ -147,6 +147,6 @@ def _unfinished(ask: Ask) -> tuple[str, ...]:
     return tuple(f"{name} behind line or row {read_to:,}" for name, read_to in rows)
 
 
-def _listed(counts: Counts, values: int) -> str:
+def _listed(counts: NumberedValues, values: int) -> str:
     named = ", ".join(f"{'not stated' if value is None else value} {times:,}" for value, times in counts)
     return f"{named} and {values - len(counts):,} more" if values > len(counts) else named

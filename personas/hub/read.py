@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-type Row = Mapping[str, object]
+type HubRow = Mapping[str, object]
 #: Where a row is, in words, and the row.
-type Located = tuple[str, Row]
+type Located = tuple[str, HubRow]
 
 _TEXT_KEYS = ("text", "persona")
 _ORIGINS: dict[Any, PersonaOrigin] = {
@@ -58,7 +58,7 @@ class Directory:
             else:
                 yield self._persona(where, row)
 
-    def _persona(self, where: str, row: Row) -> Persona:
+    def _persona(self, where: str, row: HubRow) -> Persona:
         return Persona(
             parse_text(where, row, *_TEXT_KEYS),
             origin=_origin(where, row),
@@ -71,7 +71,7 @@ class Directory:
             prompt=_text(row, "prompt"),
         )
 
-    def relation(self, where: str, row: Row) -> Relation:
+    def relation(self, where: str, row: HubRow) -> Relation:
         """The row as a relation between people who stay.
 
         Raises `SourceError` when one of them is not there.
@@ -85,7 +85,7 @@ class Directory:
             _whole(where, row, "hop", 1),
         )
 
-    def _parent(self, where: str, row: Row) -> str | None:
+    def _parent(self, where: str, row: HubRow) -> str | None:
         parent = _text(row, "parent")
         # A parent is left behind when a hub is cut from a larger one: the lineage still names it.
         if parent is None or (parent not in self._rows and parent not in self._of):
@@ -109,23 +109,23 @@ class Directory:
         return content_id(parse_text(*self._rows[last], *_TEXT_KEYS))
 
 
-def _old_id(where: str, row: Row) -> str:
+def _old_id(where: str, row: HubRow) -> str:
     return _text(row, "id") or content_id(parse_text(where, row, *_TEXT_KEYS))
 
 
-def _name(where: str, row: Row, key: str) -> str:
+def _name(where: str, row: HubRow, key: str) -> str:
     value = _text(row, key)
     if value is None:
         raise SourceError(f"{where} names nobody under {key!r}; its columns are {', '.join(row)}.")
     return value
 
 
-def _text(row: Row, key: str) -> str | None:
+def _text(row: HubRow, key: str) -> str | None:
     value = row.get(key)
     return None if value is None or value == "" else str(value)
 
 
-def _whole(where: str, row: Row, key: str, default: int) -> int:
+def _whole(where: str, row: HubRow, key: str, default: int) -> int:
     value = row.get(key)
     if value is None:
         return default
@@ -134,7 +134,7 @@ def _whole(where: str, row: Row, key: str, default: int) -> int:
     return value
 
 
-def _origin(where: str, row: Row) -> PersonaOrigin:
+def _origin(where: str, row: HubRow) -> PersonaOrigin:
     value = row.get("origin")
     if not isinstance(value, str | None) or value not in _ORIGINS:
         raise SourceError(f"{where}: origin {shown(value)} is unknown; write text, persona or import.")

@@ -174,10 +174,10 @@ def _complete_comparisons(con: duckdb.DuckDBPyConnection) -> None:
             record_comparison(con, stage, min(usual, max(least, 0.5)))
 
 
-type _People = Mapping[str, Sequence[tuple[str | None, float | None]]]
+type _PeopleToCompare = Mapping[str, Sequence[tuple[str | None, float | None]]]
 
 
-def _decide(con: duckdb.DuckDBPyConnection, people: _People, comparisons: _Comparisons) -> int:
+def _decide(con: duckdb.DuckDBPyConnection, people: _PeopleToCompare, comparisons: _Comparisons) -> int:
     """Compare people, by their ids, with everybody retained; gives the number marked by it."""
     marked = 0
     for stage in comparisons.stages:

@@ -208,7 +208,7 @@ WHERE r.outcome = 'rewritten' ORDER BY r.rowid
 
 
 @dataclass(frozen=True, slots=True)
-class _RuleResult:
+class _RewrittenRow:
     """One row of `rule_results` that rewrote a description."""
 
     became: str
@@ -225,8 +225,8 @@ def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int]) -> list[s
     `rows` are row ids of `rule_results` that were undone, or set again. A person whose rewritten description was equal
     to another's is a person again. All of it happens in the caller's transaction.
     """
-    found = [_RuleResult(*row) for row in con.execute(_REWRITTEN, {"rows": list(rows)}).fetchall()]
-    people: dict[tuple[str, str | None], list[_RuleResult]] = {}
+    found = [_RewrittenRow(*row) for row in con.execute(_REWRITTEN, {"rows": list(rows)}).fetchall()]
+    people: dict[tuple[str, str | None], list[_RewrittenRow]] = {}
     for rule_result in found:
         people.setdefault((rule_result.became, rule_result.was), []).append(rule_result)
     wanted = {who: _described(rule_results) for who, rule_results in people.items()}
@@ -245,7 +245,7 @@ def rewrite_again(con: duckdb.DuckDBPyConnection, rows: Sequence[int]) -> list[s
     return entered
 
 
-def _described(rule_results: Iterable[_RuleResult]) -> tuple[str, str] | None:
+def _described(rule_results: Iterable[_RewrittenRow]) -> tuple[str, str] | None:
     """Id and text of a person by the rule results that hold; None where the text that they began with was not kept."""
     first, *_ = rule_results = list(rule_results)
     if first.text is None:

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
+from ..arrays import Floats, Ints
 from ..errors import SourceError
 from ..hub.file import HubFile
 from ..hub.queries import registered
-from .network import Ints, Network, read_ties
-
-type Floats = NDArray[np.float64]
+from .network import Network, read_ties
 
 _LEVELS = 30
 _SWEEPS = 60
@@ -180,7 +179,7 @@ def draw_people(network: Network, people: int, *, how: str, seed: int) -> Ints:
     tied = network.degrees > 0
     starts = np.concatenate([rng.permutation(np.flatnonzero(tied)), rng.permutation(np.flatnonzero(~tied))])
     labels = detect_communities(network, rng) if how == "community" else np.zeros(network.people, np.int64)
-    walk = _Walk(network, labels, _NAMED if how == "snowball" else network.people, rng)
+    walk = _LabelWalk(network, labels, _NAMED if how == "snowball" else network.people, rng)
     for start in starts:
         for _ in walk.begin(int(start)):
             if walk.count == people:
@@ -218,7 +217,7 @@ def draw_ids(hub: HubFile, people: int, *, how: str, seed: int) -> DrawnIds | No
     return DrawnIds(ids, ties.people, remain, len(ties))
 
 
-class _Walk:
+class _LabelWalk:
     """Takes person after person along ties, within one label."""
 
     def __init__(self, network: Network, labels: Ints, named: int, rng: np.random.Generator) -> None:

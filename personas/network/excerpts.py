@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from ..arrays import Ints
 from ..errors import SetupError
 from ..hub.file import HubFile, fetch, fold_duplicates
 from ..hub.queries import registered
-from .network import Ints, Network
+from .network import Network
 
 #: Both ends of each relation as hashes of ids, so that ids must be compared as well; `place` is its row in `relations`.
 _ENDS = """

@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
+from ..arrays import Ints
 from ..hub.file import HubFile, fetch
 from ..hub.queries import registered
 from ..inputs import check_seed
@@ -23,7 +24,7 @@ from .measures import (
     numeric_assortativity,
     reciprocity,
 )
-from .network import KINDS, Ints, Network, Ties, components, distinct, preferential_network, random_network
+from .network import KINDS, Network, Ties, components, distinct, preferential_network, random_network
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .network import KINDS, Ints, Network, distinct
+from ..arrays import Ints
+from .network import KINDS, Network, distinct
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ def measure_paths(network: Network, rng: np.random.Generator, *, sources: int = 
         return Paths(Measurement(None), None, ())
     is_whole = size <= max(_WHOLE, sources)
     start = everybody if is_whole else np.sort(rng.choice(everybody, sources, replace=False))
-    walked = [_Walk(network, start[n : n + _WORD]).counts() for n in range(0, len(start), _WORD)]
+    walked = [_BreadthFirstWalk(network, start[n : n + _WORD]).counts() for n in range(0, len(start), _WORD)]
     if any(counts is None for counts in walked):
         return Paths(Measurement(None), None, ())
     parts = [counts for counts in walked if counts is not None]
@@ -214,7 +215,7 @@ def measure_paths(network: Network, rng: np.random.Generator, *, sources: int = 
     return Paths(Measurement(float(means.mean()), float(error), len(start)), counts.shape[1], shares)
 
 
-class _Walk:
+class _BreadthFirstWalk:
     """A breadth-first walk from up to 64 people at once: one bit of a word for each."""
 
     def __init__(self, network: Network, sources: Ints) -> None:

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
+from ..arrays import Ints
 from ..hub.file import HubFile, fetch, fold_duplicates
 from ..persona import RelationKind
-
-type Ints = NDArray[np.int64]
 
 #: The kinds in the order of their codes in `Ties.kind`.
 KINDS = tuple(kind.value for kind in RelationKind)

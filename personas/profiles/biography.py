@@ -121,7 +121,7 @@ def _words(text: str, found: re.Match[str]) -> str:
 
 # Plain aliases, because a `type` would become a reference in the schema, in which `age` is narrowed.
 Age = Annotated[int, Field(ge=0, le=120)]
-Line = Annotated[str, Field(max_length=200)]
+_NarrativeLine = Annotated[str, Field(max_length=200)]
 
 #: Years that a parent is older than a child, at least.
 _PARENTHOOD = 13
@@ -134,17 +134,17 @@ class StatedOfAnother(FrozenModel):
 
     key: str
     age: Age | None
-    region: Line | None
-    occupation: Line | None
+    region: _NarrativeLine | None
+    occupation: _NarrativeLine | None
 
 
 class Stated(FrozenModel):
     """What the text states of the person, each null or empty where it leaves that open."""
 
     age: Age | None
-    region: Line | None
+    region: _NarrativeLine | None
     languages: Annotated[list[LanguageTag], Field(max_length=8)]
-    occupation: Line | None
+    occupation: _NarrativeLine | None
     household: Household | None
     children: Annotated[int, Field(ge=0, le=40)] | None
     others: list[StatedOfAnother]
@@ -281,12 +281,12 @@ def _parse_text(text: str) -> str:
     return text
 
 
-class _Text(FrozenModel):
+class _TextAndMentions(FrozenModel):
     text: Annotated[str, AfterValidator(_parse_text)]
     mentions: list[str]
 
 
-class _AnsweredBiography(Stated, _Text):
+class _AnsweredBiography(Stated, _TextAndMentions):
     """The text first, and then what it states: a model that writes in order has its text to read that from."""
 
 

@@ -185,13 +185,13 @@ def _titled(text: str, match: re.Match[str]) -> Iterator[tuple[int, int]]:
         yield row.tokens[0].start(), _end(row.tokens[known - 1])
 
 
-def _run(text: str, found: Iterator[re.Match[str]]) -> "_Run":
+def _run(text: str, found: Iterator[re.Match[str]]) -> "_CapitalRun":
     tokens = tuple(found)
-    return _Run(text, tokens, tuple(map(_word, tokens)))
+    return _CapitalRun(text, tokens, tuple(map(_word, tokens)))
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _CapitalRun:
     """A run of capitalised words, with their forms without accents and endings."""
 
     text: str

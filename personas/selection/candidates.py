@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ..arrays import Ints
 from ..database import said
 from ..errors import SetupError, parameter
 from ..hub.queries import quote_name
 from ..user_sql import QueryLimit, check_functions, iter_nodes, parse_sql, run_query
 from .columns import PeopleColumn, PeopleColumns
-from .sampling import Numbers, integers
+from .sampling import integers
 
 #: The other clauses that a SELECT may have, and their values when there are none.
 _NOTHING_ELSE: dict[str, object] = {
@@ -158,7 +159,7 @@ class Category:
 
     name: str
     values: tuple[str, ...]
-    codes: Numbers
+    codes: Ints
 
     def code(self, value: str) -> int | None:
         """The place of a value; None when no candidate has it."""
@@ -170,9 +171,9 @@ class Candidates:
     """Who may be chosen, in their order of arrival."""
 
     #: Row ids in the table personas.
-    rows: Numbers
+    rows: Ints
     #: Order of arrival, from which the random order is derived: it stays the same when the hub grows.
-    arrivals: Numbers
+    arrivals: Ints
     categories: tuple[Category, ...]
 
     def __len__(self) -> int:
@@ -211,13 +212,13 @@ def read_candidates(
     return Candidates(rows[order], arrivals[order], tuple(categories))
 
 
-def _arrival_order(rows: Numbers, arrivals: Numbers) -> Numbers | slice:
+def _arrival_order(rows: Ints, arrivals: Ints) -> Ints | slice:
     # DuckDB's threads may give rows in any order, though they rarely do.
     steps = np.diff(arrivals)
     return slice(None) if (steps > 0).all() else np.lexsort((rows, arrivals))
 
 
-def _category(name: str, column: pa.ChunkedArray, order: Numbers | slice) -> Category:
+def _category(name: str, column: pa.ChunkedArray, order: Ints | slice) -> Category:
     encoded = column.combine_chunks().dictionary_encode()
     values = encoded.dictionary.to_pylist()
     ranks = np.argsort(np.array(values, dtype=object)) if values else np.empty(0, dtype=np.int64)
@@ -237,11 +238,11 @@ class Strata:
 
     columns: tuple[str, ...]
     #: One row a stratum: the place of its value in each category, -1 for nothing known.
-    cells: Numbers
+    cells: Ints
     #: How many candidates are in each.
-    counts: Numbers
+    counts: Ints
     #: The stratum of each candidate.
-    codes: Numbers
+    codes: Ints
     values: tuple[tuple[str, ...], ...]
 
     def label(self, stratum: int) -> tuple[str | None, ...]:
@@ -274,7 +275,7 @@ def stratify(categories: Sequence[Category], size: int) -> Strata:
     )
 
 
-def _dense(combined: Numbers) -> tuple[Numbers, Numbers]:
+def _dense(combined: Ints) -> tuple[Ints, Ints]:
     """Numbers without gaps in the same order, and how often each occurs."""
     if len(combined) and int(combined.max()) < _TABLE:
         counted = np.bincount(combined)

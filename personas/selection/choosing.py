@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Floats, Ints
 from ..errors import SetupError, parameter
 from .candidates import Candidates, Category, Strata, stratify
 from .sampling import (
     Margin,
-    Numbers,
     WordSpace,
     allocate_equally,
     allocate_proportionally,
@@ -23,12 +23,8 @@ from .sampling import (
 )
 from .spec import Breakdown, Diversity, Marginals, Raking, Report, SelectionSpec, Share
 
-type Reals = NDArray[np.float64]
 
-
-def _choose_by_targets(
-    candidates: Candidates, spec: SelectionSpec, targets: Marginals
-) -> tuple[Numbers, Reals, Report]:
+def _choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Marginals) -> tuple[Ints, Floats, Report]:
     """Rows of those chosen, in random order, with weights that bring them to the targets, and the report.
 
     The cells of all variables together are raked to the targets, none beyond the people it has; as many are drawn from
@@ -56,11 +52,11 @@ def _choose_by_targets(
     return eligible.rows[positions], weights[strata.codes[positions]], report
 
 
-def _shares(category: Category, wanted: Mapping[str, float]) -> Reals:
+def _shares(category: Category, wanted: Mapping[str, float]) -> Floats:
     return np.array([wanted.get(value, 0.0) for value in category.values], dtype=float)
 
 
-def _within_targets(candidates: Candidates, shares: list[Reals]) -> tuple[Candidates, dict[str, int]]:
+def _within_targets(candidates: Candidates, shares: list[Floats]) -> tuple[Candidates, dict[str, int]]:
     kept = np.ones(len(candidates), dtype=bool)
     left_out = {}
     for category, share in zip(candidates.categories, shares, strict=True):
@@ -85,13 +81,13 @@ def _feasible(spec: SelectionSpec, size: int) -> int:
     return min(n, size)
 
 
-def _fit(codes: Numbers, share: Reals) -> Margin:
+def _fit(codes: Ints, share: Floats) -> Margin:
     """The variable's shares without values that no candidate has; the others are scaled up."""
     held = np.where(np.bincount(codes, minlength=len(share)) > 0, share, 0.0)
     return Margin(codes, held / held.sum())
 
 
-def _brought_to(sizes: Reals, counts: Numbers, n: int) -> Reals:
+def _brought_to(sizes: Floats, counts: Ints, n: int) -> Floats:
     """The sizes scaled to sum up to `n`, none beyond its count; they do so already where the targets can be met."""
     sizes = np.minimum(sizes, counts)
     for _ in range(len(sizes) + 1):
@@ -105,7 +101,7 @@ def _brought_to(sizes: Reals, counts: Numbers, n: int) -> Reals:
     return _filled(sizes, counts, n)
 
 
-def _filled(sizes: Reals, counts: Numbers, n: int) -> Reals:
+def _filled(sizes: Floats, counts: Ints, n: int) -> Floats:
     # Cells emptied by contradictory targets take what no other cell can.
     lacking = n - float(sizes.sum())
     if lacking < 1e-6:
@@ -114,7 +110,7 @@ def _filled(sizes: Reals, counts: Numbers, n: int) -> Reals:
     return sizes + left * (lacking / float(left.sum()))
 
 
-def _target_weights(got: Numbers, fits: list[Margin]) -> Reals:
+def _target_weights(got: Ints, fits: list[Margin]) -> Floats:
     """What one of each cell counts for, 1 on average, so that the weighted sample meets what it can of the targets."""
     there = got > 0
     present = [_fit(fit.codes[there], fit.shares) for fit in fits]
@@ -125,7 +121,7 @@ def _target_weights(got: Numbers, fits: list[Margin]) -> Reals:
 
 
 def _target_breakdown(
-    category: Category, wanted: Mapping[str, float], n: int, fit: Margin, cells: Sequence[Numbers | Reals]
+    category: Category, wanted: Mapping[str, float], n: int, fit: Margin, cells: Sequence[Ints | Floats]
 ) -> Breakdown:
     """Wanted, candidates, chosen and weighted chosen by value; `cells` gives the last three by cell."""
     sums = [np.bincount(fit.codes, weights=sizes, minlength=len(category.values)) for sizes in cells]
@@ -138,7 +134,7 @@ def _target_breakdown(
 
 
 #: The texts of candidates, in the order of their rows.
-type Texts = Callable[[Numbers], Iterable[str]]
+type Texts = Callable[[Ints], Iterable[str]]
 
 _SHOWN = 5
 
@@ -147,7 +143,7 @@ _SHOWN = 5
 class Choice:
     """Rows of those chosen, in order, what each counts for (1 on average), and how well that meets the spec."""
 
-    rows: Numbers
+    rows: Ints
     #: None where the choice is no sample: of people who are unlike each other nothing is estimated.
     weights: NDArray[np.float64] | None
     report: Report
@@ -217,7 +213,7 @@ def _check_quota(candidates: Candidates, spec: SelectionSpec) -> None:
         )
 
 
-def _wanted(strata: Strata, spec: SelectionSpec, size: int) -> Numbers:
+def _wanted(strata: Strata, spec: SelectionSpec, size: int) -> Ints:
     """How many are wanted of each stratum."""
     if spec.quota is not None:
         return np.array([spec.quota.counts[str(strata.label(s)[0])] for s in range(len(strata))], dtype=np.int64)
@@ -243,7 +239,7 @@ def _refuse_shortage(spec: SelectionSpec, there: str) -> None:
         )
 
 
-def _check_enough(strata: Strata, wanted: Numbers, spec: SelectionSpec) -> None:
+def _check_enough(strata: Strata, wanted: Ints, spec: SelectionSpec) -> None:
     short = np.flatnonzero(wanted > strata.counts)
     if not len(short) or spec.allow_fewer:
         return
@@ -262,8 +258,8 @@ def _named(strata: Strata, stratum: int) -> str:
 
 
 def _diverse(
-    eligible: Candidates, strata: Strata, capacity: Numbers, order: NDArray[np.uint64], texts: Texts
-) -> tuple[Numbers, Diversity]:
+    eligible: Candidates, strata: Strata, capacity: Ints, order: NDArray[np.uint64], texts: Texts
+) -> tuple[Ints, Diversity]:
     # In random order, so that the seed decides on the first and between those who are equally far.
     shuffled = np.argsort(order, kind="stable")
     space = WordSpace(texts(eligible.rows[shuffled]))
@@ -271,12 +267,12 @@ def _diverse(
     return shuffled[found.positions], Diversity(found.closest_pair, found.radius, found.mean_distance)
 
 
-def _weights(strata: Strata, got: Numbers) -> NDArray[np.float64]:
+def _weights(strata: Strata, got: Ints) -> NDArray[np.float64]:
     """What one of each stratum counts for, so that weighted figures are those of all who could be chosen."""
     shares = strata.counts / strata.counts.sum()
     return np.divide(shares * got.sum(), got, out=np.zeros(len(got)), where=got > 0)
 
 
-def _breakdown(strata: Strata, wanted: Numbers, got: Numbers) -> Breakdown:
+def _breakdown(strata: Strata, wanted: Ints, got: Ints) -> Breakdown:
     numbers = zip(strata.counts.tolist(), wanted.tolist(), got.tolist(), strict=True)
     return Breakdown(strata.columns, tuple(Share(strata.label(s), *n) for s, n in enumerate(numbers)))

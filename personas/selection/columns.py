@@ -27,7 +27,7 @@ _NUMBERS: set[AttributeType] = {"BIGINT", "DOUBLE"}
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class AttributeColumn:
     """An attribute as a column of one kind; where a value is not of it, the column is null."""
 
     name: str
@@ -66,12 +66,12 @@ class Attributes:
         """The attributes of that name without regard to case, the exact one first."""
         return _alike(name, self._first) or _alike(name, self.names)
 
-    def typed(self, names: tuple[str, ...]) -> tuple[Attribute, ...]:
+    def typed(self, names: tuple[str, ...]) -> tuple[AttributeColumn, ...]:
         """These attributes as numbers where all of them are numbers, or texts of numbers, and so on; else as texts."""
         kinds = [self._kind(name) for name in names]
         if len(set(kinds)) > 1 and not set(kinds) <= _NUMBERS:
             kinds = ["VARCHAR"] * len(names)
-        return tuple(map(Attribute, names, kinds))
+        return tuple(map(AttributeColumn, names, kinds))
 
     def _kind(self, name: str) -> AttributeType:
         kind_of = f"SELECT json_type(attributes, {_pointer(name)}) FROM {self._rows}"  # noqa: S608 - quoted
@@ -94,7 +94,7 @@ class Attributes:
         return [str(name) for (name,) in self._con.execute(names).fetchall()]
 
 
-def _joined_attributes(attributes: list[Attribute], *, is_whole: bool, within: str | None = None) -> str:
+def _joined_attributes(attributes: list[AttributeColumn], *, is_whole: bool, within: str | None = None) -> str:
     """SQL that brings these to `personas AS p` as columns of `i`, and as `w.attributes` all that a person came with.
 
     Equal texts are one persona, which may have been imported more than once: the first known value counts.
@@ -156,7 +156,7 @@ class PeopleColumn:
     sql: str
     #: Whether it asks the profiles, which imported attributes it asks (`i`), and whether all at once (`w`).
     in_profiles: bool = False
-    imported: tuple[Attribute, ...] = ()
+    imported: tuple[AttributeColumn, ...] = ()
     is_whole: bool = False
 
 
@@ -231,10 +231,10 @@ class PeopleColumns:
         sql = f"coalesce({', '.join((own, *(sql for sql, _ in substitutes)))})"
         return PeopleColumn(column.name, sql, in_profiles=True, imported=imported)
 
-    def _imported(self, column: PeopleColumn) -> Iterable[tuple[str, Attribute]]:
+    def _imported(self, column: PeopleColumn) -> Iterable[tuple[str, AttributeColumn]]:
         names = self._find(column.name)
         kind = self._tables["profiles"][column.name]
-        texts = tuple(Attribute(name, "VARCHAR") for name in names)
+        texts = tuple(AttributeColumn(name, "VARCHAR") for name in names)
         attributes = texts if kind == "VARCHAR" else self._attributes.typed(names)
         # Values of another type can be shown as text, but only where no profile has a value.
         if not all(_fits(one, kind) for one in attributes):
@@ -242,9 +242,9 @@ class PeopleColumns:
         for attribute in attributes:
             yield f"i.{attribute.column}", attribute
 
-    def _bands(self) -> Iterable[tuple[str, Attribute]]:
+    def _bands(self) -> Iterable[tuple[str, AttributeColumn]]:
         for name in self._find("age"):
-            age = Attribute(name, "DOUBLE")
+            age = AttributeColumn(name, "DOUBLE")
             yield age_band(f"i.{age.column}"), age
 
     def _find(self, name: str) -> tuple[str, ...]:
@@ -277,7 +277,7 @@ def joins_for(used: Collection[PeopleColumn], *, within: str | None = None) -> s
     return f"{_PROFILES} {attributes}" if any(column.in_profiles for column in used) else attributes
 
 
-def _fits(attribute: Attribute, kind: str) -> bool:
+def _fits(attribute: AttributeColumn, kind: str) -> bool:
     is_number = attribute.kind in ("BIGINT", "DOUBLE") and kind in ("TINYINT", "INTEGER")
     return is_number or attribute.kind == kind
 

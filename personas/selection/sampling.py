@@ -7,12 +7,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ..arrays import Floats, Ints
 from ..dedup.word_sets import iter_blocks, word_sets
 
-type Numbers = NDArray[np.int64]
 
-
-def integers(column: pa.Array | pa.ChunkedArray) -> Numbers:
+def integers(column: pa.Array | pa.ChunkedArray) -> Ints:
     """A column of whole numbers; -1 where there is none."""
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     parts = [_integers(chunk) for chunk in chunks if len(chunk)]
@@ -24,7 +23,7 @@ def numbers_table(**columns: NDArray[np.int64] | NDArray[np.float64]) -> pa.Tabl
     return pa.Table.from_arrays([_array(values) for values in columns.values()], names=list(columns))
 
 
-def _integers(chunk: pa.Array) -> Numbers:
+def _integers(chunk: pa.Array) -> Ints:
     held, values = chunk.buffers()
     some = slice(chunk.offset, chunk.offset + len(chunk))
     # Arrow calls the types of whole numbers as NumPy does.
@@ -45,7 +44,7 @@ type Keys = NDArray[np.uint64]
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
-def random_keys(numbers: Numbers, seed: int) -> Keys:
+def random_keys(numbers: Ints, seed: int) -> Keys:
     """A random key for each number: uniform over 64 bits, the same on every machine and for any version of NumPy.
 
     The mixing is SplitMix64's (Steele, Lea and Flood, 2014). A key depends on its number and the seed alone.
@@ -60,7 +59,7 @@ def unit_random(seed: int) -> float:
     return float(random_keys(np.array([-1], dtype=np.int64), seed)[0] >> np.uint64(40)) / 2**24
 
 
-def draw_strata(codes: Numbers, wanted: Numbers, order: Keys) -> Numbers:
+def draw_strata(codes: Ints, wanted: Ints, order: Keys) -> Ints:
     """Positions of the least keys in each stratum, as many as wanted of it, in ascending order of keys."""
     counts = np.bincount(codes, minlength=len(wanted))
     few = np.flatnonzero(order <= _bounds(wanted, counts)[codes])
@@ -73,13 +72,13 @@ def draw_strata(codes: Numbers, wanted: Numbers, order: Keys) -> Numbers:
     return taken[np.argsort(order[taken])]
 
 
-def _bounds(wanted: Numbers, counts: Numbers) -> Keys:
+def _bounds(wanted: Ints, counts: Ints) -> Keys:
     """For each stratum a key below which there are almost surely as many as wanted; the rest need not be sorted."""
     reach = (wanted + 6 * np.sqrt(wanted) + 12) / np.maximum(counts, 1)
     return np.where(reach < 1, reach * 2.0**64, 0).astype(np.uint64) - np.where(reach < 1, 0, 1).astype(np.uint64)
 
 
-def draw_systematic(expected: NDArray[np.float64], start: float) -> Numbers:
+def draw_systematic(expected: NDArray[np.float64], start: float) -> Ints:
     """How often each unit is drawn by steps of 1 from `start` along the cumulated expectations.
 
     Systematic sampling with probability proportional to size (Madow, 1949): each unit is drawn as often as expected,
@@ -89,7 +88,7 @@ def draw_systematic(expected: NDArray[np.float64], start: float) -> Numbers:
     # The sum is a whole number, which floats may miss slightly.
     ends[-1] = round(float(ends[-1]))
     passed = np.maximum(np.ceil(ends - start), 0).astype(np.int64)
-    hits: Numbers = np.diff(passed, prepend=np.int64(0))
+    hits: Ints = np.diff(passed, prepend=np.int64(0))
     return hits
 
 
@@ -100,7 +99,7 @@ def _mixed(values: Keys) -> Keys:
     return values ^ (values >> np.uint64(31))
 
 
-def allocate_proportionally(counts: Numbers, n: int) -> Numbers:
+def allocate_proportionally(counts: Ints, n: int) -> Ints:
     """`n` shared out as `counts` are, each within 1 of its exact share and never more than there are.
 
     By largest remainders (Hamilton's method), the earlier stratum first where two are alike; `n` is at most the sum.
@@ -113,15 +112,13 @@ def allocate_proportionally(counts: Numbers, n: int) -> Numbers:
     return shares
 
 
-def allocate_equally(counts: Numbers, n: int) -> Numbers:
+def allocate_equally(counts: Ints, n: int) -> Ints:
     """`n` shared out in equal parts; what does not divide goes, one each, to the strata with the most candidates."""
     part, left = divmod(n, len(counts))
     shares = np.full(len(counts), part, dtype=np.int64)
     shares[np.argsort(-counts, kind="stable")[:left]] += 1
     return shares
 
-
-type Reals = NDArray[np.float64]
 
 _ROUNDS = 2_000
 _ENOUGH = 1e-10
@@ -133,20 +130,20 @@ _TINY, _HUGE = 1e-200, 1e100
 class Margin:
     """One variable: the value of each cell (its place among the targets), and the share that each is to have."""
 
-    codes: Numbers
-    shares: Reals
+    codes: Ints
+    shares: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Raked:
     """Sizes of the cells, the rounds it took, and by how much the worst value misses its target, of all as 1."""
 
-    sizes: Reals
+    sizes: Floats
     rounds: int
     deviation: float
 
 
-def rake(start: Reals, margins: Sequence[Margin], n: float, *, most: Reals | None = None) -> Raked:
+def rake(start: Floats, margins: Sequence[Margin], n: float, *, most: Floats | None = None) -> Raked:
     """The sizes nearest to `start` (by relative entropy) that meet the margins and sum up to `n`.
 
     No cell grows beyond `most`; the excess goes to the other cells of its values. Where the margins contradict
@@ -170,12 +167,12 @@ def rake(start: Reals, margins: Sequence[Margin], n: float, *, most: Reals | Non
     return Raked(sizes, done, float(max(missed)) / total)
 
 
-def _sums(sizes: Reals, margin: Margin) -> Reals:
+def _sums(sizes: Floats, margin: Margin) -> Floats:
     return np.bincount(margin.codes, weights=sizes, minlength=len(margin.shares))
 
 
 type Distances = NDArray[np.float32]
-type Counts = NDArray[np.int32]
+type WordNumbers = NDArray[np.int32]
 
 #: A word of at least one text in so many is kept as a column, because adding columns is fast.
 _COMMON = 24
@@ -185,7 +182,7 @@ _COMMON = 24
 class DiverseSample:
     """Who was chosen, in order, and how the choice lies among the candidates; distances are 0 to 1."""
 
-    positions: Numbers
+    positions: Ints
     #: The least distance between two of the chosen; None for one alone.
     closest_pair: float | None
     #: How far the worst-served candidate is from the nearest of the chosen: what k-center makes small.
@@ -241,7 +238,7 @@ class WordSpace:
         return column
 
 
-def _read(texts: Iterable[str]) -> tuple[Counts, Counts]:
+def _read(texts: Iterable[str]) -> tuple[WordNumbers, WordNumbers]:
     """The words of each text by number, one text after the other, and how many words each has."""
     words, sizes = [], [np.empty(0, dtype=np.int32)]
     for block in iter_blocks(texts):
@@ -251,7 +248,7 @@ def _read(texts: Iterable[str]) -> tuple[Counts, Counts]:
     return _numbered(words), np.concatenate(sizes)
 
 
-def _numbered(words: Sequence[NDArray[np.uint64]]) -> Counts:
+def _numbered(words: Sequence[NDArray[np.uint64]]) -> WordNumbers:
     """The words by number, from 0 in the order in which they come first."""
     arrays = [pa.Array.from_buffers(pa.uint64(), len(some), [None, pa.py_buffer(some)]) for some in words]
     chunks = pa.chunked_array(arrays, pa.uint64()).dictionary_encode().chunks
@@ -260,7 +257,7 @@ def _numbered(words: Sequence[NDArray[np.uint64]]) -> Counts:
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
 
 
-def _order(numbers: Counts) -> Numbers:
+def _order(numbers: WordNumbers) -> Ints:
     """What sorts the numbers and keeps the order of equals: digit by digit, as 16 bits are sorted without comparing."""
     order = np.argsort(numbers.astype(np.uint16), kind="stable")
     if numbers.max(initial=0) >= 1 << 16:
@@ -269,7 +266,7 @@ def _order(numbers: Counts) -> Numbers:
 
 
 def farthest_first(
-    space: WordSpace, n: int, *, strata: Numbers | None = None, capacity: Numbers | None = None
+    space: WordSpace, n: int, *, strata: Ints | None = None, capacity: Ints | None = None
 ) -> DiverseSample:
     """`n` of the texts, beginning with the first, each next one the farthest from those chosen before.
 

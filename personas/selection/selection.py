@@ -13,6 +13,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from ..arrays import Ints
 from ..database import said
 from ..errors import SetupError, SourceError
 from ..files import whole_file
@@ -23,7 +24,7 @@ from ..user_sql import QueryLimit
 from .candidates import WHERE_LIMIT, ask_people, parse_condition, read_candidates
 from .choosing import Choice, choose
 from .columns import PeopleColumn, PeopleColumns, joins_for
-from .sampling import Numbers, numbers_table, random_keys
+from .sampling import numbers_table, random_keys
 from .spec import Report, SelectionSpec
 
 _FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "json", ".ndjson": "json"}
@@ -127,7 +128,7 @@ def _people(con: duckdb.DuckDBPyConnection, choice: Choice) -> pa.Table:
         ).to_arrow_table()
 
 
-def _texts(con: duckdb.DuckDBPyConnection, rows: Numbers) -> Iterable[str]:
+def _texts(con: duckdb.DuckDBPyConnection, rows: Ints) -> Iterable[str]:
     with registered(con, numbers_table(row=rows, place=np.arange(len(rows)))) as wanted:
         table = con.sql(
             f'SELECT p.text FROM {wanted} AS c JOIN personas AS p ON p.rowid = c."row" ORDER BY c.place'  # noqa: S608

@@ -137,12 +137,12 @@ def _shares(path: Path, variable: str, values: Mapping[str, float], unit: str) -
 
 
 #: By which rule people are chosen: all of them, at random, in proportion, in equal parts, by quota, to meet targets.
-type Rule = Literal["everybody", "random", "stratify", "balance", "quota", "targets"]
+type SelectionRule = Literal["everybody", "random", "stratify", "balance", "quota", "targets"]
 
 #: One share of a quota, `value:number`; a value with a comma or colon is quoted with double quotes.
 _SHARE = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^",][^,]*?))\s*:\s*(\d{1,12})\s*(?:,|$)')
 
-_RULES: tuple[Rule, ...] = ("stratify", "balance", "quota", "targets")
+_RULES: tuple[SelectionRule, ...] = ("stratify", "balance", "quota", "targets")
 
 
 class Quota(FrozenModel):
@@ -192,7 +192,7 @@ class SelectionSpec(FrozenModel):
             raise SetupError(_sentence(error.errors(include_url=False)[0])) from error
 
     @property
-    def rule(self) -> Rule:
+    def rule(self) -> SelectionRule:
         """By which rule people are chosen."""
         return next(
             (rule for rule in _RULES if getattr(self, rule)), "random" if self.n or self.diverse else "everybody"

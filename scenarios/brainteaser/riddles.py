@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from populace.agents.actions import KnownSolution
-from populace.agents.procedural.problems import Number, ProblemTemplate
+from populace.agents.procedural.problems import ProblemTemplate, Rational
 
 #: The numbers of most of them, on which nothing depends.
 _NUMBERS = {"n": range(3, 30), "m": range(40, 300, 10)}
@@ -14,7 +14,7 @@ class Riddle(ProblemTemplate):
 
     def __init__(
         self,
-        answer: str | Callable[..., Number],
+        answer: str | Callable[..., Rational],
         explanation: str,
         *forms: str,
         draw: Mapping[str, Sequence[int]] = _NUMBERS,

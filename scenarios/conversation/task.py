@@ -44,7 +44,7 @@ ASSISTANT = read_prompt(_FOLDER / "assistant.v1.toml")
 USER = read_prompt(_FOLDER / "user.v1.toml")
 SPEAKER = read_prompt(_FOLDER / "speaker.v1.toml")
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+MessageText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 
 
 class Message(BaseModel):
@@ -69,7 +69,7 @@ class Conversation(Action):
     turns: ClassVar[int] = 3
 
     kind: Literal["conversation"]
-    text: Annotated[Text, Field(description="The first message, as this person would type or say it.")]
+    text: Annotated[MessageText, Field(description="The first message, as this person would type or say it.")]
     #: The whole conversation; it begins with `text`.
     messages: SkipJsonSchema[tuple[Message, ...]] = ()
     #: Why it ended: `done` (nothing was left to say), `turns` (as many as were wanted), or how the request for a

@@ -32,7 +32,7 @@ _UNSPACED = 1.7
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=160)]
 Audience = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=200)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=200, max_length=16_000)]
+ArticleText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=200, max_length=16_000)]
 
 
 class HasLength:
@@ -67,7 +67,7 @@ class Article(Action):
     kind: Literal["knowledge"]
     title: Annotated[Title, Field(description="Its title, which says what it is about")]
     audience: Annotated[Audience, Field(description="Who it is for, in one line")]
-    text: Annotated[Text, Field(description="The whole text in plain paragraphs, without the title")]
+    text: Annotated[ArticleText, Field(description="The whole text in plain paragraphs, without the title")]
 
     @property
     def emitted_text(self) -> str:

@@ -82,7 +82,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(one)
 
 
-class Judgement(FrozenModel):
+class CanonFinding(FrozenModel):
     """What a model finds of a sheet."""
 
     contradicts: Annotated[bool, Field(description="True when something in the sheet cannot be so in this world.")]
@@ -101,7 +101,10 @@ class GradedCanon:
         told = "\n".join(f"{key}: {' '.join(_texts(value))}" for key, value in action.payload.items() if key != "knows")
         prompt = _PROMPT.render(world=fence("world", context.world), sheet=fence("sheet", told))
         schema = AnswerSchema(
-            _PROMPT.name, strict_schema(Judgement.model_json_schema()), Judgement.model_validate, {_PROMPT.name: _fits}
+            _PROMPT.name,
+            strict_schema(CanonFinding.model_json_schema()),
+            CanonFinding.model_validate,
+            {_PROMPT.name: _fits},
         )
         answer = await context.ask(prompt, schema)
         if answer.value is None:

@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 
 PROMPT = read_prompt(Path(__file__).with_name("npc.v1.toml"))
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=60)]
-Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=120)]
+CharacterName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=60)]
+CharacterPhrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=120)]
 Bark = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=160)]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=5, max_length=400)]
-Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=40, max_length=1600)]
+DialogueText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=5, max_length=400)]
+CharacterProse = Annotated[str, StringConstraints(strip_whitespace=True, min_length=40, max_length=1600)]
 
 
 class Barks(BaseModel):
@@ -68,10 +68,10 @@ class Hook(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     to: Annotated[str, Field(description="The key of the other person, as given under neighbours")]
-    text: Annotated[Line, Field(description="What binds the two in this world, without the other's name")]
+    text: Annotated[DialogueText, Field(description="What binds the two in this world, without the other's name")]
 
 
-class Known(BaseModel):
+class KnownHook(BaseModel):
     """A hook, with the person whose character it leads to."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -92,17 +92,21 @@ class Sheet(Action):
     world: ClassVar[Any] = None
 
     kind: Literal["npc"]
-    npc_name: Annotated[Name, Field(description="The character's name, as this world would give it")]
-    people: Annotated[Phrase, Field(description="The people of this world to which the character belongs")]
-    place: Annotated[Phrase, Field(description="Where in this world the character is mostly found")]
-    role: Annotated[Phrase, Field(description="Trade, office or standing")]
-    background: Annotated[Prose, Field(description="Who the character is and how that came about, in 60 to 150 words")]
-    speech: Annotated[Line, Field(description="Manner of speech: pace, words, habits, what is never said")]
+    npc_name: Annotated[CharacterName, Field(description="The character's name, as this world would give it")]
+    people: Annotated[CharacterPhrase, Field(description="The people of this world to which the character belongs")]
+    place: Annotated[CharacterPhrase, Field(description="Where in this world the character is mostly found")]
+    role: Annotated[CharacterPhrase, Field(description="Trade, office or standing")]
+    background: Annotated[
+        CharacterProse, Field(description="Who the character is and how that came about, in 60 to 150 words")
+    ]
+    speech: Annotated[DialogueText, Field(description="Manner of speech: pace, words, habits, what is never said")]
     barks: Barks
-    players: Annotated[Line, Field(description="How the character deals with players: what they want, give and refuse")]
+    players: Annotated[
+        DialogueText, Field(description="How the character deals with players: what they want, give and refuse")
+    ]
     hooks: Annotated[list[Hook], Field(max_length=6, description="One for each of the neighbours; empty without any")]
     #: The hooks, with the persons they lead to.
-    knows: SkipJsonSchema[tuple[Known, ...]] = ()
+    knows: SkipJsonSchema[tuple[KnownHook, ...]] = ()
 
     @property
     def emitted_text(self) -> str:
@@ -229,7 +233,7 @@ async def resolve_hooks(state: MindState, runtime: "Runtime[MindContext]") -> Ma
         return {}
     hooks = {hook.to: hook for hook in action.hooks}
     knows = tuple(
-        Known(persona=seen[key].agent, relation=seen[key].relation, kind=seen[key].kind, text=hook.text)
+        KnownHook(persona=seen[key].agent, relation=seen[key].relation, kind=seen[key].kind, text=hook.text)
         for key, hook in hooks.items()
         if key in seen
     )

@@ -27,7 +27,7 @@ from populace.personas.inputs import nearest
 _FOLDER = Path(__file__).with_name("worlds")
 _FRONT = re.compile(r"\ufeff?\+\+\+[ \t]*\r?\n(.*?)\r?\n\+\+\+[ \t]*(?:\r?\n|$)", re.DOTALL)
 
-type _Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+type _WorldPhrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 
 
 class Canon(BaseModel):
@@ -36,10 +36,10 @@ class Canon(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str = ""
-    peoples: tuple[_Phrase, ...] = ()
-    places: tuple[_Phrase, ...] = ()
+    peoples: tuple[_WorldPhrase, ...] = ()
+    places: tuple[_WorldPhrase, ...] = ()
     #: Words for what there is not.
-    never: tuple[_Phrase, ...] = ()
+    never: tuple[_WorldPhrase, ...] = ()
     #: Whether proper names in a sheet must occur in the world's text.
     names: bool = False
 

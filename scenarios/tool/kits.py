@@ -68,7 +68,7 @@ class Kit:
         arguments = [json.loads(_template(one).substitute(self.slots, **told)) for one in self._calls]
         space: dict[str, Any] = {}
         exec(compile(code, name, "exec"), space)  # noqa: S102 - it is our own
-        cases = [Case(given, *_result(space[name], given)) for given in arguments]
+        cases = [KitCase(given, *_result(space[name], given)) for given in arguments]
         return Implementation(code, self._filled("question", **told), cases)
 
     @property
@@ -80,7 +80,7 @@ class Kit:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class KitCase:
     """Arguments of a call, and what it gives."""
 
     arguments: Mapping[str, Any]
@@ -95,7 +95,7 @@ class Implementation:
 
     code: str
     question: str
-    cases: Sequence[Case]
+    cases: Sequence[KitCase]
 
 
 @cache

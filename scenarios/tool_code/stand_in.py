@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from populace.agents.procedural.situation import Situation
-from populace.scenarios.tool.kits import Case, find_kit
+from populace.scenarios.tool.kits import KitCase, find_kit
 
 
 def implement(
@@ -22,7 +22,7 @@ def implement(
     return {"code": made.code, "question": made.question, "example": example, "tests": tests}
 
 
-def _case(case: Case) -> dict[str, str]:
+def _case(case: KitCase) -> dict[str, str]:
     return {
         "arguments": json.dumps(case.arguments),
         "returns": "" if case.is_refused else json.dumps(case.value),

@@ -47,7 +47,7 @@ ASSISTANT = read_prompt(_FOLDER / "assistant.v1.toml")
 #: Share of requests that take one tool, where they may take more.
 _ONE_TOOL = 0.6
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=2_000)]
+SpokenText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=2_000)]
 
 
 class UserRequest(FrozenModel):
@@ -70,7 +70,7 @@ class ToolUse(Action):
     checks: ClassVar[tuple[Check, ...]] = TEXT_CHECKS
 
     kind: Literal["tool_use"]
-    text: Annotated[Text, Field(description="The request itself, as this person would type it.")]
+    text: Annotated[SpokenText, Field(description="The request itself, as this person would type it.")]
     #: The conversation in OpenAI's form: `tool_calls` of the assistant, and messages of the role `tool`.
     messages: SkipJsonSchema[list[dict[str, Any]]] = Field(default_factory=list)
     #: The tools that the assistant had, as OpenAI functions.

@@ -24,7 +24,7 @@ from .comparing import made_for
 from .grading import ROOM
 
 #: What the scores are.
-type Source = Literal["grades", "comparisons", "agreement"]
+type PreferenceSource = Literal["grades", "comparisons", "agreement"]
 
 _LATEST = "SELECT max(job) FROM jobs WHERE kind = $kind AND job IN (SELECT job FROM {table})"
 #: The mean votes by criterion, weighed; $weights holds those of each criterion for each kind of outputs.
@@ -80,7 +80,7 @@ class Preferences:
     """What came of pairing the best with the worst."""
 
     job: int
-    source: Source
+    source: PreferenceSource
     #: Groups of candidates made for one prompt, and the candidates in them.
     groups: int
     candidates: int
@@ -91,7 +91,7 @@ class Preferences:
     best_rejected: int
 
 
-def prefer(path: Path | str, *, source: Source | None = None, margin: float = 0.1) -> Preferences:
+def prefer(path: Path | str, *, source: PreferenceSource | None = None, margin: float = 0.1) -> Preferences:
     """Write the preferences of a run; `source` is the latest of grading, comparing and solving where it is not said.
 
     Raises `SetupError` where there is nothing that says which candidate is better, or no two candidates for one prompt.
@@ -153,27 +153,27 @@ def _row(job: int, source: str, group: Sequence[Scored], best: Scored, worst: Sc
     )
 
 
-_KINDS: Mapping[Source, tuple[str, str]] = {
+_KINDS: Mapping[PreferenceSource, tuple[str, str]] = {
     "grades": ("grading", "votes"),
     "comparisons": ("comparing", "votes"),
     "agreement": ("solving", "solutions"),
 }
 
 
-_WAYS: Mapping[Source, tuple[str, str]] = {
+_WAYS: Mapping[PreferenceSource, tuple[str, str]] = {
     "grades": ("graded", "populace grade {}"),
     "comparisons": ("compared", "populace grade {} --pairwise"),
     "agreement": ("solved", "populace solve {}"),
 }
 
 
-def _job(run: RunReader, source: Source | None) -> tuple[Source, int]:
-    found: dict[Source, int] = {}
+def _job(run: RunReader, source: PreferenceSource | None) -> tuple[PreferenceSource, int]:
+    found: dict[PreferenceSource, int] = {}
     for name, (kind, table) in _KINDS.items():
         ((job,),) = run.query(_LATEST.format(table=table), {"kind": kind}).rows
         if job is not None:
             found[name] = int(job)
-    chosen: Source = "grades"
+    chosen: PreferenceSource = "grades"
     if source is not None:
         chosen = source
     elif found:
@@ -186,7 +186,7 @@ def _job(run: RunReader, source: Source | None) -> tuple[Source, int]:
     return chosen, found[chosen]
 
 
-def _groups(run: RunReader, source: Source, job: int) -> Iterable[list[Scored]]:
+def _groups(run: RunReader, source: PreferenceSource, job: int) -> Iterable[list[Scored]]:
     given: dict[str, Any] = {"job": job}
     if source == "grades":
         given |= _weights(run, job)

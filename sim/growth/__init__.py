@@ -1,5 +1,5 @@
 """Growing people as a job: its settings, where texts and people come from, the job itself, and asking it for more."""
 
-from .settings import Growth, Reading, Source
+from .settings import Growth, GrowthSource, ReadingOptions
 
-__all__ = ["Growth", "Reading", "Source"]
+__all__ = ["Growth", "GrowthSource", "ReadingOptions"]

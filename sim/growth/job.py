@@ -12,7 +12,7 @@ from ..runfile import rows
 from ..runfile.job_rows import Unit
 from ..seeds import rng_for
 from .phases import GrowthContext, HopPhase, ReadingPhase, TextPhase
-from .settings import Growth, Source
+from .settings import Growth, GrowthSource
 from .sources import SourceSampler
 from .stored import stored_population
 
@@ -27,7 +27,7 @@ _LATEST_EXTENSION = "ORDER BY extension DESC LIMIT 1"
 class GrowthJob:
     """Grows a population into a run file, hop by hop."""
 
-    def __init__(self, engine: Engine, growth: Growth, *, seed: int, source: Source | None = None) -> None:
+    def __init__(self, engine: Engine, growth: Growth, *, seed: int, source: GrowthSource | None = None) -> None:
         """`source` spares opening what people come from again."""
         self._engine = engine
         self._source = source

@@ -25,7 +25,7 @@ from ..engine import Engine
 from ..jobs import Changes, Chunks, Phase
 from ..runfile import job_rows, rows
 from ..runfile.job_rows import Unit
-from ..runfile.writer import Change
+from ..runfile.writer import FileChange
 from .settings import Growth
 from .sources import (
     Inference,
@@ -70,7 +70,7 @@ class _Collected:
     failures: list[job_rows.FailureRow] = field(default_factory=list)
     #: Rows that follow from what went before, and so are no events.
     derived: list[rows.Row] = field(default_factory=list)
-    statements: list[Change] = field(default_factory=list)
+    statements: list[FileChange] = field(default_factory=list)
     position: str | None = None
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from ...personas.errors import SetupError, parameter
-from ...personas.growth import MOST_HOPS, Choice
+from ...personas.growth import MOST_HOPS, FrontierChoice
 from ...personas.hub import Hub, read_hub
 from ...personas.hub.read import Draw, DrawSpec
 from ...personas.inputs import parse_language
@@ -20,13 +20,13 @@ from ...personas.sources import DEFAULT_LENGTH, Position, Sources, open_sources,
 from ...personas.text_to_persona import Form, check_text_to_persona
 
 #: What people come from: people, texts that are in memory, or texts that are read as they are needed.
-type Source = Hub | Sequence[Passage] | Sources
+type GrowthSource = Hub | Sequence[Passage] | Sources
 
 #: Relations that can be asked for at one person.
 _MOST_RELATIONS = 20
 
 
-class Reading(FrozenModel):
+class ReadingOptions(FrozenModel):
     """How the documents behind `sources` are read, where they do not say it themselves."""
 
     #: Column of tables that holds the text.
@@ -50,7 +50,7 @@ class Growth(FrozenModel):
     seeds: Path | None = None
     #: Seed texts of any size and kind, read as they are needed: files, folders, patterns, `-` for standard input.
     sources: tuple[str, ...] = ()
-    reading: Reading = Reading()
+    reading: ReadingOptions = ReadingOptions()
     #: People and relations that exist already, instead of seed texts.
     hub: Path | None = None
     #: How many people there are to be, at most; None for as many as the hops give, or the hub has.
@@ -77,7 +77,7 @@ class Growth(FrozenModel):
     #: People who already live here, shown to Persona-to-Persona so that circles can close; 0 as in the paper.
     acquaintances: int = Field(3, ge=0, le=9)
     #: Whom a hop asks about where it does not ask about all.
-    frontier: Choice = "chance"
+    frontier: FrontierChoice = "chance"
     #: Growth ends when less than this share of the latest 500 newcomers was somebody new.
     until_novelty: float | None = Field(None, gt=0, le=1)
     #: Whether descriptions are judged by the rules of quality, and what becomes of personal data (None: nothing).
@@ -153,7 +153,7 @@ class Growth(FrozenModel):
         """Whether the texts can be read more than once, as a pipe cannot."""
         return "-" not in self.sources
 
-    def source(self, *, seed: int, after: Position | None = None) -> Source:
+    def source(self, *, seed: int, after: Position | None = None) -> GrowthSource:
         """The hub or the passages that people come from; of `sources`, those after a place that reading reached.
 
         Of a hub with more than `agents` people, those drawn by `seed`, which is made for this. Raises `SourceError`

@@ -23,7 +23,7 @@ from ..engine import Engine
 from ..jobs import Chunks
 from ..runfile import rows
 from ..seeds import derive_seed
-from .settings import Growth, Source
+from .settings import Growth, GrowthSource
 
 _KNOWN = "SELECT passage FROM passages WHERE passage IN (SELECT unnest($ids))"
 _BEFORE = "SELECT passage FROM passages WHERE ordinal <= $asked"
@@ -155,7 +155,7 @@ class SourceSampler:
         #: What was passed over while all was read to draw from it.
         self.skipped: tuple[SkipCount, ...] = ()
 
-    def open(self, chunks: Chunks) -> Source:
+    def open(self, chunks: Chunks) -> GrowthSource:
         """What people come from, after what was read of it before."""
         return self._growth.source(seed=self._draw_seed, after=None if self._is_drawn_at_once else self._after(chunks))
 

@@ -125,7 +125,7 @@ class _Server(ThreadingHTTPServer):
         pass
 
 
-class _Question(BaseModel):
+class _LiveQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sql: str
@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ClosedError:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "The run has just ended; ask its file.")
 
-    def _fill(self, answer: IO[bytes], question: _Question) -> None:
+    def _fill(self, answer: IO[bytes], question: _LiveQuery) -> None:
         # Whole before it is sent: what fails late still has its status, and who reads slowly holds no cursor.
         def work() -> None:
             write_answer(ask(cursor, question.sql, question.params, most_bytes=_MOST_BYTES), answer)
@@ -171,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name http.server calls
         pass
 
-    def _question(self) -> _Question | None:
+    def _question(self) -> _LiveQuery | None:
         length = self.headers.get("Content-Length", "")
         given = self.headers.get("Authorization", "").encode()
         if not secrets.compare_digest(given, f"Bearer {self.server.token}".encode()):
@@ -184,9 +184,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._parsed(self.rfile.read(int(length)))
         return None
 
-    def _parsed(self, body: bytes) -> _Question | None:
+    def _parsed(self, body: bytes) -> _LiveQuery | None:
         try:
-            return _Question.model_validate_json(body)
+            return _LiveQuery.model_validate_json(body)
         except ValidationError:
             self._refuse(HTTPStatus.BAD_REQUEST, 'A question is JSON: {"sql": "SELECT ...", "params": [...]}.')
             return None
@@ -200,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _limit_of(question: _Question) -> QueryLimit:
+def _limit_of(question: _LiveQuery) -> QueryLimit:
     if question.seconds is not None and question.seconds < QUERY_SECONDS:
         return QueryLimit.given(question.seconds, memory=_MEMORY)
     return QueryLimit(QUERY_SECONDS, "ask for less, or ask the file later", memory=_MEMORY)

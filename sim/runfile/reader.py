@@ -62,7 +62,7 @@ class RunReader:
         check_there(path)
         self.path = path
         self._hubs = hubs
-        self._source: _Source | None = None
+        self._source: _QuerySource | None = None
         self._is_live = False
 
     def __enter__(self) -> Self:
@@ -117,13 +117,13 @@ class RunReader:
             self._source.close()
         self._source = None
 
-    def _open(self) -> "_Source":
+    def _open(self) -> "_QuerySource":
         source = self._source = _source_of(self.path, hubs=self._hubs)
         self._is_live = not isinstance(source, _File)
         return source
 
 
-class _Source(Protocol):
+class _QuerySource(Protocol):
     def query(self, sql: str, params: Params, limit: QueryLimit | None) -> Result: ...
 
     def close(self) -> None: ...
@@ -205,7 +205,7 @@ class _Live:
         """Nothing is held."""
 
 
-def _source_of(path: Path, *, hubs: bool, tries: int = _TRIES) -> _Source:
+def _source_of(path: Path, *, hubs: bool, tries: int = _TRIES) -> _QuerySource:
     if cursors := cursors_of(path):
         return _Shared(cursors)
     try:

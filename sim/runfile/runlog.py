@@ -31,7 +31,7 @@ from .database import (
 from .job_rows import JobRow, MarkerRow, PhaseRow, RunRow, Unit
 from .journal import take_over
 from .rows import Row, column_names, table_of
-from .writer import Change, Inserts, Statement, Writer
+from .writer import FileChange, Inserts, Statement, Writer
 
 _GOES_ON = "UPDATE jobs SET status = 'running', reason = NULL, ended_at = NULL WHERE job = ?"
 _LAST_COMPLETE = """
@@ -66,7 +66,7 @@ class RunLog:
         self.cursors = Cursors(con)
         self._writer = Writer(con.cursor(), path)
         # Opening an ended run changes nothing; writing to it makes it a running one again.
-        self._ahead: list[Change] = [] if going_on else [Statement(_GOES_ON, [job])]
+        self._ahead: list[FileChange] = [] if going_on else [Statement(_GOES_ON, [job])]
         self._stack = ExitStack()
         self._stack.enter_context(private_umask(path))
         self._stack.callback(self.cursors.close)
@@ -153,7 +153,7 @@ class RunLog:
         self._note_filled(rows, ())
         self._writer.submit(rows, self._take_ahead())
 
-    def commit(self, rows: Iterable[Row] = (), statements: Sequence[Change] = ()) -> Future[None]:
+    def commit(self, rows: Iterable[Row] = (), statements: Sequence[FileChange] = ()) -> Future[None]:
         """Hand over rows that belong together; the future is done once they and all before are durable.
 
         The statements run after the rows, in the same transaction. Raises `StorageError`, as does the future.
@@ -186,7 +186,7 @@ class RunLog:
         found = self.query(_LAST_HASH, {"job": self.job})
         return str(found[0][0]) if found else None
 
-    def change(self, *, spec: Mapping[str, object] | None = None, **columns: object) -> list[Change]:
+    def change(self, *, spec: Mapping[str, object] | None = None, **columns: object) -> list[FileChange]:
         """The statements that give the job other values: of these keys of its spec, and of these columns."""
         if spec:
             columns["spec"] = orjson.dumps({**orjson.loads(self.job_row.spec), **spec}).decode()
@@ -222,14 +222,14 @@ class RunLog:
         atexit.unregister(self.close)
         self._stack.close()
 
-    def _note_filled(self, rows: Sequence[Row], statements: Sequence[Change]) -> None:
+    def _note_filled(self, rows: Sequence[Row], statements: Sequence[FileChange]) -> None:
         filled = self._filled
         if filled is not None and all(isinstance(one, Statement) and not one.is_insert for one in statements):
             filled.update(map(type, rows))
         else:
             self._filled = None
 
-    def _take_ahead(self) -> list[Change]:
+    def _take_ahead(self) -> list[FileChange]:
         ahead, self._ahead = self._ahead, []
         return ahead
 

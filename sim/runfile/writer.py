@@ -25,7 +25,7 @@ class Inserts:
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
         prepare_arrow()  # the first conversion may import pandas, which is too late when the process is ending
         self._con = con
-        self._tables: dict[type[Row], _Table] = {}
+        self._tables: dict[type[Row], _PreparedInsert] = {}
 
     def write(self, rows: Iterable[Row]) -> None:
         """Insert the rows, those of one table together and in the order given."""
@@ -34,11 +34,11 @@ class Inserts:
             alike[type(row)].append(row)
         for row_type, found in alike.items():
             if row_type not in self._tables:
-                self._tables[row_type] = _Table(self._con, row_type)
+                self._tables[row_type] = _PreparedInsert(self._con, row_type)
             self._tables[row_type].insert(found)
 
 
-class _Table:
+class _PreparedInsert:
     """One table's prepared insert: registering and planning anew would double the cost of a small batch."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, row_type: type[Row]) -> None:
@@ -93,7 +93,7 @@ class _ArrowRows:
 
 
 #: What is done in the transaction of the rows it comes with.
-type Change = Callable[[duckdb.DuckDBPyConnection], None]
+type FileChange = Callable[[duckdb.DuckDBPyConnection], None]
 
 #: Rows wait at most this long for others to share their commit, which costs the same whatever it holds.
 GROUP_SECONDS = 0.05
@@ -121,7 +121,7 @@ class Statement:
 @dataclass(slots=True)
 class _Batch:
     rows: list[Row] = field(default_factory=list)
-    statements: list[Change] = field(default_factory=list)
+    statements: list[FileChange] = field(default_factory=list)
     futures: list[Future[None]] = field(default_factory=list)
     #: Where its answers end in the journal.
     journalled: int = 0
@@ -155,11 +155,11 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="populace-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, rows: Iterable[Row], statements: Sequence[Change] = ()) -> None:
+    def submit(self, rows: Iterable[Row], statements: Sequence[FileChange] = ()) -> None:
         """Hand rows over and return at once; they are durable soon after."""
         self._hand_over(tuple(rows), statements, None)
 
-    def commit(self, rows: Iterable[Row] = (), statements: Sequence[Change] = ()) -> Future[None]:
+    def commit(self, rows: Iterable[Row] = (), statements: Sequence[FileChange] = ()) -> Future[None]:
         """Hand rows over and do not wait for others: the future is done when they and all before are durable.
 
         The statements run in the same transaction, after the rows. The future fails with `StorageError`.
@@ -184,7 +184,7 @@ class Writer:
         if self._failure is not None and not self._reported:
             raise self._storage_error()
 
-    def _hand_over(self, rows: tuple[Row, ...], statements: Sequence[Change], future: Future[None] | None) -> None:
+    def _hand_over(self, rows: tuple[Row, ...], statements: Sequence[FileChange], future: Future[None] | None) -> None:
         for row_type in {type(row) for row in rows}:
             table_of(row_type)
         with self._lock:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _SharedOptions:
     """The models and limits that the caller asks for: of a new run, and of one that goes on."""
 
     model: ModelHandle
@@ -236,7 +236,7 @@ def grow(
     wanted = Growth.unlimited(
         sources=tuple(map(str, sources)) or None, hub=people, agents=agents, hops=hops, **growth
     )  # fmt: skip
-    path, asked = Path(hub), _Asked.given(locals())
+    path, asked = Path(hub), _SharedOptions.given(locals())
     if not is_made(path):
         return asked.begun(GrowthOnly(), growth=wanted, seed=seed, batch=batch, out=path).run()
     again = ask_again(path, wanted, seed=seed, model=asked.model.name, limits=Limits.given(**asked.limits))
@@ -247,7 +247,7 @@ def grow(
 
 def _society(**given: Any) -> Society | FinishedRun:
     """What `run` is to run, of its parameters; or the finished run, where its file holds it already."""
-    asked = _Asked.given(given)
+    asked = _SharedOptions.given(given)
     made, script = _scenario(given["scenario"], given["settings"])
     people = {name: given[name] for name in ("seeds", "hub", "select", "draw", "agents", "hops")}
     society = asked.begun(

@@ -1,6 +1,6 @@
 """`populace diversity`, `coverage` and `funnel`: how different outputs are, what they are about, how many there are."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import going_on, option
-from .options import bound_options, limits_of, shared_option
+from .options import Command, bound_options, limits_of, shared_option
 from .show import stand_in_notice, terminal_width
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from populace.agents.gateway.budget import Prices
     from populace.analysis.table import Section
 
-type Command = Callable[..., Any]
 
 _PATH = click.Path(path_type=Path)
 _EMBEDDINGS = (

@@ -1,6 +1,5 @@
 """`populace grow`: people from texts, and the people around them, into a hub."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import option
-from .options import LIMITS, asked_of, limit_options, limits_of, sampling_options, shared_option
+from .options import LIMITS, Command, asked_of, limit_options, limits_of, sampling_options, shared_option
 
 if TYPE_CHECKING:
     from populace.sim.growth import Growth
 
-type Command = Callable[..., Any]
 
 _TEXTS = (
     click.option("--column", help="Column of tables that holds the text.  [default: text, content, body or passage]"),

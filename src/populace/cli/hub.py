@@ -11,14 +11,13 @@ from .guard import going_on, option
 from .hub_files import export, import_
 from .hub_people import check, enrich
 from .hub_select import graph, select
-from .options import bound_options, limits_of, shared_option
+from .options import Command, bound_options, limits_of, shared_option
 
 if TYPE_CHECKING:
     from populace.personas.hub.dedup import EmbeddedReport
     from populace.personas.hub.verdicts import RejectedPeople
     from populace.sim.embedding import HubVectors
 
-type Command = Callable[..., Any]
 
 _OPTIONS = (
     click.option("--embeddings", metavar="MODEL", help="Then compare by meaning, with this model: openai:NAME."),

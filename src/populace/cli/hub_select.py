@@ -186,7 +186,7 @@ def _shares(breakdown: "Breakdown") -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class _TableRows:
     columns: Sequence[str]
     types: Sequence[str]
     rows: Sequence[tuple[object, ...]]
@@ -196,7 +196,7 @@ def _table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> str:
     from populace.analysis.table import render_table
 
     types = ["VARCHAR" if isinstance(value, str | None) else "DOUBLE" for value in rows[0]]
-    return render_table(_Rows(columns, types, rows), width=terminal_width(10_000, unknown=120))
+    return render_table(_TableRows(columns, types, rows), width=terminal_width(10_000, unknown=120))
 
 
 @click.command()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from populace.sim.hub_jobs import JobState
     from populace.sim.scenario import Scenario
     from populace.sim.society import Society
-    from populace.sim.trust import Kind
+    from populace.sim.trust import TrustedKind
 
 _STATUS = """
 SELECT scenario, scenario_file, status, (SELECT coalesce(max(step), 0) FROM steps),
@@ -137,7 +137,10 @@ def _resume_run(
             f"`populace resume {quote(str(file))} --steps {lived + 1}`."
         )
         return
-    given: dict[Kind, object] = {"address": options["base_url"], "embeddings": embeddings_of(options)["embeddings_url"]}
+    given: dict[TrustedKind, object] = {
+        "address": options["base_url"],
+        "embeddings": embeddings_of(options)["embeddings_url"],
+    }
     solver, grader = roles_of(options).values()
     given |= {
         "solver": solver,

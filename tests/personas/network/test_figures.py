@@ -6,6 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from properties import holds
 
+from populace.personas.arrays import Ints
 from populace.personas.network.communities import detect_communities, modularity
 from populace.personas.network.measures import (
     Degrees,
@@ -18,7 +19,7 @@ from populace.personas.network.measures import (
     reciprocity,
     triangles,
 )
-from populace.personas.network.network import Ints, Network, components, preferential_network, random_network
+from populace.personas.network.network import Network, components, preferential_network, random_network
 
 PEOPLE = 14
 PAIRS = st.lists(

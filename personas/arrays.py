@@ -7,9 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Hashes and keys; places, sizes and numbers of sets; and marks.
-type Numbers = NDArray[np.uint64]
-type Counts = NDArray[np.int64]
+type Hashes = NDArray[np.uint64]
+type Ints = NDArray[np.int64]
 type Flags = NDArray[np.bool_]
+#: Vectors as rows, and numbers computed of them.
+type Matrix = NDArray[np.float32]
+type Floats = NDArray[np.float64]
 
 
 _LEAST_ROOM = 1024
