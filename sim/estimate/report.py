@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...agents.gateway.budget import Prices
 from ...personas.errors import parameter
+from .dry_run import StageYield
 from .funnel import share_of, yields_said
 from .purposes import Interval, Purpose, share_interval
 
@@ -157,7 +158,7 @@ def _yields(estimate: "Estimate") -> list[str]:
     if last is not made:
         left, whole = share_interval(last.accepted, made.accepted), share_interval(last.accepted, made.rows)
         needs += (
-            f", and {' and '.join(one.stage for one in yields[1:])} leave {_rounded(left * n)} of them; for {n:,} that "
+            f", and {_stages(yields[1:])} {_rounded(left * n)} of them; for {n:,} that "
             f"pass all stages, make {_rounded(Interval(n / left.high, n / left.low))} rows, of "
             f"{_rounded(Interval(n / whole.high, n / whole.low))} outputs"
         )
@@ -166,6 +167,11 @@ def _yields(estimate: "Estimate") -> list[str]:
         each = Interval(estimate.cost.low / (n * left.high), estimate.cost.high / (n * left.low))
         said.append(f"An accepted row costs {_money(each)} dollars.")
     return said
+
+
+def _stages(yields: Sequence[StageYield]) -> str:
+    names = [one.stage for one in yields]
+    return f"{' and '.join(names)} {'leaves' if len(names) == 1 else 'leave'}"
 
 
 def _sampled(estimate: "Estimate") -> list[str]:
