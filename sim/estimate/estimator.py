@@ -212,7 +212,7 @@ def estimate(
             )
             drawn = dry_run(few, scale=small, steps=rounds, limits=config.limits, behind=behind.done_in, **asked_by)
             reference = _counting_run(few, small, names, rounds, later)
-            check_yields(drawn, later, scenario.settings.n)
+            check_yields(drawn, later, scenario.settings.n, is_paid=any(known.values()))
             counted = _scaled(counted, drawn.yields, scenario.settings.n)
     else:
         counted = _counted(scenario, scale, names, steps)

@@ -1,7 +1,7 @@
 """What is done behind a task in its estimate: solving and grading of what it makes, and what each of them leaves."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from ...agents.actions import Action
 from ...agents.endpoint.models import ModelHandle
 from ...agents.gateway.budget import Prices
 from ...agents.gateway.limits import Limits
-from ...personas.errors import RunError
+from ...personas.errors import PausedError, RunError
 from ..grading.grading import GradingJob, GradingSpec
 from ..output_jobs import run_output_job
 from ..outputs import OutputJob
@@ -19,6 +19,10 @@ from .dry_run import DryRun, Stage, StageYield
 from .purposes import Interval, share_interval
 
 _TURNS = "SELECT coalesce(sum(active), 0)::BIGINT FROM steps"
+_SPENT = """
+SELECT count(*), coalesce(sum(input_tokens) + sum(output_tokens), 0)::BIGINT, coalesce(sum(cost), 0)
+FROM calls WHERE source IN ('endpoint', 'batch')
+"""
 _ACCEPTED = "SELECT count(*) FILTER (status = 'accepted') FROM outputs"
 _REJECTED = """
 SELECT coalesce(any_value(reason), '') FROM (
@@ -86,7 +90,7 @@ class JobsBehind:
     models: Mapping[str, ModelHandle]
     prices: Mapping[str, Prices | None]
     seed: int
-    limits: Limits | None = None
+    limits: Limits = field(default_factory=Limits)
     cache: Path | None = None
     is_dry_run: bool = False
 
@@ -96,33 +100,46 @@ class JobsBehind:
         for stage, role, job in self.later.jobs(is_dry_run=self.is_dry_run):
             if not found[-1].accepted:
                 break
-            run_output_job(
-                path,
-                job,
-                model=self.models.get(role, self.models["default"]),
-                prices=self.prices.get(role, self.prices.get("default")),
-                limits=self.limits,
-                cache=self.cache,
-                seed=self.seed,
-            )
+            try:
+                run_output_job(
+                    path,
+                    job,
+                    model=self.models.get(role, self.models["default"]),
+                    prices=self.prices.get(role, self.prices.get("default")),
+                    limits=_rest(self.limits, path),
+                    cache=self.cache,
+                    seed=self.seed,
+                )
+            except PausedError:  # check_yields says so
+                break
             found.append(_left(path, stage, found[-1].accepted, job.own_checks))
         return tuple(found)
 
 
-def check_yields(drawn: DryRun, later: LaterJobs, n: int) -> None:
+def _rest(limits: Limits, path: Path) -> Limits:
+    """The limits with what the calls in the file have left of the budget; nothing is left of it before a call."""
+    with open_run(path) as run:
+        ((calls, tokens, cost),) = run.query(_SPENT).rows
+    caps = ((limits.max_calls, calls), (limits.max_tokens, tokens), (limits.max_cost, cost))
+    if any(cap is not None and spent >= cap for cap, spent in caps):
+        raise PausedError("The budget of the sample is spent.")
+    names = ("max_calls", "max_tokens", "max_cost")
+    return limits.changed(**{n: cap - spent for n, (cap, spent) in zip(names, caps, strict=True) if cap is not None})
+
+
+def check_yields(drawn: DryRun, later: LaterJobs, n: int, *, is_paid: bool) -> None:
     """Raise `RunError` for a sample in which nothing was accepted in the end, or that a budget cut short."""
     cost = "unknown" if drawn.cost is None else f"${drawn.cost:.4f}"
-    took = f"the sample's {drawn.sent:,} calls are paid (cost: {cost})"
+    took = f" The sample's {drawn.sent:,} calls are paid (cost: {cost})." if is_paid else ""
     if drawn.yields and not drawn.yields[-1].accepted:
         raise RunError(
             f"Nothing was accepted in the sample, so what {n:,} accepted rows take cannot be told: "
-            f"{yields_said(drawn.yields)}; {took}. See what the model writes by making a few "
-            "rows, or sample more."
+            f"{yields_said(drawn.yields)}.{took} See what the model writes by making a few rows, or sample more."
         )
     if len(drawn.yields) <= len(later.stages):
         stage = ("making", *later.stages)[len(drawn.yields)]
         raise RunError(
-            f"The budget was spent while the sample was at {stage}, so nothing can be told of what follows; {took}. "
+            f"The budget was spent while the sample was at {stage}, so nothing can be told of what follows.{took} "
             "Give a larger budget, or a smaller sample."
         )
 

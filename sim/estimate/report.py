@@ -36,10 +36,9 @@ def table(estimate: "Estimate") -> EstimateTable:
     found = []
     for stage in estimate.stages:
         of_stage = [p for p in estimate.purposes if p.stage == stage]
-        lead = f"{stage}: " if len(estimate.stages) > 1 else ""
-        found += [(f"{lead}{p.name}", *_figures(estimate, [p])) for p in of_stage]
-        if lead and len(of_stage) > 1:
-            found.append((f"{lead}in all", *_figures(estimate, of_stage)))
+        found += [(p.name, *_figures(estimate, [p])) for p in of_stage]
+        if len(estimate.stages) > 1:
+            found.append((f"{stage} in all", *_figures(estimate, of_stage)))
     found.append(("in all", *_figures(estimate, estimate.purposes)))
     return EstimateTable(
         tuple(found if estimate.is_language_model else [(*row[:2], "-", "-", "-", "0") for row in found])
