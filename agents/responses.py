@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 #: Most characters of a response.
 LONGEST = 20_000
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST)]
+ReplyText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST)]
 
 
 class Response(FrozenModel):
     """An assistant's response."""
 
-    text: Annotated[Text, Field(description="The whole response, as the user will read it.")]
+    text: Annotated[ReplyText, Field(description="The whole response, as the user will read it.")]
 
 
 class Line(FrozenModel):
     """What somebody says next in a conversation."""
 
     done: Annotated[bool, Field(description="True when there is nothing left to say; then the text is empty.")]
-    text: Annotated[Text, Field(description="The next message, word for word.")]
+    text: Annotated[ReplyText, Field(description="The next message, word for word.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ The schemas that come of it keep the strict rules of function calling (`tool_fau
 is closed and requires all of its properties; one that may be left out may be null.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -20,12 +21,12 @@ _Option = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, 
 _About = Annotated[Phrase, Field(description="What it means, with its unit or format.")]
 
 
-class _Type(FrozenModel):
+class _Type(FrozenModel, ABC):
     """The base of types of values. `type` comes first in each: by it endpoints tell them apart."""
 
+    @abstractmethod
     def as_schema(self) -> dict[str, Any]:
         """The type as a JSON Schema."""
-        raise NotImplementedError
 
 
 def _differing(choices: list[str] | None) -> list[str] | None:

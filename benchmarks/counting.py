@@ -7,6 +7,7 @@ client's.
 import argparse
 import hashlib
 import random
+import re
 import sys
 import time
 from collections import Counter
@@ -17,12 +18,13 @@ from typing import Any
 
 import orjson
 from aiohttp import web
-from benchmarks.lab import prose
+from benchmarks.lab import ROOT, prose
 from openai_faults import KINDS, MODEL_FAULTS, Fault, Latency, chance
 from openai_server import OpenAIServer
 
 #: Seconds of a window over tokens.
 MINUTE = 60.0
+_CODE = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,18 @@ class Served:
 
 
 class CountingServer(OpenAIServer):
-    """The tests' server; with `words`, its answers are instructions of so many words, which cost it little."""
+    """The tests' server; with `words`, its answers are instructions of so many words, which cost it little.
 
-    def __init__(self, *, words: int = 0, keep: bool = False, **options: Any) -> None:
+    The words are made of syllables, or, with `english`, drawn from those of our documentation: a check of the language
+    lets them pass.
+    """
+
+    def __init__(self, *, words: int = 0, english: bool = False, keep: bool = False, **options: Any) -> None:
         super().__init__(keep_bodies=False, **options)
         self.served: list[Served] = []
         self.kept: list[bytes] = []
         self._words = words
+        self._vocabulary = _documented() if english else []
         self._keep = keep
         self._cpu = time.process_time()
 
@@ -96,7 +103,15 @@ class CountingServer(OpenAIServer):
         if not self._words:
             return await super()._text(asked)
         rng = random.Random(asked["seed"])
+        if self._vocabulary:
+            text = " ".join(rng.choices(self._vocabulary, k=self._words))
+            return orjson.dumps({"kind": "instruction", "text": text}).decode()
         return orjson.dumps({"kind": "instruction", "text": prose(rng, self._words)}).decode()
+
+
+def _documented() -> list[str]:
+    pages = (page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
+    return sorted({word for page in pages for word in re.findall(r"\b[a-z]{3,}\b", _CODE.sub("", page))})
 
 
 def _tokens(body: object) -> int:
@@ -170,11 +185,13 @@ def main() -> None:
     options.add_argument("--refuse-first", type=float, help="share of requests refused once, with Retry-After: 1")
     options.add_argument("--allow", type=int, help="answer 429 above so many at once")
     options.add_argument("--words", type=int, default=0, help="answer instructions of so many words")
+    options.add_argument("--english", action="store_true", help="draw them from the words of our documentation")
     options.add_argument("--filler", action="store_true", help="filler text, not the procedural model's")
     options.add_argument("--keep", type=Path, help="where to write the requests that came, one a line")
     given = options.parse_args()
     server = CountingServer(
         words=given.words,
+        english=given.english,
         keep=given.keep is not None,
         latency=Latency(given.latency, given.sigma),
         procedural=not (given.filler or given.words),

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from threading import Event
 from typing import Any
 
 # Nothing heavy is imported here: a process's peak memory is never below that of the one that started it.
@@ -139,6 +140,10 @@ class Lab:
         """What `asking.py` measured: kind is `gateway` or `raw`."""
         return output("benchmarks.asking", kind, server.base_url, *options)
 
+    def give(self, path: Path, agents: int) -> None:
+        """Have a hub of so many people that need not be grown."""
+        self._hubs[agents] = path
+
     def hub(self, agents: int) -> Path:
         """A hub of so many people, grown once."""
         if agents not in self._hubs:
@@ -200,22 +205,41 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "POPULACE_FORBID_MODELS": "1", "COLUMNS": "100"}
 
 
-def finished(command: Sequence[str]) -> Result:
-    """What a process took that ended well, seconds from start to end, CPU and memory, and what it said."""
+def finished(command: Sequence[str], *, sampled: float = 0) -> Result:
+    """What a process took that ended well, seconds from start to end, CPU and memory, and what it said.
+
+    `sampled` are the seconds between two looks at the bytes that it has in memory, which make the list `memory`.
+    """
     began = time.perf_counter()
     with subprocess.Popen(
         command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        with ThreadPoolExecutor(1) as pool:
+        ended = Event()
+        with ThreadPoolExecutor(2) as pool:
             complaint = pool.submit(process.stderr.read) if process.stderr else None
+            memory = pool.submit(_memory, process.pid, sampled, ended) if sampled else None
             said = process.stdout.read() if process.stdout else ""
+            ended.set()
         _, status, used = os.wait4(process.pid, 0)
         wall, process.returncode = time.perf_counter() - began, os.waitstatus_to_exitcode(status)
     if process.returncode:
         wrong = complaint.result() if complaint else ""
         raise SystemExit(f"A command of the benchmark ended with {process.returncode}: {said}{wrong}")
     peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {"wall": wall, "cpu": used.ru_utime + used.ru_stime, "peak_memory": peak, "said": said}
+    took = {"wall": wall, "cpu": used.ru_utime + used.ru_stime, "peak_memory": peak, "said": said}
+    return took | {"memory": memory.result() if memory else []}
+
+
+def _memory(process: int, every: float, ended: Event) -> list[int]:
+    """The bytes that a process has in memory, as often as that; nothing where the system does not tell."""
+    found: list[int] = []
+    while not ended.wait(every):
+        try:
+            status = Path(f"/proc/{process}/status").read_text()
+        except OSError:
+            break
+        found.append(1024 * int(status.partition("VmRSS:")[2].split()[0]))
+    return found
 
 
 def output(module: str, *options: object) -> Result:

@@ -128,8 +128,9 @@ class Emitted:
         return sorted(verdicts, key=lambda verdict: verdict.emission or 0)
 
     def _originals(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
-        older = [number for number in numbers if number not in self._newest]
-        return {**self._newest, **self._lookup(older)} if older else self._newest
+        known = {number: self._newest[number] for number in numbers if number in self._newest}
+        older = [number for number in numbers if number not in known]
+        return {**known, **self._lookup(older)} if older else known
 
 
 class TakenValues:

@@ -22,10 +22,12 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, StringConstraints
 
+from ..agents.action_schema import prompt_of
 from ..agents.actions import Action
 from ..agents.checks import Check
 from ..agents.problem_checks import AsksSomething, FewSubProblems, HoldsNoSolution
 from ..agents.text_checks import TEXT_CHECKS
+from ..personas.errors import SetupError
 from .scenario import Settings
 from .task import Task, TaskSettings
 
@@ -63,3 +65,9 @@ class ProblemTask(Task):
         """Raises `SetupError` for settings that cannot be."""
         super().__init__(settings)
         self.actions = tuple(action.configured(settings=self.settings) for action in self.actions)
+        if self.settings.focus.strip() and not self.phrase_of("focus"):
+            prompt = prompt_of(self.actions).name
+            raise SetupError(
+                f"The prompt {prompt!r} of {self.name!r} says nothing of a focus, so it cannot be "
+                f'{self.settings.focus!r}; give it [choices.focus] with other = "... $focus ...", or leave focus out.'
+            )

@@ -55,6 +55,8 @@ SELECT (SELECT coalesce(max(emission), 0) FROM emissions), (SELECT coalesce(max(
 """
 _NEXT_EMISSIONS = "WHERE emission > $first AND emission <= $last ORDER BY emission"
 _EMITTED_AS = "SELECT emission, agent, text FROM emissions WHERE emission IN (SELECT unnest($numbers))"
+#: The same of one alone, which is most often asked for, in half the time.
+_EMITTED_ONE = "SELECT emission, agent, text FROM emissions WHERE emission = $number"
 #: Emissions that are in memory at once while the index is filled.
 _READ = 20_000
 _LATEST_STATES = "SELECT agent, name, arg_max(value, step) FROM agent_state GROUP BY agent, name"
@@ -191,7 +193,10 @@ def emitted_in(log: RunLog, step: int, scenario: Scenario) -> tuple[Emission, ..
 
 
 def _emitted_as(log: RunLog, numbers: Sequence[int]) -> dict[int, tuple[str, str]]:
-    found = log.query(_EMITTED_AS, {"numbers": list(numbers)})
+    if len(numbers) == 1:
+        found = log.query(_EMITTED_ONE, {"number": numbers[0]})
+    else:
+        found = log.query(_EMITTED_AS, {"numbers": list(numbers)})
     return {number: (agent, text) for number, agent, text in found}
 
 

@@ -15,7 +15,7 @@ those who gave too few. Who is asked depends on what was accepted before the rou
 
 import inspect
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import batched, islice
 from math import ceil
@@ -209,10 +209,16 @@ class Task(Scenario):
         The phrases of a setting are `[choices.SETTING]`, by its values (`yes` and `no` for a truth value); `other` is
         that for all other values, with the slot `$SETTING`.
         """
-        choices = prompt_of(self.actions).choices
         own = [name for name in type(self.settings).model_fields if name not in TaskSettings.model_fields]
-        phrases = [_phrase(choices[name], name, getattr(self.settings, name)) for name in own if name in choices]
-        return " ".join(phrase for phrase in phrases if phrase)
+        return " ".join(phrase for name in own if (phrase := self.phrase_of(name)))
+
+    def phrase_of(self, setting: str) -> str:
+        """What the prompt says of the value of a setting; empty where it says nothing of it."""
+        phrases = prompt_of(self.actions).choices.get(setting, {})
+        value = getattr(self.settings, setting)
+        word = str(value).strip() if not isinstance(value, bool) else "yes" if value else "no"
+        known = phrases.get(word.lower())
+        return Template(phrases.get("other", "")).safe_substitute({setting: word}) if known is None else known
 
     def observe(self, resident: Resident, observation: Observation, world: World) -> Observation:
         """What the prompt holds: the demonstrations, and the language that the settings name."""
@@ -263,11 +269,6 @@ class Task(Scenario):
                 f"give it the slot $examples and phrases [choices.examples], or use zero-shot."
             )
         prompt.phrase("examples", how)
-
-
-def _phrase(phrases: Mapping[str, str], name: str, value: object) -> str:
-    word = str(value).strip() if not isinstance(value, bool) else "yes" if value else "no"
-    return phrases.get(word.lower()) or Template(phrases.get("other", "")).safe_substitute({name: word})
 
 
 async def prepare_task(engine: Engine, task: Task, state: SocietyState, recall: EmbeddingRecall | None) -> None:

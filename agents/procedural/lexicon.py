@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -46,6 +46,7 @@ def _verb(word: str) -> str:
     return f"{word}s"
 
 
+@lru_cache(maxsize=4096)
 def third_person(phrase: str) -> str:
     """A verb phrase in the base form, as it follows "she": the first verb changes, and each behind `~`."""
     first, space, rest = phrase.partition(" ")

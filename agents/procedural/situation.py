@@ -278,7 +278,8 @@ def _read_deed(text: str) -> str | None:
 
 def _role(known: Lexicon, text: str, opening: str) -> tuple[LifeRole, bool]:
     lowered = f" {opening.lower()} ".replace(",", " ").replace(".", " ")
-    named = [r for r in known.roles.values() if f" {r.name} " in lowered]
+    heads = dict.fromkeys(lowered.split())
+    named = [r for word in heads for r in known.by_head.get(word, ()) if f" {r.name} " in lowered]
     if named:
         return max(named, key=lambda r: (-lowered.index(r.name), len(r.name))), True
     for word in re.findall(r"[a-z][a-z-]+", _NOUN_END.split(opening)[0].lower())[::-1]:

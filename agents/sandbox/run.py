@@ -69,6 +69,8 @@ class Returned:
     value: Any
     #: The exception and what it says, on one line; empty where there is none.
     error: str = ""
+    #: The name of the exception's class; empty without an error, and where the call was not made.
+    error_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,7 @@ def _read_record(record: IO[bytes], limits: SandboxLimits) -> dict[str, Any] | N
 
 def _returned(written: dict[str, Any]) -> tuple[Returned, ...]:
     calls = [one for one in written["returned"] if isinstance(one, dict)]
-    return tuple(Returned(one.get("value"), str(one.get("error", ""))) for one in calls)
+    return tuple(Returned(one.get("value"), str(one.get("error", "")), str(one.get("error_type", ""))) for one in calls)
 
 
 def _ending(

@@ -8,10 +8,19 @@ from numpy.typing import NDArray
 
 from ...personas.errors import SetupError, parameter
 from ..table import Queryable, Section
-from . import vectors as by_vectors
 from . import words as by_words
 from .sample import SampleVectors, read_sample, read_vectors, vector_models
-from .similarity import PAIRS, FiveNumbers, SimilarityBin, compare_levels, paper_boxes, paper_facts
+from .similarity import (
+    PAIRS,
+    FiveNumbers,
+    SimilarityBin,
+    cluster_share,
+    compare_levels,
+    nearest_by_vectors,
+    paper_boxes,
+    paper_facts,
+    vendi_score,
+)
 
 #: Accepted outputs that are measured, unless more are asked for.
 SAMPLE = 2_000
@@ -144,9 +153,9 @@ def _embedded(vectors: SampleVectors, pairs: int, seed: int) -> VectorDiversity:
         vectors.model,
         vectors.dims,
         len(vectors.places),
-        by_vectors.vendi_score(vectors.outputs),
-        _curve(by_vectors.nearest_by_vectors(vectors.outputs)),
-        {least: by_vectors.cluster_share(vectors.outputs, least) for least in CLUSTERS},
+        vendi_score(vectors.outputs),
+        _curve(nearest_by_vectors(vectors.outputs)),
+        {least: cluster_share(vectors.outputs, least) for least in CLUSTERS},
         len(vectors.paired),
         compare_levels(vectors.paired_personas, vectors.paired_outputs, pairs=pairs, seed=seed),
     )

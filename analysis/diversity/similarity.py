@@ -1,4 +1,7 @@
-"""The paper's similarity study (section 4.1, Figure 10) on any run: how alike outputs are by how alike personas are."""
+"""Measures of diversity by embedding vectors; numbers of different embedding models cannot be compared.
+
+Among them the paper's similarity study (section 4.1, Figure 10): how alike outputs are by how alike personas are.
+"""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -8,18 +11,19 @@ from importlib.resources import files
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...personas.arrays import Floats, Matrix
-from ...personas.dedup.vectors import units
+from ...personas.arrays import Floats, Ints, Matrix
+from ...personas.dedup.vectors import find_similar_vectors, units
 
 #: Similarities of personas at which the paper compares outputs; a pair is at a level when it is within `WIDTH` of it.
 LEVELS = (0.4, 0.6, 0.8, 0.9)
 WIDTH = 0.01
 #: Pairs at each level, in the paper.
 PAIRS = 100
-#: Rows of the matrix of persona similarities held at once.
+#: Rows of a matrix of similarities held at once.
 _ROWS = 256
+#: Eigenvalues below are what floating point leaves of none.
+_NONE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ class _PairSample:
         self.left, self.right = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         self._most, self._rng, self._ranks = most, rng, np.empty(0)
 
-    def add(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> None:
+    def add(self, left: Ints, right: Ints) -> None:
         self.found += len(left)
         ranks = np.concatenate([self._ranks, self._rng.random(len(left))])
         kept = np.argsort(ranks, kind="stable")[: self._most]
@@ -120,3 +124,40 @@ def _level(level: float, draw: _PairSample, personas: Floats, outputs: Floats) -
     return SimilarityBin(
         level, draw.found, len(alike), FiveNumbers.of(alike), float(near.mean()) if len(near) else None
     )
+
+
+def vendi_score(matrix: Matrix) -> float | None:
+    """The effective number of different texts, from 1 (all alike) to the number of texts (nothing in common).
+
+    The Vendi score of Friedman and Dieng (2023): the exponential of the entropy of the eigenvalues of K / n, where K
+    holds the cosines. It is at most the number of dimensions, and is computed from the smaller of the two Gram
+    matrices, which have the same eigenvalues. None without any vector.
+    """
+    if not len(matrix):
+        return None
+    scaled = units(matrix)
+    gram = scaled.T @ scaled if scaled.shape[0] > scaled.shape[1] else scaled @ scaled.T
+    values = np.linalg.eigvalsh(gram / len(scaled))
+    values = values[values > _NONE]
+    return float(np.exp(-(values * np.log(values)).sum()))
+
+
+def nearest_by_vectors(matrix: Matrix) -> Floats:
+    """For each vector the cosine to the one most like it, from -1 to 1; every pair is compared."""
+    scaled = units(matrix).astype(np.float32)
+    nearest = np.zeros(len(scaled))
+    for first in range(0, len(scaled), _ROWS):
+        cosines = scaled[first : first + _ROWS] @ scaled.T
+        places = np.arange(len(cosines))
+        cosines[places, first + places] = -1
+        nearest[first : first + _ROWS] = cosines.max(axis=1, initial=-1)
+    return nearest
+
+
+def cluster_share(matrix: Matrix, threshold: float = 0.5) -> float | None:
+    """The number of clusters of vectors as a share of the vectors, from nearly 0 to 1: 1 where no two are alike.
+
+    A cluster is an original with all whose cosine to it is at least `threshold`, found as near-duplicates are; 0.5 is
+    the paper's threshold where few and very different texts are wanted (section 2.3). None without any vector.
+    """
+    return 1 - len(find_similar_vectors(matrix, threshold, exact=True)) / len(matrix) if len(matrix) else None

@@ -3,6 +3,7 @@
 Each text comes with the file and its row, and files are read in bounded memory.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,14 +120,15 @@ def _texts_in(value: Any) -> Iterator[str]:
             yield from _texts_in(value.get(name))
 
 
-class _ForeignFile:
-    """One file: its cells as row, column and value."""
+class _ForeignFile(ABC):
+    """One file of texts to compare with."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @abstractmethod
     def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
-        raise NotImplementedError
+        """The cells as row, column and value."""
 
 
 class _Plain(_ForeignFile):

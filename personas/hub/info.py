@@ -11,7 +11,7 @@ from .queries import near_duplicates_in, rejected_in, retained_in
 type NumberedValues = tuple[tuple[str | int | None, int], ...]
 
 #: Answers a statement with its rows.
-type Ask = Callable[[str], Sequence[tuple[Any, ...]]]
+type HubQuery = Callable[[str], Sequence[tuple[Any, ...]]]
 
 _MOST = 10
 _RULE_RESULT = "rule || ' ' || replace(outcome, '_', ' ')"
@@ -90,7 +90,7 @@ class HubInfo:
         return asdict(self) | {"path": str(self.path), "bytes_per_persona": self.bytes_per_persona}
 
 
-def describe(path: Path, ask: Ask) -> HubInfo:
+def describe(path: Path, ask: HubQuery) -> HubInfo:
     """The numbers of the hub at `path`; `ask` answers statements, in this process or another."""
     there = {str(name) for (name,) in ask("SELECT table_name FROM duckdb_tables()")}
     grouped = {column: _counted(ask, _people_by(column, there), column) for column in _BY}
@@ -132,17 +132,17 @@ def _people_by(column: str, there: set[str]) -> str:
     return f"(SELECT id, {column} FROM personas UNION ALL {more}) GROUP BY {column}"  # noqa: S608
 
 
-def _counted(ask: Ask, rows: str, value: str) -> NumberedValues:
+def _counted(ask: HubQuery, rows: str, value: str) -> NumberedValues:
     found = ask(f"SELECT {value} AS value, count(*) AS times FROM {rows} ORDER BY times DESC, value")  # noqa: S608
     return tuple((value, times) for value, times in found)
 
 
-def _number(ask: Ask, what: str) -> int:
+def _number(ask: HubQuery, what: str) -> int:
     ((number,),) = ask(f"SELECT {what}")
     return int(number)
 
 
-def _unfinished(ask: Ask) -> tuple[str, ...]:
+def _unfinished(ask: HubQuery) -> tuple[str, ...]:
     rows = ask("SELECT name, read_to FROM imported_files WHERE NOT complete ORDER BY file")
     return tuple(f"{name} behind line or row {read_to:,}" for name, read_to in rows)
 

@@ -301,10 +301,10 @@ RIDDLES: Mapping[str, Sequence[Riddle]] = {
             "how much would running faster tomorrow shorten that?",
         ),
         Riddle(
-            "No",
+            "Yes",
             "The second one can only do half of what the first one leaves.",
             "A leaflet in {place} promises that a certain tool does half of the work. {who} has {n} hours of it to do "
-            "and buys two such tools. Is nothing left to be done then?",
+            "and buys two such tools. Is anything left to be done then?",
         ),
         Riddle(
             "No",

@@ -102,8 +102,7 @@ def _bills(rng: random.Random) -> str:
 
 
 def _people(rng: random.Random) -> str:
-    count = rng.randint(4, 7)
-    return ", ".join(map(" ".join, zip(_words("first", rng, count), _words("surname", rng, count), strict=True)))
+    return ", ".join(_words("first", rng, rng.randint(5, 9)))
 
 
 def _recipe(rng: random.Random) -> str:
@@ -181,14 +180,6 @@ def _dearest(bills: str) -> str:
     return max(items)[1] if items else bills
 
 
-def _sorted(people: str) -> str:
-    return "; ".join(sorted(" ".join((surname + ",", first)) for first, _, surname in map(_parted, _listed(people))))
-
-
-def _parted(name: str) -> tuple[str, str, str]:
-    return name.rpartition(" ")
-
-
 def _later(details: Details) -> str | None:
     day, month, days = (details(slot) or "" for slot in ("nth", "spring", "many"))
     if month.capitalize() not in _MONTHS or not _numbers(day) or not _numbers(days):
@@ -206,7 +197,7 @@ _WORKED_OUT: Mapping[str, Callable[[Details], str | None]] = {
     "mean": _of("scores", lambda text: _shown(mean(_numbers(text)))),
     "median": _of("scores", lambda text: _shown(median(_numbers(text)))),
     "ordered": _of("scores", lambda text: ", ".join(map(str, sorted(_numbers(text))))),
-    "sorted": _of("people", _sorted),
+    "sorted": _of("people", lambda text: ", ".join(sorted(_listed(text)))),
     "guests": _of("people", lambda text: str(len(_listed(text)))),
     "items": _of("shopping", lambda text: str(len(_listed(text)))),
     "part": _of_sum("percent", lambda amount, percent: _shown(amount * percent / 100)),

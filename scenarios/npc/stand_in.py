@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from tomllib import loads
@@ -12,7 +12,17 @@ from populace.agents.procedural.lexicon import Frame, article, polished, split
 from populace.agents.procedural.situation import Situation, portrait_of
 
 _SHE, _HE = re.compile(r"\b(?:she|her)\b", re.IGNORECASE), re.compile(r"\b(?:he|his|him)\b", re.IGNORECASE)
-_CLOSE, _WORK = ("kinship", "friendship", "care"), ("work", "trade", "teaching", "service")
+#: What binds two characters, by the kind of their relation; "other" for the rest.
+_BONDS = {
+    "kinship": "kin",
+    "friendship": "friend",
+    "care": "friend",
+    "work": "work",
+    "teaching": "teaching",
+    "trade": "trade",
+    "service": "trade",
+}
+_UNFIT = re.compile(r"not (?P<whom>[^:]+): (?P<line>.+)")
 
 
 @cache
@@ -22,32 +32,61 @@ def _data() -> Mapping[str, Any]:
 
 
 @cache
-def _frames(text: str) -> tuple[Frame, ...]:
-    return tuple(map(Frame, split(text)))
+def _frames(text: str, fits: frozenset[str]) -> tuple[Frame, ...]:
+    """The lines that fit a character of whom `fits` holds: people, place, `child`."""
+    lines = [
+        (found["whom"].split(", "), found["line"]) if (found := _UNFIT.fullmatch(line)) else ([], line)
+        for line in split(text)
+    ]
+    return tuple(Frame(line) for whom, line in lines if fits.isdisjoint(whom))
 
 
 @cache
-def _roles(world: str, field: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    roles, _, stuff = _data()[world]["roles"][field].partition("/")
-    return tuple(map(str.strip, roles.split(","))), tuple(map(str.strip, stuff.split(",")))
+def _roles(world: str, field: str) -> tuple[tuple[str, str], ...]:
+    """The roles of a field of work, each with what it deals with."""
+    roles, stuff = (part.split(",") for part in _data()[world]["roles"][field].split("/"))
+    return tuple((role.strip(), thing.strip()) for role, thing in zip(roles, stuff, strict=True))
+
+
+def _peoples(told: Mapping[str, Any], canon: Any, stage: str, role: str) -> Sequence[str]:
+    """The peoples that somebody of this age with this role can belong to."""
+    named = told.get("peoples", {}).get("old" if stage == "old" else "other")
+    peoples = split(named) if named else canon.peoples or ("local folk",)
+    closed, only = (
+        {people: [one.strip() for one in roles.split(",")] for people, roles in told.get(key, {}).items()}
+        for key in ("closed", "only")
+    )
+    fitting = [one for one in peoples if role not in closed.get(one, ()) and role in only.get(one, (role,))]
+    return fitting or peoples
+
+
+def _place(role: str, told: Mapping[str, Any], canon: Any, rng: random.Random) -> tuple[str, str]:
+    """Where a character is found, which its role may say, and another place."""
+    places = canon.places if len(canon.places) > 1 else split(_data()["any"]["places"])
+    elsewhere = split(told.get("elsewhere", ""))
+    homes = [one for one in places if one not in elsewhere] or places
+    named = next((one for one in places if one.removeprefix("the ") in role), None)
+    place = rng.choice(homes) if named is None else named
+    return place, rng.choice([one for one in homes if one != place] or [place])
 
 
 def sheet(rng: random.Random, situation: Situation, canon: Any) -> Mapping[str, Any]:
     """A sheet for a world with this canon. It is in English, whatever language is asked for."""
     title = canon.title if canon.title in _data() else "any"
     told, me = _data()[title], portrait_of(situation.persona or "A person.")
-    roles, stuff = _roles(title, me.role.field)
     is_woman = bool(_SHE.search(situation.persona)) or (not _HE.search(situation.persona) and rng.random() < 0.5)
     first = rng.choice(told["women" if is_woman else "men"].split())
     name = f"{first} {rng.choice(told['last'].split())}"
-    places = canon.places if len(canon.places) > 1 else split(_data()["any"]["places"])
-    place, other = rng.sample(places, 2)
-    role = rng.choice(roles)
+    role, stuff = rng.choice(_roles(title, me.role.field))
+    place, other = _place(role, told, canon, rng)
+    people = rng.choice(_peoples(told, canon, me.stage, role))
+    fits = frozenset((people, place, me.stage))
     slots = {
         "name": name,
+        "first": first,
         "role": role,
         "a_role": article(role),
-        "stuff": rng.choice(stuff),
+        "stuff": stuff,
         "place": place,
         "other_place": other,
         "years": str(rng.randint(2, 4) if me.stage in ("child", "young") else rng.randint(3, 29)),
@@ -55,14 +94,13 @@ def sheet(rng: random.Random, situation: Situation, canon: Any) -> Mapping[str, 
     }
 
     def said(text: str) -> str:
-        return polished(rng.choice(_frames(text)).fill(slots.get) or "")
+        return polished(rng.choice(_frames(text, fits)).fill(slots.get) or "")
 
     manner = next((word for word in _data()["manner"] if word.replace("_", "-") in situation.persona.lower()), None)
     habit = said(_data()["speech"]["texts"])
     barks = {key: rng.choice(split(text)) for key, text in _data()["barks"].items()}
-    barks["greeting"], barks["idle"] = rng.sample([barks["greeting"], barks["idle"], *split(told["mine"])], 2)
-    peoples = told.get("peoples", {}).get("old" if me.stage == "old" else "other")
-    people = rng.choice(split(peoples) if peoples else canon.peoples or ("local folk",))
+    for key, text in zip(("greeting", "idle"), rng.sample(split(told["mine"]), 2), strict=True):
+        barks[key] = rng.choice((barks[key], polished(Frame(text).fill(slots.get) or "")))
     origin = said(told.get("origins", {}).get(people, told["origin"]))
     slots["name"] = first
     return {
@@ -79,6 +117,5 @@ def sheet(rng: random.Random, situation: Situation, canon: Any) -> Mapping[str, 
 
 
 def _hooks(kind: str) -> str:
-    named = "close" if kind in _CLOSE else "work" if kind in _WORK else "other"
-    text: str = _data()["hooks"][named]
+    text: str = _data()["hooks"][_BONDS.get(kind, "other")]
     return text

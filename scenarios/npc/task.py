@@ -4,9 +4,10 @@ Run it as `populace make npc --hub town.duckdb --n 200 --set world=./my_world.md
 `--set lock=npc.duckdb --set keep="Maro Tiln"` to keep some of the sheets and have the others made anew.
 """
 
+import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -21,16 +22,17 @@ from populace.agents.observation import Observation, Seen, disclosed
 from populace.agents.procedural.situation import Situation
 from populace.agents.text_checks import TEXT_CHECKS
 from populace.personas.errors import SetupError
+from populace.personas.inputs import nearest
 from populace.personas.model import Answer, Outcome
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.resident import Resident, SocietyView
+from populace.sim.runfile.reader import open_run
 from populace.sim.scenario import Settings
 from populace.sim.seeds import rng_for
 from populace.sim.task import Task, TaskSettings
 from populace.sim.world import World
 
 from .canon_check import GradedCanon, KeepsToCanon
-from .lock import LockedSheet, read_locked
 from .stand_in import sheet
 from .world import find_world, read_world
 
@@ -38,6 +40,10 @@ if TYPE_CHECKING:
     from langgraph.runtime import Runtime
 
     from populace.agents.mind import MindContext
+
+_SHEETS = """
+SELECT emission, agent, payload, model, prompt, status FROM outputs WHERE kind = 'npc' ORDER BY emission
+"""
 
 PROMPT = read_prompt(Path(__file__).with_name("npc.v1.toml"))
 
@@ -253,3 +259,44 @@ async def keep_sheet(state: MindState, runtime: "Runtime[MindContext]") -> Mappi
     if isinstance(kept, LockedSheet):
         return {"decision": replace(update["decision"], model=kept.model, prompt=kept.prompt)}
     return update
+
+
+@dataclass(frozen=True, slots=True)
+class LockedSheet:
+    """A sheet as it was, and what wrote it."""
+
+    name: str
+    payload: Mapping[str, Any]
+    model: str
+    prompt: str
+
+
+def read_locked(run: str, keep: str) -> dict[str, LockedSheet]:
+    """The sheets of a run that are kept, by persona: those that `keep` names, or all that were accepted.
+
+    `keep` holds names, persona ids or numbers of emissions, with commas between. Raises `SetupError` for one that is
+    none, and for a run without sheets.
+    """
+    with open_run(run) as file:
+        rows = file.query(_SHEETS).rows
+    sheets = [
+        (str(emission), agent, status, LockedSheet(json.loads(payload)["name"], json.loads(payload), model, prompt))
+        for emission, agent, payload, model, prompt, status in rows
+    ]
+    if not sheets:
+        raise SetupError(f"{run!r} holds no sheets of characters; give a run of the task npc as lock.")
+    wanted = [name.strip() for name in keep.split(",") if name.strip()]
+    if not wanted:
+        return {agent: sheet for _, agent, status, sheet in sheets if status == "accepted"}
+    found: dict[str, LockedSheet] = {}
+    for name in wanted:
+        same = [
+            (agent, sheet)
+            for emission, agent, _, sheet in sheets
+            if name in (emission, agent) or name.casefold() == sheet.name.casefold()
+        ]
+        if not same:
+            names = sorted({sheet.name for *_, sheet in sheets})
+            raise SetupError(f"{run!r} holds no sheet {name!r}{nearest(name, names)}; name a character, or its number.")
+        found.update(same[-1:])
+    return found

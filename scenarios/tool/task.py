@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 from populace.agents.actions import Action
 from populace.agents.checks import Check
 from populace.agents.procedural.situation import Situation
+from populace.agents.procedural.speech import Speaker
 from populace.agents.tool_spec import ToolSpec
 from populace.agents.tools import CallableTool
 from populace.personas.prompt import Prompt, read_prompt
 from populace.sim.task import Task
 
-from . import stand_in
+from .kits import draw_kit
 
 _FOLDER = Path(__file__).parent
 
@@ -28,7 +29,9 @@ class Tool(ToolSpec):  # noqa: D101 - the same words as in a society
     @staticmethod
     def stand_in(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """A tool whose implementation the stand-in knows too."""
-        return stand_in.tool(rng, situation, schema)
+        speaker = Speaker(rng, situation)
+        kit, thing, name = draw_kit(rng, speaker)
+        return kit.interface(name, thing, speaker("a_noun") or "somebody")
 
 
 class ToolTask(Task):

@@ -10,6 +10,9 @@ from populace.agents.actions import Action
 from populace.agents.checks import CheckContext, CheckOutcome, CheckResult, failed, passed
 from populace.agents.sandbox import CodeOutcome, CodeResult, FunctionCall, Returned, confinement, run_code
 
+#: Errors by which code shows that the function is missing or unfinished, rather than that it refuses the arguments.
+_UNWRITTEN = {"KeyError", "NameError", "NotImplementedError"}
+
 
 def parse_object(text: str) -> dict[str, Any]:
     """The JSON object that the text is. Raises `ValueError` when it is none."""
@@ -104,7 +107,7 @@ def execution_checks(done: CodeResult, returned: Sequence[Returned], cases: Sequ
 def agrees(case: Any, returned: Returned) -> bool:
     """Whether a call gave what its case says: the value, or an error where it is to be refused."""
     if not case.returns:
-        return bool(returned.error) and not returned.error.startswith(("KeyError", "NameError", "NotImplementedError"))
+        return bool(returned.error_type) and returned.error_type not in _UNWRITTEN
     return not returned.error and same_value(json.loads(case.returns), returned.value)
 
 

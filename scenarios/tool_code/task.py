@@ -4,6 +4,8 @@
 for the people whom they were made for. Without --tools each person's tool is made first.
 """
 
+import json
+import random
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -18,18 +20,19 @@ from populace.agents.action_schema import answer_schema
 from populace.agents.actions import Action, Novelty
 from populace.agents.checks import Check, CheckOutcome
 from populace.agents.mind import Draft, Mind, MindState, Rule, build_mind, check, keep, turn_prompt
+from populace.agents.procedural.situation import Situation
 from populace.agents.responses import schema_of
 from populace.agents.sandbox import confinement
 from populace.personas.errors import SetupError
 from populace.personas.model import AnswerSchema, FrozenModel
 from populace.personas.prompt import Prompt, read_prompt
+from populace.scenarios.tool.kits import KitCase, find_kit
 from populace.scenarios.tool.task import Tool
 from populace.sim.resident import Resident
 from populace.sim.scenario import Settings
 from populace.sim.world import World
 
 from .code import Implements, execute, execution_checks, interface_of
-from .stand_in import implement
 from .tool_set import ToolSetSettings, ToolSetTask
 
 if TYPE_CHECKING:
@@ -183,3 +186,30 @@ async def run(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str,
 def _with(draft: Draft, **fields: object) -> Draft:
     answer = draft.answer
     return replace(draft, answer=replace(answer, value=cast("Action", answer.value).model_copy(update=fields)))
+
+
+def implement(
+    tool: Mapping[str, Any], rng: random.Random, situation: Situation, schema: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Code, example and tests. Of a tool of somebody else the stand-in knows nothing, and its code says so."""
+    found = find_kit(tool["name"])
+    if found is None:
+        return _unknown(tool)
+    kit, thing = found
+    made = kit.implementation(tool["name"], thing, rng)
+    example, *tests = map(_case, made.cases)
+    return {"code": made.code, "question": made.question, "example": example, "tests": tests}
+
+
+def _case(case: KitCase) -> dict[str, str]:
+    return {
+        "arguments": json.dumps(case.arguments),
+        "returns": "" if case.is_refused else json.dumps(case.value),
+    }
+
+
+def _unknown(tool: Mapping[str, Any]) -> dict[str, Any]:
+    names = ", ".join(tool["parameters"]["properties"])
+    code = f'def {tool["name"]}({names}):\n    raise NotImplementedError("the stand-in knows no such tool")\n'
+    nothing = {"arguments": "{}", "returns": ""}
+    return {"code": code, "question": "what does this tool do?", "example": nothing, "tests": [nothing]}

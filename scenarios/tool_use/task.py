@@ -112,7 +112,7 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Talk:
+class ToolDialogue:
     """A conversation as it goes on."""
 
     plan: Plan
@@ -191,7 +191,7 @@ class ToolUseTask(ToolSetTask):
         action = draft.answer.value
         if not isinstance(action, ToolUse) or any(one.outcome is CheckOutcome.FAILED for one in draft.checks):
             return {}
-        talk, text = Talk(plan), action.text
+        talk, text = ToolDialogue(plan), action.text
         while text:
             talk.messages.append({"role": "user", "content": text})
             talk.done.append(await self._see_to(talk, state, runtime))
@@ -211,7 +211,7 @@ class ToolUseTask(ToolSetTask):
         draft = replace(draft, answer=replace(draft.answer, value=kept))
         return {"draft": draft.checked("ended", ending(kept)).checked("used_tools", tool_use(kept))}
 
-    async def _see_to(self, talk: Talk, state: MindState, runtime: "Runtime[MindContext]") -> UserRequest:
+    async def _see_to(self, talk: ToolDialogue, state: MindState, runtime: "Runtime[MindContext]") -> UserRequest:
         """Let the assistant call tools until it answers, declines, or has made as many calls as it may."""
         made, wrong = 0, 0
         while True:
@@ -243,7 +243,7 @@ def _need(plan: Plan, place: int) -> str:
     return Template(phrase).substitute(tools=told, needed=", ".join(names))
 
 
-async def _further(talk: Talk, state: MindState, runtime: "Runtime[MindContext]") -> str:
+async def _further(talk: ToolDialogue, state: MindState, runtime: "Runtime[MindContext]") -> str:
     """The person's next request; empty where there is none."""
     place, seed = len(talk.done), state["request_context"].seed
     prompt = FURTHER.render(
@@ -258,7 +258,7 @@ async def _further(talk: Talk, state: MindState, runtime: "Runtime[MindContext]"
     return "" if said.is_done or said.outcome is not Outcome.OK else said.text
 
 
-async def _next_step(talk: Talk, left: int, state: MindState, runtime: "Runtime[MindContext]") -> Answer[Step]:
+async def _next_step(talk: ToolDialogue, left: int, state: MindState, runtime: "Runtime[MindContext]") -> Answer[Step]:
     shown, place = talk.plan.shown, len(talk.done)
     prompt = ASSISTANT.render(
         tools=fence("tools", "\n".join(json.dumps(as_openai(tool.interface)["function"]) for tool in shown)),
@@ -275,7 +275,7 @@ def _shown(message: Mapping[str, Any]) -> str:
     return json.dumps(message, ensure_ascii=False)
 
 
-def _add_calls(talk: Talk, step: Step, contents: Sequence[str]) -> None:
+def _add_calls(talk: ToolDialogue, step: Step, contents: Sequence[str]) -> None:
     """The message that calls, and one with what came of each call, in the order of the calls."""
     calls, results = [], []
     for call, content in zip(step.calls, contents, strict=True):

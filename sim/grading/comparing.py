@@ -11,16 +11,16 @@ from pydantic import BaseModel, Field
 from ...agents.procedural.grading import comparing
 from ...agents.responses import schema_of
 from ...agents.rubric import rubric_for
-from ...personas.model import Outcome, PersonaModel, RequestContext
+from ...personas.model import PersonaModel, RequestContext
 from ...personas.prompt import Prompt, fence, load_prompt
 from ..output_jobs import OutputJobReport
 from ..outputs import Output, OutputContext, OutputPhase, OutputSpec, answered, role_of
-from ..runfile.output_rows import VoteRow
+from ..runfile.job_rows import VoteRow
 from ..runfile.reader import RunReader
 from ..runfile.rows import Row
 from ..seeds import derive_seed
-from .candidates import Candidate, CandidatePhase, PairJob, PairSpec
-from .grading import ROOM, Vote, check_rubrics, ended_rows, lost_outcome, owner_of
+from .candidates import Candidate, PairJob, PairSpec
+from .grading import ROOM, Vote, VotingPhase, check_rubrics, ended_rows, owner_of
 
 #: The kind of these jobs, and their one phase.
 KIND = "comparing"
@@ -60,7 +60,7 @@ class ComparingWork:
         fields = ("response",) if item.response is not None else rubric.fields
         texts = [one.shown(fields) for one in (item, item.other)]
         task = fence("task", task_of(prompt, item))
-        owner = f"{owner_of(item)}|{owner_of(item.other)}"
+        owner = owner_of(item)
         context = RequestContext(KIND, 1, owner, derive_seed(self.seed, KIND, owner) >> 32, job=self.job)
 
         async def vote(place: int, grader: str, replicate: int, position: int) -> Vote:
@@ -109,7 +109,7 @@ def better_of(vote: Vote) -> str | None:
 _SCORES: Mapping[str | None, float] = {"better": 1.0, "tie": 0.5, "worse": 0.0}
 
 
-class ComparingPhase(CandidatePhase[list[Vote]]):
+class ComparingPhase(VotingPhase):
     """Has pairs compared."""
 
     name = KIND
@@ -118,24 +118,6 @@ class ComparingPhase(CandidatePhase[list[Vote]]):
     def __init__(self, context: OutputContext, spec: ComparingSpec) -> None:
         super().__init__(context, chunk=spec.chunk)
         self.work = ComparingWork(spec, context.job, context.seed)
-
-    def owner(self, item: Output) -> str:
-        """Both candidates, as in `calls`."""
-        if not isinstance(item, Candidate) or item.other is None:
-            return str(item.emission)
-        return f"{owner_of(item)}|{owner_of(item.other)}"
-
-    def outcome(self, result: list[Vote]) -> tuple[Outcome, str]:
-        """That of the endpoint, where it lost all votes."""
-        return lost_outcome(result)
-
-    def is_lost(self, result: list[Vote]) -> bool:
-        """Whether no vote says anything."""
-        return all(one.answered.value is None for one in result)
-
-    def event_of(self, output: Output, result: list[Vote]) -> object:
-        """The answers as they came."""
-        return [[self.owner(output)], *([one.answered.outcome, one.answered.raw] for one in result)]
 
     def counts_of(self, output: Output, result: list[Vote]) -> Mapping[str, int]:
         """Votes by outcome; and how often the place shown first won, of those that decide."""

@@ -22,7 +22,7 @@ from ...personas.prompt import fence, load_prompt
 from ..config import RoleModel
 from ..output_jobs import OutputJobReport
 from ..outputs import LOST_OUTCOMES, Output, OutputContext, OutputPhase, OutputSpec, answered, role_of
-from ..runfile.output_rows import VoteRow
+from ..runfile.job_rows import VoteRow
 from ..runfile.reader import RunReader
 from ..runfile.rows import CheckRow, Row
 from ..seeds import derive_seed
@@ -60,13 +60,6 @@ class Vote:
         return self.answered.outcome in LOST_OUTCOMES
 
 
-def lost_outcome(votes: Sequence[Vote]) -> tuple[Outcome, str]:
-    """How the work on a candidate ended: as the endpoint said, where it lost all votes."""
-    if not votes or not all(one.is_lost for one in votes):
-        return Outcome.OK, ""
-    return votes[-1].answered.outcome, votes[-1].answered.reason
-
-
 @dataclass(frozen=True, slots=True)
 class GradingWork:
     """Has one candidate graded as often as is wanted."""
@@ -101,12 +94,37 @@ class GradingWork:
         )
 
 
-def owner_of(item: Candidate) -> str:
-    """The candidate as it is named in `calls`: the emission, with the response where one is judged."""
-    return str(item.emission) if item.response is None else f"{item.emission}/{item.response}"
+def owner_of(item: Output) -> str:
+    """The candidate, or the pair of them, as it is named in `calls`: the emission, with the response that is judged."""
+    if not isinstance(item, Candidate):
+        return str(item.emission)
+    own = str(item.emission) if item.response is None else f"{item.emission}/{item.response}"
+    return own if item.other is None else f"{own}|{owner_of(item.other)}"
 
 
-class GradingPhase(CandidatePhase[list[Vote]]):
+class VotingPhase(CandidatePhase[list[Vote]]):
+    """Has graders vote on candidates, or on pairs of them."""
+
+    def owner(self, item: Output) -> str:
+        """As in `calls`."""
+        return owner_of(item)
+
+    def outcome(self, result: list[Vote]) -> tuple[Outcome, str]:
+        """That of the endpoint, where it lost all votes."""
+        if not result or not all(one.is_lost for one in result):
+            return Outcome.OK, ""
+        return result[-1].answered.outcome, result[-1].answered.reason
+
+    def is_lost(self, result: list[Vote]) -> bool:
+        """Whether no vote has a label."""
+        return all(one.answered.value is None for one in result)
+
+    def event_of(self, output: Output, result: list[Vote]) -> object:
+        """The answers as they came."""
+        return [[self.owner(output)], *([one.answered.outcome, one.answered.raw] for one in result)]
+
+
+class GradingPhase(VotingPhase):
     """Has candidates graded."""
 
     name = KIND
@@ -116,22 +134,6 @@ class GradingPhase(CandidatePhase[list[Vote]]):
         super().__init__(context, chunk=spec.chunk)
         self._spec = spec
         self.work = GradingWork(spec, context.job, context.seed)
-
-    def owner(self, item: Output) -> str:
-        """As in `calls`."""
-        return owner_of(item) if isinstance(item, Candidate) else str(item.emission)
-
-    def outcome(self, result: list[Vote]) -> tuple[Outcome, str]:
-        """That of the endpoint, where it lost all votes."""
-        return lost_outcome(result)
-
-    def is_lost(self, result: list[Vote]) -> bool:
-        """Whether no vote has a label."""
-        return all(one.answered.value is None for one in result)
-
-    def event_of(self, output: Output, result: list[Vote]) -> object:
-        """The answers as they came."""
-        return [[self.owner(output)], *([one.answered.outcome, one.answered.raw] for one in result)]
 
     def counts_of(self, output: Output, result: list[Vote]) -> Mapping[str, int]:
         """Votes by outcome, and outputs by the result of the check."""

@@ -17,7 +17,7 @@ from ...agents.rubric import Rubric, rubric_for
 from ...personas.errors import SetupError
 from ...personas.prompt import load_prompt
 from ..checking import record_rows
-from ..runfile.output_rows import PreferenceRow
+from ..runfile.job_rows import PreferenceRow
 from ..runfile.reader import RunReader, open_run
 from .candidates import Candidate
 from .comparing import made_for

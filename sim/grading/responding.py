@@ -14,7 +14,7 @@ from ...personas.model import Answer, AnswerGenerator, Outcome, PersonaModel, Re
 from ...personas.prompt import fence, load_prompt
 from ..output_jobs import OutputJobReport
 from ..outputs import LOST_OUTCOMES, Output, OutputContext, OutputJob, OutputPhase, OutputSpec, answered
-from ..runfile.output_rows import ResponseRow
+from ..runfile.job_rows import ResponseRow
 from ..runfile.reader import open_run
 from ..runfile.rows import Row
 from ..seeds import derive_seed

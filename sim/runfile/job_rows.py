@@ -1,4 +1,4 @@
-"""The rows of jobs: what was asked for, how far it has come, what was lost, and what is known from elsewhere."""
+"""The rows of jobs: what was asked for, how far it has come, what was lost, and what jobs on outputs found."""
 
 import platform
 from dataclasses import dataclass
@@ -189,6 +189,55 @@ class RunRow:
     roles: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ResponseRow:
+    """One of several responses to an instruction, in `responses`."""
+
+    job: int
+    emission: int
+    response: int
+    model: str
+    text: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoteRow:
+    """What a grader says of an output by one criterion, in `votes`."""
+
+    job: int
+    emission: int
+    response: int | None
+    other: int | None
+    other_response: int | None
+    criterion: str
+    grader: str
+    replicate: int
+    label: str | None
+    score: float | None
+    position: int | None
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceRow:
+    """The best and the worst of several candidates, in `preferences`."""
+
+    job: int
+    emission: int
+    prompt: str
+    chosen: str
+    rejected: str
+    chosen_emission: int
+    rejected_emission: int
+    chosen_response: int | None
+    rejected_response: int | None
+    margin: float
+    source: str
+
+
 def job_of(run: RunRow, *, kind: str = "society") -> JobRow:
     """The job that is shown as this run: growth alone, or a society."""
     spec = {
@@ -242,3 +291,11 @@ _version = cache(version)
 def versions() -> dict[str, str]:
     """Versions by name of Populace, Python and the libraries that shape a run."""
     return {"python": platform.python_version()} | {name: _version(name) for name in _DISTRIBUTIONS}
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutRow:
+    """An emission that is kept for measuring models, in `held_out`."""
+
+    emission: int
+    job: int

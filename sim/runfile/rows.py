@@ -11,8 +11,21 @@ from types import MappingProxyType
 
 from ...agents.gateway.call import Call
 from ...personas.judgement import RuleResultRow
-from .job_rows import BatchRow, FailureRow, JobItemRow, JobRow, KnownAnswerRow, MarkerRow, PhaseRow, RunRow, VectorRow
-from .output_rows import HeldOutRow, PreferenceRow, ResponseRow, VoteRow
+from .job_rows import (
+    BatchRow,
+    FailureRow,
+    HeldOutRow,
+    JobItemRow,
+    JobRow,
+    KnownAnswerRow,
+    MarkerRow,
+    PhaseRow,
+    PreferenceRow,
+    ResponseRow,
+    RunRow,
+    VectorRow,
+    VoteRow,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ async def test_code_gets_its_input_and_files_and_gives_values(confined: Confinem
         ("def f(:", CodeOutcome.ERROR, "SyntaxError: invalid syntax (main.py, line 1)"),
         ("raise SystemExit(3)", CodeOutcome.ERROR, "SystemExit: 3"),
         ("raise SystemExit", CodeOutcome.OK, ""),
+        ("def f(x: int): ...\nassert f.__annotations__ == {'x': int}", CodeOutcome.OK, ""),
         ("import os; os._exit(0)", CodeOutcome.ERROR, "it ended before its last line"),
         ("import numpy", CodeOutcome.ERROR, "ModuleNotFoundError: No module named 'numpy'"),
         ("x = [0] * 10**9", CodeOutcome.MEMORY, "it needed more than 200 MB"),
@@ -99,7 +100,7 @@ async def test_sleeping_code_is_stopped() -> None:
 async def test_values_that_are_not_json_and_too_long_ones_are_errors() -> None:
     code = "def a(): return {1j}\ndef b(): return float('nan')\ndef c(): return 'x' * 30000"
     done = await run(confinement(), code, calls=(FunctionCall("a"), FunctionCall("b")))
-    assert [one.error.partition(":")[0] for one in done.returned] == ["TypeError", "ValueError"]
+    assert [one.error_type for one in done.returned] == ["TypeError", "ValueError"]
     assert (await run(confinement(), code, calls=(FunctionCall("c"),))).outcome is CodeOutcome.OUTPUT_LIMIT
 
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from openai_server import OpenAIServer
 
+from populace.agents.procedural.lexicon import lexicon
 from populace.agents.responses import Response, said
+from populace.personas.dedup import find_duplicates
 from populace.personas.errors import SetupError
 from populace.personas.model import Answer, Outcome
-from populace.scenarios.instruction.stand_in import response_to
+from populace.scenarios.instruction.stand_in import response_to, write_request
 from populace.scenarios.instruction.task import InstructionTask
 
 type Made = Callable[..., Path]
@@ -78,6 +80,27 @@ def test_the_stand_in_responds_to_what_was_asked() -> None:
     rng = random.Random(1)
     assert "rye loaves" in response_to(rng, "4 lines for a song about rye loaves, warm, it is for my aunt. thx")
     assert response_to(rng, "何でもいいから教えて")
+
+
+@pytest.mark.parametrize(
+    ("request_", "worked_out"),
+    [
+        ("add this up and split it between 3 of us: rent 640, water 31, phone 29", "700"),
+        ("average of 4, 10, 7, 3, and which one is furthest from it. thx", "3, 4, 7, 10"),
+        ("What date is 45 days after the 20th of March? It's a deadline from the bank.", "the 4th of May"),
+        ("26 percent off 10, how much is that for a lamp", "7.40"),
+        ("sort these names please: Rosa, Zeno, Bea, Hugo, Mira", "Bea, Hugo, Mira, Rosa, Zeno"),
+    ],
+)
+def test_the_stand_in_works_out_what_was_asked(request_: str, worked_out: str) -> None:
+    assert worked_out in response_to(random.Random(1), request_)
+
+
+def test_requests_of_the_stand_in_rarely_repeat_one_another() -> None:
+    rng, people = random.Random(1), [f"A {name} who lives by the river." for name in lexicon().roles]
+    texts = [write_request(rng, person) for person in people for _ in range(10)]
+    assert len(texts) >= 2_000
+    assert len(find_duplicates(texts)) <= 0.005 * len(texts)
 
 
 def test_a_length_that_there_is_not_is_one_sentence() -> None:

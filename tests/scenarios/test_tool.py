@@ -17,7 +17,6 @@ from populace.agents.procedural.situation import Situation
 from populace.agents.tool_spec import ToolSpec
 from populace.agents.tools import as_langchain, tool_faults
 from populace.scenarios.tool.kits import find_kit, kits
-from populace.scenarios.tool.stand_in import tool
 from populace.scenarios.tool.task import Tool, ToolTask
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
@@ -116,6 +115,6 @@ def test_names_of_the_stand_ins_tools_rarely_repeat() -> None:
     for number in range(1000):
         role = roles[number % len(roles)]
         person = describe(rng, Sketch(role, rng.choice(role.ages), rng.choice("fm")))
-        names.append(tool(rng, Situation(persona=person), {})["tool_name"])
+        names.append(Tool.stand_in(rng, Situation(persona=person), {})["tool_name"])
     assert len(set(names)) > 980
     assert all(find_kit(name) for name in names[:100])

@@ -26,8 +26,7 @@ from populace.scenarios.tool_code.code import (
     execution_checks,
     same_value,
 )
-from populace.scenarios.tool_code.stand_in import implement
-from populace.scenarios.tool_code.task import ToolCodeTask
+from populace.scenarios.tool_code.task import ToolCodeTask, implement
 from populace.scenarios.tool_code.tool_set import read_tools
 from populace.sim import trust
 from populace.sim.growth import Growth
@@ -162,13 +161,13 @@ def test_cases_must_fit_the_interface_unless_they_are_to_be_refused() -> None:
 def test_what_a_run_showed_is_told_by_checks() -> None:
     cases = [case({"of": 3}, 1.5), case({"of": 2}, 1), case({"of": "x"})]
     done = CodeResult(CodeOutcome.OK, "", "", 0.1)
-    right = [Returned(1.5), Returned(1.0), Returned(None, "ValueError: no")]
+    right = [Returned(1.5), Returned(1.0), Returned(None, "ValueError: no", "ValueError")]
     assert {name: said.outcome for name, said in execution_checks(done, right, cases).items()} == {
         "runs": "passed",
         "example": "passed",
         "tests": "passed",
     }
-    wrong = [Returned(2), Returned(None, "ValueError: no"), Returned(3)]
+    wrong = [Returned(2), Returned(None, "ValueError: no", "ValueError"), Returned(3)]
     said = execution_checks(CodeResult(CodeOutcome.TIMEOUT, "", "", 9.0, "too long"), wrong, cases)
     assert [one.outcome for one in said.values()] == ["failed"] * 3
     assert said["tests"].score == 0
@@ -180,8 +179,9 @@ def test_values_are_the_same_up_to_rounding_and_errors_are_refusals_unless_nothi
     assert not same_value([1, 2], [2, 1])
     assert not same_value(True, 1)
     assert not same_value({"a": 1}, {"b": 1})
-    assert agrees(case({}), Returned(None, "TypeError: x"))
-    assert not agrees(case({}), Returned(None, "NotImplementedError: x"))
+    assert agrees(case({}), Returned(None, "TypeError: x", "TypeError"))
+    assert not agrees(case({}), Returned(None, "NotImplementedError: x", "NotImplementedError"))
+    assert not agrees(case({}), Returned(None, "the call was not made"))
     assert not agrees(case({}), Returned(None))
 
 

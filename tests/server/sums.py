@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -10,6 +10,9 @@ from populace.agents.actions import Action, KnownSolution, Novelty
 from populace.sim.growth import Growth
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
+
+#: Gives the rows of a query.
+type Ask = Callable[[str], list[tuple[Any, ...]]]
 
 _SUM = re.compile(r"A box holds (\d+) apples, and (\d+) more are put in\. How many apples does it hold\?")
 

@@ -1,14 +1,13 @@
 """Comparing two, responses of a teacher, and the preferences that are made of grades."""
 
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openai_server import OpenAIServer
-from sums import Sum, Sums
+from sums import Ask, Sum, Sums
 
 from populace.agents.rubric import shipped_rubrics
 from populace.personas.errors import PausedError, SetupError
@@ -25,8 +24,6 @@ from populace.sim.output_jobs import resume_output_job, run_output_job, stored_s
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
 
-type Ask = Callable[[str], list[tuple[Any, ...]]]
-
 GENERAL = tuple(one for one in shipped_rubrics() if one.name == "general")
 PEOPLE, EACH = 4, 3
 
@@ -37,20 +34,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sums") / "sums.duckdb"
     Society(Sums(), growth=Growth(agents=PEOPLE, hops=0, per_passage=2), out=path, steps=EACH).run()
     return path
-
-
-@pytest.fixture
-def sums(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(made, tmp_path))
-
-
-@pytest.fixture
-def sql(sums: Path) -> Ask:
-    def asked(query: str) -> list[tuple[Any, ...]]:
-        with open_run(sums) as run:
-            return run.query(query).rows
-
-    return asked
 
 
 def compared(path: Path, **options: Any) -> Any:

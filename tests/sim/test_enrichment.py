@@ -19,7 +19,7 @@ from warm_process import WarmProcess
 
 from populace.agents.batch import PollInterval, open_batch_queue
 from populace.agents.endpoint.models import ModelHandle
-from populace.agents.gateway.limits import Backoff, Limits
+from populace.agents.gateway.limits import Limits
 from populace.personas.errors import PausedError, RunError, SetupError, SourceError
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
@@ -34,10 +34,7 @@ IN_FLIGHT = 4
 type Ask = Callable[..., list[tuple[Any, ...]]]
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retry at once: what is tested is that, not when."""
-    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @pytest.fixture(scope="session")
@@ -104,17 +101,21 @@ def test_the_number_in_flight_and_the_folder_change_nothing(made_town: Path, tmp
     assert len(hashes) == 1
 
 
-class Liar(BaseChatModel):
-    """Quotes what nobody wrote; honest when it is asked again, if it can be."""
-
-    can_be_honest: bool
+class AsyncChat(BaseChatModel):
+    """A model that has only the way in which the gateway asks."""
 
     @property
     def _llm_type(self) -> str:
-        return "liar"
+        return "async"
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         raise AssertionError("the gateway took the blocking way")
+
+
+class Liar(AsyncChat):
+    """Quotes what nobody wrote; honest when it is asked again, if it can be."""
+
+    can_be_honest: bool
 
     async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         is_complaint = "'a tall person of forty' is not in the description" in str(messages[-1].content)
@@ -160,9 +161,8 @@ def test_a_spent_budget_pauses_and_the_same_command_goes_on_and_pays_once(
     wishes = Enrichment(chunk=5)
     with pytest.raises(PausedError):
         enrich(town, wishes, **over(openai_server, max_calls=13))
-    assert sql("SELECT count(raw) BETWEEN 13 AND 17, any_value(status) FROM calls JOIN jobs USING (job)") == [
-        (True, "paused")
-    ]
+    counted = "SELECT count(raw) BETWEEN 13 AND 17, any_value(status) FROM calls JOIN jobs USING (job)"
+    assert sql(counted) == [(True, "paused")]
     done = enrich(town, wishes, **over(openai_server))
     assert done.made == {"profiles": PEOPLE}
     assert openai_server.calls == len(openai_server.by_body) == PEOPLE
@@ -199,9 +199,7 @@ enrich(sys.argv[1], Enrichment(wiki=True, chunk=5), model="openai:test", base_ur
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "calls", [pytest.param(calls, marks=() if calls in (30,) else pytest.mark.slow) for calls in (3, 17, 30, 41)]
-)
+@pytest.mark.parametrize("calls", [3, 17, 30, 41])
 def test_killed_and_given_again_it_asks_nobody_twice(warm: WarmProcess, town: Path, sql: Ask, calls: int) -> None:
     with OpenAIServer(latency=0.05) as server:
         server.stall(calls)
@@ -225,9 +223,8 @@ def test_by_batch_the_same_profiles_come_and_each_is_paid_once(
     monkeypatch.setattr("populace.sim.engine.open_batch_queue", quick)
     with BatchServer() as server:
         batched = enrich(town, model="openai:test", base_url=server.base_url, batch=True)
-        single = enrich(
-            shutil.copy(made_town, tmp_path / "single.duckdb"), model="openai:test", base_url=server.base_url
-        )
+        alone = shutil.copy(made_town, tmp_path / "single.duckdb")
+        single = enrich(alone, model="openai:test", base_url=server.base_url)
     assert batched.made == {"profiles": PEOPLE}
     assert batched.evidence == single.evidence
     assert sql("SELECT source, count(*) FROM calls GROUP BY source") == [("batch", PEOPLE)]
@@ -242,10 +239,8 @@ def test_another_job_is_begun_behind_an_unfinished_one_only_when_that_is_said(
     with pytest.raises(SetupError, match=r"holds another enrichment that is not finished \(model openai:test"):
         enrich(town)
     assert enrich(town, anew=True).made == {"profiles": PEOPLE}
-    assert sql("SELECT job, model, status FROM jobs ORDER BY job") == [
-        (1, "openai:test", "abandoned"),
-        (2, "procedural", "finished"),
-    ]
+    begun = [(1, "openai:test", "abandoned"), (2, "procedural", "finished")]
+    assert sql("SELECT job, model, status FROM jobs ORDER BY job") == begun
 
 
 @pytest.mark.slow
@@ -316,20 +311,18 @@ MOTHER = Persona("A retired teacher who keeps bees.")
 DAUGHTER = Persona("A ferry mechanic in her forties.")
 
 
-class Guesser(BaseChatModel):
+@pytest.fixture
+def family(tmp_path: Path) -> Path:
+    return make_hub(tmp_path / "kin.duckdb", [MOTHER, DAUGHTER], [(DAUGHTER, MOTHER, "kinship", "mother")])
+
+
+class Guesser(AsyncChat):
     """Takes everybody for forty; told of a contradiction, it says what stands in `second`."""
 
     second: str
     asked: list[str]
     #: What its biographies state of other people.
     others: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def _llm_type(self) -> str:
-        return "guesser"
-
-    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
-        raise AssertionError("the gateway took the blocking way")
 
     async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         prompt = next(str(message.content) for message in messages if message.type == "human")
@@ -346,10 +339,7 @@ class Guesser(BaseChatModel):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("second", "status"), [("70-79", "resolved"), ("30-39", "kept")])
-def test_a_contradiction_is_asked_about_once_and_then_resolved_or_kept(
-    tmp_path: Path, second: str, status: str
-) -> None:
-    family = make_hub(tmp_path / "kin.duckdb", [MOTHER, DAUGHTER], [(DAUGHTER, MOTHER, "kinship", "mother")])
+def test_a_contradiction_is_asked_about_once_and_then_resolved_or_kept(family: Path, second: str, status: str) -> None:
     chat = Guesser(second=second, asked=[])
     done = enrich(family, Enrichment(wiki=True), model=ModelHandle("guesser", chat))
     assert done.asked == {"profiles": 2, "repairs": 1, "biographies": 2}
@@ -361,23 +351,20 @@ def test_a_contradiction_is_asked_about_once_and_then_resolved_or_kept(
         assert hub.con.execute(ages).fetchall() == [(second,), ("40-49",)]
 
 
-def test_biographies_that_contradict_are_counted_and_kept_out_of_the_hub(tmp_path: Path) -> None:
-    family = make_hub(tmp_path / "kin.duckdb", [MOTHER, DAUGHTER], [(DAUGHTER, MOTHER, "kinship", "mother")])
+def test_biographies_that_contradict_are_counted_and_kept_out_of_the_hub(family: Path) -> None:
     young = {"key": "k1", "age": 30, "region": None, "occupation": None}
     chat = Guesser(second="70-79", asked=[], others=(young,))
     done = enrich(family, Enrichment(wiki=True), model=ModelHandle("guesser", chat))
     assert (done.made["biographies"], done.failed["biographies"], done.inconsistencies) == (0, 2, 6)
     assert ("inconsistencies", "6 biographies sent back") in done.as_rows()
     with open_hub(family) as hub:
-        query = "SELECT outcome, reason FROM failures ORDER BY reason"
-        ((outcome, reason), *_) = hub.con.execute(query).fetchall()
+        ((outcome, reason), *_) = hub.con.execute("SELECT outcome, reason FROM failures ORDER BY reason").fetchall()
         assert outcome == "schema_mismatch"
         assert "others.k1.age: 30 contradicts 40-49" in reason
         assert hub.con.execute("SELECT count(*) FROM biographies").fetchall() == [(0,)]
 
 
-def test_without_biographies_contradictions_are_found_and_nobody_is_asked_again(tmp_path: Path) -> None:
-    family = make_hub(tmp_path / "kin.duckdb", [MOTHER, DAUGHTER], [(DAUGHTER, MOTHER, "kinship", "mother")])
+def test_without_biographies_contradictions_are_found_and_nobody_is_asked_again(family: Path) -> None:
     chat = Guesser(second="70-79", asked=[])
     done = enrich(family, model=ModelHandle("guesser", chat))
     assert (len(chat.asked), done.contradictions) == (2, {"open": 1})

@@ -1,18 +1,16 @@
 """Grading: votes of several graders, the verdict, and a job that is stopped, resumed and replayed as all others."""
 
 import shutil
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openai_server import OpenAIServer
-from sums import make_sums
+from sums import Ask
 from warm_process import WarmProcess
 
 from populace.agents.checks import CheckOutcome
-from populace.agents.gateway.limits import Backoff, Limits
+from populace.agents.gateway.limits import Limits
 from populace.agents.procedural.grading import grading, rule_label
 from populace.agents.rubric import Rubric, shipped_rubrics
 from populace.personas.errors import PausedError, SetupError
@@ -23,37 +21,11 @@ from populace.sim.hub_jobs import stored_job
 from populace.sim.hub_replay import replay_job
 from populace.sim.output_jobs import OutputJobReport, resume_output_job, run_output_job, stored_spec
 from populace.sim.outputs import parse_models
-from populace.sim.runfile.reader import open_run
 
-type Ask = Callable[[str], list[tuple[Any, ...]]]
+pytestmark = pytest.mark.usefixtures("impatient")
 
 RUBRICS = rubrics_for(["sum"], None)
 LABELS = 3
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retry at once: what is tested is that, not when."""
-    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_sums(tmp_path_factory.mktemp("sums") / "sums.duckdb", people=12)
-
-
-@pytest.fixture
-def sums(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(made, tmp_path))
-
-
-@pytest.fixture
-def sql(sums: Path) -> Ask:
-    def asked(query: str) -> list[tuple[Any, ...]]:
-        with open_run(sums) as run:
-            return run.query(query).rows
-
-    return asked
 
 
 def spec_of(*graders: str, **options: Any) -> GradingSpec:

@@ -1,17 +1,15 @@
 """Jobs on the outputs of a run: solving as the example of all, and what solving itself says."""
 
 import shutil
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openai_server import OpenAIServer
-from sums import Sum, make_sums
+from sums import Ask, Sum
 
 from populace.agents.checks import CheckOutcome
-from populace.agents.gateway.limits import Backoff, Limits
+from populace.agents.gateway.limits import Limits
 from populace.personas.errors import PausedError, RunError, SetupError
 from populace.personas.model import Answer, Outcome
 from populace.sim.hub_replay import replay_job
@@ -31,32 +29,7 @@ from populace.sim.solving import (
 SLIPPING = "procedural:accuracy=0.6"
 KNOWN = KnownSolutions((Sum,))
 
-type Ask = Callable[[str], list[tuple[Any, ...]]]
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retry at once: what is tested is that, not when."""
-    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_sums(tmp_path_factory.mktemp("sums") / "sums.duckdb", people=12)
-
-
-@pytest.fixture
-def sums(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copy(made, tmp_path))
-
-
-@pytest.fixture
-def sql(sums: Path) -> Ask:
-    def asked(query: str) -> list[tuple[Any, ...]]:
-        with open_run(sums) as run:
-            return run.query(query).rows
-
-    return asked
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def solved(path: Path, *solvers: str, **options: Any) -> Any:

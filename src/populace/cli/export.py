@@ -274,7 +274,7 @@ def split(run: Path, train: float | None, by: str, similarity: float, seed: int,
 
     from populace.analysis.export import Split, SplitBy, find_held_out
     from populace.sim.checking import record_rows
-    from populace.sim.runfile.output_rows import HeldOutRow
+    from populace.sim.runfile.job_rows import HeldOutRow
     from populace.sim.runfile.reader import open_run
 
     if (train is None) is not undo:

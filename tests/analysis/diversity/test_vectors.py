@@ -5,8 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from populace.analysis.diversity.similarity import FiveNumbers, compare_levels, paper_boxes, paper_facts
-from populace.analysis.diversity.vectors import cluster_share, nearest_by_vectors, vendi_score
+from populace.analysis.diversity.similarity import (
+    FiveNumbers,
+    cluster_share,
+    compare_levels,
+    nearest_by_vectors,
+    paper_boxes,
+    paper_facts,
+    vendi_score,
+)
 
 
 def test_equal_vectors_count_as_one_and_orthogonal_ones_each() -> None:
