@@ -39,7 +39,7 @@ _DEEPEST = 6
 
 
 def possible_actions(offered: tuple[type[Action], ...], addressees: tuple[str, ...]) -> tuple[type[Action], ...]:
-    """Those of the `offered` actions that can be done: nothing can be said where nobody is there."""
+    """The `offered` actions that are possible: spoken ones need an addressee."""
     return tuple(a for a in offered if addressees or not a.addressed)
 
 

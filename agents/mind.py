@@ -130,7 +130,7 @@ def turn_prompt(
     """The request of a turn, by the prompt of the actions that can be done; `seed` draws its angle."""
     possible = possible_actions(offered, observation.addressees)
     template = prompt_of(possible)
-    # What answers somebody, and choices that are counted, are led nowhere.
+    # Replies, and choices that are counted, are not steered.
     is_free = not observation.heard and all(novelty_of(action) != "none" for action in possible)
     return template.render(
         world=fence("world", world),

@@ -16,12 +16,12 @@ _ITEM = 400
 _CLOSE = frozenset({"kinship", "friendship", "care"})
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 _CLAUSE = re.compile(r"[,;:(，、；：（]|\s[–—-]\s|\s(?:who|whose|that|which)\s")
-#: Fewest characters of a first clause that says what somebody is, and most of one.
+#: Fewest and most characters of a first clause that names the role.
 _LEAST, _MOST = 12, 90
 
 
 def disclosed(description: str, kind: str) -> str:
-    """What somebody knows of a person by their relation: all, the first sentence, or at first sight.
+    """What one person knows of another by their relation: all, the first sentence, or the first impression.
 
     Kin, friends and those who care for each other know the whole description; neighbours, colleagues and others with
     a relation its first sentence; strangers (kind `other`) what that begins with.
@@ -38,7 +38,7 @@ def disclosed(description: str, kind: str) -> str:
 
 
 def quoted(line: str) -> str:
-    """A line that somebody said, in quotation marks that nothing in it can close."""
+    """A spoken line, in quotation marks that nothing in it can close."""
     return f'"{line.replace('"', "'")}"'
 
 

@@ -38,7 +38,7 @@ _DEPENDS = ("depend", "depends", "dependencies", "dependency")
 
 @dataclass(frozen=True, slots=True)
 class ReadTool:
-    """What came of one row."""
+    """The result of reading one row."""
 
     #: As `ToolSpec.payload`; None where the row cannot be read.
     payload: dict[str, Any] | None
@@ -51,7 +51,7 @@ class ReadTool:
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """What came of a file of rows."""
+    """The result of reading a file of rows."""
 
     rows: tuple[ReadTool, ...]
 

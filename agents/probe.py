@@ -138,7 +138,7 @@ _PROMPT = RenderedPrompt("doctor", 1, (("user", "Which animal is it that says mo
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What became of asking in one form."""
+    """The outcome of asking in one form."""
 
     mode: OutputMode
     #: How the answer was judged, or how the call failed.

@@ -134,7 +134,7 @@ class Rubric(FrozenModel):
 
     @property
     def text(self) -> str:
-        """The criteria as a grader is told them."""
+        """The criteria as a grader is shown them."""
         parts = []
         for one in self.criteria:
             anchors = "\n".join(f"  {a.label}: {a.meaning}" if a.meaning else f"  {a.label}" for a in one.scale)

@@ -24,7 +24,7 @@ _UNSPACED_FACTOR = 2
 _OPENING = 240
 
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
-#: What leads to the word for what somebody is, up to that word, by language.
+#: How a self-introduction begins, up to the word for the role, by language.
 _INTRODUCTIONS = {
     "en": r"(?:as|being|speaking as|working as|i am|i['’]m|im|my (?:job|work) (?:is|as)) (?:an?|the)",
     "de": r"(?:als|ich bin|ich arbeite als)(?: ein[er]?)?",
@@ -36,7 +36,7 @@ _INTRODUCTIONS = {
     "zh": r"(?:作为|身为|我是)(?:一[名个位])?",
     "ja": r"(?:私は|僕は|わたしは)",
 }
-#: What follows the word for what somebody is, where the introduction comes behind it.
+#: A self-introduction in Japanese, where the role comes first.
 _JAPANESE = re.compile(r"([\u3040-\u30ff\u4e00-\u9fff]{2,12})(?:として|の立場)")
 #: Words that say in a refusal that something is not done.
 _CANNOT = re.compile(
@@ -102,7 +102,7 @@ def _introductions() -> dict[str, re.Pattern[str]]:
     }
 
 
-#: Words that describe many people and say of nobody what they are.
+#: Words that describe many people and name no role.
 _GENERAL = words(
     "young old middle aged retired person people man woman someone somebody year years years-old small town big large "
     "good careful quiet shy tidy cheerful stubborn blunt patient curious with from that whose their late early first"
@@ -111,7 +111,7 @@ _GENERAL = words(
 
 @lru_cache(maxsize=1024)
 def _head_words(persona: str) -> frozenset[str]:
-    # What somebody is stands before the first clause; a description may begin with several words for it.
+    # The role stands before the first clause; a description may begin with several words for it.
     head = re.split(r"[,.;:(]|\b(?:who|whose|with|in|from|at|die|der|qui|que|che)\b", persona, maxsplit=1)[0]
     return _words_of(head)
 

@@ -161,7 +161,7 @@ def as_openai(payload: Mapping[str, Any]) -> dict[str, Any]:
 def as_mcp(payload: Mapping[str, Any]) -> dict[str, Any]:
     """The tool as an MCP server lists it (protocol 2025-06-18).
 
-    MCP takes objects alone as structured output: what is none is returned as `result`.
+    MCP takes only objects as structured output; any other value is returned as `result`.
     """
     returns = payload["returns"]
     if returns.get("type") != "object":

@@ -10,15 +10,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from ..agents.rubric import MeasurementLevel
 from ..personas.errors import SetupError
 from .table import Queryable, Section
+
+#: As rubrics have it, of which the run file holds what is needed here.
+type MeasurementLevel = Literal["nominal", "ordinal", "interval"]
 
 #: Samples of the units that an interval is drawn from, and its ends.
 _SAMPLES = 1_000

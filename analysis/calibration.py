@@ -14,10 +14,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from ..agents.rubric import MeasurementLevel
 from ..personas.errors import SourceError
 from ..personas.inputs import resolve_file
-from .agreement import Graded
+from .agreement import Graded, MeasurementLevel
 from .evaluation import wilson_interval
 from .table import Queryable, Section
 

@@ -103,7 +103,7 @@ class Coverage:
 
 
 def read_topics(path: Path | None = None) -> list[Topic]:
-    """The topics of a taxonomy: nested JSON, TOML or YAML, or a path a line; without a file that which ships.
+    """The topics of a taxonomy: nested JSON, TOML or YAML, or one path per line; without a file, the one that ships.
 
     In a nested file the keys of an object are topics. What stands under one is an object of topics below it, a list of
     them, or a text with terms, separated by commas. A line is `Field / Topic`, or `Field / Topic: term, term`. Raises

@@ -117,7 +117,7 @@ def summarise_data(run: Queryable) -> DataSummary | None:
     )
 
 
-#: Settings of every scenario that mean nothing where nobody sees anybody.
+#: Settings of every scenario that have no effect where agents do not see each other.
 _OF_SOCIETIES = frozenset({"neighbours", "heard", "recalled", "memory", "observation_tokens"})
 
 

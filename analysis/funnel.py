@@ -58,7 +58,7 @@ GROUP BY used_for ORDER BY min(c.started_at), used_for
 
 @dataclass(frozen=True, slots=True)
 class FunnelStage:
-    """A stage of the funnel: how many rows are left after it, and what became of the others."""
+    """A stage of the funnel: how many rows are left after it, and why the others are not."""
 
     #: turns, answers, outputs, a check by its name, near_duplicate, accepted, or a later table.
     name: str
@@ -205,7 +205,7 @@ def _in_all(accepted: int, spent: Sequence[PurposeYield]) -> Iterator[PurposeYie
 
 
 def _sum[N: (int, float)](numbers: Sequence[N | None]) -> N | None:
-    """The sum of those that are known; None where none is."""
+    """The sum of the known values; None if no value is known."""
     known = [number for number in numbers if number is not None]
     return sum(known[1:], start=known[0]) if known else None
 

@@ -87,7 +87,7 @@ class Grown:
 
     @property
     def ending(self) -> str:
-        """One sentence when growth ended because too few newcomers were somebody new; else nothing."""
+        """One sentence when growth ended because too few newcomers were new; else nothing."""
         if self.until_novelty is None or not self.latest or len(self.latest) < 500:
             return ""
         share = self.latest.count("1") / len(self.latest)
@@ -143,7 +143,7 @@ def skipped_of(run: Queryable) -> list[str]:
 
 
 def read_grown(run: Queryable) -> Grown:
-    """What came of growth in all."""
+    """The totals of growth."""
     return Grown(*run.query(_IN_ALL).rows[0])
 
 

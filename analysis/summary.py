@@ -202,7 +202,7 @@ def summarise(run: Queryable) -> Summary:
         relations=relations,
         hops=hops,
         steps=steps,
-        # The rounds of a task end with its rows: nobody asked for a number of them.
+        # The rounds of a task end with its rows: their number was not asked for.
         steps_wanted=steps if "per_persona" in orjson.loads(settings) else steps_wanted,
         emissions=_counts(run, _EMISSIONS),
         near_duplicates=_counts(run, _DUPLICATES),

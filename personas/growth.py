@@ -78,7 +78,7 @@ class NoveltyWindow:
 
 #: The paper expands each persona in six iterations (section 2.2): six degrees of separation.
 MOST_HOPS = 6
-#: The share of relations that lead to somebody new: assumed before there are any, and at least.
+#: The share of relations that lead to a new person: the first assumption, and the least.
 _GUESSED_YIELD = 0.75
 _LEAST_YIELD = 0.5
 
@@ -122,7 +122,7 @@ class HopResult:
 
     @property
     def repeats(self) -> int:
-        """The number of newcomers with the same text as somebody known."""
+        """The number of newcomers whose text is that of a known person."""
         return max(0, len(self.newcomers) - self.born - self.duplicates - self.dropped)
 
 
@@ -183,7 +183,7 @@ def plan_hop(
 
 
 def _relations_for(newcomers: float, population: Population, *, last: bool) -> float:
-    """How many relations to ask for so that `newcomers` of them lead to somebody new, judging by those so far.
+    """How many relations to ask for so that `newcomers` of them lead to new people, judging by those so far.
 
     The last hop asks for two standard deviations more, as no later hop can make up for missing people.
     """

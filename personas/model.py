@@ -133,7 +133,7 @@ def _schema_of[M: BaseModel](model: type[M]) -> AnswerSchema[M]:
 
 @dataclass(frozen=True, slots=True)
 class Answer[T]:
-    """A typed answer, or the outcome and the reason why there is none."""
+    """A typed answer, or the outcome and the reason why it is missing."""
 
     outcome: Outcome
     value: T | None = None

@@ -162,7 +162,7 @@ def _between_survivors(
 class Admission(StrEnum):
     """What happened to a persona that arrived."""
 
-    #: Somebody new.
+    #: A new person.
     BORN = "born"
     #: A near-duplicate of an earlier persona: kept as a row with a verdict, not alive.
     DUPLICATE = "duplicate"

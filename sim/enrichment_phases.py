@@ -65,7 +65,7 @@ class EnrichmentContext:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Somebody who is asked about, with what the prompt needs besides the description."""
+    """A person who is asked about, with what the prompt needs besides the description."""
 
     #: Place among the people of the job.
     ordinal: int
@@ -76,7 +76,7 @@ class Subject:
 
 
 class _PeoplePhase[T](Phase[Subject, Answer[T]]):
-    """A phase that asks about the people of the job in their order, and writes what came of it into the hub."""
+    """A phase that asks about the people of the job in their order, and writes the results into the hub."""
 
     purpose: str
     #: Writes the answers of a chunk.

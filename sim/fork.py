@@ -254,7 +254,7 @@ def _model(
     return open_model(model, base_url=base_url)
 
 
-#: Steps are told from hops by what the numbers of their phase count.
+#: Steps differ from hops in what the numbers of their phase count.
 _STEPS = "phase IN (SELECT phase FROM phases WHERE job = 1 AND unit = 'step')"
 _BEFORE = f"job = 1 AND (NOT {_STEPS} OR number <= $at)"
 

@@ -59,7 +59,7 @@ _UNDONE = (
 def replay_job(path: Path | str, job: int, *, progress: Progress | None = None) -> Replayed:
     """Do a finished job on the people of a hub once more, with no call to any model, and compare the event hashes.
 
-    It is done in a copy, from which all that came of this job and later ones is taken out. Raises `RunFileError` for a
+    It runs in a copy without the results of this job and later ones. Raises `RunFileError` for a
     job that is not finished, and `RunError` when something is asked that was never asked then.
     """
     with Recording.open(Path(path), job) as recording, folder_beside(recording.path) as folder:

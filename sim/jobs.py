@@ -60,7 +60,7 @@ class Changes:
     items: int | None = None
     #: What the event hash is taken over, instead of times and attempts.
     events: Sequence[object] = ()
-    #: Items without a usable answer, and what became of the others by name.
+    #: Items without a usable answer, and the numbers of the others by result.
     failed: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
     #: What a resumed job continues with: as JSON, and where reading the sources has come to.

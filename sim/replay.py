@@ -43,7 +43,7 @@ from .trust import check_code
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of a replay."""
+    """The result of a replay."""
 
     #: The hash of everything that happened in the replay, and that of the run up to its last complete step.
     event_hash: str

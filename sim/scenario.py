@@ -49,7 +49,7 @@ class Settings(BaseModel):
     answer_tokens: int = Field(1024, ge=16, description="Length of an answer in tokens, at most")
 
 
-#: The settings that mean nothing where nobody sees anybody.
+#: The settings that have no effect where agents do not see each other.
 SEEN_SETTINGS = frozenset({"neighbours", "heard", "recalled", "memory", "observation_tokens"})
 
 #: Settings of tasks that name files, which a run from elsewhere may not have read here.
@@ -113,7 +113,7 @@ class Scenario:
     #: True where no turn of a step needs anything from another turn: with --batch steps go by batch too, and those of
     #: many people are committed in pages, so that memory does not grow with them.
     independent: ClassVar[bool] = False
-    #: False where agents know their persona, task and news alone: they see, hear and remember nobody, and neither
+    #: False where agents know only their persona, task and news: they see, hear and remember no others, and neither
     #: observations nor notes are kept.
     observes: ClassVar[bool] = True
     #: Steps that a run takes at most where `ended` alone says when it ends; None for as many as are asked for.
@@ -307,7 +307,7 @@ def check_interventions(scenario: Scenario, steps: int, *, before: Scenario | No
 
 
 class GrowthOnly(Scenario):
-    """Growing people and nothing else, as `populace grow` does: nobody takes a step."""
+    """Growing people and nothing else, as `populace grow` does: the society takes no step."""
 
     name = "growth"
     takes_steps = False

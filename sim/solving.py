@@ -173,7 +173,7 @@ def _in_words(solver: str, replicate: int, answer: Answer[WrittenSolution]) -> S
     written = answer.value
     if written is None:
         raise ValueError("there is no solution")
-    # A field that holds more than the answer, as a sentence, names it; one that is empty says that there is none.
+    # The field may hold a sentence that names the answer; an empty field says that the problem has no answer.
     found = final_answer(written.answer, is_answer=True)
     reason = "" if found else "The solver gives no answer."
     return Solution(solver, "text", replicate, answer, written.solution, found, "ok" if found else "no_answer", reason)

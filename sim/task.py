@@ -231,7 +231,7 @@ class Task(Scenario):
         return self._round(society)
 
     def ended(self, society: SocietyView) -> bool:
-        """Whether enough is accepted, nobody is left to ask, or too little is new."""
+        """Whether enough is accepted, everybody has been asked, or too little is new."""
         return self._is_exhausted(society.newest) or not self._round(society)
 
     def _round(self, society: SocietyView) -> list[Resident]:

@@ -1,8 +1,8 @@
-"""What a run file may make this machine do: what its user said, here, when the run was made or resumed.
+"""What a run file may make this machine do: only what its user named here when the run was made or resumed.
 
 A run file names the script that is its scenario, the address that questions and the key go to, and files that are read
-or written. In a file from somebody else those names are somebody else's. So what a run was made with is noted outside
-the file, as hashes, in the user's own folder for state; what is not noted there has to be named again.
+or written. In a file from somebody else those names are not the user's choice. So what a run was made with is noted
+outside the file, as hashes, in the user's own folder for state; what is not noted there has to be named again.
 """
 
 import os

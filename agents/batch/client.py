@@ -141,7 +141,7 @@ class BatchState(BaseModel):
         return RequestError(judged.outcome, f"The batch failed as a whole{said}", status=status, body=judged.body)
 
     def left_undone(self) -> RequestError:
-        """Why a request has no line in what came of a batch that did end."""
+        """Why a request has no line in the output of a batch that ended."""
         if self.status == "expired":
             return RequestError(Outcome.TIMEOUT, "The batch expired before this request was done.")
         if self.status == "cancelled":

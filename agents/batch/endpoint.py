@@ -39,9 +39,9 @@ class BatchJournal(Protocol):
         ...
 
     async def closed(self, nonce: str, status: str) -> None:
-        """Take note that nothing more is to be had from a batch, and how it ended.
+        """Record that a batch will give nothing more, and how it ended.
 
-        Must not be durable before the calls that were recorded earlier: they are what came of it.
+        Must not be durable before the calls that were recorded earlier, which are its results.
         """
         ...
 

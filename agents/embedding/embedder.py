@@ -35,7 +35,7 @@ class Lost:
 
 @dataclass(slots=True)
 class Embedded:
-    """What became of a number of texts: each distinct one has a vector, or a reason why it has none."""
+    """The vectors of a number of texts: each distinct text has one, or the reason why it is missing."""
 
     vectors: dict[str, Vector] = field(default_factory=dict)
     lost: dict[str, Lost] = field(default_factory=dict)

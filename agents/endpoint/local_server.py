@@ -209,7 +209,7 @@ def _command(path: Path, header: GgufHeader, slots: int, *, embeddings: bool) ->
 
 
 class _Running:
-    """One start of the server, and what became of it."""
+    """One start of the server, and its outcome."""
 
     def __init__(self, command: list[str], path: Path, start_within: float) -> None:
         self._path = path

@@ -93,7 +93,7 @@ class Ledger(Protocol):
     """Keeps every call. `record` must be cheap: it may hand the row to a writer, in order, and return."""
 
     def record(self, call: Call) -> None:
-        """Keep one attempt, whatever became of it. Called before anything is made of its answer."""
+        """Keep one attempt, whatever its outcome. Called before its answer is parsed."""
         ...
 
     def recall(self, key: CallKey) -> RecordedReply | None:

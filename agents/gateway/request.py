@@ -35,7 +35,7 @@ _MARK = re.compile(r'"(?:[^"\\]|\\.)*+"|["{}\[\]]', re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class ParsedReply[T]:
-    """What became of one answer: the value, or the outcome and the reason why there is none."""
+    """The result of parsing one answer: the value, or the outcome and the reason why it is missing."""
 
     outcome: Outcome
     value: T | None = None

@@ -63,7 +63,7 @@ class ProceduralModel(BaseChatModel):
     no value can satisfy.
     """
 
-    #: That it is told the task's name and the generators of what can be answered, which are sent to no endpoint.
+    #: It receives the task's name and the answer generators, which no endpoint is sent.
     takes_tasks: ClassVar[bool] = True
 
     model_name: str = "procedural"

@@ -1,4 +1,4 @@
-"""The stand-in as a grader: labels drawn from the text, given at the rate that it is told.
+"""The stand-in as a grader: labels drawn from the text, right at the rate that it is given.
 
 A text has one quality, drawn from its words: over many texts it is spread evenly from 0 to 1, whatever they say and
 however long they are. Each criterion has the label at this place of its scale, rounded up or down by a draw of its own,

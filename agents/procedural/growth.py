@@ -1,4 +1,4 @@
-"""The people whom a text calls to mind and those around a person, each described in a sentence or two."""
+"""The people whom a text suggests and the people around a person, each described in a sentence or two."""
 
 import random
 import re
@@ -34,18 +34,18 @@ class Sketch:
     gender: str
     #: "trainee", "retired" or empty.
     rank: str = ""
-    #: How the age is told where a relation settles it ("in {their} fifties"); empty for any of that stage of life.
+    #: The words for the age where the relation determines it ("in {their} fifties"); otherwise empty.
     aged: str = ""
     #: A verb phrase that a relation asks for ("be recovering from a stroke").
     bond: str = ""
-    #: Whether circumstances may be told: they may contradict what a relative is to somebody.
+    #: Whether circumstances may be added: they could contradict the relation.
     has_circumstances: bool = True
     #: A language other than English that the person speaks.
     language: str = ""
 
 
 def draw_role(rng: random.Random, stage: str, gender: str = "any", field: str | None = None) -> LifeRole:
-    """A role that somebody of that stage of life and gender may have, in that field where there is one."""
+    """A role that fits the stage of life and the gender, in that field if it has one."""
     roles = [
         role
         for role in lexicon().roles.values()
@@ -189,7 +189,7 @@ _KNOWN_KINDS = ("friendship", "neighbourhood", "other")
 
 
 def text_to_persona(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """People whom the passage calls to mind, no two with the same role, described in prose and in parts."""
+    """The people whom the passage suggests, no two with the same role, described in prose and in parts."""
     language = language_of(situation.passage)
     near = _near(situation.passage, language)
     used: set[str] = set()
@@ -262,7 +262,7 @@ class Relatives:
     def draw(self, kinds: Sequence[str], keys: Sequence[str] = ()) -> dict[str, Any]:
         """One more relation of one of the `kinds`: `label`, `kind`, `who` and `persona`.
 
-        It leads to one of those behind `keys` at times, and else to somebody new.
+        It sometimes leads to one of the people behind `keys`, otherwise to a new person.
         """
         offered = [(key, text) for key, text in self.known if key in keys]
         if offered and self.rng.random() < _KNOWN_CHANCE and (related := self._with_known(offered, kinds)):

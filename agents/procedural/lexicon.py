@@ -148,7 +148,7 @@ def split(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class TieTemplate:
-    """A relation that somebody may have, seen from that person."""
+    """A relation that a person may have, seen from that person."""
 
     label: str
     kind: str
@@ -163,7 +163,7 @@ class TieTemplate:
 
 @dataclass(frozen=True, slots=True)
 class LifeRole:
-    """What somebody is, and what such a life is made of."""
+    """A person's role, and the words for the life that goes with it."""
 
     name: str
     field: str

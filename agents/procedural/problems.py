@@ -100,7 +100,7 @@ class ProblemTemplate:
 
         `shown` computes from them the numbers that the text shows, where those are others. `solve` is given the numbers
         of the text by name. Slots of a form that are no numbers are those of a `Scene`. A story happens to its persons;
-        other problems are posed to somebody.
+        other problems are addressed to the reader.
         """
         self.topic = topic
         self.forms = tuple(forms)

@@ -20,7 +20,7 @@ _FEW = 3
 
 @dataclass(frozen=True, slots=True)
 class PresentPerson:
-    """Somebody who is there: the key to speak to them by, and what they are to the person."""
+    """A person who is present: the key to address them by, and their relation to the persona."""
 
     key: str
     label: str
@@ -43,7 +43,7 @@ class Situation:
     passage: str = ""
     #: What is known of the person beside the description, in one line.
     profile: str = ""
-    #: In which somebody is to be among the best.
+    #: The skill in which an elite persona is to excel.
     skill: str = ""
     #: What stands outside all sections: the question itself.
     plain: str = ""
@@ -162,9 +162,9 @@ _DOES = re.compile(r"\bwho ([a-z]+s) ([^.,;:]{6,90})")
 _NO_VERB = frozenset(
     {"always", "sometimes", "is", "has", "was", "does", "perhaps", "knows", "worries", "needs", "wants"}
 )
-#: What those do who no longer work and of whom no pastime is told.
+#: What retired people do when the description names no pastime.
 _RETIRED = ("take each day as it comes", "get up early out of habit")
-#: And those who are too ill for work.
+#: The same for people who are too ill to work.
 _ILL = re.compile(r"\b(?:in hospital with|recovering from|in treatment for)\b")
 _RECOVERING = ("get a little better every day", "wait to be well again", "have to rest a good deal")
 _THIRD = re.compile(r"\b(?:she|he|they|him|hers|theirs|himself|herself)\b")

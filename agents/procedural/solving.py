@@ -1,4 +1,4 @@
-"""The stand-in as a solver: it knows the solutions of its own problems, and gives them at the rate that it is told."""
+"""The stand-in as a solver: it knows the solutions of its own problems and is right at the rate that it is given."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""What runs in the confined process: it confines itself, runs the code, and writes down what came of it.
+"""The program of the confined process: it confines itself, runs the code, and writes down the result.
 
 The parent hands this file over as source (`python -c`), so that it imports nothing of Populace. Its one argument is
 the number of a descriptor: a file with the job as JSON, to which the record of the run is written. What it imports is

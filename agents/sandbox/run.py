@@ -1,4 +1,4 @@
-"""Runs Python code confined, and says what came of it."""
+"""Runs Python code confined, and returns its result."""
 
 import asyncio
 import json
@@ -75,7 +75,7 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class CodeResult:
-    """What came of a run."""
+    """The result of a run."""
 
     outcome: CodeOutcome
     stdout: str

@@ -1,4 +1,4 @@
-"""A value that is valid under any JSON Schema, or an error that says why there is none."""
+"""A value that is valid under any JSON Schema, or an error that says why none can be made."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .source import OutputSource
 
 
-#: Outputs from which languages and diversity are told.
+#: Outputs from which languages and diversity are measured.
 _SAMPLE = 1000
 _SAMPLE_SQL = """
 SELECT text FROM outputs AS o WHERE {which} AND kind IN (SELECT unnest(CAST(? AS VARCHAR[])))

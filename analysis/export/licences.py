@@ -1,9 +1,9 @@
-"""Licences of rows that were made from several sources: which of them binds most."""
+"""Licences of rows that were made from several sources: which of them is the strictest."""
 
 import re
 from collections.abc import Iterable
 
-#: What stands where nobody stated a licence. It binds more than any licence: nothing may be taken for granted.
+#: The value where no licence is stated. It counts as stricter than any licence.
 UNKNOWN_LICENCE = "unknown"
 
 #: What licences ask for, from the freest to the strictest, by their SPDX identifiers; the first pattern counts.

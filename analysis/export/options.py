@@ -18,7 +18,7 @@ from .texts import PersonalPolicy
 class DatasetOptions:
     """What is exported of the runs, and how."""
 
-    #: None is told by the path.
+    #: None: decided by the path.
     format: DatasetFormat | None = None
     #: Kinds of outputs; none are all.
     kinds: tuple[str, ...] = ()

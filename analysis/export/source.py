@@ -42,7 +42,7 @@ type HeldOut = Literal["exclude", "only", "include"]
 #: Outputs of a page: at most so many, and about so many characters.
 _PAGE, _PAGE_CHARACTERS = 20_000, 1 << 24
 
-#: Whoever speaks in an output besides the persona that made it: the action says so by the field `personas`.
+#: Other personas who speak in an output: the action names them in the field `personas`.
 _OTHERS = """
 CREATE TEMP TABLE exported_others AS
 SELECT DISTINCT emission, persona

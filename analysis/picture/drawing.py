@@ -80,7 +80,7 @@ class _Colours:
     title: str
     of: Mapping[str, str]
     tones: Sequence[_Tone]
-    #: Whether people are told apart by hue, so that relations must not be.
+    #: Whether hue distinguishes people, so that it cannot distinguish relations.
     is_hue: bool
 
 

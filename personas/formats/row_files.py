@@ -218,7 +218,7 @@ SELECT count(*), count(DISTINCT persona), count(DISTINCT persona) FILTER (licenc
 
 
 class PublishedRows:
-    """The rows of one shape that the people of an export have: somebody may have several, and others none.
+    """The rows of one shape that the people of an export have: none, one or several each.
 
     What a row does not hold is null, and the word None among the domains of Persona Hub's elite, as it is there.
     """

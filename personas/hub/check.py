@@ -61,7 +61,7 @@ AND rule_results.rule = $rule AND rule_results.outcome IN ('rejected', 'kept')
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What came of a check."""
+    """The result of a check."""
 
     judged: int
     #: Rule results by rule and outcome.

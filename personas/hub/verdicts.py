@@ -151,7 +151,7 @@ _STAGES = "SELECT DISTINCT stage FROM duplicates WHERE kind = 'persona' ORDER BY
 
 @dataclass(frozen=True, slots=True)
 class RejectedPeople:
-    """The present state of the people whom one rule has ever rejected."""
+    """The present state of all people whom one rule has rejected at any time."""
 
     #: All of them who are in the hub.
     people: int

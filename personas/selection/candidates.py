@@ -46,7 +46,7 @@ WHERE_LIMIT = QueryLimit(30, "ask something simpler of them")
 def parse_condition(
     con: duckdb.DuckDBPyConnection, text: str | None, people: PeopleColumns, limit: QueryLimit = WHERE_LIMIT
 ) -> Condition:
-    """The condition, checked against the hub's columns; None is true of everybody.
+    """The condition, checked against the hub's columns; None holds for everybody.
 
     Raises `SetupError` for anything but one expression: another statement, a subquery, a parameter, an unknown
     column, or a function that waits, reaches beyond the hub or answers differently each time it is asked.

@@ -28,8 +28,8 @@ def _choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Mar
     """Rows of those chosen, in random order, with weights that bring them to the targets, and the report.
 
     The cells of all variables together are raked to the targets, none beyond the people it has; as many are drawn from
-    each as that comes to, up or down to a whole number. A value that nobody has is reported, and the others of its
-    variable make up for it. Raises `SetupError` when there are too few people.
+    each as that comes to, up or down to a whole number. A value that no candidate has is reported, and the other
+    values of its variable make up for it. Raises `SetupError` when there are too few people.
     """
     # By place and not by name, because names in SQL are case-insensitive.
     wanted = list(targets.shares.values())

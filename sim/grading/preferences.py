@@ -77,7 +77,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What came of pairing the best with the worst."""
+    """The result of pairing the best with the worst."""
 
     job: int
     source: PreferenceSource

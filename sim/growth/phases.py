@@ -97,7 +97,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
         self._latest = NoveltyWindow(before[0][0] if before else "")
 
     def is_over(self, chunks: Chunks) -> bool:
-        """Whether too few of the latest newcomers were somebody new."""
+        """Whether too few of the latest newcomers were new people."""
         wanted, share = self._context.growth.until_novelty, self._latest.share
         return wanted is not None and share is not None and share < wanted
 

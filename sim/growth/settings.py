@@ -72,13 +72,13 @@ class Growth(FrozenModel):
     language: str = "en"
     #: Kinds of relations that are asked for; all of them when none is named.
     kinds: tuple[RelationKind, ...] = ()
-    #: Whether Persona-to-Persona is reminded of people of whom little is written, as the paper means it to reach them.
+    #: Whether the prompt of Persona-to-Persona mentions people about whom little is written (paper, section 2.2).
     low_visibility: bool = True
     #: People who already live here, shown to Persona-to-Persona so that circles can close; 0 as in the paper.
     acquaintances: int = Field(3, ge=0, le=9)
-    #: Whom a hop asks about where it does not ask about all.
+    #: How a hop chooses the people it asks about, where it does not ask about all.
     frontier: FrontierChoice = "chance"
-    #: Growth ends when less than this share of the latest 500 newcomers was somebody new.
+    #: Growth ends when less than this share of the latest 500 newcomers were new people.
     until_novelty: float | None = Field(None, gt=0, le=1)
     #: Whether descriptions are judged by the rules of quality, and what becomes of personal data (None: nothing).
     quality: bool = False

@@ -42,7 +42,7 @@ class PassageRow:
 
 @dataclass(frozen=True, slots=True)
 class PersonaRow:
-    """Somebody who was grown or read, in `personas`."""
+    """A person who was grown or read, in `personas`."""
 
     id: str
     ordinal: int
@@ -93,7 +93,7 @@ class SkippedSourceRow:
 
 @dataclass(frozen=True, slots=True)
 class FrontierRow:
-    """Somebody whom a hop asks about, in `frontier`."""
+    """A person whom a hop asks about, in `frontier`."""
 
     hop: int
     ordinal: int

@@ -17,8 +17,7 @@ from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.solving import solving, wrong_answer
 from populace.analysis.evaluation import Accuracy, Evaluation, paper_table, read_evaluation, wilson_interval
 from populace.personas.errors import PausedError, RunFileError, SetupError, SourceError
-from populace.sim.estimate.evaluations import estimate_evaluation
-from populace.sim.estimate.outputs import estimate_output_job
+from populace.sim.estimate.outputs import estimate_evaluation, estimate_output_job
 from populace.sim.evaluation import EvaluationJob, EvaluationSpec, evaluate, evaluation_job
 from populace.sim.hub_jobs import stored_job
 from populace.sim.hub_replay import replay_job
@@ -212,7 +211,7 @@ def test_an_estimate_of_solving_counts_by_solver(made: Path) -> None:
 
 
 def test_an_estimate_of_many_problems_is_made_of_a_few(test_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("populace.sim.estimate.evaluations._PROBLEMS", 2)
+    monkeypatch.setattr("populace.sim.estimate.outputs._PROBLEMS", 2)
     problems = read_problems(test_set)
     job = evaluation_job(problems, target="math.jsonl", solver="procedural")
     found = estimate_evaluation(job, problems, model="procedural")

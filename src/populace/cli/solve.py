@@ -231,7 +231,7 @@ def evaluate(
     asked = _asked(given[0], options)
     job = evaluation_job(problems, target=target.name, solver=given[0].model, method=method, execute=execute)
     if options["estimate"]:
-        from populace.sim.estimate.evaluations import estimate_evaluation
+        from populace.sim.estimate.outputs import estimate_evaluation
 
         show_estimate(estimate_evaluation(job, problems, **asked))
         return
