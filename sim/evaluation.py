@@ -157,9 +157,5 @@ def evaluate(
         check_batchable(handle)
         job.spec = job.spec.model_copy(update={"chunk": 10_000})
     hub_job = file_job(out, job, handle, limits or Limits(), prices, cache, batch=batch, seed=seed)
-    make_run_file(out, _nothing)
+    make_run_file(out)
     return do_output_job(hub_job, job, None, progress)
-
-
-def _nothing(con: duckdb.DuckDBPyConnection) -> None:
-    """The file begins empty; the job comes in when it begins."""

@@ -190,8 +190,8 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         raise open_error(path, error, what="run file", raised=kind) from error
 
 
-def make_run_file(path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
-    """Make a run file with what `fill` writes in it, whole or not at all.
+def make_run_file(path: Path, fill: Callable[[duckdb.DuckDBPyConnection], None] | None = None) -> None:
+    """Make a run file, empty or with what `fill` writes in it, whole or not at all.
 
     Raises `RunFileError` when the path is taken or cannot be written.
     """

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import batched, chain, groupby
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,6 +53,10 @@ class Answered:
     rows: list[tuple[Any, ...]]
 
 
+#: The columns of each table, asked for once.
+_columns: dict[str, list[str]] = {}
+
+
 @dataclass(slots=True)
 class SmallRun:
     """A run in a plain DuckDB connection: what analysis asks of one, and a way to write."""
@@ -65,11 +70,15 @@ class SmallRun:
         return Answered([d[0] for d in described], [str(d[1]) for d in described], answer.fetchall())
 
     def fill(self, table: str, rows: Sequence[Sequence[object]]) -> None:
-        columns = self.query(f"FROM {table} LIMIT 0").columns
-        for row in rows:
-            # What later versions of the schema brought has a default, and stands behind the rest.
-            names, marks = ", ".join(f'"{name}"' for name in columns[: len(row)]), ", ".join("?" * len(row))
-            self.connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(row))
+        if table not in _columns:
+            _columns[table] = self.query(f"FROM {table} LIMIT 0").columns
+        columns = _columns[table]
+        # What later versions of the schema brought has a default, and stands behind the rest.
+        for width, alike in groupby(rows, key=len):
+            names, marks = ", ".join(f'"{name}"' for name in columns[:width]), ", ".join("?" * width)
+            for some in batched(alike, 100):
+                values = ", ".join([f"({marks})"] * len(some))
+                self.connection.execute(f"INSERT INTO {table} ({names}) VALUES {values}", [*chain(*some)])
 
 
 @dataclass
@@ -87,6 +96,18 @@ class Village:
         self.emission = 0
         self.message = 0
         self.heard: dict[str, tuple[int, str]] = {}
+        self.said_first: dict[str, tuple[int, str]] = {}
+        self.rows: dict[str, list[Sequence[object]]] = {}
+
+    def fill(self, table: str, rows: Sequence[Sequence[object]]) -> None:
+        """Keep rows of a table, in their order, until `write`."""
+        self.rows.setdefault(table, []).extend(rows)
+
+    def write(self) -> None:
+        """Insert what was kept."""
+        for table, rows in self.rows.items():
+            self.run.fill(table, rows)
+        self.rows.clear()
 
     def header(self, model: str, status: str) -> None:
         versions = json.dumps({"populace": "0.1.0", "python": "3.13.0", "duckdb": "2.0.0"})
@@ -98,16 +119,16 @@ class Village:
             "world": "A village by the water.",
             "steps": self.steps,
         }
-        self.run.fill("jobs", [[
+        self.fill("jobs", [[
             1, "r1", "society", json.dumps(spec), self.seed, model, model != "procedural", None, None, None,
             '{"max_in_flight":8}', None, None, False, versions, status, None, "c0ffee" * 5, NOON, ended,
         ]])  # fmt: skip
 
-        self.run.fill("phases", [[1, "growth", 1, "hop"], [1, "step", 2, "step"]])
+        self.fill("phases", [[1, "growth", 1, "hop"], [1, "step", 2, "step"]])
 
     def mark(self, phase: str, number: int, items: int, failed: int, counts: dict[str, int], at: datetime) -> None:
         seconds, state = (1, None) if phase == "growth" else (2, '{"news": []}')
-        self.run.fill("markers", [[
+        self.fill("markers", [[
             1, phase, number, 0, items, failed, None, state, json.dumps(counts), at, at + timedelta(seconds=seconds),
             f"{phase[0]}{number}",
         ]])  # fmt: skip
@@ -120,21 +141,21 @@ class Village:
         self.ids = [content_id(text) for text in texts]
         for n, (persona, text) in enumerate(zip(self.ids, texts, strict=True)):
             parent, hop = (None, 0) if n < 10 else (self.ids[n // 3], 1 if n < 30 else 2)
-            self.run.fill("personas", [[
+            self.fill("personas", [[
                 persona, n + 1, text, "persona" if hop else "text", hop, parent, "en", None, None,
                 "procedural", "persona_to_persona@1" if hop else "text_to_persona@1",
             ]])  # fmt: skip
             if parent is not None:
                 kind = list(RelationKind)[n % len(RelationKind)]
-                self.run.fill("relations", [[n, parent, persona, kind.value, f"{kind.value} partner", hop]])
+                self.fill("relations", [[n, parent, persona, kind.value, f"{kind.value} partner", hop]])
         twin = "A baker who mends what others throw away by the old mill number 0."
         again = content_id(twin)
         born = [again, 99, twin, "persona", 1, self.ids[0], "en", None, None, "procedural", None]
-        self.run.fill("personas", [born])
+        self.fill("personas", [born])
         first = self.ids[len(odd_texts)]
-        self.run.fill("duplicates", [["persona", None, again, first, None, None, "minhash", 0.96, False]])
-        self.run.fill("relations", [[99, self.ids[-1], again, "teaching", "apprentice", 2]])
-        self.run.fill("agents", [[persona, n + 1] for n, persona in enumerate(self.ids)])
+        self.fill("duplicates", [["persona", None, again, first, None, None, "minhash", 0.96, False]])
+        self.fill("relations", [[99, self.ids[-1], again, "teaching", "apprentice", 2]])
+        self.fill("agents", [[persona, n + 1] for n, persona in enumerate(self.ids)])
         for hop in range(3):
             counts = {"born": 20, "duplicates": hop, "relations": 20}
             self.mark("growth", hop, 10, 0, counts, NOON + timedelta(seconds=hop))
@@ -142,7 +163,7 @@ class Village:
     def live(self) -> None:
         for step in range(1, self.steps + 1):
             if step == 3:
-                self.run.fill("interventions", [[3, "ferry_stops", "The ferry stops running."]])
+                self.fill("interventions", [[3, "ferry_stops", "The ferry stops running."]])
             said: dict[str, tuple[int, str]] = {}
             for persona in self.ids[:-1]:
                 self.act(step, persona, said)
@@ -151,7 +172,7 @@ class Village:
             at = NOON + timedelta(seconds=10 * step)
             acted = len(self.ids) - 1
             self.mark("step", step, acted + 1, 1, {"acted": acted}, at)
-            self.run.fill("measures", [[step, "lines_spoken", float(len(said))]])
+            self.fill("measures", [[step, "lines_spoken", float(len(said))]])
 
     def act(self, step: int, persona: str, said: dict[str, tuple[int, str]]) -> None:
         self.call("step", step, persona, "turn", "ok")
@@ -169,25 +190,27 @@ class Village:
         text = f"In step {step} I tell you that the nets need mending, {self.ids.index(persona)}."
         self.emit(step, persona, "dialogue", text, {"to": other, "text": text})
         self.message += 1
-        self.run.fill("messages", [[self.message, step, persona, other, text, self.emission, reply_to]])
+        self.fill("messages", [[self.message, step, persona, other, text, self.emission, reply_to]])
         said[other] = (self.message, persona)
 
     def emit(self, step: int, persona: str, kind: str, text: str, payload: dict[str, Any]) -> None:
-        earlier = self.run.query("SELECT emission, agent FROM emissions WHERE text = ? LIMIT 1", [text]).rows
+        earlier = self.said_first.get(text)
         self.emission += 1
-        self.run.fill("emissions", [[
+        self.said_first.setdefault(text, (self.emission, persona))
+        self.fill("emissions", [[
             self.emission, step, persona, kind, text, json.dumps(payload), False, "procedural", "turn@1"
         ]])  # fmt: skip
-        for of_emission, of in earlier:
+        if earlier is not None:
+            of_emission, of = earlier
             verdict = [kind, step, persona, of, self.emission, of_emission, "minhash", 1.0, False]
-            self.run.fill("duplicates", [verdict])
+            self.fill("duplicates", [verdict])
 
     def call(self, phase: str, number: int, owner: str, purpose: str, outcome: str) -> None:
         started = NOON + timedelta(seconds=10 * number)
         ended = started + timedelta(milliseconds=self.rng.randint(20, 90))
         reason = "" if outcome == "ok" else "The answer was cut off."
         tokens = [210, 40, None, 128] if outcome == "ok" else [None] * 4
-        self.run.fill("calls", [[
+        self.fill("calls", [[
             1, phase, number, owner, purpose, 1, content_id(f"{phase}{number}{owner}{self.rng.random()}"), 1,
             outcome, reason, "{}", "stop", "procedural", None, *tokens, started, ended, 0.0,
         ]])  # fmt: skip
@@ -196,7 +219,7 @@ class Village:
         for _ in range(3):
             self.call("step", step, persona, "turn", "cut_json")
         reason = "The answer was cut off."
-        self.run.fill("failures", [[1, "step", step, step, persona, persona, "turn", "cut_json", reason, 3]])
+        self.fill("failures", [[1, "step", step, step, persona, persona, "turn", "cut_json", reason, 3]])
 
 
 def _tool(n: int) -> dict[str, Any]:
@@ -261,6 +284,7 @@ def make_run() -> Iterator[MakeRun]:
             village.grow(odd_texts)
         if upto == "life":
             village.live()
+        village.write()
         run.connection.commit()
         return run
 

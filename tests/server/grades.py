@@ -1,8 +1,9 @@
-"""Run files whose outputs were graded, written row by row."""
+"""Run files whose outputs were graded, written by hand."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import batched, chain
 from pathlib import Path
 
 from made_run import NOON, MadeRun
@@ -47,11 +48,9 @@ class NewGraded:
             for replicate, labels in enumerate(replicates)
             for place, label in enumerate(labels, start=1)
         ]  # fmt: skip
-        marks = ", ".join("?" * 13)
-        made.con.begin()
-        for row in rows:
-            made.con.execute(f"INSERT INTO votes VALUES ({marks})", row)
-        made.con.commit()
+        marks = f"({', '.join('?' * 13)})"
+        for some in batched(rows, 100):
+            made.con.execute(f"INSERT INTO votes VALUES {', '.join([marks] * len(some))}", [*chain(*some)])
         for place, grade in enumerate(grades, start=1):
             made.fill("checks", [place, "grade", "passed", "", grade, 1, 2])
         return made.done()
@@ -65,8 +64,6 @@ class NewGraded:
         self.number += 1
         made = MadeRun(self.folder / f"graded-{self.number}.duckdb")
         person = made.person("A diver.")
-        made.con.begin()
         for place in range(1, outputs + 1):
             made.output(person, f"Question {place}?")
-        made.con.commit()
         return made

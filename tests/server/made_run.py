@@ -51,6 +51,10 @@ TOOL_TALK: Mapping[str, Any] = {
 }
 
 
+#: The columns of each table, asked for once.
+_columns: dict[str, list[str]] = {}
+
+
 @dataclass
 class MadeRun:
     """A run file that is being written by hand."""
@@ -63,8 +67,9 @@ class MadeRun:
     emission: int = 0
 
     def __post_init__(self) -> None:
-        make_run_file(self.path, lambda _: None)
+        make_run_file(self.path)
         self.con = duckdb.connect(self.path, config=dict(CONFIG))
+        self.con.begin()
         spec = {"scenario": "errands", "settings": {}, "growth": {}, "world": "A town.", "steps": 1}
         self.fill("jobs", [
             1, self.name, "society", json.dumps(spec), self.seed, self.model, self.model != "procedural", None, None,
@@ -74,7 +79,9 @@ class MadeRun:
 
     def fill(self, table: str, row: Sequence[object]) -> None:
         """Add one row to a table, in the order of its columns."""
-        columns = [name for name, *_ in self.con.execute(f"DESCRIBE {table}").fetchall()]
+        if table not in _columns:
+            _columns[table] = [name for name, *_ in self.con.execute(f"DESCRIBE {table}").fetchall()]
+        columns = _columns[table]
         names = ", ".join(f'"{name}"' for name in columns[: len(row)])
         self.con.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", list(row))
 
@@ -117,6 +124,7 @@ class MadeRun:
 
     def done(self) -> Path:
         """Close the file; gives its path."""
+        self.con.commit()
         self.con.close()
         return self.path
 

@@ -16,6 +16,7 @@ import warnings
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 # Imported before the fork, for the children: also what runs import when they first need it.
@@ -38,9 +39,11 @@ from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.gateway import Gateway  # noqa: F401
 from populace.agents.gateway.limits import Limits
 from populace.cli import main as populace_command
+from populace.personas.hub import create_hub
 from populace.scenarios.village import Village
 from populace.sim import engine
 from populace.sim.growth import Growth
+from populace.sim.runfile.database import make_run_file
 from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
 
@@ -84,12 +87,32 @@ def command(job: dict[str, Any]) -> None:
         runpy.run_path(first, run_name="__main__")
 
 
+_NEEDED = (
+    "anyio._backends._asyncio",
+    "httpcore2",
+    "langgraph.graph",
+    "openai.resources.chat",
+    "pandas",
+    "populace.analysis.export.export",
+    "populace.scenarios.catalog",
+    "populace.sim.solving",
+    "pyarrow.pandas_compat",
+    "rich._emoji_codes",
+    "rich.live",
+    "scipy.optimize",
+)
+
+
 def main() -> None:
     """Do jobs until there are no more."""
-    open_model("procedural")
+    for model in ("procedural", "openai:m"):
+        open_model(model, base_url=None if model == "procedural" else "http://127.0.0.1:1/v1")
     # What others import when it is first needed.
-    for name in ("anyio._backends._asyncio", "pandas", "rich.live"):
+    for name in _NEEDED:
         import_module(name)
+    # The first files of a process take the longest: their tables are made, and then copied.
+    with TemporaryDirectory() as folder, create_hub(Path(folder) / "hub.duckdb"):
+        make_run_file(Path(folder) / "run.duckdb")
     # However the tests were begun: Ctrl-C reaches the children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # The one thread beside ours is an allocator's, which knows of forks.

@@ -30,7 +30,7 @@ LEAK, FIRST, SECOND = f"A {STEM} [insert name]", f"A {STEM} inserts", f"A {STEM}
 
 def filled(path: Path, *texts: str) -> Path:
     """A run file as a hub, so that all who count people can count these."""
-    make_run_file(path, lambda _: None)
+    make_run_file(path)
     rows = path.with_suffix(".jsonl")
     rows.write_text("\n".join(json.dumps({"persona": text}) for text in texts))
     with open_hub(path, write=True) as hub:
