@@ -19,7 +19,8 @@ _Z = NormalDist().inv_cdf(0.975)
 _JOB = """
 SELECT job, model, is_language_model, spec ->> '$.target', CAST(spec ->> '$.is_from_run' AS BOOLEAN),
        CAST(spec -> '$.answered_by' AS VARCHAR[]), CAST(spec ->> '$.rows' AS BIGINT),
-       CAST(spec ->> '$.passed_over' AS BIGINT), status, spec ->> '$.voters.methods[0]'
+       CAST(spec ->> '$.passed_over' AS BIGINT), status, spec ->> '$.voters.methods[0]',
+       coalesce(CAST(spec ->> '$.is_held_out' AS BOOLEAN), false)
 FROM jobs WHERE kind = 'evaluation' ORDER BY job DESC LIMIT 1
 """
 _LOST = "('rate_limited', 'server_error', 'dropped', 'unreachable', 'timeout')"
@@ -104,10 +105,13 @@ class Evaluation:
     rows: int
     passed_over: int
     status: str
+    #: Whether the problems are those that the run holds out for measuring.
+    is_held_out: bool = False
 
     def as_rows(self) -> list[tuple[str, str]]:
         """Name and value of each figure, for a terminal."""
-        rows = [("model", f"{self.model} ({self.method})"), ("problems", f"{self.problems:,} of {self.target}")]
+        target = f"{self.target}, held out" if self.is_held_out else self.target
+        rows = [("model", f"{self.model} ({self.method})"), ("problems", f"{self.problems:,} of {target}")]
         if self.passed_over:
             lacking = "on whose answer solutions do not agree" if self.is_from_run else "without a known answer"
             rows.append(("passed over", f"{self.passed_over:,} of {self.rows:,}, {lacking}"))
@@ -125,7 +129,8 @@ class Evaluation:
         notes = ["The interval is Wilson's, 95 %, over problems. Answers are compared by rules and math-verify."]
         if self.is_from_run:
             notes.append(
-                "The known answers are those on which at least two of three solutions agree; they may be wrong."
+                "The known answers are those that outputs state, or on which at least two of three solutions agree; "
+                "they may be wrong."
             )
         if self.model in self.answered_by:
             notes.append(f"{self.model} is among the models whose solutions made the known answers, which favours it.")
@@ -139,7 +144,7 @@ def read_evaluation(reader: Reader) -> Evaluation:
         raise SetupError(
             "This file holds no evaluation; make one with `populace evaluate RUN|FILE.jsonl --solver MODEL`."
         )
-    job, model, is_model, target, is_from_run, by, rows, passed_over, status, method = found[0]
+    job, model, is_model, target, is_from_run, by, rows, passed_over, status, method, is_held_out = found[0]
     key = {"job": job}
     whole = _accuracies(reader, "'all'", job).get("all", Accuracy(0, 0))
     ((problems,),) = reader.query(_PROBLEMS, key).rows
@@ -158,6 +163,7 @@ def read_evaluation(reader: Reader) -> Evaluation:
         rows=int(rows or 0),
         passed_over=int(passed_over or 0),
         status=str(status),
+        is_held_out=bool(is_held_out),
     )
 
 

@@ -361,7 +361,10 @@ class RunModels:
 def open_roles(
     config: RunConfig, given: Mapping[str, BaseChatModel | ModelHandle] = MappingProxyType({})
 ) -> dict[str, tuple[ModelHandle, Prices | None]]:
-    """The models of the roles that have their own, with their prices; those `given` come before those named."""
+    """The models of the roles that have their own, with their prices; those `given` come before those named.
+
+    Raises `SetupError` for one that cannot be asked, as `open_model` does.
+    """
     opened = {}
     for role in ROLES:
         named: RoleModel | None = getattr(config, role)
@@ -371,7 +374,12 @@ def open_roles(
         elif named is not None:
             # Only a model that is served somewhere can be asked where the default model is.
             shared = config.base_url if named.model.startswith("openai:") else ()
-            handle = open_model(named.model, base_url=named.base_url or shared or None)
+            try:
+                handle = open_model(named.model, base_url=named.base_url or shared or None)
+            except SetupError as error:
+                raise SetupError(
+                    f"The {role} {named.model} cannot be asked: {error} Its own address is {parameter(f'{role}_url')}."
+                ) from error
         else:
             continue
         opened[role] = (handle, (named.prices if named else None) or known_prices(handle))

@@ -51,6 +51,8 @@ class EvaluationSpec(OutputSpec):
     #: The test set or run, by the name of its file, and whether it is a run whose problems were solved.
     target: str
     is_from_run: bool = False
+    #: Whether these are what the run holds out for measuring.
+    is_held_out: bool = False
     #: Models on whose solutions the known answers rest.
     answered_by: tuple[str, ...] = ()
     #: Rows of the test set, or solved outputs of the run, and those of them without an established answer.
@@ -121,6 +123,7 @@ def evaluation_job(
         voters={"solvers": (solver,), "methods": (method,), "samples": 1, "execute": execute},
         target=target,
         is_from_run=problems.is_from_run,
+        is_held_out=problems.is_held_out,
         answered_by=problems.solvers,
         rows=problems.rows,
         passed_over=problems.passed_over,

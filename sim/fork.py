@@ -300,6 +300,7 @@ LEFT: Mapping[str, str] = MappingProxyType(
         "votes": "none: nor are its graders' votes",
         "responses": "none: nor what a teacher responded",
         "preferences": "none: nor what was made of them",
+        "held_out": "none: what the other run keeps for measuring is its own",
         "test_problems": "none: nor are its evaluations",
         "migrations": "those that made it",
         "known_answers": "what the other run was answered after the step",

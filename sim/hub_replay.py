@@ -45,6 +45,7 @@ _UNDONE = (
     "DELETE FROM responses WHERE job >= $job",
     "DELETE FROM votes WHERE job >= $job",
     "DELETE FROM preferences WHERE job >= $job",
+    "DELETE FROM held_out WHERE job >= $job",
     "DELETE FROM checks WHERE job >= $job AND job > 1",
     "DELETE FROM calls WHERE job >= $job",
     "DELETE FROM failures WHERE job >= $job",

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
 
 from ..agents.answer_check import final_answer
-from ..personas.errors import SetupError, SourceError
+from ..personas.errors import SetupError, SourceError, parameter
 from ..personas.inputs import resolve_file
 from .runfile.reader import open_run
 from .seeds import rng_for
@@ -25,19 +25,28 @@ _TYPE = ("type", "subject", "kind", "category")
 #: Share of the solutions that must agree on an answer, and how many at least: two of three, as in the paper.
 _AGREED, _VOTES = 2 / 3 - 1e-9, 2
 
-_SOLVED = """
-SELECT o.emission, o.kind, o.text, a.answer
-FROM answers AS a
-JOIN outputs AS o ON o.emission = a.emission
-WHERE o.status = 'accepted' AND a.solutions >= 3 AND a.votes >= $votes AND a.agreement >= $agreed
-ORDER BY o.emission
+#: Outputs with the answer that they state themselves, or else the one on which solutions agree.
+_KNOWN = """
+WITH stated AS (
+    SELECT emission, kind, text, status, trim(coalesce(payload ->> '$.reference', '')) AS reference
+    FROM outputs {which}
+), known AS (
+    SELECT s.*, a.solutions, a.answer, a.votes >= $votes AND a.agreement >= $agreed AND a.solutions >= 3 AS agrees
+    FROM stated AS s LEFT JOIN answers AS a ON a.emission = s.emission
+)
 """
-_BY = """
-SELECT DISTINCT solver FROM solutions WHERE (job, emission) IN (SELECT (job, emission) FROM answers) ORDER BY solver
+_PROBLEMS = """
+SELECT emission, kind, text, if(reference <> '', reference, answer) FROM known
+WHERE status = 'accepted' AND (reference <> '' OR agrees) ORDER BY emission
 """
 _STANDING = """
-SELECT (SELECT count(*) FROM outputs), (SELECT count(*) FROM answers),
-       (SELECT count(*) FROM answers WHERE solutions >= 3)
+SELECT count(*), count(*) FILTER (reference <> '' OR solutions IS NOT NULL), count(*) FILTER (solutions >= 3),
+       count(*) FILTER (agrees)
+FROM known
+"""
+_HELD_OUT = "WHERE emission IN (SELECT emission FROM held_out)"
+_BY = """
+SELECT DISTINCT solver FROM solutions WHERE (job, emission) IN (SELECT (job, emission) FROM answers) ORDER BY solver
 """
 
 
@@ -67,6 +76,8 @@ class ProblemSet:
     examples: tuple[str, ...] = ()
     #: Models on whose solutions the answers rest.
     solvers: tuple[str, ...] = ()
+    #: Whether they are what a run holds out for measuring (`populace split`).
+    is_held_out: bool = False
 
     def drawn(self, n: int | None, seed: int) -> "ProblemSet":
         """So many of the problems, drawn by chance, in their order; all of them for None."""
@@ -74,18 +85,21 @@ class ProblemSet:
             return self
         rng: random.Random = rng_for(seed, "problems")
         chosen = tuple(self.problems[at] for at in sorted(rng.sample(range(len(self.problems)), n)))
-        return ProblemSet(chosen, self.is_from_run, self.passed_over, self.rows, self.examples, self.solvers)
+        return replace(self, problems=chosen)
 
 
-def read_problems(path: Path) -> ProblemSet:
+def read_problems(path: Path, *, held_out: bool = False) -> ProblemSet:
     """The problems of a test set in JSONL, or those of a run that `populace solve` has solved.
 
-    Raises `SourceError` for a file that cannot be read, `SetupError` for one without a problem whose answer is known.
+    With `held_out` those of a run that it holds out for measuring. Raises `SourceError` for a file that cannot be read,
+    `SetupError` for one without a problem whose answer is known, or that holds nothing out.
     """
     path = resolve_file(path)
     with path.open("rb") as file:
         is_run = b"DUCK" in file.read(16)
-    return _of_run(path) if is_run else _of_test_set(path)
+    if held_out and not is_run:
+        raise SetupError(f"{str(path)!r} is no run, so it holds nothing out; leave {parameter('held_out')} out.")
+    return _of_run(path, held_out=held_out) if is_run else _of_test_set(path)
 
 
 def _of_test_set(path: Path) -> ProblemSet:
@@ -143,15 +157,24 @@ def _in_solution(solution: str) -> str:
     return (final_answer(solution) or "") if marked else ""
 
 
-def _of_run(path: Path) -> ProblemSet:
+def _of_run(path: Path, *, held_out: bool) -> ProblemSet:
+    known, agreed = _KNOWN.format(which=_HELD_OUT if held_out else ""), {"votes": _VOTES, "agreed": _AGREED}
     with open_run(path) as run:
-        ((made, solved, often),) = run.query(_STANDING).rows
-        found = run.query(_SOLVED, {"votes": _VOTES, "agreed": _AGREED}).rows
+        found = run.query(known + _PROBLEMS, agreed).rows
+        ((made, tried, often, agreeing),) = run.query(known + _STANDING, agreed).rows
         solvers = tuple(str(solver) for (solver,) in run.query(_BY).rows)
+    if held_out and not made:
+        raise SetupError(
+            f"The run in {str(path)!r} holds out nothing for measuring; divide it first: "
+            f"`populace split {path} --train 0.9`."
+        )
     if not found:
-        why = f"none of its {made:,} outputs is solved"
-        if solved:
-            why = f"{often:,} of its {solved:,} solved outputs have three solutions, of which no two of three agree"
+        which = "held-out outputs" if held_out else "outputs"
+        why = f"none of its {made:,} {which} is solved"
+        if agreeing:
+            why = f"none of the {agreeing:,} {which} on whose answer two of three solutions agree is accepted"
+        elif tried:
+            why = f"{often:,} of its {tried:,} solved {which} have three solutions, of which no two of three agree"
         raise SetupError(
             f"The run in {str(path)!r} holds no problem whose answer is established: {why}; solve it first with three "
             f"solutions of each: `populace solve {path} --samples 3`."
@@ -159,4 +182,4 @@ def _of_run(path: Path) -> ProblemSet:
     problems = tuple(
         ProblemWithAnswer(text, answer, None, kind, f"{path.name}#{emission}") for emission, kind, text, answer in found
     )
-    return ProblemSet(problems, True, int(solved) - len(found), int(solved), solvers=solvers)
+    return ProblemSet(problems, True, tried - len(found), tried, solvers=solvers, is_held_out=held_out)

@@ -45,8 +45,8 @@ PROMISED = {
         render_json render_table summarise write_report
     """,
     "analysis.export": """
-        DatasetFormat DatasetOptions DatasetReport Mix MixPart PersonalPolicy Split SplitBy export_outputs
-        preview_outputs read_mix
+        DatasetFormat DatasetOptions DatasetReport Mix MixPart PersonalPolicy Split SplitBy SplitReport export_outputs
+        find_held_out preview_outputs read_mix
     """,
 }
 

@@ -4,7 +4,7 @@ from .export import DatasetReport, export_outputs, preview_outputs
 from .mix import Mix, MixPart, read_mix
 from .options import DatasetOptions
 from .shapes import DatasetFormat
-from .split import Split, SplitBy
+from .split import Split, SplitBy, SplitReport, find_held_out
 from .texts import PersonalPolicy
 
 __all__ = [
@@ -16,7 +16,9 @@ __all__ = [
     "PersonalPolicy",
     "Split",
     "SplitBy",
+    "SplitReport",
     "export_outputs",
+    "find_held_out",
     "preview_outputs",
     "read_mix",
 ]

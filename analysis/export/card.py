@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Outputs from which languages and diversity are measured.
 _SAMPLE = 1000
 _SAMPLE_SQL = """
-SELECT text FROM outputs WHERE {which} AND kind IN (SELECT unnest(CAST(? AS VARCHAR[])))
+SELECT text FROM outputs AS o WHERE {which} AND kind IN (SELECT unnest(CAST(? AS VARCHAR[])))
 ORDER BY md5('card:' || emission) LIMIT ?
 """
 _STAGES = """
@@ -172,6 +172,11 @@ class Card:
                 *((f"kind {k}, which has no place", n) for k, n in self._plan.without.items()),
             ]
             said += ["Left out:\n", _table(("why", "outputs"), left)]
+        if self._plan.held_out:
+            said.append(
+                f"{self._plan.held_out:,} accepted outputs of the runs are held out for measuring models, and are not "
+                "in this file.\n"
+            )
         if self._plan.missing:
             said.append(f"The recipe asks for {self._plan.missing:,} rows more than the runs have.\n")
         return "\n".join(said)

@@ -38,6 +38,8 @@ class DatasetReport:
     #: Rows that were wanted by a recipe and are not there.
     missing: int = 0
     split: SplitReport | None = None
+    #: Accepted outputs that are not there because the runs hold them out for measuring.
+    held_out: int = 0
     #: Rows that were written before, by an export that was stopped.
     resumed: int = 0
 
@@ -85,7 +87,9 @@ def _planned(stack: ExitStack, runs: Sequence[Path] | Mix, target: Target, optio
     if not mix.parts:
         raise SetupError("No run is given; name at least one run file to export.")
     sources = [
-        stack.enter_context(OutputSource(part.file, rejected=options.rejected, grant=options.licence))
+        stack.enter_context(
+            OutputSource(part.file, rejected=options.rejected, grant=options.licence, held_out=options.held_out)
+        )
         for part in mix.parts
     ]
     names = [source.run for source in sources]
@@ -137,7 +141,16 @@ def _report(
     plan: ExportPlan, target: Target, files: tuple[Path, ...], card: Path, tally: ExportCounts, resumed: int = 0
 ) -> DatasetReport:
     return DatasetReport(
-        target.path, target.format, files, card, tally, dict(plan.without), plan.missing, plan.split_report, resumed
+        target.path,
+        target.format,
+        files,
+        card,
+        tally,
+        dict(plan.without),
+        missing=plan.missing,
+        split=plan.split_report,
+        held_out=plan.held_out,
+        resumed=resumed,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from ...personas.errors import SetupError, parameter
 from ...personas.files import compression_of, uncompressed_suffix
 from .shapes import TRAINING, DatasetFormat, PersonaPlace
+from .source import HeldOut
 from .split import Split
 from .texts import PersonalPolicy
 
@@ -37,6 +38,8 @@ class DatasetOptions:
     licence: str | None = None
     allow_procedural: bool = False
     split: Split | None = None
+    #: Whether outputs are taken that a run holds out for measuring.
+    held_out: HeldOut = "exclude"
     #: Whether cells of CSV that a spreadsheet would take for a formula get an apostrophe in front.
     escape_formulas: bool = False
 

@@ -26,11 +26,15 @@ _SOLVED = ("solution", "answer", "agreement", "difficulty", "correct")
 _OWN = ("text", "kind", "payload", "persona_text", "persona_language", "step", *_SOLVED, *STATUS)
 _USUAL = ("text", "kind", "payload", "persona_text", "persona_language")
 _USUAL_IN_TRAINING = ("kind",)
-#: The latest preference of each output, and the models whose responses were compared.
+#: The latest preference of each output, and the models whose responses were compared. Where a run holds outputs out, no
+#: pair has one answer on either side.
 _PREFERENCES = """
 LEFT JOIN (SELECT emission, arg_max(prompt, job) AS asked, arg_max(chosen, job) AS chosen,
                   arg_max(rejected, job) AS rejected, arg_max(margin, job) AS margin
-           FROM preferences GROUP BY emission) AS f ON f.emission = o.emission
+           FROM preferences{apart} GROUP BY emission) AS f ON f.emission = o.emission
+"""
+_APART = """
+           WHERE (emission IN (SELECT emission FROM held_out)) = (rejected_emission IN (SELECT emission FROM held_out))
 """
 _RESPONSES = """
 LEFT JOIN (SELECT emission, string_agg(DISTINCT model, ', ' ORDER BY model) AS models
@@ -62,6 +66,8 @@ class ExportPlan:
         #: Rows that a recipe wants and that are not there.
         self.missing = 0
         self.split_report: SplitReport | None = None
+        #: Accepted outputs that are left out because they are held out for measuring.
+        self.held_out = sum(s.count_held_out(kinds) for s, kinds in zip(sources, self.kinds, strict=True))
         self._choose()
         self._schema = self._found_schema()
 
@@ -169,7 +175,7 @@ class ExportPlan:
         joins, response = "", ""
         if any(recipe.form == "preference" for recipe in shape.recipes.values()):
             columns += ["f.asked", "f.chosen", "f.rejected", "f.margin"]
-            joins, response = _PREFERENCES, "o.model"
+            joins, response = _PREFERENCES.format(apart=_APART if source.has("held_out") else ""), "o.model"
             if source.has("responses"):
                 joins, response = joins + _RESPONSES, "coalesce(x.models, o.model)"
         if self._is_chosen:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import duckdb
 import orjson
@@ -35,6 +35,9 @@ PROVENANCE = (
 )
 #: What is added where rejected outputs are exported too.
 STATUS = ("status", "stage", "reason")
+
+#: Whether what a run holds out for measuring is taken: not, nothing else, or like the rest.
+type HeldOut = Literal["exclude", "only", "include"]
 
 #: Outputs of a page: at most so many, and about so many characters.
 _PAGE, _PAGE_CHARACTERS = 20_000, 1 << 24
@@ -160,10 +163,16 @@ class OutputSource:
     Raises `RunFileError` for a file that is no run file, is being written, or holds no outputs.
     """
 
-    def __init__(self, path: Path, *, rejected: bool = False, grant: str | None = None) -> None:
-        """With `rejected`, outputs that were rejected count too. `grant` is the licence of what states none."""
+    def __init__(
+        self, path: Path, *, rejected: bool = False, grant: str | None = None, held_out: HeldOut = "exclude"
+    ) -> None:
+        """With `rejected`, outputs that were rejected count too. `grant` is the licence of what states none.
+
+        `held_out` says whether those that the run holds out for measuring are taken.
+        """
         self.path = path
         self.rejected = rejected
+        self._held_out = held_out
         with open_run(path) as run:
             if run.is_live:
                 raise RunFileError(f"{str(path)!r} is being written; export it when that job has ended or is paused.")
@@ -193,8 +202,25 @@ class OutputSource:
 
     @property
     def which(self) -> str:
-        """The condition, in SQL, on the outputs that are exported."""
-        return "true" if self.rejected else "status = 'accepted'"
+        """The condition, in SQL, on the outputs `o` that are exported."""
+        status = "true" if self.rejected else "o.status = 'accepted'"
+        if self._held_out == "include" or (self._held_out == "exclude" and not self._holds_out):
+            return status
+        if not self._holds_out:
+            return "false"
+        side = "IN" if self._held_out == "only" else "NOT IN"
+        return f"{status} AND o.emission {side} (SELECT emission FROM held_out)"  # noqa: S608 - our own words
+
+    def count_held_out(self, kinds: Collection[str]) -> int:
+        """Accepted outputs of these kinds that are left out because they are held out."""
+        if self._held_out != "exclude" or not self._holds_out:
+            return 0
+        ((number,),) = self.ask(
+            "SELECT count(*) FROM outputs SEMI JOIN held_out USING (emission) "
+            "WHERE status = 'accepted' AND kind IN (SELECT unnest(CAST(? AS VARCHAR[])))",
+            [list(kinds)],
+        )
+        return int(number)
 
     def has(self, table: str) -> bool:
         """Whether the file has a table of this name."""
@@ -207,7 +233,7 @@ class OutputSource:
     def counts(self) -> dict[str, int]:
         """How many outputs of each kind are exported."""
         found = self.ask(
-            f"SELECT kind, count(*) FROM outputs WHERE {self.which} GROUP BY kind ORDER BY count(*) DESC, kind"  # noqa: S608
+            f"SELECT kind, count(*) FROM outputs AS o WHERE {self.which} GROUP BY kind ORDER BY count(*) DESC, kind"  # noqa: S608
         )
         return {str(kind): int(number) for kind, number in found}
 
@@ -215,7 +241,18 @@ class OutputSource:
         """The kinds that are asked for, or all there are. Raises `SetupError` when nothing is left to export."""
         there = self.counts()
         if not there:
+            if self._held_out == "only" and not self._holds_out:
+                raise SetupError(
+                    f"{str(self.path)!r} holds out nothing for measuring; divide it first: "
+                    f"`populace split {self.path} --train 0.9`."
+                )
             total = self.ask("SELECT count(*) FROM outputs")[0][0]
+            if total and self._holds_out and self._held_out != "include":
+                which = "none of those held out" if self._held_out == "only" else "none but those held out"
+                raise SetupError(
+                    f"Of the outputs of {str(self.path)!r} {which} can be exported; "
+                    f"{parameter('held_out', 'include')} takes them all."
+                )
             if total:
                 raise SetupError(
                     f"All {total:,} outputs of {str(self.path)!r} were rejected; {parameter('rejected')} exports "
@@ -237,7 +274,7 @@ class OutputSource:
     def payload_keys(self, kind: str) -> tuple[str, ...]:
         """The fields that outputs of a kind have, in their order."""
         found = self.ask(
-            f"SELECT DISTINCT unnest(json_keys(payload)) FROM (SELECT payload FROM outputs "  # noqa: S608
+            f"SELECT DISTINCT unnest(json_keys(payload)) FROM (SELECT payload FROM outputs AS o "  # noqa: S608
             f"WHERE kind = ? AND {self.which} ORDER BY emission LIMIT 50)",
             [kind],
         )
@@ -274,6 +311,7 @@ class OutputSource:
 
     def _prepare(self, grant: str | None) -> None:
         self._tables = table_names(self.con)
+        self._holds_out = self.has("held_out") and bool(self.ask("SELECT 1 FROM held_out LIMIT 1"))
         self.con.execute(_OTHERS)
         imports = _IMPORTED if self.has("imports") else ""
         self.con.execute(_LINEAGES.format(imports=imports))

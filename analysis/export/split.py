@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +111,17 @@ def split_sources(
     count = int(sides.sum())
     report = SplitReport(len(texts) - count, count, int((sizes > 0).sum()), int(sizes.max()), moved)
     return found, report
+
+
+def find_held_out(path: Path, split: Split) -> tuple[list[int], SplitReport]:
+    """The emissions of a run on the test side, and what the split came to.
+
+    Rejected outputs are divided too, so that later verdicts move nothing across. Raises as `OutputSource` and
+    `split_sources` do.
+    """
+    with OutputSource(path, rejected=True, held_out="include") as source:
+        (found,), report = split_sources([source], [source.check_kinds(())], split)
+    return found.tolist(), report
 
 
 def _grouped(

@@ -3,11 +3,11 @@
 import random
 import tempfile
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
@@ -50,6 +50,22 @@ SELECT coalesce(nullif((SELECT count(*) FROM agents), 0), (SELECT count(*) FROM 
 """  # noqa: S608 - our own words
 _FOUND = f"SELECT (SELECT count(*) FROM relations), (SELECT count(*) FROM {_TAKEN_IN} WHERE hop > 0)"  # noqa: S608 - ours
 _SEEN = "SELECT step, avg(strlen(text)) FROM observations GROUP BY step"
+
+
+#: What is done with the outputs of a task, in its order; solving and grading are the names of their phases, too.
+type Stage = Literal["making", "solving", "grading"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageYield:
+    """What a stage left of the rows that came to it."""
+
+    stage: Stage
+    #: People asked, of making; accepted rows, of what follows.
+    rows: int
+    accepted: int
+    #: Why one of those was rejected that were rejected for the most frequent reason; empty where none was.
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +178,8 @@ class DryRun:
     seen: Mapping[int, float]
     #: Seconds it took; with the stand-in, all of them are the client's own work.
     seconds: float
+    #: Of a task: what making left and each job behind it, as far as they were done.
+    yields: tuple[StageYield, ...] = ()
 
     def of(self, purpose: str) -> tuple[Answered, ...]:
         """The answers to requests of that purpose."""
@@ -182,10 +200,17 @@ class DryRun:
         return tuple(dict.fromkeys(a.purpose for a in self.answered))
 
 
-def dry_run(scenario: Scenario, *, scale: Scale, steps: int, **options: Any) -> DryRun:
+def dry_run(
+    scenario: Scenario,
+    *,
+    scale: Scale,
+    steps: int,
+    behind: Callable[[Path], tuple[StageYield, ...]] | None = None,
+    **options: Any,
+) -> DryRun:
     """Run so many steps (0: only grow the people) and count the calls; a spent budget ends the run and is no error.
 
-    `options` are those of `Society`. No file is left behind.
+    `behind` does in the file what follows the run. `options` are those of `Society`. No file is left behind.
     """
     with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
         path, begun = Path(folder) / "dry-run.duckdb", time.perf_counter()
@@ -193,12 +218,15 @@ def dry_run(scenario: Scenario, *, scale: Scale, steps: int, **options: Any) -> 
         society = Society(
             again, growth=scale.growth, source=scale.source, seed=scale.seed, out=path, steps=max(1, steps), **options
         )
+        yields: tuple[StageYield, ...] = ()
         try:
-            with suppress(PausedError), society:
-                society.run_for(steps)
+            with suppress(PausedError):
+                with society:
+                    society.run_for(steps)
+                yields = behind(path) if behind is not None else ()
         except HookError as error:  # the file of a dry run cannot be resumed
             raise error.bare from error.__cause__
-        return counted_calls(path, time.perf_counter() - begun)
+        return replace(counted_calls(path, time.perf_counter() - begun), yields=yields)
 
 
 def counted_calls(path: Path, seconds: float) -> DryRun:

@@ -5,9 +5,9 @@ makes of them is bounded; a sample of its own answers narrows that.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Unpack
+from typing import Any, Unpack
 
 from langchain_core.language_models.chat_models import BaseChatModel
 
@@ -23,7 +23,8 @@ from ..runfile.job_rows import Unit
 from ..scenario import Scenario, check_interventions, check_scenario
 from ..seeds import derive_seed
 from ..task import MOST_ROUNDS, Task
-from .dry_run import ByteCounter, DryRun, Scale, dry_run
+from .dry_run import ByteCounter, DryRun, Scale, Stage, StageYield, dry_run
+from .funnel import JobsBehind, LaterJobs, check_yields, share_of
 from .purposes import (
     Asked,
     Counted,
@@ -44,6 +45,8 @@ _FEWEST = 24
 #: Rows of a task up to which all of them have a dry run, and the least share of outputs that a real model's checks may
 #: be expected to accept.
 _ROWS = 200
+#: And where jobs are done on them, of several calls each.
+_ROWS_WITH_JOBS = 60
 _LEAST_ACCEPTED = 0.5
 #: A society that is sampled has a quarter as many people as calls, so that some steps come up. For each hop it has as
 #: many as will show something of growth, if that leaves half of the calls.
@@ -93,6 +96,11 @@ class Estimate:
     counts: str = "people"
     #: The prices of models of other roles, by role; None where they are not known.
     role_prices: Mapping[str, Prices | None] = field(default=MappingProxyType({}), hash=False)
+    #: What the stages of a sample left, and the names of the models of other roles, by role.
+    yields: tuple[StageYield, ...] = ()
+    #: Rows of a task that one person gives, at most.
+    per_persona: int = 1
+    role_models: Mapping[str, str] = field(default=MappingProxyType({}), hash=False)
 
     @property
     def calls(self) -> Interval:
@@ -118,7 +126,13 @@ class Estimate:
     def cost(self) -> Interval | None:
         """Dollars in all; None where the price is not known."""
         found = [cost for p in self.purposes if (cost := self.cost_of(p)) is not None]
-        return _sum(found) if self.prices is not None and len(found) == len(self.purposes) else None
+        is_known = self.prices is not None or all(p.role in self.role_prices for p in self.purposes)
+        return _sum(found) if is_known and len(found) == len(self.purposes) else None
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that calls are made for: making alone, or that and the jobs behind it."""
+        return tuple(dict.fromkeys(p.stage for p in self.purposes))
 
     def cost_of(self, purpose: Purpose) -> Interval | None:
         """Dollars for one purpose; the least reckons with what an endpoint may have cached."""
@@ -139,14 +153,17 @@ def estimate(
     solver: GivenModel | None = None,
     grader: GivenModel | None = None,
     sample: int = 0,
+    later: LaterJobs | None = None,
     progress: Progress | None = None,
     **options: Unpack[RunOptions],
 ) -> Estimate:
     """What `Society(...).run()` with the same arguments will ask of its model, and cost; the model is not asked.
 
     All that `config` holds can be given by keyword too, as for `Society`. With `sample` the model is asked so many
-    times, never more, by a smaller society that is like this one; the cache then keeps the answers.
-    Raises `SetupError` for what a run could not do either, `RunError` when the sample fails.
+    times, never more, by a smaller society that is like this one; the cache then keeps the answers. Of a task the
+    sample is so many outputs. `later` says which jobs are to be done on a task's rows: they are counted, and done on
+    the outputs of the sample, too.
+    Raises `SetupError` for what a run could not do either, `RunError` when the sample fails, or accepts nothing.
     """
     own = {
         r: one for r, one in (("solver", solver), ("grader", grader)) if isinstance(one, BaseChatModel | ModelHandle)
@@ -157,7 +174,8 @@ def estimate(
     handle = given if isinstance(given, ModelHandle) else open_model(given or config.model, base_url=config.base_url)
     roles = open_roles(config, own)
     others = {role: one for role, (one, _) in roles.items()}
-    _check(handle, sample)
+    known = {role: one.is_language_model for role, one in ({"default": handle} | others).items()}
+    _check(handle.name, sample, is_free=not any(known.values()) and later is None)
     check_scenario(scenario)
     check_interventions(scenario, config.steps)
     growth, steps, prices = (
@@ -167,15 +185,41 @@ def estimate(
     )
     source = growth.source(seed=derive_seed(config.seed, "sources"))
     scale = Scale(growth, list(source) if isinstance(source, Sources) else source, config.seed)
-    counted, drawn, reference = _counted(scenario, scale, handle.name, steps, others), None, None
-    if sample:
-        few = scenario.resized(min(sample, scenario.settings.n)) if isinstance(scenario, Task) else scenario
-        small, budget = scale.smaller(_sampled_people(growth, sample)), config.limits.changed(max_calls=sample)
-        asked_by = {"model": handle, "limits": budget, "prices": prices, "cache": config.cache, "progress": progress}
-        drawn = dry_run(few, scale=small, steps=steps, **asked_by, **others)
-        reference = _counting_run(few, small, handle.name, steps, others)
-    asked = Asked.of(scenario)
-    known = {role: one.is_language_model for role, one in ({"default": handle} | others).items()}
+    role_prices = {role: _prices_of(one, its, {}) for role, (one, its) in roles.items()}
+    names = {"default": handle.name} | {role: one.name for role, one in others.items()}
+    asked, drawn, reference = Asked.of(scenario), None, None
+    asked_by: dict[str, Any] = {
+        "cache": config.cache,
+        "progress": progress,
+        "model": handle,
+        "prices": prices,
+        **others,
+    }
+    if isinstance(scenario, Task):
+        later = later or LaterJobs()
+        asked = replace(asked, phase_tokens=later.answer_tokens)
+        counted = _counted_rows(scenario, scale, names, later)
+        if sample:
+            few, rounds = scenario.resized(min(sample, scenario.settings.n)), scenario.settings.per_persona
+            small = scale.smaller(max(2, few.people_needed))
+            behind = JobsBehind(
+                later,
+                models={"default": handle} | others,
+                prices={"default": prices} | role_prices,
+                seed=config.seed,
+                limits=config.limits,
+                cache=config.cache,
+            )
+            drawn = dry_run(few, scale=small, steps=rounds, limits=config.limits, behind=behind.done_in, **asked_by)
+            reference = _counting_run(few, small, names, rounds, later)
+            check_yields(drawn, later, scenario.settings.n, is_paid=any(known.values()))
+            counted = _scaled(counted, drawn.yields, scenario.settings.n)
+    else:
+        counted = _counted(scenario, scale, names, steps)
+        if sample:
+            small, budget = scale.smaller(_sampled_people(growth, sample)), config.limits.changed(max_calls=sample)
+            drawn = dry_run(scenario, scale=small, steps=steps, limits=budget, **asked_by)
+            reference = _counting_run(scenario, small, names, steps)
     found = purposes(counted, asked, drawn, reference) if any(known.values()) else []
     found = [p for p in found if known.get(p.role, known["default"])]
     found += [p for p in counted_purposes(counted) if not known.get(p.role, known["default"])]
@@ -188,12 +232,15 @@ def estimate(
         model=handle.name,
         is_language_model=any(known.values()),
         prices=prices,
-        role_prices={role: _prices_of(one, its, {}) for role, (one, its) in roles.items()},
+        role_prices=role_prices,
+        role_models={role: one.name for role, one in others.items()},
+        yields=drawn.yields if drawn is not None else (),
         sample=shown,
         seconds=_seconds(found, counted.dry_run, shown, config.limits),
         answer_tokens=asked.answer_tokens,
         batch=config.batch,
         rows=scenario.settings.n if isinstance(scenario, Task) else None,
+        per_persona=scenario.settings.per_persona if isinstance(scenario, Task) else 1,
     )
 
 
@@ -213,22 +260,20 @@ def _seconds(found: Sequence[Purpose], counted: DryRun, sample: ModelTrial | Non
     return duration(found, counted, sample.latency, sample.longest, limits)
 
 
-def _check(model: ModelHandle, sample: int) -> None:
+def _check(model: str, sample: int, *, is_free: bool) -> None:
     if sample < 0:
         raise SetupError(f"The number of calls to sample must be at least 1, but {sample} was given.")
-    if sample and not model.is_language_model:
-        raise SetupError(f"Model {model.name} is no language model and costs nothing, so there is nothing to sample.")
+    if sample and is_free:
+        raise SetupError(f"Model {model} is no language model and costs nothing, so there is nothing to sample.")
 
 
-def _counted(scenario: Scenario, scale: Scale, name: str, steps: int, others: Mapping[str, ModelHandle]) -> Counted:
+def _counted(scenario: Scenario, scale: Scale, names: Mapping[str, str], steps: int) -> Counted:
     """The calls of this society, or of a smaller one where it is large, with the stand-in."""
     people = scale.people
-    if isinstance(scenario, Task):
-        return _counted_rows(scenario, scale, name, others)
     if people * steps <= _TURNS:
-        return Counted(_counting_run(scenario, scale, name, steps, others), growth=1.0, steps=Interval.exactly(1.0))
+        return Counted(_counting_run(scenario, scale, names, steps), growth=1.0, steps=Interval.exactly(1.0))
     small = scale.smaller(max(_FEWEST, _TURNS // steps))
-    counted = _counting_run(scenario, small, name, steps, others)
+    counted = _counting_run(scenario, small, names, steps)
     times = people / max(1, counted.people)
     turns = sum(a.unit == Unit.STEP for a in counted.answered)
     # How many of the people act in a step is known from the smaller society as from a sample.
@@ -236,27 +281,41 @@ def _counted(scenario: Scenario, scale: Scale, name: str, steps: int, others: Ma
     share = share_interval(turns, most) * (most / turns) if 0 < turns <= most else Interval.exactly(1.0)
     if people > _GROWN or not any(a.unit == Unit.HOP for a in counted.answered):
         return Counted(counted, growth=times, steps=share * times)
-    grown = _counting_run(scenario, scale, name, 0, others)
+    grown = _counting_run(scenario, scale, names, 0)
     return Counted(counted.grown_as(grown), growth=1.0, steps=share * times)
 
 
-def _counted_rows(task: Task, scale: Scale, name: str, others: Mapping[str, ModelHandle]) -> Counted:
+def _counted_rows(task: Task, scale: Scale, names: Mapping[str, str], later: LaterJobs) -> Counted:
     """The calls of a task: those of a few rows, of which a real model's checks may reject as many as they accept."""
-    few = task.resized(min(task.settings.n, _ROWS))
+    few = task.resized(min(task.settings.n, _ROWS_WITH_JOBS if later.stages else _ROWS))
     small = scale.smaller(max(_FEWEST, 2 * few.people_needed))
-    counted = _counting_run(few, small, name, MOST_ROUNDS, others)
-    turns = len({(a.number, a.owner) for a in counted.answered if a.unit == Unit.STEP})
-    least = task.settings.n / max(1, turns)
-    return Counted(
-        counted, growth=scale.people / max(1, counted.people), steps=Interval(least, least / _LEAST_ACCEPTED)
-    )
+    counted = _counting_run(few, small, names, MOST_ROUNDS, later)
+    return _scaled(Counted(counted, scale.people / max(1, counted.people), Interval.exactly(1.0)), (), task.settings.n)
 
 
-def _counting_run(scenario: Scenario, scale: Scale, name: str, steps: int, others: Mapping[str, ModelHandle]) -> DryRun:
+def _scaled(counted: Counted, sample: Sequence[StageYield], n: int) -> Counted:
+    """The same for so many rows, by what each stage of a sample left, or by what it leaves at least and at most."""
+    left = {one.stage: share_of(one) for one in sample}
+    guess = Interval(_LEAST_ACCEPTED, 1.0)
+    answered = counted.dry_run.answered
+    turns = max(1, len({(a.number, a.owner) for a in answered if a.unit == Unit.STEP}))
+    made = left.get("making", guess)
+    phases: dict[str, Interval] = {}
+    share = Interval.exactly(1.0)
+    for one in counted.dry_run.yields[1:]:
+        phases[one.stage] = share * (n / one.rows)
+        share *= left.get(one.stage, guess)
+    return replace(counted, steps=Interval(n / turns / made.high, n / turns / made.low), phases=phases)
+
+
+def _counting_run(
+    scenario: Scenario, scale: Scale, names: Mapping[str, str], steps: int, later: LaterJobs | None = None
+) -> DryRun:
     # The name is part of a request, so that requests of the dry run can be matched with those of the run.
-    names = {"model": name} | {role: one.name for role, one in others.items()}
     counters = {role: ModelHandle(named, ByteCounter(), is_language_model=False) for role, named in names.items()}
-    return dry_run(scenario, scale=scale, steps=steps, **counters)
+    behind = JobsBehind(later, counters, {}, scale.seed, is_dry_run=True).done_in if later is not None else None
+    others = {role: one for role, one in counters.items() if role != "default"}
+    return dry_run(scenario, scale=scale, steps=steps, behind=behind, model=counters["default"], **others)
 
 
 def _shown(drawn: DryRun, counted: DryRun, *, is_kept: bool) -> ModelTrial:

@@ -2,8 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Self
 
 from ...agents.action_check import novelty_of
@@ -12,7 +13,7 @@ from ...agents.gateway.limits import Limits
 from ...agents.mind import build_mind
 from ..runfile.job_rows import Unit
 from ..scenario import Scenario
-from .dry_run import Answered, DryRun
+from .dry_run import Answered, DryRun, Stage
 
 #: Both methods are two-sided with this quantile of the normal distribution: 95 of 100 hold the true value.
 _Z = 1.96
@@ -120,6 +121,8 @@ class Asked:
     #: Names of the prompts that turns are asked with, and of those whose answers are revised, where the mind does so.
     turns: frozenset[str]
     revised: frozenset[str]
+    #: Tokens of an answer at most, of phases with a limit of their own.
+    phase_tokens: Mapping[str, int] = MappingProxyType({})
 
     @classmethod
     def of(cls, scenario: Scenario) -> Self:
@@ -149,6 +152,8 @@ class Counted:
     steps: Interval
     #: Factor for those of stages: what prepares a task is asked once, however many rows there are.
     stages: float = 1.0
+    #: Factors for those of phases that have one of their own: of jobs behind a task.
+    phases: Mapping[str, Interval] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,8 @@ class Purpose:
     each_cached: float
     #: The role whose model is asked.
     role: str = "default"
+    #: What it belongs to, of a task with jobs behind it.
+    stage: Stage = "making"
 
     @property
     def input(self) -> Interval:
@@ -205,7 +212,16 @@ def counted_purposes(counted: Counted) -> list[Purpose]:
     """One row for each purpose of a run with the stand-in itself, whose tokens mean nothing."""
     none = Interval.exactly(0.0)
     return [
-        Purpose(name, _times(name, counted) * len(counted.dry_run.of(name)), none, none, None, 0.0, answers[0].role)
+        Purpose(
+            name,
+            _times(name, counted) * len(answers),
+            none,
+            none,
+            None,
+            0.0,
+            answers[0].role,
+            _stage_of(answers),
+        )
         for name in counted.dry_run.purposes
         if (answers := counted.dry_run.of(name))
     ]
@@ -226,11 +242,17 @@ def _unsampled(name: str, counted: Counted, asked: Asked) -> Purpose:
         name,
         calls,
         each_input=Interval(least * TOKENS.low, most * TOKENS.high + again),
-        each_output=Interval(1.0, asked.answer_tokens),
+        each_output=Interval(1.0, asked.phase_tokens.get(answers[0].phase, asked.answer_tokens)),
         each_reasoning=None,
         each_cached=shared * TOKENS.low,
         role=answers[0].role,
+        stage=_stage_of(answers),
     )
+
+
+def _stage_of(answers: Sequence[Answered]) -> Stage:
+    phase = answers[0].phase
+    return "solving" if phase == "solving" else "grading" if phase == "grading" else "making"
 
 
 def _requests(name: str, counted: Counted) -> Interval:
@@ -244,6 +266,9 @@ def _requests(name: str, counted: Counted) -> Interval:
 
 
 def _times(name: str, counted: Counted) -> Interval:
+    (phase, *others) = {a.phase for a in counted.dry_run.of(name)}
+    if not others and phase in counted.phases:
+        return counted.phases[phase]
     units = {a.unit for a in counted.dry_run.of(name)}
     if Unit.STEP in units:
         return counted.steps

@@ -1,12 +1,15 @@
 """An estimate in words: a table of ranges, and sentences that say what they rest on."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...agents.gateway.budget import Prices
 from ...personas.errors import parameter
-from .purposes import Interval
+from .dry_run import StageYield
+from .funnel import share_of, yields_said
+from .purposes import Interval, Purpose, share_interval
 
 if TYPE_CHECKING:
     from .estimator import Estimate
@@ -30,27 +33,46 @@ class EstimateTable:
 
 def table(estimate: "Estimate") -> EstimateTable:
     """One row for each purpose, and one for all of them."""
-    found = [
-        (p.name, _count(p.calls), *_tokens(p.input, p.output, p.reasoning), _money(estimate.cost_of(p)))
-        for p in estimate.purposes
-    ]
-    reasoning = [p.reasoning for p in estimate.purposes]
-    known = [r for r in reasoning if r is not None]
-    whole = sum(known, start=Interval.exactly(0.0)) if known and len(known) == len(reasoning) else None
-    total = _tokens(estimate.input, estimate.output, whole)
-    found.append(("in all", _count(estimate.calls), *total, _money(estimate.cost)))
+    found = []
+    for stage in estimate.stages:
+        of_stage = [p for p in estimate.purposes if p.stage == stage]
+        found += [(p.name, *_figures(estimate, [p])) for p in of_stage]
+        if len(estimate.stages) > 1:
+            found.append((f"{stage} in all", *_figures(estimate, of_stage)))
+    found.append(("in all", *_figures(estimate, estimate.purposes)))
     return EstimateTable(
         tuple(found if estimate.is_language_model else [(*row[:2], "-", "-", "-", "0") for row in found])
     )
+
+
+def _figures(estimate: "Estimate", purposes: Sequence[Purpose]) -> tuple[str, ...]:
+    """Calls, tokens and dollars of these purposes together."""
+    calls, asked, answered = (_sum([getattr(p, name) for p in purposes]) for name in ("calls", "input", "output"))
+    reasoning = _known_sum([p.reasoning for p in purposes])
+    cost = _known_sum([estimate.cost_of(p) for p in purposes])
+    return _count(calls), *_tokens(asked, answered, reasoning), _money(cost)
+
+
+def _sum(found: Sequence[Interval]) -> Interval:
+    return sum(found, start=Interval.exactly(0.0))
+
+
+def _known_sum(found: Sequence[Interval | None]) -> Interval | None:
+    known = [one for one in found if one is not None]
+    return _sum(known) if known and len(known) == len(found) else None
 
 
 def sentences(estimate: "Estimate") -> list[str]:
     """What the numbers rest on, and what would make them better."""
     said = [_dry_run(estimate)]
     if not estimate.is_language_model:
-        return [*said, f"The model {estimate.model} is no language model: it is free, and its tokens mean nothing."]
-    said += [_calls(estimate), _lengths(estimate), _prices(estimate)]
-    return [*said, *_sampled(estimate)]
+        return [
+            *said,
+            *_yields(estimate),
+            f"The model {estimate.model} is no language model: it is free, and its tokens mean nothing.",
+        ]
+    said += [_calls(estimate), _lengths(estimate), *_prices(estimate)]
+    return [*said, *_yields(estimate), *_sampled(estimate)]
 
 
 def _dry_run(estimate: "Estimate") -> str:
@@ -77,7 +99,11 @@ def _calls(estimate: "Estimate") -> str:
     if estimate.steps:
         said.append(f"revisions: {revised}")
     if estimate.rows is not None:
-        said.append(f"to have {estimate.rows:,} rows, all outputs are accepted, to every second one rejected")
+        share = "as many outputs are rejected as in the sample"
+        if not estimate.yields:
+            of_jobs = ", by the jobs behind it too" if len(estimate.stages) > 1 else ""
+            share = f"all outputs are accepted, to every second one rejected{of_jobs}"
+        said.append(f"to have {estimate.rows:,} rows, {share}")
     counted = f"Calls: {'; '.join(said)}. " if said else ""
     return f"{counted}Calls that fail on the way and are sent again come on top."
 
@@ -96,19 +122,55 @@ def _lengths(estimate: "Estimate") -> str:
     )
 
 
-def _prices(estimate: "Estimate") -> str:
-    prices = estimate.prices
+def _prices(estimate: "Estimate") -> list[str]:
+    models = {"default": (estimate.model, estimate.prices)}
+    models |= {role: (name, estimate.role_prices.get(role)) for role, name in estimate.role_models.items()}
+    used = {p.role if p.role in models else "default" for p in estimate.purposes} or {"default"}
+    return [_priced(role, *models[role], estimate) for role in models if role in used]
+
+
+def _priced(role: str, model: str, prices: Prices | None, estimate: "Estimate") -> str:
     if prices is None:
-        given = "prices" if estimate.writes else "embeddings_prices"
+        given = "embeddings_prices" if not estimate.writes else "prices" if role == "default" else f"{role}_prices"
         return (
-            f"What {estimate.model} costs at its endpoint is unknown; give it as {parameter(given)}, in dollars "
+            f"What {model} costs at its endpoint is unknown; give it as {parameter(given)}, in dollars "
             "for a million tokens."
         )
     cached = f", {prices.cached:g} where the endpoint had them cached" if prices.cached is not None else ""
+    lead = "Dollars" if len(estimate.role_models) == 0 else f"Dollars of {model}"
     return (
-        f"Dollars: {prices.input:g} for a million tokens in{cached}, {prices.output:g} for a million out "
+        f"{lead}: {prices.input:g} for a million tokens in{cached}, {prices.output:g} for a million out "
         f"({prices.source}).{' Calls in batches are counted at full price.' if estimate.batch else ''}"
     )
+
+
+def _yields(estimate: "Estimate") -> list[str]:
+    """What a sample of a task says of how many outputs the rows take."""
+    yields, n = estimate.yields, estimate.rows
+    if not yields or n is None:
+        return []
+    made, last = yields[0], yields[-1]
+    said = [f"Yield of the sample, with 95 % intervals: {yields_said(yields)}."]
+    turns = _rounded(Interval(n / share_of(made).high, n / share_of(made).low))
+    needs = f"{n:,} rows take {turns} outputs"
+    left = Interval.exactly(1.0)
+    if last is not made:
+        left, whole = share_interval(last.accepted, made.accepted), share_interval(last.accepted, made.rows)
+        needs += (
+            f", and {_stages(yields[1:])} {_rounded(left * n)} of them; for {n:,} that "
+            f"pass all stages, make {_rounded(Interval(n / left.high, n / left.low))} rows, of "
+            f"{_rounded(Interval(n / whole.high, n / whole.low))} outputs"
+        )
+    said.append(f"{needs}. Each person gives {_some(estimate.per_persona, 'row')} at most.")
+    if estimate.is_language_model and estimate.cost is not None:
+        each = Interval(estimate.cost.low / (n * left.high), estimate.cost.high / (n * left.low))
+        said.append(f"An accepted row costs {_money(each)} dollars.")
+    return said
+
+
+def _stages(yields: Sequence[StageYield]) -> str:
+    names = [one.stage for one in yields]
+    return f"{' and '.join(names)} {'leaves' if len(names) == 1 else 'leave'}"
 
 
 def _sampled(estimate: "Estimate") -> list[str]:

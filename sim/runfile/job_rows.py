@@ -291,3 +291,11 @@ _version = cache(version)
 def versions() -> dict[str, str]:
     """Versions by name of Populace, Python and the libraries that shape a run."""
     return {"python": platform.python_version()} | {name: _version(name) for name in _DISTRIBUTIONS}
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutRow:
+    """An emission that is kept for measuring models, in `held_out`."""
+
+    emission: int
+    job: int

@@ -14,6 +14,7 @@ from ...personas.judgement import RuleResultRow
 from .job_rows import (
     BatchRow,
     FailureRow,
+    HeldOutRow,
     JobItemRow,
     JobRow,
     KnownAnswerRow,
@@ -331,6 +332,7 @@ type Row = (
     | ResponseRow
     | VoteRow
     | PreferenceRow
+    | HeldOutRow
     | DemonstrationRow
     | AgentStateRow
     | RelationChangeRow
@@ -377,6 +379,7 @@ _TABLES: Mapping[type[object], str] = MappingProxyType(
         ResponseRow: "responses",
         VoteRow: "votes",
         PreferenceRow: "preferences",
+        HeldOutRow: "held_out",
         DemonstrationRow: "demonstrations",
         AgentStateRow: "agent_state",
         RelationChangeRow: "relation_changes",

@@ -1,5 +1,6 @@
 """`populace make`: what it shows, what it says of bad input, and a folder of one's own."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -92,3 +93,34 @@ def test_a_demonstration_that_lacks_its_output_is_named(ask: Ask, hub: Path) -> 
     Path("shown.jsonl").write_text('{"persona": "A clerk."}\n', "utf-8")
     said = ask("make", "instruction", "--hub", str(hub), "--prompting", "few-shot", "--demonstrations", "shown.jsonl")
     said.complains(2, "shown.jsonl", "line 1 has no 'output'")
+
+
+def test_an_estimate_counts_what_is_done_with_the_rows_too(ask: Ask, hub: Path) -> None:
+    given = ("--n", 60, "--per-persona", 12, "--solutions", 2, "--solver", "procedural:accuracy=0.9", "--votes", 1)
+    said = ask("make", "math", "--hub", str(hub), *given, "--estimate", "--sample", 12).out
+    assert "making 12 of 12 (100.0%, from 75.7% to 100.0%); solving " in said
+    assert "for 60 that pass all stages, make " in said
+    for stage, calls in (("math", "60 to 80"), ("solving in all", "120"), ("grading in all", r"\d+ to \d+")):
+        assert re.search(rf"{stage}[^│]*│ {calls} ", said), said
+    assert not Path("math.duckdb").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("--votes", 2), ("--votes is for --estimate", "populace grade")),
+        (("--rubric", "problem", "--estimate"), ("--rubric is for --votes",)),
+        (("--votes", 2, "--rubric", "problems", "--estimate"), ("did you mean 'problem'",)),
+        (("--solutions", 2, "--solver", "openai:x", "--estimate"), ("The solver openai:x cannot be", "--solver-url")),
+        (("--solutions", 1, "--solver", "procedural:accuracy=0", "--estimate", "--sample", 8),
+         ("Nothing was accepted in the sample", "solving 0 of 8 (0.0%, from 0.0% to 32.4%)")),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_estimated_of_later_jobs_is_said(
+    ask: Ask, hub: Path, given: tuple[object, ...], words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    said = ask("make", "math", "--hub", str(hub), "--n", 20, "--per-persona", 8, *given)
+    assert said.code in (1, 2), said
+    assert all(word in said.complaint for word in words), said

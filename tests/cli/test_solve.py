@@ -115,3 +115,31 @@ def test_a_finished_job_is_not_done_and_paid_for_again_unless_that_is_said(ask: 
     assert ask(*command).code == 0
     ask(*command).complains(2, "Job 2 of 'sums.duckdb' has done just this", "--anew")
     assert "job            3" in ask(*command, "--anew").out
+
+
+def test_what_is_held_out_is_measured_on_and_left_out_of_exports(ask: Ask) -> None:
+    ask("evaluate", "sums.duckdb", "--held-out", "--solver", "procedural").complains(2, "populace split sums.duckdb")
+    ask("export", "sums.duckdb", "x.jsonl", "--held-out", "only").complains(2, "populace split sums.duckdb")
+    ask("split", "sums.duckdb").complains(2, "--train 0.9", "--undo")
+    similarity = ("--similarity", "1", "--by", "persona")
+    ask("split", "sums.duckdb", "--train", "0.5", *similarity)
+    ask("evaluate", "sums.duckdb", "--held-out", "--solver", "procedural").complains(2, "held-out outputs is solved")
+    ask("solve", "sums.duckdb", "--script", str(SCRIPT))
+    said = ask("evaluate", "sums.duckdb", "--held-out", "--solver", "procedural", "--out", "out.duckdb")
+    assert "4 of sums.duckdb, held out" in said.out
+    query = "SELECT split_part(source, '#', 2)::BIGINT AS emission FROM test_problems"
+    asked = {row["emission"] for row in json.loads(ask("sql", "out.duckdb", query, "--json").out)}
+
+    def exported(*options: str) -> set[int]:
+        Path("rows.jsonl").unlink(missing_ok=True)
+        Path("rows.jsonl.card.md").unlink(missing_ok=True)
+        assert ask("export", "sums.duckdb", "rows.jsonl", "--allow-procedural", *options).code == 0
+        return {json.loads(line)["emission"] for line in Path("rows.jsonl").read_text().splitlines()}
+
+    trained = exported()
+    assert "4 accepted outputs of the runs are held out" in Path("rows.jsonl.card.md").read_text()
+    assert exported("--held-out", "only") == asked
+    assert (len(trained), trained & asked, exported("--held-out", "include")) == (4, set(), trained | asked)
+    ask("split", "sums.duckdb", "--undo")
+    assert exported() == trained | asked
+    ask("evaluate", "set.jsonl", "--held-out", "--solver", "procedural").complains(2, "is no run")

@@ -19,18 +19,23 @@ from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
 from populace.agents.mind import Mind, build_mind
 from populace.agents.observation import Observation
-from populace.personas.errors import HookError, SetupError
+from populace.personas.errors import HookError, RunError, SetupError
 from populace.personas.hub import read_hub
 from populace.personas.model import Answer, AnswerSchema
 from populace.personas.prompt import Prompt, RenderedPrompt
+from populace.scenarios.instruction.task import InstructionTask
 from populace.scenarios.village import Village
+from populace.sim.config import RoleModel
 from populace.sim.estimate import Estimate, estimate
 from populace.sim.estimate.dry_run import Scale
+from populace.sim.estimate.funnel import LaterJobs, share_of
 from populace.sim.estimate.purposes import Interval, mean_interval, share_interval
 from populace.sim.estimate.report import sentences, table
+from populace.sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
 from populace.sim.growth import Growth
+from populace.sim.output_jobs import run_output_job
 from populace.sim.resident import Resident, SocietyView
-from populace.sim.runfile.reader import FinishedRun
+from populace.sim.runfile.reader import FinishedRun, open_run
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
 
@@ -275,6 +280,36 @@ def test_a_hook_that_fails_is_named_without_a_file_to_resume() -> None:
 
     with pytest.raises(HookError, match=r"`ended` of Failing failed with ValueError: no end\.$"):
         estimate(Failing(), growth=SMALL, steps=1)
+
+
+@pytest.mark.slow
+def test_a_sample_of_a_task_goes_through_all_stages_and_the_real_ones_lie_in_it(
+    openai_server: OpenAIServer, tmp_path: Path
+) -> None:
+    grader = RoleModel(model="openai:grader", base_url=(openai_server.base_url,), prices=PRICES)
+    rubrics = rubrics_for(["instruction"], None)
+    spec = GradingSpec.given(rubrics=rubrics, votes=2, **grader_roles((grader,)))
+    task, growth = InstructionTask({"n": 40, "response": "off"}), Growth(agents=40, hops=1)
+    where: dict[str, Any] = {"growth": growth, "model": "openai:test", "base_url": openai_server.base_url}
+    where |= {"prices": PRICES, "seed": 3}
+    told = estimate(task, **where, grader=grader, sample=16, later=LaterJobs(grading=spec))
+    assert told.sample is not None
+    assert told.sample.sent == openai_server.calls
+    assert [(one.stage, one.rows) for one in told.yields] == [("making", 16), ("grading", told.yields[0].accepted)]
+    path = tmp_path / "run.duckdb"
+    Society(InstructionTask(task.settings), out=path, **where).run()
+    graded = run_output_job(path, GradingJob(spec), model="openai:grader", base_url=openai_server.base_url)
+    with open_run(path) as run:
+        real = dict(run.query("SELECT job, count(*) FROM calls GROUP BY ALL").rows)
+    for stage, job in (("making", 1), ("grading", 2)):
+        calls = sum((p.calls for p in told.purposes if p.stage == stage), start=Interval.exactly(0.0))
+        assert math.floor(calls.low) <= real[job] <= math.ceil(calls.high)
+    assert graded.counts["grade passed"] / 40 in share_of(told.yields[1])
+    said = " ".join(sentences(told))
+    assert "An accepted row costs" in said
+    limits = Limits.given(max_calls=told.sample.sent - 4)
+    with pytest.raises(RunError, match="The budget was spent while the sample was at grading"):
+        estimate(task, **where, grader=grader, sample=16, later=LaterJobs(grading=spec), limits=limits)
 
 
 @pytest.mark.slow

@@ -604,3 +604,11 @@ COMMENT ON COLUMN preferences.chosen_response IS 'The better response, as in res
 COMMENT ON COLUMN preferences.rejected_response IS 'The worse response, as in responses; null where outputs are compared';
 COMMENT ON COLUMN preferences.margin IS 'Difference of their scores, above 0 and at most 1';
 COMMENT ON COLUMN preferences.source IS 'What the scores are: grades (by a rubric), comparisons (share of comparisons won) or agreement (of solutions)';
+
+CREATE TABLE held_out (
+    emission BIGINT NOT NULL PRIMARY KEY,
+    job INTEGER NOT NULL
+);
+COMMENT ON TABLE held_out IS 'Emissions that are kept for measuring models (populace split): exports leave them out, and populace evaluate --held-out takes them';
+COMMENT ON COLUMN held_out.emission IS 'Emission, accepted or not';
+COMMENT ON COLUMN held_out.job IS 'Job, as in jobs: the latest, whose rows take the place of those before';

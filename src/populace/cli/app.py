@@ -41,6 +41,7 @@ for command in (
     decontaminate.decontaminate,
     hub.hub,
     export.export,
+    export.split,
     read.scenarios,
     read.schema,
     read.prompts,

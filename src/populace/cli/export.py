@@ -20,6 +20,9 @@ _CHARACTERS = frozenset({"npc-json", "ink", "yarn"})
 #: A share that is further than this from what was asked for is explained.
 _NOTEWORTHY = 0.05
 _PATH = click.Path(path_type=Path)
+_ACCEPTED = """
+SELECT count(*), count(*) FILTER (emission IN (SELECT emission FROM held_out)) FROM outputs WHERE status = 'accepted'
+"""
 
 
 @click.command()
@@ -62,6 +65,13 @@ _PATH = click.Path(path_type=Path)
     help="Texts that share so many of their words stay on one side.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the split.")
+@click.option(
+    "--held-out",
+    type=click.Choice(("exclude", "only", "include")),
+    default="exclude",
+    show_default=True,
+    help="What `populace split` holds out for measuring: left out, alone, or with the rest.",
+)
 @click.option(
     "--mix", type=_PATH, metavar="TOML", help="A recipe that says how much to take of which runs; then give FILE alone."
 )
@@ -167,6 +177,7 @@ def _options_of(options: dict[str, Any]) -> "DatasetOptions":
         else None
     )
     passed_on = ("kinds", "rejected", "persona", "system", "train_on", "tokenizer", "licence", "allow_procedural")
+    as_given = {name: options[name] for name in (*passed_on, "held_out")}
     return DatasetOptions(
         format=DatasetFormat(options["form"]) if options["form"] else None,
         columns=names,
@@ -174,7 +185,7 @@ def _options_of(options: dict[str, Any]) -> "DatasetOptions":
         personal=PersonalPolicy(options["personal"]),
         split=split,
         escape_formulas=options["escape_formulas"],
-        **{name: options[name] for name in passed_on},
+        **as_given,
     )
 
 
@@ -215,7 +226,8 @@ def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
         click.echo(
             f"{report.split.moved:,} outputs were moved to the test side, because they are similar to one there."
         )
-    for reason, number in tally.left_out.most_common():
+    held_out = [("being held out to measure models on", report.held_out)] if report.held_out else []
+    for reason, number in [*held_out, *tally.left_out.most_common()]:
         click.echo(f"Left out: {number:,} for {reason}.")
     for kind, number in report.without.items():
         click.echo(visible(f"Left out: {number:,} of the kind {kind}, which {report.format} has no place for."))
@@ -231,3 +243,59 @@ def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
     click.echo(f"The card is in {str(report.card)!r}.")
     if any(is_so for (is_so,) in tally.by("procedural")):
         click.echo(PROCEDURAL_NOTICE, err=True)
+
+
+@click.command()
+@click.argument("run", type=_PATH)
+@click.option("--train", type=float, metavar="SHARE", help="The share that stays for training, as 0.9.")
+@click.option(
+    "--by",
+    type=click.Choice(("persona", "lineage", "cluster")),
+    default="lineage",
+    show_default=True,
+    help="What stays on one side, with whatever nearly repeats it: a persona's rows, its lineage's, or nothing else.",
+)
+@click.option(
+    "--similarity",
+    type=click.FloatRange(0.5, 1),
+    default=0.5,
+    show_default=True,
+    help="Texts that share so many of their words stay on one side.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the split.")
+@click.option("--undo", is_flag=True, help="Hold out nothing any longer.")
+def split(run: Path, train: float | None, by: str, similarity: float, seed: int, undo: bool) -> None:
+    """Hold out a part of what RUN has made, to measure models on.
+
+    Near-duplicates and what a lineage made stay on one side. Exports leave out what is held out; `populace evaluate RUN
+    --held-out` measures on its problems. It is kept in the table held_out; given again, the run is divided anew.
+    """
+    from shlex import quote
+
+    from populace.analysis.export import Split, SplitBy, find_held_out
+    from populace.sim.checking import record_rows
+    from populace.sim.runfile.job_rows import HeldOutRow
+    from populace.sim.runfile.reader import open_run
+
+    if (train is None) is not undo:
+        raise click.UsageError("Give either the share that stays for training, as --train 0.9, or --undo.")
+    spec: dict[str, Any] = {"check": "", "held_out": None}
+    if train is None:
+        with open_run(run):
+            pass  # what is no run file is said first
+        record_rows(run, spec, lambda _: [], replaces="held_out")
+        click.echo(f"{str(run)!r} holds out nothing for measuring now.")
+        return
+    found, report = find_held_out(run, Split(train, SplitBy(by), seed, similarity))
+    spec["held_out"] = {"train": train, "by": by, "seed": seed, "similarity": similarity}
+    record_rows(run, spec, lambda number: [HeldOutRow(emission, number) for emission in found], replaces="held_out")
+    with open_run(run) as stored:
+        ((accepted, held),) = stored.query(_ACCEPTED).rows
+    share = f"{held / accepted:.1%}" if accepted else "none"
+    click.echo(f"{held:,} of {accepted:,} accepted outputs ({share}) are held out for measuring.")
+    if abs(report.test / (report.test + report.train) - (1 - train)) > _NOTEWORTHY:
+        click.echo(
+            f"That is not the {1 - train:.0%} that was asked for: of {report.groups:,} groups that stay together the "
+            f"largest has {report.largest:,} outputs."
+        )
+    click.echo(f"Next: `populace evaluate {quote(str(run))} --held-out --solver MODEL`; exports leave them out.")

@@ -14,16 +14,39 @@ from .options import (
     task_settings_of,
 )
 
+#: Options of estimates alone, and what does the same for real.
+_FOR_ESTIMATES = {
+    "sample": "",
+    "solutions": "; `populace solve RUN` solves what was made",
+    "votes": "; `populace grade RUN` grades what was made",
+}
+
 
 @click.command()
 @click.argument("task", required=False)
 @click.option("--list", "is_listed", is_flag=True, help="What can be made, and each task's settings; or those of TASK.")
 @click.option("--estimate", "is_estimated", is_flag=True, help="Say what it would take in calls, tokens and money.")
 @click.option(
-    "--sample", type=click.IntRange(min=1), metavar="CALLS", help="With --estimate: ask so often, to narrow it."
+    "--sample",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With --estimate: have N outputs made (and solved, and graded) for real, which is paid for; no file is kept.",
 )
+@click.option(
+    "--solutions",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="With --estimate: count what solving the rows takes too, K solutions each by --solver.",
+)
+@click.option(
+    "--votes",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="With --estimate: count what grading the rows takes too, K votes each by --grader.",
+)
+@click.option("--rubric", metavar="NAME|FILE", help="With --votes: what they are graded by, as in grade.")
 @make_options
-def make(task: str | None, is_listed: bool, is_estimated: bool, sample: int | None, **options: Any) -> None:
+def make(task: str | None, is_listed: bool, is_estimated: bool, **options: Any) -> None:
     """Make data: TASK is a name (see `populace make --list`) or the path of a folder of your own.
 
     People come from --hub, or are grown. Rows that a check rejects, and near-duplicates, are made up for by further
@@ -46,21 +69,53 @@ def make(task: str | None, is_listed: bool, is_estimated: bool, sample: int | No
     growth = made.growth(growth_of(options), is_counted=options["agents"] is not None)
     if growth.hub is not None and options["draw"] is None:
         growth = growth.model_copy(update={"draw": made.draw})
+    if options["rubric"] and not options["votes"]:
+        raise click.UsageError("--rubric is for --votes, the votes of graders; add it, or leave --rubric out.")
     if is_estimated:
-        _estimate(made, sample, growth=growth, **asked_of(options), **roles_of(options))
+        _estimate(made, options, growth=growth)
         return
-    if sample:
-        raise click.UsageError("--sample is for --estimate; add it, or leave --sample out.")
+    for name, instead in _FOR_ESTIMATES.items():
+        if options[name] is not None:
+            raise click.UsageError(f"--{name} is for --estimate; add it, or leave --{name} out{instead}.")
     _make(made, script, options, growth=growth)
 
 
-def _estimate(task: Any, sample: int | None, **options: Any) -> None:
+def _estimate(task: Any, options: dict[str, Any], **growth: Any) -> None:
     from populace.sim.estimate import estimate
 
     from .panel import Panel
     from .show import show_estimate
 
-    show_estimate(estimate(task, **options, sample=sample or 0, progress=Panel()))
+    roles, progress = roles_of(options), Panel()
+    later = _later(task, options, roles)
+    sample = options["sample"] or 0
+    found = estimate(task, **growth, **asked_of(options), **roles, later=later, sample=sample, progress=progress)
+    show_estimate(found)
+    for role, option in (("solver", "--solutions 3"), ("grader", "--votes 3")):
+        if roles[role] is not None and all(purpose.role != role for purpose in found.purposes):
+            click.echo(f"The task {task.name} asks no {role}; to count a later job by it, add {option}.")
+
+
+def _later(task: Any, options: dict[str, Any], roles: dict[str, Any]) -> Any:
+    """The jobs that are to be done on the rows; None for none."""
+    if not (options["solutions"] or options["votes"]):
+        return None
+    from populace.agents.rubric import read_rubric
+    from populace.sim.config import RoleModel
+    from populace.sim.estimate.funnel import LaterJobs
+    from populace.sim.grading.grading import GradingSpec, grader_roles, rubrics_for
+    from populace.sim.solving import solving_spec
+
+    solving = grading = None
+    own = RoleModel(model=options["model"])
+    if options["solutions"]:
+        solving = solving_spec((roles["solver"] or own,), samples=options["solutions"])
+    if options["votes"]:
+        given = read_rubric(options["rubric"]) if options["rubric"] else None
+        rubrics = rubrics_for([action.name for action in task.actions], given)
+        graders = grader_roles((roles["grader"] or own,))
+        grading = GradingSpec.given(rubrics=rubrics, votes=options["votes"], **graders)
+    return LaterJobs(solving, grading, tuple(task.actions))
 
 
 def _make(task: Any, script: Path | None, options: dict[str, Any], **growth: Any) -> None:

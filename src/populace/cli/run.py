@@ -57,8 +57,8 @@ def run(scenario: str, **options: Any) -> None:
 @click.option(
     "--sample",
     type=click.IntRange(min=1),
-    metavar="CALLS",
-    help="Ask the model so many times, at most, to narrow the ranges; that is paid for.",
+    metavar="N",
+    help="Ask the model so many times, at most (of a task: for so many outputs), to narrow it; that is paid for.",
 )
 def estimate(scenario: str, sample: int | None, **options: Any) -> None:
     """What `populace run` would take with the same options: calls, tokens and money by purpose, as ranges."""

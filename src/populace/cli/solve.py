@@ -186,6 +186,9 @@ def _show(run: Path, done: "OutputJobReport") -> None:
     "--method", type=click.Choice(["text", "program"]), default="text", show_default=True, help="As in solve."
 )
 @click.option("--execute", is_flag=True, help="Allow --method program to run the programs on this machine.")
+@click.option(
+    "--held-out", is_flag=True, help="Of a run those that `populace split` holds out, which exports leave out."
+)
 @click.option("--n", type=click.IntRange(min=1), help="How many problems, drawn by chance.  [default: all]")
 @click.option("--out", type=click.Path(path_type=Path), help="File of the evaluation.  [default: TARGET-MODEL.duckdb]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
@@ -198,6 +201,7 @@ def evaluate(
     solvers: Sequence[str],
     method: str,
     execute: bool,
+    held_out: bool,
     n: int | None,
     out: Path | None,
     **options: Any,
@@ -206,9 +210,9 @@ def evaluate(
 
     A test set is JSONL with a field problem, and an answer or a solution that ends in \boxed{...} (as MATH has them,
     with level and type). Of a run, those outputs are taken on whose answer at least two of three solutions of
-    `populace solve` agree, the protocol of the paper. The accuracy is printed with a 95 % interval, by level and type,
-    beside the paper's own tables; refusals and failures are counted apart. Calls and solutions are in a file of their
-    own, which `populace resume` goes on with.
+    `populace solve` agree, the protocol of the paper; with --held-out only those that exports leave out. The accuracy
+    is printed with a 95 % interval, by level and type, beside the paper's own tables; refusals and failures are
+    counted apart. Calls and solutions are in a file of their own, which `populace resume` goes on with.
     """
     from populace.sim.evaluation import evaluate as measured
     from populace.sim.evaluation import evaluation_job
@@ -221,7 +225,7 @@ def evaluate(
     given = parse_solvers(solvers)
     if len(given) > 1:
         raise click.UsageError("One model is measured at a time; name one --solver.")
-    problems = read_problems(target).drawn(n, options["seed"])
+    problems = read_problems(target, held_out=held_out).drawn(n, options["seed"])
     slug = re.sub(r"[^\w.]+", "-", given[0].model.partition(":")[2] or given[0].model).strip("-")
     path = out or Path(f"{target.stem}-{slug}.duckdb")
     asked = _asked(given[0], options)

@@ -134,13 +134,12 @@ def test_tool_calling_rows_have_the_columns_of_trl(new_run: NewRun) -> None:
 
 def test_preferences_become_dpo_rows_in_both_of_trls_forms(new_run: NewRun) -> None:
     run = new_run()
-    emission = run.output(run.person("A diver."), "How deep?")
-    run.con.execute("DROP TABLE IF EXISTS preferences")
-    run.con.execute(
-        "CREATE TABLE preferences AS SELECT 2 AS job, CAST(? AS BIGINT) AS emission, 'How deep?' AS prompt, "
-        "'Forty metres.' AS chosen, 'Deep.' AS rejected, 0.6 AS margin",
-        [emission],
-    )
+    diver = run.person("A diver.")
+    emission, other, held = (run.output(diver, text) for text in ("How deep?", "How far?", "How long?"))
+    for chosen, rejected in ((emission, emission), (other, held)):
+        pair = ["How deep?", "Forty metres.", "Deep.", chosen, rejected, None, None, 0.6, "grades"]
+        run.fill("preferences", [2, chosen, *pair])
+    run.fill("held_out", [held, 3])  # of a pair with one answer on either side no row comes
     run.done()
     (row,) = written(run.path, "dpo.jsonl", format=DatasetFormat.DPO)
     assert row["prompt"] == [{"role": "user", "content": "How deep?"}]

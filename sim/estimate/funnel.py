@@ -1,0 +1,157 @@
+"""What is done behind a task in its estimate: solving and grading of what it makes, and what each of them leaves."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...agents.actions import Action
+from ...agents.endpoint.models import ModelHandle
+from ...agents.gateway.budget import Prices
+from ...agents.gateway.limits import Limits
+from ...personas.errors import PausedError, RunError
+from ..grading.grading import GradingJob, GradingSpec
+from ..output_jobs import run_output_job
+from ..outputs import OutputJob
+from ..runfile.reader import open_run
+from ..solving import KnownSolutions, SolvingJob, SolvingSpec
+from .dry_run import DryRun, Stage, StageYield
+from .purposes import Interval, share_interval
+
+_TURNS = "SELECT coalesce(sum(active), 0)::BIGINT FROM steps"
+_SPENT = """
+SELECT count(*), coalesce(sum(input_tokens) + sum(output_tokens), 0)::BIGINT, coalesce(sum(cost), 0)
+FROM calls WHERE source IN ('endpoint', 'batch')
+"""
+_ACCEPTED = "SELECT count(*) FILTER (status = 'accepted') FROM outputs"
+_REJECTED = """
+SELECT coalesce(any_value(reason), '') FROM (
+    SELECT stage, reason, count(*) OVER (PARTITION BY stage) AS number FROM outputs
+    WHERE status = 'rejected' AND (len($stages) = 0 OR list_contains($stages, stage))
+    ORDER BY number DESC, stage, emission LIMIT 1
+)
+"""
+
+
+def share_of(one: StageYield) -> Interval:
+    """The share that a stage leaves, with a confidence of 95 %."""
+    return share_interval(one.accepted, one.rows)
+
+
+def yield_said(accepted: int, rows: int) -> str:
+    """A yield with its 95 % interval, in words."""
+    share = share_interval(accepted, rows)
+    known = f" ({accepted / rows:.1%}, from {share.low:.1%} to {share.high:.1%})" if rows else ""
+    return f"{accepted:,} of {rows:,}{known}"
+
+
+def yields_said(yields: Sequence[StageYield]) -> str:
+    """The yields of the stages, and an example of why each rejected what it did."""
+    return "; ".join(
+        f"{one.stage} {yield_said(one.accepted, one.rows)}{f', rejected such as: {one.reason}' if one.reason else ''}"
+        for one in yields
+    ).rstrip(".")
+
+
+@dataclass(frozen=True, slots=True)
+class LaterJobs:
+    """The jobs that are to be done on what a task makes, each by its model in the role `solver` or `grader`."""
+
+    solving: SolvingSpec | None = None
+    grading: GradingSpec | None = None
+    actions: Sequence[type[Action]] = ()
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages behind making."""
+        both: tuple[tuple[Stage, object], ...] = (("solving", self.solving), ("grading", self.grading))
+        return tuple(stage for stage, spec in both if spec is not None)
+
+    @property
+    def answer_tokens(self) -> Mapping[str, int]:
+        """Tokens of an answer at most, by phase."""
+        return {"solving": SolvingJob.answer_tokens, "grading": GradingJob.answer_tokens}
+
+    def jobs(self, *, is_dry_run: bool) -> Iterator[tuple[Stage, str, OutputJob[Any]]]:
+        """The jobs, with their stages and the roles of their models; a dry run only asks."""
+        if self.solving is not None:
+            job = SolvingJob(self.solving, KnownSolutions(tuple(self.actions)), is_dry_run=is_dry_run)
+            yield "solving", "solver", job
+        if self.grading is not None:
+            yield "grading", "grader", GradingJob(self.grading)
+
+
+@dataclass(frozen=True, slots=True)
+class JobsBehind:
+    """The jobs with all that it takes to do them in the file of a finished run."""
+
+    later: LaterJobs
+    #: Models and prices by role, and `default` for a role without them.
+    models: Mapping[str, ModelHandle]
+    prices: Mapping[str, Prices | None]
+    seed: int
+    limits: Limits = field(default_factory=Limits)
+    cache: Path | None = None
+    is_dry_run: bool = False
+
+    def done_in(self, path: Path) -> tuple[StageYield, ...]:
+        """Do the jobs in the file, and say what each stage left; it ends with the first that leaves nothing."""
+        found = [_made(path)]
+        for stage, role, job in self.later.jobs(is_dry_run=self.is_dry_run):
+            if not found[-1].accepted:
+                break
+            try:
+                run_output_job(
+                    path,
+                    job,
+                    model=self.models.get(role, self.models["default"]),
+                    prices=self.prices.get(role, self.prices.get("default")),
+                    limits=_rest(self.limits, path),
+                    cache=self.cache,
+                    seed=self.seed,
+                )
+            except PausedError:  # check_yields says so
+                break
+            found.append(_left(path, stage, found[-1].accepted, job.own_checks))
+        return tuple(found)
+
+
+def _rest(limits: Limits, path: Path) -> Limits:
+    """The limits with what the calls in the file have left of the budget; nothing is left of it before a call."""
+    with open_run(path) as run:
+        ((calls, tokens, cost),) = run.query(_SPENT).rows
+    caps = ((limits.max_calls, calls), (limits.max_tokens, tokens), (limits.max_cost, cost))
+    if any(cap is not None and spent >= cap for cap, spent in caps):
+        raise PausedError("The budget of the sample is spent.")
+    names = ("max_calls", "max_tokens", "max_cost")
+    return limits.changed(**{n: cap - spent for n, (cap, spent) in zip(names, caps, strict=True) if cap is not None})
+
+
+def check_yields(drawn: DryRun, later: LaterJobs, n: int, *, is_paid: bool) -> None:
+    """Raise `RunError` for a sample in which nothing was accepted in the end, or that a budget cut short."""
+    cost = "unknown" if drawn.cost is None else f"${drawn.cost:.4f}"
+    took = f" The sample's {drawn.sent:,} calls are paid (cost: {cost})." if is_paid else ""
+    if drawn.yields and not drawn.yields[-1].accepted:
+        raise RunError(
+            f"Nothing was accepted in the sample, so what {n:,} accepted rows take cannot be told: "
+            f"{yields_said(drawn.yields)}.{took} See what the model writes by making a few rows, or sample more."
+        )
+    if len(drawn.yields) <= len(later.stages):
+        stage = ("making", *later.stages)[len(drawn.yields)]
+        raise RunError(
+            f"The budget was spent while the sample was at {stage}, so nothing can be told of what follows.{took} "
+            "Give a larger budget, or a smaller sample."
+        )
+
+
+def _made(path: Path) -> StageYield:
+    with open_run(path) as run:
+        ((turns,),) = run.query(_TURNS).rows
+    return _left(path, "making", int(turns), ())
+
+
+def _left(path: Path, stage: Stage, rows: int, checks: Sequence[str]) -> StageYield:
+    with open_run(path) as run:
+        ((accepted,),) = run.query(_ACCEPTED).rows
+        ((reason,),) = run.query(_REJECTED, {"stages": list(checks)}).rows
+    return StageYield(stage, rows, int(accepted), str(reason))
