@@ -154,7 +154,7 @@ def _first(row: dict[str, object], keys: Sequence[str]) -> str:
 
 
 def _in_solution(solution: str) -> str:
-    """The answer that a solution marks as its own; a number at its end is none."""
+    """The answer that a solution marks as such; a mere number at its end does not count."""
     marked = re.search(r"\\boxed|\\fbox|^####", solution, re.MULTILINE)
     return (final_answer(solution) or "") if marked else ""
 

@@ -222,7 +222,7 @@ class Task(Scenario):
         return " ".join(phrase for name in own if (phrase := self.phrase_of(name)))
 
     def phrase_of(self, setting: str) -> str:
-        """What the prompt says of the value of a setting; empty where it says nothing of it."""
+        """What the prompt says about the value of a setting; empty where it does not mention it."""
         phrases = prompt_of(self.actions).choices.get(setting, {})
         value = getattr(self.settings, setting)
         word = str(value).strip() if not isinstance(value, bool) else "yes" if value else "no"

@@ -164,7 +164,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What a dry run came to."""
+    """The calls of a dry run."""
 
     answered: tuple[Answered, ...]
     #: Calls that were sent, answered or not, and their dollars; None where some have no known price.
@@ -230,7 +230,7 @@ def dry_run(
 
 
 def counted_calls(path: Path, seconds: float) -> DryRun:
-    """What the calls in a file came to, of a society or of jobs on a hub."""
+    """The calls in a file, counted: of a society or of jobs on a hub."""
     with open_hub_or_run(path) as run:
         ((sent, unpriced, cost),) = run.query(_SENT).rows
         ((people, steps),) = run.query(_PEOPLE).rows

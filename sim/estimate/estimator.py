@@ -55,7 +55,7 @@ _EACH_HOP = 4
 
 @dataclass(frozen=True, slots=True)
 class ModelTrial:
-    """What asking the real model came to."""
+    """The result of asking the real model a sample of the requests."""
 
     sent: int
     answered: int
@@ -72,7 +72,7 @@ class ModelTrial:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run comes to, by purpose and in all."""
+    """What a run will take, by purpose and in total."""
 
     purposes: tuple[Purpose, ...]
     people: int

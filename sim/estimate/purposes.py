@@ -158,7 +158,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """What the calls for one purpose come to in a whole run; `each` is of one call."""
+    """The calls for one purpose in a whole run; `each` is of one call."""
 
     name: str
     calls: Interval
@@ -296,7 +296,7 @@ def _narrowed(base: Purpose, counted: Counted, sample: DryRun, reference: DryRun
 
 
 def _calls(asked: Interval, requests: int, answers: int) -> Interval:
-    # Of each request two further answers may be asked for; a few that were say nothing of the least.
+    # Two further answers may be asked for each request; the few seen so far give no lower bound.
     share = share_interval(answers - requests, 2 * requests, of=2 * asked.low)
     return Interval(
         asked.low * (1 + 2 * share.low) if requests >= _MANY else asked.low, asked.high * (1 + 2 * share.high)
@@ -322,7 +322,7 @@ def _expected(answer: Answered, reference: DryRun) -> float:
 
 
 def _revisions(turns: Sequence[Purpose], counted: Counted, sample: DryRun | None) -> Purpose:
-    """What revisions come to: their requests are those of turns, with the draft and what it repeats."""
+    """The calls for revisions: their requests are those of turns, with the draft and what it repeats."""
     names = [p.name for p in turns]
     calls = sum((p.calls for p in turns), start=Interval.exactly(0.0))
     stand_in = counted.dry_run.requests("revise") / sum(map(counted.dry_run.requests, names))

@@ -125,7 +125,7 @@ def preferred(group: Sequence[Scored], margin: float) -> tuple[Scored, Scored] |
     """The best and the worst of a group, of two alike the earlier best and the later worst; or why there is no pair."""
     if len(group) < 2:
         return "alone"
-    # Numbers that ought to be equal differ by a hair.
+    # Numbers that should be equal may differ by a rounding error.
     scores = [round(one.score, 9) for one in group]
     best, worst = group[scores.index(max(scores))], group[-1 - scores[::-1].index(min(scores))]
     if best.score - worst.score < margin - 1e-9 or best.text == worst.text:
