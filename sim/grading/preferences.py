@@ -18,7 +18,7 @@ from ...personas.errors import SetupError
 from ...personas.prompt import load_prompt
 from ..checking import record_rows
 from ..runfile.job_rows import PreferenceRow
-from ..runfile.reader import RunReader, open_run
+from ..runfile.reader import RunReader, open_made
 from .candidates import Candidate
 from .comparing import made_for
 from .grading import ROOM
@@ -99,7 +99,7 @@ def prefer(path: Path | str, *, source: PreferenceSource | None = None, margin: 
     path = Path(path)
     if not 0 < margin <= 1:
         raise SetupError(f"The margin must be above 0 and at most 1, but {margin} was given.")
-    with open_run(path) as run:
+    with open_made(path) as run:
         source, job = _job(run, source)
         groups = list(_groups(run, source, job))
     if not any(len(group) > 1 for group in groups):
