@@ -94,7 +94,7 @@ def failed(reason: str, score: float | None = None) -> CheckResult:
 
 
 def undecided(reason: str) -> CheckResult:
-    """No result, with the reason why there is none."""
+    """No result, with the reason why."""
     return CheckResult(CheckOutcome.UNDECIDED, reason)
 
 

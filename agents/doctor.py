@@ -1,6 +1,6 @@
 """What an endpoint can and cannot do, found out with a few small calls, and what a run makes of it.
 
-reachable? key? model? an answer at all? If so: the forms in which a schema can be told, tools, seed, usage, rate
+reachable? key? model? an answer at all? If so: the forms in which a schema can be given, tools, seed, usage, rate
 limits, embeddings, latency, calls at once, price.
 """
 

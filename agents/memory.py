@@ -1,4 +1,4 @@
-"""A bounded memory: what an agent took note of, and which of it comes to mind."""
+"""A bounded memory: what an agent noted, and which notes it recalls."""
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class _Note:
 class Memory:
     """The newest `capacity` notes of one agent.
 
-    Recall ranks by BM25 over the agent's own notes, which knows words and nothing of meaning; or by the cosine of
+    Recall ranks by BM25 over the agent's own notes, which compares words and not meaning; or by the cosine of
     vectors, where an embedding model gave some. Newer notes come first among equals.
     """
 
@@ -52,7 +52,7 @@ class Memory:
         self._notes.append(_Note(text))
 
     def has_choice(self, count: int) -> bool:
-        """Whether recalling `count` notes leaves any to choose: the newest one comes to mind whatever the cue."""
+        """Whether recalling `count` notes leaves a choice: the newest note is recalled whatever the cue."""
         return 1 < count < len(self._notes)
 
     def without_vector(self) -> list[str]:

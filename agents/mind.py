@@ -176,7 +176,7 @@ async def check(state: MindState, runtime: "Runtime[MindContext]") -> "Mapping[s
 
 
 async def revise(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
-    """Ask once more for something else; a revision that fails leaves the draft, which is valid and paid for."""
+    """Ask again for something else; a revision that fails leaves the draft, which is valid and paid for."""
     draft = state["draft"]
     template, earlier, complaints = load_prompt(_ROOM, "revise"), draft.earlier, _complaints(draft)
     # Of what another agent said nothing is shown: this one could not know it.

@@ -22,7 +22,7 @@ from .endpoint.response import ModelResponse, response_of
 from .gateway.capabilities import OutputMode, OutputModes
 from .gateway.request import judge
 
-#: Faults that may be chance: such a call is made once more.
+#: Faults that may be chance: such a call is repeated once.
 _CHANCE = frozenset({Outcome.SERVER_ERROR, Outcome.DROPPED})
 
 

@@ -20,7 +20,7 @@ _DEMAND = re.compile(
 )
 _DEMAND_ZH = re.compile(r"求|证明|證明|计算|計算|说明|說明|解释|解釋|判断|判斷|为什么|為什麼|多少|怎么|怎麼|吗|嗎")
 _LATIN = re.compile(r"[A-Za-z]")
-#: What is said to be there and is not.
+#: References to a figure, which the text cannot have.
 _MISSING = re.compile(
     r"\b(?:figure|diagram|picture|image|graph|chart|map|illustration) (?:above|below|shown|on the "
     r"(?:left|right|next))"

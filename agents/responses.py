@@ -36,7 +36,7 @@ class Line(FrozenModel):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A response or line that was asked for, or how the request ended that brought none."""
+    """A response or line that was asked for, or how the request ended without one."""
 
     #: Empty where there is none.
     text: str
@@ -76,7 +76,7 @@ _schemas: dict[type[BaseModel], dict[str, Any]] = {}
 
 
 def said(answer: Answer[Response] | Answer[Line]) -> Said:
-    """What an answer came to."""
+    """The response or line that an answer holds, or how the request ended."""
     if answer.value is None:
         return Said("", answer.outcome, answer.reason or f"The request ended with {answer.outcome}.")
     text, is_done = answer.value.text, isinstance(answer.value, Line) and answer.value.done

@@ -38,7 +38,7 @@ import orjson
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, create_model, model_validator
 
 from ..personas.errors import SetupError
-from ..personas.inputs import nearest, resolve_file
+from ..personas.inputs import nearest, read_utf8
 from ..personas.model import AnswerGenerator, AnswerSchema, FrozenModel, strict_schema
 from ..personas.prompt import fence
 
@@ -192,10 +192,10 @@ def read_rubric(given: Path | str) -> Rubric:
             f"There is no rubric {str(given)!r}{nearest(str(given), list(shipped))}; name one of "
             f"{', '.join(shipped)}, or a file of your own that ends in .toml or .json."
         )
-    text = resolve_file(path).read_bytes()
+    text = read_utf8(path)
     try:
-        written = orjson.loads(text) if path.suffix == ".json" else tomllib.loads(text.decode("utf-8-sig"))
-    except (ValueError, UnicodeDecodeError) as error:
+        written = orjson.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except ValueError as error:
         raise SetupError(f"The rubric {str(path)!r} cannot be read: {str(error).rstrip('.')}.") from error
     try:
         return Rubric.model_validate(written)

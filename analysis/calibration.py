@@ -15,7 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from ..personas.errors import SourceError
-from ..personas.inputs import resolve_file
+from ..personas.inputs import read_utf8, resolve_file
 from .agreement import Graded, MeasurementLevel
 from .evaluation import wilson_interval
 from .table import Queryable, Section
@@ -115,7 +115,7 @@ def read_labels(path: Path | str) -> HumanLabels:
     Raises `SourceError` naming the line for a row that has neither, and for a file without rows.
     """
     path = resolve_file(Path(path))
-    text = path.read_text(encoding="utf-8-sig")
+    text = read_utf8(path)
     rows: list[tuple[int, int | str, dict[str, str]]] = []
     for number, row in _csv_rows(text) if path.suffix.lower() == ".csv" else _json_rows(path, text):
         emission, said = row.get("emission"), row.get("text")

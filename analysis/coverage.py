@@ -18,7 +18,7 @@ import orjson
 from ..personas.dedup.vectors import units
 from ..personas.errors import SetupError, SourceError, parameter
 from ..personas.files import whole_file
-from ..personas.inputs import resolve_file, shown
+from ..personas.inputs import read_utf8, resolve_file, shown
 from ..personas.persona import content_id, word_list
 from .diversity.sample import OutputSample, count_outputs, vectors_of
 from .page import short_label
@@ -31,6 +31,8 @@ _NEAREST = 3
 #: What the terms of the other topics of a field count, beside those of the topic itself.
 _SIBLING = 0.1
 _LONGEST_TAXONOMY = 5_000
+#: Bytes of its file, and characters of a topic or a term.
+_LARGEST_TAXONOMY, _LONGEST_TERM = 4_000_000, 200
 
 _OUTPUTS = """
 SELECT emission, text FROM outputs
@@ -112,10 +114,9 @@ def read_topics(path: Path | None = None) -> list[Topic]:
     if path is None:
         shipped = files(__package__).joinpath("topics.toml").read_text("utf-8")
         return list(_nested((), tomllib.loads(shipped), "topics.toml"))
-    try:
-        text = resolve_file(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{path} is not UTF-8; save it so.") from error
+    if (size := resolve_file(path).stat().st_size) > _LARGEST_TAXONOMY:
+        raise SourceError(f"{path} has {size:,} bytes, more than a taxonomy needs; give {_LARGEST_TAXONOMY:,} at most.")
+    text = read_utf8(path)
     suffix = path.suffix.lower()
     topics = list(
         _nested((), _parsed(path, text, suffix), str(path))
@@ -128,6 +129,10 @@ def read_topics(path: Path | None = None) -> list[Topic]:
         )
     if len(topics) > _LONGEST_TAXONOMY:
         raise SourceError(f"{path} holds {len(topics):,} topics; give {_LONGEST_TAXONOMY:,} at most.")
+    if long := next((one for t in topics for one in (*t.path, *t.terms) if len(one) > _LONGEST_TERM), None):
+        raise SourceError(
+            f"{path} holds a topic or term of {len(long):,} characters, {shown(long)}; give {_LONGEST_TERM} at most."
+        )
     if twice := next((title for title, n in Counter(topic.title for topic in topics).items() if n > 1), None):
         raise SourceError(f"{path} holds the topic {twice!r} twice; leave one out.")
     return topics

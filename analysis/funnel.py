@@ -17,6 +17,7 @@ _LOST = """
 SELECT outcome, count(*) FROM failures
 WHERE phase = 'step' AND purpose <> 'embedding' GROUP BY outcome ORDER BY count(*) DESC, outcome
 """
+_CUT = "SELECT count(*) FROM calls WHERE outcome = 'length'"
 _OUTPUTS = """
 SELECT count(*), count(*) FILTER (revised), count(*) FILTER (status = 'accepted'),
        count(DISTINCT agent), count(DISTINCT agent) FILTER (status = 'accepted')
@@ -103,6 +104,8 @@ class Funnel:
     stages: Sequence[FunnelStage]
     #: Turns without an answer, by the outcome of their last call.
     failed_turns: dict[str, int]
+    #: Answers that were cut at the limit of tokens, whatever they were for.
+    cut: int
     #: Outputs that an agent was asked to make anew, accepted or not.
     revised: int
     #: Outputs on which a check could not decide, by check; they are not rejected for it.
@@ -120,6 +123,7 @@ def read_funnel(run: Queryable) -> Funnel:
     ((model, is_language_model),) = run.query(_RUN).rows
     ((outputs, revised, accepted, people, accepted_people),) = run.query(_OUTPUTS).rows
     lost = dict(run.query(_LOST).rows)
+    ((cut,),) = run.query(_CUT).rows
     failed = sum(lost.values())
     answers = max(turns - failed, 0)
     stages = [
@@ -150,6 +154,7 @@ def read_funnel(run: Queryable) -> Funnel:
         accepted_people,
         stages,
         lost,
+        cut,
         revised,
         dict(run.query(_UNDECIDED).rows),
         accepted,
@@ -252,6 +257,8 @@ def notes_on_funnel(found: Funnel) -> Iterator[str]:
     if found.undecided:
         checks = ", ".join(f"{check} on {number:,}" for check, number in found.undecided.items())
         yield f"Checks that could not decide reject nothing: {checks}."
+    if found.cut:
+        yield (f"{found.cut:,} answers were cut at the limit of tokens; more are given with `--set answer_tokens=N`.")
     if any(one.unpriced for one in found.spent):
         yield "Prices or tokens of some calls are not known; what a dollar yields is then left out, not guessed."
     if not found.is_language_model:

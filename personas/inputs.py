@@ -111,6 +111,16 @@ def parse_language(where: str, row: Mapping[str, object]) -> str:
     return value
 
 
+def read_utf8(path: Path) -> str:
+    """The text of a file, without a byte order mark. Raises `SourceError` for a file that is missing or not UTF-8."""
+    data = resolve_file(path).read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        what = "UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else f"byte {error.start} is no text"
+        raise SourceError(f"{str(path)!r} is not UTF-8; save it so ({what}).") from error
+
+
 def check_seed(seed: int) -> int:
     """The seed. Raises `SetupError` unless it is a whole number from 0 that fits into a column of a hub."""
     if isinstance(seed, bool) or not hasattr(seed, "__index__"):

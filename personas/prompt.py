@@ -15,9 +15,12 @@ from pathlib import Path
 from string import Template
 from typing import Literal
 
-from .errors import SetupError
+from .errors import SetupError, parameter
+from .inputs import nearest
 
 _LANGUAGE_NAMES = "language_names.toml"
+#: What follows the language in a BCP 47 tag.
+_REGION = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")
 
 #: Tags of the sections of our prompts.
 _SECTIONS = (
@@ -131,6 +134,22 @@ def language_name(tag: str) -> str:
         return names[tag]
     name = names.get(tag.partition("-")[0].lower())
     return f"{name} ({tag})" if name else f"the language whose BCP 47 tag is {tag}"
+
+
+def find_language(given: str) -> str:
+    """The BCP 47 tag of a language that is given by its English name or its tag. Raises `SetupError` for any other."""
+    names = _language_names()
+    tag, dash, region = given.strip().partition("-")
+    if tag.lower() in names and (not dash or _REGION.fullmatch(region)):
+        return f"{tag.lower()}{dash}{region}"
+    by_name = {name.casefold(): tag for tag, name in names.items()}
+    if (found := by_name.get(given.strip().casefold())) is not None:
+        return found
+    hint = nearest(given.strip().title(), names.values()) if len(given) > 3 else nearest(given, names)
+    raise SetupError(
+        f"{parameter('language')} {given!r} is no language of the {len(names)} that are known{hint}; give its English "
+        "name or its tag, as German, de or pt-BR."
+    )
 
 
 @cache

@@ -170,6 +170,7 @@ def settings_of(scenario: type[Scenario]) -> Iterator[str]:
     for name in sorted(used, key=lambda name: name in Settings.model_fields):
         field = scenario.settings_type.model_fields[name]
         default = "" if field.is_required() else _plain(field.get_default(call_default_factory=True))
+        default = "" if default in ((), None) else default
         kind = _kind(schema["properties"][name], schema.get("$defs", {}))
         about = " ".join((field.description or "").split())
         yield f"{name}={default} ({kind}{', required' * field.is_required()})  {about}".rstrip()
@@ -200,6 +201,8 @@ def _kind(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
     if "enum" in schema or "const" in schema:
         return ", ".join(str(value) for value in schema.get("enum", [schema.get("const")]))
     bounds = [words.format(schema[key]) for key, words in _BOUNDS.items() if key in schema]
+    if schema.get("type") == "array":
+        return f"one or several: {_kind(schema.get('items', {}), shared)}"
     kind = {"null": "none", "boolean": "true or false"}.get(schema.get("type", ""), schema.get("type", "any"))
     return ", ".join([kind, *bounds])
 

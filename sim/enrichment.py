@@ -56,7 +56,7 @@ class Enrichment(FrozenModel):
     where: str | None = None
     #: How many of those, drawn by chance; None for all.
     n: int | None = Field(None, ge=1)
-    #: Biographies too; and profiles that contradict those of tied people are asked for once more.
+    #: Biographies too; and profiles that contradict those of tied people are asked for again.
     wiki: bool = False
     #: What the model only assumes is unknown.
     only_evident: bool = False
@@ -97,13 +97,13 @@ class Enrichment(FrozenModel):
 
 @dataclass(frozen=True, slots=True)
 class Enriched:
-    """What an enrichment came to, this session and earlier ones together."""
+    """The result of an enrichment, over this session and earlier ones."""
 
     #: The job's number in the hub; None when there was no person to ask about.
     job: int | None
     #: People whom it was about.
     people: int = 0
-    #: By stage: people asked about, answers taken over, and people about whom none could be had.
+    #: By stage: people asked about, answers taken over, and people without a usable answer.
     asked: Mapping[str, int] = field(default_factory=dict)
     made: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, int] = field(default_factory=dict)

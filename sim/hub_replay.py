@@ -102,7 +102,7 @@ def _copy(recording: Recording, copy: Path) -> None:
 
 
 def _done_again(recording: Recording, copy: Path, progress: Progress | None) -> int:
-    """Do the job in the copy; gives how many answers were taken from the recording."""
+    """Run the job in the copy; returns how many answers were taken from the recording."""
     row = recording.job_row
     model = recorded_model(row)
     spec = orjson.loads(row.spec)

@@ -53,7 +53,7 @@ _COMPLETE = "WHERE job = $job AND phase = $phase AND number = $number ORDER BY c
 
 @dataclass(slots=True)
 class Changes:
-    """What items have come to: committed together, with the marker of their chunk."""
+    """The results of items: committed together, with the marker of their chunk."""
 
     rows: list[Row] = field(default_factory=list)
     #: Items that were worked on; None for all that were taken.
@@ -63,7 +63,7 @@ class Changes:
     #: Items without a usable answer, and the numbers of the others by result.
     failed: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
-    #: What a resumed job continues with: as JSON, and where reading the sources has come to.
+    #: What a resumed job continues with, as JSON, and the place up to which the sources are read.
     state: str | None = None
     position: str | None = None
     #: What else is done in the same transaction, after the rows.

@@ -121,7 +121,7 @@ def _row(agent: str, lost: Lost, step: int, instead: str) -> FailureRow:
 
 
 def observe(state: SocietyState, resident: Resident, recall: EmbeddingRecall | None = None) -> Observation:
-    """The resident's observation: who spoke, who is near, what is news, what comes to mind; capped by the settings.
+    """The resident's observation: who spoke, who is near, what is news, what it recalls; capped by the settings.
 
     Notes are recalled by meaning with `recall`, by words without.
     """

@@ -42,7 +42,7 @@ _MARKER = "SELECT phase, items, failed, counts FROM markers WHERE job = $job AND
 
 @dataclass(frozen=True, slots=True)
 class OutputJobReport:
-    """What a job on outputs came to, this session and earlier ones together."""
+    """The result of a job on outputs, over this session and earlier ones."""
 
     job: int
     outputs: int

@@ -42,7 +42,7 @@ from .jobs import Changes, Chunks, Phase
 from .runfile.reader import RunReader
 from .runfile.rows import Row
 
-#: Outcomes that say something of the endpoint, and nothing of what was asked.
+#: Outcomes that tell about the endpoint and not about the request.
 LOST_OUTCOMES = frozenset(
     {Outcome.RATE_LIMITED, Outcome.SERVER_ERROR, Outcome.DROPPED, Outcome.UNREACHABLE, Outcome.TIMEOUT}
 )
@@ -238,7 +238,7 @@ class OutputJob[S: OutputSpec](ABC):
 
 
 async def answered[T](asked: Iterable[Awaitable[T]]) -> list[T]:
-    """What several requests came to; all are awaited before an error is raised, so that no paid answer is lost."""
+    """The results of several requests; all are awaited before an error is raised, so that no paid answer is lost."""
     found: list[T] = []
     for one in await asyncio.gather(*asked, return_exceptions=True):
         if isinstance(one, BaseException):

@@ -11,7 +11,7 @@ import orjson
 from ..agents.answer_check import final_answer
 from ..personas.errors import SetupError, SourceError, parameter
 from ..personas.inputs import resolve_file
-from .runfile.reader import open_run
+from .runfile.reader import open_made
 from .seeds import rng_for
 
 if TYPE_CHECKING:
@@ -131,7 +131,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
             if not line.strip():
                 continue
             try:
-                row = orjson.loads(line.removeprefix(b"\xef\xbb\xbf"))
+                row = orjson.loads(line.decode("utf-8-sig"))
+            except UnicodeDecodeError as error:
+                raise SourceError(f"{str(path)!r}, line {number} is not UTF-8; save the file so.") from error
             except orjson.JSONDecodeError as error:
                 raise SourceError(
                     f"{str(path)!r}, line {number}: this is no JSON ({error}); a test set has one object a line."
@@ -152,14 +154,14 @@ def _first(row: dict[str, object], keys: Sequence[str]) -> str:
 
 
 def _in_solution(solution: str) -> str:
-    """The answer that a solution marks as its own; a number at its end is none."""
+    """The answer that a solution marks as such; a mere number at its end does not count."""
     marked = re.search(r"\\boxed|\\fbox|^####", solution, re.MULTILINE)
     return (final_answer(solution) or "") if marked else ""
 
 
 def _of_run(path: Path, *, held_out: bool) -> ProblemSet:
     known, agreed = _KNOWN.format(which=_HELD_OUT if held_out else ""), {"votes": _VOTES, "agreed": _AGREED}
-    with open_run(path) as run:
+    with open_made(path) as run:
         found = run.query(known + _PROBLEMS, agreed).rows
         ((made, tried, often, agreeing),) = run.query(known + _STANDING, agreed).rows
         solvers = tuple(str(solver) for (solver,) in run.query(_BY).rows)

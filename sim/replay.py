@@ -221,7 +221,7 @@ class RecordingEndedError(RunError):
 
 
 class RecordedGateway(Gateway):
-    """Answers from a recording. Answers are judged anew, and what was never answered fails as it failed then."""
+    """Answers from a recording. They are parsed again, and what was never answered fails as it failed then."""
 
     def __init__(
         self,

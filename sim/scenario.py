@@ -60,7 +60,7 @@ FILE_SETTINGS = ("demonstrations", "against", "world_file", "tools", "lock")
 class Intervention:
     """A change to the world, declared beforehand and applied at the start of step `at`, from 1.
 
-    Raises `SetupError` for a step that is none.
+    Raises `SetupError` for an invalid step.
     """
 
     at: int

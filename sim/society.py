@@ -42,7 +42,7 @@ from .task import Task, prepare_task
 from .trust import RESUMED, TrustedKind, check_resumed, inherit, remember
 from .world import World
 
-#: What a resumed run may be given anew.
+#: Options that may be given again when a run is resumed.
 _CHANGEABLE = ("base_url", "limits", "prices", "cache", "embedding_url")
 
 
@@ -87,7 +87,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         Raises `SetupError` for a model or a number that cannot be.
         """
         check_scenario(scenario)
-        declared_rows(scenario)  # questions that are none are reported before anything is asked
+        declared_rows(scenario)  # malformed questions are reported before anything is asked
         models = {"model": model, "embeddings": embeddings, "solver": solver, "grader": grader}
         named: dict[str, Any] = {name: one for name, one in models.items() if isinstance(one, str | RoleModel)}
         own: dict[str, Any] = {name: one for name, one in models.items() if name not in named and one is not None}

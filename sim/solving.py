@@ -202,7 +202,7 @@ class SolvingPhase(OutputPhase[Solved]):
         return not result.came
 
     def event_of(self, output: Output, result: Solved) -> object:
-        """The answers as they came: what is made of them can be made again."""
+        """The raw answers; what is parsed from them can be parsed again."""
         return [[one.answered.outcome, one.answered.raw] for one in result.solutions]
 
     def counts_of(self, output: Output, result: Solved) -> Mapping[str, int]:
@@ -292,7 +292,7 @@ def solving_spec(solvers: Sequence[RoleModel], **options: Any) -> SolvingSpec:
 
 
 def solving_rows(done: OutputJobReport) -> list[tuple[str, str]]:
-    """What a solving job came to, for a terminal."""
+    """The result of a solving job, for a terminal."""
     counts = done.counts
     rows = [("problems", f"{done.outputs:,}")]
     for check, said in ((SOLVED, "solved"), (ANSWER, "known answers")):

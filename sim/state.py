@@ -150,7 +150,7 @@ def restore(state: SocietyState, log: RunLog) -> None:
 
 
 def count_outputs(state: SocietyState, log: RunLog, *, first: int, last: int) -> None:
-    """Add what the turns of these steps came to, as far as it is committed, to the numbers of each resident."""
+    """Add the committed results of these steps' turns to the numbers of each resident."""
     for agent, asked, accepted in log.query(_TURNS_TAKEN, {"first": first, "last": last}):
         state.residents[agent].asked += asked
         state.residents[agent].accepted += accepted
@@ -290,7 +290,7 @@ def declare(state: SocietyState, log: RunLog) -> None:
 
 
 def declared_rows(scenario: Scenario) -> list[rows.Row]:
-    """The rows of its actions' fields and its questions. Raises `SetupError` for questions that are none."""
+    """The rows of its actions' fields and its questions. Raises `SetupError` for malformed questions."""
     return [*_fields(scenario), *_questions(scenario)]
 
 

@@ -185,7 +185,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
             await self._context.engine.flush()
 
     def collect(self) -> Changes:
-        """What the turns came to: those of a page, or with deliveries and measures those of the step."""
+        """The results of turns: those of a page, or with deliveries and measures those of the step."""
         if self.chunk is None:
             self._end(self._effects.messages)
             return self._changes()

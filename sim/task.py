@@ -23,16 +23,17 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ..agents.action_schema import prompt_of
 from ..agents.observation import Observation
-from ..personas.errors import RunError, SetupError, SourceError, parameter
+from ..personas.errors import RunError, SetupError, SourceError
 from ..personas.formats.foreign import ForeignTexts
-from ..personas.inputs import parse_language, parse_object, parse_text, resolve_file
+from ..personas.inputs import parse_object, parse_text, read_utf8, resolve_file
 from ..personas.model import Answer, Outcome, PersonaModel, RequestContext
 from ..personas.persona import Passage, Persona
-from ..personas.prompt import fence
+from ..personas.prompt import fence, find_language, language_name
+from ..personas.rules.languages import is_known_language
 from ..personas.text_to_persona import text_to_persona
 from .emitted import EarlierTexts, SimilarOutputs
 from .engine import Engine
@@ -82,12 +83,24 @@ class TaskSettings(Settings):
     prompting: Prompting = Field("zero-shot", description="Whether demonstrations are shown, and their personas")
     shots: int = Field(3, ge=1, le=32, description="Demonstrations shown in a request, drawn anew for each")
     demonstrations: str = Field("", description="File of demonstrations to show instead of the task's own")
-    language: str = Field("", description="BCP 47 tag of the language to write in; empty for the person's own")
+    language: str = Field(
+        "", description="Language to write in, by name or tag: German, pt-BR; empty: the person's own"
+    )
     until_novelty: float | None = Field(
         None, gt=0, le=1, description="End when less than this share of the latest 500 outputs was new"
     )
     cosine: float = Field(0.9, gt=0, le=1, description="With an embedding model: outputs of this cosine are alike")
-    against: tuple[str, ...] = Field((), description="Files whose texts must not be nearly repeated")
+    against: tuple[str, ...] = Field((), description="Files whose texts must not be nearly repeated; or --against")
+
+    @field_validator("language")
+    @classmethod
+    def _known(cls, given: str) -> str:
+        return find_language(given) if given else given
+
+    @field_validator("against", mode="before")
+    @classmethod
+    def _several(cls, given: object) -> object:
+        return (given,) if isinstance(given, str) and given else given
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +124,7 @@ def read_demonstrations(path: Path | str) -> tuple[Demonstration, ...]:
     Raises `SourceError` naming the line for anything else, and for a file without any.
     """
     path = resolve_file(Path(path))
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{str(path)!r} is not UTF-8; save it so.") from error
+    text = read_utf8(path)
     found = []
     for number, line in enumerate(text.split("\n"), start=1):  # splitlines also cuts at U+2028, which JSON allows
         if not line.strip():
@@ -136,9 +146,8 @@ def read_demonstrations(path: Path | str) -> tuple[Demonstration, ...]:
 class Task(Scenario):
     """Makes data: each person makes what `actions` says, alone, and checks decide what is accepted.
 
-    Subclasses name it, give one action with a prompt of its own, and put `demonstrations.jsonl` beside their file.
-    Where the action's prompt has the slot `examples`, its phrases `examples.few-shot` and `examples.persona-few-shot`
-    lead to the demonstrations.
+    Subclasses name it, give one action with a prompt of its own, and put `demonstrations.jsonl` beside their file. The
+    phrases `examples.few-shot` and `examples.persona-few-shot` of a prompt with the slot `examples` lead to these.
     """
 
     independent: ClassVar[bool] = True
@@ -153,8 +162,6 @@ class Task(Scenario):
     def __init__(self, settings: "Settings | dict[str, object] | None" = None) -> None:
         """Raises `SetupError` for settings that cannot be."""
         super().__init__(settings)
-        if self.settings.language:
-            parse_language(parameter("language"), {"language": self.settings.language})
         #: What is shown; it comes in when the run begins.
         self.demonstrations: tuple[Demonstration, ...] = ()
         if self.shows_demonstrations:
@@ -184,8 +191,10 @@ class Task(Scenario):
 
     @property
     def notices(self) -> Sequence[str]:
-        """What the command line says before the run begins, one sentence each: nothing unless overridden."""
-        return ()
+        """What the command line says before the run begins, one sentence each."""
+        if is_known_language(tag := self.settings.language or "en"):
+            return ()
+        return (f"Whether texts are in {language_name(tag)} cannot be checked; the check `language` passes them.",)
 
     @property
     def people_needed(self) -> int:
@@ -213,7 +222,7 @@ class Task(Scenario):
         return " ".join(phrase for name in own if (phrase := self.phrase_of(name)))
 
     def phrase_of(self, setting: str) -> str:
-        """What the prompt says of the value of a setting; empty where it says nothing of it."""
+        """What the prompt says about the value of a setting; empty where it does not mention it."""
         phrases = prompt_of(self.actions).choices.get(setting, {})
         value = getattr(self.settings, setting)
         word = str(value).strip() if not isinstance(value, bool) else "yes" if value else "no"

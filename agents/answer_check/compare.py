@@ -250,7 +250,7 @@ def _is_one_pair(text: str) -> bool:
 
 
 def _split(text: str, *, is_inside: bool = False) -> list[str]:
-    """The parts between separators that stand in no bracket; of `1,234` the comma is none, unless in a bracket."""
+    """The parts between separators outside brackets; the comma of `1,234` separates only within a bracket."""
     kept = [] if is_inside else [found.span() for found in _THOUSANDS.finditer(text)]
     parts, begun, position = [], 0, 0
     while found := _SEPARATOR.search(text, position):

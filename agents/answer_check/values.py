@@ -185,7 +185,7 @@ def read_time(text: str) -> TimeOfDay | None:
     seconds = 3_600 * hour + 60 * int(found["minute"] or 0) + int(found["second"] or 0)
     if seconds > _DAY:
         return None
-    # 4:30 may be a ratio; 04:30 and 4:05 are none.
+    # 4:30 may be a ratio; 04:30 and 4:05 may not.
     is_padded = "0" in (found["hour"][0], (found["minute"] or "-")[0])
     return TimeOfDay(seconds % _DAY, is_certain=bool(half or word or found["second"]) or is_padded)
 

@@ -54,7 +54,7 @@ class BatchItem:
     """A request that waits for its answer. Those of an earlier session have no line until they are asked again."""
 
     custom_id: str
-    #: A chat completion, or the reason why there is none: as a value, since no caller may be there to raise it.
+    #: A chat completion, or the error: as a value, since no caller may be waiting to have it raised.
     answer: asyncio.Future[dict[str, Any] | Exception]
     line: bytes = b""
     #: The batch that it is in; None while it waits to be in one.

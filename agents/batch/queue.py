@@ -162,7 +162,7 @@ class BatchQueue:
         if self._asking:
             self._left.clear()
             await self._left.wait()
-        # Once more, for those that have just taken their answer.
+        # Again, for those that have just taken their answer.
         await asyncio.sleep(0)
         for job, task in self._jobs.items():
             if job in under_way or job.items:

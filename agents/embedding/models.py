@@ -36,7 +36,7 @@ class EmbeddingHandle:
     source: VectorSource
     #: The base URL without key or credentials; None for a model in the process.
     endpoint: str | None = None
-    #: Calls that it works on at once; None where that is for the endpoint to show.
+    #: Calls that it works on at once; None where that is learnt from the endpoint.
     at_once: int | None = None
     #: Seconds that each call is to be given at least.
     patience: float = 0.0

@@ -50,7 +50,7 @@ class LeanChatOpenAI(ChatOpenAI):
         return payload
 
     def read(self, reply: dict[str, Any]) -> ChatResult:
-        """The result that a chat completion holds. Raises `RequestError` when it is none."""
+        """The result that a chat completion holds. Raises `RequestError` for any other reply."""
         _check_message(reply)
         try:
             result = self._create_chat_result(reply)

@@ -198,7 +198,7 @@ def endpoint_error(fault: RequestError, *, model: str, endpoint: str | None) -> 
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that an endpoint sent. Raises `RequestError` when it is none."""
+    """The JSON object that an endpoint sent. Raises `RequestError` for anything else."""
     try:
         reply = orjson.loads(body)
     except orjson.JSONDecodeError:

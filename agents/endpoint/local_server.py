@@ -45,7 +45,7 @@ class GgufHeader:
 
 
 def read_gguf(path: Path) -> GgufHeader:
-    """What the header of a GGUF file says. Raises `SetupError` when there is no such file, or it is none."""
+    """What the header of a GGUF file says. Raises `SetupError` when there is no such file, or it is no GGUF file."""
     if not path.exists():
         raise SetupError(f"There is no file {str(path)!r}; give the path of a model's GGUF file, as gguf:model.gguf.")
     if path.is_dir():

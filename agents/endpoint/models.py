@@ -118,7 +118,7 @@ class ServedModel(Protocol):
 
     @property
     def at_once(self) -> int | None:
-        """Calls that it works on at once; None where that is for the endpoint to show."""
+        """Calls that it works on at once; None where that is learnt from the endpoint."""
         ...
 
     @property
@@ -142,7 +142,7 @@ class ModelHandle:
     endpoint: str | None = None
     #: False for the procedural stand-in, whose text says nothing about people or language models.
     is_language_model: bool = True
-    #: Calls that it works on at once; None where that is for the endpoint to show.
+    #: Calls that it works on at once; None where that is learnt from the endpoint.
     at_once: int | None = None
     #: Seconds that each call is to be given at least.
     patience: float = 0.0

@@ -1,4 +1,4 @@
-"""What calls cost, what those of a run came to, and what stops further ones: prices, meter, budget and breaker."""
+"""What calls cost, the totals of a run, and what stops further calls: prices, meter, budget and breaker."""
 
 import math
 from collections import Counter, defaultdict, deque
@@ -126,7 +126,7 @@ def _is_aside(name: str) -> bool:
 
 @dataclass(slots=True)
 class Spent:
-    """What a number of calls came to; tokens are the endpoint's own counts."""
+    """The totals of a number of calls; tokens are the endpoint's own counts."""
 
     #: Calls that were sent and have ended, and those of them that brought an answer, paid for then.
     calls: int = 0
@@ -220,7 +220,7 @@ class Budget:
         self._under_way += 1
 
     def end(self) -> None:
-        """Count a call as ended; what it came to is in the meter by now."""
+        """Count a call as ended; the meter has its numbers already."""
         self._under_way -= 1
 
     def _spent(self) -> str:

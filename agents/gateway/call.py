@@ -78,7 +78,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class RecordedReply:
-    """A paid answer, read back from a ledger and judged anew: so changing a parser costs no call."""
+    """A paid answer, read back from a ledger and parsed again, so that a changed parser costs no call."""
 
     raw: str
     finish_reason: str | None

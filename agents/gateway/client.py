@@ -190,7 +190,7 @@ class ModelClient[H: ServedModel](ABC):
         return verdict, response
 
     def _end[T](self, pending: PendingRequest[T], slot: Slot | None) -> None:
-        """Count an attempt as ended: what it came to is in the meter by now."""
+        """Count an attempt as ended: the meter has its numbers already."""
         if pending.is_under_way:
             pending.is_under_way = False
             self.budget.end()

@@ -133,7 +133,7 @@ class EndpointState:
         self._recent.append((slot.width, True))
         if rate_limits is not None and rate_limits.is_spent:
             self._pause(now, rate_limits.wait)
-        # An answer from before the last burst, or while slots were to spare, says nothing of what more would do.
+        # An answer from before the last burst, or while slots were free, does not show that more calls would succeed.
         if self._level < self._most and slot.bursts == self._bursts and self.in_flight >= self.limit:
             slowly = _PATIENCE if self._took <= self._level < self._took + 1 else 1
             self._level = min(self._most, self._level + 1 / (slowly * self._level))

@@ -62,7 +62,7 @@ class Gateway:
             raise SetupError(f"The gateway's attempts are {attempts}; give a number above 0.")
         #: The model that is asked.
         self.model = model
-        #: What bounds the calls, and what they came to so far.
+        #: What bounds the calls, and their totals so far.
         self.limits = limits or Limits()
         self.meter = meter or Meter()
         #: Gateways of the other roles.

@@ -124,7 +124,7 @@ class Outage:
         self.over = ""
 
     def answered(self, started: float = math.inf) -> None:
-        """Note an answer to a call of that moment. One that was sent before the first fault tells nothing of now."""
+        """Note an answer to a call of that moment. It does not count if the call was sent before the first fault."""
         if started >= self._missed_at:
             self._answers += 1
             self._end()

@@ -55,7 +55,7 @@ _ANSWERING = "dialogue"
 
 
 class ProceduralModel(BaseChatModel):
-    """A stand-in for a language model that is none: it fills frames from word lists, the same way every time.
+    """A stand-in for a language model, which it is not: it fills frames from word lists, the same way every time.
 
     It needs no weights and no network. It honours `response_format` (any JSON Schema), `tools` with
     `tool_choice`, and `seed`, and passes over other options. The same request gives the same answer in

@@ -1,6 +1,6 @@
 """Profiles, biographies and raised personas: what the stand-in finds in a description's words, and says it found.
 
-It reads signs from lists and knows nothing of people: what it assumes is drawn by chance from the description's hash.
+It reads signs from lists and has no knowledge of people: its assumptions are drawn by the description's hash.
 """
 
 import random

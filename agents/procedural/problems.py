@@ -96,7 +96,7 @@ class ProblemTemplate:
         where: Callable[..., object] | None = None,
         is_story: bool = False,
     ) -> None:
-        """`draw` gives the values of each number; those that `where` refuses are drawn anew.
+        """`draw` gives the values of each number; those that `where` refuses are drawn again.
 
         `shown` computes from them the numbers that the text shows, where those are others. `solve` is given the numbers
         of the text by name. Slots of a form that are no numbers are those of a `Scene`. A story happens to its persons;

@@ -44,7 +44,7 @@ class Speaker:
         return any(self._drawn.values())
 
     def forget(self) -> None:
-        """Draw every slot anew when it is next asked for."""
+        """Have every slot drawn again when it is next used."""
         self._drawn.clear()
 
     def __call__(self, name: str) -> str | None:
@@ -292,7 +292,7 @@ _UNTOLD: Mapping[str, Mapping[str, Any]] = {"string": {"enum": None}, "integer":
 
 
 def _typed(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A type with all that its form asks for: what is not told of it is null."""
+    """A type with all fields of its form: those that are not given are null."""
     typed = {**_UNTOLD.get(told["type"], {}), **told}
     if "items" in typed:
         typed["items"] = _typed(typed["items"])

@@ -34,7 +34,7 @@ class Subjects:
         self._drawn: dict[str, str | None] = {}
 
     def forget(self) -> None:
-        """Draw every slot anew when it is next asked for."""
+        """Have every slot drawn again when it is next used."""
         self._drawn.clear()
 
     def __call__(self, name: str) -> str | None:

@@ -193,7 +193,7 @@ def _kill_group(group: int) -> None:
 
 
 def _read_record(record: IO[bytes], limits: SandboxLimits) -> dict[str, Any] | None:
-    """What the child wrote down; empty where it came to no end, None where it is too long."""
+    """What the child wrote down; empty where it did not finish, None where the record is too long."""
     record.seek(0)
     text = record.read(limits.output_bytes + 1)
     try:

@@ -77,7 +77,7 @@ class Filler:
 
     @property
     def is_deep(self) -> bool:
-        """Whether the value should come to an end."""
+        """Whether the value should be finished now."""
         return self.depth > SHALLOW
 
     def _filled(self, schema: dict[str, Any], proposed: Any, path: str) -> Any:

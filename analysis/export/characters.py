@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ...personas.errors import SetupError, parameter
 from ...personas.files import whole_file
-from ...sim.runfile.reader import open_run
+from ...sim.runfile.reader import open_made
 
 type CharacterFormat = Literal["npc-json", "ink", "yarn"]
 
@@ -75,7 +75,7 @@ def export_characters(
 
 def read_characters(run: Path | str) -> list[Character]:
     """The accepted sheets of a run, in the order in which they were made."""
-    with open_run(run) as file:
+    with open_made(run) as file:
         rows = file.query(_SHEETS).rows
     taken: set[str] = set()
     return [

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...personas.errors import SourceError
 from ...personas.hub.queries import registered
-from ...personas.inputs import resolve_file
+from ...personas.inputs import read_utf8
 from .source import PROVENANCE, STATUS, OutputSource
 
 
@@ -75,8 +75,8 @@ class _MixFile(_Strict):
 def read_mix(path: Path) -> Mix:
     """The recipe in a TOML file; the paths in it count from its folder. Raises `SourceError` for one that is wrong."""
     try:
-        recipe = _MixFile.model_validate(tomllib.loads(resolve_file(path).read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        recipe = _MixFile.model_validate(tomllib.loads(read_utf8(path)))
+    except tomllib.TOMLDecodeError as error:
         raise SourceError(f"{path} is not TOML ({error}); write a recipe such as `[[run]]` with `file`.") from error
     except ValidationError as error:
         first = error.errors()[0]

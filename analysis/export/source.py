@@ -14,7 +14,7 @@ from ...personas.database import said
 from ...personas.errors import RunFileError, SetupError, parameter
 from ...personas.hub.queries import quote_text, table_names
 from ...sim.runfile.database import connect
-from ...sim.runfile.reader import open_run
+from ...sim.runfile.reader import open_made
 from .licences import strictest
 
 #: What every exported row says of where it comes from.
@@ -173,7 +173,7 @@ class OutputSource:
         self.path = path
         self.rejected = rejected
         self._held_out = held_out
-        with open_run(path) as run:
+        with open_made(path) as run:
             if run.is_live:
                 raise RunFileError(f"{str(path)!r} is being written; export it when that job has ended or is paused.")
             # A response is asked of the role solver.

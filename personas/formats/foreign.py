@@ -29,6 +29,8 @@ _PLAIN = (".txt", ".md")
 #: Rows looked at for a column that holds texts, where no column has a known name.
 _LOOKED_AT = 20
 _BATCH = 10_000
+#: Bytes of plain text that are looked at when it is opened.
+_HEAD = 1 << 16
 
 _VIEWS = "SELECT view_name FROM duckdb_views() WHERE view_name = 'outputs'"
 _TABLES_OF = "SELECT table_name FROM duckdb_tables()"
@@ -132,7 +134,16 @@ class _ForeignFile(ABC):
 
 
 class _Plain(_ForeignFile):
-    """Plain text, a text a line."""
+    """Plain text, a text a line. Raises `SourceError` for what is UTF-16 or no text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        with reading(path) as file:
+            head = file.read(_HEAD)
+        if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise SourceError(f"{path} is UTF-16, as its bytes 0 and 1 say; save it as UTF-8.")
+        if (place := head.find(0)) >= 0:
+            raise SourceError(f"{path} is no text, as its byte {place}, a 0, says; give plain text in UTF-8.")
 
     def cells(self, tally: SkippedRows) -> Iterator[tuple[int, str, Any]]:
         with reading(self.path) as file:

@@ -127,6 +127,11 @@ def sure_language(text: str) -> str | None:
     return votes[0][0] if votes[0][1] > 1.5 * second else None
 
 
+def is_known_language(tag: str) -> bool:
+    """Whether it can be told that a text is not in the language with this BCP 47 tag."""
+    return tag.partition("-")[0].lower() in known_languages()
+
+
 def is_other_language(text: str, tag: str) -> bool:
     """Whether a text is certainly in another language than the one with this BCP 47 tag.
 

@@ -72,7 +72,7 @@ class ToolCode(Action):
     tool_name: SkipJsonSchema[str] = ""
     #: What each call gave, the example first: `value` or `error`; none where the code was not run.
     results: SkipJsonSchema[list[dict[str, Any]]] = Field(default_factory=list)
-    #: What confined the code (`Level`); empty where it was not run.
+    #: What confined the code (`SandboxLevel`); empty where it was not run.
     confinement: SkipJsonSchema[str] = ""
 
     @property

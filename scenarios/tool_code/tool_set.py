@@ -129,7 +129,7 @@ class ToolSetTask(Task):
     def notices(self) -> Sequence[str]:
         """Which rows of the file gave no tool, and what confines the code where it is run."""
         unread = read_tools(self.settings.tools).unread if self.settings.tools else {}
-        told = [confinement().sentence] if self.settings.execute else []
+        told = [*super().notices, *([confinement().sentence] if self.settings.execute else [])]
         if unread:
             number, reason = next(iter(unread.items()))
             rows = f"{len(unread)} rows" if len(unread) > 1 else "1 row"

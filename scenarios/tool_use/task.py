@@ -82,7 +82,7 @@ class ToolUse(Action):
     wrong_calls: SkipJsonSchema[int] = 0
     #: How the last request ended.
     ended: SkipJsonSchema[str] = ""
-    #: What confined the tools' code (`Level`).
+    #: What confined the tools' code (`SandboxLevel`).
     confinement: SkipJsonSchema[str] = ""
 
     @property

@@ -53,14 +53,14 @@ _SEEN = "SELECT step, avg(strlen(text)) FROM observations GROUP BY step"
 
 
 #: What is done with the outputs of a task, in its order; solving and grading are the names of their phases, too.
-type Stage = Literal["making", "solving", "grading"]
+type TaskStage = Literal["making", "solving", "grading"]
 
 
 @dataclass(frozen=True, slots=True)
 class StageYield:
     """What a stage left of the rows that came to it."""
 
-    stage: Stage
+    stage: TaskStage
     #: People asked, of making; accepted rows, of what follows.
     rows: int
     accepted: int
@@ -164,7 +164,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What a dry run came to."""
+    """The calls of a dry run."""
 
     answered: tuple[Answered, ...]
     #: Calls that were sent, answered or not, and their dollars; None where some have no known price.
@@ -230,7 +230,7 @@ def dry_run(
 
 
 def counted_calls(path: Path, seconds: float) -> DryRun:
-    """What the calls in a file came to, of a society or of jobs on a hub."""
+    """The calls in a file, counted: of a society or of jobs on a hub."""
     with open_hub_or_run(path) as run:
         ((sent, unpriced, cost),) = run.query(_SENT).rows
         ((people, steps),) = run.query(_PEOPLE).rows

@@ -13,7 +13,7 @@ from ...agents.gateway.limits import Limits
 from ...agents.mind import build_mind
 from ..runfile.job_rows import Unit
 from ..scenario import Scenario
-from .dry_run import Answered, DryRun, Stage
+from .dry_run import Answered, DryRun, TaskStage
 
 #: Both methods are two-sided with this quantile of the normal distribution: 95 of 100 hold the true value.
 _Z = 1.96
@@ -158,7 +158,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """What the calls for one purpose come to in a whole run; `each` is of one call."""
+    """The calls for one purpose in a whole run; `each` is of one call."""
 
     name: str
     calls: Interval
@@ -171,7 +171,7 @@ class Purpose:
     #: The role whose model is asked.
     role: str = "default"
     #: What it belongs to, of a task with jobs behind it.
-    stage: Stage = "making"
+    stage: TaskStage = "making"
 
     @property
     def input(self) -> Interval:
@@ -250,7 +250,7 @@ def _unsampled(name: str, counted: Counted, asked: Asked) -> Purpose:
     )
 
 
-def _stage_of(answers: Sequence[Answered]) -> Stage:
+def _stage_of(answers: Sequence[Answered]) -> TaskStage:
     phase = answers[0].phase
     return "solving" if phase == "solving" else "grading" if phase == "grading" else "making"
 
@@ -296,7 +296,7 @@ def _narrowed(base: Purpose, counted: Counted, sample: DryRun, reference: DryRun
 
 
 def _calls(asked: Interval, requests: int, answers: int) -> Interval:
-    # Of each request two further answers may be asked for; a few that were say nothing of the least.
+    # Two further answers may be asked for each request; the few seen so far give no lower bound.
     share = share_interval(answers - requests, 2 * requests, of=2 * asked.low)
     return Interval(
         asked.low * (1 + 2 * share.low) if requests >= _MANY else asked.low, asked.high * (1 + 2 * share.high)
@@ -322,7 +322,7 @@ def _expected(answer: Answered, reference: DryRun) -> float:
 
 
 def _revisions(turns: Sequence[Purpose], counted: Counted, sample: DryRun | None) -> Purpose:
-    """What revisions come to: their requests are those of turns, with the draft and what it repeats."""
+    """The calls for revisions: their requests are those of turns, with the draft and what it repeats."""
     names = [p.name for p in turns]
     calls = sum((p.calls for p in turns), start=Interval.exactly(0.0))
     stand_in = counted.dry_run.requests("revise") / sum(map(counted.dry_run.requests, names))

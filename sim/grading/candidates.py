@@ -83,7 +83,7 @@ def render_payload(payload: Mapping[str, Any], fields: Sequence[str] = ()) -> st
     """The fields of an output one below the other; a single one without its name."""
     found = [(name, value) for name, value in payload.items() if value not in ("", None, [], {})]
     if not fields:
-        # How asking for the response ended says nothing of the text.
+        # How the request for the response ended does not matter to its text.
         kept = [(name, value) for name, value in found if name != "response_outcome"]
     else:
         kept = [(name, value) for name, value in found if name in fields]

@@ -164,7 +164,7 @@ class ComparingJob(PairJob[ComparingSpec]):
 
 
 def comparing_rows(done: OutputJobReport) -> list[tuple[str, str]]:
-    """What a comparing job came to, for a terminal."""
+    """The result of a comparing job, for a terminal."""
     counts = done.counts
     first, second, ties = (counts.get(name, 0) for name in ("first won", "second won", "ties"))
     decided = max(1, first + second)

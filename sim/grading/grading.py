@@ -171,7 +171,7 @@ class GradingPhase(VotingPhase):
 
 
 def labels_of(rubric: Rubric, value: BaseModel | None) -> dict[str, tuple[str, str]]:
-    """Label and reason by criterion; none for an answer that is none."""
+    """Label and reason by criterion; empty without an answer."""
     if value is None:
         return {}
     found = value.model_dump(by_alias=True)
@@ -243,7 +243,7 @@ def grader_roles(graders: Sequence[RoleModel]) -> dict[str, Any]:
 
 
 def grading_rows(done: OutputJobReport) -> list[tuple[str, str]]:
-    """What a grading job came to, for a terminal."""
+    """The result of a grading job, for a terminal."""
     counts = done.counts
     results = {outcome: counts.get(f"{GRADE} {outcome}", 0) for outcome in CheckOutcome}
     total = sum(results.values())

@@ -18,7 +18,7 @@ from ...personas.errors import SetupError
 from ...personas.prompt import load_prompt
 from ..checking import record_rows
 from ..runfile.job_rows import PreferenceRow
-from ..runfile.reader import RunReader, open_run
+from ..runfile.reader import RunReader, open_made
 from .candidates import Candidate
 from .comparing import made_for
 from .grading import ROOM
@@ -99,7 +99,7 @@ def prefer(path: Path | str, *, source: PreferenceSource | None = None, margin: 
     path = Path(path)
     if not 0 < margin <= 1:
         raise SetupError(f"The margin must be above 0 and at most 1, but {margin} was given.")
-    with open_run(path) as run:
+    with open_made(path) as run:
         source, job = _job(run, source)
         groups = list(_groups(run, source, job))
     if not any(len(group) > 1 for group in groups):
@@ -125,7 +125,7 @@ def preferred(group: Sequence[Scored], margin: float) -> tuple[Scored, Scored] |
     """The best and the worst of a group, of two alike the earlier best and the later worst; or why there is no pair."""
     if len(group) < 2:
         return "alone"
-    # Numbers that ought to be equal differ by a hair.
+    # Numbers that should be equal may differ by a rounding error.
     scores = [round(one.score, 9) for one in group]
     best, worst = group[scores.index(max(scores))], group[-1 - scores[::-1].index(min(scores))]
     if best.score - worst.score < margin - 1e-9 or best.text == worst.text:

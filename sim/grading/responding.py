@@ -121,7 +121,7 @@ def has_responses(path: Path, spec: RespondingSpec, *, seed: int) -> bool:
 
 
 def responding_rows(done: OutputJobReport) -> list[tuple[str, str]]:
-    """What a responding job came to, for a terminal."""
+    """The result of a responding job, for a terminal."""
     return [
         ("instructions", f"{done.outputs:,}"),
         ("responses", ended_rows(done.counts, "responses ")),

@@ -333,7 +333,7 @@ def _title(start: int, number: int) -> str:
 def _nobody(origin: str, failures: Sequence[str], described: int, rules: Mapping[str, int], *, hub: str) -> str:
     """Why nobody could be grown from `origin` (as `3 texts`) into a hub, and the way out.
 
-    `failures` are the reasons of questions without an answer; of those who were described, `rules` turned so many away.
+    `failures` are the reasons of questions without an answer, `rules` how many of those described each rule rejected.
     """
     said = f"Nobody could be grown from {origin}."
     reasons = " ".join(dict.fromkeys(failures[:3]))

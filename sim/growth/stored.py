@@ -137,7 +137,7 @@ _EXTENSIONS = "SELECT count(*) FROM growth_extensions"
 
 @dataclass(frozen=True, slots=True)
 class AskedAgain:
-    """What asking for growth again came to."""
+    """The state of growth that is asked for again."""
 
     #: Whether it is more than was grown, which is open again now.
     is_more: bool

@@ -2,7 +2,7 @@
 
 The run file commits in groups, a few times a second. A process that is killed in between leaves the answers of the
 last group in the journal (`RUN.duckdb.journal`), and the next process that opens the file for writing inserts them.
-There is no fsync: the journal survives the process, not the machine. Readers see what is committed, and nothing of it.
+There is no fsync: the journal survives the process, not the machine. Readers see only what is committed.
 
     header: magic, hash of the file's first job, where the records begin that are not committed
     record: length, CRC-32, JSON of a call and of its vectors' names, the vectors as 32-bit floats
@@ -35,7 +35,7 @@ _HEADER = struct.Struct("<8s16sQ")
 _RECORD = struct.Struct("<II")
 _MAGIC = b"PopJrnl1"
 
-#: Bytes of committed records that may stand before the others until the file is written anew.
+#: Bytes of committed records that may precede the others before the file is rewritten.
 _COMMITTED = 1 << 23
 
 _TIMES = ("started_at", "ended_at")

@@ -33,7 +33,7 @@ WHERE job = $job AND source IN ('endpoint', 'batch')
 
 
 def spent_before(log: RunLog) -> Spent:
-    """What the calls of all earlier sessions of a job came to."""
+    """The totals of the calls of all earlier sessions of a job."""
     (sums,) = log.query(_SPENT, {"job": log.job})
     return Spent(*sums)
 

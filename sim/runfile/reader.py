@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import duckdb
 
 from ...personas.database import said
-from ...personas.errors import RunFileError
+from ...personas.errors import RunFileError, SetupError
 from ...personas.hub.schema import check_hub
 from ...personas.query import Params, Result, Tabular, answer, html_table
 from ...personas.query import QueryError as QueryError
@@ -53,6 +53,22 @@ def open_run(path: Path | str) -> "RunReader":
     of a newer schema, or is held by a process that answers no SQL.
     """
     return RunReader(Path(path))
+
+
+def open_made(path: Path | str) -> "RunReader":
+    """A reader, as of `open_run`, of a file in which people have made something, or were to.
+
+    Raises `SetupError` for a hub, and what `open_run` raises.
+    """
+    reader = open_run(path)
+    with reader:
+        is_hub = not reader.query("SELECT 1 FROM runs WHERE scenario <> 'growth'").rows
+    if is_hub:
+        raise SetupError(
+            f"{str(path)!r} is a hub: it holds people, and nothing that they made; give a run file, as "
+            f"`populace make TASK --hub {path}` writes one."
+        )
+    return reader
 
 
 class RunReader:

@@ -39,7 +39,7 @@ class Inserts:
 
 
 class _PreparedInsert:
-    """One table's prepared insert: registering and planning anew would double the cost of a small batch."""
+    """One table's prepared insert: registering and planning it each time would double the cost of a small batch."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection, row_type: type[Row]) -> None:
         table = table_of(row_type)

@@ -17,7 +17,7 @@ from hypothesis import settings
 from populace.personas.database import CONFIG
 from populace.personas.persona import RelationKind, content_id
 from populace.personas.query import Params
-from populace.sim.runfile.database import migrate
+from populace.sim.runfile.database import make_run_file
 
 # No test measures time: a busy machine must not fail a law.
 settings.register_profile("untimed", deadline=None)
@@ -260,9 +260,10 @@ class MakeRun(Protocol):
 
 
 @pytest.fixture(scope="session")
-def make_run() -> Iterator[MakeRun]:
+def make_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeRun]:
     """Makes runs with only their row in `runs` (upto="header"), with people ("growth") or all ("life")."""
     made: list[SmallRun] = []
+    folder = tmp_path_factory.mktemp("made")
 
     def make(
         *,
@@ -275,7 +276,9 @@ def make_run() -> Iterator[MakeRun]:
         is_live: bool = False,
         path: Path | None = None,
     ) -> SmallRun:
-        run = SmallRun(_new_file(path), is_live)
+        path = path or folder / f"{len(made)}.duckdb"
+        make_run_file(path)
+        run = SmallRun(duckdb.connect(path, config=dict(CONFIG)), is_live)
         made.append(run)
         village = Village(run, people, steps)
         run.connection.begin()
@@ -291,12 +294,6 @@ def make_run() -> Iterator[MakeRun]:
     yield make
     for run in made:
         run.connection.close()
-
-
-def _new_file(path: Path | None) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(path or ":memory:", config=dict(CONFIG))
-    migrate(connection)
-    return connection
 
 
 @pytest.fixture(scope="session")

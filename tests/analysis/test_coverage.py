@@ -139,3 +139,13 @@ def test_coverage_is_told_by_field_with_the_gaps(run: Any) -> None:
     assert list(fields.rows) == [("Food", 2, 1, 2, "Baking (2)"), ("Nature", 1, 0, 0, "")]
     assert gaps.rows[0] == ("Food / Cooking", "cook; baker of rye bread")
     assert render_table(gaps)
+
+
+def test_a_taxonomy_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "topics.txt"
+    file.write_text("a" * 4_000_001)
+    with pytest.raises(SourceError, match="has 4,000,001 bytes, more than a taxonomy needs"):
+        read_topics(file)
+    file.write_text(f"Food / Baking: {'b' * 201}")
+    with pytest.raises(SourceError, match=r"a topic or term of 201 characters, 'bbb.*; give 200 at most"):
+        read_topics(file)

@@ -17,7 +17,7 @@ from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import open_run
 from populace.sim.society import Society
-from populace.sim.task import Task, read_demonstrations
+from populace.sim.task import Task, TaskSettings, read_demonstrations
 
 if TYPE_CHECKING:
     from populace.sim.resident import SocietyView
@@ -243,3 +243,20 @@ def test_a_demonstration_too_long_to_be_shown_is_named(tmp_path: Path) -> None:
     file.write_text(f'{{"output": "{"word " * 5_000}"}}\n', "utf-8")
     with pytest.raises(SourceError, match=r"line 1 has 25,0\d\d characters"):
         read_demonstrations(file)
+
+
+@pytest.mark.parametrize(("given", "tag"), [("German", "de"), ("pt-BR", "pt-BR"), ("ZH", "zh"), ("", "")])
+def test_a_language_is_given_by_name_or_tag(given: str, tag: str) -> None:
+    assert TaskSettings(language=given).language == tag
+
+
+def test_an_unknown_language_is_answered_with_the_nearest() -> None:
+    with pytest.raises(SetupError, match=r"'Germn' is no language of the .*did you mean 'German'"):
+        TaskSettings(language="Germn")
+
+
+def test_what_cannot_be_told_of_a_language_is_said() -> None:
+    from populace.scenarios.instruction.task import InstructionTask
+
+    assert InstructionTask({"language": "German"}).notices == ()
+    assert "in Hausa cannot be checked" in InstructionTask({"language": "ha"}).notices[0]

@@ -24,10 +24,10 @@ def agreement(run_path: Path, labels: Path | None, seed: int, as_json: bool) -> 
     """
     from populace.analysis.agreement import describe_agreement, measure_agreement, read_graded
     from populace.analysis.calibration import calibrate, describe_calibration, notes_on_calibration, read_labels
-    from populace.sim.runfile.reader import open_run
+    from populace.sim.runfile.reader import open_made
 
     human = None if labels is None else read_labels(labels)
-    with open_run(run_path) as run:
+    with open_made(run_path) as run:
         graded = read_graded(run)
         found = measure_agreement(graded, seed=seed)
         told = None if human is None else calibrate(run, graded, human, file=str(labels), seed=seed)
@@ -69,12 +69,12 @@ def prefer(run_path: Path, by: Any, margin: float, as_json: bool) -> None:
 
     from populace.analysis.preference_bias import describe_bias, read_preference_bias
     from populace.sim.grading.preferences import prefer as made
-    from populace.sim.runfile.reader import open_run
+    from populace.sim.runfile.reader import open_made
 
     found = made(run_path, source=by, margin=margin)
     bias = None
     if found.rows:
-        with open_run(run_path) as run:
+        with open_made(run_path) as run:
             bias = read_preference_bias(run)
     if as_json:
         _show_json({"preferences": found, "bias": bias})

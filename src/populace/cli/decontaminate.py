@@ -65,12 +65,12 @@ def decontaminate(
     from populace.personas.errors import SetupError
     from populace.personas.formats.foreign import ForeignTexts
     from populace.sim.checking import record_verdicts, undo_verdicts
-    from populace.sim.runfile.reader import open_run
+    from populace.sim.runfile.reader import open_made
 
     if undo:
         if against:
             raise click.UsageError("--undo takes back every verdict, so it takes no --against; leave one of them out.")
-        with open_run(run_path):
+        with open_made(run_path):
             pass  # what is no run file is said first
         click.echo(f"{undo_verdicts(run_path, CHECK):,} verdicts were taken back.")
         return
@@ -81,14 +81,14 @@ def decontaminate(
         if file.resolve() == run_path.resolve():
             raise SetupError(f"{str(file)!r} is the run itself, of which every output is a part; name another file.")
     foreign = ForeignTexts(against, columns=column)
-    with open_run(run_path) as run:
+    with open_made(run_path) as run:
         found = find_contaminated(run, foreign, ngram=ngram)
         notice = stand_in_notice(run)
         texts = list(texts_of(run, foreign)) if options["embeddings"] else []
     if options["embeddings"]:
         if not fetch_vectors(run_path, texts, options):
             return
-        with open_run(run_path) as run:
+        with open_made(run_path) as run:
             near = list(find_same_meaning(run, foreign, options["embeddings"], threshold=cosine))
         found = found.with_meaning(options["embeddings"], near)
     show_result(found, describe_contamination(found), as_json=as_json)

@@ -143,17 +143,17 @@ def diversity(
     from populace.analysis.diversity.report import describe_diversity, measure_diversity, notes_on
     from populace.analysis.diversity.sample import read_sample
     from populace.analysis.page import check_run_picture
-    from populace.sim.runfile.reader import open_run
+    from populace.sim.runfile.reader import open_made
 
     check_estimated(options)
     if picture is not None:
         check_run_picture(picture, what=WHAT, of=run_path.name)
     if options["embeddings"] is not None:
-        with open_run(run_path) as run:
+        with open_made(run_path) as run:
             texts = read_sample(run, n=n, seed=seed, kind=kind).embeddable
         if not fetch_vectors(run_path, texts, options):
             return
-    with open_run(run_path) as run:
+    with open_made(run_path) as run:
         found = measure_diversity(run, n=n, seed=seed, kind=kind, embeddings=options["embeddings"], pairs=pairs)
     if picture is not None:
         write_diversity_picture(found, picture, of=run_path.name)
@@ -177,11 +177,11 @@ def funnel(run_path: Path, picture: Path | None, as_json: bool) -> None:
     """
     from populace.analysis.funnel import WHAT, describe_funnel, notes_on_funnel, read_funnel, write_funnel_picture
     from populace.analysis.page import check_run_picture
-    from populace.sim.runfile.reader import open_run
+    from populace.sim.runfile.reader import open_made
 
     if picture is not None:
         check_run_picture(picture, what=WHAT, of=run_path.name)
-    with open_run(run_path) as run:
+    with open_made(run_path) as run:
         found = read_funnel(run)
     show_result(found, describe_funnel(found), as_json=as_json)
     for note in notes_on_funnel(found):
@@ -234,22 +234,22 @@ def coverage(
         write_seeds,
     )
     from populace.analysis.diversity.sample import read_sample
-    from populace.sim.runfile.reader import open_run
+    from populace.sim.runfile.reader import open_made
 
     check_estimated(options)
     known = read_topics(topics)
     model = options["embeddings"]
-    with open_run(run_path) as run:
+    with open_made(run_path) as run:
         notice = stand_in_notice(run)
     if model is None:
-        with open_run(run_path) as run:
+        with open_made(run_path) as run:
             found = cover_by_words(run, known, least=least, kind=kind)
     else:
-        with open_run(run_path) as run:
+        with open_made(run_path) as run:
             sample = read_sample(run, n=n, kind=kind)
         if not fetch_vectors(run_path, [*(topic.text for topic in known), *sample.embeddable], options):
             return
-        with open_run(run_path) as run:
+        with open_made(run_path) as run:
             found = cover_by_meaning(run, known, sample, model, threshold=cosine)
     show_result(found, describe_coverage(found), as_json=as_json)
     if seeds is not None:

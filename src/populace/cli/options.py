@@ -72,7 +72,9 @@ _TASK = (
     ),
     click.option("--shots", type=int, help="Demonstrations in a request.  [default: 3]"),
     click.option("--demonstrations", metavar="FILE", help="JSONL of your own instead of the task's."),
-    click.option("--language", metavar="TAG", help="Language to write in, as zh.  [default: the person's own]"),
+    click.option(
+        "--language", metavar="NAME", help="Language to write in, as Chinese or zh.  [default: the person's own]"
+    ),
     click.option(
         "--until-novelty",
         type=float,
