@@ -53,14 +53,14 @@ _SEEN = "SELECT step, avg(strlen(text)) FROM observations GROUP BY step"
 
 
 #: What is done with the outputs of a task, in its order; solving and grading are the names of their phases, too.
-type Stage = Literal["making", "solving", "grading"]
+type TaskStage = Literal["making", "solving", "grading"]
 
 
 @dataclass(frozen=True, slots=True)
 class StageYield:
     """What a stage left of the rows that came to it."""
 
-    stage: Stage
+    stage: TaskStage
     #: People asked, of making; accepted rows, of what follows.
     rows: int
     accepted: int

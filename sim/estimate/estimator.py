@@ -23,7 +23,7 @@ from ..runfile.job_rows import Unit
 from ..scenario import Scenario, check_interventions, check_scenario
 from ..seeds import derive_seed
 from ..task import MOST_ROUNDS, Task
-from .dry_run import ByteCounter, DryRun, Scale, Stage, StageYield, dry_run
+from .dry_run import ByteCounter, DryRun, Scale, StageYield, TaskStage, dry_run
 from .funnel import JobsBehind, LaterJobs, check_yields, share_of
 from .purposes import (
     Asked,
@@ -130,7 +130,7 @@ class Estimate:
         return _sum(found) if is_known and len(found) == len(self.purposes) else None
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def stages(self) -> tuple[TaskStage, ...]:
         """The stages that calls are made for: making alone, or that and the jobs behind it."""
         return tuple(dict.fromkeys(p.stage for p in self.purposes))
 

@@ -15,7 +15,7 @@ from ..output_jobs import run_output_job
 from ..outputs import OutputJob
 from ..runfile.reader import open_run
 from ..solving import KnownSolutions, SolvingJob, SolvingSpec
-from .dry_run import DryRun, Stage, StageYield
+from .dry_run import DryRun, StageYield, TaskStage
 from .purposes import Interval, share_interval
 
 _TURNS = "SELECT coalesce(sum(active), 0)::BIGINT FROM steps"
@@ -62,9 +62,9 @@ class LaterJobs:
     actions: Sequence[type[Action]] = ()
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def stages(self) -> tuple[TaskStage, ...]:
         """The stages behind making."""
-        both: tuple[tuple[Stage, object], ...] = (("solving", self.solving), ("grading", self.grading))
+        both: tuple[tuple[TaskStage, object], ...] = (("solving", self.solving), ("grading", self.grading))
         return tuple(stage for stage, spec in both if spec is not None)
 
     @property
@@ -72,7 +72,7 @@ class LaterJobs:
         """Tokens of an answer at most, by phase."""
         return {"solving": SolvingJob.answer_tokens, "grading": GradingJob.answer_tokens}
 
-    def jobs(self, *, is_dry_run: bool) -> Iterator[tuple[Stage, str, OutputJob[Any]]]:
+    def jobs(self, *, is_dry_run: bool) -> Iterator[tuple[TaskStage, str, OutputJob[Any]]]:
         """The jobs, with their stages and the roles of their models; a dry run only asks."""
         if self.solving is not None:
             job = SolvingJob(self.solving, KnownSolutions(tuple(self.actions)), is_dry_run=is_dry_run)
@@ -150,7 +150,7 @@ def _made(path: Path) -> StageYield:
     return _left(path, "making", int(turns), ())
 
 
-def _left(path: Path, stage: Stage, rows: int, checks: Sequence[str]) -> StageYield:
+def _left(path: Path, stage: TaskStage, rows: int, checks: Sequence[str]) -> StageYield:
     with open_run(path) as run:
         ((accepted,),) = run.query(_ACCEPTED).rows
         ((reason,),) = run.query(_REJECTED, {"stages": list(checks)}).rows

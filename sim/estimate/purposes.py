@@ -13,7 +13,7 @@ from ...agents.gateway.limits import Limits
 from ...agents.mind import build_mind
 from ..runfile.job_rows import Unit
 from ..scenario import Scenario
-from .dry_run import Answered, DryRun, Stage
+from .dry_run import Answered, DryRun, TaskStage
 
 #: Both methods are two-sided with this quantile of the normal distribution: 95 of 100 hold the true value.
 _Z = 1.96
@@ -171,7 +171,7 @@ class Purpose:
     #: The role whose model is asked.
     role: str = "default"
     #: What it belongs to, of a task with jobs behind it.
-    stage: Stage = "making"
+    stage: TaskStage = "making"
 
     @property
     def input(self) -> Interval:
@@ -250,7 +250,7 @@ def _unsampled(name: str, counted: Counted, asked: Asked) -> Purpose:
     )
 
 
-def _stage_of(answers: Sequence[Answered]) -> Stage:
+def _stage_of(answers: Sequence[Answered]) -> TaskStage:
     phase = answers[0].phase
     return "solving" if phase == "solving" else "grading" if phase == "grading" else "making"
 

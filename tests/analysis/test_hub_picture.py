@@ -40,7 +40,7 @@ def boxes(svg: str) -> list[Box]:
     return [Box(x - text_width(t, 13) / 2, y - 12, x + text_width(t, 13) / 2, y + 4) for x, y, t in texts(svg)]
 
 
-@pytest.mark.parametrize("people", [1, 2, 12, 120, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("people", [1, 2, 12, *(pytest.param(n, marks=pytest.mark.slow) for n in (120, 600))])
 @pytest.mark.parametrize("width", [460.0, 1_040.0])
 def test_names_are_whole_within_the_edges_and_apart(people: int, width: float) -> None:
     svg = Drawing(town(people)).svg(width)

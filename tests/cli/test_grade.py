@@ -78,7 +78,8 @@ def test_preferences_go_from_comparisons_to_dpo_rows(ask: Ask, run_file: Path) -
 
 def test_responses_that_are_there_are_not_asked_for_again(ask: Ask, run_file: Path) -> None:
     given = ("grade", run_file, "--kind", "instruction", "--responses", 2, "--votes", 1)
-    assert ask(*given).code == 0
+    ask(*given, "--max-calls", 3).complains(3, "`populace resume run.duckdb`")
+    assert "They are not graded yet" in ask("resume", run_file, "--max-calls", 10_000).out
     calls = "SELECT count(*) FROM calls WHERE role = 'teacher'"
     asked = ask("sql", run_file, calls, "--csv").out
     assert ask(*given, "--pairwise").code == 0

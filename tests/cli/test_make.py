@@ -43,7 +43,7 @@ def test_what_can_be_made_is_listed_with_its_settings(ask: Ask) -> None:
         (("./nowhere",), 2, ("'nowhere'",)),
         (("instruction", "--n", "0"), 2, ("'n'", "0", "greater than or equal to 1")),
         (("instruction", "--n", "5", "--set", "n=6"), 2, ("--set n and --n say the same",)),
-        (("instruction", "--language", "klingon!"), 2, ("klingon!", "BCP 47")),
+        (("instruction", "--language", "klingon!"), 2, ("klingon!", "pt-BR")),
         (("instruction", "--against", "no-such.parquet"), 2, ("no-such.parquet",)),
         (("instruction", "--prompting", "few-shot", "--demonstrations", "none.jsonl"), 2, ("none.jsonl",)),
         (("instruction", "--sample", "5"), 2, ("--estimate",)),

@@ -26,7 +26,7 @@ def test_an_article_has_title_text_and_readers(made: Made, rows: Rows, prompting
 
 
 @pytest.mark.parametrize("length", ["medium", "long"])
-@pytest.mark.parametrize("form", ["article", "reading"])
+@pytest.mark.parametrize("form", ["article", pytest.param("reading", marks=pytest.mark.slow)])
 def test_texts_are_as_long_as_is_asked_for(made: Made, rows: Rows, form: str, length: str) -> None:
     path = made(Knowledge({"n": 3, "length": length, "form": form}), people=20)
     counts = [score for (score,) in rows(path, "SELECT score FROM checks WHERE \"check\" = 'length'")]

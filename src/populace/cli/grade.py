@@ -182,6 +182,8 @@ def resume_grading(run: Path, job: int, given: Mapping[str, Any]) -> None:
     with going_on(run):
         done = resume_output_job(run, job, of_job, progress=Panel(), **given)
     _show(run, done, of_job)
+    if row.kind == "responding":
+        click.echo("They are not graded yet: give the command that was stopped again; no response is paid for twice.")
 
 
 def _show(run: Path, done: "OutputJobReport", job: "OutputJob[Any]") -> None:
