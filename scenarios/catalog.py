@@ -170,7 +170,7 @@ def settings_of(scenario: type[Scenario]) -> Iterator[str]:
     for name in sorted(used, key=lambda name: name in Settings.model_fields):
         field = scenario.settings_type.model_fields[name]
         default = "" if field.is_required() else _plain(field.get_default(call_default_factory=True))
-        default = "" if default in ((), None) else default
+        default = "" if default == () else default
         kind = _kind(schema["properties"][name], schema.get("$defs", {}))
         about = " ".join((field.description or "").split())
         yield f"{name}={default} ({kind}{', required' * field.is_required()})  {about}".rstrip()
