@@ -42,9 +42,6 @@ from ..personas.inputs import nearest, read_utf8
 from ..personas.model import AnswerGenerator, AnswerSchema, FrozenModel, strict_schema
 from ..personas.prompt import fence
 
-#: How the labels of a scale are compared.
-type MeasurementLevel = Literal["nominal", "ordinal", "interval"]
-
 _RubricName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 _RubricText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
 _ScaleLabel = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
@@ -67,7 +64,8 @@ class Criterion(FrozenModel):
     scale: Annotated[tuple[Anchor, ...], Field(min_length=2, max_length=20)]
     #: Its share in the grade, in proportion to those of the other criteria; 0 is asked and does not count.
     weight: float = Field(1.0, ge=0, le=1_000)
-    level: MeasurementLevel = "ordinal"
+    #: How the labels of the scale are compared.
+    level: Literal["nominal", "ordinal", "interval"] = "ordinal"
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -32,8 +32,8 @@ from .scenario import Settings
 from .task import Task, TaskSettings
 
 #: The wording of a problem, and what it is about in a few words.
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2500)]
-Topic = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=80)]
+ProblemText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2500)]
+ProblemTopic = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=80)]
 
 
 class ProblemSettings(TaskSettings):

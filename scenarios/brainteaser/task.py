@@ -15,7 +15,7 @@ from populace.agents.checks import Check
 from populace.agents.problem_checks import BriefAnswer
 from populace.agents.procedural.situation import Situation
 from populace.personas.prompt import Prompt, read_prompt
-from populace.sim.problem_task import ProblemAction, ProblemSettings, ProblemTask, Text, Topic
+from populace.sim.problem_task import ProblemAction, ProblemSettings, ProblemTask, ProblemText, ProblemTopic
 from populace.sim.scenario import Settings
 
 from .stand_in import make_riddle, solve_riddle
@@ -37,9 +37,9 @@ class TrickQuestion(ProblemAction):
     settings: ClassVar[BrainteaserSettings] = BrainteaserSettings()
 
     kind: Literal["brainteaser"]
-    trick: Annotated[Topic, Field(description="What is wrong in it, in one to five words, as polysemy")]
+    trick: Annotated[ProblemTopic, Field(description="What is wrong in it, in one to five words, as polysemy")]
     text: Annotated[
-        Text,
+        ProblemText,
         Field(
             min_length=10,
             max_length=800,

@@ -13,7 +13,7 @@ from pydantic import Field
 from populace.agents.actions import KnownSolution
 from populace.agents.procedural.situation import Situation
 from populace.personas.prompt import Prompt, read_prompt
-from populace.sim.problem_task import ProblemAction, ProblemSettings, ProblemTask, Text, Topic
+from populace.sim.problem_task import ProblemAction, ProblemSettings, ProblemTask, ProblemText, ProblemTopic
 from populace.sim.scenario import Settings
 
 from .stand_in import make_problem, solve_problem
@@ -37,9 +37,9 @@ class MathProblem(ProblemAction):
     settings: ClassVar[MathSettings] = MathSettings()
 
     kind: Literal["math"]
-    topic: Annotated[Topic, Field(description="Its topic within mathematics, in two to five words")]
+    topic: Annotated[ProblemTopic, Field(description="Its topic within mathematics, in two to five words")]
     text: Annotated[
-        Text,
+        ProblemText,
         Field(
             min_length=30,
             description="The whole problem as it is given to a solver, with every number and condition that is "

@@ -13,7 +13,7 @@ from pydantic import Field
 from populace.agents.actions import KnownSolution
 from populace.agents.procedural.situation import Situation
 from populace.personas.prompt import Prompt, read_prompt
-from populace.sim.problem_task import ProblemAction, ProblemSettings, ProblemTask, Text, Topic
+from populace.sim.problem_task import ProblemAction, ProblemSettings, ProblemTask, ProblemText, ProblemTopic
 from populace.sim.scenario import Settings
 
 from .stand_in import make_space, solve_space
@@ -34,9 +34,11 @@ class SpatialProblem(ProblemAction):
     settings: ClassVar[SpatialSettings] = SpatialSettings()
 
     kind: Literal["spatial"]
-    reasoning: Annotated[Topic, Field(description="Which kind of spatial reasoning it takes, in two to five words")]
+    reasoning: Annotated[
+        ProblemTopic, Field(description="Which kind of spatial reasoning it takes, in two to five words")
+    ]
     text: Annotated[
-        Text,
+        ProblemText,
         Field(
             min_length=60,
             description="The whole problem as it is given to a solver: every thing with its place, size and "
