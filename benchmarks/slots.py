@@ -9,9 +9,13 @@ scheduler without any work of its own reaches with the same calls.
 
 import argparse
 import math
+import sys
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import duckdb
 from benchmarks.turns import IN_FLIGHT, Bench, Size
