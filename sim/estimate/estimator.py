@@ -76,18 +76,18 @@ class Estimate:
 
     purposes: tuple[Purpose, ...]
     people: int
-    steps: int
     #: People and steps of the dry run.
     dry_run: tuple[int, int]
     model: str
     is_language_model: bool
     prices: Prices | None
-    sample: ModelTrial | None
-    #: Seconds the run takes, where a sample shows how long an answer takes.
-    seconds: Interval | None
     answer_tokens: int
     #: Whether a part of the calls goes through batches.
     batch: bool
+    steps: int = 0
+    sample: ModelTrial | None = None
+    #: Seconds the run takes, where a sample shows how long an answer takes.
+    seconds: Interval | None = None
     #: Rows that a task is to make; None for a society.
     rows: int | None = None
     #: Whether the model can be asked for a sample, which narrows the ranges.

@@ -72,7 +72,6 @@ def estimate_output_job[S: OutputSpec](
     return Estimate(
         tuple(replace(one, calls=one.calls * (whole / items)) for one in found),
         people=whole,
-        steps=0,
         dry_run=(items, 0),
         model=handle.name,
         is_language_model=handle.is_language_model or any(known.values()),
@@ -80,8 +79,6 @@ def estimate_output_job[S: OutputSpec](
         role_prices={
             role: one.prices or known_prices(others[role]) or _free(others[role]) for role, one in spec.roles.items()
         },
-        sample=None,
-        seconds=None,
         answer_tokens=job.answer_tokens,
         batch=batch,
         can_be_sampled=False,
@@ -147,14 +144,10 @@ def estimate_evaluation(
     return Estimate(
         tuple(found),
         people=len(problems.problems),
-        steps=0,
         dry_run=(len(some.problems), 0),
         model=handle.name,
         is_language_model=handle.is_language_model,
         prices=prices or known_prices(handle),
-        role_prices={},
-        sample=None,
-        seconds=None,
         answer_tokens=job.answer_tokens,
         batch=batch,
         can_be_sampled=False,

@@ -1,11 +1,12 @@
 """`populace export`: the outputs of runs as data sets."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import shared_option
+from .options import Command, shared_option
 
 if TYPE_CHECKING:
     from populace.analysis.export import DatasetOptions, DatasetReport, Mix
@@ -23,6 +24,26 @@ _PATH = click.Path(path_type=Path)
 _ACCEPTED = """
 SELECT count(*), count(*) FILTER (emission IN (SELECT emission FROM held_out)) FROM outputs WHERE status = 'accepted'
 """
+
+
+def _side_options(prefix: str = "") -> Callable[[Command], Command]:
+    """Options that say what stays on one side of a split; their names begin with `prefix`."""
+    by = click.option(
+        f"--{prefix}by",
+        type=click.Choice(("persona", "lineage", "cluster")),
+        default="lineage",
+        show_default=True,
+        help="What stays on one side, with what nearly repeats it: a persona's rows, its lineage's, or nothing else.",
+    )
+    similarity = click.option(
+        f"--{prefix}similarity",
+        type=click.FloatRange(0.5, 1),
+        default=0.5,
+        show_default=True,
+        help="Texts that share so many of their words stay on one side.",
+    )
+    seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the split.")
+    return lambda command: by(similarity(seed(command)))
 
 
 @click.command()
@@ -50,21 +71,7 @@ SELECT count(*), count(*) FILTER (emission IN (SELECT emission FROM held_out)) F
 @click.option(
     "--split", "train", type=float, metavar="SHARE", help="Divide into train and test rows; the share of train."
 )
-@click.option(
-    "--split-by",
-    type=click.Choice(("persona", "lineage", "cluster")),
-    default="lineage",
-    show_default=True,
-    help="What stays on one side, with whatever nearly repeats it: a persona's rows, its lineage's, or nothing else.",
-)
-@click.option(
-    "--split-similarity",
-    type=click.FloatRange(0.5, 1),
-    default=0.5,
-    show_default=True,
-    help="Texts that share so many of their words stay on one side.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the split.")
+@_side_options("split-")
 @click.option(
     "--held-out",
     type=click.Choice(("exclude", "only", "include")),
@@ -248,21 +255,7 @@ def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
 @click.command()
 @click.argument("run", type=_PATH)
 @click.option("--train", type=float, metavar="SHARE", help="The share that stays for training, as 0.9.")
-@click.option(
-    "--by",
-    type=click.Choice(("persona", "lineage", "cluster")),
-    default="lineage",
-    show_default=True,
-    help="What stays on one side, with whatever nearly repeats it: a persona's rows, its lineage's, or nothing else.",
-)
-@click.option(
-    "--similarity",
-    type=click.FloatRange(0.5, 1),
-    default=0.5,
-    show_default=True,
-    help="Texts that share so many of their words stay on one side.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the split.")
+@_side_options()
 @click.option("--undo", is_flag=True, help="Hold out nothing any longer.")
 def split(run: Path, train: float | None, by: str, similarity: float, seed: int, undo: bool) -> None:
     """Hold out a part of what RUN has made, to measure models on.
